@@ -1,0 +1,1 @@
+"""What money, holds, disputes and control totals mean. Knows neither Dagster nor FastAPI."""

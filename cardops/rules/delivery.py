@@ -1,0 +1,39 @@
+"""A chargeback file's way to a card company: what is on record about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DeliveryState(StrEnum):
+    """`sending`: the intent is on record. `delivered_unconfirmed`: a person decides, not a retry."""
+
+    MADE = "made"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DELIVERED_UNCONFIRMED = "delivered_unconfirmed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargebackFileRecord:
+    """One chargeback file of a batch, with bytes frozen: its name, control totals and hashes.
+
+    `network` is a card company or, for a size-balanced batch, the slot's partition key.
+    `destination` is whom it goes to; sequences count per destination.
+    """
+
+    batch_id: str
+    network: str
+    program: str
+    destination: str
+    sequence: int
+    file_name: str
+    row_count: int
+    totals_minor: Mapping[str, int]
+    content_sha256: str
+    control_sha256: str
+    state: DeliveryState = DeliveryState.MADE
+    remote_path: str | None = None
+    attempt_count: int = 0
+    last_error: str | None = None

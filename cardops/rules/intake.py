@@ -1,0 +1,132 @@
+"""Files on their way in: kinds, row reasons, flags, and the counts that must add up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+PROGRAM_PATTERN: Final = r"[a-z0-9-]{1,32}"
+ID_PATTERN: Final = r"[A-Za-z0-9_.:-]{1,64}"
+DEFAULT_PROGRAM: Final = "default"
+
+
+class Kind(StrEnum):
+    """The four kinds of input files; the value is the folder's name under `incoming/`."""
+
+    DEPOSITS = "deposits"
+    TRANSACTIONS = "transactions"
+    ORDERS = "orders"
+    CHARGEBACKS = "chargebacks"
+
+
+class RowReason(StrEnum):
+    """Why a row is quarantined: a closed set (interfaces.md, "Input files")."""
+
+    MISSING_FIELD = "missing_field"
+    MALFORMED_ROW = "malformed_row"
+    BAD_ENCODING = "bad_encoding"
+    INVALID_ID = "invalid_id"
+    INVALID_AMOUNT = "invalid_amount"
+    NON_POSITIVE_AMOUNT = "non_positive_amount"
+    TOO_MANY_FRACTION_DIGITS = "too_many_fraction_digits"
+    AMOUNT_OUT_OF_RANGE = "amount_out_of_range"
+    UNKNOWN_CURRENCY = "unknown_currency"
+    INVALID_TIMESTAMP = "invalid_timestamp"
+    FUTURE_TIMESTAMP = "future_timestamp"
+    INVALID_STATUS = "invalid_status"
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    ORPHANED_REFERENCE = "orphaned_reference"
+    UNROUTABLE_NETWORK = "unroutable_network"
+
+
+class RowFlag(StrEnum):
+    """What is said of a row that goes on all the same: a closed set."""
+
+    TRANSACTION_UNKNOWN = "transaction_unknown"
+    ORDER_UNKNOWN = "order_unknown"
+    CURRENCY_DIFFERS = "currency_differs"
+    AMOUNT_EXCEEDS_TRANSACTION = "amount_exceeds_transaction"
+    ITEMS_DO_NOT_ADD_UP = "items_do_not_add_up"
+    NAIVE_TIMESTAMP = "naive_timestamp"
+
+
+class FileStatus(StrEnum):
+    """Where a file stands in the intake ledger. `dead`: gave up after repeated crashes."""
+
+    CLAIMED = "claimed"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+class UncountedRowsError(AssertionError):
+    """The counts of a file do not add up: a bug, never an input's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An object seen under `incoming/`, not yet claimed.
+
+    `bucket` is the store's URL, `key` the path inside it, `version` an ETag or size and mtime:
+    equal versions of one key need not be read again.
+    """
+
+    kind: Kind
+    program: str
+    bucket: str
+    key: str
+    version: str
+    content_sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeFile:
+    """A claimed file. `business_date` is the UTC date of its claim and never changes."""
+
+    intake_id: int
+    arrival: Arrival
+    business_date: date
+    status: FileStatus
+    batch_id: str | None = None
+    outcome: "FileOutcome | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of a file's rows; read = accepted + duplicate + quarantined, always.
+
+    A row with several reasons counts once in `quarantined` and once under each reason.
+    `totals_minor` are the accepted amounts by currency. A refused file has `error`, a sentence.
+    """
+
+    read: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    flags: Mapping[str, int] = field(default_factory=dict)
+    totals_minor: Mapping[str, int] = field(default_factory=dict)
+    unknown_columns: tuple[str, ...] = ()
+    quarantine_path: str | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.read != self.accepted + self.duplicate + self.quarantined:
+            raise UncountedRowsError(
+                f"read {self.read} rows but accounted for {self.accepted} accepted + "
+                f"{self.duplicate} duplicate + {self.quarantined} quarantined"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ChargebackBatch:
+    """What one intake took together for one program; sealed when made."""
+
+    batch_id: str
+    program: str
+    business_date: date
+    mode: str
+    files: tuple[IntakeFile, ...] = ()
