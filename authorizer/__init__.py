@@ -1,0 +1,1 @@
+"""The FastAPI sidecar that answers partners: may this user spend?"""

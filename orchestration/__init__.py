@@ -1,0 +1,1 @@
+"""Assembly only: definitions, environments, jobs, schedules, and the cardops command."""

@@ -1,0 +1,1 @@
+"""ConfigurableResources: each reads its settings when a run begins and builds one adapter."""

@@ -1,0 +1,1 @@
+"""What starts runs: file arrivals, batches ready to deliver, failures to tell of."""

@@ -1,0 +1,1 @@
+"""What a file must look like: contracts, aliases, importers and readers. Vectorised, no I/O."""

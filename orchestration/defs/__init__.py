@@ -1,0 +1,1 @@
+"""Kept for the dg command, which looks here; composition is explicit in definitions.py."""

@@ -1,0 +1,1 @@
+"""The money, the intake ledger and the delivery ledger, in PostgreSQL."""
