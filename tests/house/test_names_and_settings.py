@@ -1,0 +1,53 @@
+"""The generic top-level names are ours, and every setting is told in .env.example."""
+
+import importlib.metadata
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+TOP_LEVEL = [
+    "cardops",
+    "assets",
+    "resources",
+    "sensors",
+    "orchestration",
+    "authorizer",
+    "simulation",
+]
+
+
+@pytest.mark.parametrize("name", TOP_LEVEL)
+def test_a_top_level_name_resolves_inside_this_repository(name: str) -> None:
+    spec = importlib.util.find_spec(name)
+
+    assert spec is not None
+    assert spec.origin is not None
+    assert Path(spec.origin).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("name", TOP_LEVEL)
+def test_no_other_distribution_claims_a_top_level_name(name: str) -> None:
+    owners = set(importlib.metadata.packages_distributions().get(name, []))
+
+    assert owners <= {"cardops"}
+
+
+def test_every_setting_is_told_in_the_example_and_nothing_else_is() -> None:
+    told = set(re.findall(r"^# (CARDOPS_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
+
+    assert told == {f"CARDOPS_{name.upper()}" for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_carries_hashes_and_no_index_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    pins = re.findall(r"^[a-z0-9-]+==\S+.*$", text, re.M)
+
+    assert len(pins) > 100
+    assert all(pin.endswith("\\") for pin in pins), "a pin without hashes"
+    assert not re.search(r"https?://|--index|--extra-index|--find-links", text)
