@@ -38,7 +38,7 @@ def test_no_other_distribution_claims_a_top_level_name(name: str) -> None:
 
 
 def test_every_setting_is_told_in_the_example_and_nothing_else_is() -> None:
-    told = set(re.findall(r"^# (CARDOPS_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    told = set(re.findall(r"^# (CARDOPS_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert told == {f"CARDOPS_{name.upper()}" for name in Settings.model_fields}
 
@@ -46,7 +46,7 @@ def test_every_setting_is_told_in_the_example_and_nothing_else_is() -> None:
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_a_lock_carries_hashes_and_no_index_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
-    pins = re.findall(r"^[a-z0-9-]+==\S+.*$", text, re.M)
+    pins = re.findall(r"^[a-z0-9-]+==\S+.*$", text, re.MULTILINE)
 
     assert len(pins) > 100
     assert all(pin.endswith("\\") for pin in pins), "a pin without hashes"
