@@ -38,7 +38,9 @@ def test_no_other_distribution_claims_a_top_level_name(name: str) -> None:
 
 
 def test_every_setting_is_told_in_the_example_and_nothing_else_is() -> None:
-    told = set(re.findall(r"^# (CARDOPS_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    told = set(
+        re.findall(r"^# (CARDOPS_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    )
 
     assert told == {f"CARDOPS_{name.upper()}" for name in Settings.model_fields}
 
