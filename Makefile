@@ -19,9 +19,9 @@ help: ## Show this list
 # --no-deps: the lock is complete; pip need not resolve. Bytecode is made on all cores after it:
 # importing Dagster without bytecode costs 17 s, with it 9 s.
 define install
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile \
 		--require-hashes -r $(1)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
 		--no-build-isolation --no-compile -e .
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 endef
