@@ -236,6 +236,11 @@ class DeliveryLedger(Protocol):
     def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
         """Records of every batch, newest first."""
 
+    def exclusively(
+        self, batch_id: str, network: str
+    ) -> AbstractContextManager[ChargebackFileRecord | None]:
+        """Hold the file alone until the block ends (other holders wait); its fresh record."""
+
 
 class RemoteStat(Protocol):
     """A file at the card company."""
