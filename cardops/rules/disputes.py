@@ -1,0 +1,153 @@
+"""A dispute's stages, its legal moves and its clocks.
+
+Belongs here: what may follow what, and by when an answer is due; moves and clocks are dated data
+by network, workflow and side. A dispute is known by `DisputeKey`, never by its transaction:
+partial and repeated disputes of one transaction are normal.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+from cardops.rules.data_tables import is_valid_on, read_table
+
+
+class Stage(StrEnum):
+    """Where a dispute stands; the last four end it."""
+
+    INQUIRY = "inquiry"
+    CHARGEBACK = "chargeback"
+    REPRESENTMENT = "representment"
+    PRE_ARBITRATION = "pre_arbitration"
+    ARBITRATION = "arbitration"
+    WON = "won"
+    LOST = "lost"
+    ACCEPTED = "accepted"
+    EXPIRED = "expired"
+
+
+ENDED: Final = frozenset({Stage.WON, Stage.LOST, Stage.ACCEPTED, Stage.EXPIRED})
+
+
+class Workflow(StrEnum):
+    """Visa's two ways; in allocation the acquirer answers with pre-arbitration."""
+
+    ALLOCATION = "allocation"
+    COLLABORATION = "collaboration"
+
+
+class DeadlineSource(StrEnum):
+    """Who says when an answer is due: the feed, whose word wins, or the published rule."""
+
+    FEED = "feed"
+    PUBLISHED = "published"
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeKey:
+    """The identity of one step of one dispute."""
+
+    network: str
+    case_number: str
+    stage: str
+    action_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step that the networks allow, and whose it is: issuer, merchant or network."""
+
+    from_stage: Stage
+    to_stage: Stage
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The last day for an answer, and who says so."""
+
+    due_on: date
+    source: DeadlineSource
+
+
+@cache
+def stage_names() -> Mapping[str, Stage]:
+    """What feeds call a stage (lower case, letters and digits only) -> the stage."""
+    rows = read_table("dispute_stage_names")
+    return MappingProxyType({row["name"]: Stage(row["stage"]) for row in rows})
+
+
+def stage_of(text: str | None) -> Stage | None:
+    """The stage a feed names; `chargeback` where it names none; None where it is unknown."""
+    key = re.sub(r"[\W_]+", "", text or "").lower()
+    return stage_names().get(key) if key else Stage.CHARGEBACK
+
+
+def workflow_of(network: str, reason_category: str | None) -> Workflow | None:
+    """Visa treats fraud and authorization by allocation, the rest by collaboration."""
+    if network != "visa":
+        return None
+    allocated = reason_category in {"fraud", "authorization"}
+    return Workflow.ALLOCATION if allocated else Workflow.COLLABORATION
+
+
+def legal_moves(
+    network: str, stage: Stage, *, workflow: Workflow | None = None, on: date | None = None
+) -> frozenset[Move]:
+    """What may follow this stage; nothing follows an end."""
+    return frozenset(
+        Move(stage, Stage(row["to_stage"]), row["side"])
+        for row in read_table("dispute_moves")
+        if row["from_stage"] == stage and _applies(row, network, workflow) and is_valid_on(row, on)
+    )
+
+
+def is_legal(
+    network: str,
+    from_stage: Stage,
+    to_stage: Stage,
+    *,
+    workflow: Workflow | None = None,
+    on: date | None = None,
+) -> bool:
+    """Whether the dispute may go from the one stage to the other in one step."""
+    moves = legal_moves(network, from_stage, workflow=workflow, on=on)
+    return any(move.to_stage == to_stage for move in moves)
+
+
+def merchant_deadline(
+    network: str, stage: Stage, dispute_date: date, feed_reply_by: date | None = None
+) -> Deadline | None:
+    """The merchant's last day to answer: the feed's date if it has one, else as published.
+
+    Processors shorten the published days, so a published date is an upper bound.
+    """
+    if feed_reply_by is not None:
+        return Deadline(feed_reply_by, DeadlineSource.FEED)
+    days = response_days(network, stage, "merchant", on=dispute_date)
+    if days is None:
+        return None
+    return Deadline(dispute_date + timedelta(days=days), DeadlineSource.PUBLISHED)
+
+
+def response_days(network: str, stage: Stage, side: str, *, on: date | None = None) -> int | None:
+    """Published days for that side to act at that stage, or None where none are published."""
+    return next(
+        (
+            int(row["days"])
+            for row in read_table("dispute_deadlines")
+            if (row["network"], row["stage"], row["side"]) == (network, stage, side)
+            and is_valid_on(row, on)
+        ),
+        None,
+    )
+
+
+def _applies(row: Mapping[str, str], network: str, workflow: Workflow | None) -> bool:
+    """An empty network or workflow in the data means every one."""
+    return row["network"] in {"", network} and row["workflow"] in {"", workflow or row["workflow"]}

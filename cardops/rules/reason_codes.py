@@ -1,0 +1,67 @@
+"""Dispute reason codes of the four networks, their aliases and categories, as data.
+
+Codes and categories are `data/reason_codes.csv`, what feeds call them `data/reason_aliases.csv`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+from cardops.rules.data_tables import read_table
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A network's code for why: its own spelling, category and meaning."""
+
+    network: str
+    code: str
+    category: str
+    description: str
+
+
+@cache
+def reasons() -> Mapping[tuple[str, str], Reason]:
+    """(network, code as the network or a feed spells it, `code_key`) -> the reason."""
+    table = {
+        (row["network"], row["code"]): Reason(
+            row["network"], row["code"], row["category"], row["description"]
+        )
+        for row in read_table("reason_codes")
+    }
+    aliases = {
+        (row["network"], row["alias"]): table[row["network"], row["code"]]
+        for row in read_table("reason_aliases")
+    }
+    return MappingProxyType(aliases | table)
+
+
+@cache
+def sole_networks() -> Mapping[str, str]:
+    """Code or alias -> the one network that uses it; codes of several networks are left out."""
+    silent = {
+        (row["network"], row["alias"])
+        for row in read_table("reason_aliases")
+        if row["names_network"] != "yes"
+    }
+    users: dict[str, set[str]] = {}
+    for network, code in reasons():
+        if (network, code) not in silent:
+            users.setdefault(code, set()).add(network)
+    return MappingProxyType({code: min(who) for code, who in users.items() if len(who) == 1})
+
+
+def code_key(code: str) -> str:
+    """A code as the tables know it: `ua-02`, ` UA02 ` -> `UA02`; dots are part of a code."""
+    return "".join(sign for sign in code.upper() if sign.isalnum() or sign == ".")
+
+
+def find_reason(network: str, code: str | None) -> Reason | None:
+    """The network's reason for a code or an alias of it (`53` -> 4853), or None."""
+    return reasons().get((network, code_key(code))) if code else None
+
+
+def sole_network_of(code: str | None) -> str | None:
+    """The network, where only one uses this code or alias; else None."""
+    return sole_networks().get(code_key(code)) if code else None
