@@ -1,0 +1,15 @@
+"""What can be wrong with the store, each error one sentence that says what to do."""
+
+
+class DatabaseUnavailableError(RuntimeError):
+    """The database cannot be started or reached; the message says why and what to mend."""
+
+
+class MigrationChangedError(RuntimeError):
+    """A migration that was applied already reads differently now."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Migration {name} was changed after this database had applied it, so the schema is "
+            "not what the file says; restore the file and put the change into a new migration."
+        )

@@ -1,0 +1,85 @@
+"""Migrations: applied once, in order, never when an applied file was changed."""
+
+from dataclasses import replace
+from threading import Thread
+
+import pytest
+
+from cardops.adapters.postgresql.connection import SCHEMA, connect, with_database, with_search_path
+from cardops.adapters.postgresql.errors import MigrationChangedError
+from cardops.adapters.postgresql.migrate import Migration, known_migrations, migrate
+
+pytestmark = pytest.mark.database
+
+NEXT = Migration(9000, "9000_next.sql", "create table later (id bigint);")
+
+
+def test_a_fresh_database_gets_every_migration_and_a_second_run_none(
+    empty_database_url: str,
+) -> None:
+    with connect(empty_database_url) as session:
+        assert migrate(session) == len(known_migrations())
+        assert migrate(session) == 0
+
+
+def test_a_database_newer_than_the_program_keeps_working(empty_database_url: str) -> None:
+    with connect(empty_database_url) as session:
+        migrate(session, [*known_migrations(), NEXT])
+
+        assert migrate(session) == 0
+
+
+def test_a_changed_migration_is_refused_with_a_sentence(empty_database_url: str) -> None:
+    with connect(empty_database_url) as session:
+        migrate(session, [NEXT])
+
+        with pytest.raises(MigrationChangedError, match=r"Migration 9000_next\.sql was changed"):
+            migrate(session, [replace(NEXT, statements="create table other (id bigint);")])
+
+
+def test_line_ends_are_no_change(empty_database_url: str) -> None:
+    with connect(empty_database_url) as session:
+        two_lines = replace(NEXT, statements="create table later\n(id bigint);\n")
+        migrate(session, [two_lines])
+
+        migrate(session, [replace(two_lines, statements="create table later\r\n(id bigint);\r\n")])
+
+
+def test_a_failing_migration_leaves_nothing_of_itself(empty_database_url: str) -> None:
+    broken = replace(NEXT, statements="create table half (id bigint); select 1 / 0;")
+    with connect(empty_database_url) as session:
+        with pytest.raises(Exception, match="division by zero"):
+            migrate(session, [broken])
+
+        assert session.execute("select to_regclass('cardops.half')").fetchone() == (None,)
+        assert migrate(session, [NEXT]) == 1
+
+
+def test_several_programs_that_start_at_once_apply_each_migration_once(
+    empty_database_url: str,
+) -> None:
+    counts: list[int] = []
+
+    def start() -> None:
+        with connect(empty_database_url) as session:
+            counts.append(migrate(session))
+
+    threads = [Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(counts) == len(known_migrations())
+    assert len(counts) == 4
+
+
+def test_a_server_with_other_databases_is_left_alone(
+    server_url: str, empty_database_url: str
+) -> None:
+    with connect(with_search_path(with_database(server_url, "postgres"), SCHEMA)) as session:
+        before = session.execute("select to_regclass('cardops.accounts')").fetchone()
+    with connect(empty_database_url) as session:
+        migrate(session)
+    with connect(with_search_path(with_database(server_url, "postgres"), SCHEMA)) as session:
+        assert session.execute("select to_regclass('cardops.accounts')").fetchone() == before
