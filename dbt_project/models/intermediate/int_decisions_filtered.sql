@@ -1,0 +1,12 @@
+with
+
+log_entries as (
+    select * from {{ ref('stg_lake__log_entries') }}
+),
+
+final as (
+    select * from log_entries
+    where kind = 'decision'
+)
+
+select * from final

@@ -1,0 +1,23 @@
+with
+
+methods as (
+    select
+        program,
+        payment_method
+    from {{ ref('int_transactions_picked') }}
+    union
+    select
+        program,
+        payment_method
+    from {{ ref('fct_disputes') }}
+),
+
+final as (
+    select
+        program || '/' || payment_method as payment_method_key,
+        program,
+        payment_method
+    from methods
+)
+
+select * from final

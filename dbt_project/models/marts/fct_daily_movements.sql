@@ -1,0 +1,22 @@
+with
+
+log_entries as (
+    select * from {{ ref('stg_lake__log_entries') }}
+),
+
+final as (
+    select
+        concat_ws('/', business_date, program, currency, kind) as daily_movement_key,
+        program,
+        currency,
+        kind,
+        business_date,
+        count(*) as entry_count,
+        cast(sum(posted_minor) as bigint) as posted_minor,
+        cast(sum(held_change_minor) as bigint) as held_change_minor
+    from log_entries
+    where coalesce(status, 'PERMIT') = 'PERMIT'
+    group by program, currency, kind, business_date
+)
+
+select * from final

@@ -1,0 +1,47 @@
+with
+
+disputes as (
+    select * from {{ ref('int_disputes_folded') }}
+),
+
+transactions as (
+    select * from {{ ref('int_transactions_picked') }}
+),
+
+final as (
+    select
+        disputes.dispute_key,
+        disputes.program,
+        disputes.network,
+        disputes.case_number,
+        disputes.transaction_id,
+        coalesce(transactions.payment_method, disputes.payment_method, 'unknown') as payment_method,
+        disputes.stage,
+        disputes.status,
+        case
+            when disputes.stage in ('won', 'lost', 'accepted', 'expired') then disputes.stage
+            when disputes.status in ('won', 'lost', 'accepted', 'expired') then disputes.status
+            when disputes.status = 'resolved' then 'resolved'
+            else 'open'
+        end as outcome,
+        disputes.has_reached_chargeback,
+        disputes.version_count,
+        disputes.batch_id,
+        disputes.merchant_id,
+        disputes.dispute_amount_minor,
+        disputes.dispute_currency,
+        disputes.reason_code,
+        disputes.reason_category,
+        disputes.opened_on,
+        disputes.reply_by_date,
+        disputes.resolved_on,
+        date_diff('day', disputes.opened_on, disputes.resolved_on) as days_to_resolution,
+        disputes.business_date
+    from disputes
+    left join transactions
+        on
+            disputes.program = transactions.program
+            and disputes.transaction_id = transactions.transaction_id
+)
+
+select * from final

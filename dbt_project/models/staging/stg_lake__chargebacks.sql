@@ -1,0 +1,39 @@
+with
+
+source as (
+    select * from {{ source('lake', 'chargebacks') }}
+),
+
+final as (
+    select
+        intake_id || '/' || row_number as chargeback_version_key,
+        program || '/' || network || '/' || case_number as dispute_key,
+        program,
+        batch_id,
+        case_number,
+        stage,
+        {{ stage_rank('stage') }} as stage_rank,
+        action_sequence,
+        network,
+        network_source,
+        transaction_id,
+        merchant_id,
+        merchant_name,
+        dispute_amount_minor,
+        dispute_currency,
+        dispute_date,
+        reason_code,
+        reason_category,
+        status,
+        reply_by_date,
+        resolution_date,
+        payment_method,
+        intake_id,
+        source_file,
+        row_number,
+        flags,
+        business_date
+    from source
+)
+
+select * from final

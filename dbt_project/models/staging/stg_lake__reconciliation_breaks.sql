@@ -1,0 +1,25 @@
+with
+
+source as (
+    select * from {{ source('lake', 'reconciliation_breaks') }}
+),
+
+final as (
+    select
+        concat_ws(
+            '/', business_date, program, coalesce(currency, ''), coalesce(user_id, ''),
+            side_a, side_b
+        ) as reconciliation_break_key,
+        program,
+        user_id,
+        currency,
+        side_a,
+        side_b,
+        amount_a_minor,
+        amount_b_minor,
+        amount_a_minor - amount_b_minor as difference_minor,
+        business_date
+    from source
+)
+
+select * from final

@@ -1,0 +1,32 @@
+-- The latest closing balance of an account is the sum of its log up to that day. Rows with a later
+-- ledger_seq than the balance's own were written after it was read, and are not in it.
+with
+
+latest as (
+    select * from {{ ref('fct_daily_balances') }}
+    qualify business_date = max(business_date) over (partition by program)
+),
+
+log_entries as (
+    select * from {{ ref('stg_lake__log_entries') }}
+    where posted_minor != 0
+),
+
+sums as (
+    select
+        latest.balance_key,
+        latest.ledger_minor,
+        coalesce(sum(log_entries.posted_minor), 0) as posted_minor
+    from latest
+    left join log_entries
+        on
+            latest.program = log_entries.program
+            and latest.user_id = log_entries.user_id
+            and latest.currency = log_entries.currency
+            and latest.ledger_seq >= log_entries.ledger_seq
+            and latest.business_date >= log_entries.business_date
+    group by latest.balance_key, latest.ledger_minor
+)
+
+select * from sums
+where ledger_minor != posted_minor
