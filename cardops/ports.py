@@ -215,6 +215,25 @@ class DayExport(Protocol):
     exported_at: datetime
 
 
+class Books(Protocol):
+    """What reconciliation reads of the store: every account by two roads, in one snapshot."""
+
+    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
+        """Each account as it stood at the end of the business date, in chunks.
+
+        Columns are those of `cardops.contracts.reconciliation.BOOKS_COLUMNS`: the materialised
+        balances (less what was dated later), and the sums of its postings and open holds. An
+        account that only one road knows has zeros on the other. `ledger_seq` is the account's at
+        the snapshot: what has a later one was written after it. Live traffic makes no break.
+        """
+
+    def deposit_files(self, business_date: date) -> pl.DataFrame:
+        """Applied deposit files up to that date, by currency: what each says, what was posted."""
+
+    def dates_to_export(self, business_date: date) -> Sequence[date]:
+        """Dates up to that one on which something happened and whose log is not final yet."""
+
+
 class DeliveryLedger(Protocol):
     """Chargeback files made, and where each stands on its way to its card company."""
 
@@ -257,8 +276,8 @@ class FileDelivery(Protocol):
     def stat(self, path: str) -> RemoteStat | None:
         """The file, or None where there is none."""
 
-    def write(self, path: str, content: bytes) -> None:
-        """Write the whole file; it may be partial if this raises."""
+    def write(self, path: str, content: BinaryIO) -> None:
+        """Write the whole file, over any earlier one; it may be partial even if this returns."""
 
     def read_sha256(self, path: str) -> str | None:
         """Hash of what the server holds, or None where reading is forbidden."""
@@ -281,6 +300,9 @@ class Destinations(Protocol):
 
     def folder(self, destination: str) -> str:
         """The remote folder in which its files are placed."""
+
+    def neutralises_formulas(self, destination: str) -> bool:
+        """Whether texts that a spreadsheet would run are made harmless; so unless it says not."""
 
 
 class Notifier(Protocol):

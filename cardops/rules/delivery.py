@@ -1,4 +1,4 @@
-"""A chargeback file's way to a card company: what is on record about it."""
+"""A chargeback file's way to a card company: what is on record about it, and what can go wrong."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,3 +37,25 @@ class ChargebackFileRecord:
     remote_path: str | None = None
     attempt_count: int = 0
     last_error: str | None = None
+
+
+class FrozenFileError(Exception):
+    """A chargeback file was made again with other bytes than those on record; nothing is changed."""
+
+    def __init__(self, file_name: str) -> None:
+        super().__init__(
+            f"{file_name} is on record with other bytes than those just made. A sealed batch never "
+            "changes: find out which input or rule did before anything is delivered."
+        )
+
+
+class DeliveryError(Exception):
+    """A card company's server could not be served; the message is one sentence."""
+
+
+class TransientDeliveryError(DeliveryError):
+    """Worth another try: no connection, time-out, a server that is busy or full."""
+
+
+class PermanentDeliveryError(DeliveryError):
+    """Another try would fail alike: credentials, host key, permission, configuration."""
