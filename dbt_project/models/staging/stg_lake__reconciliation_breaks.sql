@@ -8,7 +8,10 @@ final as (
     select
         concat_ws(
             '/', business_date, program, coalesce(currency, ''), coalesce(user_id, ''),
-            side_a, side_b
+            side_a, side_b, row_number() over (
+                partition by business_date, program, currency, user_id, side_a, side_b
+                order by amount_a_minor, amount_b_minor
+            )
         ) as reconciliation_break_key,
         program,
         user_id,
