@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 
@@ -153,6 +153,6 @@ def _shown(url: str) -> str:
     return f"{address or 'on a local socket'}{urlsplit(url).path}"
 
 
-def _unsplit(parts, query: str) -> str:
+def _unsplit(parts: SplitResult, query: str) -> str:
     # urlunsplit would drop the empty authority of a URL such as postgresql:///cardops.
     return f"{parts.scheme}://{parts.netloc}{parts.path}" + (f"?{query}" if query else "")
