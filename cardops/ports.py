@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    import duckdb
     import polars as pl
 
     from cardops.rules.access import ApiKey, NewKey, Program
     from cardops.rules.authorization import Answer, AuthorizationView, Move, MoveAnswer, Question
     from cardops.rules.callbacks import Callback, CallbackResult
-    from cardops.rules.delivery import ChargebackFileRecord
+    from cardops.rules.delivery import ChargebackFileRecord, RemoteStat
     from cardops.rules.intake import (
         Arrival,
         ChargebackBatch,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Kind,
     )
     from cardops.rules.ledger import Account, AccountTotals
+    from cardops.rules.objects import ObjectStat
 
 
 class Clock(Protocol):
@@ -42,22 +44,13 @@ class Clock(Protocol):
         """The present instant, aware, in UTC."""
 
 
-class ObjectStat(Protocol):
-    """An object's key inside its store, size, and version (ETag, or size and mtime)."""
-
-    key: str
-    size_bytes: int
-    version: str
-    modified_at: datetime
-
-
 class ObjectStore(Protocol):
     """One bucket or directory, addressed by keys with `/`."""
 
     url: str
 
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
-        """Every object under the prefix, in key order."""
+        """Every object whose key begins with the prefix, in key order."""
 
     def open(self, key: str) -> BinaryIO:
         """A readable, seekable stream. Raises ObjectMissingError."""
@@ -161,15 +154,22 @@ class DepositLedger(Protocol):
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
         """What became of each staged row: row_number i64, outcome str, ledger_seq i64 or null.
 
+        Raises StagingLostError where the staged rows are not complete any more.
+
         outcome: `accepted` (this very row was credited), `duplicate` (same content, credited by
-        another row), `conflicting_duplicate`. Call after `credit`, before `forget_staged`.
+        another row), `conflicting_duplicate`. In row order. Call after `credit`, before
+        `forget_staged`.
         """
 
     def forget_staged(self, intake_file: IntakeFile) -> None:
         """Drop the file's staged rows."""
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
-        """Take back every deposit the file credited; totals by currency. Repeating adds none."""
+        """Take back every deposit the file credited, whatever that does to the balances.
+
+        Totals by currency of what is taken back of this file: repeating posts nothing more and
+        answers the same.
+        """
 
     def accounts(self) -> Iterator[pl.DataFrame]:
         """All accounts in chunks, one snapshot.
@@ -207,9 +207,13 @@ class TransactionLog(Protocol):
 
 
 class DayExport(Protocol):
-    """What one export wrote. `is_closed`: every transaction open at the day's end has ended."""
+    """What one export wrote. `is_closed`: every transaction open at the day's end has ended.
+
+    `watermark` is opaque: by it the day's next export tells whether those have ended.
+    """
 
     row_count: int
+    watermark: str | None
     is_closed: bool
     content_sha256: str
     exported_at: datetime
@@ -232,6 +236,28 @@ class Books(Protocol):
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one on which something happened and whose log is not final yet."""
+
+
+class Publication(Protocol):
+    """What one publication made available to analysts."""
+
+    path: Path
+    row_counts: Mapping[str, int]
+
+
+class Warehouse(Protocol):
+    """The DuckDB file that dbt builds from the lake, and what is published of it."""
+
+    target_path: Path
+
+    def building(self, lake: Lake) -> AbstractContextManager[Mapping[str, str]]:
+        """Alone until the block ends; the environment that tells dbt what to build."""
+
+    def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """The built marts, read-only, while nobody builds. Raises NothingBuiltError."""
+
+    def publish(self) -> Publication:
+        """Every mart as Parquet, and the file of views swapped to it in one step."""
 
 
 class DeliveryLedger(Protocol):
@@ -259,12 +285,6 @@ class DeliveryLedger(Protocol):
         self, batch_id: str, network: str
     ) -> AbstractContextManager[ChargebackFileRecord | None]:
         """Hold the file alone until the block ends (other holders wait); its fresh record."""
-
-
-class RemoteStat(Protocol):
-    """A file at the card company."""
-
-    size_bytes: int
 
 
 class FileDelivery(Protocol):

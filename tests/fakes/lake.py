@@ -1,0 +1,52 @@
+"""A lake in memory; `local_path` writes it out where a reader wants files."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from typing_extensions import override
+
+from cardops.ports import Lake
+
+
+@dataclass
+class FakeLake(Lake):
+    """`frames[table, business_date, name]` is what one file holds."""
+
+    frames: dict[tuple[str, date, str], pl.DataFrame] = field(default_factory=dict)
+
+    @override
+    def write(self, table: str, business_date: date, name: str, frame: pl.DataFrame) -> str:
+        self.frames[table, business_date, name] = frame
+        return f"memory://lake/{_path(table, business_date, name)}"
+
+    @override
+    def write_file(self, table: str, business_date: date, name: str, parquet: Path) -> str:
+        return self.write(table, business_date, name, pl.read_parquet(parquet))
+
+    @override
+    def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
+        parts = [
+            frame.with_columns(business_date=pl.lit(day))
+            for (name, day, _), frame in sorted(self.frames.items(), key=lambda item: item[0])
+            if name == table and (business_dates is None or day in business_dates)
+        ]
+        return pl.concat(parts).lazy() if parts else None
+
+    @override
+    def local_path(self, table: str) -> Path:
+        root = Path(tempfile.mkdtemp(prefix="fake-lake-"))
+        (root / table).mkdir()
+        for (name, day, file_name), frame in self.frames.items():
+            if name == table:
+                path = root / _path(name, day, file_name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                frame.write_parquet(path)
+        return root / table
+
+
+def _path(table: str, business_date: date, name: str) -> str:
+    return f"{table}/business_date={business_date.isoformat()}/{name}.parquet"

@@ -1,0 +1,73 @@
+"""An object store in memory."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from typing_extensions import override
+
+from cardops.ports import ObjectStore
+from cardops.rules.objects import (
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectStat,
+    check_key,
+)
+
+
+@dataclass
+class FakeObjectStore(ObjectStore):
+    """Versions count the puts, so that equal content put again is another version, as on disk."""
+
+    url: str = "memory://store"
+    contents: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)  # keys still being written
+    reads: list[str] = field(default_factory=list)
+
+    @override
+    def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
+        return [self._stat(key) for key in sorted(self.contents) if key.startswith(prefix)]
+
+    @override
+    def open(self, key: str) -> BinaryIO:
+        return io.BytesIO(self.get(key))
+
+    @override
+    def get(self, key: str) -> bytes:
+        self.reads.append(check_key(key))
+        if key not in self.contents:
+            raise ObjectMissingError(self.uri(key))
+        return self.contents[key]
+
+    @override
+    def create(self, key: str, content: bytes | Path) -> None:
+        if check_key(key) in self.contents:
+            raise ObjectExistsError(self.uri(key))
+        self.replace(key, content)
+
+    @override
+    def replace(self, key: str, content: bytes | Path) -> None:
+        body = content.read_bytes() if isinstance(content, Path) else bytes(content)
+        self.contents[check_key(key)] = body
+        self.versions[key] = self.versions.get(key, 0) + 1
+
+    @override
+    def delete(self, key: str) -> None:
+        self.contents.pop(check_key(key), None)
+
+    @override
+    def uri(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    def _stat(self, key: str) -> ObjectStat:
+        return ObjectStat(
+            key=key,
+            size_bytes=len(self.contents[key]),
+            version=f"v{self.versions[key]}",
+            modified_at=datetime(2026, 1, 1, tzinfo=UTC),
+            is_whole=key not in self.unfinished,
+        )
