@@ -22,6 +22,6 @@
     where
         built_days.row_count is distinct from source_days.row_count
         or source_days.business_date between
-        cast('{{ var("first_business_date", "") or "0001-01-01" }}' as date)
-        and cast('{{ var("last_business_date", "") or "9999-12-31" }}' as date)
+        cast('{{ env_var("CARDOPS_FIRST_BUSINESS_DATE", "0001-01-01") }}' as date)
+        and cast('{{ env_var("CARDOPS_LAST_BUSINESS_DATE", "9999-12-31") }}' as date)
 {% endmacro %}

@@ -1,0 +1,128 @@
+"""The dbt models as assets, each dbt test as an asset check, and the publication of the marts.
+
+The manifest is made at set-up (cardops.adapters.dbt.ensure_manifest) and handed in, so that
+importing this module costs neither a parse nor dagster_dbt: `marts_assets(manifest)` does.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from typing_extensions import override
+
+from assets.partitions import business_dates
+from cardops.ports import Lake, Warehouse
+
+if TYPE_CHECKING:
+    from dagster_dbt import DagsterDbtTranslator
+
+GROUP: Final = "analytics"
+# What the publication waits for: the whole dbt build, by the marts that leave it last.
+MARTS: Final = (
+    "dim_accounts",
+    "dim_payment_methods",
+    "fct_chargeback_rate_per_payment_method",
+    "fct_daily_balances",
+    "fct_daily_movements",
+    "fct_decisions",
+    "fct_disputes",
+    "fct_payment_failure_rate_per_payment_method",
+    "fct_reconciliation_breaks",
+)
+
+
+@dg.asset(
+    partitions_def=business_dates,
+    group_name=GROUP,
+    # A break in the books keeps the former publication in place; the report is made all the same.
+    deps=[*MARTS, "reconciliation"],
+    kinds={"duckdb", "parquet"},
+)
+def published_marts(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult[None]:
+    """Every mart as Parquet, and one read-only DuckDB file of views over them for analysts."""
+    publication = warehouse.publish()
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(publication.row_counts.values()),
+            "row_counts": dg.MetadataValue.json(dict(publication.row_counts)),
+            "path": dg.MetadataValue.path(str(publication.path)),
+            "query": dg.MetadataValue.text('cardops sql "select * from fct_daily_balances"'),
+        }
+    )
+
+
+def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
+    """The dbt models of that manifest, and their publication."""
+    from dagster_dbt import DbtCliResource, dbt_assets  # noqa: PLC0415 - costs five seconds
+
+    @dbt_assets(
+        manifest=manifest,
+        name="dbt_models",
+        partitions_def=business_dates,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        dagster_dbt_translator=_translator(),
+    )
+    def dbt_models(
+        context: dg.AssetExecutionContext,
+        dbt: DbtCliResource,
+        warehouse: dg.ResourceParam[Warehouse],
+        lake: dg.ResourceParam[Lake],
+    ) -> Iterator[Any]:
+        """Staging, intermediate and marts; the incremental ones for the run's business dates."""
+        with warehouse.building(lake) as environment, _environ({**environment, **_dates(context)}):
+            build = dbt.cli(["build"], context=context, target_path=warehouse.target_path)
+            yield from build.stream().fetch_row_counts()
+
+    return [dbt_models, published_marts]
+
+
+def _dates(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """The run's first and last business date, for the incremental models."""
+    keys = context.partition_key_range
+    return {
+        "CARDOPS_FIRST_BUSINESS_DATE": keys.start,
+        "CARDOPS_LAST_BUSINESS_DATE": keys.end,
+    }
+
+
+@contextmanager
+def _environ(values: Mapping[str, str]) -> Iterator[None]:
+    """These environment variables inside the block: dagster_dbt hands its own on to dbt."""
+    former = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def _translator() -> "DagsterDbtTranslator":
+    from dagster_dbt import (  # noqa: PLC0415 - costs five seconds
+        DagsterDbtTranslator,
+        DagsterDbtTranslatorSettings,
+    )
+
+    class Translator(DagsterDbtTranslator):
+        """Models under their own names, in one group."""
+
+        @override
+        def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+            if dbt_resource_props["resource_type"] == "source":
+                return super().get_asset_key(dbt_resource_props)
+            return dg.AssetKey(dbt_resource_props["name"])
+
+        @override
+        def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+            return GROUP
+
+    settings = DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
+    return Translator(settings=settings)
