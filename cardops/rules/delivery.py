@@ -39,6 +39,13 @@ class ChargebackFileRecord:
     last_error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteStat:
+    """A file at the card company."""
+
+    size_bytes: int
+
+
 class FrozenFileError(Exception):
     """A chargeback file was made again with other bytes than those on record; nothing is changed."""
 
@@ -47,6 +54,13 @@ class FrozenFileError(Exception):
             f"{file_name} is on record with other bytes than those just made. A sealed batch never "
             "changes: find out which input or rule did before anything is delivered."
         )
+
+
+class FileNotMadeError(LookupError):
+    """A delivery was recorded of a chargeback file that was never made."""
+
+    def __init__(self, batch_id: str, network: str) -> None:
+        super().__init__(f"Batch {batch_id} has no file for {network} on record.")
 
 
 class DeliveryError(Exception):

@@ -1,0 +1,231 @@
+"""The card companies' SFTP server: one process, one user and folder a network, for demo and tests.
+
+Belongs here: playing the outside. It knows nothing of chargeback files; what a company receives
+lies under `<home>/card_companies/<network>/inbox`. Faults are asked for by name: a quota, so that
+its disk is full, or refused renames.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import asyncssh
+from typing_extensions import override
+
+from cardops.ports import SecretStore
+
+NETWORKS: Final = ("visa", "mastercard", "amex", "discover", "default")
+INBOX: Final = "inbox"
+_HOST: Final = "127.0.0.1"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What the server does wrong. Every one is off by default."""
+
+    quota_bytes: int | None = None
+    refuses_renames: bool = False
+    refuses_reading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CardCompanies:
+    """Where the companies keep their folders, keys and passwords: everything under one home."""
+
+    home: Path
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def folder(self) -> Path:
+        """The root of all of them."""
+        return self.home / "card_companies"
+
+    def inbox(self, network: str) -> Path:
+        """What that company received."""
+        return self.folder / network / INBOX
+
+    def prepare(self) -> None:
+        """Make folders, host key and passwords, once; later starts find the same ones."""
+        for network in NETWORKS:
+            self.inbox(network).mkdir(parents=True, exist_ok=True)
+        if not self._host_key_path.exists():
+            key = asyncssh.generate_private_key("ssh-ed25519", comment="card-companies")
+            _write_private(self._host_key_path, key.export_private_key())
+        for network in NETWORKS:
+            if not self._password_path(network).exists():
+                _write_private(self._password_path(network), secrets.token_urlsafe(24).encode())
+
+    def host_key(self) -> asyncssh.SSHKey:
+        """The server's own key."""
+        return asyncssh.read_private_key(self._host_key_path)
+
+    def host_key_line(self) -> str:
+        """The key as a destination's secret pins it."""
+        kind, key = self.host_key().export_public_key().decode().split()[:2]
+        return f"{kind} {key}"
+
+    def password(self, network: str) -> str:
+        """The one password of that company's only customer."""
+        return self._password_path(network).read_text()
+
+    def secret(self, network: str, port: int) -> dict[str, object]:
+        """The destination's secret as Cardops wants it."""
+        return {
+            "protocol": "sftp",
+            "host": _HOST,
+            "port": port,
+            "username": network,
+            "password": self.password(network),
+            "host_key": self.host_key_line(),
+            "folder": f"/{INBOX}",
+        }
+
+    def introduce(self, store: SecretStore, port: int) -> None:
+        """Write every company's secret, so that deliveries find this server."""
+        for network in NETWORKS:
+            store.put(f"destinations/{network}", self.secret(network, port))
+
+    @property
+    def _host_key_path(self) -> Path:
+        return self.folder / "host_key"
+
+    def _password_path(self, network: str) -> Path:
+        return self.folder / f"{network}.password"
+
+
+class _Reception(asyncssh.SSHServer):
+    """Lets each company's customer in by its password, and by nothing else."""
+
+    def __init__(self, companies: CardCompanies) -> None:
+        self._companies = companies
+
+    @override
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    @override
+    def password_auth_supported(self) -> bool:
+        return True
+
+    @override
+    def validate_password(self, username: str, password: str) -> bool:
+        if username not in NETWORKS:
+            return False
+        return secrets.compare_digest(password, self._companies.password(username))
+
+
+class _Folder(asyncssh.SFTPServer):
+    """One company's folder, which is all that its customer sees."""
+
+    def __init__(self, companies: CardCompanies, channel: "asyncssh.SSHServerChannel[bytes]"):
+        network = channel.get_extra_info("username")
+        self._root_path = companies.folder / network
+        self._faults = companies.faults
+        super().__init__(channel, chroot=os.fsencode(self._root_path))
+
+    @override
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+        if self._faults.refuses_reading and pflags & asyncssh.FXF_READ:
+            raise asyncssh.SFTPPermissionDenied("reading is not permitted")
+        return super().open(path, pflags, attrs)
+
+    @override
+    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        """Answers what a full disk answers: a failure without a reason."""
+        quota = self._faults.quota_bytes
+        if quota is not None and offset + len(data) > quota:
+            raise asyncssh.SFTPFailure("Failure")
+        return int(super().write(file_obj, offset, data))  # type: ignore[arg-type] # opaque handle
+
+    @override
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        self._check_rename()
+        super().rename(oldpath, newpath)
+
+    @override
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        self._check_rename()
+        super().posix_rename(oldpath, newpath)
+
+    def _check_rename(self) -> None:
+        if self._faults.refuses_renames:
+            raise asyncssh.SFTPPermissionDenied("renaming is not permitted")
+
+
+async def serve(
+    companies: CardCompanies, port: int, *, told: Callable[[int], None], stop: asyncio.Event
+) -> None:
+    """Serve until told to stop; port 0 takes any, `told` learns which once it is open."""
+    companies.prepare()
+    listener = await asyncssh.listen(
+        _HOST,
+        port,
+        server_factory=lambda: _Reception(companies),
+        server_host_keys=[companies.host_key()],
+        sftp_factory=lambda channel: _Folder(companies, channel),
+        allow_scp=False,
+    )
+    async with listener:
+        told(listener.get_port())
+        await stop.wait()
+
+
+async def _serve_until_signalled(
+    companies: CardCompanies, port: int, told: Callable[[int], None]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, stop.set)
+    await serve(companies, port, told=told, stop=stop)
+
+
+def run(home: Path, port: int, store: SecretStore | None, faults: Faults | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; writes the secrets where a store is given.
+
+    Prints one line, `port <number>`, once it takes connections.
+    """
+    companies = CardCompanies(home, faults or Faults())
+
+    def told(open_port: int) -> None:
+        if store is not None:
+            companies.introduce(store, open_port)
+        sys.stdout.write(f"port {open_port}\n")
+        sys.stdout.flush()
+
+    asyncio.run(_serve_until_signalled(companies, port, told))
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def main() -> None:
+    """`python -m simulation.card_companies --home DIR [--port N]`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--quota-bytes", type=int)
+    parser.add_argument("--refuse-renames", action="store_true")
+    parser.add_argument("--refuse-reading", action="store_true")
+    given = parser.parse_args()
+    run(
+        given.home,
+        given.port,
+        None,
+        Faults(given.quota_bytes, given.refuse_renames, given.refuse_reading),
+    )
+
+
+if __name__ == "__main__":
+    main()
