@@ -34,7 +34,7 @@ from cardops.rules.reconciliation import (
 
 SNAPSHOT: Final = "snapshot"
 MAX_BREAKS_SHOWN: Final = 20
-RUNBOOK: Final = "docs/runbooks/reconciliation_breaks.md"
+RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
 
 @dg.asset(
