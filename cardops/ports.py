@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from cardops.rules.access import ApiKey, NewKey, Program
-    from cardops.rules.authorization import Answer, AuthorizationView, Move, MoveAnswer, Question
+    from cardops.rules.access import ApiKey, Caller, NewKey, Program
+    from cardops.rules.authorization import Answer, Question
     from cardops.rules.callbacks import Callback, CallbackResult
     from cardops.rules.delivery import ChargebackFileRecord, RemoteStat
     from cardops.rules.intake import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Kind,
     )
     from cardops.rules.ledger import Account, AccountTotals
+    from cardops.rules.moves import Move, MoveAnswer
     from cardops.rules.objects import ObjectStat
 
 
@@ -375,11 +376,11 @@ class Authorizations(Protocol):
     async def decide(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer a question, in order. A failing member does not fail its neighbours.
 
-        Raises StoreUnavailableError when nothing could be committed in time.
+        Where nothing could be committed in time the answer is `undecided`: never a guess.
         """
 
     async def move(self, move: Move) -> MoveAnswer:
-        """Capture, void, refund or increment; sticky by its key."""
+        """Capture, void, refund or increment; sticky by its key. Raises StoreUnavailableError."""
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         """The stored decision with its present state, or None (also: another program's)."""
@@ -389,6 +390,16 @@ class Authorizations(Protocol):
 
     async def expire_holds(self, at: datetime, limit: int) -> int:
         """End holds past their time; how many."""
+
+
+class Access(Protocol):
+    """Who a key belongs to (asynchronous: the authorizer)."""
+
+    async def find_caller(self, key_id: str) -> Caller | None:
+        """The live key with its program; None where unknown or revoked."""
+
+    async def is_ready(self) -> bool:
+        """Whether the store answers."""
 
 
 class CallbackOutbox(Protocol):
