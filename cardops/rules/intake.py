@@ -61,6 +61,30 @@ class FileStatus(StrEnum):
     DEAD = "dead"
 
 
+class IntakeFileMissingError(LookupError):
+    """No file has this intake id."""
+
+    def __init__(self, intake_id: int) -> None:
+        super().__init__(f"No file was taken in under the number {intake_id}.")
+
+
+class BatchMissingError(LookupError):
+    """No chargeback batch has this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"There is no chargeback batch {batch_id}.")
+
+
+class StagingLostError(RuntimeError):
+    """A file's staged rows are gone or incomplete, as after a crash of the database."""
+
+    def __init__(self, intake_id: int) -> None:
+        super().__init__(
+            f"The staged rows of intake file {intake_id} are not complete, as after a crash of "
+            "the database; take the file in again: what was credited stays credited once."
+        )
+
+
 class UncountedRowsError(AssertionError):
     """The counts of a file do not add up: a bug, never an input's fault."""
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from io import BytesIO
 from typing import Final
 
 import polars as pl
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.frames import one_frame, stream_frames
 from cardops.contracts.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
-
-CHUNK_ROWS: Final = 200_000
 
 # One statement, so one snapshot: balances, postings and holds are of the same instant. What is
 # dated after the day is taken off the balances by its own amount, and left out of the sums.
@@ -125,35 +123,16 @@ class PostgreSqlBooks:
     def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
         """Each account by both roads, as it stood at the end of the business date."""
         midnight = sql.SQL("({}::date + interval '1 day')").format(sql.Literal(business_date))
-        yield from self._chunks(_ACCOUNTS.format(midnight=midnight), BOOKS_COLUMNS)
+        with connect(self._url) as session:
+            yield from stream_frames(session, _ACCOUNTS.format(midnight=midnight), BOOKS_COLUMNS)
 
     def deposit_files(self, business_date: date) -> pl.DataFrame:
         """Applied deposit files up to that date: what each says, and what was posted of it."""
         query = _DEPOSIT_FILES.format(day=sql.Literal(business_date))
-        chunks = self._chunks(query, DEPOSIT_FILE_COLUMNS)
-        return pl.concat([pl.DataFrame(schema=DEPOSIT_FILE_COLUMNS), *chunks])
+        with connect(self._url) as session:
+            return one_frame(session, query, DEPOSIT_FILE_COLUMNS)
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one on which something happened and whose log is not final yet."""
         with connect(self._url) as session:
             return [row[0] for row in session.execute(_DATES_TO_EXPORT, {"day": business_date})]
-
-    def _chunks(self, query: sql.Composable, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """The answer in frames of at most CHUNK_ROWS rows. The server sends a row a block."""
-        copy_out = sql.SQL("copy ({}) to stdout (format csv)").format(query)
-        with connect(self._url, autocommit=False) as session:
-            session.isolation_level = IsolationLevel.REPEATABLE_READ
-            session.read_only = True
-            with session.cursor().copy(copy_out) as rows:
-                block: list[bytes] = []
-                for row in rows:
-                    block.append(bytes(row))
-                    if len(block) == CHUNK_ROWS:
-                        yield _frame(block, schema)
-                        block = []
-                if block:
-                    yield _frame(block, schema)
-
-
-def _frame(rows: list[bytes], schema: pl.Schema) -> pl.DataFrame:
-    return pl.read_csv(BytesIO(b"".join(rows)), schema=schema, has_header=False)

@@ -1,0 +1,149 @@
+"""DeliveryLedger on PostgreSQL: chargeback files made, and where each stands on its way."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from cardops.adapters.postgresql.holding import holding
+from cardops.adapters.postgresql.work import run_once
+from cardops.rules.delivery import (
+    ChargebackFileRecord,
+    DeliveryState,
+    FileNotMadeError,
+    FrozenFileError,
+)
+
+_SELECT: LiteralString = (
+    "select batch_id, network, program, destination, sequence, file_name, row_count, totals,"
+    " content_sha256, control_sha256, state, remote_path, attempt_count, last_error"
+    " from deliveries "
+)
+_INSERT: LiteralString = (
+    "insert into deliveries (batch_id, network, program, destination, sequence, file_name,"
+    " row_count, totals, content_sha256, control_sha256)"
+    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (batch_id, network) do nothing"
+)
+_UPDATE: LiteralString = (
+    "update deliveries set state = %(state)s, remote_path = %(remote_path)s,"
+    " attempt_count = %(attempt_count)s, last_error = %(last_error)s,"
+    " delivered_at = case when %(is_delivered)s then coalesce(delivered_at, now()) end"
+    " where batch_id = %(batch_id)s and network = %(network)s"
+)
+
+
+class PostgresDeliveryLedger:
+    """Implements cardops.ports.DeliveryLedger. Holds no session between calls."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def allot(self, batch_id: str, network: str, *, destination: str) -> tuple[int, int]:
+        """(sequence, previous sequence or 0) of this batch's file; the same again on repeat."""
+        return run_once(self._url, lambda s: _allot(s, batch_id, network, destination))
+
+    def record_made(self, record: ChargebackFileRecord) -> None:
+        """Freeze a file's name and hashes. Raises FrozenFileError where they differ on repeat."""
+        run_once(self._url, lambda session: _freeze(session, record))
+
+    def files_of(self, batch_id: str) -> Sequence[ChargebackFileRecord]:
+        """The batch's files by network."""
+        return self._records("where batch_id = %s order by network", batch_id)
+
+    def find(self, batch_id: str, network: str) -> ChargebackFileRecord | None:
+        """One file's record, or None where the network has no rows in the batch."""
+        return next(
+            iter(self._records("where batch_id = %s and network = %s", batch_id, network)), None
+        )
+
+    def record(self, record: ChargebackFileRecord) -> None:
+        """Store its state, remote path, attempts and last error. Raises FileNotMadeError."""
+        values = {
+            "batch_id": record.batch_id,
+            "network": record.network,
+            "state": record.state.value,
+            "remote_path": record.remote_path,
+            "attempt_count": record.attempt_count,
+            "last_error": record.last_error,
+            "is_delivered": record.state is DeliveryState.DELIVERED,
+        }
+        if not run_once(self._url, lambda session: session.execute(_UPDATE, values).rowcount):
+            raise FileNotMadeError(record.batch_id, record.network)
+
+    def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
+        """Records of every batch, newest first."""
+        return self._records(
+            "where %s::text[] is null or state = any(%s::text[])"
+            " order by made_at desc, batch_id desc, network",
+            *(None if states is None else list(states),) * 2,
+        )
+
+    @contextmanager
+    def exclusively(self, batch_id: str, network: str) -> Iterator[ChargebackFileRecord | None]:
+        """Hold the file alone until the block ends (other holders wait); its fresh record."""
+        with holding(self._url, f"delivery/{batch_id}/{network}"):
+            yield self.find(batch_id, network)
+
+    def _records(self, where: LiteralString, *values: object) -> list[ChargebackFileRecord]:
+        rows = run_once(
+            self._url, lambda session: session.execute(_SELECT + where, values).fetchall()
+        )
+        return [_record_of(row) for row in rows]
+
+
+def _allot(
+    session: psycopg.Connection, batch_id: str, network: str, destination: str
+) -> tuple[int, int]:
+    session.execute(
+        "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"sequences/{destination}"]
+    )
+    session.execute(
+        "insert into delivery_sequences (batch_id, network, destination, sequence)"
+        " select %(batch)s, %(network)s, %(destination)s, coalesce(max(sequence), 0) + 1"
+        " from delivery_sequences where destination = %(destination)s"
+        " on conflict (batch_id, network) do nothing",
+        {"batch": batch_id, "network": network, "destination": destination},
+    )
+    row = session.execute(
+        "select own.sequence, coalesce(max(earlier.sequence), 0) from delivery_sequences as own"
+        " left join delivery_sequences as earlier on earlier.destination = own.destination"
+        " and earlier.sequence < own.sequence"
+        " where own.batch_id = %s and own.network = %s group by own.sequence",
+        [batch_id, network],
+    ).fetchone()
+    if row is None:
+        raise FileNotMadeError(batch_id, network)
+    return int(row[0]), int(row[1])
+
+
+def _freeze(session: psycopg.Connection, record: ChargebackFileRecord) -> None:
+    values = [Jsonb(value) if isinstance(value, dict) else value for value in _frozen(record)]
+    session.execute(_INSERT, values)
+    row = session.execute(
+        _SELECT + "where batch_id = %s and network = %s", [record.batch_id, record.network]
+    ).fetchone()
+    if row is None or _frozen(_record_of(row)) != _frozen(record):
+        raise FrozenFileError(record.file_name)
+
+
+def _frozen(record: ChargebackFileRecord) -> tuple[Any, ...]:
+    return (
+        record.batch_id,
+        record.network,
+        record.program,
+        record.destination,
+        record.sequence,
+        record.file_name,
+        record.row_count,
+        dict(record.totals_minor),
+        record.content_sha256,
+        record.control_sha256,
+    )
+
+
+def _record_of(row: tuple[Any, ...]) -> ChargebackFileRecord:
+    state_at = len(row) - 4
+    values = (*row[:state_at], DeliveryState(row[state_at]), *row[state_at + 1 :])
+    return ChargebackFileRecord(*values)

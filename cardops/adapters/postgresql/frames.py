@@ -1,0 +1,28 @@
+"""Query results as polars frames: streamed out with COPY, never row by row through Python."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+CHUNK_ROWS: Final = 100_000
+
+
+def stream_frames(
+    session: psycopg.Connection, query: sql.Composed, schema: pl.Schema
+) -> Iterator[pl.DataFrame]:
+    """The query's rows, CHUNK_ROWS at a time, as one snapshot has them. Frames are never empty."""
+    with session.cursor().copy(sql.SQL("copy ({}) to stdout (format csv)").format(query)) as copy:
+        # One message a row: so chunks are the same for the same rows.
+        rows = iter(copy)
+        while chunk := b"".join(islice(rows, CHUNK_ROWS)):
+            yield pl.read_csv(chunk, has_header=False, schema=schema)
+
+
+def one_frame(session: psycopg.Connection, query: sql.Composed, schema: pl.Schema) -> pl.DataFrame:
+    """All rows at once."""
+    frames: Sequence[pl.DataFrame] = list(stream_frames(session, query, schema))
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
