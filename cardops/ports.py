@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cardops.rules.authorization import Answer, Question
     from cardops.rules.callbacks import Callback, CallbackResult
     from cardops.rules.delivery import ChargebackFileRecord, RemoteStat
+    from cardops.rules.holds import AuthorizationView
     from cardops.rules.intake import (
         Arrival,
         ChargebackBatch,
