@@ -1,0 +1,123 @@
+"""The `cardops` command: one lazy group, so that `--help` and light commands never load Dagster.
+
+Belongs here: names, one-line helps, and how errors become one sentence. What a command does is
+in orchestration/commands/<name>.py, whose `app` (a typer.Typer) is loaded when it is called.
+"""
+
+import importlib
+import sys
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
+
+from orchestration.output import NOT_POSSIBLE, CommandError, say
+
+COMMANDS: Final = {
+    "demo": "One day of card operations, from files to reconciled books.",
+    "up": "Run everything until Ctrl-C: UI, sensors, authorizer, SFTP server.",
+    "generate": "Write a realistic day of input files, good and bad rows, and the truth of them.",
+    "submit": "Take a file in, wait, and say what became of each row.",
+    "authorizer": "Run the authorizer alone.",
+    "program": "Create card programs, rotate their callback secrets.",
+    "key": "Create, list and revoke partners' API keys.",
+    "user": "Block or unblock a user, set limits.",
+    "deposits": "Take back a wrong or returned deposit file.",
+    "quarantine": "List what was quarantined, release it for another try.",
+    "callbacks": "Send, list and replay callbacks.",
+    "deliveries": "List chargeback files and where they stand, try again.",
+    "reconcile": "Compare the books of a business date by every road.",
+    "report": "Make the daily report.",
+    "sql": "Ask the published marts.",
+    "doctor": "Check every configured part and say what to mend.",
+    "version": "Print the version.",
+}
+# Commands with commands of their own, be it only one.
+GROUPS: Final = {"program", "key", "user", "deposits", "quarantine", "callbacks", "deliveries"}
+# Errors whose message is one sentence, by the module that defines them; a module that was never
+# loaded cannot have raised.
+SENTENCES: Final = {
+    "cardops.adapters.settings": ("SettingsError",),
+    "cardops.adapters.postgresql.errors": ("DatabaseUnavailableError", "MigrationChangedError"),
+    "cardops.adapters.secrets": ("SecretUnreadableError",),
+    "cardops.adapters.warehouse": ("NothingBuiltError",),
+    "cardops.rules.objects": ("ObjectStoreError",),
+    "cardops.rules.intake": ("IntakeFileMissingError", "BatchMissingError"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Commands by name; a command's module is imported when it is called, not when listed."""
+
+    _is_listing = False
+
+    @override
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    @override
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        if self._is_listing:
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        return _load(cmd_name)
+
+    @override
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self._is_listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._is_listing = False
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Cardops: deposits, authorization, reconciliation and chargebacks of a card program.",
+)
+
+
+@app.callback()
+def _cardops() -> None:
+    """Cardops: deposits, authorization, reconciliation and chargebacks of a card program."""
+
+
+def _load(name: str) -> Any:
+    module = importlib.import_module(f"orchestration.commands.{name}")
+    loader = typer.main.get_group if name in GROUPS else typer.main.get_command
+    command: Any = loader(module.app)
+    command.name = name
+    # Completion is a matter of the whole program.
+    command.params = [one for one in command.params if not str(one.name).endswith("_completion")]
+    return command
+
+
+def main() -> None:
+    """Entry point of the console script. Expected errors are one sentence and exit code 2."""
+    try:
+        app()
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        say(sentence)
+        sys.exit(NOT_POSSIBLE)
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """What to tell a person, or None where the error is a bug and its trace is wanted."""
+    if isinstance(error, CommandError):
+        return str(error)
+    for module, names in SENTENCES.items():
+        loaded = sys.modules.get(module)
+        if loaded and isinstance(error, tuple(getattr(loaded, name) for name in names)):
+            return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}; mend that and run the command again."
+    return None
