@@ -34,7 +34,6 @@ from cardops.rules.objects import ObjectMissingError
 
 RUNBOOK: Final = "docs/runbooks/chargeback-delivery.md"
 _BLOCK_BYTES: Final = 1 << 20
-_BLOCK_BYTES: Final = 1 << 20
 _TO_DELIVER: Final = frozenset({DeliveryState.MADE, DeliveryState.SENDING})
 _CHANCE: Final = SystemRandom()
 

@@ -123,8 +123,9 @@ class FtpDelivery:
 
     def close(self) -> None:
         """End the session; never raises."""
-        with suppress(*ftplib.all_errors):
-            self._client.quit()
+        if self._client.sock is not None:
+            with suppress(*ftplib.all_errors):
+                self._client.quit()
         self._client.close()
 
     @contextmanager

@@ -1,0 +1,84 @@
+"""Card companies' servers in memory."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from typing_extensions import override
+
+from cardops.ports import Destinations, FileDelivery, SecretStore
+from cardops.rules.delivery import PermanentDeliveryError, RemoteStat
+
+
+@dataclass
+class FakeFileDelivery(FileDelivery):
+    """A session; `files` are the server's, by path."""
+
+    files: dict[str, bytes]
+
+    @override
+    def stat(self, path: str) -> RemoteStat | None:
+        return RemoteStat(len(self.files[path])) if path in self.files else None
+
+    @override
+    def write(self, path: str, content: BinaryIO) -> None:
+        self.files[path] = content.read()
+
+    @override
+    def read_sha256(self, path: str) -> str | None:
+        return hashlib.sha256(self.files[path]).hexdigest()
+
+    @override
+    def rename(self, source: str, target: str) -> None:
+        if target in self.files:
+            raise PermanentDeliveryError(f"{target} is there already.")
+        if source not in self.files:
+            raise PermanentDeliveryError(f"{source} is not there.")
+        self.files[target] = self.files.pop(source)
+
+    @override
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    @override
+    def close(self) -> None:
+        return
+
+
+@dataclass
+class FakeDestinations(Destinations):
+    """Every destination is open, each with files of its own; `refusing` ones are not configured."""
+
+    servers: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    refusing: set[str] = field(default_factory=set)
+    as_they_are: set[str] = field(default_factory=set)
+
+    @override
+    def connect(self, destination: str) -> FileDelivery:
+        if destination in self.refusing:
+            raise PermanentDeliveryError(f"{destination} is not configured.")
+        return FakeFileDelivery(self.servers.setdefault(destination, {}))
+
+    @override
+    def folder(self, destination: str) -> str:
+        return "/inbox"
+
+    @override
+    def neutralises_formulas(self, destination: str) -> bool:
+        return destination not in self.as_they_are
+
+
+@dataclass
+class MemorySecrets(SecretStore):
+    """Secrets by name."""
+
+    secrets: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    @override
+    def get(self, name: str) -> dict[str, object] | None:
+        return self.secrets.get(name)
+
+    @override
+    def put(self, name: str, value: Mapping[str, object]) -> None:
+        self.secrets[name] = dict(value)
