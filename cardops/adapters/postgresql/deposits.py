@@ -3,15 +3,18 @@
 Sums and accounts are read in sums. The SQL of a chunk is in posting.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol
 
 import polars as pl
 import psycopg
 
+from cardops.adapters.postgresql.connection import with_options
 from cardops.adapters.postgresql.frames import one_frame
-from cardops.adapters.postgresql.posting import CONTENT_HASH, credit_chunk, recall_chunk
+from cardops.adapters.postgresql.holding import holding
+from cardops.adapters.postgresql.posting import CONTENT_HASH, LOOK_UPS, credit_chunk, recall_chunk
 from cardops.adapters.postgresql.staging import Chunk, Stage
 from cardops.adapters.postgresql.sums import AccountReader
 from cardops.adapters.postgresql.work import Work, work_on
@@ -53,10 +56,8 @@ class PostgresDepositLedger(AccountReader):
 
         Raises StagingLostError where the database crashed meanwhile: run it again.
         """
-        with work_on(self.url) as work:
-            stage = Stage(intake_file)
-            work.once(stage.lock)
-            work.once(lambda session: stage.fill(session, batches))
+        stage = Stage(intake_file)
+        with self._staged(stage, lambda session: stage.fill(session, batches)) as work:
             _by_chunks(work, stage, credit_chunk)
 
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
@@ -77,13 +78,20 @@ class PostgresDepositLedger(AccountReader):
         def take_back(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
             recall_chunk(session, stage, chunk, recalled_by=recalled_by)
 
-        with work_on(self.url) as work:
-            stage = Stage(intake_file)
-            work.once(stage.lock)
-            work.once(stage.fill_from_events)
+        stage = Stage(intake_file)
+        with self._staged(stage, stage.fill_from_events) as work:
             _by_chunks(work, stage, take_back)
             work.run(stage.drop)
             return work.run(lambda session: _recalled_totals(session, intake_file.intake_id))
+
+    @contextmanager
+    def _staged(self, stage: Stage, fill: Callable[[psycopg.Connection], int]) -> Iterator[Work]:
+        """The stage, filled and held alone, with a session made for posting its chunks."""
+        with holding(self.url, f"stage/{stage.intake_id}"):
+            with work_on(self.url) as work:
+                work.once(fill)
+            with work_on(with_options(self.url, *LOOK_UPS)) as work:
+                yield work
 
 
 def _by_chunks(work: Work, stage: Stage, chunk_work: ChunkWork) -> None:

@@ -37,18 +37,12 @@ class Stage:
         self.program = intake_file.arrival.program
         self.table = sql.Identifier(f"deposit_stage_{intake_id}")
 
-    def lock(self, session: psycopg.Connection) -> None:
-        """Hold the stage alone until the session ends; others wait."""
-        session.execute(
-            "select pg_advisory_lock(hashtextextended(%s, 0))", [f"stage/{self.intake_id}"]
-        )
-
     def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
         """Stage the rows anew, whatever was there; how many."""
         self.drop(session)
         session.execute(
             self.sql(
-                "create unlogged table {stage} (row_number bigint not null, deposit_id text not null,"
+                "create unlogged table {stage} (program text not null default {program}, row_number bigint not null, deposit_id text not null,"
                 " user_id text not null, currency text not null, amount_minor bigint not null,"
                 " occurred_at timestamptz not null, is_repeat boolean not null default false)"
             )
@@ -62,7 +56,7 @@ class Stage:
         self.drop(session)
         session.execute(
             self.sql(
-                "create unlogged table {stage} as select row_number, deposit_id, user_id, currency,"
+                "create unlogged table {stage} as select program, row_number, deposit_id, user_id, currency,"
                 " amount_minor, occurred_at, false as is_repeat from deposit_events as e"
                 " where intake_id = {intake_id} and not exists (select from deposit_recalls as r"
                 " where r.program = e.program and r.deposit_id = e.deposit_id)"
