@@ -1,0 +1,114 @@
+"""Between the rules' values and the arrays of the money path's statements."""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cardops.rules.authorization import (
+    AccountKey,
+    AccountState,
+    BatchState,
+    Decision,
+    Known,
+    Question,
+)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a batch takes from one account."""
+
+    taken_minor: int = 0
+    held_minor: int = 0
+    ledger_seq: int = 0
+
+
+def keys_of(questions: Sequence[Question]) -> tuple[list[str], ...]:
+    """Arguments of the locking statement: distinct accounts, distinct ids, by column."""
+    accounts = sorted({question.account_key for question in questions})
+    ids = sorted({question.id_key for question in questions})
+    return (
+        [key[0] for key in accounts],
+        [key[1] for key in accounts],
+        [key[2] for key in accounts],
+        [key[0] for key in ids],
+        [key[1] for key in ids],
+    )
+
+
+def batch_state(rows: Iterable[Mapping[str, object]]) -> BatchState:
+    """What the locking statement read."""
+    state = BatchState()
+    for row in rows:
+        tag, program, name, currency, available, held, seq, blocked, known, asked, answer = (
+            row.values()
+        )
+        if tag == "account":
+            state.accounts[program, name, currency] = AccountState(  # type: ignore[index] # untyped rows
+                available_minor=available or 0,  # type: ignore[arg-type] # untyped rows
+                held_minor=held or 0,  # type: ignore[arg-type] # untyped rows
+                ledger_seq=seq or 0,  # type: ignore[arg-type] # untyped rows
+                exists=available is not None,
+                is_known_user=bool(known),
+                is_blocked=bool(blocked),
+            )
+        elif tag == "decision":
+            state.known[program, name] = Known(asked, answer)  # type: ignore[index,arg-type] # untyped rows
+        else:
+            state.tombstones.add((program, name))  # type: ignore[arg-type] # untyped rows
+    return state
+
+
+def write_arguments(
+    decisions: Sequence[Decision], at: datetime, hold_ends_at: datetime
+) -> tuple[list[object], int]:
+    """Arguments of the write statement, and how many accounts it must change."""
+    taken = _taken(decisions)
+    asked = [decision.question for decision in decisions]
+    accounts = [(*key, one.taken_minor, one.held_minor) for key, one in taken.items()]
+    arguments: list[object] = [
+        [question.program for question in asked],
+        [question.transaction_id for question in asked],
+        [question.authorization_id for question in asked],
+        [question.question_hash for question in asked],
+        [question.user_id for question in asked],
+        [question.currency for question in asked],
+        [question.amount_minor for question in asked],
+        [question.is_capture for question in asked],
+        [decision.status.value for decision in decisions],
+        [decision.reason_code.value for decision in decisions],
+        [decision.remaining_minor for decision in decisions],
+        [decision.ledger_seq for decision in decisions],
+        [decision.answer for decision in decisions],
+        [question.details for question in asked],
+        [question.key_id for question in asked],
+        [question.request_id for question in asked],
+        at,
+        hold_ends_at,
+        *([account[column] for account in accounts] for column in range(5)),
+        [new_callback_id() if question.callback_url else None for question in asked],
+        [question.callback_url for question in asked],
+        [question.is_test for question in asked],
+        [one.ledger_seq for one in taken.values()],
+    ]
+    return arguments, len(taken)
+
+
+def new_callback_id() -> str:
+    """`cb_` and what sorts by time of making."""
+    return f"cb_{time.time_ns() // 1_000:016x}{secrets.token_hex(8)}"
+
+
+def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, Taken]:
+    """Sums by account, in the accounts' order; the last decision has the account's sequence."""
+    found: dict[AccountKey, Taken] = {}
+    for decision in decisions:
+        if decision.is_permit:
+            question = decision.question
+            one = found.setdefault(question.account_key, Taken())
+            one.taken_minor += question.amount_minor
+            one.held_minor += 0 if question.is_capture else question.amount_minor
+            one.ledger_seq = decision.ledger_seq
+    return dict(sorted(found.items()))

@@ -1,0 +1,112 @@
+"""Spending decisions on PostgreSQL: many in one commit, decided by cardops.rules.
+
+Belongs here: how a batch is locked, read and written, and what happens when that fails. What is
+decided is in cardops.rules.authorization; moves are in authorization_moves.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from cardops.adapters.postgresql import authorizations_sql as sql
+from cardops.adapters.postgresql.authorization_moves import (
+    expire_holds,
+    find_record,
+    move_once,
+)
+from cardops.adapters.postgresql.authorization_rows import batch_state, keys_of, write_arguments
+from cardops.adapters.postgresql.sessions import MAX_ATTEMPTS, TRANSIENT_ERRORS, Pool, transaction
+from cardops.rules.authorization import UNDECIDED, Answer, Question, decide_batch
+from cardops.rules.holds import AuthorizationView, tombstone_view, view_of
+from cardops.rules.ledger import Account
+from cardops.rules.moves import Move, MoveAnswer
+
+DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
+
+# Another process was first, or the guard refused what the rule permitted: read again, decide again.
+CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+
+
+class GuardError(RuntimeError):
+    """The database refused a debit that the rule permitted; nothing of the batch was committed."""
+
+
+class PostgresAuthorizations:
+    """Decisions, each batch one durable commit; what comes of a lost commit is looked up."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        hold_period: timedelta = DEFAULT_HOLD_PERIOD,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._pool = pool
+        self._hold_period = hold_period
+        self._now = now
+
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        """One answer a question; a batch that fails is decided member by member."""
+        if not questions:
+            return []
+        try:
+            return await self._decide_once(questions)
+        except (*TRANSIENT_ERRORS, *CONFLICTS, GuardError):
+            if len(questions) == 1:
+                return [await self._decide_again(questions[0])]
+        return [await self._decide_again(question, first=True) for question in questions]
+
+    async def move(self, move: Move) -> MoveAnswer:
+        """Capture, void, refund or increment, in one commit."""
+        return await move_once(self._pool, move, self._now)
+
+    async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
+        """The decision with its state; a void that came first is a view without a decision."""
+        async with self._pool.acquire() as session:
+            record = await find_record(session, program, transaction_id)
+            if record is not None:
+                return view_of(record, self._now())
+            if await session.fetchrow(sql.FIND_MOVEMENT, program, transaction_id, "void", ""):
+                return tombstone_view(await session.fetchval(sql.PROGRAM_CURRENCY, program))
+        return None
+
+    async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
+        """The user's accounts by currency."""
+        async with self._pool.acquire() as session:
+            rows = await session.fetch(sql.ACCOUNTS, program, user_id)
+        return [Account(**dict(row)) for row in rows]
+
+    async def expire_holds(self, at: datetime, limit: int) -> int:
+        """End holds past their time, each in a commit of its own."""
+        return await expire_holds(self._pool, at, limit)
+
+    async def _decide_again(self, question: Question, *, first: bool = False) -> Answer:
+        """Bounded; a decision committed by a lost attempt is found by its key and answered."""
+        for _ in range(MAX_ATTEMPTS - (not first)):
+            try:
+                return (await self._decide_once([question]))[0]
+            except (*TRANSIENT_ERRORS, *CONFLICTS, GuardError):
+                continue
+        return UNDECIDED
+
+    async def _decide_once(self, questions: Sequence[Question]) -> list[Answer]:
+        if all(question.is_dry_run for question in questions):
+            async with self._pool.acquire() as session:
+                rows = await session.fetch(sql.READ_ONLY, *keys_of(questions))
+            return decide_batch(questions, batch_state(rows), self._now())[0]
+        async with transaction(self._pool, _begin(questions)) as session:
+            rows = await session.fetch(sql.READ_LOCKED, *keys_of(questions))
+            at = self._now()
+            answers, decisions = decide_batch(questions, batch_state(rows), at)
+            if decisions:
+                arguments, expected = write_arguments(decisions, at, at + self._hold_period)
+                if await session.fetchval(sql.WRITE, *arguments) != expected:
+                    raise GuardError
+        return answers
+
+
+def _begin(questions: Sequence[Question]) -> str:
+    programs = sorted({question.program for question in questions})
+    return sql.BEGIN.format(programs=",".join(f"'{program}'" for program in programs))
