@@ -250,7 +250,9 @@ class Publication(Protocol):
 class Warehouse(Protocol):
     """The DuckDB file that dbt builds from the lake, and what is published of it."""
 
-    target_path: Path
+    @property
+    def target_path(self) -> Path:
+        """Where dbt leaves what it compiled and its results."""
 
     def building(self, lake: Lake) -> AbstractContextManager[Mapping[str, str]]:
         """Alone until the block ends; the environment that tells dbt what to build."""
