@@ -1,11 +1,8 @@
 """The resource `dbt`: runs the project without network and without telemetry."""
 
-import sys
-from pathlib import Path
-
 from dagster_dbt import DbtCliResource
 
-from cardops.adapters.dbt import PROJECT_DIR
+from cardops.adapters.dbt import PROJECT_DIR, dbt_executable
 
 
 def dbt_resource() -> DbtCliResource:
@@ -13,6 +10,6 @@ def dbt_resource() -> DbtCliResource:
     return DbtCliResource(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),
-        dbt_executable=str(Path(sys.executable).parent / "dbt"),
+        dbt_executable=dbt_executable(),
         global_config_flags=["--no-use-colors"],
     )

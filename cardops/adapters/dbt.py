@@ -35,9 +35,13 @@ def ensure_manifest(project: Path = PROJECT_DIR) -> Path:
     return manifest
 
 
+def dbt_executable() -> str:
+    """The dbt that is installed beside this interpreter, whatever the PATH says."""
+    return str(Path(sys.executable).parent / "dbt")
+
+
 def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
     """Run dbt on the project with this environment. Raises DbtFailedError."""
-    command = [sys.executable, "-m", "dbt.cli.main", *arguments]
     places = {
         "DBT_PROJECT_DIR": str(project),
         "DBT_PROFILES_DIR": str(project),
@@ -45,7 +49,7 @@ def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = P
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
-        command,
+        [dbt_executable(), *arguments],
         cwd=project,
         env={**os.environ, **places, **environment},
         capture_output=True,

@@ -1,0 +1,254 @@
+"""The dbt project on a small lake whose every figure is known, and on an empty one."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from cardops.adapters.dbt import run_dbt
+from cardops.adapters.warehouse import DuckDbWarehouse
+from tests.builders.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
+from tests.fakes.lake import FakeLake
+
+EVE = date(2026, 11, 19)
+
+
+def build(lake: FakeLake, home: Path, *, select: str = "fqn:*") -> DuckDbWarehouse:
+    """A run for one business date, DAY."""
+    warehouse = DuckDbWarehouse(home)
+    dates = dict.fromkeys(("CARDOPS_FIRST_BUSINESS_DATE", "CARDOPS_LAST_BUSINESS_DATE"), str(DAY))
+    with warehouse.building(lake) as environment:
+        run_dbt(
+            [*["build", "--quiet", "--indirect-selection", "cautious", "--select"], select],
+            {**environment, **dates},
+        )
+    return warehouse
+
+
+def rows(warehouse: DuckDbWarehouse, query: str) -> list[tuple[object, ...]]:
+    with warehouse.reading() as session:
+        return session.execute(query).fetchall()
+
+
+def a_small_lake() -> FakeLake:
+    lake = FakeLake()
+    lake.write("transactions", EVE, "1", rows_of("transactions", *payments_of_the_eve()))
+    lake.write("transactions", DAY, "2", rows_of("transactions", *payments_of_the_day()))
+    lake.write("chargebacks", DAY, "3", rows_of("chargebacks", *disputes()))
+    lake.write("transaction_log", EVE, "snapshot", rows_of("transaction_log", *log_of_the_eve()))
+    lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *log_of_the_day()))
+    lake.write("balances", EVE, "snapshot", rows_of("balances", a_balance("user_1", 5000, 1)))
+    lake.write("balances", DAY, "snapshot", rows_of("balances", *closing_balances()))
+    return lake
+
+
+def payments_of_the_eve() -> list[dict[str, object]]:
+    return [
+        {"transaction_id": "t-1", "row_number": 1, "status": "pending"},
+        {"transaction_id": "t-2", "row_number": 2, "status": "failed", "error_code": "51"},
+        {"transaction_id": "t-3", "row_number": 3, "payment_method": "wallet"},
+        {"transaction_id": "t-4", "row_number": 4, "status": "pending"},
+    ]
+
+
+def payments_of_the_day() -> list[dict[str, object]]:
+    return [
+        {"intake_id": 2, "transaction_id": "t-1", "row_number": 1, "updated_at": NOON},
+        {"intake_id": 2, "transaction_id": "t-5", "row_number": 2, "status": "refunded"},
+        {"intake_id": 2, "transaction_id": "t-6", "row_number": 3},
+    ]
+
+
+def disputes() -> list[dict[str, object]]:
+    return [
+        {"intake_id": 3, "row_number": 1, "case_number": "c-1", "stage": "inquiry"},
+        {
+            "intake_id": 3,
+            "row_number": 2,
+            "case_number": "c-1",
+            "dispute_amount_minor": 750,
+            "status": "won",
+            "resolution_date": date(2026, 11, 25),
+        },
+        {"intake_id": 3, "row_number": 3, "case_number": "c-2", "transaction_id": "t-1"},
+        {
+            "intake_id": 3,
+            "row_number": 4,
+            "case_number": "c-3",
+            "transaction_id": "t-3",
+            "network": "amex",
+            "stage": "inquiry",
+        },
+    ]
+
+
+def log_of_the_eve() -> list[dict[str, object]]:
+    return [a_posting("user_1", 5000, 1)]
+
+
+def log_of_the_day() -> list[dict[str, object]]:
+    hold = {
+        **a_permit("p-2"),
+        "kind": "decision",
+        "event_key": "p-2",
+        "amount_minor": 300,
+        "is_capture": False,
+        "held_change_minor": 300,
+        "ledger_seq": 3,
+        "remaining_minor": 2450,
+    }
+    reject = {
+        **a_permit("p-3"),
+        "kind": "decision",
+        "event_key": "p-3",
+        "status": "REJECT",
+        "reason_code": "insufficient_credit",
+        "amount_minor": 999_999,
+        "ledger_seq": 3,
+    }
+    # Written after the balance was read: in the log, and rightly not in the balance.
+    late = a_posting("user_1", -50, 4)
+    return [a_posting("user_1", -2250, 2), hold, reject, late, a_posting("user_2", 1, 1)]
+
+
+def closing_balances() -> list[dict[str, object]]:
+    return [a_balance("user_1", 2450, 3, held_minor=300), a_balance("user_2", 1, 1)]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> DuckDbWarehouse:
+    return build(a_small_lake(), tmp_path_factory.mktemp("home"))
+
+
+def test_the_failure_rate_counts_each_transaction_by_its_latest_version(
+    built: DuckDbWarehouse,
+) -> None:
+    found = rows(
+        built,
+        "select payment_method, attempt_count, failed_count, failure_rate::text"
+        " from marts.fct_payment_failure_rate_per_payment_method order by 1",
+    )
+
+    assert found == [("card", 4, 1, "0.250000"), ("wallet", 1, 0, "0.000000")]
+
+
+def test_the_chargeback_rate_counts_a_disputed_transaction_once_and_no_inquiry(
+    built: DuckDbWarehouse,
+) -> None:
+    found = rows(
+        built,
+        "select payment_method, settled_transaction_count, disputed_transaction_count,"
+        " chargeback_rate::text from marts.fct_chargeback_rate_per_payment_method order by 1",
+    )
+
+    assert found == [("card", 3, 1, "0.333333"), ("wallet", 1, 0, "0.000000")]
+
+
+def test_a_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
+    built: DuckDbWarehouse,
+) -> None:
+    found = rows(
+        built,
+        "select case_number, stage, outcome, dispute_amount_minor, payment_method,"
+        " has_reached_chargeback, version_count, days_to_resolution"
+        " from marts.fct_disputes order by 1",
+    )
+
+    assert found == [
+        ("c-1", "chargeback", "won", 750, "card", True, 2, 5),
+        ("c-2", "chargeback", "open", 1000, "card", True, 1, None),
+        ("c-3", "inquiry", "open", 1000, "wallet", False, 1, None),
+    ]
+
+
+def test_balances_of_every_day_are_kept_to_the_minor_unit(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select business_date, user_id, available_minor, held_minor, ledger_minor"
+        " from marts.fct_daily_balances order by 1, 2",
+    )
+
+    assert found == [
+        (EVE, "user_1", 5000, 0, 5000),
+        (DAY, "user_1", 2450, 300, 2750),
+        (DAY, "user_2", 1, 0, 1),
+    ]
+
+
+def test_movements_of_a_day_are_summed_by_kind_without_rejects(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select kind, entry_count, posted_minor, held_change_minor"
+        " from marts.fct_daily_movements where business_date = '2026-11-20' order by 1",
+    )
+
+    assert found == [("decision", 3, -2300, 300), ("deposit", 1, 1, 0)]
+
+
+def test_a_table_without_any_file_is_an_empty_mart(tmp_path: Path) -> None:
+    warehouse = build(FakeLake(), tmp_path)
+
+    assert rows(warehouse, "select count(*) from marts.fct_disputes") == [(0,)]
+    assert warehouse.publish().row_counts["fct_daily_balances"] == 0
+
+
+def test_a_day_that_was_exported_again_is_taken_up_by_the_next_build(tmp_path: Path) -> None:
+    lake = a_small_lake()
+    build(lake, tmp_path, select="+fct_decisions")
+    frame = lake.frames["transaction_log", EVE, "snapshot"]
+    second = rows_of("transaction_log", a_posting("user_9", -1, 7))
+    lake.write("transaction_log", EVE, "snapshot", pl.concat([frame, second]))
+
+    warehouse = build(lake, tmp_path, select="+fct_decisions")
+
+    found = rows(
+        warehouse,
+        "select business_date, count(*) from marts.fct_decisions group by 1 order by 1",
+    )
+    assert found == [(EVE, 1), (DAY, 4)]
+
+
+def test_a_day_of_the_run_is_replaced_and_the_others_are_left(tmp_path: Path) -> None:
+    lake = a_small_lake()
+    build(lake, tmp_path, select="+fct_daily_balances")
+    for day, available in ((EVE, 1), (DAY, 7)):
+        balance = a_balance("user_1", available, 0)
+        lake.write(
+            "balances", day, "snapshot", rows_of("balances", balance, a_balance("user_2", 1, 1))
+        )
+    lake.write("balances", EVE, "snapshot", rows_of("balances", a_balance("user_1", 1, 0)))
+    lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *seven_and_one()))
+
+    warehouse = build(lake, tmp_path, select="+fct_daily_balances")
+
+    found = rows(
+        warehouse,
+        "select business_date, available_minor from marts.fct_daily_balances"
+        " where user_id = 'user_1' order by 1",
+    )
+    assert found == [(EVE, 5000), (DAY, 7)]
+
+
+def seven_and_one() -> list[dict[str, object]]:
+    return [a_posting("user_1", 7, 0), a_posting("user_2", 1, 1)]
+
+
+def test_a_ledger_that_does_not_add_up_fails_the_build(tmp_path: Path) -> None:
+    lake = a_small_lake()
+    wrong = {**a_balance("user_1", 2450, 3, held_minor=300), "ledger_minor": 2751}
+    lake.write("balances", DAY, "snapshot", rows_of("balances", wrong))
+
+    with pytest.raises(RuntimeError, match="assert_ledger_balance_is_available_plus_held"):
+        build(lake, tmp_path, select="+fct_daily_balances")
+
+
+def test_a_reader_of_the_former_publication_is_not_disturbed_by_the_next(
+    built: DuckDbWarehouse,
+) -> None:
+    path = built.publish().path
+    with duckdb.connect(str(path), read_only=True) as reader:
+        before = reader.execute("select count(*) from fct_decisions").fetchall()
+        built.publish()
+        assert reader.execute("select count(*) from fct_decisions").fetchall() == before
