@@ -18,7 +18,7 @@ def claim_batch(
     (program,) = {arrival.program for arrival in arrivals}
     session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batches/{program}"])
     number = _next_number(session, program, business_date)
-    batch_id = f"{program}-{business_date.isoformat()}-{number}"
+    batch_id = f"{program}-{business_date.isoformat()}-{number:03d}"
     is_new = [claim_file(session, arrival, business_date, batch_id) for arrival in arrivals]
     if not any(is_new):
         return None
