@@ -254,6 +254,10 @@ class Warehouse(Protocol):
     def target_path(self) -> Path:
         """Where dbt leaves what it compiled and its results."""
 
+    @property
+    def reports(self) -> Path:
+        """The folder of the daily reports."""
+
     def building(self, lake: Lake) -> AbstractContextManager[Mapping[str, str]]:
         """Alone until the block ends; the environment that tells dbt what to build."""
 

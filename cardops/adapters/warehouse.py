@@ -44,6 +44,12 @@ class DuckDbWarehouse:
     def __init__(self, home: Path) -> None:
         self._folder = home / "analytics"
         self._published = home / "published"
+        self._reports = home / "reports"
+
+    @property
+    def reports(self) -> Path:
+        """Where the daily reports are kept."""
+        return self._reports
 
     @property
     def build_file(self) -> Path:
@@ -77,6 +83,7 @@ class DuckDbWarehouse:
                 )
             with duckdb.connect(str(self.build_file), read_only=True) as session:
                 session.execute("set TimeZone = 'UTC'")
+                session.execute(f"set search_path = '{MARTS_SCHEMA}'")
                 yield session
 
     def publish(self) -> Publication:
