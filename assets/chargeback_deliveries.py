@@ -1,0 +1,82 @@
+"""Chargeback deliveries: files placed whole at their card companies, and verified there."""
+
+import dagster as dg
+
+from assets.batch_partitions import partition_key_of, slots_by_batch
+from assets.chargeback_files import chargeback_files
+from assets.delivering import RUNBOOK, Courier
+from assets.partitions import batch_networks
+from cardops.ports import DeliveryLedger, Destinations, Notifier, ObjectStore
+from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+
+
+@dg.asset(
+    partitions_def=batch_networks,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[chargeback_files],
+    group_name="delivery",
+    kinds={"sftp"},
+)
+def chargeback_deliveries(
+    context: dg.AssetExecutionContext,
+    processed_store: dg.ResourceParam[ObjectStore],
+    delivery_ledger: dg.ResourceParam[DeliveryLedger],
+    destinations: dg.ResourceParam[Destinations],
+    notifier: dg.ResourceParam[Notifier],
+) -> None:
+    """Every file at its card company, once; one company's trouble does not keep the others' back."""
+    courier = Courier(processed_store, delivery_ledger, destinations, notifier)
+    undelivered = []
+    for batch_id, networks in slots_by_batch(context.partition_keys).items():
+        for network in networks:
+            record = courier.deliver(batch_id, network)
+            metadata = _metadata(record)
+            context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, network))
+            if record is not None and record.state is not DeliveryState.DELIVERED:
+                undelivered.append(record)
+    if undelivered:
+        raise dg.Failure(_told(undelivered), allow_retries=False)
+
+
+@dg.asset_check(asset=chargeback_deliveries, partitions_def=batch_networks)
+def every_chargeback_file_is_whole_at_its_card_company(
+    context: dg.AssetCheckExecutionContext,
+    delivery_ledger: dg.ResourceParam[DeliveryLedger],
+) -> dg.AssetCheckResult:
+    """Every file of these batches was verified at its card company, on record."""
+    slots = slots_by_batch(context.partition_keys)
+    records = [record for batch_id in slots for record in delivery_ledger.files_of(batch_id)]
+    asked = [record for record in records if record.network in slots[record.batch_id]]
+    open_files = [record for record in asked if record.state is not DeliveryState.DELIVERED]
+    return dg.AssetCheckResult(
+        passed=not open_files,
+        metadata={
+            "files": len(asked),
+            "not_delivered": dg.MetadataValue.json([_state(record) for record in open_files]),
+            "runbook": RUNBOOK,
+        },
+    )
+
+
+def _state(record: ChargebackFileRecord) -> dict[str, str | None]:
+    return {
+        "file": record.file_name,
+        "state": record.state.value,
+        "last_error": record.last_error,
+    }
+
+
+def _told(records: list[ChargebackFileRecord]) -> str:
+    lines = [f"{record.file_name} is {record.state}: {record.last_error}" for record in records]
+    return "\n".join([*lines, f"What to do is in {RUNBOOK}."])
+
+
+def _metadata(record: ChargebackFileRecord | None) -> dict[str, dg.MetadataValue]:
+    if record is None:
+        return {"dagster/row_count": dg.MetadataValue.int(0)}
+    return {
+        "dagster/row_count": dg.MetadataValue.int(record.row_count),
+        "state": dg.MetadataValue.text(record.state.value),
+        "attempts": dg.MetadataValue.int(record.attempt_count),
+        "remote_path": dg.MetadataValue.text(record.remote_path or ""),
+    }

@@ -1,0 +1,75 @@
+"""Chargeback files: a batch's rows out of the lake, into at most four CSVs with control files."""
+
+from dataclasses import asdict
+
+import dagster as dg
+
+from assets.batch_partitions import batch_of_network, partition_key_of, slots_by_batch
+from assets.delivering import processed_key
+from assets.filing import Filer
+from assets.partitions import batch_networks
+from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
+from cardops.rules.batch_accounting import accounting_breaks
+from cardops.rules.delivery import ChargebackFileRecord
+
+
+@dg.asset(
+    partitions_def=batch_networks,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[dg.AssetDep("chargebacks", partition_mapping=batch_of_network)],
+    group_name="chargebacks",
+    kinds={"csv"},
+)
+def chargeback_files(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    processed_store: dg.ResourceParam[ObjectStore],
+    intake_ledger: dg.ResourceParam[IntakeLedger],
+    delivery_ledger: dg.ResourceParam[DeliveryLedger],
+    destinations: dg.ResourceParam[Destinations],
+) -> None:
+    """At most four CSVs a batch, each frozen once made; a network without rows has none."""
+    filer = Filer(lake, processed_store, intake_ledger, delivery_ledger, destinations)
+    for batch_id, slots in slots_by_batch(context.partition_keys).items():
+        for slot in slots:
+            record = filer.make(batch_id, slot)
+            metadata = _metadata(record, processed_store)
+            context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, slot))
+
+
+@dg.asset_check(asset=chargeback_files, blocking=True, partitions_def=batch_networks)
+def every_accepted_chargeback_is_in_a_file(
+    context: dg.AssetCheckExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    processed_store: dg.ResourceParam[ObjectStore],
+    intake_ledger: dg.ResourceParam[IntakeLedger],
+    delivery_ledger: dg.ResourceParam[DeliveryLedger],
+    destinations: dg.ResourceParam[Destinations],
+) -> dg.AssetCheckResult:
+    """Per batch: read = filed + duplicate + quarantined, in rows; accepted = filed, in money."""
+    filer = Filer(lake, processed_store, intake_ledger, delivery_ledger, destinations)
+    slots = slots_by_batch(context.partition_keys)
+    accounts = {batch_id: filer.account(batch_id, made) for batch_id, made in slots.items()}
+    breaks = {batch_id: accounting_breaks(account) for batch_id, account in accounts.items()}
+    return dg.AssetCheckResult(
+        passed=not any(breaks.values()),
+        metadata={
+            "breaks": dg.MetadataValue.json(breaks),
+            "accounts": dg.MetadataValue.json({name: asdict(accounts[name]) for name in accounts}),
+        },
+    )
+
+
+def _metadata(
+    record: ChargebackFileRecord | None, processed_store: ObjectStore
+) -> dict[str, dg.MetadataValue]:
+    if record is None:
+        return {"dagster/row_count": dg.MetadataValue.int(0)}
+    uri = processed_store.uri(processed_key(record.batch_id, record.file_name))
+    return {
+        "dagster/row_count": dg.MetadataValue.int(record.row_count),
+        "totals_minor": dg.MetadataValue.json(dict(record.totals_minor)),
+        "sequence": dg.MetadataValue.int(record.sequence),
+        "sha256": dg.MetadataValue.text(record.content_sha256),
+        "file": dg.MetadataValue.path(uri),
+    }

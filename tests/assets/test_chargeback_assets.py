@@ -1,0 +1,221 @@
+"""A batch through Dagster: at most four files, accounted for, and delivered once."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets.chargeback_deliveries import (
+    chargeback_deliveries,
+    every_chargeback_file_is_whole_at_its_card_company,
+)
+from assets.chargeback_files import chargeback_files, every_accepted_chargeback_is_in_a_file
+from assets.partitions import batches
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.rules.chargeback_files import Chargeback
+from cardops.rules.control_totals import read_control_totals
+from cardops.rules.delivery import DeliveryState, FrozenFileError
+from cardops.rules.intake import ChargebackBatch
+from cardops.rules.routing import NETWORKS
+from tests.builders.batches import BUSINESS_DATE, a_sealed_batch
+from tests.builders.chargebacks import a_chargeback, lake_frame
+from tests.fakes.destinations import FakeDestinations
+from tests.fakes.lake import FakeLake
+from tests.fakes.notifier import FakeNotifier
+from tests.fakes.object_store import FakeObjectStore
+
+pytestmark = [pytest.mark.database, pytest.mark.dagster]
+
+ASSETS = [
+    chargeback_files,
+    every_accepted_chargeback_is_in_a_file,
+    chargeback_deliveries,
+    every_chargeback_file_is_whole_at_its_card_company,
+]
+
+
+@dataclass
+class House:
+    """Everything the assets need; ledgers are real."""
+
+    intake_ledger: PostgresIntakeLedger
+    delivery_ledger: PostgresDeliveryLedger
+    instance: dg.DagsterInstance
+    lake: FakeLake = field(default_factory=FakeLake)
+    processed_store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    destinations: FakeDestinations = field(default_factory=FakeDestinations)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
+
+    def seal(self, rows: list[Chargeback], **options: Any) -> ChargebackBatch:
+        batch = a_sealed_batch(self.intake_ledger, self.lake, rows, **options)
+        self.instance.add_dynamic_partitions(batches.name or "", [batch.batch_id])
+        return batch
+
+    def run(
+        self, batch: ChargebackBatch, first: str = "amex", last: str = "visa", **options: Any
+    ) -> dg.ExecuteInProcessResult:
+        resources = {
+            name: getattr(self, name)
+            for name in (
+                "intake_ledger",
+                "delivery_ledger",
+                "lake",
+                "processed_store",
+                "destinations",
+                "notifier",
+            )
+        }
+        return dg.materialize(
+            ASSETS,
+            instance=self.instance,
+            resources=resources,
+            tags={
+                "dagster/asset_partition_range_start": f"{batch.batch_id}|{first}",
+                "dagster/asset_partition_range_end": f"{batch.batch_id}|{last}",
+            },
+            raise_on_error=False,
+            **options,
+        )
+
+
+@pytest.fixture
+def house(database_url: str, tmp_path: Path) -> Iterator[House]:
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        yield House(
+            PostgresIntakeLedger(database_url), PostgresDeliveryLedger(database_url), instance
+        )
+
+
+def mixed_rows() -> list[Chargeback]:
+    return [
+        a_chargeback(f"CB-{number}", network=network, dispute_amount_minor=number)
+        for number, network in enumerate(["visa", "amex", "visa", "discover", "visa"], start=1)
+    ]
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
+
+
+def test_each_network_with_rows_gets_one_file_whole_at_its_card_company(house: House) -> None:
+    batch = house.seal(mixed_rows(), quarantined=2)
+    result = house.run(batch, "visa", "discover")
+
+    assert result.success
+    assert all(checks(result).values())
+    assert len(checks(result)) == 2
+    assert set(house.destinations.servers) == {"visa", "amex", "discover"}
+    assert {len(files) for files in house.destinations.servers.values()} == {2}
+    for record in house.delivery_ledger.files_of(batch.batch_id):
+        placed = house.destinations.servers[record.network][f"/inbox/{record.file_name}"]
+        control = house.destinations.servers[record.network][f"/inbox/{record.file_name}.ctl"]
+        assert record.state is DeliveryState.DELIVERED
+        assert json.loads(control)["sha256"] == hashlib.sha256(placed).hexdigest()
+        assert read_control_totals(io.BytesIO(placed)).totals_minor == record.totals_minor
+
+
+def test_a_second_run_changes_nothing_and_sends_nothing(house: House) -> None:
+    batch = house.seal(mixed_rows())
+    house.run(batch, "visa", "discover")
+    records = house.delivery_ledger.files_of(batch.batch_id)
+    made = dict(house.processed_store.contents)
+    for files in house.destinations.servers.values():
+        files.clear()  # collected by the card companies
+
+    assert house.run(batch, "visa", "discover").success
+    assert house.delivery_ledger.files_of(batch.batch_id) == records
+    assert house.processed_store.contents == made
+    assert not any(house.destinations.servers.values())
+
+
+def test_a_size_balanced_batch_goes_to_one_destination_in_four_parts(house: House) -> None:
+    batch = house.seal(mixed_rows(), mode="size_balanced")
+
+    assert house.run(batch, "visa", "discover").success
+    records = house.delivery_ledger.files_of(batch.batch_id)
+    by_slot = {record.network: record for record in records}
+    assert [by_slot[slot].row_count for slot in NETWORKS] == [2, 1, 1, 1]
+    assert {record.destination for record in records} == {"default"}
+    assert by_slot["mastercard"].file_name.startswith("CB_mixed-2_default_2026-11-20_")
+    assert len(house.destinations.servers["default"]) == 8
+
+
+def test_sequences_of_a_destination_follow_one_another(house: House) -> None:
+    first = house.seal([a_chargeback()], key="incoming/chargebacks/1.csv")
+    second = house.seal([a_chargeback()], key="incoming/chargebacks/2.csv")
+    for batch in (first, second):
+        assert house.run(batch, "visa", "visa").success
+
+    controls = [
+        json.loads(content)
+        for path, content in sorted(house.destinations.servers["visa"].items())
+        if path.endswith(".ctl")
+    ]
+    assert [(found["previous_sequence"], found["sequence"]) for found in controls] == [
+        (0, 1),
+        (1, 2),
+    ]
+
+
+def test_a_batch_whose_rows_changed_after_it_was_sealed_is_stopped(house: House) -> None:
+    batch = house.seal(mixed_rows())
+    house.run(batch, "visa", "discover")
+    frame = lake_frame(mixed_rows()[1:], batch_id=batch.batch_id)
+    house.lake.write("chargebacks", BUSINESS_DATE, f"{batch.files[0].intake_id:012d}", frame)
+
+    result = house.run(batch, "visa", "discover")
+    assert not result.success
+    failure = result.failure_data_for_node("chargeback_files")
+    assert failure is not None
+    assert failure.error is not None
+    assert FrozenFileError.__name__ in str(failure.error.cause or failure.error)
+
+
+def test_a_row_lost_between_intake_and_files_stops_the_delivery(house: House) -> None:
+    batch = house.seal(mixed_rows())
+    frame = lake_frame(mixed_rows()[1:], batch_id=batch.batch_id)
+    house.lake.write("chargebacks", BUSINESS_DATE, f"{batch.files[0].intake_id:012d}", frame)
+
+    result = house.run(batch, "visa", "discover")
+    assert checks(result)["every_accepted_chargeback_is_in_a_file"] is False
+    assert not house.destinations.servers
+
+
+def test_one_network_alone_can_be_made_and_delivered(house: House) -> None:
+    batch = house.seal(mixed_rows())
+
+    assert house.run(batch, "visa", "visa").success
+    assert set(house.destinations.servers) == {"visa"}
+
+
+def test_a_reversed_range_is_an_error_and_not_a_success_with_nothing_done(house: House) -> None:
+    batch = house.seal(mixed_rows())
+
+    assert not house.run(batch, "discover", "visa").success
+    assert not house.destinations.servers
+
+
+def test_one_company_that_refuses_does_not_keep_the_others_back(house: House) -> None:
+    house.destinations.refusing.add("amex")
+    batch = house.seal(mixed_rows())
+    result = house.run(batch, "visa", "discover")
+
+    assert not result.success
+    states = {
+        record.network: record.state for record in house.delivery_ledger.files_of(batch.batch_id)
+    }
+    assert states == {
+        "amex": DeliveryState.FAILED,
+        "discover": DeliveryState.DELIVERED,
+        "visa": DeliveryState.DELIVERED,
+    }
+    assert [alarm[0] for alarm in house.notifier.alarms] == [
+        "Chargeback file CB_amex_default_2026-11-20_000001_v1.csv is failed"
+    ]
