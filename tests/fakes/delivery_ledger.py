@@ -1,0 +1,78 @@
+"""A DeliveryLedger in memory."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import RLock
+
+from typing_extensions import override
+
+from cardops.ports import DeliveryLedger
+from cardops.rules.delivery import (
+    ChargebackFileRecord,
+    DeliveryState,
+    FileNotMadeError,
+    FrozenFileError,
+)
+
+
+class FakeDeliveryLedger(DeliveryLedger):
+    """Keeps records in a dict, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], ChargebackFileRecord] = {}
+        self.sequences: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._locks: dict[tuple[str, str], RLock] = defaultdict(RLock)
+
+    @override
+    def allot(self, batch_id: str, network: str, *, destination: str) -> tuple[int, int]:
+        files = self.sequences[destination]
+        if (batch_id, network) not in files:
+            files.append((batch_id, network))
+        sequence = files.index((batch_id, network)) + 1
+        return sequence, sequence - 1
+
+    @override
+    def record_made(self, record: ChargebackFileRecord) -> None:
+        known = self.records.setdefault((record.batch_id, record.network), _as_made(record))
+        if _as_made(known) != _as_made(record):
+            raise FrozenFileError(record.file_name)
+
+    @override
+    def files_of(self, batch_id: str) -> Sequence[ChargebackFileRecord]:
+        return [record for key, record in sorted(self.records.items()) if key[0] == batch_id]
+
+    @override
+    def find(self, batch_id: str, network: str) -> ChargebackFileRecord | None:
+        return self.records.get((batch_id, network))
+
+    @override
+    def record(self, record: ChargebackFileRecord) -> None:
+        known = self.find(record.batch_id, record.network)
+        if known is None:
+            raise FileNotMadeError(record.batch_id, record.network)
+        self.records[record.batch_id, record.network] = replace(
+            known,
+            state=record.state,
+            remote_path=record.remote_path,
+            attempt_count=record.attempt_count,
+            last_error=record.last_error,
+        )
+
+    @override
+    def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
+        newest_first = reversed(self.records.values())
+        return [record for record in newest_first if states is None or record.state in states]
+
+    @override
+    @contextmanager
+    def exclusively(self, batch_id: str, network: str) -> Iterator[ChargebackFileRecord | None]:
+        with self._locks[batch_id, network]:
+            yield self.find(batch_id, network)
+
+
+def _as_made(record: ChargebackFileRecord) -> ChargebackFileRecord:
+    return replace(
+        record, state=DeliveryState.MADE, remote_path=None, attempt_count=0, last_error=None
+    )

@@ -1,0 +1,131 @@
+"""A DepositLedger in memory: the plain model that the real one is compared with."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from typing_extensions import override
+
+from cardops.ports import DepositLedger
+from cardops.rules.intake import IntakeFile, StagingLostError
+from cardops.rules.ledger import Account, AccountTotals
+
+Key = tuple[str, str, str]
+OUTCOME = pl.Schema({"row_number": pl.Int64(), "outcome": pl.String(), "ledger_seq": pl.Int64()})
+KEY = {"program": pl.String(), "user_id": pl.String(), "currency": pl.String()}
+
+
+@dataclass
+class Event:
+    """One credited deposit."""
+
+    intake_id: int
+    row_number: int
+    content: tuple[Any, ...]
+    account: Key
+    amount_minor: int
+    ledger_seq: int
+    is_recalled: bool = False
+
+
+class FakeDepositLedger(DepositLedger):
+    """Credits at once; keeps what it credited."""
+
+    def __init__(self) -> None:
+        self.events: dict[tuple[str, str], Event] = {}
+        self.sequences: dict[Key, int] = defaultdict(int)
+        self.staged: dict[int, list[dict[str, Any]]] = {}
+
+    @override
+    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
+        rows = [row for batch in batches for row in batch.to_dicts()]
+        self.staged[intake_file.intake_id] = rows
+        for row in sorted(rows, key=lambda row: int(row["row_number"])):
+            self._credit_once(intake_file, row)
+
+    @override
+    def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
+        if intake_file.intake_id not in self.staged:
+            raise StagingLostError(intake_file.intake_id)
+        rows = [self._judged(intake_file, row) for row in self.staged[intake_file.intake_id]]
+        return pl.DataFrame(sorted(rows), schema=OUTCOME, orient="row")
+
+    @override
+    def forget_staged(self, intake_file: IntakeFile) -> None:
+        self.staged.pop(intake_file.intake_id, None)
+
+    @override
+    def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
+        totals: dict[str, int] = defaultdict(int)
+        for event in self.events.values():
+            if event.intake_id == intake_file.intake_id:
+                totals[event.account[2]] += event.amount_minor
+                if not event.is_recalled:
+                    event.is_recalled = True
+                    self.sequences[event.account] += 1
+        return dict(totals)
+
+    @override
+    def accounts(self) -> Iterator[pl.DataFrame]:
+        numbers = {name: pl.Int64() for name in ("available_minor", "held_minor", "ledger_seq")}
+        rows = [(*key, self._balance(key), 0, seq) for key, seq in self.sequences.items()]
+        if rows:
+            yield pl.DataFrame(rows, schema=pl.Schema({**KEY, **numbers}), orient="row")
+
+    @override
+    def account(self, program: str, user_id: str, currency: str) -> Account | None:
+        key = (program, user_id, currency)
+        if key not in self.sequences:
+            return None
+        return Account(*key, self._balance(key), 0, self.sequences[key])
+
+    @override
+    def posting_totals(self) -> Iterator[pl.DataFrame]:
+        names = ("deposits", "recalls", "spends", "reversals", "open_holds")
+        numbers = {f"{name}_minor": pl.Int64() for name in names}
+        rows = [(*key, *self._sums(key), 0, 0, 0) for key in self.sequences]
+        if rows:
+            yield pl.DataFrame(rows, schema=pl.Schema({**KEY, **numbers}), orient="row")
+
+    @override
+    def account_totals(self, program: str, user_id: str, currency: str) -> AccountTotals:
+        key = (program, user_id, currency)
+        return AccountTotals(*key, *self._sums(key), 0, 0)
+
+    def _credit_once(self, intake_file: IntakeFile, row: dict[str, Any]) -> None:
+        program = intake_file.arrival.program
+        if (program, row["deposit_id"]) in self.events:
+            return
+        account = (program, row["user_id"], row["currency"])
+        self.sequences[account] += 1
+        self.events[program, row["deposit_id"]] = Event(
+            intake_file.intake_id,
+            row["row_number"],
+            _content(row),
+            account,
+            row["amount_minor"],
+            self.sequences[account],
+        )
+
+    def _judged(self, file: IntakeFile, row: dict[str, Any]) -> tuple[int, str, int | None]:
+        event = self.events[file.arrival.program, row["deposit_id"]]
+        number = int(row["row_number"])
+        if (event.intake_id, event.row_number) == (file.intake_id, number):
+            return number, "accepted", event.ledger_seq
+        same = event.content == _content(row)
+        return number, "duplicate" if same else "conflicting_duplicate", None
+
+    def _sums(self, key: Key) -> tuple[int, int]:
+        mine = [event for event in self.events.values() if event.account == key]
+        recalled = sum(event.amount_minor for event in mine if event.is_recalled)
+        return sum(event.amount_minor for event in mine), recalled
+
+    def _balance(self, key: Key) -> int:
+        deposits, recalls = self._sums(key)
+        return deposits - recalls
+
+
+def _content(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["user_id"], row["currency"], row["amount_minor"], row["occurred_at"]

@@ -1,0 +1,154 @@
+"""An IntakeLedger in memory."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from threading import RLock
+
+from typing_extensions import override
+
+from cardops.ports import IntakeLedger
+from cardops.rules.intake import (
+    Arrival,
+    BatchMissingError,
+    ChargebackBatch,
+    FileOutcome,
+    FileStatus,
+    IntakeFile,
+    IntakeFileMissingError,
+    Kind,
+)
+
+
+class FakeIntakeLedger(IntakeLedger):
+    """Keeps entries in a dict; waiting rows too."""
+
+    def __init__(self) -> None:
+        self.files: dict[int, IntakeFile] = {}
+        self.attempts: dict[int, int] = defaultdict(int)
+        self.batches: dict[str, ChargebackBatch] = {}
+        self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
+        self.releases: dict[tuple[int, int], int] = {}
+        self._locks: dict[int, RLock] = defaultdict(RLock)
+
+    @override
+    def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
+        arrivals = [file.arrival for file in self.files.values()]
+        return {(a.key, a.version) for a in arrivals if a.bucket == bucket and a.key in keys}
+
+    @override
+    def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
+        known = self._same(arrival)
+        if known is not None:
+            return self._put(
+                replace(known, arrival=replace(known.arrival, version=arrival.version))
+            ), False
+        return self._put(self._new(arrival, business_date, None)), True
+
+    def claim_batch(
+        self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
+    ) -> ChargebackBatch | None:
+        new = list(
+            {(a.bucket, a.key, a.content_sha256): a for a in arrivals if not self._same(a)}.values()
+        )
+        if not new:
+            return None
+        (program,) = {arrival.program for arrival in arrivals}
+        earlier = [
+            b
+            for b in self.batches.values()
+            if (b.program, b.business_date) == (program, business_date)
+        ]
+        batch_id = f"{program}-{business_date}-{len(earlier) + 1}"
+        files = tuple(self._put(self._new(arrival, business_date, batch_id)) for arrival in new)
+        self.batches[batch_id] = ChargebackBatch(batch_id, program, business_date, mode, files)
+        return self.batches[batch_id]
+
+    @override
+    def find(self, intake_id: int) -> IntakeFile:
+        if intake_id not in self.files:
+            raise IntakeFileMissingError(intake_id)
+        return self.files[intake_id]
+
+    @override
+    def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
+        files = self.files.values()
+        return [f for f in files if (f.arrival.kind, f.business_date) == (kind, business_date)]
+
+    @override
+    def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
+        open_states = {FileStatus.CLAIMED, FileStatus.APPLYING}
+        files = [file for file in self.files.values() if file.status in open_states]
+        return [file for file in files if kind in {None, file.arrival.kind}]
+
+    @override
+    def batch(self, batch_id: str) -> ChargebackBatch:
+        if batch_id not in self.batches:
+            raise BatchMissingError(batch_id)
+        batch = self.batches[batch_id]
+        return replace(batch, files=tuple(self.files[file.intake_id] for file in batch.files))
+
+    @override
+    @contextmanager
+    def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
+        with self._locks[intake_id]:
+            yield self.find(intake_id)
+
+    @override
+    def begin(self, intake_id: int) -> int:
+        self.mark(intake_id, FileStatus.APPLYING)
+        self.attempts[intake_id] += 1
+        return self.attempts[intake_id]
+
+    @override
+    def finish(self, intake_id: int, outcome: FileOutcome) -> None:
+        status = FileStatus.REFUSED if outcome.error else FileStatus.APPLIED
+        self._put(replace(self.find(intake_id), status=status, outcome=outcome))
+
+    @override
+    def mark(self, intake_id: int, status: FileStatus) -> None:
+        self._put(replace(self.find(intake_id), status=status))
+
+    @override
+    def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
+        file, arrival = intake_file.intake_id, intake_file.arrival
+        released = {key for key in self.waits if key in self.releases}
+        kept = {k: v for k, v in self.waits.items() if k[0] != file or k in released}
+        added = {
+            (file, row): (arrival.kind, arrival.program, ref) for row, ref in references.items()
+        }
+        self.waits = {**added, **kept}
+
+    def waiting(
+        self, kind: Kind, program: str, reference_ids: Sequence[str]
+    ) -> Mapping[int, Sequence[int]]:
+        wanted = {(kind, program, reference_id) for reference_id in reference_ids}
+        found: dict[int, list[int]] = defaultdict(list)
+        for (file, row), wait in sorted(self.waits.items()):
+            if wait in wanted and (file, row) not in self.releases:
+                found[file].append(row)
+        return dict(found)
+
+    @override
+    def released(self, rows: Mapping[int, Sequence[int]], released_to: int) -> None:
+        for file, numbers in rows.items():
+            self.releases.update(
+                {(file, row): released_to for row in numbers if (file, row) in self.waits}
+            )
+
+    def _same(self, arrival: Arrival) -> IntakeFile | None:
+        place = (arrival.bucket, arrival.key, arrival.content_sha256)
+        for file in self.files.values():
+            if (file.arrival.bucket, file.arrival.key, file.arrival.content_sha256) == place:
+                return file
+        return None
+
+    def _new(self, arrival: Arrival, business_date: date, batch_id: str | None) -> IntakeFile:
+        number = len(self.files) + 1
+        return IntakeFile(number, arrival, business_date, FileStatus.CLAIMED, batch_id)
+
+    def _put(self, file: IntakeFile) -> IntakeFile:
+        self.files[file.intake_id] = file
+        return file
