@@ -85,4 +85,4 @@ def show(results: list[tuple[Benchmark, Result]]) -> None:
             f"{result.ratio:.2f}",
             benchmark.goal,
         )
-    Console().print(table)
+    Console(width=120).print(table)

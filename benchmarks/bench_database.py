@@ -1,0 +1,64 @@
+"""A database of accounts to benchmark on: a server of its own, thrown away afterwards."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cardops.adapters.postgresql.binaries import choose_binaries
+from cardops.adapters.postgresql.connection import connect, database
+from cardops.adapters.settings import Settings
+
+HERE: Final = Path(__file__).parent
+ROUND_SECONDS: Final = 8
+PLENTY_MINOR: Final = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class BenchDatabase:
+    """Where the accounts `u-1` to `u-<users>` of program `bench` are, in USD."""
+
+    url: str
+    users: int
+    programs: Path
+
+    def pgbench(self, *, clients: int = 32, users: int | None = None) -> float:
+        """Decisions a second: one call of the PL/pgSQL function a transaction."""
+        shown = subprocess.run(  # noqa: S603 - the server's own program
+            [
+                self.programs / "pgbench",
+                *("-M", "prepared", "-n", "-c", str(clients), "-j", "2"),
+                *("-T", str(ROUND_SECONDS), "-D", f"users={users or self.users}"),
+                *("-f", str(HERE / "decide_spread.pgbench"), self.url),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = re.search(r"^tps = ([0-9.]+)", shown.stdout, re.MULTILINE)
+        if found is None:
+            raise RuntimeError(f"pgbench said no rate: {shown.stdout}")
+        return float(found.group(1))
+
+
+@contextmanager
+def bench_database(users: int) -> Iterator[BenchDatabase]:
+    """A fresh embedded server with that many accounts, each with plenty of credit."""
+    with tempfile.TemporaryDirectory(prefix="cardops-bench-") as home:
+        Path(home).chmod(0o711)
+        settings = Settings(home=Path(home), database_url=None)
+        with database(settings) as addresses:
+            with connect(addresses.url) as session:
+                session.execute("insert into programs values ('bench', 'USD')")
+                session.execute(
+                    "insert into accounts select 'bench', 'u-' || n, 'USD', %s, 0, 0"
+                    " from generate_series(1, %s) as n",
+                    [PLENTY_MINOR, users],
+                )
+                session.execute("vacuum analyze accounts")
+                session.execute((HERE / "decide_one.sql").read_text())
+            yield BenchDatabase(addresses.url, users, choose_binaries(Path(home) / "none", None))
