@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cardops.rules.access import ApiKey, Caller, NewKey, Program
+    from cardops.rules.arrivals import Look
     from cardops.rules.authorization import Answer, Question
     from cardops.rules.callbacks import Callback, CallbackResult
     from cardops.rules.delivery import ChargebackFileRecord, RemoteStat
@@ -71,6 +72,16 @@ class ObjectStore(Protocol):
 
     def uri(self, key: str) -> str:
         """Where a person or another program finds it: a path, or `s3://bucket/key`."""
+
+
+class Arrivals(Protocol):
+    """New files under `incoming/`, whether found by listing or told of by events."""
+
+    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> Look:
+        """Files of the kind that are complete and not claimed yet, a bounded number."""
+
+    def forget(self, look: Look) -> None:
+        """Everything in `ready` is claimed: its events need not be told again."""
 
 
 class Lake(Protocol):
