@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     authorizer_port: Port | None = None
     sftp_port: Port | None = None
     allow_loopback_callbacks: bool = False
+    hold_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 604_800
+    key_requests_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 20_000
 
     @field_validator("default_currency")
     @classmethod

@@ -1,0 +1,157 @@
+"""The ASGI application: the hot route first, FastAPI for everything else.
+
+Belongs here: what holds for every request (its id, its figures, its problem, draining).
+"""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from authorizer import hot
+from authorizer.background import background_work
+from authorizer.draining import drain_on_signal
+from authorizer.logs import LOGGER, log_request
+from authorizer.metrics import Metrics
+from authorizer.openapi import describe
+from authorizer.parts import OpenParts, Parts
+from authorizer.problems import ProblemError, unavailable
+from authorizer.replies import ClientGoneError, Receive, Reply, Scope, Send, send_reply
+from authorizer.routes import router
+
+
+class Application:
+    """Answers requests with the parts that its lifespan opens."""
+
+    def __init__(self, open_parts: OpenParts, *, runs_background: bool = True) -> None:
+        self.metrics = Metrics()
+        self.is_draining = False
+        self._open_parts = open_parts
+        self._runs_background = runs_background
+        self._parts: Parts | None = None
+        self._rest = self._build()
+
+    def drain(self) -> None:
+        """From now on every new request is answered 503; those under way are finished."""
+        self.is_draining = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        started, request_id = time.perf_counter(), secrets.token_hex(12)
+        if scope["path"] == hot.PATH or self.is_draining:
+            route, status = hot.PATH, await self._answer(scope, receive, send, request_id)
+        else:
+            route, status = await self._delegate(scope, receive, send, request_id)
+        seconds = time.perf_counter() - started
+        self.metrics.answered(scope["method"], route, status, seconds)
+        log_request(request_id, scope["method"], route, status, seconds)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        try:
+            reply = await self._decide(scope, receive, request_id)
+        except ProblemError as problem:
+            reply = problem.reply()
+        except ClientGoneError:
+            return 499
+        except Exception:  # noqa: BLE001 - whatever broke, the caller gets an answer
+            LOGGER.exception("a request failed", extra={"request_id": request_id})
+            reply = ProblemError("internal-error", "Something broke here.").reply()
+        await send_reply(send, reply, request_id)
+        return reply.status
+
+    async def _decide(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
+        if self.is_draining or self._parts is None:
+            raise unavailable("This process is stopping.")
+        if scope["method"] != "POST":
+            raise ProblemError(
+                "method-not-allowed", "Only POST is served here.", headers={"allow": "POST"}
+            )
+        return await hot.answer(
+            scope, receive, parts=self._parts, metrics=self.metrics, request_id=request_id
+        )
+
+    async def _delegate(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str
+    ) -> tuple[str, int]:
+        status = 500
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        scope.setdefault("state", {})["request_id"] = request_id
+        await self._rest(scope, receive, watched)
+        return getattr(scope.get("route"), "path", "unmatched"), status
+
+    def _build(self) -> FastAPI:
+        app = FastAPI(
+            title="Cardops authorizer",
+            version="1",
+            lifespan=self._lifespan,
+            redirect_slashes=False,
+        )
+        app.include_router(router)
+        app.state.metrics = self.metrics
+        app.add_exception_handler(ProblemError, _problem)
+        app.add_exception_handler(HTTPException, _http_problem)
+        app.add_exception_handler(ClientGoneError, _gone)
+        app.add_exception_handler(Exception, _broken)
+        document = describe()
+        app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI's own extension point
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            self._parts = await stack.enter_async_context(self._open_parts())
+            app.state.parts = self._parts
+            stack.enter_context(drain_on_signal(self.drain))
+            if self._runs_background:
+                await stack.enter_async_context(background_work(self._parts, self.metrics))
+            yield
+            self.drain()
+            await self._parts.batcher.drain()
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    problem = error if isinstance(error, ProblemError) else ProblemError("internal-error", "")
+    reply = problem.reply()
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    return Response(reply.body, reply.status, headers=headers)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    """The router's own refusals, told like ours."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:  # noqa: PLR2004 - the status itself
+        allow = (getattr(error, "headers", None) or {}).get("Allow", "GET")
+        problem = ProblemError(
+            "method-not-allowed", "This path has other methods.", headers={"allow": allow}
+        )
+    elif status == 404:  # noqa: PLR2004 - the status itself
+        problem = ProblemError("not-found", "There is no such path.")
+    else:
+        problem = ProblemError("invalid-request", "The request cannot be read.")
+    return await _problem(request, problem)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    LOGGER.exception("a request failed", exc_info=error)
+    return await _problem(request, ProblemError("internal-error", "Something broke here."))

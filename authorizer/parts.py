@@ -1,0 +1,43 @@
+"""What the application is made of: ports and limits, handed in by main or by a test."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from authorizer.batcher import Batcher
+from authorizer.gate import Gate
+from cardops.ports import Access, Authorizations, CallbackOutbox, Clock, SecretStore
+
+REQUEST_DEADLINE_SECONDS: Final = 3.0
+REQUESTS_PER_SECOND: Final = 20_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers that bound a request, and what a test key may do."""
+
+    deadline_seconds: float = REQUEST_DEADLINE_SECONDS
+    requests_per_second: float = REQUESTS_PER_SECOND
+    allow_loopback: bool = False
+
+
+@dataclass(slots=True)
+class Parts:
+    """The ports, and what is built over them once a process."""
+
+    authorizations: Authorizations
+    access: Access
+    outbox: CallbackOutbox
+    secrets: SecretStore
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    batcher: Batcher = field(init=False)
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batcher = Batcher(self.authorizations)
+        self.gate = Gate(self.access, requests_per_second=self.limits.requests_per_second)
+
+
+OpenParts: TypeAlias = Callable[[], AbstractAsyncContextManager[Parts]]

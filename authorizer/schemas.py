@@ -1,0 +1,172 @@
+"""The bodies of requests and answers, as types: what decodes them also documents them.
+
+Belongs here: shapes. What the decoder alone would let through is in authorizer.bodies.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from cardops.rules.callback_urls import MAX_URL_LENGTH
+
+ID_SCHEMA: Final = "^(?!\\.{1,2}$)[A-Za-z0-9_.:-]{1,64}$"
+AMOUNT_SCHEMA: Final[dict[str, Any]] = {
+    "description": "In the currency's own unit, read exactly; a JSON number or decimal text.",
+    "examples": [25.00, "25.00"],
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"},
+    ],
+}
+Id = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": ID_SCHEMA})]
+AmountIn = Annotated[msgspec.Raw, Meta(extra_json_schema=AMOUNT_SCHEMA)]
+CurrencyIn = Annotated[str, Meta(min_length=3, max_length=3, description="ISO 4217, upper case")]
+Url = Annotated[str, Meta(max_length=MAX_URL_LENGTH, extra_json_schema={"format": "uri"})]
+Digits4 = Annotated[str, Meta(pattern="^[0-9]{4}$", max_length=4)]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2,3}$", max_length=3)]
+Channel = Annotated[str, Meta(pattern="^[a-z0-9_-]{1,32}$", max_length=32)]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Merchant(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is to be paid."""
+
+    id: Text | None = None
+    name: Text | None = None
+    mcc: Digits4 | None = None
+    country: Country | None = None
+
+
+class AuthorizationBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question: may this user spend this much?"""
+
+    transaction_id: Id
+    user_id: Id
+    amount: AmountIn
+    currency: CurrencyIn | None = None
+    capture: bool | None = None
+    callback_url: Url | None = None
+    merchant: Merchant | None = None
+    channel: Channel | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class CaptureBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the hold is taken; all of it unless said."""
+
+    amount: AmountIn | None = None
+
+
+class VoidBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing to say: a void releases all that is held."""
+
+
+class RefundBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Captured money given back, whole or in parts."""
+
+    amount: AmountIn
+    refund_id: Id
+
+
+class IncrementBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """More to be held."""
+
+    amount: AmountIn
+    increment_id: Id
+
+
+class AsOf(Struct, frozen=True):
+    """The account's sequence number that the decision was made at."""
+
+    ledger_seq: int
+
+
+class AuthorizationOut(Struct, frozen=True):
+    """A decision."""
+
+    transaction_id: str
+    authorization_id: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["PERMIT", "REJECT"]})]
+    reason_code: str
+    reason: str
+    amount: float
+    currency: str
+    remaining_credit: float
+    decided_at: str
+    as_of: AsOf
+
+
+class IncrementOut(Struct, frozen=True):
+    """What became of an increment."""
+
+    id: str
+    status: str
+    reason_code: str
+    amount: float
+
+
+class AuthorizationState(Struct, frozen=True, omit_defaults=True):
+    """A decision, null before it arrived, with its present state."""
+
+    decision: AuthorizationOut | None
+    state: str
+    held_amount: float
+    captured_amount: float
+    currency: str
+    increment: IncrementOut | msgspec.UnsetType = msgspec.UNSET
+
+
+class CreditOut(Struct, frozen=True):
+    """An account's balances."""
+
+    currency: str
+    remaining_credit: float
+    held: float
+    ledger_balance: float
+
+
+class UserCredit(Struct, frozen=True):
+    """A user's accounts."""
+
+    user_id: str
+    credit: list[CreditOut]
+
+
+class CallbackOut(Struct, frozen=True):
+    """A callback owed or made; its body is that of the decision."""
+
+    id: str
+    transaction_id: str
+    url: str
+    status: str
+    attempts: int
+    created_at: str
+    next_attempt_at: str | None
+    last_status_code: int | None
+    last_error: str | None
+
+
+class CallbackPage(Struct, frozen=True):
+    """A page of callbacks, newest first."""
+
+    data: list[CallbackOut]
+    next_cursor: str | None
+
+
+class FieldError(Struct, frozen=True):
+    """What is wrong with one field."""
+
+    field: str
+    detail: str
+
+
+class ProblemOut(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457. `errors` names fields, `state` is what forbids a move."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+    state: str | None = None
