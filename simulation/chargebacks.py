@@ -1,0 +1,298 @@
+"""Chargeback files: rich CSV, the POC's JSON, the e-commerce CSV, and NDJSON of what came later."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Final
+
+from cardops.rules.intake import Kind, RowFlag, RowReason
+from simulation.bad_rows import VALUE_REASONS, Roles
+from simulation.calendar_days import instant_text
+from simulation.cards import last_four, masked
+from simulation.chance import happens
+from simulation.disputes import Dispute, Step
+from simulation.money_text import amount_text
+from simulation.population import World
+from simulation.purchases import Purchase, Road
+from simulation.repeats import Spoiler, repeat_rows
+from simulation.rows import Cell, InputFile, Row, count_of
+
+_ROLES: Final = Roles(
+    key="case_number",
+    id="transaction_id",
+    amount="chargeback_amount",
+    at="dispute_date",
+    text="merchant_name",
+)
+# As feeds spell them.
+_SPELLINGS: Final = {
+    "visa": ("Visa", "VISA", "VI"),
+    "mastercard": ("Mastercard", "MC", "MasterCard"),
+    "amex": ("American Express", "AMEX", "AX"),
+    "discover": ("Discover", "DISCOVER CARD", "DI"),
+}
+_REPLY_DAYS: Final = {"visa": 18, "mastercard": 39, "amex": 20, "discover": 30}
+_BAD_PER_MILLE: Final = 0.2
+_REPEATS_PER_MILLE: Final = 0.4
+_ODD_PER_MILLE: Final = 0.4
+# Every fourth dispute is told in the e-commerce shape, every fourth in the POC's.
+_ROADS: Final = 4
+_POC: Final = 2
+_SHOP: Final = 3
+_ENDED: Final = frozenset({"won", "lost"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChargebackFiles:
+    """The four files in submission order."""
+
+    rich: InputFile
+    poc: InputFile
+    shop: InputFile
+    follow_up: InputFile
+
+    def all(self) -> list[InputFile]:
+        """All four."""
+        return [self.rich, self.poc, self.shop, self.follow_up]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clerk:
+    """Writes disputes into rows."""
+
+    rng: Random
+    world: World
+    late_transactions: str
+
+    def step_row(self, dispute: Dispute, step: Step) -> Row:
+        purchase, rng = dispute.purchase, self.rng
+        currency, network = purchase.currency, dispute.network
+        # Where the network is not in its own column, the card's leading digits tell.
+        named = happens(rng, 80)
+        cells: dict[str, Cell] = {
+            "case_number": f"case-{self.world.tag}-{dispute.number:06d}",
+            "transaction_id": purchase.paid_by.transaction_id,
+            "card_network": rng.choice(_SPELLINGS[network]) if named else "",
+            "card_number": masked(purchase.user.card_number),
+            "merchant_id": purchase.merchant.merchant_id,
+            "merchant_name": purchase.merchant.name,
+            "transaction_date": instant_text(purchase.paid_by.created_at),
+            "transaction_amount": amount_text(purchase.amount_minor, currency),
+            "chargeback_amount": amount_text(dispute.amount_minor, currency),
+            "currency": currency,
+            "dispute_date": dispute.opened_on.isoformat(),
+            "reason_code": dispute.reason["code"],
+            "chargeback_reason": dispute.reason["description"],
+            "stage": step.stage,
+            "status": step.status,
+            "reply_by_date": self._reply_by(dispute),
+            "resolution_date": step.on.isoformat() if step.status in _ENDED else "",
+            "arn": f"7{dispute.number:022d}",
+        }
+        return Row(cells, dispute.amount_minor, currency, float(dispute.number), network)
+
+    def poc_row(self, dispute: Dispute, step: Step) -> Row:
+        row = self.step_row(dispute, step)
+        row.cells["card_number"] = last_four(dispute.purchase.user.card_number)
+        return row
+
+    def shop_row(self, dispute: Dispute, step: Step) -> Row:
+        row = self.step_row(dispute, step)
+        if dispute.purchase.road is Road.LATE_TRANSACTION:
+            row.quarantined(RowReason.ORPHANED_REFERENCE).released_by = self.late_transactions
+        return row
+
+    def _reply_by(self, dispute: Dispute) -> str:
+        if happens(self.rng, 30):
+            return ""
+        days = timedelta(days=_REPLY_DAYS[dispute.network])
+        return (dispute.opened_on + days).isoformat()
+
+
+def make_chargeback_files(
+    rng: Random,
+    world: World,
+    purchases: Sequence[Purchase],
+    disputes: Sequence[Dispute],
+    *,
+    rows: int,
+    late_transactions: str,
+) -> ChargebackFiles:
+    """One row for each step of each dispute; `late_transactions` is the file that releases some."""
+    files = _empty_files()
+    clerk = _Clerk(rng, world, late_transactions)
+    for dispute in disputes:
+        _write_dispute(clerk, files, dispute)
+    odd = count_of(rows, _ODD_PER_MILLE)
+    _add_odd(rng, files, _odd_rows(world.tag, files, purchases, odd))
+    repeats = count_of(rows, _REPEATS_PER_MILLE)
+    repeat_rows(rng, [(file, file) for file in files.all()], repeats, _same_chargeback)
+    repeat_rows(rng, [(files.rich, files.follow_up)], repeats, _same_chargeback)
+    for name, file in (("a", files.rich), ("b", files.follow_up)):
+        spoiler = Spoiler(rng, _ROLES, f"case-{world.tag}-bad-{name}")
+        spoiler.spoil(file, VALUE_REASONS, count_of(rows, _BAD_PER_MILLE))
+    return files
+
+
+def _empty_files() -> ChargebackFiles:
+    first = ("transaction_id", "chargeback_amount", "dispute_date")
+    rich = (
+        *("case_number", *first, "currency", "card_network", "card_number", "merchant_id"),
+        *("merchant_name", "transaction_date", "transaction_amount", "chargeback_reason"),
+        *("reason_code", "stage", "status", "reply_by_date", "resolution_date", "arn"),
+    )
+    poc = (
+        *("transaction_id", "card_number", "transaction_amount", "currency", "merchant_id"),
+        *("merchant_name", "transaction_date", "chargeback_reason", "chargeback_amount"),
+        *("dispute_date", "case_number", "status"),
+    )
+    shop = (*first, "reason_code", "status", "resolution_date")
+    kind = Kind.CHARGEBACKS
+    return ChargebackFiles(
+        rich=InputFile(kind, "chargebacks-1.csv", rich),
+        poc=InputFile(
+            kind,
+            "chargebacks-2.json",
+            poc,
+            names={"transaction_amount": "amount"},
+            has_number_amounts=True,
+        ),
+        shop=InputFile(kind, "chargebacks-3.csv.gz", shop, names={"chargeback_amount": "amount"}),
+        follow_up=InputFile(kind, "chargebacks-4.ndjson", rich, is_camel=True),
+    )
+
+
+def _write_dispute(clerk: _Clerk, files: ChargebackFiles, dispute: Dispute) -> None:
+    """To the file that such a dispute is told in; what follows later goes to the last file."""
+    purchase, (first, *rest) = dispute.purchase, dispute.steps
+    road = dispute.number % _ROADS
+    if purchase.road is Road.LATE_TRANSACTION or road == _SHOP:
+        _write_shop(clerk, files.shop, dispute)
+        return
+    if road == _POC and first.stage == "chargeback":
+        written = clerk.poc_row(dispute, first)
+        files.poc.rows.append(written)
+    else:
+        written = clerk.step_row(dispute, first)
+        files.rich.rows.append(written)
+    for step in rest:
+        written.is_plain = False
+        row = clerk.step_row(dispute, step)
+        row.is_plain = False
+        files.follow_up.rows.append(row)
+
+
+def _write_shop(clerk: _Clerk, file: InputFile, dispute: Dispute) -> None:
+    """Without a case number; where the dispute has ended, its end is a second row."""
+    opened, ended = Step("chargeback", "open", dispute.opened_on), dispute.steps[-1]
+    row = clerk.shop_row(dispute, opened)
+    file.rows.append(row)
+    if ended.status in _ENDED:
+        row.is_plain = False
+        after = clerk.shop_row(dispute, ended)
+        after.is_plain = False
+        after.position += clerk.rng.uniform(0.5, 20)
+        file.rows.append(after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Odd:
+    """What odd rows are made of: good rows in dollars, transfers, and what was sold for how much."""
+
+    tag: str
+    how_many: int
+    templates: Sequence[Row]
+    transfers: Sequence[Purchase]
+    sold_minor: Mapping[str, int]
+
+    def new_row(self, rng: Random, file: InputFile, name: str, *, currency: str) -> Row:
+        """A copy of a good row under a case of its own."""
+        row = rng.choice(self.templates).copy(rng.uniform(0, file.end))
+        row.currency = currency
+        row.cells |= {"case_number": f"case-{self.tag}-{name}", "currency": currency}
+        row.is_plain = False
+        return row
+
+
+def _odd_rows(
+    tag: str, files: ChargebackFiles, purchases: Sequence[Purchase], how_many: int
+) -> _Odd:
+    templates = [row for row in files.rich.plain_rows() if row.currency == "USD"]
+    return _Odd(
+        tag=tag,
+        how_many=how_many if templates else 0,
+        templates=templates,
+        transfers=[
+            one
+            for one in purchases
+            if one.method == "bank_transfer" and one.is_settled and one.road is Road.FIRST
+        ],
+        sold_minor={one.paid_by.transaction_id: one.amount_minor for one in purchases},
+    )
+
+
+def _add_odd(rng: Random, files: ChargebackFiles, odd: _Odd) -> None:
+    """Rows that need a transaction nobody has, name no card company, or are merely remarkable."""
+    for number in range(odd.how_many):
+        _add_unroutable(rng, files.rich, odd, number)
+        _add_orphan(rng, files.shop, odd, number)
+        _add_flagged(rng, files.follow_up, odd, number)
+        _add_conflict(rng, files, number)
+
+
+def _add_unroutable(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
+    """A scheme without a contract, and a transfer that no card network knows of."""
+    row = odd.new_row(rng, file, f"jcb{number}", currency="USD")
+    row.cells |= {"card_network": "JCB", "card_number": ""}
+    file.rows.append(row.quarantined(RowReason.UNROUTABLE_NETWORK))
+    if odd.transfers:
+        purchase = rng.choice(odd.transfers)
+        amount = amount_text(purchase.amount_minor, purchase.currency)
+        row = odd.new_row(rng, file, f"ach{number}", currency=purchase.currency)
+        row.cells |= {"card_network": "", "card_number": "", "reason_code": "", "status": "open"}
+        row.cells |= {"transaction_id": purchase.paid_by.transaction_id}
+        row.cells |= {"chargeback_amount": amount, "transaction_amount": amount}
+        file.rows.append(row.quarantined(RowReason.UNROUTABLE_NETWORK))
+
+
+def _add_orphan(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
+    """Only its transaction could say in which currency it is, and that never comes."""
+    row = odd.new_row(rng, file, f"orphan{number}", currency="USD")
+    row.cells["transaction_id"] = f"txn-{odd.tag}-gone-{number:05d}"
+    file.rows.append(row.quarantined(RowReason.ORPHANED_REFERENCE))
+
+
+def _add_flagged(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
+    """One row for each flag; each accepted all the same."""
+    unknown = odd.new_row(rng, file, f"unknown{number}", currency="USD")
+    unknown.cells["transaction_id"] = f"txn-{odd.tag}-unknown-{number:05d}"
+    unknown.flagged(RowFlag.TRANSACTION_UNKNOWN)
+    differs = odd.new_row(rng, file, f"differs{number}", currency="USD")
+    differs.currency = "EUR"
+    differs.cells |= {"currency": "EUR", "transaction_amount": ""}
+    differs.flagged(RowFlag.CURRENCY_DIFFERS)
+    exceeds = odd.new_row(rng, file, f"exceeds{number}", currency="USD")
+    exceeds.amount_minor = odd.sold_minor[str(exceeds.cells["transaction_id"])] + 1500
+    exceeds.cells["chargeback_amount"] = amount_text(exceeds.amount_minor, "USD")
+    exceeds.flagged(RowFlag.AMOUNT_EXCEEDS_TRANSACTION)
+    naive = odd.new_row(rng, file, f"naive{number}", currency="USD")
+    naive.cells["dispute_date"] = f"{naive.cells['dispute_date']}T09:30:00"
+    naive.flagged(RowFlag.NAIVE_TIMESTAMP)
+    file.rows += [unknown, differs, exceeds, naive]
+
+
+def _add_conflict(rng: Random, files: ChargebackFiles, number: int) -> None:
+    """A known case that suddenly speaks of another transaction."""
+    plain = [row for row in files.rich.plain_rows() if row.currency == "USD"]
+    if len(plain) < 8:  # noqa: PLR2004 - too few to take two away
+        return
+    known, other = rng.sample(plain, k=2)
+    known.is_plain = False
+    changes = {"transaction_id": other.cells["transaction_id"], "chargeback_amount": "0.01"}
+    row = known.copy(rng.uniform(0, files.follow_up.end), **changes, transaction_amount="")
+    files.follow_up.rows.append(row.quarantined(RowReason.CONFLICTING_DUPLICATE))
+
+
+def _same_chargeback(original: Row) -> Row:
+    return original.copy(0.0).duplicate()

@@ -1,0 +1,123 @@
+"""Disputes of simulated purchases: which are disputed, why, and how each goes on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from random import Random
+from typing import Final
+
+from cardops.rules.data_tables import read_table
+from simulation.chance import happens
+from simulation.purchases import Purchase, Road
+
+# Disputes per thousand settled purchases, by how they were paid; members of rings dispute more.
+_PER_MILLE: Final = {
+    "credit_card": 24,
+    "debit_card": 14,
+    "digital_wallet": 10,
+    "prepaid_card": 30,
+    "bank_transfer": 0,
+}
+_RING_FACTOR: Final = 8
+_MIN_DISPUTES: Final = 24
+_MIN_AGE_DAYS: Final = 10
+_ALLOCATED: Final = frozenset({"fraud", "authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row's worth of a dispute."""
+
+    stage: str
+    status: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A purchase, the network's reason, and the steps so far."""
+
+    number: int
+    purchase: Purchase
+    network: str
+    reason: Mapping[str, str]
+    amount_minor: int
+    opened_on: date
+    steps: tuple[Step, ...]
+
+
+def make_disputes(rng: Random, purchases: Sequence[Purchase], history_end: date) -> list[Dispute]:
+    """Disputes of settled card purchases, weeks after the sale, in order of sale.
+
+    Every purchase whose transaction arrives late is disputed.
+    """
+    youngest = history_end - timedelta(days=_MIN_AGE_DAYS)
+    settled = [
+        one
+        for one in purchases
+        if one.is_settled
+        and one.network
+        and one.road is not Road.LATE_ORDER
+        and one.created_at.date() < youngest
+    ]
+    disputed = [one for one in settled if _is_disputed(rng, one)]
+    if len(disputed) < _MIN_DISPUTES:
+        known = {one.order_id for one in disputed}
+        rest = [one for one in settled if one.order_id not in known]
+        disputed += rng.sample(rest, k=min(len(rest), _MIN_DISPUTES - len(disputed)))
+    return [
+        _dispute(rng, number, purchase, history_end) for number, purchase in enumerate(disputed)
+    ]
+
+
+def _is_disputed(rng: Random, purchase: Purchase) -> bool:
+    if purchase.road is Road.LATE_TRANSACTION:
+        return True
+    factor = _RING_FACTOR if purchase.user.ring is not None else 1
+    return rng.randrange(1000) < _PER_MILLE[purchase.method] * factor
+
+
+def _dispute(rng: Random, number: int, purchase: Purchase, history_end: date) -> Dispute:
+    network = str(purchase.network)
+    sold_on = purchase.paid_by.created_at.date()
+    last = (history_end - sold_on).days - 1
+    opened_on = sold_on + timedelta(days=rng.randint(min(7, last), min(60, last)))
+    reason = rng.choice(reasons_of(network))
+    part = happens(rng, 15) and purchase.amount_minor > 1
+    amount = rng.randint(1, purchase.amount_minor - 1) if part else purchase.amount_minor
+    steps = _steps(rng, network, reason["category"], opened_on, history_end)
+    return Dispute(number, purchase, network, reason, amount, opened_on, steps)
+
+
+def _steps(
+    rng: Random, network: str, category: str, opened_on: date, history_end: date
+) -> tuple[Step, ...]:
+    opened = Step("chargeback", "open", opened_on)
+    asked = Step("inquiry", "open", opened_on)
+    on = min(history_end, opened_on + timedelta(days=rng.randint(1, 20)))
+    # In Visa's allocation workflow the acquirer answers with pre-arbitration.
+    allocated = network == "visa" and category in _ALLOCATED
+    answered = Step("pre_arbitration" if allocated else "representment", "pending_response", on)
+    ended = Step("chargeback", rng.choice(("won", "lost")), on)
+    paths = (
+        (opened,),
+        (asked,),
+        (asked, Step("chargeback", "open", on)),
+        (opened, answered),
+        (opened, ended),
+    )
+    return rng.choices(paths, (50, 12, 13, 12, 13))[0]
+
+
+@cache
+def reasons_of(network: str) -> tuple[Mapping[str, str], ...]:
+    """The network's reasons that are in use; retired ones and replies to inquiries are left out."""
+    return tuple(
+        row
+        for row in read_table("reason_codes")
+        if row["network"] == network
+        and row["category"] not in {"inquiry", "network_program"}
+        and "retired" not in row["description"]
+        and "older" not in row["description"]
+    )

@@ -1,0 +1,145 @@
+"""Makes a day of a card program's files with its known truth: `generate`.
+
+Belongs here: the order in which a day is made, and what is written where. The same rows, seed and
+date give the same bytes: every subject draws from a stream of its own, nothing from a clock.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from simulation import truth
+from simulation.authorizations import Request, make_requests
+from simulation.chargebacks import make_chargeback_files
+from simulation.deposits import make_deposit_files
+from simulation.disputes import make_disputes
+from simulation.file_formats import write_input_file
+from simulation.orders import make_order_files
+from simulation.population import World, make_world
+from simulation.purchases import make_purchases, put_on_late_roads
+from simulation.rows import InputFile, count_of
+from simulation.transactions import make_transaction_files
+
+DEFAULT_ROWS: Final = 5_000
+DEFAULT_SEED: Final = 7
+DEFAULT_HISTORY_END: Final = date(2026, 11, 1)
+MAX_ROWS: Final = 10_000_000
+REQUESTS_PATH: Final = "authorizations/requests.ndjson"
+TRUTH_PATH: Final = "truth.json"
+_LATE_PER_MILLE: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A simulated day before it is written down."""
+
+    world: World
+    files: list[InputFile]
+    requests: list[Request]
+    truth: truth.Json
+
+
+def generate(
+    rows: int = DEFAULT_ROWS,
+    seed: int = DEFAULT_SEED,
+    history_end: date = DEFAULT_HISTORY_END,
+    out: Path = Path("day"),
+) -> truth.Json:
+    """Write the day under `out`, over any earlier one; returns what truth.json says.
+
+    `rows` deposits are to be credited; there are as many purchases and authorization requests,
+    and bad rows, repeats and conflicts on top.
+    """
+    day = make_day(rows, seed, history_end)
+    for file in day.files:
+        write_input_file(file, out / file.path)
+    requests = "".join(f"{one.body}\n" for one in day.requests)
+    _write(out / REQUESTS_PATH, requests)
+    _write(out / TRUTH_PATH, _truth_text(day.truth))
+    return day.truth
+
+
+def make_day(rows: int, seed: int, history_end: date) -> Day:
+    """The day's files in submission order, its requests, and its truth."""
+    if not 1 <= rows <= MAX_ROWS:
+        raise ValueError(f"rows must be from 1 to {MAX_ROWS}, not {rows}")
+    label = f"{rows}/{seed}/{history_end.isoformat()}"
+    # Ids of one day never meet those of another, so days may be run into one home.
+    tag = hashlib.sha256(label.encode()).hexdigest()[:6]
+
+    def stream(subject: str) -> Random:
+        return Random(f"{label}/{subject}")  # noqa: S311 - a simulation wants to be repeatable
+
+    world = make_world(stream("world"), tag, rows)
+    files = _make_files(world, rows, history_end, stream)
+    accounts = truth.accounts_after(files)
+    after_deposits = truth.balances_truth(accounts)
+    requests = make_requests(stream("requests"), world, rows, accounts)
+    told: truth.Json = {
+        "rows": rows,
+        "seed": seed,
+        "history_end": history_end.isoformat(),
+        "tag": tag,
+        "submission_order": [file.path for file in files],
+        "files": {file.path: truth.file_truth(file) for file in files},
+        "kinds": truth.kinds_truth(files),
+        "late_references": truth.late_truth(files),
+        "chargebacks": truth.chargebacks_truth(files),
+        "kpis": truth.kpis_truth(files),
+        "fraud_rings": truth.rings_truth(world.rings),
+        "balances_after_deposits": after_deposits,
+        "balances": truth.balances_truth(accounts),
+        "authorizations": truth.authorizations_truth(requests),
+    }
+    return Day(world, files, requests, told)
+
+
+def _make_files(
+    world: World, rows: int, history_end: date, stream: Callable[[str], Random]
+) -> list[InputFile]:
+    """In submission order: what refers to something comes after it, but for what is late."""
+    purchases = make_purchases(stream("purchases"), world, rows, history_end)
+    late = count_of(rows, _LATE_PER_MILLE)
+    put_on_late_roads(stream("late"), purchases, late)
+    deposits = make_deposit_files(stream("deposits"), world, rows, history_end)
+    *orders, late_orders = make_order_files(stream("orders"), world, purchases, rows)
+    transactions = make_transaction_files(
+        stream("transactions"), world, purchases, rows, late_orders.path
+    )
+    chargebacks = make_chargeback_files(
+        stream("chargebacks"),
+        world,
+        purchases,
+        make_disputes(stream("disputes"), purchases, history_end),
+        rows=rows,
+        late_transactions=transactions.late.path,
+    )
+    in_time = [transactions.cards, transactions.shop, transactions.archive]
+    files = [
+        *deposits,
+        *orders,
+        *in_time,
+        late_orders,
+        *chargebacks.all(),
+        transactions.late,
+    ]
+    for file in files:
+        file.arrange()
+    # A file without rows would be refused as empty: a tiny day has fewer files.
+    return [file for file in files if file.rows]
+
+
+def _truth_text(told: truth.Json) -> str:
+    """One line a subject: readable, and quick to write for a big day."""
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")

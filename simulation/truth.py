@@ -1,0 +1,210 @@
+"""What must become of a simulated day: counts, balances, answers, files and rates.
+
+Belongs here: adding up what the makers of rows intended, the slow and obvious way. Nothing of the
+pipeline's own code is asked.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from cardops.rules.intake import Kind
+from simulation.authorizations import Accounts, Balance, Request
+from simulation.population import Ring
+from simulation.rows import InputFile, Outcome, Row, totals_of
+
+Json = dict[str, object]
+_SETTLED: Final = frozenset({"completed", "refunded"})
+_UNKNOWN_METHOD: Final = "unknown"
+
+
+def file_truth(file: InputFile) -> Json:
+    """One file's counts, as `cardops submit --json` must tell them."""
+    if file.refused_for:
+        counts = _counts([])
+        return {"kind": str(file.kind), "status": "refused", "why": file.refused_for, **counts}
+    return {"kind": str(file.kind), "status": "applied", **_counts(file.rows)}
+
+
+def kinds_truth(files: Sequence[InputFile]) -> Json:
+    """The same by kind, over all files that are applied."""
+    return {
+        str(kind): _counts(
+            [
+                row
+                for file in files
+                if file.kind is kind and not file.refused_for
+                for row in file.rows
+            ]
+        )
+        for kind in Kind
+    }
+
+
+def _counts(rows: Iterable[Row]) -> Json:
+    members = list(rows)
+    outcomes = Counter(row.outcome for row in members)
+    accepted = [row for row in members if row.outcome is Outcome.ACCEPTED]
+    return {
+        "read": len(members),
+        "accepted": outcomes[Outcome.ACCEPTED],
+        "duplicate": outcomes[Outcome.DUPLICATE],
+        "quarantined": outcomes[Outcome.QUARANTINED],
+        "reasons": _sorted(Counter(str(one) for row in members for one in row.reasons)),
+        "flags": _sorted(Counter(str(one) for row in accepted for one in row.flags)),
+        "totals": totals_of(accepted),
+    }
+
+
+def _sorted(counter: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counter.items()))
+
+
+def late_truth(files: Sequence[InputFile]) -> Json:
+    """Quarantined rows that are taken up by themselves: by file, how many and by which file."""
+    late: dict[str, Counter[str]] = defaultdict(Counter)
+    for file in files:
+        for row in file.rows:
+            if row.released_by:
+                late[file.path][row.released_by] += 1
+    return {path: _sorted(released) for path, released in late.items()}
+
+
+def accounts_after(files: Sequence[InputFile]) -> Accounts:
+    """Balances by (user, currency) once every deposit file is applied."""
+    accounts: Accounts = defaultdict(Balance)
+    for row in _standing(files, Kind.DEPOSITS):
+        accounts[str(row.cells["user_id"]), row.currency].deposited_minor += row.amount_minor
+    return dict(accounts)
+
+
+def balances_truth(accounts: Accounts) -> Json:
+    """Available, held and ledger balance by user and currency."""
+    balances: dict[str, Json] = defaultdict(dict)
+    for (user_id, currency), balance in sorted(accounts.items()):
+        balances[user_id][currency] = {
+            "available": balance.available_minor,
+            "held": balance.held_minor,
+            "ledger": balance.available_minor + balance.held_minor,
+        }
+    return dict(balances)
+
+
+def authorizations_truth(requests: Sequence[Request]) -> Json:
+    """Every answer, and how many there are of each."""
+    permitted = [one for one in requests if one.status == "PERMIT"]
+    return {
+        "requests": len(requests),
+        "permits": len(permitted),
+        "rejects": len(requests) - len(permitted),
+        "reason_codes": _sorted(Counter(one.reason_code for one in requests)),
+        "spends": _money(one for one in permitted if one.is_capture),
+        "holds": _money(one for one in permitted if not one.is_capture),
+        "answers": [_answer(one) for one in requests],
+    }
+
+
+def _answer(request: Request) -> Json:
+    return {
+        "transaction_id": request.transaction_id,
+        "user_id": request.user_id,
+        "status": request.status,
+        "reason_code": request.reason_code,
+        "currency": request.currency,
+        "remaining": request.remaining_minor,
+    }
+
+
+def _money(requests: Iterable[Request]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for request in requests:
+        totals[request.currency] += request.amount_minor
+    return _sorted(totals)
+
+
+def chargebacks_truth(files: Sequence[InputFile]) -> Json:
+    """Rows and money by card company: of the one batch of all files, and of what is released."""
+    rows = [row for file in files if file.kind is Kind.CHARGEBACKS for row in file.rows]
+    batch = [row for row in rows if row.outcome is Outcome.ACCEPTED]
+    released = [row for row in rows if row.released_by]
+    return {
+        "files": _by_network(batch),
+        "released_files": _by_network(released),
+        "networks": _by_network([*batch, *released]),
+    }
+
+
+def _by_network(rows: Sequence[Row]) -> Json:
+    networks = sorted({row.network for row in rows})
+    members = {one: [row for row in rows if row.network == one] for one in networks}
+    return {one: {"rows": len(its), "totals": totals_of(its)} for one, its in members.items()}
+
+
+def kpis_truth(files: Sequence[InputFile]) -> Json:
+    """Both rates by payment method, as numerators and denominators."""
+    latest = _latest_transactions(files)
+    disputed = {
+        str(row.cells["transaction_id"])
+        for file in files
+        if file.kind is Kind.CHARGEBACKS
+        for row in file.rows
+        if _stands(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
+    }
+    methods = Counter(_method(latest.get(one)) for one in disputed)
+    statuses: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in latest.values():
+        statuses[_method(row)][str(row.cells["status"])] += 1
+    return {
+        "chargeback_rate": {
+            one: {"disputed": methods[one], "settled": _settled(statuses[one])}
+            for one in sorted({*methods, *statuses})
+            if methods[one] or _settled(statuses[one])
+        },
+        "payment_failure_rate": {
+            one: {"failed": its["failed"], "attempts": its["failed"] + _settled(its)}
+            for one, its in sorted(statuses.items())
+            if its["failed"] or _settled(its)
+        },
+    }
+
+
+def _settled(statuses: Mapping[str, int]) -> int:
+    return sum(count for status, count in statuses.items() if status in _SETTLED)
+
+
+def _method(row: Row | None) -> str:
+    return _UNKNOWN_METHOD if row is None else str(row.cells["payment_method"])
+
+
+def _latest_transactions(files: Sequence[InputFile]) -> dict[str, Row]:
+    """Each transaction as last told, by its own instant, else by arrival."""
+    latest: dict[str, Row] = {}
+    for row in _standing(files, Kind.TRANSACTIONS):
+        known = latest.get(str(row.cells["transaction_id"]))
+        if known is None or _changed_at(row) >= _changed_at(known):
+            latest[str(row.cells["transaction_id"])] = row
+    return latest
+
+
+def _changed_at(row: Row) -> str:
+    return str(row.cells["updated_at"])
+
+
+def _standing(files: Sequence[InputFile], kind: Kind) -> list[Row]:
+    return [
+        row
+        for file in files
+        if file.kind is kind and not file.refused_for
+        for row in file.rows
+        if _stands(row)
+    ]
+
+
+def _stands(row: Row) -> bool:
+    """Accepted, at once or when what it refers to came."""
+    return row.outcome is Outcome.ACCEPTED or row.released_by is not None
+
+
+def rings_truth(rings: Sequence[Ring]) -> list[list[str]]:
+    """Who belongs together, by user."""
+    return sorted(sorted(member.user_id for member in ring.members) for ring in rings)
