@@ -1,0 +1,1 @@
+"""What the columns of processors' dispute reports mean, one module a processor."""

@@ -1,0 +1,52 @@
+"""Adyen: the dispute transaction details report.
+
+Three pairs of scheme and reason code, for request for information, chargeback and notification
+of fraud; a row fills one. Dates are in the time zone that stands beside them: the day counts.
+"""
+
+from typing import Final
+
+import polars as pl
+
+HEADER: Final = frozenset(
+    {
+        "psp reference",
+        "dispute psp reference",
+        "dispute amount",
+        "dispute currency",
+        "dispute date",
+        "record type",
+        "cb reason code",
+    }
+)
+_STAGES: Final = {
+    "RequestForInformation": "inquiry",
+    "NotificationOfFraud": "inquiry",
+    "Chargeback": "chargeback",
+    "ChargebackReversed": "representment",
+    "InformationSupplied": "representment",
+    "SecondChargeback": "pre_arbitration",
+    "PreArbitrationWon": "won",
+    "PreArbitrationLost": "lost",
+}
+
+
+def columns() -> dict[str, pl.Expr]:
+    """The contract's columns from the report's."""
+    return {
+        "case_number": pl.col("dispute psp reference"),
+        "transaction_id": pl.coalesce(pl.col("merchant reference"), pl.col("psp reference")),
+        "chargeback_amount": pl.col("dispute amount").str.strip_prefix("-"),
+        "currency": pl.col("dispute currency"),
+        "dispute_date": pl.col("dispute date").str.head(10),
+        "transaction_date": pl.col("payment date").str.head(10),
+        "transaction_amount": pl.col("payment amount"),
+        "card_network": pl.col("payment method"),
+        "card_number": pl.col("shopper pan"),
+        "reason_code": pl.coalesce("cb reason code", "nof reason code", "rfi reason code"),
+        "chargeback_reason": pl.col("dispute reason"),
+        "merchant_name": pl.col("merchant account"),
+        "stage": pl.col("record type").replace(_STAGES),
+        "resolution_date": pl.col("dispute end date").str.head(10),
+        "arn": pl.col("dispute arn"),
+    }

@@ -1,0 +1,58 @@
+"""Quarantined rows as they are kept: where from, why, and the record with card numbers masked.
+
+Belongs here: the frame and its two files' shapes. Where they are put is the asset's matter.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from cardops.rules.card_numbers import BIN_DIGITS, CANDIDATE, LAST_DIGITS, MIN_DIGITS, masked
+
+COLUMNS: Final = ("source_file", "row_number", "reasons", "raw")
+# What is longer was no row of ours; the head of it tells whose it was.
+MAX_RAW_CHARACTERS: Final = 16_384
+
+
+def kept_aside(rows: pl.LazyFrame, source_file: str) -> pl.LazyFrame:
+    """`source_file`, `row_number`, `reasons`, `raw`, in the file's order."""
+    raw = pl.col("raw").str.head(MAX_RAW_CHARACTERS)
+    safe = pl.when(raw.str.contains(CANDIDATE)).then(_masked(raw)).otherwise(raw)
+    return rows.sort("row_number").select(
+        pl.lit(source_file).alias("source_file"), "row_number", "reasons", safe.alias("raw")
+    )
+
+
+def as_csv(kept: pl.DataFrame) -> bytes:
+    """The same for people: reasons in one cell."""
+    texts = kept.with_columns(pl.col("reasons").list.join(" "))
+    return texts.write_csv().encode()
+
+
+def _masked(raw: pl.Expr) -> pl.Expr:
+    return raw.map_batches(
+        lambda texts: pl.Series(
+            [None if text is None else masked(text) for text in texts], dtype=pl.String
+        ),
+        return_dtype=pl.String,
+    )
+
+
+def without_card_number(chunk: pl.DataFrame) -> pl.DataFrame:
+    """The chunk with what stands in `card_number` truncated in `raw`, a right number or not."""
+    if "card_number" not in chunk.columns:
+        return chunk
+    digits = pl.col("card_number").str.replace_all("[^0-9]", "").str.len_bytes()
+    full = chunk.filter(digits >= MIN_DIGITS).select("row_number", "raw", "card_number")
+    if full.is_empty():
+        return chunk
+    raws = [raw.replace(number, _truncated(number)) for _, raw, number in full.iter_rows()]
+    safe = full.select("row_number", pl.Series("safe", raws, dtype=pl.String))
+    joined = chunk.join(safe, on="row_number", how="left", maintain_order="left")
+    return joined.with_columns(raw=pl.coalesce("safe", "raw")).drop("safe")
+
+
+def _truncated(number: str) -> str:
+    digits = "".join(sign for sign in number if sign.isdigit())
+    hidden = "*" * (len(digits) - BIN_DIGITS - LAST_DIGITS)
+    return digits[:BIN_DIGITS] + hidden + digits[-LAST_DIGITS:]

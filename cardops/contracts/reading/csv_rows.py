@@ -1,0 +1,211 @@
+"""CSV to chunks: lines without a quote as whole columns, the others one by one and exactly.
+
+Belongs here: framing and splitting of records, and finding the header.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import polars as pl
+
+from cardops.contracts.reading.lines import Block, blocks
+from cardops.contracts.reading.records import record_at
+from cardops.contracts.reading.source import FileRefusedError
+from cardops.rules.intake import RowReason
+
+_BAD = str(RowReason.BAD_ENCODING)
+_MALFORMED = str(RowReason.MALFORMED_ROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header's names, its line, the rest of its block, and lines that are no records."""
+
+    names: tuple[str, ...]
+    header_line: str
+    skipped: str | None = None
+
+
+class CsvRows:
+    """The records under one header, in chunks with columns `0`, `1`, … as text."""
+
+    def __init__(self, name: str, stream: BinaryIO, sections: Sequence[str] = ()) -> None:
+        """`sections`: what the first name of a section's own header may be, see `_header`."""
+        self._name = name
+        self._blocks = blocks(stream)
+        self._sections = sections
+        self.table, self._first = self._header()
+        self._row_number = 0
+        self._rest = ""
+        self._rest_bad: frozenset[int] = frozenset()
+
+    def chunks(self) -> Iterator[pl.DataFrame]:
+        """Frames of `row_number`, `raw`, `framing` and the fields by place."""
+        yield self._chunk(self._first)
+        for block in self._blocks:
+            yield self._chunk(block)
+        if self._rest:
+            rest, self._rest = Block(self._rest, self._rest_bad), ""
+            yield self._chunk(rest, is_last=True)
+
+    def _header(self) -> tuple[Table, Block]:
+        for block in self._blocks:
+            lines = block.text.split("\n")
+            start = _first_record(lines)
+            if start is None:
+                continue
+            if start in block.bad_lines or "\0" in lines[start] or block.is_too_long:
+                raise FileRefusedError(
+                    f"{self._name} does not begin with text in UTF-8, so nothing was taken in: "
+                    "export it as CSV in UTF-8 and send it again."
+                )
+            return self._table(lines, start, block)
+        raise FileRefusedError(f"{self._name} is empty, so nothing was taken in: send it again.")
+
+    def _table(self, lines: list[str], start: int, block: Block) -> tuple[Table, Block]:
+        skipped = None
+        if lines[start].startswith("BEGIN,") or lines[start].startswith('"BEGIN"'):
+            start, skipped = self._section(lines, start), r'^"?(BEGIN|END|RPDE0017S)\b'
+        record = record_at(lines, start)
+        if record.fields is None or not any(map(str.strip, record.fields)):
+            raise FileRefusedError(
+                f"The first line of {self._name} is no usable header, so nothing was taken in: "
+                "put the column names there and send it again."
+            )
+        end = start + record.line_count
+        header_line = "\n".join(lines[start:end])
+        bad = frozenset(place - end for place in block.bad_lines if place >= end)
+        return Table(tuple(record.fields), header_line, skipped), Block("\n".join(lines[end:]), bad)
+
+    def _section(self, lines: Sequence[str], start: int) -> int:
+        """A report of several sections: the header line of the one with the disputes in it."""
+        for place in range(start, len(lines)):
+            if any(name in lines[place] for name in self._sections):
+                return place
+        raise FileRefusedError(
+            f"{self._name} begins like a report of several sections but has none with disputes, "
+            "so nothing was taken in: ask its sender for the detail report."
+        )
+
+    def _chunk(self, block: Block, *, is_last: bool = False) -> pl.DataFrame:
+        if block.is_too_long:
+            frame = self._malformed([block.text])
+        else:
+            frame = self._split(block, is_last=is_last)
+        numbers = pl.int_range(pl.len(), dtype=pl.Int64) + (self._row_number + 1)
+        self._row_number += frame.height
+        return frame.select(numbers.alias("row_number"), pl.exclude("row_number"))
+
+    def _split(self, block: Block, *, is_last: bool) -> pl.DataFrame:
+        lines, bad = self._lines(block)
+        if not bad and '"' not in block.text and not self._rest:
+            return self._fast(lines.filter(_is_record(self.table.skipped)))
+        return self._mixed(lines, bad, is_last=is_last)
+
+    def _lines(self, block: Block) -> tuple[pl.DataFrame, frozenset[int]]:
+        """The block's lines, after those of a record that was still open before it."""
+        text, bad = block.text, block.bad_lines
+        if self._rest:
+            shift = self._rest.count("\n") + 1
+            text = f"{self._rest}\n{text}"
+            bad = self._rest_bad | {place + shift for place in bad}
+        lines = pl.Series("raw", [text]).str.split("\n").explode()
+        return lines.to_frame(), bad
+
+    def _mixed(self, lines: pl.DataFrame, bad: frozenset[int], *, is_last: bool) -> pl.DataFrame:
+        texts = lines["raw"].to_list()
+        quoted = lines["raw"].str.contains('"', literal=True).arg_true().to_list()
+        exact, taken, end = self._exact(texts, quoted, is_last=is_last)
+        self._rest = "\n".join(texts[end:]) if end < len(texts) else ""
+        self._rest_bad = frozenset(place - end for place in bad if place >= end)
+        places = lines.with_row_index("place").filter(_is_record(self.table.skipped))
+        plain = places.filter(~pl.col("place").is_in(taken), pl.col("place") < end)
+        fast = self._fast(plain.select("raw")).with_columns(plain["place"])
+        frame = pl.concat([fast, exact], how="diagonal").sort("place")
+        is_bad = pl.col("place").is_in(list(bad))
+        framing = pl.when(is_bad).then(pl.lit(_BAD)).otherwise(pl.col("framing"))
+        return frame.with_columns(framing=framing).drop("place")
+
+    def _exact(
+        self, texts: list[str], quoted: Sequence[int], *, is_last: bool
+    ) -> tuple[pl.DataFrame, list[int], int]:
+        """Records with quotes, the lines they take, and where an unfinished one begins."""
+        width = len(self.table.names)
+        places, raws, framings = list[int](), list[str](), list[str | None]()
+        fields, taken = list[list[str]](), list[int]()
+        after = 0
+        skipped = _skipped(texts, quoted, self.table.skipped)
+        for place in quoted:
+            if place < after or place in skipped:
+                continue
+            record = record_at(texts, place, width)
+            if record.is_open and not is_last:
+                return self._exact_frame(places, raws, framings, fields), taken, place
+            after = place + record.line_count
+            taken.extend(range(place, after))
+            is_whole = record.fields is not None and len(record.fields) == width
+            places.append(place)
+            raws.append("\n".join(texts[place:after]))
+            framings.append(None if is_whole else _MALFORMED)
+            fields.append((record.fields or []) if is_whole else [""] * width)
+        return self._exact_frame(places, raws, framings, fields), taken, len(texts)
+
+    def _exact_frame(
+        self,
+        places: list[int],
+        raws: list[str],
+        framings: list[str | None],
+        fields: list[list[str]],
+    ) -> pl.DataFrame:
+        columns = [list(column) for column in zip(*fields, strict=True)] if fields else []
+        width = len(self.table.names)
+        return pl.DataFrame(
+            {
+                "place": pl.Series(places, dtype=pl.UInt32),
+                "raw": pl.Series(raws, dtype=pl.String),
+                "framing": pl.Series(framings, dtype=pl.String),
+                **{
+                    str(place): pl.Series(columns[place] if columns else [], dtype=pl.String)
+                    for place in range(width)
+                },
+            }
+        ).with_columns(framing=_with_nul())
+
+    def _fast(self, lines: pl.DataFrame) -> pl.DataFrame:
+        width = len(self.table.names)
+        names = [str(place) for place in range(width)]
+        parts = pl.col("raw").str.split_exact(",", width - 1).struct.rename_fields(names)
+        is_whole = pl.col("raw").str.count_matches(",", literal=True) == width - 1
+        framing = pl.when(~is_whole).then(pl.lit(_MALFORMED)).alias("framing")
+        frame = lines.select("raw", framing, parts.alias("parts")).unnest("parts")
+        return frame.with_columns(framing=_with_nul())
+
+    def _malformed(self, raws: list[str]) -> pl.DataFrame:
+        return self._exact_frame(
+            list(range(len(raws))),
+            raws,
+            [_MALFORMED] * len(raws),
+            [[""] * len(self.table.names)] * len(raws),
+        ).drop("place")
+
+
+def _first_record(lines: Sequence[str]) -> int | None:
+    return next((place for place, line in enumerate(lines) if line.strip(" \t")), None)
+
+
+def _is_record(skipped: str | None) -> pl.Expr:
+    is_blank = pl.col("raw").str.strip_chars(" \t") == ""
+    return ~is_blank & ~pl.col("raw").str.contains(skipped) if skipped else ~is_blank
+
+
+def _skipped(texts: list[str], quoted: Sequence[int], skipped: str | None) -> frozenset[int]:
+    if skipped is None:
+        return frozenset()
+    lines = pl.Series([texts[place] for place in quoted], dtype=pl.String)
+    return frozenset(quoted[at] for at in lines.str.contains(skipped).arg_true())
+
+
+def _with_nul() -> pl.Expr:
+    has_nul = pl.col("raw").str.contains("\0", literal=True)
+    return pl.when(has_nul).then(pl.lit(_BAD)).otherwise(pl.col("framing"))

@@ -1,0 +1,88 @@
+"""The elements of a JSON array as the texts they are, in bounded memory.
+
+Belongs here: where an element begins and ends, broken ones too. An array that is cut short gives
+its whole elements and one more, the broken rest.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+BLOCK_BYTES: Final = 1024 * 1024
+# A longer element is one malformed row; the array goes on behind it.
+MAX_ELEMENT_CHARACTERS: Final = 1024 * 1024
+
+_BETWEEN: Final = re.compile(r"[\s,\ufeff]*+")
+_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],]', re.DOTALL)
+_BAD_BYTE: Final = re.compile(r"[\udc80-\udcff\0]")
+_SCANNER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+
+
+def elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
+    """Each element's text and whether it holds bytes that are no text.
+
+    The stream stands at `[`, or at the first of objects that follow each other.
+    """
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    buffer, is_last, is_begun, is_array = "", False, False, False
+    while not is_last:
+        content = stream.read(BLOCK_BYTES)
+        is_last = not content
+        buffer += decode(content, final=is_last)
+        if not is_begun:
+            buffer = buffer.lstrip("\ufeff \t\r\n")
+            is_begun, is_array = bool(content), buffer.startswith("[")
+            buffer = buffer.removeprefix("[")
+        position = 0
+        while True:
+            position = _BETWEEN.match(buffer, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+            end = _end(buffer, position, is_last=is_last)
+            if end is None:
+                break
+            if end == position:
+                if position == len(buffer) and is_array:
+                    yield "", False  # cut short between two elements
+                return
+            text = buffer[position:end].rstrip()
+            yield text, bool(_BAD_BYTE.search(text))
+            position = end
+        buffer = buffer[position:]
+
+
+def _end(buffer: str, position: int, *, is_last: bool) -> int | None:
+    """Where the element ends; the same position at the array's end; None to read on."""
+    if position >= len(buffer):
+        return position if is_last else None
+    if buffer[position] == "]":
+        return position
+    try:
+        _, end = _SCANNER.raw_decode(buffer, position)
+    except (ValueError, RecursionError):
+        end = _end_of_broken(buffer, position)
+    else:
+        if end == len(buffer) and not is_last:
+            return None
+        return end
+    if end is not None:
+        return end
+    return len(buffer) if is_last or len(buffer) - position > MAX_ELEMENT_CHARACTERS else None
+
+
+def _end_of_broken(buffer: str, position: int) -> int | None:
+    """By brackets and strings alone: the next comma or end at the array's own depth."""
+    depth = 0
+    for mark in _MARK.finditer(buffer, position):
+        sign = mark[0]
+        if sign in "{[":
+            depth += 1
+        elif sign in "}]":
+            depth -= 1
+            if depth == 0:
+                return mark.end()
+            if depth < 0:
+                return mark.start()
+        elif sign == "," and depth == 0:
+            return mark.start()
+    return None

@@ -1,0 +1,78 @@
+"""Physical lines of a text file, in blocks, whatever the line ends and however long a line is.
+
+Belongs here: bytes to text and lines. What a line means is the reader's matter.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+# A longer line is one malformed row; its text is cut here.
+MAX_LINE_BYTES: Final = 1024 * 1024
+_KEPT_OF_LONG_LINE: Final = 1024
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class Block:
+    """Whole lines, joined by LF, without a last LF. `bad_lines` held bytes that are not text."""
+
+    text: str
+    bad_lines: frozenset[int] = field(default_factory=frozenset)
+    is_too_long: bool = False
+
+
+def blocks(stream: BinaryIO) -> Iterator[Block]:
+    """The file's lines in order; CRLF and CR become LF."""
+    carry = b""
+    is_first, skips_rest_of_line = True, False
+    while True:
+        new = stream.read(BLOCK_BYTES)
+        content = carry + new
+        if is_first:
+            content, is_first = content.removeprefix(_BOM), False
+        whole, carry = _whole_lines(content, is_last=not new)
+        if skips_rest_of_line:
+            _, found, whole = whole.partition(b"\n")
+            skips_rest_of_line = not found and bool(new)
+        if whole:
+            yield _decoded(whole.removesuffix(b"\n"))
+        if not new:
+            return
+        if len(carry) > MAX_LINE_BYTES:
+            if not skips_rest_of_line:
+                yield _too_long(carry)
+            carry, skips_rest_of_line = b"", True
+
+
+def _whole_lines(content: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
+    """What ends with a line end, and the rest; a CR at the very end may be half a CRLF."""
+    kept = b"" if is_last or not content.endswith(b"\r") else b"\r"
+    content = content[: len(content) - len(kept)]
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if is_last:
+        return content, b""
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:] + kept
+
+
+def _decoded(content: bytes) -> Block:
+    try:
+        return Block(content.decode())
+    except UnicodeDecodeError:
+        lines = content.split(b"\n")
+        bad = frozenset(place for place, line in enumerate(lines) if not _is_text(line))
+        return Block(content.decode(errors="replace"), bad)
+
+
+def _too_long(content: bytes) -> Block:
+    return Block(content[:_KEPT_OF_LONG_LINE].decode(errors="replace"), is_too_long=True)
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""Parquet to chunks of text. Amounts must be decimals or text: a double has lost its digits.
+
+Belongs here: typed columns to the text that the contracts judge.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cardops.contracts.contract import Contract
+from cardops.contracts.headers import Header, resolve
+from cardops.contracts.reading.source import FileRefusedError
+from cardops.rules.intake import RowReason
+
+CHUNK_ROWS: Final = 50_000
+
+
+class ParquetRows:
+    """The rows of a Parquet file, in chunks with the contract's columns as text."""
+
+    def __init__(self, name: str, stream: BinaryIO, contract: Contract) -> None:
+        self._name = name
+        self._contract = contract
+        try:
+            self._file = pq.ParquetFile(stream)
+        except (pa.ArrowException, OSError) as error:
+            raise FileRefusedError(
+                f"{name} is no readable Parquet file, so nothing was taken in: send it again."
+            ) from error
+        self._fields = _flat_fields(self._file.schema_arrow)
+        self.header: Header = resolve(list(self._fields), contract)
+        self._refuse_doubles()
+
+    def chunks(self) -> Iterator[pl.DataFrame]:
+        """Frames of `row_number`, `raw`, `framing` and the contract's columns."""
+        row_number = 0
+        yield self._frame(self._file.schema_arrow.empty_table(), row_number)
+        try:
+            for batch in self._file.iter_batches(CHUNK_ROWS):
+                yield self._frame(pa.Table.from_batches([batch]), row_number)
+                row_number += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise FileRefusedError(
+                f"{self._name} is damaged, so no row of it was taken in: send it again."
+            ) from error
+
+    def _frame(self, table: pa.Table, row_number: int) -> pl.DataFrame:
+        flat = _flattened(table)
+        texts = pl.DataFrame({name: _text(flat.column(name)) for name in flat.column_names})
+        names = {list(self._fields)[place]: column for column, place in self.header.places.items()}
+        is_bad = pl.any_horizontal(
+            *(
+                pl.col(name).str.contains("\0|\ufffd\ufffd\ufffd").fill_null(value=False)
+                for name in names
+            )
+        )
+        numbers = pl.int_range(pl.len(), dtype=pl.Int64) + row_number + 1
+        return texts.select(
+            numbers.alias("row_number"),
+            pl.struct(pl.all()).struct.json_encode().alias("raw"),
+            pl.when(is_bad).then(pl.lit(str(RowReason.BAD_ENCODING))).alias("framing"),
+            *(pl.col(name).alias(column) for name, column in names.items()),
+            *(
+                pl.lit(None, pl.String).alias(column)
+                for column in self._contract.columns
+                if column not in self.header.places
+            ),
+        )
+
+    def _refuse_doubles(self) -> None:
+        names = list(self._fields)
+        for column in self._contract.amounts & self.header.places.keys():
+            name = names[self.header.places[column]]
+            if pa.types.is_floating(self._fields[name]):
+                raise FileRefusedError(
+                    f"Column {name} of {self._name} holds money as floating point, which has lost "
+                    "its exact digits, so nothing was taken in: write decimals or text."
+                )
+
+
+def _flat_fields(schema: pa.Schema) -> dict[str, pa.DataType]:
+    fields: dict[str, pa.DataType] = {}
+    for field in schema:
+        if _is_nested_method(field):
+            fields[field.name] = field.type.field("type").type
+            fields.setdefault("provider", pa.string())
+        else:
+            fields[field.name] = field.type
+    return fields
+
+
+def _flattened(table: pa.Table) -> pa.Table:
+    for place, field in enumerate(table.schema):
+        if _is_nested_method(field):
+            values = table.column(place).combine_chunks()
+            table = table.set_column(place, field.name, values.field("type"))
+            if "provider" not in table.column_names and field.type.get_field_index("provider") >= 0:
+                table = table.append_column("provider", values.field("provider"))
+            elif "provider" not in table.column_names:
+                table = table.append_column("provider", pa.nulls(table.num_rows, pa.string()))
+    return table
+
+
+def _is_nested_method(field: pa.Field) -> bool:
+    is_method = field.name.replace("_", "").lower() == "paymentmethod"
+    return is_method and pa.types.is_struct(field.type) and field.type.get_field_index("type") >= 0
+
+
+def _text(column: pa.ChunkedArray) -> pl.Series:
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return _instants(column)
+    if pa.types.is_nested(kind):
+        return pl.Series([_json(value) for value in column.to_pylist()], dtype=pl.String)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        return _decoded(column)
+    return pl.Series(column.cast(pa.string()).to_pylist(), dtype=pl.String)
+
+
+def _decoded(column: pa.ChunkedArray) -> pl.Series:
+    """Bytes that are not text are marked by three replacement characters in a row."""
+    values = column.cast(pa.large_binary()).to_pylist()
+    return pl.Series([_decode(value) for value in values], dtype=pl.String)
+
+
+def _decode(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode(errors="replace") + "\ufffd\ufffd\ufffd"
+
+
+def _instants(column: pa.ChunkedArray) -> pl.Series:
+    offset = "Z" if column.type.tz else ""
+    instants = pl.Series(column.cast(pa.timestamp("us", column.type.tz), safe=False))
+    if column.type.tz:
+        instants = instants.dt.convert_time_zone("UTC")
+    return instants.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, default=str, ensure_ascii=False)

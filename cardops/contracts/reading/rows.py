@@ -1,0 +1,140 @@
+"""One way to read an input file, whatever its format: header first, then chunks of text rows.
+
+Belongs here: which reader a file gets, and what its header says. See the package for a chunk.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Final
+
+import polars as pl
+
+from cardops.contracts.contract import Contract
+from cardops.contracts.headers import Header, normalised, resolve
+from cardops.contracts.importers import SECTIONS, Importer, importer_for
+from cardops.contracts.reading.csv_rows import CsvRows
+from cardops.contracts.reading.json_rows import JsonRows
+from cardops.contracts.reading.parquet_rows import ParquetRows
+from cardops.contracts.reading.source import (
+    FileRefusedError,
+    SourceFile,
+    opened,
+    refusing_broken_compression,
+)
+
+_FRAME: Final = ("row_number", "raw", "framing")
+
+
+class InputRows:
+    """The rows of one file under a contract.
+
+    `header_line` and `format` are what released rows need to be a file again.
+    """
+
+    def __init__(self, source: SourceFile, contract: Contract) -> None:
+        """Reads no further than the header. Raises FileRefusedError."""
+        self._source = source
+        self._contract = contract
+        self.format = source.format
+        self.header_line = ""
+        self.importer: str | None = None
+        self._unknown: tuple[str, ...] = ()
+        self._json: JsonRows | None = None
+        with refusing_broken_compression(source.name):
+            self._chunks = self._open()
+
+    @property
+    def unknown_columns(self) -> tuple[str, ...]:
+        """Names that serve nothing; of JSON, those met so far."""
+        return tuple(self._json.unknown) if self._json else self._unknown
+
+    def chunks(self) -> Iterator[pl.DataFrame]:
+        """Frames of `row_number`, `raw`, `framing` and the contract's columns, trimmed."""
+        with refusing_broken_compression(self._source.name):
+            for chunk in self._chunks:
+                yield _trimmed(chunk, self._contract)
+
+    def _open(self) -> Iterator[pl.DataFrame]:
+        stream = opened(self._source)
+        match self.format:
+            case "csv":
+                return self._csv(stream)
+            case "parquet":
+                return self._parquet(stream)
+            case _:
+                return self._json_rows(stream)
+
+    def _csv(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
+        rows = CsvRows(self._source.name, stream, SECTIONS)
+        self.header_line = rows.table.header_line
+        importer = importer_for(self._contract.kind, rows.table.names)
+        if importer:
+            return self._imported(importer, rows)
+        header = resolve(rows.table.names, self._contract)
+        self._refuse(header)
+        self._unknown = header.unknown
+        return (_placed(chunk, header, self._contract) for chunk in rows.chunks())
+
+    def _imported(self, importer: Importer, rows: CsvRows) -> Iterator[pl.DataFrame]:
+        self.importer = importer.name
+        self._unknown = importer.unused(rows.table.names)
+        names = [normalised(name) for name in rows.table.names]
+        return (importer.imported(chunk, names, self._contract) for chunk in rows.chunks())
+
+    def _parquet(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
+        rows = ParquetRows(self._source.name, stream, self._contract)
+        self._refuse(rows.header)
+        self._unknown = rows.header.unknown
+        return rows.chunks()
+
+    def _json_rows(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
+        start = stream.read(64 * 1024).removeprefix(b"\xef\xbb\xbf").lstrip()
+        stream.seek(0)
+        if not start:
+            raise FileRefusedError(
+                f"{self._source.name} is empty, so nothing was taken in: send it again."
+            )
+        if start[:1] not in (b"[", b"{"):
+            raise FileRefusedError(
+                f"{self._source.name} is neither a JSON array nor lines of JSON objects, so "
+                "nothing was taken in: send it as one of these."
+            )
+        is_lines = self.format == "ndjson" and start[:1] == b"{"
+        self._json = JsonRows(stream, self._contract, is_lines=is_lines)
+        return self._json.chunks()
+
+    def _refuse(self, header: Header) -> None:
+        if header.missing:
+            raise FileRefusedError(
+                f"{self._source.name} has no column {_named(header.missing)}, which "
+                f"{self._contract.kind} need, so nothing was taken in: add it to the header."
+            )
+        if header.doubled:
+            raise FileRefusedError(
+                f"{self._source.name} has column {_named(header.doubled)} twice, so nothing was "
+                "taken in: leave the one that is meant."
+            )
+
+
+def _named(columns: Sequence[str]) -> str:
+    return " and ".join(columns)
+
+
+def _placed(chunk: pl.DataFrame, header: Header, contract: Contract) -> pl.DataFrame:
+    return chunk.select(
+        *_FRAME,
+        *(
+            pl.col(str(header.places[column])).alias(column)
+            if column in header.places
+            else pl.lit(None, pl.String).alias(column)
+            for column in contract.columns
+        ),
+    )
+
+
+def _trimmed(chunk: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    trimmed = (pl.col(column).str.strip_chars(" \t") for column in contract.columns)
+    texts = chunk.with_columns(*trimmed)
+    return texts.with_columns(
+        pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
+        for column in contract.columns
+    )

@@ -1,0 +1,272 @@
+"""Deposit files through reader, contract and application, with every port in memory."""
+
+import gzip
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from assets.intake import take_in
+from cardops.rules.access import Program
+from tests.builders.intake_world import IntakeWorld, csv_file
+
+HEADER = "user_id,amount,deposit_id,timestamp,currency"
+GOOD = "u1,25.00,d1,2026-11-20T10:00:00Z,USD"
+
+
+@pytest.fixture
+def world() -> IntakeWorld:
+    return IntakeWorld()
+
+
+@pytest.mark.parametrize(
+    ("line", "reasons"),
+    [
+        (",25.00,d1,2026-11-20T10:00:00Z,USD", {"missing_field"}),
+        ("u1,  ,d1,2026-11-20T10:00:00Z,USD", {"missing_field"}),
+        ("u1,25.00,d1", {"malformed_row"}),
+        ("u1,25.00,d1,2026-11-20T10:00:00Z,USD,more", {"malformed_row"}),
+        ('"u1,25.00,d1,2026-11-20T10:00:00Z,USD', {"malformed_row"}),
+        ("u1,25.00,d\0,2026-11-20T10:00:00Z,USD", {"bad_encoding"}),
+        ("u 1,25.00,d1,2026-11-20T10:00:00Z,USD", {"invalid_id"}),
+        ("u1,25.00,..,2026-11-20T10:00:00Z,USD", {"invalid_id"}),
+        (f"u1,25.00,{'d' * 65},2026-11-20T10:00:00Z,USD", {"invalid_id"}),
+        ("u1,1e3,d1,2026-11-20T10:00:00Z,USD", {"invalid_amount"}),
+        ("u1,+25,d1,2026-11-20T10:00:00Z,USD", {"invalid_amount"}),
+        ("u1,٢٥,d1,2026-11-20T10:00:00Z,USD", {"invalid_amount"}),
+        ("u1,NaN,d1,2026-11-20T10:00:00Z,USD", {"invalid_amount"}),
+        ("u1,-25.00,d1,2026-11-20T10:00:00Z,USD", {"non_positive_amount"}),
+        ("u1,0,d1,2026-11-20T10:00:00Z,USD", {"non_positive_amount"}),
+        ("u1,25.005,d1,2026-11-20T10:00:00Z,USD", {"too_many_fraction_digits"}),
+        ("u1,25.0,d1,2026-11-20T10:00:00Z,JPY", {"too_many_fraction_digits"}),
+        ("u1,90071992547409.92,d1,2026-11-20T10:00:00Z,USD", {"amount_out_of_range"}),
+        ("u1,25.005,d1,2026-11-20T10:00:00Z,XXQ", {"unknown_currency"}),
+        ("u1,25.00,d1,2026-11-20T10:00:00Z,usd", {"unknown_currency"}),
+        ("u1,25.00,d1,2026-11-20,USD", {"invalid_timestamp"}),
+        ("u1,25.00,d1,2026-02-30T10:00:00Z,USD", {"invalid_timestamp"}),
+        ("u1,25.00,d1,2026-11-22T12:00:01Z,USD", {"future_timestamp"}),
+        ("u 1,-1,d1,now,ZZZ", {"invalid_id", "non_positive_amount", "unknown_currency", "invalid_timestamp"}),
+    ],
+)  # fmt: skip
+def test_a_bad_row_has_all_its_reasons_and_the_rest_goes_on(
+    world: IntakeWorld, line: str, reasons: set[str]
+) -> None:
+    outcome = world.submit("deposits", csv_file(HEADER, line, GOOD.replace("d1", "d2")))
+
+    assert outcome.reasons == dict.fromkeys(reasons, 1)
+    assert (outcome.read, outcome.accepted, outcome.quarantined) == (2, 1, 1)
+    assert world.quarantined()[0]["raw"] == line
+
+
+def test_an_instant_is_in_the_future_only_after_more_than_a_day(world: IntakeWorld) -> None:
+    just = (world.clock.now() + timedelta(hours=24)).isoformat()
+
+    assert world.submit("deposits", csv_file(HEADER, f"u1,1,d1,{just},USD")).accepted == 1
+
+
+def test_bytes_that_are_no_text_cost_their_own_row(world: IntakeWorld) -> None:
+    content = csv_file(HEADER, "u1,1,d\N{LATIN SMALL LETTER E WITH ACUTE},x,USD", GOOD)
+
+    outcome = world.submit("deposits", content.encode("latin-1"))
+
+    assert outcome.reasons == {"bad_encoding": 1}
+    assert outcome.accepted == 1
+
+
+def test_the_money_is_credited_and_the_lake_says_so(world: IntakeWorld) -> None:
+    outcome = world.submit("deposits", csv_file(HEADER, GOOD, "u1,7,d2,2026-11-20T11:00:00,EUR"))
+
+    account = world.deposit_ledger.account("default", "u1", "USD")
+    assert account is not None
+    assert account.available_minor == 2500
+    assert outcome.totals_minor == {"EUR": 700, "USD": 2500}
+    assert outcome.flags == {"naive_timestamp": 1}
+    rows = world.rows("deposits")
+    assert rows["amount_minor"].to_list() == [2500, 700]
+    assert rows["flags"].to_list() == [[], ["naive_timestamp"]]
+    assert rows["occurred_at"][1] == datetime(2026, 11, 20, 11, tzinfo=UTC)
+    assert rows["ledger_seq"].null_count() == 0
+
+
+def test_the_same_file_again_is_all_duplicates(world: IntakeWorld) -> None:
+    world.submit("deposits", csv_file(HEADER, GOOD))
+
+    outcome = world.submit("deposits", csv_file(HEADER, GOOD.replace("25.00", "25"), ""))
+
+    assert (outcome.read, outcome.accepted, outcome.duplicate) == (1, 0, 1)
+    assert world.rows("deposits").height == 1
+
+
+def test_the_same_deposit_with_other_content_conflicts(world: IntakeWorld) -> None:
+    outcome = world.submit("deposits", csv_file(HEADER, GOOD, GOOD, GOOD.replace("25.00", "26")))
+
+    assert (outcome.accepted, outcome.duplicate) == (1, 1)
+    assert outcome.reasons == {"conflicting_duplicate": 1}
+    assert world.quarantined()[0]["raw"] == GOOD.replace("25.00", "26")
+
+
+def test_taking_a_file_in_again_counts_the_same_and_replaces_its_own_lake_file(
+    world: IntakeWorld,
+) -> None:
+    bad = "u1,x,d9,2026-11-20T10:00:00Z,USD"
+    first = world.taken("deposits", csv_file(HEADER, GOOD, GOOD, bad))
+    world.submit("deposits", csv_file(HEADER, GOOD))
+
+    again = take_in(first.intake_file.intake_id, world.ports)
+
+    assert again.outcome == first.outcome
+    assert world.rows("deposits").height == 1
+
+
+def test_a_file_killed_after_the_credit_counts_as_one_that_was_not(world: IntakeWorld) -> None:
+    class Dies(Exception):  # noqa: N818 - what a kill looks like to this process
+        pass
+
+    def die(*_: object) -> str:
+        raise Dies
+
+    write_file = world.lake.write_file
+    world.lake.write_file = die  # type: ignore[method-assign]  # the kill
+    with pytest.raises(Dies):
+        world.submit("deposits", csv_file(HEADER, GOOD))
+    world.lake.write_file = write_file  # type: ignore[method-assign]  # and the next run
+
+    later = world.submit("deposits", csv_file(HEADER, GOOD), name="later.csv")
+
+    assert later.duplicate == 1
+    assert world.rows("deposits").height == 1
+    first = world.intake_ledger.find(1)
+    assert first.outcome is not None
+    assert first.outcome.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"\xef\xbb\xbf\n \n", "is empty"),
+        ("a.csv", b"\xff\xfeu\x00s\x00e\x00r\x00", "does not begin with text"),
+        ("a.csv", b"u1,25.00,d1,2026-11-20T10:00:00Z,USD\n", "has no column"),
+        ("a.csv", b",,,\n1,2,3,4\n", "no usable header"),
+        ("a.csv", b"user_id,amount,deposit_id\n", "has no column timestamp"),
+        ("a.csv", b"user_id,Amount,amount,deposit_id,timestamp\n", "column amount twice"),
+        ("a.xlsx", b"PK", "is none of"),
+        ("a.json", b"user_id", "is neither a JSON array"),
+        ("a.parquet", b"PAR1", "no readable Parquet"),
+        ("a.csv.gz", gzip.compress(f"{HEADER}\n{GOOD}\n".encode() * 99)[:-12], "compression"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_whole(
+    world: IntakeWorld, name: str, content: bytes, said: str
+) -> None:
+    outcome = world.submit("deposits", content, name=name)
+
+    assert outcome.error is not None
+    assert said in outcome.error
+    assert outcome.read == 0
+    assert not world.deposit_ledger.events
+    assert any(key.endswith("error.json") for key in world.failed_store.contents)
+
+
+def test_a_file_with_a_header_only_is_applied(world: IntakeWorld) -> None:
+    outcome = world.submit("deposits", f"{HEADER}\r\n")
+
+    assert (outcome.error, outcome.read) == (None, 0)
+    assert world.rows("deposits").is_empty()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(
+    world: IntakeWorld, line_end: str
+) -> None:
+    lines = [f"\ufeff {HEADER.upper()} ", "", GOOD, " \t", '"u1" ,\t"7" ,d2, 2026-11-20T11:00:00Z,']
+
+    outcome = world.submit("deposits", line_end.join(lines))
+
+    assert (outcome.read, outcome.accepted) == (2, 2)
+    assert outcome.totals_minor == {"USD": 3200}
+
+
+def test_an_absent_currency_is_the_programs(world: IntakeWorld) -> None:
+    world.programs.create(Program("tokyo", currency="JPY"))
+
+    content = csv_file("depositId,userId,amt,timestamp,colour", "d1,u1,25,2026-11-20T10:00:00Z,x")
+    outcome = world.submit("deposits", content, program="tokyo")
+
+    assert outcome.totals_minor == {"JPY": 25}
+    assert outcome.unknown_columns == ("colour",)
+
+
+def test_every_format_says_the_same(world: IntakeWorld) -> None:
+    row = '{"user_id":"u1","amount":25.00,"deposit_id":"dN","timestamp":"2026-11-20T10:00:00Z"}'
+    parquet = io.BytesIO()
+    pl.DataFrame(
+        {
+            "user_id": ["u1"],
+            "amount": [Decimal("25.00")],
+            "deposit_id": ["d4"],
+            "timestamp": [datetime(2026, 11, 20, 10, tzinfo=UTC)],
+        }
+    ).write_parquet(parquet)
+    files = {
+        "a.csv": csv_file(HEADER, GOOD).encode(),
+        "a.json": f"[{row.replace('dN', 'd2')}]".encode(),
+        "a.ndjson.gz": gzip.compress(row.replace("dN", "d3").encode()),
+        "a.parquet": parquet.getvalue(),
+    }
+
+    outcomes = [world.submit("deposits", body, name=name) for name, body in files.items()]
+
+    assert [outcome.totals_minor for outcome in outcomes] == [{"USD": 2500}] * 4
+    assert world.rows("deposits")["occurred_at"].n_unique() == 1
+
+
+def test_amounts_in_doubles_are_refused(world: IntakeWorld) -> None:
+    parquet = io.BytesIO()
+    columns = {"user_id": ["u"], "amount": [25.0], "deposit_id": ["d"], "timestamp": ["t"]}
+    pl.DataFrame(columns).write_parquet(parquet)
+
+    outcome = world.submit("deposits", parquet.getvalue(), name="a.parquet")
+
+    assert outcome.error is not None
+    assert "floating point" in outcome.error
+
+
+def test_json_cut_short_counts_its_whole_elements_and_one_malformed_row(
+    world: IntakeWorld,
+) -> None:
+    row = '{"user_id":"u1","amount":"1","deposit_id":"d1","timestamp":"2026-11-20T10:00:00Z"}'
+
+    for cut in (f"[{row},", f"[{row},{row[:30]}", f"[{row}"):
+        outcome = world.submit("deposits", cut, name="a.json")
+        assert (outcome.read, outcome.reasons) == (2, {"malformed_row": 1})
+
+
+def test_a_json_amount_never_passes_through_a_float(world: IntakeWorld) -> None:
+    text = '[{"user_id":"u1","amount":0.1000000000000000055,"deposit_id":"d1","timestamp":"2026-11-20T10:00:00Z"}]'
+
+    assert world.submit("deposits", text, name="a.json").reasons == {"too_many_fraction_digits": 1}
+
+
+def test_a_quote_that_is_never_closed_costs_one_row(world: IntakeWorld) -> None:
+    lines = [GOOD.replace("d1", f"d{number}") for number in range(200)]
+    lines[7] = f'"{lines[7]}'
+    lines[90] = lines[90].replace("d90", '"d90"')
+
+    outcome = world.submit("deposits", csv_file(HEADER, *lines))
+
+    assert (outcome.read, outcome.accepted) == (200, 199)
+    assert outcome.reasons == {"malformed_row": 1}
+
+
+def test_a_card_number_does_not_reach_the_quarantine(world: IntakeWorld) -> None:
+    line = "4111 1111 1111 1111,x,4111111111111111,2026-11-20T10:00:00Z,USD"
+
+    world.submit("deposits", csv_file(HEADER, line))
+
+    kept = b"".join(world.failed_store.contents.values())
+    assert b"411111******1111" in kept
+    assert b"4111111111111111" not in kept
+    assert b"4111 1111 1111 1111" not in kept
