@@ -1,6 +1,6 @@
-"""The third road: closing balances against the sum of the transaction log, both in the lake.
+"""The roads through the lake: closing balances against the log, deposits against their files.
 
-Belongs here: that one query. It reads Parquet with DuckDB within a memory limit, and imports no
+Belongs here: reading them. The query reads Parquet with DuckDB within a memory limit, and imports no
 Dagster, so that `cardops reconcile` starts fast.
 """
 
@@ -12,7 +12,9 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from cardops.ports import Lake
+from cardops.contracts.reconciliation import breaks_in, file_sides
+from cardops.ports import Books, Lake
+from cardops.rules.reconciliation import FILE_COMPARISONS
 
 DEFAULT_MEMORY_LIMIT: Final = "512MB"
 BALANCES_NAME: Final = "snapshot"
@@ -78,13 +80,22 @@ def differing_accounts(
     Raises LakeIncompleteError where the day has no closing balances or no log was ever exported:
     nothing to compare is never taken for nothing wrong.
     """
-    balances = (
-        lake.local_path("balances") / f"business_date={business_date}" / f"{BALANCES_NAME}.parquet"
-    )
+    balances = _balances_of(lake, business_date)
     log = lake.local_path("transaction_log")
     _require(balances.exists(), f"no closing balances for {business_date}", "balances")
     _require(any(log.glob("*/*.parquet")), "no transaction log", "transaction_log")
     return _compare(balances, log, business_date, memory_limit)
+
+
+def file_breaks(books: Books, lake: Lake, business_date: date) -> pl.DataFrame:
+    """Deposit files whose control totals, postings and lake rows differ."""
+    files = books.deposit_files(business_date)
+    return breaks_in(file_sides(files, lake.scan("deposits")), FILE_COMPARISONS)
+
+
+def is_closed_in_lake(lake: Lake, business_date: date) -> bool:
+    """Whether the lake has the day's closing balances."""
+    return _balances_of(lake, business_date).exists()
 
 
 def exported_dates(lake: Lake) -> set[date]:
@@ -93,6 +104,11 @@ def exported_dates(lake: Lake) -> set[date]:
         date.fromisoformat(folder.parent.name.removeprefix("business_date="))
         for folder in lake.local_path("transaction_log").glob("business_date=*/*.parquet")
     }
+
+
+def _balances_of(lake: Lake, business_date: date) -> Path:
+    folder = lake.local_path("balances") / f"business_date={business_date}"
+    return folder / f"{BALANCES_NAME}.parquet"
 
 
 def _compare(balances: Path, log: Path, business_date: date, memory_limit: str) -> pl.DataFrame:

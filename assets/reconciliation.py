@@ -12,13 +12,17 @@ import dagster as dg
 import polars as pl
 
 from assets.balances import markdown_table
-from assets.lake_roads import LakeIncompleteError, differing_accounts, exported_dates
+from assets.lake_roads import (
+    LakeIncompleteError,
+    differing_accounts,
+    exported_dates,
+    file_breaks,
+)
 from assets.partitions import business_dates
 from cardops.contracts.lake_tables import RECONCILIATION_BREAKS
 from cardops.contracts.reconciliation import (
     BOOKS_COLUMNS,
     breaks_in,
-    file_sides,
     join_frames,
     store_sides,
     totals_by_currency,
@@ -26,7 +30,6 @@ from cardops.contracts.reconciliation import (
 from cardops.ports import Books, Lake, TransactionLog
 from cardops.rules.reconciliation import (
     COMPARISONS,
-    FILE_COMPARISONS,
     LAKE_COMPARISONS,
     STORE_COMPARISONS,
     Comparison,
@@ -102,12 +105,6 @@ def breaks_on(lake: Lake, business_date: date) -> pl.DataFrame:
             f"Nobody looked for breaks on {business_date}; materialize `reconciliation_breaks`."
         )
     return rows.select(RECONCILIATION_BREAKS.names()).collect()
-
-
-def file_breaks(books: Books, lake: Lake, business_date: date) -> pl.DataFrame:
-    """Deposit files whose control totals, postings and lake rows differ."""
-    files = books.deposit_files(business_date)
-    return breaks_in(file_sides(files, lake.scan("deposits")), FILE_COMPARISONS)
 
 
 def _require_exports(log_reader: TransactionLog, lake: Lake, business_date: date) -> None:

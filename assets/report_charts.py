@@ -18,6 +18,7 @@ CALM: Final = "#31507a"
 SOFT: Final = "#9db4d0"
 INK: Final = "#22303f"
 MAX_BARS: Final = 12
+MAX_DATES: Final = 7
 _STYLE: Final = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -51,7 +52,7 @@ def charts_of(figures: ReportFigures) -> dict[str, str]:
 
 
 def _by_hour(rows: list[Row]) -> str:
-    figure, axes = _canvas(6.4, 2.5)
+    figure, axes = _canvas(5.4, 2.5)
     hours = [row["hour"] for row in rows]
     permits = [row["permits"] for row in rows]
     axes.bar(hours, permits, color=GOOD, label="PERMIT")
@@ -82,7 +83,7 @@ def _disputes(rows: list[Row]) -> str:
     for row in rows:
         totals[row["network"]][0] += row["open"]
         totals[row["network"]][1] += row["disputes"] - row["open"]
-    figure, axes = _canvas(5.2, 2.5)
+    figure, axes = _canvas(4.4, 2.5)
     names = list(totals)
     opened = [totals[name][0] for name in names]
     axes.bar(names, opened, color=CALM, width=0.55, label="open")
@@ -96,7 +97,7 @@ def _history(rows: list[Row]) -> str:
     by_currency: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_currency[row["currency"]].append(row)
-    figure, axes = _canvas(6.4, 2.5)
+    figure, axes = _canvas(5.4, 2.5)
     for currency, days in by_currency.items():
         # A picture may round: the exact figures stand in the table beside it.
         amounts = [row["ledger_minor"] / 10 ** EXPONENTS[currency] for row in days]
@@ -107,7 +108,9 @@ def _history(rows: list[Row]) -> str:
             markersize=4,
             label=currency,
         )
-    axes.set_xticks(sorted({row["business_date"] for row in rows})[:: max(1, len(rows) // 6)])
+    dates = sorted({row["business_date"] for row in rows})
+    shown = dates[:: -(-len(dates) // MAX_DATES)]
+    axes.set_xticks(shown, [day.strftime("%d %b") for day in shown])
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.margins(y=0.2)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=6)
@@ -117,7 +120,7 @@ def _history(rows: list[Row]) -> str:
 def _bars(names: list[str], values: list[float], *, color: str, unit: str = "") -> str:
     """Horizontal bars with their values written beside them, the largest on top."""
     names, values = names[:MAX_BARS], values[:MAX_BARS]
-    figure, axes = _canvas(5.2, 0.6 + 0.32 * max(2, len(names)))
+    figure, axes = _canvas(4.4, 0.6 + 0.32 * max(2, len(names)))
     bars = axes.barh(range(len(names)), values, color=color, height=0.6)
     text = [f"{value:,.2f}{unit}" if unit else f"{value:,}" for value in values]
     axes.bar_label(bars, text, padding=4)

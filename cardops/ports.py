@@ -254,8 +254,13 @@ class Books(Protocol):
 class Publication(Protocol):
     """What one publication made available to analysts."""
 
-    path: Path
-    row_counts: Mapping[str, int]
+    @property
+    def path(self) -> Path:
+        """The file of views."""
+
+    @property
+    def row_counts(self) -> Mapping[str, int]:
+        """The rows of each mart."""
 
 
 class Warehouse(Protocol):

@@ -15,7 +15,10 @@ final as (
         cast(sum(posted_minor) as bigint) as posted_minor,
         cast(sum(held_change_minor) as bigint) as held_change_minor
     from log_entries
-    where coalesce(status, 'PERMIT') = 'PERMIT'
+    -- A void that came before its authorization is logged, but has no account yet.
+    where
+        coalesce(status, 'PERMIT') = 'PERMIT'
+        and currency is not null
     group by program, currency, kind, business_date
 )
 

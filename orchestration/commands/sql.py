@@ -1,0 +1,63 @@
+"""`cardops sql`: one question to the published marts. Read-only; reaches no other file."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import duckdb
+import typer
+
+from cardops.adapters.settings import Settings
+from cardops.adapters.warehouse import open_published
+from orchestration.output import CommandError, JsonOption, print_json, say
+
+DEFAULT_LIMIT: Final = 10_000
+
+app = typer.Typer()
+Rows = list[tuple[Any, ...]]
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SQL in DuckDB's dialect, e.g. `show tables`.")],
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="Print at most so many rows.")] = DEFAULT_LIMIT,
+    json_output: JsonOption = False,
+) -> None:
+    """Ask the published marts."""
+    columns, rows = _ask(query, limit + 1)
+    is_cut = len(rows) > limit
+    if is_cut:
+        say(f"Only the first {limit} rows are shown; --limit N shows more.")
+    rows = rows[:limit]
+    if json_output:
+        objects = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"columns": columns, "rows": objects, "is_cut": is_cut})
+    else:
+        typer.echo(_table(columns, rows))
+
+
+def _ask(query: str, most: int) -> tuple[list[str], Rows]:
+    """Column names and rows of the last statement. Raises CommandError with DuckDB's words."""
+    with open_published(Settings.load().home) as session:
+        try:
+            answer = session.execute(query)
+            return [column[0] for column in answer.description or []], answer.fetchmany(most)
+        except duckdb.Error as error:
+            said = " ".join(str(error).split())
+            raise CommandError(f"The query was not answered: {said}") from None
+
+
+def _table(columns: Sequence[str], rows: Rows) -> str:
+    """Columns under their names, as wide as their widest value."""
+    lines = [columns, *([_shown(value) for value in row] for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    ruled = [lines[0], ["-" * width for width in widths], *islice(lines, 1, None)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in ruled
+    )
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
