@@ -11,7 +11,7 @@ from simulation.bad_rows import VALUE_REASONS, Roles
 from simulation.calendar_days import instant_text
 from simulation.cards import masked
 from simulation.chance import happens
-from simulation.money_text import amount_text
+from simulation.money_text import amount_text, draw_minor
 from simulation.population import World
 from simulation.purchases import Attempt, Purchase, Road
 from simulation.repeats import Spoiler, repeat_rows
@@ -40,6 +40,7 @@ _CONFLICTS_PER_MILLE: Final = 0.4
 _VERSIONS_PER_MILLE: Final = 20
 _FLAGGED_PER_MILLE: Final = 4
 _ORPHANS_PER_MILLE: Final = 1
+_FOREIGN_PER_MILLE: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def make_transaction_files(
     _add_versions(rng, files, count_of(rows, _VERSIONS_PER_MILLE))
     _add_orphans(rng, world, files, count_of(rows, _ORPHANS_PER_MILLE))
     _add_naive(rng, files, count_of(rows, _FLAGGED_PER_MILLE))
+    _add_foreign(rng, files.cards, count_of(rows, _FOREIGN_PER_MILLE))
     pairs = [(file, file) for file in (files.cards, files.shop, files.archive)]
     repeat_rows(rng, pairs, count_of(rows, _REPEATS_PER_MILLE), _same_transaction)
     repeat_rows(rng, pairs, count_of(rows, _CONFLICTS_PER_MILLE), _other_amount)
@@ -171,6 +173,17 @@ def _add_naive(rng: Random, files: TransactionFiles, how_many: int) -> None:
         for row in rng.sample(plain, k=min(how_many, len(plain) // 4)):
             row.cells["created_at"] = str(row.cells["created_at"]).removesuffix("Z")
             row.flagged(RowFlag.NAIVE_TIMESTAMP)
+
+
+def _add_foreign(rng: Random, file: InputFile, how_many: int) -> None:
+    """Paid in another currency than the order's: said, not refused. Never disputed here."""
+    plain = [row for row in file.plain_rows() if row.cells["status"] == "failed"]
+    for row in rng.sample(plain, k=min(how_many, len(plain))):
+        row.currency = "EUR" if row.currency != "EUR" else "USD"
+        row.amount_minor = draw_minor(rng, row.currency, 45, 1.0)
+        amount = amount_text(row.amount_minor, row.currency)
+        row.cells |= {"currency": row.currency, "amount": amount}
+        row.flagged(RowFlag.CURRENCY_DIFFERS)
 
 
 def _same_transaction(original: Row) -> Row:
