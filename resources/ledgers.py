@@ -9,8 +9,16 @@ from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.intake import PostgresIntakeLedger
 from cardops.adapters.postgresql.log import PostgresTransactionLog
+from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.settings import Settings
-from cardops.ports import Books, DeliveryLedger, DepositLedger, IntakeLedger, TransactionLog
+from cardops.ports import (
+    Books,
+    DeliveryLedger,
+    DepositLedger,
+    IntakeLedger,
+    Programs,
+    TransactionLog,
+)
 
 
 class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
@@ -51,6 +59,14 @@ class BooksResource(dg.ConfigurableResource[Books]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Books:
         return PostgreSqlBooks(database_url())
+
+
+class ProgramsResource(dg.ConfigurableResource[Programs]):
+    """Card programs and their partners' keys."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Programs:
+        return PostgresPrograms(database_url())
 
 
 def database_url() -> str:

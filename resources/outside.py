@@ -4,9 +4,32 @@ import dagster as dg
 from typing_extensions import override
 
 from cardops.adapters.clock import SystemClock
+from cardops.adapters.destinations import SecretDestinations
+from cardops.adapters.listing import ListedArrivals
 from cardops.adapters.notifier import open_notifier
+from cardops.adapters.object_store import open_store
+from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
-from cardops.ports import Clock, Notifier
+from cardops.ports import Arrivals, Clock, Destinations, Notifier
+from resources.ledgers import database_url
+
+
+class ArrivalsResource(dg.ConfigurableResource[Arrivals]):
+    """New files under `incoming/`, found by listing the raw store."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Arrivals:
+        store = open_store(Settings.load().store_url("raw"))
+        return ListedArrivals(store, PostgresIntakeLedger(database_url()))
+
+
+class DestinationsResource(dg.ConfigurableResource[Destinations]):
+    """The card companies' servers, as their secrets say."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Destinations:
+        return SecretDestinations(secret_store(Settings.load()))
 
 
 class NotifierResource(dg.ConfigurableResource[Notifier]):

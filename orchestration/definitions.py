@@ -1,0 +1,44 @@
+"""The code location: assets, checks, jobs, schedules, sensors and resources put together.
+
+Belongs here: composition alone. `build_defs(resource_overrides=…)` is for tests, and without
+dbt for runs inside a command.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from orchestration.catalogue import assets_of, checks
+from orchestration.environments import resources
+from orchestration.jobs import jobs
+from orchestration.schedules import schedules
+from orchestration.watching import sensors
+
+
+def build_defs(
+    *, with_dbt: bool = True, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """The definitions; they load with an empty environment."""
+    assets = assets_of(with_dbt=with_dbt)
+    all_jobs = jobs(assets)
+    handed = {**resources(), **(resource_overrides or {})}
+    if with_dbt:
+        from resources.dbt import dbt_resource  # noqa: PLC0415 - dagster_dbt costs five seconds
+
+        handed = {"dbt": dbt_resource(), **handed}
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks(),
+        jobs=list(all_jobs.values()),
+        schedules=schedules(),
+        sensors=sensors(all_jobs),
+        resources=handed,
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster` and `dg` load."""
+    return build_defs()

@@ -1,0 +1,46 @@
+"""A failed run becomes an alarm with its first error and the runbook that says what to do."""
+
+from typing import Final
+
+import dagster as dg
+
+from cardops.ports import Notifier
+
+RUNBOOK: Final = "docs/runbooks/run-failure.md"
+MAX_MESSAGE_CHARACTERS: Final = 1_000
+
+
+def run_failure_sensor() -> dg.SensorDefinition:
+    """Watches every job; what a command ran in its own process it reports itself."""
+
+    @dg.run_failure_sensor(
+        name="run_failure_sensor",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=15,
+        description="A failed run becomes an alarm.",
+    )
+    def sensor(context: dg.RunFailureSensorContext, notifier: dg.ResourceParam[Notifier]) -> None:
+        run = context.dagster_run
+        notifier.notify(
+            f"Run of {run.job_name} failed",
+            f"Run {run.run_id} of {run.job_name}{_partition(run)} failed: {first_error(context)}",
+            runbook=RUNBOOK,
+        )
+
+    return sensor
+
+
+def first_error(context: dg.RunFailureSensorContext) -> str:
+    """The first step's innermost message: the sentence that says what to do."""
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error and error.cause:
+            error = error.cause
+        if error:
+            return error.message.strip()[:MAX_MESSAGE_CHARACTERS]
+    return (context.failure_event.message or "no step failed").strip()[:MAX_MESSAGE_CHARACTERS]
+
+
+def _partition(run: dg.DagsterRun) -> str:
+    key = run.tags.get("dagster/partition")
+    return f" for {key}" if key else ""
