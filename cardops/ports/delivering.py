@@ -1,0 +1,77 @@
+"""Chargeback files on their way to card companies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
+
+    from cardops.rules.delivery import ChargebackFileRecord, RemoteStat
+
+
+class DeliveryLedger(Protocol):
+    """Chargeback files made, and where each stands on its way to its card company."""
+
+    def allot(self, batch_id: str, network: str, *, destination: str) -> tuple[int, int]:
+        """(sequence, previous sequence or 0) of this batch's file; the same again on repeat."""
+
+    def record_made(self, record: ChargebackFileRecord) -> None:
+        """Freeze a file's name and hashes. Raises FrozenFileError where they differ on repeat."""
+
+    def files_of(self, batch_id: str) -> Sequence[ChargebackFileRecord]:
+        """The batch's files by network."""
+
+    def find(self, batch_id: str, network: str) -> ChargebackFileRecord | None:
+        """One file's record, or None where the network has no rows in the batch."""
+
+    def record(self, record: ChargebackFileRecord) -> None:
+        """Store its state, remote path, attempts and last error."""
+
+    def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
+        """Records of every batch, newest first."""
+
+    def exclusively(
+        self, batch_id: str, network: str
+    ) -> AbstractContextManager[ChargebackFileRecord | None]:
+        """Hold the file alone until the block ends (other holders wait); its fresh record."""
+
+
+class FileDelivery(Protocol):
+    """One session with one card company's server; `cardops.rules.delivery_recipe` says what comes next.
+
+    Every method raises TransientDeliveryError (worth another try) or PermanentDeliveryError.
+    """
+
+    def stat(self, path: str) -> RemoteStat | None:
+        """The file, or None where there is none."""
+
+    def write(self, path: str, content: BinaryIO) -> None:
+        """Write the whole file, over any earlier one; it may be partial even if this returns."""
+
+    def read_sha256(self, path: str) -> str | None:
+        """Hash of what the server holds, or None where reading is forbidden."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Move without overwriting."""
+
+    def remove(self, path: str) -> None:
+        """Remove a temporary file; a missing one is no error."""
+
+    def close(self) -> None:
+        """End the session; never raises."""
+
+
+class Destinations(Protocol):
+    """Opens sessions: one new client for each file."""
+
+    def connect(self, destination: str) -> FileDelivery:
+        """Raises as FileDelivery does; PermanentDeliveryError where it is not configured."""
+
+    def folder(self, destination: str) -> str:
+        """The remote folder in which its files are placed."""
+
+    def neutralises_formulas(self, destination: str) -> bool:
+        """Whether texts that a spreadsheet would run are made harmless; so unless it says not."""
