@@ -116,7 +116,7 @@ def _compare(balances: Path, log: Path, business_date: date, memory_limit: str) 
         session.execute(f"set memory_limit = '{memory_limit}'")
         session.execute(f"set temp_directory = '{spill}'")
         values = {"balances": str(balances), "log": f"{log}/*/*.parquet", "day": business_date}
-        return pl.DataFrame(session.execute(_COMPARE, values).to_arrow_table())
+        return pl.DataFrame(session.sql(_COMPARE, params=values).to_arrow_table())
 
 
 def _require(present: bool, lack: str, asset: str) -> None:  # noqa: FBT001 - a condition, not a mode

@@ -128,10 +128,8 @@ def _section(
     anchor: str, title: str, charts: list[str], rows: list[Row], columns: Sequence[Column]
 ) -> str:
     pictures = "".join(f'<img src="{uri}" alt="{escape(title)}">' for uri in charts)
-    figure = f'<div class="charts">{pictures}</div>' if pictures else ""
-    return (
-        f'<section id="{anchor}"><h2>{escape(title)}</h2>{figure}{_table(rows, columns)}</section>'
-    )
+    body = f'<div class="body">{pictures}{_table(rows, columns)}</div>'
+    return f'<section id="{anchor}"><h2>{escape(title)}</h2>{body}</section>'
 
 
 def _table(rows: list[Row], columns: Sequence[Column]) -> str:

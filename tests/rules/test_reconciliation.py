@@ -1,0 +1,117 @@
+"""Two roads to one figure, and the vectorised comparison held to the scalar rule."""
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardops.contracts.reconciliation import (
+    BOOKS_COLUMNS,
+    breaks_in,
+    store_sides,
+    totals_by_currency,
+)
+from cardops.rules.reconciliation import (
+    COMPARISONS,
+    STORE_COMPARISONS,
+    Break,
+    Side,
+    Subject,
+    breaks_of,
+    check_of,
+)
+
+ANA = Subject("default", "ana", "USD")
+AMOUNTS = st.integers(-3, 3)
+
+
+def test_equal_roads_make_no_break() -> None:
+    assert breaks_of(ANA, {Side.BALANCES: 5, Side.POSTINGS: 5}, STORE_COMPARISONS[:1]) == []
+
+
+def test_a_break_has_both_sides_and_their_difference() -> None:
+    found = breaks_of(ANA, {Side.BALANCES: 5, Side.POSTINGS: 7}, STORE_COMPARISONS[:1])
+
+    assert found == [Break(ANA, Side.BALANCES, Side.POSTINGS, 5, 7)]
+    assert found[0].difference_minor == -2
+
+
+def test_an_account_that_one_road_does_not_know_breaks_against_zero() -> None:
+    found = breaks_of(ANA, {Side.POSTINGS: 7}, STORE_COMPARISONS)
+
+    assert found == [Break(ANA, Side.BALANCES, Side.POSTINGS, 0, 7)]
+
+
+def test_an_account_may_be_below_zero_by_what_was_taken_back_and_no_more() -> None:
+    floor = STORE_COMPARISONS[2:]
+
+    assert not breaks_of(ANA, {Side.AVAILABLE_BALANCES: -5, Side.OBLIGATIONS: -5}, floor)
+    assert breaks_of(ANA, {Side.AVAILABLE_BALANCES: -6, Side.OBLIGATIONS: -5}, floor)
+    assert breaks_of(ANA, {Side.AVAILABLE_BALANCES: -1}, floor)
+
+
+def test_each_comparison_has_a_check_of_its_own() -> None:
+    names = [check_of(one.side_a, one.side_b) for one in COMPARISONS]
+
+    assert len(set(names)) == len(COMPARISONS)
+
+
+@given(st.lists(st.tuples(*[AMOUNTS] * 7), max_size=6))
+def test_whole_tables_break_exactly_where_the_scalar_rule_does(
+    accounts: list[tuple[int, ...]],
+) -> None:
+    books = books_of(accounts)
+
+    found = breaks_in(store_sides(books), STORE_COMPARISONS).sort("user_id", "side_a").rows()
+
+    assert found == sorted(
+        (
+            (
+                *account[:3],
+                one.side_a.value,
+                one.side_b.value,
+                one.amount_a_minor,
+                one.amount_b_minor,
+            )
+            for account in books.rows()
+            for one in breaks_of(Subject(*account[:3]), sides_of(account), STORE_COMPARISONS)
+        ),
+        key=lambda row: (row[1], row[3]),
+    )
+
+
+def test_totals_satisfy_the_identity_where_nothing_breaks() -> None:
+    books = books_of([(60, 30, 100, 20, 15, 25, 30)])
+
+    (row,) = totals_by_currency(books).to_dicts()
+
+    assert row == {
+        "currency": "USD",
+        "deposits": 80,
+        "spends": 15,
+        "reversals": 25,
+        "balances": 90,
+    }
+    assert row["deposits"] - row["spends"] + row["reversals"] == row["balances"]
+
+
+def books_of(accounts: list[tuple[int, ...]]) -> pl.DataFrame:
+    """Available, held, deposits, recalls, spends, reversals, open holds of one user each."""
+    rows = [
+        ("default", f"user_{number}", "USD", one[0], one[1], number, *one[2:])
+        for number, one in enumerate(accounts)
+    ]
+    return pl.DataFrame(rows, schema=BOOKS_COLUMNS, orient="row")
+
+
+def sides_of(account: tuple[object, ...]) -> dict[Side, int]:
+    available, held, _, deposits, recalls, spends, reversals, open_holds = (
+        int(str(value)) for value in account[3:]
+    )
+    return {
+        Side.BALANCES: available + held,
+        Side.POSTINGS: deposits - recalls - spends + reversals,
+        Side.HELD_BALANCES: held,
+        Side.OPEN_HOLDS: open_holds,
+        Side.AVAILABLE_BALANCES: available,
+        Side.OBLIGATIONS: -recalls,
+    }
