@@ -48,7 +48,7 @@ class Money:
         self._same_currency(other)
         return Money(self.amount_minor - other.amount_minor, self.currency)
 
-    def __str__(self) -> str:
+    def __str__(self) -> str:  # type: ignore[explicit-override] # typing.override needs 3.12
         return f"{format_amount(self.amount_minor, self.currency)} {self.currency}"
 
     def _same_currency(self, other: "Money") -> None:
