@@ -1,0 +1,75 @@
+"""A small TCP proxy that cuts or stalls a connection once so many bytes went to the server."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+Trouble = Literal["cut", "stall"]
+
+
+@dataclass
+class Proxy:
+    """Forwards to `target`; after `after_bytes` towards it, `trouble` begins, `times` times."""
+
+    target: int
+    trouble: Trouble
+    after_bytes: int
+    times: int
+    connections: int = 0
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def serve(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                self.connections += 1
+                server = socket.create_connection(("127.0.0.1", self.target))
+                self._open += [client, server]
+                limit = self.after_bytes if self.connections <= self.times else None
+                for source, sink, most in ((client, server, limit), (server, client, None)):
+                    arguments = (source, sink, most)
+                    threading.Thread(target=self._pump, args=arguments, daemon=True).start()
+
+    def close(self) -> None:
+        for end in self._open:
+            with suppress(OSError):
+                end.close()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+        passed = 0
+        with suppress(OSError):
+            while block := source.recv(4096):
+                passed += len(block)
+                if limit is not None and passed > limit:
+                    self._begin_trouble(source, sink)
+                    return
+                sink.sendall(block)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _begin_trouble(self, source: socket.socket, sink: socket.socket) -> None:
+        """A stalled peer keeps the connection and takes nothing any more."""
+        if self.trouble == "cut":
+            source.close()
+            sink.close()
+
+
+@contextmanager
+def troubled(
+    target: int, trouble: Trouble, *, after_bytes: int, times: int = 1
+) -> Iterator[tuple[Proxy, int]]:
+    """The proxy and its port."""
+    proxy = Proxy(target, trouble, after_bytes, times)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=proxy.serve, args=(listener,), daemon=True)
+        thread.start()
+        try:
+            yield proxy, listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            proxy.close()
+            thread.join(timeout=5)

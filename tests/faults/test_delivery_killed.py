@@ -1,0 +1,145 @@
+"""A delivering process is killed at each of its steps: nothing is partial, nothing is sent twice."""
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.directory_store import DirectoryStore
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+from tests.builders.deliveries import a_made_file
+from tests.builders.mortal_delivery import deliver_and_die
+from tests.builders.servers import SSHD, Server, card_companies, ftps, openssh
+
+pytestmark = pytest.mark.database
+
+needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
+SERVERS = {"asyncssh": card_companies, "openssh": openssh, "ftps": ftps}
+KILLED = -9
+
+
+@dataclass
+class Place:
+    """A real server, a real ledger, and processes that deliver from the one to the other."""
+
+    server: Server
+    url: str
+    processed: Path
+
+    @property
+    def ledger(self) -> PostgresDeliveryLedger:
+        return PostgresDeliveryLedger(self.url)
+
+    def made(self, batch_id: str) -> ChargebackFileRecord:
+        self.processed.mkdir(exist_ok=True)
+        return a_made_file(self.ledger, DirectoryStore(self.processed), batch_id)
+
+    def deliver(self, batch_id: str, dies_at: int | None = None) -> int:
+        """In a process of its own; its exit code."""
+        spawn = multiprocessing.get_context("forkserver")
+        spawn.set_forkserver_preload(["tests.builders.mortal_delivery"])
+        values = (self.url, self.processed, self.server.secret, batch_id, dies_at)
+        process = spawn.Process(target=deliver_and_die, args=values)
+        process.start()
+        process.join(60)
+        assert process.exitcode is not None, "the delivery hangs"
+        return process.exitcode
+
+    def state(self, batch_id: str) -> DeliveryState:
+        record = self.ledger.find(batch_id, "visa")
+        assert record is not None
+        return record.state
+
+    def finals(self) -> dict[str, str]:
+        """Hashes of everything that carries a final name."""
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.server.inbox.iterdir()
+            if path.suffix != ".part"
+        }
+
+    def collect(self) -> list[str]:
+        """The card company takes what has a final name."""
+        names = list(self.finals())
+        for name in names:
+            (self.server.inbox / name).unlink()
+        return names
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "asyncssh",
+        pytest.param("openssh", marks=[needs_sshd, pytest.mark.soak]),
+        pytest.param("ftps", marks=pytest.mark.soak),
+    ],
+)
+def place(
+    request: pytest.FixtureRequest,
+    module_database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    home = tmp_path_factory.mktemp(request.param)
+    start: Callable[..., object] = partial(SERVERS[request.param], home / "server")
+    with start() as server:  # type: ignore[attr-defined] # each is a context manager
+        yield Place(server, module_database_url, home / "processed")
+
+
+def whole(record: ChargebackFileRecord) -> dict[str, str]:
+    return {
+        record.file_name: record.content_sha256,
+        f"{record.file_name}.ctl": record.control_sha256,
+    }
+
+
+def kill_at_every_step(place: Place, name: str) -> Iterator[tuple[str, ChargebackFileRecord]]:
+    """A new batch for each step, whose delivery was killed there; ends where nothing is left to kill."""
+    for dies_at in range(1, 100):
+        record = place.made(f"{name}-{place.server.port}-{dies_at}")
+        code = place.deliver(record.batch_id, dies_at)
+        assert code in {0, KILLED}
+        if code == 0:
+            assert dies_at > 25, "too few steps were seen for this to prove anything"
+            place.collect()
+            return
+        yield record.batch_id, record
+
+
+def test_after_any_kill_files_are_absent_or_whole_and_a_second_run_finishes(place: Place) -> None:
+    for batch_id, record in kill_at_every_step(place, "again"):
+        found = place.finals()
+        assert found.items() <= whole(record).items(), "a final name with other content"
+        assert f"{record.file_name}.ctl" not in found or record.file_name in found
+
+        assert place.deliver(batch_id) == 0
+        assert place.finals() == whole(record)
+        assert place.state(batch_id) is DeliveryState.DELIVERED
+        place.collect()
+
+
+def test_what_was_collected_between_kill_and_second_run_is_never_sent_again(place: Place) -> None:
+    for batch_id, record in kill_at_every_step(place, "collected"):
+        collected = place.collect()
+        assert place.deliver(batch_id) == 0
+        received = collected + place.collect()
+
+        assert len(received) == len(set(received)), "sent twice"
+        state = place.state(batch_id)
+        if state is DeliveryState.DELIVERED:
+            assert set(received) == set(whole(record))
+        else:
+            assert state is DeliveryState.DELIVERED_UNCONFIRMED
+            assert collected, "nothing was collected, so nothing is uncertain"
+
+
+def test_a_process_that_is_not_killed_delivers(place: Place) -> None:
+    record = place.made(f"alive-{place.server.port}")
+
+    assert place.deliver(record.batch_id) == 0
+    assert place.finals() == whole(record)
+    place.collect()

@@ -1,0 +1,272 @@
+"""Wrong keys, wrong passwords, stalls, full disks, refused renames and cut connections, all real."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from assets.delivering import RUNBOOK, Courier
+from cardops.adapters.destinations import SecretDestinations
+from cardops.adapters.sftp import Timeouts
+from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+from cardops.rules.delivery_recipe import MAX_ATTEMPTS
+from tests.builders.deliveries import a_made_file
+from tests.builders.servers import (
+    SSHD,
+    Server,
+    card_companies,
+    ftps,
+    openssh,
+    write_certificate,
+)
+from tests.builders.troubled_network import troubled
+from tests.fakes.delivery import FakeDeliveryLedger
+from tests.fakes.destinations import MemorySecrets
+from tests.fakes.notifier import FakeNotifier
+from tests.fakes.object_store import FakeObjectStore
+
+needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
+SFTP = ["asyncssh", pytest.param("openssh", marks=needs_sshd)]
+ALL = [*SFTP, "ftps"]
+STARTERS = {"asyncssh": card_companies, "openssh": openssh, "ftps": ftps}
+
+
+class Sender:
+    """One file, a courier, and how often it waited."""
+
+    def __init__(self, *, row_count: int = 3) -> None:
+        self.ledger = FakeDeliveryLedger()
+        self.store = FakeObjectStore()
+        self.notifier = FakeNotifier()
+        self.secrets = MemorySecrets()
+        self.pauses: list[float] = []
+        self.made = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
+
+    def deliver(self, secret: dict[str, object], *, patience: float = 5) -> ChargebackFileRecord:
+        self.secrets.put("destinations/visa", secret)
+        timeouts = Timeouts(patience, patience, patience, patience)
+        courier = Courier(
+            self.store,
+            self.ledger,
+            SecretDestinations(self.secrets, timeouts),
+            self.notifier,
+            self.pauses.append,
+        )
+        record = courier.deliver("b-1", "visa")
+        assert record is not None
+        assert record == self.ledger.find("b-1", "visa"), "what is told is not what is on record"
+        return record
+
+
+def received(server: Server) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in server.inbox.iterdir()
+        if path.suffix != ".part"
+    }
+
+
+def whole(made: ChargebackFileRecord) -> dict[str, str]:
+    return {
+        made.file_name: made.content_sha256,
+        f"{made.file_name}.ctl": made.control_sha256,
+    }
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """Started when first asked for."""
+    running: dict[str, Server] = {}
+    contexts = []
+    home = tmp_path_factory.mktemp("servers")
+
+    class Lazily(dict[str, Server]):
+        def __missing__(self, kind: str) -> Server:
+            context = STARTERS[kind](home / kind)
+            contexts.append(context)
+            self[kind] = context.__enter__()
+            return self[kind]
+
+    running = Lazily()
+    yield running
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def server(servers: dict[str, Server], kind: str) -> Server:
+    found = servers[kind]
+    for left_over in found.inbox.iterdir():
+        left_over.unlink()
+    return found
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_without_trouble_both_files_arrive_whole(server: Server) -> None:
+    sender = Sender()
+    record = sender.deliver(server.secret)
+
+    assert record.state is DeliveryState.DELIVERED
+    assert record.remote_path == f"{server.secret['folder']}/{record.file_name}"
+    assert received(server) == whole(sender.made)
+    assert not sender.pauses
+    assert not sender.notifier.alarms
+
+
+@pytest.mark.parametrize("kind", SFTP)
+@pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+def test_a_server_with_another_host_key_gets_nothing(server: Server, algorithm: str) -> None:
+    sender = Sender()
+    stranger = asyncssh.generate_private_key(algorithm).export_public_key().decode()
+    record = sender.deliver(server.secret | {"host_key": stranger})
+
+    assert record.state is DeliveryState.FAILED
+    assert "host key" in str(record.last_error)
+    assert [(alarm[2]) for alarm in sender.notifier.alarms] == [RUNBOOK]
+    assert not sender.pauses, "a wrong host key is no reason to try again"
+    assert not received(server)
+
+
+def test_a_server_with_another_certificate_gets_nothing(
+    servers: dict[str, Server], tmp_path: Path
+) -> None:
+    sender = Sender()
+    stranger = write_certificate(tmp_path / "stranger.pem")
+    record = sender.deliver(servers["ftps"].secret | {"ca_certificate": stranger})
+
+    assert record.state is DeliveryState.FAILED
+    assert "certificate" in str(record.last_error)
+    assert not sender.pauses
+
+
+@pytest.mark.parametrize("kind", ["asyncssh", "ftps"])
+def test_a_wrong_password_is_tried_once(server: Server) -> None:
+    sender = Sender()
+    record = sender.deliver(server.secret | {"password": "not-this-one"})
+
+    assert record.state is DeliveryState.FAILED
+    assert record.attempt_count == 1
+    assert "credentials" in str(record.last_error)
+    assert "not-this-one" not in str(record.last_error)
+    assert not received(server)
+
+
+@needs_sshd
+@pytest.mark.parametrize("kind", ["openssh"])
+def test_a_wrong_private_key_is_tried_once(server: Server) -> None:
+    sender = Sender()
+    stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    record = sender.deliver(server.secret | {"private_key": stranger})
+
+    assert record.state is DeliveryState.FAILED
+    assert record.attempt_count == 1
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_nobody_there_is_tried_a_few_times_and_can_be_run_again(server: Server) -> None:
+    sender = Sender()
+    nobody = server.secret | {"port": 1}
+
+    record = sender.deliver(nobody)
+    assert record.state is DeliveryState.MADE
+    assert record.attempt_count == MAX_ATTEMPTS
+    assert len(sender.pauses) == MAX_ATTEMPTS - 1
+    assert len(sender.notifier.alarms) == 1
+    assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize("kind", SFTP)
+@pytest.mark.parametrize("after_bytes", [10, 1_000, 3_000, 20_000])
+def test_a_connection_cut_at_any_time_is_made_good(server: Server, after_bytes: int) -> None:
+    sender = Sender(row_count=200)
+    with troubled(server.port, "cut", after_bytes=after_bytes) as (proxy, port):
+        record = sender.deliver(server.secret | {"port": port})
+
+    assert record.state is DeliveryState.DELIVERED
+    assert proxy.connections == record.attempt_count == 2
+    assert received(server) == whole(sender.made)
+
+
+@pytest.mark.parametrize("kind", SFTP)
+@pytest.mark.parametrize("after_bytes", [0, 50_000])
+def test_a_stalled_server_is_given_up_in_time(server: Server, after_bytes: int) -> None:
+    sender = Sender(row_count=2_000)
+    started = time.monotonic()
+    with troubled(server.port, "stall", after_bytes=after_bytes) as (_, port):
+        record = sender.deliver(server.secret | {"port": port}, patience=1)
+
+    assert record.state is DeliveryState.DELIVERED
+    assert record.attempt_count == 2
+    assert time.monotonic() - started < 20
+
+
+def test_a_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
+    sender = Sender(row_count=2_000)
+    with card_companies(tmp_path, "--quota-bytes", "100000") as server:
+        record = sender.deliver(server.secret)
+
+        assert record.state is DeliveryState.MADE
+        assert record.attempt_count == MAX_ATTEMPTS
+        assert not received(server)
+    with card_companies(tmp_path) as server:
+        assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
+        assert received(server) == whole(sender.made)
+
+
+def test_a_refused_rename_is_told_and_a_later_run_finishes(tmp_path: Path) -> None:
+    sender = Sender()
+    with card_companies(tmp_path, "--refuse-renames") as server:
+        record = sender.deliver(server.secret)
+
+        assert record.state is DeliveryState.FAILED
+        assert "permit" in str(record.last_error)
+        assert len(sender.notifier.alarms) == 1
+        assert not received(server)
+
+
+def test_where_reading_is_forbidden_the_size_decides(tmp_path: Path) -> None:
+    sender = Sender()
+    with card_companies(tmp_path, "--refuse-reading") as server:
+        assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
+        assert received(server) == whole(sender.made)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_another_file_of_that_name_is_never_overwritten(server: Server) -> None:
+    sender = Sender()
+    (server.inbox / sender.made.file_name).write_bytes(b"not ours")
+    record = sender.deliver(server.secret)
+
+    assert record.state is DeliveryState.FAILED
+    assert (server.inbox / sender.made.file_name).read_bytes() == b"not ours"
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_files_that_are_there_already_are_not_sent_again(server: Server) -> None:
+    sender = Sender()
+    sender.deliver(server.secret)
+    before = {path.name: path.stat().st_mtime_ns for path in server.inbox.iterdir()}
+    again = Sender()
+
+    assert again.deliver(server.secret).state is DeliveryState.DELIVERED
+    assert {path.name: path.stat().st_mtime_ns for path in server.inbox.iterdir()} == before
+
+
+def test_a_file_that_was_changed_at_home_does_not_leave_it() -> None:
+    sender = Sender()
+    (key,) = [key for key in sender.store.contents if key.endswith(".csv")]
+    sender.store.replace(key, b"changed")
+    record = sender.deliver({"protocol": "sftp"} | dict.fromkeys(("host", "username"), "x"))
+
+    assert record.state is DeliveryState.FAILED
+
+
+def test_a_secret_that_does_not_say_its_protocol_is_refused_with_what_to_add() -> None:
+    sender = Sender()
+    record = sender.deliver({"host": "x", "username": "u", "password": "p", "port": "21"})
+
+    assert record.state is DeliveryState.FAILED
+    assert '"protocol": "ftp"' in str(record.last_error)
