@@ -6,14 +6,14 @@ pipeline's own code is asked.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cardops.rules.intake import Kind
 from simulation.authorizations import Accounts, Balance, Request
 from simulation.population import Ring
 from simulation.rows import InputFile, Outcome, Row, totals_of
 
-Json = dict[str, object]
+Json = dict[str, Any]
 _SETTLED: Final = frozenset({"completed", "refunded"})
 _UNKNOWN_METHOD: Final = "unknown"
 
