@@ -1,0 +1,130 @@
+"""Balances, log and reconciliation of a business date, on fakes."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from assets.balances import balances
+from assets.reconciliation import reconciliation, reconciliation_breaks
+from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
+from cardops.contracts.lake_tables import empty_frame
+from tests.builders.lake_tables import DAY, NOON, a_posting, rows_of
+from tests.fakes.books import FakeBooks, an_account
+from tests.fakes.lake import FakeLake
+from tests.fakes.transaction_log import FakeTransactionLog
+
+pytestmark = pytest.mark.dagster
+
+EVE = date(2026, 11, 19)
+ANA = an_account("ana", available_minor=700, ledger_seq=2, deposits_minor=1000, spends_minor=300)
+LOG = [a_posting("ana", 1000, 1), a_posting("ana", -300, 2)]
+
+
+def a_log(*rows: Mapping[str, object]) -> FakeTransactionLog:
+    return FakeTransactionLog(rows_of("transaction_log", *rows).to_dicts())
+
+
+def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.ExecuteInProcessResult:
+    """The close of DAY without dbt; `published` stands for what a break must not reach."""
+
+    @dg.asset(deps=[reconciliation])
+    def published() -> None:
+        """Downstream of the verdict."""
+
+    steps = [balances, transaction_log, reconciliation_breaks, reconciliation, published]
+    return dg.materialize(
+        [*steps, each_event_is_in_the_transaction_log_once],
+        partition_key=str(DAY),
+        resources={"books": books, "log_reader": log, "lake": lake},
+        raise_on_error=False,
+    )
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
+
+
+def was_published(result: dg.ExecuteInProcessResult) -> bool:
+    return bool(result.asset_materializations_for_node("published"))
+
+
+def test_a_day_whose_roads_meet_is_closed_with_every_check_passed() -> None:
+    lake = FakeLake()
+
+    result = close(FakeBooks([ANA], [("default", 1, "USD", 0, 0)]), a_log(*LOG), lake)
+
+    assert result.success
+    assert len(result.get_asset_check_evaluations()) == 8
+    assert was_published(result)
+    assert lake.frames["balances", DAY, "snapshot"].rows() == [
+        ("default", "ana", "USD", 700, 0, 700, 2)
+    ]
+    assert lake.frames["transaction_log", DAY, "snapshot"].height == 2
+
+
+@pytest.mark.parametrize(
+    ("books", "rows", "check"),
+    [
+        (FakeBooks([{**ANA, "deposits_minor": 999}]), LOG, "ledger_balance_equals_sum_of_postings"),
+        (FakeBooks([ANA]), LOG[:1], "transaction_log_adds_up_to_balances"),
+        (FakeBooks([{**ANA, "open_holds_minor": 1}]), LOG, "held_balance_equals_open_holds"),
+        (
+            FakeBooks([ANA], [("default", 1, "USD", 500, 499)]),
+            LOG,
+            "deposits_posted_equal_control_totals",
+        ),
+    ],
+)
+def test_a_break_fails_its_own_check_and_keeps_the_marts_from_publication(
+    books: FakeBooks, rows: list[dict[str, object]], check: str
+) -> None:
+    lake = FakeLake()
+
+    result = close(books, a_log(*rows), lake)
+
+    assert check in failed_checks(result)
+    assert not was_published(result)
+    assert lake.frames["reconciliation_breaks", DAY, "snapshot"].height >= 1
+
+
+def test_deposits_that_the_lake_lacks_are_a_break_of_the_program() -> None:
+    lake = FakeLake()
+    lake.write("deposits", DAY, "1", rows_of("deposits", {"amount_minor": 400}))
+
+    result = close(FakeBooks([ANA], [("default", 1, "USD", 500, 500)]), a_log(*LOG), lake)
+
+    assert failed_checks(result) == {"deposits_in_the_lake_equal_deposits_posted"}
+    assert lake.frames["reconciliation_breaks", DAY, "snapshot"].rows() == [
+        ("default", None, "USD", "lake_deposits", "deposit_events", 400, 500)
+    ]
+
+
+def test_earlier_dates_that_are_not_final_are_exported_again() -> None:
+    lake = FakeLake()
+    before = NOON.replace(day=19)
+    log = a_log({**LOG[0], "occurred_at": before}, LOG[1])
+    lake.write("transaction_log", EVE, "snapshot", empty_frame("transaction_log"))
+
+    result = close(FakeBooks([ANA], pending=[EVE, DAY]), log, lake)
+
+    assert result.success
+    assert lake.frames["transaction_log", EVE, "snapshot"].height == 1
+    assert set(log.exports) == {EVE, DAY}
+
+
+def test_a_busy_date_without_an_export_is_never_taken_for_reconciled() -> None:
+    log = a_log({**LOG[0], "occurred_at": NOON.replace(day=19)}, LOG[1])
+
+    result = close(FakeBooks([ANA]), log, FakeLake())
+
+    assert not result.success
+    assert not was_published(result)
+    assert any("2026-11-19" in str(event) for event in result.all_events if event.is_step_failure)
+
+
+def test_an_event_that_is_in_the_log_twice_fails_a_check() -> None:
+    result = close(FakeBooks([ANA]), a_log(*LOG, LOG[1]), FakeLake())
+
+    assert "each_event_is_in_the_transaction_log_once" in failed_checks(result)
