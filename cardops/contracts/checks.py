@@ -60,25 +60,33 @@ def _passes(data: PolarsData, failures: Failures) -> pl.LazyFrame:
     return data.lazyframe.select(~pl.any_horizontal(*failures.values()))
 
 
-@extensions.register_check_method(statistics=["pattern"])
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["pattern"]
+)
 def is_id(data: PolarsData, *, pattern: str) -> pl.LazyFrame:
     """An id of ours; `pattern` is for the reader of the schema."""
     return _passes(data, id_failures(data.key))
 
 
-@extensions.register_check_method(statistics=["standard"])
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["standard"]
+)
 def is_currency(data: PolarsData, *, standard: str) -> pl.LazyFrame:
     """A currency; `standard` is for the reader of the schema."""
     return _passes(data, currency_failures(data.key))
 
 
-@extensions.register_check_method(statistics=["currency"])
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["currency"]
+)
 def is_amount(data: PolarsData, *, currency: str) -> pl.LazyFrame:
     """A positive decimal text with at most the currency's fraction digits."""
     return _passes(data, amount_failures(data.key, currency))
 
 
-@extensions.register_check_method(statistics=["is_day_allowed"])
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["is_day_allowed"]
+)
 def is_instant(data: PolarsData, *, is_day_allowed: bool) -> pl.LazyFrame:
     """ISO 8601; a date alone where the column is a date's."""
     return _passes(data, time_failures(data.key, is_day_allowed=is_day_allowed))

@@ -1,24 +1,28 @@
-"""Programs in memory."""
+"""Programs and keys in memory, for commands (Programs) and for the authorizer (Access)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from typing_extensions import override
 
-from cardops.ports import Programs
-from cardops.rules.access import Program
+from cardops.ports import Access, Programs
+from cardops.rules.access import ApiKey, Caller, NewKey, Program, key_text, secret_sha256
+
+MADE_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-@dataclass
-class FakePrograms(Programs):
-    """Knows programs; keys are not its matter."""
-
-    programs: dict[str, Program] = field(default_factory=lambda: {"default": Program("default")})
+class FakePrograms(Programs, Access):
+    def __init__(self) -> None:
+        self.programs: dict[str, Program] = {}
+        self.by_id: dict[str, ApiKey] = {}
+        self.hashes: dict[str, bytes] = {}
+        self.blocked: set[tuple[str, str]] = set()
 
     @override
     def create(self, program: Program) -> bool:
         is_new = program.program not in self.programs
-        self.programs.setdefault(program.program, program)
+        self.programs.setdefault(program.program, replace(program, created_at=MADE_AT))
         return is_new
 
     @override
@@ -28,3 +32,48 @@ class FakePrograms(Programs):
     @override
     def all(self) -> Sequence[Program]:
         return [self.programs[name] for name in sorted(self.programs)]
+
+    @override
+    def create_key(
+        self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
+    ) -> NewKey:
+        key_id, secret = f"key{len(self.by_id) + 1}", "s" * 40
+        self.by_id[key_id] = ApiKey(key_id, program, name, is_test, tuple(scopes), MADE_AT)
+        self.hashes[key_id] = secret_sha256(secret)
+        return NewKey(key_id, key_text(key_id, secret, is_test=is_test), program, tuple(scopes))
+
+    @override
+    def keys(self, program: str | None = None) -> Sequence[ApiKey]:
+        return [key for key in self.by_id.values() if program in {None, key.program}]
+
+    @override
+    def revoke_key(self, key_id: str) -> bool:
+        if key_id not in self.by_id:
+            return False
+        key = self.by_id[key_id]
+        self.by_id[key_id] = replace(key, revoked_at=key.revoked_at or MADE_AT)
+        return True
+
+    @override
+    def set_blocked(self, program: str, user_id: str, *, is_blocked: bool) -> None:
+        (self.blocked.add if is_blocked else self.blocked.discard)((program, user_id))
+
+    @override
+    async def find_caller(self, key_id: str) -> Caller | None:
+        key = self.by_id.get(key_id)
+        if key is None or key.revoked_at is not None:
+            return None
+        program = self.programs[key.program]
+        return Caller(
+            key_id,
+            key.program,
+            key.is_test,
+            frozenset(key.scopes),
+            self.hashes[key_id],
+            program.currency,
+            frozenset(program.callback_hosts),
+        )
+
+    @override
+    async def is_ready(self) -> bool:
+        return True

@@ -35,16 +35,18 @@ def elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
             buffer = buffer.lstrip("\ufeff \t\r\n")
             is_begun, is_array = bool(content), buffer.startswith("[")
             buffer = buffer.removeprefix("[")
-        position = 0
+        position, is_rest = 0, False
         while True:
-            position = _BETWEEN.match(buffer, position).end()  # type: ignore[union-attr]  # it matches nothing, too
-            end = _end(buffer, position, is_last=is_last)
+            found = _BETWEEN.match(buffer, position)
+            position = found.end() if found else position
+            end = None if is_rest else _end(buffer, position, is_last=is_last)
             if end is None:
                 break
             if end == position:
                 if position == len(buffer) and is_array:
                     yield "", False  # cut short between two elements
                 return
+            is_rest = end > len(buffer)
             text = buffer[position:end].rstrip()
             yield text, bool(_BAD_BYTE.search(text))
             position = end
@@ -58,16 +60,19 @@ def _end(buffer: str, position: int, *, is_last: bool) -> int | None:
     if buffer[position] == "]":
         return position
     try:
-        _, end = _SCANNER.raw_decode(buffer, position)
+        _, whole_end = _SCANNER.raw_decode(buffer, position)
     except (ValueError, RecursionError):
-        end = _end_of_broken(buffer, position)
-    else:
-        if end == len(buffer) and not is_last:
-            return None
-        return end
+        return _end_of_unreadable(buffer, position, is_last=is_last)
+    return whole_end if whole_end < len(buffer) or is_last else None
+
+
+def _end_of_unreadable(buffer: str, position: int, *, is_last: bool) -> int | None:
+    end = _end_of_broken(buffer, position)
     if end is not None:
         return end
-    return len(buffer) if is_last or len(buffer) - position > MAX_ELEMENT_CHARACTERS else None
+    # Behind the buffer: the rest of the file is one element that never ended.
+    is_too_long = len(buffer) - position > MAX_ELEMENT_CHARACTERS
+    return len(buffer) + 1 if is_last or is_too_long else None
 
 
 def _end_of_broken(buffer: str, position: int) -> int | None:

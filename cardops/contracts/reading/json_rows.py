@@ -38,9 +38,7 @@ class JsonRows:
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns."""
         rows: list[tuple[str | None, ...]] = []
-        row_number = 0
-        for raw, is_bad in self._records():
-            row_number += 1
+        for row_number, (raw, is_bad) in enumerate(self._records(), start=1):
             rows.append((str(row_number), *self._row(raw, is_bad=is_bad)))
             if len(rows) == CHUNK_ROWS:
                 yield self._frame(rows)

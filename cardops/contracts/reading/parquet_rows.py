@@ -107,7 +107,8 @@ def _flattened(table: pa.Table) -> pa.Table:
 
 def _is_nested_method(field: pa.Field) -> bool:
     is_method = field.name.replace("_", "").lower() == "paymentmethod"
-    return is_method and pa.types.is_struct(field.type) and field.type.get_field_index("type") >= 0
+    is_struct = bool(is_method and pa.types.is_struct(field.type))
+    return is_struct and bool(field.type.get_field_index("type") >= 0)
 
 
 def _text(column: pa.ChunkedArray) -> pl.Series:

@@ -6,7 +6,7 @@ costs the one row in which it was opened; the next line is a record again.
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 # An address may have line ends; a quote that is still open after so many lines was a mistake.
 MAX_RECORD_LINES: Final = 50
@@ -54,7 +54,7 @@ def record_at(lines: Sequence[str], start: int, field_count: int | None = None) 
     return Record(fields, count)
 
 
-def _scan(line: str, fields: list[str], position: int = 0) -> list[str] | bool | None:
+def _scan(line: str, fields: list[str], position: int = 0) -> list[str] | Literal[False] | None:
     """Add the line's fields. False: it ended; a list: the open field so far; None: malformed."""
     while True:
         found = _QUOTED.match(line, position)
@@ -71,9 +71,8 @@ def _scan(line: str, fields: list[str], position: int = 0) -> list[str] | bool |
         position = found.end()
 
 
-def _continue(opened: list[str] | bool, line: str, fields: list[str]) -> list[str] | bool | None:
+def _continue(opened: list[str], line: str, fields: list[str]) -> list[str] | Literal[False] | None:
     """The same for a line inside an open quoted field."""
-    assert isinstance(opened, list)  # noqa: S101 - the caller stops at False
     if _STILL_OPEN.match(line):
         opened.append(line)
         return opened
