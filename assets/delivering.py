@@ -16,8 +16,10 @@ from cardops.ports import DeliveryLedger, Destinations, FileDelivery, Notifier, 
 from cardops.rules.delivery import (
     ChargebackFileRecord,
     DeliveryState,
+    OperatorWord,
     PermanentDeliveryError,
     TransientDeliveryError,
+    state_for_retry,
 )
 from cardops.rules.delivery_recipe import (
     MAX_ATTEMPTS,
@@ -71,6 +73,21 @@ class Courier:
             if record is None or record.state not in _TO_DELIVER:
                 return record
             return self._insist(record)
+
+    def retry(
+        self, batch_id: str, network: str, word: OperatorWord | None
+    ) -> ChargebackFileRecord | None:
+        """Deliver once more on an operator's word; None where there is no such file.
+
+        Raises OperatorWordNeededError where only a person can say what became of it.
+        """
+        with self.ledger.exclusively(batch_id, network) as record:
+            if record is None:
+                return None
+            state = state_for_retry(record.state, word)
+            if state is not record.state:
+                self._kept(replace(record, state=state, last_error=None))
+        return self.deliver(batch_id, network)
 
     def _insist(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
         for attempt in range(1, MAX_ATTEMPTS + 1):

@@ -20,6 +20,8 @@ from typing import Any, Final
 import asyncssh
 from typing_extensions import override
 
+from cardops.adapters.secrets import secret_store
+from cardops.adapters.settings import Settings
 from cardops.ports import SecretStore
 
 NETWORKS: Final = ("visa", "mastercard", "amex", "discover", "default")
@@ -211,10 +213,13 @@ def _write_private(path: Path, content: bytes) -> None:
 
 
 def main() -> None:
-    """`python -m simulation.card_companies --home DIR [--port N]`."""
+    """`python -m simulation.card_companies --home DIR [--port N] [--introduce]`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument(
+        "--introduce", action="store_true", help="write the destinations' secrets of this instance"
+    )
     parser.add_argument("--quota-bytes", type=int)
     parser.add_argument("--refuse-renames", action="store_true")
     parser.add_argument("--refuse-reading", action="store_true")
@@ -222,7 +227,7 @@ def main() -> None:
     run(
         given.home,
         given.port,
-        None,
+        secret_store(Settings.load()) if given.introduce else None,
         Faults(given.quota_bytes, given.refuse_renames, given.refuse_reading),
     )
 

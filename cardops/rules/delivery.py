@@ -73,3 +73,34 @@ class TransientDeliveryError(DeliveryError):
 
 class PermanentDeliveryError(DeliveryError):
     """Another try would fail alike: credentials, host key, permission, configuration."""
+
+
+class OperatorWord(StrEnum):
+    """What a person found out about a delivery that no retry may decide."""
+
+    RECEIVED = "received"
+    SEND_AGAIN = "send_again"
+
+
+class OperatorWordNeededError(ValueError):
+    """A delivery is unconfirmed, and nobody said what became of it."""
+
+
+def state_for_retry(state: DeliveryState, word: OperatorWord | None) -> DeliveryState:
+    """The state from which a retry goes on.
+
+    An intent on record is never withdrawn here: only an unconfirmed delivery may be sent again,
+    and only where a person says so. Raises OperatorWordNeededError.
+    """
+    match state:
+        case DeliveryState.DELIVERED_UNCONFIRMED if word is None:
+            raise OperatorWordNeededError(
+                "This file may have been collected. Ask the card company, then say --received or "
+                "--send-again."
+            )
+        case DeliveryState.DELIVERED_UNCONFIRMED if word is OperatorWord.RECEIVED:
+            return DeliveryState.DELIVERED
+        case DeliveryState.DELIVERED_UNCONFIRMED | DeliveryState.FAILED:
+            return DeliveryState.MADE
+        case _:
+            return state

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from typing_extensions import override
+
 from assets.delivering import Courier
 from cardops.adapters.destinations import SecretDestinations
 from cardops.adapters.directory_store import DirectoryStore
@@ -75,7 +77,8 @@ class MortalDestinations(SecretDestinations):
         super().__init__(secrets, Timeouts(10, 10, 10, 10))
         self._fate = fate
 
-    def connect(self, destination: str) -> Any:  # type: ignore[explicit-override] # Any: a proxy
+    @override
+    def connect(self, destination: str) -> Any:  # Any: a proxy
         session = super().connect(destination)
         deeds = frozenset({"stat", "write", "read_sha256", "rename", "close"})
         return Mortal(session, self._fate, deeds)
@@ -86,7 +89,8 @@ class MortalLedger(PostgresDeliveryLedger):
         super().__init__(url)
         self._fate = fate
 
-    def record(self, record: Any) -> None:  # type: ignore[explicit-override] # Any: passed on
+    @override
+    def record(self, record: Any) -> None:  # Any: passed on
         self._fate.deed(f"before record {record.state}")
         super().record(record)
         self._fate.deed(f"after record {record.state}")

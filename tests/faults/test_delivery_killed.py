@@ -3,8 +3,8 @@
 import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,11 @@ from tests.builders.servers import SSHD, Server, card_companies, ftps, openssh
 pytestmark = pytest.mark.database
 
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
-SERVERS = {"asyncssh": card_companies, "openssh": openssh, "ftps": ftps}
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
+    "asyncssh": card_companies,
+    "openssh": openssh,
+    "ftps": ftps,
+}
 KILLED = -9
 
 
@@ -85,8 +89,7 @@ def place(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     home = tmp_path_factory.mktemp(request.param)
-    start: Callable[..., object] = partial(SERVERS[request.param], home / "server")
-    with start() as server:  # type: ignore[attr-defined] # each is a context manager
+    with SERVERS[request.param](home / "server") as server:
         yield Place(server, module_database_url, home / "processed")
 
 

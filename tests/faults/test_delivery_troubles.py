@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import asyncssh
@@ -31,7 +32,11 @@ from tests.fakes.object_store import FakeObjectStore
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
 SFTP = ["asyncssh", pytest.param("openssh", marks=needs_sshd)]
 ALL = [*SFTP, "ftps"]
-STARTERS = {"asyncssh": card_companies, "openssh": openssh, "ftps": ftps}
+STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
+    "asyncssh": card_companies,
+    "openssh": openssh,
+    "ftps": ftps,
+}
 
 
 class Sender:
@@ -45,7 +50,7 @@ class Sender:
         self.pauses: list[float] = []
         self.made = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
 
-    def deliver(self, secret: dict[str, object], *, patience: float = 5) -> ChargebackFileRecord:
+    def deliver(self, secret: Mapping[str, object], *, patience: float = 5) -> ChargebackFileRecord:
         self.secrets.put("destinations/visa", secret)
         timeouts = Timeouts(patience, patience, patience, patience)
         courier = Courier(
@@ -79,21 +84,15 @@ def whole(made: ChargebackFileRecord) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
     """Started when first asked for."""
-    running: dict[str, Server] = {}
-    contexts = []
     home = tmp_path_factory.mktemp("servers")
 
     class Lazily(dict[str, Server]):
         def __missing__(self, kind: str) -> Server:
-            context = STARTERS[kind](home / kind)
-            contexts.append(context)
-            self[kind] = context.__enter__()
+            self[kind] = stack.enter_context(STARTERS[kind](home / kind))
             return self[kind]
 
-    running = Lazily()
-    yield running
-    for context in contexts:
-        context.__exit__(None, None, None)
+    with ExitStack() as stack:
+        yield Lazily()
 
 
 @pytest.fixture

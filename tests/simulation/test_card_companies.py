@@ -1,0 +1,82 @@
+"""The card companies' server: one user and folder a network, the same keys after a restart."""
+
+import io
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from simulation.card_companies import NETWORKS, CardCompanies
+from tests.builders.servers import Server, card_companies
+from tests.fakes.destinations import MemorySecrets
+
+
+def session(server: Server, **changes: object) -> paramiko.SSHClient:
+    secret = server.secret | changes
+    client = paramiko.SSHClient()
+    key = paramiko.hostkeys.HostKeyEntry.from_line(f"x {server.secret['host_key']}")
+    assert key is not None
+    assert key.key is not None
+    client.get_host_keys().add(f"[127.0.0.1]:{server.port}", key.key.get_name(), key.key)
+    try:
+        client.connect(
+            "127.0.0.1",
+            server.port,
+            str(secret["username"]),
+            password=str(secret["password"]),
+            allow_agent=False,
+            look_for_keys=False,
+        )
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def test_a_company_sees_its_own_folder_and_no_other(tmp_path: Path) -> None:
+    with card_companies(tmp_path) as server, session(server) as client:
+        sftp = client.open_sftp()
+        sftp.putfo(io.BytesIO(b"x"), "/inbox/a.csv")
+
+        assert sftp.listdir("/") == ["inbox"]
+        assert sftp.listdir("/../..") == ["inbox"]
+        assert (server.inbox / "a.csv").read_bytes() == b"x"
+        with pytest.raises(FileNotFoundError):
+            sftp.stat("/../mastercard/inbox")
+
+
+@pytest.mark.parametrize("changes", [{"password": "no"}, {"username": "mastercard"}])
+def test_no_company_gets_in_with_anothers_password(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    with card_companies(tmp_path) as server, pytest.raises(paramiko.AuthenticationException):
+        session(server, **changes)
+
+
+def test_keys_and_passwords_outlive_a_restart(tmp_path: Path) -> None:
+    with card_companies(tmp_path) as first:
+        pass
+    with card_companies(tmp_path) as second:
+        pass
+
+    assert first.secret | {"port": 0} == second.secret | {"port": 0}
+
+
+def test_every_company_is_introduced_with_a_secret_of_its_own(tmp_path: Path) -> None:
+    companies = CardCompanies(tmp_path)
+    companies.prepare()
+    secrets = MemorySecrets()
+    companies.introduce(secrets, 2222)
+
+    assert set(secrets.secrets) == {f"destinations/{network}" for network in NETWORKS}
+    assert len({secret["password"] for secret in secrets.secrets.values()}) == len(NETWORKS)
+    assert {secret["port"] for secret in secrets.secrets.values()} == {2222}
+
+
+def test_private_things_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    companies = CardCompanies(tmp_path)
+    companies.prepare()
+    private = [path for path in companies.folder.iterdir() if path.is_file()]
+
+    assert len(private) == len(NETWORKS) + 1
+    assert all(path.stat().st_mode & 0o077 == 0 for path in private)
