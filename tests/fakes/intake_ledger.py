@@ -47,6 +47,7 @@ class FakeIntakeLedger(IntakeLedger):
             ), False
         return self._put(self._new(arrival, business_date, None)), True
 
+    @override
     def claim_batch(
         self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
     ) -> ChargebackBatch | None:
@@ -61,7 +62,7 @@ class FakeIntakeLedger(IntakeLedger):
             for b in self.batches.values()
             if (b.program, b.business_date) == (program, business_date)
         ]
-        batch_id = f"{program}-{business_date}-{len(earlier) + 1}"
+        batch_id = f"{program}-{business_date}-{len(earlier) + 1:03d}"
         files = tuple(self._put(self._new(arrival, business_date, batch_id)) for arrival in new)
         self.batches[batch_id] = ChargebackBatch(batch_id, program, business_date, mode, files)
         return self.batches[batch_id]
@@ -121,6 +122,7 @@ class FakeIntakeLedger(IntakeLedger):
         }
         self.waits = {**added, **kept}
 
+    @override
     def waiting(
         self, kind: Kind, program: str, reference_ids: Sequence[str]
     ) -> Mapping[int, Sequence[int]]:

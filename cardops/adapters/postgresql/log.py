@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import IsolationLevel, sql
@@ -54,11 +54,8 @@ order by program collate "C", user_id collate "C" nulls first, currency collate 
     ledger_seq, kind collate "C", event_key collate "C"
 """
 
-_POSITION: Final = """
-select system_identifier || '/' || timeline_id as cluster,
-    pg_snapshot_xmin(pg_current_snapshot())::text::bigint as oldest_open,
-    pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_id,
-    now() as at
+_CLUSTER: Final = """
+select system_identifier || '/' || timeline_id || '/'
 from pg_control_system(), pg_control_checkpoint()
 """
 
@@ -74,29 +71,6 @@ class Exported:
     exported_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where transaction ids stand in a snapshot, and in which life of which cluster."""
-
-    cluster: str
-    oldest_open: int
-    next_id: int
-    at: datetime
-
-    def watermark_after(self, earlier: str | None, day_end: datetime) -> str | None:
-        """The first position seen after the day's end: all that was open then is below it.
-
-        None while the day lasts. One of another cluster (after a restore) says nothing here.
-        """
-        if earlier is not None and earlier.rpartition("/")[0] == self.cluster:
-            return earlier
-        return f"{self.cluster}/{self.next_id}" if self.at >= day_end + CLOCK_MARGIN else None
-
-    def is_past(self, watermark: str | None) -> bool:
-        """Whether every transaction below the watermark has ended."""
-        return watermark is not None and self.oldest_open >= int(watermark.rpartition("/")[2])
-
-
 class PostgresTransactionLog:
     """Implements cardops.ports.TransactionLog. Holds no session between calls."""
 
@@ -107,16 +81,15 @@ class PostgresTransactionLog:
         """Write the whole day, in one snapshot, to one Parquet file; the same day, the same bytes."""
         start = datetime.combine(business_date, time(), UTC)
         end = start + timedelta(days=1)
+        watermark = run_once(self._url, lambda session: _watermark(session, business_date, end))
+        query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
         with connect(self._url, autocommit=False) as session:
             session.isolation_level = IsolationLevel.REPEATABLE_READ
             session.read_only = True
-            position = _position(session)
-            query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
+            exported_at, oldest_open = _snapshot(session)
             row_count, content_sha256 = write_log(session, query, target)
-            watermark = position.watermark_after(_known_watermark(session, business_date), end)
-        return Exported(
-            row_count, watermark, position.is_past(watermark), content_sha256, position.at
-        )
+        is_closed = watermark is not None and oldest_open > int(watermark.rpartition("/")[2])
+        return Exported(row_count, watermark, is_closed, content_sha256, exported_at)
 
     def record_export(self, business_date: date, export: DayExport) -> None:
         """Remember what was exported; the latest export of a day counts."""
@@ -138,17 +111,37 @@ select day from (
 """
 
 
-def _position(session: psycopg.Connection) -> Position:
-    row = session.execute(_POSITION).fetchone()
+def _watermark(session: psycopg.Connection, business_date: date, day_end: datetime) -> str | None:
+    """A transaction id later than all that were open at the day's end; None while it lasts.
+
+    The first one taken after the day's end is kept. One of another cluster, or of the same one
+    before a restore, says nothing here. Our own id is above all assigned so far: the snapshot's
+    upper bound would not do, an open transaction may lie above it.
+    """
+    cluster = _value(session, _CLUSTER)
+    known = session.execute(
+        "select watermark from exported_days where business_date = %s and watermark is not null",
+        [business_date],
+    ).fetchone()
+    if known is not None and known[0].startswith(cluster):
+        return str(known[0])
+    if _value(session, "select clock_timestamp()") < day_end + CLOCK_MARGIN:
+        return None
+    return f"{cluster}{_value(session, 'select pg_current_xact_id()::text')}"
+
+
+def _snapshot(session: psycopg.Connection) -> tuple[datetime, int]:
+    """Its instant, and the oldest transaction that is open in it (or the next one)."""
+    row = session.execute(
+        "select now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    ).fetchone()
     if row is None:
         raise LookupError("the database does not say where its transaction ids stand")
-    return Position(*row)
+    return row[0], row[1]
 
 
-def _known_watermark(session: psycopg.Connection, business_date: date) -> str | None:
-    row = session.execute(
-        "select watermark from exported_days where business_date = %s", [business_date]
-    ).fetchone()
+def _value(session: psycopg.Connection, query: LiteralString) -> Any:
+    row = session.execute(query).fetchone()
     return None if row is None else row[0]
 
 

@@ -49,6 +49,13 @@ _LOCK_ACCOUNTS: Final = (
     " and a.user_id = k.user_id and a.currency = k.currency for update) as locked"
 )
 
+# An account opened for a deposit that another file had first would make its user known.
+_CLOSE_UNUSED: Final = (
+    "delete from accounts as a using (select distinct s.program, s.user_id, s.currency {chunk}) as k"
+    " where a.program = k.program and a.user_id = k.user_id and a.currency = k.currency"
+    " and a.ledger_seq = 0"
+)
+
 # posted_at is read after the accounts are locked, that is with the transaction's id assigned:
 # so a day's end is told from transaction ids, and an account's rows are posted in its order.
 _CREDIT: Final = """
@@ -125,9 +132,11 @@ where a.program = sums.program and a.user_id = sums.user_id and a.currency = sum
 def credit_chunk(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
     """Credit the chunk's deposits that no one credited before."""
     values = _values(chunk)
-    session.execute(_statement(stage, _OPEN_ACCOUNTS), values)
+    opened = session.execute(_statement(stage, _OPEN_ACCOUNTS), values).rowcount
     session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
     session.execute(_statement(stage, _CREDIT), values)
+    if opened:
+        session.execute(_statement(stage, _CLOSE_UNUSED), values)
 
 
 def recall_chunk(

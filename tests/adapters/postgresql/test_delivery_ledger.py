@@ -1,0 +1,152 @@
+"""DeliveryLedger, the fake and PostgreSQL alike."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.ports import DeliveryLedger
+from cardops.rules.delivery import (
+    ChargebackFileRecord,
+    DeliveryState,
+    FileNotMadeError,
+    FrozenFileError,
+)
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
+
+A_FILE = ChargebackFileRecord(
+    batch_id="default-2026-03-01-1",
+    network="visa",
+    program="default",
+    destination="visa",
+    sequence=1,
+    file_name="CB_1.csv",
+    row_count=2,
+    totals_minor={"USD": 1_000, "EUR": 5},
+    content_sha256="aa",
+    control_sha256="bb",
+)
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+def ledger(request: pytest.FixtureRequest) -> DeliveryLedger:
+    if request.param == "fake":
+        return FakeDeliveryLedger()
+    return PostgresDeliveryLedger(request.getfixturevalue("database_url"))
+
+
+def test_sequences_count_up_for_each_destination(ledger: DeliveryLedger) -> None:
+    assert ledger.allot("b-1", "visa", destination="visa") == (1, 0)
+    assert ledger.allot("b-1", "amex", destination="amex") == (1, 0)
+    assert ledger.allot("b-2", "visa", destination="visa") == (2, 1)
+
+
+def test_the_same_file_is_allotted_the_same_number_again(ledger: DeliveryLedger) -> None:
+    first = ledger.allot("b-1", "visa", destination="visa")
+    ledger.allot("b-2", "visa", destination="visa")
+
+    assert ledger.allot("b-1", "visa", destination="visa") == first
+
+
+def test_a_made_file_is_found_as_it_was_made(ledger: DeliveryLedger) -> None:
+    ledger.record_made(A_FILE)
+
+    assert ledger.find(A_FILE.batch_id, "visa") == A_FILE
+    assert ledger.find(A_FILE.batch_id, "amex") is None
+    assert ledger.files_of(A_FILE.batch_id) == [A_FILE]
+
+
+def test_making_the_same_bytes_again_keeps_where_the_file_stands(ledger: DeliveryLedger) -> None:
+    sent = replace(A_FILE, state=DeliveryState.DELIVERED, remote_path="/in/CB_1.csv")
+    ledger.record_made(A_FILE)
+    ledger.record(sent)
+    ledger.record_made(A_FILE)
+
+    assert ledger.find(A_FILE.batch_id, "visa") == sent
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content_sha256": "cc"},
+        {"control_sha256": "cc"},
+        {"file_name": "CB_2.csv"},
+        {"row_count": 3},
+        {"totals_minor": {"USD": 1_001, "EUR": 5}},
+    ],
+)
+def test_a_frozen_file_cannot_be_made_otherwise(
+    ledger: DeliveryLedger, change: dict[str, Any]
+) -> None:
+    ledger.record_made(A_FILE)
+
+    with pytest.raises(FrozenFileError, match="is on record with other bytes"):
+        ledger.record_made(replace(A_FILE, **change))
+    assert ledger.find(A_FILE.batch_id, "visa") == A_FILE
+
+
+def test_progress_is_kept_and_what_was_frozen_stays(ledger: DeliveryLedger) -> None:
+    ledger.record_made(A_FILE)
+    failed = replace(
+        A_FILE, state=DeliveryState.FAILED, attempt_count=3, last_error="no connection"
+    )
+    ledger.record(replace(failed, file_name="other.csv"))
+
+    assert ledger.find(A_FILE.batch_id, "visa") == failed
+
+
+def test_progress_of_a_file_that_was_never_made_is_refused(ledger: DeliveryLedger) -> None:
+    with pytest.raises(FileNotMadeError, match="has no file for visa"):
+        ledger.record(A_FILE)
+
+
+def test_records_come_newest_first_and_by_state(ledger: DeliveryLedger) -> None:
+    newer = replace(A_FILE, batch_id="default-2026-03-02-1", sequence=2)
+    ledger.record_made(A_FILE)
+    ledger.record_made(newer)
+    ledger.record(replace(newer, state=DeliveryState.FAILED))
+
+    assert [record.batch_id for record in ledger.all()] == [newer.batch_id, A_FILE.batch_id]
+    assert [record.batch_id for record in ledger.all(["failed"])] == [newer.batch_id]
+    assert ledger.all([]) == []
+
+
+def test_one_holder_of_a_file_at_a_time(ledger: DeliveryLedger) -> None:
+    ledger.record_made(A_FILE)
+    states = []
+
+    def second() -> None:
+        with ledger.exclusively(A_FILE.batch_id, "visa") as record:
+            states.append(record and record.state)
+
+    other = Thread(target=second)
+    with ledger.exclusively(A_FILE.batch_id, "visa") as record:
+        other.start()
+        other.join(0.2)
+        assert record == A_FILE
+        assert states == []
+        ledger.record(replace(A_FILE, state=DeliveryState.DELIVERED))
+    other.join()
+
+    assert states == [DeliveryState.DELIVERED]
+
+
+@pytest.mark.database
+def test_files_that_race_for_a_destination_get_different_numbers(database_url: str) -> None:
+    ledger = PostgresDeliveryLedger(database_url)
+    numbers = in_parallel(8, lambda n: ledger.allot(f"b-{n}", "visa", destination="visa")[0])
+
+    assert sorted(numbers) == list(range(1, 9))
+
+
+def in_parallel(count: int, work: Callable[[int], int]) -> list[int]:
+    results: list[int] = []
+    threads = [Thread(target=lambda n=n: results.append(work(n))) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

@@ -1,0 +1,221 @@
+"""IntakeLedger, the fake and PostgreSQL alike."""
+
+from dataclasses import replace
+from datetime import timedelta
+from threading import Event, Thread
+
+import pytest
+
+from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.ports import IntakeLedger
+from cardops.rules.intake import (
+    BatchMissingError,
+    FileOutcome,
+    FileStatus,
+    IntakeFileMissingError,
+    Kind,
+)
+from tests.builders.intake import A_DAY, an_arrival
+from tests.fakes.intake_ledger import FakeIntakeLedger
+
+BUCKET = an_arrival().bucket
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+def ledger(request: pytest.FixtureRequest) -> IntakeLedger:
+    if request.param == "fake":
+        return FakeIntakeLedger()
+    return PostgresIntakeLedger(request.getfixturevalue("database_url"))
+
+
+def test_a_claimed_file_is_found_as_it_was_claimed(ledger: IntakeLedger) -> None:
+    file, is_new = ledger.claim(an_arrival(), A_DAY)
+
+    assert is_new
+    assert ledger.find(file.intake_id) == file
+    assert (file.arrival, file.business_date) == (an_arrival(), A_DAY)
+    assert file.status is FileStatus.CLAIMED
+
+
+def test_the_same_content_at_the_same_place_is_claimed_once_and_keeps_its_date(
+    ledger: IntakeLedger,
+) -> None:
+    first, _ = ledger.claim(an_arrival(), A_DAY)
+    again, is_new = ledger.claim(an_arrival(), A_DAY + timedelta(days=1))
+
+    assert not is_new
+    assert again == first
+
+
+def test_other_content_or_another_place_is_another_file(ledger: IntakeLedger) -> None:
+    arrivals = [an_arrival(), an_arrival(content="other"), an_arrival("incoming/deposits/b.csv")]
+    files = [ledger.claim(arrival, A_DAY) for arrival in arrivals]
+
+    assert all(is_new for _, is_new in files)
+    assert len({file.intake_id for file, _ in files}) == 3
+
+
+def test_only_claimed_versions_are_known(ledger: IntakeLedger) -> None:
+    ledger.claim(an_arrival("a", version="v1"), A_DAY)
+    ledger.claim(an_arrival("b", version="v1"), A_DAY)
+
+    assert ledger.known_versions(BUCKET, ["a", "c"]) == {("a", "v1")}
+    assert ledger.known_versions("elsewhere", ["a"]) == set()
+    assert ledger.known_versions(BUCKET, []) == set()
+
+
+def test_the_same_content_put_again_is_known_under_its_new_version(ledger: IntakeLedger) -> None:
+    ledger.claim(an_arrival("a", version="v1"), A_DAY)
+    ledger.claim(an_arrival("a", version="v2"), A_DAY)
+
+    assert ("a", "v2") in ledger.known_versions(BUCKET, ["a"])
+
+
+def test_files_of_a_date_come_in_claim_order(ledger: IntakeLedger) -> None:
+    claimed = [ledger.claim(an_arrival(key), A_DAY)[0].intake_id for key in "cab"]
+    ledger.claim(an_arrival("other"), A_DAY + timedelta(days=1))
+    ledger.claim(an_arrival("order", kind=Kind.ORDERS), A_DAY)
+
+    found = [file.intake_id for file in ledger.claimed_on(Kind.DEPOSITS, A_DAY)]
+    assert found == claimed == sorted(claimed)
+
+
+def test_a_file_goes_from_claimed_over_applying_to_applied(ledger: IntakeLedger) -> None:
+    file, _ = ledger.claim(an_arrival(), A_DAY)
+    outcome = FileOutcome(
+        read=3,
+        accepted=1,
+        duplicate=1,
+        quarantined=1,
+        reasons={"invalid_amount": 1},
+        totals_minor={"USD": 9_007_199_254_740_991},
+        unknown_columns=("note",),
+    )
+
+    assert [ledger.begin(file.intake_id), ledger.begin(file.intake_id)] == [1, 2]
+    assert [f.intake_id for f in ledger.unfinished(Kind.DEPOSITS)] == [file.intake_id]
+    ledger.finish(file.intake_id, outcome)
+
+    found = ledger.find(file.intake_id)
+    assert (found.status, found.outcome) == (FileStatus.APPLIED, outcome)
+    assert ledger.unfinished() == []
+
+
+def test_an_outcome_with_an_error_refuses_the_file(ledger: IntakeLedger) -> None:
+    file, _ = ledger.claim(an_arrival(), A_DAY)
+    ledger.finish(file.intake_id, FileOutcome(error="The file is empty."))
+
+    assert ledger.find(file.intake_id).status is FileStatus.REFUSED
+
+
+def test_a_dead_file_is_not_unfinished(ledger: IntakeLedger) -> None:
+    dead, _ = ledger.claim(an_arrival("a"), A_DAY)
+    alive, _ = ledger.claim(an_arrival("b"), A_DAY)
+    ledger.mark(dead.intake_id, FileStatus.DEAD)
+
+    assert [file.intake_id for file in ledger.unfinished()] == [alive.intake_id]
+    assert ledger.unfinished(Kind.ORDERS) == []
+
+
+def test_a_file_that_never_was_cannot_be_found_or_finished(ledger: IntakeLedger) -> None:
+    with pytest.raises(IntakeFileMissingError):
+        ledger.find(99)
+    with pytest.raises(IntakeFileMissingError):
+        ledger.finish(99, FileOutcome())
+    with pytest.raises(BatchMissingError):
+        ledger.batch("default-2026-03-01-001")
+
+
+def test_a_batch_takes_the_new_files_of_one_program(ledger: IntakeLedger) -> None:
+    arrivals = [an_arrival(key, kind=Kind.CHARGEBACKS) for key in "ab"]
+    batch = ledger.claim_batch(arrivals, A_DAY, mode="by_network")
+
+    assert batch is not None
+    assert batch.batch_id == "default-2026-03-01-001"
+    assert [file.arrival.key for file in batch.files] == ["a", "b"]
+    assert {file.batch_id for file in batch.files} == {batch.batch_id}
+    assert ledger.batch(batch.batch_id) == batch
+
+
+def test_files_known_already_are_in_no_second_batch(ledger: IntakeLedger) -> None:
+    a, b = (an_arrival(key, kind=Kind.CHARGEBACKS) for key in "ab")
+    ledger.claim_batch([a], A_DAY, mode="by_network")
+
+    assert ledger.claim_batch([a], A_DAY, mode="by_network") is None
+    second = ledger.claim_batch([a, b], A_DAY, mode="by_network")
+    assert second is not None
+    assert (second.batch_id, len(second.files)) == ("default-2026-03-01-002", 1)
+
+
+def test_batches_are_numbered_by_program_and_date(ledger: IntakeLedger) -> None:
+    here = an_arrival("a", kind=Kind.CHARGEBACKS)
+    there = replace(here, key="b", program="other")
+    tomorrow = replace(here, key="c")
+    made = [
+        ledger.claim_batch([here], A_DAY, mode="by_network"),
+        ledger.claim_batch([there], A_DAY, mode="size_balanced"),
+        ledger.claim_batch([tomorrow], A_DAY + timedelta(days=1), mode="by_network"),
+    ]
+
+    assert [batch and batch.batch_id for batch in made] == [
+        "default-2026-03-01-001",
+        "other-2026-03-01-001",
+        "default-2026-03-02-001",
+    ]
+
+
+def test_no_arrivals_make_no_batch(ledger: IntakeLedger) -> None:
+    assert ledger.claim_batch([], A_DAY, mode="by_network") is None
+
+
+def test_a_second_holder_of_a_file_waits_and_sees_what_the_first_left(ledger: IntakeLedger) -> None:
+    file, _ = ledger.claim(an_arrival(), A_DAY)
+    first_is_in, seen = Event(), []
+
+    def second() -> None:
+        first_is_in.wait()
+        with ledger.exclusively(file.intake_id) as fresh:
+            seen.append(fresh.status)
+
+    other = Thread(target=second)
+    other.start()
+    with ledger.exclusively(file.intake_id):
+        first_is_in.set()
+        other.join(0.2)
+        ledger.finish(file.intake_id, FileOutcome())
+        assert seen == []
+    other.join()
+
+    assert seen == [FileStatus.APPLIED]
+
+
+def test_rows_wait_for_their_reference_until_released(ledger: IntakeLedger) -> None:
+    file, _ = ledger.claim(an_arrival(kind=Kind.CHARGEBACKS), A_DAY)
+    later, _ = ledger.claim(an_arrival("later", kind=Kind.CHARGEBACKS), A_DAY)
+    ledger.wait_for(file, {7: "txn-1", 3: "txn-1", 4: "txn-2"})
+
+    assert ledger.waiting(Kind.CHARGEBACKS, "default", ["txn-1", "txn-9"]) == {
+        file.intake_id: [3, 7]
+    }
+    assert ledger.waiting(Kind.TRANSACTIONS, "default", ["txn-1"]) == {}
+    assert ledger.waiting(Kind.CHARGEBACKS, "other", ["txn-1"]) == {}
+    ledger.released({file.intake_id: [3]}, later.intake_id)
+    assert ledger.waiting(Kind.CHARGEBACKS, "default", ["txn-1"]) == {file.intake_id: [7]}
+
+
+def test_a_run_again_replaces_what_waits_but_nothing_released(ledger: IntakeLedger) -> None:
+    file, _ = ledger.claim(an_arrival(kind=Kind.CHARGEBACKS), A_DAY)
+    ledger.wait_for(file, {1: "txn-1", 2: "txn-2"})
+    ledger.released({file.intake_id: [1]}, 99)
+    ledger.wait_for(file, {1: "txn-1", 3: "txn-3"})
+
+    ids = ["txn-1", "txn-2", "txn-3"]
+    assert ledger.waiting(Kind.CHARGEBACKS, "default", ids) == {file.intake_id: [3]}
+
+
+def test_more_ids_than_fit_one_query_are_all_looked_up(ledger: IntakeLedger) -> None:
+    file, _ = ledger.claim(an_arrival(kind=Kind.CHARGEBACKS), A_DAY)
+    ledger.wait_for(file, {1: "t-0", 2: "t-24999"})
+
+    ids = [f"t-{number}" for number in range(25_000)]
+    assert ledger.waiting(Kind.CHARGEBACKS, "default", ids) == {file.intake_id: [1, 2]}

@@ -1,0 +1,44 @@
+"""A process that joins the embedded server of a home, says so, and leaves when told.
+
+Arguments: the home. Prints `joined`, waits for a line on standard input, then leaves.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cardops.adapters.postgresql.connection import connect, database
+from cardops.adapters.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start_joining(home: Path, *, uid: int | None = None) -> "subprocess.Popen[str]":
+    """The same in a process of its own, as another user where one is given."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.builders.joining", str(home)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        user=uid,
+        group=uid,
+    )
+
+
+def joined(process: "subprocess.Popen[str]") -> bool:
+    assert process.stdout is not None
+    return process.stdout.readline() == "joined\n"
+
+
+def leave(process: "subprocess.Popen[str]") -> int:
+    process.communicate("leave\n")
+    return process.returncode
+
+
+if __name__ == "__main__":
+    with database(Settings(home=Path(sys.argv[1]))) as addresses:
+        with connect(addresses.url) as session:
+            session.execute("select count(*) from accounts")
+        print("joined", flush=True)  # noqa: T201 - this is what it is for
+        sys.stdin.readline()
