@@ -64,10 +64,8 @@ def checked_currency(value: str) -> str:
     raise invalid("currency", "must be an upper-case ISO 4217 code such as USD")
 
 
-def amount_text(raw: msgspec.Raw | None) -> str | None:
-    """The very characters of a JSON number or of a decimal text. Raises ProblemError."""
-    if raw is None:
-        return None
+def amount_text(raw: msgspec.Raw) -> str | None:
+    """The very characters of a JSON number or of a decimal text; None for null."""
     text = bytes(raw).strip()
     try:
         if text == b"null":

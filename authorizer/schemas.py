@@ -55,7 +55,7 @@ class AuthorizationBody(Struct, frozen=True, forbid_unknown_fields=True):
 class CaptureBody(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the hold is taken; all of it unless said."""
 
-    amount: AmountIn | None = None
+    amount: AmountIn = msgspec.Raw(b"null")
 
 
 class VoidBody(Struct, frozen=True, forbid_unknown_fields=True):

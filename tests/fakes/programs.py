@@ -13,8 +13,10 @@ MADE_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 class FakePrograms(Programs, Access):
-    def __init__(self) -> None:
-        self.programs: dict[str, Program] = {}
+    """Knows the program `default` from the start."""
+
+    def __init__(self, programs: dict[str, Program] | None = None) -> None:
+        self.programs = {"default": Program("default")} if programs is None else programs
         self.by_id: dict[str, ApiKey] = {}
         self.hashes: dict[str, bytes] = {}
         self.blocked: set[tuple[str, str]] = set()

@@ -1,0 +1,179 @@
+"""Authorizations in memory: the same rules over dictionaries, one event loop's turn a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from typing_extensions import override
+
+from cardops.ports import Authorizations, Clock
+from cardops.rules.authorization import (
+    AccountKey,
+    AccountState,
+    Answer,
+    BatchState,
+    Decision,
+    IdKey,
+    Known,
+    Question,
+    decide_batch,
+)
+from cardops.rules.holds import (
+    AuthorizationView,
+    Hold,
+    Record,
+    State,
+    state_of,
+    tombstone_view,
+    view_of,
+)
+from cardops.rules.ledger import Account
+from cardops.rules.moves import (
+    EarlierMove,
+    Move,
+    MoveAnswer,
+    MoveKind,
+    Movement,
+    MoveResult,
+    decide_move,
+    expire,
+    increment_part,
+    moved_view,
+)
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbox import FakeCallbackOutbox
+
+HOLD_PERIOD = timedelta(days=7)
+
+
+@dataclass
+class FakeAuthorizations(Authorizations):
+    """`credit` and `block` are what deposits and commands do elsewhere."""
+
+    clock: Clock = field(default_factory=FakeClock)
+    outbox: FakeCallbackOutbox = field(default_factory=FakeCallbackOutbox)
+    states: dict[AccountKey, AccountState] = field(default_factory=dict)
+    known: dict[IdKey, Known] = field(default_factory=dict)
+    records: dict[IdKey, Record] = field(default_factory=dict)
+    moved: dict[tuple[IdKey, str, str], EarlierMove] = field(default_factory=dict)
+    blocked: set[tuple[str, str]] = field(default_factory=set)
+
+    async def credit(self, user_id: str, amount_minor: int, *, program: str = "default") -> None:
+        state = self.states.setdefault((program, user_id, "USD"), AccountState())
+        state.available_minor += amount_minor
+        state.ledger_seq += 1
+
+    async def block(self, user_id: str, *, program: str = "default") -> None:
+        self.blocked.add((program, user_id))
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        state = BatchState(
+            {question.account_key: self._account(question.account_key) for question in questions},
+            dict(self.known),
+            {key for key, kind, _ in self.moved if kind == "void" and key not in self.records},
+        )
+        answers, decisions = decide_batch(questions, state, self.clock.now())
+        for decision in decisions:
+            self._write(decision)
+        return answers
+
+    @override
+    async def move(self, move: Move) -> MoveAnswer:
+        key = (move.program, move.transaction_id)
+        earlier = self.moved.get((key, move.kind, move.key))
+        record = self.records.get(key)
+        if record is None:
+            return self._void_beforehand(key, move, earlier)
+        account = self._account((record.program, record.user_id, record.currency))
+        outcome = decide_move(move, record, account, earlier=earlier, at=self.clock.now())
+        if isinstance(outcome, MoveAnswer):
+            return outcome
+        body = moved_view(record, outcome).body(increment_part(outcome, record.currency))
+        self._apply(record, replace(outcome, answer=body))
+        return MoveAnswer(MoveResult.DONE, body)
+
+    @override
+    async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
+        key = (program, transaction_id)
+        if key in self.records:
+            return view_of(self.records[key], self.clock.now())
+        return tombstone_view("USD") if (key, "void", "") in self.moved else None
+
+    @override
+    async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
+        return [
+            Account(*key, state.available_minor, state.held_minor, state.ledger_seq)
+            for key, state in sorted(self.states.items())
+            if key[:2] == (program, user_id)
+        ]
+
+    @override
+    async def expire_holds(self, at: datetime, limit: int) -> int:
+        overdue = [
+            record
+            for record in self.records.values()
+            if record.hold
+            and record.hold.state is State.HELD
+            and state_of(record, at) is State.EXPIRED
+        ][:limit]
+        for record in overdue:
+            account = self._account((record.program, record.user_id, record.currency))
+            self._apply(record, expire(record, account))
+        return len(overdue)
+
+    def _account(self, key: AccountKey) -> AccountState:
+        is_blocked = key[:2] in self.blocked
+        state = self.states.get(key)
+        if state is None:
+            is_known = any(other[:2] == key[:2] for other in self.states)
+            return AccountState(exists=False, is_known_user=is_known, is_blocked=is_blocked)
+        return replace(state, is_blocked=is_blocked)
+
+    def _write(self, decision: Decision) -> None:
+        question = decision.question
+        self.known[question.id_key] = Known(question.question_hash, decision.answer)
+        hold = None
+        if decision.is_permit:
+            state = self.states[question.account_key]
+            state.available_minor -= question.amount_minor
+            state.ledger_seq = decision.ledger_seq
+            if not question.is_capture:
+                state.held_minor += question.amount_minor
+                hold = Hold(State.HELD, question.amount_minor, 0, self.clock.now() + HOLD_PERIOD)
+        self.records[question.id_key] = Record(
+            question.program,
+            question.transaction_id,
+            question.user_id,
+            question.currency,
+            question.amount_minor,
+            question.is_capture,
+            decision.status,
+            decision.answer,
+            hold,
+        )
+        self.outbox.owe(decision, self.clock.now())
+
+    def _apply(self, record: Record, movement: Movement) -> None:
+        key = (record.program, record.transaction_id)
+        earlier = EarlierMove(movement.amount_minor, movement.held_change_minor, movement.answer)
+        self.moved[key, movement.kind, movement.key] = earlier
+        if not movement.is_effective:
+            return
+        state = self.states[record.program, record.user_id, record.currency]
+        state.available_minor += movement.available_change_minor
+        state.held_minor += movement.held_change_minor
+        state.ledger_seq = movement.ledger_seq
+        refunded = movement.posted_minor if movement.kind is MoveKind.REFUND else 0
+        self.records[key] = replace(
+            record, hold=movement.hold, refunded_minor=record.refunded_minor + refunded
+        )
+
+    def _void_beforehand(self, key: IdKey, move: Move, earlier: EarlierMove | None) -> MoveAnswer:
+        if move.kind is not MoveKind.VOID:
+            return MoveAnswer(MoveResult.UNKNOWN)
+        if earlier is not None:
+            return MoveAnswer(MoveResult.REPLAYED, earlier.answer)
+        body = tombstone_view("USD").body()
+        self.moved[key, "void", ""] = EarlierMove(0, 0, body)
+        return MoveAnswer(MoveResult.DONE, body)
