@@ -5,11 +5,24 @@ from typing import cast
 
 import dagster as dg
 
-from assets import balances, chargeback_deliveries, chargeback_files, reconciliation
+from assets import (
+    balances,
+    chargeback_deliveries,
+    chargeback_files,
+    chargebacks,
+    deposits,
+    orders,
+    reconciliation,
+    transactions,
+)
 from assets import daily_report as report
 from assets import transaction_log as log
 
 MODULES: tuple[ModuleType, ...] = (
+    deposits,
+    transactions,
+    orders,
+    chargebacks,
     balances,
     log,
     reconciliation,

@@ -66,9 +66,14 @@ def prepare_instance(settings: Settings) -> Mapping[str, str]:
         unfinished.replace(written)
     return {
         "DAGSTER_HOME": str(home),
-        URL_VARIABLE: connect_info(settings).dagster_url,
+        URL_VARIABLE: _for_dagster(connect_info(settings).dagster_url),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
+
+
+def _for_dagster(url: str) -> str:
+    """Its driver named: SQLAlchemy would choose psycopg 3, with which Dagster's NOTIFY fails."""
+    return f"postgresql+psycopg2://{url.partition('://')[2]}"
 
 
 def open_instance(settings: Settings) -> "dg.DagsterInstance":

@@ -36,6 +36,17 @@ class Claims:
         ]
         return [intake_file for intake_file, is_new in claimed if is_new]
 
+    def enter(self, kind: Kind, stat: ObjectStat, *, mode: str | None = None) -> IntakeFile:
+        """The entry of one file, new or known, claimed or refused. Raises ObjectMissingError."""
+        arrival = self.arrival(place_of(stat.key, kind, self._registered()), stat)
+        if arrival is None:
+            raise ObjectMissingError(self.raw_store.uri(stat.key))
+        welcome = list(self._welcome(kind, [stat]))
+        if welcome and kind is Kind.CHARGEBACKS:
+            self.claim_batch(welcome, mode=mode)
+        entry, _ = self.intake_ledger.claim(arrival, self.clock.now().date())
+        return entry
+
     def claim_batches(self, stats: Sequence[ObjectStat]) -> list[ChargebackBatch]:
         """One new batch a program of all its files that are new."""
         by_program: dict[str, list[Arrival]] = {}
@@ -77,7 +88,7 @@ class Claims:
 
     def _welcome(self, kind: Kind, stats: Sequence[ObjectStat]) -> Iterator[Arrival]:
         """Arrivals of registered programs; the others are refused, each with its sentence."""
-        registered = {program.program for program in self.programs.all()}
+        registered = self._registered()
         for stat in stats:
             place = place_of(stat.key, kind, registered)
             arrival = self.arrival(place, stat)
@@ -85,6 +96,9 @@ class Claims:
                 self._refuse(arrival, place.error)
             elif arrival:
                 yield arrival
+
+    def _registered(self) -> set[str]:
+        return {program.program for program in self.programs.all()}
 
     def _refuse(self, arrival: Arrival, sentence: str) -> None:
         intake_file, _ = self.intake_ledger.claim(arrival, self.clock.now().date())

@@ -6,6 +6,7 @@ Belongs here: names. Whether a program is registered is asked elsewhere.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from cardops.rules.intake import DEFAULT_PROGRAM, PROGRAM_PATTERN, Kind
@@ -67,8 +68,9 @@ def is_settled(stat: ObjectStat, seen_before: Mapping[str, str]) -> bool:
 def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
     """A new key for a file that a person hands in: its own name, made harmless, and a mark."""
     matched = _READABLE.search(name)
-    suffix = matched.group(0) if matched else ""
-    stem = _UNSAFE.sub("_", name.removesuffix(suffix)).strip("._-")[:MAX_STEM_CHARACTERS] or "file"
+    suffix = matched.group(0) if matched else _UNSAFE.sub("_", PurePath(name).suffix)
+    whole_stem = _UNSAFE.sub("_", name.removesuffix(suffix)).strip("._-")
+    stem = whole_stem[:MAX_STEM_CHARACTERS] or "file"
     return f"{prefix_of(kind)}{program}/{stem}-{mark}{suffix.lower()}"
 
 

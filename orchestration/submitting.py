@@ -1,0 +1,129 @@
+"""Handing a file in: under incoming/ by a new name, claimed, taken in, and what follows from it.
+
+Belongs here: what `cardops submit` does. How it is shown is in commands/submit.py.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assets.delivering import processed_key
+from cardops.adapters.clock import SystemClock
+from cardops.adapters.object_store import open_store
+from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs import PostgresPrograms
+from cardops.adapters.settings import Settings
+from cardops.rules.access import Program, program_problem
+from cardops.rules.arrivals import submitted_key
+from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+from cardops.rules.intake import FileOutcome, FileStatus, IntakeFile, Kind
+from orchestration.in_process import InProcessRuns
+from orchestration.output import CommandError, say
+from sensors.claiming import Claims
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a person hands in. `mode` is a chargeback batch's, else the program's own."""
+
+    path: Path
+    kind: Kind
+    program: str
+    mode: str | None = None
+
+
+class Submitter:
+    """Submits files to one home; its parts are made when they are needed."""
+
+    def __init__(self, settings: Settings, runs: InProcessRuns | None = None) -> None:
+        url = connect_info(settings).url
+        self._settings = settings
+        self._runs = runs or InProcessRuns(settings)
+        self._programs = PostgresPrograms(url)
+        self._ledger = PostgresIntakeLedger(url)
+        self._deliveries = PostgresDeliveryLedger(url)
+        self._raw = open_store(settings.store_url("raw"))
+        self._processed = open_store(settings.store_url("processed"))
+        failed = open_store(settings.store_url("failed"))
+        self._claims = Claims(self._raw, failed, self._ledger, self._programs, SystemClock())
+
+    def submit(self, submission: Submission) -> dict[str, Any]:
+        """Submit and wait; the answer is the JSON object of interfaces.md. Raises CommandError."""
+        started = time.monotonic()
+        self.require_program(submission.program)
+        entry = self._enter(submission)
+        run_id = None
+        failed_checks: tuple[str, ...] = ()
+        if entry.status is not FileStatus.REFUSED:
+            result = self._runs.take_in(submission.kind, [entry])
+            run_id, failed_checks = result.run_id, result.failed_checks
+            entry = self._ledger.find(entry.intake_id)
+        answer = answer_of(submission, entry, run_id)
+        if submission.kind is Kind.CHARGEBACKS:
+            answer |= self._delivered(entry)
+        answer["seconds"] = round(time.monotonic() - started, 3)
+        if failed_checks:
+            say(f"Checks that did not pass: {', '.join(failed_checks)}.")
+        return answer | ({"failed_checks": list(failed_checks)} if failed_checks else {})
+
+    def require_program(self, program: str) -> None:
+        """Create the program where it is missing, and say so. Raises CommandError."""
+        problem = program_problem(program)
+        if problem:
+            raise CommandError(problem)
+        currency = self._settings.default_currency
+        if self._programs.create(Program(program, currency=currency)):
+            say(f"Program {program} did not exist and was created, with currency {currency}.")
+
+    def _enter(self, submission: Submission) -> IntakeFile:
+        mark = f"{SystemClock().now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        key = submitted_key(submission.kind, submission.program, submission.path.name, mark)
+        self._raw.create(key, submission.path)
+        (stat,) = (one for one in self._raw.list_objects(key) if one.key == key)
+        return self._claims.enter(submission.kind, stat, mode=submission.mode)
+
+    def _delivered(self, entry: IntakeFile) -> dict[str, Any]:
+        if entry.batch_id is None or entry.status is not FileStatus.APPLIED:
+            return {"batch": entry.batch_id, "files": []}
+        try:
+            self._runs.deliver(entry.batch_id)
+        except CommandError as error:
+            say(str(error))  # each file's own state is in the answer
+        records = self._deliveries.files_of(entry.batch_id)
+        return {"batch": entry.batch_id, "files": [self._file(record) for record in records]}
+
+    def _file(self, record: ChargebackFileRecord) -> Mapping[str, Any]:
+        return {
+            "network": record.network,
+            "path": self._processed.uri(processed_key(record.batch_id, record.file_name)),
+            "rows": record.row_count,
+            "totals": dict(record.totals_minor),
+            "sha256": record.content_sha256,
+            "delivered": record.state is DeliveryState.DELIVERED,
+            "remote_path": record.remote_path,
+        }
+
+
+def answer_of(submission: Submission, entry: IntakeFile, run_id: str | None) -> dict[str, Any]:
+    """What became of a file, as interfaces.md promises it."""
+    outcome = entry.outcome or FileOutcome()
+    return {
+        "file": str(submission.path),
+        "kind": submission.kind.value,
+        "status": "refused" if entry.status is FileStatus.REFUSED else "applied",
+        "read": outcome.read,
+        "accepted": outcome.accepted,
+        "duplicate": outcome.duplicate,
+        "quarantined": outcome.quarantined,
+        "reasons": dict(outcome.reasons),
+        "flags": dict(outcome.flags),
+        "quarantine": outcome.quarantine_path,
+        "error": outcome.error,
+        "run_id": run_id,
+        "seconds": 0.0,
+    }
