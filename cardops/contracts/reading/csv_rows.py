@@ -16,6 +16,9 @@ from cardops.rules.intake import RowReason
 
 _BAD = str(RowReason.BAD_ENCODING)
 _MALFORMED = str(RowReason.MALFORMED_ROW)
+# How a report of several sections begins, and its records that are no rows.
+_SECTION_STARTS = ("BEGIN,", 'BEGIN"', "RPDE0017S", "Record Type")
+_SECTION_RECORDS = r'^"?(BEGIN|END|RPDE0017S)\b'
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,9 @@ class CsvRows:
         raise FileRefusedError(f"{self._name} is empty, so nothing was taken in: send it again.")
 
     def _table(self, lines: list[str], start: int, block: Block) -> tuple[Table, Block]:
-        skipped = None
-        if lines[start].startswith("BEGIN,") or lines[start].startswith('"BEGIN"'):
-            start, skipped = self._section(lines, start), r'^"?(BEGIN|END|RPDE0017S)\b'
+        if lines[start].lstrip('"').startswith(_SECTION_STARTS):
+            start = self._section(lines, start)
+        has_sections = self._is_section(lines[start])
         record = record_at(lines, start)
         if record.fields is None or not any(map(str.strip, record.fields)):
             raise FileRefusedError(
@@ -76,17 +79,21 @@ class CsvRows:
         end = start + record.line_count
         header_line = "\n".join(lines[start:end])
         bad = frozenset(place - end for place in block.bad_lines if place >= end)
+        skipped = _SECTION_RECORDS if has_sections else None
         return Table(tuple(record.fields), header_line, skipped), Block("\n".join(lines[end:]), bad)
 
     def _section(self, lines: Sequence[str], start: int) -> int:
         """A report of several sections: the header line of the one with the disputes in it."""
         for place in range(start, len(lines)):
-            if any(name in lines[place] for name in self._sections):
+            if self._is_section(lines[place]):
                 return place
         raise FileRefusedError(
             f"{self._name} begins like a report of several sections but has none with disputes, "
             "so nothing was taken in: ask its sender for the detail report."
         )
+
+    def _is_section(self, line: str) -> bool:
+        return any(name in line for name in self._sections)
 
     def _chunk(self, block: Block, *, is_last: bool = False) -> pl.DataFrame:
         if block.is_too_long:

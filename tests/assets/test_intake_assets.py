@@ -1,0 +1,128 @@
+"""The four intake assets inside Dagster, and the checks that hold them to the lake."""
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets import chargebacks, deposits, orders, transactions
+from assets.intake_runs import every_accepted_row_in_lake, every_row_counted
+from cardops.rules.intake import Kind
+from tests.builders.intake_world import IntakeWorld, csv_file
+
+pytestmark = pytest.mark.dagster
+
+DAY = "2026-11-20"
+HEADER = "user_id,amount,deposit_id,timestamp"
+ROWS = ("u1,25.00,d1,2026-11-20T10:00:00Z", "u1,x,d2,2026-11-20T10:00:00Z")
+
+
+@pytest.fixture
+def world() -> IntakeWorld:
+    return IntakeWorld()
+
+
+def resources(world: IntakeWorld) -> dict[str, Any]:
+    ports = world.ports
+    names = ("raw_store", "failed_store", "lake", "intake_ledger", "deposit_ledger", "programs", "clock")  # fmt: skip
+    return {name: getattr(ports, name) for name in names}
+
+
+def dropped(world: IntakeWorld, key: str, content: str) -> int:
+    world.raw_store.create(key, content.encode())
+    return world.claim(key)
+
+
+def test_a_run_takes_the_partitions_files_in_and_reports(world: IntakeWorld) -> None:
+    dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, *ROWS))
+    module = dg.load_assets_from_modules([deposits])
+    checks = dg.load_asset_checks_from_modules([deposits])
+
+    result = dg.materialize([*module, *checks], partition_key=DAY, resources=resources(world))
+
+    metadata = result.asset_materializations_for_node("deposits")[0].metadata
+    assert metadata["read"].value == 2
+    assert metadata["money"].value == {"USD": "25.00"}
+    assert metadata["reasons"].value == {"invalid_amount": 1}
+    assert "| 1 |" in str(metadata["preview"].value)
+    evaluations = result.get_asset_check_evaluations()
+    assert {evaluation.check_name for evaluation in evaluations} == {
+        "every_row_is_accounted_for",
+        "every_accepted_deposit_is_in_the_lake",
+        "no_deposit_is_credited_twice",
+    }
+    assert all(evaluation.passed for evaluation in evaluations)
+
+
+def test_a_run_may_name_the_files_it_takes(world: IntakeWorld) -> None:
+    first = dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, ROWS[0]))
+    second = dropped(world, "incoming/deposits/default/b.csv", csv_file(HEADER, ROWS[1]))
+
+    dg.materialize(
+        [deposits.deposits],
+        partition_key=DAY,
+        resources=resources(world),
+        run_config={"ops": {"deposits": {"config": {"intake_ids": [first]}}}},
+    )
+
+    assert world.intake_ledger.find(first).outcome is not None
+    assert world.intake_ledger.find(second).outcome is None
+
+
+def test_a_batch_is_a_partition(world: IntakeWorld) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,card_network"
+    content = csv_file(header, "t1,5,2026-11-10,USD,visa")
+    intake_id = dropped(world, "incoming/chargebacks/default/a.csv", content)
+    batch_id = world.intake_ledger.find(intake_id).batch_id
+    assert batch_id is not None
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("chargeback_batch", [batch_id])
+        checks = dg.load_asset_checks_from_modules([chargebacks])
+        result = dg.materialize(
+            [chargebacks.chargebacks, *checks],
+            partition_key=batch_id,
+            resources={k: v for k, v in resources(world).items() if k != "deposit_ledger"},
+            instance=instance,
+        )
+
+    assert result.success
+    assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
+    assert world.rows("chargebacks")["batch_id"].to_list() == [batch_id]
+
+
+@pytest.mark.parametrize("asset", [transactions.transactions, orders.orders])
+def test_a_day_without_files_is_a_run_without_rows(
+    world: IntakeWorld, asset: dg.AssetsDefinition
+) -> None:
+    handed = {k: v for k, v in resources(world).items() if k != "deposit_ledger"}
+
+    result = dg.materialize([asset], partition_key=DAY, resources=handed)
+
+    assert result.success
+
+
+def test_a_lake_file_that_lost_a_row_is_found(world: IntakeWorld) -> None:
+    world.submit("deposits", csv_file(HEADER, ROWS[0]))
+    files = world.intake_ledger.claimed_on(Kind.DEPOSITS, date.fromisoformat(DAY))
+    assert every_accepted_row_in_lake(files, world.lake).passed
+    assert every_row_counted(files).passed
+
+    key = next(iter(world.lake.frames))
+    world.lake.frames[key] = world.lake.frames[key].clear()
+
+    assert not every_accepted_row_in_lake(files, world.lake).passed
+
+
+def test_a_deposit_that_stands_twice_in_the_lake_is_found(world: IntakeWorld) -> None:
+    world.submit("deposits", csv_file(HEADER, ROWS[0]))
+    day = date.fromisoformat(DAY)
+    assert deposits.repeated_deposits(world.lake, day).is_empty()
+
+    frame = world.lake.frames[next(iter(world.lake.frames))]
+    world.lake.write("deposits", date(2026, 11, 21), "000000000009", frame)
+
+    repeated = deposits.repeated_deposits(world.lake, day)
+    assert repeated["len"].to_list() == [2]
+    assert repeated.schema["len"] == pl.get_index_type()
