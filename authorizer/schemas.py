@@ -55,7 +55,8 @@ class AuthorizationBody(Struct, frozen=True, forbid_unknown_fields=True):
 class CaptureBody(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the hold is taken; all of it unless said."""
 
-    amount: AmountIn = msgspec.Raw(b"null")
+    # A factory, since a default that is raw cannot be documented.
+    amount: AmountIn = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class VoidBody(Struct, frozen=True, forbid_unknown_fields=True):
