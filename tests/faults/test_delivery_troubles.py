@@ -24,7 +24,7 @@ from tests.builders.servers import (
     write_certificate,
 )
 from tests.builders.troubled_network import troubled
-from tests.fakes.delivery import FakeDeliveryLedger
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.destinations import MemorySecrets
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
