@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from assets.lake_roads import BALANCES_NAME
-from assets.partitions import business_dates
+from assets.partitions import business_dates, one_date_a_run
 from cardops.contracts.reconciliation import (
     BOOKS_COLUMNS,
     closing_balances,
@@ -21,6 +21,7 @@ PREVIEW_ROWS: Final = 10
 
 @dg.asset(
     partitions_def=business_dates,
+    backfill_policy=one_date_a_run,
     group_name="balances",
     deps=["deposits"],
     kinds={"postgres", "parquet"},

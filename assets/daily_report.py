@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.partitions import business_dates
+from assets.partitions import business_dates, one_date_a_run
 from assets.report_charts import charts_of
 from assets.report_figures import ReportFigures, read_figures
 from assets.report_page import render_page
@@ -14,6 +14,7 @@ from cardops.ports import Clock, Warehouse
 
 @dg.asset(
     partitions_def=business_dates,
+    backfill_policy=one_date_a_run,
     group_name="analytics",
     # Of the breaks, not of the verdict: a day that does not close is the one to report on.
     deps=[

@@ -5,15 +5,16 @@ importing this module costs neither a parse nor dagster_dbt: `marts_assets(manif
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 from typing_extensions import override
 
-from assets.partitions import business_dates
+from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ MARTS: Final = (
 
 @dg.asset(
     partitions_def=business_dates,
+    backfill_policy=one_date_a_run,
     group_name=GROUP,
     # A break in the books keeps the former publication in place; the report is made all the same.
     deps=[*MARTS, "reconciliation"],
@@ -64,7 +66,7 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         manifest=manifest,
         name="dbt_models",
         partitions_def=business_dates,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=one_date_a_run,
         dagster_dbt_translator=_translator(),
     )
     def dbt_models(
@@ -74,9 +76,14 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         lake: dg.ResourceParam[Lake],
     ) -> Iterator[Any]:
         """Staging, intermediate and marts; the incremental ones for the run's business dates."""
-        with warehouse.building(lake) as environment, _environ({**environment, **_dates(context)}):
+        with (
+            warehouse.building(lake) as environment,
+            _environ({**environment, **_dates(context)}),
+            # dagster_dbt prints what dbt says; standard output is a command's answer.
+            redirect_stdout(sys.stderr),
+        ):
             build = dbt.cli(["build"], context=context, target_path=warehouse.target_path)
-            yield from build.stream().fetch_row_counts()
+            yield from build.stream()
 
     return [dbt_models, published_marts]
 

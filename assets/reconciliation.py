@@ -18,7 +18,7 @@ from assets.lake_roads import (
     exported_dates,
     file_breaks,
 )
-from assets.partitions import business_dates
+from assets.partitions import business_dates, one_date_a_run
 from cardops.contracts.lake_tables import RECONCILIATION_BREAKS
 from cardops.contracts.reconciliation import (
     BOOKS_COLUMNS,
@@ -42,6 +42,7 @@ RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
 @dg.asset(
     partitions_def=business_dates,
+    backfill_policy=one_date_a_run,
     group_name="control",
     deps=["balances", "transaction_log", "deposits"],
     kinds={"duckdb", "parquet"},
@@ -77,6 +78,7 @@ def reconciliation_breaks(
 
 @dg.asset(
     partitions_def=business_dates,
+    backfill_policy=one_date_a_run,
     group_name="control",
     deps=[reconciliation_breaks],
     check_specs=[

@@ -9,7 +9,7 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
-from assets.partitions import business_dates
+from assets.partitions import business_dates, one_date_a_run
 from cardops.contracts.transaction_log import COLUMNS, TABLE
 from cardops.ports import Books, DayExport, Lake, TransactionLog
 
@@ -18,6 +18,7 @@ SNAPSHOT: Final = "snapshot"
 
 @dg.asset(
     partitions_def=business_dates,
+    backfill_policy=one_date_a_run,
     group_name="balances",
     # After the balances: then every row that a balance contains is in the log.
     deps=["balances"],

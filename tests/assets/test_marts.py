@@ -1,0 +1,96 @@
+"""The marts through Dagster: one dbt build, its tests as checks, publication and the report."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.daily_report import daily_report
+from assets.marts import MARTS, marts_assets
+from assets.reconciliation import reconciliation
+from cardops.adapters.dbt import ensure_manifest
+from cardops.adapters.warehouse import DuckDbWarehouse, open_published
+from resources.dbt import dbt_resource
+from tests.builders.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
+from tests.fakes.clock import FakeClock
+from tests.fakes.lake import FakeLake
+
+pytestmark = [
+    pytest.mark.dagster,
+    # dagster-dbt itself calls it.
+    pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is:DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def a_lake_with_a_break() -> FakeLake:
+    lake = FakeLake()
+    log = [a_posting("ana", 1000, 1), a_posting("ana", -300, 2)]
+    lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *log))
+    lake.write("balances", DAY, "snapshot", rows_of("balances", a_balance("ana", 700, 2)))
+    found = rows_of("reconciliation_breaks", {"user_id": "ana", "amount_a_minor": 701})
+    lake.write("reconciliation_breaks", DAY, "snapshot", found)
+    return lake
+
+
+def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [*marts_assets(ensure_manifest()), daily_report, reconciliation],
+        partition_key=str(DAY),
+        resources={
+            "lake": lake,
+            "warehouse": DuckDbWarehouse(home),
+            "dbt": dbt_resource(),
+            "clock": FakeClock(NOON),
+        },
+        raise_on_error=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def broken(home: Path) -> dg.ExecuteInProcessResult:
+    return run(a_lake_with_a_break(), home)
+
+
+def test_every_mart_is_built_and_every_dbt_test_is_a_check(
+    broken: dg.ExecuteInProcessResult,
+) -> None:
+    built = {
+        key.to_user_string()
+        for key in (event.asset_key for event in broken.get_asset_materialization_events())
+        if key
+    }
+    checks = {one.check_name for one in broken.get_asset_check_evaluations()}
+
+    assert set(MARTS) <= built
+    assert "assert_no_permit_overdraws" in checks
+    assert "source_not_null_lake_transaction_log_ledger_seq" in checks
+
+
+def test_a_break_is_on_the_report_and_keeps_the_marts_from_publication(
+    broken: dg.ExecuteInProcessResult, home: Path
+) -> None:
+    page = (home / "reports" / f"daily_report_{DAY}.html").read_text()
+
+    assert not broken.success
+    assert "1 break(s): the books do not close." in page
+    assert "7.01" in page
+    assert not (home / "published").exists()
+
+
+def test_a_reconciled_day_is_published_for_analysts(
+    broken: dg.ExecuteInProcessResult, home: Path
+) -> None:
+    lake = a_lake_with_a_break()
+    lake.write("reconciliation_breaks", DAY, "snapshot", rows_of("reconciliation_breaks"))
+
+    result = run(lake, home)
+
+    assert result.success
+    with open_published(home) as session:
+        rows = session.execute("select user_id, ledger_minor from fct_daily_balances").fetchall()
+    assert rows == [("ana", 700)]
