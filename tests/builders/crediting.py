@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import psycopg
 
-from cardops.adapters.postgresql import deposits, staging
+from cardops.adapters.postgresql import deposits, posting, staging
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
 from tests.builders.intake import Deposit, an_intake_file, staged
 
@@ -43,8 +43,8 @@ def start_crediting(url: str, intake_id: int, **options: object) -> "subprocess.
 
 
 def main(url: str, intake_id: str, rows: str, users: str, prefix: str, die_after: str) -> None:
-    staging.CHUNK_ROWS = CHUNK_ROWS
-    real, done = deposits.credit_chunk, 0
+    staging.CHUNK_ROWS = CHUNK_ROWS  # type: ignore[misc] # small files, several chunks
+    real, done = posting.credit_chunk, 0
 
     def credit_chunk(session: psycopg.Connection, stage: object, chunk: object) -> None:
         nonlocal done
@@ -54,7 +54,7 @@ def main(url: str, intake_id: str, rows: str, users: str, prefix: str, die_after
         if done == int(die_after):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    deposits.credit_chunk = credit_chunk  # type: ignore[assignment]
+    deposits.credit_chunk = credit_chunk  # type: ignore[attr-defined] # dies where told
     frame = rows_of_a_file(int(rows), int(users), prefix)
     PostgresDepositLedger(url).credit(an_intake_file(int(intake_id)), [frame])
 

@@ -6,7 +6,7 @@ from threading import Thread
 import psycopg
 import pytest
 
-from cardops.adapters.postgresql import deposits, staging
+from cardops.adapters.postgresql import deposits, posting, staging
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.migrate import migrate
@@ -84,7 +84,7 @@ def test_a_stage_emptied_by_a_crash_is_said_and_not_taken_for_credited(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = PostgresDepositLedger(database_url)
-    real = deposits.credit_chunk
+    real = posting.credit_chunk
 
     def crash_before(session: psycopg.Connection, stage: object, chunk: object) -> None:
         with connect(database_url) as other:
@@ -106,7 +106,7 @@ def test_sessions_cut_in_the_middle_are_replaced_and_nothing_is_credited_twice(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, cuts = PostgresDepositLedger(database_url), [2, 4, 7]
-    real, calls = deposits.credit_chunk, iter(range(1, 1_000))
+    real, calls = posting.credit_chunk, iter(range(1, 1_000))
 
     def cut(session: psycopg.Connection, stage: object, chunk: object) -> None:
         real(session, stage, chunk)  # type: ignore[arg-type]

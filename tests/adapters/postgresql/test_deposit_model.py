@@ -1,6 +1,5 @@
 """Whatever files come, in whatever order and however often: PostgreSQL does as the plain model."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -38,10 +37,9 @@ STEPS = st.lists(
 
 
 @pytest.fixture
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of two rows, so that a few rows make several, and users are parted."""
     monkeypatch.setattr(staging, "CHUNK_ROWS", 2)
-    return
 
 
 @pytest.mark.usefixtures("small_chunks")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -39,13 +40,13 @@ def pid_of(home: Path) -> int | None:
 
 
 def test_processes_that_race_share_one_server_and_the_last_one_out_stops_it(home: Path) -> None:
-    racing = [start_joining(home) for _ in range(4)]
-    assert all([joined(process) for process in racing])
-    first_pid = pid_of(home)
-    for process in racing[:3]:
-        assert leave(process) == 0
-    assert pid_of(home) == first_pid is not None
-    assert leave(racing[3]) == 0
+    with ExitStack() as ended:
+        racing = [ended.enter_context(start_joining(home)) for _ in range(4)]
+        assert [joined(process) for process in racing] == [True] * 4
+        first_pid = pid_of(home)
+        assert [leave(process) for process in racing[:3]] == [0, 0, 0]
+        assert pid_of(home) == first_pid is not None
+        assert leave(racing[3]) == 0
 
     assert pid_of(home) is None
 
@@ -53,10 +54,9 @@ def test_processes_that_race_share_one_server_and_the_last_one_out_stops_it(home
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_an_ordinary_user_has_a_server_of_its_own(home: Path) -> None:
     os.chown(home, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
-    process = start_joining(home, uid=UNPRIVILEGED_UID)
-
-    assert joined(process)
-    assert leave(process) == 0
+    with start_joining(home, uid=UNPRIVILEGED_UID) as process:
+        assert joined(process)
+        assert leave(process) == 0
     assert (home / "postgres" / "password").stat().st_mode & 0o777 == 0o600
 
 
