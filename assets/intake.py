@@ -6,12 +6,13 @@ Belongs here: the order of these steps, and what holds when one of them dies. Ev
 
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from assets.intake_applying import apply_valid, conflicts, forget_staged, write_to_lake
+from assets.intake_applying import Figures, apply_valid, conflicts, forget_staged, write_to_lake
 from assets.intake_ports import IntakePorts, TakenFile
 from assets.intake_reading import read_into
 from assets.intake_releasing import release_waiting, remember_waiting
@@ -37,9 +38,12 @@ class GivenUpError(RuntimeError):
 def take_in(intake_id: int, ports: IntakePorts) -> TakenFile:
     """Take the file in, after earlier unfinished ones of its kind and program; alone."""
     intake_file = ports.intake_ledger.find(intake_id)
-    for earlier in ports.intake_ledger.unfinished(intake_file.arrival.kind):
+    unfinished = ports.intake_ledger.unfinished(intake_file.arrival.kind)
+    for earlier in sorted(unfinished, key=lambda file: file.intake_id):
         if _is_before(earlier, intake_file):
-            _take_in_alone(earlier.intake_id, ports)
+            # It is marked dead, and that is all this file can do about it.
+            with suppress(GivenUpError):
+                _take_in_alone(earlier.intake_id, ports)
     return _take_in_alone(intake_id, ports)
 
 
@@ -88,20 +92,19 @@ def _taken(intake_file: IntakeFile, ports: IntakePorts) -> TakenFile:
 def _counted(
     spool: Spool,
     outcome: pl.DataFrame,
-    figures: pl.DataFrame,
+    figures: Figures,
     unknown_columns: tuple[str, ...],
     path: str | None,
 ) -> FileOutcome:
-    totals = figures.group_by("currency").agg(pl.col("amount_minor").sum()).sort("currency")
     reasons = spool.scan("kept").select(pl.col("reasons").explode()).collect().to_series()
     return FileOutcome(
         read=spool.count("text"),
-        accepted=figures.height,
+        accepted=figures.accepted,
         duplicate=outcome.filter(pl.col("outcome") == "duplicate").height,
         quarantined=spool.count("kept"),
         reasons=dict(sorted(Counter(reasons.drop_nulls()).items())),
-        flags=dict(sorted(Counter(figures["flags"].explode().drop_nulls()).items())),
-        totals_minor=dict(totals.iter_rows()),
+        flags=figures.flags,
+        totals_minor=figures.totals_minor,
         unknown_columns=unknown_columns,
         quarantine_path=path,
     )

@@ -5,6 +5,7 @@ merely valid, so a file killed half-way and taken in again counts the same.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,15 @@ _CREDITED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counted in the lake file itself, after it was written."""
+
+    accepted: int
+    totals_minor: dict[str, int]
+    flags: dict[str, int]
+
+
 class LedgerMissingError(RuntimeError):
     """Deposits were to be taken in by a process that was given no ledger for them."""
 
@@ -42,8 +52,8 @@ def apply_valid(spool: Spool, intake_file: IntakeFile, ports: IntakePorts) -> pl
 
 def write_to_lake(
     spool: Spool, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts
-) -> pl.DataFrame:
-    """Replace the file's own lake file with its accepted rows; their money and flags for counting."""
+) -> Figures:
+    """Replace the file's own lake file with its accepted rows, and count what is in it."""
     kind = intake_file.arrival.kind
     accepted = outcome.filter(pl.col("outcome") == "accepted").drop("outcome")
     rows = spool.scan("valid").join(accepted.lazy(), on="row_number").sort("row_number")
@@ -115,9 +125,13 @@ def _origin(intake_file: IntakeFile) -> dict[str, pl.Expr]:
     }
 
 
-def _figures(path: Path, kind: Kind) -> pl.DataFrame:
-    prefix = "dispute_" if kind is Kind.CHARGEBACKS else ""
-    amount = "dispute_amount_minor" if kind is Kind.CHARGEBACKS else "amount_minor"
-    return pl.read_parquet(path, columns=[f"{prefix}currency", amount, "flags"]).rename(
-        {f"{prefix}currency": "currency", amount: "amount_minor"}, strict=False
-    )
+def _figures(path: Path, kind: Kind) -> Figures:
+    is_disputed = kind is Kind.CHARGEBACKS
+    currency = "dispute_currency" if is_disputed else "currency"
+    amount = "dispute_amount_minor" if is_disputed else "amount_minor"
+    rows = pl.scan_parquet(path)
+    totals = rows.group_by(currency).agg(pl.col(amount).sum()).sort(currency).collect()
+    flags = rows.select(pl.col("flags").list.explode(keep_nulls=False, empty_as_null=False))
+    counts = flags.group_by("flags").agg(pl.len()).sort("flags").collect()
+    accepted = rows.select(pl.len()).collect().item()
+    return Figures(accepted, dict(totals.iter_rows()), dict(counts.iter_rows()))

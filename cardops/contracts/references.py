@@ -64,12 +64,13 @@ def referenced(
         }
         return pl.DataFrame(schema={**names, **taken})
     wanted = ids.unique().rename(reference.key).to_frame().lazy()
-    order = ["intake_id", "row_number"]
+    # Latest by its own word, else by arrival.
+    order = ["updated_at", "intake_id", "row_number"]
     return (
         lake_table.filter(pl.col("program") == program)
         .join(wanted, on=reference.key, how="semi")
         .select(reference.key, *order, *reference.taken, pl.lit(value=True).alias("is_known"))
-        .sort(order)
+        .sort(order, nulls_last=False)
         .unique(reference.key, keep="last")
         .rename(dict(reference.taken))
         .drop(order)

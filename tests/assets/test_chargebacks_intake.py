@@ -236,6 +236,34 @@ def test_the_latest_version_of_a_transaction_is_what_a_chargeback_sees(world: In
     assert world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED[:-4])).accepted == 1
 
 
+def test_a_late_word_about_earlier_days_is_not_the_latest(world: IntakeWorld) -> None:
+    header = f"{TRANSACTIONS},updated_at"
+    world.submit("transactions", csv_file(header, f"{PAID},2026-11-09T00:00:00Z"))
+    earlier = PAID.replace("visa", "amex").replace("completed", "pending")
+    world.submit("transactions", csv_file(header, f"{earlier},2026-11-02T00:00:00Z"))
+
+    world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED[:-4]))
+
+    assert world.rows("chargebacks")["network"].to_list() == ["visa"]
+
+
+def test_a_transaction_that_arrives_while_its_chargeback_is_judged_releases_it(
+    world: IntakeWorld,
+) -> None:
+    wait_for = world.intake_ledger.wait_for
+
+    def overtaken(*told: Any) -> None:
+        world.intake_ledger.wait_for = wait_for  # type: ignore[method-assign]  # once
+        world.submit("transactions", csv_file(TRANSACTIONS, PAID))
+        wait_for(*told)
+
+    world.intake_ledger.wait_for = overtaken  # type: ignore[method-assign]  # the race
+    taken = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
+
+    assert taken.outcome.reasons == {"orphaned_reference": 1}
+    assert take_in(world.claim(taken.released[0]), world.ports).outcome.accepted == 1
+
+
 def test_another_programs_rows_are_nobodys_reference_or_duplicate(world: IntakeWorld) -> None:
     world.submit("transactions", csv_file(TRANSACTIONS, PAID), program="other")
 

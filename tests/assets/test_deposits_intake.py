@@ -8,8 +8,9 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from assets.intake import take_in
+from assets.intake import MAX_ATTEMPTS, GivenUpError, take_in
 from cardops.rules.access import Program
+from cardops.rules.intake import FileStatus
 from tests.builders.intake_world import IntakeWorld, csv_file
 
 HEADER = "user_id,amount,deposit_id,timestamp,currency"
@@ -128,7 +129,7 @@ def test_a_file_killed_after_the_credit_counts_as_one_that_was_not(world: Intake
         raise Dies
 
     write_file = world.lake.write_file
-    world.lake.write_file = die  # type: ignore[method-assign]  # the kill
+    world.lake.write_file = die  # type: ignore[method-assign, assignment]  # the kill
     with pytest.raises(Dies):
         world.submit("deposits", csv_file(HEADER, GOOD))
     world.lake.write_file = write_file  # type: ignore[method-assign]  # and the next run
@@ -270,3 +271,17 @@ def test_a_card_number_does_not_reach_the_quarantine(world: IntakeWorld) -> None
     assert b"411111******1111" in kept
     assert b"4111111111111111" not in kept
     assert b"4111 1111 1111 1111" not in kept
+
+
+def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
+    world: IntakeWorld,
+) -> None:
+    world.raw_store.create("incoming/deposits/default/bad.csv", csv_file(HEADER, GOOD).encode())
+    intake_id = world.claim("incoming/deposits/default/bad.csv")
+    world.intake_ledger.attempts[intake_id] = MAX_ATTEMPTS
+
+    with pytest.raises(GivenUpError, match="set aside as dead"):
+        take_in(intake_id, world.ports)
+    assert world.intake_ledger.find(intake_id).status is FileStatus.DEAD
+
+    assert world.submit("deposits", csv_file(HEADER, GOOD)).accepted == 1

@@ -37,10 +37,11 @@ def dropped(world: IntakeWorld, key: str, content: str) -> int:
 
 def test_a_run_takes_the_partitions_files_in_and_reports(world: IntakeWorld) -> None:
     dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, *ROWS))
-    module = dg.load_assets_from_modules([deposits])
     checks = dg.load_asset_checks_from_modules([deposits])
 
-    result = dg.materialize([*module, *checks], partition_key=DAY, resources=resources(world))
+    result = dg.materialize(
+        [deposits.deposits, *checks], partition_key=DAY, resources=resources(world)
+    )
 
     metadata = result.asset_materializations_for_node("deposits")[0].metadata
     assert metadata["read"].value == 2

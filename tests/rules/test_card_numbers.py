@@ -1,0 +1,44 @@
+"""Card numbers in free text are found and cut; other numbers stay."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardops.rules.card_numbers import is_card_number, masked, passes_luhn, truncated
+
+
+@st.composite
+def card_numbers(draw: st.DrawFn) -> str:
+    start = draw(st.sampled_from(["4", "51", "55", "34", "37", "6011"]))
+    size = 15 if start in {"34", "37"} else 16
+    body = start + draw(st.from_regex(f"[0-9]{{{size - 1 - len(start)}}}", fullmatch=True))
+    return next(body + str(last) for last in range(10) if passes_luhn(f"{body}{last}"))
+
+
+@given(card_numbers(), st.sampled_from(["", " ", "-", "."]), st.text("abc,; ", max_size=5))
+def test_no_card_number_is_left_in_a_text(number: str, between: str, around: str) -> None:
+    spelt = between.join(number[at : at + 4] for at in range(0, len(number), 4))
+
+    found = masked(f"{around}x{spelt}x{around} 12/29")
+
+    assert truncated(number) in found
+    assert spelt not in found
+    assert number[6:-4] not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4111111111111112", "order 20261120100000", "1234567890123456", "0000000000000000", "2026-11-20T10:00:00Z,25.00"],
+)  # fmt: skip
+def test_other_numbers_stay(text: str) -> None:
+    assert masked(text) == text
+
+
+def test_two_numbers_side_by_side_are_both_cut() -> None:
+    assert masked("4111111111111111 5500000000000004") == "411111******1111 550000******0004"
+
+
+def test_a_number_needs_a_scheme_a_length_and_a_check_digit() -> None:
+    assert is_card_number("378282246310005")
+    assert not is_card_number("41111111111")
+    assert not is_card_number("9" * 16)
