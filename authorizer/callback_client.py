@@ -5,6 +5,7 @@ address that it is about to connect to.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Mapping
 from typing import Any, Final
@@ -99,7 +100,7 @@ def check_address(address: str, *, allow_loopback: bool) -> None:
     """Raises AddressRefusedError."""
     if is_public_address(address) or (allow_loopback and is_loopback_address(address)):
         return
-    raise AddressRefusedError("The host of the callback has an address that is not public.")
+    raise AddressRefusedError(errno.EACCES, "the callback's host has an address that is not public")
 
 
 def _new_session(*, allow_loopback: bool) -> aiohttp.ClientSession:

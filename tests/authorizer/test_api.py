@@ -276,7 +276,7 @@ def test_a_revoked_key_is_401_within_a_second(api: AuthorizerProcess, user: str)
     assert api.ask(a_body(user), key=made.key).status == 200
     api.programs.revoke_key(made.key_id)
 
-    statuses = []
+    statuses: list[int] = []
     while (not statuses or statuses[-1] == 200) and len(statuses) < 2000:
         statuses.append(api.ask(a_body(user, amount="0.01"), key=made.key).status)
 

@@ -5,30 +5,20 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from typing_extensions import override
 
 from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool, open_pool
-from cardops.ports import Authorizations
 from cardops.rules.authorization import Answer, AnswerKind
 from cardops.rules.ledger import Account
 from cardops.rules.moves import Move, MoveAnswer, MoveKind, MoveResult
 from tests.builders.authorizations import PROGRAM, USER, a_question
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
-
-
-class World(Protocol):
-    """Authorizations with what else a test does to a store."""
-
-    clock: FakeClock
-    authorizations: Authorizations
-
-    async def credit(self, user_id: str, amount_minor: int, *, program: str = PROGRAM) -> None: ...
-    async def block(self, user_id: str, *, program: str = PROGRAM) -> None: ...
 
 
 @dataclass
@@ -65,6 +55,9 @@ class PostgresWorld:
             program,
             user_id,
         )
+
+
+World: TypeAlias = FakeWorld | PostgresWorld
 
 
 @pytest.fixture
@@ -369,6 +362,7 @@ class LosingItsCommit(PostgresAuthorizations):
 
     losses = 0
 
+    @override
     async def _decide_once(self, questions: Any) -> list[Answer]:
         answers = await super()._decide_once(questions)
         if not self.losses:

@@ -1,0 +1,70 @@
+"""What holds of programs and keys, on the fake and on PostgreSQL."""
+
+import pytest
+
+from cardops.adapters.postgresql.programs import PostgresPrograms
+from cardops.ports import Programs
+from cardops.rules.access import Program, Scope, host_problem, parse_bearer, program_problem
+from tests.fakes.programs import FakePrograms
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+def programs(request: pytest.FixtureRequest) -> Programs:
+    if request.param == "fake":
+        return FakePrograms()
+    return PostgresPrograms(request.getfixturevalue("database_url"))
+
+
+def test_a_program_is_created_once_and_left_as_it_is(programs: Programs) -> None:
+    hosts = ("a.example.com", "b.example.com")
+
+    assert programs.create(Program("acme", "EUR", "size_balanced", hosts))
+    assert not programs.create(Program("acme", "USD"))
+
+    found = programs.find("acme")
+    assert found is not None
+    assert (found.currency, found.chargeback_mode) == ("EUR", "size_balanced")
+    assert found.callback_hosts == hosts
+    assert programs.find("nobody") is None
+    assert "acme" in [program.program for program in programs.all()]
+
+
+def test_a_key_is_told_once_and_listed_without_its_secret(programs: Programs) -> None:
+    programs.create(Program("acme"))
+    made = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=True)
+    presented = parse_bearer(f"Bearer {made.key}")
+
+    (listed,) = programs.keys("acme")
+
+    assert presented is not None
+    assert (presented.key_id, presented.is_test) == (made.key_id, True)
+    assert (listed.key_id, listed.name, listed.scopes) == (
+        made.key_id,
+        "shop",
+        ("authorizations:read",),
+    )
+    assert presented.secret not in repr(listed) + repr(made)
+
+
+def test_a_key_is_revoked_once(programs: Programs) -> None:
+    programs.create(Program("acme"))
+    made = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=False)
+
+    assert programs.revoke_key(made.key_id)
+    (first,) = programs.keys("acme")
+    assert programs.revoke_key(made.key_id)
+
+    assert first.revoked_at is not None
+    assert programs.keys("acme") == [first]
+    assert not programs.revoke_key("nothing")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "a", "A.example.com", "a.b:1", "[::1]"])
+def test_what_is_no_host_name_is_not_registered(host: str) -> None:
+    assert host_problem(host)
+
+
+@pytest.mark.parametrize("name", ["", "Acme", "a b", "a/b", "a" * 33, "ä"])
+def test_what_is_no_program_name_is_said(name: str) -> None:
+    assert program_problem(name)
+    assert program_problem("acme-2") is None

@@ -1,0 +1,72 @@
+"""What holds of secret stores, on the fake, the file and the mocked manager."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from cardops.adapters.secrets import (
+    AwsSecretStore,
+    FileSecretStore,
+    SecretUnreadableError,
+    secret_store,
+)
+from cardops.adapters.settings import Settings, SettingsError
+from cardops.ports import SecretStore
+from tests.fakes.secrets import FakeSecretStore
+
+
+@pytest.fixture(params=["fake", "file", "aws"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SecretStore]:
+    if request.param == "fake":
+        yield FakeSecretStore()
+    elif request.param == "file":
+        yield FileSecretStore(tmp_path / "deep" / "secrets.json")
+    else:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        with mock_aws():
+            yield AwsSecretStore("cardops/test")
+
+
+def test_what_was_put_is_got_and_put_again_replaces(store: SecretStore) -> None:
+    assert store.get("callbacks/a") is None
+
+    store.put("callbacks/a", {"secrets": [1]})
+    store.put("callbacks/b", {"secrets": []})
+    store.put("callbacks/a", {"secrets": [2]})
+
+    assert store.get("callbacks/a") == {"secrets": [2]}
+    assert store.get("callbacks/b") == {"secrets": []}
+
+
+def test_the_file_is_its_owners_alone_and_leaves_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    earlier = os.umask(0)
+    try:
+        FileSecretStore(path).put("a", {})
+    finally:
+        os.umask(earlier)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {one.name for one in tmp_path.iterdir()} == {"secrets.json", "secrets.json.lock"}
+
+
+def test_a_file_that_is_no_object_is_said_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text("[hunter2")
+
+    with pytest.raises(SecretUnreadableError) as refused:
+        FileSecretStore(path).put("a", {})
+
+    assert "hunter2" not in str(refused.value)
+    assert path.read_text() == "[hunter2"
+
+
+def test_another_kind_of_store_is_a_wrong_setting() -> None:
+    with pytest.raises(SettingsError, match="CARDOPS_SECRETS"):
+        secret_store(Settings(secrets="vault:x"))

@@ -1,0 +1,167 @@
+"""The application over fakes: no server, no database, answers at once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from authorizer.app import Application
+from authorizer.batcher import MAX_BATCH, Batcher
+from authorizer.callback_client import AddressRefusedError, CallbackClient, CheckedResolver
+from authorizer.parts import Limits, Parts
+from cardops.rules.access import Scope
+from cardops.rules.authorization import UNDECIDED, Answer, AnswerKind, Question
+from tests.builders.authorizations import USER, a_question
+from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbox import FakeCallbackOutbox
+from tests.fakes.programs import FakePrograms
+from tests.fakes.secrets import FakeSecretStore
+
+
+class Stuck(FakeAuthorizations):
+    """A store that never answers."""
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        await asyncio.sleep(3600)
+        return []
+
+
+class Desk:
+    """An application in its lifespan, asked without a server."""
+
+    def __init__(self, authorizations: FakeAuthorizations, **limits: Any) -> None:
+        self.programs = FakePrograms()
+        self.key = self.programs.create_key("default", "k", list(Scope), is_test=True).key
+        self.parts = Parts(
+            authorizations,
+            self.programs,
+            FakeCallbackOutbox(),
+            FakeSecretStore(),
+            FakeClock(),
+            Limits(**limits),
+        )
+
+        @asynccontextmanager
+        async def open_parts() -> AsyncIterator[Parts]:
+            yield self.parts
+
+        self.app = Application(open_parts, runs_background=False)
+
+    async def ask(self, amount: object = 25) -> tuple[int, dict[str, Any]]:
+        body = {"transaction_id": "t", "user_id": USER, "amount": amount}
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": json.dumps(body).encode()}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [
+            (b"authorization", f"Bearer {self.key}".encode()),
+            (b"content-type", b"application/json"),
+        ]
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/authorizations", "headers": headers,
+            "query_string": b"",
+        }  # fmt: skip
+        async with self.app._lifespan(self.app._rest):
+            self.app.is_draining = self.is_draining
+            await self.app(scope, receive, send)
+        return sent[0]["status"], json.loads(sent[1]["body"])
+
+    is_draining = False
+
+
+async def test_a_question_is_answered_from_fakes() -> None:
+    authorizations = FakeAuthorizations()
+    await authorizations.credit(USER, 10_000)
+
+    status, answer = await Desk(authorizations).ask("25.00")
+
+    assert (status, answer["status"], answer["remaining_credit"]) == (200, "PERMIT", 75.0)
+
+
+async def test_a_store_that_does_not_commit_in_time_is_503_and_no_guess() -> None:
+    desk = Desk(Stuck(), deadline_seconds=0.05)
+    desk.parts.batcher = Impatient(desk.parts.authorizations)
+
+    status, answer = await desk.ask()
+
+    assert (status, answer["type"]) == (503, "/problems/unavailable")
+
+
+class Impatient(Batcher):
+    """Leaves a stuck batch behind, so that the test ends."""
+
+    @override
+    async def drain(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def test_a_process_that_is_stopping_answers_503() -> None:
+    desk = Desk(FakeAuthorizations())
+    desk.is_draining = True
+
+    assert (await desk.ask())[0] == 503
+
+
+class Counting(FakeAuthorizations):
+    """Remembers how large its batches were; the first one waits for a turn of the loop."""
+
+    sizes: list[int] = []  # noqa: RUF012 - one instance a test
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        self.sizes.append(len(questions))
+        await asyncio.sleep(0)
+        if any(question.transaction_id == "broken" for question in questions):
+            raise RuntimeError
+        return await super().decide(questions)
+
+
+async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
+    store = Counting()
+    store.sizes = []
+    batcher = Batcher(store)
+    first = asyncio.create_task(batcher.ask(a_question("first")))
+    await asyncio.sleep(0)
+    rest = [asyncio.create_task(batcher.ask(a_question(f"t{n}"))) for n in range(300)]
+
+    answers = await asyncio.gather(first, *rest)
+
+    assert {answer.kind for answer in answers} == {AnswerKind.DECIDED}
+    assert len(store.sizes) <= 4
+    assert max(store.sizes) == MAX_BATCH
+
+
+async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:
+    store = Counting()
+    batcher = Batcher(store)
+
+    assert await batcher.ask(a_question("broken")) == UNDECIDED
+    assert (await batcher.ask(a_question("fine"))).kind is AnswerKind.DECIDED
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/"])
+async def test_an_address_literal_or_name_of_this_machine_is_never_connected(url: str) -> None:
+    client = CallbackClient(allow_loopback=True)
+    try:
+        response = await client.post(url, b"", {}, is_test=False)
+    finally:
+        await client.close()
+
+    assert response.status_code is None
+    assert "not public" in str(response.error)
+
+
+async def test_a_name_with_one_forbidden_address_is_refused_whole() -> None:
+    with pytest.raises(AddressRefusedError):
+        await CheckedResolver(allow_loopback=False).resolve("localhost", 443)
