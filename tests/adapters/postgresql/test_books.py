@@ -37,7 +37,7 @@ def credit(url: str, intake_id: int, *deposits: Deposit) -> None:
 
 def execute(url: str, command: str) -> None:
     with connect(url) as session:
-        session.execute(sql.SQL(command))  # type: ignore[arg-type] # the tests' own text
+        session.execute(sql.SQL(command))
 
 
 def accounts_on(url: str, day: date) -> pl.DataFrame:
