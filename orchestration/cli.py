@@ -121,3 +121,7 @@ def sentence_of(error: BaseException) -> str | None:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}; mend that and run the command again."
     return None
+
+
+if __name__ == "__main__":
+    main()
