@@ -257,7 +257,7 @@ def test_a_transaction_that_arrives_while_its_chargeback_is_judged_releases_it(
         world.submit("transactions", csv_file(TRANSACTIONS, PAID))
         wait_for(*told)
 
-    world.intake_ledger.wait_for = overtaken  # type: ignore[method-assign]  # the race
+    world.intake_ledger.wait_for = overtaken  # type: ignore[method-assign, assignment]  # the race
     taken = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
 
     assert taken.outcome.reasons == {"orphaned_reference": 1}
