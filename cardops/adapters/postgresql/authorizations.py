@@ -51,12 +51,16 @@ class PostgresAuthorizations:
         """One answer a question; a batch that fails is decided member by member."""
         if not questions:
             return []
-        try:
-            return await self._decide_once(questions)
-        except (*TRANSIENT_ERRORS, *CONFLICTS, GuardError):
-            if len(questions) == 1:
-                return [await self._decide_again(questions[0])]
-        return [await self._decide_again(question, first=True) for question in questions]
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return await self._decide_once(questions)
+            except TRANSIENT_ERRORS as error:
+                # What timed out once would keep the next batch waiting; the callers ask again.
+                if isinstance(error, TimeoutError):
+                    break
+            except (*CONFLICTS, GuardError):
+                return [await self._decide_alone(question) for question in questions]
+        return [UNDECIDED] * len(questions)
 
     async def move(self, move: Move) -> MoveAnswer:
         """Capture, void, refund or increment, in one commit."""
@@ -82,9 +86,9 @@ class PostgresAuthorizations:
         """End holds past their time, each in a commit of its own."""
         return await expire_holds(self._pool, at, limit)
 
-    async def _decide_again(self, question: Question, *, first: bool = False) -> Answer:
+    async def _decide_alone(self, question: Question) -> Answer:
         """Bounded; a decision committed by a lost attempt is found by its key and answered."""
-        for _ in range(MAX_ATTEMPTS - (not first)):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 return (await self._decide_once([question]))[0]
             except (*TRANSIENT_ERRORS, *CONFLICTS, GuardError):
