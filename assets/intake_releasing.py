@@ -63,6 +63,13 @@ def _release(
     return tuple(key for key in keys if key)
 
 
+def release_rows(
+    origin: IntakeFile, row_numbers: Sequence[int], ports: IntakePorts
+) -> str | None:
+    """A file of these quarantined rows by a person's word; its key, or None where there are none."""
+    return _release_file(origin.intake_id, row_numbers, ports)
+
+
 def _release_file(origin_id: int, row_numbers: Sequence[int], ports: IntakePorts) -> str | None:
     """A file of these rows, named by what is in it: doing it twice makes one file."""
     origin = ports.intake_ledger.find(origin_id)

@@ -5,13 +5,17 @@ Belongs here: what `cardops submit` does. How it is shown is in commands/submit.
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.delivering import processed_key
+from assets.intake_ports import IntakePorts
+from assets.intake_releasing import release_rows
+from assets.quarantine import kept_rows
 from cardops.adapters.clock import SystemClock
+from cardops.adapters.lake import ParquetLake
 from cardops.adapters.object_store import open_store
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
@@ -56,7 +60,26 @@ class Submitter:
         """Submit and wait; the answer is the JSON object of interfaces.md. Raises CommandError."""
         started = time.monotonic()
         self.require_program(submission.program)
-        entry = self._enter(submission)
+        mark = f"{SystemClock().now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        key = submitted_key(submission.kind, submission.program, submission.path.name, mark)
+        self._raw.create(key, submission.path)
+        answer = self.judge(submission, self._enter(submission, key))
+        answer["seconds"] = round(time.monotonic() - started, 3)
+        return answer
+
+    def release(self, entry: IntakeFile, rows: Sequence[int]) -> dict[str, Any]:
+        """Judge quarantined rows again, as a file of their own; a refused or dead file, whole."""
+        submission = Submission(Path(entry.arrival.key), entry.arrival.kind, entry.arrival.program)
+        if entry.status in {FileStatus.REFUSED, FileStatus.DEAD}:
+            self._ledger.mark(entry.intake_id, FileStatus.CLAIMED)
+            return self.judge(submission, self._ledger.find(entry.intake_id))
+        key = release_rows(entry, rows or self._quarantined(entry), self._ports())
+        if key is None:
+            raise CommandError(f"Intake file {entry.intake_id} has no quarantined rows.")
+        return self.judge(submission, self._enter(submission, key))
+
+    def judge(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
+        """Take a claimed file in, and what follows from it. Raises CommandError."""
         run_id = None
         failed_checks: tuple[str, ...] = ()
         if entry.status is not FileStatus.REFUSED:
@@ -66,7 +89,6 @@ class Submitter:
         answer = answer_of(submission, entry, run_id)
         if submission.kind is Kind.CHARGEBACKS:
             answer |= self._delivered(entry)
-        answer["seconds"] = round(time.monotonic() - started, 3)
         if failed_checks:
             say(f"Checks that did not pass: {', '.join(failed_checks)}.")
         return answer | ({"failed_checks": list(failed_checks)} if failed_checks else {})
@@ -80,12 +102,24 @@ class Submitter:
         if self._programs.create(Program(program, currency=currency)):
             say(f"Program {program} did not exist and was created, with currency {currency}.")
 
-    def _enter(self, submission: Submission) -> IntakeFile:
-        mark = f"{SystemClock().now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        key = submitted_key(submission.kind, submission.program, submission.path.name, mark)
-        self._raw.create(key, submission.path)
+    def _enter(self, submission: Submission, key: str) -> IntakeFile:
         (stat,) = (one for one in self._raw.list_objects(key) if one.key == key)
         return self._claims.enter(submission.kind, stat, mode=submission.mode)
+
+    def _quarantined(self, entry: IntakeFile) -> list[int]:
+        kept = kept_rows(self._claims.failed_store, entry)
+        return [] if kept is None else kept["row_number"].to_list()
+
+    def _ports(self) -> IntakePorts:
+        lake_store = open_store(self._settings.store_url("lake"))
+        return IntakePorts(
+            raw_store=self._raw,
+            failed_store=self._claims.failed_store,
+            lake=ParquetLake(lake_store, self._settings.home / "lake-mirror"),
+            intake_ledger=self._ledger,
+            programs=self._programs,
+            clock=SystemClock(),
+        )
 
     def _delivered(self, entry: IntakeFile) -> dict[str, Any]:
         if entry.batch_id is None or entry.status is not FileStatus.APPLIED:
