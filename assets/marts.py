@@ -131,5 +131,7 @@ def _translator() -> "DagsterDbtTranslator":
         def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
             return GROUP
 
-    settings = DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
+    # Source tests run in the build and fail it. As checks of `balances` and the other assets they
+    # would make Dagster split one close into two builds, and tests across both could not run.
+    settings = DagsterDbtTranslatorSettings(enable_source_tests_as_checks=False)
     return Translator(settings=settings)

@@ -10,6 +10,7 @@ from assets.marts import MARTS, marts_assets
 from assets.reconciliation import reconciliation
 from cardops.adapters.dbt import ensure_manifest
 from cardops.adapters.warehouse import DuckDbWarehouse, open_published
+from orchestration.definitions import build_defs
 from resources.dbt import dbt_resource
 from tests.builders.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.clock import FakeClock
@@ -68,7 +69,7 @@ def test_every_mart_is_built_and_every_dbt_test_is_a_check(
 
     assert set(MARTS) <= built
     assert "assert_no_permit_overdraws" in checks
-    assert "source_not_null_lake_transaction_log_ledger_seq" in checks
+    assert "unique_fct_daily_balances_balance_key" in checks
 
 
 def test_a_break_is_on_the_report_and_keeps_the_marts_from_publication(
@@ -94,3 +95,11 @@ def test_a_reconciled_day_is_published_for_analysts(
     with open_published(home) as session:
         rows = session.execute("select user_id, ledger_minor from fct_daily_balances").fetchall()
     assert rows == [("ana", 700)]
+
+
+def test_the_close_of_a_day_is_one_dbt_build() -> None:
+    close = build_defs().resolve_job_def("daily_close")
+
+    assert [node.name for node in close.nodes if node.name.startswith("dbt_models")] == [
+        "dbt_models"
+    ]
