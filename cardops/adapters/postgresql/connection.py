@@ -18,6 +18,7 @@ from cardops.adapters.postgresql.embedded import EmbeddedServer
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.adapters.settings import Settings
+from cardops.rules.intake import DEFAULT_PROGRAM
 
 SCHEMA: Final = "cardops"
 DAGSTER_SCHEMA: Final = "dagster"
@@ -115,7 +116,7 @@ def check_url(url: str) -> None:
 
 def _reach(settings: Settings) -> tuple[DatabaseUrl, EmbeddedServer | None]:
     if settings.database_url:
-        return _given(settings.database_url), None
+        return _given(settings.database_url, settings), None
     server = EmbeddedServer(settings.home, settings.postgres_bin)
     server.join()
     try:
@@ -123,19 +124,28 @@ def _reach(settings: Settings) -> tuple[DatabaseUrl, EmbeddedServer | None]:
             with_search_path(server.url("cardops"), SCHEMA), server.url("dagster"), is_embedded=True
         )
         with connect(addresses.url) as session:
-            migrate(session)
+            _prepare(session, settings)
     except BaseException:
         server.leave()
         raise
     return addresses, server
 
 
-def _given(url: str) -> DatabaseUrl:
+def _prepare(session: psycopg.Connection, settings: Settings) -> None:
+    """Migrate, and register the program of files that lie in no program's folder."""
+    migrate(session)
+    session.execute(
+        "insert into programs (program, currency) values (%s, %s) on conflict do nothing",
+        [DEFAULT_PROGRAM, settings.default_currency],
+    )
+
+
+def _given(url: str, settings: Settings) -> DatabaseUrl:
     addresses = DatabaseUrl(
         with_search_path(url, SCHEMA), with_search_path(url, DAGSTER_SCHEMA), is_embedded=False
     )
     with connect(addresses.url) as session:
-        migrate(session)
+        _prepare(session, settings)
         session.execute(f"create schema if not exists {DAGSTER_SCHEMA}")
     return addresses
 
