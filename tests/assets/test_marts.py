@@ -5,12 +5,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.balances import balances
 from assets.daily_report import daily_report
 from assets.marts import MARTS, marts_assets
-from assets.reconciliation import reconciliation
+from assets.reconciliation import reconciliation, reconciliation_breaks
+from assets.transaction_log import transaction_log
 from cardops.adapters.dbt import ensure_manifest
 from cardops.adapters.warehouse import DuckDbWarehouse, open_published
-from orchestration.definitions import build_defs
 from resources.dbt import dbt_resource
 from tests.builders.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.clock import FakeClock
@@ -98,8 +99,14 @@ def test_a_reconciled_day_is_published_for_analysts(
 
 
 def test_the_close_of_a_day_is_one_dbt_build() -> None:
-    close = build_defs().resolve_job_def("daily_close")
+    steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
+    handed = ("lake", "warehouse", "clock", "books", "log_reader")
+    definitions = dg.Definitions(
+        assets=[*marts_assets(ensure_manifest()), *steps],
+        jobs=[dg.define_asset_job("close", "*")],
+        resources={"dbt": dbt_resource(), **dict.fromkeys(handed, object())},
+    )
 
-    assert [node.name for node in close.nodes if node.name.startswith("dbt_models")] == [
-        "dbt_models"
-    ]
+    nodes = [node.name for node in definitions.resolve_job_def("close").nodes]
+
+    assert [name for name in nodes if name.startswith("dbt_models")] == ["dbt_models"]
