@@ -1,0 +1,170 @@
+"""One small day through the real pipeline, in a process that may be told to die at one place.
+
+Run as `python tests/end_to_end/one_day.py DAY [--die PLACE]` with CARDOPS_HOME set. Started again
+it goes on with what is unfinished, as the sensors do. Nothing in Cardops knows of it.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cardops.adapters.clock import SystemClock
+from cardops.adapters.lake import ParquetLake
+from cardops.adapters.object_store import open_store
+from cardops.adapters.postgresql import deposits, staging
+from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.adapters.postgresql.log import PostgresTransactionLog
+from cardops.adapters.postgresql.programs import PostgresPrograms
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.adapters.settings import Settings
+from cardops.rules.access import Program
+from cardops.rules.authorization import Question
+from cardops.rules.delivery import DeliveryState
+from cardops.rules.intake import Kind
+from orchestration.in_process import InProcessRuns
+from sensors.claiming import Claims
+from sensors.intake import runs_of
+
+ORDER = (Kind.DEPOSITS, Kind.ORDERS, Kind.TRANSACTIONS, Kind.CHARGEBACKS)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_when(owner: object, name: str, is_time: Callable[..., bool], *, after: bool) -> None:
+    """Put a death before or after a call of `owner.name` for which it is time."""
+    real = getattr(owner, name)
+
+    def mortal(*args: Any, **named: Any) -> Any:
+        now = is_time(*args, **named)
+        if now and not after:
+            die()
+        result = real(*args, **named)
+        if now:
+            die()
+        return result
+
+    setattr(owner, name, mortal)
+
+
+def third() -> Callable[..., bool]:
+    calls = iter(range(1, 1_000_000))
+    return lambda *_, **__: next(calls) == 3
+
+
+# In the third chunk's open transaction: two chunks are committed, this one never is.
+def die_in_the_merge() -> None:
+    die_when(deposits, "credit_chunk", third(), after=True)
+
+
+# The file has its final name at the card company; the ledger only knows the intent.
+def die_between_rename_and_record() -> None:
+    def is_delivered(_: object, record: Any) -> bool:
+        return bool(record.state is DeliveryState.DELIVERED)
+
+    die_when(PostgresDeliveryLedger, "record", is_delivered, after=False)
+
+
+# The day's file is in the lake; that it was exported is not on record.
+def die_in_the_export() -> None:
+    die_when(PostgresTransactionLog, "record_export", lambda *_: True, after=False)
+
+
+# The day's file is written aside, not yet in the lake.
+def die_before_the_lake() -> None:
+    def is_log(_: object, table: str, *__: object) -> bool:
+        return table == "transaction_log"
+
+    die_when(ParquetLake, "write_file", is_log, after=False)
+
+
+PLACES = {
+    "merge": die_in_the_merge,
+    "rename": die_between_rename_and_record,
+    "lake": die_before_the_lake,
+    "export": die_in_the_export,
+}
+
+
+def run_day(day: Path, settings: Settings) -> None:
+    url = connect_info(settings).url
+    PostgresPrograms(url).create(Program("default", currency="USD"))
+    runs = InProcessRuns(settings)
+    claims = Claims(
+        open_store(settings.store_url("raw")),
+        open_store(settings.store_url("failed")),
+        PostgresIntakeLedger(url),
+        PostgresPrograms(url),
+        SystemClock(),
+    )
+    for kind in ORDER:
+        drop_files(day / kind.value, settings.home / "raw" / "incoming" / kind.value)
+        take_in(kind, claims, runs)
+    asyncio.run(spend(url))
+    runs.run("daily_close", partition_key=datetime.now(UTC).date().isoformat())
+
+
+def drop_files(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(source.iterdir()):
+        if not (target / file.name).exists():
+            shutil.copyfile(file, target / file.name)
+
+
+def take_in(kind: Kind, claims: Claims, runs: InProcessRuns) -> None:
+    stats = claims.raw_store.list_objects(f"incoming/{kind.value}/")
+    if kind is Kind.CHARGEBACKS:
+        claims.claim_batches(stats)
+    else:
+        claims.claim(kind, stats)
+    for files in runs_of(claims.intake_ledger.unfinished(kind)):
+        runs.take_in(kind, files)
+    if kind is Kind.CHARGEBACKS:
+        for batch_id in sorted({str(one.batch_id) for one in chargeback_files(claims)}):
+            runs.deliver(batch_id)
+
+
+def chargeback_files(claims: Claims) -> list[Any]:
+    today = claims.clock.now().date()
+    return list(claims.intake_ledger.claimed_on(Kind.CHARGEBACKS, today))
+
+
+async def spend(url: str) -> None:
+    """Forty purchases of one user; asked again they are the same questions."""
+    pool = await open_pool(url)
+    user_id = await pool.fetchval("select min(user_id) from accounts where currency = 'USD'")
+    questions = [
+        Question(
+            program="default",
+            transaction_id=f"spend-{number}",
+            user_id=user_id,
+            amount_minor=100 + number,
+            currency="USD",
+            question_hash=bytes([number]) * 32,
+            authorization_id=f"auth-{number}",
+        )
+        for number in range(40)
+    ]
+    await PostgresAuthorizations(pool).decide(questions)
+    await pool.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("day", type=Path)
+    parser.add_argument("--die", choices=PLACES)
+    told = parser.parse_args()
+    staging.CHUNK_ROWS = 40  # type: ignore[misc] # a small day is to have many chunks
+    if told.die:
+        PLACES[told.die]()
+    run_day(told.day, Settings.load())
