@@ -26,9 +26,6 @@ from cardops.rules.intake import Kind
 from orchestration.commands.reconcile import compare
 from simulation.card_companies import CardCompanies
 
-CHARGEBACK_RATE = "fct_chargeback_rate_per_payment_method"
-FAILURE_RATE = "fct_payment_failure_rate_per_payment_method"
-
 
 @dataclass(frozen=True, slots=True)
 class DemoBooks:

@@ -15,8 +15,6 @@ from orchestration.demo_truth import COUNTS, told_shortly
 if TYPE_CHECKING:
     from orchestration.demo_steps import DemoResult
 
-MAX_REJECTS_SHOWN = 1
-
 
 class ShownProgress:
     """Each step a line on standard error when it is done, a bar where it is counted."""
@@ -151,12 +149,12 @@ def _rate(counts: Mapping[str, int] | None, part: str, whole: str) -> str:
 
 def _lines(result: "DemoResult") -> list[str]:
     traffic = result.traffic.as_json()
+    before = f" (and {result.files_known} before)" if result.files_known else ""
+    latency = f"p50 {traffic['p50_ms']} ms, p99 {traffic['p99_ms']} ms"
+    decided = f"{traffic['permits']} permits, {traffic['rejects']} rejects"
     shown = [
-        f"Authorizations: {traffic['permits']} permits, {traffic['rejects']} rejects "
-        f"(p50 {traffic['p50_ms']} ms, p99 {traffic['p99_ms']} ms, "
-        f"{traffic['replayed']} replayed)",
-        f"Files delivered to card companies: {result.files_delivered}"
-        + (f" (and {result.files_known} before)" if result.files_known else ""),
+        f"Authorizations: {decided} ({latency}, {traffic['replayed']} replayed)",
+        f"Files delivered to card companies: {result.files_delivered}{before}",
     ]
     shown += [f"  {_delivered(one)}" for one in result.chargeback_files]
     shown += [

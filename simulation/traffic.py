@@ -32,6 +32,16 @@ _HTTP_OK: Final = 200
 Expected = Mapping[str, Any]
 
 
+class NoAnswerError(RuntimeError):
+    """The authorizer gave no answer, however often it was asked; going on would take for ever."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The authorizer did not answer a request in {MAX_ATTEMPTS} tries, so the traffic was "
+            f"stopped: {why[:200]}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Mismatch:
     """An answer that is not the one that is right."""
@@ -91,12 +101,18 @@ def run_traffic(
     concurrency: int = DEFAULT_CONCURRENCY,
     on_answer: Callable[[], None] = lambda: None,
 ) -> TrafficReport:
-    """Post every line of the file; `expected` are truth.json's answers, in the same order."""
+    """Post every line of the file; `expected` are truth.json's answers, in the same order.
+
+    Raises NoAnswerError.
+    """
     bodies = requests_path.read_bytes().splitlines()
     if len(bodies) != len(expected):
         raise ValueError(f"{len(bodies)} requests but {len(expected)} expected answers")
     lanes = _lanes(zip(bodies, expected, strict=True), concurrency)
-    return asyncio.run(_drive(base_url, key, lanes, on_answer))
+    try:
+        return asyncio.run(_drive(base_url, key, lanes, on_answer))
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
 
 
 async def _drive(
@@ -152,8 +168,8 @@ async def _send_lane(
 async def _post(
     session: aiohttp.ClientSession, body: bytes, report: TrafficReport
 ) -> tuple[int, bytes, bool]:
-    """Ask until there is an answer; status 0 where there was none in the end."""
-    why = b"no answer"
+    """Ask until there is an answer. Raises NoAnswerError."""
+    why = b""
     for attempt in range(MAX_ATTEMPTS):
         pause = min(MAX_PAUSE_SECONDS, 0.05 * 2**attempt)
         try:
@@ -170,7 +186,7 @@ async def _post(
             why = str(error).encode()
         report.retries += 1
         await asyncio.sleep(pause)
-    return 0, why, False
+    raise NoAnswerError(why.decode(errors="replace"))
 
 
 def _pause(retry_after: str | None, otherwise: float) -> float:
