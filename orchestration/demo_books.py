@@ -76,12 +76,12 @@ class DemoBooks:
         with DuckDbWarehouse(self.settings.home).reading() as session:
             disputed = session.execute(
                 "select payment_method, disputed_transaction_count, settled_transaction_count "
-                f"from {CHARGEBACK_RATE} where program = ?",
+                "from fct_chargeback_rate_per_payment_method where program = ?",
                 [self.program],
             ).fetchall()
             failed = session.execute(
                 "select payment_method, failed_count, attempt_count "
-                f"from {FAILURE_RATE} where program = ?",
+                "from fct_payment_failure_rate_per_payment_method where program = ?",
                 [self.program],
             ).fetchall()
         return {

@@ -54,7 +54,8 @@ class DemoIntake:
         """Submit every file in that order; `on_group` is told what is taken in next."""
         taken = TakenDay()
         for kind, paths in _groups(order):
-            on_group(f"{len(paths)} {kind.value} file{'s' if len(paths) > 1 else ''}")
+            subject = kind.value.removesuffix("s")
+            on_group(f"{len(paths)} {subject} file{'s' if len(paths) > 1 else ''}")
             files = self._submit(kind, [day / path for path in paths])
             for path, intake_file in zip(paths, self._run(kind, files, taken), strict=True):
                 taken.submitted[path] = intake_file
