@@ -1,0 +1,293 @@
+"""What arrives is claimed once and run once, however often a tick is made or dies."""
+
+import json
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from cardops.rules.access import Program
+from cardops.rules.intake import FileOutcome, FileStatus
+from sensors.claiming import Claims
+from sensors.cursor import MAX_TRIES, Cursor
+from sensors.intake import INTAKE_TAG, JOBS
+from tests.sensors.conftest import Desk
+
+pytestmark = pytest.mark.dagster
+
+
+def numbers_of(request: dg.RunRequest) -> list[int]:
+    config: dict[str, Any] = dict(request.run_config)
+    (op,) = config["ops"].values()
+    return list(op["config"]["intake_ids"])
+
+
+def under_way(desk: Desk, request: dg.RunRequest) -> str:
+    """The daemon has made the run that was asked for."""
+    run = dg.DagsterRun(
+        job_name=JOBS[desk.kind], run_id=dg_run_id(desk), tags={**request.tags}
+    ).with_status(dg.DagsterRunStatus.STARTED)
+    desk.instance.add_run(run)
+    return run.run_id
+
+
+def dg_run_id(desk: Desk) -> str:
+    return f"{desk.instance.get_runs_count():032x}"
+
+
+def test_one_run_takes_all_files_of_a_tick_in_order_of_arrival(deposits: Desk) -> None:
+    deposits.put("b.csv", "2")
+    deposits.put("a.csv", "1")
+
+    (request,) = deposits.tick()
+
+    assert request.partition_key == "2026-11-20"
+    assert numbers_of(request) == [1, 2]
+    assert request.tags[INTAKE_TAG] == "1,2"
+    assert deposits.ledger.find(1).arrival.key == "incoming/deposits/a.csv"
+
+
+def test_a_second_tick_asks_for_nothing_and_reads_nothing(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    (request,) = deposits.tick()
+    under_way(deposits, request)
+    deposits.raw_store.reads.clear()
+
+    assert deposits.tick() == []
+    assert deposits.raw_store.reads == []
+
+
+def test_a_lost_cursor_makes_no_second_claim(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    (request,) = deposits.tick()
+    under_way(deposits, request)
+    deposits.cursor = None
+
+    assert deposits.tick() == []
+    assert len(deposits.ledger.files) == 1
+
+
+def test_the_same_content_put_there_again_is_not_taken_again(deposits: Desk) -> None:
+    deposits.put("a.csv", "same")
+    deposits.tick()
+    deposits.ledger.finish(1, FileOutcome())
+    deposits.put("a.csv", "same")
+
+    assert deposits.tick() == []
+    deposits.raw_store.reads.clear()
+    assert deposits.tick() == []
+    assert deposits.raw_store.reads == [], "its new version is known by now"
+
+
+def test_other_content_under_the_same_name_is_another_file(deposits: Desk) -> None:
+    deposits.put("a.csv", "first")
+    deposits.tick()
+    deposits.ledger.finish(1, FileOutcome())
+    deposits.put("a.csv", "second")
+
+    (request,) = deposits.tick()
+
+    assert numbers_of(request) == [2]
+
+
+def test_a_file_being_written_waits_until_it_stood_still_over_two_looks(deposits: Desk) -> None:
+    key = deposits.put("a.csv", "half")
+    deposits.raw_store.unfinished.add(key)
+    assert deposits.tick() == []
+    deposits.put("a.csv", "half and half")
+    assert deposits.tick() == [], "it grew in between"
+
+    (request,) = deposits.tick()
+
+    assert numbers_of(request) == [1]
+    assert deposits.ledger.find(1).arrival.size_bytes == len("half and half")
+
+
+def test_names_of_transfers_under_way_are_left_alone(deposits: Desk) -> None:
+    deposits.put(".a.csv.X1")
+    deposits.put("a.csv.part")
+
+    assert deposits.tick() == []
+    assert deposits.ledger.files == {}
+
+
+def test_files_of_a_registered_program_are_its_own(deposits: Desk) -> None:
+    deposits.programs.create(Program("acme"))
+    deposits.put("acme/2026/a.csv")
+
+    deposits.tick()
+
+    assert deposits.ledger.find(1).arrival.program == "acme"
+
+
+def test_a_file_of_an_unregistered_program_is_refused_and_no_program_is_made(
+    deposits: Desk,
+) -> None:
+    deposits.put("nobody/a.csv")
+
+    assert deposits.tick() == []
+
+    refused = deposits.ledger.find(1)
+    assert refused.status is FileStatus.REFUSED
+    assert refused.outcome is not None
+    assert "cardops program create nobody" in str(refused.outcome.error)
+    (error,) = (json.loads(body) for body in deposits.failed_store.contents.values())
+    assert error["error"] == refused.outcome.error
+    assert deposits.programs.find("nobody") is None
+    assert deposits.tick() == []
+
+
+def test_a_file_that_vanished_between_listing_and_reading_is_no_error(deposits: Desk) -> None:
+    key = deposits.put("a.csv")
+    listed = deposits.raw_store.list_objects("")
+    deposits.raw_store.delete(key)
+    deposits.raw_store.list_objects = lambda prefix: listed  # type: ignore[method-assign]
+
+    assert deposits.tick() == []
+    assert deposits.ledger.files == {}
+
+
+def test_what_a_crashed_tick_claimed_is_run_after_a_pause(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    before = deposits.cursor
+    deposits.tick()
+    deposits.cursor = before  # the daemon died before it stored the tick's result
+
+    assert deposits.tick() == []
+    deposits.clock.advance(seconds=31)
+    (request,) = deposits.tick()
+
+    assert numbers_of(request) == [1]
+
+
+def test_a_file_whose_run_is_under_way_is_left_to_it(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    (request,) = deposits.tick()
+    under_way(deposits, request)
+    deposits.clock.advance(hours=5)
+
+    assert deposits.tick() == []
+
+
+def test_a_file_of_a_crashed_run_is_tried_again_less_and_less_often_then_dead(
+    deposits: Desk,
+) -> None:
+    deposits.put("a.csv")
+    deposits.tick()
+    keys = set()
+    for _ in range(60):
+        keys |= {request.run_key for request in deposits.tick()}
+        deposits.clock.advance(minutes=30)
+
+    assert len(keys) == MAX_TRIES, "each try is a run of its own"
+    assert deposits.ledger.find(1).status is FileStatus.DEAD
+    (alarm,) = deposits.notifier.alarms
+    assert alarm[2] == "docs/runbooks/intake-file-dead.md"
+    assert "a.csv" in alarm[1]
+
+
+def test_a_file_that_its_runs_gave_up_is_told_of_once(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    deposits.tick()
+    deposits.tick()
+    deposits.ledger.mark(1, FileStatus.DEAD)
+
+    for _ in range(3):
+        deposits.tick()
+
+    assert len(deposits.notifier.alarms) == 1
+
+
+def test_a_storm_of_files_is_taken_in_portions_with_a_bounded_cursor(deposits: Desk) -> None:
+    for number in range(700):
+        deposits.raw_store.unfinished.add(deposits.put(f"{number:04}.csv", str(number)))
+    taken: list[int] = []
+    for _ in range(20):
+        for request in deposits.tick():
+            taken += numbers_of(request)
+            assert len(numbers_of(request)) <= 100
+            for number in numbers_of(request):
+                deposits.ledger.finish(number, FileOutcome())
+        assert len(deposits.cursor or "") < 100_000
+    assert len(taken) == len(set(taken)) == 700
+
+
+def test_an_unreadable_cursor_is_begun_anew() -> None:
+    for text in (None, "", "nonsense", "[]", '{"tries": {"1": {"count": 1}}}', "{}"):
+        assert Cursor.parse(text) == Cursor()
+
+
+def test_a_cursor_reads_back_what_it_wrote(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    deposits.raw_store.unfinished.add(deposits.put("b.csv"))
+    deposits.tick()
+    deposits.tick()
+
+    cursor = Cursor.parse(deposits.cursor)
+
+    assert Cursor.parse(cursor.text()) == cursor
+    assert set(cursor.tries) == {1, 2}
+
+
+def test_chargeback_files_of_a_tick_make_one_batch_a_program(chargebacks: Desk) -> None:
+    chargebacks.programs.create(Program("acme", chargeback_mode="size_balanced"))
+    for name in ("a.csv", "b.csv", "acme/c.csv"):
+        chargebacks.put(name, name)
+
+    requests = chargebacks.tick()
+
+    assert [request.partition_key for request in requests] == [
+        "acme-2026-11-20-001",
+        "default-2026-11-20-001",
+    ]
+    assert [len(numbers_of(request)) for request in requests] == [1, 2]
+    assert chargebacks.ledger.batch("acme-2026-11-20-001").mode == "size_balanced"
+    assert set(chargebacks.instance.get_dynamic_partitions("chargeback_batch")) == {
+        "acme-2026-11-20-001",
+        "default-2026-11-20-001",
+    }
+
+
+def test_later_chargeback_files_make_a_later_batch(chargebacks: Desk) -> None:
+    chargebacks.put("a.csv", "1")
+    (first,) = chargebacks.tick()
+    chargebacks.put("b.csv", "2")
+
+    (second,) = chargebacks.tick()
+
+    assert first.partition_key == "default-2026-11-20-001"
+    assert second.partition_key == "default-2026-11-20-002"
+    assert numbers_of(second) == [2]
+
+
+def test_a_batch_whose_tick_died_gets_its_partition_and_its_run(chargebacks: Desk) -> None:
+    chargebacks.put("a.csv")
+    Claims(
+        chargebacks.raw_store,
+        chargebacks.failed_store,
+        chargebacks.ledger,
+        chargebacks.programs,
+        chargebacks.clock,
+    ).claim_batches(chargebacks.raw_store.list_objects(""))
+    chargebacks.tick()
+    chargebacks.clock.advance(minutes=1)
+
+    (request,) = chargebacks.tick()
+
+    assert request.partition_key == "default-2026-11-20-001"
+    assert chargebacks.instance.get_dynamic_partitions("chargeback_batch") == [
+        "default-2026-11-20-001"
+    ]
+
+
+def test_the_business_date_is_the_day_of_the_claim_for_ever(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    deposits.tick()
+    deposits.tick()
+    deposits.clock.advance(days=1)
+
+    (request,) = deposits.tick()
+
+    assert deposits.ledger.find(1).business_date == date(2026, 11, 20)
+    assert request.partition_key == "2026-11-20"
