@@ -4,6 +4,7 @@ Belongs here: the way from the object to the spool's heaps `valid` and `kept`. W
 ones change in the world is in `intake_applying`.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -18,10 +19,21 @@ from cardops.contracts.reading.source import SourceFile
 from cardops.contracts.references import REFERENCES, referenced, with_references
 from cardops.contracts.values import valued
 from cardops.rules.access import Program
+from cardops.rules.chargeback_files import SplitMode
 from cardops.rules.intake import IntakeFile, Kind, RowReason
 
 _KEPT: Final = ("row_number", "reasons", "raw", "waits_for")
 _ORPHAN: Final = str(RowReason.ORPHANED_REFERENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What a file's rows are judged by, beside themselves."""
+
+    contract: Contract
+    known: pl.DataFrame | None
+    orphans: frozenset[int]
+    is_mixed: bool
 
 
 def read_into(
@@ -36,9 +48,11 @@ def read_into(
         rows = InputRows(SourceFile(intake_file.arrival.key, content), contract)
         for chunk in rows.chunks():
             spool.add("text", _with_defaults(without_card_number(chunk), intake_file, ports))
-    known = _known(spool, intake_file, ports)
+    case = _Case(
+        contract, _known(spool, intake_file, ports), orphans, _is_mixed(intake_file, ports)
+    )
     for chunk in spool.chunks("text"):
-        _judge_into(spool, chunk, contract, ports, known=known, orphans=orphans)
+        _judge_into(spool, chunk, case, ports)
     return rows
 
 
@@ -62,19 +76,19 @@ def _known(spool: Spool, intake_file: IntakeFile, ports: IntakePorts) -> pl.Data
     return referenced(table, reference, intake_file.arrival.program, ids.to_series())
 
 
-def _judge_into(
-    spool: Spool,
-    chunk: pl.DataFrame,
-    contract: Contract,
-    ports: IntakePorts,
-    *,
-    known: pl.DataFrame | None,
-    orphans: frozenset[int],
-) -> None:
-    judgement = with_references(chunk, contract.kind, known)
+def _is_mixed(intake_file: IntakeFile, ports: IntakePorts) -> bool:
+    """Whether the file's batch goes to one destination, whatever the network."""
+    if intake_file.batch_id is None:
+        return False
+    return ports.intake_ledger.batch(intake_file.batch_id).mode == SplitMode.SIZE_BALANCED
+
+
+def _judge_into(spool: Spool, chunk: pl.DataFrame, case: _Case, ports: IntakePorts) -> None:
+    contract = case.contract
+    judgement = with_references(chunk, contract.kind, case.known, is_mixed=case.is_mixed)
     reasons = dict(judgement.reasons)
-    if orphans:
-        still = pl.col("row_number").is_in(list(orphans))
+    if case.orphans:
+        still = pl.col("row_number").is_in(list(case.orphans))
         earlier = reasons.get(RowReason.ORPHANED_REFERENCE, pl.lit(value=False))
         reasons[RowReason.ORPHANED_REFERENCE] = earlier | still
     rows = judged(judgement.chunk, contract, ports.clock.now(), also=reasons, flags=judgement.flags)

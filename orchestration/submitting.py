@@ -24,8 +24,10 @@ from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.settings import Settings
 from cardops.rules.access import Program, program_problem
 from cardops.rules.arrivals import submitted_key
+from cardops.rules.chargeback_files import SplitMode
 from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake import FileOutcome, FileStatus, IntakeFile, Kind
+from cardops.rules.routing import MIXED
 from orchestration.in_process import InProcessRuns
 from orchestration.output import CommandError, say
 from sensors.claiming import Claims
@@ -128,12 +130,13 @@ class Submitter:
             self._runs.deliver(entry.batch_id)
         except CommandError as error:
             say(str(error))  # each file's own state is in the answer
+        mode = SplitMode(self._ledger.batch(entry.batch_id).mode)
         records = self._deliveries.files_of(entry.batch_id)
-        return {"batch": entry.batch_id, "files": [self._file(record) for record in records]}
+        return {"batch": entry.batch_id, "files": [self._file(record, mode) for record in records]}
 
-    def _file(self, record: ChargebackFileRecord) -> Mapping[str, Any]:
+    def _file(self, record: ChargebackFileRecord, mode: SplitMode) -> Mapping[str, Any]:
         return {
-            "network": record.network,
+            "network": record.network if mode is SplitMode.BY_NETWORK else MIXED,
             "path": self._processed.uri(processed_key(record.batch_id, record.file_name)),
             "rows": record.row_count,
             "totals": dict(record.totals_minor),

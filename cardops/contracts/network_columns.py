@@ -11,23 +11,30 @@ import polars as pl
 from cardops.rules.cases import derived_case_number
 from cardops.rules.disputes import stage_of
 from cardops.rules.reason_codes import find_reason
-from cardops.rules.routing import NetworkEvidence, Routed, route_row
+from cardops.rules.routing import MIXED, NetworkEvidence, Routed, route_row
 
 # Ranges are told apart by at most eight digits; more would make every card its own evidence.
 _LEADING_DIGITS: Final = 8
-_EVIDENCE: Final = ("card_network", "leading", "paid_network", "paid_provider", "reason_code")
+_PAID: Final = ("paid_network", "paid_provider")
+_EVIDENCE: Final = ("card_network", "leading", *_PAID, "reason_code")
 _TEXT: Final = pl.String()
 
 
-def with_network(chunk: pl.DataFrame) -> pl.DataFrame:
+def with_network(chunk: pl.DataFrame, *, is_mixed: bool = False) -> pl.DataFrame:
     """Adds the chargeback table's own words: `network`, `network_source`, `stage` and so on.
 
     `scheme` is the card scheme that no contract routes. An unknown stage is null.
+    `is_mixed`: one destination takes all, so a network is told where the row itself names one,
+    and is `mixed` elsewhere. The transaction is not asked: arriving later, it would make another
+    dispute of the same row.
     """
     signs = pl.col("card_number").str.replace_all("[ -]", "")
     leading = signs.str.extract("^([0-9]+)").str.head(_LEADING_DIGITS)
     staged = chunk.rename({"stage": "told_stage"}).with_columns(leading=leading)
-    routed = _looked_up(staged, _EVIDENCE, _routed, ("network", "network_source", "scheme"))
+    asked = staged.with_columns(_silent(*_PAID)) if is_mixed else staged
+    routed = _looked_up(asked, _EVIDENCE, _routed, ("network", "network_source", "scheme"))
+    if is_mixed:
+        routed = routed.with_columns(pl.col("network").fill_null(MIXED), *_silent("scheme"))
     known = _looked_up(routed, ("told_stage",), _stage, ("stage",))
     explained = _looked_up(
         known, ("network", "reason_code"), _reason, ("own_code", "reason_category")
@@ -37,6 +44,10 @@ def with_network(chunk: pl.DataFrame) -> pl.DataFrame:
         pl.lit(1, pl.Int64).alias("action_sequence"),
         pl.coalesce("paid_currency", "currency").alias("transaction_currency"),
     )
+
+
+def _silent(*names: str) -> list[pl.Expr]:
+    return [pl.lit(None, _TEXT).alias(name) for name in names]
 
 
 def _with_case(chunk: pl.DataFrame) -> pl.DataFrame:

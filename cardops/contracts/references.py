@@ -78,8 +78,13 @@ def referenced(
     )
 
 
-def with_references(chunk: pl.DataFrame, kind: Kind, known: pl.DataFrame | None) -> Judgement:
-    """The chunk joined with what it refers to, its own cells filled from there."""
+def with_references(
+    chunk: pl.DataFrame, kind: Kind, known: pl.DataFrame | None, *, is_mixed: bool = False
+) -> Judgement:
+    """The chunk joined with what it refers to, its own cells filled from there.
+
+    `is_mixed`: chargebacks of a size-balanced batch, which need no network.
+    """
     if kind is Kind.ORDERS:
         flag = do_not_add_up("items", amount_minor("amount", "currency"), "currency")
         return Judgement(chunk, flags={RowFlag.ITEMS_DO_NOT_ADD_UP: flag})
@@ -89,7 +94,9 @@ def with_references(chunk: pl.DataFrame, kind: Kind, known: pl.DataFrame | None)
     joined = chunk.join(known, on=key, how="left", maintain_order="left").with_columns(
         pl.col("is_known").fill_null(value=False)
     )
-    return _transactions(joined) if kind is Kind.TRANSACTIONS else _chargebacks(joined)
+    if kind is Kind.TRANSACTIONS:
+        return _transactions(joined)
+    return _chargebacks(joined, is_mixed=is_mixed)
 
 
 def _transactions(joined: pl.DataFrame) -> Judgement:
@@ -104,12 +111,12 @@ def _transactions(joined: pl.DataFrame) -> Judgement:
     )
 
 
-def _chargebacks(joined: pl.DataFrame) -> Judgement:
+def _chargebacks(joined: pl.DataFrame, *, is_mixed: bool) -> Judgement:
     filled = joined.with_columns(
         pl.coalesce("currency", "paid_currency").alias("currency"),
         pl.col("status").str.to_lowercase(),
     )
-    routed = with_network(filled)
+    routed = with_network(filled, is_mixed=is_mixed)
     is_unknown = ~pl.col("is_known") & pl.col("transaction_id").is_not_null()
     is_unnamed = pl.col("network").is_null() & pl.col("scheme").is_null()
     is_unroutable = pl.col("network").is_null() & (pl.col("is_known") | ~is_unnamed)

@@ -17,7 +17,7 @@ from typing import Final
 
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import format_amount
-from cardops.rules.routing import NETWORKS
+from cardops.rules.routing import MIXED, NETWORKS
 
 MAX_CHARGEBACK_FILES: Final = 4
 FORMAT_VERSION: Final = 1
@@ -127,7 +127,7 @@ class FileIdentity:
 
 def slot_label(slot: str, mode: SplitMode) -> str:
     """What a slot is called in file names: its network, or `mixed-<1..4>`."""
-    return slot if mode is SplitMode.BY_NETWORK else f"mixed-{NETWORKS.index(slot) + 1}"
+    return slot if mode is SplitMode.BY_NETWORK else f"{MIXED}-{NETWORKS.index(slot) + 1}"
 
 
 def slot_destination(slot: str, mode: SplitMode) -> str:

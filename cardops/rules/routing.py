@@ -19,6 +19,8 @@ from cardops.rules.reason_codes import sole_network_of
 
 # The order is that of the partitions definition; a fifth never exists.
 NETWORKS: Final = ("visa", "mastercard", "amex", "discover")
+# What a size-balanced batch calls its files, and a row of it that names no network itself.
+MIXED: Final = "mixed"
 
 # Ranges are compared at this width; issuers' numbers are told apart by at most eight digits.
 _WIDTH: Final = 12
