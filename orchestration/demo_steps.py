@@ -6,8 +6,8 @@ module loads Dagster.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -27,6 +27,7 @@ from orchestration.demo_intake import DemoIntake, TakenDay
 from orchestration.demo_services import outside
 from orchestration.in_process import InProcessRuns
 from orchestration.instance import end_leftover_runs
+from orchestration.output import CommandError
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
 from simulation.traffic import TrafficReport, run_traffic
 
@@ -125,7 +126,8 @@ class _Demo:
         dates = {one.business_date for one in taken.submitted.values()}
         for business_date in sorted(dates | {SystemClock().now().date()}):
             self.progress.step(f"Closing {business_date}: log, reconciliation, marts, report")
-            result = runs.run("daily_close", partition_key=business_date.isoformat())
+            with _quietly(self.settings.home / "run" / "logs" / "daily_close.log"):
+                result = runs.run("daily_close", partition_key=business_date.isoformat())
             taken.failed_checks += result.failed_checks
 
     def _compared(
@@ -170,7 +172,7 @@ class _Demo:
 
 
 @contextmanager
-def _key(settings: Settings, program: str) -> Any:
+def _key(settings: Settings, program: str) -> Iterator[str]:
     """A test key for as long as the traffic runs."""
     programs = PostgresPrograms(connect_info(settings).url)
     scopes = (Scope.AUTHORIZATIONS_WRITE.value, Scope.AUTHORIZATIONS_READ.value)
@@ -180,6 +182,17 @@ def _key(settings: Settings, program: str) -> Any:
     finally:
         with suppress(Exception):
             programs.revoke_key(made.key_id)
+
+
+@contextmanager
+def _quietly(log: Path) -> Iterator[None]:
+    """What dbt says line by line goes to a file. Errors tell where that is."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("w") as told, redirect_stderr(told):
+            yield
+    except CommandError as error:
+        raise CommandError(f"{error}; dbt's own words are in {log}.") from None
 
 
 def _is_repeat(truth: Mapping[str, Any], submitted: Mapping[str, IntakeFile]) -> bool:

@@ -1,5 +1,6 @@
 """`cardops demo`: one day of card operations, from files to reconciled books, proved by its truth."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -28,7 +29,8 @@ def demo(
     Run again, it credits nothing twice and delivers nothing twice. Exit code 0 only where
     everything agrees.
     """
-    progress = ShownProgress(Console(stderr=True))
+    # This very stream: what dbt says is led elsewhere meanwhile.
+    progress = ShownProgress(Console(file=sys.stderr))
     from orchestration.demo_steps import run_demo  # noqa: PLC0415 - Dagster costs seconds
 
     result = run_demo(Settings.load(), rows, progress)

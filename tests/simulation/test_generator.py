@@ -1,0 +1,241 @@
+"""The generator: the same day every time, and a truth that adds up and that intake agrees with."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardops.rules.intake import Kind, RowFlag, RowReason
+from simulation.file_formats import write_input_file
+from simulation.generator import (
+    DEFAULT_HISTORY_END,
+    DEFAULT_ROWS,
+    DEFAULT_SEED,
+    REQUESTS_PATH,
+    TRUTH_PATH,
+    Day,
+    generate,
+    make_day,
+)
+from tests.builders.intake_world import IntakeWorld
+
+SMALL = 400
+# What a kind cannot have, by the nature of its columns.
+IMPOSSIBLE_REASONS = {
+    Kind.DEPOSITS: {"invalid_status", "orphaned_reference", "unroutable_network"},
+    Kind.ORDERS: {"orphaned_reference", "unroutable_network"},
+    Kind.TRANSACTIONS: {"unroutable_network"},
+    Kind.CHARGEBACKS: set[str](),
+}
+POSSIBLE_FLAGS = {
+    Kind.DEPOSITS: {"naive_timestamp"},
+    Kind.ORDERS: {"naive_timestamp", "items_do_not_add_up"},
+    Kind.TRANSACTIONS: {"naive_timestamp", "order_unknown", "currency_differs"},
+    Kind.CHARGEBACKS: {
+        "naive_timestamp",
+        "transaction_unknown",
+        "currency_differs",
+        "amount_exceeds_transaction",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def default_day() -> Day:
+    return make_day(DEFAULT_ROWS, DEFAULT_SEED, DEFAULT_HISTORY_END)
+
+
+@pytest.fixture(scope="module")
+def small_day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("day")
+    return folder, generate(SMALL, 3, date(2026, 10, 15), folder)
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_rows_seed_and_date_give_the_same_bytes_in_another_process(
+    small_day: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, _ = small_day
+    script = (
+        "from datetime import date; from pathlib import Path; "
+        "from simulation.generator import generate; "
+        f"generate({SMALL}, 3, date(2026, 10, 15), Path({str(tmp_path)!r}))"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONHASHSEED": "4711"})
+
+    assert hashes_of(tmp_path) == hashes_of(folder)
+
+
+def test_another_seed_is_another_day_with_other_ids() -> None:
+    one, other = (make_day(20, seed, DEFAULT_HISTORY_END) for seed in (1, 2))
+
+    assert one.truth["tag"] != other.truth["tag"]
+    assert {request.transaction_id for request in one.requests}.isdisjoint(
+        request.transaction_id for request in other.requests
+    )
+
+
+def test_as_many_deposits_are_to_be_credited_as_were_asked_for(default_day: Day) -> None:
+    assert default_day.truth["kinds"]["deposits"]["accepted"] == DEFAULT_ROWS
+    assert len(default_day.requests) == DEFAULT_ROWS
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_default_day_has_every_reason_a_kind_can_have(default_day: Day, kind: Kind) -> None:
+    possible = {str(reason) for reason in RowReason} - IMPOSSIBLE_REASONS[kind]
+
+    assert set(default_day.truth["kinds"][kind]["reasons"]) == possible
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_default_day_has_every_flag_a_kind_can_have(default_day: Day, kind: Kind) -> None:
+    assert set(default_day.truth["kinds"][kind]["flags"]) == POSSIBLE_FLAGS[kind]
+
+
+def test_between_them_the_kinds_have_every_flag() -> None:
+    assert set().union(*POSSIBLE_FLAGS.values()) == {str(flag) for flag in RowFlag}
+
+
+def test_every_row_of_the_truth_is_accounted_for(default_day: Day) -> None:
+    truth = default_day.truth
+    for told in [*truth["files"].values(), *truth["kinds"].values()]:
+        assert told["read"] == told["accepted"] + told["duplicate"] + told["quarantined"]
+        # A row with two reasons counts once under each of them.
+        assert sum(told["reasons"].values()) >= told["quarantined"]
+
+
+def test_the_kinds_are_the_sums_of_their_files(default_day: Day) -> None:
+    truth = default_day.truth
+    for kind, told in truth["kinds"].items():
+        files = [one for one in truth["files"].values() if one["kind"] == kind]
+        for name in ("read", "accepted", "duplicate", "quarantined"):
+            assert told[name] == sum(one[name] for one in files)
+        assert told["totals"] == dict(sum((Counter(one["totals"]) for one in files), Counter()))
+
+
+def test_balances_are_deposits_less_what_was_permitted(default_day: Day) -> None:
+    truth = default_day.truth
+    ledger, available = Counter[str](), Counter[str]()
+    for accounts in truth["balances"].values():
+        for currency, amounts in accounts.items():
+            assert amounts["available"] >= 0
+            assert amounts["ledger"] == amounts["available"] + amounts["held"]
+            ledger[currency] += amounts["ledger"]
+            available[currency] += amounts["available"]
+
+    decided = truth["authorizations"]
+    for currency, deposited in truth["kinds"]["deposits"]["totals"].items():
+        assert ledger[currency] == deposited - decided["spends"][currency]
+        assert available[currency] == ledger[currency] - decided["holds"][currency]
+
+
+def test_answers_are_permits_and_rejects_of_each_sort(default_day: Day) -> None:
+    decided = default_day.truth["authorizations"]
+
+    assert decided["permits"] + decided["rejects"] == decided["requests"]
+    assert set(decided["reason_codes"]) == {
+        "sufficient_credit",
+        "insufficient_credit",
+        "unknown_user",
+        "currency_not_supported",
+    }
+
+
+def test_chargebacks_go_to_at_most_four_files_and_none_is_lost(default_day: Day) -> None:
+    told = default_day.truth["chargebacks"]
+    late = sum(default_day.truth["late_references"]["chargebacks/chargebacks-3.csv.gz"].values())
+
+    assert len(told["files"]) == 4
+    assert (
+        sum(one["rows"] for one in told["files"].values())
+        == default_day.truth["kinds"]["chargebacks"]["accepted"]
+    )
+    assert sum(one["rows"] for one in told["released_files"].values()) == late > 0
+
+
+def test_rings_share_something_and_others_share_nothing_but_the_carriers_address(
+    default_day: Day,
+) -> None:
+    holders: dict[tuple[str, str], set[str]] = {}
+    for file in default_day.files:
+        for row in file.rows:
+            if file.kind is Kind.TRANSACTIONS and not row.reasons and row.cells["user_id"]:
+                for link in ("device_id", "card_token", "email", "ip_address"):
+                    value = (link, str(row.cells[link]))
+                    holders.setdefault(value, set()).add(str(row.cells["user_id"]))
+    shared = {link: users for link, users in holders.items() if len(users) > 1}
+    rings = [set(ring) for ring in default_day.truth["fraud_rings"]]
+
+    carriers = [link for link, users in shared.items() if len(users) > 50]
+    assert carriers == [("ip_address", "100.64.0.1")]
+    tied = [users for link, users in shared.items() if link not in carriers]
+    assert all(any(users <= ring for ring in rings) for users in tied)
+    assert all(any(ring & users for users in tied) for ring in rings)
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+def test_a_tiny_day_has_no_file_that_would_be_refused_as_empty(rows: int, tmp_path: Path) -> None:
+    truth = generate(rows, 5, DEFAULT_HISTORY_END, tmp_path)
+
+    assert all((tmp_path / path).stat().st_size > 2 for path in truth["submission_order"])
+    assert truth["kinds"]["deposits"]["accepted"] == rows
+
+
+def test_what_is_written_is_what_is_returned(small_day: tuple[Path, dict[str, Any]]) -> None:
+    folder, truth = small_day
+
+    assert json.loads((folder / TRUTH_PATH).read_text()) == truth
+    lines = (folder / REQUESTS_PATH).read_text().splitlines()
+    told = [answer["transaction_id"] for answer in truth["authorizations"]["answers"]]
+    assert [json.loads(line)["transaction_id"] for line in lines] == told
+
+
+def test_the_same_rows_compress_to_the_same_bytes(default_day: Day, tmp_path: Path) -> None:
+    (zipped,) = [file for file in default_day.files if file.name == "deposits-5.csv.gz"]
+
+    for name in ("one", "two"):
+        write_input_file(zipped, tmp_path / name)
+
+    content = (tmp_path / "one").read_bytes()
+    assert content == (tmp_path / "two").read_bytes()
+    assert content[4:8] == bytes(4), "a gzip header with a time in it differs every second"
+
+
+def test_intake_makes_of_every_file_what_the_truth_says(
+    small_day: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, truth = small_day
+    world = IntakeWorld()
+    released = Counter[str]()
+
+    for path in truth["submission_order"]:
+        told, kind = truth["files"][path], path.partition("/")[0]
+        taken = world.taken(kind, (folder / path).read_bytes(), name=path.partition("/")[2])
+        outcome = taken.outcome
+        assert bool(outcome.error) == (told["status"] == "refused"), outcome.error
+        found = {
+            **{name: getattr(outcome, name) for name in ("read", "accepted", "duplicate")},
+            "quarantined": outcome.quarantined,
+            "reasons": dict(outcome.reasons),
+            "flags": dict(outcome.flags),
+            "totals": dict(outcome.totals_minor),
+        }
+        assert {path: found} == {path: {name: told[name] for name in found}}
+        released[path] += len(taken.released)
+
+    releasing = {by for late in truth["late_references"].values() for by in late}
+    assert {path for path, count in released.items() if count} == releasing
