@@ -101,8 +101,8 @@ def show(result: "DemoResult", console: Console) -> None:
 
 def _intake_table(result: "DemoResult") -> Table:
     table = Table(title="Files taken in", title_justify="left")
-    for heading in ("kind", "files", *COUNTS, "refused files"):
-        table.add_column(heading, justify="left" if heading == "kind" else "right")
+    for heading in ("kind", "files", *COUNTS, "refused"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
     for kind, counts in result.counts.items():
         table.add_row(
             kind,
