@@ -5,6 +5,7 @@ they have something to run.
 """
 
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run that ended: whether every step succeeded, and every check passed."""
+    """A run that ended: which checks failed, and which waiting rows became files of their own."""
 
-    run_id: str
+    run_id: str | None
     failed_checks: tuple[str, ...]
+    released: tuple[str, ...] = ()
 
 
 class RunFailedError(CommandError):
@@ -83,7 +85,7 @@ class InProcessRuns:
         )
         if not result.success and not failed:
             raise RunFailedError(job_name, result.run_id, _first_error(result))
-        return RunResult(result.run_id, failed)
+        return RunResult(result.run_id, failed, _released(result))
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -101,6 +103,22 @@ class InProcessRuns:
         return build_defs(with_dbt=self._with_dbt).get_repository_def()
 
 
+def _released(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    events = result.get_asset_materialization_events()
+    found = (event.materialization.metadata.get("released") for event in events)
+    return tuple(key for told in found if told is not None for key in _listed(told.value))
+
+
+def _listed(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _without_class(line: str, class_name: str | None) -> str:
+    """The sentence alone: Dagster puts the error's class before it."""
+    head, mark, sentence = line.partition(": ")
+    return sentence if mark and class_name and head.endswith(class_name) else line
+
+
 def _first_error(result: dg.ExecuteInProcessResult) -> str:
     failures = (event.step_failure_data.error for event in result.get_step_failure_events())
     for error in failures:
@@ -108,5 +126,6 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
         while innermost and innermost.cause:
             innermost = innermost.cause
         if innermost:
-            return innermost.message.strip().splitlines()[0]
+            # Dagster puts the exception's class before its sentence.
+            return re.sub(r"^[\w.]+: ", "", innermost.message.strip().splitlines()[0])
     return "The run failed before its first step; `cardops doctor` checks every part."

@@ -26,6 +26,10 @@ storage:
   postgres:
     postgres_url:
       env: {URL_VARIABLE}
+# Capturing each step's output costs four processes a run; what matters is in the event log.
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 run_queue:
   max_concurrent_runs: 2
   dequeue_interval_seconds: 1

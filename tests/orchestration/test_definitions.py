@@ -1,0 +1,89 @@
+"""The code location loads with an empty environment, and holds together."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.partitions import batch_networks, networks
+from cardops.rules.intake import Kind
+from orchestration.definitions import build_defs
+from sensors.delivery import delivery_tags
+from sensors.intake import JOBS
+
+pytestmark = pytest.mark.dagster
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def lean() -> dg.RepositoryDefinition:
+    return build_defs(with_dbt=False).get_repository_def()
+
+
+def test_definitions_load_with_an_empty_environment(tmp_path: Path) -> None:
+    program = (
+        "import os; os.environ.clear()\n"
+        "from orchestration.definitions import build_defs\n"
+        "build_defs(with_dbt=False).get_repository_def()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_lean_definitions_do_without_dagster_dbt() -> None:
+    program = (
+        "import sys\n"
+        "from orchestration.definitions import build_defs\n"
+        "build_defs(with_dbt=False).get_repository_def()\n"
+        "sys.exit('dagster_dbt' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=ROOT, check=False)
+
+    assert done.returncode == 0
+
+
+def test_every_kind_has_its_job_and_its_sensor(lean: dg.RepositoryDefinition) -> None:
+    jobs = {job.name for job in lean.get_all_jobs()}
+    sensors = {sensor.name for sensor in lean.sensor_defs}
+
+    assert {JOBS[kind] for kind in Kind} | {"chargeback_delivery", "daily_close"} <= jobs
+    assert {f"{kind.value.removesuffix('s')}_arrival_sensor" for kind in Kind} <= sensors
+    assert {"chargeback_delivery_sensor", "run_failure_sensor"} <= sensors
+
+
+def test_every_asset_is_in_a_group_that_tells_the_story(lean: dg.RepositoryDefinition) -> None:
+    graph = lean.asset_graph
+    groups = {graph.get(key).group_name for key in graph.materializable_asset_keys}
+
+    assert groups <= {"intake", "balances", "chargebacks", "delivery", "analytics", "control"}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_sensors_run_config_fits_the_job(kind: Kind, lean: dg.RepositoryDefinition) -> None:
+    config = {"ops": {kind.value: {"config": {"intake_ids": [1, 2]}}}}
+
+    assert dg.validate_run_config(lean.get_job(JOBS[kind]), config)
+
+
+def test_one_delivery_run_covers_all_four_networks_of_its_batch_and_no_other() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("chargeback_batch", ["a-1", "b-1", "c-1"])
+        tags = delivery_tags("b-1")
+        keys = batch_networks.get_partition_keys_in_range(
+            dg.PartitionKeyRange(
+                tags["dagster/asset_partition_range_start"],
+                tags["dagster/asset_partition_range_end"],
+            ),
+            dynamic_partitions_store=instance,
+        )
+
+    assert sorted(keys) == sorted(f"b-1|{network}" for network in networks.get_partition_keys())
