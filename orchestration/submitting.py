@@ -27,8 +27,8 @@ from cardops.rules.arrivals import submitted_key
 from cardops.rules.chargeback_files import SplitMode
 from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake import FileOutcome, FileStatus, IntakeFile, Kind
-from cardops.rules.routing import MIXED
-from orchestration.in_process import InProcessRuns
+from cardops.rules.routing import MIXED, NETWORKS
+from orchestration.in_process import InProcessRuns, RunResult
 from orchestration.output import CommandError, say
 from sensors.claiming import Claims
 
@@ -82,18 +82,25 @@ class Submitter:
 
     def judge(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
         """Take a claimed file in, and what follows from it. Raises CommandError."""
-        run_id = None
-        failed_checks: tuple[str, ...] = ()
+        result = RunResult(None, ())
         if entry.status is not FileStatus.REFUSED:
             result = self._runs.take_in(submission.kind, [entry])
-            run_id, failed_checks = result.run_id, result.failed_checks
             entry = self._ledger.find(entry.intake_id)
-        answer = answer_of(submission, entry, run_id)
+        answer = answer_of(submission, entry, result.run_id)
         if submission.kind is Kind.CHARGEBACKS:
             answer |= self._delivered(entry)
-        if failed_checks:
-            say(f"Checks that did not pass: {', '.join(failed_checks)}.")
-        return answer | ({"failed_checks": list(failed_checks)} if failed_checks else {})
+        if result.failed_checks:
+            say(f"Checks that did not pass: {', '.join(result.failed_checks)}.")
+            answer["failed_checks"] = list(result.failed_checks)
+        if result.released:
+            answer["released"] = [self._follow(key) for key in result.released]
+        return answer
+
+    def _follow(self, key: str) -> dict[str, Any]:
+        """Take in a file of rows that had waited for the one just taken in."""
+        _, kind, program, *_ = key.split("/")
+        submission = Submission(Path(key), Kind(kind), program)
+        return self.judge(submission, self._enter(submission, key))
 
     def require_program(self, program: str) -> None:
         """Create the program where it is missing, and say so. Raises CommandError."""
@@ -131,7 +138,7 @@ class Submitter:
         except CommandError as error:
             say(str(error))  # each file's own state is in the answer
         mode = SplitMode(self._ledger.batch(entry.batch_id).mode)
-        records = self._deliveries.files_of(entry.batch_id)
+        records = sorted(self._deliveries.files_of(entry.batch_id), key=_slot)
         return {"batch": entry.batch_id, "files": [self._file(record, mode) for record in records]}
 
     def _file(self, record: ChargebackFileRecord, mode: SplitMode) -> Mapping[str, Any]:
@@ -144,6 +151,10 @@ class Submitter:
             "delivered": record.state is DeliveryState.DELIVERED,
             "remote_path": record.remote_path,
         }
+
+
+def _slot(record: ChargebackFileRecord) -> int:
+    return NETWORKS.index(record.network)
 
 
 def answer_of(submission: Submission, entry: IntakeFile, run_id: str | None) -> dict[str, Any]:

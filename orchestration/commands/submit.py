@@ -67,13 +67,25 @@ def exit_code(answer: Mapping[str, Any]) -> int:
 
 def show(answer: Mapping[str, Any]) -> None:
     """The answer for a person."""
+    if answer["error"]:
+        typer.echo(f"Refused: {answer['error']}")
+        return
+    _show_counts(answer)
+    for one in answer.get("files", ()):
+        where = one["remote_path"] if one["delivered"] else "NOT DELIVERED"
+        typer.echo(f"{one['network']}: {one['rows']} rows -> {where}")
+    if answer["quarantine"]:
+        typer.echo(f"Quarantined rows: {answer['quarantine']}")
+    typer.echo(f"Run {answer['run_id']}, {answer['seconds']} s")
+    for one in answer.get("released", ()):
+        typer.echo("Rows that had waited for this file were taken in:")
+        show(one)
+
+
+def _show_counts(answer: Mapping[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415 - for people alone
     from rich.table import Table  # noqa: PLC0415 - for people alone
 
-    console = Console()
-    if answer["error"]:
-        console.print(f"Refused: {answer['error']}", style="red", highlight=False)
-        return
     table = Table(title=f"{answer['file']} ({answer['kind']})", title_justify="left")
     for heading in ("rows", "count"):
         table.add_column(heading, justify="right" if heading == "count" else "left")
@@ -82,10 +94,4 @@ def show(answer: Mapping[str, Any]) -> None:
     for heading in ("reasons", "flags"):
         for code, rows in answer[heading].items():
             table.add_row(f"  {code}", str(rows))
-    console.print(table)
-    for one in answer.get("files", ()):
-        where = one["remote_path"] if one["delivered"] else "NOT DELIVERED"
-        console.print(f"{one['network']}: {one['rows']} rows -> {where}", highlight=False)
-    if answer["quarantine"]:
-        console.print(f"Quarantined rows: {answer['quarantine']}", highlight=False)
-    console.print(f"Run {answer['run_id']}, {answer['seconds']} s", style="dim", highlight=False)
+    Console().print(table)
