@@ -100,13 +100,24 @@ def _load(name: str) -> Any:
 def main() -> None:
     """Entry point of the console script. Expected errors are one sentence and exit code 2."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except Exception as error:
-        sentence = sentence_of(error)
+        sentence = usage_sentence(error) or sentence_of(error)
         if sentence is None:
             raise
         say(sentence)
         sys.exit(NOT_POSSIBLE)
+
+
+def usage_sentence(error: BaseException) -> str | None:
+    """What is wrong with the words of the command; None where they are not what is wrong."""
+    told = getattr(error, "format_message", None)
+    if told is None:
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "cardops"
+    message = " ".join(told().replace("Value error, ", "").split()).rstrip(".")
+    return f"{message or 'A command is missing'}; `{path} --help` shows how it is used."
 
 
 def sentence_of(error: BaseException) -> str | None:

@@ -81,8 +81,11 @@ class Settings(BaseSettings):
 
 def _sentences(error: ValidationError) -> str:
     """One sentence a wrong setting; the value itself is left out, it may be a secret."""
-    return "; ".join(
-        f"CARDOPS_{'_'.join(str(part) for part in problem['loc']).upper()} is not usable: "
-        f"{problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors(include_url=False, include_input=False)
+    return (
+        ". ".join(
+            f"CARDOPS_{'_'.join(str(part) for part in problem['loc']).upper()} is not usable: "
+            f"{problem['msg'].removeprefix('Value error, ')}; set it right, or leave it out for its default"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        + "."
     )

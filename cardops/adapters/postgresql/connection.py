@@ -71,10 +71,9 @@ def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
     try:
         return psycopg.connect(url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
         raise DatabaseUnavailableError(
-            f"The database {_shown(url)} cannot be reached: {reason}; check that it runs and "
-            "that CARDOPS_DATABASE_URL names it."
+            f"The database {_shown(url)} cannot be reached: {_reason(error)}; check that it runs "
+            "and that CARDOPS_DATABASE_URL names it."
         ) from None
     except psycopg.ProgrammingError:
         raise DatabaseUnavailableError(
@@ -155,6 +154,13 @@ def _leave(key: tuple[int, str]) -> None:
         _, server = _joined.pop(key)
         if server is not None:
             server.leave()
+
+
+def _reason(error: psycopg.OperationalError) -> str:
+    """Libpq's own words, without the address before them and the hints below."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
+    told = lines[-1].rpartition("failed: ")[2] if lines else "no reason was given"
+    return " ".join(told.split()).removeprefix("FATAL: ").rstrip(".?")
 
 
 def _shown(url: str) -> str:
