@@ -1,15 +1,16 @@
 """One small day through the real pipeline, in a process that may be told to die at one place.
 
-Run as `python tests/end_to_end/one_day.py DAY [--die PLACE]` with CARDOPS_HOME set. Started again
-it goes on with what is unfinished, as the sensors do. Nothing in Cardops knows of it.
+Run as `python tests/end_to_end/one_day.py DAY [--die PLACE]` with CARDOPS_HOME set, and whatever
+other settings the instance has. Started again it goes on with what is unfinished, as the sensors
+do. Nothing in Cardops knows of it.
 """
 
 import argparse
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from cardops.adapters.postgresql.log import PostgresTransactionLog
 from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.settings import Settings
+from cardops.ports import ObjectStore
 from cardops.rules.access import Program
 from cardops.rules.authorization import Question
 from cardops.rules.delivery import DeliveryState
 from cardops.rules.intake import Kind
+from cardops.rules.objects import ObjectExistsError
 from orchestration.in_process import InProcessRuns
 from sensors.claiming import Claims
 from sensors.intake import runs_of
@@ -108,17 +111,16 @@ def run_day(day: Path, settings: Settings) -> None:
         SystemClock(),
     )
     for kind in ORDER:
-        drop_files(day / kind.value, settings.home / "raw" / "incoming" / kind.value)
+        drop_files(day / kind.value, claims.raw_store, f"incoming/{kind.value}")
         take_in(kind, claims, runs)
     asyncio.run(spend(url))
     runs.run("daily_close", partition_key=datetime.now(UTC).date().isoformat())
 
 
-def drop_files(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
+def drop_files(source: Path, target: ObjectStore, folder: str) -> None:
     for file in sorted(source.iterdir()):
-        if not (target / file.name).exists():
-            shutil.copyfile(file, target / file.name)
+        with suppress(ObjectExistsError):
+            target.create(f"{folder}/{file.name}", file)
 
 
 def take_in(kind: Kind, claims: Claims, runs: InProcessRuns) -> None:
@@ -142,7 +144,10 @@ def chargeback_files(claims: Claims) -> list[Any]:
 async def spend(url: str) -> None:
     """Forty purchases of one user; asked again they are the same questions."""
     pool = await open_pool(url)
-    user_id = await pool.fetchval("select min(user_id) from accounts where currency = 'USD'")
+    # By bytes: a given server may sort text otherwise.
+    user_id = await pool.fetchval(
+        "select min(user_id collate \"C\") from accounts where currency = 'USD'"
+    )
     questions = [
         Question(
             program="default",

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,18 +19,23 @@ from cardops.adapters.postgresql.embedded_places import MAX_SOCKET_PATH_BYTES, S
 from cardops.adapters.postgresql.embedded_user import UNPRIVILEGED_UID
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.adapters.settings import Settings
+from tests.builders.databases import new_home
 from tests.builders.joining import joined, leave, start_joining
 
 pytestmark = pytest.mark.database
 
 
+@pytest.fixture(autouse=True)
+def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These are about the embedded server, also where the others have a given one."""
+    monkeypatch.setenv("CARDOPS_DATABASE_URL", "")
+
+
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A short path that an unprivileged server may enter."""
-    path = Path(tempfile.mkdtemp(prefix="cardops-home-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with new_home() as path:
+        yield path
 
 
 def pid_of(home: Path) -> int | None:
@@ -77,7 +81,9 @@ def test_a_server_killed_under_its_users_is_there_for_the_next_one(home: Path) -
     settings = Settings(home=home)
     with database(settings) as first, connect(first.url) as session:
         session.execute("insert into programs (program, currency) values ('kept', 'USD')")
-        os.kill(pid_of(home) or 0, signal.SIGKILL)
+        pid = pid_of(home)
+        assert pid is not None  # 0 would be the whole group of this process
+        os.kill(pid, signal.SIGKILL)
         with database(settings) as again, connect(again.url) as fresh:
             found = fresh.execute("select program from programs where program = 'kept'").fetchall()
 

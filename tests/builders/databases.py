@@ -1,0 +1,37 @@
+"""Databases and homes that exist inside a block."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from psycopg import sql
+
+from cardops.adapters.postgresql.connection import connect, with_database
+
+
+@contextmanager
+def new_database(server_url: str, *, template: str = "template0") -> Iterator[str]:
+    """A database of its own; yields its URL, without any schema."""
+    name = f"cardops_test_{uuid.uuid4().hex[:12]}"
+    made, pattern = sql.Identifier(name), sql.Identifier(template)
+    with connect(server_url) as session:
+        session.execute(sql.SQL("create database {} template {}").format(made, pattern))
+    try:
+        yield with_database(server_url, name)
+    finally:
+        with connect(server_url) as session:
+            session.execute(sql.SQL("drop database {} with (force)").format(made))
+
+
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """A home on a short path, which an unprivileged server may enter."""
+    home = Path(tempfile.mkdtemp(prefix="cardops-home-"))
+    home.chmod(0o711)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)

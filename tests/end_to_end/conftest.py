@@ -1,0 +1,46 @@
+"""A small day's files, and how the day ends where nothing happens to it."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.settings import Settings
+from simulation.generator import generate
+from tests.builders.databases import new_database, new_home
+from tests.builders.days import Ending, Instance, companies_of, ending
+
+
+@pytest.fixture(scope="session")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("day")
+    generate(rows=250, seed=11, history_end=date(2026, 11, 1), out=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(day: Path) -> Iterator[Ending]:
+    """The day in directories, on an embedded server of its own."""
+    with new_home() as home:
+        instance = Instance(home)
+        with companies_of(instance):
+            assert instance.run(day) == 0
+            yield ending(instance)
+
+
+@pytest.fixture
+def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """An instance that was told nothing but its home, unless the tests have a given server."""
+    if Settings.load().database_url:
+        yield request.getfixturevalue("given_instance")
+        return
+    with new_home() as home:
+        yield Instance(home)
+
+
+@pytest.fixture
+def given_instance(server_url: str) -> Iterator[Instance]:
+    """An instance that was given a database, on the server that the tests run on."""
+    with new_home() as home, new_database(server_url) as url:
+        yield Instance(home, {"database_url": url})
