@@ -1,0 +1,192 @@
+"""`cardops submit` as a user runs it, with the files that people already have."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders.console import Console, a_home_with_card_companies
+from tests.builders.samples import (
+    SHOP_CHARGEBACKS,
+    poc_rows,
+    shop_orders,
+    shop_transactions,
+    write,
+)
+
+pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
+
+KEYS = (
+    "file", "kind", "status", "read", "accepted", "duplicate", "quarantined", "reasons", "flags",
+    "quarantine", "error", "run_id", "seconds",
+)  # fmt: skip
+FILE_KEYS = ("network", "path", "rows", "totals", "sha256", "delivered", "remote_path")
+POC_ROWS = 27
+
+
+@pytest.fixture(scope="module")
+def console() -> Iterator[Console]:
+    with a_home_with_card_companies() as console:
+        yield console
+
+
+@pytest.fixture(scope="module")
+def poc(console: Console) -> Path:
+    return write(console.home.parent / "poc.json", poc_rows(POC_ROWS))
+
+
+@pytest.fixture(scope="module")
+def balanced(console: Console, poc: Path) -> Any:
+    mode = ("--mode", "size_balanced")
+    return console.answer("submit", str(poc), "--kind", "chargebacks", *mode)
+
+
+@pytest.fixture(scope="module")
+def shop(console: Console) -> dict[str, Any]:
+    """The shop's three files, each submitted as it is, in their order."""
+    files = {
+        "orders": ("orders.json", shop_orders(12), 0),
+        "transactions": ("transactions.json", shop_transactions(12), 0),
+        "chargebacks": ("chargebacks.csv", SHOP_CHARGEBACKS, 1),
+    }
+    return {
+        kind: console.answer(
+            "submit",
+            str(write(console.home.parent / name, content)),
+            *("--kind", kind),
+            code=code,
+        )
+        for kind, (name, content, code) in files.items()
+    }
+
+
+def rows_of(told: dict[str, Any]) -> list[dict[str, str]]:
+    path = Path(told["path"])
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def counts(answer: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(answer[name] for name in ("read", "accepted", "duplicate", "quarantined"))
+
+
+def test_a_size_balanced_batch_is_delivered_in_four_balanced_files(
+    console: Console, balanced: Any
+) -> None:
+    assert tuple(balanced) == (*KEYS, "batch", "files")
+    assert counts(balanced) == (POC_ROWS, POC_ROWS, 0, 0)
+    assert balanced["flags"] == {"transaction_unknown": POC_ROWS}
+    assert [one["rows"] for one in balanced["files"]] == [7, 7, 7, 6]
+    for place, one in enumerate(balanced["files"], start=1):
+        assert tuple(one) == FILE_KEYS
+        assert (one["network"], one["delivered"]) == ("mixed", True)
+        name = Path(one["path"]).name
+        assert name.startswith(f"CB_mixed-{place}_default_")
+        assert one["remote_path"].endswith(f"/{name}")
+        assert {name, f"{name}.ctl"} <= set(console.delivered()["default"])
+
+
+def test_every_row_of_a_size_balanced_batch_is_in_exactly_one_file(balanced: Any) -> None:
+    filed = [row for one in balanced["files"] for row in rows_of(one)]
+
+    assert sorted(row["case_number"] for row in filed) == sorted(
+        row["case_number"] for row in poc_rows(POC_ROWS)
+    )
+    assert {row["network"] for row in filed} == {"mixed"}
+    assert {row["card_last4"] for row in filed} == {
+        row["card_number"][-4:] for row in poc_rows(POC_ROWS)
+    }
+    total = sum(round(row["chargeback_amount"] * 100) for row in poc_rows(POC_ROWS))
+    assert sum(one["totals"]["USD"] for one in balanced["files"]) == total
+
+
+def test_the_same_file_again_is_all_duplicates_and_delivers_nothing(
+    console: Console, poc: Path, balanced: Any
+) -> None:
+    before = console.delivered()["default"]
+
+    again = console.answer("submit", str(poc), "--kind", "chargebacks", "--mode", "size_balanced")
+
+    assert counts(again) == (POC_ROWS, 0, POC_ROWS, 0)
+    assert (again["status"], again["files"]) == ("applied", [])
+    assert again["batch"] != balanced["batch"]
+    assert console.delivered()["default"] == before
+
+
+def test_a_shops_files_are_taken_as_they_are(console: Console, shop: dict[str, Any]) -> None:
+    assert tuple(shop["orders"]) == KEYS
+    assert counts(shop["orders"]) == (12, 12, 0, 0)
+    assert counts(shop["transactions"]) == (12, 12, 0, 0)
+    # A naive time is said, not refused; all items add up and all orders are known.
+    assert shop["orders"]["flags"] == {"naive_timestamp": 12}
+    assert shop["transactions"]["flags"] == {"naive_timestamp": 12}
+
+    disputed = shop["chargebacks"]
+    assert counts(disputed) == (9, 6, 0, 3)
+    assert disputed["reasons"] == {
+        "non_positive_amount": 1,
+        "orphaned_reference": 1,
+        "unroutable_network": 1,
+    }
+    assert {one["network"]: one["rows"] for one in disputed["files"]} == {
+        "visa": 1,
+        "mastercard": 2,
+        "amex": 2,
+        "discover": 1,
+    }
+    assert all(one["delivered"] for one in disputed["files"])
+    assert set(console.delivered()) >= {"visa", "mastercard", "amex", "discover"}
+
+
+def test_the_proof_of_concept_by_network_waits_for_the_transactions_that_tell_it(
+    console: Console, shop: dict[str, Any]
+) -> None:
+    rows = poc_rows(25, prefix="TXN-00")
+    for number, row in enumerate(rows, start=1):
+        row["transaction_id"] = f"TXN-{number:04d}"
+    path = write(console.home.parent / "poc_by_network.json", rows)
+
+    told = console.answer("submit", str(path), "--kind", "chargebacks", code=1)
+
+    # Of twelve transactions known by now two were paid with a wallet; thirteen are not known.
+    assert counts(told) == (25, 10, 0, 15)
+    assert told["reasons"] == {"orphaned_reference": 13, "unroutable_network": 2}
+    assert {one["network"]: one["rows"] for one in told["files"]} == {
+        "visa": 3,
+        "mastercard": 3,
+        "amex": 2,
+        "discover": 2,
+    }
+
+    orders = write(console.home.parent / "later_orders.json", shop_orders(25)[12:])
+    console.answer("submit", str(orders), "--kind", "orders")
+    later = write(console.home.parent / "later.json", shop_transactions(13, first=13))
+    brought = console.answer("submit", str(later), "--kind", "transactions")
+
+    (released,) = brought["released"]
+    assert counts(released) == (13, 10, 0, 3)
+    assert released["reasons"] == {"unroutable_network": 3}
+    assert sum(one["rows"] for one in released["files"]) == 10
+    assert all(one["delivered"] for one in released["files"])
+
+
+def test_quarantined_rows_exit_1_and_a_refused_file_2(console: Console) -> None:
+    header = "user_id,amount,deposit_id,timestamp\n"
+    good = "u1,25.00,dep-1,2026-03-01T00:00:00Z\n"
+    some = write(console.home.parent / "some.csv", header + good + "u1,1e3,dep-2,2026-03-01\n")
+    empty = write(console.home.parent / "empty.csv", "")
+
+    told = console.answer("submit", str(some), "--kind", "deposits", code=1)
+    refused = console.answer("submit", str(empty), "--kind", "deposits", code=2)
+
+    assert counts(told) == (2, 1, 0, 1)
+    assert told["reasons"] == {"invalid_amount": 1, "invalid_timestamp": 1}
+    assert (Path(told["quarantine"]) / "rows.csv").exists()
+    assert tuple(refused) == KEYS
+    assert (refused["status"], counts(refused)) == ("refused", (0, 0, 0, 0))
+    assert refused["error"]
+    kept = json.loads((Path(refused["quarantine"]) / "error.json").read_text())
+    assert kept["error"] == refused["error"]
