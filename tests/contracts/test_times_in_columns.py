@@ -25,6 +25,8 @@ def read(text: str) -> datetime | None:
 
 
 def oracle(text: str) -> datetime | None:
+    if re.search(r":[6-9][0-9]$", text[16:]):
+        return None  # the standard library takes an offset of sixty minutes and more for one
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
