@@ -11,10 +11,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup setup-dev demo up test test-fast soak check format bench lock clean clean-data
+.PHONY: help setup setup-dev demo up test test-fast test-postgresql15 soak check format bench lock clean clean-data
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 # --no-deps: the lock is complete; pip need not resolve. Bytecode is made on all cores after it:
 # importing Dagster without bytecode costs 17 s, with it 9 s.
@@ -56,6 +56,9 @@ test: setup-dev ## The whole test suite
 
 test-fast: setup-dev ## Rules, contracts and adapters: no Dagster
 	@$(BIN)/python -m pytest -m "not soak and not dagster" -n 2 --dist loadfile tests/rules tests/contracts tests/adapters tests/authorizer
+
+test-postgresql15: setup-dev ## The database tests on a PostgreSQL 15 of their own
+	@tests/postgresql15.sh $(BIN)/python -m pytest -q -m "database and not soak and not dagster" -n 2 --dist loadfile
 
 soak: setup-dev ## Long rounds: kills, histories, scale
 	@$(BIN)/python -m pytest -m soak --timeout 3600

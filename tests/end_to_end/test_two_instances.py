@@ -1,0 +1,105 @@
+"""Two instances beside each other on one machine: another home is all it takes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.postgresql.connection import connect, database
+from tests.builders.databases import new_home
+from tests.builders.days import Instance
+
+pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
+
+CARDOPS = Path(sys.executable).parent / "cardops"
+# The same names in both, and other amounts: what one sees of the other would show.
+AMOUNTS = {"first": ("10.00", "20.00"), "second": ("7.00", "0.50")}
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[dict[str, Instance]]:
+    with new_home() as first, new_home() as second:
+        yield {"first": Instance(first), "second": Instance(second)}
+
+
+def deposits_of(name: str, folder: Path) -> Path:
+    rows = [
+        f"d-{number},user_1,{amount},USD,2026-11-01T10:00:00Z"
+        for number, amount in enumerate(AMOUNTS[name])
+    ]
+    file = folder / "deposits.csv"
+    file.write_text("\n".join(["deposit_id,user_id,amount,currency,timestamp", *rows, ""]))
+    return file
+
+
+@pytest.fixture(scope="module")
+def answers(
+    pair: dict[str, Instance], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, object]]:
+    """A file submitted to both at the same time, the first start of either included."""
+    with ExitStack() as ended:
+        running = {}
+        for name, instance in pair.items():
+            file = deposits_of(name, tmp_path_factory.mktemp(name))
+            command = [str(CARDOPS), "submit", str(file), "--kind", "deposits", "--json"]
+            running[name] = ended.enter_context(
+                subprocess.Popen(
+                    command,
+                    env=instance.environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        said = {name: process.communicate(timeout=300) for name, process in running.items()}
+    for name, process in running.items():
+        assert process.returncode == 0, said[name][1]
+    return {name: json.loads(out) for name, (out, _) in said.items()}
+
+
+def test_each_takes_its_own_file_in(answers: dict[str, dict[str, object]]) -> None:
+    for answer in answers.values():
+        # Were the books shared, the second of the two would find the first's identifiers.
+        assert (answer["status"], answer["accepted"], answer["duplicate"]) == ("applied", 2, 0)
+
+
+def test_each_has_a_server_and_books_of_its_own(
+    pair: dict[str, Instance], answers: dict[str, dict[str, object]]
+) -> None:
+    found, servers = {}, set()
+    with ExitStack() as ended:
+        for name, instance in pair.items():
+            addresses = ended.enter_context(database(instance.settings))
+            session = ended.enter_context(connect(addresses.url))
+            found[name] = session.execute(
+                "select user_id, available_minor, (select count(*) from intake_files) from accounts"
+            ).fetchall()
+            servers.add(session.execute("show data_directory").fetchone())
+
+    assert found == {"first": [("user_1", 3000, 1)], "second": [("user_1", 750, 1)]}
+    assert len(servers) == 2
+
+
+def test_each_shows_its_own_run_alone(
+    pair: dict[str, Instance], answers: dict[str, dict[str, object]]
+) -> None:
+    for name, instance in pair.items():
+        with database(instance.settings) as addresses, connect(addresses.dagster_url) as session:
+            runs = session.execute("select run_id from runs").fetchall()
+        assert runs == [(answers[name]["run_id"],)]
+
+
+def test_each_lake_has_its_own_rows_alone(
+    pair: dict[str, Instance], answers: dict[str, dict[str, object]]
+) -> None:
+    amounts = {}
+    for name, instance in pair.items():
+        frame = instance.lake.scan("deposits")
+        assert frame is not None
+        amounts[name] = sorted(frame.select("amount_minor").collect()["amount_minor"].to_list())
+
+    assert amounts == {"first": [1000, 2000], "second": [50, 700]}
