@@ -15,8 +15,8 @@ import polars as pl
 
 from cardops.adapters.lake import ParquetLake
 from cardops.adapters.object_store import open_store
-from cardops.adapters.postgresql.books import PostgreSqlBooks
-from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.books import PostgresBooks
+from cardops.adapters.postgresql.connection import connect, connect_info
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
 from cardops.adapters.settings import Settings
@@ -68,8 +68,18 @@ class DemoBooks:
 
     def breaks(self, business_date: date) -> int:
         """Differences that reconciliation finds on that date, by every road."""
-        result, _ = compare(PostgreSqlBooks(self._url), self._lake, business_date)
+        result, _ = compare(PostgresBooks(self._url), self._lake, business_date)
         return int(result["breaks"])
+
+    def example(self, status: str) -> str:
+        """The first answer of that status, as the partner got it; empty where there is none."""
+        with connect(self._url) as session:
+            row = session.execute(
+                "select answer from decisions where program = %s and status = %s"
+                " order by decided_at, transaction_id limit 1",
+                [self.program, status],
+            ).fetchone()
+        return bytes(row[0]).decode() if row else ""
 
     def kpis(self) -> dict[str, dict[str, dict[str, int]]]:
         """Both rates as the marts have them."""

@@ -65,6 +65,7 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "rejects": traffic["rejects"],
         "authorizations": traffic,
         "files_delivered": result.files_delivered,
+        "files_delivered_of_released_rows": result.files_released,
         "files_delivered_before": result.files_known,
         "breaks": result.breaks,
         "accounts": result.accounts,
@@ -150,11 +151,17 @@ def _rate(counts: Mapping[str, int] | None, part: str, whole: str) -> str:
 def _lines(result: "DemoResult") -> list[str]:
     traffic = result.traffic.as_json()
     before = f" (and {result.files_known} before)" if result.files_known else ""
+    released = (
+        f", and {result.files_released} of the next batch, with rows that late transactions released"
+        if result.files_released
+        else ""
+    )
     latency = f"p50 {traffic['p50_ms']} ms, p99 {traffic['p99_ms']} ms"
     decided = f"{traffic['permits']} permits, {traffic['rejects']} rejects"
     shown = [
         f"Authorizations: {decided} ({latency}, {traffic['replayed']} replayed)",
-        f"Files delivered to card companies: {result.files_delivered}{before}",
+        *(f"  {example}" for example in result.examples),
+        f"Files delivered to card companies: {result.files_delivered}{before}{released}",
     ]
     shown += [f"  {_delivered(one)}" for one in result.chargeback_files]
     shown += [

@@ -52,7 +52,9 @@ class DemoResult:
     day: Path
     counts: dict[str, dict[str, Any]]
     traffic: TrafficReport
+    examples: list[str]
     files_delivered: int
+    files_released: int
     files_known: int
     chargeback_files: list[dict[str, Any]]
     breaks: int
@@ -153,12 +155,17 @@ class _Demo:
             *(f"the check {one} did not pass" for one in taken.failed_checks),
         ]
         new_files = [one for one in records if one.file_name not in known_files]
+        # What a late transaction released from quarantine went into the program's next batch.
+        own_batches = {one.batch_id for one in taken.submitted.values()}
+        of_the_day = [one for one in new_files if one.batch_id in own_batches]
         return DemoResult(
             program=self.program,
             day=self.day,
             counts={kind.value: _counts(kind, taken.submitted) for kind in Kind},
             traffic=traffic,
-            files_delivered=len(new_files),
+            examples=[one for one in map(books.example, ("PERMIT", "REJECT")) if one],
+            files_delivered=len(of_the_day),
+            files_released=len(new_files) - len(of_the_day),
             files_known=len(records) - len(new_files),
             chargeback_files=[_file(one) for one in new_files],
             breaks=breaks,

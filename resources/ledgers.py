@@ -3,7 +3,7 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.adapters.postgresql.books import PostgreSqlBooks
+from cardops.adapters.postgresql.books import PostgresBooks
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
@@ -58,7 +58,7 @@ class BooksResource(dg.ConfigurableResource[Books]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Books:
-        return PostgreSqlBooks(database_url())
+        return PostgresBooks(database_url())
 
 
 class ProgramsResource(dg.ConfigurableResource[Programs]):

@@ -9,7 +9,7 @@ import typer
 from assets.lake_roads import differing_accounts, exported_dates, file_breaks, is_closed_in_lake
 from cardops.adapters.lake import ParquetLake
 from cardops.adapters.object_store import open_store
-from cardops.adapters.postgresql.books import PostgreSqlBooks
+from cardops.adapters.postgresql.books import PostgresBooks
 from cardops.adapters.postgresql.connection import database
 from cardops.adapters.settings import Settings
 from cardops.contracts.reconciliation import (
@@ -48,7 +48,7 @@ def reconcile(
     settings = Settings.load()
     lake = ParquetLake(open_store(settings.store_url("lake")), settings.home / "lake-mirror")
     with database(settings) as addresses:
-        result, breaks = compare(PostgreSqlBooks(addresses.url), lake, day)
+        result, breaks = compare(PostgresBooks(addresses.url), lake, day)
     for row in breaks.head(MAX_BREAKS_SHOWN).iter_rows(named=True):
         say(_sentence(row))
     if json_output:

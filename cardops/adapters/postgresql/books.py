@@ -114,7 +114,7 @@ _DATES_TO_EXPORT: Final = """
 """
 
 
-class PostgreSqlBooks:
+class PostgresBooks:
     """The port Books over PostgreSQL. Reads only; a session a call."""
 
     def __init__(self, url: str) -> None:

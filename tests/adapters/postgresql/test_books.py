@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from assets.lake_roads import differing_accounts
-from cardops.adapters.postgresql.books import PostgreSqlBooks
+from cardops.adapters.postgresql.books import PostgresBooks
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.log import PostgresTransactionLog
@@ -41,7 +41,7 @@ def execute(url: str, command: str) -> None:
 
 
 def accounts_on(url: str, day: date) -> pl.DataFrame:
-    return join_frames(PostgreSqlBooks(url).accounts(day), BOOKS_COLUMNS)
+    return join_frames(PostgresBooks(url).accounts(day), BOOKS_COLUMNS)
 
 
 def store_breaks(url: str, day: date = TODAY) -> list[tuple[object, ...]]:
@@ -179,7 +179,7 @@ def test_dates_are_exported_again_until_they_are_closed(database_url: str, tmp_p
         "update deposit_events set posted_at = posted_at - interval '1 day' "
         "where deposit_id = 'd-1'",
     )
-    books, log = PostgreSqlBooks(database_url), PostgresTransactionLog(database_url)
+    books, log = PostgresBooks(database_url), PostgresTransactionLog(database_url)
     assert books.dates_to_export(TODAY) == [YESTERDAY, TODAY]
 
     for day in (YESTERDAY, TODAY):
@@ -203,6 +203,6 @@ def test_a_file_says_what_was_posted_of_it(database_url: str) -> None:
         """,
     )
 
-    files = PostgreSqlBooks(database_url).deposit_files(TODAY)
+    files = PostgresBooks(database_url).deposit_files(TODAY)
 
     assert files.rows() == [("default", 1, "USD", 526, 525)]
