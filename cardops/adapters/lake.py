@@ -7,6 +7,7 @@ cardops.contracts.lake_tables.
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from cardops.rules.objects import ObjectStat
 
 HIVE_SCHEMA: Final = {"business_date": pl.Date}
 COMPRESSION: Final = "zstd"
+FETCHED_AT_ONCE: Final = 8
 # What a mirror remembers about the versions it holds.
 MANIFEST: Final = ".versions.json"
 
@@ -97,9 +99,14 @@ class ParquetLake(Lake):
         wanted = {stat.key: stat.version for stat in self._files(table, None)}
         for key in held.keys() - wanted.keys():
             mirror.delete(key)
-        for key, version in wanted.items():
-            if held.get(key) != version or not (self._mirror / key).exists():
-                mirror.replace(key, self._store.get(key))
+        missing = [
+            key
+            for key, version in wanted.items()
+            if held.get(key) != version or not (self._mirror / key).exists()
+        ]
+        # A lake is many small files, and each costs a round trip.
+        with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
+            list(pool.map(lambda key: mirror.replace(key, self._store.get(key)), missing))
         mirror.replace(manifest, json.dumps(wanted).encode())
         return self._mirror / table
 
