@@ -87,3 +87,28 @@ def test_what_a_single_element_is(element: bytes, framing: str | None) -> None:
 
     assert [row["framing"] for row in found] == [framing, None]
     assert found[1]["amount"] == "3"
+
+
+@pytest.mark.parametrize("block_bytes", [3, 1 << 20])
+@pytest.mark.parametrize(
+    ("content", "framings"),
+    [
+        (b'[{"amount": 1}]\n[{"amount": 2}, {"amount": 3}]', [None, None, None]),
+        (b'[{"amount": 1}}, {"amount": 2}]', [None, "malformed_row", None]),
+        (b'[{"amount": 1}] junk {"amount": 2}', [None, "malformed_row"]),
+        (b'[{"amount": 1}]]\n{"amount": 2}', [None, "malformed_row", None]),
+        (b'{"amount": 1}\n]\n{"amount": 2}', [None, "malformed_row", None]),
+        (b'[{"amount": 1}][{"amount": 2}', [None, None, "malformed_row"]),
+        (b"[[1], 2]", ["malformed_row", "malformed_row"]),
+        (b"[] \n", []),
+    ],
+)
+def test_nothing_behind_a_stray_or_closing_bracket_is_lost(
+    content: bytes,
+    framings: list[str | None],
+    block_bytes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(element_reader, "BLOCK_BYTES", block_bytes)
+
+    assert [row["framing"] for row in rows(content)] == framings

@@ -23,10 +23,11 @@ _SCANNER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constan
 def elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
     """Each element's text and whether it holds bytes that are no text.
 
-    The stream stands at `[`, or at the first of objects that follow each other.
+    The stream stands at `[`, or at the first of objects that follow each other. What stands
+    behind an array's end is read as well: another array's elements, or what is none.
     """
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-    buffer, is_last, is_begun, is_array = "", False, False, False
+    buffer, is_last, is_begun, is_array, may_hold_arrays = "", False, False, False, False
     while not is_last:
         content = stream.read(BLOCK_BYTES)
         is_last = not content
@@ -34,31 +35,39 @@ def elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
         if not is_begun:
             buffer = buffer.lstrip("\ufeff \t\r\n")
             is_begun, is_array = bool(content), buffer.startswith("[")
+            may_hold_arrays = is_array
             buffer = buffer.removeprefix("[")
         position, is_rest = 0, False
-        while True:
+        while not is_rest:
             found = _BETWEEN.match(buffer, position)
             position = found.end() if found else position
-            end = None if is_rest else _end(buffer, position, is_last=is_last)
+            sign = buffer[position : position + 1]
+            if sign == ("]" if is_array else "[") and may_hold_arrays:
+                is_array, position = not is_array, position + 1
+                continue
+            end = _end(buffer, position, is_last=is_last)
             if end is None:
                 break
             if end == position:
-                if position == len(buffer) and is_array:
+                if is_array:
                     yield "", False  # cut short between two elements
                 return
             is_rest = end > len(buffer)
-            text = buffer[position:end].rstrip()
-            yield text, bool(_BAD_BYTE.search(text))
+            yield _element(buffer[position:end].rstrip())
             position = end
         buffer = buffer[position:]
 
 
+def _element(text: str) -> tuple[str, bool]:
+    return text, bool(_BAD_BYTE.search(text))
+
+
 def _end(buffer: str, position: int, *, is_last: bool) -> int | None:
-    """Where the element ends; the same position at the array's end; None to read on."""
+    """Where the element ends; the same position at the file's end; None to read on."""
     if position >= len(buffer):
         return position if is_last else None
-    if buffer[position] == "]":
-        return position
+    if buffer[position] in "]}":
+        return position + 1  # it closes nothing, and is no row
     try:
         _, whole_end = _SCANNER.raw_decode(buffer, position)
     except (ValueError, RecursionError):
