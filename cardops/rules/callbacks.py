@@ -110,7 +110,7 @@ def retry_after_seconds(header: str | None, at: datetime) -> float:
     elif text:
         try:
             until = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # a year of twenty digits is no date either
             return 0.0
         seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp()
         seconds -= at.timestamp()

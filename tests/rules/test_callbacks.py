@@ -65,6 +65,8 @@ def test_jitter_spreads_a_pause(jitter: float, factor: float) -> None:
         ("soon", 0),
         ("-5", 0),
         (None, 0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 0),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999999999", 0),
     ],
 )
 def test_retry_after_is_honoured_within_a_day(header: str | None, seconds: float) -> None:
