@@ -4,6 +4,7 @@ Belongs here: typed columns to the text that the contracts judge.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from cardops.contracts.contract import Contract
 from cardops.contracts.headers import Header, resolve
 from cardops.contracts.reading.source import FileRefusedError
+from cardops.rules.card_numbers import masked
 from cardops.rules.intake import RowReason
 
 CHUNK_ROWS: Final = 50_000
@@ -31,6 +33,7 @@ class ParquetRows:
             raise FileRefusedError(
                 f"{name} is no readable Parquet file, so nothing was taken in: send it again."
             ) from error
+        self._refuse_doubled_names()
         self._fields = _flat_fields(self._file.schema_arrow)
         self.header: Header = resolve(list(self._fields), contract)
         self._refuse_doubles()
@@ -70,6 +73,15 @@ class ParquetRows:
                 if column not in self.header.places
             ),
         )
+
+    def _refuse_doubled_names(self) -> None:
+        counts = Counter(self._file.schema_arrow.names)
+        doubled = [name for name, count in counts.items() if count > 1]
+        if doubled:
+            raise FileRefusedError(
+                f"{self._name} has column {masked(doubled[0])} twice, so nothing was taken in: "
+                "leave the one that is meant."
+            )
 
     def _refuse_doubles(self) -> None:
         names = list(self._fields)
