@@ -6,6 +6,7 @@ in orchestration/commands/<name>.py, whose `app` (a typer.Typer) is loaded when 
 
 import importlib
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import typer
@@ -43,7 +44,17 @@ SENTENCES: Final = {
     "cardops.adapters.secrets": ("SecretUnreadableError",),
     "cardops.adapters.warehouse": ("NothingBuiltError",),
     "cardops.rules.objects": ("ObjectStoreError",),
-    "cardops.rules.intake": ("IntakeFileMissingError", "BatchMissingError"),
+    "cardops.rules.intake": ("IntakeFileMissingError", "BatchMissingError", "StagingLostError"),
+}
+# What drivers raise where the server is gone, full or busy: their words, without the statement.
+DATABASE_ERRORS: Final = {
+    "psycopg": ("OperationalError",),
+    "asyncpg": (
+        "PostgresConnectionError",
+        "InsufficientResourcesError",
+        "OperatorInterventionError",
+    ),
+    "sqlalchemy.exc": ("OperationalError",),
 }
 
 
@@ -124,14 +135,38 @@ def sentence_of(error: BaseException) -> str | None:
     """What to tell a person, or None where the error is a bug and its trace is wanted."""
     if isinstance(error, CommandError):
         return str(error)
-    for module, names in SENTENCES.items():
-        loaded = sys.modules.get(module)
-        if loaded and isinstance(error, tuple(getattr(loaded, name) for name in names)):
-            return str(error)
+    if _is_one_of(error, SENTENCES):
+        return str(error)
+    for one in _with_causes(error):
+        if _is_one_of(one, DATABASE_ERRORS):
+            words = " ".join(str(getattr(one, "orig", one)).splitlines()[:1]).strip().rstrip(".")
+            return (
+                f"The database gave up: {words}; nothing half-done counts, so see that it runs "
+                "and has disk space, and run the command again."
+            )
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}; mend that and run the command again."
     return None
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those that it was raised from: libraries wrap what a driver said."""
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__
+
+
+def _is_one_of(error: BaseException, known: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether it is of one of these classes; those of a module that was never loaded are not."""
+    return any(
+        isinstance(error, getattr(sys.modules[module], name))
+        for module, names in known.items()
+        if module in sys.modules
+        for name in names
+        if hasattr(sys.modules[module], name)
+    )
 
 
 if __name__ == "__main__":

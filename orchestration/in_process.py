@@ -4,6 +4,7 @@ Belongs here: Dagster's part of a command. It loads in seconds, so commands impo
 they have something to run.
 """
 
+import logging
 import os
 import re
 import warnings
@@ -90,6 +91,8 @@ class InProcessRuns:
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         """The home's instance."""
+        # The storage logs each try to connect to the root logger; the last error is what counts.
+        logging.getLogger().addFilter(lambda record: record.levelno >= logging.ERROR)
         return open_instance(self._settings)
 
     @cached_property

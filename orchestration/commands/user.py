@@ -35,7 +35,9 @@ def unblock(
 def set_blocked(program: str, user_id: str, *, is_blocked: bool, json_output: bool) -> None:
     """Raises CommandError for what is no user id, and for a missing program."""
     if not re.fullmatch(ID_PATTERN, user_id) or user_id in {".", ".."}:
-        raise CommandError(f"{user_id!r} is no user id: use 1 to 64 letters, digits and _.:-")
+        raise CommandError(
+            f"{user_id!r} is no user id: use 1 to 64 of letters, digits and the signs _.:- alone."
+        )
     programs = PostgresPrograms(connect_info(Settings.load()).url)
     if programs.find(program) is None:
         raise CommandError(f"There is no program {program}; `cardops program list` shows them.")
