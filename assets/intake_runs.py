@@ -10,6 +10,7 @@ import polars as pl
 from assets.intake import take_in
 from assets.intake_ports import IntakePorts, TakenFile
 from cardops.ports import Lake
+from cardops.rules.card_numbers import masked
 from cardops.rules.intake import FileOutcome, IntakeFile, Kind
 from cardops.rules.money import format_amount
 
@@ -125,4 +126,4 @@ def _markdown(rows: pl.DataFrame) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
-    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+    return "" if value is None else masked(str(value)).replace("|", "\\|").replace("\n", " ")

@@ -3,7 +3,7 @@
 Belongs here: one lake column each, and what is cut off a card number before it is kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -12,6 +12,7 @@ from cardops.contracts.items import items_summary
 from cardops.contracts.lake_tables import LAKE_TABLES
 from cardops.contracts.money_columns import amount_minor
 from cardops.contracts.time_columns import day, instant
+from cardops.rules.card_numbers import CANDIDATE, masked
 from cardops.rules.intake import Kind
 
 # Told by the one who stores: which file, which row.
@@ -26,11 +27,22 @@ def lake_columns(kind: Kind) -> tuple[str, ...]:
 
 def valued(valid: pl.DataFrame, kind: Kind) -> pl.DataFrame:
     """`row_number`, `raw`, `flags` and the kind's lake columns, typed, of valid judged rows."""
+    valid = without_numbers_in_text(valid, _TYPED_BY_PEOPLE.get(kind, ()))
     told = _DERIVED[kind]
     schema = LAKE_TABLES[kind]
     names = lake_columns(kind)
     values = (told.get(name, pl.col(name)).cast(schema[name]).alias(name) for name in names)
     return valid.lazy().select("row_number", "raw", "flags", *values).collect()
+
+
+def without_numbers_in_text(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The rows with every card number that somebody typed into these columns truncated."""
+    for name in columns:
+        suspects = rows.filter(pl.col(name).str.contains(CANDIDATE))[name].unique()
+        if not suspects.is_empty():
+            safe = {text: masked(text) for text in suspects}
+            rows = rows.with_columns(pl.col(name).replace(safe))
+    return rows
 
 
 def card_bin(card_number: str) -> pl.Expr:
@@ -49,6 +61,10 @@ def _signs(card_number: str) -> pl.Expr:
     return pl.col(card_number).str.replace_all("[ -]", "")
 
 
+_TYPED_BY_PEOPLE: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.TRANSACTIONS: ("error_code", "device_id", "card_token"),
+    Kind.CHARGEBACKS: ("merchant_name", "chargeback_reason", "reason_code"),
+}
 _TRANSACTIONS: Final[Mapping[str, pl.Expr]] = {
     "amount_minor": amount_minor("amount", "currency"),
     "card_bin": card_bin("card_number"),
