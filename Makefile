@@ -88,7 +88,7 @@ lock: ## Renew both locks from pyproject.toml (needs uv)
 
 clean: ## Remove what the set-up made (not .cardops: it holds the books)
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-		.import_linter_cache dbt_project/target dbt_project/logs benchmarks/results
+		.import_linter_cache .tmp_dagster_home_* dbt_project/target dbt_project/logs benchmarks/results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Left alone: .cardops (the books). make clean-data removes it."
 
