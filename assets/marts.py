@@ -128,6 +128,17 @@ def _translator() -> "DagsterDbtTranslator":
             return dg.AssetKey(dbt_resource_props["name"])
 
         @override
+        def get_partition_mapping(
+            self,
+            dbt_resource_props: Mapping[str, Any],
+            dbt_parent_resource_props: Mapping[str, Any],
+        ) -> dg.PartitionMapping | None:
+            # Chargebacks come by batch, not by business date: a build reads whatever is there.
+            if dbt_parent_resource_props["name"] == "chargebacks":
+                return dg.AllPartitionMapping()
+            return None
+
+        @override
         def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
             return GROUP
 
