@@ -30,3 +30,20 @@ def test_a_column_that_stands_twice_refuses_the_file(name: str) -> None:
 
     with pytest.raises(FileRefusedError, match=f"has column {name} twice"):
         rows(pa.table(values, names=names))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "+05:30", "+00:00", "Europe/Berlin", "Nowhere/Known"])
+@pytest.mark.parametrize(("unit", "ticks"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
+def test_an_instant_is_the_same_in_every_zone_and_unit(zone: str, unit: str, ticks: int) -> None:
+    instants = pa.array([1_767_323_045 * ticks], pa.timestamp(unit, zone))
+
+    (row,) = rows(pa.table([*VALUES[:3], instants], names=NAMES))
+
+    assert row["timestamp"] == "2026-01-02T03:04:05.000000Z"
+
+
+def test_an_instant_beyond_all_calendars_refuses_the_file() -> None:
+    beyond = pa.array([2**62], pa.timestamp("ms"))
+
+    with pytest.raises(FileRefusedError, match="damaged"):
+        rows(pa.table([*VALUES[:3], beyond], names=NAMES))

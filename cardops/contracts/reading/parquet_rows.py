@@ -150,11 +150,11 @@ def _decode(value: bytes | None) -> str | None:
 
 
 def _instants(column: pa.ChunkedArray) -> pl.Series:
-    offset = "Z" if column.type.tz else ""
-    instants = pl.Series(column.cast(pa.timestamp("us", column.type.tz), safe=False))
-    if column.type.tz:
-        instants = instants.dt.convert_time_zone("UTC")
-    return instants.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
+    """Instants are kept in UTC, whatever zone they are shown in: its name need not be known."""
+    zone, offset = ("UTC", "Z") if column.type.tz else (None, "")
+    # To whole microseconds nanoseconds are cut; what microseconds cannot count is refused.
+    instants = column.cast(pa.timestamp("us", zone), safe=column.type.unit != "ns")
+    return pl.Series(instants).dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
 
 
 def _json(value: Any) -> str | None:
