@@ -13,6 +13,7 @@ import polars as pl
 from cardops.contracts.quarantine import as_csv, kept_aside
 from cardops.contracts.reading.rows import InputRows
 from cardops.ports import ObjectStore
+from cardops.rules.card_numbers import masked
 from cardops.rules.intake import IntakeFile, RowReason
 from cardops.rules.objects import ObjectMissingError
 
@@ -44,7 +45,7 @@ def keep_rows(
         return None
     parquet = io.BytesIO()
     kept.write_parquet(parquet)
-    shape = {"format": origin.format, "header_line": origin.header_line}
+    shape = {"format": origin.format, "header_line": masked(origin.header_line)}
     failed.replace(f"{folder}/source.json", json.dumps(shape).encode())
     failed.replace(f"{folder}/rows.csv", as_csv(kept))
     failed.replace(f"{folder}/rows.parquet", parquet.getvalue())

@@ -273,6 +273,15 @@ def test_a_card_number_does_not_reach_the_quarantine(world: IntakeWorld) -> None
     assert b"4111 1111 1111 1111" not in kept
 
 
+def test_a_card_number_in_a_header_goes_no_further(world: IntakeWorld) -> None:
+    outcome = world.submit(
+        "deposits", csv_file(f"{HEADER},4111 1111 1111 1111", f"{GOOD},x", "bad")
+    )
+
+    assert outcome.unknown_columns == ("411111******1111",)
+    assert not [one for one in world.failed_store.contents.values() if b"1111 1111" in one]
+
+
 def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
     world: IntakeWorld,
 ) -> None:

@@ -20,6 +20,7 @@ from cardops.contracts.reading.source import (
     opened,
     refusing_broken_compression,
 )
+from cardops.rules.card_numbers import masked
 
 _FRAME: Final = ("row_number", "raw", "framing")
 
@@ -44,8 +45,9 @@ class InputRows:
 
     @property
     def unknown_columns(self) -> tuple[str, ...]:
-        """Names that serve nothing; of JSON, those met so far."""
-        return tuple(self._json.unknown) if self._json else self._unknown
+        """Names that serve nothing; of JSON, those met so far. Card numbers in them are cut."""
+        names = self._json.unknown if self._json else self._unknown
+        return tuple(dict.fromkeys(map(masked, names)))
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns, trimmed."""
