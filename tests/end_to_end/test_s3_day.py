@@ -1,8 +1,12 @@
 """The same day where every store is a bucket: raw, processed, failed and the lake."""
 
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +15,12 @@ from cardops.adapters.object_store import open_store
 from cardops.adapters.warehouse import DuckDbWarehouse
 from cardops.rules.delivery import DeliveryState
 from tests.builders.databases import new_home
-from tests.builders.days import Ending, Instance, companies_of, ending
+from tests.builders.days import DAY_TIMEOUT_SECONDS, Ending, Instance, companies_of, ending
 from tests.builders.s3 import bucket, moto_server
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 
+CARDOPS = Path(sys.executable).with_name("cardops")
 ROLES = ("raw", "processed", "failed", "lake")
 
 
@@ -76,3 +81,44 @@ def test_the_marts_of_a_lake_in_a_bucket_hold_the_balances_of_the_books(
         ).fetchall()
 
     assert sorted(rows) == sorted(account[:5] for account in s3_ending.accounts)
+
+
+def cardops(instance: Instance, *arguments: str) -> tuple[int, Any]:
+    done = subprocess.run(
+        [str(CARDOPS), *arguments, "--json"],
+        env=instance.environment,
+        capture_output=True,
+        text=True,
+        timeout=DAY_TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_submitted_file_goes_into_the_bucket_and_what_is_quarantined_too(
+    s3_instance: Instance, s3_ending: Ending, tmp_path: Path
+) -> None:
+    file = tmp_path / "late.csv"
+    file.write_text(
+        "deposit_id,user_id,amount,currency,timestamp\n"
+        "late-1,user_late,5.00,USD,2026-11-01T10:00:00Z\n"
+        "late-2,user_late,-5.00,USD,2026-11-01T10:00:00Z\n"
+    )
+
+    code, answer = cardops(s3_instance, "submit", str(file), "--kind", "deposits")
+
+    assert (code, answer["accepted"], answer["quarantined"]) == (1, 1, 1)
+    failed = open_store(s3_instance.settings.store_url("failed"))
+    kept = {failed.uri(stat.key) for stat in failed.list_objects("deposits/late-")}
+    assert f"{answer['quarantine']}/rows.csv" in kept
+
+
+def test_the_doctor_finds_every_bucket_writable(s3_instance: Instance) -> None:
+    _, told = cardops(s3_instance, "doctor")
+
+    stores = {one["part"]: one for one in told["checks"] if one["part"].endswith(" store")}
+    assert set(stores) == {f"{role} store" for role in ROLES}
+    for one in stores.values():
+        assert one["ok"], one
+        assert one["told"].startswith("s3://")
