@@ -30,6 +30,7 @@ class IntakeWorld:
     deposit_ledger: FakeDepositLedger = field(default_factory=FakeDepositLedger)
     programs: FakePrograms = field(default_factory=FakePrograms)
     clock: FakeClock = field(default_factory=FakeClock)
+    mode: str = "by_network"
 
     @property
     def ports(self) -> IntakePorts:
@@ -69,7 +70,7 @@ class IntakeWorld:
         )
         today = self.clock.now().date()
         if kind == Kind.CHARGEBACKS:
-            batch = self.intake_ledger.claim_batch([arrival], today, mode="by_network")
+            batch = self.intake_ledger.claim_batch([arrival], today, mode=self.mode)
             assert batch is not None
             return batch.files[0].intake_id
         return self.intake_ledger.claim(arrival, today)[0].intake_id
