@@ -75,7 +75,7 @@ async def capture(
     transaction_id: str, request: Request, caller: Writer, parts: PartsOf
 ) -> Response:
     """Take the whole hold or a part, once; the rest is released."""
-    body = decode(await optional_body(request), CaptureBody)
+    body = decode(await optional_body(request, parts), CaptureBody)
     amount = amount_text(body.amount)
     return await move(MoveKind.CAPTURE, transaction_id, request, caller, amount=amount)
 
@@ -83,7 +83,7 @@ async def capture(
 @router.post("/v1/authorizations/{transaction_id}/void")
 async def void(transaction_id: str, request: Request, caller: Writer, parts: PartsOf) -> Response:
     """Release a hold; of an id not seen yet, make sure that it never spends."""
-    decode(await optional_body(request), VoidBody)
+    decode(await optional_body(request, parts), VoidBody)
     checked_id("transaction_id", transaction_id)
     return await move(MoveKind.VOID, transaction_id, request, caller)
 
@@ -91,7 +91,7 @@ async def void(transaction_id: str, request: Request, caller: Writer, parts: Par
 @router.post("/v1/authorizations/{transaction_id}/refund")
 async def refund(transaction_id: str, request: Request, caller: Writer, parts: PartsOf) -> Response:
     """Give captured money back, whole or in parts."""
-    body = decode(await json_body(request.scope, request.receive), RefundBody)
+    body = decode(await needed_body(request, parts), RefundBody)
     key, amount = checked_id("refund_id", body.refund_id), amount_text(body.amount) or ""
     return await move(MoveKind.REFUND, transaction_id, request, caller, amount=amount, key=key)
 
@@ -101,7 +101,7 @@ async def increment(
     transaction_id: str, request: Request, caller: Writer, parts: PartsOf
 ) -> Response:
     """Hold more, decided like a new question."""
-    body = decode(await json_body(request.scope, request.receive), IncrementBody)
+    body = decode(await needed_body(request, parts), IncrementBody)
     key, amount = checked_id("increment_id", body.increment_id), amount_text(body.amount) or ""
     return await move(MoveKind.INCREMENT, transaction_id, request, caller, amount=amount, key=key)
 
@@ -215,13 +215,18 @@ def move_response(given: MoveAnswer) -> Response:
             assert_never(unreachable)
 
 
-async def optional_body(request: Request) -> bytes:
+async def needed_body(request: Request, parts: Parts) -> bytes:
+    """The JSON body, as long as it comes in time. Raises ProblemError (413, 415, 503)."""
+    return await in_time(parts, json_body(request.scope, request.receive))
+
+
+async def optional_body(request: Request, parts: Parts) -> bytes:
     """The JSON body, `{}` where there is none."""
     if request.headers.get("content-length", "0") == "0" and not request.headers.get(
         "transfer-encoding"
     ):
         return b"{}"
-    return await json_body(request.scope, request.receive)
+    return await needed_body(request, parts)
 
 
 def json_response(
