@@ -13,6 +13,7 @@ import msgspec
 
 from authorizer.problems import ProblemError, invalid
 from authorizer.schemas import AuthorizationBody
+from cardops.rules.card_numbers import is_card_number, masked
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake import ID_PATTERN
 from cardops.rules.money import MAX_AMOUNT_MINOR, AmountProblem, parse_amount
@@ -102,6 +103,19 @@ def details_of(body: AuthorizationBody) -> dict[str, object] | None:
         _refuse_unkeepable("metadata", body.metadata, 0)
         details["metadata"] = body.metadata
     return details or None
+
+
+def without_card_numbers(value: Any) -> Any:
+    """The same JSON value, with every card number in a key, text or integer truncated."""
+    if isinstance(value, Mapping):
+        return {masked(key): without_card_numbers(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [without_card_numbers(member) for member in value]
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, int) and is_card_number(str(value)):
+        return masked(str(value))
+    return value
 
 
 def _refuse_unkeepable(field: str, value: object, depth: int) -> None:

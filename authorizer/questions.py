@@ -4,7 +4,13 @@ import json
 import secrets
 import time
 
-from authorizer.bodies import checked_amount, checked_currency, checked_id, details_of
+from authorizer.bodies import (
+    checked_amount,
+    checked_currency,
+    checked_id,
+    details_of,
+    without_card_numbers,
+)
 from authorizer.problems import invalid
 from authorizer.schemas import AuthorizationBody
 from cardops.rules.access import Caller
@@ -26,7 +32,7 @@ def question_of(
     currency = caller.currency if body.currency is None else checked_currency(body.currency)
     amount_minor = checked_amount(body.amount, currency)
     url = _checked_url(body.callback_url, caller, allow_loopback=allow_loopback)
-    details = details_of(body)
+    details = without_card_numbers(details_of(body))
     is_capture = body.capture is not False
     return Question(
         program=caller.program,

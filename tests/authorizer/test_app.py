@@ -11,9 +11,12 @@ from typing_extensions import override
 
 from authorizer.app import Application
 from authorizer.batcher import MAX_BATCH, Batcher
+from authorizer.bodies import decode
 from authorizer.callback_client import AddressRefusedError, CallbackClient, CheckedResolver
 from authorizer.parts import Limits, Parts
-from cardops.rules.access import Scope
+from authorizer.questions import question_of
+from authorizer.schemas import AuthorizationBody
+from cardops.rules.access import Caller, Scope
 from cardops.rules.authorization import UNDECIDED, Answer, AnswerKind, Question
 from tests.builders.authorizations import USER, a_question
 from tests.fakes.authorizations import FakeAuthorizations
@@ -21,6 +24,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import FakeCallbackOutbox
 from tests.fakes.programs import FakePrograms
 from tests.fakes.secrets import FakeSecretStore
+
+NUMBER = "4111111111111111"  # a published test number
 
 
 class Stuck(FakeAuthorizations):
@@ -88,6 +93,21 @@ async def test_a_question_is_answered_from_fakes() -> None:
     assert (status, answer["status"], answer["remaining_credit"]) == (200, "PERMIT", 75.0)
 
 
+async def test_a_card_number_among_the_details_is_truncated_before_it_is_kept() -> None:
+    body = {
+        "transaction_id": "t", "user_id": USER, "amount": 1, "merchant": {"name": NUMBER},
+        "metadata": {f"of {NUMBER}": ["4111 1111 1111 1111", int(NUMBER), 20261120, True]},
+    }  # fmt: skip
+    caller = Caller("k", "default", is_test=True, scopes=frozenset(), secret_sha256=b"", currency="USD")  # fmt: skip
+
+    question = question_of(decode(json.dumps(body).encode(), AuthorizationBody), caller, request_id="r")  # fmt: skip
+
+    cut = "411111******1111"
+    assert json.loads(question.details or "") == {
+        "merchant": {"name": cut}, "metadata": {f"of {cut}": [cut, cut, 20261120, True]},
+    }  # fmt: skip
+
+
 async def test_a_store_that_does_not_commit_in_time_is_503_and_no_guess() -> None:
     desk = Desk(Stuck(), deadline_seconds=0.05)
     desk.parts.batcher = Impatient(desk.parts.authorizations)
@@ -95,6 +115,33 @@ async def test_a_store_that_does_not_commit_in_time_is_503_and_no_guess() -> Non
     status, answer = await desk.ask()
 
     assert (status, answer["type"]) == (503, "/problems/unavailable")
+
+
+@pytest.mark.parametrize("move", ["capture", "void", "refund", "increment"])
+async def test_a_body_that_never_comes_is_not_waited_for(move: str) -> None:
+    desk = Desk(FakeAuthorizations(), deadline_seconds=0.05)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(3600)
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"authorization", f"Bearer {desk.key}".encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"50"),
+    ]
+    path = f"/v1/authorizations/t/{move}"
+    scope = {
+        "type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"",
+    }  # fmt: skip
+    async with desk.app._lifespan(desk.app._rest), asyncio.timeout(5):
+        await desk.app(scope, receive, send)
+
+    assert sent[0]["status"] == 503
 
 
 class Impatient(Batcher):
