@@ -263,17 +263,17 @@ def question_hash(
     details: Mapping[str, object] | None,
 ) -> bytes:
     """Equal for questions whose decision fields mean the same, whatever their spelling was."""
-    fields = [user_id, amount_minor, currency, is_capture, callback_url, canonical(details)]
+    fields = [user_id, amount_minor, currency, is_capture, callback_url, canonical(details or None)]
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).digest()
 
 
 def canonical(value: object) -> object:
-    """A JSON value in one spelling: 1.0 is 1; empty or absent objects at the top are one."""
+    """A JSON value in one spelling: 1.0 is 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {str(key): canonical(member) for key, member in value.items()} or None
+        return {str(key): canonical(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [canonical(member) for member in value]
     return value

@@ -159,6 +159,7 @@ def hash_with(**fields: object) -> bytes:
 def test_questions_that_mean_the_same_have_one_hash() -> None:
     assert hash_with(metadata={"a": 1, "b": 2.0}) == hash_with(metadata={"b": 2, "a": 1.0})
     assert hash_with(metadata={}) != hash_with(metadata={"a": 1})
+    assert hash_with(metadata={"a": {}}) != hash_with(metadata={"a": None})
     assert hash_with(channel="pos") != hash_with()
 
 
