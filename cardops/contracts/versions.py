@@ -9,7 +9,10 @@ import polars as pl
 
 from cardops.contracts.contract import Contract
 from cardops.contracts.values import lake_columns
+from cardops.rules.intake import Kind
+from cardops.rules.routing import MIXED
 
+_DISPUTE: Final = ("case_number", "stage", "action_sequence", "transaction_id")
 # Two 64-bit hashes of one value are compared: strings of whole files need not stay in memory.
 _SEEDS: Final = (0, 7_919)
 
@@ -20,6 +23,8 @@ def outcomes(valid: pl.LazyFrame, earlier: pl.LazyFrame | None, contract: Contra
     `earlier`: the lake's rows of files taken in before this one. The first row accepted under an
     identity fixes what is immutable; a later one with other content is a new version.
     """
+    if contract.kind is Kind.CHARGEBACKS:
+        valid, earlier = _one_network(valid, earlier)
     rows = _fingerprints(valid, contract, is_earlier=False)
     if earlier is not None:
         keys = rows.lazy().select("id 0", "id 1").unique()
@@ -42,6 +47,26 @@ def outcomes(valid: pl.LazyFrame, earlier: pl.LazyFrame | None, contract: Contra
             ),
         ]
     )
+
+
+def _one_network(
+    valid: pl.LazyFrame, earlier: pl.LazyFrame | None
+) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
+    """A dispute once taken in as `mixed` is that one whatever network is told later: sent once."""
+    frames = [valid] if earlier is None else [valid, earlier]
+    mixed = pl.concat(frame.filter(pl.col("network") == MIXED).select(_DISPUTE) for frame in frames)
+    if mixed.head(1).collect().is_empty():
+        return valid, earlier
+    told = mixed.join(valid.select(_DISPUTE), on=_DISPUTE, how="semi").unique().collect()
+    return _as_mixed(valid, told), earlier if earlier is None else _as_mixed(earlier, told)
+
+
+def _as_mixed(rows: pl.LazyFrame, told: pl.DataFrame) -> pl.LazyFrame:
+    marked = rows.join(
+        told.lazy().with_columns(is_mixed=True), on=_DISPUTE, how="left", maintain_order="left"
+    )
+    network = pl.when("is_mixed").then(pl.lit(MIXED)).otherwise("network")
+    return marked.with_columns(network=network).drop("is_mixed")
 
 
 def _named(rows: pl.DataFrame, outcome: pl.Expr) -> pl.DataFrame:

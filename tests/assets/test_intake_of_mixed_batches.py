@@ -49,6 +49,25 @@ def test_a_transaction_that_arrives_later_makes_no_second_dispute_of_the_row(
     assert (again.accepted, again.duplicate) == (0, 1)
 
 
+def test_a_mixed_dispute_is_the_same_one_when_its_network_is_told_later(
+    world: IntakeWorld,
+) -> None:
+    unnamed = csv_file(HEADER, "t1,1.00,2026-01-10,USD,c1,", "t2,1.00,2026-01-10,USD,c2,")
+    assert world.submit("chargebacks", unnamed).accepted == 2
+    world.mode = "by_network"
+    named = csv_file(
+        HEADER,
+        "t1,1.00,2026-01-10,USD,c1,visa",
+        "t9,1.00,2026-01-10,USD,c2,visa",
+        "t3,1.00,2026-01-10,USD,c3,amex",
+    )
+
+    again = world.submit("chargebacks", named)
+
+    assert (again.accepted, again.duplicate, again.quarantined) == (2, 1, 0)
+    assert world.rows("chargebacks")["case_number"].to_list() == ["c1", "c2", "c2", "c3"]
+
+
 def test_a_row_without_a_currency_waits_even_in_a_mixed_batch(world: IntakeWorld) -> None:
     outcome = world.submit("chargebacks", csv_file(HEADER, "t1,1.00,2026-01-10,,c1,"))
 
