@@ -8,6 +8,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -80,8 +81,12 @@ class CallbackClient:
             ) as response:
                 # Read a bounded part so that the connection ends cleanly; none of it is kept.
                 await response.content.read(MAX_RESPONSE_BYTES)
-                error = None if response.ok else f"The endpoint answered {response.status}."
+                is_success = response.status // 100 == HTTPStatus.OK // 100
+                error = None if is_success else f"The endpoint answered {response.status}."
                 return Response(response.status, response.headers.get("Retry-After"), error)
+        except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError) as failure:
+            # Its own words quote what the partner sent, and none of that is kept.
+            return Response(error=f"{type(failure).__name__}: The answer is no readable HTTP.")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failure:
             return Response(error=f"{type(failure).__name__}: {failure}")
 

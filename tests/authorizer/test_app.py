@@ -209,6 +209,37 @@ async def test_an_address_literal_or_name_of_this_machine_is_never_connected(url
     assert "not public" in str(response.error)
 
 
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (b"secret 4111111111111111\r\n\r\n", "The answer is no readable HTTP."),
+        (b"HTTP/1.1 200 OK\r\nsecret: 4111111111111111\0\r\n\r\n", "no readable HTTP."),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nsecret\r\n", "no readable HTTP."),
+        (b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n", "The endpoint answered 302."),
+        (b"HTTP/1.1 503 Secret\r\ncontent-length: 0\r\n\r\n", "The endpoint answered 503."),
+    ],
+)
+async def test_nothing_that_a_partner_answers_is_kept_but_its_status(
+    said: bytes, error: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    client = CallbackClient(allow_loopback=True)
+    port = server.sockets[0].getsockname()[1]
+
+    response = await client.post(f"http://127.0.0.1:{port}/", b"{}", {}, is_test=True)
+    await client.close()
+    server.close()
+
+    assert (response.error or "").endswith(error)
+    assert "ecret" not in (response.error or "")
+
+
 async def test_a_name_with_one_forbidden_address_is_refused_whole() -> None:
     with pytest.raises(AddressRefusedError):
         await CheckedResolver(allow_loopback=False).resolve("localhost", 443)
