@@ -11,8 +11,15 @@ from typing import Final
 
 from assets.quarantine import keep_refusal
 from cardops.ports import Clock, IntakeLedger, ObjectStore, Programs
-from cardops.rules.arrivals import Place, place_of
-from cardops.rules.intake import Arrival, ChargebackBatch, FileOutcome, IntakeFile, Kind
+from cardops.rules.arrivals import Place, place_of, released_from
+from cardops.rules.intake import (
+    Arrival,
+    ChargebackBatch,
+    FileOutcome,
+    IntakeFile,
+    IntakeFileMissingError,
+    Kind,
+)
 from cardops.rules.objects import ObjectMissingError, ObjectStat
 
 BLOCK_BYTES: Final = 1024 * 1024
@@ -43,16 +50,20 @@ class Claims:
             raise ObjectMissingError(self.raw_store.uri(stat.key))
         welcome = list(self._welcome(kind, [stat]))
         if welcome and kind is Kind.CHARGEBACKS:
-            self.claim_batch(welcome, mode=mode)
+            self.claim_batch(welcome, mode=mode or self._mode_of_origin(welcome[0]))
         entry, _ = self.intake_ledger.claim(arrival, self.clock.now().date())
         return entry
 
     def claim_batches(self, stats: Sequence[ObjectStat]) -> list[ChargebackBatch]:
-        """One new batch a program of all its files that are new."""
-        by_program: dict[str, list[Arrival]] = {}
+        """One new batch a program of all its files that are new; released ones keep their mode."""
+        alike: dict[tuple[str, str], list[Arrival]] = {}
         for arrival in self._welcome(Kind.CHARGEBACKS, stats):
-            by_program.setdefault(arrival.program, []).append(arrival)
-        batches = [self.claim_batch(arrivals) for _, arrivals in sorted(by_program.items())]
+            mode = self._mode_of_origin(arrival) or ""
+            alike.setdefault((arrival.program, mode), []).append(arrival)
+        batches = [
+            self.claim_batch(arrivals, mode=mode or None)
+            for (_, mode), arrivals in sorted(alike.items())
+        ]
         return [batch for batch in batches if batch is not None]
 
     def claim_batch(
@@ -85,6 +96,17 @@ class Claims:
             content_sha256=content_sha256,
             size_bytes=stat.size_bytes,
         )
+
+    def _mode_of_origin(self, arrival: Arrival) -> str | None:
+        """The mode sealed in the batch that a released file's rows came from; else None."""
+        origin_id = released_from(arrival.key)
+        if origin_id is None:
+            return None
+        try:
+            batch_id = self.intake_ledger.find(origin_id).batch_id
+        except IntakeFileMissingError:
+            return None  # somebody's own file by such a name
+        return None if batch_id is None else self.intake_ledger.batch(batch_id).mode
 
     def _welcome(self, kind: Kind, stats: Sequence[ObjectStat]) -> Iterator[Arrival]:
         """Arrivals of registered programs; the others are refused, each with its sentence."""

@@ -20,6 +20,7 @@ _TEMPORARY: Final = re.compile(
 )
 _READABLE: Final = re.compile(rf"\.({'|'.join(SUFFIXES)})(\.gz)?$", re.IGNORECASE)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
 
 
@@ -72,6 +73,12 @@ def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
     whole_stem = _UNSAFE.sub("_", name.removesuffix(suffix)).strip("._-")
     stem = whole_stem[:MAX_STEM_CHARACTERS] or "file"
     return f"{prefix_of(kind)}{program}/{stem}-{mark}{suffix.lower()}"
+
+
+def released_from(key: str) -> int | None:
+    """The number of the file whose rows were released under this key; None where it is no release."""
+    found = _RELEASED.search(key)
+    return int(found[1]) if found else None
 
 
 def is_readable(name: str) -> bool:
