@@ -35,6 +35,17 @@ class GivenUpError(RuntimeError):
         )
 
 
+class EarlierFileError(RuntimeError):
+    """Files are judged in their order, so one that fails holds up those behind it for a while."""
+
+    def __init__(self, intake_file: IntakeFile, earlier: IntakeFile, error: Exception) -> None:
+        super().__init__(
+            f"{intake_file.arrival.key} was not taken in yet, because {earlier.arrival.key} came "
+            f"before it and cannot be taken in ({error}); it is taken in with the next run of its "
+            f"kind, and the earlier file is set aside after {MAX_ATTEMPTS} tries."
+        )
+
+
 def take_in(intake_id: int, ports: IntakePorts) -> TakenFile:
     """Take the file in, after earlier unfinished ones of its kind and program; alone."""
     intake_file = ports.intake_ledger.find(intake_id)
@@ -43,8 +54,17 @@ def take_in(intake_id: int, ports: IntakePorts) -> TakenFile:
         if _is_before(earlier, intake_file):
             # It is marked dead, and that is all this file can do about it.
             with suppress(GivenUpError):
-                _take_in_alone(earlier.intake_id, ports)
+                _take_in_earlier(earlier, intake_file, ports)
     return _take_in_alone(intake_id, ports)
+
+
+def _take_in_earlier(earlier: IntakeFile, intake_file: IntakeFile, ports: IntakePorts) -> None:
+    try:
+        _take_in_alone(earlier.intake_id, ports)
+    except GivenUpError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told by its own runs; here it is what holds up
+        raise EarlierFileError(intake_file, earlier, error) from None
 
 
 def _is_before(other: IntakeFile, intake_file: IntakeFile) -> bool:

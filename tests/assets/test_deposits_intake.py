@@ -8,7 +8,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from assets.intake import MAX_ATTEMPTS, GivenUpError, take_in
+from assets.intake import MAX_ATTEMPTS, EarlierFileError, GivenUpError, take_in
 from cardops.rules.access import Program
 from cardops.rules.intake import FileStatus
 from tests.builders.intake_world import IntakeWorld, csv_file
@@ -294,3 +294,17 @@ def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
     assert world.intake_ledger.find(intake_id).status is FileStatus.DEAD
 
     assert world.submit("deposits", csv_file(HEADER, GOOD)).accepted == 1
+
+
+def test_a_file_held_up_by_an_earlier_one_says_which_and_comes_in_later(
+    world: IntakeWorld,
+) -> None:
+    world.raw_store.create("incoming/deposits/default/bad.csv", csv_file(HEADER, GOOD).encode())
+    earlier = world.claim("incoming/deposits/default/bad.csv")
+    world.raw_store.delete("incoming/deposits/default/bad.csv")
+
+    with pytest.raises(EarlierFileError, match=r"file\.csv was not taken in yet.*/bad\.csv"):
+        world.submit("deposits", csv_file(HEADER, GOOD))
+
+    world.intake_ledger.attempts[earlier] = MAX_ATTEMPTS
+    assert world.submit("deposits", csv_file(HEADER, GOOD)).duplicate == 1
