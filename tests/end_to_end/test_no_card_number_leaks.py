@@ -95,7 +95,7 @@ def database_texts(console: Console) -> dict[str, bytes]:
                 " where schemaname not in ('pg_catalog', 'information_schema')"
             ).fetchall()
             for (table,) in tables:
-                with session.cursor().copy(f"copy {table} to stdout") as copy:  # type: ignore[arg-type] # named by the catalogue
+                with session.cursor().copy(f"copy {table} to stdout") as copy:
                     texts[f"{name}.{table}"] = b"".join(bytes(part) for part in copy)
     server.leave()
     return texts

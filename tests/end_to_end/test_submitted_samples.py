@@ -47,7 +47,7 @@ def balanced(console: Console, poc: Path) -> Any:
 @pytest.fixture(scope="module")
 def shop(console: Console) -> dict[str, Any]:
     """The shop's three files, each submitted as it is, in their order."""
-    files = {
+    files: dict[str, tuple[str, Any, int]] = {
         "orders": ("orders.json", shop_orders(12), 0),
         "transactions": ("transactions.json", shop_transactions(12), 0),
         "chargebacks": ("chargebacks.csv", SHOP_CHARGEBACKS, 1),

@@ -55,9 +55,8 @@ def query(console: Console, *statements: str) -> list[tuple[Any, ...]]:
     try:
         with connect(server.url("cardops")) as session:
             session.execute("set search_path to cardops")
-            for statement in statements:
-                cursor = session.execute(statement)  # type: ignore[arg-type] # written here
-            return cursor.fetchall() if cursor.description else []
+            cursors = [session.execute(statement) for statement in statements]
+            return cursors[-1].fetchall() if cursors[-1].description else []
     finally:
         server.leave()
 
