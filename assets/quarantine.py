@@ -39,6 +39,9 @@ def keep_rows(
     """Replace the file's quarantine with these rows; where it is, or None where all went well."""
     folder = folder_of(intake_file)
     kept = kept_aside(rows, intake_file.arrival.key).collect()
+    others = _rows_of_others(failed, intake_file)
+    has_own = not kept.is_empty()
+    kept = kept if others is None else pl.concat([others, kept])
     for name in ("rows.parquet", "rows.csv", "source.json", "error.json"):
         failed.delete(f"{folder}/{name}")
     if kept.is_empty():
@@ -49,7 +52,7 @@ def keep_rows(
     failed.replace(f"{folder}/source.json", json.dumps(shape).encode())
     failed.replace(f"{folder}/rows.csv", as_csv(kept))
     failed.replace(f"{folder}/rows.parquet", parquet.getvalue())
-    return failed.uri(folder)
+    return failed.uri(folder) if has_own else None
 
 
 def keep_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) -> str:
@@ -69,6 +72,18 @@ def keep_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) ->
 
 def kept_rows(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
     """The file's quarantined rows, or None where it has none."""
+    rows = _rows_in_folder(failed, intake_file)
+    own = None if rows is None else rows.filter(source_file=intake_file.arrival.key)
+    return None if own is None or own.is_empty() else own
+
+
+def _rows_of_others(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
+    """Rows of files with the same name and content elsewhere, such as another program's."""
+    rows = _rows_in_folder(failed, intake_file)
+    return None if rows is None else rows.filter(pl.col("source_file") != intake_file.arrival.key)
+
+
+def _rows_in_folder(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
     try:
         content = failed.get(f"{folder_of(intake_file)}/rows.parquet")
     except ObjectMissingError:

@@ -296,6 +296,21 @@ def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
     assert world.submit("deposits", csv_file(HEADER, GOOD)).accepted == 1
 
 
+def test_the_same_file_of_another_program_leaves_the_quarantine_of_the_first(
+    world: IntakeWorld,
+) -> None:
+    world.programs.create(Program("nippon", currency="JPY"))
+    file = csv_file(
+        HEADER, GOOD.removesuffix("USD"), GOOD.replace("25.00", "25").replace("d1", "d2")
+    )
+
+    first = world.submit("deposits", file, program="nippon")
+    second = world.submit("deposits", file, program="default")
+
+    assert (first.quarantined, second.quarantined, second.quarantine_path) == (1, 0, None)
+    assert [row["source_file"] for row in world.quarantined()] == ["incoming/deposits/nippon/000/file.csv"]  # fmt: skip
+
+
 def test_a_file_held_up_by_an_earlier_one_says_which_and_comes_in_later(
     world: IntakeWorld,
 ) -> None:
