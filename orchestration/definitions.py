@@ -11,6 +11,7 @@ import dagster as dg
 
 from orchestration.catalogue import assets_of, checks
 from orchestration.environments import resources
+from orchestration.freshness import with_deadlines
 from orchestration.jobs import jobs
 from orchestration.schedules import schedules
 from orchestration.watching import sensors
@@ -20,7 +21,7 @@ def build_defs(
     *, with_dbt: bool = True, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
     """The definitions; they load with an empty environment."""
-    assets = assets_of(with_dbt=with_dbt)
+    assets = with_deadlines(assets_of(with_dbt=with_dbt))
     all_jobs = jobs(assets)
     handed = {**resources(), **(resource_overrides or {})}
     if with_dbt:

@@ -52,6 +52,8 @@ retention:
     purge_after_days: {{skipped: 1, success: 30, failure: 30}}
   schedule:
     purge_after_days: {{skipped: 7, success: 90, failure: 90}}
+freshness:
+  enabled: true
 telemetry:
   enabled: false
 nux:

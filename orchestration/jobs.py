@@ -6,6 +6,8 @@ from typing import Final
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from orchestration.freshness import closing_keys
+
 Job = UnresolvedAssetJobDefinition
 
 # Job -> the assets it makes, together with their checks.
@@ -16,8 +18,6 @@ JOBS: Final[Mapping[str, tuple[str, ...]]] = {
     "chargeback_intake": ("chargebacks",),
     "chargeback_delivery": ("chargeback_files", "chargeback_deliveries"),
 }
-# The nightly close is everything of a business date that is not intake.
-CLOSING_GROUPS: Final = ("balances", "control", "analytics")
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     "deposit_intake": "Deposit files into accounts and the lake.",
     "transaction_intake": "Transaction files into the lake.",
@@ -32,19 +32,10 @@ def jobs(assets: Sequence[dg.AssetsDefinition]) -> dict[str, Job]:
     """The jobs whose assets are there, by name; lean definitions have fewer."""
     there = {key.to_user_string() for asset in assets for key in asset.keys}
     selections = {name: keys for name, keys in JOBS.items() if there.issuperset(keys)}
-    selections["daily_close"] = tuple(sorted(_closing(assets)))
+    selections["daily_close"] = tuple(sorted(key.to_user_string() for key in closing_keys(assets)))
     return {
         name: dg.define_asset_job(
             name, selection=dg.AssetSelection.assets(*keys), description=DESCRIPTIONS[name]
         )
         for name, keys in selections.items()
-    }
-
-
-def _closing(assets: Sequence[dg.AssetsDefinition]) -> set[str]:
-    return {
-        key.to_user_string()
-        for asset in assets
-        for key, group in asset.group_names_by_key.items()
-        if group in CLOSING_GROUPS and asset.partitions_def is not None
     }

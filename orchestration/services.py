@@ -44,7 +44,7 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
         Service(
             "code",
             _python(
-                "dagster",
+                "orchestration.code_server",
                 *("api", "grpc", "--log-level", "warning"),
                 *("-m", "orchestration.definitions", "--socket", str(socket)),
             ),

@@ -7,9 +7,12 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.partitions import networks
+from sensors.intake import LOOK_EVERY_SECONDS
 
 # A run that dies is begun again by Dagster; delivery goes on where the ledger says it stands.
 RETRIES: Final = "3"
+RANGE_START: Final = "dagster/asset_partition_range_start"
+RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
@@ -24,7 +27,7 @@ def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorD
         monitored_jobs=[intake_job],
         request_job=delivery_job,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=LOOK_EVERY_SECONDS,
         description="A batch that was taken in is filed and delivered.",
     )
     def sensor(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
@@ -37,10 +40,12 @@ def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorD
 def delivery_tags(batch_id: str) -> dict[str, str]:
     """Tags of the one run over all four networks of a batch."""
     keys = networks.get_partition_keys()
-    return {
-        "dagster/asset_partition_range_start": str(_key(batch_id, keys[0])),
-        "dagster/asset_partition_range_end": str(_key(batch_id, keys[-1])),
-    }
+    return range_tags(str(_key(batch_id, keys[0])), str(_key(batch_id, keys[-1])))
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Tags of one run over these partitions and all between."""
+    return {RANGE_START: first, RANGE_END: last}
 
 
 def delivery_request(batch_id: str, *, run_key: str) -> dg.RunRequest:

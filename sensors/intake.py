@@ -18,8 +18,9 @@ from sensors.claiming import Claims
 from sensors.cursor import Cursor
 from sensors.recovery import Recovery
 
-# The daemon looks at sensors no more often than this.
-LOOK_EVERY_SECONDS: Final = 5
+# The daemon goes round every 5 seconds and leaves out who looked less than this ago: with 5 itself
+# every second round would fall out.
+LOOK_EVERY_SECONDS: Final = 3
 # The files that a run is at, by their numbers: how a crashed one is told from one that works.
 INTAKE_TAG: Final = "cardops/intake_ids"
 BATCHES: Final = "chargeback_batch"

@@ -127,7 +127,8 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _stop_on_signals() -> None:
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell without job control hands it on as one to be ignored.
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(ending, signal.default_int_handler)
 
 
