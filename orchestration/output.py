@@ -20,8 +20,12 @@ class CommandError(Exception):
 
 
 def print_json(payload: Mapping[str, Any]) -> None:
-    """The command's answer for programs: one object, one line."""
+    """The command's answer for programs: one object, one line, there at once.
+
+    A command that goes on running is read through a pipe, which is not flushed by itself.
+    """
     sys.stdout.write(json.dumps(payload, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:

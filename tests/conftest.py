@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
         home = Path(tempfile.mkdtemp(prefix="cardops-test-"))
         home.chmod(0o711)
         os.environ[TEST_HOME] = str(home)
+        # Users' shells do not set it, and it would hide an answer that a process never flushed.
+        os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

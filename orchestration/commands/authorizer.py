@@ -39,6 +39,5 @@ def authorizer(
     address = f"http://{host}:{bound.getsockname()[1]}"
     if json_output:
         print_json({"address": address, "port": bound.getsockname()[1], "workers": workers})
-        typer.get_text_stream("stdout").flush()
     say(f"The authorizer answers at {address} (its API at {address}/docs); Ctrl-C stops it.")
     serve(bound, workers)
