@@ -22,7 +22,10 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Everything an instance of Cardops can be told. CARDOPS_HOME alone isolates one."""
 
-    model_config = SettingsConfigDict(env_prefix="CARDOPS_", env_file=".env", extra="ignore")
+    # Empty is unset: an empty CARDOPS_HOME would make an instance of the working directory.
+    model_config = SettingsConfigDict(
+        env_prefix="CARDOPS_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     home: Path = Path(".cardops")
     database_url: str | None = None
