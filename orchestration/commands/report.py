@@ -57,9 +57,15 @@ def is_built(warehouse: Warehouse, day: date) -> bool:
 
 def close(settings: Settings, day: date) -> bool:
     """Run the daily close in this process; whether every step and blocking check passed."""
+    from assets.partitions import FIRST_BUSINESS_DATE, business_dates  # noqa: PLC0415 - Dagster
     from orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster costs seconds
     from orchestration.instance import PROCESS_TAG, open_instance, process_tag  # noqa: PLC0415
 
+    if not business_dates.has_partition_key(day.isoformat()):
+        raise CommandError(
+            f"{day} cannot be closed, so there is no report of it: business dates go from "
+            f"{FIRST_BUSINESS_DATE} to today in UTC; give one of these with --date."
+        )
     with open_instance(settings) as instance:
         result = (
             build_defs()

@@ -114,3 +114,11 @@ def test_a_bug_keeps_its_trace_and_what_is_expected_does_not() -> None:
     assert sentence_of(DatabaseUnavailableError("Mend that.")) == "Mend that."
     assert "No space left on device" in str(sentence_of(OSError(28, "No space left on device")))
     assert sentence_of(KeyError("a bug")) is None
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "2999-01-01"])
+def test_a_report_of_a_day_that_cannot_be_closed_is_one_sentence(day: str, tmp_path: Path) -> None:
+    done = cardops("report", "--date", day, CARDOPS_HOME=str(tmp_path))
+
+    assert (done.returncode, done.stderr.count("Traceback")) == (2, 0)
+    assert f"{day} cannot be closed" in done.stderr
