@@ -63,9 +63,7 @@ def _release(
     return tuple(key for key in keys if key)
 
 
-def release_rows(
-    origin: IntakeFile, row_numbers: Sequence[int], ports: IntakePorts
-) -> str | None:
+def release_rows(origin: IntakeFile, row_numbers: Sequence[int], ports: IntakePorts) -> str | None:
     """A file of these quarantined rows by a person's word; its key, or None where there are none."""
     return _release_file(origin.intake_id, row_numbers, ports)
 
