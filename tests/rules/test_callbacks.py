@@ -168,7 +168,7 @@ def test_who_may_use_loopback_may_use_no_other_address() -> None:
     "address",
     # S104: nothing is bound, these are refused.
     [
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - refused, not bound
         "10.0.0.1",
         "100.64.0.1",
         "127.0.0.1",
@@ -208,7 +208,7 @@ def test_who_may_use_loopback_may_use_no_other_address() -> None:
         "ff02::1",
         "fe80::1%eth0",
         "nonsense",
-    ],  # noqa: S104 - refused, not bound
+    ],
 )
 def test_an_address_that_is_not_public_is_never_called(address: str) -> None:
     assert not is_public_address(address)
