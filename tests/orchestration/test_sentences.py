@@ -107,7 +107,7 @@ def test_a_file_that_may_not_be_read_is_said(console: Console) -> None:
 
     done = console.run("submit", str(sample), "--kind", "chargebacks")
 
-    assert_one_sentence(done, "Permission denied")
+    assert_one_sentence(done, "is not readable")
 
 
 @pytest.mark.parametrize(
