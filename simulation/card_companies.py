@@ -176,9 +176,10 @@ async def serve(
         sftp_factory=lambda channel: _Folder(companies, channel),
         allow_scp=False,
     )
-    async with listener:
-        told(listener.get_port())
-        await stop.wait()
+    told(listener.get_port())
+    await stop.wait()
+    # Not waited for: from Python 3.12 on that would be until the last customer hangs up.
+    listener.close()
 
 
 async def _serve_until_signalled(

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeGuard
 
 import polars as pl
 
@@ -18,6 +18,8 @@ from cardops.contracts.reading.lines import blocks
 from cardops.rules.intake import RowReason
 
 CHUNK_ROWS: Final = 50_000
+# A row nests a payment method or a list of items; two levels would do.
+MAX_DEPTH: Final = 32
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff\0]")
 
 
@@ -53,7 +55,9 @@ class JsonRows:
         if is_bad:
             return (_cleaned(raw), str(RowReason.BAD_ENCODING), *nothing)
         try:
-            values = self._values(_DECODER.decode(raw))
+            element = _DECODER.decode(raw)
+            _check_depth(element)
+            values = self._values(element)
         except (ValueError, RecursionError):
             return (_cleaned(raw), str(RowReason.MALFORMED_ROW), *nothing)
         if any(value is not None and _SURROGATE.search(value) for value in values):
@@ -114,6 +118,21 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _check_depth(element: object) -> None:
+    """How deep an interpreter reads differs by its version; what a row may be does not."""
+    level = [element]
+    for _ in range(MAX_DEPTH):
+        below = [one.values() if isinstance(one, dict) else one for one in level if _is_nest(one)]
+        level = [one for inside in below for one in inside]
+        if not level:
+            return
+    raise RecursionError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _is_nest(value: object) -> TypeGuard[dict[str, object] | list[object]]:
+    return isinstance(value, dict | list)
 
 
 def _cleaned(text: str) -> str:
