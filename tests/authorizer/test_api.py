@@ -2,9 +2,11 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -347,12 +349,20 @@ def test_health_needs_no_key_and_figures_have_templates_only(
     assert user not in figures
 
 
+def lines_once_told(log: Path, text: str, *, within_seconds: float = 5) -> list[str]:
+    """The answer is sent first, its log line follows; what never comes is missing at the end."""
+    end = time.monotonic() + within_seconds
+    while text not in (told := log.read_text()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return told.splitlines()
+
+
 def test_the_request_id_lies_on_the_decision_row_and_in_the_log(
     api: AuthorizerProcess, user: str
 ) -> None:
     reply = api.ask(a_body(user))
     request_id = reply.headers["x-request-id"]
-    lines = (api.home / "authorizer.log").read_text().splitlines()
+    lines = lines_once_told(api.home / "authorizer.log", request_id)
     logged = [json.loads(line) for line in lines if request_id in line]
 
     with connect(api.url) as session:
