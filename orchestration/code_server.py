@@ -10,6 +10,9 @@ import multiprocessing
 from multiprocessing import forkserver
 from typing import Any, Final
 
+from cardops.adapters.settings import Settings
+from orchestration.instance import end_leftover_runs, open_instance
+
 # What is slow to import and starts no thread: only a process of one thread is safe to fork.
 # numpy, polars, pyarrow and so our own definitions do start some; they stay the run's part.
 WARM: Final = (
@@ -46,7 +49,12 @@ def start_runs_warm() -> None:
 
 
 def main() -> None:
-    """`python -m orchestration.code_server …`: what `dagster` does with the same arguments."""
+    """`python -m orchestration.code_server …`: what `dagster` does with the same arguments.
+
+    First of a home's servers, so it makes Dagster's tables (two at once would fail) and ends the
+    runs that a crash left.
+    """
+    end_leftover_runs(open_instance(Settings.load()))
     start_runs_warm()
     from dagster._cli import main as dagster  # noqa: PLC0415 - as above
 

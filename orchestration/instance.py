@@ -134,12 +134,3 @@ def _answers(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def main() -> None:
-    """Make the instance's tables, and end what a crash left running."""
-    end_leftover_runs(open_instance(Settings.load()))
-
-
-if __name__ == "__main__":
-    main()

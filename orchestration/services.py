@@ -23,16 +23,12 @@ load_from:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process. `needs` are services that must be ready before it is started.
-
-    A task is ready when it has ended well; anything else runs until it is told to stop.
-    """
+    """One process. `needs` are services that must be ready before it is started."""
 
     name: str
     command: tuple[str, ...]
     is_ready: Callable[[], bool] = lambda: True
     needs: tuple[str, ...] = ()
-    is_task: bool = False
 
 
 def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Service]:
@@ -63,17 +59,16 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
             _python("orchestration.cli", "authorizer", "--port", str(ports["authorizer"])),
             lambda: responds(f"http://{HOST}:{ports['authorizer']}/readyz"),
         ),
-        Service("storage", _python("orchestration.instance"), is_task=True),
         Service(
             "ui",
             _python("dagster_webserver", "-h", HOST, "-p", str(ports["ui"]), "-w", str(workspace)),
             lambda: responds(f"http://{HOST}:{ports['ui']}/server_info"),
-            needs=("code", "storage"),
+            needs=("code",),
         ),
         Service(
             "daemon",
             _python("dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"),
-            needs=("code", "storage"),
+            needs=("code",),
         ),
     ]
 

@@ -29,7 +29,6 @@ class Supervisor:
         self._environment = {**os.environ, **environment}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._ready: set[str] = set()
-        self._tasks: set[str] = set()
         self._pipe: int | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -37,7 +36,6 @@ class Supervisor:
         """Start them all and wait until each is ready. Raises CommandError."""
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_guard()
-        self._tasks = {one.name for one in services if one.is_task}
         waiting = list(services)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while waiting:
@@ -73,14 +71,12 @@ class Supervisor:
 
     def _has_become_ready(self, service: Service) -> bool:
         self._check()
-        if service.is_task:
-            return self._running[service.name].poll() == 0
         return service.is_ready()
 
     def _check(self) -> None:
         for name, process in self._running.items():
             code = process.poll()
-            if code is not None and not (code == 0 and name in self._tasks):
+            if code is not None:
                 raise CommandError(self._told(name, f"ended by itself (exit code {code})"))
         if self._guard is not None and self._guard.poll() is not None:
             raise CommandError(

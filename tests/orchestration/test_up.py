@@ -16,6 +16,7 @@ from cardops.adapters.settings import Settings
 from orchestration.guard import others_in
 from orchestration.output import CommandError
 from orchestration.ports import choose_ports, is_free, write_ports
+from orchestration.services import services
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ supervisor = Supervisor(Path(sys.argv[1]), {})
 try:
     supervisor.start(
         [
-            Service("quick", (sys.executable, "-c", "pass"), is_task=True),
+            Service("quick", (sys.executable, "-c", "import time; time.sleep(600)")),
             Service("parent", (sys.executable, "-c", PARENT), needs=("quick",)),
         ]
     )
@@ -128,3 +129,16 @@ def test_ports_are_written_for_other_programs(tmp_path: Path) -> None:
 
     written = json.loads((tmp_path / "run" / "ports.json").read_text())
     assert written == {"ui": 1, "authorizer": 2, "sftp": 3}
+
+
+def test_dagsters_tables_are_made_by_one_process_before_any_other_opens_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run").mkdir()
+    listed = services(tmp_path, {"ui": 1, "authorizer": 2, "sftp": 3}, tmp_path)
+
+    without_dagster = {"code", "sftp", "authorizer"}
+    assert {one.name: one.needs for one in listed if one.name not in without_dagster} == {
+        "ui": ("code",),
+        "daemon": ("code",),
+    }
