@@ -64,3 +64,9 @@ class CallbackOutbox(Protocol):
 
     async def replay(self, program: str | None, callback_id: str) -> bool:
         """Owe it again, now; False where unknown (also: another program's)."""
+
+    async def oldest_due_at(self, at: datetime) -> datetime | None:
+        """Since when the callback that has waited longest is due; None where none waits.
+
+        One that a worker has in hand does not wait.
+        """

@@ -79,3 +79,14 @@ class FakeCallbackOutbox(CallbackOutbox):
             held, state=CallbackState.PENDING, attempt_count=0, next_attempt_at=held.created_at
         )
         return True
+
+    @override
+    async def oldest_due_at(self, at: datetime) -> datetime | None:
+        return min(
+            (
+                one.next_attempt_at
+                for one in self.callbacks.values()
+                if one.state is CallbackState.PENDING and one.next_attempt_at <= at
+            ),
+            default=None,
+        )

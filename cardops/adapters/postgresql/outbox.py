@@ -55,6 +55,9 @@ set
     state = 'pending', attempt_count = 0, next_attempt_at = now(), ended_at = null
 where callback_id = $2 and ($1::text is null or program = $1)
 """
+_OLDEST_DUE: Final = """
+select min(next_attempt_at) from callbacks where state = 'pending' and next_attempt_at <= $1
+"""
 
 
 class PostgresCallbackOutbox:
@@ -94,6 +97,11 @@ class PostgresCallbackOutbox:
     async def replay(self, program: str | None, callback_id: str) -> bool:
         """Owe it again, from the first attempt."""
         return bool(await self._pool.execute(_REPLAY, program, callback_id) == "UPDATE 1")
+
+    async def oldest_due_at(self, at: datetime) -> datetime | None:
+        """Since when the callback that has waited longest is due; None where none waits."""
+        found: datetime | None = await self._pool.fetchval(_OLDEST_DUE, at)
+        return found
 
 
 def _callback(row: Mapping[str, object]) -> Callback:

@@ -81,3 +81,14 @@ async def test_a_list_goes_on_where_its_page_ended(outbox: CallbackOutbox) -> No
     assert sorted(one.transaction_id for one in first + second) == ["t0", "t1", "t2"]
     assert (len(first), len(second), end) == (2, 1, None)
     assert await outbox.list_callbacks("other", None, None, 2) == ([], None)
+
+
+async def test_the_age_of_the_outbox_is_that_of_what_waits_for_a_worker(
+    outbox: CallbackOutbox,
+) -> None:
+    waiting = await outbox.oldest_due_at(LATER)
+    taken = await outbox.take_due(NOON, 10, 60)
+    in_hand = await outbox.oldest_due_at(NOON)
+    lapsed = await outbox.oldest_due_at(LATER)
+
+    assert (waiting, in_hand, lapsed) == (NOON, None, taken[0].next_attempt_at)
