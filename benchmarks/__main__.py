@@ -2,10 +2,10 @@
 
 import sys
 
-from benchmarks import authorizer_store
+from benchmarks import authorizer_http, authorizer_store
 from benchmarks.harness import run_all, show
 
-ALL = [*authorizer_store.BENCHMARKS]
+ALL = [*authorizer_store.BENCHMARKS, *authorizer_http.BENCHMARKS]
 
 
 def main() -> None:

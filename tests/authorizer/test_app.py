@@ -17,7 +17,7 @@ from authorizer.parts import Limits, Parts
 from authorizer.questions import question_of
 from authorizer.schemas import AuthorizationBody
 from cardops.rules.access import Caller, Scope
-from cardops.rules.authorization import UNDECIDED, Answer, AnswerKind, Question
+from cardops.rules.authorization import UNDECIDED, AccountKey, Answer, AnswerKind, Question
 from tests.builders.authorizations import USER, a_question
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
@@ -149,8 +149,8 @@ class Impatient(Batcher):
 
     @override
     async def drain(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
 
 async def test_a_process_that_is_stopping_answers_503() -> None:
@@ -187,6 +187,73 @@ async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
     assert {answer.kind for answer in answers} == {AnswerKind.DECIDED}
     assert len(store.sizes) <= 4
     assert max(store.sizes) == MAX_BATCH
+
+
+async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> None:
+    store = Held()
+    batcher = Batcher(store)
+
+    async def caller() -> None:
+        await batcher.ask(a_question("first", user_id="u1"))
+        await batcher.ask(a_question("second", user_id="u1"))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(caller())
+        await asyncio.sleep(0.01)
+        group.create_task(batcher.ask(a_question("other", user_id="u2")))
+        await asyncio.sleep(0.01)
+        store.release.set()
+
+
+class Held(FakeAuthorizations):
+    """Answers nobody before it is told to, then all at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = asyncio.Event()
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        await self.release.wait()
+        return await super().decide(questions)
+
+
+class Watched(FakeAuthorizations):
+    """Knows which accounts are being decided, and how many batches at once there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way: list[set[AccountKey]] = []
+        self.most = 0
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        accounts = {question.account_key for question in questions}
+        assert not any(accounts & other for other in self.under_way)
+        self.under_way.append(accounts)
+        self.most = max(self.most, len(self.under_way))
+        await asyncio.sleep(0.001)
+        self.under_way.remove(accounts)
+        return await super().decide(questions)
+
+
+async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None:
+    store = Watched()
+    batcher = Batcher(store)
+
+    async def caller(number: int) -> list[AnswerKind]:
+        kinds = []
+        for n in range(60):
+            await asyncio.sleep(0.0005 * (number % 4))
+            question = a_question(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
+            kinds.append((await batcher.ask(question)).kind)
+        return kinds
+
+    async with asyncio.timeout(20):
+        kinds = await asyncio.gather(*(caller(number) for number in range(20)))
+
+    assert {kind for one in kinds for kind in one} == {AnswerKind.DECIDED}
+    assert store.most == 2
 
 
 async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:

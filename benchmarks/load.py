@@ -1,0 +1,125 @@
+"""A load of HTTP requests: as many as are answered, or at a fixed rate that waits for nobody.
+
+At a fixed rate a request is due at its own time whether or not the ones before it were
+answered, and its latency counts from then: a server that stalls is seen to stall.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from typing_extensions import override
+
+# The bytes of one whole request, made anew each time it is called.
+Request = Callable[[], bytes]
+CONNECT_SECONDS: Final = 10.0
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection with one request under way."""
+
+    def __init__(self, answered: "Callable[[_Connection, bytes], None]") -> None:
+        self._answered = answered
+        self._received = b""
+        self.transport: asyncio.Transport | None = None
+        self.due = 0.0
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._received = self._received + data if self._received else data
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        at = self._received.find(b"content-length: ", 0, end) + 16
+        length = int(self._received[at : self._received.find(b"\r", at)])
+        if len(self._received) >= end + 4 + length:
+            answer, self._received = self._received, b""
+            self._answered(self, answer)
+
+    def send(self, request: bytes, due: float) -> None:
+        assert self.transport is not None
+        self.due = due
+        self.transport.write(request)
+
+
+class Load:
+    """Connections to one server; counts answers that are 200 and keeps their latencies."""
+
+    def __init__(self, port: int, connections: int, request: Request) -> None:
+        self._port = port
+        self._count = connections
+        self._request = request
+        self._free: deque[_Connection] = deque()
+        self._due: deque[float] = deque()
+        self._until: float = 0.0
+        self.latencies: list[float] = []
+        self.refused = 0
+
+    async def saturate(self, seconds: float) -> float:
+        """Answers a second while every connection always has a request under way."""
+        loop = await self._connect()
+        started = loop.time()
+        self._until = started + seconds
+        for connection in list(self._free):
+            connection.send(self._request(), loop.time())
+        self._free.clear()
+        while len(self._free) < self._count:
+            await asyncio.sleep(0.05)
+        self._close()
+        return len(self.latencies) / (loop.time() - started)
+
+    async def at_rate(self, per_second: float, seconds: float) -> list[float]:
+        """Latencies in seconds of requests that were due at even intervals."""
+        loop = await self._connect()
+        started, number = loop.time() + 0.1, 0
+        while number < per_second * seconds or len(self._free) < self._count:
+            now = loop.time()
+            while number < per_second * seconds and started + number / per_second <= now:
+                self._due.append(started + number / per_second)
+                number += 1
+            while self._due and self._free:
+                self._free.popleft().send(self._request(), self._due.popleft())
+            await asyncio.sleep(0.0005)
+        self._close()
+        return self.latencies
+
+    async def _connect(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        for _ in range(self._count):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self._on_answer), "127.0.0.1", self._port
+                )
+            self._free.append(connection)
+        return loop
+
+    def _on_answer(self, connection: _Connection, answer: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        if answer[9:12] == b"200":
+            self.latencies.append(now - connection.due)
+        else:
+            self.refused += 1
+        if now < self._until:
+            connection.send(self._request(), now)
+        elif self._due:
+            connection.send(self._request(), self._due.popleft())
+        else:
+            self._free.append(connection)
+
+    def _close(self) -> None:
+        for connection in self._free:
+            assert connection.transport is not None
+            connection.transport.close()
+        if self.refused:
+            raise RuntimeError(f"{self.refused} requests were not answered 200")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share of them lies."""
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
