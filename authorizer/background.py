@@ -1,43 +1,70 @@
 """What goes on beside requests: callbacks are sent, overdue holds end."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from authorizer.callback_upkeep import CallbackUpkeep
 from authorizer.callback_worker import CallbackWorker
 from authorizer.logs import LOGGER
 from authorizer.metrics import Metrics
 from authorizer.parts import Parts
 
 SWEEP_SECONDS: Final = 5.0
-IDLE_SECONDS: Final = 0.5
+CLOSE_SECONDS: Final = 5.0
+PRUNE_SECONDS: Final = 60.0
 FAILED_SECONDS: Final = 5.0
 MAX_SWEPT: Final = 500
 
 
 @asynccontextmanager
 async def background_work(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
-    """Both loops, until the block ends."""
-    async with CallbackWorker(
+    """All loops, until the block ends; callbacks under way are then waited for."""
+    worker = CallbackWorker(
         parts.outbox,
         parts.secrets,
         parts.clock,
         allow_loopback=parts.limits.allow_loopback,
         metrics=metrics,
-    ) as worker:
-        tasks = [
-            asyncio.create_task(forever(worker.work_once, IDLE_SECONDS)),
-            asyncio.create_task(forever(lambda: sweep(parts), SWEEP_SECONDS)),
+    )
+    upkeep = CallbackUpkeep(
+        parts.outbox,
+        parts.clock,
+        notifier=parts.notifier,
+        metrics=metrics,
+        kept_days=parts.limits.callback_log_days,
+    )
+    async with sending(worker, upkeep):
+        sweeping = asyncio.create_task(forever(lambda: sweep(parts), SWEEP_SECONDS))
+        try:
+            yield
+        finally:
+            await ended(sweeping)
+
+
+@asynccontextmanager
+async def sending(worker: CallbackWorker, upkeep: CallbackUpkeep) -> AsyncIterator[None]:
+    """Callbacks are sent and looked after until the block ends; those under way then end."""
+    async with worker:
+        running = asyncio.create_task(worker.run())
+        loops = [
+            asyncio.create_task(forever(upkeep.close_disabled, CLOSE_SECONDS)),
+            asyncio.create_task(forever(upkeep.prune, PRUNE_SECONDS)),
         ]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks, return_exceptions=True)
+            worker.stop()
+            await ended(*loops)
+            await running
+
+
+async def ended(*tasks: "asyncio.Task[None]") -> None:
+    """End tasks and wait until they have."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def forever(work: Callable[[], Awaitable[int]], idle_seconds: float) -> None:

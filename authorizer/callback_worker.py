@@ -1,20 +1,32 @@
-"""Sends what is owed: takes due callbacks, signs them, calls, records what became of each."""
+"""Sends what is owed: takes due callbacks lane by lane, signs them, calls, has results written."""
 
 import asyncio
 import random
+import time
 from types import TracebackType
 from typing import Final, Self
 
 from authorizer.callback_client import CallbackClient
+from authorizer.callback_lanes import MAX_IN_HAND, LaneInHand, Lanes
+from authorizer.callback_results import ResultWriter
+from authorizer.callback_signing import CallbackSigner, UnsignedError
+from authorizer.logs import LOGGER
 from authorizer.metrics import Metrics
 from cardops.ports import CallbackOutbox, Clock, SecretStore
-from cardops.rules.callback_secrets import live_secrets, secret_name
-from cardops.rules.callbacks import Callback, CallbackResult, Response, sign, verdict
+from cardops.rules.callback_endpoints import lane_of
+from cardops.rules.callbacks import Callback, CallbackState, Response, verdict
 
-MAX_TAKEN: Final = 100
-MAX_AT_ONCE: Final = 32
-# Longer than a call may take, so that a lease never ends under its holder.
+MAX_TAKEN: Final = 256
+# Longer than what is in hand of a lane can take, so that no lease ends under its holder.
 LEASE_SECONDS: Final = 120.0
+# What could not be started by then is given back, not sent: its call would outlast its lease.
+START_SECONDS: Final = 90.0
+IDLE_SECONDS: Final = 0.5
+BUSY_SECONDS: Final = 0.05
+FAILED_SECONDS: Final = 5.0
+# As many ended make it worth while to take again.
+ENOUGH_ENDED: Final = 32
+DRAIN_SECONDS: Final = 11.0
 
 
 class CallbackWorker:
@@ -28,13 +40,21 @@ class CallbackWorker:
         *,
         allow_loopback: bool = False,
         metrics: Metrics | None = None,
+        client: CallbackClient | None = None,
     ) -> None:
         self._outbox = outbox
-        self._secrets = secrets
         self._clock = clock
-        self._client = CallbackClient(allow_loopback=allow_loopback)
-        self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
         self._metrics = metrics
+        self._signer = CallbackSigner(secrets)
+        self._client = client or CallbackClient(allow_loopback=allow_loopback)
+        self._lanes = Lanes()
+        self._results = ResultWriter(outbox)
+        self._calls: set[asyncio.Task[None]] = set()
+        self._unsent: list[Callback] = []
+        self._ended = 0
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self.count = 0
 
     async def __aenter__(self) -> Self:
         """Opens nothing yet."""
@@ -46,38 +66,126 @@ class CallbackWorker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Closes connections."""
+        """Ends what is under way, and closes connections."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
         await self._client.close()
 
     async def work_once(self) -> int:
-        """Send what is due, up to a limit; how many were taken."""
-        taken = await self._outbox.take_due(self._clock.now(), MAX_TAKEN, LEASE_SECONDS)
-        secrets = {program: await self._live(program) for program in {c.program for c in taken}}
-        calls = [self._attempt(callback, secrets[callback.program]) for callback in taken]
-        # Each is recorded as it ends: a slow partner keeps nobody else's success from the books.
-        for ended in asyncio.as_completed(calls):
-            await self._outbox.record([await ended])
+        """Send what is due, up to a limit, and write down what became of it; how many."""
+        taken = await self._take()
+        await asyncio.gather(*self._calls)
+        await self._results.flush()
+        await self._give_back()
+        return taken
+
+    async def run(self) -> None:
+        """Send what is due and what becomes due, until `stop`; a failure never ends it.
+
+        The next batch is taken while the last is still being sent.
+        """
+        while not self._is_stopping:
+            try:
+                await self._give_back()
+                taken = await self._take()
+            except Exception:  # noqa: BLE001 - whatever it was, the next round may go well
+                LOGGER.exception("callbacks could not be taken; it is tried again")
+                await self._pause(FAILED_SECONDS)
+                continue
+            if taken < MAX_TAKEN:
+                is_idle = not taken and not self._calls
+                await self._pause(IDLE_SECONDS if is_idle else BUSY_SECONDS)
+        await self._drain()
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns once what is under way has ended."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def _take(self) -> int:
+        limit = min(MAX_IN_HAND - self._lanes.in_hand - self._results.count, MAX_TAKEN)
+        if limit <= 0:
+            return 0
+        at, started = self._clock.now(), time.monotonic()
+        taken = await self._outbox.take_due(at, limit, LEASE_SECONDS, self._lanes.room())
+        for callback in taken:
+            self.count += 1
+            if callback.state is CallbackState.DEAD:
+                self._told(callback.state)
+                continue
+            lane = self._lanes.enter(lane_of(callback.program, callback.url))
+            call = asyncio.create_task(self._send(callback, lane, started + START_SECONDS))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
         return len(taken)
 
-    async def _live(self, program: str) -> list[str]:
-        return live_secrets(await asyncio.to_thread(self._secrets.get, secret_name(program)))
+    async def _send(self, callback: Callback, lane: LaneInHand, start_by: float) -> None:
+        try:
+            async with lane.at_once:
+                if self._is_stopping or time.monotonic() > start_by:
+                    self._unsent.append(callback)
+                    return
+                await self._attempt(callback, lane)
+        finally:
+            self._lanes.leave(lane)
+            self._ended += 1
+            if self._ended >= ENOUGH_ENDED:
+                self._wake.set()
 
-    async def _attempt(self, callback: Callback, secrets: list[str]) -> CallbackResult:
-        async with self._at_once:
-            response = await self._call(callback, secrets)
+    async def _attempt(self, callback: Callback, lane: LaneInHand) -> None:
+        started = time.monotonic()
+        try:
+            response = await self._call(callback)
+        except UnsignedError as error:
+            response = Response(error=str(error), is_our_fault=True)
+        except Exception:  # noqa: BLE001 - one callback must not end the worker
+            LOGGER.exception("a callback failed here")
+            response = Response(error="Something broke here; see the log.", is_our_fault=True)
+        seconds = time.monotonic() - started
+        if not response.is_our_fault:
+            has_answered = response.status_code is not None
+            self._lanes.learn(lane, has_answered=has_answered, seconds=seconds)
         jitter = random.random()  # noqa: S311 - spreads load, guards nothing
-        result = verdict(callback, response, self._clock.now(), jitter)
-        if self._metrics is not None:
-            self._metrics.called_back(result.state)
-        return result
+        result = verdict(
+            callback,
+            response,
+            self._clock.now(),
+            jitter,
+            duration_milliseconds=round(seconds * 1000),
+        )
+        self._results.add(result)
+        self._told(result.state)
 
-    async def _call(self, callback: Callback, secrets: list[str]) -> Response:
-        if not secrets:
-            return Response(
-                error=f"The program {callback.program} has no callback secret; make one with "
-                f"`cardops program rotate-secret {callback.program}`."
-            )
-        headers = sign(callback.callback_id, self._clock.now(), callback.body, secrets)
+    async def _call(self, callback: Callback) -> Response:
+        headers = await self._signer.headers(callback, self._clock.now())
         return await self._client.post(
             callback.url, callback.body, headers, is_test=callback.is_test
         )
+
+    async def _pause(self, seconds: float) -> None:
+        """Until enough has ended to make room, but no longer than this."""
+        self._ended = 0
+        if not self._is_stopping:
+            self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _drain(self) -> None:
+        """Let calls under way end; what was not started goes back at once."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=DRAIN_SECONDS)
+        await self._results.flush()
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        if self._unsent:
+            unsent, self._unsent = self._unsent, []
+            await self._outbox.give_back(unsent, self._clock.now())
+
+    def _told(self, state: CallbackState) -> None:
+        if self._metrics is not None:
+            self._metrics.called_back(state)

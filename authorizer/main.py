@@ -18,6 +18,7 @@ from authorizer.logs import set_up_logs
 from authorizer.metrics import MULTIPROCESS_DIRECTORY
 from authorizer.parts import Limits, Parts
 from cardops.adapters.clock import SystemClock
+from cardops.adapters.notifier import open_notifier
 from cardops.adapters.postgresql.access import PostgresAccess
 from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.connection import connect_info
@@ -70,7 +71,9 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
             limits=Limits(
                 requests_per_second=settings.key_requests_per_second,
                 allow_loopback=settings.allow_loopback_callbacks,
+                callback_log_days=settings.callback_log_days,
             ),
+            notifier=open_notifier(settings, SystemClock()),
         )
     finally:
         pool.terminate()

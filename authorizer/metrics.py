@@ -28,6 +28,10 @@ class Metrics:
         self._callbacks = Counter(
             "cardops_callback_attempts", "Attempts by outcome.", ["state"], registry=self._registry
         )
+        self._endpoints = Counter(
+            "cardops_callback_endpoints_disabled", "Endpoints that were disabled by failing.",
+            registry=self._registry,
+        )  # fmt: skip
         self._children: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
 
@@ -47,6 +51,10 @@ class Metrics:
     def called_back(self, state: str) -> None:
         """One attempt at a callback, by the state it led to."""
         self._callbacks.labels(state).inc()
+
+    def endpoint_disabled(self) -> None:
+        """One endpoint that only failed, or is gone."""
+        self._endpoints.inc()
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -7,10 +7,11 @@ from typing import Final, TypeAlias
 
 from authorizer.batcher import Batcher
 from authorizer.gate import Gate
-from cardops.ports import Access, Authorizations, CallbackOutbox, Clock, SecretStore
+from cardops.ports import Access, Authorizations, CallbackOutbox, Clock, Notifier, SecretStore
 
 REQUEST_DEADLINE_SECONDS: Final = 3.0
 REQUESTS_PER_SECOND: Final = 20_000.0
+CALLBACK_LOG_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Limits:
     deadline_seconds: float = REQUEST_DEADLINE_SECONDS
     requests_per_second: float = REQUESTS_PER_SECOND
     allow_loopback: bool = False
+    callback_log_days: int = CALLBACK_LOG_DAYS
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Parts:
     secrets: SecretStore
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    notifier: Notifier | None = None
     batcher: Batcher = field(init=False)
     gate: Gate = field(init=False)
 

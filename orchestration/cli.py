@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "user": "Block or unblock a user, set limits.",
     "deposits": "Take back a wrong or returned deposit file.",
     "quarantine": "List what was quarantined, release it for another try.",
-    "callbacks": "Send, list and replay callbacks.",
+    "callbacks": "Send, list and replay callbacks, take endpoints back into use.",
     "deliveries": "List chargeback files and where they stand, try again.",
     "reconcile": "Compare the books of a business date by every road.",
     "report": "Make the daily report.",

@@ -8,7 +8,7 @@ that importing this module costs nothing.
 """
 
 from cardops.ports.administration import Notifier, Programs, SecretStore
-from cardops.ports.authorizing import Access, Authorizations, CallbackOutbox
+from cardops.ports.authorizing import Access, Authorizations, CallbackDesk, CallbackOutbox
 from cardops.ports.delivering import DeliveryLedger, Destinations, FileDelivery
 from cardops.ports.files import Arrivals, Clock, Lake, ObjectStore, Publication, Warehouse
 from cardops.ports.intake import IntakeLedger
@@ -19,6 +19,7 @@ __all__ = [
     "Arrivals",
     "Authorizations",
     "Books",
+    "CallbackDesk",
     "CallbackOutbox",
     "Clock",
     "DayExport",

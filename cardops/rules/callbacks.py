@@ -62,18 +62,63 @@ class CallbackResult:
     next_attempt_at: datetime | None = None
     status_code: int | None = None
     error: str | None = None
+    program: str = ""
+    url: str = ""
+    # Which lease the attempt had: one that was lost has nothing to say.
+    leased_until: datetime | None = None
+    duration_milliseconds: int = 0
+    is_our_fault: bool = False
+
+    @property
+    def is_failure_of_endpoint(self) -> bool:
+        """Whether this speaks against the endpoint."""
+        return self.state is not CallbackState.DELIVERED and not self.is_our_fault
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSelection:
+    """Which callbacks to owe again: made from `since` until before `until`, in that state."""
+
+    since: datetime
+    until: datetime
+    state: CallbackState = CallbackState.DEAD
+    program: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAttempt:
+    """A line of the delivery log. Nothing that the partner answered but its status is in it."""
+
+    callback_id: str
+    attempt_count: int
+    started_at: datetime
+    duration_milliseconds: int
+    status_code: int | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a partner's server said; no status code where it said nothing."""
+    """What a partner's server said; no status code where it said nothing.
+
+    `is_our_fault`: it was never asked, because something is missing here.
+    """
 
     status_code: int | None = None
     retry_after: str | None = None
     error: str | None = None
+    is_our_fault: bool = False
 
 
-def verdict(callback: Callback, response: Response, at: datetime, jitter: float) -> CallbackResult:
+def verdict(
+    callback: Callback,
+    response: Response,
+    at: datetime,
+    jitter: float,
+    *,
+    duration_milliseconds: int = 0,
+) -> CallbackResult:
     """2xx is success, 410 the end, anything else another try while the schedule lasts.
 
     `jitter` is a random number from 0 to 1.
@@ -93,6 +138,23 @@ def verdict(callback: Callback, response: Response, at: datetime, jitter: float)
         next_at,
         code,
         clean_error(response.error),
+        callback.program,
+        callback.url,
+        callback.next_attempt_at,
+        duration_milliseconds,
+        response.is_our_fault,
+    )
+
+
+def attempt_of(result: CallbackResult) -> CallbackAttempt:
+    """The line of the delivery log that tells of it."""
+    return CallbackAttempt(
+        result.callback_id,
+        result.attempt_count,
+        result.ended_at - timedelta(milliseconds=result.duration_milliseconds),
+        result.duration_milliseconds,
+        result.status_code,
+        result.error,
     )
 
 

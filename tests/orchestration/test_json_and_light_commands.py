@@ -38,6 +38,8 @@ ANSWERS = [
     (["quarantine", "list"], {"data"}),
     (["callbacks", "list"], {"data", "next_cursor"}),
     (["callbacks", "run", "--once"], {"attempts"}),
+    (["callbacks", "endpoints"], {"data"}),
+    (["callbacks", "replay", "--since", "2026-11-20"], {"replayed", "disabled_endpoints"}),
     (["deliveries", "list"], {"data"}),
     (["reconcile"], {"business_date", "accounts", "breaks", "deposits", "spends", "reversals",
                      "balances"}),

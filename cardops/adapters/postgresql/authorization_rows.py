@@ -1,7 +1,6 @@
 """Between the rules' values and the arrays of the money path's statements."""
 
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,7 +87,10 @@ def write_arguments(
         at,
         hold_ends_at,
         *([account[column] for account in accounts] for column in range(5)),
-        [new_callback_id() if question.callback_url else None for question in asked],
+        [
+            new_callback_id(at, number) if question.callback_url else None
+            for number, question in enumerate(asked)
+        ],
         [question.callback_url for question in asked],
         [question.is_test for question in asked],
         [one.ledger_seq for one in taken.values()],
@@ -96,9 +98,14 @@ def write_arguments(
     return arguments, len(taken)
 
 
-def new_callback_id() -> str:
-    """`cb_` and what sorts by time of making."""
-    return f"cb_{time.time_ns() // 1_000:016x}{secrets.token_hex(8)}"
+def new_callback_id(at: datetime, number: int) -> str:
+    """`cb_` and what sorts by time of making, then by number within its batch."""
+    return f"{callback_id_from(at)}{number:04x}{secrets.token_hex(6)}"
+
+
+def callback_id_from(at: datetime) -> str:
+    """What is below every id made at that instant or later."""
+    return f"cb_{int(at.timestamp() * 1_000_000):016x}"
 
 
 def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, Taken]:

@@ -1,0 +1,62 @@
+"""The callback outbox and the desk over it, on the fake and on PostgreSQL."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+
+from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.callback_desk import PostgresCallbackDesk
+from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.ports import CallbackDesk, CallbackOutbox
+from cardops.rules.authorization import Question
+from cardops.rules.callbacks import Callback
+from tests.builders.authorizations import NOON, a_question
+from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.clock import FakeClock
+
+
+@dataclass
+class Owing:
+    """`owe` decides questions at an instant, in one batch."""
+
+    outbox: CallbackOutbox
+    desk: CallbackDesk
+    decide: Callable[[Sequence[Question], datetime], Awaitable[object]]
+    count: int = 0
+
+    async def owe(self, *urls: str, at: datetime = NOON, program: str = "default") -> None:
+        questions = []
+        for url in urls:
+            self.count += 1
+            questions.append(a_question(f"t{self.count}", callback_url=url, program=program))
+        await self.decide(questions, at)
+
+    async def all(self, state: str | None = None) -> list[Callback]:
+        """Oldest first."""
+        found, _ = await self.outbox.list_callbacks(None, state, None, 1000)
+        return found[::-1]
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+async def owing(request: pytest.FixtureRequest) -> AsyncIterator[Owing]:
+    """An outbox that owes nothing yet."""
+    if request.param == "fake":
+        clock = FakeClock(NOON)
+        fake = FakeAuthorizations(clock)
+
+        async def decide(questions: Sequence[Question], at: datetime) -> object:
+            clock.at = at
+            return await fake.decide(questions)
+
+        yield Owing(fake.outbox, fake.outbox, decide)
+        return
+    pool = await open_pool(request.getfixturevalue("database_url"))
+
+    async def decide_there(questions: Sequence[Question], at: datetime) -> object:
+        return await PostgresAuthorizations(pool, now=lambda: at).decide(questions)
+
+    yield Owing(PostgresCallbackOutbox(pool), PostgresCallbackDesk(pool), decide_there)
+    pool.terminate()
