@@ -2,10 +2,14 @@
 
 import sys
 
-from benchmarks import authorizer_http, authorizer_store
+from benchmarks import authorizer_http, authorizer_store, callback_drain
 from benchmarks.harness import run_all, show
 
-ALL = [*authorizer_store.BENCHMARKS, *authorizer_http.BENCHMARKS]
+ALL = [
+    *authorizer_store.BENCHMARKS,
+    *authorizer_http.BENCHMARKS,
+    *callback_drain.BENCHMARKS,
+]
 
 
 def main() -> None:

@@ -1,0 +1,176 @@
+"""Callbacks drained by one worker, against a bare client that posts the same bytes.
+
+The sink is a process of its own on loopback that answers 200 to whatever comes; the limit has no
+database, no signature and no record of anything.
+"""
+
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final, cast
+
+import aiohttp
+import asyncpg
+import uvloop
+from typing_extensions import override
+
+from authorizer.callback_lanes import MAX_AT_ONCE
+from authorizer.callback_worker import CallbackWorker
+from benchmarks.bench_database import bench_database
+from benchmarks.harness import Benchmark, Sides
+from cardops.adapters.clock import SystemClock
+from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.callback_secrets import secret_name, with_new_secret
+
+CALLBACKS: Final = 15_000
+BODY: Final = (
+    b'{"transaction_id":"txn_0000000001","authorization_id":"0199a1b2c3d4e5f60718293a4b5c6d7e",'
+    b'"status":"PERMIT","reason_code":"sufficient_credit","reason":"Sufficient credit",'
+    b'"amount":25.00,"currency":"USD","remaining_credit":75.00,'
+    b'"decided_at":"2026-11-20T12:00:00.000000Z","as_of":{"ledger_seq":1234}}'
+)
+ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+class Sink(asyncio.Protocol):
+    """Answers each request once its body is there."""
+
+    def __init__(self) -> None:
+        self._waiting = b""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep where to answer."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """The body has the same length in every request."""
+        self._waiting += data
+        while (end := self._waiting.find(b"\r\n\r\n")) >= 0:
+            whole = end + 4 + len(BODY)
+            if len(self._waiting) < whole:
+                return
+            self._waiting = self._waiting[whole:]
+            self._transport.write(ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where the callbacks are, where they go, and how they are signed."""
+
+    database_url: str
+    sink_url: str
+    secrets: FileSecretStore
+
+
+def drained_per_second(bench: Bench) -> float:
+    """From the worker's start until the last callback is recorded as delivered."""
+    return uvloop.run(_drain(bench))
+
+
+async def _drain(bench: Bench) -> float:
+    pool = await open_pool(bench.database_url)
+    await _owe(pool, bench.sink_url)
+    outbox = PostgresCallbackOutbox(pool)
+    clock = SystemClock()
+    async with CallbackWorker(outbox, bench.secrets, clock, allow_loopback=True) as worker:
+        started = time.perf_counter()
+        running = asyncio.create_task(worker.run())
+        while await pool.fetchval(
+            "select exists (select 1 from callbacks where state = 'pending')"
+        ):
+            await asyncio.sleep(0.05)
+        seconds = time.perf_counter() - started
+        worker.stop()
+        await running
+    delivered = await pool.fetchval("select count(*) from callbacks where state = 'delivered'")
+    await pool.close()
+    if delivered != CALLBACKS:
+        raise RuntimeError(f"Only {delivered} of {CALLBACKS} callbacks were delivered.")
+    return CALLBACKS / seconds
+
+
+async def _owe(pool: asyncpg.Pool, url: str) -> None:
+    await pool.execute("truncate callbacks, callback_attempts, callback_endpoints")
+    await pool.execute(
+        "insert into callbacks (callback_id, program, transaction_id, url, is_test, body,"
+        " next_attempt_at, created_at) select 'cb_' || lpad(n::text, 32, '0'), 'bench', 't' || n,"
+        " $1, true, $2, $3, $3 from generate_series(1, $4) as n",
+        url,
+        BODY,
+        datetime.now(UTC),
+        CALLBACKS,
+        timeout=60,
+    )
+
+
+def posted_per_second(bench: Bench) -> float:
+    """A bare loop of as many callers as the worker has at once for one host."""
+    return uvloop.run(_post(bench.sink_url))
+
+
+async def _post(url: str) -> float:
+    left = iter(range(CALLBACKS))
+    async with aiohttp.ClientSession() as session:
+
+        async def caller() -> None:
+            for _ in left:
+                async with session.post(
+                    url, data=BODY, headers={"content-type": "application/json"}
+                ) as answer:
+                    await answer.read()
+
+        started = time.perf_counter()
+        await asyncio.gather(*(caller() for _ in range(MAX_AT_ONCE)))
+        return CALLBACKS / (time.perf_counter() - started)
+
+
+def _serve_sink(told: Connection) -> None:
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Sink, "127.0.0.1", 0)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    uvloop.run(serve())
+
+
+@contextmanager
+def _sink() -> Iterator[str]:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve_sink, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/callbacks"
+    finally:
+        process.terminate()
+        process.join()
+
+
+@contextmanager
+def _sides() -> Iterator[Sides]:
+    with (
+        _sink() as url,
+        tempfile.TemporaryDirectory(prefix="cardops-bench-") as folder,
+        bench_database(1) as database,
+    ):
+        secrets = FileSecretStore(Path(folder) / "secrets.json")
+        secrets.put(secret_name("bench"), with_new_secret(None, b"s" * 32, datetime.now(UTC))[1])
+        bench = Bench(database.url, url, secrets)
+        yield Sides(lambda: drained_per_second(bench), lambda: posted_per_second(bench))
+
+
+BENCHMARKS: Final = [
+    Benchmark("callbacks_per_second", "callbacks/s", "at least 1,500 a second", _sides),
+]
