@@ -199,7 +199,7 @@ def _new_session(*, allow_loopback: bool, look_up: LookUp) -> aiohttp.ClientSess
         trust_env=False,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"user-agent": USER_AGENT},
+        headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
         max_field_size=MAX_FIELD_BYTES,
         max_headers=MAX_FIELDS,
         trace_configs=[traces],

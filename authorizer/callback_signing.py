@@ -22,7 +22,7 @@ class UnsignedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    secrets: list[str]
+    looked_up: asyncio.Task[list[str]]
     until: float
 
 
@@ -32,7 +32,6 @@ class CallbackSigner:
     def __init__(self, store: SecretStore) -> None:
         self._store = store
         self._kept: dict[str, _Kept] = {}
-        self._looking = asyncio.Lock()
 
     async def headers(self, callback: Callback, at: datetime) -> dict[str, str]:
         """The headers of Standard Webhooks. Raises UnsignedError."""
@@ -53,12 +52,10 @@ class CallbackSigner:
     async def _secrets(self, program: str) -> list[str]:
         kept = self._kept.get(program)
         if kept is None or kept.until < time.monotonic():
-            async with self._looking:
-                kept = self._kept.get(program)
-                if kept is None or kept.until < time.monotonic():
-                    kept = _Kept(await self._look_up(program), time.monotonic() + KEPT_SECONDS)
-                    self._kept[program] = kept
-        return kept.secrets
+            looked_up = asyncio.create_task(self._look_up(program))
+            kept = self._kept[program] = _Kept(looked_up, time.monotonic() + KEPT_SECONDS)
+        # Whoever gives up waiting does not end it for the others.
+        return await asyncio.shield(kept.looked_up)
 
     async def _look_up(self, program: str) -> list[str]:
         try:

@@ -23,6 +23,7 @@ MAX_ERROR_LENGTH: Final = 500
 MAX_LIVE_SECRETS: Final = 2
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the prefix of every secret, not one
 SECRET_BYTES: Final = 32
+MIN_SECRET_BYTES: Final = 16
 
 
 class CallbackState(StrEnum):
@@ -180,7 +181,10 @@ def retry_after_seconds(header: str | None, at: datetime) -> float:
 
 
 def sign(callback_id: str, at: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
-    """The three headers of Standard Webhooks, signed with every live secret."""
+    """The three headers of Standard Webhooks, signed with every live secret.
+
+    Raises ValueError where a secret is none.
+    """
     timestamp = str(int(at.timestamp()))
     content = f"{callback_id}.{timestamp}.".encode() + body
     signatures = [f"v1,{_signature(secret, content)}" for secret in secrets]
@@ -203,5 +207,8 @@ def _pause(attempt_count: int, retry_after: str | None, at: datetime, jitter: fl
 
 
 def _signature(secret: str, content: bytes) -> str:
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    # Strictly: what is no base64 would be skipped, and an empty key is one that anybody has.
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    if len(key) < MIN_SECRET_BYTES:
+        raise ValueError(f"a callback secret has less than {MIN_SECRET_BYTES} bytes")
     return base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()

@@ -100,6 +100,12 @@ def test_each_of_two_secrets_verifies_what_both_signed() -> None:
         Webhook(secret).verify(b'{"amount":25.00}', headers)
 
 
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_c2hvcnQ=", "whsec_MTIz!NDU2"])
+def test_a_secret_that_is_none_signs_nothing(secret: str) -> None:
+    with pytest.raises(ValueError, match=r"base64|less than|padding|Only"):
+        sign("cb_1", NOON, b"{}", [secret])
+
+
 def test_a_third_secret_ends_the_first() -> None:
     value = None
     made = []
