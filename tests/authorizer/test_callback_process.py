@@ -96,7 +96,7 @@ class World:
 
     def ask(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         with connect(self.url) as session:
-            found = session.execute(statement, arguments)  # type: ignore[arg-type]
+            found = session.execute(statement, arguments)
             return found.fetchall() if found.description else []
 
     def states(self) -> dict[str, int]:
