@@ -174,25 +174,23 @@ where disabled_at is not null and closed_at is null
 order by disabled_at
 limit $1
 """  # noqa: S608 - the columns are ours
-# $1 program, $2 host, $3 after this instant, $4 endpoint, $5 now, $6 why. Page by page over the
-# lane's part of the index; ties stay together, so that the next page begins after them.
+# $1 program, $2 host, $3 from this instant, $4 endpoint, $5 now, $6 why. Page by page over the
+# lane's part of the index, which those of a page leave: so each page has others.
 GIVE_UP: Final = """
 with page as (
-    select c.callback_id, c.next_attempt_at, c.is_probe, split_part(c.url, '?', 1) as endpoint
+    select c.callback_id, c.next_attempt_at
     from callbacks as c
     where
         c.state = 'pending' and c.program = $1 and split_part(c.url, '/', 3) = $2
-        and c.next_attempt_at > $3
+        and c.next_attempt_at >= $3 and split_part(c.url, '?', 1) = $4 and not c.is_probe
     order by c.next_attempt_at
-    fetch first 1000 rows with ties
+    limit 2000
 ),
 given_up as (
     update callbacks as c
     set state = 'dead', ended_at = $5, last_error = $6
     from page
-    where
-        c.callback_id = page.callback_id and c.state = 'pending'
-        and page.endpoint = $4 and not page.is_probe
+    where c.callback_id = page.callback_id and c.state = 'pending' and not c.is_probe
 )
 select max(next_attempt_at) from page
 """
