@@ -43,6 +43,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         *((f"{role} store", _store(role)) for role in STORES),
         ("secrets", _secrets),
         ("card companies", _card_companies),
+        ("callbacks", _callbacks),
         ("transformations", _transformations),
         ("services", _services),
     ]
@@ -112,6 +113,19 @@ def _card_companies(settings: Settings) -> str:
             "its own server."
         )
     return "All four have a secret."
+
+
+def _callbacks(settings: Settings) -> str:
+    with connect(connect_info(settings).url) as session:
+        disabled = session.execute(
+            "select count(*) from callback_endpoints where disabled_at is not null"
+        ).fetchone()
+    if disabled and disabled[0]:
+        raise UnwellError(
+            f"{disabled[0]} callback endpoints are disabled and nothing is sent to them; "
+            "`cardops callbacks endpoints` shows them, docs/runbooks/callbacks.md says what to do."
+        )
+    return "No endpoint is disabled."
 
 
 def _transformations(_: Settings) -> str:

@@ -19,7 +19,9 @@ from typing_extensions import override
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.secrets import FileSecretStore
+from cardops.adapters.settings import Settings
 from cardops.rules.callback_secrets import secret_name, with_new_secret
+from orchestration.checkup import Finding, findings
 from tests.builders.authorizations import NOON
 from tests.builders.authorizer_process import CLI, environment
 
@@ -134,6 +136,12 @@ def world(database_url: str, tmp_path: Path) -> World:
     return World(database_url, tmp_path)
 
 
+def doctor(world: World) -> Finding:
+    """What `cardops doctor` finds of callbacks."""
+    settings = Settings(home=world.home, database_url=world.url)
+    return next(one for one in findings(settings) if one.part == "callbacks")
+
+
 def wait_for(world: World, states: dict[str, int], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while world.states() != states:
@@ -196,6 +204,7 @@ def test_a_dead_endpoint_is_shown_enabled_and_its_range_replayed(world: World, s
     world.owe(f"{sink.url}?two=2", 2)
     world.command("run", "--once")
 
+    ill = doctor(world)
     listed = world.command("list", "--attempts", code=1)
     (endpoint,) = world.command("endpoints", code=1)["data"]
     alarms = [json.loads(one) for one in (world.home / "alarms.jsonl").read_text().splitlines()]
@@ -207,6 +216,8 @@ def test_a_dead_endpoint_is_shown_enabled_and_its_range_replayed(world: World, s
     world.command("run", "--once")
     shown = world.command("show", listed["data"][-1]["id"])
 
+    assert (ill.ok, ill.told.partition(" and ")[0]) == (False, "1 callback endpoints are disabled")
+    assert doctor(world).ok
     assert [len(one["log"]) for one in listed["data"]] == [0, 0, 1]
     assert listed["disabled_endpoints"] == 1
     assert "Endpoint disabled" in listed["data"][0]["last_error"]
