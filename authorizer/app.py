@@ -5,8 +5,9 @@ Belongs here: what holds for every request (its id, its figures, its problem, dr
 
 import secrets
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from authorizer import hot
 from authorizer.background import background_work
 from authorizer.draining import drain_on_signal
-from authorizer.logs import LOGGER, log_request
+from authorizer.logs import LOGGER, RequestLog
 from authorizer.metrics import Metrics
 from authorizer.openapi import describe
 from authorizer.parts import OpenParts, Parts
@@ -33,6 +34,10 @@ class Application:
         self._open_parts = open_parts
         self._runs_background = runs_background
         self._parts: Parts | None = None
+        self._request_log = RequestLog()
+        # Unique among all processes: what is random once, and a count.
+        start = secrets.token_hex(8)
+        self._request_ids = (f"{start}{number:08x}" for number in count(1))
         self._rest = self._build()
 
     def drain(self) -> None:
@@ -44,14 +49,40 @@ class Application:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        started, request_id = time.perf_counter(), secrets.token_hex(12)
+        started, request_id = time.perf_counter(), next(self._request_ids)
         if scope["path"] == hot.PATH or self.is_draining:
             route, status = hot.PATH, await self._answer(scope, receive, send, request_id)
         else:
             route, status = await self._delegate(scope, receive, send, request_id)
+        self._count(scope["method"], route, status, started, request_id)
+
+    def take(self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]) -> bool:
+        """Answer a whole POST to the hot route without a task; False where it needs one."""
+        if self.is_draining or self._parts is None:
+            return False
+        started, request_id = time.perf_counter(), next(self._request_ids)
+
+        def told(reply: Reply) -> None:
+            send(reply, request_id)
+            self._count("POST", hot.PATH, reply.status, started, request_id)
+
+        try:
+            return hot.answer_soon(
+                scope,
+                body,
+                parts=self._parts,
+                metrics=self.metrics,
+                request_id=request_id,
+                send=told,
+            )
+        except Exception:  # noqa: BLE001 - whatever broke, the caller gets an answer
+            told(_broken_reply(request_id))
+            return True
+
+    def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
         seconds = time.perf_counter() - started
-        self.metrics.answered(scope["method"], route, status, seconds)
-        log_request(request_id, scope["method"], route, status, seconds)
+        self.metrics.answered(method, route, status, seconds)
+        self._request_log.write(request_id, method, route, status, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         try:
@@ -61,8 +92,7 @@ class Application:
         except ClientGoneError:
             return 499
         except Exception:  # noqa: BLE001 - whatever broke, the caller gets an answer
-            LOGGER.exception("a request failed", extra={"request_id": request_id})
-            reply = ProblemError("internal-error", "Something broke here.").reply()
+            reply = _broken_reply(request_id)
         await send_reply(send, reply, request_id)
         return reply.status
 
@@ -124,6 +154,12 @@ class Application:
             yield
             self.drain()
             await self._parts.batcher.drain()
+            self._request_log.flush()
+
+
+def _broken_reply(request_id: str) -> Reply:
+    LOGGER.exception("a request failed", extra={"request_id": request_id})
+    return ProblemError("internal-error", "Something broke here.").reply()
 
 
 async def _problem(request: Request, error: Exception) -> Response:

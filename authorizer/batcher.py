@@ -6,8 +6,9 @@ decided here while the database works on the other; an account or an id is in on
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from cardops.ports import Authorizations
@@ -19,43 +20,70 @@ MAX_UNDER_WAY: Final = 2
 MAX_WAITING: Final = 8_192
 # Passed over because their account is busy; looking further would cost more than it finds.
 MAX_PASSED_OVER: Final = 512
+DEADLINE_SECONDS: Final = 3.0
+# How often those past their deadline are looked for, while anybody waits.
+LOOK_SECONDS: Final = 0.05
 
 logger = logging.getLogger(__name__)
 
 
-class _Waiting:
-    """A question on its way to its answer."""
+class Waiting:
+    """A question on its way to its answer, which is told once."""
 
-    __slots__ = ("future", "question")
+    __slots__ = ("_tell", "asked_at", "is_answered", "question")
 
-    def __init__(self, question: Question, future: "asyncio.Future[Answer]") -> None:
+    def __init__(self, question: Question, tell: Callable[[Answer], None]) -> None:
         self.question = question
-        self.future = future
+        self.asked_at = time.monotonic()
+        self.is_answered = False
+        self._tell = tell
+
+    def answer(self, answer: Answer) -> None:
+        """Tell it, unless it was told another before; a caller's failure is nobody else's."""
+        if self.is_answered:
+            return
+        self.is_answered = True
+        try:
+            self._tell(answer)
+        except Exception:
+            logger.exception("an answer could not be handed over")
 
 
 class Batcher:
     """Questions wait here for their turn; each is answered from a commit, or `undecided`."""
 
-    def __init__(self, authorizations: Authorizations) -> None:
+    def __init__(
+        self, authorizations: Authorizations, *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
         self._authorizations = authorizations
-        self._waiting: deque[_Waiting] = deque()
+        self._deadline_seconds = deadline_seconds
+        self._waiting: deque[Waiting] = deque()
+        self._asked: dict[int, Sequence[Waiting]] = {}
         self._busy: set[AccountKey | IdKey] = set()
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._look: asyncio.TimerHandle | None = None
 
     async def ask(self, question: Question) -> Answer:
-        """The question's answer."""
+        """The question's answer; `undecided` past the deadline."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.put(question, lambda answer: None if future.done() else future.set_result(answer))
+        return await future
+
+    def put(self, question: Question, tell: Callable[[Answer], None]) -> None:
+        """Have `tell` called with the question's answer, `undecided` past the deadline."""
         if len(self._waiting) >= MAX_WAITING:
-            return UNDECIDED
+            tell(UNDECIDED)
+            return
+        self._waiting.append(Waiting(question, tell))
         loop = asyncio.get_running_loop()
-        one = _Waiting(question, loop.create_future())
-        self._waiting.append(one)
         if self._under_way < MAX_UNDER_WAY:
             self._under_way += 1
             task = loop.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await one.future
+        if self._look is None:
+            self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
 
     async def drain(self) -> None:
         """Returns once all who wait are answered."""
@@ -67,22 +95,24 @@ class Batcher:
             while batch := self._next_batch():
                 keys = _keys_of(batch)
                 self._busy |= keys
+                self._asked[id(batch)] = batch
                 try:
                     await self._answer(batch)
                 finally:
                     self._busy -= keys
+                    del self._asked[id(batch)]
         finally:
             # Here and not in a callback: who asks before that ran would wait for nobody.
             self._under_way -= 1
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[Waiting]:
         """Those who wait, in order, but none whose account or id is under way."""
-        batch: list[_Waiting] = []
-        passed_over: list[_Waiting] = []
+        batch: list[Waiting] = []
+        passed_over: list[Waiting] = []
         waiting, busy = self._waiting, self._busy
         while waiting and len(batch) < MAX_BATCH and len(passed_over) < MAX_PASSED_OVER:
             one = waiting.popleft()
-            if one.future.done():  # its deadline passed while it waited: it is not even asked
+            if one.is_answered:  # its deadline passed while it waited: it is not even asked
                 continue
             question = one.question
             if busy and (question.account_key in busy or question.id_key in busy):
@@ -92,7 +122,7 @@ class Batcher:
         waiting.extendleft(reversed(passed_over))
         return batch
 
-    async def _answer(self, batch: Sequence[_Waiting]) -> None:
+    async def _answer(self, batch: Sequence[Waiting]) -> None:
         try:
             answers = await self._authorizations.decide([one.question for one in batch])
         except Exception:
@@ -100,13 +130,33 @@ class Batcher:
             logger.exception("a batch could not be decided")
             answers = [UNDECIDED] * len(batch)
         for one, answer in zip(batch, answers, strict=True):
-            if not one.future.done():
-                one.future.set_result(answer)
+            one.answer(answer)
+
+    def _give_up_on_overdue(self) -> None:
+        """Tell who waited too long that nothing is known; the next look is while anybody waits."""
+        self._look = None
+        before = time.monotonic() - self._deadline_seconds
+        for batch in [self._waiting, *self._asked.values()]:
+            for one in _asked_before(before, batch):
+                one.answer(UNDECIDED)
+        if self._waiting or self._asked:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
 
 
-def _keys_of(batch: Sequence[_Waiting]) -> set[AccountKey | IdKey]:
+def _keys_of(batch: Sequence[Waiting]) -> set[AccountKey | IdKey]:
     keys: set[AccountKey | IdKey] = set()
     for one in batch:
         keys.add(one.question.account_key)
         keys.add(one.question.id_key)
     return keys
+
+
+def _asked_before(instant: float, batch: Iterable[Waiting]) -> list[Waiting]:
+    """Those of the batch that asked before the instant; they stand in the order they asked in."""
+    overdue: list[Waiting] = []
+    for one in batch:
+        if one.asked_at >= instant:
+            break
+        overdue.append(one)
+    return overdue

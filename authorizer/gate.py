@@ -8,7 +8,7 @@ from typing import Final
 
 from authorizer.problems import ProblemError
 from cardops.ports import Access
-from cardops.rules.access import Caller, Scope, parse_bearer, proves
+from cardops.rules.access import Caller, PresentedKey, Scope, parse_bearer, proves
 from cardops.rules.rate_limits import TokenBucket
 
 # A revoked key works no longer than this.
@@ -42,6 +42,19 @@ class Gate:
         """The caller. Raises ProblemError (401, 403, 429), StoreUnavailableError."""
         presented = parse_bearer(authorization)
         entry = None if presented is None else await self._entry(presented.key_id)
+        return self._admitted(presented, entry, scope)
+
+    def enter_known(self, authorization: str, scope: Scope) -> Caller | None:
+        """The same without waiting; None where the key has to be looked up. Raises ProblemError."""
+        presented = parse_bearer(authorization)
+        entry = None if presented is None else self._fresh(presented.key_id)
+        if presented is not None and entry is None:
+            return None
+        return self._admitted(presented, entry, scope)
+
+    def _admitted(
+        self, presented: PresentedKey | None, entry: _Entry | None, scope: Scope
+    ) -> Caller:
         if presented is None or entry is None or not proves(presented, entry.caller):
             raise ProblemError(
                 "unauthorized",
@@ -59,10 +72,15 @@ class Gate:
             )
         return entry.caller
 
+    def _fresh(self, key_id: str) -> _Entry | None:
+        entry = self._entries.get(key_id)
+        return entry if entry is not None and self._monotonic() < entry.until else None
+
     async def _entry(self, key_id: str) -> _Entry | None:
+        fresh = self._fresh(key_id)
+        if fresh is not None:
+            return fresh
         entry, now = self._entries.get(key_id), self._monotonic()
-        if entry is not None and now < entry.until:
-            return entry
         caller = await self._access.find_caller(key_id)
         if caller is None:
             self._entries.pop(key_id, None)

@@ -1,6 +1,11 @@
-"""POST /v1/authorizations: the route that decides, ahead of any router. There is no other one."""
+"""POST /v1/authorizations: the route that decides, ahead of any router. There is no other one.
+
+A request that came in one piece from a known key is answered without a task of its own
+(`answer_soon`); one that has to be waited for takes the same steps one by one (`answer`).
+"""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, assert_never
 from urllib.parse import parse_qs
 
@@ -19,6 +24,7 @@ from authorizer.replies import (
     read_body,
 )
 from authorizer.schemas import AuthorizationBody
+from cardops.rules.access import Caller
 from cardops.rules.access import Scope as KeyScope
 from cardops.rules.authorization import Answer, AnswerKind, Question, StoreUnavailableError
 
@@ -34,19 +40,59 @@ async def answer(
             caller = await parts.gate.enter(
                 header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
             )
-            question = question_of(
-                decode(await json_body(scope, receive), AuthorizationBody),
-                caller,
-                request_id=request_id,
-                is_dry_run=is_dry_run(scope),
-                allow_loopback=parts.limits.allow_loopback,
-            )
+            body = await json_body(scope, receive)
+            question = _question(scope, body, caller, parts, request_id)
             return reply_to(question, await parts.batcher.ask(question), metrics)
     except TimeoutError:
         metrics.decided(AnswerKind.UNDECIDED)
         raise unavailable() from None
     except StoreUnavailableError:
         raise unavailable("The store does not answer.") from None
+
+
+def answer_soon(
+    scope: Scope,
+    body: bytes,
+    *,
+    parts: Parts,
+    metrics: Metrics,
+    request_id: str,
+    send: Callable[[Reply], None],
+) -> bool:
+    """Have `send` called with the reply; False where the key has to be looked up first."""
+    try:
+        caller = parts.gate.enter_known(
+            header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
+        )
+        if caller is None:
+            return False
+        check_media_type(scope)
+        if len(body) > MAX_BODY_BYTES:
+            raise body_too_large()
+        question = _question(scope, body, caller, parts, request_id)
+    except ProblemError as problem:
+        send(problem.reply())
+        return True
+
+    def told(given: Answer) -> None:
+        try:
+            reply = reply_to(question, given, metrics)
+        except ProblemError as problem:
+            reply = problem.reply()
+        send(reply)
+
+    parts.batcher.put(question, told)
+    return True
+
+
+def _question(scope: Scope, body: bytes, caller: Caller, parts: Parts, request_id: str) -> Question:
+    return question_of(
+        decode(body, AuthorizationBody),
+        caller,
+        request_id=request_id,
+        is_dry_run=is_dry_run(scope),
+        allow_loopback=parts.limits.allow_loopback,
+    )
 
 
 def reply_to(question: Question, given: Answer, metrics: Metrics) -> Reply:
@@ -56,7 +102,7 @@ def reply_to(question: Question, given: Answer, metrics: Metrics) -> Reply:
         case AnswerKind.DECIDED:
             return Reply(200, given.body)
         case AnswerKind.REPLAYED:
-            return Reply(200, given.body, list(REPLAYED_HEADERS))
+            return Reply(200, given.body, REPLAYED_HEADERS)
         case AnswerKind.MISMATCHED:
             raise ProblemError(
                 "idempotency-mismatch",
@@ -70,20 +116,31 @@ def reply_to(question: Question, given: Answer, metrics: Metrics) -> Reply:
 
 async def json_body(scope: Scope, receive: Receive) -> bytes:
     """The bytes of a JSON body within its limit. Raises ProblemError (413, 415)."""
-    media_type = header(scope, b"content-type").partition(";")[0].strip().lower()
-    encoding = header(scope, b"content-encoding").strip().lower()
-    if media_type != "application/json" or encoding not in {"", "identity"}:
-        raise ProblemError("unsupported-media-type", "The body must be application/json.")
+    check_media_type(scope)
     length = header(scope, b"content-length")
     body = None
     if not (length.isdigit() and int(length[:12]) > MAX_BODY_BYTES):
         body = await read_body(receive)
     if body is None:
-        # What was not read must not be taken for the next request.
-        raise ProblemError(
-            "body-too-large", "The body is over 16 KiB.", headers={"connection": "close"}
-        )
+        raise body_too_large()
     return body
+
+
+def check_media_type(scope: Scope) -> None:
+    """Raises ProblemError (415) for anything but plain JSON."""
+    media_type = header(scope, b"content-type")
+    if media_type != "application/json":
+        media_type = media_type.partition(";")[0].strip().lower()
+    encoding = header(scope, b"content-encoding").strip().lower()
+    if media_type != "application/json" or encoding not in {"", "identity"}:
+        raise ProblemError("unsupported-media-type", "The body must be application/json.")
+
+
+def body_too_large() -> ProblemError:
+    """413; what was not read must not be taken for the next request."""
+    return ProblemError(
+        "body-too-large", "The body is over 16 KiB.", headers={"connection": "close"}
+    )
 
 
 def is_dry_run(scope: Scope) -> bool:

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from authorizer.app import Application
+from authorizer.http_protocol import HttpProtocol
 from authorizer.logs import set_up_logs
 from authorizer.metrics import MULTIPROCESS_DIRECTORY
 from authorizer.parts import Limits, Parts
@@ -100,7 +101,7 @@ def serve(bound: socket.socket, workers: int = 1) -> None:
         "authorizer.main:create",
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         lifespan="on",
         workers=workers,
         log_config=None,

@@ -34,6 +34,7 @@ class Metrics:
         )  # fmt: skip
         self._children: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
+        self._kinds: dict[str, Counter] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request."""
@@ -46,7 +47,9 @@ class Metrics:
 
     def decided(self, kind: str) -> None:
         """One answer to a question: decided, replayed, mismatched, undecided."""
-        self._decisions.labels(kind).inc()
+        if kind not in self._kinds:
+            self._kinds[kind] = self._decisions.labels(kind)
+        self._kinds[kind].inc()
 
     def called_back(self, state: str) -> None:
         """One attempt at a callback, by the state it led to."""

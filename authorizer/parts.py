@@ -39,7 +39,7 @@ class Parts:
     gate: Gate = field(init=False)
 
     def __post_init__(self) -> None:
-        self.batcher = Batcher(self.authorizations)
+        self.batcher = Batcher(self.authorizations, deadline_seconds=self.limits.deadline_seconds)
         self.gate = Gate(self.access, requests_per_second=self.limits.requests_per_second)
 
 

@@ -93,7 +93,7 @@ class ProblemError(Exception):
         )
         headers = [(b"content-type", MEDIA_TYPE), (b"cache-control", b"no-store")]
         headers += [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        return Reply(kind.status, msgspec.json.encode(body), headers)
+        return Reply(kind.status, msgspec.json.encode(body), tuple(headers))
 
 
 def invalid(field: str, detail: str) -> ProblemError:

@@ -1,7 +1,8 @@
 """Raw ASGI: reading a bounded body, sending an answer. Types of that protocol."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 MAX_BODY_BYTES: Final = 16 * 1024
@@ -9,9 +10,13 @@ MAX_BODY_BYTES: Final = 16 * 1024
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-JSON_HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-REPLAYED_HEADERS: Final = (*JSON_HEADERS, (b"idempotent-replayed", b"true"))
+JSON_HEADERS: Final[Headers] = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+)
+REPLAYED_HEADERS: Final[Headers] = (*JSON_HEADERS, (b"idempotent-replayed", b"true"))
 
 
 class ClientGoneError(Exception):
@@ -24,7 +29,7 @@ class Reply:
 
     status: int
     body: bytes
-    headers: list[tuple[bytes, bytes]] = field(default_factory=lambda: list(JSON_HEADERS))
+    headers: Headers = JSON_HEADERS
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -63,3 +68,23 @@ async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def reply_bytes(reply: Reply, request_id: str, *, closes: bool) -> bytes:
+    """The whole answer as HTTP/1.1 writes it. Names and values of headers are our own."""
+    head = _HEADS.get((reply.status, reply.headers)) or head_bytes(reply.status, reply.headers)
+    close = b"connection: close\r\n" if closes else b""
+    return b"%bcontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (
+        head, len(reply.body), request_id.encode(), close, reply.body,
+    )  # fmt: skip
+
+
+def head_bytes(status: int, headers: Headers) -> bytes:
+    """Status line and headers."""
+    lines = [b"%b: %b\r\n" % one for one in headers]
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), b"".join(lines))
+
+
+_HEADS: Final = {
+    (200, headers): head_bytes(200, headers) for headers in (JSON_HEADERS, REPLAYED_HEADERS)
+}

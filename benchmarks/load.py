@@ -7,13 +7,15 @@ answered, and its latency counts from then: a server that stalls is seen to stal
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from typing_extensions import override
 
 # The bytes of one whole request, made anew each time it is called.
 Request = Callable[[], bytes]
 CONNECT_SECONDS: Final = 10.0
+# How exactly a request is sent when it is due.
+TICK_SECONDS: Final = 0.0005
 
 
 class _Connection(asyncio.Protocol):
@@ -22,13 +24,11 @@ class _Connection(asyncio.Protocol):
     def __init__(self, answered: "Callable[[_Connection, bytes], None]") -> None:
         self._answered = answered
         self._received = b""
-        self.transport: asyncio.Transport | None = None
         self.due = 0.0
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -43,7 +43,6 @@ class _Connection(asyncio.Protocol):
             self._answered(self, answer)
 
     def send(self, request: bytes, due: float) -> None:
-        assert self.transport is not None
         self.due = due
         self.transport.write(request)
 
@@ -58,6 +57,7 @@ class Load:
         self._free: deque[_Connection] = deque()
         self._due: deque[float] = deque()
         self._until: float = 0.0
+        self._all_answered = asyncio.Event()
         self.latencies: list[float] = []
         self.refused = 0
 
@@ -69,8 +69,7 @@ class Load:
         for connection in list(self._free):
             connection.send(self._request(), loop.time())
         self._free.clear()
-        while len(self._free) < self._count:
-            await asyncio.sleep(0.05)
+        await self._all_answered.wait()
         self._close()
         return len(self.latencies) / (loop.time() - started)
 
@@ -78,14 +77,17 @@ class Load:
         """Latencies in seconds of requests that were due at even intervals."""
         loop = await self._connect()
         started, number = loop.time() + 0.1, 0
-        while number < per_second * seconds or len(self._free) < self._count:
+        while number < per_second * seconds or self._due:
             now = loop.time()
             while number < per_second * seconds and started + number / per_second <= now:
                 self._due.append(started + number / per_second)
                 number += 1
             while self._due and self._free:
                 self._free.popleft().send(self._request(), self._due.popleft())
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(TICK_SECONDS)
+        if len(self._free) < self._count:
+            self._all_answered.clear()
+            await self._all_answered.wait()
         self._close()
         return self.latencies
 
@@ -111,10 +113,11 @@ class Load:
             connection.send(self._request(), self._due.popleft())
         else:
             self._free.append(connection)
+            if len(self._free) == self._count:
+                self._all_answered.set()
 
     def _close(self) -> None:
         for connection in self._free:
-            assert connection.transport is not None
             connection.transport.close()
         if self.refused:
             raise RuntimeError(f"{self.refused} requests were not answered 200")
