@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cardops.rules.authorization import (
     AccountKey,
@@ -37,27 +38,35 @@ def keys_of(questions: Sequence[Question]) -> tuple[list[str], ...]:
     )
 
 
-def batch_state(rows: Iterable[Mapping[str, object]]) -> BatchState:
+def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
     """What the locking statement read."""
     state = BatchState()
     for row in rows:
-        tag, program, name, currency, available, held, seq, blocked, known, asked, answer = (
-            row.values()
-        )
+        tag, program, name, currency, available, held, seq, is_blocked, asked, answer = row.values()
         if tag == "account":
-            state.accounts[program, name, currency] = AccountState(  # type: ignore[index] # untyped rows
-                available_minor=available or 0,  # type: ignore[arg-type] # untyped rows
-                held_minor=held or 0,  # type: ignore[arg-type] # untyped rows
-                ledger_seq=seq or 0,  # type: ignore[arg-type] # untyped rows
-                exists=available is not None,
-                is_known_user=bool(known),
-                is_blocked=bool(blocked),
+            state.accounts[program, name, currency] = AccountState(
+                available, held, seq, is_blocked=is_blocked
             )
         elif tag == "decision":
-            state.known[program, name] = Known(asked, answer)  # type: ignore[index,arg-type] # untyped rows
+            state.known[program, name] = Known(asked, answer)
         else:
-            state.tombstones.add((program, name))  # type: ignore[arg-type] # untyped rows
+            state.tombstones.add((program, name))
     return state
+
+
+def absent_accounts(questions: Sequence[Question], state: BatchState) -> tuple[list[str], ...]:
+    """Arguments of the statement for accounts that are not there: by column, distinct."""
+    absent = sorted({one.account_key for one in questions} - state.accounts.keys())
+    return tuple([key[column] for key in absent] for column in range(3))
+
+
+def add_absent(state: BatchState, rows: Iterable[Mapping[str, Any]]) -> None:
+    """What was read of accounts that are not there."""
+    for row in rows:
+        program, user_id, currency, is_known, is_blocked = row.values()
+        state.accounts[program, user_id, currency] = AccountState(
+            exists=False, is_known_user=is_known, is_blocked=is_blocked
+        )
 
 
 def write_arguments(

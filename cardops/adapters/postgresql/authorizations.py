@@ -16,9 +16,21 @@ from cardops.adapters.postgresql.authorization_moves import (
     find_record,
     move_once,
 )
-from cardops.adapters.postgresql.authorization_rows import batch_state, keys_of, write_arguments
-from cardops.adapters.postgresql.sessions import MAX_ATTEMPTS, TRANSIENT_ERRORS, Pool, transaction
-from cardops.rules.authorization import UNDECIDED, Answer, Question, decide_batch
+from cardops.adapters.postgresql.authorization_rows import (
+    absent_accounts,
+    add_absent,
+    batch_state,
+    keys_of,
+    write_arguments,
+)
+from cardops.adapters.postgresql.sessions import (
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    Pool,
+    Session,
+    transaction,
+)
+from cardops.rules.authorization import UNDECIDED, Answer, BatchState, Question, decide_batch
 from cardops.rules.holds import AuthorizationView, tombstone_view, view_of
 from cardops.rules.ledger import Account
 from cardops.rules.moves import Move, MoveAnswer
@@ -98,17 +110,25 @@ class PostgresAuthorizations:
     async def _decide_once(self, questions: Sequence[Question]) -> list[Answer]:
         if all(question.is_dry_run for question in questions):
             async with self._pool.acquire() as session:
-                rows = await session.fetch(sql.READ_ONLY, *keys_of(questions))
-            return decide_batch(questions, batch_state(rows), self._now())[0]
+                state = await _read(session, sql.READ_ONLY, questions)
+            return decide_batch(questions, state, self._now())[0]
         async with transaction(self._pool, _begin(questions)) as session:
-            rows = await session.fetch(sql.READ_LOCKED, *keys_of(questions))
+            state = await _read(session, sql.READ_LOCKED, questions)
             at = self._now()
-            answers, decisions = decide_batch(questions, batch_state(rows), at)
+            answers, decisions = decide_batch(questions, state, at)
             if decisions:
                 arguments, expected = write_arguments(decisions, at, at + self._hold_period)
                 if await session.fetchval(sql.WRITE, *arguments) != expected:
                     raise GuardError
         return answers
+
+
+async def _read(session: Session, statement: str, questions: Sequence[Question]) -> BatchState:
+    state = batch_state(await session.fetch(statement, *keys_of(questions)))
+    absent = absent_accounts(questions, state)
+    if absent[0]:
+        add_absent(state, await session.fetch(sql.ABSENT, *absent))
+    return state
 
 
 def _begin(questions: Sequence[Question]) -> str:

@@ -32,27 +32,43 @@ locked as materialized (
     {lock}
 )
 select
-    'account' as tag, asked.program, asked.user_id as name, asked.currency,
+    'account' as tag, l.program, l.user_id as name, l.currency,
     l.available_minor, l.held_minor, l.ledger_seq, coalesce(u.is_blocked, false) as is_blocked,
-    l.user_id is not null or exists (
-        select 1 from accounts as o where o.program = asked.program and o.user_id = asked.user_id
-    ) as is_known, null::bytea as question_hash, null::bytea as answer
-from asked
-left join locked as l
-    on l.program = asked.program and l.user_id = asked.user_id and l.currency = asked.currency
-left join users as u on u.program = asked.program and u.user_id = asked.user_id
+    null::bytea as question_hash, null::bytea as answer
+from locked as l
+left join users as u on u.program = l.program and u.user_id = l.user_id
 union all
 select
-    'decision', d.program, d.transaction_id, null, null, null, null, null, null,
+    'decision', d.program, d.transaction_id, null, null, null, null, null,
     d.question_hash, d.answer
 from ids
 inner join decisions as d on d.program = ids.program and d.transaction_id = ids.transaction_id
 union all
-select 'void', m.program, m.transaction_id, null, null, null, null, null, null, null, null
+select 'void', ids.program, ids.transaction_id, null, null, null, null, null, null, null
 from ids
-inner join movements as m
-    on m.program = ids.program and m.transaction_id = ids.transaction_id
-    and m.kind = 'void' and m.movement_key = ''
+cross join lateral (
+    select 1 from movements as m
+    where
+        m.program = ids.program and m.transaction_id = ids.transaction_id
+        and m.kind = 'void' and m.movement_key = ''
+    limit 1
+) as v
+"""
+# What is to be known of accounts that are not there. One made since they were looked for is none.
+ABSENT: Final = """
+select
+    asked.program, asked.user_id, asked.currency,
+    exists (
+        select 1 from accounts as o
+        where
+            o.program = asked.program and o.user_id = asked.user_id
+            and o.currency <> asked.currency
+    ) as is_known,
+    coalesce((
+        select u.is_blocked from users as u
+        where u.program = asked.program and u.user_id = asked.user_id
+    ), false) as is_blocked
+from unnest($1::text[], $2::text[], $3::text[]) as asked (program, user_id, currency)
 """
 READ_ONLY: Final = LOCK_AND_READ.format(lock="")
 READ_LOCKED: Final = LOCK_AND_READ.format(lock="for update of a")
