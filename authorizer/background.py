@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from authorizer.callback_upkeep import CallbackUpkeep
@@ -21,6 +21,17 @@ MAX_SWEPT: Final = 500
 @asynccontextmanager
 async def background_work(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
     """All loops, until the block ends; callbacks under way are then waited for."""
+    async with AsyncExitStack() as stack:
+        if parts.limits.sends_callbacks:
+            await stack.enter_async_context(_sending(parts, metrics))
+        sweeping = asyncio.create_task(forever(lambda: sweep(parts), SWEEP_SECONDS))
+        try:
+            yield
+        finally:
+            await ended(sweeping)
+
+
+def _sending(parts: Parts, metrics: Metrics) -> AbstractAsyncContextManager[None]:
     worker = CallbackWorker(
         parts.outbox,
         parts.secrets,
@@ -35,12 +46,7 @@ async def background_work(parts: Parts, metrics: Metrics) -> AsyncIterator[None]
         metrics=metrics,
         kept_days=parts.limits.callback_log_days,
     )
-    async with sending(worker, upkeep):
-        sweeping = asyncio.create_task(forever(lambda: sweep(parts), SWEEP_SECONDS))
-        try:
-            yield
-        finally:
-            await ended(sweeping)
+    return sending(worker, upkeep)
 
 
 @asynccontextmanager

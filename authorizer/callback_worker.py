@@ -179,7 +179,10 @@ class CallbackWorker:
         if self._calls:
             await asyncio.wait(self._calls, timeout=DRAIN_SECONDS)
         await self._results.flush()
-        await self._give_back()
+        try:
+            await self._give_back()
+        except Exception:  # noqa: BLE001 - their leases give them back by time
+            LOGGER.exception("callbacks that were not sent could not be given back")
 
     async def _give_back(self) -> None:
         if self._unsent:

@@ -73,6 +73,7 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
                 requests_per_second=settings.key_requests_per_second,
                 allow_loopback=settings.allow_loopback_callbacks,
                 callback_log_days=settings.callback_log_days,
+                sends_callbacks=settings.authorizer_sends_callbacks,
             ),
             notifier=open_notifier(settings, SystemClock()),
         )

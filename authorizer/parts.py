@@ -22,6 +22,7 @@ class Limits:
     requests_per_second: float = REQUESTS_PER_SECOND
     allow_loopback: bool = False
     callback_log_days: int = CALLBACK_LOG_DAYS
+    sends_callbacks: bool = True
 
 
 @dataclass(slots=True)

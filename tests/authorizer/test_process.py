@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -202,6 +203,22 @@ def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
         assert body == reply.body
         Webhook(secret).verify(body.decode(), headers)
     assert json.loads(reply.body)["reason_code"] == "unknown_user"
+
+
+@pytest.mark.database
+def test_an_authorizer_that_is_told_so_leaves_callbacks_to_a_worker(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {
+        "CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true",
+        "CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false",
+    }
+    with AuthorizerProcess(database_url, tmp_path, settings) as api:
+        api.ask(question(1) | {"callback_url": "http://127.0.0.1:9/"})
+        time.sleep(1.5)
+        (waiting,) = api.call("GET", "/v1/callbacks").json["data"]
+
+    assert (waiting["status"], waiting["attempts"]) == ("pending", 0)
 
 
 @pytest.mark.database

@@ -1,5 +1,6 @@
 """Callbacks owed, on PostgreSQL: leased by one worker at a time, recorded by attempt."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -42,9 +43,7 @@ class PostgresCallbackOutbox:
             at,
             limit,
             timedelta(seconds=lease_seconds),
-            [lane[0] for lane in room.known],
-            [lane[1] for lane in room.known],
-            [room.of(lane) for lane in room.known],
+            json.dumps({"/".join(lane): room.of(lane) for lane in room.known}),
             room.other,
             REFUSED,
         )

@@ -30,35 +30,41 @@ with recursive lanes (program, host) as (
     ) as following
 )
 """
-# $1 now, $2 limit, $3 lease, $4-$6 lanes with their room, $7 room of any other, $8 why not tried.
+# $1 now, $2 limit, $3 lease, $4 room of known lanes by "program/host", $5 room of any other,
+# $6 why not tried.
 # A lease is a later next attempt: a worker that dies gives its callbacks back by time alone.
 TAKE: Final = f"""
 {_LANES},
-due as (
-    select d.callback_id, d.is_refused
+-- More than are wanted, as another worker may be about to take the same.
+candidates as materialized (
+    select d.callback_id, d.next_attempt_at
     from lanes as l
-    left join unnest($4::text[], $5::text[], $6::integer[]) as k (program, host, room)
-        on k.program = l.program and k.host = l.host
     cross join lateral (
-        select
-            c.callback_id,
-            c.next_attempt_at,
-            not c.is_probe and exists (
-                select 1 from callback_endpoints as e
-                where
-                    e.program = c.program and e.endpoint = split_part(c.url, '?', 1)
-                    and e.disabled_at is not null
-            ) as is_refused
-        from callbacks as c
+        select c.callback_id, c.next_attempt_at from callbacks as c
         where
             c.state = 'pending' and c.program = l.program
             and split_part(c.url, '/', 3) = l.host and c.next_attempt_at <= $1
         order by c.next_attempt_at
-        limit coalesce(k.room, $7)
-        for update of c skip locked
+        limit coalesce(($4::jsonb ->> (l.program || '/' || l.host))::integer, $5)
     ) as d
     order by d.next_attempt_at
+    limit 4 * $2
+),
+due as (
+    select
+        c.callback_id,
+        not c.is_probe and exists (
+            select 1 from callback_endpoints as e
+            where
+                e.program = c.program and e.endpoint = split_part(c.url, '?', 1)
+                and e.disabled_at is not null
+        ) as is_refused
+    from candidates as k
+    inner join callbacks as c on c.callback_id = k.callback_id
+    where c.state = 'pending' and c.next_attempt_at <= $1
+    order by k.next_attempt_at
     limit $2
+    for update of c skip locked
 )
 update callbacks as c
 set
@@ -68,7 +74,7 @@ set
         when d.is_refused then c.next_attempt_at else $1::timestamptz + $3::interval
     end,
     ended_at = case when d.is_refused then $1::timestamptz end,
-    last_error = case when d.is_refused then $8::text else c.last_error end,
+    last_error = case when d.is_refused then $6::text else c.last_error end,
     is_probe = false
 from due as d
 where c.callback_id = d.callback_id
