@@ -16,6 +16,8 @@ from cardops.rules.authorization import UNDECIDED, AccountKey, Answer, IdKey, Qu
 
 MAX_BATCH: Final = 256
 MAX_UNDER_WAY: Final = 2
+# Fewer than this are not worth a batch of their own.
+MIN_SHARE: Final = 32
 # More than this cannot be answered before their deadline; refusing at once is kinder.
 MAX_WAITING: Final = 8_192
 # Passed over because their account is busy; looking further would cost more than it finds.
@@ -30,10 +32,11 @@ logger = logging.getLogger(__name__)
 class Waiting:
     """A question on its way to its answer, which is told once."""
 
-    __slots__ = ("_tell", "asked_at", "is_answered", "question")
+    __slots__ = ("_tell", "asked_at", "is_answered", "keys", "question")
 
     def __init__(self, question: Question, tell: Callable[[Answer], None]) -> None:
         self.question = question
+        self.keys = (question.account_key, question.id_key)
         self.asked_at = time.monotonic()
         self.is_answered = False
         self._tell = tell
@@ -93,7 +96,7 @@ class Batcher:
     async def _work(self) -> None:
         try:
             while batch := self._next_batch():
-                keys = _keys_of(batch)
+                keys = {key for one in batch for key in one.keys}
                 self._busy |= keys
                 self._asked[id(batch)] = batch
                 try:
@@ -106,19 +109,27 @@ class Batcher:
             self._under_way -= 1
 
     def _next_batch(self) -> list[Waiting]:
-        """Those who wait, in order, but none whose account or id is under way."""
+        """Those who wait, in order, but none whose account or id is under way.
+
+        Where no other batch is under way, about half of them: the other half is the next one.
+        """
         batch: list[Waiting] = []
         passed_over: list[Waiting] = []
         waiting, busy = self._waiting, self._busy
+        share = MAX_BATCH if self._asked else max(len(waiting) // 2, MIN_SHARE)
+        accounts: set[AccountKey] = set()
         while waiting and len(batch) < MAX_BATCH and len(passed_over) < MAX_PASSED_OVER:
             one = waiting.popleft()
+            account, transaction = one.keys
             if one.is_answered:  # its deadline passed while it waited: it is not even asked
                 continue
-            question = one.question
-            if busy and (question.account_key in busy or question.id_key in busy):
+            is_busy = account in busy or transaction in busy
+            # One account's questions gain nothing by being apart.
+            if is_busy or (len(batch) >= share and account not in accounts):
                 passed_over.append(one)
             else:
                 batch.append(one)
+                accounts.add(account)
         waiting.extendleft(reversed(passed_over))
         return batch
 
@@ -142,14 +153,6 @@ class Batcher:
         if self._waiting or self._asked:
             loop = asyncio.get_running_loop()
             self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
-
-
-def _keys_of(batch: Sequence[Waiting]) -> set[AccountKey | IdKey]:
-    keys: set[AccountKey | IdKey] = set()
-    for one in batch:
-        keys.add(one.question.account_key)
-        keys.add(one.question.id_key)
-    return keys
 
 
 def _asked_before(instant: float, batch: Iterable[Waiting]) -> list[Waiting]:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from random import Random
 from typing import Final
 
+import uvloop
+
 from authorizer.batcher import Batcher
 from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_database
 from benchmarks.harness import Benchmark, Sides
@@ -23,7 +25,7 @@ CALLERS: Final = 128
 
 def decisions_per_second(bench: BenchDatabase, users: int) -> float:
     """Decisions that `CALLERS` callers, each waiting for its answer, get out of one batcher."""
-    return asyncio.run(_decide_for_a_while(bench.url, users))
+    return uvloop.run(_decide_for_a_while(bench.url, users))
 
 
 async def _decide_for_a_while(url: str, users: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from cardops.rules.money import format_amount
 
@@ -49,8 +49,7 @@ REASON_TEXTS: Final[Mapping[ReasonCode, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """May this user spend this much? Valid in form; `question_hash` tells two questions apart.
 
     `authorization_id` is the one the decision gets if this question is the first of its id.
@@ -91,8 +90,7 @@ class AnswerKind(StrEnum):
     UNDECIDED = "undecided"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What becomes of one question; `body` holds the very bytes to send."""
 
     kind: AnswerKind
@@ -123,8 +121,7 @@ class AccountState:
     is_blocked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A decision that stands already."""
 
     question_hash: bytes
@@ -140,8 +137,7 @@ class BatchState:
     tombstones: set[IdKey] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A new decision, to be written in the commit that its answer waits for."""
 
     question: Question
@@ -164,13 +160,13 @@ def decide_batch(
 
     A later question sees what an earlier one took, and an id asked twice is decided once.
     """
-    answers, decisions = [], []
+    answers, decisions, decided_at = [], [], instant_text(at)
     for question in questions:
         known = state.known.get(question.id_key)
         if known is not None:
             answers.append(_answer_again(question, known))
             continue
-        decision = _decide(question, state, at)
+        decision = _decide(question, state, decided_at)
         answers.append(Answer(AnswerKind.DECIDED, decision.answer))
         if not question.is_dry_run:
             state.known[question.id_key] = Known(question.question_hash, decision.answer)
@@ -204,7 +200,7 @@ def _answer_again(question: Question, known: Known) -> Answer:
     return Answer(AnswerKind.DECIDED if is_own else AnswerKind.REPLAYED, known.answer)
 
 
-def _decide(question: Question, state: BatchState, at: datetime) -> Decision:
+def _decide(question: Question, state: BatchState, decided_at: str) -> Decision:
     account = state.accounts[question.account_key]
     if question.id_key in state.tombstones:
         reason = ReasonCode.VOIDED_BEFORE_ARRIVAL
@@ -216,7 +212,9 @@ def _decide(question: Question, state: BatchState, at: datetime) -> Decision:
         remaining, seq = remaining - question.amount_minor, seq + 1
         if not question.is_dry_run:
             _take(question, account)
-    answer = answer_bytes(question, reason, remaining_minor=remaining, ledger_seq=seq, at=at)
+    answer = answer_bytes(
+        question, reason, remaining_minor=remaining, ledger_seq=seq, decided_at=decided_at
+    )
     return Decision(question, status, reason, remaining, seq, answer)
 
 
@@ -233,7 +231,7 @@ def answer_bytes(
     *,
     remaining_minor: int,
     ledger_seq: int,
-    at: datetime,
+    decided_at: str,
 ) -> bytes:
     """The answer as it is sent, stored and replayed. Ids need no escapes by their form."""
     currency = question.currency
@@ -244,7 +242,7 @@ def answer_bytes(
         f',"reason":"{REASON_TEXTS[reason_code]}"'
         f',"amount":{format_amount(question.amount_minor, currency)},"currency":"{currency}"'
         f',"remaining_credit":{format_amount(remaining_minor, currency)}'
-        f',"decided_at":"{instant_text(at)}","as_of":{{"ledger_seq":{ledger_seq}}}}}'
+        f',"decided_at":"{decided_at}","as_of":{{"ledger_seq":{ledger_seq}}}}}'
     ).encode()
 
 
