@@ -31,6 +31,15 @@ def rows_of_a_file(rows: int, users: int, prefix: str) -> pl.DataFrame:
     )
 
 
+def credit_users(url: str, amounts: "dict[str, int]", *, intake_id: int = 900) -> None:
+    """A file with one deposit for each of these users, through the real ledger."""
+    rows = [
+        Deposit(f"{intake_id}-{user_id}", user_id=user_id, amount_minor=amount_minor)
+        for user_id, amount_minor in amounts.items()
+    ]
+    PostgresDepositLedger(url).credit(an_intake_file(intake_id), [staged(rows)])
+
+
 def start_crediting(url: str, intake_id: int, **options: object) -> "subprocess.Popen[str]":
     """The same in a process of its own. Options: rows, users, prefix, die_after."""
     chosen = {"rows": 200, "users": 40, "prefix": "d", "die_after": 0, **options}

@@ -1,0 +1,48 @@
+"""Money by two roads: what every test that hurt the authorizer holds the store to afterwards."""
+
+from typing import Any
+
+from cardops.adapters.postgresql.connection import connect
+
+# Balances against everything signed that was ever posted, and holds against what is held.
+DIFFERENCES = """
+select coalesce(a.program, p.program), coalesce(a.user_id, p.user_id),
+    coalesce(a.currency, p.currency), a.available_minor, a.held_minor, p.posted_minor, h.held_minor
+from accounts as a
+full join (
+    select program, user_id, currency, sum(posted_minor)::bigint as posted_minor
+    from postings group by program, user_id, currency
+) as p using (program, user_id, currency)
+left join (
+    select program, user_id, currency, sum(held_minor)::bigint as held_minor
+    from holds where state = 'held' group by program, user_id, currency
+) as h using (program, user_id, currency)
+where coalesce(a.available_minor + a.held_minor, 0) <> coalesce(p.posted_minor, 0)
+    or coalesce(a.held_minor, 0) <> coalesce(h.held_minor, 0)
+"""
+NEGATIVE = "select * from accounts where available_minor < 0 or held_minor < 0"
+# Each PERMIT's own remaining is what the account had after it, so gaps and repeats show here.
+SEQUENCES = """
+select program, user_id, currency, ledger_seq, count(*)
+from (
+    select program, user_id, currency, ledger_seq from deposit_events
+    union all select program, user_id, currency, ledger_seq from deposit_recalls
+    union all select program, user_id, currency, ledger_seq from decisions where status = 'PERMIT'
+    union all select program, user_id, currency, ledger_seq from movements
+    where status = 'PERMIT' and user_id is not null
+) as moved
+group by program, user_id, currency, ledger_seq
+having count(*) > 1
+"""
+
+
+def rows(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+    with connect(url) as session:
+        return session.execute(statement.encode(), arguments or None).fetchall()
+
+
+def assert_books_add_up(url: str, *, may_be_negative: bool = False) -> None:
+    assert rows(url, DIFFERENCES) == [], "balances differ from postings, or held from holds"
+    assert rows(url, SEQUENCES) == [], "one place in an account's order was given twice"
+    if not may_be_negative:
+        assert rows(url, NEGATIVE) == [], "somebody spent what was not there"

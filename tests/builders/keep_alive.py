@@ -1,0 +1,76 @@
+"""A partner's HTTP client over one kept connection, on bare streams: cheap, and hides nothing."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    head: bytes
+    body: bytes
+
+    @property
+    def is_replayed(self) -> bool:
+        return b"\r\nidempotent-replayed: true\r\n" in self.head.lower()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class KeepAlive:
+    """One connection; it is made anew where it was lost. Raises OSError where an answer was lost."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self.port = port
+        self._head = (
+            f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
+            "Content-Type: application/json\r\n"
+        )
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._reader = self._writer = None
+
+    async def call(self, method: str, path: str, body: object = None) -> Response:
+        """One answer. Raises OSError, TimeoutError."""
+        content = b"" if body is None else json.dumps(body).encode()
+        request = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(content)}\r\n\r\n"
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await self._exchange(request.encode() + content)
+        except asyncio.IncompleteReadError as error:
+            self.close()
+            raise ConnectionResetError("the answer was cut") from error
+        except (OSError, asyncio.CancelledError):
+            self.close()
+            raise
+
+    async def ask(self, body: object) -> Response:
+        return await self.call("POST", "/v1/authorizations", body)
+
+    async def _exchange(self, request: bytes) -> Response:
+        if self._reader is None or self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        lower = head.lower()
+        length = int(lower.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        body = await self._reader.readexactly(length)
+        if b"\r\nconnection: close\r\n" in lower:
+            self.close()
+        return Response(int(head[9:12]), head, body)

@@ -1,0 +1,120 @@
+"""The connection to PostgreSQL is cut at every step of a decision: one answer, for ever."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders.authorizer_process import AuthorizerProcess
+from tests.builders.books_add_up import assert_books_add_up, rows
+from tests.builders.crediting import credit_users
+from tests.builders.cutting_proxy import CuttingProxy, Where, cutting_proxy
+from tests.builders.keep_alive import KeepAlive, Response
+
+pytestmark = pytest.mark.database
+
+LOCKING_READ, WRITE, COMMIT = "locked as materialized", "insert into decisions", "^commit$"
+MOVE_WRITE = "insert into movements"
+CUTS = [
+    ("key share", Where.BEFORE),
+    ("key share", Where.BEFORE_REPLY),
+    (LOCKING_READ, Where.BEFORE),
+    (LOCKING_READ, Where.BEFORE_REPLY),
+    (WRITE, Where.BEFORE),
+    (WRITE, Where.BEFORE_REPLY),
+    (COMMIT, Where.BEFORE),
+    (COMMIT, Where.BEFORE_REPLY),
+]
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[CuttingProxy]:
+    async with cutting_proxy(database_url) as made:
+        yield made
+
+
+class Cutting:
+    """An authorizer behind the proxy, one client, and one user with 30.00."""
+
+    def __init__(self, api: AuthorizerProcess, proxy: CuttingProxy, url: str) -> None:
+        self.api, self.proxy, self.url = api, proxy, url
+        self.client = KeepAlive(api.port, api.key)
+
+    async def ask(self, transaction_id: str, *, capture: bool = True) -> Response:
+        body = {"transaction_id": transaction_id, "user_id": "user_1", "amount": "1.00"}
+        return await self.client.ask(body | {"capture": capture})
+
+    def stored(self, transaction_id: str) -> list[bytes]:
+        statement = "select answer from decisions where transaction_id = %s"
+        return [row[0] for row in rows(self.url, statement, transaction_id)]
+
+
+@pytest.fixture
+async def cutting(proxy: CuttingProxy, database_url: str, tmp_path: Path) -> AsyncIterator[Cutting]:
+    api = AuthorizerProcess(database_url, tmp_path, {"CARDOPS_DATABASE_URL": proxy.url})
+    credit_users(database_url, {"user_1": 3000})
+    # In a thread: the process reaches its database through this loop.
+    await asyncio.to_thread(api.__enter__)
+    try:
+        made = Cutting(api, proxy, database_url)
+        assert (await made.ask("warm")).status == 200
+        yield made
+        made.client.close()
+    finally:
+        api.__exit__()
+
+
+async def test_a_cut_at_any_step_of_a_decision_changes_no_answer(cutting: Cutting) -> None:
+    for number, (words, where) in enumerate(CUTS):
+        name = f"t{number}"
+        cut = cutting.proxy.cut(words, where)
+        first = await cutting.ask(name)
+        assert cut.happened.is_set(), f"nothing was cut at {words}"
+        again = await cutting.ask(name)
+
+        assert (first.status, again.status) == (200, 200), (words, where)
+        assert first.body == again.body
+        assert again.is_replayed
+        assert cutting.stored(name) == [first.body]
+    assert_books_add_up(cutting.url)
+    assert rows(cutting.url, "select available_minor from accounts") == [
+        (3000 - 100 * (len(CUTS) + 1),)
+    ]
+
+
+async def test_a_commit_whose_reply_is_lost_for_longer_than_the_deadline_is_found_later(
+    cutting: Cutting,
+) -> None:
+    cut = cutting.proxy.cut(COMMIT, Where.BEFORE_REPLY, stays_down=True)
+    began = time.monotonic()
+    first = await cutting.ask("t1")
+    waited = time.monotonic() - began
+    stored = cutting.stored("t1")
+    cutting.proxy.is_down = False
+    again = await cutting.ask("t1")
+
+    assert cut.happened.is_set()
+    assert first.status == 503
+    assert b"\r\nretry-after:" in first.head
+    assert waited < 4.5
+    assert stored == [again.body], "it was committed, only nobody was told"
+    assert again.status == 200
+    assert_books_add_up(cutting.url)
+
+
+async def test_a_capture_whose_commit_lost_its_reply_is_answered_alike_again(
+    cutting: Cutting,
+) -> None:
+    for number, (words, where) in enumerate([(MOVE_WRITE, Where.BEFORE_REPLY), *CUTS[-2:]]):
+        assert (await cutting.ask(f"t{number}", capture=False)).status == 200
+        cut = cutting.proxy.cut(words, where)
+        path = f"/v1/authorizations/t{number}/capture"
+        first = await cutting.client.call("POST", path, {"amount": "0.40"})
+        again = await cutting.client.call("POST", path, {"amount": "0.40"})
+
+        assert cut.happened.is_set()
+        assert (first.status, again.status) == (200, 200)
+        assert first.body == again.body
+    assert_books_add_up(cutting.url)
