@@ -21,6 +21,27 @@ PROMPT_SECONDS: Final = 2.0
 MAX_REMEMBERED: Final = 10_000
 
 
+class Pace:
+    """Lets few begin, then nobody for a moment: for a loop that has more urgent work.
+
+    The moment is counted from when it is over, not from the clock: on a loop that is busy with
+    other things fewer begin, and none catch up.
+    """
+
+    def __init__(self, count: int, pause_seconds: float) -> None:
+        self._count = self._left = count
+        self._pause_seconds = pause_seconds
+        self._in_turn = asyncio.Lock()
+
+    async def turn(self) -> None:
+        """Wait for it, first come first served."""
+        async with self._in_turn:
+            if not self._left:
+                await asyncio.sleep(self._pause_seconds)
+                self._left = self._count
+            self._left -= 1
+
+
 @dataclass(slots=True)
 class LaneInHand:
     """One lane: what was taken of it, and how many of that may be under way at once."""

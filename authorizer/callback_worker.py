@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from authorizer.callback_client import CallbackClient
-from authorizer.callback_lanes import MAX_IN_HAND, LaneInHand, Lanes
+from authorizer.callback_lanes import MAX_IN_HAND, LaneInHand, Lanes, Pace
 from authorizer.callback_results import ResultWriter
 from authorizer.callback_signing import CallbackSigner, UnsignedError
 from authorizer.logs import LOGGER
@@ -17,6 +17,7 @@ from cardops.rules.callback_endpoints import lane_of
 from cardops.rules.callbacks import Callback, CallbackState, Response, verdict
 
 MAX_TAKEN: Final = 256
+MAX_TAKEN_PACED: Final = 32
 # Longer than what is in hand of a lane can take, so that no lease ends under its holder.
 LEASE_SECONDS: Final = 120.0
 # What could not be started by then is given back, not sent: its call would outlast its lease.
@@ -40,13 +41,15 @@ class CallbackWorker:
         *,
         allow_loopback: bool = False,
         metrics: Metrics | None = None,
-        client: CallbackClient | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._metrics = metrics
         self._signer = CallbackSigner(secrets)
-        self._client = client or CallbackClient(allow_loopback=allow_loopback)
+        self._client = CallbackClient(allow_loopback=allow_loopback)
+        self._pace = pace
+        self._max_taken = MAX_TAKEN if pace is None else MAX_TAKEN_PACED
         self._lanes = Lanes()
         self._results = ResultWriter(outbox)
         self._calls: set[asyncio.Task[None]] = set()
@@ -93,7 +96,7 @@ class CallbackWorker:
                 LOGGER.exception("callbacks could not be taken; it is tried again")
                 await self._pause(FAILED_SECONDS)
                 continue
-            if taken < MAX_TAKEN:
+            if taken < self._max_taken:
                 is_idle = not taken and not self._calls
                 await self._pause(IDLE_SECONDS if is_idle else BUSY_SECONDS)
         await self._drain()
@@ -104,7 +107,7 @@ class CallbackWorker:
         self._wake.set()
 
     async def _take(self) -> int:
-        limit = min(MAX_IN_HAND - self._lanes.in_hand - self._results.count, MAX_TAKEN)
+        limit = min(MAX_IN_HAND - self._lanes.in_hand - self._results.count, self._max_taken)
         if limit <= 0:
             return 0
         at, started = self._clock.now(), time.monotonic()
@@ -123,6 +126,8 @@ class CallbackWorker:
     async def _send(self, callback: Callback, lane: LaneInHand, start_by: float) -> None:
         try:
             async with lane.at_once:
+                if self._pace is not None:
+                    await self._pace.turn()
                 if self._is_stopping or time.monotonic() > start_by:
                     self._unsent.append(callback)
                     return

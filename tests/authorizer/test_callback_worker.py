@@ -1,6 +1,8 @@
 """The callback worker over a fake outbox, calling real endpoints on loopback."""
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +13,7 @@ from standardwebhooks import Webhook
 from typing_extensions import override
 
 from authorizer.background import sending
-from authorizer.callback_lanes import MAX_AT_ONCE
+from authorizer.callback_lanes import MAX_AT_ONCE, Pace
 from authorizer.callback_upkeep import CallbackUpkeep
 from authorizer.callback_worker import CallbackWorker
 from cardops.adapters.clock import SystemClock
@@ -161,6 +163,28 @@ async def test_no_more_calls_are_under_way_to_one_host_than_are_allowed(desk: De
 
     assert desk.states(ids) == {CallbackState.DELIVERED}
     assert most == MAX_AT_ONCE
+
+
+async def test_a_worker_beside_decisions_begins_few_calls_at_a_time(desk: Desk) -> None:
+    pace, begun = Pace(4, 0.05), []
+
+    async def begin() -> None:
+        await pace.turn()
+        begun.append(time.monotonic())
+
+    await asyncio.gather(*(begin() for _ in range(12)))
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(begun)]
+    assert [gap > 0.04 for gap in gaps] == ([False] * 3 + [True]) * 2 + [False] * 3
+    async with a_partner() as partner:
+        ids = desk.owe(partner.url, 100)
+        worker = CallbackWorker(
+            desk.outbox, desk.secrets, desk.clock, allow_loopback=True, pace=Pace(4, 0.002)
+        )
+        async with worker:
+            while await worker.work_once():
+                pass
+    assert desk.states(ids) == {CallbackState.DELIVERED}
 
 
 async def test_stopping_lets_calls_end_and_gives_back_what_was_not_started(desk: Desk) -> None:
