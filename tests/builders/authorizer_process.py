@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,6 +59,17 @@ class AuthorizerProcess:
         self.process.kill()
         self.process.wait()
         self._close_streams()
+
+    @contextmanager
+    def beside(self) -> Iterator[Self]:
+        """A second process over the same database, known by the same key."""
+        other = replace(self)
+        other.programs, other.key = self.programs, self.key
+        other.start()
+        try:
+            yield other
+        finally:
+            other.kill()
 
     def start(self) -> None:
         command = [sys.executable, "-c", CLI, "authorizer", "--port", "0", "--json"]
