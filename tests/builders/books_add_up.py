@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import psycopg
+
 from cardops.adapters.postgresql.connection import connect
 
 # Balances against everything signed that was ever posted, and holds against what is held.
@@ -36,12 +38,17 @@ having count(*) > 1
 """
 
 
-def rows(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-    with connect(url) as session:
-        return session.execute(statement.encode(), arguments or None).fetchall()
+def rows(
+    where: str | psycopg.Connection, statement: str, *arguments: object
+) -> list[tuple[Any, ...]]:
+    """What a statement finds, in a session or at a URL."""
+    if isinstance(where, str):
+        with connect(where) as session:
+            return rows(session, statement, *arguments)
+    return where.execute(statement.encode(), arguments or None).fetchall()
 
 
-def assert_books_add_up(url: str, *, may_be_negative: bool = False) -> None:
+def assert_books_add_up(url: str | psycopg.Connection, *, may_be_negative: bool = False) -> None:
     assert rows(url, DIFFERENCES) == [], "balances differ from postings, or held from holds"
     assert rows(url, SEQUENCES) == [], "one place in an account's order was given twice"
     if not may_be_negative:
