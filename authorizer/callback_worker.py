@@ -19,9 +19,9 @@ from cardops.rules.callbacks import Callback, CallbackState, Response, verdict
 MAX_TAKEN: Final = 256
 MAX_TAKEN_PACED: Final = 32
 # Longer than what is in hand of a lane can take, so that no lease ends under its holder.
-LEASE_SECONDS: Final = 120.0
+LEASE_SECONDS: Final = 60.0
 # What could not be started by then is given back, not sent: its call would outlast its lease.
-START_SECONDS: Final = 90.0
+START_SECONDS: Final = 45.0
 IDLE_SECONDS: Final = 0.5
 BUSY_SECONDS: Final = 0.05
 FAILED_SECONDS: Final = 5.0

@@ -188,8 +188,8 @@ def test_what_a_killed_worker_had_comes_back_when_its_lease_is_over(
     sink.seconds = 0.0
 
     assert world.command("run", "--once") == {"attempts": 0}
-    leases = world.ask("select next_attempt_at - now() <= '120 s' from callbacks")
-    world.ask("update callbacks set next_attempt_at = next_attempt_at - interval '120 s'")
+    leases = world.ask("select next_attempt_at - now() <= '60 s' from callbacks")
+    world.ask("update callbacks set next_attempt_at = next_attempt_at - interval '60 s'")
     assert world.command("run", "--once") == {"attempts": 3}
 
     assert leases == [(True,)] * 3

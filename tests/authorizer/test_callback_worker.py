@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 from typing_extensions import override
 
 from authorizer.background import sending
-from authorizer.callback_lanes import MAX_AT_ONCE, Pace
+from authorizer.callback_lanes import MAX_AT_ONCE, Lanes, Pace
 from authorizer.callback_upkeep import CallbackUpkeep
 from authorizer.callback_worker import CallbackWorker
 from cardops.adapters.clock import SystemClock
@@ -249,6 +249,56 @@ async def test_a_failure_of_the_store_ends_neither_the_worker_nor_a_result(desk:
 
     assert desk.states(ids) == {CallbackState.DELIVERED}
     assert len(partner.requests) == 3
+
+
+async def test_a_store_that_is_away_for_a_while_is_asked_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(FakeCallbackOutbox):
+        failures = 3
+
+        @override
+        async def take_due(self, *arguments: Any) -> list[Callback]:
+            if self.failures:
+                self.failures -= 1
+                raise ConnectionError
+            return await super().take_due(*arguments)
+
+    monkeypatch.setattr("authorizer.callback_worker.FAILED_SECONDS", 0.05)
+    desk.outbox = Away()
+    async with a_partner() as partner:
+        ids = desk.owe(partner.url)
+        async with desk.at_work():
+            await until(lambda: desk.states(ids) == {CallbackState.DELIVERED})
+
+
+def test_room_follows_how_a_lane_has_behaved() -> None:
+    lanes = Lanes()
+    lane = ("default", "a.test")
+    one = lanes.enter(lane)
+
+    found = [lanes.room().of(lane)]
+    for has_answered, seconds in ((True, 0.1), (True, 5.0), (False, 10.0), (True, 0.1)):
+        lanes.learn(one, has_answered=has_answered, seconds=seconds)
+        found.append(lanes.room().of(lane))
+
+    # One of each is in hand.
+    assert found == [31, 127, 31, 3, 127]
+    assert lanes.room().of(("default", "b.test")) == 32
+
+
+def test_lanes_that_are_idle_are_forgotten_where_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("authorizer.callback_lanes.MAX_REMEMBERED", 3)
+    lanes = Lanes()
+    busy = lanes.enter(("default", "busy.test"))
+    for number in range(5):
+        lanes.leave(lanes.enter(("default", f"{number}.test")))
+
+    assert lanes.in_hand == 1
+    assert len(lanes.room().known) <= 3
+    assert lanes.room().known["default", "busy.test"] == busy.room - 1
 
 
 async def test_results_that_end_together_are_written_together(desk: Desk) -> None:
