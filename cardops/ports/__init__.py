@@ -7,7 +7,7 @@ a type that a rule needs (those are in cardops.rules). Polars is named in annota
 that importing this module costs nothing.
 """
 
-from cardops.ports.administration import Notifier, Programs, SecretStore
+from cardops.ports.administration import Notifier, Programs, SecretStore, SpendingLimits
 from cardops.ports.authorizing import Access, Authorizations, CallbackDesk, CallbackOutbox
 from cardops.ports.delivering import DeliveryLedger, Destinations, FileDelivery
 from cardops.ports.files import Arrivals, Clock, Lake, ObjectStore, Publication, Warehouse
@@ -34,6 +34,7 @@ __all__ = [
     "Programs",
     "Publication",
     "SecretStore",
+    "SpendingLimits",
     "TransactionLog",
     "Warehouse",
 ]

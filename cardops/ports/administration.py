@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from cardops.rules.access import ApiKey, NewKey, Program
+    from cardops.rules.limits import Allowance, LimitKind, SpendingLimit
 
 
 class Notifier(Protocol):
@@ -50,5 +52,45 @@ class Programs(Protocol):
     def revoke_key(self, key_id: str) -> bool:
         """False where there is no such key; revoking twice keeps the first instant."""
 
-    def set_blocked(self, program: str, user_id: str, *, is_blocked: bool) -> None:
-        """Block or unblock a user's spending."""
+    def set_blocked(
+        self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
+    ) -> None:
+        """Block or unblock a user's spending; who did it is kept."""
+
+
+class SpendingLimits(Protocol):
+    """Limits of users, and with user `''` of each user of a program (synchronous: commands).
+
+    Decisions obey from their commit on; every change is kept with who made it.
+    """
+
+    def change(
+        self,
+        program: str,
+        user_id: str,
+        currency: str,
+        limits: Sequence[SpendingLimit],
+        *,
+        changed_by: str,
+    ) -> None:
+        """Set them; an amount or a count that is not named stays as it was."""
+
+    def remove(
+        self,
+        program: str,
+        user_id: str,
+        currency: str,
+        key: tuple[LimitKind, int],
+        *,
+        changed_by: str,
+    ) -> bool:
+        """False where there is no such limit."""
+
+    def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
+        """What was set for exactly this user (or `''`), by currency."""
+
+    def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
+        """The limits in force for a user and what is used of each, by currency."""
+
+    def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
+        """Who changed what, oldest first: `changed_by`, `before`, `after`."""

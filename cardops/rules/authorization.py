@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
+from cardops.rules.limits import Allowance, SpendingLimit, is_within, use
 from cardops.rules.money import format_amount
 
 # (program, user_id, currency) and (program, transaction_id).
@@ -110,7 +111,7 @@ class AccountState:
     """One account under its lock, changed as a batch is decided.
 
     What a rule needs to know of an account or its user is read by the statement that locks it
-    and is kept here; a user's limit counters belong beside `is_blocked`.
+    and is kept here; what is used of its limits is read after the lock.
     """
 
     available_minor: int = 0
@@ -119,6 +120,7 @@ class AccountState:
     exists: bool = True
     is_known_user: bool = True
     is_blocked: bool = False
+    allowances: list[Allowance] = field(default_factory=list)
 
 
 class Known(NamedTuple):
@@ -135,6 +137,8 @@ class BatchState:
     accounts: dict[AccountKey, AccountState] = field(default_factory=dict)
     known: dict[IdKey, Known] = field(default_factory=dict)
     tombstones: set[IdKey] = field(default_factory=set)
+    # Of accounts of the batch, and with user '' of their programs.
+    limits: dict[AccountKey, list[SpendingLimit]] = field(default_factory=dict)
 
 
 class Decision(NamedTuple):
@@ -174,8 +178,12 @@ def decide_batch(
     return answers, decisions
 
 
-def judge(amount_minor: int, account: AccountState) -> ReasonCode:
-    """Permit when the available balance covers the amount; otherwise say why not."""
+def judge(amount_minor: int, account: AccountState, raised_minor: int = 0) -> ReasonCode:
+    """Permit when the available balance covers the amount within every limit; else say why not.
+
+    Missing credit is said first: it is the answer that holds with and without limits.
+    `raised_minor` is what the authorization holds already that an increment would raise.
+    """
     if account.is_blocked:
         return ReasonCode.ACCOUNT_BLOCKED
     if not account.is_known_user:
@@ -184,6 +192,8 @@ def judge(amount_minor: int, account: AccountState) -> ReasonCode:
         return ReasonCode.CURRENCY_NOT_SUPPORTED
     if amount_minor > account.available_minor:
         return ReasonCode.INSUFFICIENT_CREDIT
+    if account.allowances and not is_within(amount_minor, account.allowances, raised_minor):
+        return ReasonCode.VELOCITY_LIMIT
     return ReasonCode.SUFFICIENT_CREDIT
 
 
@@ -221,6 +231,8 @@ def _decide(question: Question, state: BatchState, decided_at: str) -> Decision:
 def _take(question: Question, account: AccountState) -> None:
     account.available_minor -= question.amount_minor
     account.ledger_seq += 1
+    if account.allowances:
+        use(question.amount_minor, account.allowances)
     if not question.is_capture:
         account.held_minor += question.amount_minor
 

@@ -176,7 +176,7 @@ def _movement(move: Move, amount_minor: int, record: Record, account: AccountSta
     posted, held_change, hold = _effect(move.kind, amount_minor, record)
     status = Status.PERMIT
     if move.kind is MoveKind.INCREMENT:
-        reason = judge(amount_minor, account)
+        reason = judge(amount_minor, account, record.hold.held_minor if record.hold else 0)
         status = status_of(reason)
         if status is Status.REJECT:
             posted, held_change, hold = 0, 0, record.hold

@@ -41,6 +41,7 @@ from cardops.rules.moves import (
     moved_view,
 )
 from tests.fakes.clock import FakeClock
+from tests.fakes.limits import FakeSpendingLimits
 from tests.fakes.outbox import FakeCallbackOutbox
 
 HOLD_PERIOD = timedelta(days=7)
@@ -57,6 +58,7 @@ class FakeAuthorizations(Authorizations):
     records: dict[IdKey, Record] = field(default_factory=dict)
     moved: dict[tuple[IdKey, str, str], EarlierMove] = field(default_factory=dict)
     blocked: set[tuple[str, str]] = field(default_factory=set)
+    limits: FakeSpendingLimits = field(default_factory=FakeSpendingLimits)
 
     async def credit(self, user_id: str, amount_minor: int, *, program: str = "default") -> None:
         state = self.states.setdefault((program, user_id, "USD"), AccountState())
@@ -128,7 +130,8 @@ class FakeAuthorizations(Authorizations):
         if state is None:
             is_known = any(other[:2] == key[:2] for other in self.states)
             return AccountState(exists=False, is_known_user=is_known, is_blocked=is_blocked)
-        return replace(state, is_blocked=is_blocked)
+        allowances = self.limits.allowances(key, self.clock.now())
+        return replace(state, is_blocked=is_blocked, allowances=allowances)
 
     def _write(self, decision: Decision) -> None:
         question = decision.question
@@ -138,6 +141,7 @@ class FakeAuthorizations(Authorizations):
             state = self.states[question.account_key]
             state.available_minor -= question.amount_minor
             state.ledger_seq = decision.ledger_seq
+            self.limits.permit(question.account_key, self.clock.now(), question.amount_minor)
             if not question.is_capture:
                 state.held_minor += question.amount_minor
                 hold = Hold(State.HELD, question.amount_minor, 0, self.clock.now() + HOLD_PERIOD)
@@ -160,7 +164,10 @@ class FakeAuthorizations(Authorizations):
         self.moved[key, movement.kind, movement.key] = earlier
         if not movement.is_effective:
             return
-        state = self.states[record.program, record.user_id, record.currency]
+        account_key = (record.program, record.user_id, record.currency)
+        state = self.states[account_key]
+        if movement.kind is MoveKind.INCREMENT:
+            self.limits.permit(account_key, self.clock.now(), movement.amount_minor)
         state.available_minor += movement.available_change_minor
         state.held_minor += movement.held_change_minor
         state.ledger_seq = movement.ledger_seq

@@ -57,7 +57,9 @@ class FakePrograms(Programs, Access):
         return True
 
     @override
-    def set_blocked(self, program: str, user_id: str, *, is_blocked: bool) -> None:
+    def set_blocked(
+        self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
+    ) -> None:
         (self.blocked.add if is_blocked else self.blocked.discard)((program, user_id))
 
     @override

@@ -10,6 +10,7 @@ from datetime import datetime
 import asyncpg
 
 from cardops.adapters.postgresql import authorizations_sql as sql
+from cardops.adapters.postgresql.limit_rows import add_allowances_of_one
 from cardops.adapters.postgresql.sessions import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
@@ -59,6 +60,9 @@ async def one_move(session: Session, move: Move, now: Callable[[], datetime]) ->
     record = await find_record(session, move.program, move.transaction_id) or record
     earlier = await _earlier(session, move)
     at = now()
+    if move.kind is MoveKind.INCREMENT and earlier is None:
+        key = (record.program, record.user_id, record.currency)
+        await add_allowances_of_one(session, key, account, at)
     outcome = decide_move(move, record, account, earlier=earlier, at=at)
     if isinstance(outcome, MoveAnswer):
         return outcome

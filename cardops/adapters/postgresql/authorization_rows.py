@@ -14,6 +14,7 @@ from cardops.rules.authorization import (
     Known,
     Question,
 )
+from cardops.rules.limits import LimitKind, SpendingLimit
 
 
 @dataclass(slots=True)
@@ -49,8 +50,11 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
             )
         elif tag == "decision":
             state.known[program, name] = Known(asked, answer)
-        else:
+        elif tag == "void":
             state.tombstones.add((program, name))
+        else:
+            limit = SpendingLimit(LimitKind(tag), available, held, seq)
+            state.limits.setdefault((program, name, currency), []).append(limit)
     return state
 
 

@@ -23,6 +23,7 @@ from cardops.adapters.postgresql.authorization_rows import (
     keys_of,
     write_arguments,
 )
+from cardops.adapters.postgresql.limit_rows import add_allowances
 from cardops.adapters.postgresql.sessions import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
@@ -111,10 +112,13 @@ class PostgresAuthorizations:
         if all(question.is_dry_run for question in questions):
             async with self._pool.acquire() as session:
                 state = await _read(session, sql.READ_ONLY, questions)
-            return decide_batch(questions, state, self._now())[0]
+                at = self._now()
+                await add_allowances(session, state, at)
+            return decide_batch(questions, state, at)[0]
         async with transaction(self._pool, _begin(questions)) as session:
             state = await _read(session, sql.READ_LOCKED, questions)
             at = self._now()
+            await add_allowances(session, state, at)
             answers, decisions = decide_batch(questions, state, at)
             if decisions:
                 arguments, expected = write_arguments(decisions, at, at + self._hold_period)

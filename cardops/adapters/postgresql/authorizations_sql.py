@@ -13,7 +13,8 @@ BEGIN: Final = (
 )
 LOCK_PROGRAM: Final = "select currency from programs where program = $1 for update"
 
-# $1-$3: distinct accounts; $4, $5: distinct ids. Limit counters belong into this statement too.
+# $1-$3: distinct accounts; $4, $5: distinct ids. Of limits only what they are: what is
+# used of them must be read by a later snapshot (limit_rows.py), and seldom is.
 LOCK_AND_READ: Final = """
 with asked as (
     select * from unnest($1::text[], $2::text[], $3::text[]) as a (program, user_id, currency)
@@ -53,6 +54,21 @@ cross join lateral (
         and m.kind = 'void' and m.movement_key = ''
     limit 1
 ) as v
+union all
+select
+    s.kind, s.program, s.user_id, s.currency, s.max_amount_minor, s.max_count, s.window_seconds,
+    null, null, null
+from (
+    select program, user_id, currency from asked
+    union all
+    select distinct program, '', currency from asked
+) as a
+cross join lateral (
+    select * from spending_limits as sl
+    where sl.program = a.program and sl.user_id = a.user_id and sl.currency = a.currency
+    offset 0
+) as s
+where exists (select 1 from spending_limits)
 """
 # What is to be known of accounts that are not there. One made since they were looked for is none.
 ABSENT: Final = """

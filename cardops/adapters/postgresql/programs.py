@@ -31,6 +31,18 @@ from programs as p
 where %(program)s::text is null or p.program = %(program)s
 order by p.program
 """
+_SAY_BLOCK: Final = """
+insert into limit_changes (program, user_id, changed_by, before, after)
+select
+    asked.program, asked.user_id, asked.changed_by,
+    jsonb_build_object('is_blocked', coalesce(u.is_blocked, false)),
+    jsonb_build_object('is_blocked', asked.is_blocked)
+from (
+    select %s::boolean as is_blocked, %s::text as changed_by, %s::text as program,
+        %s::text as user_id
+) as asked
+left join users as u on u.program = asked.program and u.user_id = asked.user_id
+"""
 _KEYS: Final = """
 select key_id, program, name, is_test, scopes, created_at, revoked_at
 from api_keys
@@ -98,9 +110,12 @@ class PostgresPrograms:
             )
             return revoked.rowcount == 1
 
-    def set_blocked(self, program: str, user_id: str, *, is_blocked: bool) -> None:
+    def set_blocked(
+        self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
+    ) -> None:
         """Block or unblock a user's spending; of a user without an account too."""
         with self._session() as session:
+            session.execute(_SAY_BLOCK, [is_blocked, changed_by, program, user_id])
             session.execute(
                 "insert into users (program, user_id, is_blocked) values (%s, %s, %s) "
                 "on conflict (program, user_id) do update "
