@@ -35,7 +35,7 @@ async def recorded(
         number = 0
         while not load.done():
             number, began = number + 1, time.monotonic()
-            amounts = dict.fromkeys(names, 20 * count // users // 4)
+            amounts = dict.fromkeys(names, max(200, 30_000 // users))
             await asyncio.to_thread(credit_users, url, amounts, intake_id=number)
             files[number] = (began, time.monotonic())
             await asyncio.wait([load], timeout=1.0)
