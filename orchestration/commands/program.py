@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.limits import PostgresSpendingLimits
 from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
@@ -14,6 +15,24 @@ from cardops.rules.access import Program, host_problem, program_problem
 from cardops.rules.callback_secrets import secret_name, with_new_secret
 from cardops.rules.callbacks import SECRET_BYTES
 from cardops.rules.currencies import EXPONENTS
+from cardops.rules.limits import in_force
+from orchestration.limit_options import (
+    Currency,
+    Day,
+    DayCount,
+    Month,
+    MonthCount,
+    PerAuthorization,
+    Remove,
+    Window,
+    WindowAmount,
+    WindowCount,
+    Wish,
+    carry_out,
+)
+from orchestration.limit_options import (
+    show as show_limits,
+)
 from orchestration.output import CommandError, JsonOption, print_json, say
 
 MODES = ("by_network", "size_balanced")
@@ -67,6 +86,37 @@ def list_programs(*, json_output: JsonOption = False) -> None:
     for one in found:
         hosts = ", ".join(one.callback_hosts) or "no callback hosts"
         typer.echo(f"{one.program}  {one.currency}  {one.chargeback_mode}  {hosts}")
+
+
+@app.command()
+def limits(  # noqa: PLR0913 - one parameter an option
+    name: Name,
+    *,
+    currency: Currency = None,
+    per_authorization: PerAuthorization = None,
+    day: Day = None,
+    day_count: DayCount = None,
+    month: Month = None,
+    month_count: MonthCount = None,
+    window: Window = None,
+    window_amount: WindowAmount = None,
+    window_count: WindowCount = None,
+    remove: Remove = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show or change what each user of the program may spend, each counted for itself."""
+    wish = Wish(
+        per_authorization, day, day_count, month, month_count, window, window_amount,
+        window_count, tuple(remove or ()),
+    )  # fmt: skip
+    url = connect_info(Settings.load()).url
+    program = PostgresPrograms(url).find(name)
+    if program is None:
+        raise CommandError(f"There is no program {name}; `cardops program list` shows them.")
+    store = PostgresSpendingLimits(url)
+    carry_out(store, name, "", currency or program.currency, wish)
+    found = {one: in_force(here, ()) for one, here in store.own(name, "").items()}
+    show_limits(name, "", found, has_use=False, json_output=json_output)
 
 
 def check(program: Program) -> None:

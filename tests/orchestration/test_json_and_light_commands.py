@@ -35,6 +35,8 @@ ANSWERS = [
     (["key", "list"], {"data"}),
     (["user", "block", "u1"], {"program", "user_id", "is_blocked"}),
     (["user", "unblock", "u1"], {"program", "user_id", "is_blocked"}),
+    (["user", "limits", "u1"], {"program", "user_id", "limits"}),
+    (["program", "limits", "default"], {"program", "user_id", "limits"}),
     (["quarantine", "list"], {"data"}),
     (["callbacks", "list"], {"data", "next_cursor"}),
     (["callbacks", "run", "--once"], {"attempts"}),
