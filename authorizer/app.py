@@ -6,7 +6,7 @@ Belongs here: what holds for every request (its id, its figures, its problem, dr
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -123,7 +123,9 @@ class Application:
             await send(message)
 
         scope.setdefault("state", {})["request_id"] = request_id
-        await self._rest(scope, receive, watched)
+        # What broke was logged and answered by `_broken`; the server need not be told again.
+        with suppress(Exception):
+            await self._rest(scope, receive, watched)
         return getattr(scope.get("route"), "path", "unmatched"), status
 
     def _build(self) -> FastAPI:
@@ -132,6 +134,8 @@ class Application:
             version="1",
             lifespan=self._lifespan,
             redirect_slashes=False,
+            docs_url=None,  # its page fetches scripts from elsewhere; ours is whole in itself
+            redoc_url=None,
         )
         app.include_router(router)
         app.state.metrics = self.metrics
@@ -148,6 +152,7 @@ class Application:
         async with AsyncExitStack() as stack:
             self._parts = await stack.enter_async_context(self._open_parts())
             app.state.parts = self._parts
+            self._parts.batcher.on_batch = self.metrics.batched
             stack.enter_context(drain_on_signal(self.drain))
             if self._runs_background:
                 await stack.enter_async_context(background_work(self._parts, self.metrics))

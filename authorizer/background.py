@@ -16,6 +16,7 @@ from authorizer.parts import Parts
 STARTED_AT_ONCE: Final = 4
 PAUSE_SECONDS: Final = 0.002
 SWEEP_SECONDS: Final = 5.0
+WATCH_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 5.0
 PRUNE_SECONDS: Final = 60.0
 FAILED_SECONDS: Final = 5.0
@@ -28,11 +29,14 @@ async def background_work(parts: Parts, metrics: Metrics) -> AsyncIterator[None]
     async with AsyncExitStack() as stack:
         if parts.limits.sends_callbacks:
             await stack.enter_async_context(_sending(parts, metrics))
-        sweeping = asyncio.create_task(forever(lambda: sweep(parts), SWEEP_SECONDS))
+        loops = [
+            asyncio.create_task(forever(lambda: sweep(parts, metrics), SWEEP_SECONDS)),
+            asyncio.create_task(forever(lambda: watch(parts, metrics), WATCH_SECONDS)),
+        ]
         try:
             yield
         finally:
-            await ended(sweeping)
+            await ended(*loops)
 
 
 def _sending(parts: Parts, metrics: Metrics) -> AbstractAsyncContextManager[None]:
@@ -91,6 +95,18 @@ async def forever(work: Callable[[], Awaitable[int]], idle_seconds: float) -> No
             await asyncio.sleep(idle_seconds)
 
 
-async def sweep(parts: Parts) -> int:
+async def sweep(parts: Parts, metrics: Metrics) -> int:
     """End holds past their time."""
-    return await parts.authorizations.expire_holds(parts.clock.now(), MAX_SWEPT)
+    count = await parts.authorizations.expire_holds(parts.clock.now(), MAX_SWEPT)
+    metrics.swept()
+    return count
+
+
+async def watch(parts: Parts, metrics: Metrics) -> int:
+    """Read what only the database knows and operators must see."""
+    at = parts.clock.now()
+    due = await parts.outbox.oldest_due_at(at)
+    overdue = await parts.authorizations.oldest_overdue_at(at)
+    metrics.watched(due.timestamp() if due else None, overdue.timestamp() if overdue else None)
+    metrics.busy(parts.batcher.waiting_count, parts.sessions_in_use())
+    return 0

@@ -66,6 +66,13 @@ class Batcher:
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
+        # Told of each batch: how many questions, how many seconds.
+        self.on_batch: Callable[[int, float], None] = lambda _count, _seconds: None
+
+    @property
+    def waiting_count(self) -> int:
+        """Questions that no batch has taken yet."""
+        return len(self._waiting)
 
     async def ask(self, question: Question) -> Answer:
         """The question's answer; `undecided` past the deadline."""
@@ -134,12 +141,14 @@ class Batcher:
         return batch
 
     async def _answer(self, batch: Sequence[Waiting]) -> None:
+        started = time.perf_counter()
         try:
             answers = await self._authorizations.decide([one.question for one in batch])
         except Exception:
             # Whatever it was, the neighbours of the next batch are not to wait for ever.
             logger.exception("a batch could not be decided")
             answers = [UNDECIDED] * len(batch)
+        self.on_batch(len(batch), time.perf_counter() - started)
         for one, answer in zip(batch, answers, strict=True):
             one.answer(answer)
 

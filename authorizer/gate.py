@@ -1,12 +1,13 @@
 """Who may come in: the key is proved, has the scope, and has not asked too often."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from authorizer.problems import ProblemError
+from authorizer.problems import ProblemError, unavailable
 from cardops.ports import Access
 from cardops.rules.access import Caller, PresentedKey, Scope, parse_bearer, proves
 from cardops.rules.rate_limits import TokenBucket
@@ -14,6 +15,9 @@ from cardops.rules.rate_limits import TokenBucket
 # A revoked key works no longer than this.
 CACHE_SECONDS: Final = 1.0
 MAX_CACHED_KEYS: Final = 10_000
+# Made-up keys are looked up few at a time: the store's sessions are for those who have one.
+MAX_STRANGERS_AT_ONCE: Final = 2
+MAX_STRANGERS_WAITING: Final = 512
 
 
 @dataclass(slots=True)
@@ -37,6 +41,9 @@ class Gate:
         self._rate = requests_per_second
         self._monotonic = monotonic
         self._entries: dict[str, _Entry] = {}
+        self._reading: dict[str, asyncio.Task[_Entry | None]] = {}
+        self._strangers = 0
+        self._stranger_turn = asyncio.Semaphore(MAX_STRANGERS_AT_ONCE)
 
     async def enter(self, authorization: str, scope: Scope) -> Caller:
         """The caller. Raises ProblemError (401, 403, 429), StoreUnavailableError."""
@@ -80,8 +87,23 @@ class Gate:
         fresh = self._fresh(key_id)
         if fresh is not None:
             return fresh
-        entry, now = self._entries.get(key_id), self._monotonic()
-        caller = await self._access.find_caller(key_id)
+        reading = self._reading.get(key_id)
+        if reading is None:
+            # Of all who ask with a key whose second is over, one reads it for all.
+            reading = asyncio.create_task(self._read(key_id, self._entries.get(key_id)))
+            self._reading[key_id] = reading
+            reading.add_done_callback(lambda task: self._has_read(key_id, task))
+        # One who gives up must not take the answer from the others.
+        return await asyncio.shield(reading)
+
+    def _has_read(self, key_id: str, task: "asyncio.Task[_Entry | None]") -> None:
+        self._reading.pop(key_id, None)
+        if not task.cancelled():
+            task.exception()  # seen here, for the case that everybody who asked gave up
+
+    async def _read(self, key_id: str, entry: _Entry | None) -> _Entry | None:
+        now = self._monotonic()
+        caller = await (self._stranger if entry is None else self._access.find_caller)(key_id)
         if caller is None:
             self._entries.pop(key_id, None)
             return None
@@ -90,3 +112,14 @@ class Gate:
         bucket = entry.bucket if entry else TokenBucket(self._rate, max(self._rate, 1.0), now)
         self._entries[key_id] = _Entry(caller, now + CACHE_SECONDS, bucket)
         return self._entries[key_id]
+
+    async def _stranger(self, key_id: str) -> Caller | None:
+        """A key not seen lately waits for its turn among its like. Raises ProblemError (503)."""
+        if self._strangers >= MAX_STRANGERS_WAITING:
+            raise unavailable("Too many unknown keys ask at once.")
+        self._strangers += 1
+        try:
+            async with self._stranger_turn:
+                return await self._access.find_caller(key_id)
+        finally:
+            self._strangers -= 1

@@ -7,13 +7,14 @@ alone, and tests/authorizer/test_http_protocol.py watches it.
 from typing import Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from authorizer import hot
+from authorizer.bounded_protocol import BoundedProtocol
 from authorizer.replies import Reply, reply_bytes
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(BoundedProtocol):
     """One connection."""
 
     _held: RequestResponseCycle | None = None

@@ -24,6 +24,7 @@ from cardops.adapters.postgresql.access import PostgresAccess
 from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
@@ -59,13 +60,14 @@ def create() -> Application:
 @asynccontextmanager
 async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
     """Adapters on the database of the settings, until the block ends."""
-    pool = await open_pool(connect_info(settings).url)
+    url = connect_info(settings).url
+    pool, readiness = await open_pool(url), Readiness(url)
     try:
         yield Parts(
             authorizations=PostgresAuthorizations(
                 pool, hold_period=timedelta(seconds=settings.hold_seconds)
             ),
-            access=PostgresAccess(pool),
+            access=PostgresAccess(pool, readiness),
             outbox=PostgresCallbackOutbox(pool),
             secrets=secret_store(settings),
             clock=SystemClock(),
@@ -76,8 +78,10 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
                 sends_callbacks=settings.authorizer_sends_callbacks,
             ),
             notifier=open_notifier(settings, SystemClock()),
+            sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
         )
     finally:
+        readiness.terminate()
         pool.terminate()
 
 

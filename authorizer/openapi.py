@@ -1,15 +1,15 @@
 """The OpenAPI document, generated from the types that decode requests."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from authorizer import schemas
+from authorizer.operations import ID, OPERATIONS, Operation
 from authorizer.problems import KINDS
 
-_BODIES: Final = (
+_TYPES: Final = (
     schemas.AuthorizationBody,
     schemas.CaptureBody,
     schemas.VoidBody,
@@ -20,110 +20,90 @@ _BODIES: Final = (
     schemas.UserCredit,
     schemas.CallbackPage,
     schemas.CallbackOut,
+    schemas.CallbackReplayed,
+    schemas.Health,
     schemas.ProblemOut,
 )
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": schemas.ID_SCHEMA}
-_ALWAYS: Final = (401, 403, 429, 503)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path. `body` names the type that decodes its body."""
-
-    path: str
-    method: str
-    summary: str
-    scope: str | None = None
-    body: str | None = None
-    body_required: bool = True
-    answer: str | None = None
-    status: int = 200
-    problems: Sequence[int] = ()
-    query: Mapping[str, Mapping[str, object]] | None = None
-
-
-_ONE: Final = "/v1/authorizations/{transaction_id}"
-_MOVE_PROBLEMS: Final = (404, 409, 413, 415, 422)
-_WRITE: Final = "authorizations:write"
-_READ: Final = "authorizations:read"
-_PAGE_QUERY: Final[Mapping[str, Mapping[str, object]]] = {
-    "status": {"type": "string", "enum": ["pending", "delivered", "dead"]},
-    "cursor": _ID,
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+# Whatever the path: its caller may be nobody, too fast, or ahead of a store that is away.
+_ALWAYS_WITH_KEY: Final = (401, 403, 429, 503)
+_ALWAYS: Final = (500, 503)
+_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "x-request-id": {
+        "description": "Names the request in the log and on the decision.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    },
+    "idempotent-replayed": {
+        "description": "`true` where these bytes were answered before; absent the first time.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "retry-after": {
+        "description": "Seconds to wait before asking again, with the same id.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+    },
+    "www-authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}},
 }
-OPERATIONS: Final = (
-    Operation(
-        "/v1/authorizations", "post", "Decide", _WRITE, "AuthorizationBody",
-        answer="AuthorizationOut", problems=(413, 415, 422), query={"dry_run": {"type": "boolean"}},
-    ),
-    Operation(_ONE, "get", "Look up", _READ, answer="AuthorizationState", problems=(404,)),
-    Operation(
-        f"{_ONE}/capture", "post", "Capture", _WRITE, "CaptureBody", body_required=False,
-        answer="AuthorizationState", problems=_MOVE_PROBLEMS,
-    ),
-    Operation(
-        f"{_ONE}/void", "post", "Void", _WRITE, "VoidBody", body_required=False,
-        answer="AuthorizationState", problems=(409, 413, 415, 422),
-    ),
-    Operation(
-        f"{_ONE}/refund", "post", "Refund", _WRITE, "RefundBody",
-        answer="AuthorizationState", problems=_MOVE_PROBLEMS,
-    ),
-    Operation(
-        f"{_ONE}/increment", "post", "Increment", _WRITE, "IncrementBody",
-        answer="AuthorizationState", problems=_MOVE_PROBLEMS,
-    ),
-    Operation(
-        "/v1/users/{user_id}/credit", "get", "Credit", _READ, answer="UserCredit", problems=(404,)
-    ),
-    Operation(
-        "/v1/callbacks", "get", "List callbacks", "callbacks:admin", answer="CallbackPage",
-        problems=(422,), query=_PAGE_QUERY,
-    ),
-    Operation(
-        "/v1/callbacks/{callback_id}/replay", "post", "Replay a callback", "callbacks:admin",
-        status=202, problems=(404,),
-    ),
-    Operation("/problems/{slug}", "get", "What a problem means", problems=(404,)),
-    Operation("/livez", "get", "The process is there"),
-    Operation("/readyz", "get", "The database answers", problems=(503,)),
-    Operation("/metrics", "get", "Prometheus figures"),
-)  # fmt: skip
+_HEADERS_OF_PROBLEM: Final = {401: "www-authenticate", 429: "retry-after", 503: "retry-after"}
+_ABOUT: Final = (
+    "May this user spend this much? Answered once for ever: the same question with the same "
+    "`transaction_id` is answered with the same bytes. Amounts are in the currency's own unit. "
+    "Every error is a problem document (RFC 9457) whose `type` is a page here."
+)
 
 
 def describe() -> dict[str, Any]:
     """The document."""
     _, components = msgspec.json.schema_components(
-        _BODIES, ref_template="#/components/schemas/{name}"
+        _TYPES, ref_template="#/components/schemas/{name}"
     )
+    components["AnyObject"] = {"type": "object"}
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Cardops authorizer", "version": "1"},
+        "info": {
+            "title": "Cardops authorizer",
+            "version": "1",
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "tags": [{"name": tag} for tag in dict.fromkeys(one.tag for one in OPERATIONS)],
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "headers": {name: dict(header) for name, header in _HEADERS.items()},
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "cpk_<test|live>_<id>_<secret>",
+                    "description": "A key of `cardops key create`.",
+                }
+            },
         },
     }
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
+        "tags": [operation.tag],
         "summary": operation.summary,
-        "operationId": f"{operation.method}_{operation.summary}".lower().replace(" ", "_"),
+        "operationId": operation.operation_id,
         "parameters": _parameters(operation),
         "responses": _responses(operation),
+        "security": [{"key": []}] if operation.scope else [],
     }
     if operation.scope:
-        described["security"] = [{"key": []}]
         described["description"] = f"Needs a key with the scope `{operation.scope}`."
     if operation.body:
+        content: dict[str, Any] = {"schema": _ref(operation.body)}
+        if operation.example is not None:
+            content["examples"] = {"usual": {"value": operation.example}}
         described["requestBody"] = {
-            "required": operation.body_required,
-            "content": {"application/json": {"schema": _ref(operation.body)}},
+            "required": operation.is_body_required,
+            "content": {"application/json": content},
         }
     return described
 
@@ -131,7 +111,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 def _parameters(operation: Operation) -> list[dict[str, object]]:
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     in_path: list[dict[str, object]] = [
-        {"name": name, "in": "path", "required": True, "schema": _ID} for name in names
+        {"name": name, "in": "path", "required": True, "schema": ID} for name in names
     ]
     in_query: list[dict[str, object]] = [
         {"name": name, "in": "query", "required": False, "schema": schema}
@@ -141,22 +121,63 @@ def _parameters(operation: Operation) -> list[dict[str, object]]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": operation.summary}
-    if operation.answer:
-        success["content"] = {"application/json": {"schema": _ref(operation.answer)}}
-    statuses = {*operation.problems, *(_ALWAYS if operation.scope else ())}
-    problems = {
-        str(status): {
-            "description": _title(status),
-            "content": {"application/problem+json": {"schema": _ref("ProblemOut")}},
-        }
-        for status in sorted(statuses)
+    always = {*_ALWAYS, *(_ALWAYS_WITH_KEY if operation.scope else ())}
+    statuses = sorted({*operation.problems, *always})
+    return {str(operation.status): _success(operation)} | {
+        str(status): _problem(status) for status in statuses
     }
-    return {str(operation.status): success, **problems}
 
 
-def _title(status: int) -> str:
-    return "; ".join(kind.title for kind in KINDS.values() if kind.status == status)
+def _success(operation: Operation) -> dict[str, Any]:
+    schema = _ref(operation.answer) if operation.answer else {"type": "string"}
+    names = ["x-request-id", *(["idempotent-replayed"] if operation.may_replay else [])]
+    described: dict[str, Any] = {
+        "description": operation.summary,
+        "headers": {name: _header(name) for name in names},
+        "content": {operation.media_type: {"schema": schema}},
+    }
+    if operation.has_links:
+        described["links"] = {
+            target: {
+                "operationId": target,
+                "parameters": {"transaction_id": "$response.body#/transaction_id"},
+            }
+            for target in ("get_authorization", "capture", "void", "refund", "increment")
+        }
+    return described
+
+
+def _problem(status: int) -> dict[str, Any]:
+    kinds = {slug: kind for slug, kind in KINDS.items() if kind.status == status}
+    names = ["x-request-id"]
+    if status in _HEADERS_OF_PROBLEM:
+        names.append(_HEADERS_OF_PROBLEM[status])
+    examples = {
+        slug: {
+            "value": {
+                "type": f"/problems/{slug}",
+                "title": kind.title,
+                "status": status,
+                "detail": kind.advice,
+            }
+        }
+        for slug, kind in kinds.items()
+    }
+    schema = {
+        "allOf": [
+            _ref("ProblemOut"),
+            {"properties": {"type": {"enum": [f"/problems/{slug}" for slug in kinds]}}},
+        ]
+    }
+    return {
+        "description": "; ".join(kind.title for kind in kinds.values()),
+        "headers": {name: _header(name) for name in names},
+        "content": {"application/problem+json": {"schema": schema, "examples": examples}},
+    }
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}
 
 
 def _ref(name: str) -> dict[str, str]:

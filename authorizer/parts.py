@@ -36,6 +36,7 @@ class Parts:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     notifier: Notifier | None = None
+    sessions_in_use: Callable[[], int] = lambda: 0
     batcher: Batcher = field(init=False)
     gate: Gate = field(init=False)
 

@@ -1,6 +1,5 @@
 """What can be wrong with a request: a closed catalogue, answered as RFC 9457 and served as pages."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -41,6 +40,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         409, "The state forbids this", "The member `state` says where the authorization stands."
     ),
     "body-too-large": Kind(413, "Body too large", "Keep a body within 16 KiB."),
+    "malformed-http": Kind(
+        400, "Not HTTP", "Send well-formed HTTP/1.1, with one Content-Length or one coding."
+    ),
+    "request-timeout": Kind(408, "Too slow", "Send a request's headers at once."),
+    "headers-too-large": Kind(431, "Headers too large", "Send at most 100 headers and 32 KiB."),
     "unsupported-media-type": Kind(
         415, "Not JSON", "Send `Content-Type: application/json`, not compressed."
     ),
@@ -106,15 +110,3 @@ def invalid(field: str, detail: str) -> ProblemError:
 def unavailable(detail: str = "The store did not commit in time.") -> ProblemError:
     """Try again in a second."""
     return ProblemError("unavailable", detail, headers={"retry-after": "1"})
-
-
-def page(slug: str) -> str | None:
-    """The page of a problem's `type`, or None."""
-    kind = KINDS.get(slug)
-    if kind is None:
-        return None
-    title, advice = html.escape(kind.title), html.escape(kind.advice)
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-        f"<h1>{kind.status} {title}</h1><p>{advice}</p></html>"
-    )

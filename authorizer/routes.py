@@ -13,8 +13,16 @@ from authorizer.hot import json_body
 from authorizer.metrics import Metrics
 from authorizer.pages import callback_out, credit_body
 from authorizer.parts import Parts
-from authorizer.problems import ProblemError, invalid, page, unavailable
-from authorizer.schemas import CallbackPage, CaptureBody, IncrementBody, RefundBody, VoidBody
+from authorizer.problems import ProblemError, invalid, unavailable
+from authorizer.reference_page import PAGE_HEADERS, problem_page, reference_page
+from authorizer.schemas import (
+    CallbackPage,
+    CallbackReplayed,
+    CaptureBody,
+    IncrementBody,
+    RefundBody,
+    VoidBody,
+)
 from cardops.rules.access import Caller, Scope
 from cardops.rules.authorization import StoreUnavailableError
 from cardops.rules.callbacks import CallbackState
@@ -143,16 +151,22 @@ async def replay(callback_id: str, caller: Admin, parts: PartsOf) -> Response:
     )
     if not is_known:
         raise not_found("callback")
-    return json_response(msgspec.json.encode({"id": callback_id, "status": "pending"}), 202)
+    return json_response(msgspec.json.encode(CallbackReplayed(callback_id)), 202)
 
 
 @router.get("/problems/{slug}")
-async def problem_page(slug: str) -> HTMLResponse:
+async def problem(slug: str) -> HTMLResponse:
     """What a problem's `type` means."""
-    text = page(slug)
+    text = problem_page(slug)
     if text is None:
         raise not_found("problem")
-    return HTMLResponse(text)
+    return HTMLResponse(text, headers=PAGE_HEADERS)
+
+
+@router.get("/docs")
+async def reference(request: Request) -> HTMLResponse:
+    """The OpenAPI document for people."""
+    return HTMLResponse(reference_page(request.app.openapi()), headers=PAGE_HEADERS)
 
 
 @router.get("/livez")
@@ -170,9 +184,10 @@ async def readyz(parts: PartsOf) -> Response:
 
 
 @router.get("/metrics")
-async def figures(request: Request) -> Response:
+async def figures(request: Request, parts: PartsOf) -> Response:
     """Prometheus."""
     metrics: Metrics = request.app.state.metrics
+    metrics.busy(parts.batcher.waiting_count, parts.sessions_in_use())
     return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

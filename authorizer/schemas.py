@@ -9,19 +9,34 @@ import msgspec
 from msgspec import Meta, Struct
 
 from cardops.rules.callback_urls import MAX_URL_LENGTH
+from cardops.rules.currencies import EXPONENTS
 
 ID_SCHEMA: Final = "^(?!\\.{1,2}$)[A-Za-z0-9_.:-]{1,64}$"
+# 2^53 - 1 minor units of a currency with two digits; the currency's own digits are checked too.
+MAX_AMOUNT: Final = 90_071_992_547_409
 AMOUNT_SCHEMA: Final[dict[str, Any]] = {
     "description": "In the currency's own unit, read exactly; a JSON number or decimal text.",
     "examples": [25.00, "25.00"],
     "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_AMOUNT},
+        {"type": "string", "pattern": "^[0-9]{1,14}(\\.[0-9]{1,4})?$"},
     ],
 }
 Id = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"pattern": ID_SCHEMA})]
 AmountIn = Annotated[msgspec.Raw, Meta(extra_json_schema=AMOUNT_SCHEMA)]
-CurrencyIn = Annotated[str, Meta(min_length=3, max_length=3, description="ISO 4217, upper case")]
+AmountOrNull = Annotated[
+    msgspec.Raw,
+    Meta(extra_json_schema={**AMOUNT_SCHEMA, "anyOf": [*AMOUNT_SCHEMA["anyOf"], {"type": "null"}]}),
+]
+CurrencyIn = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=3,
+        description="ISO 4217, upper case",
+        extra_json_schema={"enum": sorted(EXPONENTS)},
+    ),
+]
 Url = Annotated[str, Meta(max_length=MAX_URL_LENGTH, extra_json_schema={"format": "uri"})]
 Digits4 = Annotated[str, Meta(pattern="^[0-9]{4}$", max_length=4)]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2,3}$", max_length=3)]
@@ -56,7 +71,7 @@ class CaptureBody(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the hold is taken; all of it unless said."""
 
     # A factory, since a default that is raw cannot be documented.
-    amount: AmountIn = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    amount: AmountOrNull = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class VoidBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +168,19 @@ class CallbackPage(Struct, frozen=True):
 
     data: list[CallbackOut]
     next_cursor: str | None
+
+
+class CallbackReplayed(Struct, frozen=True):
+    """A callback that is owed again."""
+
+    id: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["pending"]})] = "pending"
+
+
+class Health(Struct, frozen=True):
+    """All is well."""
+
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["ok"]})]
 
 
 class FieldError(Struct, frozen=True):

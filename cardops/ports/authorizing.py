@@ -43,6 +43,9 @@ class Authorizations(Protocol):
     async def expire_holds(self, at: datetime, limit: int) -> int:
         """End holds past their time; how many."""
 
+    async def oldest_overdue_at(self, at: datetime) -> datetime | None:
+        """When the hold was to end that is past its time the longest; None where none is."""
+
 
 class Access(Protocol):
     """Who a key belongs to (asynchronous: the authorizer)."""

@@ -124,6 +124,16 @@ class FakeAuthorizations(Authorizations):
             self._apply(record, expire(record, account))
         return len(overdue)
 
+    async def oldest_overdue_at(self, at: datetime) -> datetime | None:
+        ends = [
+            record.hold.expires_at
+            for record in self.records.values()
+            if record.hold
+            and record.hold.state is State.HELD
+            and state_of(record, at) is State.EXPIRED
+        ]
+        return min(ends, default=None)
+
     def _account(self, key: AccountKey) -> AccountState:
         is_blocked = key[:2] in self.blocked
         state = self.states.get(key)

@@ -2,6 +2,7 @@
 
 import asyncpg
 
+from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import TRANSIENT_ERRORS, Pool
 from cardops.rules.access import Caller
 from cardops.rules.authorization import StoreUnavailableError
@@ -19,8 +20,9 @@ where k.key_id = $1 and k.revoked_at is null
 class PostgresAccess:
     """Live keys with their programs, read fresh at every call."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, readiness: Readiness) -> None:
         self._pool = pool
+        self._readiness = readiness
 
     async def find_caller(self, key_id: str) -> Caller | None:
         """The live key; None where unknown or revoked. Raises StoreUnavailableError."""
@@ -41,8 +43,5 @@ class PostgresAccess:
         )
 
     async def is_ready(self) -> bool:
-        """Whether the database answers."""
-        try:
-            return bool(await self._pool.fetchval("select true", timeout=2.0))
-        except (*TRANSIENT_ERRORS, asyncpg.PostgresError):
-            return False
+        """Whether the database answers, however busy the pool is."""
+        return await self._readiness.is_ready()

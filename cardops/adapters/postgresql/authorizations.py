@@ -29,6 +29,7 @@ from cardops.adapters.postgresql.sessions import (
     TRANSIENT_ERRORS,
     Pool,
     Session,
+    store_asked,
     transaction,
 )
 from cardops.rules.authorization import UNDECIDED, Answer, BatchState, Question, decide_batch
@@ -81,6 +82,10 @@ class PostgresAuthorizations:
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         """The decision with its state; a void that came first is a view without a decision."""
+        with store_asked():
+            return await self._find(program, transaction_id)
+
+    async def _find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         async with self._pool.acquire() as session:
             record = await find_record(session, program, transaction_id)
             if record is not None:
@@ -91,13 +96,18 @@ class PostgresAuthorizations:
 
     async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
         """The user's accounts by currency."""
-        async with self._pool.acquire() as session:
-            rows = await session.fetch(sql.ACCOUNTS, program, user_id)
+        with store_asked():
+            rows = await self._pool.fetch(sql.ACCOUNTS, program, user_id)
         return [Account(**dict(row)) for row in rows]
 
     async def expire_holds(self, at: datetime, limit: int) -> int:
         """End holds past their time, each in a commit of its own."""
         return await expire_holds(self._pool, at, limit)
+
+    async def oldest_overdue_at(self, at: datetime) -> datetime | None:
+        """When the hold was to end that is past its time the longest."""
+        found: datetime | None = await self._pool.fetchval(sql.OLDEST_OVERDUE_HOLD, at)
+        return found
 
     async def _decide_alone(self, question: Question) -> Answer:
         """Bounded; a decision committed by a lost attempt is found by its key and answered."""

@@ -205,6 +205,11 @@ CHANGE_HOLD: Final = """
 update holds set state = $3, held_minor = $4, captured_minor = $5
 where program = $1 and transaction_id = $2
 """
+OLDEST_OVERDUE_HOLD: Final = """
+select expires_at from holds where state = 'held' and expires_at <= $1
+order by expires_at
+limit 1
+"""
 OVERDUE_HOLDS: Final = """
 select program, transaction_id
 from holds

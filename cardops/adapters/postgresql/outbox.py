@@ -7,7 +7,7 @@ from typing import Final
 
 from cardops.adapters.postgresql import outbox_sql as sql
 from cardops.adapters.postgresql.authorization_rows import callback_id_from
-from cardops.adapters.postgresql.sessions import Pool, transaction
+from cardops.adapters.postgresql.sessions import Pool, store_asked, transaction
 from cardops.rules.callback_endpoints import (
     REFUSED,
     Endpoint,
@@ -111,13 +111,15 @@ class PostgresCallbackOutbox:
         self, program: str | None, state: str | None, cursor: str | None, limit: int
     ) -> tuple[list[Callback], str | None]:
         """A page, newest first, and where the next one begins."""
-        rows = await self._pool.fetch(sql.LIST, program, state, cursor, limit + 1)
+        with store_asked():
+            rows = await self._pool.fetch(sql.LIST, program, state, cursor, limit + 1)
         page = [callback_of(row) for row in rows[:limit]]
         return page, page[-1].callback_id if len(rows) > limit else None
 
     async def replay(self, program: str | None, callback_id: str) -> bool:
         """Owe it again, from the first attempt."""
-        return bool(await self._pool.execute(sql.REPLAY, program, callback_id) == "UPDATE 1")
+        with store_asked():
+            return bool(await self._pool.execute(sql.REPLAY, program, callback_id) == "UPDATE 1")
 
     async def _count_failures(
         self, failures: Mapping[tuple[str, str], list[CallbackResult]]

@@ -3,14 +3,15 @@
 Belongs here: how asyncpg is opened and which of its errors mean what. No table of any subject.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
+from cardops.rules.authorization import StoreUnavailableError
 
 MAX_SESSIONS: Final = 8
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
@@ -80,6 +81,15 @@ async def transaction(pool: Pool, begin: str = "begin") -> AsyncIterator[Session
         except BaseException:
             await _undo(session)
             raise
+
+
+@contextmanager
+def store_asked() -> Iterator[None]:
+    """What the database could not do in time is StoreUnavailableError: nothing of the asker's."""
+    try:
+        yield
+    except TRANSIENT_ERRORS as error:
+        raise StoreUnavailableError from error
 
 
 async def _undo(session: Session) -> None:

@@ -1,0 +1,144 @@
+"""HTTP/1.1 below the application: what it refuses, it refuses as a problem, and nobody may dawdle.
+
+Belongs here: what must hold before there is a request to route. uvicorn alone answers malformed
+HTTP with plain text, and lets a client that never ends its headers keep its connection for ever.
+"""
+
+import asyncio
+import resource
+from typing import Final
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from authorizer.problems import ProblemError
+from authorizer.replies import Reply
+
+MAX_HEADERS: Final = 100
+MAX_HEADER_BYTES: Final = 32 * 1024
+# A request's headers, and what is left of a body after its answer, come within one to two of these.
+PATIENCE_SECONDS: Final = 10.0
+MAX_CONNECTIONS: Final = 8_192
+# Files that the process needs beside its clients: sessions, logs, callbacks under way.
+KEPT_FILES: Final = 256
+# Up to this much came in one piece, its headers cannot be too long.
+_ONE_PIECE: Final = MAX_HEADER_BYTES
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    _begun = 0
+    _headed = 0
+    _ended = 0
+    _seen = 0
+    _fed = 0
+    _is_refused = False
+    _watch: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            self._refuse("unavailable", "Too many connections are open; ask again.")
+            return
+        self._watch = self.loop.call_later(PATIENCE_SECONDS, self._look)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._fed += len(data)
+        super().data_received(data)
+        if self._headed != self._begun and self._fed > MAX_HEADER_BYTES and not self._is_refused:
+            self._refuse("headers-too-large", "The request's headers are over 32 KiB.")
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begun += 1
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._headed = self._begun
+        fed, self._fed = self._fed, 0
+        if self._is_refused:
+            return
+        if len(self.headers) > MAX_HEADERS or (fed > _ONE_PIECE and self._has_long_headers()):
+            self._refuse(
+                "headers-too-large", "The request has over 100 headers, or 32 KiB of them."
+            )
+            return
+        super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._ended = self._begun
+        if not self._is_refused:
+            super().on_message_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP: a problem; the connection ends, since nobody knows what comes next."""
+        self._refuse("malformed-http", "This is not well-formed HTTP/1.1.")
+
+    def _has_long_headers(self) -> bool:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return size > MAX_HEADER_BYTES
+
+    def _look(self) -> None:
+        """Ends a connection on which no request began, or the same one is still not whole."""
+        if self.transport.is_closing():
+            return
+        is_late = self._begun == self._seen and self._ended != self._begun
+        if is_late and self._headed != self._begun:
+            self._refuse("request-timeout", "The request's headers did not come in time.")
+        elif not self._begun or (is_late and self.cycle.response_complete):
+            self.transport.close()
+        else:
+            self._seen = self._begun
+            self._watch = self.loop.call_later(PATIENCE_SECONDS, self._look)
+
+    def _refuse(self, slug: str, detail: str) -> None:
+        self._is_refused = True
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body or cycle.response_started or self.pipeline:
+                # An answer to an earlier request is on its way; two must not be mixed.
+                self.transport.close()
+                return
+            # It is the body of this very request that is broken: the application may forget it.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        headers = {"connection": "close"} | ({"retry-after": "1"} if slug == "unavailable" else {})
+        reply = ProblemError(slug, detail, headers=headers).reply()
+        self.transport.write(as_bytes(reply))
+        self.transport.close()
+
+
+def most_connections() -> int:
+    """As many clients as leave the process the files it needs for its own work."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if files < 0 else max(min(MAX_CONNECTIONS, files - KEPT_FILES), 64)
+
+
+def as_bytes(reply: Reply) -> bytes:
+    """A whole answer as it goes over the wire."""
+    lines = [b"%b: %b\r\n" % pair for pair in reply.headers]
+    length = b"content-length: %d\r\n\r\n" % len(reply.body)
+    return b"".join([STATUS_LINE[reply.status], *lines, length, reply.body])

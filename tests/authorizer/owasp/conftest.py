@@ -1,0 +1,50 @@
+"""One authorizer over one database for all attacks of a worker; each test has its own ids."""
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from cardops.adapters.postgresql.connection import SCHEMA, with_search_path
+from tests.builders.authorizer_process import AuthorizerProcess, Reply
+from tests.builders.databases import new_database
+
+_numbers = count(1)
+
+
+class Target(AuthorizerProcess):
+    """The server under attack, and the ids an attacker is not to reach."""
+
+    def a_user(self, amount_minor: int = 10_000, *, program: str = "default") -> str:
+        name = f"user_{os.getpid()}_{next(_numbers)}"
+        self.credit(name, amount_minor, program=program)
+        return name
+
+    def a_body(self, user: str, **fields: Any) -> dict[str, Any]:
+        return {
+            "transaction_id": f"txn_{os.getpid()}_{next(_numbers)}", "user_id": user, "amount": 25,
+        } | fields  # fmt: skip
+
+    def a_key(self, *scopes: str, program: str = "default", is_test: bool = True) -> str:
+        return self.programs.create_key(program, "k", scopes, is_test=is_test).key
+
+    def remaining(self, user: str, **options: Any) -> float:
+        (credit,) = self.call("GET", f"/v1/users/{user}/credit", **options).json["credit"]
+        remaining: float = credit["remaining_credit"]
+        return remaining
+
+    def move(self, transaction_id: str, kind: str, body: Any = None, **options: Any) -> Reply:
+        return self.call("POST", f"/v1/authorizations/{transaction_id}/{kind}", body, **options)
+
+
+@pytest.fixture(scope="session")
+def target(
+    server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    with (
+        new_database(server_url, template=template_database) as url,
+        Target(with_search_path(url, SCHEMA), tmp_path_factory.mktemp("owasp")) as server,
+    ):
+        yield server

@@ -1,0 +1,122 @@
+"""API4:2023: size, depth, slowness and number of what a caller sends are bounded."""
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from authorizer.bounded_protocol import MAX_HEADERS, PATIENCE_SECONDS
+from tests.authorizer.owasp.conftest import Target
+from tests.builders.authorizer_process import AuthorizerProcess
+from tests.builders.raw_http import exchange, request
+
+pytestmark = pytest.mark.database
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 16_000, b'{"a":' * 3_000, b'{"metadata":' + b"[" * 8_000, b"9" * 16_000,
+        b'{"transaction_id":"t","user_id":"u","amount":' + b"1" * 16_000 + b"}",
+        b'{"transaction_id":"t","user_id":"u","amount":1,"metadata":{"a":' + b"[" * 4000 + b"]" * 4000 + b"}}",
+        b'{"transaction_id":"t","user_id":"u","amount":1,"metadata":{' + b",".join(b'"%d":0' % n for n in range(1800)) + b',"0":1}}',
+    ],
+)  # fmt: skip
+def test_a_bomb_within_the_limit_is_refused_in_no_time(target: Target, body: bytes) -> None:
+    started = time.monotonic()
+    refused = target.ask(body)
+
+    assert refused.status == 422
+    assert time.monotonic() - started < 1.0
+
+
+def test_a_body_over_the_limit_is_refused_whether_it_says_so_or_not(target: Target) -> None:
+    key = {"authorization": f"Bearer {target.key}", "content-type": "application/json"}
+    said = request("POST", "/v1/authorizations", {**key, "content-length": "999999999999999999"})
+    chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+    unsaid = request("POST", "/v1/authorizations", {**key, "transfer-encoding": "chunked"})
+
+    assert exchange(target.port, said).problem == "body-too-large"
+    assert exchange(target.port, unsaid, chunk, chunk).problem == "body-too-large"
+
+
+def test_too_many_or_too_long_headers_are_431(target: Target) -> None:
+    many = {f"x-{number}": "1" for number in range(MAX_HEADERS + 1)}
+
+    assert exchange(target.port, request("GET", "/livez", many)).problem == "headers-too-large"
+    long = request("GET", "/livez", {"x-long": "a" * 100_000})
+    assert exchange(target.port, long).problem == "headers-too-large"
+    path = request("GET", "/livez?" + "a" * 100_000)
+    assert exchange(target.port, path).problem == "headers-too-large"
+
+
+def test_headers_without_end_are_cut_off(target: Target) -> None:
+    flood = [b"x-%d: %s\r\n" % (number, b"a" * 1000) for number in range(2_000)]
+
+    reply = exchange(target.port, b"GET /livez HTTP/1.1\r\n", *flood)
+
+    assert reply.status in {431, 0}, "the answer, or a connection that was reset"
+
+
+def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(target: Target) -> None:
+    """Slowloris: 64 connections that never end their headers, others that never begin."""
+    started = time.monotonic()
+    slow, silent = [], []
+    for _ in range(64):
+        slow.append(socket.create_connection(("127.0.0.1", target.port), timeout=30))
+        silent.append(socket.create_connection(("127.0.0.1", target.port), timeout=30))
+    try:
+        for connection in slow:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\n")
+        assert target.call("GET", "/livez", key=None).status == 200
+        answers = [connection.recv(4096) for connection in slow]
+        ends = [connection.recv(4096) for connection in silent]
+    finally:
+        for connection in [*slow, *silent]:
+            connection.close()
+
+    assert time.monotonic() - started < 3 * PATIENCE_SECONDS
+    assert all(answer.startswith(b"HTTP/1.1 408") for answer in answers)
+    assert ends == [b""] * 64
+
+
+def test_a_body_that_does_not_come_ends_at_the_deadline(target: Target) -> None:
+    headers = {
+        "authorization": f"Bearer {target.key}", "content-type": "application/json",
+        "content-length": "100",
+    }  # fmt: skip
+    started = time.monotonic()
+    reply = exchange(target.port, request("POST", "/v1/authorizations", headers) + b"{", seconds=8)
+
+    assert (reply.status, reply.problem) == (503, "unavailable")
+    assert time.monotonic() - started < 6
+
+
+def test_made_up_keys_by_the_thousand_do_not_stop_those_who_have_one(target: Target) -> None:
+    user = target.a_user(100_000)
+
+    def made_up(number: int) -> int:
+        return target.ask({}, key=f"cpk_test_stranger{number}_x").status
+
+    with ThreadPoolExecutor(16) as pool:
+        strangers = pool.map(made_up, range(600))
+        statuses = {target.ask(target.a_body(user, amount=1)).status for _ in range(40)}
+        assert statuses == {200}
+        assert set(strangers) <= {401, 503}
+
+
+def test_a_token_bucket_holds_at_its_edge_and_retry_after_is_true(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "4"}
+    with AuthorizerProcess(database_url, tmp_path, settings) as api:
+        started = time.monotonic()
+        replies = [api.call("GET", "/v1/users/x/credit") for _ in range(40)]
+        seconds = time.monotonic() - started
+        limited = [reply for reply in replies if reply.status == 429]
+        assert 4 <= 40 - len(limited) <= 4 + 4 * seconds + 1
+        assert limited[-1].problem == "too-many-requests"
+        time.sleep(int(limited[-1].headers["retry-after"]))
+        assert api.call("GET", "/v1/users/x/credit").status == 404

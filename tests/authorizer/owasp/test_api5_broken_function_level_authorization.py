@@ -1,0 +1,80 @@
+"""API5:2023: a key does what its scopes say, whatever verb or spelling of a path is tried."""
+
+import itertools
+
+import pytest
+
+from authorizer.operations import ADMIN, OPERATIONS, READ, WRITE
+from tests.authorizer.owasp.conftest import Target
+from tests.builders.raw_http import exchange, request
+
+pytestmark = pytest.mark.database
+GUARDED = [operation for operation in OPERATIONS if operation.scope]
+
+
+@pytest.mark.parametrize("scope", [READ, WRITE, ADMIN])
+def test_a_scope_opens_its_own_operations_and_no_other(target: Target, scope: str) -> None:
+    key = target.a_key(scope)
+    for operation in GUARDED:
+        path = operation.path.replace("{", "").replace("}", "")
+        reply = target.call(operation.method.upper(), path, {} if operation.body else None, key=key)
+        assert (reply.status == 403) == (operation.scope != scope), operation
+
+
+def test_the_scope_is_judged_before_the_body_is_read(target: Target) -> None:
+    assert target.ask(b"{", key=target.a_key(READ)).problem == "forbidden"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-http-method-override",
+        "x-method-override",
+        "x-http-method",
+        "x-original-url",
+        "x-rewrite-url",
+    ],
+)
+def test_a_header_changes_neither_verb_nor_path(target: Target, header: str) -> None:
+    value = "/v1/callbacks" if "url" in header else "DELETE"
+    reply = target.call("GET", "/livez", key=None, headers={header: value})
+
+    assert reply.json == {"status": "ok"}
+
+
+def test_verbs_that_are_not_served_are_405_and_say_which_are(target: Target) -> None:
+    served: dict[str, set[str]] = {}
+    for operation in OPERATIONS:
+        served.setdefault(operation.path, set()).add(operation.method.upper())
+    verbs = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LOCK"]
+    for path, verb in itertools.product(served, verbs):
+        if verb in served[path]:
+            continue
+        raw = request(verb, path.replace("{", "").replace("}", ""))
+        reply = exchange(target.port, raw)
+        assert reply.problem == "method-not-allowed", (verb, path)
+        assert f"allow: {', '.join(sorted(served[path]))}".lower() in reply.head
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//v1/callbacks", "/v1//callbacks", "/v1/callbacks/", "/v1/./callbacks", "/v1/x/../callbacks",
+        "/v1/%2e/callbacks", "/v1/x/%2e%2e/callbacks", "/v1/callbacks;x=1", "/v1;/callbacks",
+        "/V1/callbacks", "/v1/Callbacks", "/v1/callbacks%00", "/v1/callbacks%20", "/v1/callbacks%2f",
+        "/v1%5ccallbacks", "/v1/callbacks.json", "/v1/authorizations//capture", "/v1/authorizations/a/capture/",
+        "/livez/../v1/callbacks", "/metrics%2f..%2fv1%2fcallbacks", "/.env", "/admin", "/v1/authorizations/a/b/capture",
+    ],
+)  # fmt: skip
+def test_another_spelling_of_a_path_is_another_path(target: Target, path: str) -> None:
+    for key in (target.key, "none"):
+        raw = request("GET", path, {"authorization": f"Bearer {key}"})
+        reply = exchange(target.port, raw)
+        assert reply.status in {404, 405}
+        assert reply.problem in {"not-found", "method-not-allowed"}
+
+
+def test_a_percent_encoded_letter_is_the_same_path_with_the_same_guard(target: Target) -> None:
+    raw = request("GET", "/v1/%63allbacks", {"authorization": "Bearer none"})
+
+    assert exchange(target.port, raw).problem == "unauthorized"

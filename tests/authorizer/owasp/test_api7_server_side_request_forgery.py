@@ -1,0 +1,47 @@
+"""API7:2023: a callback URL leads nowhere but to a registered host, by its literal form.
+
+The table of hostile URLs and of lying name servers is in test_callback_ssrf.
+"""
+
+import time
+
+import pytest
+
+from tests.authorizer.owasp.conftest import Target
+
+pytestmark = pytest.mark.database
+HOSTILE = [
+    "http://169.254.169.254/latest/meta-data/", "https://169.254.169.254/", "https://127.0.0.1/",
+    "https://localhost/", "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://2130706433/",
+    "https://0x7f000001/", "https://0177.0.0.1/", "https://127.1/", "https://hooks.example.com:22/",
+    "https://hooks.example.com:8000/", "https://hooks.example.com@127.0.0.1/",
+    "https://127.0.0.1#@hooks.example.com/", "https://127.0.0.1\\@hooks.example.com/",
+    "https://hooks.example.com.evil.example/", "https://evil.example/?hooks.example.com",
+    "https://hooks.example.com%00.evil.example/", "https://HOOKS.example.com.:443@x/",
+    "ftp://hooks.example.com/", "file:///etc/passwd", "gopher://hooks.example.com/", "//hooks.example.com/",
+    "https://ⓗooks.example.com/", "https://hooks.example.com\r\nhost: x/", "javascript:alert(1)", "",
+    "https://user:pw@hooks.example.com/", "https:hooks.example.com", "https:///hooks.example.com",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_a_hostile_callback_url_is_refused_at_intake_and_uses_up_no_id(
+    target: Target, url: str
+) -> None:
+    user = target.a_user()
+    body = target.a_body(user)
+    refused = target.ask(body | {"callback_url": url})
+
+    assert (refused.status, refused.json["errors"][0]["field"]) == (422, "callback_url")
+    assert url not in refused.body.decode() or not url
+    assert target.ask(body).json["status"] == "PERMIT"
+
+
+def test_intake_looks_up_no_name(target: Target) -> None:
+    """A name look-up could be timed, and would tell what resolves inside."""
+    user = target.a_user()
+    started = time.monotonic()
+    for number in range(20):
+        url = f"https://does-not-exist-{number}.invalid/"
+        assert target.ask(target.a_body(user, callback_url=url)).status == 422
+    assert time.monotonic() - started < 2

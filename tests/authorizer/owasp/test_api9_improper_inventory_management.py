@@ -1,0 +1,60 @@
+"""API9:2023: what is served is in the document, what is in the document is served, nothing else."""
+
+import pytest
+
+from authorizer.openapi import describe
+from authorizer.operations import OPERATIONS
+from authorizer.problems import KINDS
+from authorizer.routes import router
+from tests.authorizer.owasp.conftest import Target
+
+pytestmark = pytest.mark.database
+
+
+def test_every_route_is_in_the_document_and_the_other_way_round(target: Target) -> None:
+    document = target.call("GET", "/openapi.json", key=None).json
+    told = {(path, verb) for path, verbs in document["paths"].items() for verb in verbs}
+    served = {
+        (route.path, verb.lower())  # type: ignore[attr-defined] # all are routes with methods
+        for route in router.routes
+        for verb in route.methods  # type: ignore[attr-defined]
+    }
+
+    assert told == served | {("/v1/authorizations", "post"), ("/openapi.json", "get")}
+    assert document == describe()
+
+
+def test_everything_in_the_document_is_there(target: Target) -> None:
+    for operation in OPERATIONS:
+        path = operation.path.replace("{slug}", "not-found").replace("{", "").replace("}", "")
+        reply = target.call(operation.method.upper(), path, {} if operation.body else None)
+        assert reply.status not in {405, 500}, operation
+        if reply.status == 404:
+            assert "in this program" in reply.json["detail"], "the route itself was not found"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/redoc", "/docs/oauth2-redirect", "/debug", "/debug/pprof", "/admin", "/v0/authorizations",
+     "/v2/authorizations", "/v1", "/", "/health", "/status", "/env", "/actuator", "/swagger.json",
+     "/openapi.yaml", "/graphql", "/robots.txt", "/favicon.ico", "/static/x", "/server-status"],
+)  # fmt: skip
+def test_nothing_else_is_served(target: Target, path: str) -> None:
+    assert target.call("GET", path).problem == "not-found"
+
+
+def test_every_operation_has_its_own_name_summary_and_problems(target: Target) -> None:
+    names = [operation.operation_id for operation in OPERATIONS]
+
+    assert len(set(names)) == len(names)
+    assert all(operation.summary for operation in OPERATIONS)
+
+
+def test_every_problem_type_is_in_the_document_or_below_it_and_has_a_page(target: Target) -> None:
+    below = {"malformed-http", "request-timeout", "headers-too-large", "method-not-allowed"}
+    document = str(describe())
+    for slug in KINDS:
+        assert slug in below or f"/problems/{slug}" in document
+        page = target.call("GET", f"/problems/{slug}", key=None)
+        assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert KINDS[slug].title in page.body.decode()
