@@ -1,9 +1,8 @@
 """Raw ASGI: reading a bounded body, sending an answer. Types of that protocol."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 MAX_BODY_BYTES: Final = 16 * 1024
 
@@ -23,8 +22,7 @@ class ClientGoneError(Exception):
     """The client hung up before its request was whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A whole answer."""
 
     status: int

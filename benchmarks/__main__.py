@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import authorizer_http, authorizer_store, callback_drain
+from benchmarks import authorizer_credit, authorizer_http, authorizer_store, callback_drain
 from benchmarks.harness import run_all, show
 
 ALL = [
     *authorizer_store.BENCHMARKS,
     *authorizer_http.BENCHMARKS,
+    *authorizer_credit.BENCHMARKS,
     *callback_drain.BENCHMARKS,
 ]
 

@@ -12,7 +12,7 @@ from random import Random
 from secrets import token_hex
 from statistics import mean
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import IO, Final, cast
 
 import uvloop
 
@@ -83,13 +83,12 @@ def noop() -> Iterator[int]:
 def _served(command: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
     with (
         log.open("wb") as errors,
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603 - our own modules
             [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=errors, env=environment
         ) as process,
     ):
         try:
-            assert process.stdout is not None
-            yield process.stdout.readline().decode()
+            yield cast("IO[bytes]", process.stdout).readline().decode()
         finally:
             process.terminate()
 

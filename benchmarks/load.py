@@ -73,13 +73,17 @@ class Load:
         self._close()
         return len(self.latencies) / (loop.time() - started)
 
-    async def at_rate(self, per_second: float, seconds: float) -> list[float]:
-        """Latencies in seconds of requests that were due at even intervals."""
+    async def at_rate(self, per_second: float, until: float | Callable[[], bool]) -> list[float]:
+        """Latencies in seconds of requests that were due at even intervals.
+
+        For so many seconds, or while the condition holds.
+        """
         loop = await self._connect()
         started, number = loop.time() + 0.1, 0
-        while number < per_second * seconds or self._due:
+        goes_on = until if callable(until) else lambda: number < per_second * until
+        while goes_on() or self._due:
             now = loop.time()
-            while number < per_second * seconds and started + number / per_second <= now:
+            while goes_on() and started + number / per_second <= now:
                 self._due.append(started + number / per_second)
                 number += 1
             while self._due and self._free:

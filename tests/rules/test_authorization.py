@@ -171,3 +171,14 @@ def test_questions_that_mean_the_same_have_one_hash() -> None:
 )
 def test_the_canonical_form_is_its_own_canonical_form(value: object) -> None:
     assert canonical(canonical(value)) == canonical(value)
+
+
+@pytest.mark.parametrize("is_capture", [True, False])
+def test_the_usual_question_is_hashed_in_the_spelling_of_all_others(*, is_capture: bool) -> None:
+    spelled = json.dumps(["u_1.:-", 2500, "USD", is_capture, None, None], separators=(",", ":"))
+
+    hashed = question_hash(
+        "u_1.:-", 2500, "USD", is_capture=is_capture, callback_url=None, details={}
+    )
+
+    assert hashed == hashlib.sha256(spelled.encode()).digest()
