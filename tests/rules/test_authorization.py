@@ -1,5 +1,7 @@
 """The rule that decides, for one question and for a batch against one that asks one at a time."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 
 import pytest
