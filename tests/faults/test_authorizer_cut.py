@@ -118,3 +118,21 @@ async def test_a_capture_whose_commit_lost_its_reply_is_answered_alike_again(
         assert (first.status, again.status) == (200, 200)
         assert first.body == again.body
     assert_books_add_up(cutting.url)
+
+
+async def test_a_look_that_loses_its_connection_is_503_and_the_next_one_finds_it(
+    cutting: Cutting,
+) -> None:
+    looks = {
+        "/v1/authorizations/warm": "from decisions as d",
+        "/v1/users/user_1/credit": "order by currency",
+        "/v1/callbacks": "from callbacks",
+    }
+    for path, pattern in looks.items():
+        cut = cutting.proxy.cut(pattern, Where.BEFORE_REPLY)
+        lost = await cutting.client.call("GET", path)
+        again = await cutting.client.call("GET", path)
+
+        assert cut.happened.is_set(), path
+        assert lost.status in {200, 503}, (path, lost)
+        assert again.status == 200, path

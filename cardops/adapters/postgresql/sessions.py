@@ -46,6 +46,8 @@ TRANSIENT_ERRORS: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
+    # A connection that a crash left between two states says this of whatever comes next.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

@@ -1,0 +1,183 @@
+"""kill -9 of authorizer, postgres and callback worker under load: nothing that was told is lost."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.postgresql.connection import connect, database
+from cardops.adapters.postgresql.embedded import EmbeddedServer
+from cardops.adapters.secrets import FileSecretStore
+from cardops.adapters.settings import Settings
+from cardops.rules.callback_secrets import secret_name, with_new_secret
+from tests.builders.authorizations import NOON
+from tests.builders.authorizer_process import CLI, AuthorizerProcess, environment
+from tests.builders.books_add_up import assert_books_add_up, rows
+from tests.builders.crediting import credit_users
+from tests.builders.databases import new_home
+from tests.builders.histories import violations
+from tests.builders.recording import Call, Recorder
+from tests.builders.remembered import Remembered
+from tests.builders.sink import Sink, open_sink
+
+pytestmark = pytest.mark.database
+
+SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+USERS = [f"user_{number}" for number in range(6)]
+LOAD_SECONDS = 0.6
+
+
+class Mortal:
+    """A server of its own, an authorizer and a callback worker on it, each of which can be killed."""
+
+    def __init__(self, url: str, home: Path, sink: Sink) -> None:
+        self.url, self.home, self.sink = url, home, sink
+        store = FileSecretStore(home / "secrets.json")
+        store.put(secret_name("default"), with_new_secret(None, b"s" * 32, NOON)[1])
+        self.api = AuthorizerProcess(url, home, SETTINGS)
+        self.api.__enter__()
+        self.worker = self.start_worker()
+        self.calls: list[Call] = []
+        self.files: dict[int, tuple[float, float]] = {}
+        self.servers: list[EmbeddedServer] = []
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        with (self.home / "worker.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", CLI, "callbacks", "run"],
+                env=environment(self.url, self.home, SETTINGS),
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill_authorizer(self) -> None:
+        self.api.kill()
+
+    def kill_postgres(self) -> None:
+        file = self.home / "postgres" / "cluster" / "data" / "postmaster.pid"
+        os.kill(int(file.read_text().split("\n", 1)[0]), signal.SIGKILL)
+
+    def kill_worker(self) -> None:
+        self.worker.kill()
+        self.worker.wait()
+
+    def mend(self, victim: str) -> None:
+        if victim == "authorizer":
+            self.api.start()
+        elif victim == "worker":
+            self.worker = self.start_worker()
+        else:
+            server = EmbeddedServer(self.home)
+            server.join()
+            self.servers.append(server)
+
+    async def round(self, number: int, victim: str) -> None:
+        """Load, a kill in the middle of it, and what was killed is started again."""
+        credited = time.monotonic()
+        amounts = dict.fromkeys(USERS, 20_000)
+        await asyncio.to_thread(credit_users, self.url, amounts, intake_id=number)
+        self.files[number] = (credited, time.monotonic())
+        recorder = Recorder(
+            [self.api.port], self.api.key, USERS, seed=number, callback_url=self.sink.url
+        )
+        load = asyncio.create_task(recorder.run(1_000_000, connections=12))
+        await asyncio.sleep(LOAD_SECONDS + number % 7 / 10)
+        await asyncio.to_thread(getattr(self, f"kill_{victim}"))
+        if victim == "authorizer":
+            recorder.stop()
+            await load
+        await asyncio.to_thread(self.mend, victim)
+        if victim != "authorizer":
+            await asyncio.sleep(LOAD_SECONDS)
+            recorder.stop()
+            await load
+        assert any(call.status == 200 for call in recorder.calls), "nothing was under way"
+        self.calls += recorder.calls
+
+    async def deliver_all(self) -> None:
+        """Callbacks in hand of who was killed are due when their lease ends: it ends now."""
+        end = time.monotonic() + 60
+        while rows(self.url, "select 1 from callbacks where state = 'pending' limit 1"):
+            assert time.monotonic() < end, "callbacks are owed and not delivered"
+            with connect(self.url) as session:
+                session.execute(
+                    "update callbacks set next_attempt_at = now() where state = 'pending'"
+                    " and next_attempt_at > now() + interval '1 s'"
+                )
+            await asyncio.sleep(0.5)
+
+    def end(self) -> None:
+        self.kill_worker()
+        self.api.__exit__()
+        for server in self.servers:
+            server.leave()
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("CARDOPS_DATABASE_URL", "")
+    with new_home() as path:
+        yield path
+
+
+@pytest.fixture
+async def mortal(home: Path) -> AsyncIterator[Mortal]:
+    async with open_sink() as sink:
+        with database(Settings(home=home)) as addresses:
+            made = await asyncio.to_thread(Mortal, addresses.url, home, sink)
+            try:
+                yield made
+            finally:
+                await asyncio.to_thread(made.end)
+
+
+def assert_nothing_told_was_lost(mortal: Mortal) -> None:
+    remembered = Remembered(mortal.url, mortal.calls, mortal.files)
+    assert remembered.wrong == [], broken(mortal.home)
+    for user, events in remembered.events.items():
+        assert violations(events) == [], user
+    assert_books_add_up(mortal.url)
+
+
+def assert_every_callback_arrived(mortal: Mortal) -> None:
+    owed = rows(
+        mortal.url,
+        "select c.callback_id, c.state, d.answer from decisions as d"
+        " left join callbacks as c using (program, transaction_id)",
+    )
+    assert owed
+    assert {callback_id for callback_id, *_ in owed} == set(mortal.sink.bodies)
+    for callback_id, state, answer in owed:
+        assert state == "delivered"
+        assert set(mortal.sink.bodies[callback_id]) == {answer}
+
+
+@pytest.mark.parametrize(
+    "rounds", [1, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
+async def test_whatever_is_killed_under_load_no_answer_and_no_callback_is_lost(
+    mortal: Mortal, rounds: int
+) -> None:
+    began = time.monotonic()
+    for number in range(rounds):
+        for place, victim in enumerate(["authorizer", "postgres", "worker"]):
+            await mortal.round(3 * number + place + 1, victim)
+        assert_nothing_told_was_lost(mortal)
+    await mortal.deliver_all()
+    took = time.monotonic() - began
+    print(f"{3 * rounds} kills, {len(mortal.calls)} calls in {took:.0f} s")  # noqa: T201
+
+    assert_nothing_told_was_lost(mortal)
+    assert_every_callback_arrived(mortal)
+
+
+def broken(home: Path) -> str:
+    """What the authorizer logged of failures, for whoever has to mend them."""
+    lines = (home / "authorizer.log").read_text().splitlines()
+    return "\n".join(line for line in lines if "a request failed" in line)[-3000:]
