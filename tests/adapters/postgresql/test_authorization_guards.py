@@ -35,3 +35,23 @@ async def test_the_debit_itself_refuses_what_a_mistaken_rule_permits(
     assert rows(database_url, "select available_minor from accounts") == [(1000,)]
     assert rows(database_url, "select 1 from decisions") == []
     assert_books_add_up(database_url)
+
+
+async def test_a_user_of_two_programs_spends_in_the_one_that_was_asked(database_url: str) -> None:
+    pool = await open_pool(database_url)
+    await pool.execute(
+        "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD')"
+    )
+    await pool.execute(
+        "insert into accounts (program, user_id, currency, available_minor)"
+        " values ('default', $1, 'USD', 1000), ('other', $1, 'USD', 1000)",
+        USER,
+    )
+    (answer,) = await PostgresAuthorizations(pool).decide([a_question(amount_minor=400)])
+    pool.terminate()
+
+    assert b'"PERMIT"' in answer.body
+    assert rows(database_url, "select program, available_minor from accounts order by 1") == [
+        ("default", 600),
+        ("other", 1000),
+    ]

@@ -1,0 +1,162 @@
+"""Each guard of the money path is taken out of a copy; a named test must then fail.
+
+The test is run on the untouched copy as well, so that it fails for that reason alone.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.database
+
+ROOT = Path(__file__).resolve().parents[2]
+POSTGRESQL = "cardops/adapters/postgresql"
+AUTHORIZATIONS = "tests/adapters/postgresql/test_authorizations.py"
+PROCESSES = "tests/authorizer/test_several_processes.py"
+GUARDED = "tests/adapters/postgresql/test_authorization_guards.py"
+HISTORIES = "tests/authorizer/test_histories.py"
+# pytest's own exit codes: a test failed, as against none was found or none could be loaded.
+PASSED, FAILED = 0, 1
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Where it stands, its text, what is left without it, and the test that must miss it."""
+
+    name: str
+    file: str
+    text: str
+    test: str
+    left: str = ""
+
+
+GUARDS = [
+    Guard(
+        "question hash",
+        "cardops/rules/authorization.py",
+        "if known.question_hash != question.question_hash:",
+        f"{AUTHORIZATIONS}::test_the_same_question_is_answered_with_the_same_bytes_and_another_refused",
+        "if False:",
+    ),
+    Guard(
+        "capture once",
+        "cardops/rules/moves.py",
+        "if state is not ALLOWED_FROM[move.kind]:",
+        f"{AUTHORIZATIONS}::test_a_void_releases_once",
+        "if False:",
+    ),
+    Guard(
+        "movement key",
+        "cardops/rules/moves.py",
+        "if earlier is not None:\n        return _repeated",
+        f"{AUTHORIZATIONS}::test_captured_money_comes_back_in_parts_and_never_more",
+        "if False:\n        return _repeated",
+    ),
+    Guard(
+        "unique key of decisions",
+        f"{POSTGRESQL}/migrations/0002_money.sql",
+        "    primary key (program, transaction_id),\n    constraint permit",
+        f"{PROCESSES}::test_two_questions_under_one_id_at_two_processes_leave_one_and_refuse_the_other",
+        "    constraint permit",
+    ),
+    Guard(
+        "check of permits",
+        f"{POSTGRESQL}/migrations/0002_money.sql",
+        "check (status <> 'PERMIT' or remaining_minor >= 0)",
+        f"{AUTHORIZATIONS}::test_the_database_itself_refuses_a_permit_that_overdraws",
+        "check (true)",
+    ),
+    Guard(
+        "guard in the debit",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        "        and a.available_minor >= t.taken_minor\n",
+        f"{GUARDED}::test_the_debit_itself_refuses_what_a_mistaken_rule_permits",
+    ),
+    Guard(
+        "lock of the account",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        'lock="for update of a"',
+        f"{HISTORIES}::test_what_clients_of_two_processes_saw_has_a_legal_order[2-2500]",
+        'lock=""',
+    ),
+    Guard(
+        "members decided alone",
+        f"{POSTGRESQL}/authorizations.py",
+        "return [await self._decide_alone(question) for question in questions]",
+        f"{AUTHORIZATIONS}::test_a_member_that_fails_does_not_fail_its_neighbours",
+        "break",
+    ),
+    Guard(
+        "tenancy",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        "a.program = t.program and a.user_id = t.user_id",
+        f"{GUARDED}::test_a_user_of_two_programs_spends_in_the_one_that_was_asked",
+        "a.user_id = t.user_id",
+    ),
+    Guard(
+        "lock of tombstones",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        'where program = $1 for update"',
+        f"{AUTHORIZATIONS}::test_a_void_and_its_authorization_that_meet_never_both_win",
+        'where program = $1"',
+    ),
+]
+IN_CI = GUARDS[:2]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this repository tracks, elsewhere."""
+    place = tmp_path_factory.mktemp("copy")
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listing.stdout.split("\n"):
+        if name.endswith((".py", ".sql", ".toml", ".csv", ".html")) and (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, place / name)
+    return place
+
+
+def outcome(copy: Path, test: str, server_url: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(copy), "CARDOPS_DATABASE_URL": server_url},
+    )
+    return done.returncode, done.stdout[-2000:] + done.stderr[-500:]
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        pytest.param(guard, id=guard.name, marks=[] if guard in IN_CI else [pytest.mark.soak])
+        for guard in GUARDS
+    ],
+)
+def test_without_this_guard_a_named_test_fails(guard: Guard, copy: Path, server_url: str) -> None:
+    whole, told = outcome(copy, guard.test, server_url)
+    assert whole == PASSED, told
+    file = copy / guard.file
+    text = file.read_text("utf-8")
+    assert text.count(guard.text) == 1, "the guard is not where it was: mend this table"
+    file.write_text(text.replace(guard.text, guard.left), "utf-8")
+    try:
+        without, told = outcome(copy, guard.test, server_url)
+    finally:
+        file.write_text(text, "utf-8")
+
+    assert without == FAILED, f"nobody missed the {guard.name}:\n{told}"
