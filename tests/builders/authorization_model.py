@@ -112,6 +112,9 @@ class AuthorizationModel:
             self.tombstones.add((program, transaction_id))
             told = {"state": "voided", "held": 0, "captured": 0}
             return {**told, "kind": "replayed" if is_again else "done"}
+        if kind == "void" and (program, transaction_id) in self.tombstones:
+            # It was voided before it came; so it is said, however often it is asked.
+            return {"state": "voided", "held": 0, "captured": 0, "kind": "replayed"}
         if (kind, key) in spending.done:
             return self._again(spending, kind, key, amount, at)
         return self._first(spending, kind, key, amount, at)
