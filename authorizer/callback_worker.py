@@ -164,6 +164,8 @@ class CallbackWorker:
 
     async def _call(self, callback: Callback) -> Response:
         headers = await self._signer.headers(callback, self._clock.now())
+        if callback.request_id:
+            headers["x-request-id"] = callback.request_id
         return await self._client.post(
             callback.url, callback.body, headers, is_test=callback.is_test
         )

@@ -4,7 +4,7 @@ Everything else is uvicorn's. What is used of it beyond its documented interface
 alone, and tests/authorizer/test_http_protocol.py watches it.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from authorizer import hot
 from authorizer.bounded_protocol import BoundedProtocol
 from authorizer.replies import Reply, reply_bytes
+
+# What a client sent before it could know that this process stops is read within this.
+LINGER_SECONDS: Final = 0.1
 
 
 class HttpProtocol(BoundedProtocol):
@@ -44,6 +47,14 @@ class HttpProtocol(BoundedProtocol):
         if self._held is not None and not self._held.more_body:
             cycle, self._held = self._held, None
             self._take(cycle, self._held_app)
+
+    @override
+    def shutdown(self) -> None:
+        """An idle connection is closed a moment later: a request may be on the wire already."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LINGER_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def _take(self, cycle: RequestResponseCycle, app: Any) -> None:
         def send(reply: Reply, request_id: str) -> None:

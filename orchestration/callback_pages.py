@@ -16,6 +16,7 @@ def described(
         "id": callback.callback_id,
         "program": callback.program,
         "transaction_id": callback.transaction_id,
+        "request_id": callback.request_id,
         "url": callback.url,
         "status": callback.state.value,
         "attempts": callback.attempt_count,

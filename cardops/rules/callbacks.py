@@ -36,7 +36,10 @@ class CallbackState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """The bytes of an answer, owed to a URL. `callback_id` is the same at every attempt."""
+    """The bytes of an answer, owed to a URL. `callback_id` is the same at every attempt.
+
+    `request_id` is that of the request that was answered.
+    """
 
     callback_id: str
     program: str
@@ -50,6 +53,7 @@ class Callback:
     created_at: datetime
     last_status_code: int | None = None
     last_error: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

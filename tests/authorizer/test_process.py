@@ -202,6 +202,7 @@ def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
     for headers, body in sink.calls:
         assert body == reply.body
         Webhook(secret).verify(body.decode(), headers)
+        assert headers["x-request-id"] == reply.headers["x-request-id"]
     assert json.loads(reply.body)["reason_code"] == "unknown_user"
 
 

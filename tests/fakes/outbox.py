@@ -46,6 +46,7 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackDesk):
         self.callbacks[callback_id] = Callback(
             callback_id, question.program, question.transaction_id, question.callback_url,
             question.is_test, decision.answer, CallbackState.PENDING, 0, at, at,
+            request_id=question.request_id,
         )  # fmt: skip
 
     @override

@@ -139,11 +139,12 @@ held as (
 ),
 owed as (
     insert into callbacks (
-        callback_id, program, transaction_id, url, is_test, body, next_attempt_at, created_at
+        callback_id, program, transaction_id, url, is_test, body, next_attempt_at, created_at,
+        request_id
     )
     select
         callback_id, program, transaction_id, url, is_test, answer,
-        $17::timestamptz, $17::timestamptz
+        $17::timestamptz, $17::timestamptz, request_id
     from decided
     where url is not null
 )

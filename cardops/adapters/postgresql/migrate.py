@@ -17,6 +17,7 @@ from cardops.adapters.postgresql.errors import MigrationChangedError
 
 # Any number that nobody else locks in this database.
 LOCK_KEY: Final = 0x0CA2D095
+MAX_ATTEMPTS: Final = 10
 HISTORY: Final = """
 create schema if not exists cardops;
 create table if not exists cardops.schema_migrations (
@@ -64,9 +65,19 @@ def migrate(session: psycopg.Connection, migrations: Sequence[Migration] | None 
         missing = _missing(session, known)
         if not missing:
             return 0
-    while _apply_next(session, known):
+    while _apply_in_traffic(session, known):
         count += 1
     return count
+
+
+def _apply_in_traffic(session: psycopg.Connection, known: Sequence[Migration]) -> bool:
+    """Apply the next one, however often live traffic locks the same tables in another order."""
+    for _ in range(MAX_ATTEMPTS - 1):
+        try:
+            return _apply_next(session, known)
+        except psycopg.errors.DeadlockDetected:
+            continue
+    return _apply_next(session, known)
 
 
 def _apply_next(session: psycopg.Connection, known: Sequence[Migration]) -> bool:

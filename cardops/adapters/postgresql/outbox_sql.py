@@ -8,7 +8,7 @@ from typing import Final
 
 COLUMNS: Final = """
 callback_id, program, transaction_id, url, is_test, body, state, attempt_count, next_attempt_at,
-created_at, last_status_code, last_error
+created_at, last_status_code, last_error, request_id
 """
 # One step down the index for each lane that is owed anything, whatever it is owed.
 _LANES: Final = """

@@ -1,5 +1,6 @@
 """Migrations: applied once, in order, never when an applied file was changed."""
 
+import time
 from dataclasses import replace
 from threading import Thread
 
@@ -83,3 +84,34 @@ def test_a_server_with_other_databases_is_left_alone(
         migrate(session)
     with connect(with_search_path(with_database(server_url, "postgres"), SCHEMA)) as session:
         assert session.execute("select to_regclass('cardops.accounts')").fetchone() == before
+
+
+def test_a_migration_that_deadlocks_with_traffic_is_tried_again(empty_database_url: str) -> None:
+    first = replace(NEXT, statements="create table a (id bigint); create table b (id bigint);")
+    second = Migration(
+        9001, "9001_wide.sql", "alter table a add column x text; alter table b add column x text;"
+    )
+    with connect(empty_database_url) as session, connect(empty_database_url) as other:
+        migrate(session, [first])
+        with other.transaction():
+            other.execute("lock table cardops.b in row share mode")
+            migrating = Thread(target=migrate, args=(session, [first, second]))
+            migrating.start()
+            wait_for_a_lock(empty_database_url)
+            # Who waited first finds the deadlock first, after a second: the migration.
+            other.execute("lock table cardops.a in row share mode")
+        migrating.join(20)
+
+        row = session.execute("select a.x, b.x from cardops.a, cardops.b").fetchone()
+        assert row is None
+        assert migrate(session, [first, second]) == 0
+
+
+def wait_for_a_lock(url: str) -> None:
+    with connect(url) as session:
+        for _ in range(500):
+            waiting = "select 1 from pg_locks where not granted and relation is not null"
+            if session.execute(waiting).fetchone():
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits for a lock")
