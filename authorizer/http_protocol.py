@@ -51,7 +51,8 @@ class HttpProtocol(BoundedProtocol):
     @override
     def shutdown(self) -> None:
         """An idle connection is closed a moment later: a request may be on the wire already."""
-        if self.cycle is None or self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
             self.loop.call_later(LINGER_SECONDS, super().shutdown)
         else:
             super().shutdown()
