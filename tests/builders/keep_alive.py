@@ -40,6 +40,8 @@ class KeepAlive:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+        # A transport that is closing needs a turn of the loop to be closed.
+        await asyncio.sleep(0.01)
 
     def close(self) -> None:
         if self._writer is not None:

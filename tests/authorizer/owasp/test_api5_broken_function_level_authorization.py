@@ -53,7 +53,8 @@ def test_verbs_that_are_not_served_are_405_and_say_which_are(target: Target) -> 
         raw = request(verb, path.replace("{", "").replace("}", ""))
         reply = exchange(target.port, raw)
         assert reply.problem == "method-not-allowed", (verb, path)
-        assert f"allow: {', '.join(sorted(served[path]))}".lower() in reply.head
+        allowed = reply.head.partition("allow: ")[2].partition("\r")[0].upper().split(", ")
+        assert set(allowed) - {"HEAD"} == served[path], (verb, path)
 
 
 @pytest.mark.parametrize(
