@@ -10,13 +10,12 @@ from typing import Final
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 
 from authorizer.problems import ProblemError
-from authorizer.replies import Reply
+from authorizer.replies import Reply, head_bytes
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 32 * 1024
@@ -139,6 +138,5 @@ def most_connections() -> int:
 
 def as_bytes(reply: Reply) -> bytes:
     """A whole answer as it goes over the wire."""
-    lines = [b"%b: %b\r\n" % pair for pair in reply.headers]
-    length = b"content-length: %d\r\n\r\n" % len(reply.body)
-    return b"".join([STATUS_LINE[reply.status], *lines, length, reply.body])
+    head = head_bytes(reply.status, reply.headers)
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(reply.body), reply.body)
