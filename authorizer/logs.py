@@ -15,7 +15,7 @@ from typing_extensions import override
 
 FLUSH_SECONDS: Final = 0.05
 LOGGER: Final = logging.getLogger("authorizer")
-_FIELDS: Final = ("request_id", "method", "route", "status", "milliseconds", "program")
+_FIELDS: Final = ("request_id",)
 
 
 class JsonLines(logging.Formatter):
