@@ -106,16 +106,22 @@ def details_of(body: AuthorizationBody) -> dict[str, object] | None:
 
 
 def without_card_numbers(value: Any) -> Any:
-    """The same JSON value, with every card number in a key, text or integer truncated."""
+    """The same JSON value, with every card number in a key, text or whole number truncated."""
     if isinstance(value, Mapping):
         return {masked(key): without_card_numbers(member) for key, member in value.items()}
     if isinstance(value, list):
         return [without_card_numbers(member) for member in value]
     if isinstance(value, str):
         return masked(value)
-    if isinstance(value, int) and is_card_number(str(value)):
+    if isinstance(value, float) and value.is_integer() and _is_card_number(int(value)):
+        return masked(str(int(value)))
+    if isinstance(value, int) and _is_card_number(value):
         return masked(str(value))
     return value
+
+
+def _is_card_number(number: int) -> bool:
+    return is_card_number(str(abs(number)))
 
 
 def _refuse_unkeepable(field: str, value: object, depth: int) -> None:

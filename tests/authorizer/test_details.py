@@ -1,0 +1,44 @@
+"""Merchant, channel and metadata: whatever JSON holds is kept, but no card number."""
+
+import json
+from typing import Any
+
+import pytest
+
+from authorizer.bodies import decode
+from authorizer.questions import question_of
+from authorizer.schemas import AuthorizationBody
+from cardops.rules.access import Caller
+from tests.builders.authorizations import USER
+
+NUMBER = "4111111111111111"  # a published test number
+CUT = "411111******1111"
+
+
+def kept(**details: Any) -> Any:
+    """What is stored of a question with these details."""
+    body = {"transaction_id": "t", "user_id": USER, "amount": 1, **details}
+    caller = Caller(
+        "k", "default", is_test=True, scopes=frozenset(), secret_sha256=b"", currency="USD"
+    )
+    decoded = decode(json.dumps(body).encode(), AuthorizationBody)
+    return json.loads(question_of(decoded, caller, request_id="r").details or "null")
+
+
+def test_a_card_number_among_the_details_is_truncated_before_it_is_kept() -> None:
+    assert kept(
+        merchant={"name": NUMBER},
+        metadata={f"of {NUMBER}": ["4111 1111 1111 1111", int(NUMBER), 20261120, True]},
+    ) == {"merchant": {"name": CUT}, "metadata": {f"of {CUT}": [CUT, CUT, 20261120, True]}}
+
+
+@pytest.mark.parametrize("number", [-int(NUMBER), float(NUMBER), -float(NUMBER)])
+def test_a_card_number_with_a_sign_or_as_a_whole_float_is_truncated(number: float) -> None:
+    assert kept(metadata={"a": number})["metadata"]["a"].lstrip("-") == CUT
+
+
+@pytest.mark.parametrize(
+    "number", [-165607766620, -(2**53 - 1), 0.4111111111111111, -9.0e249, 1e308, -0.0, 5e-324]
+)
+def test_any_other_number_is_kept_as_it_is(number: float) -> None:
+    assert kept(metadata={"a": number}) == {"metadata": {"a": number}}
