@@ -139,6 +139,8 @@ class BatchState:
     tombstones: set[IdKey] = field(default_factory=set)
     # Of accounts of the batch, and with user '' of their programs.
     limits: dict[AccountKey, list[SpendingLimit]] = field(default_factory=dict)
+    # By program: a number that changes with whatever its decisions must not overtake.
+    revisions: dict[str, int] = field(default_factory=dict)
 
 
 class Decision(NamedTuple):

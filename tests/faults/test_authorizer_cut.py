@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.builders.authorizer_process import AuthorizerProcess
@@ -15,18 +16,11 @@ from tests.builders.keep_alive import KeepAlive, Response
 
 pytestmark = pytest.mark.database
 
-LOCKING_READ, WRITE, COMMIT = "locked as materialized", "insert into decisions", "^commit$"
-MOVE_WRITE = "insert into movements"
-CUTS = [
-    ("key share", Where.BEFORE),
-    ("key share", Where.BEFORE_REPLY),
-    (LOCKING_READ, Where.BEFORE),
-    (LOCKING_READ, Where.BEFORE_REPLY),
-    (WRITE, Where.BEFORE),
-    (WRITE, Where.BEFORE_REPLY),
-    (COMMIT, Where.BEFORE),
-    (COMMIT, Where.BEFORE_REPLY),
-]
+READ, WRITE, MOVE_WRITE = "read as materialized", "insert into decisions", "insert into movements"
+BEGIN, READ_LOCKED, COMMIT = "^begin isolation", "for update of a", "^commit$"
+WHERES = (Where.BEFORE, Where.BEFORE_REPLY)
+CUTS = [(words, where) for words in (READ, WRITE) for where in WHERES]
+LOCKED_CUTS = [(words, where) for words in (BEGIN, READ_LOCKED, WRITE, COMMIT) for where in WHERES]
 
 
 @pytest.fixture
@@ -45,6 +39,21 @@ class Cutting:
     async def ask(self, transaction_id: str, *, capture: bool = True) -> Response:
         body = {"transaction_id": transaction_id, "user_id": "user_1", "amount": "1.00"}
         return await self.client.ask(body | {"capture": capture})
+
+    async def overtake(self, transaction_id: str) -> None:
+        """Have a decision read something that changes before it is written: it decides again.
+
+        The next batches take their locks first.
+        """
+        async with await psycopg.AsyncConnection.connect(self.url) as session:
+            await session.execute("update programs set revision = revision + 1")
+            asked = asyncio.create_task(self.ask(transaction_id))
+            waiting = "select 1 from pg_locks where not granted"
+            for _ in range(500):
+                if rows(self.url, waiting):
+                    break
+                await asyncio.sleep(0.01)
+        assert (await asked).status == 200
 
     def stored(self, transaction_id: str) -> list[bytes]:
         statement = "select answer from decisions where transaction_id = %s"
@@ -66,8 +75,13 @@ async def cutting(proxy: CuttingProxy, database_url: str, tmp_path: Path) -> Asy
         api.__exit__()
 
 
-async def test_a_cut_at_any_step_of_a_decision_changes_no_answer(cutting: Cutting) -> None:
-    for number, (words, where) in enumerate(CUTS):
+@pytest.mark.parametrize("cuts", [CUTS, LOCKED_CUTS], ids=["without locks", "with locks"])
+async def test_a_cut_at_any_step_of_a_decision_changes_no_answer(
+    cutting: Cutting, cuts: list[tuple[str, Where]]
+) -> None:
+    if cuts is LOCKED_CUTS:
+        await cutting.overtake("overtaken")
+    for number, (words, where) in enumerate(cuts):
         name = f"t{number}"
         cut = cutting.proxy.cut(words, where)
         first = await cutting.ask(name)
@@ -79,15 +93,15 @@ async def test_a_cut_at_any_step_of_a_decision_changes_no_answer(cutting: Cuttin
         assert again.is_replayed
         assert cutting.stored(name) == [first.body]
     assert_books_add_up(cutting.url)
-    assert rows(cutting.url, "select available_minor from accounts") == [
-        (3000 - 100 * (len(CUTS) + 1),)
-    ]
+    count = len(rows(cutting.url, "select 1 from decisions"))
+    assert count >= len(cuts) + 1
+    assert rows(cutting.url, "select available_minor from accounts") == [(3000 - 100 * count,)]
 
 
 async def test_a_commit_whose_reply_is_lost_for_longer_than_the_deadline_is_found_later(
     cutting: Cutting,
 ) -> None:
-    cut = cutting.proxy.cut(COMMIT, Where.BEFORE_REPLY, stays_down=True)
+    cut = cutting.proxy.cut(WRITE, Where.BEFORE_REPLY, stays_down=True)
     began = time.monotonic()
     first = await cutting.ask("t1")
     waited = time.monotonic() - began
@@ -107,7 +121,7 @@ async def test_a_commit_whose_reply_is_lost_for_longer_than_the_deadline_is_foun
 async def test_a_capture_whose_commit_lost_its_reply_is_answered_alike_again(
     cutting: Cutting,
 ) -> None:
-    for number, (words, where) in enumerate([(MOVE_WRITE, Where.BEFORE_REPLY), *CUTS[-2:]]):
+    for number, (words, where) in enumerate([(MOVE_WRITE, Where.BEFORE_REPLY), *LOCKED_CUTS[-2:]]):
         assert (await cutting.ask(f"t{number}", capture=False)).status == 200
         cut = cutting.proxy.cut(words, where)
         path = f"/v1/authorizations/t{number}/capture"

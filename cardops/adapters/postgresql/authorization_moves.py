@@ -142,7 +142,7 @@ async def _earlier(session: Session, move: Move) -> EarlierMove | None:
 
 
 async def _void_beforehand(session: Session, move: Move, currency: str, at: datetime) -> MoveAnswer:
-    """Leave a tombstone. The program's row is locked, so no decision is under way."""
+    """Leave a tombstone. The program has a new revision, so no decision overtakes it."""
     earlier = await _earlier(session, move)
     if earlier is not None:
         return MoveAnswer(MoveResult.REPLAYED, earlier.answer)

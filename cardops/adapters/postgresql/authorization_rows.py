@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from cardops.adapters.postgresql.authorizations_sql import SEPARATOR, write_statement
 from cardops.rules.authorization import (
     AccountKey,
     AccountState,
@@ -16,31 +17,40 @@ from cardops.rules.authorization import (
 )
 from cardops.rules.limits import LimitKind, SpendingLimit
 
+NOTHING_TAKEN: Final[list[Iterable[str]]] = [()] * 7
+
 
 @dataclass(slots=True)
 class Taken:
     """What a batch takes from one account."""
 
+    seq_before: int
     taken_minor: int = 0
     held_minor: int = 0
     ledger_seq: int = 0
 
 
-def keys_of(questions: Sequence[Question]) -> tuple[list[str], ...]:
-    """Arguments of the locking statement: distinct accounts, distinct ids, by column."""
-    accounts = sorted({question.account_key for question in questions})
-    ids = sorted({question.id_key for question in questions})
-    return (
-        [key[0] for key in accounts],
-        [key[1] for key in accounts],
-        [key[2] for key in accounts],
-        [key[0] for key in ids],
-        [key[1] for key in ids],
-    )
+def column(values: Iterable[str]) -> str:
+    """The values as one text. Raises ValueError where one of them would be taken for two."""
+    values = list(values)
+    text = SEPARATOR.join(values)
+    if text.count(SEPARATOR) != max(len(values) - 1, 0):
+        raise ValueError(
+            "A value of the batch holds the separator of the columns; it is not valid."
+        )
+    return text
+
+
+def keys_of(questions: Sequence[Question]) -> list[str]:
+    """Arguments of the reading statement: distinct accounts, ids and programs, by column."""
+    accounts = {question[:1] + question[2:5:2] for question in questions}
+    ids = {question[:2] for question in questions}
+    columns = [*zip(*accounts, strict=True), *zip(*ids, strict=True)]
+    return [*map(column, columns), column({program for program, _ in ids})]
 
 
 def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
-    """What the locking statement read."""
+    """What the reading statement read."""
     state = BatchState()
     for row in rows:
         tag, program, name, currency, available, held, seq, is_blocked, asked, answer = row.values()
@@ -52,6 +62,8 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
             state.known[program, name] = Known(asked, answer)
         elif tag == "void":
             state.tombstones.add((program, name))
+        elif tag == "program":
+            state.revisions[program] = available
         else:
             limit = SpendingLimit(LimitKind(tag), available, held, seq)
             state.limits.setdefault((program, name, currency), []).append(limit)
@@ -60,8 +72,8 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
 
 def absent_accounts(questions: Sequence[Question], state: BatchState) -> tuple[list[str], ...]:
     """Arguments of the statement for accounts that are not there: by column, distinct."""
-    absent = sorted({one.account_key for one in questions} - state.accounts.keys())
-    return tuple([key[column] for key in absent] for column in range(3))
+    absent = {one.account_key for one in questions} - state.accounts.keys()
+    return tuple([key[place] for key in absent] for place in range(3))
 
 
 def add_absent(state: BatchState, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -74,41 +86,38 @@ def add_absent(state: BatchState, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_arguments(
-    decisions: Sequence[Decision], at: datetime, hold_ends_at: datetime
-) -> tuple[list[object], int]:
-    """Arguments of the write statement, and how many accounts it must change."""
+    decisions: Sequence[Decision],
+    revisions: Mapping[str, int],
+    at: datetime,
+    hold_ends_at: datetime,
+) -> tuple[str, list[object]]:
+    """The statement that writes the batch, and its arguments.
+
+    In the order of the ids, in which two processes asked the same wait for each other.
+    """
     taken = _taken(decisions)
-    asked = [decision.question for decision in decisions]
-    accounts = [(*key, one.taken_minor, one.held_minor) for key, one in taken.items()]
-    arguments: list[object] = [
-        [question.program for question in asked],
-        [question.transaction_id for question in asked],
-        [question.authorization_id for question in asked],
-        [question.question_hash for question in asked],
-        [question.user_id for question in asked],
-        [question.currency for question in asked],
-        [question.amount_minor for question in asked],
-        [question.is_capture for question in asked],
-        [decision.status.value for decision in decisions],
-        [decision.reason_code.value for decision in decisions],
-        [decision.remaining_minor for decision in decisions],
-        [decision.ledger_seq for decision in decisions],
-        [decision.answer for decision in decisions],
-        [question.details for question in asked],
-        [question.key_id for question in asked],
-        [question.request_id for question in asked],
-        at,
-        hold_ends_at,
-        *([account[column] for account in accounts] for column in range(5)),
-        [
-            new_callback_id(at, number) if question.callback_url else None
-            for number, question in enumerate(asked)
-        ],
-        [question.callback_url for question in asked],
-        [question.is_test for question in asked],
-        [one.ledger_seq for one in taken.values()],
-    ]
-    return arguments, len(taken)
+    decisions = sorted(decisions, key=lambda decision: decision.question.id_key)
+    asked, statuses, reasons, remaining, seqs, answers = zip(*decisions, strict=True)
+    (
+        programs, ids, users, amounts, currencies, hashes, authorizations, captures, urls, tests,
+        details, keys, requests, _,
+    ) = zip(*asked, strict=True)  # fmt: skip
+    columns: list[Iterable[str]] = [
+        programs, ids, authorizations, [one.hex() for one in hashes], users, currencies,
+        map(str, amounts), map(str, captures), statuses, reasons, map(str, remaining),
+        map(str, seqs), [one.decode() for one in answers], _or_empty(details), _or_empty(keys),
+        _or_empty(requests),
+    ]  # fmt: skip
+    has_callbacks, has_holds = any(urls), not all(captures)
+    if has_callbacks:
+        made = (new_callback_id(at, number) if url else "" for number, url in enumerate(urls))
+        columns += [made, _or_empty(urls), map(str, tests)]
+    columns += zip(*taken, strict=True) if taken else NOTHING_TAKEN
+    columns += [revisions, map(str, revisions.values())]
+    arguments: list[object] = [at, len(taken), len(revisions), *map(column, columns)]
+    if has_holds:
+        arguments.append(hold_ends_at)
+    return write_statement(has_callbacks=has_callbacks, has_holds=has_holds), arguments
 
 
 def new_callback_id(at: datetime, number: int) -> str:
@@ -121,14 +130,24 @@ def callback_id_from(at: datetime) -> str:
     return f"cb_{int(at.timestamp() * 1_000_000):016x}"
 
 
-def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, Taken]:
-    """Sums by account, in the accounts' order; the last decision has the account's sequence."""
+def _or_empty(values: Iterable[str | None]) -> list[str]:
+    return [value or "" for value in values]
+
+
+def _taken(decisions: Sequence[Decision]) -> list[tuple[str, ...]]:
+    """Sums by account: its key, taken, held, the last decision's sequence, the one before all."""
     found: dict[AccountKey, Taken] = {}
     for decision in decisions:
         if decision.is_permit:
             question = decision.question
-            one = found.setdefault(question.account_key, Taken())
+            key = question.account_key
+            one = found.get(key)
+            if one is None:
+                one = found[key] = Taken(seq_before=decision.ledger_seq - 1)
             one.taken_minor += question.amount_minor
             one.held_minor += 0 if question.is_capture else question.amount_minor
             one.ledger_seq = decision.ledger_seq
-    return dict(sorted(found.items()))
+    return [
+        (*key, str(one.taken_minor), str(one.held_minor), str(one.ledger_seq), str(one.seq_before))
+        for key, one in found.items()
+    ]

@@ -25,6 +25,7 @@ from cardops.adapters.postgresql.authorization_rows import (
 )
 from cardops.adapters.postgresql.limit_rows import add_allowances
 from cardops.adapters.postgresql.sessions import (
+    CONNECT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
     Pool,
@@ -41,10 +42,10 @@ DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
 
 # Another process was first, or the guard refused what the rule permitted: read again, decide again.
 CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
-
-
-class GuardError(RuntimeError):
-    """The database refused a debit that the rule permitted; nothing of the batch was committed."""
+# What the write statement says where what was read is not so any more (authorizations_sql.py).
+OVERTAKEN: Final = asyncpg.DivisionByZeroError
+# After such a meeting the next ones are likely: so many batches take their locks first.
+LOCKED_BATCHES: Final = 64
 
 
 class PostgresAuthorizations:
@@ -60,6 +61,7 @@ class PostgresAuthorizations:
         self._pool = pool
         self._hold_period = hold_period
         self._now = now
+        self._locked_batches = 0
 
     async def decide(self, questions: Sequence[Question]) -> list[Answer]:
         """One answer a question; a batch that fails is decided member by member."""
@@ -72,7 +74,7 @@ class PostgresAuthorizations:
                 # What timed out once would keep the next batch waiting; the callers ask again.
                 if isinstance(error, TimeoutError):
                     break
-            except (*CONFLICTS, GuardError):
+            except CONFLICTS:
                 return [await self._decide_alone(question) for question in questions]
         return [UNDECIDED] * len(questions)
 
@@ -113,27 +115,39 @@ class PostgresAuthorizations:
         """Bounded; a decision committed by a lost attempt is found by its key and answered."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                return (await self._decide_once([question]))[0]
-            except (*TRANSIENT_ERRORS, *CONFLICTS, GuardError):
+                return (await self._decide_locked([question]))[0]
+            except (*TRANSIENT_ERRORS, *CONFLICTS):
                 continue
         return UNDECIDED
 
     async def _decide_once(self, questions: Sequence[Question]) -> list[Answer]:
-        if all(question.is_dry_run for question in questions):
-            async with self._pool.acquire() as session:
-                state = await _read(session, sql.READ_ONLY, questions)
-                at = self._now()
-                await add_allowances(session, state, at)
-            return decide_batch(questions, state, at)[0]
+        """Without a lock: refused its commit, and decided again, where another was in between."""
+        if self._locked_batches > 0 and not all(question.is_dry_run for question in questions):
+            self._locked_batches -= 1
+            return await self._decide_locked(questions)
+        try:
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
+                return await self._decide_in(session, sql.READ, questions)
+        except OVERTAKEN:
+            self._locked_batches = LOCKED_BATCHES
+        return await self._decide_locked(questions)
+
+    async def _decide_locked(self, questions: Sequence[Question]) -> list[Answer]:
         async with transaction(self._pool, _begin(questions)) as session:
-            state = await _read(session, sql.READ_LOCKED, questions)
-            at = self._now()
-            await add_allowances(session, state, at)
-            answers, decisions = decide_batch(questions, state, at)
-            if decisions:
-                arguments, expected = write_arguments(decisions, at, at + self._hold_period)
-                if await session.fetchval(sql.WRITE, *arguments) != expected:
-                    raise GuardError
+            return await self._decide_in(session, sql.READ_LOCKED, questions)
+
+    async def _decide_in(
+        self, session: Session, statement: str, questions: Sequence[Question]
+    ) -> list[Answer]:
+        state = await _read(session, statement, questions)
+        at = self._now()
+        await add_allowances(session, state, at)
+        revisions = state.revisions
+        answers, decisions = decide_batch(questions, state, at)
+        if decisions:
+            hold_ends_at = at + self._hold_period
+            write, arguments = write_arguments(decisions, revisions, at, hold_ends_at)
+            await session.execute(write, *arguments)
         return answers
 
 

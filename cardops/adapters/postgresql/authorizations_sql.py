@@ -1,43 +1,61 @@
-"""The statements of the money path: everything by key, three round trips a batch.
+"""The statements of the money path: everything by key, two round trips a batch.
 
 Belongs here: SQL text and nothing else. Portable on purpose: no function, trigger or sequence.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
-# A void of an id not seen yet takes the program's row exclusively, so that it cannot pass a
-# decision in flight; batches share it. In the round trip of BEGIN; a name is [a-z0-9-] only.
+# Columns come as one text each, in which this stands between the values: a fifth of the cost of
+# arrays on the client (decision 0004). No value can hold it: ids are strict and JSON escapes it.
+SEPARATOR: Final = "\x1f"
+
+
+def _rows(first: int, columns: Mapping[str, str]) -> str:
+    """Columns from parameter number `first` on as rows of `t`; what is empty is null."""
+    texts = ", ".join(
+        f"string_to_array(${number}, e'\\x1f', '')::{kind}[]"
+        for number, kind in enumerate(columns.values(), first)
+    )
+    return f"unnest({texts}) as t ({', '.join(columns)})"
+
+
+# Under the lock of the programs nothing of them changes that a decision must not overtake. In the
+# round trip of BEGIN; a name is [a-z0-9-] only.
 BEGIN: Final = (
     "begin isolation level read committed; "
-    "select 1 from programs where program in ({programs}) order by program for key share"
+    "select 1 from programs where program in ({programs}) order by program for share"
 )
-LOCK_PROGRAM: Final = "select currency from programs where program = $1 for update"
+# What no decision may overtake takes a new number, and so is met by every decision under way.
+LOCK_PROGRAM: Final = """
+update programs set revision = revision + 1 where program = $1 returning currency
+"""
 
-# $1-$3: distinct accounts; $4, $5: distinct ids. Of limits only what they are: what is
-# used of them must be read by a later snapshot (limit_rows.py), and seldom is.
-LOCK_AND_READ: Final = """
+# $1-$3: distinct accounts; $4, $5: distinct ids; $6: distinct programs. Of limits only what they
+# are: what is used of them must be read by a later snapshot (limit_rows.py), and seldom is.
+_READ: Final = """
 with asked as (
-    select * from unnest($1::text[], $2::text[], $3::text[]) as a (program, user_id, currency)
+    select * from {accounts}
 ),
 ids as (
-    select * from unnest($4::text[], $5::text[]) as i (program, transaction_id)
+    select * from {ids}
 ),
-locked as materialized (
+read as materialized (
     select a.program, a.user_id, a.currency, a.available_minor, a.held_minor, a.ledger_seq
     from asked
     inner join accounts as a
         on a.program = asked.program
         and a.user_id = asked.user_id
         and a.currency = asked.currency
-    order by a.program, a.user_id, a.currency
     {lock}
 )
 select
-    'account' as tag, l.program, l.user_id as name, l.currency,
-    l.available_minor, l.held_minor, l.ledger_seq, coalesce(u.is_blocked, false) as is_blocked,
+    'account' as tag, r.program, r.user_id as name, r.currency,
+    r.available_minor, r.held_minor, r.ledger_seq, coalesce(u.is_blocked, false) as is_blocked,
     null::bytea as question_hash, null::bytea as answer
-from locked as l
-left join users as u on u.program = l.program and u.user_id = l.user_id
+from read as r
+left join users as u on u.program = r.program and u.user_id = r.user_id
 union all
 select
     'decision', d.program, d.transaction_id, null, null, null, null, null,
@@ -55,6 +73,10 @@ cross join lateral (
     limit 1
 ) as v
 union all
+select 'program', p.program, null, null, p.revision, null, null, null, null, null
+from {programs}
+inner join programs as p on p.program = t.program
+union all
 select
     s.kind, s.program, s.user_id, s.currency, s.max_amount_minor, s.max_count, s.window_seconds,
     null, null, null
@@ -70,6 +92,15 @@ cross join lateral (
 ) as s
 where exists (select 1 from spending_limits)
 """
+_ASKED: Final = {
+    "accounts": _rows(1, {"program": "text", "user_id": "text", "currency": "text"}),
+    "ids": _rows(4, {"program": "text", "transaction_id": "text"}),
+    "programs": _rows(6, {"program": "text"}),
+}
+READ: Final = _READ.format(**_ASKED, lock="")
+READ_LOCKED: Final = _READ.format(
+    **_ASKED, lock="order by a.program, a.user_id, a.currency for update of a"
+)
 # What is to be known of accounts that are not there. One made since they were looked for is none.
 ABSENT: Final = """
 select
@@ -86,22 +117,27 @@ select
     ), false) as is_blocked
 from unnest($1::text[], $2::text[], $3::text[]) as asked (program, user_id, currency)
 """
-READ_ONLY: Final = LOCK_AND_READ.format(lock="")
-READ_LOCKED: Final = LOCK_AND_READ.format(lock="for update of a")
+_DECISION: Final = {
+    "program": "text", "transaction_id": "text", "authorization_id": "text",
+    "question_hash": "text", "user_id": "text", "currency": "text", "amount_minor": "bigint",
+    "is_capture": "boolean", "status": "text", "reason_code": "text", "remaining_minor": "bigint",
+    "ledger_seq": "bigint", "answer": "text", "details": "jsonb", "key_id": "text",
+    "request_id": "text",
+}  # fmt: skip
+_TAKEN: Final = {
+    "program": "text", "user_id": "text", "currency": "text", "taken_minor": "bigint",
+    "held_minor": "bigint", "ledger_seq": "bigint", "seq_before": "bigint",
+}  # fmt: skip
+_PROGRAM: Final = {"program": "text", "revision": "bigint"}
+_CALLBACK: Final = {"callback_id": "text", "url": "text", "is_test": "boolean"}
 
-# $1-$16 decisions by column, $17 the instant, $18 when a hold ends, $19-$25 accounts that change.
-# The guard stands in the statement that debits; the caller counts the rows that passed it.
-WRITE: Final = """
+# $1 the instant, $2 and $3 how many accounts and programs, then columns of the above, in this order.
+# The guard stands in the statement that debits. What was read may have changed since, where it was
+# read without a lock: then nothing is committed, and a statement has no other way to say so than
+# to fail, here by dividing by zero.
+_WRITE: Final = """
 with decided as (
-    select * from unnest(
-        $1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[],
-        $8::boolean[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bytea[],
-        $14::text[], $15::text[], $16::text[], $24::text[], $25::text[], $26::boolean[]
-    ) as d (
-        program, transaction_id, authorization_id, question_hash, user_id, currency, amount_minor,
-        is_capture, status, reason_code, remaining_minor, ledger_seq, answer,
-        details, key_id, request_id, callback_id, url, is_test
-    )
+    select * from {decided}
 ),
 written as (
     insert into decisions (
@@ -110,9 +146,9 @@ written as (
         details, key_id, request_id, decided_at
     )
     select
-        program, transaction_id, authorization_id, question_hash, user_id, currency, amount_minor,
-        is_capture, status, reason_code, remaining_minor, ledger_seq, answer,
-        details::jsonb, key_id, request_id, $17::timestamptz
+        program, transaction_id, authorization_id, decode(question_hash, 'hex'), user_id, currency,
+        amount_minor, is_capture, status, reason_code, remaining_minor, ledger_seq,
+        convert_to(answer, 'UTF8'), details, key_id, request_id, $1::timestamptz
     from decided
 ),
 debited as (
@@ -121,35 +157,65 @@ debited as (
         available_minor = a.available_minor - t.taken_minor,
         held_minor = a.held_minor + t.held_minor,
         ledger_seq = t.ledger_seq
-    from unnest($19::text[], $20::text[], $21::text[], $22::bigint[], $23::bigint[], $27::bigint[])
-        as t (program, user_id, currency, taken_minor, held_minor, ledger_seq)
+    from (select * from {taken} order by program, user_id, currency) as t
     where
         a.program = t.program and a.user_id = t.user_id and a.currency = t.currency
+        and a.ledger_seq = t.seq_before
         and a.available_minor >= t.taken_minor
     returning 1
 ),
+unchanged as (
+    select 1
+    from {programs}
+    inner join programs as p on p.program = t.program and p.revision = t.revision
+    order by p.program
+    for share of p
+){held}{owed}
+select 1 / (
+    (select count(*) from debited) = $2::bigint
+    and (select count(*) from unchanged) = $3::bigint
+)::integer
+"""
+_HELD: Final = """,
 held as (
     insert into holds (
         program, transaction_id, user_id, currency, state, held_minor, expires_at
     )
     select
-        program, transaction_id, user_id, currency, 'held', amount_minor, $18::timestamptz
+        program, transaction_id, user_id, currency, 'held', amount_minor, {hold_ends_at}
     from decided
     where status = 'PERMIT' and not is_capture
-),
+)"""
+_OWED: Final = """,
 owed as (
     insert into callbacks (
         callback_id, program, transaction_id, url, is_test, body, next_attempt_at, created_at,
         request_id
     )
     select
-        callback_id, program, transaction_id, url, is_test, answer,
-        $17::timestamptz, $17::timestamptz, request_id
+        callback_id, program, transaction_id, url, is_test, convert_to(answer, 'UTF8'),
+        $1::timestamptz, $1::timestamptz, request_id
     from decided
     where url is not null
-)
-select count(*) from debited
-"""
+)"""
+
+
+@cache
+def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
+    """Decisions, debits, and what else there is, in one commit; a hold's end is the last argument."""
+    columns = {**_DECISION, **(_CALLBACK if has_callbacks else {})}
+    decided = _rows(4, columns)
+    taken = _rows(4 + len(columns), _TAKEN)
+    place = 4 + len(columns) + len(_TAKEN)
+    hold_ends_at = f"${place + len(_PROGRAM)}::timestamptz"
+    return _WRITE.format(
+        decided=decided,
+        taken=taken,
+        programs=_rows(place, _PROGRAM),
+        held=_HELD.format(hold_ends_at=hold_ends_at) if has_holds else "",
+        owed=_OWED if has_callbacks else "",
+    )
+
 
 FIND_DECISION: Final = """
 select

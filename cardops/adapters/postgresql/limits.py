@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.limit_rows import limit_of
+from cardops.adapters.postgresql.programs import NEW_REVISION
 from cardops.rules.limits import (
     Allowance,
     LimitKind,
@@ -25,8 +26,6 @@ from cardops.rules.limits import (
     merged,
 )
 
-# Changes of one program go one after another; decisions, which share this row, go on.
-_LOCK_PROGRAM: Final = "select 1 from programs where program = %s for no key update"
 _LIMITS: Final = """
 select currency, kind, max_amount_minor, max_count, window_seconds
 from spending_limits
@@ -91,7 +90,7 @@ class PostgresSpendingLimits:
     ) -> None:
         """Set them, all or none; what a limit does not name stays as it was."""
         with self._session() as session:
-            session.execute(_LOCK_PROGRAM, [program])
+            session.execute(NEW_REVISION, [program])
             for limit in limits:
                 before = _find(session, program, user_id, currency, limit.key)
                 after = merged(before, limit)
@@ -114,7 +113,7 @@ class PostgresSpendingLimits:
     ) -> bool:
         """False where there is no such limit."""
         with self._session() as session:
-            session.execute(_LOCK_PROGRAM, [program])
+            session.execute(NEW_REVISION, [program])
             before = _find(session, program, user_id, currency, key)
             if before is None:
                 return False

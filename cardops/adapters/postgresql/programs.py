@@ -20,6 +20,9 @@ from cardops.rules.access import (
     secret_sha256,
 )
 
+# What decisions must not overtake begins with this; changes of one program then go one by one.
+NEW_REVISION: Final = "update programs set revision = revision + 1 where program = %s"
+
 _ALPHABET: Final = string.ascii_letters + string.digits
 _PROGRAMS: Final = """
 select
@@ -115,6 +118,7 @@ class PostgresPrograms:
     ) -> None:
         """Block or unblock a user's spending; of a user without an account too."""
         with self._session() as session:
+            session.execute(NEW_REVISION, [program])
             session.execute(_SAY_BLOCK, [is_blocked, changed_by, program, user_id])
             session.execute(
                 "insert into users (program, user_id, is_blocked) values (%s, %s, %s) "
