@@ -18,9 +18,10 @@ from authorizer.callback_client import CallbackClient
 from cardops.rules.callback_secrets import live_secrets, with_new_secret
 from cardops.rules.callbacks import RETRY_SECONDS, Response, sign
 from orchestration.ports import answers
+from tests.builders.documents import DOCS, fences
 from tests.builders.servers import free_port
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "callbacks.md"
+PAGE = DOCS / "callbacks.md"
 BODY = b'{"transaction_id":"txn_1","status":"PERMIT","amount":25.10,"currency":"USD"}'
 
 
@@ -49,7 +50,7 @@ class Receiver:
 @contextmanager
 def running(home: Path, secret: str) -> Iterator[int]:
     """Yields the port of the page's program."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (program,) = [fence.text for fence in fences(PAGE) if fence.language == "python"]
     (home / "receiver.py").write_text(program)
     port = free_port()
     with (home / "log").open("wb") as log:
