@@ -25,11 +25,17 @@ FENCES = fences(PAGE)
 PROGRAMS = [fence for fence in FENCES if fence.language == "python"]
 
 
-@pytest.fixture
-def api(database_url: str, tmp_path: Path) -> Iterator[AuthorizerProcess]:
-    with AuthorizerProcess(
-        database_url, tmp_path, {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
-    ) as made:
+SECRET, SECRET_VALUE = with_new_secret(None, b"s" * 32, NOON)
+
+
+@pytest.fixture(scope="module")
+def api(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AuthorizerProcess]:
+    home = tmp_path_factory.mktemp("home")
+    FileSecretStore(home / "secrets.json").put(secret_name("default"), SECRET_VALUE)
+    settings = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+    with AuthorizerProcess(module_database_url, home, settings) as made:
         yield made
 
 
@@ -46,15 +52,13 @@ def save(program: Fence, home: Path, receiver_port: int = 9000) -> Path:
 def test_every_command_of_the_guide_answers_as_the_guide_says(
     api: AuthorizerProcess, tmp_path: Path
 ) -> None:
-    secret, value = with_new_secret(None, b"s" * 32, NOON)
-    FileSecretStore(tmp_path / "secrets.json").put(secret_name("default"), value)
     api.credit("user_456", 10_000)
     receiver_port = free_port()
     here = {
         "http://127.0.0.1:8000": f"http://127.0.0.1:{api.port}",
         "127.0.0.1:9000": f"127.0.0.1:{receiver_port}",
         "cpk_test_YOURS": api.key,
-        "whsec_YOURS": secret,
+        "whsec_YOURS": SECRET,
     }
     assert {name: PAGE.read_text().count(name) for name in here} == dict.fromkeys(here, 1)
     python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -115,8 +119,8 @@ def test_the_guides_program_waits_where_it_asked_too_often_and_gives_up_where_it
     slow.key = api.key
     slow.start()
     try:
-        slow.ask({"transaction_id": "t1", "user_id": "user_1", "amount": 1})
-        program = run(save(PROGRAMS[0], tmp_path), slow, "t1", "user_1", "9.00")
+        slow.ask({"transaction_id": "t2", "user_id": "user_2", "amount": 1})
+        program = run(save(PROGRAMS[0], tmp_path), slow, "t2", "user_2", "9.00")
         _, told = program.communicate(timeout=20)
     finally:
         slow.kill()
