@@ -1,60 +1,16 @@
 """Everything that real clients saw at once, from two processes, has a legal order per account."""
 
-import asyncio
 import json
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.builders.authorizer_process import AuthorizerProcess
-from tests.builders.books_add_up import assert_books_add_up, rows
-from tests.builders.crediting import credit_users
-from tests.builders.histories import violations
-from tests.builders.recording import Call, Recorder
-from tests.builders.remembered import Remembered
+from tests.builders.history_runs import assert_legal, recorded
+from tests.builders.recording import Call
 
 pytestmark = pytest.mark.database
-
-SETTINGS = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "1000000"}
-
-
-async def recorded(
-    url: str, home: Path, *, users: int, count: int, seed: int
-) -> tuple[Recorder, dict[int, tuple[float, float]]]:
-    """What partners of two processes saw while deposits came in, and when those came."""
-    names = [f"user_{number}" for number in range(users)]
-    files: dict[int, tuple[float, float]] = {}
-    with ExitStack() as stack:
-        first = stack.enter_context(AuthorizerProcess(url, home, SETTINGS))
-        second = stack.enter_context(first.beside())
-        recorder = Recorder([first.port, second.port], first.key, names, seed=seed)
-        load = asyncio.create_task(recorder.run(count))
-        number = 0
-        while not load.done():
-            number, began = number + 1, time.monotonic()
-            amounts = dict.fromkeys(names, max(200, 30_000 // users))
-            await asyncio.to_thread(credit_users, url, amounts, intake_id=number)
-            files[number] = (began, time.monotonic())
-            await asyncio.wait([load], timeout=1.0)
-        await load
-    return recorder, files
-
-
-def assert_legal(url: str, recorder: Recorder, files: dict[int, tuple[float, float]]) -> None:
-    remembered = Remembered(url, recorder.calls, files)
-    assert remembered.wrong == []
-    for user, events in remembered.events.items():
-        assert violations(events) == [], user
-    stored = dict(rows(url, "select user_id, available_minor from accounts"))
-    found = {
-        user: sum(event.change_minor for event in events)
-        for user, events in remembered.events.items()
-    }
-    assert found == stored
-    assert_books_add_up(url)
 
 
 def assert_worth_judging(calls: list[Call]) -> None:

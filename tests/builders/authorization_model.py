@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.builders.limit_model import LimitModel
+
 HOLD_PERIOD = timedelta(days=7)
 
 
@@ -37,6 +39,7 @@ class AuthorizationModel:
         self.spendings: dict[tuple[str, str], Spending] = {}
         self.tombstones: set[tuple[str, str]] = set()
         self.was_recalled: set[tuple[str, str, str]] = set()
+        self.limits = LimitModel()
 
     def deposit(self, program: str, deposit_id: str, user: str, currency: str, amount: int) -> None:
         if (program, deposit_id) in self.deposits:
@@ -71,7 +74,8 @@ class AuthorizationModel:
             if known.question != question:
                 return {"kind": "mismatched"}
             return {**known.told, "kind": "replayed"}
-        reason = "voided_before_arrival" if key in self.tombstones else self._why(account, amount)
+        is_voided = key in self.tombstones
+        reason = "voided_before_arrival" if is_voided else self._why(account, amount, at)
         permitted = reason == "sufficient_credit"
         left = self.available.get(account, 0) - (amount if permitted else 0)
         told = {
@@ -88,6 +92,7 @@ class AuthorizationModel:
             spending.state = "rejected"
             return told
         self._add(account, -amount)
+        self.limits.permit(account, amount, at)
         if capture:
             spending.captured = amount
         else:
@@ -148,7 +153,7 @@ class AuthorizationModel:
             return {"kind": "invalid"}
         if kind == "refund" and asked > spending.captured - spending.refunded:
             return {"kind": "invalid"}
-        extra = self._change(spending, kind, asked)
+        extra = self._change(spending, kind, asked, at)
         told = {
             "state": spending.state,
             "held": spending.held,
@@ -158,7 +163,7 @@ class AuthorizationModel:
         spending.done[kind, key] = (asked, told)
         return {**told, "kind": "done"}
 
-    def _change(self, spending: Spending, kind: str, asked: int) -> dict[str, Any]:
+    def _change(self, spending: Spending, kind: str, asked: int, at: datetime) -> dict[str, Any]:
         if kind == "void":
             self._release(spending, "voided")
         elif kind == "capture":
@@ -169,8 +174,9 @@ class AuthorizationModel:
             spending.refunded += asked
             self._add(spending.account, asked)
         else:
-            why = self._why(spending.account, asked)
+            why = self._why(spending.account, asked, at, held_already=spending.held)
             if why == "sufficient_credit":
+                self.limits.permit(spending.account, asked, at)
                 spending.held += asked
                 self.held[spending.account] += asked
                 self._add(spending.account, -asked)
@@ -191,7 +197,9 @@ class AuthorizationModel:
             return {"kind": "forbidden", "state": self._state(spending, at)}
         return {"kind": "mismatched"}
 
-    def _why(self, account: tuple[str, str, str], amount: int) -> str:
+    def _why(
+        self, account: tuple[str, str, str], amount: int, at: datetime, *, held_already: int = 0
+    ) -> str:
         program, user, _ = account
         if (program, user) in self.blocked:
             return "account_blocked"
@@ -199,7 +207,10 @@ class AuthorizationModel:
             return "unknown_user"
         if account not in self.available:
             return "currency_not_supported"
-        return "sufficient_credit" if amount <= self.available[account] else "insufficient_credit"
+        if amount > self.available[account]:
+            return "insufficient_credit"
+        is_over = self.limits.is_over(account, amount, at, held_already=held_already)
+        return "velocity_limit" if is_over else "sufficient_credit"
 
     def _state(self, spending: Spending, at: datetime) -> str:
         if spending.state == "held" and spending.expires_at and at >= spending.expires_at:

@@ -8,8 +8,21 @@ change whose place it tells. The judge knows nothing of cardops.rules.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 NEVER = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What counts against limits, or would have, had they not refused it.
+
+    `at` is the instant of the decision; `held_already_minor` is what an increment would raise.
+    """
+
+    at: datetime
+    amount_minor: int
+    held_already_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +31,8 @@ class Event:
 
     `change_minor` is what it did to the available balance, `remaining_minor` what it told of it.
     `asked_minor` is what a refusal had asked for. `began` and `ended` are the client's clock;
-    what was never answered ended never.
+    what was never answered ended never. `spent` is there where limits had a say: of what was
+    permitted, and of what they refused.
     """
 
     name: str
@@ -29,6 +43,7 @@ class Event:
     ended: float
     is_effective: bool = True
     asked_minor: int = 0
+    spent: Spent | None = None
 
 
 def violations(events: Sequence[Event]) -> list[str]:

@@ -7,10 +7,11 @@ is worked out from what clients asked; the store gives places, and what nobody w
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.builders.books_add_up import rows
-from tests.builders.histories import NEVER, Event
+from tests.builders.histories import NEVER, Event, Spent
 from tests.builders.recording import Call
 
 # Of a refusal for another reason than credit, nothing is to be said against the balance.
@@ -18,12 +19,13 @@ ANY_AMOUNT = 1 << 62
 
 DECISIONS = """
 select transaction_id, user_id, amount_minor, is_capture, status, reason_code, remaining_minor,
-    ledger_seq, answer
+    ledger_seq, answer, decided_at
 from decisions
 """
 MOVEMENTS = """
-select transaction_id, kind, movement_key, user_id, status, amount_minor, ledger_seq, answer
-from movements where user_id is not null order by user_id, ledger_seq
+select transaction_id, kind, movement_key, user_id, status, reason_code, amount_minor, ledger_seq,
+    answer, posted_at
+from movements where user_id is not null order by user_id, ledger_seq, status
 """
 DEPOSITS = "select deposit_id, user_id, amount_minor, ledger_seq, intake_id from deposit_events"
 Key = tuple[str, str, str]
@@ -52,7 +54,7 @@ class Remembered:
         self._expect_nothing_else()
 
     def _read_decisions(self, stored: Iterable[tuple[Any, ...]]) -> None:
-        for name, user, amount, is_capture, status, reason, remaining, seq, answer in stored:
+        for name, user, amount, is_capture, status, reason, remaining, seq, answer, at in stored:
             calls = self._calls.pop((name, "authorize", ""), [])
             began, ended = self._told(name, calls, amount, answer)
             told = json.loads(answer)
@@ -61,17 +63,16 @@ class Remembered:
                 self.wrong.append(f"{name} was answered otherwise than it was stored")
             if status == "PERMIT":
                 self._held[name] = 0 if is_capture else amount
-                event = Event(name, seq, -amount, remaining, began, ended)
+                spent = Spent(at, amount)
+                event = Event(name, seq, -amount, remaining, began, ended, spent=spent)
             else:
-                asked = amount if reason == "insufficient_credit" else ANY_AMOUNT
-                event = Event(
-                    name, seq, 0, remaining, began, ended, is_effective=False, asked_minor=asked
-                )
+                event = Event(name, seq, 0, remaining, began, ended)
+                event = refused(event, reason, Spent(at, amount))
             self.events[user].append(event)
 
     def _read_movements(self, stored: Iterable[tuple[Any, ...]]) -> None:
-        """In the account's order, so that each finds its hold as it stood."""
-        for name, kind, key, user, status, amount, seq, answer in stored:
+        """In the account's order, refusals after what they saw: each finds its hold as it stood."""
+        for name, kind, key, user, status, reason, amount, seq, answer, at in stored:
             calls = self._calls.pop((name, kind, key), [])
             whole = self._held.get(name, 0)
             # A capture without an amount asks for all that is held.
@@ -79,10 +80,9 @@ class Remembered:
             wished = amount if all(asked) and kind not in {"void", "expire"} else None
             began, ended = self._told(f"{name}/{kind}/{key}", calls, wished, answer)
             if status == "REJECT":
-                event = Event(
-                    f"{name}/{kind}/{key}", seq, 0, None, began, ended,
-                    is_effective=False, asked_minor=amount,
-                )  # fmt: skip
+                spent = Spent(at, amount, whole)
+                event = Event(f"{name}/{kind}/{key}", seq, 0, None, began, ended)
+                event = refused(event, reason, spent)
             else:
                 change = {
                     "capture": whole - amount,
@@ -95,7 +95,9 @@ class Remembered:
                     self._held[name] = whole + amount
                 elif kind != "refund":
                     self._held[name] = 0
-                event = Event(f"{name}/{kind}/{key}", seq, change, None, began, ended)
+                spends = Spent(at, amount, whole) if kind == "increment" else None
+                name_of_move = f"{name}/{kind}/{key}"
+                event = Event(name_of_move, seq, change, None, began, ended, spent=spends)
             self.events[user].append(event)
 
     def _read_deposits(
@@ -132,3 +134,10 @@ class Remembered:
                 continue
             if answered:
                 self.wrong.append(f"{name}/{kind}/{key} was answered and is not stored")
+
+
+def refused(event: Event, reason: str, spent: Spent) -> Event:
+    """It changed nothing: missing credit is judged by the balance, limits by what is spent."""
+    asked = spent.amount_minor if reason == "insufficient_credit" else ANY_AMOUNT
+    limited = spent if reason == "velocity_limit" else None
+    return replace(event, is_effective=False, asked_minor=asked, spent=limited)
