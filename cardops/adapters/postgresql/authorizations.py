@@ -23,7 +23,7 @@ from cardops.adapters.postgresql.authorization_rows import (
     keys_of,
     write_arguments,
 )
-from cardops.adapters.postgresql.limit_rows import add_allowances
+from cardops.adapters.postgresql.limit_rows import OvertakenError, add_allowances
 from cardops.adapters.postgresql.sessions import (
     CONNECT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
@@ -42,8 +42,9 @@ DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
 
 # Another process was first, or the guard refused what the rule permitted: read again, decide again.
 CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
-# What the write statement says where what was read is not so any more (authorizations_sql.py).
-OVERTAKEN: Final = asyncpg.DivisionByZeroError
+# What the write statement says where what was read is not so any more (authorizations_sql.py), and
+# what is said where that shows before.
+OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)
 # After such a meeting the next ones are likely: so many batches take their locks first.
 LOCKED_BATCHES: Final = 64
 

@@ -1,8 +1,9 @@
-"""What is used of spending limits, read under the lock of the accounts that have any.
+"""What is used of spending limits, read for the accounts that have any.
 
-In a statement of its own after the locking one: that one's snapshot is older than its locks, so
-it would miss what was committed while it waited. Belongs here: reading for a decision. Setting
-limits is in limits.
+In a statement of its own after the one that reads accounts: where that one locks, its snapshot is
+older than its locks, so it would miss what was committed while it waited; where it does not, the
+account itself may have changed since, and is asked again. Belongs here: reading for a decision.
+Setting limits is in limits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,16 @@ from typing import Any, Final
 
 from cardops.adapters.postgresql.sessions import Session
 from cardops.rules.authorization import AccountKey, AccountState, BatchState
-from cardops.rules.limits import Allowance, LimitKind, SpendingLimit, counts_from, in_force
+from cardops.rules.limits import LimitKind, SpendingLimit, counts_from, in_force
 
 # $1-$3: accounts; $4: from when on what was permitted counts. No upper end (rules/limits.py).
 USED: Final = """
 select
-    (d.amount_minor + m.amount_minor) as amount_minor, (d.number + m.number) as number
+    (d.amount_minor + m.amount_minor) as amount_minor, (d.number + m.number) as number,
+    (
+        select a.ledger_seq from accounts as a
+        where a.program = w.program and a.user_id = w.user_id and a.currency = w.currency
+    ) as ledger_seq
 from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
     with ordinality as w (program, user_id, currency, counts_from, place)
 cross join lateral (
@@ -42,6 +47,10 @@ where program = $1 and user_id in ('', $2) and currency = $3
 """
 
 
+class OvertakenError(RuntimeError):
+    """The account moved between its reading and the counting: no instant had both."""
+
+
 def limit_of(row: Mapping[str, Any]) -> SpendingLimit:
     """A row of spending_limits."""
     return SpendingLimit(
@@ -50,7 +59,10 @@ def limit_of(row: Mapping[str, Any]) -> SpendingLimit:
 
 
 async def add_allowances(session: Session, state: BatchState, at: datetime) -> None:
-    """Give every account of the batch its limits in force, with what is used of them at `at`."""
+    """Give every account of the batch its limits in force, with what is used of them at `at`.
+
+    Raises OvertakenError where an account that is not locked has moved.
+    """
     if not state.limits:
         return
     limited = []
@@ -60,7 +72,7 @@ async def add_allowances(session: Session, state: BatchState, at: datetime) -> N
         own = state.limits.get((program, user_id, currency), ())
         if account.exists and (of_program or own):
             account.allowances = in_force(of_program, own)
-            limited.append((key, account.allowances))
+            limited.append((key, account))
     await _count(session, limited, at)
 
 
@@ -74,21 +86,23 @@ async def add_allowances_of_one(
         [limit_of(row) for row in rows if row["user_id"] == ""],
         [limit_of(row) for row in rows if row["user_id"] != ""],
     )
-    await _count(session, [(key, account.allowances)], at)
+    await _count(session, [(key, account)], at)
 
 
 async def _count(
-    session: Session, limited: Sequence[tuple[AccountKey, list[Allowance]]], at: datetime
+    session: Session, limited: Sequence[tuple[AccountKey, AccountState]], at: datetime
 ) -> None:
     asked = [
-        (key, start, one)
-        for key, allowances in limited
-        for one in allowances
+        (key, start, one, account.ledger_seq)
+        for key, account in limited
+        for one in account.allowances
         if (start := counts_from(one.limit, at)) is not None
     ]
     if not asked:
         return
-    keys = ([key[column] for key, _, _ in asked] for column in range(3))
-    rows = await session.fetch(USED, *keys, [start for _, start, _ in asked])
-    for (_, _, one), (amount_minor, count) in zip(asked, rows, strict=True):
+    keys = ([key[column] for key, *_ in asked] for column in range(3))
+    rows = await session.fetch(USED, *keys, [start for _, start, *_ in asked])
+    for (_, _, one, seq_read), (amount_minor, count, seq) in zip(asked, rows, strict=True):
+        if seq != seq_read:
+            raise OvertakenError
         one.used_amount_minor, one.used_count = int(amount_minor), count
