@@ -43,7 +43,7 @@ class Operator:
         most, began = self.chance.choice(drawn), time.monotonic()
         await asyncio.to_thread(self._set, user, kind, most)
         self.changes.append(Change(began, time.monotonic(), user, kind, most))
-        await asyncio.sleep(self.chance.random() * 0.3)
+        await asyncio.sleep(self.chance.random() * 0.1)
 
     def _set(self, user: str, kind: Kind, most: Most | None) -> None:
         limits, (name, seconds) = PostgresSpendingLimits(self.url), kind
@@ -57,7 +57,7 @@ class Operator:
 
 @pytest.mark.parametrize(
     "count",
-    [3_000, pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+    [4_000, pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
 )
 async def test_no_limit_is_passed_while_limits_are_set_and_changed_under_load(
     database_url: str, tmp_path: Path, count: int
@@ -82,10 +82,11 @@ def assert_worth_judging(events: dict[str, list[Event]], changes: list[Change]) 
     """Limits changed often, refused questions and increments, and let others through."""
     spent = [event for of_user in events.values() for event in of_user if event.spent]
     refused = [event.name for event in spent if not event.is_effective]
-    changed = {user: versions(changes, user) for user in events}
+    # What held for somebody, the first version of each kind aside.
+    changed = sum(len(made) - 1 for user in events for made in versions(changes, user).values())
     told = f"{len(spent)} under {len(changes)} changes of limits, {len(refused)} refused"
     print(told)  # noqa: T201 - the figure of the proof
     assert len(refused) > 50, told
     assert len(spent) > len(refused) + 200, told
     assert any("/increment/" in name for name in refused), told
-    assert all(sum(map(len, kinds.values())) > len(kinds) + 5 for kinds in changed.values()), told
+    assert changed > 10, told
