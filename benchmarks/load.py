@@ -5,6 +5,7 @@ answered, and its latency counts from then: a server that stalls is seen to stal
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
@@ -63,26 +64,26 @@ class Load:
 
     async def saturate(self, seconds: float) -> float:
         """Answers a second while every connection always has a request under way."""
-        loop = await self._connect()
-        started = loop.time()
+        await self._connect()
+        started = time.perf_counter()
         self._until = started + seconds
         for connection in list(self._free):
-            connection.send(self._request(), loop.time())
+            connection.send(self._request(), time.perf_counter())
         self._free.clear()
         await self._all_answered.wait()
         self._close()
-        return len(self.latencies) / (loop.time() - started)
+        return len(self.latencies) / (time.perf_counter() - started)
 
     async def at_rate(self, per_second: float, until: float | Callable[[], bool]) -> list[float]:
         """Latencies in seconds of requests that were due at even intervals.
 
         For so many seconds, or while the condition holds.
         """
-        loop = await self._connect()
-        started, number = loop.time() + 0.1, 0
+        await self._connect()
+        started, number = time.perf_counter() + 0.1, 0
         goes_on = until if callable(until) else lambda: number < per_second * until
         while goes_on() or self._due:
-            now = loop.time()
+            now = time.perf_counter()
             while goes_on() and started + number / per_second <= now:
                 self._due.append(started + number / per_second)
                 number += 1
@@ -95,7 +96,7 @@ class Load:
         self._close()
         return self.latencies
 
-    async def _connect(self) -> asyncio.AbstractEventLoop:
+    async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         for _ in range(self._count):
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -103,10 +104,9 @@ class Load:
                     lambda: _Connection(self._on_answer), "127.0.0.1", self._port
                 )
             self._free.append(connection)
-        return loop
 
     def _on_answer(self, connection: _Connection, answer: bytes) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.perf_counter()
         if answer[9:12] == b"200":
             self.latencies.append(now - connection.due)
         else:

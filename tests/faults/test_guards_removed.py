@@ -19,6 +19,7 @@ POSTGRESQL = "cardops/adapters/postgresql"
 AUTHORIZATIONS = "tests/adapters/postgresql/test_authorizations.py"
 PROCESSES = "tests/authorizer/test_several_processes.py"
 GUARDED = "tests/adapters/postgresql/test_authorization_guards.py"
+LOCK_ORDER = "tests/adapters/postgresql/test_lock_order.py"
 OVERTAKEN = "tests/adapters/postgresql/test_overtaken_decisions.py"
 # pytest's own exit codes: a test failed, as against none was found or none could be loaded.
 PASSED, FAILED = 0, 1
@@ -82,6 +83,28 @@ GUARDS = [
         f"{POSTGRESQL}/authorizations_sql.py",
         "        and a.ledger_seq = t.seq_before\n",
         f"{OVERTAKEN}::test_what_another_process_spent_meanwhile_is_not_spent_twice",
+    ),
+    Guard(
+        "programs locked before accounts",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        """(select count(*) from unchanged) = $3::bigint
+    and (select count(*) from debited) = $2::bigint""",
+        f"{LOCK_ORDER}::test_a_decision_has_its_program_before_it_locks_an_account",
+        """(select count(*) from debited) = $2::bigint
+    and (select count(*) from unchanged) = $3::bigint""",
+    ),
+    Guard(
+        "accounts locked in their order",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        "(select * from {taken} order by program, user_id, currency)",
+        f"{LOCK_ORDER}::test_a_batch_locks_its_accounts_in_their_order",
+        "(select * from {taken})",
+    ),
+    Guard(
+        "ids taken in their order",
+        f"{POSTGRESQL}/authorization_rows.py",
+        "    decisions = sorted(decisions, key=lambda decision: decision.question.id_key)\n",
+        f"{LOCK_ORDER}::test_a_batch_takes_its_ids_in_their_order",
     ),
     Guard(
         "revision of the program",

@@ -132,6 +132,7 @@ _PROGRAM: Final = {"program": "text", "revision": "bigint"}
 _CALLBACK: Final = {"callback_id": "text", "url": "text", "is_test": "boolean"}
 
 # $1 the instant, $2 and $3 how many accounts and programs, then columns of the above, in this order.
+# Locks in this order, as everywhere: programs, accounts, ids; each kind in its own order.
 # The guard stands in the statement that debits. What was read may have changed since, where it was
 # read without a lock: then nothing is committed, and a statement has no other way to say so than
 # to fail, here by dividing by zero.
@@ -172,8 +173,8 @@ unchanged as (
     for share of p
 ){held}{owed}
 select 1 / (
-    (select count(*) from debited) = $2::bigint
-    and (select count(*) from unchanged) = $3::bigint
+    (select count(*) from unchanged) = $3::bigint
+    and (select count(*) from debited) = $2::bigint
 )::integer
 """
 _HELD: Final = """,

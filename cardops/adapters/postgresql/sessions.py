@@ -14,6 +14,8 @@ from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.rules.authorization import StoreUnavailableError
 
 MAX_SESSIONS: Final = 8
+# Open from the start: a session's first hundredths of a second are no request's to wait for.
+MIN_SESSIONS: Final = 3
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 # One attempt at a batch or a move; the request's own deadline is longer.
 COMMAND_TIMEOUT_SECONDS: Final = 5.0
@@ -58,7 +60,7 @@ async def open_pool(url: str, *, max_size: int = MAX_SESSIONS) -> Pool:
     try:
         return await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=min(MIN_SESSIONS, max_size),
             max_size=max_size,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
