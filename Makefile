@@ -84,7 +84,7 @@ lock: ## Renew both locks from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header pyproject.toml --extra build -o requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+		--no-header pyproject.toml --extra build --extra dev --extra otel -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what the set-up made (not .cardops: it holds the books)
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \

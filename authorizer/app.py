@@ -8,21 +8,41 @@ import time
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from authorizer import hot
 from authorizer.background import background_work
 from authorizer.draining import drain_on_signal
 from authorizer.logs import LOGGER, RequestLog
-from authorizer.metrics import Metrics
+from authorizer.metrics import METHODS, Metrics
 from authorizer.openapi import describe
 from authorizer.parts import OpenParts, Parts
 from authorizer.problems import ProblemError, unavailable
-from authorizer.replies import ClientGoneError, Receive, Reply, Scope, Send, send_reply
+from authorizer.replies import (
+    PROGRAM,
+    ClientGoneError,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    header,
+    send_reply,
+)
 from authorizer.routes import router
+from cardops.ports import Tracing
+from cardops.rules.traces import AnsweredRequest, DecidedBatch
+
+# FastAPI's own traces carry paths, and so the ids of users; ours are in cardops.rules.traces.
+NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
 
 
 class Application:
@@ -34,6 +54,7 @@ class Application:
         self._open_parts = open_parts
         self._runs_background = runs_background
         self._parts: Parts | None = None
+        self._tracing: Tracing | None = None
         self._request_log = RequestLog()
         # Unique among all processes: what is random once, and a count.
         start = secrets.token_hex(8)
@@ -54,7 +75,7 @@ class Application:
             route, status = hot.PATH, await self._answer(scope, receive, send, request_id)
         else:
             route, status = await self._delegate(scope, receive, send, request_id)
-        self._count(scope["method"], route, status, started, request_id)
+        self._count(scope, route, status, started, request_id)
 
     def take(self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]) -> bool:
         """Answer a whole POST to the hot route without a task; False where it needs one."""
@@ -64,7 +85,7 @@ class Application:
 
         def told(reply: Reply) -> None:
             send(reply, request_id)
-            self._count("POST", hot.PATH, reply.status, started, request_id)
+            self._count(scope, hot.PATH, reply.status, started, request_id)
 
         try:
             return hot.answer_soon(
@@ -79,10 +100,23 @@ class Application:
             told(_broken_reply(request_id))
             return True
 
-    def _count(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
-        seconds = time.perf_counter() - started
+    def _count(
+        self, scope: Scope, route: str, status: int, started: float, request_id: str
+    ) -> None:
+        method, seconds = scope["method"], time.perf_counter() - started
         self.metrics.answered(method, route, status, seconds)
         self._request_log.write(request_id, method, route, status, seconds)
+        if self._tracing is not None:
+            named = method if method in METHODS else "_OTHER"
+            parent, program = header(scope, b"traceparent"), scope.get(PROGRAM)
+            self._tracing.tell(
+                AnsweredRequest(named, route, status, seconds, request_id, program, parent)
+            )
+
+    def _batched(self, count: int, seconds: float) -> None:
+        self.metrics.batched(count, seconds)
+        if self._tracing is not None:
+            self._tracing.tell(DecidedBatch(count, seconds))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         try:
@@ -136,6 +170,7 @@ class Application:
             redirect_slashes=False,
             docs_url=None,  # its page fetches scripts from elsewhere; ours is whole in itself
             redoc_url=None,
+            telemetry=NO_TELEMETRY,
         )
         app.include_router(router)
         app.state.metrics = self.metrics
@@ -152,7 +187,8 @@ class Application:
         async with AsyncExitStack() as stack:
             self._parts = await stack.enter_async_context(self._open_parts())
             app.state.parts = self._parts
-            self._parts.batcher.on_batch = self.metrics.batched
+            self._tracing = self._parts.tracing
+            self._parts.batcher.on_batch = self._batched
             stack.enter_context(drain_on_signal(self.drain))
             if self._runs_background:
                 await stack.enter_async_context(background_work(self._parts, self.metrics))

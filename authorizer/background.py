@@ -48,6 +48,8 @@ def _sending(parts: Parts, metrics: Metrics) -> AbstractAsyncContextManager[None
         metrics=metrics,
         pace=Pace(STARTED_AT_ONCE, PAUSE_SECONDS),
     )
+    if parts.tracing is not None:
+        worker.on_attempt = parts.tracing.tell
     upkeep = CallbackUpkeep(
         parts.outbox,
         parts.clock,

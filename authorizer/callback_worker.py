@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,6 +16,7 @@ from authorizer.metrics import Metrics
 from cardops.ports import CallbackOutbox, Clock, SecretStore
 from cardops.rules.callback_endpoints import lane_of
 from cardops.rules.callbacks import Callback, CallbackState, Response, verdict
+from cardops.rules.traces import AttemptedCallback
 
 MAX_TAKEN: Final = 256
 MAX_TAKEN_PACED: Final = 32
@@ -58,6 +60,8 @@ class CallbackWorker:
         self._wake = asyncio.Event()
         self._is_stopping = False
         self.count = 0
+        # Told of each attempt.
+        self.on_attempt: Callable[[AttemptedCallback], None] = lambda _attempt: None
 
     async def __aenter__(self) -> Self:
         """Opens nothing yet."""
@@ -161,6 +165,16 @@ class CallbackWorker:
         )
         self._results.add(result)
         self._told(result.state)
+        self.on_attempt(
+            AttemptedCallback(
+                callback.program,
+                result.state,
+                result.attempt_count,
+                seconds,
+                result.status_code,
+                callback.request_id,
+            )
+        )
 
     async def _call(self, callback: Callback) -> Response:
         headers = await self._signer.headers(callback, self._clock.now())

@@ -16,6 +16,7 @@ from authorizer.problems import ProblemError, invalid, unavailable
 from authorizer.questions import question_of
 from authorizer.replies import (
     MAX_BODY_BYTES,
+    PROGRAM,
     REPLAYED_HEADERS,
     Receive,
     Reply,
@@ -86,6 +87,7 @@ def answer_soon(
 
 
 def _question(scope: Scope, body: bytes, caller: Caller, parts: Parts, request_id: str) -> Question:
+    scope[PROGRAM] = caller.program
     return question_of(
         decode(body, AuthorizationBody),
         caller,

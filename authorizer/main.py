@@ -1,5 +1,6 @@
 """Builds adapters and serves: the only module of the authorizer that names them."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -29,6 +30,7 @@ from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
+from cardops.adapters.telemetry import open_tracing
 
 HOST: Final = "127.0.0.1"
 GRACEFUL_SECONDS: Final = 10
@@ -65,6 +67,7 @@ def create() -> Application:
 async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
     """Adapters on the database of the settings, until the block ends."""
     url = connect_info(settings).url
+    tracing = open_tracing("cardops-authorizer")
     pool, readiness = await open_pool(url), Readiness(url)
     try:
         yield Parts(
@@ -82,11 +85,14 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
                 sends_callbacks=settings.authorizer_sends_callbacks,
             ),
             notifier=open_notifier(settings, SystemClock()),
+            tracing=tracing,
             sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
         )
     finally:
         readiness.terminate()
         pool.terminate()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -7,7 +7,15 @@ from typing import Final, TypeAlias
 
 from authorizer.batcher import Batcher
 from authorizer.gate import Gate
-from cardops.ports import Access, Authorizations, CallbackOutbox, Clock, Notifier, SecretStore
+from cardops.ports import (
+    Access,
+    Authorizations,
+    CallbackOutbox,
+    Clock,
+    Notifier,
+    SecretStore,
+    Tracing,
+)
 
 REQUEST_DEADLINE_SECONDS: Final = 3.0
 REQUESTS_PER_SECOND: Final = 20_000.0
@@ -36,6 +44,7 @@ class Parts:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     notifier: Notifier | None = None
+    tracing: Tracing | None = None
     sessions_in_use: Callable[[], int] = lambda: 0
     batcher: Batcher = field(init=False)
     gate: Gate = field(init=False)

@@ -5,6 +5,8 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias
 
 MAX_BODY_BYTES: Final = 16 * 1024
+# Where a request's scope keeps the program that asks.
+PROGRAM: Final = "cardops.program"
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -15,6 +15,7 @@ from authorizer.pages import callback_out, credit_body
 from authorizer.parts import Parts
 from authorizer.problems import ProblemError, invalid, unavailable
 from authorizer.reference_page import PAGE_HEADERS, problem_page, reference_page
+from authorizer.replies import PROGRAM
 from authorizer.schemas import (
     CallbackPage,
     CallbackReplayed,
@@ -57,7 +58,9 @@ def needs(scope: Scope) -> Callable[[Request, Parts], Awaitable[Caller]]:
 
     async def enter(request: Request, parts: PartsOf) -> Caller:
         header = request.headers.get("authorization", "")
-        return await in_time(parts, parts.gate.enter(header, scope))
+        caller = await in_time(parts, parts.gate.enter(header, scope))
+        request.scope[PROGRAM] = caller.program
+        return caller
 
     return enter
 

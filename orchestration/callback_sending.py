@@ -16,6 +16,7 @@ from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
+from cardops.adapters.telemetry import open_tracing
 from orchestration.output import say
 
 SESSIONS: Final = 4
@@ -28,6 +29,7 @@ def run_worker(settings: Settings, *, once: bool) -> int:
 
 
 async def _run(settings: Settings, *, once: bool) -> int:
+    tracing = open_tracing("cardops-callbacks")
     pool = await open_pool(connect_info(settings).url, max_size=SESSIONS)
     clock = SystemClock()
     outbox = PostgresCallbackOutbox(pool)
@@ -37,6 +39,8 @@ async def _run(settings: Settings, *, once: bool) -> int:
         clock,
         allow_loopback=settings.allow_loopback_callbacks,
     )
+    if tracing is not None:
+        worker.on_attempt = tracing.tell
     upkeep = CallbackUpkeep(
         outbox,
         clock,
@@ -50,6 +54,8 @@ async def _run(settings: Settings, *, once: bool) -> int:
             await _send_until_stopped(worker, upkeep)
     finally:
         pool.terminate()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
     return worker.count
 
 

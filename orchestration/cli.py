@@ -44,6 +44,7 @@ SENTENCES: Final = {
     "cardops.adapters.settings": ("SettingsError",),
     "cardops.adapters.postgresql.errors": ("DatabaseUnavailableError", "MigrationChangedError"),
     "cardops.adapters.secrets": ("SecretUnreadableError",),
+    "cardops.adapters.telemetry": ("TelemetryError",),
     "cardops.adapters.warehouse": ("NothingBuiltError",),
     "cardops.rules.objects": ("ObjectStoreError",),
     "cardops.rules.intake": ("IntakeFileMissingError", "BatchMissingError", "StagingLostError"),

@@ -8,7 +8,13 @@ that importing this module costs nothing.
 """
 
 from cardops.ports.administration import Notifier, Programs, SecretStore, SpendingLimits
-from cardops.ports.authorizing import Access, Authorizations, CallbackDesk, CallbackOutbox
+from cardops.ports.authorizing import (
+    Access,
+    Authorizations,
+    CallbackDesk,
+    CallbackOutbox,
+    Tracing,
+)
 from cardops.ports.delivering import DeliveryLedger, Destinations, FileDelivery
 from cardops.ports.files import Arrivals, Clock, Lake, ObjectStore, Publication, Warehouse
 from cardops.ports.intake import IntakeLedger
@@ -35,6 +41,7 @@ __all__ = [
     "Publication",
     "SecretStore",
     "SpendingLimits",
+    "Tracing",
     "TransactionLog",
     "Warehouse",
 ]

@@ -1,4 +1,4 @@
-"""What the authorizer needs: decisions, callbacks, who may ask."""
+"""What the authorizer needs: decisions, callbacks, who may ask, whom to tell what was done."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cardops.rules.holds import AuthorizationView
     from cardops.rules.ledger import Account
     from cardops.rules.moves import Move, MoveAnswer
+    from cardops.rules.traces import TracedEvent
 
 
 class Authorizations(Protocol):
@@ -120,3 +121,13 @@ class CallbackDesk(Protocol):
 
     async def enable(self, program: str | None, endpoint: str) -> int:
         """Take the endpoint back into use, with a clean slate; of how many programs."""
+
+
+class Tracing(Protocol):
+    """Tells a tracing system what was done; never waits for it and never fails its caller."""
+
+    def tell(self, event: TracedEvent) -> None:
+        """One event that ended just now."""
+
+    def close(self) -> None:
+        """Hand over what is not told yet, for a bounded time; may block."""

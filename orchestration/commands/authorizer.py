@@ -8,6 +8,7 @@ from authorizer.main import HOST, PortInUseError, bind, serve
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
+from cardops.adapters.telemetry import check_telemetry
 from orchestration.output import CommandError, JsonOption, print_json, say
 
 DEFAULT_PORT: Final = 8000
@@ -29,6 +30,7 @@ def authorizer(
     """Answer authorizations over HTTP and send callbacks, until Ctrl-C."""
     settings = Settings.load()
     secret_store(settings)
+    check_telemetry()
     # Asked here, so that a missing database is one sentence and not a worker's trace.
     connect_info(settings)
     wished = port if port is not None else settings.authorizer_port or DEFAULT_PORT
