@@ -50,6 +50,10 @@ REASON_TEXTS: Final[Mapping[ReasonCode, str]] = {
 }
 
 
+# Looked up once: on Python 3.11 a member of an enum costs as much to name as a decision's hash.
+_PERMIT, _REJECT, _SUFFICIENT = Status.PERMIT, Status.REJECT, ReasonCode.SUFFICIENT_CREDIT
+
+
 class Question(NamedTuple):
     """May this user spend this much? Valid in form; `question_hash` tells two questions apart.
 
@@ -98,6 +102,7 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
+_DECIDED: Final = AnswerKind.DECIDED
 MISMATCHED: Final = Answer(AnswerKind.MISMATCHED)
 UNDECIDED: Final = Answer(AnswerKind.UNDECIDED)
 
@@ -156,7 +161,7 @@ class Decision(NamedTuple):
     @property
     def is_permit(self) -> bool:
         """Whether money moves."""
-        return self.status is Status.PERMIT
+        return self.status is _PERMIT
 
 
 def decide_batch(
@@ -168,14 +173,15 @@ def decide_batch(
     """
     answers, decisions, decided_at = [], [], instant_text(at)
     for question in questions:
-        known = state.known.get(question.id_key)
+        id_key = question.id_key
+        known = state.known.get(id_key)
         if known is not None:
             answers.append(_answer_again(question, known))
             continue
         decision = _decide(question, state, decided_at)
-        answers.append(Answer(AnswerKind.DECIDED, decision.answer))
+        answers.append(Answer(_DECIDED, decision.answer))
         if not question.is_dry_run:
-            state.known[question.id_key] = Known(question.question_hash, decision.answer)
+            state.known[id_key] = Known(question.question_hash, decision.answer)
             decisions.append(decision)
     return answers, decisions
 
@@ -196,12 +202,12 @@ def judge(amount_minor: int, account: AccountState, raised_minor: int = 0) -> Re
         return ReasonCode.INSUFFICIENT_CREDIT
     if account.allowances and not is_within(amount_minor, account.allowances, raised_minor):
         return ReasonCode.VELOCITY_LIMIT
-    return ReasonCode.SUFFICIENT_CREDIT
+    return _SUFFICIENT
 
 
 def status_of(reason_code: ReasonCode) -> Status:
     """Only sufficient credit permits."""
-    return Status.PERMIT if reason_code is ReasonCode.SUFFICIENT_CREDIT else Status.REJECT
+    return _PERMIT if reason_code is _SUFFICIENT else _REJECT
 
 
 def _answer_again(question: Question, known: Known) -> Answer:
@@ -214,13 +220,13 @@ def _answer_again(question: Question, known: Known) -> Answer:
 
 def _decide(question: Question, state: BatchState, decided_at: str) -> Decision:
     account = state.accounts[question.account_key]
-    if question.id_key in state.tombstones:
+    if state.tombstones and question.id_key in state.tombstones:
         reason = ReasonCode.VOIDED_BEFORE_ARRIVAL
     else:
         reason = judge(question.amount_minor, account)
     status = status_of(reason)
     remaining, seq = account.available_minor, account.ledger_seq
-    if status is Status.PERMIT:
+    if status is _PERMIT:
         remaining, seq = remaining - question.amount_minor, seq + 1
         if not question.is_dry_run:
             _take(question, account)
@@ -228,6 +234,12 @@ def _decide(question: Question, state: BatchState, decided_at: str) -> Decision:
         question, reason, remaining_minor=remaining, ledger_seq=seq, decided_at=decided_at
     )
     return Decision(question, status, reason, remaining, seq, answer)
+
+
+_TOLD: Final = {
+    reason: f',"status":"{status_of(reason)}","reason_code":"{reason}","reason":"{text}"'
+    for reason, text in REASON_TEXTS.items()
+}
 
 
 def _take(question: Question, account: AccountState) -> None:
@@ -251,9 +263,7 @@ def answer_bytes(
     currency = question.currency
     return (
         f'{{"transaction_id":"{question.transaction_id}"'
-        f',"authorization_id":"{question.authorization_id}"'
-        f',"status":"{status_of(reason_code)}","reason_code":"{reason_code}"'
-        f',"reason":"{REASON_TEXTS[reason_code]}"'
+        f',"authorization_id":"{question.authorization_id}"{_TOLD[reason_code]}'
         f',"amount":{format_amount(question.amount_minor, currency)},"currency":"{currency}"'
         f',"remaining_credit":{format_amount(remaining_minor, currency)}'
         f',"decided_at":"{decided_at}","as_of":{{"ledger_seq":{ledger_seq}}}}}'

@@ -1,7 +1,7 @@
 """Between the rules' values and the arrays of the money path's statements."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,10 +14,11 @@ from cardops.rules.authorization import (
     Decision,
     Known,
     Question,
+    Status,
 )
 from cardops.rules.limits import LimitKind, SpendingLimit
 
-NOTHING_TAKEN: Final[list[Iterable[str]]] = [()] * 7
+NO_KEYS: Final[list[Collection[str]]] = [()] * 3
 
 
 @dataclass(slots=True)
@@ -30,9 +31,8 @@ class Taken:
     ledger_seq: int = 0
 
 
-def column(values: Iterable[str]) -> str:
+def column(values: Collection[str]) -> str:
     """The values as one text. Raises ValueError where one of them would be taken for two."""
-    values = list(values)
     text = SEPARATOR.join(values)
     if text.count(SEPARATOR) != max(len(values) - 1, 0):
         raise ValueError(
@@ -102,18 +102,24 @@ def write_arguments(
         programs, ids, users, amounts, currencies, hashes, authorizations, captures, urls, tests,
         details, keys, requests, _,
     ) = zip(*asked, strict=True)  # fmt: skip
-    columns: list[Iterable[str]] = [
+    columns: list[Collection[str]] = [
         programs, ids, authorizations, [one.hex() for one in hashes], users, currencies,
-        map(str, amounts), map(str, captures), statuses, reasons, map(str, remaining),
-        map(str, seqs), [one.decode() for one in answers], _or_empty(details), _or_empty(keys),
+        _texts(amounts), _texts(captures), statuses, reasons, _texts(remaining), _texts(seqs),
+        [one.decode() for one in answers], _or_empty(details), _or_empty(keys),
         _or_empty(requests),
     ]  # fmt: skip
     has_callbacks, has_holds = any(urls), not all(captures)
     if has_callbacks:
-        made = (new_callback_id(at, number) if url else "" for number, url in enumerate(urls))
-        columns += [made, _or_empty(urls), map(str, tests)]
-    columns += zip(*taken, strict=True) if taken else NOTHING_TAKEN
-    columns += [revisions, map(str, revisions.values())]
+        made = [new_callback_id(at, number) if url else "" for number, url in enumerate(urls)]
+        columns += [made, _or_empty(urls), _texts(tests)]
+    columns += zip(*taken, strict=True) if taken else NO_KEYS
+    columns += [
+        _texts([one.taken_minor for one in taken.values()]),
+        _texts([one.held_minor for one in taken.values()]),
+        _texts([one.ledger_seq for one in taken.values()]),
+        _texts([one.seq_before for one in taken.values()]),
+    ]
+    columns += [revisions, _texts(revisions.values())]
     arguments: list[object] = [at, len(taken), len(revisions), *map(column, columns)]
     if has_holds:
         arguments.append(hold_ends_at)
@@ -134,20 +140,22 @@ def _or_empty(values: Iterable[str | None]) -> list[str]:
     return [value or "" for value in values]
 
 
-def _taken(decisions: Sequence[Decision]) -> list[tuple[str, ...]]:
-    """Sums by account: its key, taken, held, the last decision's sequence, the one before all."""
+def _texts(values: Iterable[object]) -> list[str]:
+    return list(map(str, values))
+
+
+def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, Taken]:
+    """Sums by account; the decisions of one account stand in the order they were made in."""
     found: dict[AccountKey, Taken] = {}
-    for decision in decisions:
-        if decision.is_permit:
-            question = decision.question
-            key = question.account_key
-            one = found.get(key)
-            if one is None:
-                one = found[key] = Taken(seq_before=decision.ledger_seq - 1)
-            one.taken_minor += question.amount_minor
-            one.held_minor += 0 if question.is_capture else question.amount_minor
-            one.ledger_seq = decision.ledger_seq
-    return [
-        (*key, str(one.taken_minor), str(one.held_minor), str(one.ledger_seq), str(one.seq_before))
-        for key, one in found.items()
-    ]
+    for question, status, _, _, ledger_seq, _ in decisions:
+        if status is not Status.PERMIT:
+            continue
+        key = question.account_key
+        one = found.get(key)
+        if one is None:
+            one = found[key] = Taken(ledger_seq - 1)
+        one.taken_minor += question.amount_minor
+        if not question.is_capture:
+            one.held_minor += question.amount_minor
+        one.ledger_seq = ledger_seq
+    return found

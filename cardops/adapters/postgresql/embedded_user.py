@@ -73,6 +73,11 @@ class ServerUser:
         return path
 
 
+# A session that gives its memory back after each statement asks for it again at the next one:
+# a twentieth of a batch's time.
+_KEPT_MEMORY: Final = {"MALLOC_TOP_PAD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str(2**23)}
+
+
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+    return {**kept, **_KEPT_MEMORY, "LC_ALL": "C", "TZ": "UTC"}
