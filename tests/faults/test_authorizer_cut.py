@@ -18,6 +18,9 @@ pytestmark = pytest.mark.database
 
 READ, WRITE, MOVE_WRITE = "read as materialized", "insert into decisions", "insert into movements"
 BEGIN, READ_LOCKED, COMMIT = "^begin isolation", "for update of a", "^commit$"
+WAITING = """
+select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+"""
 WHERES = (Where.BEFORE, Where.BEFORE_REPLY)
 CUTS = [(words, where) for words in (READ, WRITE) for where in WHERES]
 LOCKED_CUTS = [(words, where) for words in (BEGIN, READ_LOCKED, WRITE, COMMIT) for where in WHERES]
@@ -48,9 +51,8 @@ class Cutting:
         async with await psycopg.AsyncConnection.connect(self.url) as session:
             await session.execute("update programs set revision = revision + 1")
             asked = asyncio.create_task(self.ask(transaction_id))
-            waiting = "select 1 from pg_locks where not granted"
             for _ in range(500):
-                if rows(self.url, waiting):
+                if rows(self.url, WAITING):
                     break
                 await asyncio.sleep(0.01)
         assert (await asked).status == 200

@@ -18,6 +18,10 @@ from tests.builders.crediting import credit_users
 
 pytestmark = pytest.mark.database
 
+WAITING = """
+select count(*) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'
+"""
 PROGRAM_HELD = "update programs set revision = revision + 1"
 ACCOUNT_HELD = "select 1 from accounts where user_id = '{}' for update nowait"
 ID_HELD = """
@@ -50,7 +54,7 @@ class Order:
 
     async def _is_waiting(self, session: Session) -> None:
         for _ in range(500):
-            if await session.fetchval("select count(*) from pg_locks where not granted"):
+            if await session.fetchval(WAITING):
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("the batch waits for nobody")
