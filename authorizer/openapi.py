@@ -124,7 +124,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     always = {*_ALWAYS, *(_ALWAYS_WITH_KEY if operation.scope else ())}
     statuses = sorted({*operation.problems, *always})
     return {str(operation.status): _success(operation)} | {
-        str(status): _problem(status) for status in statuses
+        str(status): _problem(status, operation) for status in statuses
     }
 
 
@@ -147,8 +147,10 @@ def _success(operation: Operation) -> dict[str, Any]:
     return described
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int, operation: Operation) -> dict[str, Any]:
     kinds = {slug: kind for slug, kind in KINDS.items() if kind.status == status}
+    if not operation.may_mismatch:
+        kinds.pop("idempotency-mismatch", None)
     names = ["x-request-id"]
     if status in _HEADERS_OF_PROBLEM:
         names.append(_HEADERS_OF_PROBLEM[status])

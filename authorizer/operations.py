@@ -34,6 +34,7 @@ class Operation:
     media_type: str = "application/json"
     status: int = 200
     may_replay: bool = False
+    may_mismatch: bool = False
     has_links: bool = False
     problems: Sequence[int] = ()
     query: Mapping[str, Mapping[str, object]] | None = None
@@ -60,7 +61,7 @@ OPERATIONS: Final = (
     Operation(
         "authorize", "post", "/v1/authorizations", "Decide whether a user may spend",
         scope=WRITE, body="AuthorizationBody", example=_QUESTION, answer="AuthorizationOut",
-        may_replay=True, has_links=True, problems=(413, 415, 422),
+        may_replay=True, may_mismatch=True, has_links=True, problems=(413, 415, 422),
         query={"dry_run": {"type": "boolean", "default": False}},
     ),
     Operation(
@@ -80,12 +81,12 @@ OPERATIONS: Final = (
     Operation(
         "refund", "post", f"{_ONE}/refund", "Give captured money back, whole or in parts",
         scope=WRITE, body="RefundBody", example={"amount": 4.00, "refund_id": "refund_1"},
-        answer="AuthorizationState", may_replay=True, problems=_MOVE,
+        answer="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
     ),
     Operation(
         "increment", "post", f"{_ONE}/increment", "Hold more, decided like a new question",
         scope=WRITE, body="IncrementBody", example={"amount": 5.00, "increment_id": "more_1"},
-        answer="AuthorizationState", may_replay=True, problems=_MOVE,
+        answer="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
     ),
     Operation(
         "get_credit", "get", "/v1/users/{user_id}/credit", "A user's balances by currency",

@@ -2,10 +2,12 @@
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from authorizer.problems import KINDS
+from authorizer.schema_words import in_words, type_link, type_table
 
 # Nothing may run or be fetched; nobody may frame the page.
 PAGE_HEADERS: Final = {
@@ -22,7 +24,8 @@ _STYLE: Final = (
     "pre{background:#f3f5f8;padding:.8rem;overflow:auto;border-radius:6px}"
     "code{background:#f3f5f8;padding:0 .2rem;border-radius:3px}pre code{padding:0}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;"
-    "padding:.3rem .6rem;border-bottom:1px solid #d9dee6}section{border-top:2px solid #d9dee6}"
+    "padding:.3rem .6rem;border-bottom:1px solid #d9dee6}section td:first-child{width:11rem}"
+    "@media(max-width:45rem){td,h2{overflow-wrap:anywhere}}section{border-top:2px solid #d9dee6}"
     ".m{display:inline-block;min-width:3.5rem;font-weight:700;color:#0b5cad}a{color:#0b5cad}"
 )
 
@@ -53,13 +56,13 @@ def reference_page(document: Mapping[str, Any]) -> str:
     ]
     index = "".join(
         f'<tr><td><span class="m">{method.upper()}</span></td>'
-        f'<td><a href="#{operation["operationId"]}"><code>{html.escape(path)}</code></a></td>'
+        f'<td><a href="#{operation["operationId"]}"><code>{_breakable(path)}</code></a></td>'
         f"<td>{_marked(operation['summary'])}</td></tr>"
         for method, path, operation in operations
     )
     body = "".join(_operation(*one) for one in operations)
     types = "".join(
-        f'<section id="type-{name}"><h3>{name}</h3><pre><code>{_json(schema)}</code></pre></section>'
+        f'<section id="type-{name}"><h3>{name}</h3>{type_table(schema)}</section>'
         for name, schema in document["components"]["schemas"].items()
     )
     info = document["info"]
@@ -79,11 +82,11 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     )
     for parameter in operation["parameters"]:
         text += f"<p><code>{parameter['name']}</code> ({parameter['in']}): "
-        text += f"<code>{_json(parameter['schema'], indent=None)}</code></p>"
+        text += f"{in_words(parameter['schema'])}</p>"
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]["application/json"]
-        text += f"<p>Body: {_type(content['schema'])}, for example</p>"
-        text += f"<pre><code>{_json(content['examples']['usual']['value'])}</code></pre>"
+        text += f"<p>Body: {type_link(content['schema'])}, for example</p>"
+        text += f"<pre><code>{_example(content['examples']['usual']['value'])}</code></pre>"
     rows = "".join(
         f"<tr><td><code>{status}</code></td><td>{_answer(answer)}</td></tr>"
         for status, answer in operation["responses"].items()
@@ -98,16 +101,19 @@ def _answer(answer: Mapping[str, Any]) -> str:
             f'<a href="/problems/{slug}">{html.escape(example["value"]["title"])}</a>'
             for slug, example in content["examples"].items()
         )
-    return _type(content["schema"]) if media_type == "application/json" else html.escape(media_type)
+    if media_type != "application/json":
+        return html.escape(str(media_type))
+    return type_link(content["schema"])
 
 
-def _type(schema: Mapping[str, str]) -> str:
-    name = schema["$ref"].rpartition("/")[2]
-    return f'<a href="#type-{name}">{name}</a>'
+def _example(value: object) -> str:
+    """As JSON; its amounts, the only fractions in it, with the two digits of their currency."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return html.escape(re.sub(r"(?<=[0-9])\.([0-9])(?![0-9])", r".\g<1>0", text))
 
 
-def _json(value: object, indent: int | None = 2) -> str:
-    return html.escape(json.dumps(value, indent=indent, ensure_ascii=False))
+def _breakable(path: str) -> str:
+    return html.escape(path).replace("/", "<wbr>/")
 
 
 def _marked(text: str) -> str:

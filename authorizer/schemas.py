@@ -8,8 +8,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from cardops.rules.authorization import ReasonCode, Status
 from cardops.rules.callback_urls import MAX_URL_LENGTH
+from cardops.rules.callbacks import CallbackState
 from cardops.rules.currencies import EXPONENTS
+from cardops.rules.holds import State
 
 ID_SCHEMA: Final = "^(?!\\.{1,2}$)[A-Za-z0-9_.:-]{1,64}$"
 # 2^53 - 1 minor units of a currency with two digits; the currency's own digits are checked too.
@@ -42,6 +45,8 @@ Digits4 = Annotated[str, Meta(pattern="^[0-9]{4}$", max_length=4)]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2,3}$", max_length=3)]
 Channel = Annotated[str, Meta(pattern="^[a-z0-9_-]{1,32}$", max_length=32)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
+StatusOut = Annotated[str, Meta(extra_json_schema={"enum": list(Status)})]
+ReasonCodeOut = Annotated[str, Meta(extra_json_schema={"enum": list(ReasonCode)})]
 
 
 class Merchant(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,8 +108,8 @@ class AuthorizationOut(Struct, frozen=True):
 
     transaction_id: str
     authorization_id: str
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["PERMIT", "REJECT"]})]
-    reason_code: str
+    status: StatusOut
+    reason_code: ReasonCodeOut
     reason: str
     amount: float
     currency: str
@@ -117,8 +122,8 @@ class IncrementOut(Struct, frozen=True):
     """What became of an increment."""
 
     id: str
-    status: str
-    reason_code: str
+    status: StatusOut
+    reason_code: ReasonCodeOut
     amount: float
 
 
@@ -126,7 +131,7 @@ class AuthorizationState(Struct, frozen=True, omit_defaults=True):
     """A decision, null before it arrived, with its present state."""
 
     decision: AuthorizationOut | None
-    state: str
+    state: Annotated[str, Meta(extra_json_schema={"enum": list(State)})]
     held_amount: float
     captured_amount: float
     currency: str
@@ -155,7 +160,7 @@ class CallbackOut(Struct, frozen=True):
     id: str
     transaction_id: str
     url: str
-    status: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": list(CallbackState)})]
     attempts: int
     created_at: str
     next_attempt_at: str | None
