@@ -100,6 +100,13 @@ class Application:
             told(_broken_reply(request_id))
             return True
 
+    def refused(self, status: int) -> str:
+        """The id of what was no request to route; it is counted and logged like one."""
+        request_id = next(self._request_ids)
+        scope = {"method": "unknown", "headers": ()}
+        self._count(scope, "unmatched", status, time.perf_counter(), request_id)
+        return request_id
+
     def _count(
         self, scope: Scope, route: str, status: int, started: float, request_id: str
     ) -> None:

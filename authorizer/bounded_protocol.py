@@ -14,8 +14,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from authorizer.lingering import LingeringTransport
 from authorizer.problems import ProblemError
-from authorizer.replies import Reply, head_bytes
+from authorizer.replies import reply_bytes
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 32 * 1024
@@ -36,12 +37,15 @@ class BoundedProtocol(HttpToolsProtocol):
     _ended = 0
     _seen = 0
     _fed = 0
-    _is_refused = False
+    _is_over = False
     _watch: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
+        lingering = LingeringTransport(
+            transport, self.loop, is_sending=self._is_amid_request, on_end=self._end
+        )
+        super().connection_made(lingering)  # type: ignore[arg-type] # as far as uvicorn uses one
         if len(self.connections) > most_connections():
             self._refuse("unavailable", "Too many connections are open; ask again.")
             return
@@ -54,12 +58,21 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     @override
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio's own allows it
+        """Who has nothing more to ask may still wait for its answer, the connection's last."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body or self._is_over:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    @override
     def data_received(self, data: bytes) -> None:
-        if self._is_refused:
+        if self._is_over:
             return
         self._fed += len(data)
         super().data_received(data)
-        if self._headed != self._begun and self._fed > MAX_HEADER_BYTES and not self._is_refused:
+        if self._headed != self._begun and self._fed > MAX_HEADER_BYTES and not self._is_over:
             self._refuse("headers-too-large", "The request's headers are over 32 KiB.")
 
     @override
@@ -71,7 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._headed = self._begun
         fed, self._fed = self._fed, 0
-        if self._is_refused:
+        if self._is_over:
             return
         if len(self.headers) > MAX_HEADERS or (fed > _ONE_PIECE and self._has_long_headers()):
             self._refuse(
@@ -82,13 +95,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
-        if not self._is_refused:
+        if not self._is_over:
             super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
         self._ended = self._begun
-        if not self._is_refused:
+        if not self._is_over:
             super().on_message_complete()
 
     @override
@@ -113,8 +126,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._seen = self._begun
             self._watch = self.loop.call_later(PATIENCE_SECONDS, self._look)
 
+    def _is_amid_request(self) -> bool:
+        return self._ended != self._begun
+
+    def _end(self) -> None:
+        self._is_over = True
+
     def _refuse(self, slug: str, detail: str) -> None:
-        self._is_refused = True
+        self._is_over = True
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body or cycle.response_started or self.pipeline:
@@ -124,9 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
             # It is the body of this very request that is broken: the application may forget it.
             cycle.disconnected = True
             cycle.message_event.set()
-        headers = {"connection": "close"} | ({"retry-after": "1"} if slug == "unavailable" else {})
+        headers = {"retry-after": "1"} if slug == "unavailable" else {}
         reply = ProblemError(slug, detail, headers=headers).reply()
-        self.transport.write(as_bytes(reply))
+        self.transport.write(reply_bytes(reply, self.app.refused(reply.status), closes=True))
         self.transport.close()
 
 
@@ -134,9 +153,3 @@ def most_connections() -> int:
     """As many clients as leave the process the files it needs for its own work."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if files < 0 else max(min(MAX_CONNECTIONS, files - KEPT_FILES), 64)
-
-
-def as_bytes(reply: Reply) -> bytes:
-    """A whole answer as it goes over the wire."""
-    head = head_bytes(reply.status, reply.headers)
-    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(reply.body), reply.body)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from authorizer.app import Application
+from authorizer.draining import DrainingProcess, DrainingServer
 from authorizer.http_protocol import HttpProtocol
 from authorizer.logs import set_up_logs
 from authorizer.metrics import MULTIPROCESS_DIRECTORY
@@ -132,8 +133,10 @@ def serve(bound: socket.socket, workers: int = 1) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     if workers == 1:
-        uvicorn.Server(config).run(sockets=[bound])
+        DrainingServer(config).run(sockets=[bound])
         return
     with tempfile.TemporaryDirectory(prefix="cardops-metrics-") as folder:
         os.environ[MULTIPROCESS_DIRECTORY] = str(Path(folder))
-        Multiprocess(config, sockets=[bound]).run()
+        # The supervisor can be told in no other way how its workers are to stop.
+        multiprocess.Process = DrainingProcess  # type: ignore[misc]
+        multiprocess.Multiprocess(config, sockets=[bound]).run()

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -32,6 +34,8 @@ class KeepAlive:
             f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
             "Content-Type: application/json\r\n"
         )
+        # When the kernel had the last request; None until then.
+        self.sent_at: float | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -39,14 +43,15 @@ class KeepAlive:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.close()
-        # A transport that is closing needs a turn of the loop to be closed.
-        await asyncio.sleep(0.01)
+        await self.close()
 
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._reader = self._writer = None
+    async def close(self) -> None:
+        """Returns once its connection is closed."""
+        writer, self._reader, self._writer = self._writer, None, None
+        if writer is not None:
+            writer.close()
+            with suppress(OSError):  # the other side was first, and rough
+                await writer.wait_closed()
 
     async def call(self, method: str, path: str, body: object = None) -> Response:
         """One answer. Raises OSError, TimeoutError."""
@@ -56,23 +61,26 @@ class KeepAlive:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 return await self._exchange(request.encode() + content)
         except asyncio.IncompleteReadError as error:
-            self.close()
+            await self.close()
             raise ConnectionResetError("the answer was cut") from error
         except (OSError, asyncio.CancelledError):
-            self.close()
+            await self.close()
             raise
 
     async def ask(self, body: object) -> Response:
         return await self.call("POST", "/v1/authorizations", body)
 
     async def _exchange(self, request: bytes) -> Response:
+        self.sent_at = None
         if self._reader is None or self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
         self._writer.write(request)
+        if not self._writer.transport.get_write_buffer_size():
+            self.sent_at = time.monotonic()
         head = await self._reader.readuntil(b"\r\n\r\n")
         lower = head.lower()
         length = int(lower.partition(b"content-length:")[2].partition(b"\r\n")[0])
         body = await self._reader.readexactly(length)
         if b"\r\nconnection: close\r\n" in lower:
-            self.close()
+            await self.close()
         return Response(int(head[9:12]), head, body)

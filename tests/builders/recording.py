@@ -19,7 +19,10 @@ MAX_REMEMBERED = 40
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `amount_minor` is None for a whole capture and for a void."""
+    """One request. `amount_minor` is None for a whole capture and for a void.
+
+    `sent_at` is when the kernel had all of it; None where it never had.
+    """
 
     kind: str
     transaction_id: str
@@ -31,6 +34,7 @@ class Call:
     key: str = ""
     is_replayed: bool = False
     body: bytes = b""
+    sent_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -120,7 +124,8 @@ class Recorder:
             body["callback_url"] = self.callback_url
         began = time.monotonic()
         reply = await self._call(client, PATH, body)
-        self._remember("authorize", asked, began, reply, asked.amount_minor + more)
+        amount_minor = asked.amount_minor + more
+        self._remember("authorize", asked, (began, client.sent_at), reply, amount_minor)
 
     async def _move(
         self, client: KeepAlive, kind: str, asked: Asked, amount_minor: int | None, key: str = ""
@@ -130,7 +135,7 @@ class Recorder:
             body[f"{kind}_id"] = key
         began = time.monotonic()
         reply = await self._call(client, f"{PATH}/{asked.transaction_id}/{kind}", body)
-        self._remember(kind, asked, began, reply, amount_minor, key)
+        self._remember(kind, asked, (began, client.sent_at), reply, amount_minor, key)
 
     async def _call(self, client: KeepAlive, path: str, body: object) -> Response | None:
         try:
@@ -143,7 +148,7 @@ class Recorder:
         self,
         kind: str,
         asked: Asked,
-        began: float,
+        times: tuple[float, float | None],
         reply: Response | None,
         amount_minor: int | None,
         key: str = "",
@@ -152,13 +157,14 @@ class Recorder:
             kind,
             asked.transaction_id,
             asked.user_id,
-            began,
+            times[0],
             time.monotonic(),
             CONNECTION_LOST if reply is None else reply.status,
             amount_minor,
             key,
             reply is not None and reply.is_replayed,
             b"" if reply is None else reply.body,
+            times[1],
         )
         self.calls.append(call)
 

@@ -12,12 +12,14 @@ class Sink:
     def __init__(self) -> None:
         self.bodies: dict[str, list[bytes]] = defaultdict(list)
         self.port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
 
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -28,6 +30,14 @@ class Sink:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 await writer.drain()
         writer.close()
+        self._writers.discard(writer)
+
+    async def hang_up(self) -> None:
+        """Who sends callbacks keeps its connections: nobody else would end them."""
+        writers = list(self._writers)
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(one.wait_closed() for one in writers), return_exceptions=True)
 
 
 @asynccontextmanager
@@ -39,4 +49,4 @@ async def open_sink() -> AsyncIterator[Sink]:
         yield sink
     finally:
         server.close()
-        await asyncio.sleep(0.05)
+        await sink.hang_up()

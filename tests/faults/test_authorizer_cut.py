@@ -72,7 +72,7 @@ async def cutting(proxy: CuttingProxy, database_url: str, tmp_path: Path) -> Asy
         made = Cutting(api, proxy, database_url)
         assert (await made.ask("warm")).status == 200
         yield made
-        made.client.close()
+        await made.client.close()
     finally:
         api.__exit__()
 
