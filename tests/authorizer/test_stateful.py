@@ -6,7 +6,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.rules.authorization import ReasonCode
-from tests.builders.limited_machine import LimitedMachine
+from tests.builders.authorization_machine import Machine
+from tests.builders.limited_machine import LimitedMachine, NarrowMachine
 
 pytestmark = pytest.mark.database
 
@@ -15,24 +16,25 @@ EVERY_REASON = {reason.value for reason in ReasonCode} | {"increment velocity_li
 
 
 @pytest.mark.parametrize(
-    ("examples", "steps"),
+    ("machine", "examples", "steps"),
     [
-        (15, 30),
-        pytest.param(150, 60, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+        (LimitedMachine, 12, 30),
+        (NarrowMachine, 12, 20),
+        pytest.param(LimitedMachine, 150, 60, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
     ],
 )
 def test_any_order_of_operations_is_answered_as_the_model_says(
-    database_url: str, examples: int, steps: int
+    database_url: str, machine: type[Machine], examples: int, steps: int
 ) -> None:
     with connect(database_url) as session:
         session.execute(
             "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD')"
             " on conflict do nothing"
         )
-    LimitedMachine.url, LimitedMachine.steps = database_url, 0
-    LimitedMachine.reasons.clear()
+    machine.url, machine.steps = database_url, 0
+    machine.reasons.clear()
     run_state_machine_as_test(
-        LimitedMachine,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -40,7 +42,7 @@ def test_any_order_of_operations_is_answered_as_the_model_says(
             suppress_health_check=list(HealthCheck),
         ),
     )
-    print(f"{LimitedMachine.steps} steps, {dict(LimitedMachine.reasons)}")  # noqa: T201 - the figure of the proof
+    print(f"{machine.steps} steps, {dict(machine.reasons)}")  # noqa: T201 - the proof's figures
     if examples >= 100:
-        assert EVERY_REASON <= LimitedMachine.reasons.keys()
-    assert LimitedMachine.steps >= examples * steps // 2
+        assert EVERY_REASON <= machine.reasons.keys()
+    assert machine.steps >= examples * steps // 2

@@ -201,6 +201,11 @@ class Machine(RuleBasedStateMachine):
         is_whole: bool,  # noqa: FBT001 - drawn
         key: str,
     ) -> None:
+        self.compare_move(program, name, kind, amount, key, is_whole=is_whole)
+
+    def compare_move(
+        self, program: str, name: str, kind: str, amount: int, key: str, *, is_whole: bool
+    ) -> None:
         wished = None if kind == "void" or (kind == "capture" and is_whole) else amount
         key = key if kind in {"increment", "refund"} else ""
         sent = None if wished is None else text(wished)
@@ -228,7 +233,7 @@ class Machine(RuleBasedStateMachine):
             able = sorted(one for one, made in self.model.spendings.items() if made.state == state)
             if able:
                 program, name = data.draw(st.sampled_from(able))
-                self.move(program, name, kind, amount, is_whole, key)
+                self.compare_move(program, name, kind, amount, key, is_whole=is_whole)
 
     @rule(by=PASSES)
     def time_passes(self, by: timedelta) -> None:

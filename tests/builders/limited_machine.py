@@ -4,7 +4,7 @@ Belongs here: what is drawn of limits. What limits let through is in limit_model
 """
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
 
 from cardops.adapters.postgresql.limits import PostgresSpendingLimits
 from cardops.rules.limits import LimitKind, SpendingLimit
@@ -77,6 +77,19 @@ class LimitedMachine(Machine):
                 for one in shown.get(currency, ())
             }
             assert found == self.model.limits.used((program, user, currency), at)
+
+
+class NarrowMachine(LimitedMachine):
+    """The same with what meets limits alone, so that few steps are enough to meet them often."""
+
+    # A rule that is None is none.
+    recall = block = ask_again = move = look = sweep = None  # type: ignore[assignment]
+
+    @initialize(kind=KINDS, most=st.tuples(MOST_AMOUNTS, MOST_COUNTS))
+    def begin(self, kind: Kind, most: Most) -> None:  # type: ignore[override]
+        self.limit("default", "", "USD", [(kind, most)])
+        for number, user in enumerate(["user_1", "user_2"], start=90):
+            self.deposit("default", number, user, "USD", 1_000)
 
 
 def limits_something(kind: Kind, most: Most) -> bool:
