@@ -109,6 +109,11 @@ async def watch(parts: Parts, metrics: Metrics) -> int:
     at = parts.clock.now()
     due = await parts.outbox.oldest_due_at(at)
     overdue = await parts.authorizations.oldest_overdue_at(at)
-    metrics.watched(due.timestamp() if due else None, overdue.timestamp() if overdue else None)
+    disabled_count = await parts.outbox.disabled_endpoint_count()
+    metrics.watched(
+        due.timestamp() if due else None,
+        overdue.timestamp() if overdue else None,
+        disabled_count,
+    )
     metrics.busy(parts.batcher.waiting_count, parts.sessions_in_use())
     return 0

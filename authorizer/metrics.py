@@ -85,6 +85,10 @@ class Metrics:
             "cardops_database_sessions_in_use", "Sessions of the pool that work.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
+        self._disabled = Gauge(
+            "cardops_disabled_callback_endpoints", "Endpoints that are disabled just now.",
+            multiprocess_mode="mostrecent", registry=self._registry,
+        )  # fmt: skip
         self._instants = {
             name: Gauge(
                 name, f"An instant, in seconds since 1970. {told}",
@@ -129,8 +133,11 @@ class Metrics:
         """Overdue holds were looked for."""
         self._set("cardops_sweeper_last_success_timestamp_seconds", time.time())
 
-    def watched(self, oldest_due: float | None, oldest_overdue: float | None) -> None:
+    def watched(
+        self, oldest_due: float | None, oldest_overdue: float | None, disabled_count: int
+    ) -> None:
         """Since when a callback has been due, and a hold past its time; None where none is."""
+        self._disabled.set(disabled_count)
         self._set("cardops_callback_outbox_oldest_due_timestamp_seconds", oldest_due or 0)
         self._set("cardops_overdue_hold_oldest_timestamp_seconds", oldest_overdue or 0)
         self._set("cardops_watch_last_success_timestamp_seconds", time.time())

@@ -89,6 +89,9 @@ class CallbackOutbox(Protocol):
     async def close_disabled(self, at: datetime) -> list[Endpoint]:
         """Give up what is owed to endpoints newly disabled; each endpoint is returned once."""
 
+    async def disabled_endpoint_count(self) -> int:
+        """How many endpoints are disabled just now; at most ten thousand are counted."""
+
     async def prune(self, before: datetime, limit: int) -> int:
         """Forget attempts, and failures of endpoints, from before an instant; how many."""
 

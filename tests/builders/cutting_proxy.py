@@ -37,13 +37,18 @@ class Cut:
 
 
 class CuttingProxy:
-    """`address` leads through it; `cut` arms one cut; `is_down` refuses new connections."""
+    """`url` leads through it; `cut` arms one cut; `is_down` refuses new connections.
+
+    While `answers` is cleared, what the server says is kept back.
+    """
 
     def __init__(self, upstream_url: str) -> None:
         self._upstream_url = upstream_url
         self._cut: Cut | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.is_down = False
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.port = 0
 
     @property
@@ -73,6 +78,19 @@ class CuttingProxy:
             for one in (writer, server_writer):
                 self._writers.discard(one)
                 one.transport.abort()
+
+    def go_away(self) -> None:
+        self.is_down = True
+        self.end()
+
+    def come_back(self) -> None:
+        self.is_down = False
+
+    def fall_silent(self) -> None:
+        self.answers.clear()
+
+    def speak_again(self) -> None:
+        self.answers.set()
 
     def end(self) -> None:
         for writer in self._writers:
@@ -156,6 +174,7 @@ class Link:
     async def _down(self) -> None:
         while True:
             kind, message = await framed(self._server_reader)
+            await self._proxy.answers.wait()
             # Whatever the server says after the cut statement is lost, down to its last word.
             if self._cut is not None:
                 if kind == READY_FOR_QUERY:

@@ -138,6 +138,10 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackDesk):
         return closing
 
     @override
+    async def disabled_endpoint_count(self) -> int:
+        return sum(one.disabled_at is not None for one in self.failing.values())
+
+    @override
     async def prune(self, before: datetime, limit: int) -> int:
         old = [
             one

@@ -96,6 +96,11 @@ class PostgresCallbackOutbox:
                 closed.append(endpoint)
         return closed
 
+    async def disabled_endpoint_count(self) -> int:
+        """How many endpoints are disabled just now; at most ten thousand are counted."""
+        count: int = await self._pool.fetchval(sql.DISABLED_COUNT)
+        return count
+
     async def prune(self, before: datetime, limit: int) -> int:
         """Forget attempts, and failures of endpoints, from before an instant; how many."""
         count = 0

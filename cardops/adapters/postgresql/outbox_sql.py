@@ -180,6 +180,11 @@ where disabled_at is not null and closed_at is null
 order by disabled_at
 limit $1
 """  # noqa: S608 - the columns are ours
+DISABLED_COUNT: Final = """
+select count(*) from (
+    select from callback_endpoints where disabled_at is not null limit 10000
+) as disabled
+"""
 # $1 program, $2 host, $3 from this instant, $4 endpoint, $5 now, $6 why. Page by page over the
 # lane's part of the index, which those of a page leave: so each page has others.
 GIVE_UP: Final = """

@@ -64,9 +64,11 @@ async def test_the_oldest_due_callback_is_found_among_all_lanes(owing: Owing) ->
 async def test_an_endpoint_that_has_only_failed_for_five_days_is_disabled(owing: Owing) -> None:
     await fail_for(owing, days=4)
     assert await owing.desk.endpoints(None, only_disabled=True) == []
+    assert await owing.outbox.disabled_endpoint_count() == 0
     await fail_for(owing, days=5)
 
     (disabled,) = await owing.desk.endpoints("default", only_disabled=True)
+    assert await owing.outbox.disabled_endpoint_count() == 1
     assert (disabled.endpoint, disabled.failing_since) == (SLOW, NOON)
     assert disabled.disabled_because == "It has only failed for 5 days."
     assert disabled.last_status_code == 503
