@@ -1,11 +1,12 @@
 """Group commit: whatever asked while the last batches were under way is the next batch.
 
-No timer and no added delay; one batcher a process. Two batches may be under way, so that one is
-decided here while the database works on the other; an account or an id is in one of them only.
+No timer and no added delay; one batcher a process. A few batches may be under way, so that one is
+decided here while the database works on the others; an account or an id is in one of them only.
 """
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from cardops.rules.authorization import UNDECIDED, AccountKey, Answer, IdKey, Qu
 MAX_BATCH: Final = 256
 MAX_UNDER_WAY: Final = 2
 # Fewer than this are not worth a batch of their own.
-MIN_SHARE: Final = 32
+MIN_SHARE: Final = 16
 # More than this cannot be answered before their deadline; refusing at once is kinder.
 MAX_WAITING: Final = 8_192
 # Passed over because their account is busy; looking further would cost more than it finds.
@@ -118,12 +119,14 @@ class Batcher:
     def _next_batch(self) -> list[Waiting]:
         """Those who wait, in order, but none whose account or id is under way.
 
-        Where no other batch is under way, about half of them: the other half is the next one.
+        No more than an even share of all who are not answered yet: who is answered at once asks
+        again at once, and the batches would soon be one, and nothing beside it.
         """
         batch: list[Waiting] = []
         passed_over: list[Waiting] = []
         waiting, busy = self._waiting, self._busy
-        share = MAX_BATCH if self._asked else max(len(waiting) // 2, MIN_SHARE)
+        unanswered = len(waiting) + sum(map(len, self._asked.values()))
+        share = max(math.ceil(unanswered / MAX_UNDER_WAY), MIN_SHARE)
         accounts: set[AccountKey] = set()
         while waiting and len(batch) < MAX_BATCH and len(passed_over) < MAX_PASSED_OVER:
             one = waiting.popleft()

@@ -22,6 +22,8 @@ SERVER_SETTINGS: Final = {
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A million accounts and their index; taken from the machine as it is used.
+    "shared_buffers": "256MB",
     # Bulk credit must not checkpoint every few seconds.
     "max_wal_size": "2GB",
     "log_min_messages": "warning",
