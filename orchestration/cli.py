@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "deliveries": "List chargeback files and where they stand, try again.",
     "reconcile": "Compare the books of a business date by every road.",
     "report": "Make the daily report.",
-    "sql": "Ask the published marts.",
+    "sql": "Ask the published marts, or the live database.",
     "doctor": "Check every configured part and say what to mend.",
     "version": "Print the version.",
 }

@@ -1,4 +1,4 @@
-"""`cardops sql`: one question to the published marts. Read-only; reaches no other file."""
+"""`cardops sql`: one question to the published marts, or to the live database. Read-only."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 import duckdb
 import typer
 
+from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.looking import LookRefusedError, look
 from cardops.adapters.settings import Settings
 from cardops.adapters.warehouse import open_published
 from orchestration.output import CommandError, JsonOption, print_json, say
@@ -19,13 +21,19 @@ Rows = list[tuple[Any, ...]]
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="SQL in DuckDB's dialect, e.g. `show tables`.")],
+    query: Annotated[
+        str, typer.Argument(help="SQL in DuckDB's dialect (PostgreSQL's with --live).")
+    ],
     *,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the database of balances and decisions (PostgreSQL)."),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Print at most so many rows.")] = DEFAULT_LIMIT,
     json_output: JsonOption = False,
 ) -> None:
-    """Ask the published marts."""
-    columns, rows = _ask(query, limit + 1)
+    """Ask the published marts, or the live database."""
+    columns, rows = _ask_live(query, limit + 1) if live else _ask(query, limit + 1)
     is_cut = len(rows) > limit
     if is_cut:
         say(f"Only the first {limit} rows are shown; --limit N shows more.")
@@ -46,6 +54,14 @@ def _ask(query: str, most: int) -> tuple[list[str], Rows]:
         except duckdb.Error as error:
             said = " ".join(str(error).split())
             raise CommandError(f"The query was not answered: {said}") from None
+
+
+def _ask_live(query: str, most: int) -> tuple[list[str], Rows]:
+    """The same of PostgreSQL. Raises CommandError with its words."""
+    try:
+        return look(connect_info(Settings.load()).url, query, most)
+    except LookRefusedError as error:
+        raise CommandError(f"The query was not answered: {error}") from None
 
 
 def _table(columns: Sequence[str], rows: Rows) -> str:
