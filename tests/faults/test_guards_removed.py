@@ -20,6 +20,9 @@ AUTHORIZATIONS = "tests/adapters/postgresql/test_authorizations.py"
 PROCESSES = "tests/authorizer/test_several_processes.py"
 GUARDED = "tests/adapters/postgresql/test_authorization_guards.py"
 LOCK_ORDER = "tests/adapters/postgresql/test_lock_order.py"
+MEETINGS = "tests/adapters/postgresql/test_meetings.py"
+LIMITS = "tests/adapters/postgresql/test_spending_limits.py"
+OVERTAKEN_LIMITS = "tests/adapters/postgresql/test_limits_overtaken.py"
 OVERTAKEN = "tests/adapters/postgresql/test_overtaken_decisions.py"
 # pytest's own exit codes: a test failed, as against none was found or none could be loaded.
 PASSED, FAILED = 0, 1
@@ -132,6 +135,47 @@ GUARDS = [
         "update programs set revision = revision + 1 where program = $1 returning currency",
         f"{AUTHORIZATIONS}::test_a_void_and_its_authorization_that_meet_never_both_win",
         "select currency from programs where program = $1",
+    ),
+    Guard(
+        "lock order of accounts that are read",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        'lock="order by a.program, a.user_id, a.currency for update of a"',
+        f"{MEETINGS}::test_batches_that_lock_the_same_accounts_never_wait_in_a_circle",
+        'lock="for update of a"',
+    ),
+    Guard(
+        "retry",
+        f"{POSTGRESQL}/sessions.py",
+        "MAX_ATTEMPTS: Final = 4",
+        f"{MEETINGS}::test_a_batch_whose_session_is_ended_while_it_waits_is_decided_in_another",
+        "MAX_ATTEMPTS: Final = 1",
+    ),
+    Guard(
+        "limits: no permit between the count and the commit",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        "        and a.ledger_seq = t.seq_before\n",
+        f"{LIMITS}::test_processes_that_ask_for_one_user_at_once_never_pass_a_count",
+    ),
+    Guard(
+        "limits: no permit between the account and the count",
+        f"{POSTGRESQL}/limit_rows.py",
+        "if seq != seq_read:",
+        f"{OVERTAKEN_LIMITS}::test_a_refusal_tells_the_balance_that_its_limit_was_counted_with",
+        "if False:",
+    ),
+    Guard(
+        "limits: lock of the account of an increment",
+        f"{POSTGRESQL}/authorizations_sql.py",
+        "where a.program = $1 and a.user_id = $2 and a.currency = $3\nfor update of a\n",
+        f"{MEETINGS}::test_increments_that_meet_are_counted_one_after_the_other",
+        "where a.program = $1 and a.user_id = $2 and a.currency = $3\n",
+    ),
+    Guard(
+        "limits: revision of a change",
+        f"{POSTGRESQL}/programs.py",
+        "set revision = revision + 1 where",
+        f"{OVERTAKEN}::test_a_limit_set_meanwhile_holds",
+        "set revision = revision where",
     ),
 ]
 IN_CI = GUARDS[:2]
