@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,12 @@ class Metrics:
         self._seconds = Histogram(
             "cardops_http_request_seconds", "From request to answer.", ["route"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+            registry=self._registry,
+        )  # fmt: skip
+        # Without labels, so that it is there, at zero, before the first one: the rate of a series
+        # that appears with its first failure does not know of that failure.
+        self._failures = Counter(
+            "cardops_http_failures", "Requests that ended in an error of ours (500).",
             registry=self._registry,
         )  # fmt: skip
         self._decisions = Counter(
@@ -112,6 +119,8 @@ class Metrics:
             self._timers[route] = self._seconds.labels(route)
         self._children[key].inc()
         self._timers[route].observe(seconds)
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._failures.inc()
 
     def decided(self, kind: str) -> None:
         """One answer to a question: decided, replayed, mismatched, undecided."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from authorizer.metrics import Metrics
 from tests.builders.authorizer_process import AuthorizerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,17 @@ def test_an_alert_names_a_runbook_with_its_five_headings(rule: dict[str, Any]) -
     )
 
 
+def test_a_failure_is_a_rise_from_zero_so_that_the_first_one_is_alarmed() -> None:
+    metrics = Metrics()
+    before = metrics.text().decode()
+    for status in (200, 503, 422, 500):
+        metrics.answered("POST", "/v1/authorizations", status, 0.01)
+    after = metrics.text().decode()
+
+    assert "cardops_http_failures_total 0.0\n" in before
+    assert "cardops_http_failures_total 1.0\n" in after
+
+
 @pytest.mark.database
 def test_every_figure_that_an_alert_asks_for_is_shown_and_ages_are_true(
     database_url: str, tmp_path: Path
@@ -43,6 +55,7 @@ def test_every_figure_that_an_alert_asks_for_is_shown_and_ages_are_true(
     asked = {name for rule in RULES for name in re.findall(r"cardops_\w+", rule["expr"])}
 
     assert asked <= set(shown)
+    assert shown["cardops_http_failures_total"] == "0.0"
     assert 0 <= float(shown["cardops_sweeper_age_seconds"]) < 10
     assert float(shown["cardops_callback_outbox_age_seconds"]) == 0
     assert "cardops_batch_questions_count 1.0" in text
