@@ -14,6 +14,7 @@ from cardops.adapters.object_store import open_store
 from cardops.adapters.postgresql.connection import connect, connect_info
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.settings import Settings
+from cardops.adapters.telemetry import ENDPOINT, check_telemetry, collector_address
 from orchestration.ports import DEFAULTS, answers
 
 STORES: Final = ("raw", "processed", "failed", "lake")
@@ -44,6 +45,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         ("secrets", _secrets),
         ("card companies", _card_companies),
         ("callbacks", _callbacks),
+        ("traces", _traces),
         ("transformations", _transformations),
         ("services", _services),
     ]
@@ -126,6 +128,18 @@ def _callbacks(settings: Settings) -> str:
             "`cardops callbacks endpoints` shows them, docs/runbooks/callbacks.md says what to do."
         )
     return "No endpoint is disabled."
+
+
+def _traces(_: Settings) -> str:
+    if not check_telemetry():
+        return "None are sent; docs/observability.md says how."
+    try:
+        return f"A collector answers at {collector_address()}."
+    except OSError as error:
+        raise UnwellError(
+            f"No collector answers at the address of {ENDPOINT} ({error.strerror or error}): "
+            "traces are lost, decisions go on. Start it, or unset the variable."
+        ) from None
 
 
 def _transformations(_: Settings) -> str:

@@ -5,6 +5,7 @@ Belongs here: what can be said without OpenTelemetry's packages, which only thos
 
 import importlib.util
 import os
+import socket
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from cardops.ports import Tracing
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
+REACH_SECONDS: Final = 2.0
 _NEEDED: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 
 
@@ -52,12 +54,21 @@ def check_telemetry(environment: Mapping[str, str] = os.environ) -> bool:
     return True
 
 
+def collector_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Host and port of the collector, which takes connections. Raises OSError where it does not."""
+    parts = urlsplit(environment[ENDPOINT].strip())
+    host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+    socket.create_connection((host, port), timeout=REACH_SECONDS).close()
+    return f"{host}:{port}"
+
+
 def _is_http(endpoint: str) -> bool:
     try:
         parts = urlsplit(endpoint)
+        is_port = parts.port != 0
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_port
 
 
 def _is_there(name: str) -> bool:

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from cardops.adapters.secrets import FileSecretStore
+from cardops.adapters.settings import Settings
 from cardops.adapters.telemetry import TelemetryError, check_telemetry, open_tracing
 from cardops.rules.callback_secrets import secret_name, with_new_secret
+from orchestration.checkup import Finding, findings
 from tests.builders.authorizations import NOON
 from tests.builders.authorizer_process import CLI, AuthorizerProcess, Reply, environment
 from tests.builders.collector import Collector, Span, open_collector
@@ -260,6 +262,7 @@ def test_wanted_without_its_packages_is_one_sentence_that_names_them(tmp_path: P
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "http://127.0.0.1:4318"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "no http address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:http"}, "no http address"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "http/protobuf",
@@ -271,3 +274,20 @@ def test_an_endpoint_that_cannot_be_spoken_to_is_said_at_start(
 ) -> None:
     with pytest.raises(TelemetryError, match=words):
         check_telemetry(given)
+
+
+@pytest.mark.database
+async def test_the_doctor_says_whether_a_collector_answers(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doctor() -> Finding:
+        settings = Settings(home=tmp_path, database_url=database_url)
+        return next(one for one in findings(settings) if one.part == "traces")
+
+    assert (await run(doctor)).told.startswith("None are sent")
+    async with open_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        assert (await run(doctor)).told == f"A collector answers at 127.0.0.1:{collector.port}."
+    finding = await run(doctor)
+    assert not finding.ok
+    assert "traces are lost, decisions go on" in finding.told
