@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from cardops.adapters.postgresql.deposits import PostgresDepositLedger
-from cardops.rules.intake import Arrival, FileStatus, IntakeFile
+from cardops.rules.intake import Arrival, FileStatus, IntakeFile, Kind
 
 ROWS: Final = 1_000_000
 
@@ -29,7 +29,7 @@ def main(url: str, intake_id: str, users: str) -> None:
             "occurred_at": pl.repeat(noon, ROWS, dtype=pl.Datetime("us", "UTC"), eager=True),
         }
     )
-    arrival = Arrival("deposits", "bench", "bench", f"{intake_id}.csv", "1", "0" * 64, 1)
+    arrival = Arrival(Kind.DEPOSITS, "bench", "bench", f"{intake_id}.csv", "1", "0" * 64, 1)
     file = IntakeFile(int(intake_id), arrival, noon.date(), FileStatus.APPLYING)
     PostgresDepositLedger(url).credit(file, [rows])
 
