@@ -41,7 +41,8 @@ from cardops.rules.moves import Move, MoveAnswer
 DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
 
 # Another process was first, or the guard refused what the rule permitted: read again, decide again.
-CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+# A value that no column can hold is its own question's trouble, not its neighbours'.
+CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 # What the write statement says where what was read is not so any more (authorizations_sql.py), and
 # what is said where that shows before.
 OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)

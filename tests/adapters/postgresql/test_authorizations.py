@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool, open_pool
-from cardops.rules.authorization import Answer, AnswerKind
+from cardops.rules.authorization import Answer, AnswerKind, Question
 from cardops.rules.ledger import Account
 from cardops.rules.moves import Move, MoveAnswer, MoveKind, MoveResult
 from tests.builders.authorizations import PROGRAM, USER, a_question
@@ -319,11 +319,21 @@ async def test_a_void_and_its_authorization_that_meet_never_both_win(pool: Pool)
 
 
 @pytest.mark.database
-async def test_a_member_that_fails_does_not_fail_its_neighbours(pool: Pool) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    [
+        # The table refuses an amount of 0, a column one beyond 2^63; no checked question has them.
+        a_question("bad", amount_minor=0),
+        a_question("bad", amount_minor=2**63),
+        # What stands between the values of a column would make two of one.
+        a_question("bad\x1fworse"),
+        a_question("bad", user_id="a\x1fb"),
+        a_question("bad\ud800"),
+    ],
+)
+async def test_a_member_that_fails_does_not_fail_its_neighbours(pool: Pool, bad: Question) -> None:
     world = PostgresWorld(pool)
     await world.credit(USER, 3000)
-    # The table refuses an amount of 0, which no checked question has.
-    bad = a_question("bad", amount_minor=0)
 
     first, failed, last = await world.authorizations.decide(
         [a_question("a", amount_minor=1), bad, a_question("b", amount_minor=1)]
