@@ -154,6 +154,9 @@ def sentence_of(error: BaseException) -> str | None:
                 f"The database gave up: {words}; nothing half-done counts, so see that it runs "
                 "and has disk space, and run the command again."
             )
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # What the shell handed over was no text, and so is no name or id of anything.
+        return "An argument is not valid UTF-8; give it as text."
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}; mend that and run the command again."

@@ -16,8 +16,11 @@ from cardops.rules.intake import PROGRAM_PATTERN
 KEY_ID_LENGTH: Final = 12
 KEY_SECRET_LENGTH: Final = 40
 MAX_HEADER_LENGTH: Final = 256
+MAX_SHOWN: Final = 64
+MAX_KEY_NAME_LENGTH: Final = 100
 
 _BEARER = re.compile(r"[Bb]earer +cpk_(test|live)_([A-Za-z0-9]{1,64})_([A-Za-z0-9]{1,128})")
+_KEY_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 
 
@@ -92,6 +95,24 @@ def parse_bearer(header: str) -> PresentedKey | None:
     return PresentedKey(match[2], match[1] == "test", match[3])
 
 
+def named_key_id(text: str) -> str | None:
+    """The id that an id names, or a whole key; None for what is neither. It proves nothing."""
+    presented = parse_bearer(f"Bearer {text}")
+    if presented is not None:
+        return presented.key_id
+    return text if _KEY_ID.fullmatch(text) else None
+
+
+def key_name_problem(name: str) -> str | None:
+    """Why this cannot be a key's name, or None. Names are listed, one a line."""
+    if 0 < len(name) <= MAX_KEY_NAME_LENGTH and name.isprintable() and name.strip() == name:
+        return None
+    return (
+        f"A key's name has 1 to {MAX_KEY_NAME_LENGTH} printable characters, the first and the "
+        "last of them no space."
+    )
+
+
 def proves(presented: PresentedKey, caller: Caller | None) -> bool:
     """Whether the secret is that of the caller's key, compared in constant time."""
     expected = caller.secret_sha256 if caller else bytes(32)
@@ -113,7 +134,7 @@ def program_problem(program: str) -> str | None:
     """Why this cannot be a program's name, or None."""
     if re.fullmatch(PROGRAM_PATTERN, program):
         return None
-    return f"{program!r} cannot name a program: use 1 to 32 of a-z, 0-9 and the hyphen."
+    return f"{_shown(program)} cannot name a program: use 1 to 32 of a-z, 0-9 and the hyphen."
 
 
 def host_problem(host: str) -> str | None:
@@ -122,7 +143,7 @@ def host_problem(host: str) -> str | None:
     if is_name and host != "localhost":
         return None
     return (
-        f"{host!r} cannot be a callback host: give a full lower-case host name such as "
+        f"{_shown(host)} cannot be a callback host: give a full lower-case host name such as "
         "hooks.example.com, without scheme, port or address."
     )
 
@@ -133,4 +154,10 @@ def scope_problem(scopes: tuple[str, ...]) -> str | None:
     strangers = [scope for scope in scopes if scope not in known]
     if scopes and not strangers:
         return None
-    return f"Scopes are one or more of {', '.join(sorted(known))}; mend {', '.join(strangers)!r}."
+    mend = f"; mend {_shown(', '.join(strangers))}" if strangers else ""
+    return f"Scopes are one or more of {', '.join(sorted(known))}{mend}."
+
+
+def _shown(text: str) -> str:
+    """What somebody typed, harmless to a terminal and not longer than a line."""
+    return ascii(text) if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]!a}…"

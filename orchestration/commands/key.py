@@ -7,14 +7,21 @@ import typer
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.settings import Settings
-from cardops.rules.access import ApiKey, Program, Scope, scope_problem
+from cardops.rules.access import (
+    ApiKey,
+    Program,
+    Scope,
+    key_name_problem,
+    named_key_id,
+    program_problem,
+    scope_problem,
+)
 from cardops.rules.authorization import instant_text
 from cardops.rules.intake import DEFAULT_PROGRAM
 from orchestration.commands.program import check, create_program
 from orchestration.output import CommandError, JsonOption, print_json, say
 
 ALL_SCOPES: Final = ",".join(scope.value for scope in Scope)
-MAX_NAME_LENGTH: Final = 100
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,9 +38,10 @@ def create(
     """Create a key, shown this once; a missing program is created too."""
     settings = Settings.load()
     wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
-    problem = scope_problem(wanted)
-    if problem or not 0 < len(name) <= MAX_NAME_LENGTH or "\0" in name:
-        raise CommandError(problem or f"A key's name has 1 to {MAX_NAME_LENGTH} characters.")
+    problems = [program_problem(program), key_name_problem(name), scope_problem(wanted)]
+    found = [problem for problem in problems if problem]
+    if found:
+        raise CommandError(" ".join(found))
     ensure_program(settings, program)
     programs = PostgresPrograms(connect_info(settings).url)
     made = programs.create_key(program, name, wanted, is_test=test)
@@ -58,22 +66,31 @@ def list_keys(
     json_output: JsonOption = False,
 ) -> None:
     """List keys, revoked ones included."""
-    found = PostgresPrograms(connect_info(Settings.load()).url).keys(program)
+    programs = PostgresPrograms(connect_info(Settings.load()).url)
+    if program is not None and (program_problem(program) or programs.find(program) is None):
+        raise CommandError("There is no such program; `cardops program list` shows them.")
+    found = programs.keys(program)
     if json_output:
         print_json({"data": [described(key) for key in found]})
         return
     for key in found:
         state = f"revoked {instant_text(key.revoked_at)}" if key.revoked_at else "live"
-        typer.echo(f"{key.key_id}  {key.program}  {key.name}  {', '.join(key.scopes)}  {state}")
+        name = key.name if key.name.isprintable() else ascii(key.name)
+        typer.echo(f"{key.key_id}  {key.program}  {name}  {', '.join(key.scopes)}  {state}")
 
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `key list` shows it.")],
+    key: Annotated[
+        str, typer.Argument(help="The key's id, as `key list` shows it; or the whole key.")
+    ],
     *,
     json_output: JsonOption = False,
 ) -> None:
     """Revoke a key; authorizers refuse it within a second."""
+    key_id = named_key_id(key)
+    if key_id is None:  # not repeated: it may be a key with a letter too many
+        raise CommandError("This is no key's id; `cardops key list` shows them.")
     if not PostgresPrograms(connect_info(Settings.load()).url).revoke_key(key_id):
         raise CommandError(f"There is no key {key_id}; `cardops key list` shows the keys.")
     if json_output:

@@ -4,7 +4,16 @@ import pytest
 
 from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.ports import Programs
-from cardops.rules.access import Program, Scope, host_problem, parse_bearer, program_problem
+from cardops.rules.access import (
+    Program,
+    Scope,
+    host_problem,
+    key_name_problem,
+    named_key_id,
+    parse_bearer,
+    program_problem,
+    scope_problem,
+)
 from tests.fakes.programs import FakePrograms
 
 
@@ -68,3 +77,26 @@ def test_what_is_no_host_name_is_not_registered(host: str) -> None:
 def test_what_is_no_program_name_is_said(name: str) -> None:
     assert program_problem(name)
     assert program_problem("acme-2") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a\nb", "a\0", "\x1b[31m", "\u202ea", "\udcff", "a" * 101]
+)
+def test_what_is_no_name_of_a_key_is_said(name: str) -> None:
+    assert key_name_problem(name)
+    assert key_name_problem("Käthe's shop, 2nd till") is None
+
+
+def test_a_key_is_named_by_its_id_or_whole_and_by_nothing_else() -> None:
+    whole = f"cpk_live_abc123_{'s' * 40}"
+
+    assert [named_key_id(text) for text in ("abc123", whole)] == ["abc123", "abc123"]
+    assert {named_key_id(text) for text in ("", whole[:-41], f"{whole} ", "a b", "a\n")} == {None}
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "\x1b[31m", "\u202e", "a\nb", "\udcff"])
+def test_what_is_refused_is_shown_short_and_harmless(text: str) -> None:
+    for told in (program_problem(text), host_problem(text), scope_problem((text,))):
+        assert told
+        assert told.isprintable()
+        assert len(told) < 300
