@@ -1,6 +1,7 @@
 """API7:2023: a callback URL leads nowhere but to a registered host, by its literal form.
 
-The table of hostile URLs and of lying name servers is in test_callback_ssrf.
+The table of hostile URLs is in test_callback_ssrf, that of lying name servers in
+test_callback_connects.
 """
 
 import time
