@@ -91,6 +91,7 @@ GUARDS = [
         "programs locked before accounts",
         f"{POSTGRESQL}/authorizations_sql.py",
         """(select count(*) from unchanged) = $3::bigint
+    and clock_timestamp() < $4::timestamptz
     and (select count(*) from debited) = $2::bigint""",
         f"{LOCK_ORDER}::test_a_decision_has_its_program_before_it_locks_an_account",
         """(select count(*) from debited) = $2::bigint

@@ -89,9 +89,11 @@ def write_arguments(
     decisions: Sequence[Decision],
     revisions: Mapping[str, int],
     at: datetime,
+    *,
+    until: datetime,
     hold_ends_at: datetime,
 ) -> tuple[str, list[object]]:
-    """The statement that writes the batch, and its arguments.
+    """The statement that writes the batch, refused after `until`, and its arguments.
 
     In the order of the ids, in which two processes asked the same wait for each other.
     """
@@ -120,7 +122,9 @@ def write_arguments(
         _texts([one.seq_before for one in taken.values()]),
     ]
     columns += [revisions, _texts(revisions.values())]
-    arguments: list[object] = [at, len(taken), len(revisions), *map(column, columns)]
+    arguments: list[object] = [
+        at, len(taken), len(revisions), until, *map(column, columns)
+    ]  # fmt: skip
     if has_holds:
         arguments.append(hold_ends_at)
     return write_statement(has_callbacks=has_callbacks, has_holds=has_holds), arguments

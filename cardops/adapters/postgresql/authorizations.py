@@ -46,6 +46,10 @@ CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError
 # What the write statement says where what was read is not so any more (authorizations_sql.py), and
 # what is said where that shows before.
 OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)
+# What was decided without a lock is written this soon, or decided again: its transaction has its
+# id only as it is written, and must have it well before a day's end is told from ids (log.py).
+WRITTEN_WITHIN: Final = timedelta(seconds=2)
+ANY_TIME: Final = timedelta(days=366)
 # After such a meeting the next ones are likely: so many batches take their locks first.
 LOCKED_BATCHES: Final = 64
 
@@ -129,26 +133,30 @@ class PostgresAuthorizations:
             return await self._decide_locked(questions)
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
-                return await self._decide_in(session, sql.READ, questions)
+                return await self._decide_in(session, sql.READ, questions, WRITTEN_WITHIN)
         except OVERTAKEN:
             self._locked_batches = LOCKED_BATCHES
         return await self._decide_locked(questions)
 
     async def _decide_locked(self, questions: Sequence[Question]) -> list[Answer]:
         async with transaction(self._pool, _begin(questions)) as session:
-            return await self._decide_in(session, sql.READ_LOCKED, questions)
+            return await self._decide_in(session, sql.READ_LOCKED, questions, ANY_TIME)
 
     async def _decide_in(
-        self, session: Session, statement: str, questions: Sequence[Question]
+        self, session: Session, statement: str, questions: Sequence[Question], within: timedelta
     ) -> list[Answer]:
         state = await _read(session, statement, questions)
         at = self._now()
         await add_allowances(session, state, at)
-        revisions = state.revisions
         answers, decisions = decide_batch(questions, state, at)
         if decisions:
-            hold_ends_at = at + self._hold_period
-            write, arguments = write_arguments(decisions, revisions, at, hold_ends_at)
+            write, arguments = write_arguments(
+                decisions,
+                state.revisions,
+                at,
+                until=at + within,
+                hold_ends_at=at + self._hold_period,
+            )
             await session.execute(write, *arguments)
         return answers
 

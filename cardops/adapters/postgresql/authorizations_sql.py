@@ -131,7 +131,8 @@ _TAKEN: Final = {
 _PROGRAM: Final = {"program": "text", "revision": "bigint"}
 _CALLBACK: Final = {"callback_id": "text", "url": "text", "is_test": "boolean"}
 
-# $1 the instant, $2 and $3 how many accounts and programs, then columns of the above, in this order.
+# $1 the instant, $2 and $3 how many accounts and programs, $4 until when it may be written: by then
+# the transaction has its id, from which it is told whether a day is closed (log.py). Then columns of the above, in this order.
 # Locks in this order, as everywhere: programs, accounts, ids; each kind in its own order.
 # The guard stands in the statement that debits. What was read may have changed since, where it was
 # read without a lock: then nothing is committed, and a statement has no other way to say so than
@@ -174,6 +175,7 @@ unchanged as (
 ){held}{owed}
 select 1 / (
     (select count(*) from unchanged) = $3::bigint
+    and clock_timestamp() < $4::timestamptz
     and (select count(*) from debited) = $2::bigint
 )::integer
 """
@@ -205,9 +207,9 @@ owed as (
 def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
     """Decisions, debits, and what else there is, in one commit; a hold's end is the last argument."""
     columns = {**_DECISION, **(_CALLBACK if has_callbacks else {})}
-    decided = _rows(4, columns)
-    taken = _rows(4 + len(columns), _TAKEN)
-    place = 4 + len(columns) + len(_TAKEN)
+    decided = _rows(5, columns)
+    taken = _rows(5 + len(columns), _TAKEN)
+    place = 5 + len(columns) + len(_TAKEN)
     hold_ends_at = f"${place + len(_PROGRAM)}::timestamptz"
     return _WRITE.format(
         decided=decided,

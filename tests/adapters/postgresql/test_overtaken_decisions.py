@@ -1,18 +1,24 @@
 """Something changes between the reading of a batch and its writing: it is decided again."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
 from cardops.adapters.postgresql import authorizations as adapter
-from cardops.adapters.postgresql.authorizations import LOCKED_BATCHES, PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations import (
+    LOCKED_BATCHES,
+    WRITTEN_WITHIN,
+    PostgresAuthorizations,
+)
 from cardops.adapters.postgresql.limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.log import CLOCK_MARGIN
 from cardops.adapters.postgresql.programs import PostgresPrograms
-from cardops.adapters.postgresql.sessions import open_pool
+from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.authorization import Answer
 from cardops.rules.limits import LimitKind, SpendingLimit
 from tests.builders.authorizations import PROGRAM, USER, a_question
@@ -36,6 +42,7 @@ class Meeting:
 
     url: str
     store: PostgresAuthorizations
+    pool: Pool
     statements: list[str]
     overtake: Callable[[], object]
 
@@ -49,7 +56,7 @@ async def meeting(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     pool = await open_pool(database_url)
     await pool.execute("insert into programs (program, currency) values ('default', 'USD')")
     credit_users(database_url, {USER: 1000, "other": 1000})
-    made = Meeting(database_url, PostgresAuthorizations(pool), [], lambda: None)
+    made = Meeting(database_url, PostgresAuthorizations(pool), pool, [], lambda: None)
     decide, read = adapter.decide_batch, adapter._read
 
     def decide_after_it(*arguments: Any) -> Any:
@@ -129,3 +136,27 @@ async def test_an_answer_that_was_overtaken_is_decided_at_a_later_instant(
         meeting.url, "select decided_at, changed_at from decisions cross join users"
     )
     assert began < changed_at < decided_at
+
+
+async def test_what_waited_too_long_to_be_written_is_decided_again_and_dated_anew(
+    meeting: Meeting,
+) -> None:
+    # A day is closed once all transactions are over that had an id soon after its end.
+    began = datetime.now(UTC)
+    meeting.overtake = lambda: time.sleep(WRITTEN_WITHIN.total_seconds() + 0.1)
+    assert b'"PERMIT"' in (await meeting.ask("t1", amount_minor=1)).body
+    assert len(meeting.statements) == 2
+    ((decided_at,),) = rows(meeting.url, "select decided_at from decisions")
+    assert decided_at > began + WRITTEN_WITHIN
+
+
+async def test_a_clock_that_is_behind_decides_with_locks(meeting: Meeting) -> None:
+    meeting.store = PostgresAuthorizations(
+        meeting.pool, now=lambda: datetime.now(UTC) - timedelta(seconds=4)
+    )
+    assert b'"PERMIT"' in (await meeting.ask("t1", amount_minor=1)).body
+    assert ["for update" in statement for statement in meeting.statements] == [False, True]
+
+
+def test_a_day_is_told_closed_later_than_any_decision_of_it_got_its_transaction_id() -> None:
+    assert WRITTEN_WITHIN < CLOCK_MARGIN
