@@ -14,8 +14,9 @@ from authorizer.bodies import (
 from authorizer.problems import invalid
 from authorizer.schemas import AuthorizationBody
 from cardops.rules.access import Caller
-from cardops.rules.authorization import Question, question_hash
+from cardops.rules.authorization import Question
 from cardops.rules.callback_urls import UrlRefused, check_callback_url
+from cardops.rules.question_hashes import question_hash
 
 
 def question_of(

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from itertools import count
 
-from cardops.rules.authorization import Question, question_hash
+from cardops.rules.authorization import Question
 from cardops.rules.callbacks import Callback, CallbackState
+from cardops.rules.question_hashes import question_hash
 
 PROGRAM = "default"
 USER = "user_1"

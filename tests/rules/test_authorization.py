@@ -16,11 +16,10 @@ from cardops.rules.authorization import (
     Question,
     ReasonCode,
     Status,
-    canonical,
     decide_batch,
     judge,
-    question_hash,
 )
+from cardops.rules.question_hashes import canonical, question_hash
 from tests.builders.authorizations import NOON, PROGRAM, USER, a_question
 
 KEY = (PROGRAM, USER, "USD")
