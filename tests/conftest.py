@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 
 from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
@@ -19,6 +20,12 @@ from cardops.adapters.settings import Settings
 from tests.builders.databases import new_database
 
 TEST_HOME = "CARDOPS_TEST_HOME"
+
+# A machine that is busy with something else is no reason to fail; each test has its timeout.
+hypothesis.settings.register_profile(
+    "cardops", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("cardops")
 
 
 def pytest_configure(config: pytest.Config) -> None:
