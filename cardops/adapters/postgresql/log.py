@@ -17,7 +17,8 @@ from cardops.adapters.postgresql.log_file import write_log
 from cardops.adapters.postgresql.work import run_once
 from cardops.ports import DayExport
 
-# A posting's instant is read by the authorizer's clock, the day's end here by the database's.
+# A posting's instant is read by the authorizer's clock, the day's end here by the database's; and
+# a decision made without a lock has its transaction's id up to WRITTEN_WITHIN later (authorizations).
 CLOCK_MARGIN: Final = timedelta(seconds=5)
 
 # Text sorts by its bytes, so that the order is the same on every server.
