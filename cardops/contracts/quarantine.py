@@ -42,7 +42,7 @@ def without_card_number(chunk: pl.DataFrame) -> pl.DataFrame:
     """The chunk with what stands in `card_number` truncated in `raw`, a right number or not."""
     if "card_number" not in chunk.columns:
         return chunk
-    digits = pl.col("card_number").str.replace_all("[^0-9]", "").str.len_bytes()
+    digits = pl.col("card_number").str.replace_all(r"\D", "").str.len_chars()
     full = chunk.filter(digits >= MIN_DIGITS).select("row_number", "raw", "card_number")
     if full.is_empty():
         return chunk
@@ -53,6 +53,6 @@ def without_card_number(chunk: pl.DataFrame) -> pl.DataFrame:
 
 
 def _truncated(number: str) -> str:
-    digits = "".join(sign for sign in number if sign.isdigit())
+    digits = "".join(sign for sign in number if sign.isdecimal())
     hidden = "*" * (len(digits) - BIN_DIGITS - LAST_DIGITS)
     return digits[:BIN_DIGITS] + hidden + digits[-LAST_DIGITS:]

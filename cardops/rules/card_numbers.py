@@ -1,10 +1,12 @@
 """Card numbers: found in free text, and cut to what may be kept.
 
 PCI DSS 3.4 lets at most the BIN and the last four digits be shown. A run of digits is a card
-number when it has a scheme's leading digits, its length and a right check digit (Luhn).
+number when it has a scheme's leading digits, its length and a right check digit (Luhn). What is
+masked, and what never is, stands in docs/card-numbers.md.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from cardops.rules.routing import scheme_of_number
@@ -14,10 +16,36 @@ LAST_DIGITS: Final = 4
 MIN_DIGITS: Final = 12
 MAX_DIGITS: Final = 19
 
-# Digits with at most one space, dash or dot between two of them; longer runs are cut apart below.
-_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ .-]?[0-9]){11,}", re.ASCII)
-# A cheap test that tells nearly every text apart, for whole columns as well.
-CANDIDATE: Final = r"[0-9](?:[ .-]?[0-9]){11}"
+# No number of ours has more digits (bigint): in longer runs a number may stand anywhere.
+MAX_DIGITS_OF_AN_ID: Final = 19
+# In nanoseconds; it begins with 1 until 2033.
+DIGITS_OF_AN_INSTANT: Final = 19
+# Of a number that is glued to other digits: by its scheme, else 16.
+GLUED_DIGITS: Final = {"amex": 15, "diners": 14}
+_COMMON_DIGITS: Final = 16
+_MIN_GLUED_RUN: Final = 17
+
+# What people and programs put between the digits of a number: spaces, dashes, dots, slashes, of
+# every width. Up to three of them, and any number of signs that have no width at all.
+_SPACES: Final = r" \t\x{00a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}"
+_DASHES: Final = r"_\x{2010}-\x{2015}\x{2212}\x{2e3a}\x{2e3b}\x{fe58}\x{fe63}\x{ff0d}"
+_DOTS: Final = r"./\x{00b7}\x{2024}\x{2044}\x{2215}\x{ff0e}\x{ff0f}"
+_WIDTHLESS: Final = r"\x{00ad}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}"
+_BETWEEN: Final = f"[{_WIDTHLESS}]*(?:[{_SPACES}{_DASHES}{_DOTS}-][{_WIDTHLESS}]*){{0,3}}"
+# A cheap test that tells nearly every text apart, for whole columns as well (Rust's spelling).
+CANDIDATE: Final = rf"\d(?:{_BETWEEN}\d){{11}}"
+
+
+def _as_python(pattern: str) -> str:
+    """Python writes a code point by four digits and without braces."""
+    return re.sub(r"\\x\{([0-9a-f]{4})\}", r"\\u\1", pattern)
+
+
+# Runs of such digits, cut apart below. Most texts have only the usual ones, and are soon done with.
+_UNUSUAL: Final = re.compile("[\u00a0\u00ad\u00b7\u0660-\U0010ffff]")
+_RUN: Final = re.compile(rf"(?<!\d)\d(?:{_as_python(_BETWEEN)}\d){{11,}}")
+_ASCII_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ \t_./-]{0,3}[0-9]){11,}")
+_GROUP: Final = re.compile(r"\d+")
 
 
 def passes_luhn(digits: str) -> bool:
@@ -41,38 +69,88 @@ def truncated(digits: str) -> str:
 
 def masked(text: str) -> str:
     """The text with every card number in it truncated, separators gone; other digits stay."""
-    return _RUN.sub(_mask_run, text)
+    is_usual = text.isascii() or not _UNUSUAL.search(text)
+    return (_ASCII_RUN if is_usual else _RUN).sub(_mask_run, text)
 
 
 def _mask_run(found: re.Match[str]) -> str:
     """A run may hold several numbers; each begins and ends where a group of digits does.
 
-    Windows inside a group would make card numbers of one long order id in ten.
+    Windows inside a group would make card numbers of one long order id in ten; only in groups that
+    are too long for a number they are looked for.
     """
     run = found[0]
-    groups = [(group.start(), group.end()) for group in re.finditer("[0-9]+", run)]
-    masked_run, copied, first = "", 0, 0
+    groups = [(group.start(), group.end()) for group in _GROUP.finditer(run)]
+    parts, copied, first = [], 0, 0
     while first < len(groups):
+        start, end = groups[first]
         last = _last_group_of_number(run, groups, first)
-        if last is None:
-            first += 1
-            continue
-        start, end = groups[first][0], groups[last][1]
-        masked_run += run[copied:start] + truncated(_digits(run[start:end]))
+        if last is not None:
+            end, safe = groups[last][1], truncated(_digits(run[start : groups[last][1]]))
+        else:
+            last, safe = first, _without_glued(run[start:end])
+        parts += [run[copied:start], safe]
         copied, first = end, last + 1
-    return masked_run + run[copied:]
+    return "".join([*parts, run[copied:]])
 
 
 def _last_group_of_number(run: str, groups: list[tuple[int, int]], first: int) -> int | None:
-    start = groups[first][0]
-    ends = groups[first : first + MAX_DIGITS]
-    found = (
-        first + place
-        for place, (_, end) in reversed(list(enumerate(ends)))
-        if is_card_number(_digits(run[start:end]))
-    )
+    """The longest number that begins with a group ends with this one."""
+    digits, ends = "", []
+    for place, (start, end) in enumerate(groups[first : first + MAX_DIGITS], first):
+        digits += _digits(run[start:end])
+        if len(digits) > MAX_DIGITS:
+            break
+        ends.append((place, len(digits)))
+    found = (place for place, size in reversed(ends) if is_card_number(digits[:size]))
     return next(found, None)
 
 
+def _without_glued(group: str) -> str:
+    """One group of digits with the numbers in it hidden that other digits are glued to.
+
+    Where two may overlap, both are hidden: of neither more is left than of one.
+    """
+    size = len(group)
+    if size < _MIN_GLUED_RUN:
+        return group
+    digits, parts, copied = _digits(group), [], 0
+    for start, end in _joined(_windows(digits)):
+        parts += [group[copied:start], truncated(digits[start:end])]
+        copied = end
+    return "".join([*parts, group[copied:]])
+
+
+def _windows(digits: str) -> Iterator[tuple[int, int]]:
+    """Where a number may stand: anywhere, or at either end of what may be an id of somebody's."""
+    if len(digits) == DIGITS_OF_AN_INSTANT and digits[0] == "1":
+        return
+    for start in range(len(digits)):
+        size = GLUED_DIGITS.get(
+            scheme_of_number(digits[start : start + _COMMON_DIGITS]) or "", _COMMON_DIGITS
+        )
+        end = start + size
+        is_at_an_end = start == 0 or end == len(digits)
+        if end > len(digits) or not (is_at_an_end or len(digits) > MAX_DIGITS_OF_AN_ID):
+            continue
+        if is_card_number(digits[start:end]):
+            yield start, end
+
+
+def _joined(windows: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Windows in order, those that overlap as one."""
+    whole: tuple[int, int] | None = None
+    for start, end in windows:
+        if whole is not None and start < whole[1]:
+            whole = whole[0], max(whole[1], end)
+            continue
+        if whole is not None:
+            yield whole
+        whole = start, end
+    if whole is not None:
+        yield whole
+
+
 def _digits(text: str) -> str:
-    return "".join(sign for sign in text if sign.isdigit())
+    """The decimal digits of any script, as ASCII."""
+    return "".join(str(int(sign)) for sign in text if sign.isdecimal())
