@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.migrate import Migration, known_migrations, migrate
 from cardops.adapters.secrets import FileSecretStore
 from cardops.rules.callback_secrets import secret_name, with_new_secret
 from tests.builders.authorizations import NOON
@@ -190,65 +189,3 @@ async def until_delivered(url: str, sink: Sink) -> None:
     assert {callback_id: {answer} for callback_id, answer in owed} == {
         callback_id: set(bodies) for callback_id, bodies in sink.bodies.items()
     }
-
-
-LATER = Migration(
-    9001,
-    "9001_later_columns.sql",
-    """
-    alter table accounts add column tier text not null default 'plain';
-    alter table decisions add column network text;
-    alter table movements add column network text;
-    alter table holds add column note text;
-    alter table callbacks add column priority integer not null default 0;
-    create table later_things (program text primary key);
-    create index decisions_by_network on decisions (network) where network is not null;
-    """,
-)
-
-
-async def test_an_authorizer_goes_on_while_and_after_a_newer_schema_comes(
-    two: Two, tmp_path: Path
-) -> None:
-    credit_users(two.url, {"user_1": 1_000_000})
-    recorder = Recorder([two.first.port], two.first.key, ["user_1"])
-    load = asyncio.create_task(recorder.run(1_000_000, connections=8))
-    await asyncio.sleep(0.5)
-    with connect(two.url) as session:
-        applied = await asyncio.to_thread(migrate, session, [*known_migrations(), LATER])
-    migrated_at = time.monotonic()
-    await asyncio.sleep(0.5)
-    recorder.stop()
-    await load
-    # And one that starts on a schema newer than itself.
-    with two.first.beside() as third:
-        started = third.ask(a_body("third"))
-
-    assert applied == 1
-    assert started.status == 200
-    assert {call.status for call in recorder.calls} <= {200, 404, 409, 422}
-    assert any(call.began > migrated_at and call.status == 200 for call in recorder.calls)
-    assert_books_add_up(two.url)
-
-
-@pytest.fixture
-def older_url(empty_database_url: str) -> str:
-    """A database of the first release, with money in it."""
-    with connect(empty_database_url) as session:
-        migrate(session, [one for one in known_migrations() if one.version <= 4])
-        session.execute(
-            "insert into accounts (program, user_id, currency, available_minor, ledger_seq)"
-            " values ('default', 'user_1', 'USD', 1000, 1)"
-        )
-    return empty_database_url
-
-
-def test_an_authorizer_on_an_older_schema_brings_it_up_to_date_and_keeps_the_books(
-    older_url: str, tmp_path: Path
-) -> None:
-    with AuthorizerProcess(older_url, tmp_path, SETTINGS) as api:
-        reply = api.ask(a_body("t1", "4.00"))
-
-    assert (reply.status, reply.json["remaining_credit"]) == (200, 6.0)
-    versions = [row[0] for row in rows(older_url, "select version from schema_migrations")]
-    assert sorted(versions) == [one.version for one in known_migrations()]
