@@ -173,16 +173,23 @@ async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> No
     store = Held()
     batcher = Batcher(store)
 
-    async def caller() -> None:
-        await batcher.ask(a_question("first", user_id="u1"))
-        await batcher.ask(a_question("second", user_id="u1"))
+    async def caller() -> list[Answer]:
+        first = await batcher.ask(a_question("first", user_id="u1"))
+        return [first, await batcher.ask(a_question("second", user_id="u1"))]
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        group.create_task(caller())
+        twice = group.create_task(caller())
         await asyncio.sleep(0.01)
-        group.create_task(batcher.ask(a_question("other", user_id="u2")))
+        other = group.create_task(batcher.ask(a_question("other", user_id="u2")))
         await asyncio.sleep(0.01)
+        waited = not (twice.done() or other.done())
         store.release.set()
+
+    names = [
+        json.loads(answer.body)["transaction_id"] for answer in [*twice.result(), other.result()]
+    ]
+    assert waited
+    assert names == ["first", "second", "other"]
 
 
 class Held(FakeAuthorizations):

@@ -39,8 +39,9 @@ async def test_a_partner_that_hangs_holds_up_nobody_else(desk: Desk) -> None:
 
 async def test_many_partners_that_hang_hold_up_nobody_else(desk: Desk) -> None:
     async with a_partner(answering(seconds=10)) as slow, a_partner() as well:
-        for number in range(20):
-            desk.owe(slow.url, 50, program=f"p{number}")
+        waiting = [
+            one for number in range(20) for one in desk.owe(slow.url, 50, program=f"p{number}")
+        ]
         for number in range(20):
             desk.secrets.put(secret_name(f"p{number}"), desk.secrets.values["callbacks/default"])
         others = desk.owe(well.url, 100)
@@ -48,7 +49,13 @@ async def test_many_partners_that_hang_hold_up_nobody_else(desk: Desk) -> None:
         async with worker:
             running = asyncio.create_task(worker.run())
             await until(lambda: desk.states(others) == {CallbackState.DELIVERED}, seconds=8)
+            hanging, tried = desk.states(waiting), len(slow.requests)
             running.cancel()
+
+    # They had been asked, and hung: else the others would not have had to pass anybody.
+    assert hanging == {CallbackState.PENDING}
+    assert tried >= 20
+    assert len(well.requests) == 100
 
 
 async def test_of_a_partner_that_does_not_answer_little_is_taken(desk: Desk) -> None:
@@ -202,6 +209,9 @@ async def test_a_store_that_is_away_for_a_while_is_asked_again(
         ids = desk.owe(partner.url)
         async with desk.at_work():
             await until(lambda: desk.states(ids) == {CallbackState.DELIVERED})
+
+    assert desk.outbox.failures == 0
+    assert len(partner.requests) == 1
 
 
 def test_room_follows_how_a_lane_has_behaved() -> None:

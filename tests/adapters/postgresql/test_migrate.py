@@ -41,9 +41,10 @@ def test_a_changed_migration_is_refused_with_a_sentence(empty_database_url: str)
 def test_line_ends_are_no_change(empty_database_url: str) -> None:
     with connect(empty_database_url) as session:
         two_lines = replace(NEXT, statements="create table later\n(id bigint);\n")
-        migrate(session, [two_lines])
+        first = migrate(session, [two_lines])
+        windows = replace(two_lines, statements="create table later\r\n(id bigint);\r\n")
 
-        migrate(session, [replace(two_lines, statements="create table later\r\n(id bigint);\r\n")])
+        assert (first, migrate(session, [windows])) == (1, 0)
 
 
 def test_a_failing_migration_leaves_nothing_of_itself(empty_database_url: str) -> None:
