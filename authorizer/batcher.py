@@ -152,8 +152,8 @@ class Batcher:
             logger.exception("a batch could not be decided")
             answers = [UNDECIDED] * len(batch)
         self.on_batch(len(batch), time.perf_counter() - started)
-        for one, answer in zip(batch, answers, strict=True):
-            one.answer(answer)
+        # A moment later: the next batch is on its way to the database while these are answered.
+        asyncio.get_running_loop().call_soon(_tell, batch, answers)
 
     def _give_up_on_overdue(self) -> None:
         """Tell who waited too long that nothing is known; the next look is while anybody waits."""
@@ -165,6 +165,11 @@ class Batcher:
         if self._waiting or self._asked:
             loop = asyncio.get_running_loop()
             self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
+
+
+def _tell(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+    for one, answer in zip(batch, answers, strict=True):
+        one.answer(answer)
 
 
 def _asked_before(instant: float, batch: Iterable[Waiting]) -> list[Waiting]:
