@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
+from authorizer import bounded_protocol
 from tests.builders.served import Connection, Served, serving
 
 
@@ -108,3 +110,21 @@ async def test_what_is_wrong_is_a_problem_with_the_requests_id(served: Served) -
     assert status == 415
     assert "x-request-id: " in head
     assert json.loads(body)["type"] == "/problems/unsupported-media-type"
+
+
+async def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounded_protocol, "PATIENCE_SECONDS", 0.5)
+    async with serving() as served, AsyncExitStack() as stack:
+        made = [await stack.enter_async_context(Connection(served)) for _ in range(32)]
+        slow, silent = made[:16], made[16:]
+        for connection in slow:
+            await connection.send(b"GET /livez HTTP/1.1\r\nhost: a\r\n")
+        await asyncio.sleep(0.1)
+        async with Connection(served) as other:
+            await other.send(served.question("meanwhile"))
+            assert await other.name() == "meanwhile"
+
+        assert {(await connection.answer())[0] for connection in slow} == {408}
+        assert all([await connection.is_closed() for connection in [*slow, *silent]])

@@ -20,6 +20,7 @@ class Partner:
     port: int = 0
     connections: int = 0
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    serving: set["asyncio.Task[None] | None"] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -27,6 +28,7 @@ class Partner:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.serving.add(asyncio.current_task())
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -37,10 +39,19 @@ class Partner:
                 self.requests.append((headers, body))
                 if not await self.answer(writer):
                     return
-        except (OSError, asyncio.IncompleteReadError):
+        # Hung up by the test too: who still serves then is not to say so when nobody asks any more.
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             writer.close()
+
+    async def hang_up(self) -> None:
+        """End every connection that is still served."""
+        serving = [task for task in self.serving if task is not None and not task.done()]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in the loop's next turn
 
 
 def answering(said: bytes = OK, *, keeps: bool = True, seconds: float = 0) -> Answer:
@@ -72,3 +83,4 @@ async def a_partner(answer: Answer | None = None) -> AsyncIterator[Partner]:
         yield partner
     finally:
         server.close()
+        await partner.hang_up()

@@ -60,6 +60,7 @@ def test_headers_without_end_are_cut_off(target: Target) -> None:
     assert reply.status in {431, 0}, "the answer, or a connection that was reset"
 
 
+@pytest.mark.soak  # test_http_protocol has a server of less patience
 def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(target: Target) -> None:
     """Slowloris: 64 connections that never end their headers, others that never begin."""
     started = time.monotonic()
