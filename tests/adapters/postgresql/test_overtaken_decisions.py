@@ -86,6 +86,7 @@ async def test_a_limit_set_meanwhile_holds(meeting: Meeting) -> None:
     limits = PostgresSpendingLimits(meeting.url)
     meeting.overtake = lambda: limits.change(PROGRAM, "", "USD", [limit], changed_by="test")
     assert b'"velocity_limit"' in (await meeting.ask("t1", amount_minor=100)).body
+    meeting.store = PostgresAuthorizations(meeting.pool)  # one that has met nobody yet
     meeting.overtake = lambda: limits.remove(PROGRAM, "", "USD", limit.key, changed_by="test")
     assert b'"PERMIT"' in (await meeting.ask("t2", amount_minor=100)).body
 
