@@ -1,7 +1,9 @@
 """A load of HTTP requests: as many as are answered, or at a fixed rate that waits for nobody.
 
 At a fixed rate a request is due at its own time whether or not the ones before it were
-answered, and its latency counts from then: a server that stalls is seen to stall.
+answered, and its latency counts from then: a server that stalls is seen to stall. A thread sleeps
+until each request is due: the loop's own clock has whole milliseconds, and a load that never
+sleeps takes a processor from what it measures.
 """
 
 import asyncio
@@ -15,8 +17,6 @@ from typing_extensions import override
 # The bytes of one whole request, made anew each time it is called.
 Request = Callable[[], bytes]
 CONNECT_SECONDS: Final = 10.0
-# How exactly a request is sent when it is due.
-TICK_SECONDS: Final = 0.0005
 
 
 class _Connection(asyncio.Protocol):
@@ -80,21 +80,30 @@ class Load:
         For so many seconds, or while the condition holds.
         """
         await self._connect()
-        started, number = time.perf_counter() + 0.1, 0
-        goes_on = until if callable(until) else lambda: number < per_second * until
-        while goes_on() or self._due:
-            now = time.perf_counter()
-            while goes_on() and started + number / per_second <= now:
-                self._due.append(started + number / per_second)
-                number += 1
-            while self._due and self._free:
-                self._free.popleft().send(self._request(), self._due.popleft())
-            await asyncio.sleep(TICK_SECONDS)
+        goes_on = until if callable(until) else _for_seconds(until)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._keep_time, loop, per_second, goes_on)
         if len(self._free) < self._count:
             self._all_answered.clear()
             await self._all_answered.wait()
         self._close()
         return self.latencies
+
+    def _keep_time(
+        self, loop: asyncio.AbstractEventLoop, per_second: float, goes_on: Callable[[], bool]
+    ) -> None:
+        started, number = time.perf_counter(), 0
+        while goes_on():
+            due = started + number / per_second
+            time.sleep(max(due - time.perf_counter(), 0))
+            loop.call_soon_threadsafe(self._ask, due)
+            number += 1
+
+    def _ask(self, due: float) -> None:
+        if self._free:
+            self._free.popleft().send(self._request(), due)
+        else:
+            self._due.append(due)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -125,6 +134,11 @@ class Load:
             connection.transport.close()
         if self.refused:
             raise RuntimeError(f"{self.refused} requests were not answered 200")
+
+
+def _for_seconds(seconds: float) -> Callable[[], bool]:
+    end = time.perf_counter() + seconds
+    return lambda: time.perf_counter() < end
 
 
 def percentile(values: list[float], share: float) -> float:
