@@ -26,6 +26,8 @@ SERVER_SETTINGS: Final = {
     "shared_buffers": "256MB",
     # Bulk credit must not checkpoint every few seconds.
     "max_wal_size": "2GB",
+    # A decision's flush would wait while a new piece of the log, 16 MB, is written full of zeros.
+    "wal_init_zero": "off",
     "log_min_messages": "warning",
 }
 
