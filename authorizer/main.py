@@ -35,6 +35,8 @@ from cardops.adapters.telemetry import open_tracing
 
 HOST: Final = "127.0.0.1"
 GRACEFUL_SECONDS: Final = 10
+# Longer than the minute a load balancer keeps an idle connection: it must not ask on a closed one.
+KEEP_ALIVE_SECONDS: Final = 75
 BACKLOG: Final = 2_048
 
 
@@ -127,6 +129,7 @@ def serve(bound: socket.socket, workers: int = 1) -> None:
         proxy_headers=False,
         ws="none",
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     # uvicorn raises the signal again when it is done; a clean stop is no failure.

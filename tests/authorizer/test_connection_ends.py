@@ -1,15 +1,19 @@
 """How a connection ends: nobody who asked is left without an answer, and `close` is true."""
 
 import asyncio
+import http.client
 import json
 import logging
 import re
 import socket
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from authorizer.bounded_protocol import BoundedProtocol
+from tests.builders.authorizer_process import AuthorizerProcess
 from tests.builders.raw_http import RawReply
 from tests.builders.served import Connection, Served, serving
 
@@ -193,3 +197,21 @@ async def test_a_client_that_never_closes_does_not_hold_its_connection(
         await asyncio.sleep(0.2)
 
         assert not connections
+
+
+@pytest.mark.soak
+@pytest.mark.database
+@pytest.mark.timeout(120)
+def test_a_connection_outlives_the_minute_that_a_load_balancer_keeps_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    with AuthorizerProcess(database_url, tmp_path) as api:
+        kept = http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)
+        for idle_seconds in (0, 61):
+            time.sleep(idle_seconds)
+            kept.request("GET", "/livez")
+            # Raises RemoteDisconnected where the server has closed it meanwhile.
+            with kept.getresponse() as answer:
+                assert answer.status == 200
+                answer.read()
+        kept.close()
