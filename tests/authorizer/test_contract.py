@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from authorizer.bodies import is_id
 from authorizer.openapi import describe
+from cardops.adapters.postgresql.connection import connect
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import MAX_AMOUNT_MINOR
 from tests.builders.authorizer_process import AuthorizerProcess
@@ -102,7 +103,17 @@ def test_every_answer_of_a_chain_of_calls_is_as_the_document_says(
         return {"capture": False, **body, **SPENDER}
 
     class Chains(decisions.as_state_machine()):  # type: ignore[misc] # made at run time
-        """Calls that follow the document's links: what was decided is moved."""
+        """Calls that follow the document's links: what was decided is moved.
+
+        Each chain begins with the same books. What a call answers is what the next one is made
+        from, and the same chain made twice must be the same.
+        """
+
+        def setup(self) -> None:
+            with connect(server.url) as session:
+                for table in ("decisions", "holds", "movements", "callbacks", "accounts"):
+                    session.execute(f"delete from {table}".encode())  # noqa: S608 - our own names
+            server.credit("user_456", MAX_AMOUNT_MINOR)
 
         def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, str]:
             return {"base_url": f"http://127.0.0.1:{server.port}"}
