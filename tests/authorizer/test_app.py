@@ -16,6 +16,7 @@ from authorizer.parts import Limits, Parts
 from cardops.rules.access import Scope
 from cardops.rules.authorization import UNDECIDED, AccountKey, Answer, AnswerKind, Question
 from tests.builders.authorizations import USER, a_question
+from tests.builders.listening import listening
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import FakeCallbackOutbox
@@ -282,13 +283,10 @@ async def test_nothing_that_a_partner_answers_is_kept_but_its_status(
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
     client = CallbackClient(allow_loopback=True)
-    port = server.sockets[0].getsockname()[1]
-
-    response = await client.post(f"http://127.0.0.1:{port}/", b"{}", {}, is_test=True)
-    await client.close()
-    server.close()
+    async with listening(answer) as port:
+        response = await client.post(f"http://127.0.0.1:{port}/", b"{}", {}, is_test=True)
+        await client.close()
 
     assert (response.error or "").endswith(error)
     assert "ecret" not in (response.error or "")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from tests.builders.listening import listening
+
 CHUNK_BYTES = 65_536
 READY_FOR_QUERY = b"Z"
 
@@ -203,11 +205,9 @@ async def framed(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 @asynccontextmanager
 async def cutting_proxy(upstream_url: str) -> AsyncIterator[CuttingProxy]:
     proxy = CuttingProxy(upstream_url)
-    server = await asyncio.start_server(proxy.serve_one, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        server.close()
-        proxy.end()
-        await asyncio.sleep(0.05)
+    async with listening(proxy.serve_one) as proxy.port:
+        try:
+            yield proxy
+        finally:
+            proxy.go_away()
+            await asyncio.sleep(0.05)  # its own connections to the server end a little later

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tests.builders.listening import listening
+
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 # Writes an answer to one request; returns whether the connection is kept.
@@ -46,12 +48,11 @@ class Partner:
             writer.close()
 
     async def hang_up(self) -> None:
-        """End every connection that is still served."""
+        """Serve nobody any more."""
         serving = [task for task in self.serving if task is not None and not task.done()]
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.sleep(0)  # transports close in the loop's next turn
 
 
 def answering(said: bytes = OK, *, keeps: bool = True, seconds: float = 0) -> Answer:
@@ -77,10 +78,8 @@ def in_turn(answers: Sequence[Answer]) -> Answer:
 @asynccontextmanager
 async def a_partner(answer: Answer | None = None) -> AsyncIterator[Partner]:
     partner = Partner(answer or answering())
-    server = await asyncio.start_server(partner.serve, "127.0.0.1", 0)
-    partner.port = server.sockets[0].getsockname()[1]
-    try:
-        yield partner
-    finally:
-        server.close()
-        await partner.hang_up()
+    async with listening(partner.serve) as partner.port:
+        try:
+            yield partner
+        finally:
+            await partner.hang_up()

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from tests.builders.listening import listening
+
 
 class Sink:
     """`bodies` by webhook-id, one for each attempt that arrived whole."""
@@ -12,14 +14,12 @@ class Sink:
     def __init__(self) -> None:
         self.bodies: dict[str, list[bytes]] = defaultdict(list)
         self.port = 0
-        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
 
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -30,23 +30,10 @@ class Sink:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 await writer.drain()
         writer.close()
-        self._writers.discard(writer)
-
-    async def hang_up(self) -> None:
-        """Who sends callbacks keeps its connections: nobody else would end them."""
-        writers = list(self._writers)
-        for writer in writers:
-            writer.close()
-        await asyncio.gather(*(one.wait_closed() for one in writers), return_exceptions=True)
 
 
 @asynccontextmanager
 async def open_sink() -> AsyncIterator[Sink]:
     sink = Sink()
-    server = await asyncio.start_server(sink.serve_one, "127.0.0.1", 0)
-    sink.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(sink.serve_one) as sink.port:
         yield sink
-    finally:
-        server.close()
-        await sink.hang_up()
