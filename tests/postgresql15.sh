@@ -25,7 +25,11 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-folder=$(mktemp -d /tmp/cardops-postgresql15-XXXXXX)
+# In memory where there is plenty, as in tests/conftest.py.
+room=$(df --output=avail -k /dev/shm 2>/dev/null | tail -1) || room=0
+parent=/tmp
+[ "${room:-0}" -gt 8388608 ] && parent=/dev/shm
+folder=$(mktemp -d "$parent/cardops-postgresql15-XXXXXX")
 stop() {
     (cd / && as_server "$BIN/pg_ctl" stop -s -m immediate -D "$folder/data") || true
     rm -rf "$folder"
