@@ -15,6 +15,7 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import MAX_AMOUNT_MINOR
 from tests.builders.authorizer_process import AuthorizerProcess
+from tests.builders.databases import empty_books
 
 pytestmark = pytest.mark.database
 EXAMPLES, SOAK_EXAMPLES = 8, 400
@@ -111,8 +112,7 @@ def test_every_answer_of_a_chain_of_calls_is_as_the_document_says(
 
         def setup(self) -> None:
             with connect(server.url) as session:
-                for table in ("decisions", "holds", "movements", "callbacks", "accounts"):
-                    session.execute(f"delete from {table}".encode())  # noqa: S608 - our own names
+                empty_books(session)
             server.credit("user_456", MAX_AMOUNT_MINOR)
 
         def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, str]:

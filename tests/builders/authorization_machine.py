@@ -23,6 +23,7 @@ from cardops.rules.moves import Move, MoveKind
 from tests.builders.authorization_model import AuthorizationModel
 from tests.builders.authorizations import a_question
 from tests.builders.books_add_up import assert_books_add_up, rows
+from tests.builders.databases import empty_books
 from tests.builders.intake import Deposit, an_intake_file, staged
 from tests.builders.recording import text
 from tests.builders.told import moved, told, viewed
@@ -59,19 +60,6 @@ PASSES = st.sampled_from(
         timedelta(days=31) - timedelta(microseconds=1),
     ]
 )
-TABLES = (
-    "accounts",
-    "users",
-    "deposit_events",
-    "deposit_recalls",
-    "deposit_stagings",
-    "decisions",
-    "holds",
-    "movements",
-    "callbacks",
-    "spending_limits",
-    "limit_changes",
-)
 
 
 class Machine(RuleBasedStateMachine):
@@ -85,8 +73,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.session = connect(self.url)
-        for table in TABLES:
-            self.session.execute(f"delete from {table}".encode())  # noqa: S608 - our own names
+        empty_books(self.session)
         self.model, self.clock = AuthorizationModel(), FakeClock()
         self.runner = asyncio.Runner()
         self.pool = self.run(open_pool(self.url, max_size=2))

@@ -7,9 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from psycopg import sql
 
 from cardops.adapters.postgresql.connection import connect, with_database
+
+BOOKS = (
+    "accounts",
+    "users",
+    "deposit_events",
+    "deposit_recalls",
+    "deposit_stagings",
+    "decisions",
+    "holds",
+    "movements",
+    "callbacks",
+    "spending_limits",
+    "limit_changes",
+)
+
+
+def empty_books(session: psycopg.Connection) -> None:
+    """Nobody has anything, nothing was decided; programs and keys stay."""
+    for table in BOOKS:
+        session.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
 
 
 @contextmanager

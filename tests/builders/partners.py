@@ -22,7 +22,6 @@ class Partner:
     port: int = 0
     connections: int = 0
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    serving: set["asyncio.Task[None] | None"] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -30,7 +29,6 @@ class Partner:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self.serving.add(asyncio.current_task())
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -41,18 +39,11 @@ class Partner:
                 self.requests.append((headers, body))
                 if not await self.answer(writer):
                     return
-        # Hung up by the test too: who still serves then is not to say so when nobody asks any more.
+        # Who still serves as the test ends is not to say so when nobody asks any more.
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             writer.close()
-
-    async def hang_up(self) -> None:
-        """Serve nobody any more."""
-        serving = [task for task in self.serving if task is not None and not task.done()]
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
 
 
 def answering(said: bytes = OK, *, keeps: bool = True, seconds: float = 0) -> Answer:
@@ -79,7 +70,4 @@ def in_turn(answers: Sequence[Answer]) -> Answer:
 async def a_partner(answer: Answer | None = None) -> AsyncIterator[Partner]:
     partner = Partner(answer or answering())
     async with listening(partner.serve) as partner.port:
-        try:
-            yield partner
-        finally:
-            await partner.hang_up()
+        yield partner
