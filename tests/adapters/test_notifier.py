@@ -29,10 +29,16 @@ def test_an_alarm_is_one_line_of_json(tmp_path: Path) -> None:
     assert json.loads(second)["runbook"] is None
 
 
-def test_an_alarm_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+def test_an_alarm_that_cannot_be_written_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
 
     FileNotifier(tmp_path / "file" / "alarms.jsonl", FakeClock()).notify("A", "b")
+
+    told, failed = caplog.messages
+    assert told == "A: b (no runbook)"
+    assert failed.startswith("the alarm could not be written to ")
 
 
 class Broken:

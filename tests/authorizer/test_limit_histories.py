@@ -92,7 +92,7 @@ def assert_worth_judging(
     told = f"{len(spent)} under {len(changes)} changes of limits, {len(refused)} refused"
     print(told)  # noqa: T201 - the figure of the proof
     assert len(refused) > 50, told
-    assert len(spent) > len(refused) + 20, told
+    assert len(spent) > len(refused) + (100 if is_long else 20), told
     # On a quick machine the short round is over before every rare thing has happened.
     assert changed > (10 if is_long else 0), told
     assert any("/increment/" in name for name in refused) or not is_long, told

@@ -26,6 +26,7 @@ DIGITS = re.compile(rb"(?<![0-9.])[0-9]{13,19}(?![0-9])")
 TAKEN = (
     "transactions/transactions-1.csv",
     "transactions/transactions-3.parquet",
+    "transactions/transactions-4-late.csv.gz",
     "chargebacks/chargebacks-1.csv",
 )
 # Where the machine's own files lie: their bytes are looked at through SQL, or are no text.
