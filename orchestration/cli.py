@@ -5,6 +5,7 @@ in orchestration/commands/<name>.py, whose `app` (a typer.Typer) is loaded when 
 """
 
 import atexit
+import gc
 import importlib
 import os
 import sys
@@ -102,7 +103,11 @@ def _cardops() -> None:
 
 
 def _load(name: str) -> Any:
+    # What is imported stays: looking through it for garbage again and again is half a second.
+    gc.disable()
     module = importlib.import_module(f"orchestration.commands.{name}")
+    gc.freeze()
+    gc.enable()
     loader = typer.main.get_group if name in GROUPS else typer.main.get_command
     command: Any = loader(module.app)
     command.name = name

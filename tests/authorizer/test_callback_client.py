@@ -218,15 +218,15 @@ async def test_the_time_of_an_answer_is_ten_seconds() -> None:
 
 
 async def test_a_flood_blocks_the_loop_for_a_moment_at_most(client: CallbackClient) -> None:
-    """Requests are answered on the same loop."""
+    """Requests are answered on the same loop. The time of this thread: others may be busy too."""
     longest = 0.0
 
     async def watch() -> None:
         nonlocal longest
         while True:
-            before = time.perf_counter()
+            before = time.thread_time()
             await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - before)
+            longest = max(longest, time.thread_time() - before)
 
     watching = asyncio.create_task(watch())
     async with a_partner(answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 200_000)) as partner:

@@ -1,5 +1,6 @@
 """Databases and homes that exist inside a block."""
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -12,6 +13,8 @@ from psycopg import sql
 
 from cardops.adapters.postgresql.connection import connect, with_database
 
+# Names the folder of this run's server; where it lies there is room for homes beside it.
+TEST_HOME = "CARDOPS_TEST_HOME"
 BOOKS = (
     "accounts",
     "users",
@@ -50,7 +53,8 @@ def new_database(server_url: str, *, template: str = "template0") -> Iterator[st
 @contextmanager
 def new_home() -> Iterator[Path]:
     """A home on a short path, which an unprivileged server may enter."""
-    home = Path(tempfile.mkdtemp(prefix="cardops-home-"))
+    beside = Path(os.environ[TEST_HOME]).parent
+    home = Path(tempfile.mkdtemp(prefix="cardops-home-", dir=beside))
     home.chmod(0o711)
     try:
         yield home

@@ -20,15 +20,14 @@ from orchestration.services import services
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Two services, one of which has a child that ignores SIGTERM, under the real supervisor.
+# Two services, one of which has a child of its own, under the real supervisor.
 PROGRAM = """
 import sys
 from pathlib import Path
 from orchestration.services import Service
 from orchestration.supervisor import Supervisor
 
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-PARENT = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]); time.sleep(600)"
+PARENT = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {sys.argv[2]!r}]); time.sleep(600)"
 supervisor = Supervisor(Path(sys.argv[1]), {})
 try:
     supervisor.start(
@@ -45,14 +44,20 @@ finally:
     supervisor.stop()
 """
 
+CHILD = "import time; time.sleep(600)"
+# It is killed when the time to stop is over, whoever ends the group: one of the tests waits for it.
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
+
 
 @pytest.fixture
-def supervised(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def supervised(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A running supervisor, and the process group of its services."""
     # A database of its own address: the guard then has no embedded server to end.
     environment = {**os.environ, "CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        [sys.executable, "-c", PROGRAM, str(tmp_path), getattr(request, "param", CHILD)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -74,7 +79,12 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("supervised", "ending"),
+    [(CHILD, signal.SIGINT), (STUBBORN, signal.SIGKILL)],
+    indirect=["supervised"],
+    ids=["interrupted", "killed, with a child that ignores SIGTERM"],
+)
 def test_no_process_is_left_however_the_command_ends(
     supervised: tuple[subprocess.Popen[str], int], ending: signal.Signals
 ) -> None:
