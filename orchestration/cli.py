@@ -5,7 +5,6 @@ in orchestration/commands/<name>.py, whose `app` (a typer.Typer) is loaded when 
 """
 
 import atexit
-import gc
 import importlib
 import os
 import sys
@@ -16,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from orchestration.garbage import collect_seldom
 from orchestration.output import NOT_POSSIBLE, CommandError, say
 
 COMMANDS: Final = {
@@ -103,11 +103,7 @@ def _cardops() -> None:
 
 
 def _load(name: str) -> Any:
-    # What is imported stays: looking through it for garbage again and again is half a second.
-    gc.disable()
     module = importlib.import_module(f"orchestration.commands.{name}")
-    gc.freeze()
-    gc.enable()
     loader = typer.main.get_group if name in GROUPS else typer.main.get_command
     command: Any = loader(module.app)
     command.name = name
@@ -118,6 +114,7 @@ def _load(name: str) -> Any:
 
 def main() -> None:
     """Entry point of the console script. Expected errors are one sentence and exit code 2."""
+    collect_seldom()
     # Registered first, so it runs last: from then on only C extensions report on themselves.
     atexit.register(_end_standard_error)
     try:

@@ -1,5 +1,8 @@
 """A small day's files, and how the day ends where nothing happens to it."""
 
+import fcntl
+import os
+import pickle
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 
 from cardops.adapters.settings import Settings
 from simulation.generator import generate
-from tests.builders.databases import new_database, new_home
+from tests.builders.databases import TEST_HOME, new_database, new_home
 from tests.builders.days import Ending, Instance, companies_of, ending
 
 
@@ -20,13 +23,23 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(day: Path) -> Iterator[Ending]:
-    """The day in directories, on an embedded server of its own."""
+def undisturbed(day: Path) -> Ending:
+    """The day in directories, on an embedded server of its own; one for all workers of a run."""
+    kept = Path(os.environ[TEST_HOME]) / "undisturbed"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(_undisturbed(day)))
+        end: Ending = pickle.loads(kept.read_bytes())  # noqa: S301 - written just above
+        return end
+
+
+def _undisturbed(day: Path) -> Ending:
     with new_home() as home:
         instance = Instance(home)
         with companies_of(instance):
             assert instance.run(day) == 0
-            yield ending(instance)
+            return ending(instance)
 
 
 @pytest.fixture

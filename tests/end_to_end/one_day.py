@@ -33,6 +33,7 @@ from cardops.rules.authorization import Question
 from cardops.rules.delivery import DeliveryState
 from cardops.rules.intake import Kind
 from cardops.rules.objects import ObjectExistsError
+from orchestration.garbage import collect_seldom
 from orchestration.in_process import InProcessRuns
 from sensors.claiming import Claims
 from sensors.intake import runs_of
@@ -165,6 +166,7 @@ async def spend(url: str) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     parser = argparse.ArgumentParser()
     parser.add_argument("day", type=Path)
     parser.add_argument("--die", choices=PLACES)
