@@ -39,6 +39,8 @@ COMMANDS: Final = {
 }
 # Commands with commands of their own, be it only one.
 GROUPS: Final = {"program", "key", "user", "deposits", "quarantine", "callbacks", "deliveries"}
+# They run for weeks, and keep to what Python thinks right.
+SERVICES: Final = {"up", "authorizer", "callbacks"}
 # Errors whose message is one sentence, by the module that defines them; a module that was never
 # loaded cannot have raised.
 SENTENCES: Final = {
@@ -114,7 +116,8 @@ def _load(name: str) -> Any:
 
 def main() -> None:
     """Entry point of the console script. Expected errors are one sentence and exit code 2."""
-    collect_seldom()
+    if not SERVICES.intersection(sys.argv[1:2]):
+        collect_seldom()
     # Registered first, so it runs last: from then on only C extensions report on themselves.
     atexit.register(_end_standard_error)
     try:

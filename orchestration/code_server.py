@@ -11,7 +11,6 @@ from multiprocessing import forkserver
 from typing import Any, Final
 
 from cardops.adapters.settings import Settings
-from orchestration.garbage import collect_seldom
 from orchestration.instance import end_leftover_runs, open_instance
 
 # What is slow to import and starts no thread: only a process of one thread is safe to fork.
@@ -55,7 +54,6 @@ def main() -> None:
     First of a home's servers, so it makes Dagster's tables (two at once would fail) and ends the
     runs that a crash left.
     """
-    collect_seldom()
     end_leftover_runs(open_instance(Settings.load()))
     start_runs_warm()
     from dagster._cli import main as dagster  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""How often a process that loads Dagster looks for garbage: seldom."""
+"""How often a short command looks for garbage: seldom."""
 
 import atexit
 import gc
@@ -10,6 +10,9 @@ THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def collect_seldom() -> None:
-    """From now on, and not at the end of the process, whose memory goes whole."""
+    """From now on, and not at the end of the process, whose memory goes whole.
+
+    Not for a service: what is garbage in circles could grow to a million objects in it.
+    """
     gc.set_threshold(*THRESHOLDS)
     atexit.register(gc.freeze)
