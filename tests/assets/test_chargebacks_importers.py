@@ -2,15 +2,8 @@
 
 from datetime import date
 
-import pytest
-
 from tests.builders import dispute_reports as reports
 from tests.builders.intake_world import IntakeWorld
-
-
-@pytest.fixture
-def world() -> IntakeWorld:
-    return IntakeWorld()
 
 
 def of_jpmorgan(world: IntakeWorld) -> dict[str, object]:

@@ -19,11 +19,6 @@ HEADER = "user_id,amount,deposit_id,timestamp"
 ROWS = ("u1,25.00,d1,2026-11-20T10:00:00Z", "u1,x,d2,2026-11-20T10:00:00Z")
 
 
-@pytest.fixture
-def world() -> IntakeWorld:
-    return IntakeWorld()
-
-
 def resources(world: IntakeWorld) -> dict[str, Any]:
     ports = world.ports
     names = ("raw_store", "failed_store", "lake", "intake_ledger", "deposit_ledger", "programs", "clock")  # fmt: skip

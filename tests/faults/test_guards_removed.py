@@ -17,6 +17,7 @@ pytestmark = pytest.mark.database
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRESQL = "cardops/adapters/postgresql"
 AUTHORIZATIONS = "tests/adapters/postgresql/test_authorizations.py"
+MOVES = "tests/adapters/postgresql/test_moves.py"
 PROCESSES = "tests/authorizer/test_several_processes.py"
 GUARDED = "tests/adapters/postgresql/test_authorization_guards.py"
 LOCK_ORDER = "tests/adapters/postgresql/test_lock_order.py"
@@ -51,14 +52,14 @@ GUARDS = [
         "capture once",
         "cardops/rules/moves.py",
         "if state is not ALLOWED_FROM[move.kind]:",
-        f"{AUTHORIZATIONS}::test_a_void_releases_once",
+        f"{MOVES}::test_a_void_releases_once",
         "if False:",
     ),
     Guard(
         "movement key",
         "cardops/rules/moves.py",
         "if earlier is not None:\n        return _repeated",
-        f"{AUTHORIZATIONS}::test_captured_money_comes_back_in_parts_and_never_more",
+        f"{MOVES}::test_captured_money_comes_back_in_parts_and_never_more",
         "if False:\n        return _repeated",
     ),
     Guard(
@@ -134,7 +135,7 @@ GUARDS = [
         "revision of tombstones",
         f"{POSTGRESQL}/authorizations_sql.py",
         "update programs set revision = revision + 1 where program = $1 returning currency",
-        f"{AUTHORIZATIONS}::test_a_void_and_its_authorization_that_meet_never_both_win",
+        f"{MOVES}::test_a_void_and_its_authorization_that_meet_never_both_win",
         "select currency from programs where program = $1",
     ),
     Guard(

@@ -1,4 +1,4 @@
-"""The callback outbox and the desk over it, on the fake and on PostgreSQL."""
+"""Authorizations, and the callback outbox with the desk over it, on the fake and on PostgreSQL."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,37 @@ import pytest
 from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.callback_desk import PostgresCallbackDesk
 from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
-from cardops.adapters.postgresql.sessions import open_pool
+from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.ports import CallbackDesk, CallbackOutbox
 from cardops.rules.authorization import Question
 from cardops.rules.callbacks import Callback
+from tests.builders.authorization_worlds import (
+    FakeWorld,
+    PostgresWorld,
+    World,
+    pool_with_programs,
+)
 from tests.builders.authorizations import NOON, a_question
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    opened = await pool_with_programs(database_url)
+    yield opened
+    opened.terminate()
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Nobody has anything yet."""
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    opened = await pool_with_programs(request.getfixturevalue("database_url"))
+    yield PostgresWorld(opened)
+    opened.terminate()
 
 
 @dataclass

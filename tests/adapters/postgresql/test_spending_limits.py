@@ -3,77 +3,21 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.limits import PostgresSpendingLimits
 from cardops.adapters.postgresql.programs import PostgresPrograms
-from cardops.adapters.postgresql.sessions import Pool, open_pool
-from cardops.ports import Authorizations, SpendingLimits
-from cardops.rules.authorization import AccountState, AnswerKind
-from cardops.rules.limits import LimitKind, SpendingLimit
-from cardops.rules.moves import Move, MoveAnswer, MoveKind, MoveResult
+from cardops.rules.authorization import AnswerKind
+from cardops.rules.limits import LimitKind
+from cardops.rules.moves import Move, MoveKind, MoveResult
+from tests.builders.authorization_worlds import pool_with_programs
 from tests.builders.authorizations import PROGRAM, USER, a_question
+from tests.builders.limited_users import CREDIT, PLENTY, Limited, at_most
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
-
-PLENTY = 1_000_000_000
-CREDIT = (
-    "insert into accounts (program, user_id, currency, available_minor, ledger_seq) "
-    "values ($1, $2, $3, $4, 1)"
-)
-
-
-def at_most(
-    kind: str, amount_minor: int | None = None, count: int | None = None, *, seconds: int = 0
-) -> SpendingLimit:
-    return SpendingLimit(LimitKind(kind), amount_minor, count, seconds)
-
-
-@dataclass
-class Limited:
-    """Users with plenty of credit, and who sets their limits."""
-
-    authorizations: Authorizations
-    limits: SpendingLimits
-    clock: FakeClock
-    pool: Pool | None = None
-    count: int = field(default=0)
-
-    async def credit(self, user_id: str = USER, currency: str = "USD") -> None:
-        if isinstance(self.authorizations, FakeAuthorizations):
-            key = (PROGRAM, user_id, currency)
-            self.authorizations.states[key] = AccountState(PLENTY, ledger_seq=1)
-        else:
-            assert self.pool is not None
-            await self.pool.execute(CREDIT, PROGRAM, user_id, currency, PLENTY)
-
-    def set(self, *limits: SpendingLimit, user_id: str = USER, currency: str = "USD") -> None:
-        self.limits.change(PROGRAM, user_id, currency, limits, changed_by="tester")
-
-    async def ask(self, amount_minor: int = 100, **fields: Any) -> str:
-        """The reason code of a new question."""
-        return (await self.ask_all(amount_minor, **fields))[0]
-
-    async def ask_all(self, *amounts: int, **fields: Any) -> list[str]:
-        """Reason codes of questions of one batch."""
-        questions = []
-        for amount_minor in amounts:
-            self.count += 1
-            questions.append(a_question(f"t{self.count}", amount_minor=amount_minor, **fields))
-        answers = await self.authorizations.decide(questions)
-        return [json.loads(answer.body)["reason_code"] for answer in answers]
-
-    async def increment(self, transaction_id: str, amount: str, key: str) -> MoveAnswer:
-        move = Move(MoveKind.INCREMENT, PROGRAM, transaction_id, amount, key)
-        answer = await self.authorizations.move(move)
-        assert answer.result in {MoveResult.DONE, MoveResult.REPLAYED}
-        return answer
-
 
 OK, OVER = "sufficient_credit", "velocity_limit"
 
@@ -88,11 +32,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
         yield made
     else:
         url: str = request.getfixturevalue("database_url")
-        pool = await open_pool(url)
-        await pool.execute(
-            "insert into programs (program, currency) values ('default', 'USD') "
-            "on conflict do nothing"
-        )
+        pool = await pool_with_programs(url)
         authorizations = PostgresAuthorizations(pool, now=clock.now)
         made = Limited(authorizations, PostgresSpendingLimits(url), clock, pool)
         await made.credit()
@@ -279,8 +219,7 @@ async def test_a_block_is_kept_with_who_made_it(database_url: str) -> None:
 async def test_processes_that_ask_for_one_user_at_once_never_pass_a_count(
     database_url: str,
 ) -> None:
-    pools = [await open_pool(database_url) for _ in range(3)]
-    await pools[0].execute("insert into programs (program, currency) values ('default', 'USD') on conflict do nothing")  # fmt: skip
+    pools = [await pool_with_programs(database_url) for _ in range(3)]
     await pools[0].execute(CREDIT, PROGRAM, USER, "USD", PLENTY)
     PostgresSpendingLimits(database_url).change(
         PROGRAM, USER, "USD", [at_most("window", count=25, seconds=3600)], changed_by="tester"
