@@ -106,9 +106,15 @@ def details_of(body: AuthorizationBody) -> dict[str, object] | None:
 
 
 def without_card_numbers(value: Any) -> Any:
-    """The same JSON value, with every card number in a key, text or whole number truncated."""
+    """The same JSON value, with every card number in a key, text or whole number truncated.
+
+    Raises ProblemError where two keys of one object would be one: nothing is kept by chance.
+    """
     if isinstance(value, Mapping):
-        return {masked(key): without_card_numbers(member) for key, member in value.items()}
+        cut = {masked(key): without_card_numbers(member) for key, member in value.items()}
+        if len(cut) < len(value):
+            raise invalid("metadata", "has two keys that differ in a card number alone")
+        return cut
     if isinstance(value, list):
         return [without_card_numbers(member) for member in value]
     if isinstance(value, str):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from authorizer.bodies import decode
+from authorizer.problems import ProblemError
 from authorizer.questions import question_of
 from authorizer.schemas import AuthorizationBody
 from cardops.rules.access import Caller
@@ -30,6 +31,13 @@ def test_a_card_number_among_the_details_is_truncated_before_it_is_kept() -> Non
         merchant={"name": NUMBER},
         metadata={f"of {NUMBER}": ["4111 1111 1111 1111", int(NUMBER), 20261120, True]},
     ) == {"merchant": {"name": CUT}, "metadata": {f"of {CUT}": [CUT, CUT, 20261120, True]}}
+
+
+def test_two_keys_that_truncated_would_be_one_are_refused() -> None:
+    other = "4111110000091111"
+
+    with pytest.raises(ProblemError, match="two keys that differ in a card number alone"):
+        kept(metadata={"cards": [{NUMBER: "lost", other: "stolen"}]})
 
 
 @pytest.mark.parametrize("number", [-int(NUMBER), float(NUMBER), -float(NUMBER)])
