@@ -1,6 +1,7 @@
 """An OTLP/HTTP collector on this loop: takes spans as protobuf, and keeps every byte it was sent."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from tests.builders.listening import stop_accepting
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,11 @@ async def open_collector() -> AsyncIterator[Collector]:
     app.router.add_route("*", "/{path:.*}", collector.take)
     runner = web.AppRunner(app)
     await runner.setup()
+    listener = socket.create_server(("127.0.0.1", 0))
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        collector.port = runner.addresses[0][1]
+        await web.SockSite(runner, listener).start()
+        collector.port = listener.getsockname()[1]
         yield collector
     finally:
+        await stop_accepting(listener)
         await runner.cleanup()

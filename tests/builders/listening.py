@@ -6,6 +6,8 @@ is closed, it makes no connection for and closes never (CPython's `Server._attac
 """
 
 import asyncio
+import socket
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias, cast
@@ -44,11 +46,16 @@ async def listening(serve: Serve) -> AsyncIterator[int]:
     try:
         yield listener.getsockname()[1]
     finally:
-        loop.remove_reader(listener)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        await stop_accepting(listener)
         server.close()
         while is_open:
             for one in is_open:
                 one.abort()
             await asyncio.sleep(0)
+
+
+async def stop_accepting(listener: socket.socket | TransportSocket) -> None:
+    """After it whoever was accepted is a connection, and its server may be closed."""
+    asyncio.get_running_loop().remove_reader(listener)
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
