@@ -6,8 +6,10 @@ HTTP with plain text, and lets a client that never ends its headers keep its con
 
 import asyncio
 import resource
+from collections.abc import Sequence
 from typing import Final
 
+import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
@@ -25,6 +27,7 @@ PATIENCE_SECONDS: Final = 10.0
 MAX_CONNECTIONS: Final = 8_192
 # Files that the process needs beside its clients: sessions, logs, callbacks under way.
 KEPT_FILES: Final = 256
+_OFFERS: Final = (b"upgrade", b"http2-settings")
 # Up to this much came in one piece, its headers cannot be too long.
 _ONE_PIECE: Final = MAX_HEADER_BYTES
 
@@ -71,9 +74,39 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_over:
             return
         self._fed += len(data)
-        super().data_received(data)
+        self._parse(data)
         if self._headed != self._begun and self._fed > MAX_HEADER_BYTES and not self._is_over:
             self._refuse("headers-too-large", "The request's headers are over 32 KiB.")
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _stay_with_http(self, rest: bytes) -> None:
+        """An offer to leave HTTP/1.1 is passed over (RFC 9110, 7.8); its parser takes it for accepted.
+
+        So the same request is read once more by a new one, without the offer.
+        """
+        if self._is_over:
+            return
+        if not self._offers_upgrade():  # CONNECT: what follows it is no request
+            self._is_over = True
+            self.cycle.keep_alive = False
+            return
+        version = self.parser.get_http_version()
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version.encode())
+        head = line + without_upgrade(self.headers)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._parse(head + rest)
+
+    def _offers_upgrade(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     @override
     def on_message_begin(self) -> None:
@@ -84,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._headed = self._begun
         fed, self._fed = self._fed, 0
-        if self._is_over:
+        if self._is_over or self._offers_upgrade():
             return
         if len(self.headers) > MAX_HEADERS or (fed > _ONE_PIECE and self._has_long_headers()):
             self._refuse(
@@ -100,6 +133,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
+        if self._offers_upgrade():
+            return
         self._ended = self._begun
         if not self._is_over:
             super().on_message_complete()
@@ -147,6 +182,17 @@ class BoundedProtocol(HttpToolsProtocol):
         reply = ProblemError(slug, detail, headers=headers).reply()
         self.transport.write(reply_bytes(reply, self.app.refused(reply.status), closes=True))
         self.transport.close()
+
+
+def without_upgrade(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they were parsed, but for the offer to leave HTTP/1.1; and their end."""
+    lines = []
+    for name, value in headers:
+        words = [word.strip() for word in value.split(b",")] if name == b"connection" else [value]
+        kept = [word for word in words if word.lower() not in _OFFERS]
+        if name not in _OFFERS:
+            lines.append(b"%b: %b\r\n" % (name, b", ".join(kept)))
+    return b"".join([*lines, b"\r\n"])
 
 
 def most_connections() -> int:
