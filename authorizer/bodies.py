@@ -41,7 +41,9 @@ def decode(body: bytes, kind: type[BodyT]) -> BodyT:
             _refuse_repeated_keys(body)
     except msgspec.ValidationError as error:
         _refuse(str(error))
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except RecursionError:
+        raise ProblemError("invalid-request", "The body is nested too deeply.") from None
+    except (msgspec.DecodeError, ValueError):
         raise ProblemError("invalid-request", "The body is not well-formed JSON.") from None
     return value
 
@@ -119,8 +121,8 @@ def without_card_numbers(value: Any) -> Any:
         return [without_card_numbers(member) for member in value]
     if isinstance(value, str):
         return masked(value)
-    if isinstance(value, float) and value.is_integer() and _is_card_number(int(value)):
-        return masked(str(int(value)))
+    if isinstance(value, float) and _is_card_number(int(value)):
+        return masked(str(int(value)))  # of a fraction nothing is kept: no amount is a card number
     if isinstance(value, int) and _is_card_number(value):
         return masked(str(value))
     return value

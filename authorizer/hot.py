@@ -5,7 +5,7 @@ A request that came in one piece from a known key is answered without a task of 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 from urllib.parse import parse_qs
 
@@ -36,12 +36,14 @@ async def answer(
     scope: Scope, receive: Receive, *, parts: Parts, metrics: Metrics, request_id: str
 ) -> Reply:
     """The reply to one question. Raises ProblemError."""
+    ends_at = asyncio.get_running_loop().time() + parts.limits.deadline_seconds
     try:
-        async with asyncio.timeout(parts.limits.deadline_seconds):
+        async with asyncio.timeout_at(ends_at):
             caller = await parts.gate.enter(
                 header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
             )
-            body = await json_body(scope, receive)
+        body = await json_body(scope, receive, ends_at)
+        async with asyncio.timeout_at(ends_at):
             question = _question(scope, body, caller, parts, request_id)
             return reply_to(question, await parts.batcher.ask(question), metrics)
     except TimeoutError:
@@ -116,13 +118,20 @@ def reply_to(question: Question, given: Answer, metrics: Metrics) -> Reply:
             assert_never(unreachable)
 
 
-async def json_body(scope: Scope, receive: Receive) -> bytes:
-    """The bytes of a JSON body within its limit. Raises ProblemError (413, 415)."""
+async def json_body(scope: Scope, receive: Receive, ends_at: float) -> bytes:
+    """The bytes of a JSON body within its limit; `ends_at` by the loop's clock.
+
+    Raises ProblemError (408, 413, 415).
+    """
     check_media_type(scope)
     length = header(scope, b"content-length")
     body = None
     if not (length.isdigit() and int(length[:12]) > MAX_BODY_BYTES):
-        body = await read_body(receive)
+        try:
+            async with asyncio.timeout_at(ends_at):
+                body = await read_body(receive)
+        except TimeoutError:
+            raise _body_too_late() from None
     if body is None:
         raise body_too_large()
     return body
@@ -138,6 +147,14 @@ def check_media_type(scope: Scope) -> None:
         raise ProblemError("unsupported-media-type", "The body must be application/json.")
 
 
+def _body_too_late() -> ProblemError:
+    """408: the client's doing, not the store's; nothing was asked yet."""
+    return ProblemError(
+        "request-timeout", "The request's body did not come in time.",
+        headers={"connection": "close"},
+    )  # fmt: skip
+
+
 def body_too_large() -> ProblemError:
     """413; what was not read must not be taken for the next request."""
     return ProblemError(
@@ -146,11 +163,20 @@ def body_too_large() -> ProblemError:
 
 
 def is_dry_run(scope: Scope) -> bool:
-    """`?dry_run=true` or `false`. Raises ProblemError for anything else."""
+    """`?dry_run=true` or `false`. Raises ProblemError for anything else: it would spend."""
     query = scope.get("query_string", b"")
     if not query:
         return False
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run", ["false"])
+    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    check_parameters(asked, "dry_run")
+    values = asked.get("dry_run", ["false"])
     if values not in (["true"], ["false"]):
         raise invalid("dry_run", "must be true or false")
     return values == ["true"]
+
+
+def check_parameters(asked: Iterable[str], *known: str) -> None:
+    """Raises ProblemError for a query parameter that is none, so that no misspelt one is ignored."""
+    for name in asked:
+        if name not in known:
+            raise invalid("query", f"has a parameter that is none; there is {', '.join(known)}")

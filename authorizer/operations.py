@@ -41,10 +41,10 @@ class Operation:
 
 
 _ONE: Final = "/v1/authorizations/{transaction_id}"
-_MOVE: Final = (404, 409, 413, 415, 422)
+_MOVE: Final = (404, 408, 409, 413, 415, 422)
 _PAGE_QUERY: Final[Mapping[str, Mapping[str, object]]] = {
     "status": {"type": "string", "enum": ["pending", "delivered", "dead"]},
-    "cursor": ID,
+    "cursor": {"type": "string", "pattern": schemas.CURSOR_SCHEMA},
     "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
 }
 _QUESTION: Final = {
@@ -61,7 +61,7 @@ OPERATIONS: Final = (
     Operation(
         "authorize", "post", "/v1/authorizations", "Decide whether a user may spend",
         scope=WRITE, body="AuthorizationBody", example=_QUESTION, answer="AuthorizationOut",
-        may_replay=True, may_mismatch=True, has_links=True, problems=(413, 415, 422),
+        may_replay=True, may_mismatch=True, has_links=True, problems=(408, 413, 415, 422),
         query={"dry_run": {"type": "boolean", "default": False}},
     ),
     Operation(
@@ -76,7 +76,7 @@ OPERATIONS: Final = (
     Operation(
         "void", "post", f"{_ONE}/void", "Release a hold, or make sure that an id never spends",
         scope=WRITE, body="VoidBody", is_body_required=False, example={},
-        answer="AuthorizationState", may_replay=True, problems=(409, 413, 415, 422),
+        answer="AuthorizationState", may_replay=True, problems=(408, 409, 413, 415, 422),
     ),
     Operation(
         "refund", "post", f"{_ONE}/refund", "Give captured money back, whole or in parts",

@@ -43,7 +43,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "malformed-http": Kind(
         400, "Not HTTP", "Send well-formed HTTP/1.1, with one Content-Length or one coding."
     ),
-    "request-timeout": Kind(408, "Too slow", "Send a request's headers at once."),
+    "request-timeout": Kind(
+        408, "Too slow", "Send a request whole and at once. Its id is not used up."
+    ),
     "headers-too-large": Kind(431, "Headers too large", "Send at most 100 headers and 32 KiB."),
     "unsupported-media-type": Kind(
         415, "Not JSON", "Send `Content-Type: application/json`, not compressed."

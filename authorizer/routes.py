@@ -1,6 +1,7 @@
 """Every route but the hot one: moves, views, callbacks, problem pages, health, figures."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, TypeVar, assert_never
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
 from authorizer.bodies import amount_text, checked_id, decode, is_id
-from authorizer.hot import json_body
+from authorizer.hot import check_parameters, json_body
 from authorizer.metrics import Metrics
 from authorizer.pages import callback_out, credit_body
 from authorizer.parts import Parts
@@ -17,6 +18,7 @@ from authorizer.problems import ProblemError, invalid, unavailable
 from authorizer.reference_page import PAGE_HEADERS, problem_page, reference_page
 from authorizer.replies import PROGRAM
 from authorizer.schemas import (
+    CURSOR_SCHEMA,
     CallbackPage,
     CallbackReplayed,
     CaptureBody,
@@ -133,10 +135,11 @@ async def credit(user_id: str, caller: Reader, parts: PartsOf) -> Response:
 async def list_callbacks(request: Request, caller: Admin, parts: PartsOf) -> Response:
     """Callbacks of the program, newest first."""
     query = request.query_params
+    check_parameters(query, "status", "cursor", "limit")
     state, cursor, limit = query.get("status"), query.get("cursor"), query.get("limit", "50")
     if state is not None and state not in set(CallbackState):
         raise invalid("status", "must be pending, delivered or dead")
-    if cursor is not None and not is_id(cursor):
+    if cursor is not None and not re.fullmatch(CURSOR_SCHEMA, cursor):
         raise invalid("cursor", "is not one that a page gave")
     if limit not in set(map(str, range(1, MAX_PAGE + 1))):
         raise invalid("limit", f"must be from 1 to {MAX_PAGE}")
@@ -234,8 +237,9 @@ def move_response(given: MoveAnswer) -> Response:
 
 
 async def needed_body(request: Request, parts: Parts) -> bytes:
-    """The JSON body, as long as it comes in time. Raises ProblemError (413, 415, 503)."""
-    return await in_time(parts, json_body(request.scope, request.receive))
+    """The JSON body, as long as it comes in time. Raises ProblemError (408, 413, 415)."""
+    ends_at = asyncio.get_running_loop().time() + parts.limits.deadline_seconds
+    return await json_body(request.scope, request.receive, ends_at)
 
 
 async def optional_body(request: Request, parts: Parts) -> bytes:

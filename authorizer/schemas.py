@@ -15,6 +15,7 @@ from cardops.rules.currencies import EXPONENTS
 from cardops.rules.holds import State
 
 ID_SCHEMA: Final = "^(?!\\.{1,2}$)[A-Za-z0-9_.:-]{1,64}$"
+CURSOR_SCHEMA: Final = "^cb_[0-9a-f]{1,61}$"
 # 2^53 - 1 minor units of a currency with two digits; the currency's own digits are checked too.
 MAX_AMOUNT: Final = 90_071_992_547_409
 AMOUNT_SCHEMA: Final[dict[str, Any]] = {

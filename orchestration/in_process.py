@@ -85,7 +85,10 @@ class InProcessRuns:
             one.check_name for one in result.get_asset_check_evaluations() if not one.passed
         )
         if not result.success and not failed:
-            raise RunFailedError(job_name, result.run_id, _first_error(result))
+            error = _first_error(result)
+            if error.endswith(dg.DagsterExecutionInterruptedError.__name__):
+                raise KeyboardInterrupt
+            raise RunFailedError(job_name, result.run_id, error)
         return RunResult(result.run_id, failed, _released(result))
 
     @cached_property

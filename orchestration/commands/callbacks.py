@@ -10,6 +10,7 @@ import typer
 from cardops.adapters.postgresql.callback_desk import PostgresCallbackDesk
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.adapters.settings import Settings
 from cardops.rules.callbacks import Callback, CallbackAttempt, CallbackSelection, CallbackState
@@ -65,6 +66,7 @@ def list_callbacks(
 ) -> None:
     """List callbacks, newest first. Exit code 1 where dead ones are among them."""
     state = state_named(status)
+    check_program(program)
 
     async def look(pool: Pool) -> tuple[list[Callback], str | None, list[CallbackAttempt], int]:
         outbox, desk = PostgresCallbackOutbox(pool), PostgresCallbackDesk(pool)
@@ -124,6 +126,7 @@ def replay(  # noqa: PLR0913 - a selection has as many parts
     """
     if (callback_id is None) == (since is None):
         raise CommandError("Name one callback by its id, or a range with --since (and --until).")
+    check_program(program)
     if callback_id is None:
         selection = CallbackSelection(
             instant(since, BEGINNING),
@@ -132,6 +135,10 @@ def replay(  # noqa: PLR0913 - a selection has as many parts
             program,
             endpoint.partition("?")[0] if endpoint else None,
         )
+        if selection.until <= selection.since:
+            raise CommandError(
+                "--since is not before --until, which is now unless given; turn them round."
+            )
         replay_range(selection, json_output=json_output)
         return
     if not with_pool(lambda pool: PostgresCallbackOutbox(pool).replay(program, callback_id)):
@@ -152,6 +159,7 @@ def endpoints(
     json_output: JsonOption = False,
 ) -> None:
     """List disabled endpoints. Exit code 1 where there are any."""
+    check_program(program)
     found = with_pool(
         lambda pool: PostgresCallbackDesk(pool).endpoints(program, only_disabled=not failing)
     )
@@ -172,6 +180,7 @@ def enable(
     json_output: JsonOption = False,
 ) -> None:
     """Take a disabled endpoint back into use. What died meanwhile is owed again by `replay`."""
+    check_program(program)
     count = with_pool(lambda pool: PostgresCallbackDesk(pool).enable(program, endpoint))
     if not count:
         raise CommandError(
@@ -202,6 +211,14 @@ def replay_range(selection: CallbackSelection, *, json_output: bool) -> None:
             f"{disabled} endpoints are disabled, and what goes there is given up at once; "
             "`cardops callbacks enable` first, and then again."
         )
+
+
+def check_program(name: str | None) -> None:
+    """Raises CommandError: what is of no program would look as if there were nothing to do."""
+    if name is not None:
+        url = connect_info(Settings.load()).url
+        if PostgresPrograms(url).find(name) is None:
+            raise CommandError(f"There is no program {name}; `cardops program list` shows them.")
 
 
 def with_pool(work: Callable[[Pool], Awaitable[Any]]) -> Any:

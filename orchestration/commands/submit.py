@@ -15,6 +15,7 @@ from orchestration.output import (
     CommandError,
     JsonOption,
     print_json,
+    say,
 )
 
 app = typer.Typer()
@@ -48,7 +49,14 @@ def submit(
     from orchestration.submitting import Submission, Submitter  # noqa: PLC0415 - loads Dagster
 
     submission = Submission(file, kind, program, mode and mode.value)
-    answer = Submitter(Settings.load()).submit(submission)
+    try:
+        answer = Submitter(Settings.load()).submit(submission)
+    except KeyboardInterrupt:
+        say(
+            "Interrupted: the file may have been taken in, wholly or not yet. Submit it again to "
+            "see it through, no row counts twice; `cardops deposits recall` takes deposits back."
+        )
+        raise
     if json_output:
         print_json(answer)
     else:

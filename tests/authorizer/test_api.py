@@ -153,7 +153,8 @@ def test_a_dry_run_writes_nothing(api: AuthorizerProcess, user: str) -> None:
 
     assert dry.json["status"] == "PERMIT"
     assert api.call("GET", f"/v1/authorizations/{body['transaction_id']}").status == 404
-    assert api.call("POST", "/v1/authorizations?dry_run=maybe", body).status == 422
+    for unknown in ("dry_run=maybe", "dryrun=true", "dry_run=true&DRY_RUN=true", "x"):
+        assert api.call("POST", f"/v1/authorizations?{unknown}", body).status == 422
     assert credit_of(api, user)["remaining_credit"] == 100.0
 
 

@@ -81,6 +81,25 @@ def test_what_is_not_there_is_404(api: AuthorizerProcess, path: str) -> None:
     assert api.call("GET", path).problem == "not-found"
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["stat=dead", "status=lost", "cursor=zzz", "cursor=", "limit=0", "limit=101", "limit=1&x"],
+)
+def test_a_page_that_cannot_be_asked_for_is_no_other_page(
+    api: AuthorizerProcess, query: str
+) -> None:
+    assert api.call("GET", f"/v1/callbacks?{query}").problem == "invalid-request"
+    assert api.call("GET", "/v1/callbacks?cursor=cb_0&limit=1&status=dead").json["data"] == []
+
+
+def test_what_is_nested_without_end_is_said_to_be(api: AuthorizerProcess) -> None:
+    body = b'{"metadata":' + b'{"a":' * 2000 + b"1" + b"}" * 2001
+
+    refused = api.call("POST", "/v1/authorizations", body)
+
+    assert "nested too deeply" in refused.json["detail"]
+
+
 def test_every_problem_of_the_catalogue_has_its_page(api: AuthorizerProcess) -> None:
     for slug in ("idempotency-mismatch", "invalid-state", "unavailable", "too-many-requests"):
         page = api.call("GET", f"/problems/{slug}", key=None)

@@ -28,15 +28,25 @@ class Console:
 
     def run(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         """`settings` are environment variables."""
-        kept = {name: value for name, value in os.environ.items() if "CARDOPS" not in name}
         return subprocess.run(
             [str(CARDOPS), *arguments],
-            env={**kept, "CARDOPS_HOME": str(self.home), **settings},
+            env=self._environment(**settings),
             cwd=self.home.parent,
             capture_output=True,
             text=True,
             check=False,
             timeout=TIMEOUT_SECONDS,
+        )
+
+    def started(self, *arguments: str) -> "subprocess.Popen[str]":
+        """The command on its way."""
+        return subprocess.Popen(
+            [str(CARDOPS), *arguments],
+            env=self._environment(),
+            cwd=self.home.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def answer(self, *arguments: str, code: int = 0) -> Any:
@@ -46,6 +56,10 @@ class Console:
         assert done.stdout.endswith("}\n"), done.stdout
         assert done.stdout.count("\n") == 1, done.stdout
         return json.loads(done.stdout)
+
+    def _environment(self, **settings: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if "CARDOPS" not in name}
+        return {**kept, "CARDOPS_HOME": str(self.home), **settings}
 
     def delivered(self) -> dict[str, list[str]]:
         """What each card company received, by its name."""

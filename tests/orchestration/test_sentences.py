@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +31,11 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["key", "list"], {"CARDOPS_DEFAULT_CURRENCY": "usd"}, "ISO 4217 code such as USD"),
     (["key", "list"], {"CARDOPS_DATABASE_URL": f"mysql://u:{PASSWORD}@h/db"}, "postgresql://"),
     (["key", "list"], {"CARDOPS_DATABASE_URL": CLOSED}, "Connection refused"),
+    (
+        ["key", "list"],
+        {"CARDOPS_DATABASE_URL": f"postgresql://u:{PASSWORD}@[::1/d"},
+        "IPv6 address",
+    ),
     (["callbacks", "list"], {"CARDOPS_DATABASE_URL": CLOSED}, "127.0.0.1:1/db cannot be"),
     (["reconcile"], {"CARDOPS_DATABASE_URL": CLOSED}, "127.0.0.1:1/db cannot be reached"),
     (["authorizer", "--port", "0"], {"CARDOPS_DATABASE_URL": CLOSED}, "cannot be reached"),
@@ -40,6 +47,18 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["user", "block", "two words"], {}, "no user id"),
     (["quarantine", "release", "999"], {}, "999"),
     (["callbacks", "replay", "nope"], {}, "There is no callback nope"),
+    (["callbacks", "list", "--program", "nope"], {}, "There is no program nope"),
+    (["callbacks", "endpoints", "--program", "nope"], {}, "There is no program nope"),
+    (
+        ["callbacks", "replay", "--since", "2026-11-01", "--program", "no"],
+        {},
+        "There is no program no",
+    ),
+    (
+        ["callbacks", "replay", "--since", "2026-11-21", "--until", "2026-11-20"],
+        {},
+        "turn them round",
+    ),
     (["deliveries", "retry", "none", "visa"], {}, "Batch none has no file"),
     (["deposits", "recall", "nowhere.csv"], {}, "nothing was taken back"),
     (["sql", "select 1"], {}, "cardops report --date D"),
@@ -98,6 +117,27 @@ def test_a_program_that_cannot_be_is_refused_before_a_file_is_touched(console: C
     done = console.run("submit", str(sample), "--kind", "chargebacks", "--program", "Bad_Name")
 
     assert_one_sentence(done, "'Bad_Name' cannot name a program")
+
+
+@pytest.mark.dagster
+def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console: Console) -> None:
+    row = "dep_cut,user_cut,25.00,USD,2026-01-01T00:00:00Z\n"
+    sample = write(
+        console.home.parent / "cut.csv", f"deposit_id,user_id,amount,currency,timestamp\n{row}"
+    )
+    submit = ("submit", str(sample), "--kind", "deposits")
+    with console.started(*submit) as process:
+        while not list((console.home / "raw").rglob("cut*.csv")):
+            assert process.poll() is None, "it ended before it was interrupted"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert told.startswith("Interrupted: the file may have been taken in")
+    assert told.count("\n") == 1
+    again = console.answer(*submit)
+    assert again["read"] == again["accepted"] + again["duplicate"] == 1
 
 
 @pytest.mark.skipif(IS_ROOT, reason="root reads every file")

@@ -103,9 +103,16 @@ def with_database(url: str, name: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """Raises DatabaseUnavailableError where the port is none."""
+    """Raises DatabaseUnavailableError where it has no readable address, or a port that is none."""
     try:
-        _ = urlsplit(url).port
+        address = urlsplit(url)
+    except ValueError:  # nothing of it is shown: where its password ends is not known
+        raise DatabaseUnavailableError(
+            "The URL of the database cannot be read: its address has brackets that are none of an "
+            "IPv6 address; mend CARDOPS_DATABASE_URL, and write brackets of the password as %5B, %5D."
+        ) from None
+    try:
+        _ = address.port
     except ValueError:
         raise DatabaseUnavailableError(
             f"The URL of the database {_shown(url)} has a port that is not a number from 1 to "
@@ -140,6 +147,7 @@ def _prepare(session: psycopg.Connection, settings: Settings) -> None:
 
 
 def _given(url: str, settings: Settings) -> DatabaseUrl:
+    check_url(url)
     addresses = DatabaseUrl(
         with_search_path(url, SCHEMA), with_search_path(url, DAGSTER_SCHEMA), is_embedded=False
     )

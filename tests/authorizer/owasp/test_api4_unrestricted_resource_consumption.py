@@ -83,16 +83,24 @@ def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(target: Target) -> 
     assert ends == [b""] * 64
 
 
-def test_a_body_that_does_not_come_ends_at_the_deadline(target: Target) -> None:
+@pytest.mark.parametrize("path", ["/v1/authorizations", "/v1/authorizations/t/refund"])
+def test_a_body_that_does_not_come_ends_at_the_deadline(target: Target, path: str) -> None:
     headers = {
         "authorization": f"Bearer {target.key}", "content-type": "application/json",
         "content-length": "100",
     }  # fmt: skip
+    undecided = figures(target)
     started = time.monotonic()
-    reply = exchange(target.port, request("POST", "/v1/authorizations", headers) + b"{", seconds=8)
+    reply = exchange(target.port, request("POST", path, headers) + b"{", seconds=8)
 
-    assert (reply.status, reply.problem) == (503, "unavailable")
+    assert (reply.status, reply.problem) == (408, "request-timeout")
     assert time.monotonic() - started < 6
+    assert figures(target) == undecided, "nobody asked the store"
+
+
+def figures(target: Target) -> list[str]:
+    text = target.call("GET", "/metrics", key=None).body.decode()
+    return [line for line in text.splitlines() if 'kind="undecided"' in line and "_total" in line]
 
 
 def test_made_up_keys_by_the_thousand_do_not_stop_those_who_have_one(target: Target) -> None:
