@@ -80,17 +80,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        rest = memoryview(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._stay_with_http(data[upgrade.args[0] :])
+            while rest and not self._is_over:
+                rest = self._parse_to_an_offer(rest)
         except httptools.HttpParserError:
             self.send_400_response("")
 
-    def _stay_with_http(self, rest: bytes) -> None:
-        """An offer to leave HTTP/1.1 is passed over (RFC 9110, 7.8); its parser takes it for accepted.
+    def _parse_to_an_offer(self, data: memoryview) -> memoryview:
+        """What is left after the headers of a request that offers to leave HTTP/1.1; else nothing."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay_with_http()
+            return data[upgrade.args[0] :]
+        return data[:0]
 
-        So the same request is read once more by a new one, without the offer.
+    def _stay_with_http(self) -> None:
+        """An offer to leave HTTP/1.1 is passed over (RFC 9110, 7.8); the parser takes it for accepted.
+
+        So the same headers are read once more by a new one, without the offer.
         """
         if self._is_over:
             return
@@ -103,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
         head = line + without_upgrade(self.headers)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-        self._parse(head + rest)
+        self.parser.feed_data(head)
 
     def _offers_upgrade(self) -> bool:
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"

@@ -76,6 +76,15 @@ async def test_what_was_pipelined_around_an_offer_is_answered_in_its_order(serve
         assert (await client.answer())[0] == 200
 
 
+async def test_offers_without_end_cost_no_more_than_other_requests(served: Served) -> None:
+    offer = GET + "\r\n".join([*WEBSOCKET, "", ""]).encode()
+    async with Connection(served) as client:
+        client.writer.write(offer * 3000)
+
+        for _ in range(3000):
+            assert (await client.answer())[0] == 200
+
+
 async def test_an_offer_does_not_lift_the_bounds_of_headers(served: Served) -> None:
     async with Connection(served) as client:
         await client.send(served.question("many", *H2C, *(f"x-{n}: 1" for n in range(100))))
