@@ -122,7 +122,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(move: str) -> None:
     async with desk.app._lifespan(desk.app._rest), asyncio.timeout(5):
         await desk.app(scope, receive, send)
 
-    assert sent[0]["status"] == 503
+    assert sent[0]["status"] == 408
 
 
 class Impatient(Batcher):
