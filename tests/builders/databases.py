@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,19 @@ def new_database(server_url: str, *, template: str = "template0") -> Iterator[st
         yield with_database(server_url, name)
     finally:
         with connect(server_url) as session:
-            session.execute(sql.SQL("drop database {} with (force)").format(made))
+            _drop(session, sql.SQL("drop database {} with (force)").format(made))
+
+
+def _drop(session: psycopg.Connection, statement: sql.Composed) -> None:
+    """Whoever is no superuser may not end the vacuum that runs there just now; it is soon over."""
+    for _ in range(100):
+        try:
+            session.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            time.sleep(0.1)
+        else:
+            return
+    session.execute(statement)
 
 
 @contextmanager
