@@ -93,7 +93,8 @@ def test_a_page_that_cannot_be_asked_for_is_no_other_page(
 
 
 def test_what_is_nested_without_end_is_said_to_be(api: AuthorizerProcess) -> None:
-    body = b'{"metadata":' + b'{"a":' * 2000 + b"1" + b"}" * 2001
+    asked = b'{"transaction_id":"deep","user_id":"u","amount":1,"metadata":'
+    body = asked + b'{"a":' * 2000 + b"1" + b"}" * 2001
 
     refused = api.call("POST", "/v1/authorizations", body)
 
