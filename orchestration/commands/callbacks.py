@@ -10,7 +10,6 @@ import typer
 from cardops.adapters.postgresql.callback_desk import PostgresCallbackDesk
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
-from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.adapters.settings import Settings
 from cardops.rules.callbacks import Callback, CallbackAttempt, CallbackSelection, CallbackState
@@ -21,6 +20,7 @@ from orchestration.callback_pages import (
     described_endpoint,
     endpoint_line,
 )
+from orchestration.known_programs import known_program
 from orchestration.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -214,11 +214,9 @@ def replay_range(selection: CallbackSelection, *, json_output: bool) -> None:
 
 
 def check_program(name: str | None) -> None:
-    """Raises CommandError: what is of no program would look as if there were nothing to do."""
+    """Raises CommandError."""
     if name is not None:
-        url = connect_info(Settings.load()).url
-        if PostgresPrograms(url).find(name) is None:
-            raise CommandError(f"There is no program {name}; `cardops program list` shows them.")
+        known_program(connect_info(Settings.load()).url, name)
 
 
 def with_pool(work: Callable[[Pool], Awaitable[Any]]) -> Any:

@@ -16,6 +16,7 @@ from cardops.rules.callback_secrets import secret_name, with_new_secret
 from cardops.rules.callbacks import SECRET_BYTES
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.limits import in_force
+from orchestration.known_programs import known_program
 from orchestration.limit_options import (
     Currency,
     Day,
@@ -110,9 +111,7 @@ def limits(  # noqa: PLR0913 - one parameter an option
         window_count, tuple(remove or ()),
     )  # fmt: skip
     url = connect_info(Settings.load()).url
-    program = PostgresPrograms(url).find(name)
-    if program is None:
-        raise CommandError(f"There is no program {name}; `cardops program list` shows them.")
+    program = known_program(url, name)
     store = PostgresSpendingLimits(url)
     carry_out(store, name, "", currency or program.currency, wish)
     found = {one: in_force(here, ()) for one, here in store.own(name, "").items()}

@@ -10,6 +10,7 @@ from cardops.adapters.postgresql.limits import PostgresSpendingLimits
 from cardops.adapters.postgresql.programs import PostgresPrograms
 from cardops.adapters.settings import Settings
 from cardops.rules.intake import DEFAULT_PROGRAM, ID_PATTERN
+from orchestration.known_programs import known_program
 from orchestration.limit_options import (
     Currency,
     Day,
@@ -97,7 +98,4 @@ def checked(program: str, user_id: str) -> tuple[str, str]:
             f"{user_id!r} is no user id: use 1 to 64 of letters, digits and the signs _.:- alone."
         )
     url = connect_info(Settings.load()).url
-    found = PostgresPrograms(url).find(program)
-    if found is None:
-        raise CommandError(f"There is no program {program}; `cardops program list` shows them.")
-    return url, found.currency
+    return url, known_program(url, program).currency

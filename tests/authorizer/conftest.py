@@ -1,7 +1,7 @@
 """Fixtures of several test modules: an authorizer over HTTP, and where nobody may get to."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from tests.builders.asking import a_user
 from tests.builders.authorizer_process import AuthorizerProcess
 from tests.builders.inner_hosts import Connects, Listener
+from tests.builders.served import Served, serving
 
 CONNECTS: list[Connects] = []
 
@@ -19,6 +20,13 @@ def api(
 ) -> Iterator[AuthorizerProcess]:
     with AuthorizerProcess(module_database_url, tmp_path_factory.mktemp("home")) as process:
         yield process
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """A server in this process, over fakes."""
+    async with serving() as one:
+        yield one
 
 
 @pytest.fixture

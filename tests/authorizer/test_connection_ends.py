@@ -7,7 +7,6 @@ import logging
 import re
 import socket
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,9 @@ import pytest
 from authorizer.bounded_protocol import BoundedProtocol
 from tests.builders.authorizer_process import AuthorizerProcess
 from tests.builders.raw_http import RawReply
-from tests.builders.served import Connection, Served, serving
+from tests.builders.served import Connection, Served
 
 LONG = 8_000_000  # more than the kernel's buffers hold
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with serving() as one:
-        yield one
 
 
 def sent_at_once(served: Served, data: bytes) -> socket.socket:

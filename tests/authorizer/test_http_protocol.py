@@ -2,19 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 
 from authorizer import bounded_protocol
 from tests.builders.served import Connection, Served, serving
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with serving() as one:
-        yield one
 
 
 async def test_a_whole_question_needs_no_task(served: Served) -> None:

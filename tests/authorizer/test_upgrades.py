@@ -1,22 +1,15 @@
 """Offers to leave HTTP/1.1, as curl and Java make them unasked: passed over, and nothing is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.builders.authorizations import PROGRAM
-from tests.builders.served import Connection, Served, serving
+from tests.builders.served import Connection, Served
 
 H2C = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQ")
 WEBSOCKET = ("Connection: upgrade", "Upgrade: websocket", "sec-websocket-version: 13")
 GET = b"GET /livez HTTP/1.1\r\nhost: a\r\n"
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with serving() as one:
-        yield one
 
 
 @pytest.mark.parametrize("offer", [H2C, WEBSOCKET])
