@@ -34,7 +34,7 @@ $(BIN)/python:
 $(VENV)/.setup: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what Cardops runs on (about two minutes the first time)"
 	$(call install,requirements.lock)
-	@$(BIN)/python -m cardops.adapters.dbt
+	@$(BIN)/python -m cardops.adapters.warehouse.dbt
 	@touch $@
 
 $(VENV)/.setup-dev: requirements-dev.lock $(VENV)/.setup

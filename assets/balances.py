@@ -6,15 +6,15 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
-from assets.lake_roads import BALANCES_NAME
 from assets.partitions import business_dates, one_date_a_run
-from cardops.contracts.reconciliation import (
+from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
     closing_balances,
     join_frames,
     totals_by_currency,
 )
 from cardops.ports import Books, Lake
+from cardops.services.reconciliation.lake_sources import BALANCES_NAME
 
 PREVIEW_ROWS: Final = 10
 

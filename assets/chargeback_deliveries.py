@@ -4,10 +4,10 @@ import dagster as dg
 
 from assets.batch_partitions import partition_key_of, slots_by_batch
 from assets.chargeback_files import chargeback_files
-from assets.delivering import RUNBOOK, Courier
 from assets.partitions import batch_networks
 from cardops.ports import DeliveryLedger, Destinations, Notifier, ObjectStore
-from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.services.deliveries.delivery import RUNBOOK, Courier
 
 
 @dg.asset(

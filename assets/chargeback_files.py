@@ -5,12 +5,12 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.batch_partitions import batch_of_network, partition_key_of, slots_by_batch
-from assets.delivering import processed_key
-from assets.filing import Filer
 from assets.partitions import batch_networks
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
-from cardops.rules.batch_accounting import accounting_breaks
-from cardops.rules.delivery import ChargebackFileRecord
+from cardops.rules.chargebacks.batch_accounting import accounting_breaks
+from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.services.chargebacks.batch_files import Filer
+from cardops.services.deliveries.delivery import processed_key
 
 
 @dg.asset(

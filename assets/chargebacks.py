@@ -4,7 +4,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets.intake_ports import IntakePorts
 from assets.intake_runs import (
     IntakeConfig,
     every_accepted_row_in_lake,
@@ -14,7 +13,8 @@ from assets.intake_runs import (
 )
 from assets.partitions import batches
 from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
-from cardops.rules.intake import IntakeFile
+from cardops.rules.intake.files import IntakeFile
+from cardops.services.intake.ports import IntakePorts
 
 
 @dg.asset(partitions_def=batches, group_name="chargebacks", kinds={"parquet"})

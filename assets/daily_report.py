@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
-from assets.report_charts import charts_of
-from assets.report_figures import ReportFigures, read_figures
-from assets.report_page import render_page
 from cardops.ports import Clock, Warehouse
+from cardops.services.reports.charts import charts_of
+from cardops.services.reports.figures import ReportFigures, read_figures
+from cardops.services.reports.page import render_page
 
 
 @dg.asset(

@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.intake_ports import IntakePorts
 from assets.intake_runs import (
     IntakeConfig,
     every_accepted_row_in_lake,
@@ -16,7 +15,8 @@ from assets.intake_runs import (
 )
 from assets.partitions import business_dates
 from cardops.ports import Clock, DepositLedger, IntakeLedger, Lake, ObjectStore, Programs
-from cardops.rules.intake import IntakeFile, Kind
+from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.services.intake.ports import IntakePorts
 
 
 @dg.asset(partitions_def=business_dates, group_name="intake", kinds={"postgres", "parquet"})

@@ -7,12 +7,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from assets.intake import take_in
-from assets.intake_ports import IntakePorts, TakenFile
 from cardops.ports import Lake
 from cardops.rules.card_numbers import masked
-from cardops.rules.intake import FileOutcome, IntakeFile, Kind
+from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
 from cardops.rules.money import format_amount
+from cardops.services.intake.ingestion import take_in
+from cardops.services.intake.ports import IntakePorts, TakenFile
 
 PREVIEW_ROWS = 10
 

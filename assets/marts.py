@@ -1,6 +1,6 @@
 """The dbt models as assets, each dbt test as an asset check, and the publication of the marts.
 
-The manifest is made at set-up (cardops.adapters.dbt.ensure_manifest) and handed in, so that
+The manifest is made at set-up (cardops.adapters.warehouse.dbt.ensure_manifest) and handed in, so that
 importing this module costs neither a parse nor dagster_dbt: `marts_assets(manifest)` does.
 """
 

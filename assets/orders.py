@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets.intake_ports import IntakePorts
 from assets.intake_runs import (
     IntakeConfig,
     every_accepted_row_in_lake,
@@ -15,7 +14,8 @@ from assets.intake_runs import (
 )
 from assets.partitions import business_dates
 from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
-from cardops.rules.intake import IntakeFile, Kind
+from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.services.intake.ports import IntakePorts
 
 
 @dg.asset(partitions_def=business_dates, group_name="intake", kinds={"parquet"})

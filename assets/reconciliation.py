@@ -12,27 +12,27 @@ import dagster as dg
 import polars as pl
 
 from assets.balances import markdown_table
-from assets.lake_roads import (
-    LakeIncompleteError,
-    differing_accounts,
-    exported_dates,
-    file_breaks,
-)
 from assets.partitions import business_dates, one_date_a_run
-from cardops.contracts.lake_tables import RECONCILIATION_BREAKS
-from cardops.contracts.reconciliation import (
+from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
     breaks_in,
     join_frames,
     store_sides,
     totals_by_currency,
 )
+from cardops.contracts.lake.tables import RECONCILIATION_BREAKS
 from cardops.ports import Books, Lake, TransactionLog
 from cardops.rules.reconciliation import (
     COMPARISONS,
     LAKE_COMPARISONS,
     STORE_COMPARISONS,
     Comparison,
+)
+from cardops.services.reconciliation.lake_sources import (
+    LakeIncompleteError,
+    differing_accounts,
+    exported_dates,
+    file_breaks,
 )
 
 SNAPSHOT: Final = "snapshot"

@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from assets.partitions import business_dates, one_date_a_run
-from cardops.contracts.transaction_log import COLUMNS, TABLE
+from cardops.contracts.lake.transaction_log import COLUMNS, TABLE
 from cardops.ports import Books, DayExport, Lake, TransactionLog
 
 SNAPSHOT: Final = "snapshot"

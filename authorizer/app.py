@@ -14,15 +14,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
-from authorizer import hot
+from authorizer.api.openapi import describe
+from authorizer.api.problems import ProblemError, unavailable
+from authorizer.api.routes import router
 from authorizer.background import background_work
-from authorizer.draining import drain_on_signal
+from authorizer.decisions import route as hot
+from authorizer.dependencies import OpenParts, Parts
 from authorizer.logs import LOGGER, RequestLog
 from authorizer.metrics import METHODS, Metrics
-from authorizer.openapi import describe
-from authorizer.parts import OpenParts, Parts
-from authorizer.problems import ProblemError, unavailable
-from authorizer.replies import (
+from authorizer.server.draining import drain_on_signal
+from authorizer.server.replies import (
     PROGRAM,
     ClientGoneError,
     Receive,
@@ -32,11 +33,10 @@ from authorizer.replies import (
     header,
     send_reply,
 )
-from authorizer.routes import router
 from cardops.ports import Tracing
-from cardops.rules.traces import AnsweredRequest, DecidedBatch
+from cardops.rules.authorizations.traces import AnsweredRequest, DecidedBatch
 
-# FastAPI's own traces carry paths, and so the ids of users; ours are in cardops.rules.traces.
+# FastAPI's own traces carry paths, and so the ids of users; ours are in cardops.rules.authorizations.traces.
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False,
     "metrics": False,

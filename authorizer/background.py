@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from authorizer.callback_lanes import Pace
-from authorizer.callback_upkeep import CallbackUpkeep
-from authorizer.callback_worker import CallbackWorker
+from authorizer.callbacks.lanes import Pace
+from authorizer.callbacks.upkeep import CallbackUpkeep
+from authorizer.callbacks.worker import CallbackWorker
+from authorizer.dependencies import Parts
 from authorizer.logs import LOGGER
 from authorizer.metrics import Metrics
-from authorizer.parts import Parts
 
 # Decisions are made on the same loop, and go first: up to about 1,500 callbacks a second.
 STARTED_AT_ONCE: Final = 4

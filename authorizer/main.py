@@ -16,22 +16,22 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 
 from authorizer.app import Application
-from authorizer.draining import DrainingProcess, DrainingServer
-from authorizer.http_protocol import HttpProtocol
+from authorizer.dependencies import Limits, Parts
 from authorizer.logs import set_up_logs
 from authorizer.metrics import MULTIPROCESS_DIRECTORY
-from authorizer.parts import Limits, Parts
+from authorizer.server.draining import DrainingProcess, DrainingServer
+from authorizer.server.http_protocol import HttpProtocol
 from cardops.adapters.clock import SystemClock
 from cardops.adapters.notifier import open_notifier
-from cardops.adapters.postgresql.access import PostgresAccess
-from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.programs.access import PostgresAccess
 from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import secret_store
-from cardops.adapters.settings import Settings
-from cardops.adapters.telemetry import open_tracing
+from cardops.adapters.telemetry.opening import open_tracing
+from cardops.settings import Settings
 
 HOST: Final = "127.0.0.1"
 GRACEFUL_SECONDS: Final = 10

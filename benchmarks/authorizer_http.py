@@ -19,8 +19,8 @@ import uvloop
 from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_database
 from benchmarks.harness import Benchmark, Sides
 from benchmarks.load import Load, Request, percentile
-from cardops.adapters.postgresql.programs import PostgresPrograms
-from cardops.rules.access import Scope
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.rules.programs.access import Scope
 
 USERS: Final = 1_000_000
 CONNECTIONS: Final = 128
@@ -64,7 +64,7 @@ def authorizer(bench: BenchDatabase) -> Iterator[tuple[int, str]]:
     key = PostgresPrograms(bench.url).create_key("bench", "b", tuple(Scope), is_test=True).key
     with TemporaryDirectory(prefix="cardops-bench-") as home:
         environment = {**os.environ, "CARDOPS_DATABASE_URL": bench.url, "CARDOPS_HOME": home}
-        command = ["orchestration.cli", "authorizer", "--port", "0", "--json"]
+        command = ["orchestration.cli.main", "authorizer", "--port", "0", "--json"]
         with _served(command, environment, Path(home) / "log") as line:
             yield json.loads(line)["port"], key
 

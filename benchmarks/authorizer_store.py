@@ -12,12 +12,12 @@ from typing import Final
 
 import uvloop
 
-from authorizer.batcher import Batcher
+from authorizer.decisions.batcher import Batcher
 from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_database
 from benchmarks.harness import Benchmark, Sides
-from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import open_pool
-from cardops.rules.authorization import AnswerKind, Question
+from cardops.rules.authorizations.decisions import AnswerKind, Question
 
 USERS: Final = 1_000_000
 CALLERS: Final = 128

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cardops.adapters.postgresql.binaries import choose_binaries
+from cardops.adapters.embedded_postgresql.binaries import choose_binaries
 from cardops.adapters.postgresql.connection import connect, database
-from cardops.adapters.settings import Settings
+from cardops.settings import Settings
 
 HERE: Final = Path(__file__).parent
 ROUND_SECONDS: Final = 8

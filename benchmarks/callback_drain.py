@@ -21,15 +21,15 @@ import asyncpg
 import uvloop
 from typing_extensions import override
 
-from authorizer.callback_lanes import MAX_AT_ONCE
-from authorizer.callback_worker import CallbackWorker
+from authorizer.callbacks.lanes import MAX_AT_ONCE
+from authorizer.callbacks.worker import CallbackWorker
 from benchmarks.bench_database import bench_database
 from benchmarks.harness import Benchmark, Sides
 from cardops.adapters.clock import SystemClock
-from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import FileSecretStore
-from cardops.rules.callback_secrets import secret_name, with_new_secret
+from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 
 CALLBACKS: Final = 15_000
 BODY: Final = (

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from cardops.adapters.postgresql.deposits import PostgresDepositLedger
-from cardops.rules.intake import Arrival, FileStatus, IntakeFile, Kind
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.rules.intake.files import Arrival, FileStatus, IntakeFile, Kind
 
 ROWS: Final = 1_000_000
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.catalogue import assets_of, checks
-from orchestration.environments import resources
+from orchestration.asset_catalog import assets_of, checks
 from orchestration.freshness import with_deadlines
 from orchestration.jobs import jobs
+from orchestration.resource_bindings import resources
 from orchestration.schedules import schedules
-from orchestration.watching import sensors
+from orchestration.sensor_catalog import sensors
 
 
 def build_defs(

@@ -3,9 +3,9 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.adapters.settings import Settings
-from cardops.adapters.warehouse import DuckDbWarehouse
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.ports import Warehouse
+from cardops.settings import Settings
 
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):

@@ -2,7 +2,7 @@
 
 from dagster_dbt import DbtCliResource
 
-from cardops.adapters.dbt import PROJECT_DIR, dbt_executable
+from cardops.adapters.warehouse.dbt import PROJECT_DIR, dbt_executable
 
 
 def dbt_resource() -> DbtCliResource:

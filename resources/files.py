@@ -3,10 +3,10 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.adapters.lake import ParquetLake
-from cardops.adapters.object_store import open_store
-from cardops.adapters.settings import Settings
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.ports import Lake, ObjectStore
+from cardops.settings import Settings
 
 
 class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):

@@ -3,14 +3,13 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.adapters.postgresql.books import PostgresBooks
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.adapters.postgresql.deposits import PostgresDepositLedger
-from cardops.adapters.postgresql.intake import PostgresIntakeLedger
-from cardops.adapters.postgresql.log import PostgresTransactionLog
-from cardops.adapters.postgresql.programs import PostgresPrograms
-from cardops.adapters.settings import Settings
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
+from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
 from cardops.ports import (
     Books,
     DeliveryLedger,
@@ -19,6 +18,7 @@ from cardops.ports import (
     Programs,
     TransactionLog,
 )
+from cardops.settings import Settings
 
 
 class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):

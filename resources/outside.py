@@ -4,14 +4,14 @@ import dagster as dg
 from typing_extensions import override
 
 from cardops.adapters.clock import SystemClock
-from cardops.adapters.destinations import SecretDestinations
-from cardops.adapters.listing import ListedArrivals
+from cardops.adapters.file_delivery.destinations import SecretDestinations
 from cardops.adapters.notifier import open_notifier
-from cardops.adapters.object_store import open_store
-from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.adapters.object_stores.listing import ListedArrivals
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.secrets import secret_store
-from cardops.adapters.settings import Settings
 from cardops.ports import Arrivals, Clock, Destinations, Notifier
+from cardops.settings import Settings
 from resources.ledgers import database_url
 
 

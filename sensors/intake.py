@@ -12,9 +12,9 @@ from typing import Final
 import dagster as dg
 
 from cardops.ports import Arrivals, Clock, IntakeLedger, Notifier, ObjectStore, Programs
-from cardops.rules.intake import IntakeFile, Kind
-from cardops.rules.objects import ObjectStat
-from sensors.claiming import Claims
+from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.rules.intake.objects import ObjectStat
+from cardops.services.intake.claiming import Claims
 from sensors.cursor import Cursor
 from sensors.recovery import Recovery
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from cardops.ports import IntakeLedger, Notifier
-from cardops.rules.intake import FileStatus, IntakeFile, IntakeFileMissingError
+from cardops.rules.intake.files import FileStatus, IntakeFile, IntakeFileMissingError
 from sensors.cursor import MAX_TRIES, Tries
 
 RUNBOOK: Final = "docs/runbooks/intake-file-dead.md"

@@ -13,9 +13,9 @@ from typing import Final
 
 import dagster as dg
 
-from assets.delivering import RUNBOOK
 from cardops.ports import Clock, DeliveryLedger, Notifier
-from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.services.deliveries.delivery import RUNBOOK
 from sensors.cursor import Tries
 from sensors.delivery import RANGE_START, Job, range_tags
 from sensors.intake import UNDER_WAY

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Final
 
-from cardops.rules.intake import RowReason
+from cardops.rules.intake.files import RowReason
 from simulation.rows import NOT_UTF8, Row
 
 Spoil = tuple[str, str]

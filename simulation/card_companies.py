@@ -21,8 +21,8 @@ import asyncssh
 from typing_extensions import override
 
 from cardops.adapters.secrets import secret_store
-from cardops.adapters.settings import Settings
 from cardops.ports import SecretStore
+from cardops.settings import Settings
 
 NETWORKS: Final = ("visa", "mastercard", "amex", "discover", "default")
 INBOX: Final = "inbox"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 from typing import Final
 
-from cardops.rules.intake import Kind, RowFlag, RowReason
+from cardops.rules.intake.files import Kind, RowFlag, RowReason
 from simulation.bad_rows import TYPED_REASONS, VALUE_REASONS, Roles
 from simulation.calendar_days import Days, instant_text, naive_text, offset_text
 from simulation.chance import happens

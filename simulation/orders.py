@@ -5,7 +5,7 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
-from cardops.rules.intake import Kind, RowFlag, RowReason
+from cardops.rules.intake.files import Kind, RowFlag, RowReason
 from simulation.bad_rows import VALUE_REASONS, Roles
 from simulation.calendar_days import instant_text
 from simulation.money_text import amount_text

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 
-from cardops.rules.intake import RowReason
+from cardops.rules.intake.files import RowReason
 from simulation.bad_rows import Roles, damaged_rows, doubly_spoilt_rows, spoilt_rows
 from simulation.rows import InputFile, Row
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from cardops.rules.intake import Kind, RowFlag, RowReason
+from cardops.rules.intake.files import Kind, RowFlag, RowReason
 
 # Written as the byte 0xFF, which no UTF-8 text has (files are written with surrogateescape).
 NOT_UTF8: Final = b"\xff".decode(errors="surrogateescape")

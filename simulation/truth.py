@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from cardops.rules.intake import Kind
+from cardops.rules.intake.files import Kind
 from simulation.authorizations import Accounts, Balance, Request
 from simulation.population import Ring
 from simulation.rows import InputFile, Outcome, Row, totals_of

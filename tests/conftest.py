@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import hypothesis
 import pytest
 
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
-from cardops.adapters.postgresql.embedded import EmbeddedServer
 from cardops.adapters.postgresql.migrate import migrate
-from cardops.adapters.settings import Settings
-from tests.builders.databases import TEST_HOME, new_database
+from cardops.settings import Settings
+from tests.factories.databases import TEST_HOME, new_database
 
 # A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. No test
 # asks whether the server of all of them outlives the machine; those that kill one have their own.

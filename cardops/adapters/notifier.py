@@ -8,8 +8,8 @@ from typing import Any, Final, Protocol
 
 from typing_extensions import override
 
-from cardops.adapters.settings import Settings
 from cardops.ports import Clock, Notifier
+from cardops.settings import Settings
 
 # SNS refuses longer subjects, and any with a line break.
 MAX_SUBJECT_CHARACTERS: Final = 100

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cardops.adapters.settings import Settings, SettingsError
 from cardops.ports import SecretStore
+from cardops.settings import Settings, SettingsError
 
 
 class SecretUnreadableError(RuntimeError):

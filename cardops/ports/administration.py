@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cardops.rules.access import ApiKey, NewKey, Program
-    from cardops.rules.limits import Allowance, LimitKind, SpendingLimit
+    from cardops.rules.accounts.spending_limits import Allowance, LimitKind, SpendingLimit
+    from cardops.rules.programs.access import ApiKey, NewKey, Program
 
 
 class Notifier(Protocol):

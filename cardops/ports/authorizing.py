@@ -8,19 +8,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cardops.rules.access import Caller
-    from cardops.rules.authorization import Answer, Question
-    from cardops.rules.callback_endpoints import Endpoint, LaneRoom
-    from cardops.rules.callbacks import (
+    from cardops.rules.accounts.ledger import Account
+    from cardops.rules.authorizations.actions import Move, MoveAnswer
+    from cardops.rules.authorizations.decisions import Answer, Question
+    from cardops.rules.authorizations.records import AuthorizationView
+    from cardops.rules.authorizations.traces import TracedEvent
+    from cardops.rules.callbacks.callbacks import (
         Callback,
         CallbackAttempt,
         CallbackResult,
         CallbackSelection,
     )
-    from cardops.rules.holds import AuthorizationView
-    from cardops.rules.ledger import Account
-    from cardops.rules.moves import Move, MoveAnswer
-    from cardops.rules.traces import TracedEvent
+    from cardops.rules.callbacks.endpoints import Endpoint, LaneRoom
+    from cardops.rules.programs.access import Caller
 
 
 class Authorizations(Protocol):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import BinaryIO
 
-    from cardops.rules.delivery import ChargebackFileRecord, RemoteStat
+    from cardops.rules.deliveries.records import ChargebackFileRecord, RemoteStat
 
 
 class DeliveryLedger(Protocol):
@@ -40,7 +40,7 @@ class DeliveryLedger(Protocol):
 
 
 class FileDelivery(Protocol):
-    """One session with one card company's server; `cardops.rules.delivery_recipe` says what comes next.
+    """One session with one card company's server; `cardops.rules.deliveries.recipe` says what comes next.
 
     Every method raises TransientDeliveryError (worth another try) or PermanentDeliveryError.
     """

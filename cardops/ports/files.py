@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from cardops.rules.arrivals import Look
-    from cardops.rules.intake import (
+    from cardops.rules.intake.arrivals import Look
+    from cardops.rules.intake.files import (
         Kind,
     )
-    from cardops.rules.objects import ObjectStat
+    from cardops.rules.intake.objects import ObjectStat
 
 
 class Clock(Protocol):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date
 
-    from cardops.rules.intake import (
+    from cardops.rules.intake.files import (
         Arrival,
         ChargebackBatch,
         FileOutcome,

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from cardops.rules.intake import (
+    from cardops.rules.accounts.ledger import Account, AccountTotals
+    from cardops.rules.intake.files import (
         IntakeFile,
     )
-    from cardops.rules.ledger import Account, AccountTotals
 
 
 class DepositLedger(Protocol):
@@ -72,7 +72,7 @@ class TransactionLog(Protocol):
     def export(self, business_date: date, target: Path) -> DayExport:
         """Write the whole day, in one snapshot, to one Parquet file.
 
-        Columns are those of `cardops.contracts.transaction_log.COLUMNS`.
+        Columns are those of `cardops.contracts.lake.transaction_log.COLUMNS`.
         """
 
     def record_export(self, business_date: date, export: DayExport) -> None:
@@ -101,7 +101,7 @@ class Books(Protocol):
     def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
         """Each account as it stood at the end of the business date, in chunks.
 
-        Columns are those of `cardops.contracts.reconciliation.BOOKS_COLUMNS`: the materialised
+        Columns are those of `cardops.contracts.lake.reconciliation.BOOKS_COLUMNS`: the materialised
         balances (less what was dated later), and the sums of its postings and open holds. An
         account that only one road knows has zeros on the other. `ledger_seq` is the account's at
         the snapshot: what has a later one was written after it. Live traffic makes no break.

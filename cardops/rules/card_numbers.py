@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from cardops.rules.routing import scheme_of_number
+from cardops.rules.chargebacks.routing import scheme_of_number
 
 BIN_DIGITS: Final = 6
 LAST_DIGITS: Final = 4

@@ -1,7 +1,7 @@
 """Two roads to one figure: what is compared with what, and what a difference is called.
 
 Belongs here: the sides, the comparisons, the names of the checks they are shown under, and the
-scalar rule that is the oracle of the vectorised one (cardops.contracts.reconciliation).
+scalar rule that is the oracle of the vectorised one (cardops.contracts.lake.reconciliation).
 """
 
 from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.builders.s3 import bucket, moto_server
+from tests.servers.s3 import bucket, moto_server
 
 
 @pytest.fixture(scope="session")

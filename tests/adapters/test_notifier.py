@@ -8,8 +8,8 @@ import boto3
 import pytest
 
 from cardops.adapters.notifier import EachNotifier, FileNotifier, SnsNotifier, open_notifier
-from cardops.adapters.settings import Settings
 from cardops.ports import Notifier
+from cardops.settings import Settings
 from tests.fakes.clock import FakeClock
 
 

@@ -14,8 +14,8 @@ from cardops.adapters.secrets import (
     SecretUnreadableError,
     secret_store,
 )
-from cardops.adapters.settings import Settings, SettingsError
 from cardops.ports import SecretStore
+from cardops.settings import Settings, SettingsError
 from tests.fakes.secrets import FakeSecretStore
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.builders.intake_world import IntakeWorld
+from tests.factories.intake_environment import IntakeWorld
 
 
 @pytest.fixture

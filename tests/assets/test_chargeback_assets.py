@@ -18,14 +18,14 @@ from assets.chargeback_deliveries import (
 from assets.chargeback_files import chargeback_files, every_accepted_chargeback_is_in_a_file
 from assets.partitions import batches
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.adapters.postgresql.intake import PostgresIntakeLedger
-from cardops.rules.chargeback_files import Chargeback
-from cardops.rules.control_totals import read_control_totals
-from cardops.rules.delivery import DeliveryState, FrozenFileError
-from cardops.rules.intake import ChargebackBatch
-from cardops.rules.routing import NETWORKS
-from tests.builders.batches import BUSINESS_DATE, a_sealed_batch
-from tests.builders.chargebacks import a_chargeback, lake_frame
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.rules.chargebacks.control_totals import read_control_totals
+from cardops.rules.chargebacks.files import Chargeback
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.records import DeliveryState, FrozenFileError
+from cardops.rules.intake.files import ChargebackBatch
+from tests.factories.batches import BUSINESS_DATE, a_sealed_batch
+from tests.factories.chargebacks import a_chargeback, lake_frame
 from tests.fakes.destinations import FakeDestinations
 from tests.fakes.lake import FakeLake
 from tests.fakes.notifier import FakeNotifier

@@ -9,8 +9,8 @@ import pytest
 from assets.balances import balances
 from assets.reconciliation import reconciliation, reconciliation_breaks
 from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
-from cardops.contracts.lake_tables import empty_frame
-from tests.builders.lake_tables import DAY, NOON, a_posting, rows_of
+from cardops.contracts.lake.tables import empty_frame
+from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
 from tests.fakes.books import FakeBooks, an_account
 from tests.fakes.lake import FakeLake
 from tests.fakes.transaction_log import FakeTransactionLog

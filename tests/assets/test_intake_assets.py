@@ -9,8 +9,8 @@ import pytest
 
 from assets import chargebacks, deposits, orders, transactions
 from assets.intake_runs import every_accepted_row_in_lake, every_row_counted
-from cardops.rules.intake import Kind
-from tests.builders.intake_world import IntakeWorld, csv_file
+from cardops.rules.intake.files import Kind
+from tests.factories.intake_environment import IntakeWorld, csv_file
 
 pytestmark = pytest.mark.dagster
 

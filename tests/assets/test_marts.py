@@ -10,10 +10,10 @@ from assets.daily_report import daily_report
 from assets.marts import MARTS, marts_assets
 from assets.reconciliation import reconciliation, reconciliation_breaks
 from assets.transaction_log import transaction_log
-from cardops.adapters.dbt import ensure_manifest
-from cardops.adapters.warehouse import DuckDbWarehouse, open_published
+from cardops.adapters.warehouse.dbt import ensure_manifest
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
 from resources.dbt import dbt_resource
-from tests.builders.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
+from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.lake import FakeLake
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.builders.asking import a_user
-from tests.builders.authorizer_process import AuthorizerProcess
-from tests.builders.inner_hosts import Connects, Listener
-from tests.builders.served import Served, serving
+from tests.factories.request_bodies import a_user
+from tests.servers.authorizer_process import AuthorizerProcess
+from tests.servers.in_process_authorizer import Served, serving
+from tests.servers.internal_hosts import Connects, Listener
 
 CONNECTS: list[Connects] = []
 

@@ -7,9 +7,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from cardops.adapters.dbt import run_dbt
-from cardops.adapters.warehouse import DuckDbWarehouse
-from tests.builders.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
+from cardops.adapters.warehouse.dbt import run_dbt
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
 from tests.fakes.lake import FakeLake
 
 EVE = date(2026, 11, 19)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cardops.adapters.settings import Settings
+from cardops.settings import Settings
 from simulation.generator import generate
-from tests.builders.databases import TEST_HOME, new_database, new_home
-from tests.builders.days import Ending, Instance, companies_of, ending
+from tests.factories.databases import TEST_HOME, new_database, new_home
+from tests.factories.demo_days import Ending, Instance, companies_of, ending
 
 
 @pytest.fixture(scope="session")

@@ -16,26 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from cardops.adapters.clock import SystemClock
-from cardops.adapters.lake import ParquetLake
-from cardops.adapters.object_store import open_store
-from cardops.adapters.postgresql import deposits, staging
-from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.postgresql.accounts import deposits, staging
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.adapters.postgresql.intake import PostgresIntakeLedger
-from cardops.adapters.postgresql.log import PostgresTransactionLog
-from cardops.adapters.postgresql.programs import PostgresPrograms
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
 from cardops.adapters.postgresql.sessions import open_pool
-from cardops.adapters.settings import Settings
+from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.ports import ObjectStore
-from cardops.rules.access import Program
-from cardops.rules.authorization import Question
-from cardops.rules.delivery import DeliveryState
-from cardops.rules.intake import Kind
-from cardops.rules.objects import ObjectExistsError
-from orchestration.garbage import collect_seldom
-from orchestration.in_process import InProcessRuns
-from sensors.claiming import Claims
+from cardops.rules.authorizations.decisions import Question
+from cardops.rules.deliveries.records import DeliveryState
+from cardops.rules.intake.files import Kind
+from cardops.rules.intake.objects import ObjectExistsError
+from cardops.rules.programs.access import Program
+from cardops.services.intake.claiming import Claims
+from cardops.settings import Settings
+from orchestration.cli.garbage import collect_seldom
+from orchestration.local.in_process import InProcessRuns
 from sensors.intake import runs_of
 
 ORDER = (Kind.DEPOSITS, Kind.ORDERS, Kind.TRANSACTIONS, Kind.CHARGEBACKS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.days import Ending, Instance, companies_of, ending
+from tests.factories.demo_days import Ending, Instance, companies_of, ending
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster]
 

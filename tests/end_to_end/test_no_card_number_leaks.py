@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.embedded import EmbeddedServer
 from cardops.rules.card_numbers import passes_luhn
 from simulation.generator import generate
-from tests.builders.console import Console, a_home_with_card_companies
-from tests.builders.samples import write
+from tests.factories.console import Console, a_home_with_card_companies
+from tests.factories.samples import write
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
 

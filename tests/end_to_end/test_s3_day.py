@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from cardops.adapters.dbt import run_dbt
-from cardops.adapters.object_store import open_store
-from cardops.adapters.warehouse import DuckDbWarehouse
-from cardops.rules.delivery import DeliveryState
-from tests.builders.databases import new_home
-from tests.builders.days import DAY_TIMEOUT_SECONDS, Ending, Instance, companies_of, ending
-from tests.builders.s3 import bucket, moto_server
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.warehouse.dbt import run_dbt
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from cardops.rules.deliveries.records import DeliveryState
+from tests.factories.databases import new_home
+from tests.factories.demo_days import DAY_TIMEOUT_SECONDS, Ending, Instance, companies_of, ending
+from tests.servers.s3 import bucket, moto_server
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 

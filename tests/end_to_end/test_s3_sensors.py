@@ -6,12 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cardops.adapters.object_store import open_store
+from cardops.adapters.object_stores.opening import open_store
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.settings import Settings
 from cardops.ports import ObjectStore
+from cardops.settings import Settings
 from orchestration.definitions import build_defs
-from tests.builders.s3 import bucket, moto_server
+from tests.servers.s3 import bucket, moto_server
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders.console import Console, a_home_with_card_companies
-from tests.builders.samples import (
+from tests.factories.console import Console, a_home_with_card_companies
+from tests.factories.samples import (
     SHOP_CHARGEBACKS,
     poc_rows,
     shop_orders,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.postgresql.connection import connect, database
-from tests.builders.databases import new_home
-from tests.builders.days import Instance
+from tests.factories.databases import new_home
+from tests.factories.demo_days import Instance
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 

@@ -7,28 +7,8 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from cardops.ports import Authorizations, Clock
-from cardops.rules.authorization import (
-    AccountKey,
-    AccountState,
-    Answer,
-    BatchState,
-    Decision,
-    IdKey,
-    Known,
-    Question,
-    decide_batch,
-)
-from cardops.rules.holds import (
-    AuthorizationView,
-    Hold,
-    Record,
-    State,
-    state_of,
-    tombstone_view,
-    view_of,
-)
-from cardops.rules.ledger import Account
-from cardops.rules.moves import (
+from cardops.rules.accounts.ledger import Account
+from cardops.rules.authorizations.actions import (
     EarlierMove,
     Move,
     MoveAnswer,
@@ -39,6 +19,26 @@ from cardops.rules.moves import (
     expire,
     increment_part,
     moved_view,
+)
+from cardops.rules.authorizations.decisions import (
+    AccountKey,
+    AccountState,
+    Answer,
+    BatchState,
+    Decision,
+    IdKey,
+    Known,
+    Question,
+    decide_batch,
+)
+from cardops.rules.authorizations.records import (
+    AuthorizationView,
+    Hold,
+    Record,
+    State,
+    state_of,
+    tombstone_view,
+    view_of,
 )
 from tests.fakes.clock import FakeClock
 from tests.fakes.limits import FakeSpendingLimits

@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 from typing_extensions import override
 
-from cardops.contracts.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
+from cardops.contracts.lake.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
 from cardops.ports import Books
 
 

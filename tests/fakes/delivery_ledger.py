@@ -9,7 +9,7 @@ from threading import RLock
 from typing_extensions import override
 
 from cardops.ports import DeliveryLedger
-from cardops.rules.delivery import (
+from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
     DeliveryState,
     FileNotMadeError,

@@ -9,8 +9,8 @@ import polars as pl
 from typing_extensions import override
 
 from cardops.ports import DepositLedger
-from cardops.rules.intake import IntakeFile, StagingLostError
-from cardops.rules.ledger import Account, AccountTotals
+from cardops.rules.accounts.ledger import Account, AccountTotals
+from cardops.rules.intake.files import IntakeFile, StagingLostError
 
 Key = tuple[str, str, str]
 OUTCOME = pl.Schema({"row_number": pl.Int64(), "outcome": pl.String(), "ledger_seq": pl.Int64()})

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from typing_extensions import override
 
 from cardops.ports import Destinations, FileDelivery, SecretStore
-from cardops.rules.delivery import PermanentDeliveryError, RemoteStat
+from cardops.rules.deliveries.records import PermanentDeliveryError, RemoteStat
 
 
 @dataclass

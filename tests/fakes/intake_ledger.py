@@ -10,7 +10,7 @@ from threading import RLock
 from typing_extensions import override
 
 from cardops.ports import IntakeLedger
-from cardops.rules.intake import (
+from cardops.rules.intake.files import (
     Arrival,
     BatchMissingError,
     ChargebackBatch,

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing_extensions import override
 
 from cardops.ports import SpendingLimits
-from cardops.rules.authorization import AccountKey
-from cardops.rules.limits import (
+from cardops.rules.accounts.spending_limits import (
     Allowance,
     LimitKind,
     SpendingLimit,
     allowances_at,
     merged,
 )
+from cardops.rules.authorizations.decisions import AccountKey
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from typing_extensions import override
 
 from cardops.ports import ObjectStore
-from cardops.rules.objects import (
+from cardops.rules.intake.objects import (
     ObjectExistsError,
     ObjectMissingError,
     ObjectStat,

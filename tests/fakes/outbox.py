@@ -8,8 +8,16 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from cardops.ports import CallbackDesk, CallbackOutbox
-from cardops.rules.authorization import Decision
-from cardops.rules.callback_endpoints import (
+from cardops.rules.authorizations.decisions import Decision
+from cardops.rules.callbacks.callbacks import (
+    Callback,
+    CallbackAttempt,
+    CallbackResult,
+    CallbackSelection,
+    CallbackState,
+    attempt_of,
+)
+from cardops.rules.callbacks.endpoints import (
     REFUSED,
     Endpoint,
     Lane,
@@ -17,14 +25,6 @@ from cardops.rules.callback_endpoints import (
     after_failure,
     endpoint_of,
     lane_of,
-)
-from cardops.rules.callbacks import (
-    Callback,
-    CallbackAttempt,
-    CallbackResult,
-    CallbackSelection,
-    CallbackState,
-    attempt_of,
 )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing_extensions import override
 
 from cardops.ports import Access, Programs
-from cardops.rules.access import ApiKey, Caller, NewKey, Program, key_text, secret_sha256
+from cardops.rules.programs.access import ApiKey, Caller, NewKey, Program, key_text, secret_sha256
 
 MADE_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from typing_extensions import override
 
-from cardops.contracts.transaction_log import COLUMNS
+from cardops.contracts.lake.transaction_log import COLUMNS
 from cardops.ports import DayExport, TransactionLog
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.builders.authorizer_process import AuthorizerProcess
-from tests.builders.books_add_up import assert_books_add_up, rows
-from tests.builders.crediting import credit_users
-from tests.builders.cutting_proxy import CuttingProxy, Where, cutting_proxy
-from tests.builders.keep_alive import KeepAlive, Response
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.servers.authorizer_process import AuthorizerProcess
+from tests.servers.cutting_proxy import CuttingProxy, Where, cutting_proxy
+from tests.servers.keep_alive import KeepAlive, Response
+from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
 

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.connection import connect, database
-from cardops.adapters.postgresql.embedded import EmbeddedServer
 from cardops.adapters.secrets import FileSecretStore
-from cardops.adapters.settings import Settings
-from cardops.rules.callback_secrets import secret_name, with_new_secret
-from tests.builders.authorizations import NOON
-from tests.builders.authorizer_process import CLI, AuthorizerProcess, environment
-from tests.builders.books_add_up import assert_books_add_up, rows
-from tests.builders.crediting import credit_users
-from tests.builders.databases import new_home
-from tests.builders.histories import violations
-from tests.builders.recording import Call, Recorder
-from tests.builders.remembered import Remembered
-from tests.builders.sink import Sink, open_sink
+from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from cardops.settings import Settings
+from tests.factories.authorizations import NOON
+from tests.factories.databases import new_home
+from tests.oracles.histories import violations
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.oracles.observed_events import Remembered
+from tests.oracles.recording import Call, Recorder
+from tests.servers.authorizer_process import CLI, AuthorizerProcess, environment
+from tests.servers.callback_sink import Sink, open_sink
+from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
 

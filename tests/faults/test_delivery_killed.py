@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cardops.adapters.directory_store import DirectoryStore
+from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
-from tests.builders.deliveries import a_made_file
-from tests.builders.mortal_delivery import deliver_and_die
-from tests.builders.servers import SSHD, Server, card_companies, ftps, openssh
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from tests.factories.deliveries import a_made_file
+from tests.servers.file_servers import SSHD, Server, card_companies, ftps, openssh
+from tests.servers.killable_delivery import deliver_and_die
 
 pytestmark = pytest.mark.database
 
@@ -46,7 +46,7 @@ class Place:
     def deliver(self, batch_id: str, dies_at: int | None = None) -> int:
         """In a process of its own; its exit code."""
         spawn = multiprocessing.get_context("forkserver")
-        spawn.set_forkserver_preload(["tests.builders.mortal_delivery"])
+        spawn.set_forkserver_preload(["tests.servers.killable_delivery"])
         values = (self.url, self.processed, self.server.secret, batch_id, dies_at)
         process = spawn.Process(target=deliver_and_die, args=values)
         process.start()

@@ -9,13 +9,17 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from assets.delivering import RUNBOOK, Courier
-from cardops.adapters.destinations import SecretDestinations
-from cardops.adapters.sftp import Timeouts
-from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
-from cardops.rules.delivery_recipe import MAX_ATTEMPTS
-from tests.builders.deliveries import a_made_file
-from tests.builders.servers import (
+from cardops.adapters.file_delivery.destinations import SecretDestinations
+from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.rules.deliveries.recipe import MAX_ATTEMPTS
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.services.deliveries.delivery import RUNBOOK, Courier
+from tests.factories.deliveries import a_made_file
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
+from tests.fakes.destinations import MemorySecrets
+from tests.fakes.notifier import FakeNotifier
+from tests.fakes.object_store import FakeObjectStore
+from tests.servers.file_servers import (
     SSHD,
     Server,
     card_companies,
@@ -23,11 +27,7 @@ from tests.builders.servers import (
     openssh,
     write_certificate,
 )
-from tests.builders.troubled_network import troubled
-from tests.fakes.delivery_ledger import FakeDeliveryLedger
-from tests.fakes.destinations import MemorySecrets
-from tests.fakes.notifier import FakeNotifier
-from tests.fakes.object_store import FakeObjectStore
+from tests.servers.flaky_proxy import troubled
 
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
 SFTP = ["asyncssh", pytest.param("openssh", marks=needs_sshd)]

@@ -16,15 +16,15 @@ pytestmark = pytest.mark.database
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRESQL = "cardops/adapters/postgresql"
-AUTHORIZATIONS = "tests/adapters/postgresql/test_authorizations.py"
-MOVES = "tests/adapters/postgresql/test_moves.py"
-PROCESSES = "tests/authorizer/test_several_processes.py"
-GUARDED = "tests/adapters/postgresql/test_authorization_guards.py"
-LOCK_ORDER = "tests/adapters/postgresql/test_lock_order.py"
-MEETINGS = "tests/adapters/postgresql/test_meetings.py"
-LIMITS = "tests/adapters/postgresql/test_spending_limits.py"
-OVERTAKEN_LIMITS = "tests/adapters/postgresql/test_limits_overtaken.py"
-OVERTAKEN = "tests/adapters/postgresql/test_overtaken_decisions.py"
+AUTHORIZATIONS = "tests/adapters/postgresql/authorizations/test_authorizations.py"
+MOVES = "tests/adapters/postgresql/authorizations/test_actions.py"
+PROCESSES = "tests/authorizer/server/test_several_processes.py"
+GUARDED = "tests/adapters/postgresql/authorizations/test_guards.py"
+LOCK_ORDER = "tests/adapters/postgresql/authorizations/test_lock_order.py"
+MEETINGS = "tests/adapters/postgresql/authorizations/test_concurrent_writers.py"
+LIMITS = "tests/adapters/postgresql/accounts/test_spending_limits.py"
+OVERTAKEN_LIMITS = "tests/adapters/postgresql/authorizations/test_limits_overtaken.py"
+OVERTAKEN = "tests/adapters/postgresql/authorizations/test_overtaken_decisions.py"
 # pytest's own exit codes: a test failed, as against none was found or none could be loaded.
 PASSED, FAILED = 0, 1
 
@@ -43,21 +43,21 @@ class Guard:
 GUARDS = [
     Guard(
         "question hash",
-        "cardops/rules/authorization.py",
+        "cardops/rules/authorizations/decisions.py",
         "if known.question_hash != question.question_hash:",
         f"{AUTHORIZATIONS}::test_the_same_question_is_answered_with_the_same_bytes_and_another_refused",
         "if False:",
     ),
     Guard(
         "capture once",
-        "cardops/rules/moves.py",
+        "cardops/rules/authorizations/actions.py",
         "if state is not ALLOWED_FROM[move.kind]:",
         f"{MOVES}::test_a_void_releases_once",
         "if False:",
     ),
     Guard(
         "movement key",
-        "cardops/rules/moves.py",
+        "cardops/rules/authorizations/actions.py",
         "if earlier is not None:\n        return _repeated",
         f"{MOVES}::test_captured_money_comes_back_in_parts_and_never_more",
         "if False:\n        return _repeated",

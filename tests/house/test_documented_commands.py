@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from cardops.adapters.postgresql.looking import look
-from orchestration.cli import app
-from tests.builders.documents import DOCS, fences
+from cardops.adapters.postgresql.read_only_query import look
+from orchestration.cli.main import app
+from tests.factories.documents import DOCS, fences
 
 ROOT = DOCS.parent
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])

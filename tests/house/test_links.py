@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.documents import DOCS
+from tests.factories.documents import DOCS
 
 ROOT = DOCS.parent
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])

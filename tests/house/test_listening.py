@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from tests.builders.collector import open_collector
-from tests.builders.listening import listening
+from tests.servers.listening import listening
+from tests.servers.otlp_collector import open_collector
 
 
 async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardops.adapters.settings import Settings
+from cardops.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP_LEVEL = [

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from assets.partitions import batch_networks, networks
-from cardops.rules.intake import Kind
+from cardops.rules.intake.files import Kind
 from orchestration.definitions import build_defs
 from sensors.delivery import delivery_tags
 from sensors.intake import JOBS

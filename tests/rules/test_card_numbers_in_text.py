@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardops.contracts.quarantine import kept_aside, without_card_number
+from cardops.contracts.judging.quarantine import kept_aside, without_card_number
 from cardops.rules.card_numbers import CANDIDATE, masked, passes_luhn, truncated
-from tests.builders.card_number_model import masked_slowly
+from tests.oracles.card_number_model import masked_slowly
 
 VISA, MASTERCARD, AMEX = "4111111111111111", "5500000000000004", "378282246310005"
 BETWEEN = [

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardops.contracts.reconciliation import (
+from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
     breaks_in,
     store_sides,

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from assets.partitions import batches, business_dates
-from cardops.adapters.listing import ListedArrivals
-from cardops.rules.intake import Kind
+from cardops.adapters.object_stores.listing import ListedArrivals
+from cardops.rules.intake.files import Kind
 from sensors.intake import JOBS, arrival_sensor
 from tests.fakes.clock import FakeClock
 from tests.fakes.intake_ledger import FakeIntakeLedger

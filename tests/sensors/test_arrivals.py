@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cardops.rules.access import Program
-from cardops.rules.intake import FileOutcome, FileStatus
-from sensors.claiming import Claims
+from cardops.rules.intake.files import FileOutcome, FileStatus
+from cardops.rules.programs.access import Program
+from cardops.services.intake.claiming import Claims
 from sensors.cursor import MAX_TRIES, Cursor
 from sensors.intake import INTAKE_TAG, JOBS
 from tests.sensors.conftest import Desk

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from assets.partitions import batch_networks
-from cardops.rules.delivery import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from sensors.delivery import RANGE_END, RANGE_START
 from sensors.undelivered import MAX_RUNS_A_LOOK, MAX_TRIES, parse, undelivered_sensor
-from tests.builders.deliveries import a_made_file
+from tests.factories.deliveries import a_made_file
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.notifier import FakeNotifier

@@ -7,8 +7,8 @@ import paramiko
 import pytest
 
 from simulation.card_companies import NETWORKS, CardCompanies
-from tests.builders.servers import Server, card_companies
 from tests.fakes.destinations import MemorySecrets
+from tests.servers.file_servers import Server, card_companies
 
 
 def session(server: Server, **changes: object) -> paramiko.SSHClient:

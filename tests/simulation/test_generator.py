@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cardops.rules.intake import Kind, RowFlag, RowReason
+from cardops.rules.intake.files import Kind, RowFlag, RowReason
 from simulation.file_formats import write_input_file
 from simulation.generator import (
     DEFAULT_HISTORY_END,
@@ -23,7 +23,7 @@ from simulation.generator import (
     generate,
     make_day,
 )
-from tests.builders.intake_world import IntakeWorld
+from tests.factories.intake_environment import IntakeWorld
 
 SMALL = 400
 # What a kind cannot have, by the nature of its columns.

@@ -12,7 +12,7 @@ from cardops.adapters.postgresql.connection import connect
 from simulation import traffic
 from simulation.generator import REQUESTS_PATH, generate
 from simulation.traffic import NoAnswerError, TrafficReport, run_traffic
-from tests.builders.authorizer_process import AuthorizerProcess
+from tests.servers.authorizer_process import AuthorizerProcess
 
 pytestmark = pytest.mark.database
 

@@ -14,11 +14,11 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 
-from cardops.adapters.postgresql.embedded import EmbeddedServer
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.adapters.postgresql.migrate import migrate
-from cardops.adapters.settings import Settings
-from cardops.rules.intake import DEFAULT_PROGRAM
+from cardops.rules.intake.files import DEFAULT_PROGRAM
+from cardops.settings import Settings
 
 SCHEMA: Final = "cardops"
 DAGSTER_SCHEMA: Final = "dagster"

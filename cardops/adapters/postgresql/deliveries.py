@@ -7,9 +7,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cardops.adapters.postgresql.holding import holding
-from cardops.adapters.postgresql.work import run_once
-from cardops.rules.delivery import (
+from cardops.adapters.postgresql.exclusive import holding
+from cardops.adapters.postgresql.transactions import run_once
+from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
     DeliveryState,
     FileNotMadeError,

@@ -11,7 +11,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
-from cardops.rules.authorization import StoreUnavailableError
+from cardops.rules.authorizations.decisions import StoreUnavailableError
 
 MAX_SESSIONS: Final = 8
 # Open from the start: a session's first hundredths of a second are no request's to wait for.

@@ -12,7 +12,7 @@ import polars as pl
 from cardops.contracts.reading.lines import Block, blocks
 from cardops.contracts.reading.records import record_at
 from cardops.contracts.reading.source import FileRefusedError
-from cardops.rules.intake import RowReason
+from cardops.rules.intake.files import RowReason
 
 _BAD = str(RowReason.BAD_ENCODING)
 _MALFORMED = str(RowReason.MALFORMED_ROW)

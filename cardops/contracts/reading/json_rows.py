@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Final, TypeGuard
 
 import polars as pl
 
-from cardops.contracts.contract import Contract
-from cardops.contracts.headers import Header, resolve
+from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.elements import elements
+from cardops.contracts.reading.headers import Header, resolve
 from cardops.contracts.reading.lines import blocks
-from cardops.rules.intake import RowReason
+from cardops.rules.intake.files import RowReason
 
 CHUNK_ROWS: Final = 50_000
 # A row nests a payment method or a list of items; two levels would do.

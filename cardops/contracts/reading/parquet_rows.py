@@ -12,11 +12,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cardops.contracts.contract import Contract
-from cardops.contracts.headers import Header, resolve
+from cardops.contracts.kinds.contract import Contract
+from cardops.contracts.reading.headers import Header, resolve
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.card_numbers import masked
-from cardops.rules.intake import RowReason
+from cardops.rules.intake.files import RowReason
 
 CHUNK_ROWS: Final = 50_000
 

@@ -8,10 +8,10 @@ from typing import BinaryIO, Final
 
 import polars as pl
 
-from cardops.contracts.contract import Contract
-from cardops.contracts.headers import Header, normalised, resolve
-from cardops.contracts.importers import SECTIONS, Importer, importer_for
+from cardops.contracts.importers.importers import SECTIONS, Importer, importer_for
+from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.csv_rows import CsvRows
+from cardops.contracts.reading.headers import Header, normalised, resolve
 from cardops.contracts.reading.json_rows import JsonRows
 from cardops.contracts.reading.parquet_rows import ParquetRows
 from cardops.contracts.reading.source import (

@@ -6,20 +6,20 @@ from datetime import datetime
 
 import pytest
 
-from cardops.adapters.postgresql.authorizations import PostgresAuthorizations
-from cardops.adapters.postgresql.callback_desk import PostgresCallbackDesk
-from cardops.adapters.postgresql.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackDesk
+from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.ports import CallbackDesk, CallbackOutbox
-from cardops.rules.authorization import Question
-from cardops.rules.callbacks import Callback
-from tests.builders.authorization_worlds import (
+from cardops.rules.authorizations.decisions import Question
+from cardops.rules.callbacks.callbacks import Callback
+from tests.factories.authorization_stores import (
     FakeWorld,
     PostgresWorld,
     World,
     pool_with_programs,
 )
-from tests.builders.authorizations import NOON, a_question
+from tests.factories.authorizations import NOON, a_question
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 

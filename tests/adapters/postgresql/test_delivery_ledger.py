@@ -9,7 +9,7 @@ import pytest
 
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.ports import DeliveryLedger
-from cardops.rules.delivery import (
+from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
     DeliveryState,
     FileNotMadeError,

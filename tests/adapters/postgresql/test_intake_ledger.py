@@ -6,16 +6,16 @@ from threading import Event, Thread
 
 import pytest
 
-from cardops.adapters.postgresql.intake import PostgresIntakeLedger
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.ports import IntakeLedger
-from cardops.rules.intake import (
+from cardops.rules.intake.files import (
     BatchMissingError,
     FileOutcome,
     FileStatus,
     IntakeFileMissingError,
     Kind,
 )
-from tests.builders.intake import A_DAY, an_arrival
+from tests.factories.intake import A_DAY, an_arrival
 from tests.fakes.intake_ledger import FakeIntakeLedger
 
 BUCKET = an_arrival().bucket

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cardops.adapters.postgresql.programs import PostgresPrograms
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.ports import Programs
-from cardops.rules.access import (
+from cardops.rules.programs.access import (
     Program,
     Scope,
     host_problem,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cardops.adapters.postgresql.connection import SCHEMA, with_search_path
-from tests.builders.authorizer_process import AuthorizerProcess, Reply
-from tests.builders.databases import new_database
+from tests.factories.databases import new_database
+from tests.servers.authorizer_process import AuthorizerProcess, Reply
 
 _numbers = count(1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from tests.builders.authorizer_process import AuthorizerProcess
+from tests.servers.authorizer_process import AuthorizerProcess
 
 pytestmark = pytest.mark.database
 SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.authorizer.owasp.conftest import Target
-from tests.builders.raw_http import exchange, request
+from tests.servers.raw_http import exchange, request
 
 pytestmark = pytest.mark.database
 

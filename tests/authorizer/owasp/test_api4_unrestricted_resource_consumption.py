@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from authorizer.bounded_protocol import MAX_HEADERS, PATIENCE_SECONDS
+from authorizer.server.bounded_protocol import MAX_HEADERS, PATIENCE_SECONDS
 from tests.authorizer.owasp.conftest import Target
-from tests.builders.authorizer_process import AuthorizerProcess
-from tests.builders.raw_http import exchange, request
+from tests.servers.authorizer_process import AuthorizerProcess
+from tests.servers.raw_http import exchange, request
 
 pytestmark = pytest.mark.database
 

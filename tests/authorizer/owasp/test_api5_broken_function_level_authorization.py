@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from authorizer.operations import ADMIN, OPERATIONS, READ, WRITE
+from authorizer.api.operations import ADMIN, OPERATIONS, READ, WRITE
 from tests.authorizer.owasp.conftest import Target
-from tests.builders.raw_http import exchange, request
+from tests.servers.raw_http import exchange, request
 
 pytestmark = pytest.mark.database
 GUARDED = [operation for operation in OPERATIONS if operation.scope]

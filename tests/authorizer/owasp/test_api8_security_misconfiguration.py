@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.authorizer.owasp.conftest import Target
-from tests.builders.raw_http import RawReply, exchange, request
+from tests.servers.raw_http import RawReply, exchange, request
 
 pytestmark = pytest.mark.database
 INSIDE = re.compile(

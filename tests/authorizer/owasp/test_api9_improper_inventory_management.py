@@ -2,10 +2,10 @@
 
 import pytest
 
-from authorizer.openapi import describe
-from authorizer.operations import OPERATIONS
-from authorizer.problems import KINDS
-from authorizer.routes import router
+from authorizer.api.openapi import describe
+from authorizer.api.operations import OPERATIONS
+from authorizer.api.problems import KINDS
+from authorizer.api.routes import router
 from tests.authorizer.owasp.conftest import Target
 
 pytestmark = pytest.mark.database

@@ -1,0 +1,178 @@
+"""From bytes to checked values: exact amounts, no repeated key, nothing a store could choke on.
+
+A decoder alone would let through repeated keys (the last one wins), exponents, NUL characters
+and integers that other readers round (store-and-authorization.md, Traps).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from authorizer.api.problems import ProblemError, invalid
+from authorizer.api.schemas import AuthorizationBody
+from cardops.rules.authorizations.actions import amount_sentence
+from cardops.rules.card_numbers import is_card_number, masked
+from cardops.rules.currencies import EXPONENTS
+from cardops.rules.intake.files import ID_PATTERN
+from cardops.rules.money import MAX_AMOUNT_MINOR, AmountProblem, parse_amount
+
+MAX_METADATA_DEPTH: Final = 8
+
+BodyT = TypeVar("BodyT", bound=msgspec.Struct)
+
+_ID = re.compile(ID_PATTERN)
+_AT_FIELD = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<field>.*)`)?$", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+
+
+def decode(body: bytes, kind: type[BodyT]) -> BodyT:
+    """The body as its type. Raises ProblemError for anything that is not exactly that."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        value: BodyT = decoder.decode(body)
+        # Every key needs a colon: no more colons than keys found, then none is repeated.
+        if body.count(b":") > _key_count(value):
+            _refuse_repeated_keys(body)
+    except msgspec.ValidationError as error:
+        _refuse(str(error))
+    except RecursionError:
+        raise ProblemError("invalid-request", "The body is nested too deeply.") from None
+    except (msgspec.DecodeError, ValueError):
+        raise ProblemError("invalid-request", "The body is not well-formed JSON.") from None
+    return value
+
+
+def checked_id(field: str, value: str) -> str:
+    """An id of the form `[A-Za-z0-9_.:-]{1,64}`. Raises ProblemError."""
+    if is_id(value):
+        return value
+    raise invalid(field, "must be 1 to 64 of letters, digits and _.:-, and neither . nor ..")
+
+
+def is_id(value: str) -> bool:
+    """Whether it has an id's form."""
+    return _ID.fullmatch(value) is not None and value not in {".", ".."}
+
+
+def checked_currency(value: str) -> str:
+    """A known ISO 4217 code. Raises ProblemError."""
+    if value in EXPONENTS:
+        return value
+    raise invalid("currency", "must be an upper-case ISO 4217 code such as USD")
+
+
+def amount_text(raw: msgspec.Raw) -> str | None:
+    """The very characters of a JSON number or of a decimal text; None for null."""
+    text = bytes(raw).strip()
+    try:
+        if text == b"null":
+            return None
+        return msgspec.json.decode(text, type=str) if text[:1] == b'"' else text.decode("ascii")
+    except (msgspec.MsgspecError, ValueError):
+        raise invalid("amount", amount_sentence(AmountProblem.INVALID_AMOUNT, "")) from None
+
+
+def checked_amount(raw: msgspec.Raw, currency: str) -> int:
+    """Minor units. Raises ProblemError."""
+    amount = parse_amount(amount_text(raw) or "", currency)
+    if isinstance(amount, AmountProblem):
+        raise invalid("amount", amount_sentence(amount, currency))
+    return amount
+
+
+def details_of(body: AuthorizationBody) -> dict[str, object] | None:
+    """Merchant, channel and metadata, as they are stored; None where there is nothing."""
+    if body.merchant is None and body.channel is None and not body.metadata:
+        return None
+    details: dict[str, object] = {}
+    if body.merchant is not None:
+        merchant = {
+            name: value for name, value in msgspec.structs.asdict(body.merchant).items() if value
+        }
+        _refuse_unkeepable("merchant", merchant, 0)
+        if merchant:
+            details["merchant"] = merchant
+    if body.channel is not None:
+        _refuse_unkeepable("channel", body.channel, 0)
+        details["channel"] = body.channel
+    if body.metadata:
+        _refuse_unkeepable("metadata", body.metadata, 0)
+        details["metadata"] = body.metadata
+    return details or None
+
+
+def without_card_numbers(value: Any) -> Any:
+    """The same JSON value, with every card number in a key, text or whole number truncated.
+
+    Raises ProblemError where two keys of one object would be one: nothing is kept by chance.
+    """
+    if isinstance(value, Mapping):
+        cut = {masked(key): without_card_numbers(member) for key, member in value.items()}
+        if len(cut) < len(value):
+            raise invalid("metadata", "has two keys that differ in a card number alone")
+        return cut
+    if isinstance(value, list):
+        return [without_card_numbers(member) for member in value]
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, float) and _is_card_number(int(value)):
+        return masked(str(int(value)))  # of a fraction nothing is kept: no amount is a card number
+    if isinstance(value, int) and _is_card_number(value):
+        return masked(str(value))
+    return value
+
+
+def _is_card_number(number: int) -> bool:
+    return is_card_number(str(abs(number)))
+
+
+def _refuse_unkeepable(field: str, value: object, depth: int) -> None:
+    """Raises ProblemError for what PostgreSQL or another JSON reader would not keep exactly."""
+    if depth > MAX_METADATA_DEPTH:
+        raise invalid(field, f"is nested deeper than {MAX_METADATA_DEPTH} levels")
+    if isinstance(value, str) and _CONTROL.search(value) and (field != "metadata" or "\0" in value):
+        raise invalid(field, "contains a control character")
+    if isinstance(value, int) and abs(value) > MAX_AMOUNT_MINOR:
+        raise invalid(field, "contains an integer beyond 2^53 - 1; send it as text")
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            _refuse_unkeepable(field, key, depth + 1)
+            _refuse_unkeepable(field, member, depth + 1)
+    elif isinstance(value, list):
+        for member in value:
+            _refuse_unkeepable(field, member, depth + 1)
+
+
+def _key_count(value: msgspec.Struct) -> int:
+    """Keys that certainly stand in the body: those of the top level that are not null."""
+    return sum(getattr(value, name) is not None for name in value.__struct_fields__)
+
+
+def _refuse_repeated_keys(body: bytes) -> None:
+    # Numbers stay text: turning a number of thousands of digits into one is quadratic.
+    json.loads(body.decode(), object_pairs_hook=_without_repeats, parse_int=str, parse_float=str)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ProblemError("invalid-request", "A key stands twice in one object of the body.")
+    return found
+
+
+def _refuse(message: str) -> NoReturn:
+    """The decoder's message as a problem; it names fields and types, never values."""
+    match = _AT_FIELD.match(message)
+    field = (match["field"] if match else "") or "body"
+    if missing := re.search(r"missing required field `([^`]*)`", message):
+        field = missing[1]
+    if unknown := re.search(r"unknown field `([^`]*)`", message):
+        field = unknown[1]
+    what = match["what"] if match else message
+    raise invalid(field[:100], f"is not usable: {what[:200]}") from None

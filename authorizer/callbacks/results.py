@@ -1,0 +1,54 @@
+"""Writes down what became of attempts: whatever has ended meanwhile, in one statement."""
+
+import asyncio
+from typing import Final
+
+from authorizer.logs import LOGGER
+from cardops.ports import CallbackOutbox
+from cardops.rules.callbacks.callbacks import CallbackResult
+
+MAX_GROUP: Final = 256
+# Past the last of these a group is left to its leases: its callbacks are sent once more.
+RETRY_SECONDS: Final = (0.2, 1.0, 5.0)
+
+
+class ResultWriter:
+    """Groups form while the one before is written: no timer, and nobody waits for a slow call."""
+
+    def __init__(self, outbox: CallbackOutbox) -> None:
+        self._outbox = outbox
+        self._waiting: list[CallbackResult] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def count(self) -> int:
+        """Results not written yet."""
+        return len(self._waiting)
+
+    def add(self, result: CallbackResult) -> None:
+        """Write it with the next group."""
+        self._waiting.append(result)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write())
+
+    async def flush(self) -> None:
+        """Return once everything is written."""
+        if self._task is not None:
+            await self._task
+
+    async def _write(self) -> None:
+        while self._waiting:
+            group = self._waiting[:MAX_GROUP]
+            await self._record(group)
+            del self._waiting[: len(group)]
+
+    async def _record(self, group: list[CallbackResult]) -> None:
+        for pause in (*RETRY_SECONDS, None):
+            try:
+                await self._outbox.record(group)
+            except Exception:  # noqa: BLE001 - whatever it was, the next try may go well
+                LOGGER.exception("results of callbacks could not be written")
+            else:
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)

@@ -1,0 +1,1 @@
+"""The hot route: request, batch, decision."""

@@ -1,0 +1,187 @@
+"""POST /v1/authorizations: the route that decides, ahead of any router. There is no other one.
+
+A request that came in one piece from a known key is answered without a task of its own
+(`answer_soon`); one that has to be waited for takes the same steps one by one (`answer`).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final, assert_never
+from urllib.parse import parse_qs
+
+from authorizer.api.bodies import decode
+from authorizer.api.problems import ProblemError, invalid, unavailable
+from authorizer.api.schemas import AuthorizationBody
+from authorizer.decisions.requests import question_of
+from authorizer.dependencies import Parts
+from authorizer.metrics import Metrics
+from authorizer.server.replies import (
+    MAX_BODY_BYTES,
+    PROGRAM,
+    REPLAYED_HEADERS,
+    Receive,
+    Reply,
+    Scope,
+    header,
+    read_body,
+)
+from cardops.rules.authorizations.decisions import (
+    Answer,
+    AnswerKind,
+    Question,
+    StoreUnavailableError,
+)
+from cardops.rules.programs.access import Caller
+from cardops.rules.programs.access import Scope as KeyScope
+
+PATH: Final = "/v1/authorizations"
+
+
+async def answer(
+    scope: Scope, receive: Receive, *, parts: Parts, metrics: Metrics, request_id: str
+) -> Reply:
+    """The reply to one question. Raises ProblemError."""
+    ends_at = asyncio.get_running_loop().time() + parts.limits.deadline_seconds
+    try:
+        async with asyncio.timeout_at(ends_at):
+            caller = await parts.gate.enter(
+                header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
+            )
+        body = await json_body(scope, receive, ends_at)
+        async with asyncio.timeout_at(ends_at):
+            question = _question(scope, body, caller, parts, request_id)
+            return reply_to(question, await parts.batcher.ask(question), metrics)
+    except TimeoutError:
+        metrics.decided(AnswerKind.UNDECIDED)
+        raise unavailable() from None
+    except StoreUnavailableError:
+        raise unavailable("The store does not answer.") from None
+
+
+def answer_soon(
+    scope: Scope,
+    body: bytes,
+    *,
+    parts: Parts,
+    metrics: Metrics,
+    request_id: str,
+    send: Callable[[Reply], None],
+) -> bool:
+    """Have `send` called with the reply; False where the key has to be looked up first."""
+    try:
+        caller = parts.gate.enter_known(
+            header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
+        )
+        if caller is None:
+            return False
+        check_media_type(scope)
+        if len(body) > MAX_BODY_BYTES:
+            raise body_too_large()
+        question = _question(scope, body, caller, parts, request_id)
+    except ProblemError as problem:
+        send(problem.reply())
+        return True
+
+    def told(given: Answer) -> None:
+        try:
+            reply = reply_to(question, given, metrics)
+        except ProblemError as problem:
+            reply = problem.reply()
+        send(reply)
+
+    parts.batcher.put(question, told)
+    return True
+
+
+def _question(scope: Scope, body: bytes, caller: Caller, parts: Parts, request_id: str) -> Question:
+    scope[PROGRAM] = caller.program
+    return question_of(
+        decode(body, AuthorizationBody),
+        caller,
+        request_id=request_id,
+        is_dry_run=is_dry_run(scope),
+        allow_loopback=parts.limits.allow_loopback,
+    )
+
+
+def reply_to(question: Question, given: Answer, metrics: Metrics) -> Reply:
+    """The HTTP answer for what became of the question. Raises ProblemError."""
+    metrics.decided(given.kind)
+    match given.kind:
+        case AnswerKind.DECIDED:
+            return Reply(200, given.body)
+        case AnswerKind.REPLAYED:
+            return Reply(200, given.body, REPLAYED_HEADERS)
+        case AnswerKind.MISMATCHED:
+            raise ProblemError(
+                "idempotency-mismatch",
+                f"{question.transaction_id} was decided for another question before.",
+            )
+        case AnswerKind.UNDECIDED:
+            raise unavailable()
+        case unreachable:
+            assert_never(unreachable)
+
+
+async def json_body(scope: Scope, receive: Receive, ends_at: float) -> bytes:
+    """The bytes of a JSON body within its limit; `ends_at` by the loop's clock.
+
+    Raises ProblemError (408, 413, 415).
+    """
+    check_media_type(scope)
+    length = header(scope, b"content-length")
+    body = None
+    if not (length.isdigit() and int(length[:12]) > MAX_BODY_BYTES):
+        try:
+            async with asyncio.timeout_at(ends_at):
+                body = await read_body(receive)
+        except TimeoutError:
+            raise _body_too_late() from None
+    if body is None:
+        raise body_too_large()
+    return body
+
+
+def check_media_type(scope: Scope) -> None:
+    """Raises ProblemError (415) for anything but plain JSON."""
+    media_type = header(scope, b"content-type")
+    if media_type != "application/json":
+        media_type = media_type.partition(";")[0].strip().lower()
+    encoding = header(scope, b"content-encoding").strip().lower()
+    if media_type != "application/json" or encoding not in {"", "identity"}:
+        raise ProblemError("unsupported-media-type", "The body must be application/json.")
+
+
+def _body_too_late() -> ProblemError:
+    """408: the client's doing, not the store's; nothing was asked yet."""
+    return ProblemError(
+        "request-timeout", "The request's body did not come in time.",
+        headers={"connection": "close"},
+    )  # fmt: skip
+
+
+def body_too_large() -> ProblemError:
+    """413; what was not read must not be taken for the next request."""
+    return ProblemError(
+        "body-too-large", "The body is over 16 KiB.", headers={"connection": "close"}
+    )
+
+
+def is_dry_run(scope: Scope) -> bool:
+    """`?dry_run=true` or `false`. Raises ProblemError for anything else: it would spend."""
+    query = scope.get("query_string", b"")
+    if not query:
+        return False
+    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    check_parameters(asked, "dry_run")
+    values = asked.get("dry_run", ["false"])
+    if values not in (["true"], ["false"]):
+        raise invalid("dry_run", "must be true or false")
+    return values == ["true"]
+
+
+def check_parameters(asked: Iterable[str], *known: str) -> None:
+    """Raises ProblemError for a query parameter that is none, so that no misspelt one is ignored."""
+    for name in asked:
+        if name not in known:
+            raise invalid("query", f"has a parameter that is none; there is {', '.join(known)}")

@@ -1,0 +1,57 @@
+"""What the application is made of: ports and limits, handed in by main or by a test."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from authorizer.api.authentication import Gate
+from authorizer.decisions.batcher import Batcher
+from cardops.ports import (
+    Access,
+    Authorizations,
+    CallbackOutbox,
+    Clock,
+    Notifier,
+    SecretStore,
+    Tracing,
+)
+
+REQUEST_DEADLINE_SECONDS: Final = 3.0
+REQUESTS_PER_SECOND: Final = 20_000.0
+CALLBACK_LOG_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers that bound a request, and what a test key may do."""
+
+    deadline_seconds: float = REQUEST_DEADLINE_SECONDS
+    requests_per_second: float = REQUESTS_PER_SECOND
+    allow_loopback: bool = False
+    callback_log_days: int = CALLBACK_LOG_DAYS
+    sends_callbacks: bool = True
+
+
+@dataclass(slots=True)
+class Parts:
+    """The ports, and what is built over them once a process."""
+
+    authorizations: Authorizations
+    access: Access
+    outbox: CallbackOutbox
+    secrets: SecretStore
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    notifier: Notifier | None = None
+    tracing: Tracing | None = None
+    sessions_in_use: Callable[[], int] = lambda: 0
+    batcher: Batcher = field(init=False)
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batcher = Batcher(self.authorizations, deadline_seconds=self.limits.deadline_seconds)
+        self.gate = Gate(self.access, requests_per_second=self.limits.requests_per_second)
+
+
+OpenParts: TypeAlias = Callable[[], AbstractAsyncContextManager[Parts]]

@@ -1,0 +1,1 @@
+"""Everything below HTTP routing: the protocol, its limits, graceful stop."""

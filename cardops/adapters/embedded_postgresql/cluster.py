@@ -1,0 +1,177 @@
+"""Calls PostgreSQL's own programs: initdb once, pg_ctl start and stop, and what a crash leaves."""
+
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+from cardops.adapters.embedded_postgresql.binaries import choose_binaries, data_major, major_of
+from cardops.adapters.embedded_postgresql.places import SOCKET_NAME, Places
+from cardops.adapters.postgresql.errors import DatabaseUnavailableError
+
+PROGRAM_WAIT_SECONDS: Final = 300
+# How long the backends of a server that was killed may take to notice and end.
+ORPHANS_TIMEOUT_SECONDS: Final = 60
+SERVER_SETTINGS: Final = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # A million accounts and their index; taken from the machine as it is used.
+    "shared_buffers": "256MB",
+    # Bulk credit must not checkpoint every few seconds.
+    "max_wal_size": "2GB",
+    # A decision's flush would wait while a new piece of the log, 16 MB, is written full of zeros.
+    "wal_init_zero": "off",
+    "log_min_messages": "warning",
+}
+
+
+class Cluster:
+    """One data directory and the programs that serve it."""
+
+    def __init__(self, places: Places, postgres_bin: Path | None) -> None:
+        self.places = places
+        self._postgres_bin = postgres_bin
+
+    def password(self) -> str:
+        """The password of user `cardops`."""
+        try:
+            return self.places.password_file.read_text()
+        except FileNotFoundError:
+            raise DatabaseUnavailableError(
+                f"The embedded database's password is not in {self.places.password_file}; "
+                "restore that file."
+            ) from None
+
+    def initialize(self) -> None:
+        """Make the data directory, once; half of one, left by a crash, never counts."""
+        if self.places.data.exists():
+            return
+        self.places.password_file.unlink(missing_ok=True)
+        write_private(self.places.password_file, secrets.token_hex(24))
+        unfinished = self.places.cluster / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        password_copy = self.places.cluster / "password"
+        password_copy.unlink(missing_ok=True)
+        write_private(password_copy, self.password())
+        self.places.user.own(password_copy)
+        self._call(
+            "initdb",
+            "--username=cardops",
+            f"--pwfile={password_copy}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            f"--pgdata={unfinished}",
+        )
+        password_copy.unlink()
+        unfinished.rename(self.places.data)
+
+    def start(self) -> None:
+        """Start and wait until it answers; a stale pid file of a dead server is no obstacle."""
+        self._forget_foreign_pid()
+        options = {**SERVER_SETTINGS, "unix_socket_directories": str(self.places.socket_directory)}
+        flags = " ".join(shlex.quote(f"--{name}={value}") for name, value in options.items())
+        deadline = time.monotonic() + ORPHANS_TIMEOUT_SECONDS
+        while True:
+            log_start = self.places.log.stat().st_size if self.places.log.exists() else 0
+            try:
+                self._control("start", "-l", str(self.places.log), "-o", flags)
+            except DatabaseUnavailableError:
+                said = self._log_since(log_start)
+                if "still in use" not in said or time.monotonic() > deadline:
+                    raise DatabaseUnavailableError(self._why_not(said)) from None
+                time.sleep(0.2)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop it and wait; a server that is gone already is no error."""
+        if self.is_alive():
+            self._control("stop", "-m", "fast")
+
+    def is_alive(self) -> bool:
+        """Whether a process serves this data directory, be it only starting or stopping."""
+        pid = self._recorded_pid()
+        return pid is not None and self._is_ours(pid)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill the server process: for drills."""
+        pid = self._recorded_pid()
+        if pid is not None and self._is_ours(pid):
+            os.kill(pid, number)
+
+    def _recorded_pid(self) -> int | None:
+        try:
+            return int((self.places.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _is_ours(self, pid: int) -> bool:
+        command = _command_of(pid)
+        return "postgres" in command and str(self.places.data) in command
+
+    def _forget_foreign_pid(self) -> None:
+        """Remove a dead server's pid files where another process has its number by now.
+
+        PostgreSQL only asks whether such a process lives, and would refuse to start.
+        """
+        pid = self._recorded_pid()
+        if pid is not None and not self._is_ours(pid):
+            (self.places.data / "postmaster.pid").unlink(missing_ok=True)
+            (self.places.socket_directory / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
+
+    def _control(self, action: str, *options: str) -> None:
+        data = ("-D", str(self.places.data))
+        self._call("pg_ctl", action, *data, "-w", "-t", str(PROGRAM_WAIT_SECONDS), *options)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        installed = choose_binaries(self.places.data, self._postgres_bin)
+        major = data_major(self.places.data) or major_of(installed)
+        directory = self.places.programs(installed, major)
+        code, said = self.places.user.run(
+            [directory / program, *arguments], cwd=self.places.cluster
+        )
+        if code != 0:
+            raise DatabaseUnavailableError(self._why_not(said))
+
+    def _log_since(self, position: int) -> str:
+        with self.places.log.open("rb") as log:
+            log.seek(position)
+            return log.read().decode(errors="replace")
+
+    def _why_not(self, said: str) -> str:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        telling = [line for line in lines if "FATAL" in line or "error:" in line] or lines[-1:]
+        reason = telling[0] if telling else "it gave no reason"
+        hint = "free some disk space" if "No space left" in said else f"see {self.places.log}"
+        return f"The embedded database cannot be started: {reason}; {hint}."
+
+
+def write_private(path: Path, text: str) -> None:
+    """Create a file that only its owner reads, on disk before this returns."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _command_of(pid: int) -> str:
+    """The command line of a living process, empty where there is none or it is a zombie."""
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            return ""
+    command = ["ps", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(  # noqa: S603 - a fixed program, a number as its argument
+        command, capture_output=True, text=True, check=False
+    ).stdout

@@ -1,0 +1,1 @@
+"""File delivery to card companies over SFTP and FTPS."""

@@ -1,0 +1,168 @@
+"""Delivery over FTP with TLS, and over plain FTP where a secret asks for it in so many words."""
+
+import ftplib
+import hashlib
+import posixpath
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, Final, Self
+
+from typing_extensions import override
+
+from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.rules.deliveries.destinations import Destination, Protocol
+from cardops.rules.deliveries.records import (
+    DeliveryError,
+    PermanentDeliveryError,
+    RemoteStat,
+    TransientDeliveryError,
+)
+
+_BLOCK_BYTES: Final = 1 << 18
+# RFC 959: 550 is said of a missing file and of a forbidden one alike.
+_NO_FILE: Final = "550"
+_DISK_FULL: Final = ("452", "552")
+
+
+class SessionReusingFtpTls(ftplib.FTP_TLS):
+    """FTP with TLS whose data connections resume the control connection's session.
+
+    vsftpd and others demand it, as proof that both connections are the same client's.
+    """
+
+    @override
+    def ntransfercmd(
+        self, cmd: str, rest: int | str | None = None
+    ) -> tuple[socket.socket, int | None]:
+        """Open a data connection, protected by the session of the control connection."""
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321 - wrapped below
+        control: Any = self.sock  # Any: ftplib types the socket before TLS
+        if not isinstance(control, ssl.SSLSocket):
+            return connection, size
+        try:
+            protected = self.context.wrap_socket(
+                connection, server_hostname=self.host, session=control.session
+            )
+        except BaseException:
+            connection.close()
+            raise
+        return protected, size
+
+
+class FtpDelivery:
+    """One FTP session; a FileDelivery. `host` is checked against the certificate."""
+
+    def __init__(self, destination: Destination, client: ftplib.FTP) -> None:
+        self._name = destination.name
+        self._client = client
+
+    @classmethod
+    def connect(cls, destination: Destination, timeouts: Timeouts) -> Self:
+        """A new client, authenticated, with protected data connections unless FTP is plain."""
+        where = f"{destination.name} ({destination.host}:{destination.port})"
+        client = _client(destination, timeouts)
+        try:
+            client.connect(destination.host, destination.port, timeout=timeouts.connect_seconds)
+            client.login(destination.username, destination.password or "")
+            if isinstance(client, ftplib.FTP_TLS):
+                client.prot_p()
+            if client.sock is not None:
+                client.sock.settimeout(timeouts.channel_seconds)
+            client.voidcmd("TYPE I")
+        except ftplib.all_errors as error:
+            client.close()
+            raise _connect_error(where, error) from None
+        client.timeout = timeouts.channel_seconds
+        return cls(destination, client)
+
+    def stat(self, path: str) -> RemoteStat | None:
+        """The file, or None where there is none."""
+        with self._told(f"look at {path}"):
+            try:
+                size = self._client.size(path)
+            except ftplib.error_perm as error:
+                if str(error).startswith(_NO_FILE):
+                    return None
+                raise
+        return RemoteStat(size or 0)
+
+    def write(self, path: str, content: BinaryIO) -> None:
+        """Write the whole file, over any earlier one."""
+        with self._told(f"write {path}"):
+            self._client.storbinary(f"STOR {path}", content, blocksize=_BLOCK_BYTES)
+
+    def read_sha256(self, path: str) -> str | None:
+        """Hash of what the server holds, or None where reading is forbidden."""
+        digest = hashlib.sha256()
+        with self._told(f"read {path} back"):
+            try:
+                self._client.retrbinary(f"RETR {path}", digest.update, blocksize=_BLOCK_BYTES)
+            except ftplib.error_perm as error:
+                if str(error).startswith(_NO_FILE):
+                    return None
+                raise
+        return digest.hexdigest()
+
+    def rename(self, source: str, target: str) -> None:
+        """Move to a name that is free."""
+        if self.stat(target) is not None:
+            raise PermanentDeliveryError(f"{self._name}: {target} is there already.")
+        with self._told(f"rename {source} to {posixpath.basename(target)}"):
+            self._client.rename(source, target)
+
+    def remove(self, path: str) -> None:
+        """Remove a temporary file; a missing one is no error."""
+        with self._told(f"remove {path}"):
+            try:
+                self._client.delete(path)
+            except ftplib.error_perm as error:
+                if not str(error).startswith(_NO_FILE):
+                    raise
+
+    def close(self) -> None:
+        """End the session; never raises."""
+        if self._client.sock is not None:
+            with suppress(*ftplib.all_errors):
+                self._client.quit()
+        self._client.close()
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turn what ftplib raises into one sentence, and into worth or not worth another try."""
+        try:
+            yield
+        except ftplib.error_perm as error:
+            kind = TransientDeliveryError if _is_full(error) else PermanentDeliveryError
+            raise kind(f"{self._name}: could not {what}: {error}.") from None
+        except ftplib.all_errors as error:
+            reason = str(error) or "the connection ended"
+            raise TransientDeliveryError(f"{self._name}: could not {what}: {reason}.") from None
+
+
+def _client(destination: Destination, timeouts: Timeouts) -> ftplib.FTP:
+    if destination.protocol is Protocol.FTP:
+        # The secret asked for it, in so many words.
+        return ftplib.FTP(timeout=timeouts.connect_seconds, encoding="utf-8")  # noqa: S321
+    # Without a context FTP_TLS accepts any certificate.
+    context = ssl.create_default_context(cadata=destination.ca_certificate)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # TLS 1.3 hands its session over late; servers that demand reuse know the 1.2 kind.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return SessionReusingFtpTls(context=context, timeout=timeouts.connect_seconds, encoding="utf-8")
+
+
+def _connect_error(where: str, error: Exception) -> DeliveryError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentDeliveryError(
+            f"{where} shows a certificate that is not trusted ({error.verify_message}): "
+            "nothing was sent."
+        )
+    if isinstance(error, ftplib.error_perm):
+        return PermanentDeliveryError(f"{where} does not accept these credentials: {error}.")
+    return TransientDeliveryError(f"{where} cannot be reached: {error}.")
+
+
+def _is_full(error: ftplib.Error) -> bool:
+    return str(error).startswith(_DISK_FULL)

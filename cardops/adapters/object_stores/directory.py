@@ -1,0 +1,155 @@
+"""A directory as an object store: every file whole or not at all, and on disk when it returns.
+
+Written with the operating system's own calls: obstore's local store neither syncs to disk nor
+lists names with `#` digits, and gives no real file to read from.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from typing_extensions import override
+
+from cardops.ports import ObjectStore
+from cardops.rules.intake.objects import (
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectStat,
+    ObjectStoreError,
+    check_key,
+)
+
+# Names that are being written; never listed, and harmless when a crash leaves one.
+UNFINISHED_PREFIX: Final = ".cardops-unfinished-"
+
+
+class DirectoryStore(ObjectStore):
+    """Keys are paths below the root, which need not exist yet. Links are not followed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = root.as_uri()
+
+    @override
+    def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
+        folder, _, _ = prefix.rpartition("/")
+        with self._sentences(prefix):
+            found = list(_walk(self.root / folder, f"{folder}/" if folder else ""))
+        return sorted(
+            (stat for stat in found if stat.key.startswith(prefix)), key=lambda stat: stat.key
+        )
+
+    @override
+    def open(self, key: str) -> BinaryIO:
+        with self._sentences(key):
+            return self._path(key).open("rb")
+
+    @override
+    def get(self, key: str) -> bytes:
+        with self._sentences(key):
+            return self._path(key).read_bytes()
+
+    @override
+    def create(self, key: str, content: bytes | Path) -> None:
+        with self._written(key, content) as unfinished:
+            os.link(unfinished, self._path(key))
+
+    @override
+    def replace(self, key: str, content: bytes | Path) -> None:
+        with self._written(key, content) as unfinished:
+            unfinished.replace(self._path(key))
+
+    @override
+    def delete(self, key: str) -> None:
+        with self._sentences(key):
+            self._path(key).unlink(missing_ok=True)
+
+    @override
+    def uri(self, key: str) -> str:
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+    @contextmanager
+    def _written(self, key: str, content: bytes | Path) -> Iterator[Path]:
+        """The content under an unfinished name beside the final one, on disk."""
+        folder = self._path(key).parent
+        unfinished = folder / f"{UNFINISHED_PREFIX}{secrets.token_hex(8)}"
+        with self._sentences(key):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                _write(unfinished, content)
+                yield unfinished
+                _sync_folder(folder)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+    @contextmanager
+    def _sentences(self, key: str) -> Iterator[None]:
+        """Errors of the operating system as ours, one sentence each."""
+        try:
+            yield
+        except FileExistsError:
+            raise ObjectExistsError(self.uri(key)) from None
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectMissingError(self.uri(key)) from None
+        except OSError as error:
+            raise ObjectStoreError(
+                f"{self.root / key} cannot be read or written: {error.strerror}; mend that (free "
+                "space, permissions) and do it again."
+            ) from error
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[ObjectStat]:
+    """Regular files below the folder, in no order; nothing where there is no folder."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(UNFINISHED_PREFIX):
+            stat = _stat(entry, prefix)
+            if stat:
+                yield stat
+
+
+def _stat(entry: "os.DirEntry[str]", prefix: str) -> ObjectStat | None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return ObjectStat(
+        key=f"{prefix}{entry.name}",
+        size_bytes=found.st_size,
+        version=f"{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ino:x}",
+        modified_at=datetime.fromtimestamp(found.st_mtime_ns / 1e9, UTC),
+        # Writing sets both times alike; a rename, or times set after a copy, the second alone.
+        is_whole=found.st_ctime_ns > found.st_mtime_ns,
+    )
+
+
+def _write(path: Path, content: bytes | Path) -> None:
+    with path.open("xb") as target:
+        if isinstance(content, Path):
+            with content.open("rb") as source:
+                shutil.copyfileobj(source, target, 1024 * 1024)
+        else:
+            target.write(content)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

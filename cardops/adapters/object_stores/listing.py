@@ -1,0 +1,51 @@
+"""Arrivals found by listing a directory or bucket: the default, and the backstop of events."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from typing_extensions import override
+
+from cardops.ports import Arrivals, IntakeLedger, ObjectStore
+from cardops.rules.intake.arrivals import Look, is_settled, is_temporary, prefix_of
+from cardops.rules.intake.files import Kind
+from cardops.rules.intake.objects import ObjectStat
+
+MAX_FILES_A_LOOK: Final = 100
+# Files that may still be being written; more of them wait for a later look.
+MAX_WAITING: Final = 500
+KEYS_A_QUESTION: Final = 5_000
+
+
+class ListedArrivals(Arrivals):
+    """Lists everything under the kind's folder; what the ledger knows is never read."""
+
+    def __init__(self, store: ObjectStore, ledger: IntakeLedger) -> None:
+        self._store = store
+        self._ledger = ledger
+
+    @override
+    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> Look:
+        listed = [
+            stat for stat in self._store.list_objects(prefix_of(kind)) if not is_temporary(stat.key)
+        ]
+        ready: list[ObjectStat] = []
+        waiting: dict[str, str] = {}
+        for stat in self._unknown(listed):
+            if is_settled(stat, seen_before):
+                ready.append(stat)
+            elif len(waiting) < MAX_WAITING:
+                waiting[stat.key] = stat.version
+        ready.sort(key=lambda stat: (stat.modified_at, stat.key))
+        # What is ready but too many stays ready: remembered, it is still settled next time.
+        later = {stat.key: stat.version for stat in ready[MAX_FILES_A_LOOK:][:MAX_WAITING]}
+        return Look(tuple(ready[:MAX_FILES_A_LOOK]), waiting | later)
+
+    @override
+    def forget(self, look: Look) -> None:
+        """A claimed file is known by the ledger; a listing has nothing else to forget."""
+
+    def _unknown(self, listed: Sequence[ObjectStat]) -> Iterator[ObjectStat]:
+        for start in range(0, len(listed), KEYS_A_QUESTION):
+            some = listed[start : start + KEYS_A_QUESTION]
+            known = self._ledger.known_versions(self._store.url, [stat.key for stat in some])
+            yield from (stat for stat in some if (stat.key, stat.version) not in known)

@@ -1,0 +1,28 @@
+"""Object stores by URL: `file://` directories and `s3://bucket/prefix`.
+
+Belongs here: choosing the store. The stores are in directory_store and s3_store.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.ports import ObjectStore
+from cardops.rules.intake.objects import ObjectStoreError
+
+
+def open_store(url: str) -> ObjectStore:
+    """The store at `file:///path`, a bare path, or `s3://bucket/prefix`. Raises ObjectStoreError."""
+    parts = urlsplit(url)
+    if parts.scheme == "s3" and parts.netloc:
+        from cardops.adapters.object_stores.s3 import S3ObjectStore  # noqa: PLC0415 - obstore loads slowly
+
+        return S3ObjectStore(url)
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
+        return DirectoryStore(Path(unquote(parts.path)))
+    if not parts.scheme:
+        return DirectoryStore(Path(url).expanduser().absolute())
+    raise ObjectStoreError(
+        f"{url} is no place for files that Cardops knows; use a directory (file:///path) or "
+        "s3://bucket/prefix."
+    )

@@ -1,0 +1,174 @@
+"""S3 as an object store, over obstore; AWS_ENDPOINT_URL is honoured, credentials are boto3's."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+from urllib.parse import urlsplit
+
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import S3Store
+from typing_extensions import Buffer, override
+
+from cardops.ports import ObjectStore
+from cardops.rules.intake.objects import (
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectStat,
+    ObjectStoreError,
+    check_key,
+)
+
+READ_AHEAD_BYTES: Final = 8 * 1024 * 1024
+
+
+def aws_region() -> str:
+    """The region of the environment; S3 look-alikes do not mind which."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def aws_endpoint() -> str | None:
+    """The S3 look-alike to talk to, or None for AWS itself."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+class S3ObjectStore(ObjectStore):
+    """One prefix of one bucket. Credentials are boto3's: environment, profile, role."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._bucket = parts.netloc
+        self._prefix = parts.path.strip("/")
+        self.url = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    @override
+    def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
+        # obstore lists whole path segments; a prefix may end inside one.
+        folder, _, _ = prefix.rpartition("/")
+        with self._sentences(prefix):
+            pages = self._store.list(folder or None)
+            found = [item for page in pages for item in page]
+        return sorted(
+            (
+                ObjectStat(
+                    key=item["path"],
+                    size_bytes=item["size"],
+                    version=(item["e_tag"] or "").strip('"'),
+                    modified_at=item["last_modified"],
+                )
+                for item in found
+                if item["path"].startswith(prefix)
+            ),
+            key=lambda stat: stat.key,
+        )
+
+    @override
+    def open(self, key: str) -> BinaryIO:
+        with self._sentences(key):
+            source = self._store.head(check_key(key))
+        return cast(
+            "BinaryIO", io.BufferedReader(_Ranges(self, key, source["size"]), READ_AHEAD_BYTES)
+        )
+
+    @override
+    def get(self, key: str) -> bytes:
+        with self._sentences(key):
+            return bytes(self._store.get(check_key(key)).bytes())
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Part of an object."""
+        with self._sentences(key):
+            return bytes(self._store.get_range(key, start=start, length=length))
+
+    @override
+    def create(self, key: str, content: bytes | Path) -> None:
+        # Only a put in one piece is conditional.
+        with self._sentences(key):
+            self._store.put(check_key(key), content, mode="create", use_multipart=False)
+
+    @override
+    def replace(self, key: str, content: bytes | Path) -> None:
+        with self._sentences(key):
+            self._store.put(check_key(key), content)
+
+    @override
+    def delete(self, key: str) -> None:
+        with self._sentences(key):
+            self._store.delete(check_key(key))
+
+    @override
+    def uri(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    @cached_property
+    def _store(self) -> S3Store:
+        endpoint = aws_endpoint()
+        try:
+            credentials = Boto3CredentialProvider()
+        except ValueError:
+            raise ObjectStoreError(
+                f"{self.url} needs AWS credentials and none were found; set AWS_PROFILE, or "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role."
+            ) from None
+        return S3Store(
+            self._bucket,
+            prefix=self._prefix or None,
+            region=aws_region(),
+            credential_provider=credentials,
+            client_options={"allow_http": bool(endpoint and endpoint.startswith("http:"))},
+            config={"endpoint": endpoint} if endpoint else {},
+        )
+
+    @contextmanager
+    def _sentences(self, key: str) -> Iterator[None]:
+        """Errors of obstore as ours, one sentence each."""
+        try:
+            yield
+        except AlreadyExistsError:
+            raise ObjectExistsError(self.uri(key)) from None
+        except FileNotFoundError:
+            raise ObjectMissingError(self.uri(key)) from None
+        except BaseError as error:
+            raise ObjectStoreError(
+                f"{self.uri(key)} cannot be reached: {str(error).splitlines()[0]}"
+            ) from error
+
+
+class _Ranges(io.RawIOBase):
+    """An object as a seekable raw stream, for BufferedReader to read ahead of."""
+
+    def __init__(self, store: S3ObjectStore, key: str, size: int) -> None:
+        self._store, self._key, self._size, self._position = store, key, size, 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    @override
+    def tell(self) -> int:
+        return self._position
+
+    @override
+    def readinto(self, buffer: "Buffer") -> int:
+        target = memoryview(buffer).cast("B")
+        length = min(len(target), self._size - self._position)
+        if length <= 0:
+            return 0
+        content = self._store.get_range(self._key, self._position, length)
+        target[: len(content)] = content
+        self._position += len(content)
+        return len(content)

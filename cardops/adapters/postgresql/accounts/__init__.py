@@ -1,0 +1,1 @@
+"""Accounts, deposits and spending limits on PostgreSQL."""

@@ -1,0 +1,182 @@
+"""Spending limits as people set and look them up, on PostgreSQL (synchronous).
+
+Belongs here: limits, their changes, and what is used of them for a person to see. What a decision
+reads is in limit_rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from datetime import datetime
+from typing import Final
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from cardops.adapters.postgresql.authorizations.limit_rows import limit_of
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.programs.programs import NEW_REVISION
+from cardops.rules.accounts.spending_limits import (
+    Allowance,
+    LimitKind,
+    SpendingLimit,
+    counts_from,
+    in_force,
+    merged,
+)
+
+_LIMITS: Final = """
+select currency, kind, max_amount_minor, max_count, window_seconds
+from spending_limits
+where program = %s and user_id = %s
+order by currency, kind, window_seconds
+"""
+_SET: Final = """
+insert into spending_limits (
+    program, user_id, currency, kind, window_seconds, max_amount_minor, max_count, changed_by
+)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (program, user_id, currency, kind, window_seconds) do update
+set
+    max_amount_minor = excluded.max_amount_minor,
+    max_count = excluded.max_count,
+    changed_by = excluded.changed_by,
+    changed_at = now()
+"""
+_REMOVE: Final = """
+delete from spending_limits
+where program = %s and user_id = %s and currency = %s and kind = %s and window_seconds = %s
+"""
+_SAY: Final = """
+insert into limit_changes (program, user_id, changed_by, before, after) values (%s, %s, %s, %s, %s)
+"""
+_CHANGES: Final = """
+select changed_at, changed_by, before, after
+from limit_changes
+where program = %s and user_id = %s
+order by changed_at
+"""
+_USED: Final = """
+select coalesce(sum(amount_minor), 0), count(*)
+from (
+    select amount_minor from decisions
+    where
+        program = %(program)s and user_id = %(user_id)s and currency = %(currency)s
+        and status = 'PERMIT' and decided_at >= %(start)s
+    union all
+    select amount_minor from movements
+    where
+        program = %(program)s and user_id = %(user_id)s and currency = %(currency)s
+        and kind = 'increment' and status = 'PERMIT' and posted_at >= %(start)s
+) as permitted
+"""
+
+
+class PostgresSpendingLimits:
+    """Opens a session for each call; every change is audited in its own commit."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def change(
+        self,
+        program: str,
+        user_id: str,
+        currency: str,
+        limits: Sequence[SpendingLimit],
+        *,
+        changed_by: str,
+    ) -> None:
+        """Set them, all or none; what a limit does not name stays as it was."""
+        with self._session() as session:
+            session.execute(NEW_REVISION, [program])
+            for limit in limits:
+                before = _find(session, program, user_id, currency, limit.key)
+                after = merged(before, limit)
+                session.execute(
+                    _SET,
+                    [program, user_id, currency, after.kind.value, after.window_seconds,
+                     after.max_amount_minor, after.max_count, changed_by],
+                )  # fmt: skip
+                told = [_told(currency, one) for one in (before, after)]
+                session.execute(_SAY, [program, user_id, changed_by, *told])
+
+    def remove(
+        self,
+        program: str,
+        user_id: str,
+        currency: str,
+        key: tuple[LimitKind, int],
+        *,
+        changed_by: str,
+    ) -> bool:
+        """False where there is no such limit."""
+        with self._session() as session:
+            session.execute(NEW_REVISION, [program])
+            before = _find(session, program, user_id, currency, key)
+            if before is None:
+                return False
+            session.execute(_REMOVE, [program, user_id, currency, key[0].value, key[1]])
+            told = _told(currency, before)
+            session.execute(_SAY, [program, user_id, changed_by, told, None])
+            return True
+
+    def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
+        """What was set for exactly this user (or `''`), by currency."""
+        with self._session() as session:
+            return _own(session, program, user_id)
+
+    def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
+        """The limits in force for a user and what is used of each, by currency."""
+        with self._session() as session:
+            of_program, own = _own(session, program, ""), _own(session, program, user_id)
+            found = {
+                currency: in_force(of_program.get(currency, ()), own.get(currency, ()))
+                for currency in sorted({*of_program, *own})
+            }
+            for currency, allowances in found.items():
+                account = {"program": program, "user_id": user_id, "currency": currency}
+                for one in allowances:
+                    _count(session, account, one, at)
+            return found
+
+    def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
+        """Who changed what, oldest first."""
+        with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(_CHANGES, [program, user_id]).fetchall()
+
+    def _session(self) -> AbstractContextManager[psycopg.Connection]:
+        return connect(self._url, autocommit=False)
+
+
+def _own(session: psycopg.Connection, program: str, user_id: str) -> dict[str, list[SpendingLimit]]:
+    found: dict[str, list[SpendingLimit]] = {}
+    with session.cursor(row_factory=dict_row) as cursor:
+        for row in cursor.execute(_LIMITS, [program, user_id]):
+            found.setdefault(row["currency"], []).append(limit_of(row))
+    return found
+
+
+def _find(
+    session: psycopg.Connection,
+    program: str,
+    user_id: str,
+    currency: str,
+    key: tuple[LimitKind, int],
+) -> SpendingLimit | None:
+    own = _own(session, program, user_id).get(currency, ())
+    return next((limit for limit in own if limit.key == key), None)
+
+
+def _count(
+    session: psycopg.Connection, account: Mapping[str, str], one: Allowance, at: datetime
+) -> None:
+    start = counts_from(one.limit, at)
+    if start is not None:
+        row = session.execute(_USED, {**account, "start": start}).fetchone()
+        one.used_amount_minor, one.used_count = (int(row[0]), row[1]) if row else (0, 0)
+
+
+def _told(currency: str, limit: SpendingLimit | None) -> Jsonb | None:
+    return Jsonb({"currency": currency, **asdict(limit)}) if limit else None

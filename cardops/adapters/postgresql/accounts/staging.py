@@ -1,0 +1,137 @@
+"""Rows of one file on their way into accounts: an unlogged table of its own, cut into chunks.
+
+Belongs here: staging and chunking. What a chunk does to accounts is in deposits and recalls.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from cardops.rules.intake.files import IntakeFile, StagingLostError
+
+# About as many as keep an authorization's wait for these accounts under 0.1 s.
+CHUNK_ROWS: Final = 1_000
+COLUMNS: Final = ("row_number", "deposit_id", "user_id", "currency", "amount_minor", "occurred_at")
+WRITE_ROWS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows after one (user, row) up to and with another, in user order."""
+
+    after_user: str
+    after_row: int
+    to_user: str
+    to_row: int
+
+
+class Stage:
+    """The staged rows of one file."""
+
+    def __init__(self, intake_file: IntakeFile) -> None:
+        self.intake_id = intake_id = intake_file.intake_id
+        self.program = intake_file.arrival.program
+        self.table = sql.Identifier(f"deposit_stage_{intake_id}")
+
+    def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
+        """Stage the rows anew, whatever was there; how many."""
+        self.drop(session)
+        session.execute(
+            self.sql(
+                "create unlogged table {stage} (program text not null default {program}, row_number bigint not null, deposit_id text not null,"
+                " user_id text not null, currency text not null, amount_minor bigint not null,"
+                " occurred_at timestamptz not null, is_repeat boolean not null default false)"
+            )
+        )
+        count = self._copy_in(session, batches)
+        self._seal(session, count)
+        return count
+
+    def fill_from_events(self, session: psycopg.Connection) -> int:
+        """Stage what the file credited and was not yet taken back."""
+        self.drop(session)
+        session.execute(
+            self.sql(
+                "create unlogged table {stage} as select program, row_number, deposit_id, user_id, currency,"
+                " amount_minor, occurred_at, false as is_repeat from deposit_events as e"
+                " where intake_id = {intake_id} and not exists (select from deposit_recalls as r"
+                " where r.program = e.program and r.deposit_id = e.deposit_id)"
+            )
+        )
+        row = session.execute(self.sql("select count(*) from {stage}")).fetchone()
+        count = int(row[0]) if row else 0
+        self._seal(session, count)
+        return count
+
+    def drop(self, session: psycopg.Connection) -> None:
+        """Forget the rows; a file that was never staged is no error."""
+        session.execute(self.sql("drop table if exists {stage}"))
+        session.execute("delete from deposit_stagings where intake_id = %s", [self.intake_id])
+
+    def check_complete(self, session: psycopg.Connection) -> None:
+        """Raises StagingLostError where a crash of the database emptied the stage."""
+        known = session.execute(
+            "select row_count, to_regclass(%s) is not null from deposit_stagings"
+            " where intake_id = %s",
+            [f"deposit_stage_{self.intake_id}", self.intake_id],
+        ).fetchone()
+        if known is None or not known[1]:
+            raise StagingLostError(self.intake_id)
+        found = session.execute(self.sql("select count(*) from {stage}")).fetchone()
+        if found is None or found[0] != known[0]:
+            raise StagingLostError(self.intake_id)
+
+    def chunks(self, session: psycopg.Connection) -> Iterator[Chunk]:
+        """The rows in user order, about CHUNK_ROWS at a time; one user's rows may be parted."""
+        ends = session.execute(
+            self.sql(
+                "select user_id, row_number from (select user_id, row_number, row_number() over w as n,"
+                " count(*) over () as all_rows from {stage} window w as (order by user_id, row_number)"
+                ") as ordered where n % {chunk_rows} = 0 or n = all_rows order by n"
+            )
+        ).fetchall()
+        after = ("", -1)
+        for end in ends:
+            yield Chunk(*after, *end)
+            after = end
+
+    def sql(self, text: LiteralString, **parts: sql.Composable) -> sql.Composed:
+        """A statement about this stage; `parts` stand for further fields in braces."""
+        return sql.SQL(text).format(
+            stage=self.table,
+            program=sql.Literal(self.program),
+            intake_id=sql.Literal(self.intake_id),
+            chunk_rows=sql.Literal(CHUNK_ROWS),
+            columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
+            **parts,
+        )
+
+    def _copy_in(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
+        count = 0
+        command = self.sql("copy {stage} ({columns}) from stdin (format csv)")
+        with session.cursor().copy(command) as copy:
+            for batch in batches:
+                for part in batch.select(COLUMNS).iter_slices(WRITE_ROWS):
+                    copy.write(part.write_csv(include_header=False))
+                count += batch.height
+        return count
+
+    def _seal(self, session: psycopg.Connection, count: int) -> None:
+        """Index the rows, and mark those whose deposit id an earlier row of the file has."""
+        session.execute(
+            self.sql(
+                "update {stage} as s set is_repeat = true from (select deposit_id, min(row_number) as"
+                " first_row from {stage} group by deposit_id having count(*) > 1) as repeated"
+                " where s.deposit_id = repeated.deposit_id and s.row_number <> repeated.first_row"
+            )
+        )
+        session.execute(self.sql("create index on {stage} (user_id, row_number)"))
+        session.execute(self.sql("analyze {stage}"))
+        session.execute(
+            "insert into deposit_stagings (intake_id, row_count) values (%s, %s)",
+            [self.intake_id, count],
+        )

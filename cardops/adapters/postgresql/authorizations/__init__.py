@@ -1,0 +1,1 @@
+"""Authorizations on PostgreSQL."""

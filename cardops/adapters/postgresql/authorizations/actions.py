@@ -1,0 +1,179 @@
+"""Moves of an authorization on PostgreSQL: each in one commit, under the lock of its account.
+
+Belongs here: locking, reading and writing. Which move is allowed is in cardops.rules.authorizations.actions.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import asyncpg
+
+from cardops.adapters.postgresql.authorizations import sql
+from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances_of_one
+from cardops.adapters.postgresql.sessions import (
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    Pool,
+    Session,
+    transaction,
+)
+from cardops.rules.authorizations.actions import (
+    EarlierMove,
+    Move,
+    MoveAnswer,
+    MoveKind,
+    Movement,
+    MoveResult,
+    decide_move,
+    expire,
+    increment_part,
+    moved_view,
+)
+from cardops.rules.authorizations.decisions import AccountState, Status, StoreUnavailableError
+from cardops.rules.authorizations.records import Hold, Record, State, state_of, tombstone_view
+
+
+async def move_once(pool: Pool, move: Move, now: Callable[[], datetime]) -> MoveAnswer:
+    """The move's answer, tried a bounded number of times. Raises StoreUnavailableError."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            async with transaction(pool) as session:
+                return await one_move(session, move, now)
+        except (*TRANSIENT_ERRORS, asyncpg.IntegrityConstraintViolationError):
+            continue
+    raise StoreUnavailableError
+
+
+async def one_move(session: Session, move: Move, now: Callable[[], datetime]) -> MoveAnswer:
+    """Decide and write one move inside the session's transaction."""
+    record = await find_record(session, move.program, move.transaction_id)
+    if record is None and move.kind is MoveKind.VOID:
+        currency = await session.fetchval(sql.LOCK_PROGRAM, move.program)
+        record = await find_record(session, move.program, move.transaction_id)
+        if record is None:
+            return await _void_beforehand(session, move, currency, now())
+    if record is None:
+        return MoveAnswer(MoveResult.UNKNOWN)
+    account = await _lock_account(session, record)
+    # Only now does nobody else change it: what was read before the lock may be out of date.
+    record = await find_record(session, move.program, move.transaction_id) or record
+    earlier = await _earlier(session, move)
+    at = now()
+    if move.kind is MoveKind.INCREMENT and earlier is None:
+        key = (record.program, record.user_id, record.currency)
+        await add_allowances_of_one(session, key, account, at)
+    outcome = decide_move(move, record, account, earlier=earlier, at=at)
+    if isinstance(outcome, MoveAnswer):
+        return outcome
+    body = moved_view(record, outcome).body(increment_part(outcome, record.currency))
+    await _write(session, move, record, replace(outcome, answer=body), at)
+    return MoveAnswer(MoveResult.DONE, body)
+
+
+async def find_record(session: Session, program: str, transaction_id: str) -> Record | None:
+    """The decision with its hold and refunds, as one statement sees them."""
+    row = await session.fetchrow(sql.FIND_DECISION, program, transaction_id)
+    if row is None:
+        return None
+    hold = None
+    if row["state"] is not None:
+        hold = Hold(
+            State(row["state"]), row["held_minor"], row["captured_minor"], row["expires_at"]
+        )
+    return Record(
+        program=program,
+        transaction_id=transaction_id,
+        user_id=row["user_id"],
+        currency=row["currency"],
+        amount_minor=row["amount_minor"],
+        is_capture=row["is_capture"],
+        status=Status(row["status"]),
+        answer=row["answer"],
+        hold=hold,
+        refunded_minor=row["refunded_minor"],
+    )
+
+
+async def expire_holds(pool: Pool, at: datetime, limit: int) -> int:
+    """End holds past their time; how many."""
+    async with pool.acquire() as session:
+        overdue = await session.fetch(sql.OVERDUE_HOLDS, at, limit)
+    count = 0
+    for program, transaction_id in overdue:
+        async with transaction(pool) as session:
+            count += await _expire_one(session, program, transaction_id, at)
+    return count
+
+
+async def _expire_one(session: Session, program: str, transaction_id: str, at: datetime) -> bool:
+    record = await find_record(session, program, transaction_id)
+    if record is None:
+        return False
+    account = await _lock_account(session, record)
+    record = await find_record(session, program, transaction_id) or record
+    is_open = record.hold is not None and record.hold.state is State.HELD
+    if not is_open or state_of(record, at) is not State.EXPIRED:
+        return False
+    movement = expire(record, account)
+    body = moved_view(record, movement).body()
+    move = Move(MoveKind.EXPIRE, program, transaction_id)
+    await _write(session, move, record, replace(movement, answer=body), at)
+    return True
+
+
+async def _lock_account(session: Session, record: Record) -> AccountState:
+    row = await session.fetchrow(sql.LOCK_ACCOUNT, record.program, record.user_id, record.currency)
+    if row is None:
+        return AccountState(exists=False, is_known_user=False)
+    return AccountState(
+        row["available_minor"],
+        row["held_minor"],
+        row["ledger_seq"],
+        is_blocked=row["is_blocked"],
+    )
+
+
+async def _earlier(session: Session, move: Move) -> EarlierMove | None:
+    row = await session.fetchrow(
+        sql.FIND_MOVEMENT, move.program, move.transaction_id, move.kind.value, move.key
+    )
+    return EarlierMove(*row) if row else None
+
+
+async def _void_beforehand(session: Session, move: Move, currency: str, at: datetime) -> MoveAnswer:
+    """Leave a tombstone. The program has a new revision, so no decision overtakes it."""
+    earlier = await _earlier(session, move)
+    if earlier is not None:
+        return MoveAnswer(MoveResult.REPLAYED, earlier.answer)
+    body = tombstone_view(currency).body()
+    await session.execute(
+        sql.INSERT_MOVEMENT, move.program, move.transaction_id, "void", "", None, None,
+        "PERMIT", "void", 0, 0, 0, 0, body, move.key_id, move.request_id, at,
+    )  # fmt: skip
+    return MoveAnswer(MoveResult.DONE, body)
+
+
+async def _write(
+    session: Session, move: Move, record: Record, movement: Movement, at: datetime
+) -> None:
+    await session.execute(
+        sql.INSERT_MOVEMENT, record.program, record.transaction_id, movement.kind.value,
+        movement.key, record.user_id, record.currency, movement.status.value,
+        str(movement.reason_code), movement.amount_minor, movement.posted_minor,
+        movement.held_change_minor, movement.ledger_seq, movement.answer, move.key_id,
+        move.request_id, at,
+    )  # fmt: skip
+    if not movement.is_effective:
+        return
+    changed = await session.execute(
+        sql.CHANGE_ACCOUNT, record.program, record.user_id, record.currency,
+        movement.available_change_minor, movement.held_change_minor, movement.ledger_seq,
+    )  # fmt: skip
+    if changed != "UPDATE 1":
+        raise StoreUnavailableError
+    if movement.hold is not None and movement.hold != record.hold:
+        await session.execute(
+            sql.CHANGE_HOLD, record.program, record.transaction_id, movement.hold.state.value,
+            movement.hold.held_minor, movement.hold.captured_minor,
+        )  # fmt: skip

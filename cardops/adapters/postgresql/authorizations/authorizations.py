@@ -1,0 +1,180 @@
+"""Spending decisions on PostgreSQL: many in one commit, decided by cardops.rules.
+
+Belongs here: how a batch is locked, read and written, and what happens when that fails. What is
+decided is in cardops.rules.authorizations.decisions; moves are in authorization_moves.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from cardops.adapters.postgresql.authorizations import sql
+from cardops.adapters.postgresql.authorizations.actions import (
+    expire_holds,
+    find_record,
+    move_once,
+)
+from cardops.adapters.postgresql.authorizations.limit_rows import OvertakenError, add_allowances
+from cardops.adapters.postgresql.authorizations.rows import (
+    absent_accounts,
+    add_absent,
+    batch_state,
+    keys_of,
+    write_arguments,
+)
+from cardops.adapters.postgresql.sessions import (
+    CONNECT_TIMEOUT_SECONDS,
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    Pool,
+    Session,
+    store_asked,
+    transaction,
+)
+from cardops.rules.accounts.ledger import Account
+from cardops.rules.authorizations.actions import Move, MoveAnswer
+from cardops.rules.authorizations.decisions import (
+    UNDECIDED,
+    Answer,
+    BatchState,
+    Question,
+    decide_batch,
+)
+from cardops.rules.authorizations.records import AuthorizationView, tombstone_view, view_of
+
+DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
+
+# Another process was first, or the guard refused what the rule permitted: read again, decide again.
+# A value that no column can hold is its own question's trouble, not its neighbours'.
+CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
+# What the write statement says where what was read is not so any more (authorizations_sql.py), and
+# what is said where that shows before.
+OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)
+# What was decided without a lock is written this soon, or decided again: its transaction has its
+# id only as it is written, and must have it well before a day's end is told from ids (log.py).
+WRITTEN_WITHIN: Final = timedelta(seconds=2)
+ANY_TIME: Final = timedelta(days=366)
+# After such a meeting the next ones are likely: so many batches take their locks first.
+LOCKED_BATCHES: Final = 64
+
+
+class PostgresAuthorizations:
+    """Decisions, each batch one durable commit; what comes of a lost commit is looked up."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        hold_period: timedelta = DEFAULT_HOLD_PERIOD,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._pool = pool
+        self._hold_period = hold_period
+        self._now = now
+        self._locked_batches = 0
+
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        """One answer a question; a batch that fails is decided member by member."""
+        if not questions:
+            return []
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return await self._decide_once(questions)
+            except TRANSIENT_ERRORS as error:
+                # What timed out once would keep the next batch waiting; the callers ask again.
+                if isinstance(error, TimeoutError):
+                    break
+            except CONFLICTS:
+                return [await self._decide_alone(question) for question in questions]
+        return [UNDECIDED] * len(questions)
+
+    async def move(self, move: Move) -> MoveAnswer:
+        """Capture, void, refund or increment, in one commit."""
+        return await move_once(self._pool, move, self._now)
+
+    async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
+        """The decision with its state; a void that came first is a view without a decision."""
+        with store_asked():
+            return await self._find(program, transaction_id)
+
+    async def _find(self, program: str, transaction_id: str) -> AuthorizationView | None:
+        async with self._pool.acquire() as session:
+            record = await find_record(session, program, transaction_id)
+            if record is not None:
+                return view_of(record, self._now())
+            if await session.fetchrow(sql.FIND_MOVEMENT, program, transaction_id, "void", ""):
+                return tombstone_view(await session.fetchval(sql.PROGRAM_CURRENCY, program))
+        return None
+
+    async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
+        """The user's accounts by currency."""
+        with store_asked():
+            rows = await self._pool.fetch(sql.ACCOUNTS, program, user_id)
+        return [Account(**dict(row)) for row in rows]
+
+    async def expire_holds(self, at: datetime, limit: int) -> int:
+        """End holds past their time, each in a commit of its own."""
+        return await expire_holds(self._pool, at, limit)
+
+    async def oldest_overdue_at(self, at: datetime) -> datetime | None:
+        """When the hold was to end that is past its time the longest."""
+        found: datetime | None = await self._pool.fetchval(sql.OLDEST_OVERDUE_HOLD, at)
+        return found
+
+    async def _decide_alone(self, question: Question) -> Answer:
+        """Bounded; a decision committed by a lost attempt is found by its key and answered."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return (await self._decide_locked([question]))[0]
+            except (*TRANSIENT_ERRORS, *CONFLICTS):
+                continue
+        return UNDECIDED
+
+    async def _decide_once(self, questions: Sequence[Question]) -> list[Answer]:
+        """Without a lock: refused its commit, and decided again, where another was in between."""
+        if self._locked_batches > 0 and not all(question.is_dry_run for question in questions):
+            self._locked_batches -= 1
+            return await self._decide_locked(questions)
+        try:
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
+                return await self._decide_in(session, sql.READ, questions, WRITTEN_WITHIN)
+        except OVERTAKEN:
+            self._locked_batches = LOCKED_BATCHES
+        return await self._decide_locked(questions)
+
+    async def _decide_locked(self, questions: Sequence[Question]) -> list[Answer]:
+        async with transaction(self._pool, _begin(questions)) as session:
+            return await self._decide_in(session, sql.READ_LOCKED, questions, ANY_TIME)
+
+    async def _decide_in(
+        self, session: Session, statement: str, questions: Sequence[Question], within: timedelta
+    ) -> list[Answer]:
+        state = await _read(session, statement, questions)
+        at = self._now()
+        await add_allowances(session, state, at)
+        answers, decisions = decide_batch(questions, state, at)
+        if decisions:
+            write, arguments = write_arguments(
+                decisions,
+                state.revisions,
+                at,
+                until=at + within,
+                hold_ends_at=at + self._hold_period,
+            )
+            await session.execute(write, *arguments)
+        return answers
+
+
+async def _read(session: Session, statement: str, questions: Sequence[Question]) -> BatchState:
+    state = batch_state(await session.fetch(statement, *keys_of(questions)))
+    absent = absent_accounts(questions, state)
+    if absent[0]:
+        add_absent(state, await session.fetch(sql.ABSENT, *absent))
+    return state
+
+
+def _begin(questions: Sequence[Question]) -> str:
+    programs = sorted({question.program for question in questions})
+    return sql.BEGIN.format(programs=",".join(f"'{program}'" for program in programs))

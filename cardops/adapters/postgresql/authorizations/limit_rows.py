@@ -1,0 +1,108 @@
+"""What is used of spending limits, read for the accounts that have any.
+
+In a statement of its own after the one that reads accounts: where that one locks, its snapshot is
+older than its locks, so it would miss what was committed while it waited; where it does not, the
+account itself may have changed since, and is asked again. Belongs here: reading for a decision.
+Setting limits is in limits.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from cardops.adapters.postgresql.sessions import Session
+from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit, counts_from, in_force
+from cardops.rules.authorizations.decisions import AccountKey, AccountState, BatchState
+
+# $1-$3: accounts; $4: from when on what was permitted counts. No upper end (rules/limits.py).
+USED: Final = """
+select
+    (d.amount_minor + m.amount_minor) as amount_minor, (d.number + m.number) as number,
+    (
+        select a.ledger_seq from accounts as a
+        where a.program = w.program and a.user_id = w.user_id and a.currency = w.currency
+    ) as ledger_seq
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+    with ordinality as w (program, user_id, currency, counts_from, place)
+cross join lateral (
+    select coalesce(sum(amount_minor), 0) as amount_minor, count(*) as number
+    from decisions
+    where
+        program = w.program and user_id = w.user_id and currency = w.currency
+        and status = 'PERMIT' and decided_at >= w.counts_from
+) as d
+cross join lateral (
+    select coalesce(sum(amount_minor), 0) as amount_minor, count(*) as number
+    from movements
+    where
+        program = w.program and user_id = w.user_id and currency = w.currency
+        and kind = 'increment' and status = 'PERMIT' and posted_at >= w.counts_from
+) as m
+order by w.place
+"""
+LIMITS_OF: Final = """
+select user_id, kind, max_amount_minor, max_count, window_seconds
+from spending_limits
+where program = $1 and user_id in ('', $2) and currency = $3
+"""
+
+
+class OvertakenError(RuntimeError):
+    """The account moved between its reading and the counting: no instant had both."""
+
+
+def limit_of(row: Mapping[str, Any]) -> SpendingLimit:
+    """A row of spending_limits."""
+    return SpendingLimit(
+        LimitKind(row["kind"]), row["max_amount_minor"], row["max_count"], row["window_seconds"]
+    )
+
+
+async def add_allowances(session: Session, state: BatchState, at: datetime) -> None:
+    """Give every account of the batch its limits in force, with what is used of them at `at`.
+
+    Raises OvertakenError where an account that is not locked has moved.
+    """
+    if not state.limits:
+        return
+    limited = []
+    for key, account in state.accounts.items():
+        program, user_id, currency = key
+        of_program = state.limits.get((program, "", currency), ())
+        own = state.limits.get((program, user_id, currency), ())
+        if account.exists and (of_program or own):
+            account.allowances = in_force(of_program, own)
+            limited.append((key, account))
+    await _count(session, limited, at)
+
+
+async def add_allowances_of_one(
+    session: Session, key: AccountKey, account: AccountState, at: datetime
+) -> None:
+    """The same for one account that is locked."""
+    program, user_id, currency = key
+    rows = await session.fetch(LIMITS_OF, program, user_id, currency)
+    account.allowances = in_force(
+        [limit_of(row) for row in rows if row["user_id"] == ""],
+        [limit_of(row) for row in rows if row["user_id"] != ""],
+    )
+    await _count(session, [(key, account)], at)
+
+
+async def _count(
+    session: Session, limited: Sequence[tuple[AccountKey, AccountState]], at: datetime
+) -> None:
+    asked = [
+        (key, start, one, account.ledger_seq)
+        for key, account in limited
+        for one in account.allowances
+        if (start := counts_from(one.limit, at)) is not None
+    ]
+    if not asked:
+        return
+    keys = ([key[column] for key, *_ in asked] for column in range(3))
+    rows = await session.fetch(USED, *keys, [start for _, start, *_ in asked])
+    for (_, _, one, seq_read), (amount_minor, count, seq) in zip(asked, rows, strict=True):
+        if seq != seq_read:
+            raise OvertakenError
+        one.used_amount_minor, one.used_count = int(amount_minor), count

@@ -1,0 +1,100 @@
+"""What a person looks up and sets right about callbacks, on PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from cardops.adapters.postgresql.authorizations.rows import callback_id_from
+from cardops.adapters.postgresql.callbacks.outbox import callback_of, endpoint_from
+from cardops.adapters.postgresql.callbacks.sql import COLUMNS, ENDPOINT_COLUMNS
+from cardops.adapters.postgresql.sessions import Pool
+from cardops.rules.callbacks.callbacks import Callback, CallbackAttempt, CallbackSelection
+from cardops.rules.callbacks.endpoints import Endpoint, endpoint_of
+
+MAX_ENDPOINTS: Final = 1_000
+# An id is made a moment after the instant that its callback bears.
+_LATEST_ID: Final = timedelta(hours=1)
+
+_FIND: Final = f"select {COLUMNS} from callbacks where callback_id = $1"  # noqa: S608 - ours
+_ATTEMPTS: Final = """
+select callback_id, attempt_count, started_at, duration_milliseconds, status_code, error
+from callback_attempts
+where callback_id = any($1::text[])
+order by callback_id, started_at
+"""
+# A page of ids by key; the last id of the page says where the next one begins.
+_REPLAY_PAGE: Final = """
+with page as (
+    select callback_id, state, program, url, created_at from callbacks
+    where callback_id > $1 and callback_id < $2
+    order by callback_id
+    limit 5000
+),
+replayed as (
+    update callbacks as c
+    set state = 'pending', attempt_count = 0, next_attempt_at = now(), ended_at = null
+    from page as p
+    where
+        c.callback_id = p.callback_id and c.state = $3
+        and p.created_at >= $4 and p.created_at < $5
+        and ($6::text is null or p.program = $6)
+        and ($7::text is null or split_part(p.url, '?', 1) = $7)
+    returning 1
+)
+select max(callback_id) as last_id, (select count(*) from replayed) as replayed from page
+"""
+_ENDPOINTS: Final = f"""
+select {ENDPOINT_COLUMNS} from callback_endpoints
+where ($1::text is null or program = $1) and (not $2 or disabled_at is not null)
+order by program, endpoint
+limit $3
+"""  # noqa: S608 - the columns are ours
+_ENABLE: Final = """
+delete from callback_endpoints where endpoint = $2 and ($1::text is null or program = $1)
+"""
+
+
+class PostgresCallbackDesk:
+    """On the tables that the outbox keeps."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def find(self, callback_id: str) -> Callback | None:
+        """One callback."""
+        row = await self._pool.fetchrow(_FIND, callback_id)
+        return callback_of(row) if row else None
+
+    async def attempts(self, callback_ids: Sequence[str]) -> list[CallbackAttempt]:
+        """Their delivery log, as long as it is kept, oldest first."""
+        rows = await self._pool.fetch(_ATTEMPTS, list(callback_ids))
+        return [CallbackAttempt(**row) for row in rows]
+
+    async def replay_selected(self, selection: CallbackSelection) -> int:
+        """Owe all of them again, page by page, each page a commit."""
+        after: str | None = callback_id_from(selection.since)
+        before = callback_id_from(selection.until + _LATEST_ID)
+        count = 0
+        while after is not None:
+            row = await self._pool.fetchrow(
+                _REPLAY_PAGE,
+                after,
+                before,
+                selection.state.value,
+                selection.since,
+                selection.until,
+                selection.program,
+                selection.endpoint,
+            )
+            after, count = row["last_id"], count + row["replayed"]
+        return count
+
+    async def endpoints(self, program: str | None, *, only_disabled: bool) -> list[Endpoint]:
+        """Endpoints that have failed since their last success."""
+        rows = await self._pool.fetch(_ENDPOINTS, program, only_disabled, MAX_ENDPOINTS)
+        return [endpoint_from(row) for row in rows]
+
+    async def enable(self, program: str | None, endpoint: str) -> int:
+        """Take the endpoint back into use, with a clean slate; of how many programs."""
+        said = await self._pool.execute(_ENABLE, program, endpoint_of(endpoint))
+        return int(str(said).rpartition(" ")[2])

@@ -1,0 +1,248 @@
+"""Statements of the callback outbox, all over the index by lane.
+
+Belongs here: SQL text and nothing else. `split_part(url, '/', 3)` is the host of a lane, and
+`split_part(url, '?', 1)` an endpoint, as cardops.rules.callbacks.endpoints has them.
+"""
+
+from typing import Final
+
+COLUMNS: Final = """
+callback_id, program, transaction_id, url, is_test, body, state, attempt_count, next_attempt_at,
+created_at, last_status_code, last_error, request_id
+"""
+# One step down the index for each lane that is owed anything, whatever it is owed.
+_LANES: Final = """
+with recursive lanes (program, host) as (
+    (
+        select program, split_part(url, '/', 3) from callbacks
+        where state = 'pending'
+        order by program, split_part(url, '/', 3)
+        limit 1
+    )
+    union all
+    select following.program, following.host
+    from lanes as l
+    cross join lateral (
+        select c.program, split_part(c.url, '/', 3) as host from callbacks as c
+        where c.state = 'pending' and (c.program, split_part(c.url, '/', 3)) > (l.program, l.host)
+        order by c.program, split_part(c.url, '/', 3)
+        limit 1
+    ) as following
+)
+"""
+# $1 now, $2 limit, $3 lease, $4 room of known lanes by "program/host", $5 room of any other,
+# $6 why not tried.
+# A lease is a later next attempt: a worker that dies gives its callbacks back by time alone.
+TAKE: Final = f"""
+{_LANES},
+-- More than are wanted, as another worker may be about to take the same.
+candidates as materialized (
+    select d.callback_id, d.next_attempt_at
+    from lanes as l
+    cross join lateral (
+        select c.callback_id, c.next_attempt_at from callbacks as c
+        where
+            c.state = 'pending' and c.program = l.program
+            and split_part(c.url, '/', 3) = l.host and c.next_attempt_at <= $1
+        order by c.next_attempt_at
+        limit coalesce(($4::jsonb ->> (l.program || '/' || l.host))::integer, $5)
+    ) as d
+    order by d.next_attempt_at
+    limit 4 * $2
+),
+due as (
+    select
+        c.callback_id,
+        not c.is_probe and exists (
+            select 1 from callback_endpoints as e
+            where
+                e.program = c.program and e.endpoint = split_part(c.url, '?', 1)
+                and e.disabled_at is not null
+        ) as is_refused
+    from candidates as k
+    inner join callbacks as c on c.callback_id = k.callback_id
+    where c.state = 'pending' and c.next_attempt_at <= $1
+    order by k.next_attempt_at
+    limit $2
+    for update of c skip locked
+)
+update callbacks as c
+set
+    state = case when d.is_refused then 'dead' else 'pending' end,
+    attempt_count = c.attempt_count + case when d.is_refused then 0 else 1 end,
+    next_attempt_at = case
+        when d.is_refused then c.next_attempt_at else $1::timestamptz + $3::interval
+    end,
+    ended_at = case when d.is_refused then $1::timestamptz end,
+    last_error = case when d.is_refused then $6::text else c.last_error end,
+    is_probe = false
+from due as d
+where c.callback_id = d.callback_id
+returning {", ".join("c." + name.strip() for name in COLUMNS.split(","))}
+"""  # noqa: S608 - the columns are ours
+# Only the attempt that holds the lease may say what became of it; but a success is one.
+RECORD: Final = """
+with r as (
+    select * from unnest(
+        $1::text[], $2::integer[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+        $6::integer[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
+        $11::timestamptz[], $12::integer[]
+    ) as r (
+        callback_id, attempt_count, state, ended_at, next_attempt_at, status_code, error, program,
+        endpoint, leased_until, started_at, duration_milliseconds
+    )
+),
+ended as (
+    update callbacks as c
+    set
+        state = r.state,
+        next_attempt_at = coalesce(r.next_attempt_at, c.next_attempt_at),
+        ended_at = case when r.state = 'pending' then null else r.ended_at end,
+        last_status_code = r.status_code,
+        last_error = r.error
+    from r
+    where
+        c.callback_id = r.callback_id and c.attempt_count = r.attempt_count
+        and c.next_attempt_at = r.leased_until
+        and (c.state = 'pending' or (c.state = 'dead' and r.state = 'delivered'))
+),
+well as (
+    delete from callback_endpoints as e
+    using (select distinct program, endpoint from r where state = 'delivered') as w
+    where e.program = w.program and e.endpoint = w.endpoint
+)
+insert into callback_attempts (
+    callback_id, started_at, attempt_count, duration_milliseconds, status_code, error
+)
+select callback_id, started_at, attempt_count, duration_milliseconds, status_code, error from r
+on conflict (callback_id, started_at) do nothing
+"""
+ADD_ENDPOINTS: Final = """
+insert into callback_endpoints (
+    program, endpoint, failing_since, last_failed_at, failure_count
+)
+select program, endpoint, failed_at, failed_at, 1
+from unnest($1::text[], $2::text[], $3::timestamptz[]) as n (program, endpoint, failed_at)
+on conflict (program, endpoint) do nothing
+returning program, endpoint
+"""
+ENDPOINT_COLUMNS: Final = """
+program, endpoint, failing_since, last_failed_at, failure_count, last_status_code, last_error,
+disabled_at, disabled_because
+"""
+LOCK_ENDPOINTS: Final = """
+select
+    e.program, e.endpoint, e.failing_since, e.last_failed_at, e.failure_count,
+    e.last_status_code, e.last_error, e.disabled_at, e.disabled_because
+from unnest($1::text[], $2::text[]) as n (program, endpoint)
+inner join callback_endpoints as e on e.program = n.program and e.endpoint = n.endpoint
+order by e.program, e.endpoint
+for update of e
+"""
+CHANGE_ENDPOINTS: Final = """
+update callback_endpoints as e
+set
+    failing_since = n.failing_since, last_failed_at = n.last_failed_at,
+    failure_count = n.failure_count, last_status_code = n.last_status_code,
+    last_error = n.last_error, disabled_at = n.disabled_at, disabled_because = n.disabled_because
+from unnest(
+    $1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bigint[], $6::integer[],
+    $7::text[], $8::timestamptz[], $9::text[]
+) as n (
+    program, endpoint, failing_since, last_failed_at, failure_count, last_status_code, last_error,
+    disabled_at, disabled_because
+)
+where e.program = n.program and e.endpoint = n.endpoint
+"""
+GIVE_BACK: Final = """
+update callbacks as c
+set next_attempt_at = $3, attempt_count = c.attempt_count - 1
+from unnest($1::text[], $2::integer[]) as g (callback_id, attempt_count)
+where
+    c.callback_id = g.callback_id and c.attempt_count = g.attempt_count and c.state = 'pending'
+"""
+OLDEST_DUE: Final = f"""
+{_LANES}
+select min(d.next_attempt_at)
+from lanes as l
+cross join lateral (
+    select c.next_attempt_at from callbacks as c
+    where
+        c.state = 'pending' and c.program = l.program and split_part(c.url, '/', 3) = l.host
+        and c.next_attempt_at <= $1
+    order by c.next_attempt_at
+    limit 1
+) as d
+"""  # noqa: S608 - a piece of ours
+TO_CLOSE: Final = f"""
+select {ENDPOINT_COLUMNS} from callback_endpoints
+where disabled_at is not null and closed_at is null
+order by disabled_at
+limit $1
+"""  # noqa: S608 - the columns are ours
+DISABLED_COUNT: Final = """
+select count(*) from (
+    select from callback_endpoints where disabled_at is not null limit 10000
+) as disabled
+"""
+# $1 program, $2 host, $3 from this instant, $4 endpoint, $5 now, $6 why. Page by page over the
+# lane's part of the index, which those of a page leave: so each page has others.
+GIVE_UP: Final = """
+with page as (
+    select c.callback_id, c.next_attempt_at
+    from callbacks as c
+    where
+        c.state = 'pending' and c.program = $1 and split_part(c.url, '/', 3) = $2
+        and c.next_attempt_at >= $3 and split_part(c.url, '?', 1) = $4 and not c.is_probe
+    order by c.next_attempt_at
+    limit 2000
+),
+given_up as (
+    update callbacks as c
+    set state = 'dead', ended_at = $5, last_error = $6
+    from page
+    where c.callback_id = page.callback_id and c.state = 'pending' and not c.is_probe
+)
+select max(next_attempt_at) from page
+"""
+CLOSED: Final = """
+update callback_endpoints set closed_at = $3
+where program = $1 and endpoint = $2 and disabled_at is not null and closed_at is null
+returning 1
+"""
+# Ids begin with the instant of making: what is older than that is found by the key.
+PRUNE_ATTEMPTS: Final = """
+delete from callback_attempts as a
+using (
+    select callback_id, started_at from callback_attempts
+    where callback_id < $1 and started_at < $2
+    order by callback_id, started_at
+    limit $3
+) as old
+where a.callback_id = old.callback_id and a.started_at = old.started_at
+"""
+PRUNE_ENDPOINTS: Final = """
+delete from callback_endpoints as e
+using (
+    select program, endpoint from callback_endpoints
+    where last_failed_at < $1 and disabled_at is null
+    limit $2
+) as old
+where e.program = old.program and e.endpoint = old.endpoint and e.last_failed_at < $1
+"""
+LIST: Final = f"""
+select {COLUMNS} from callbacks
+where
+    ($1::text is null or program = $1)
+    and ($2::text is null or state = $2)
+    and ($3::text is null or callback_id < $3)
+order by callback_id desc
+limit $4
+"""  # noqa: S608 - the columns are ours
+REPLAY: Final = """
+update callbacks
+set
+    state = 'pending', attempt_count = 0, next_attempt_at = now(), ended_at = null,
+    is_probe = true
+where callback_id = $2 and ($1::text is null or program = $1)
+"""

@@ -1,0 +1,1 @@
+"""The intake ledger on PostgreSQL."""

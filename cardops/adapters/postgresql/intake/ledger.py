@@ -1,0 +1,138 @@
+"""IntakeLedger on PostgreSQL: which files were seen, claimed and applied.
+
+Chargeback batches are made in batches, rows that wait for a reference are kept in waiting.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, LiteralString
+
+import psycopg
+
+from cardops.adapters.postgresql.exclusive import holding
+from cardops.adapters.postgresql.intake.batches import claim_batch, find_batch
+from cardops.adapters.postgresql.intake.rows import SELECT, claim_file, file_of, outcome_text
+from cardops.adapters.postgresql.intake.waiting import WaitingRows
+from cardops.adapters.postgresql.transactions import run_once
+from cardops.rules.intake.files import (
+    Arrival,
+    ChargebackBatch,
+    FileOutcome,
+    FileStatus,
+    IntakeFile,
+    IntakeFileMissingError,
+    Kind,
+)
+
+_UPDATE: LiteralString = "update intake_files set "
+
+
+class PostgresIntakeLedger(WaitingRows):
+    """Implements cardops.ports.IntakeLedger. Holds no session between calls."""
+
+    def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
+        """The (key, version) pairs among these keys that are claimed already."""
+        rows = self._rows(
+            "select key, version from intake_files where bucket = %s and key = any(%s)",
+            bucket,
+            list(keys),
+        )
+        return {(key, version) for key, version in rows}
+
+    def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
+        """The file's entry, and whether this call made it. A known file keeps its first date."""
+        return run_once(self.url, lambda session: _claim(session, arrival, business_date))
+
+    def claim_batch(
+        self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
+    ) -> ChargebackBatch | None:
+        """Claim chargeback files of one program into one new batch; None where none is new."""
+        return run_once(self.url, lambda s: claim_batch(s, arrivals, business_date, mode))
+
+    def find(self, intake_id: int) -> IntakeFile:
+        """Raises IntakeFileMissingError."""
+        rows = self._rows(SELECT + "where intake_id = %s", intake_id)
+        if not rows:
+            raise IntakeFileMissingError(intake_id)
+        return file_of(rows[0])
+
+    def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
+        """Files of that kind and date, in claim order, whatever their status."""
+        where = "where kind = %s and business_date = %s order by intake_id"
+        return [file_of(row) for row in self._rows(SELECT + where, kind.value, business_date)]
+
+    def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
+        """Files claimed or applying: what a crashed run left behind."""
+        where = (
+            "where status in ('claimed', 'applying') and kind = coalesce(%s, kind)"
+            " order by intake_id"
+        )
+        return [file_of(row) for row in self._rows(SELECT + where, kind and kind.value)]
+
+    def batch(self, batch_id: str) -> ChargebackBatch:
+        """Raises BatchMissingError."""
+        return run_once(self.url, lambda session: find_batch(session, batch_id))
+
+    @contextmanager
+    def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
+        """Hold the file alone until the block ends (other holders wait); its fresh entry."""
+        with holding(self.url, f"intake/{intake_id}"):
+            yield self.find(intake_id)
+
+    def begin(self, intake_id: int) -> int:
+        """Mark `applying`; returns the attempt's number, from 1."""
+        return self._change(
+            intake_id, "status = 'applying', ended_at = null, attempt_count = attempt_count + 1"
+        )
+
+    def finish(self, intake_id: int, outcome: FileOutcome) -> None:
+        """Record `applied`, or `refused` where the outcome has an error, with its counts."""
+        status = FileStatus.APPLIED if outcome.error is None else FileStatus.REFUSED
+        self._change(
+            intake_id,
+            "status = %s, outcome = %s, ended_at = now()",
+            status.value,
+            outcome_text(outcome),
+        )
+
+    def mark(self, intake_id: int, status: FileStatus) -> None:
+        """Set a status alone, e.g. `dead` after repeated crashes."""
+        self._change(
+            intake_id,
+            "status = %s, ended_at = case when %s in ('claimed', 'applying') then null"
+            " else now() end",
+            status.value,
+            status.value,
+        )
+
+    def _change(self, intake_id: int, change: LiteralString, *values: object) -> int:
+        rows = self._rows(
+            _UPDATE + change + " where intake_id = %s returning attempt_count",
+            *values,
+            intake_id,
+        )
+        if not rows:
+            raise IntakeFileMissingError(intake_id)
+        return int(rows[0][0])
+
+    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        return run_once(self.url, lambda session: session.execute(query, values).fetchall())
+
+
+def _claim(
+    session: psycopg.Connection, arrival: Arrival, business_date: date
+) -> tuple[IntakeFile, bool]:
+    is_new = claim_file(session, arrival, business_date)
+    where: LiteralString = "where bucket = %s and key = %s and content_sha256 = %s"
+    place = [arrival.bucket, arrival.key, arrival.content_sha256]
+    if not is_new:
+        # The same content put there again: from now on this version need not be read either.
+        session.execute(
+            _UPDATE + "version = %s " + where + " and version <> %s",
+            [arrival.version, *place, arrival.version],
+        )
+    row = session.execute(SELECT + where, place).fetchone()
+    if row is None:
+        raise IntakeFileMissingError(0)
+    return file_of(row), is_new

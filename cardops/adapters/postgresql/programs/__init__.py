@@ -1,0 +1,1 @@
+"""Card programs and API keys on PostgreSQL."""

@@ -1,0 +1,140 @@
+"""Card programs, their keys and their users' blocks, on PostgreSQL (synchronous)."""
+
+import secrets
+import string
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.rules.programs.access import (
+    KEY_ID_LENGTH,
+    KEY_SECRET_LENGTH,
+    ApiKey,
+    NewKey,
+    Program,
+    key_text,
+    secret_sha256,
+)
+
+# What decisions must not overtake begins with this; changes of one program then go one by one.
+NEW_REVISION: Final = "update programs set revision = revision + 1 where program = %s"
+
+_ALPHABET: Final = string.ascii_letters + string.digits
+_PROGRAMS: Final = """
+select
+    p.program, p.currency, p.chargeback_mode, p.created_at,
+    array(
+        select h.host from callback_hosts as h where h.program = p.program order by h.host
+    ) as callback_hosts
+from programs as p
+where %(program)s::text is null or p.program = %(program)s
+order by p.program
+"""
+_SAY_BLOCK: Final = """
+insert into limit_changes (program, user_id, changed_by, before, after)
+select
+    asked.program, asked.user_id, asked.changed_by,
+    jsonb_build_object('is_blocked', coalesce(u.is_blocked, false)),
+    jsonb_build_object('is_blocked', asked.is_blocked)
+from (
+    select %s::boolean as is_blocked, %s::text as changed_by, %s::text as program,
+        %s::text as user_id
+) as asked
+left join users as u on u.program = asked.program and u.user_id = asked.user_id
+"""
+_KEYS: Final = """
+select key_id, program, name, is_test, scopes, created_at, revoked_at
+from api_keys
+where %(program)s::text is null or program = %(program)s
+order by created_at, key_id
+"""
+
+
+class PostgresPrograms:
+    """Opens a session for each call: commands and sensors ask seldom."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def create(self, program: Program) -> bool:
+        """True where it was new; an existing one is left as it is."""
+        with self._session() as session:
+            made = session.execute(
+                "insert into programs (program, currency, chargeback_mode) values (%s, %s, %s) "
+                "on conflict (program) do nothing",
+                [program.program, program.currency, program.chargeback_mode],
+            )
+            if made.rowcount == 0:
+                return False
+            for host in dict.fromkeys(program.callback_hosts):
+                session.execute(
+                    "insert into callback_hosts (program, host) values (%s, %s)",
+                    [program.program, host],
+                )
+            return True
+
+    def find(self, program: str) -> Program | None:
+        """The program with its callback hosts, or None."""
+        return next(iter(self._programs(program)), None)
+
+    def all(self) -> Sequence[Program]:
+        """By name."""
+        return self._programs(None)
+
+    def create_key(
+        self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
+    ) -> NewKey:
+        """A new key; of its secret only the hash is kept."""
+        key_id, secret = _random(KEY_ID_LENGTH), _random(KEY_SECRET_LENGTH)
+        with self._session() as session:
+            session.execute(
+                "insert into api_keys (key_id, program, name, is_test, secret_sha256, scopes) "
+                "values (%s, %s, %s, %s, %s, %s)",
+                [key_id, program, name, is_test, secret_sha256(secret), list(scopes)],
+            )
+        return NewKey(key_id, key_text(key_id, secret, is_test=is_test), program, tuple(scopes))
+
+    def keys(self, program: str | None = None) -> Sequence[ApiKey]:
+        """Keys in the order they were made, revoked ones included."""
+        with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_KEYS, {"program": program}).fetchall()
+        return [ApiKey(**{**row, "scopes": tuple(row["scopes"])}) for row in rows]
+
+    def revoke_key(self, key_id: str) -> bool:
+        """False where there is no such key; revoking twice keeps the first instant."""
+        with self._session() as session:
+            revoked = session.execute(
+                "update api_keys set revoked_at = coalesce(revoked_at, now()) where key_id = %s",
+                [key_id],
+            )
+            return revoked.rowcount == 1
+
+    def set_blocked(
+        self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
+    ) -> None:
+        """Block or unblock a user's spending; of a user without an account too."""
+        with self._session() as session:
+            session.execute(NEW_REVISION, [program])
+            session.execute(_SAY_BLOCK, [is_blocked, changed_by, program, user_id])
+            session.execute(
+                "insert into users (program, user_id, is_blocked) values (%s, %s, %s) "
+                "on conflict (program, user_id) do update "
+                "set is_blocked = excluded.is_blocked, changed_at = now()",
+                [program, user_id, is_blocked],
+            )
+
+    def _programs(self, program: str | None) -> list[Program]:
+        with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_PROGRAMS, {"program": program}).fetchall()
+        return [Program(**{**row, "callback_hosts": tuple(row["callback_hosts"])}) for row in rows]
+
+    def _session(self) -> AbstractContextManager[psycopg.Connection]:
+        return connect(self._url, autocommit=False)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,1 @@
+"""What reconciliation and the transaction log read from PostgreSQL."""

@@ -1,0 +1,138 @@
+"""The store as reconciliation reads it: both roads of every account out of one snapshot."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Final
+
+import polars as pl
+from psycopg import sql
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.frames import one_frame, stream_frames
+from cardops.contracts.lake.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
+
+# One statement, so one snapshot: balances, postings and holds are of the same instant. What is
+# dated after the day is taken off the balances by its own amount, and left out of the sums.
+_ACCOUNTS: Final = sql.SQL(
+    """
+    with posted as (
+        select
+            program, user_id, currency,
+            sum(posted_minor) filter (where kind = 'deposit' and not is_later) as deposits,
+            -sum(posted_minor) filter (where kind = 'recall' and not is_later) as recalls,
+            -sum(posted_minor) filter (where kind = 'spend' and not is_later) as spends,
+            sum(posted_minor) filter (where kind = 'reversal' and not is_later) as reversals,
+            sum(posted_minor) filter (where is_later) as later
+        from (select *, posted_at >= {midnight} as is_later from postings) as dated
+        group by program, user_id, currency
+    ),
+    open_holds as (
+        select program, user_id, currency, sum(held_minor) as held
+        from holds where state = 'held'
+        group by program, user_id, currency
+    ),
+    held_later as (
+        select program, user_id, currency, sum(held_change_minor) as held
+        from (
+            select program, user_id, currency, amount_minor as held_change_minor
+            from decisions
+            where status = 'PERMIT' and not is_capture and decided_at >= {midnight}
+            union all
+            select program, user_id, currency, held_change_minor
+            from movements
+            where held_change_minor <> 0 and posted_at >= {midnight}
+        ) as changes
+        group by program, user_id, currency
+    )
+    select
+        program, user_id, currency,
+        (coalesce(available_minor, 0) - coalesce(posted.later, 0)
+            + coalesce(held_later.held, 0))::bigint,
+        (coalesce(held_minor, 0) - coalesce(held_later.held, 0))::bigint,
+        coalesce(ledger_seq, 0),
+        coalesce(deposits, 0)::bigint, coalesce(recalls, 0)::bigint,
+        coalesce(spends, 0)::bigint, coalesce(reversals, 0)::bigint,
+        (coalesce(open_holds.held, 0) - coalesce(held_later.held, 0))::bigint
+    from accounts
+    full join posted using (program, user_id, currency)
+    full join open_holds using (program, user_id, currency)
+    full join held_later using (program, user_id, currency)
+    order by program, user_id, currency
+    """
+)
+
+_DEPOSIT_FILES: Final = sql.SQL(
+    """
+    with said as (
+        select program, intake_id, total.key as currency, total.value::bigint as said_minor
+        from intake_files, jsonb_each_text(outcome -> 'totals_minor') as total
+        where kind = 'deposits' and status = 'applied' and business_date <= {day}
+    ),
+    posted as (
+        select program, intake_id, currency, sum(amount_minor)::bigint as posted_minor
+        from deposit_events
+        where intake_id in (
+            select intake_id from intake_files
+            where kind = 'deposits' and status = 'applied' and business_date <= {day}
+        )
+        group by program, intake_id, currency
+    )
+    select
+        program, intake_id, currency, coalesce(said_minor, 0), coalesce(posted_minor, 0)
+    from said full join posted using (program, intake_id, currency)
+    order by intake_id, currency
+    """
+)
+
+# The first exported day bounds the search: its export took every earlier day with it.
+_DATES_TO_EXPORT: Final = """
+    select day::date
+    from generate_series(
+        coalesce(
+            (select min(business_date) from exported_days),
+            (select least(
+                (select min(posted_at) from deposit_events),
+                (select min(decided_at) from decisions),
+                (select min(posted_at) from movements)
+            )::date)
+        ),
+        %(day)s::date, interval '1 day'
+    ) as day
+    where not exists (select from exported_days where business_date = day::date and is_closed)
+        and (
+            exists (select from exported_days where business_date = day::date)
+            or exists (select from deposit_events
+                       where posted_at >= day and posted_at < day + interval '1 day')
+            or exists (select from deposit_recalls
+                       where posted_at >= day and posted_at < day + interval '1 day')
+            or exists (select from decisions
+                       where decided_at >= day and decided_at < day + interval '1 day')
+            or exists (select from movements
+                       where posted_at >= day and posted_at < day + interval '1 day')
+        )
+    order by day
+"""
+
+
+class PostgresBooks:
+    """The port Books over PostgreSQL. Reads only; a session a call."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
+        """Each account by both roads, as it stood at the end of the business date."""
+        midnight = sql.SQL("({}::date + interval '1 day')").format(sql.Literal(business_date))
+        with connect(self._url) as session:
+            yield from stream_frames(session, _ACCOUNTS.format(midnight=midnight), BOOKS_COLUMNS)
+
+    def deposit_files(self, business_date: date) -> pl.DataFrame:
+        """Applied deposit files up to that date: what each says, and what was posted of it."""
+        query = _DEPOSIT_FILES.format(day=sql.Literal(business_date))
+        with connect(self._url) as session:
+            return one_frame(session, query, DEPOSIT_FILE_COLUMNS)
+
+    def dates_to_export(self, business_date: date) -> Sequence[date]:
+        """Dates up to that one on which something happened and whose log is not final yet."""
+        with connect(self._url) as session:
+            return [row[0] for row in session.execute(_DATES_TO_EXPORT, {"day": business_date})]

@@ -1,0 +1,74 @@
+"""A query's rows as one Parquet file: COPY to CSV, a row group at a time, in bounded memory."""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from psycopg import sql
+
+from cardops.contracts.lake.transaction_log import COLUMNS
+
+ROW_GROUP_ROWS: Final = 100_000
+READ_BYTES: Final = 1 << 20
+
+
+def write_log(session: psycopg.Connection, query: sql.Composed, target: Path) -> tuple[int, str]:
+    """Write the query's rows, which have the log's columns; (rows, SHA-256 of the file)."""
+    schema = _arrow_schema()
+    row_count = 0
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for table in _tables(session, query, schema):
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+            row_count += table.num_rows
+    return row_count, _sha256(target)
+
+
+def _tables(
+    session: psycopg.Connection, query: sql.Composed, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    copy_out = sql.SQL("copy ({}) to stdout (format csv)").format(query)
+    with session.cursor().copy(copy_out) as copy:
+        # One message a row: so row groups are the same for the same rows.
+        rows = iter(copy)
+        while chunk := b"".join(islice(rows, ROW_GROUP_ROWS)):
+            yield _parse(chunk, schema)
+
+
+def _parse(chunk: bytes, schema: pa.Schema) -> pa.Table:
+    return pa_csv.read_csv(
+        pa.BufferReader(chunk),
+        read_options=pa_csv.ReadOptions(column_names=schema.names),
+        # Quoted texts may hold line ends.
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+
+
+def _arrow_schema() -> pa.Schema:
+    """The contract's columns as Arrow has them; plain strings, which every reader knows."""
+    schema = COLUMNS.to_frame().to_arrow().schema
+    large = pa.large_string()
+    return pa.schema(
+        [
+            field.with_type(pa.string()) if field.type in {large, pa.string_view()} else field
+            for field in schema
+        ]
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

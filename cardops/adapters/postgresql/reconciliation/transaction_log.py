@@ -1,0 +1,165 @@
+"""TransactionLog on PostgreSQL: one UTC day out of one snapshot into one Parquet file.
+
+Belongs here: the query, and when a day is closed. The writing of Parquet is in log_file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import IsolationLevel, sql
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.reconciliation.log_file import write_log
+from cardops.adapters.postgresql.transactions import run_once
+from cardops.ports import DayExport
+
+# A posting's instant is read by the authorizer's clock, the day's end here by the database's; and
+# a decision made without a lock has its transaction's id up to WRITTEN_WITHIN later (authorizations).
+CLOCK_MARGIN: Final = timedelta(seconds=5)
+
+# Text sorts by its bytes, so that the order is the same on every server.
+_DAY: Final = """
+select * from (
+    select program, 'decision' as kind, transaction_id as event_key, transaction_id, user_id,
+        currency, amount_minor,
+        case when status = 'PERMIT' and is_capture then -amount_minor else 0 end as posted_minor,
+        case when status = 'PERMIT' and not is_capture then amount_minor else 0 end
+            as held_change_minor,
+        status, reason_code, is_capture, remaining_minor, ledger_seq,
+        decided_at as occurred_at, details #>> '{{merchant,id}}' as merchant_id,
+        details ->> 'channel' as channel
+    from decisions
+    where decided_at >= {start} and decided_at < {end}
+    union all
+    select program, kind, transaction_id || '/' || movement_key, transaction_id, user_id,
+        currency, amount_minor, posted_minor, held_change_minor, status, reason_code, null,
+        null, ledger_seq, posted_at, null, null
+    from movements
+    where posted_at >= {start} and posted_at < {end}
+    union all
+    select program, 'deposit', deposit_id, null, user_id, currency, amount_minor, amount_minor,
+        0, null, null, null, null, ledger_seq, posted_at, null, null
+    from deposit_events
+    where posted_at >= {start} and posted_at < {end}
+    union all
+    select program, 'recall', deposit_id, null, user_id, currency, amount_minor, -amount_minor,
+        0, null, null, null, null, ledger_seq, posted_at, null, null
+    from deposit_recalls
+    where posted_at >= {start} and posted_at < {end}
+) as day
+order by program collate "C", user_id collate "C" nulls first, currency collate "C" nulls first,
+    ledger_seq, kind collate "C", event_key collate "C"
+"""
+
+_CLUSTER: Final = """
+select system_identifier || '/' || timeline_id || '/'
+from pg_control_system(), pg_control_checkpoint()
+"""
+
+
+@dataclass(slots=True)
+class Exported:
+    """Implements cardops.ports.DayExport."""
+
+    row_count: int
+    watermark: str | None
+    is_closed: bool
+    content_sha256: str
+    exported_at: datetime
+
+
+class PostgresTransactionLog:
+    """Implements cardops.ports.TransactionLog. Holds no session between calls."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def export(self, business_date: date, target: Path) -> DayExport:
+        """Write the whole day, in one snapshot, to one Parquet file; the same day, the same bytes."""
+        start = datetime.combine(business_date, time(), UTC)
+        end = start + timedelta(days=1)
+        watermark = run_once(self._url, lambda session: _watermark(session, business_date, end))
+        query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
+        with connect(self._url, autocommit=False) as session:
+            session.isolation_level = IsolationLevel.REPEATABLE_READ
+            session.read_only = True
+            exported_at, oldest_open = _snapshot(session)
+            row_count, content_sha256 = write_log(session, query, target)
+        is_closed = watermark is not None and oldest_open > int(watermark.rpartition("/")[2])
+        return Exported(row_count, watermark, is_closed, content_sha256, exported_at)
+
+    def record_export(self, business_date: date, export: DayExport) -> None:
+        """Remember what was exported; the latest export of a day counts."""
+        run_once(self._url, lambda session: _record(session, business_date, export))
+
+    def busy_dates(self) -> Sequence[date]:
+        """UTC dates with a decision, deposit or movement, in order. Reads the whole log."""
+        rows = run_once(self._url, lambda session: session.execute(_BUSY).fetchall())
+        return [day for (day,) in rows]
+
+
+_BUSY: Final = """
+select day from (
+    select (decided_at at time zone 'UTC')::date as day from decisions group by 1
+    union select (posted_at at time zone 'UTC')::date from movements group by 1
+    union select (posted_at at time zone 'UTC')::date from deposit_events group by 1
+    union select (posted_at at time zone 'UTC')::date from deposit_recalls group by 1
+) as days order by day
+"""
+
+
+def _watermark(session: psycopg.Connection, business_date: date, day_end: datetime) -> str | None:
+    """A transaction id later than all that were open at the day's end; None while it lasts.
+
+    The first one taken after the day's end is kept. One of another cluster, or of the same one
+    before a restore, says nothing here. Our own id is above all assigned so far: the snapshot's
+    upper bound would not do, an open transaction may lie above it.
+    """
+    cluster = _value(session, _CLUSTER)
+    known = session.execute(
+        "select watermark from exported_days where business_date = %s and watermark is not null",
+        [business_date],
+    ).fetchone()
+    if known is not None and known[0].startswith(cluster):
+        return str(known[0])
+    if _value(session, "select clock_timestamp()") < day_end + CLOCK_MARGIN:
+        return None
+    return f"{cluster}{_value(session, 'select pg_current_xact_id()::text')}"
+
+
+def _snapshot(session: psycopg.Connection) -> tuple[datetime, int]:
+    """Its instant, and the oldest transaction that is open in it (or the next one)."""
+    row = session.execute(
+        "select now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    ).fetchone()
+    if row is None:
+        raise LookupError("the database does not say where its transaction ids stand")
+    return row[0], row[1]
+
+
+def _value(session: psycopg.Connection, query: LiteralString) -> Any:
+    row = session.execute(query).fetchone()
+    return None if row is None else row[0]
+
+
+def _record(session: psycopg.Connection, business_date: date, export: DayExport) -> None:
+    session.execute(
+        "insert into exported_days"
+        " (business_date, exported_at, is_closed, row_count, content_sha256, watermark)"
+        " values (%s, %s, %s, %s, %s, %s) on conflict (business_date) do update"
+        " set exported_at = excluded.exported_at, is_closed = excluded.is_closed,"
+        " row_count = excluded.row_count, content_sha256 = excluded.content_sha256,"
+        " watermark = excluded.watermark where exported_days.exported_at <= excluded.exported_at",
+        [
+            business_date,
+            export.exported_at,
+            export.is_closed,
+            export.row_count,
+            export.content_sha256,
+            export.watermark,
+        ],
+    )

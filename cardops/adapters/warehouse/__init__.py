@@ -1,0 +1,1 @@
+"""The lake, the DuckDB warehouse and dbt."""

@@ -1,0 +1,76 @@
+"""dbt as a program: where its project is, and a manifest that is as new as the project.
+
+Belongs here: running dbt itself, without network and without telemetry. Dagster's side is in
+assets/marts.py. `python -m cardops.adapters.warehouse.dbt` makes the manifest; set-up runs it, so that
+loading the definitions never parses the project.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from cardops.adapters.embedded_postgresql.file_lock import alone
+
+PROJECT_DIR: Final = Path(__file__).resolve().parents[3] / "dbt_project"
+PARSE_TIMEOUT_SECONDS: Final = 300
+_PARTS: Final = ("models", "macros", "tests")
+
+
+class DbtFailedError(RuntimeError):
+    """dbt could not read its project; the message has its own words."""
+
+
+def ensure_manifest(project: Path = PROJECT_DIR) -> Path:
+    """The project's manifest, parsed anew where it is missing or older than the project.
+
+    Raises DbtFailedError.
+    """
+    manifest = project / "target" / "manifest.json"
+    manifest.parent.mkdir(exist_ok=True)
+    with alone(project / "target" / "manifest.lock"):
+        if not _is_fresh(manifest, project):
+            run_dbt(["parse", "--quiet"], {"DBT_TARGET_PATH": str(manifest.parent)}, project)
+    return manifest
+
+
+def dbt_executable() -> str:
+    """The dbt that is installed beside this interpreter, whatever the PATH says."""
+    return str(Path(sys.executable).parent / "dbt")
+
+
+def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
+    """Run dbt on the project with this environment. Raises DbtFailedError."""
+    places = {
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_LOG_PATH": str(project / "target"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+        [dbt_executable(), *arguments],
+        cwd=project,
+        env={**os.environ, **places, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PARSE_TIMEOUT_SECONDS,
+    )
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip()
+        raise DbtFailedError(f"dbt {arguments[0]} failed in {project}: {said}")
+
+
+def _is_fresh(manifest: Path, project: Path) -> bool:
+    if not manifest.exists():
+        return False
+    sources = [project / "dbt_project.yml", project / "profiles.yml"]
+    for part in _PARTS:
+        # Folders too: a file that was removed leaves its folder newer.
+        sources += [path for path in (project / part).rglob("*") if path.suffix != ".pyc"]
+    return manifest.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
+
+
+if __name__ == "__main__":
+    ensure_manifest()

@@ -1,0 +1,123 @@
+"""The lake: Parquet files by table and business date, in a directory or a bucket.
+
+Belongs here: where a file lies and how it is written and scanned. What its columns are is in
+cardops.contracts.lake.tables.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from typing_extensions import override
+
+from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.ports import Lake, ObjectStore
+from cardops.rules.intake.objects import ObjectStat
+
+HIVE_SCHEMA: Final = {"business_date": pl.Date}
+COMPRESSION: Final = "zstd"
+FETCHED_AT_ONCE: Final = 8
+# What a mirror remembers about the versions it holds.
+MANIFEST: Final = ".versions.json"
+
+
+class ParquetLake(Lake):
+    """Over any object store; a remote one is mirrored under `mirror` for readers of files."""
+
+    def __init__(self, store: ObjectStore, mirror: Path) -> None:
+        self._store = store
+        self._mirror = mirror
+
+    @override
+    def write(self, table: str, business_date: date, name: str, frame: pl.DataFrame) -> str:
+        with tempfile.TemporaryDirectory(prefix="cardops-lake-") as folder:
+            parquet = Path(folder) / f"{name}.parquet"
+            frame.write_parquet(parquet, compression=COMPRESSION)
+            return self.write_file(table, business_date, name, parquet)
+
+    @override
+    def write_file(self, table: str, business_date: date, name: str, parquet: Path) -> str:
+        key = f"{_folder(table, business_date)}{name}.parquet"
+        self._store.replace(key, parquet)
+        return self._store.uri(key)
+
+    @override
+    def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
+        found = self._files(table, business_dates)
+        if not found:
+            return None
+        return pl.scan_parquet(
+            [self._store.uri(stat.key) for stat in found],
+            hive_partitioning=True,
+            hive_schema=HIVE_SCHEMA,
+            glob=False,
+            storage_options=self._storage_options(),
+        )
+
+    @override
+    def local_path(self, table: str) -> Path:
+        if isinstance(self._store, DirectoryStore):
+            folder = self._store.root / table
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+        return self._mirrored(table)
+
+    def _files(self, table: str, business_dates: Sequence[date] | None) -> list[ObjectStat]:
+        prefixes = (
+            [f"{table}/"]
+            if business_dates is None
+            else [_folder(table, day) for day in sorted(set(business_dates))]
+        )
+        return [
+            stat
+            for prefix in prefixes
+            for stat in self._store.list_objects(prefix)
+            if stat.key.endswith(".parquet")
+        ]
+
+    def _storage_options(self) -> dict[str, str] | None:
+        if not self._store.url.startswith("s3:"):
+            return None
+        from cardops.adapters.object_stores.s3 import aws_endpoint, aws_region  # noqa: PLC0415 - S3 alone
+
+        endpoint = aws_endpoint()
+        options = {"aws_region": aws_region()}
+        if endpoint:
+            options |= {"aws_endpoint_url": endpoint, "aws_allow_http": "true"}
+        return options
+
+    def _mirrored(self, table: str) -> Path:
+        """The table's folder with the bucket's present files, each whole, and no others."""
+        mirror = DirectoryStore(self._mirror)
+        manifest = f"{table}/{MANIFEST}"
+        held = _read_versions(self._mirror / manifest)
+        wanted = {stat.key: stat.version for stat in self._files(table, None)}
+        for key in held.keys() - wanted.keys():
+            mirror.delete(key)
+        missing = [
+            key
+            for key, version in wanted.items()
+            if held.get(key) != version or not (self._mirror / key).exists()
+        ]
+        # A lake is many small files, and each costs a round trip.
+        with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
+            list(pool.map(lambda key: mirror.replace(key, self._store.get(key)), missing))
+        mirror.replace(manifest, json.dumps(wanted).encode())
+        return self._mirror / table
+
+
+def _folder(table: str, business_date: date) -> str:
+    return f"{table}/business_date={business_date.isoformat()}/"
+
+
+def _read_versions(manifest: Path) -> Mapping[str, str]:
+    try:
+        versions: dict[str, str] = json.loads(manifest.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return versions

@@ -1,0 +1,1 @@
+"""Text columns to typed columns: money, time, networks, order items."""

@@ -1,0 +1,77 @@
+"""Amounts as whole columns: the vectorised twin of cardops.rules.money.parse_amount, its oracle.
+
+Belongs here: decimal text to minor units and back, as polars expressions. No rounding, no float.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from cardops.rules.currencies import EXPONENTS
+from cardops.rules.intake.files import RowReason
+from cardops.rules.money import MAX_AMOUNT_MINOR
+
+_UNSIGNED: Final = r"^[0-9]+(\.[0-9]+)?$"
+_NEGATIVE: Final = r"^-[0-9]+(\.[0-9]+)?$"
+_MAX_DIGITS: Final = len(str(MAX_AMOUNT_MINOR))
+
+
+def exponent_of(currency: str) -> pl.Expr:
+    """The currency column's fraction digits; null where the currency is absent or unknown."""
+    return pl.col(currency).replace_strict(EXPONENTS, default=None, return_dtype=pl.Int64)
+
+
+def amount_minor(amount: str, currency: str) -> pl.Expr:
+    """Minor units, or null wherever `amount_failures` finds fault or the currency is unknown."""
+    faults = amount_failures(amount, currency).values()
+    return pl.when(~pl.any_horizontal(*faults)).then(_minor(amount, currency))
+
+
+def amount_failures(amount: str, currency: str) -> dict[RowReason, pl.Expr]:
+    """Reason -> where it holds, false for absent cells.
+
+    An unknown currency silences the digits: only the text's form is judged then.
+    """
+    text = pl.col(amount)
+    plain = text.str.contains(_UNSIGNED)
+    positive = plain & text.str.contains("[1-9]")
+    negative = text.str.contains(_NEGATIVE)
+    too_many = _fraction(amount).str.len_bytes() > exponent_of(currency)
+    too_large = (_digits(amount, currency).str.len_bytes() > _MAX_DIGITS) | (
+        _minor(amount, currency) > MAX_AMOUNT_MINOR
+    )
+    failures = {
+        RowReason.INVALID_AMOUNT: ~plain & ~negative,
+        RowReason.NON_POSITIVE_AMOUNT: negative | (plain & ~positive),
+        RowReason.TOO_MANY_FRACTION_DIGITS: positive & too_many,
+        RowReason.AMOUNT_OUT_OF_RANGE: positive & ~too_many & too_large,
+    }
+    return {reason: failed.fill_null(value=False) for reason, failed in failures.items()}
+
+
+def decimal_text(minor: pl.Expr, currency: pl.Expr) -> pl.Expr:
+    """Feeds that count in minor units: `2500`, USD -> `25.00`; other texts stay as they are."""
+    exponent = currency.replace_strict(EXPONENTS, default=0, return_dtype=pl.Int64)
+    digits = minor.str.pad_start(exponent + 1, "0")
+    text = pl.concat_str(digits.str.head(-exponent), pl.lit("."), digits.str.tail(exponent))
+    return pl.when(minor.str.contains("^[0-9]+$") & (exponent > 0)).then(text).otherwise(minor)
+
+
+def _dot(amount: str) -> pl.Expr:
+    text = pl.col(amount)
+    return text.str.find(".", literal=True).fill_null(text.str.len_bytes())
+
+
+def _fraction(amount: str) -> pl.Expr:
+    return pl.col(amount).str.slice(_dot(amount) + 1)
+
+
+def _digits(amount: str, currency: str) -> pl.Expr:
+    whole = pl.col(amount).str.slice(0, _dot(amount))
+    padded = _fraction(amount).str.pad_end(exponent_of(currency), "0")
+    return pl.concat_str(whole, padded).str.strip_chars_start("0")
+
+
+def _minor(amount: str, currency: str) -> pl.Expr:
+    # Longer digits would not fit; they are out of range whatever they say.
+    return _digits(amount, currency).str.head(_MAX_DIGITS).cast(pl.Int64, strict=False)

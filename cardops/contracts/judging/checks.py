@@ -1,0 +1,92 @@
+"""What a cell must satisfy: pandera checks by name, each compiled to reasons as polars expressions.
+
+Belongs here: the table of checks a contract may use. pandera's own backend runs the same names
+and is the oracle of what cardops.contracts.judging.compiled makes of them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import polars as pl
+from pandera import extensions
+from pandera.api.polars.types import PolarsData
+
+from cardops.contracts.columns.money import amount_failures
+from cardops.contracts.columns.times import is_not_a_time
+from cardops.rules.currencies import EXPONENTS
+from cardops.rules.intake.files import ID_PATTERN, RowReason
+
+Failures = dict[RowReason, pl.Expr]
+# (column, the check's own arguments, the column's metadata) -> where it fails, by reason.
+Compile = Callable[[str, Mapping[str, Any], Mapping[str, Any]], Failures]
+
+
+def id_failures(column: str) -> Failures:
+    """`.` and `..` are no ids: they would be folders somewhere."""
+    text = pl.col(column)
+    is_id = text.str.contains(f"^{ID_PATTERN}$") & ~text.is_in([".", ".."])
+    return {RowReason.INVALID_ID: (~is_id).fill_null(value=False)}
+
+
+def currency_failures(column: str) -> Failures:
+    """Upper-case ISO 4217 codes that have a minor unit."""
+    known = pl.col(column).is_in(list(EXPONENTS))
+    return {RowReason.UNKNOWN_CURRENCY: (~known).fill_null(value=False)}
+
+
+def time_failures(column: str, *, is_day_allowed: bool) -> Failures:
+    """ISO 8601 with time of day; a date alone will do where the column is a date's."""
+    failed = is_not_a_time(column, is_day_allowed=is_day_allowed)
+    return {RowReason.INVALID_TIMESTAMP: failed}
+
+
+def _one_of(column: str, values: Mapping[str, Any], metadata: Mapping[str, Any]) -> Failures:
+    allowed = pl.col(column).is_in(list(values["allowed_values"]))
+    return {RowReason(metadata["reason"]): (~allowed).fill_null(value=False)}
+
+
+COMPILED: Final[Mapping[str, Compile]] = {
+    "is_id": lambda column, _values, _metadata: id_failures(column),
+    "is_currency": lambda column, _values, _metadata: currency_failures(column),
+    "is_amount": lambda column, values, _metadata: amount_failures(column, values["currency"]),
+    "is_instant": lambda column, values, _metadata: time_failures(
+        column, is_day_allowed=values["is_day_allowed"]
+    ),
+    "isin": _one_of,
+}
+
+
+def _passes(data: PolarsData, failures: Failures) -> pl.LazyFrame:
+    return data.lazyframe.select(~pl.any_horizontal(*failures.values()))
+
+
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["pattern"]
+)
+def is_id(data: PolarsData, *, pattern: str) -> pl.LazyFrame:
+    """An id of ours; `pattern` is for the reader of the schema."""
+    return _passes(data, id_failures(data.key))
+
+
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["standard"]
+)
+def is_currency(data: PolarsData, *, standard: str) -> pl.LazyFrame:
+    """A currency; `standard` is for the reader of the schema."""
+    return _passes(data, currency_failures(data.key))
+
+
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["currency"]
+)
+def is_amount(data: PolarsData, *, currency: str) -> pl.LazyFrame:
+    """A positive decimal text with at most the currency's fraction digits."""
+    return _passes(data, amount_failures(data.key, currency))
+
+
+@extensions.register_check_method(  # type: ignore[untyped-decorator]  # pandera's
+    statistics=["is_day_allowed"]
+)
+def is_instant(data: PolarsData, *, is_day_allowed: bool) -> pl.LazyFrame:
+    """ISO 8601; a date alone where the column is a date's."""
+    return _passes(data, time_failures(data.key, is_day_allowed=is_day_allowed))

@@ -1,0 +1,1 @@
+"""The input kinds, declared once each."""

@@ -1,0 +1,1 @@
+"""Tables of the lake and the files made from them."""

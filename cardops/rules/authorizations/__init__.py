@@ -1,0 +1,1 @@
+"""Decisions on spending and what may follow them."""

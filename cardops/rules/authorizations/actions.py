@@ -1,0 +1,236 @@
+"""What may happen to an authorization after its decision: capture, void, refund, increment, expiry.
+
+Belongs here: which state allows which move, and what a move changes. Every move is decided under
+the lock of its account, and is sticky by its key.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from cardops.rules.authorizations.decisions import (
+    AccountState,
+    ReasonCode,
+    Status,
+    judge,
+    status_of,
+)
+from cardops.rules.authorizations.records import AuthorizationView, Hold, Record, State, state_of
+from cardops.rules.money import AmountProblem, format_amount, parse_amount
+
+
+class MoveKind(StrEnum):
+    """Kinds of movements, as the store and the log name them."""
+
+    CAPTURE = "capture"
+    VOID = "void"
+    EXPIRE = "expire"
+    INCREMENT = "increment"
+    REFUND = "refund"
+
+
+# Only sums of what was permitted are captured or held, so these are the states that allow a move.
+ALLOWED_FROM: Final = {
+    MoveKind.CAPTURE: State.HELD,
+    MoveKind.VOID: State.HELD,
+    MoveKind.EXPIRE: State.EXPIRED,
+    MoveKind.INCREMENT: State.HELD,
+    MoveKind.REFUND: State.CAPTURED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A wish to move an authorization. `amount` is decimal text, None for all that is held.
+
+    `key` makes a retry harmless: the refund's or increment's id, empty for what happens once.
+    """
+
+    kind: MoveKind
+    program: str
+    transaction_id: str
+    amount: str | None = None
+    key: str = ""
+    key_id: str | None = None
+    request_id: str | None = None
+
+
+class MoveResult(StrEnum):
+    """What became of a move; all but the first two change nothing and use up no key."""
+
+    DONE = "done"
+    REPLAYED = "replayed"
+    UNKNOWN = "unknown"
+    FORBIDDEN = "forbidden"
+    MISMATCHED = "mismatched"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAnswer:
+    """`body` holds the bytes to send; `state` says what forbade it, `detail` what was invalid."""
+
+    result: MoveResult
+    body: bytes = b""
+    state: State | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierMove:
+    """A movement that stands already under the key of the move that is asked for."""
+
+    amount_minor: int
+    held_change_minor: int
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a move writes. Available changes by `posted_minor - held_change_minor`."""
+
+    kind: MoveKind
+    key: str
+    status: Status
+    reason_code: ReasonCode | str
+    amount_minor: int
+    posted_minor: int
+    held_change_minor: int
+    ledger_seq: int
+    hold: Hold | None
+    answer: bytes = b""
+
+    @property
+    def available_change_minor(self) -> int:
+        """Ledger balance is available plus held, and a posting is all that changes it."""
+        return self.posted_minor - self.held_change_minor
+
+    @property
+    def is_effective(self) -> bool:
+        """Whether any balance changes; a rejected increment leaves a trace only."""
+        return self.status is Status.PERMIT
+
+
+def decide_move(
+    move: Move,
+    record: Record,
+    account: AccountState,
+    *,
+    earlier: EarlierMove | None,
+    at: datetime,
+) -> MoveAnswer | Movement:
+    """The movement to write, or the answer where none is."""
+    amount = _amount_of(move, record, earlier)
+    if isinstance(amount, MoveAnswer):
+        return amount
+    if earlier is not None:
+        return _repeated(move, amount, earlier, state_of(record, at))
+    state = state_of(record, at)
+    if state is not ALLOWED_FROM[move.kind]:
+        return MoveAnswer(MoveResult.FORBIDDEN, state=state)
+    problem = _excess(move.kind, amount, record)
+    if problem:
+        return MoveAnswer(MoveResult.INVALID, detail=problem)
+    return _movement(move, amount, record, account)
+
+
+def expire(record: Record, account: AccountState) -> Movement:
+    """The end of a hold past its time."""
+    move = Move(MoveKind.EXPIRE, record.program, record.transaction_id)
+    return _movement(move, record.hold.held_minor if record.hold else 0, record, account)
+
+
+def _amount_of(move: Move, record: Record, earlier: EarlierMove | None) -> int | MoveAnswer:
+    if move.amount is None:
+        held = record.hold.held_minor if record.hold else 0
+        return -earlier.held_change_minor if earlier is not None else held
+    amount = parse_amount(move.amount, record.currency)
+    if isinstance(amount, AmountProblem):
+        return MoveAnswer(MoveResult.INVALID, detail=amount_sentence(amount, record.currency))
+    return amount
+
+
+def amount_sentence(problem: AmountProblem, currency: str) -> str:
+    """What is wrong with an amount, for the one who sent it."""
+    return {
+        AmountProblem.INVALID_AMOUNT: "is not a plain decimal amount such as 25.00",
+        AmountProblem.NON_POSITIVE_AMOUNT: "must be above zero",
+        AmountProblem.TOO_MANY_FRACTION_DIGITS: f"has more fraction digits than {currency} has",
+        AmountProblem.AMOUNT_OUT_OF_RANGE: "is larger than any amount that is kept exactly",
+    }[problem]
+
+
+def _repeated(move: Move, amount_minor: int, earlier: EarlierMove, state: State) -> MoveAnswer:
+    if move.kind is MoveKind.VOID or amount_minor == earlier.amount_minor:
+        return MoveAnswer(MoveResult.REPLAYED, earlier.answer)
+    if move.kind is MoveKind.CAPTURE:
+        return MoveAnswer(MoveResult.FORBIDDEN, state=state)
+    return MoveAnswer(MoveResult.MISMATCHED)
+
+
+def _excess(kind: MoveKind, amount_minor: int, record: Record) -> str | None:
+    if kind is MoveKind.CAPTURE and record.hold and amount_minor > record.hold.held_minor:
+        return "is above what is held"
+    if kind is MoveKind.REFUND and amount_minor > record.captured_minor - record.refunded_minor:
+        return "is above what was captured and not refunded yet"
+    return None
+
+
+def _movement(move: Move, amount_minor: int, record: Record, account: AccountState) -> Movement:
+    reason: ReasonCode | str = move.kind.value
+    posted, held_change, hold = _effect(move.kind, amount_minor, record)
+    status = Status.PERMIT
+    if move.kind is MoveKind.INCREMENT:
+        reason = judge(amount_minor, account, record.hold.held_minor if record.hold else 0)
+        status = status_of(reason)
+        if status is Status.REJECT:
+            posted, held_change, hold = 0, 0, record.hold
+    return Movement(
+        move.kind,
+        move.key,
+        status,
+        reason,
+        amount_minor,
+        posted,
+        held_change,
+        account.ledger_seq + (status is Status.PERMIT),
+        hold,
+    )
+
+
+def _effect(kind: MoveKind, amount_minor: int, record: Record) -> tuple[int, int, Hold | None]:
+    """(posted, held change, the hold afterwards)."""
+    hold = record.hold
+    if kind is MoveKind.REFUND or hold is None:
+        return amount_minor, 0, hold
+    if kind is MoveKind.INCREMENT:
+        raised = Hold(hold.state, hold.held_minor + amount_minor, 0, hold.expires_at)
+        return 0, amount_minor, raised
+    if kind is MoveKind.CAPTURE:
+        captured = Hold(State.CAPTURED, 0, amount_minor, hold.expires_at)
+        return -amount_minor, -hold.held_minor, captured
+    ended = State.VOIDED if kind is MoveKind.VOID else State.EXPIRED
+    return 0, -hold.held_minor, Hold(ended, 0, 0, hold.expires_at)
+
+
+def moved_view(record: Record, movement: Movement) -> AuthorizationView:
+    """The authorization as it stands after the movement."""
+    hold = movement.hold
+    if hold is None:
+        captured = record.captured_minor
+        return AuthorizationView(record.answer, State.CAPTURED, 0, captured, record.currency)
+    return AuthorizationView(
+        record.answer, hold.state, hold.held_minor, hold.captured_minor, record.currency
+    )
+
+
+def increment_part(movement: Movement, currency: str) -> str:
+    """What an increment's answer has besides: `,"increment":{…}`; nothing for other moves."""
+    if movement.kind is not MoveKind.INCREMENT:
+        return ""
+    return (
+        f',"increment":{{"id":"{movement.key}","status":"{movement.status}"'
+        f',"reason_code":"{movement.reason_code}"'
+        f',"amount":{format_amount(movement.amount_minor, currency)}}}'
+    )

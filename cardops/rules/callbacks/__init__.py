@@ -1,0 +1,1 @@
+"""Signed callbacks to partners: retries, endpoints, secrets, allowed URLs."""

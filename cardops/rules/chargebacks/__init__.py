@@ -1,0 +1,1 @@
+"""Disputes, their routing, and the at most four files of a batch."""

@@ -1,0 +1,142 @@
+"""Which card company a chargeback goes to, and what decided it.
+
+Belongs here: the order in which a row's evidence is asked, and the tables it is asked against,
+both per row (`route_row`) and per distinct value (for whoever works on whole columns). Does not
+belong here: reading files, or what happens to a row that cannot be routed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+
+from cardops.rules.chargebacks.reason_codes import sole_network_of
+from cardops.rules.data_tables import is_valid_on, read_table
+
+# The order is that of the partitions definition; a fifth never exists.
+NETWORKS: Final = ("visa", "mastercard", "amex", "discover")
+# What a size-balanced batch calls its files, and a row of it that names no network itself.
+MIXED: Final = "mixed"
+
+# Ranges are compared at this width; issuers' numbers are told apart by at most eight digits.
+_WIDTH: Final = 12
+_NO_CONTRACTS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class NetworkSource(StrEnum):
+    """What decided a row's network, in the order in which it is asked."""
+
+    COLUMN = "column"
+    CARD_NUMBER = "card_number"
+    TRANSACTION = "transaction"
+    REASON_CODE = "reason_code"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEvidence:
+    """What a chargeback row and its transaction say about the network; None where silent."""
+
+    card_network: str | None = None
+    card_number: str | None = None
+    transaction_network: str | None = None
+    transaction_provider: str | None = None
+    reason_code: str | None = None
+    on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The card company, and which evidence named it."""
+
+    network: str
+    source: NetworkSource
+
+
+@dataclass(frozen=True, slots=True)
+class Unroutable:
+    """Why no card company was found: a sentence. `scheme` is the one that has no route."""
+
+    why: str
+    scheme: str | None = None
+
+
+@cache
+def network_names() -> Mapping[str, str]:
+    """Every name by which feeds call a card scheme -> the scheme, keyed by `name_key`."""
+    return MappingProxyType({row["name"]: row["scheme"] for row in read_table("network_names")})
+
+
+@cache
+def network_routes() -> Mapping[str, str]:
+    """Scheme -> card company that takes its chargebacks. JCB and UnionPay need a contract."""
+    return MappingProxyType({row["scheme"]: row["network"] for row in read_table("network_routes")})
+
+
+def name_key(name: str) -> str:
+    """A name as the table knows it: `American Express`, `AMERICAN_EXPRESS` -> one key."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def scheme_of_name(name: str | None) -> str | None:
+    """The card scheme that a network column or a provider names, or None."""
+    return network_names().get(name_key(name)) if name else None
+
+
+def leading_digits(card_number: str | None) -> str:
+    """The digits in front of any mask: `4520 88XX…` -> `452088`, `****1234` -> nothing."""
+    found = re.match(r"[0-9]+", re.sub(r"[ -]", "", card_number or ""))
+    return found.group() if found else ""
+
+
+def scheme_of_number(card_number: str | None, on: date | None = None) -> str | None:
+    """The card scheme whose ranges hold every number that begins like this one, or None."""
+    digits = leading_digits(card_number)[:_WIDTH]
+    return _scheme_of_prefix(digits, on) if digits else None
+
+
+def route_row(
+    evidence: NetworkEvidence, contracts: Mapping[str, str] = _NO_CONTRACTS
+) -> Routed | Unroutable:
+    """The row's network: the first evidence that names a scheme decides, whether it suits or not.
+
+    A name that no scheme has (a wallet, a free text) is no evidence. `contracts` adds routes
+    for schemes that have none of their own, such as jcb -> discover.
+    """
+    for source, scheme in _findings(evidence):
+        if scheme is None:
+            continue
+        network = network_routes().get(scheme) or contracts.get(scheme)
+        if network in NETWORKS:
+            return Routed(network, source)
+        return Unroutable(f"the {source} says {scheme}, and no contract routes {scheme}", scheme)
+    return Unroutable("neither column, card number, transaction nor reason code names a network")
+
+
+def _findings(evidence: NetworkEvidence) -> list[tuple[NetworkSource, str | None]]:
+    return [
+        (NetworkSource.COLUMN, scheme_of_name(evidence.card_network)),
+        (NetworkSource.CARD_NUMBER, scheme_of_number(evidence.card_number, evidence.on)),
+        (NetworkSource.TRANSACTION, scheme_of_name(evidence.transaction_network)),
+        (NetworkSource.TRANSACTION, scheme_of_name(evidence.transaction_provider)),
+        (NetworkSource.REASON_CODE, sole_network_of(evidence.reason_code)),
+    ]
+
+
+@cache
+def _ranges(on: date | None) -> tuple[tuple[int, int, str], ...]:
+    """(first, last, scheme), narrowest first, so that a range inside another one decides."""
+    ranges = [
+        (int(row["low"].ljust(_WIDTH, "0")), int(row["high"].ljust(_WIDTH, "9")), row["scheme"])
+        for row in read_table("bin_ranges")
+        if is_valid_on(row, on)
+    ]
+    return tuple(sorted(ranges, key=lambda held: held[1] - held[0]))
+
+
+def _scheme_of_prefix(digits: str, on: date | None) -> str | None:
+    first, last = int(digits.ljust(_WIDTH, "0")), int(digits.ljust(_WIDTH, "9"))
+    return next((held[2] for held in _ranges(on) if held[0] <= first and last <= held[1]), None)

@@ -1,0 +1,1 @@
+"""Input files: kinds, arrivals, row reasons, and the counts that must add up."""

@@ -1,0 +1,112 @@
+"""Where under `incoming/` a file lies, what that says about it, and when it may be taken.
+
+Belongs here: names. Whether a program is registered is asked elsewhere.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, Kind
+from cardops.rules.intake.objects import ObjectStat
+
+INCOMING: Final = "incoming"
+SUFFIXES: Final = ("csv", "json", "ndjson", "parquet")
+# Names under which file transfer programs write before they rename.
+_TEMPORARY: Final = re.compile(
+    r"^\.|\.(part|partial|tmp|temp|filepart|crdownload|swp)$|~$", re.IGNORECASE
+)
+_READABLE: Final = re.compile(rf"\.({'|'.join(SUFFIXES)})(\.gz)?$", re.IGNORECASE)
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
+MAX_STEM_CHARACTERS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found: files to take, in order of arrival, and files to look at again.
+
+    `waiting` is key -> version of what may still be being written; hand it to the next look.
+    """
+
+    ready: tuple[ObjectStat, ...]
+    waiting: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a key says. `program` is the folder's name, be it a program's or not."""
+
+    kind: Kind
+    program: str
+    error: str | None = None
+
+
+def prefix_of(kind: Kind) -> str:
+    """The folder of a kind."""
+    return f"{INCOMING}/{kind.value}/"
+
+
+def place_of(key: str, kind: Kind, programs: set[str]) -> Place:
+    """The file's program, or why it is refused: first folder below the kind, else `default`."""
+    below = key.removeprefix(prefix_of(kind)).split("/")
+    program = below[0] if len(below) > 1 else DEFAULT_PROGRAM
+    return Place(kind, program, _refusal(program, below[-1], programs))
+
+
+def is_temporary(key: str) -> bool:
+    """Whether the name says that a file transfer is still writing it."""
+    return bool(_TEMPORARY.search(key.rpartition("/")[2]))
+
+
+def is_settled(stat: ObjectStat, seen_before: Mapping[str, str]) -> bool:
+    """Whether the file is complete: put whole, or unchanged since the look before."""
+    return stat.is_whole or seen_before.get(stat.key) == stat.version
+
+
+def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
+    """A new key for a file that a person hands in: its own name, made harmless, and a mark."""
+    matched = _READABLE.search(name)
+    suffix = matched.group(0) if matched else _UNSAFE.sub("_", PurePath(name).suffix)
+    whole_stem = _UNSAFE.sub("_", name.removesuffix(suffix)).strip("._-")
+    stem = whole_stem[:MAX_STEM_CHARACTERS] or "file"
+    return f"{prefix_of(kind)}{program}/{stem}-{mark}{suffix.lower()}"
+
+
+def released_from(key: str) -> int | None:
+    """The number of the file whose rows were released under this key; None where it is no release."""
+    found = _RELEASED.search(key)
+    return int(found[1]) if found else None
+
+
+def is_readable(name: str) -> bool:
+    """Whether the name ends in a kind of file that Cardops reads."""
+    return bool(_READABLE.search(name))
+
+
+def unreadable(name: str) -> str:
+    """What to say of a name that ends in anything else."""
+    return (
+        f"{name} was not read: its name ends in none of .csv, .json, .ndjson, .parquet (or one of "
+        "them and .gz); give it the ending of what it is and put it in again."
+    )
+
+
+def _refusal(program: str, name: str, programs: set[str]) -> str | None:
+    if program not in programs:
+        return _unregistered(program)
+    return None if is_readable(name) else unreadable(name)
+
+
+def _unregistered(program: str) -> str:
+    if not re.fullmatch(PROGRAM_PATTERN, program):
+        return (
+            f"The folder {program!r} is no program's name (lower-case letters, digits and hyphens, "
+            "at most 32), so the file was not read; put it into its program's folder."
+        )
+    return (
+        f"No program {program!r} is registered, so the file was not read; create it with "
+        f"`cardops program create {program}` and put the file in again, or use its right folder."
+    )

@@ -1,0 +1,1 @@
+"""Card programs, their API keys and rate limits."""

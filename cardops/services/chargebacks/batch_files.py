@@ -1,0 +1,143 @@
+"""Makes a batch's chargeback files, over ports alone. No Dagster here."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from cardops.contracts.lake.chargeback_csv import WrittenBody, rows_of_slot, write_body
+from cardops.contracts.lake.tables import empty_frame
+from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
+from cardops.rules.chargebacks.batch_accounting import BatchAccount, account_for
+from cardops.rules.chargebacks.control_totals import (
+    ControlTotals,
+    UnreadableChargebackFileError,
+    read_control_totals,
+)
+from cardops.rules.chargebacks.files import (
+    FileIdentity,
+    SplitMode,
+    control_json,
+    slot_destination,
+    slot_label,
+)
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.records import ChargebackFileRecord, FrozenFileError
+from cardops.rules.intake.files import ChargebackBatch
+from cardops.rules.intake.objects import ObjectMissingError
+from cardops.services.deliveries.delivery import processed_key
+
+
+@dataclass(frozen=True, slots=True)
+class Filer:
+    """Makes files and accounts for them; everything it needs is a port."""
+
+    lake: Lake
+    processed_store: ObjectStore
+    intake_ledger: IntakeLedger
+    ledger: DeliveryLedger
+    destinations: Destinations
+
+    def make(self, batch_id: str, slot: str) -> ChargebackFileRecord | None:
+        """One slot's file and its control file, or None where the slot has no rows.
+
+        Made again, it has the same bytes. Raises FrozenFileError where it has not.
+        """
+        batch = self.intake_ledger.batch(batch_id)
+        mode = SplitMode(batch.mode)
+        destination = slot_destination(slot, mode)
+        neutralise = self.destinations.neutralises_formulas(destination)
+        with TemporaryDirectory() as folder:
+            rows = rows_of_slot(self._rows(batch), slot, mode)
+            body = write_body(rows, Path(folder) / "body.csv", neutralise=neutralise)
+            if body.row_count:
+                return self._keep(batch, slot, destination, body)
+        self._check_never_filed(batch_id, slot)
+        return None
+
+    def account(self, batch_id: str, made_now: Collection[str]) -> BatchAccount:
+        """The batch by two roads: intake's counts, and the bytes in the processed store."""
+        totals, damaged = list[ControlTotals](), list[str]()
+        records = self.ledger.files_of(batch_id)
+        for record in records:
+            read = self._read(record)
+            damaged.extend([record.file_name] if read is None else [])
+            totals.extend([] if read is None else [read])
+        seen = {record.network for record in records} | set(made_now)
+        outcomes = [file.outcome for file in self.intake_ledger.batch(batch_id).files]
+        return account_for(
+            outcomes, totals, is_complete=seen >= set(NETWORKS), damaged_files=tuple(damaged)
+        )
+
+    def _rows(self, batch: ChargebackBatch) -> pl.LazyFrame:
+        rows = self.lake.scan("chargebacks", [batch.business_date])
+        if rows is None:
+            return empty_frame("chargebacks").lazy()
+        return rows.filter(pl.col("batch_id") == batch.batch_id)
+
+    def _check_never_filed(self, batch_id: str, slot: str) -> None:
+        """A slot that had rows once cannot have none now."""
+        record = self.ledger.find(batch_id, slot)
+        if record is not None:
+            raise FrozenFileError(record.file_name)
+
+    def _keep(
+        self, batch: ChargebackBatch, slot: str, destination: str, body: WrittenBody
+    ) -> ChargebackFileRecord:
+        """Freeze first, then store: bytes that differ never replace those on record."""
+        sequence, previous = self.ledger.allot(batch.batch_id, slot, destination=destination)
+        identity = FileIdentity(
+            batch_id=batch.batch_id,
+            program=batch.program,
+            business_date=batch.business_date,
+            label=slot_label(slot, SplitMode(batch.mode)),
+            sequence=sequence,
+            previous_sequence=previous,
+        )
+        control = control_json(
+            identity,
+            row_count=body.row_count,
+            totals_minor=body.totals_minor,
+            sha256=body.sha256,
+            neutralised_count=body.neutralised_count,
+        )
+        self.ledger.record_made(_record(identity, slot, destination, body, control))
+        key = processed_key(batch.batch_id, identity.name)
+        self.processed_store.replace(key, body.path)
+        self.processed_store.replace(processed_key(batch.batch_id, identity.control_name), control)
+        kept = self.ledger.find(batch.batch_id, slot)
+        return kept or _record(identity, slot, destination, body, control)
+
+    def _read(self, record: ChargebackFileRecord) -> ControlTotals | None:
+        """Counts from the file's bytes; None where they are not those that were frozen."""
+        key = processed_key(record.batch_id, record.file_name)
+        try:
+            with self.processed_store.open(key) as content:
+                totals = read_control_totals(content)
+        except (ObjectMissingError, UnreadableChargebackFileError):
+            return None
+        is_as_made = (totals.row_count, totals.totals_minor) == (
+            record.row_count,
+            dict(record.totals_minor),
+        )
+        return totals if is_as_made else None
+
+
+def _record(
+    identity: FileIdentity, slot: str, destination: str, body: WrittenBody, control: bytes
+) -> ChargebackFileRecord:
+    return ChargebackFileRecord(
+        batch_id=identity.batch_id,
+        network=slot,
+        program=identity.program,
+        destination=destination,
+        sequence=identity.sequence,
+        file_name=identity.name,
+        row_count=body.row_count,
+        totals_minor=body.totals_minor,
+        content_sha256=body.sha256,
+        control_sha256=hashlib.sha256(control).hexdigest(),
+    )

@@ -1,0 +1,1 @@
+"""Reconcile a business date."""

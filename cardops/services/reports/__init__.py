@@ -1,0 +1,1 @@
+"""Gather and render the daily report."""

@@ -1,0 +1,86 @@
+"""How callbacks, their attempts and endpoints are shown; never a body."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from cardops.rules.authorizations.decisions import instant_text
+from cardops.rules.callbacks.callbacks import Callback, CallbackAttempt
+from cardops.rules.callbacks.endpoints import Endpoint
+
+
+def described(
+    callback: Callback, attempts: Sequence[CallbackAttempt] | None = None
+) -> dict[str, object]:
+    """A callback for `--json`, with its delivery log where that was asked for."""
+    shown: dict[str, object] = {
+        "id": callback.callback_id,
+        "program": callback.program,
+        "transaction_id": callback.transaction_id,
+        "request_id": callback.request_id,
+        "url": callback.url,
+        "status": callback.state.value,
+        "attempts": callback.attempt_count,
+        "created_at": instant_text(callback.created_at),
+        "next_attempt_at": instant_text(callback.next_attempt_at),
+        "last_status_code": callback.last_status_code,
+        "last_error": callback.last_error,
+    }
+    if attempts is not None:
+        shown["log"] = [described_attempt(attempt) for attempt in attempts]
+    return shown
+
+
+def described_attempt(attempt: CallbackAttempt) -> dict[str, object]:
+    """One attempt for `--json`."""
+    return {
+        "attempt": attempt.attempt_count,
+        "started_at": instant_text(attempt.started_at),
+        "duration_milliseconds": attempt.duration_milliseconds,
+        "status_code": attempt.status_code,
+        "error": attempt.error,
+    }
+
+
+def described_endpoint(endpoint: Endpoint) -> dict[str, object]:
+    """An endpoint for `--json`."""
+    return {
+        "program": endpoint.program,
+        "endpoint": endpoint.endpoint,
+        "failing_since": instant_text(endpoint.failing_since),
+        "last_failed_at": instant_text(endpoint.last_failed_at),
+        "failures": endpoint.failure_count,
+        "last_status_code": endpoint.last_status_code,
+        "last_error": endpoint.last_error,
+        "disabled_at": _text(endpoint.disabled_at),
+        "disabled_because": endpoint.disabled_because,
+    }
+
+
+def callback_line(callback: Callback) -> str:
+    """A callback on one line."""
+    return (
+        f"{callback.callback_id}  {callback.program}  {callback.transaction_id}  "
+        f"{callback.state}  {callback.attempt_count} attempts  {callback.last_error or ''}".rstrip()
+    )
+
+
+def attempt_line(attempt: CallbackAttempt) -> str:
+    """One attempt, below its callback."""
+    said = attempt.status_code or "no answer"
+    return (
+        f"    {instant_text(attempt.started_at)}  attempt {attempt.attempt_count}  "
+        f"{attempt.duration_milliseconds} ms  {said}  {attempt.error or ''}".rstrip()
+    )
+
+
+def endpoint_line(endpoint: Endpoint) -> str:
+    """An endpoint on one line."""
+    state = f"disabled {_text(endpoint.disabled_at)}" if endpoint.disabled_at else "failing"
+    return (
+        f"{endpoint.program}  {endpoint.endpoint}  {state}  {endpoint.failure_count} failures "
+        f"since {instant_text(endpoint.failing_since)}  {endpoint.last_error or ''}".rstrip()
+    )
+
+
+def _text(at: datetime | None) -> str | None:
+    return instant_text(at) if at else None

@@ -1,0 +1,139 @@
+"""`cardops deliveries`: chargeback files and where they stand; try again, on an operator's word."""
+
+from typing import Annotated
+
+import typer
+
+from cardops.adapters.clock import SystemClock
+from cardops.adapters.file_delivery.destinations import SecretDestinations
+from cardops.adapters.notifier import open_notifier
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.secrets import secret_store
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.records import (
+    ChargebackFileRecord,
+    DeliveryState,
+    OperatorWord,
+    OperatorWordNeededError,
+)
+from cardops.services.deliveries.delivery import Courier
+from cardops.settings import Settings
+from orchestration.cli.output import (
+    DONE_WITH_FINDINGS,
+    CommandError,
+    JsonOption,
+    print_json,
+    say,
+)
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("list")
+def list_deliveries(
+    *,
+    state: Annotated[
+        str | None,
+        typer.Option(help="made, sending, delivered, delivered_unconfirmed or failed."),
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Only this batch's.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List chargeback files, newest first. Exit code 1 where some need an operator."""
+    if state is not None and state not in set(DeliveryState):
+        raise CommandError(f"--state is one of {', '.join(DeliveryState)}.")
+    ledger = PostgresDeliveryLedger(connect_info(Settings.load()).url)
+    found = [one for one in ledger.all([state] if state else None) if batch in {None, one.batch_id}]
+    if json_output:
+        print_json({"data": [described(record) for record in found]})
+    else:
+        for record in found:
+            typer.echo(line(record))
+    if any(needs_operator(record) for record in found):
+        raise typer.Exit(DONE_WITH_FINDINGS)
+
+
+@app.command()
+def retry(
+    batch: Annotated[str, typer.Argument(help="The batch, as `deliveries list` shows it.")],
+    network: Annotated[str, typer.Argument(help="visa, mastercard, amex or discover.")],
+    *,
+    received: Annotated[
+        bool, typer.Option("--received", help="The card company has it: record that, send nothing.")
+    ] = False,
+    send_again: Annotated[
+        bool, typer.Option("--send-again", help="The card company does not have it: send it.")
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Deliver a file that failed or broke off. An unconfirmed one needs an operator's word."""
+    if network not in NETWORKS:
+        raise CommandError(f"NETWORK is one of {', '.join(NETWORKS)}.")
+    record = _retried(batch, network, _word(received=received, send_again=send_again))
+    if json_output:
+        print_json(described(record))
+    else:
+        say(line(record))
+    if record.state is not DeliveryState.DELIVERED:
+        raise typer.Exit(DONE_WITH_FINDINGS)
+
+
+def described(record: ChargebackFileRecord) -> dict[str, object]:
+    """A delivery for `--json`."""
+    return {
+        "batch": record.batch_id,
+        "network": record.network,
+        "program": record.program,
+        "destination": record.destination,
+        "sequence": record.sequence,
+        "file": record.file_name,
+        "rows": record.row_count,
+        "totals": dict(record.totals_minor),
+        "sha256": record.content_sha256,
+        "state": record.state.value,
+        "delivered": record.state is DeliveryState.DELIVERED,
+        "remote_path": record.remote_path,
+        "attempts": record.attempt_count,
+        "last_error": record.last_error,
+    }
+
+
+def line(record: ChargebackFileRecord) -> str:
+    """A delivery for people."""
+    told = f"{record.batch_id}  {record.network}  {record.file_name}  {record.state.value}"
+    return f"{told}  {record.attempt_count} attempts  {record.last_error or ''}".rstrip()
+
+
+def needs_operator(record: ChargebackFileRecord) -> bool:
+    """Whether nothing more happens by itself, or the last try went wrong."""
+    stuck = record.state in {DeliveryState.FAILED, DeliveryState.DELIVERED_UNCONFIRMED}
+    return stuck or bool(record.last_error)
+
+
+def _word(*, received: bool, send_again: bool) -> OperatorWord | None:
+    if received and send_again:
+        raise CommandError("--received and --send-again say the opposite of each other: give one.")
+    if received:
+        return OperatorWord.RECEIVED
+    return OperatorWord.SEND_AGAIN if send_again else None
+
+
+def _retried(batch: str, network: str, word: OperatorWord | None) -> ChargebackFileRecord:
+    settings = Settings.load()
+    courier = Courier(
+        processed_store=open_store(settings.store_url("processed")),
+        ledger=PostgresDeliveryLedger(connect_info(settings).url),
+        destinations=SecretDestinations(secret_store(settings)),
+        notifier=open_notifier(settings, SystemClock()),
+    )
+    try:
+        record = courier.retry(batch, network, word)
+    except OperatorWordNeededError as error:
+        raise CommandError(str(error)) from None
+    if record is None:
+        raise CommandError(
+            f"Batch {batch} has no file for {network}; `cardops deliveries list` shows them all."
+        )
+    return record

@@ -1,0 +1,1 @@
+"""`cardops demo`: one day of card operations."""

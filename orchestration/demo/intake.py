@@ -1,0 +1,104 @@
+"""A demo's files through the same intake as any other's, a run for each group of one kind.
+
+Belongs here: putting files under incoming/, claiming them, running what follows, and rows that are
+released. What the counts should be is in orchestration.demo.truth.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from cardops.adapters.clock import SystemClock
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.postgresql.connection import connect_info
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.rules.intake.arrivals import prefix_of, submitted_key
+from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.rules.intake.objects import ObjectStat
+from cardops.services.intake.claiming import Claims
+from cardops.settings import Settings
+from orchestration.local.in_process import InProcessRuns
+
+# Kinds whose rows may wait for another kind's, in the order in which they are taken up.
+_RELEASED: Final = (Kind.TRANSACTIONS, Kind.CHARGEBACKS)
+
+
+@dataclass(slots=True)
+class TakenDay:
+    """What was taken in: submitted files by their path in the day, released ones apart."""
+
+    submitted: dict[str, IntakeFile] = field(default_factory=dict)
+    released: list[IntakeFile] = field(default_factory=list)
+    batch_ids: list[str] = field(default_factory=list)
+    failed_checks: list[str] = field(default_factory=list)
+
+
+class DemoIntake:
+    """Takes a day's files in for one program."""
+
+    def __init__(self, settings: Settings, runs: InProcessRuns, program: str) -> None:
+        url = connect_info(settings).url
+        self._runs = runs
+        self._program = program
+        self._ledger = PostgresIntakeLedger(url)
+        self._raw = open_store(settings.store_url("raw"))
+        failed = open_store(settings.store_url("failed"))
+        programs = PostgresPrograms(url)
+        self._claims = Claims(self._raw, failed, self._ledger, programs, SystemClock())
+
+    def take_in(self, day: Path, order: Sequence[str], on_group: Callable[[str], None]) -> TakenDay:
+        """Submit every file in that order; `on_group` is told what is taken in next."""
+        taken = TakenDay()
+        for kind, paths in _groups(order):
+            subject = kind.value.removesuffix("s")
+            on_group(f"{len(paths)} {subject} file{'s' if len(paths) > 1 else ''}")
+            files = self._submit(kind, [day / path for path in paths])
+            for path, intake_file in zip(paths, self._run(kind, files, taken), strict=True):
+                taken.submitted[path] = intake_file
+            for released_kind in _RELEASED:
+                taken.released += self._take_released(released_kind, taken)
+        return taken
+
+    def _submit(self, kind: Kind, paths: Sequence[Path]) -> list[IntakeFile]:
+        """Claimed together: chargeback files are one batch."""
+        mark = f"{SystemClock().now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        keys = [submitted_key(kind, self._program, path.name, mark) for path in paths]
+        for key, path in zip(keys, paths, strict=True):
+            self._raw.create(key, path)
+        return self._claim(kind, [self._stat(key) for key in keys])
+
+    def _claim(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[IntakeFile]:
+        if kind is Kind.CHARGEBACKS:
+            batches = self._claims.claim_batches(stats)
+            return [intake_file for batch in batches for intake_file in batch.files]
+        return self._claims.claim(kind, stats)
+
+    def _stat(self, key: str) -> ObjectStat:
+        (stat,) = (one for one in self._raw.list_objects(key) if one.key == key)
+        return stat
+
+    def _run(self, kind: Kind, files: Sequence[IntakeFile], taken: TakenDay) -> list[IntakeFile]:
+        """Take them in, deliver what a batch makes, and read the entries again."""
+        taken.failed_checks += self._runs.take_in(kind, files).failed_checks
+        if batch_id := files[0].batch_id:
+            taken.batch_ids.append(batch_id)
+            taken.failed_checks += self._runs.deliver(batch_id).failed_checks
+        return [self._ledger.find(one.intake_id) for one in files]
+
+    def _take_released(self, kind: Kind, taken: TakenDay) -> list[IntakeFile]:
+        """Files made of rows whose reference has come: what a sensor does elsewhere."""
+        stats = self._raw.list_objects(f"{prefix_of(kind)}{self._program}/released/")
+        known = self._ledger.known_versions(self._raw.url, [one.key for one in stats])
+        new = [one for one in stats if (one.key, one.version) not in known]
+        files = self._claim(kind, new) if new else []
+        return self._run(kind, files, taken) if files else []
+
+
+def _groups(order: Sequence[str]) -> Iterator[tuple[Kind, list[str]]]:
+    """Consecutive files of one kind."""
+    for kind, paths in groupby(order, key=lambda path: path.partition("/")[0]):
+        yield Kind(kind), list(paths)

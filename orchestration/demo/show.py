@@ -1,0 +1,183 @@
+"""How a demo looks: its progress while it runs, and its summary for people and for programs."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from cardops.rules.money import format_amount
+from orchestration.demo.truth import COUNTS, told_shortly
+
+if TYPE_CHECKING:
+    from orchestration.demo.steps import DemoResult
+
+
+class ShownProgress:
+    """Each step a line on standard error when it is done, a bar where it is counted."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._what: str | None = None
+        self._started = 0.0
+        self._bar: Bar | None = None
+        self._task: Any = None
+
+    def step(self, what: str, total: int | None = None) -> None:
+        """End the step before, begin this one."""
+        self.end()
+        self._what, self._started = what, time.monotonic()
+        if total is None:
+            self._console.print(f"  {what} …", style="dim", highlight=False)
+            return
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console)
+        self._bar.start()
+        self._task = self._bar.add_task(what, total=total)
+
+    def advance(self) -> None:
+        """One more."""
+        if self._bar is not None:
+            self._bar.advance(self._task)
+
+    def end(self) -> None:
+        """Say how long the step took."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if self._what is not None:
+            seconds = time.monotonic() - self._started
+            self._console.print(f"✓ {self._what} ({seconds:.1f} s)", highlight=False)
+            self._what = None
+
+
+def as_json(result: "DemoResult") -> dict[str, Any]:
+    """What `--json` prints."""
+    chargebacks = result.counts["chargebacks"] | {"chargeback_files": result.chargeback_files}
+    traffic = result.traffic.as_json()
+    return {
+        **{kind: counts for kind, counts in result.counts.items() if kind != "chargebacks"},
+        "chargebacks": chargebacks,
+        "permits": traffic["permits"],
+        "rejects": traffic["rejects"],
+        "authorizations": traffic,
+        "files_delivered": result.files_delivered,
+        "files_delivered_of_released_rows": result.files_released,
+        "files_delivered_before": result.files_known,
+        "breaks": result.breaks,
+        "accounts": result.accounts,
+        "balances_equal_truth": not any("balance of" in one for one in result.differences),
+        "kpis": result.kpis,
+        "report": str(result.report),
+        "program": result.program,
+        "day": str(result.day),
+        "is_repeat": result.is_repeat,
+        "differences": result.differences,
+        "seconds": result.seconds,
+    }
+
+
+def show(result: "DemoResult", console: Console) -> None:
+    """The summary for people."""
+    console.print()
+    console.print(_intake_table(result))
+    console.print(_reasons_table(result))
+    console.print(_rates_table(result.kpis))
+    for line in _lines(result):
+        console.print(line, highlight=False)
+    console.print()
+    if result.differences:
+        console.print("Differs from the truth:", style="bold red")
+        for difference in told_shortly(result.differences):
+            console.print(f"  {difference}", style="red", highlight=False)
+        return
+    console.print(
+        f"Everything agrees with the truth, to the row and to the cent ({result.seconds} s).",
+        style="bold green",
+    )
+
+
+def _intake_table(result: "DemoResult") -> Table:
+    table = Table(title="Files taken in", title_justify="left")
+    for heading in ("kind", "files", *COUNTS, "refused"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
+    for kind, counts in result.counts.items():
+        table.add_row(
+            kind,
+            str(counts["files"]),
+            *(str(counts[name]) for name in COUNTS),
+            str(counts["refused"]),
+        )
+    return table
+
+
+def _reasons_table(result: "DemoResult") -> Table:
+    table = Table(title="Why rows were quarantined", title_justify="left")
+    table.add_column("reason")
+    for kind in result.counts:
+        table.add_column(kind, justify="right")
+    reasons = sorted({one for counts in result.counts.values() for one in counts["reasons"]})
+    for reason in reasons:
+        cells = (str(counts["reasons"].get(reason, "")) for counts in result.counts.values())
+        table.add_row(reason, *cells)
+    return table
+
+
+def _rates_table(kpis: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Table:
+    table = Table(title="Rates per payment method", title_justify="left")
+    table.add_column("payment method")
+    for heading in ("chargeback rate", "payment failure rate"):
+        table.add_column(heading, justify="right")
+    disputed, failed = kpis["chargeback_rate"], kpis["payment_failure_rate"]
+    for method in sorted({*disputed, *failed}):
+        table.add_row(
+            method,
+            _rate(disputed.get(method), "disputed", "settled"),
+            _rate(failed.get(method), "failed", "attempts"),
+        )
+    return table
+
+
+def _rate(counts: Mapping[str, int] | None, part: str, whole: str) -> str:
+    if not counts:
+        return ""
+    share = f"{counts[part] / counts[whole]:.2%} " if counts[whole] else ""
+    return f"{share}({counts[part]}/{counts[whole]})"
+
+
+def _lines(result: "DemoResult") -> list[str]:
+    traffic = result.traffic.as_json()
+    before = f" (and {result.files_known} before)" if result.files_known else ""
+    released = (
+        f", and {result.files_released} of the next batch, with rows that late transactions released"
+        if result.files_released
+        else ""
+    )
+    latency = f"p50 {traffic['p50_ms']} ms, p99 {traffic['p99_ms']} ms"
+    decided = f"{traffic['permits']} permits, {traffic['rejects']} rejects"
+    shown = [
+        f"Authorizations: {decided} ({latency}, {traffic['replayed']} replayed)",
+        *(f"  {example}" for example in result.examples),
+        f"Files delivered to card companies: {result.files_delivered}{before}{released}",
+    ]
+    shown += [f"  {_delivered(one)}" for one in result.chargeback_files]
+    shown += [
+        f"Accounts: {result.accounts}; breaks found: {result.breaks}",
+        f"Report: {result.report}",
+    ]
+    if result.is_repeat:
+        shown.append(
+            "This day had been run before: every row was a duplicate, nothing was credited or "
+            "delivered twice, and every answer was replayed."
+        )
+    return shown
+
+
+def _delivered(one: Mapping[str, Any]) -> str:
+    totals = ", ".join(
+        f"{format_amount(minor, currency)} {currency}" for currency, minor in one["totals"].items()
+    )
+    return f"{one['network']}: {one['rows']} rows, {totals} -> {one['remote_path']}"

@@ -1,0 +1,1 @@
+"""`cardops up`: the processes of one home."""

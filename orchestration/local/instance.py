@@ -1,0 +1,136 @@
+"""The Dagster instance of a home: its dagster.yaml, its storage, and runs that a crash left.
+
+Belongs here: what Dagster itself is told. Its database is the second one of the same server.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from cardops.adapters.embedded_postgresql.file_lock import alone
+from cardops.adapters.postgresql.connection import connect_info
+from cardops.settings import Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# dagster.yaml names these variables, so that no password is written to disk.
+URL_VARIABLE: Final = "CARDOPS_DAGSTER_URL"
+PROCESS_TAG: Final = "cardops/process"  # host and process id of a run inside a command
+
+DAGSTER_YAML: Final = f"""\
+# Written by Cardops whenever it starts; what you change here is lost.
+# The one for production is deploy/dagster.yaml.
+storage:
+  postgres:
+    postgres_url:
+      env: {URL_VARIABLE}
+# Capturing each step's output costs four processes a run; what matters is in the event log.
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+run_queue:
+  max_concurrent_runs: 2
+  dequeue_interval_seconds: 1
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  cancel_timeout_seconds: 60
+  max_runtime_seconds: 21600
+run_retries:
+  enabled: true
+  max_retries: 0
+sensors:
+  use_threads: true
+  num_workers: 4
+schedules:
+  use_threads: true
+  num_workers: 2
+retention:
+  sensor:
+    purge_after_days: {{skipped: 1, success: 30, failure: 30}}
+  schedule:
+    purge_after_days: {{skipped: 7, success: 90, failure: 90}}
+freshness:
+  enabled: true
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+def prepare_instance(settings: Settings) -> Mapping[str, str]:
+    """Write the home's dagster.yaml and return the environment that leads Dagster to it."""
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    written = home / "dagster.yaml"
+    if not written.exists() or written.read_text() != DAGSTER_YAML:
+        unfinished = written.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(DAGSTER_YAML)
+        unfinished.replace(written)
+    return {
+        "DAGSTER_HOME": str(home),
+        URL_VARIABLE: _for_dagster(connect_info(settings).dagster_url),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+
+
+def _for_dagster(url: str) -> str:
+    """Its driver named: SQLAlchemy would choose psycopg 3, with which Dagster's NOTIFY fails."""
+    return f"postgresql+psycopg2://{url.partition('://')[2]}"
+
+
+def open_instance(settings: Settings) -> "dg.DagsterInstance":
+    """The instance, its tables made; one process at a time makes them."""
+    os.environ.update(prepare_instance(settings))
+    import dagster as dg  # noqa: PLC0415 - costs seconds, and only those who run something pay
+
+    with alone(settings.home / "dagster" / "start.lock"):
+        return dg.DagsterInstance.get()
+
+
+def process_tag() -> str:
+    """This process, as other processes of this machine can look it up."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def end_leftover_runs(instance: "dg.DagsterInstance") -> int:
+    """Fail runs whose process is gone, so that their files are taken up again; how many.
+
+    Call where no other server of this home is running.
+    """
+    import dagster as dg  # noqa: PLC0415 - as above
+
+    started = [
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    left = [
+        run
+        for run in instance.get_runs(dg.RunsFilter(statuses=started))
+        if not is_process_alive(run.tags.get(PROCESS_TAG))
+    ]
+    for run in left:
+        instance.report_run_failed(run, "The process that ran it is gone; it can be run again.")
+    return len(left)
+
+
+def is_process_alive(tag: str | None) -> bool:
+    """Whether the process of a tag still runs; one of another machine is taken to."""
+    if tag is None:
+        return False
+    host, _, pid = tag.rpartition(":")
+    return host != socket.gethostname() or _answers(int(pid))
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

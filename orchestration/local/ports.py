@@ -1,0 +1,70 @@
+"""Which ports the services of a home take, and where that is written down."""
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cardops.settings import Settings
+from orchestration.cli.output import CommandError
+
+HOST: Final = "127.0.0.1"
+DEFAULTS: Final[Mapping[str, int]] = {"ui": 3000, "authorizer": 8000, "sftp": 2222}
+PORTS_TRIED: Final = 200
+
+
+def choose_ports(settings: Settings) -> dict[str, int]:
+    """A port that was set, or else the next free one. Raises CommandError where a set one is taken."""
+    chosen: dict[str, int] = {}
+    for service, default in DEFAULTS.items():
+        wished: int | None = getattr(settings, f"{service}_port")
+        chosen[service] = (
+            _require(service, wished) if wished else _next_free(default, set(chosen.values()))
+        )
+    return chosen
+
+
+def write_ports(home: Path, ports: Mapping[str, int]) -> None:
+    """Write run/ports.json, whole."""
+    path = home / "run" / "ports.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(dict(ports)) + "\n")
+    unfinished.replace(path)
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _require(service: str, port: int) -> int:
+    if is_free(port):
+        return port
+    raise CommandError(
+        f"Port {port} is taken by another program; stop that, or set "
+        f"CARDOPS_{service.upper()}_PORT to another one (unset: the next free one)."
+    )
+
+
+def _next_free(first: int, taken: set[int]) -> int:
+    for port in range(first, first + PORTS_TRIED):
+        if port not in taken and is_free(port):
+            return port
+    raise CommandError(f"No port from {first} to {first + PORTS_TRIED - 1} is free; free one.")

@@ -1,0 +1,86 @@
+"""The processes of `cardops up`: how each is started, and how it is known to be ready.
+
+Belongs here: command lines. Starting and stopping them is in orchestration.local.supervisor.
+"""
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from orchestration.local.ports import HOST, answers
+
+WORKSPACE: Final = """\
+load_from:
+  - grpc_server:
+      socket: {socket}
+      location_name: cardops
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process. `needs` are services that must be ready before it is started."""
+
+    name: str
+    command: tuple[str, ...]
+    is_ready: Callable[[], bool] = lambda: True
+    needs: tuple[str, ...] = ()
+
+
+def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Service]:
+    """All services, in the order in which they are started."""
+    socket = sockets / "code.sock"
+    workspace = home / "run" / "workspace.yaml"
+    workspace.write_text(WORKSPACE.format(socket=socket))
+    return [
+        Service(
+            "code",
+            _python(
+                "orchestration.local.code_server",
+                *("api", "grpc", "--log-level", "warning"),
+                *("-m", "orchestration.definitions", "--socket", str(socket)),
+            ),
+            socket.exists,
+        ),
+        Service(
+            "sftp",
+            _python(
+                "simulation.card_companies",
+                *("--home", str(home), "--port", str(ports["sftp"]), "--introduce"),
+            ),
+            lambda: answers(ports["sftp"]),
+        ),
+        Service(
+            "authorizer",
+            _python("orchestration.cli.main", "authorizer", "--port", str(ports["authorizer"])),
+            lambda: responds(f"http://{HOST}:{ports['authorizer']}/readyz"),
+        ),
+        Service(
+            "ui",
+            _python("dagster_webserver", "-h", HOST, "-p", str(ports["ui"]), "-w", str(workspace)),
+            lambda: responds(f"http://{HOST}:{ports['ui']}/server_info"),
+            needs=("code",),
+        ),
+        Service(
+            "daemon",
+            _python("dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"),
+            needs=("code",),
+        ),
+    ]
+
+
+def responds(url: str) -> bool:
+    """Whether a GET answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)

@@ -1,0 +1,121 @@
+"""Starts the services of a home, watches them, and leaves none behind.
+
+Every service is in the process group of a guard (orchestration.local.guard), which ends them all
+when this process is gone, be it by kill -9.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from orchestration.cli.output import CommandError
+from orchestration.local.services import Service
+
+POLL_SECONDS: Final = 0.1
+START_TIMEOUT_SECONDS: Final = 180
+STOP_TIMEOUT_SECONDS: Final = 15
+LOG_LINES_SHOWN: Final = 5
+
+
+class Supervisor:
+    """The processes of one home, from start to stop."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self._logs = home / "run" / "logs"
+        self._environment = {**os.environ, **environment}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._ready: set[str] = set()
+        self._pipe: int | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def start(self, services: Sequence[Service]) -> None:
+        """Start them all and wait until each is ready. Raises CommandError."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._start_guard()
+        waiting = list(services)
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while waiting:
+            for service in [one for one in waiting if self._ready.issuperset(one.needs)]:
+                if service.name not in self._running:
+                    self._running[service.name] = self._spawn(service.name, service.command)
+                if self._has_become_ready(service):
+                    self._ready.add(service.name)
+                    waiting.remove(service)
+            if time.monotonic() > deadline:
+                raise CommandError(self._told(waiting[0].name, "is not ready after 3 minutes"))
+            time.sleep(POLL_SECONDS)
+
+    def wait(self) -> None:
+        """Return never, unless a service ends by itself: raises CommandError."""
+        while True:
+            self._check()
+            time.sleep(1)
+
+    def stop(self) -> None:
+        """Stop every service, the last first, and wait for all of them."""
+        for name in reversed(list(self._running)):
+            if self._running[name].poll() is None:
+                self._running[name].terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        for process in self._running.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._end_guard()
+
+    def _has_become_ready(self, service: Service) -> bool:
+        self._check()
+        return service.is_ready()
+
+    def _check(self) -> None:
+        for name, process in self._running.items():
+            code = process.poll()
+            if code is not None:
+                raise CommandError(self._told(name, f"ended by itself (exit code {code})"))
+        if self._guard is not None and self._guard.poll() is not None:
+            raise CommandError(
+                "The guard process was ended from outside, so everything is stopped."
+            )
+
+    def _told(self, name: str, what: str) -> str:
+        log = self._logs / f"{name}.log"
+        last = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
+        return "\n".join([f"The {name} {what}; its log is {log}, and ends:", *last])
+
+    def _spawn(self, name: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        with (self._logs / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 - our own command lines
+                command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=self._guard.pid if self._guard else None,
+            )
+
+    def _start_guard(self) -> None:
+        reading, self._pipe = os.pipe()
+        with (self._logs / "guard.log").open("wb") as log:
+            self._guard = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-m", "orchestration.local.guard", str(reading)],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[reading],
+                process_group=0,
+            )
+        os.close(reading)
+
+    def _end_guard(self) -> None:
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
+        if self._guard is not None:
+            self._guard.wait()

@@ -1,0 +1,130 @@
+"""One contract for every way to reach a card company: in memory, SFTP twice, FTP with TLS."""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.file_delivery.destinations import SecretDestinations
+from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.ports import FileDelivery
+from cardops.rules.deliveries.records import PermanentDeliveryError
+from tests.fakes.destinations import FakeDestinations, MemorySecrets
+from tests.servers.file_servers import SSHD, Server, card_companies, ftps, openssh
+
+needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
+KINDS = ["fake", "asyncssh", pytest.param("openssh", marks=needs_sshd), "ftps"]
+PATIENCE = Timeouts(5, 5, 5, 5)
+
+
+def open_session(server: Server, **changes: object) -> FileDelivery:
+    secrets = MemorySecrets({"destinations/visa": server.secret | changes})
+    return SecretDestinations(secrets, PATIENCE).connect("visa")
+
+
+@pytest.fixture(scope="module")
+def asyncssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with card_companies(tmp_path_factory.mktemp("companies")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def openssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with openssh(tmp_path_factory.mktemp("openssh")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ftps_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with ftps(tmp_path_factory.mktemp("ftps")) as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[FileDelivery, str]]:
+    """An open session, and a folder with nothing of this test in it."""
+    if request.param == "fake":
+        yield FakeDestinations().connect("visa"), "/inbox"
+        return
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    for left_over in server.inbox.iterdir():
+        left_over.unlink()
+    session = open_session(server)
+    yield session, str(server.secret["folder"])
+    session.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 32_480, 1_000_003])
+def test_what_was_written_is_read_back_the_same(place: tuple[FileDelivery, str], size: int) -> None:
+    session, folder = place
+    content = os.urandom(size)
+    session.write(f"{folder}/a.csv.part", io.BytesIO(content))
+
+    found = session.stat(f"{folder}/a.csv.part")
+    assert found is not None
+    assert found.size_bytes == size
+    assert session.read_sha256(f"{folder}/a.csv.part") == hashlib.sha256(content).hexdigest()
+
+
+def test_writing_again_replaces_all_of_it(place: tuple[FileDelivery, str]) -> None:
+    session, folder = place
+    session.write(f"{folder}/a.part", io.BytesIO(b"longer than the next"))
+    session.write(f"{folder}/a.part", io.BytesIO(b"short"))
+
+    assert session.read_sha256(f"{folder}/a.part") == hashlib.sha256(b"short").hexdigest()
+
+
+def test_what_is_not_there_is_none(place: tuple[FileDelivery, str]) -> None:
+    session, folder = place
+
+    assert session.stat(f"{folder}/nothing.csv") is None
+
+
+def test_a_renamed_file_is_at_its_new_name_alone(place: tuple[FileDelivery, str]) -> None:
+    session, folder = place
+    session.write(f"{folder}/a.csv.part", io.BytesIO(b"x"))
+    session.rename(f"{folder}/a.csv.part", f"{folder}/a.csv")
+
+    assert session.stat(f"{folder}/a.csv.part") is None
+    assert session.stat(f"{folder}/a.csv") is not None
+
+
+def test_a_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
+    session, folder = place
+    session.write(f"{folder}/a.csv", io.BytesIO(b"first"))
+    session.write(f"{folder}/a.csv.part", io.BytesIO(b"second"))
+
+    with pytest.raises(PermanentDeliveryError, match="there already"):
+        session.rename(f"{folder}/a.csv.part", f"{folder}/a.csv")
+    assert session.read_sha256(f"{folder}/a.csv") == hashlib.sha256(b"first").hexdigest()
+
+
+def test_a_missing_source_cannot_be_renamed(place: tuple[FileDelivery, str]) -> None:
+    session, folder = place
+
+    with pytest.raises(PermanentDeliveryError):
+        session.rename(f"{folder}/none.part", f"{folder}/none.csv")
+
+
+def test_removing_twice_is_no_error(place: tuple[FileDelivery, str]) -> None:
+    session, folder = place
+    session.write(f"{folder}/a.part", io.BytesIO(b"x"))
+    session.remove(f"{folder}/a.part")
+    session.remove(f"{folder}/a.part")
+
+    assert session.stat(f"{folder}/a.part") is None
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_missing_folder_is_not_worth_another_try(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    session = open_session(request.getfixturevalue(f"{kind}_server"))
+
+    with pytest.raises(PermanentDeliveryError):
+        session.write("/no/such/folder/a.part", io.BytesIO(b"x"))
+    session.close()
+    session.close()

@@ -1,0 +1,32 @@
+"""A session without progress is ended; one with progress is not."""
+
+import threading
+import time
+
+from cardops.adapters.file_delivery.stall_guard import StallGuard
+
+
+def test_a_stalled_session_is_ended_once() -> None:
+    ended = threading.Event()
+    with StallGuard(ended.set, 0.05) as guard:
+        assert ended.wait(5)
+        assert guard.has_fired
+
+
+def test_a_session_that_goes_on_is_left_alone() -> None:
+    ended = threading.Event()
+    with StallGuard(ended.set, 0.5) as guard:
+        for _ in range(8):
+            time.sleep(0.1)
+            guard.progress()
+
+    assert not ended.is_set()
+    assert not guard.has_fired
+
+
+def test_a_guard_whose_block_is_over_does_nothing() -> None:
+    ended = threading.Event()
+    with StallGuard(ended.set, 0.05):
+        pass
+
+    assert not ended.wait(0.2)

@@ -1,0 +1,182 @@
+"""One contract for every object store: the fake, a directory, and S3 (as moto plays it)."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.object_stores.opening import open_store
+from cardops.ports import ObjectStore
+from cardops.rules.intake.objects import (
+    InvalidKeyError,
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectStoreError,
+)
+from tests.fakes.object_store import FakeObjectStore
+
+
+@pytest.fixture(params=["fake", "directory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "fake":
+        return FakeObjectStore()
+    if request.param == "directory":
+        return open_store((tmp_path / "store with spaces").as_uri())
+    return open_store(request.getfixturevalue("s3_url"))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> ObjectStore:
+    return open_store(tmp_path.as_uri())
+
+
+def test_what_was_put_is_read_back_whole_and_as_a_stream(store: ObjectStore) -> None:
+    store.create("incoming/deposits/a b,=#1%20ü.csv", b"one\ntwo\n")
+
+    assert store.get("incoming/deposits/a b,=#1%20ü.csv") == b"one\ntwo\n"
+    with store.open("incoming/deposits/a b,=#1%20ü.csv") as stream:
+        assert stream.readline() == b"one\n"
+        stream.seek(0)
+        assert stream.read() == b"one\ntwo\n"
+
+
+def test_a_file_on_disk_is_put_without_being_changed(store: ObjectStore, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    content = bytes(range(256)) * 50_000
+    source.write_bytes(content)
+
+    store.create("created", source)
+    store.replace("replaced", source)
+
+    assert store.get("created") == content
+    assert store.get("replaced") == content
+    assert source.read_bytes() == content
+    with store.open("replaced") as stream:
+        stream.seek(-1000, os.SEEK_END)
+        assert stream.read() == content[-1000:]
+
+
+def test_listing_is_in_key_order_and_covers_nested_folders(store: ObjectStore) -> None:
+    for key in ("b/z", "b/a/c", "b.txt", "a", "b/a.c", "ba"):
+        store.create(key, b"x")
+
+    assert [stat.key for stat in store.list_objects("b")] == [
+        "b.txt",
+        "b/a.c",
+        "b/a/c",
+        "b/z",
+        "ba",
+    ]
+    assert [stat.key for stat in store.list_objects("b/")] == ["b/a.c", "b/a/c", "b/z"]
+    assert [stat.key for stat in store.list_objects("b/a")] == ["b/a.c", "b/a/c"]
+    assert next(stat.key for stat in store.list_objects("")) == "a"
+    assert store.list_objects("nowhere/") == []
+
+
+def test_creating_over_an_object_is_refused_and_changes_nothing(store: ObjectStore) -> None:
+    store.create("a", b"first")
+
+    with pytest.raises(ObjectExistsError, match="exists already"):
+        store.create("a", b"second")
+
+    assert store.get("a") == b"first"
+
+
+def test_replacing_changes_the_version_and_the_size(store: ObjectStore) -> None:
+    store.replace("a", b"first")
+    (before,) = store.list_objects("a")
+    store.replace("a", b"second")
+    (after,) = store.list_objects("a")
+
+    assert (before.size_bytes, after.size_bytes) == (5, 6)
+    assert before.version != after.version
+    assert store.get("a") == b"second"
+
+
+def test_a_missing_object_is_said_by_its_full_name(store: ObjectStore) -> None:
+    for read in (store.get, store.open):
+        with pytest.raises(ObjectMissingError, match=r"gone/away\.csv does not exist"):
+            read("gone/away.csv")
+
+
+def test_deleting_twice_is_no_error(store: ObjectStore) -> None:
+    store.create("a", b"x")
+    store.delete("a")
+    store.delete("a")
+
+    assert store.list_objects("") == []
+
+
+@pytest.mark.parametrize("key", ["../secret", "a/../../b", "/etc/passwd", "a//b", "", ".", "a\0b"])
+def test_a_key_that_leads_out_of_the_store_is_refused(store: ObjectStore, key: str) -> None:
+    with pytest.raises(InvalidKeyError):
+        store.get(key)
+    with pytest.raises(InvalidKeyError):
+        store.create(key, b"x")
+
+
+def test_of_many_who_create_one_file_exactly_one_succeeds(directory: ObjectStore) -> None:
+    outcomes: list[bool] = []
+
+    def create(number: int) -> None:
+        try:
+            directory.create("a", str(number).encode() * 1000)
+            outcomes.append(True)
+        except ObjectExistsError:
+            outcomes.append(False)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == [False] * 7 + [True]
+    assert len(directory.list_objects("")) == 1
+    assert len(set(directory.get("a"))) == 1
+
+
+def test_a_failed_put_leaves_nothing_behind(directory: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(ObjectStoreError):
+        directory.create("a", tmp_path / "no such source")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_written_in_place_is_not_whole_and_one_renamed_into_place_is(
+    directory: ObjectStore, tmp_path: Path
+) -> None:
+    (tmp_path / "written").write_bytes(b"x")
+    (tmp_path / "temporary").write_bytes(b"x")
+    time.sleep(0.05)  # file times are as coarse as the kernel's tick
+    (tmp_path / "temporary").rename(tmp_path / "renamed")
+
+    whole = {stat.key: stat.is_whole for stat in directory.list_objects("")}
+
+    assert whole == {"renamed": True, "written": False}
+
+
+def test_links_are_not_followed(directory: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    (tmp_path / "folder").symlink_to("/etc")
+
+    assert directory.list_objects("") == []
+
+
+def test_a_place_that_is_no_store_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ObjectStoreError, match="use a directory"):
+        open_store("ftp://example.com/raw")
+
+
+def test_missing_credentials_are_said(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    with pytest.raises(ObjectStoreError, match="needs AWS credentials"):
+        open_store(s3_url).get("a")

@@ -1,0 +1,150 @@
+"""Crediting that is killed, raced, or cut off ends as crediting that was left in peace."""
+
+import signal
+from threading import Thread
+
+import psycopg
+import pytest
+
+from cardops.adapters.postgresql.accounts import deposits, posting, staging
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.migrate import migrate
+from cardops.rules.intake.files import StagingLostError
+from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.servers.killable_credit import CHUNK_ROWS, rows_of_a_file, start_crediting
+
+pytestmark = pytest.mark.database
+FILE = an_intake_file(1)
+OTHER_FILE = an_intake_file(2)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "CHUNK_ROWS", CHUNK_ROWS)
+
+
+def counts(ledger: PostgresDepositLedger, intake_id: int = 1) -> dict[str, int]:
+    outcome = ledger.outcome(an_intake_file(intake_id))
+    return dict(sorted(outcome.group_by("outcome").len().rows()))
+
+
+def books(ledger: PostgresDepositLedger) -> list[tuple[object, ...]]:
+    """Balances, after holding them against their postings."""
+    stored = sorted(row for frame in ledger.accounts() for row in frame.rows())
+    summed = sorted(row for frame in ledger.posting_totals() for row in frame.rows())
+    assert [(*row[:3], row[3]) for row in stored] == [(*row[:3], row[3]) for row in summed]
+    return stored
+
+
+# 180 of the 200 rows are no repeats: nine chunks of 20, and one of none.
+@pytest.mark.parametrize("die_after", [1, 5, 10])
+def test_a_file_whose_crediting_was_killed_ends_as_one_that_was_not(
+    database_url: str, empty_database_url: str, die_after: int
+) -> None:
+    undisturbed = PostgresDepositLedger(migrated(empty_database_url))
+    undisturbed.credit(FILE, [rows_of_a_file(200, 40, "d")])
+    killed = start_crediting(database_url, 1, die_after=die_after)
+    assert killed.wait() == -signal.SIGKILL
+    ledger = PostgresDepositLedger(database_url)
+    assert 0 <= credited_so_far(ledger) < 180
+
+    ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])
+
+    assert counts(ledger) == counts(undisturbed) == {"accepted": 180, "conflicting_duplicate": 20}
+    assert ledger.outcome(FILE).rows() == undisturbed.outcome(FILE).rows()
+    assert books(ledger) == books(undisturbed)
+
+
+def test_two_processes_that_credit_one_file_at_once_credit_it_once(database_url: str) -> None:
+    racing = [start_crediting(database_url, 1) for _ in range(2)]
+    assert [process.wait() for process in racing] == [0, 0]
+
+    ledger = PostgresDepositLedger(database_url)
+    assert counts(ledger)["accepted"] == 180
+    assert sum(row[3] for row in books(ledger)) == 180 * 500  # type: ignore[misc]
+
+
+def test_two_files_with_the_same_deposits_at_once_credit_each_once(database_url: str) -> None:
+    # The same deposits for other users: rows and accounts are met in different orders.
+    racing = [
+        start_crediting(database_url, 1, rows=400, users=40),
+        start_crediting(database_url, 2, rows=400, users=27),
+    ]
+    assert [process.wait() for process in racing] == [0, 0]
+
+    ledger = PostgresDepositLedger(database_url)
+    first, second = counts(ledger, 1), counts(ledger, 2)
+    assert first.get("accepted", 0) + second.get("accepted", 0) == 360
+    assert sum(first.values()) == sum(second.values()) == 400
+    assert sum(row[3] for row in books(ledger)) == 360 * 500  # type: ignore[misc]
+
+
+def test_a_stage_emptied_by_a_crash_is_said_and_not_taken_for_credited(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = PostgresDepositLedger(database_url)
+    real = posting.credit_chunk
+
+    def crash_before(session: psycopg.Connection, stage: object, chunk: object) -> None:
+        with connect(database_url) as other:
+            other.execute("delete from deposit_stage_1")
+        real(session, stage, chunk)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deposits, "credit_chunk", crash_before)
+    with pytest.raises(StagingLostError, match="take the file in again"):
+        ledger.credit(FILE, [staged([Deposit("d-1")])])
+    with pytest.raises(StagingLostError):
+        ledger.outcome(FILE)
+    monkeypatch.undo()
+    ledger.credit(FILE, [staged([Deposit("d-1")])])
+
+    assert counts(ledger) == {"accepted": 1}
+
+
+def test_sessions_cut_in_the_middle_are_replaced_and_nothing_is_credited_twice(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, cuts = PostgresDepositLedger(database_url), [2, 4, 7]
+    real, calls = posting.credit_chunk, iter(range(1, 1_000))
+
+    def cut(session: psycopg.Connection, stage: object, chunk: object) -> None:
+        real(session, stage, chunk)  # type: ignore[arg-type]
+        if next(calls) in cuts:
+            with connect(database_url) as other:
+                other.execute("select pg_terminate_backend(%s)", [session.info.backend_pid])
+
+    monkeypatch.setattr(deposits, "credit_chunk", cut)
+    ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])
+
+    assert counts(ledger)["accepted"] == 180
+    assert next(calls) == 10 + len(cuts) + 1, "each cut chunk was posted again"
+    books(ledger)
+
+
+def test_recalls_that_race_take_each_deposit_back_once(database_url: str) -> None:
+    ledger = PostgresDepositLedger(database_url)
+    ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])
+    totals: list[object] = []
+    threads = [Thread(target=lambda: totals.append(ledger.recall(FILE, "x"))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert totals == [{"USD": 180 * 500}] * 3
+    assert {row[3] for row in books_after_recall(ledger)} == {0}
+
+
+def books_after_recall(ledger: PostgresDepositLedger) -> list[tuple[object, ...]]:
+    return [row for frame in ledger.accounts() for row in frame.rows()]
+
+
+def credited_so_far(ledger: PostgresDepositLedger) -> int:
+    return sum(int(frame["deposits_minor"].sum()) // 500 for frame in ledger.posting_totals())
+
+
+def migrated(url: str) -> str:
+    with connect(url) as session:
+        migrate(session)
+    return url

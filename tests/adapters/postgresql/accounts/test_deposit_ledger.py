@@ -1,0 +1,196 @@
+"""DepositLedger, the fake and PostgreSQL alike: each deposit once, and what became of each row."""
+
+import polars as pl
+import pytest
+
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.connection import connect
+from cardops.ports import DepositLedger
+from cardops.rules.intake.files import IntakeFile, StagingLostError
+from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.fakes.deposit_ledger import FakeDepositLedger
+
+FILE = an_intake_file(1)
+OTHER_FILE = an_intake_file(2)
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+def ledger(request: pytest.FixtureRequest) -> DepositLedger:
+    if request.param == "fake":
+        return FakeDepositLedger()
+    return PostgresDepositLedger(request.getfixturevalue("database_url"))
+
+
+def credit(ledger: DepositLedger, file: IntakeFile, *deposits: Deposit) -> list[str]:
+    """Credit the deposits; what became of each, in file order."""
+    ledger.credit(file, [staged(deposits)])
+    return ledger.outcome(file).get_column("outcome").to_list()
+
+
+def available(ledger: DepositLedger, user_id: str = "user_1") -> int:
+    account = ledger.account("default", user_id, "USD")
+    return 0 if account is None else account.available_minor
+
+
+def test_a_deposit_is_available_once_credited(ledger: DepositLedger) -> None:
+    assert credit(ledger, FILE, Deposit("d-1", amount_minor=500)) == ["accepted"]
+    assert available(ledger) == 500
+
+
+def test_crediting_the_same_file_twice_changes_nothing(ledger: DepositLedger) -> None:
+    deposits = (Deposit("d-1"), Deposit("d-2", user_id="user_2"))
+    first = credit(ledger, FILE, *deposits), ledger.outcome(FILE).rows()
+
+    assert (credit(ledger, FILE, *deposits), ledger.outcome(FILE).rows()) == first
+    assert available(ledger) == 500
+
+
+def test_the_first_row_in_file_order_wins_across_users(ledger: DepositLedger) -> None:
+    # user_9 comes last in user order, and first in the file.
+    outcomes = credit(
+        ledger, FILE, Deposit("d-1", user_id="user_9"), Deposit("d-1", user_id="user_1")
+    )
+
+    assert outcomes == ["accepted", "conflicting_duplicate"]
+    assert (available(ledger, "user_9"), available(ledger, "user_1")) == (500, 0)
+
+
+def test_a_repeated_row_of_one_file_is_a_duplicate(ledger: DepositLedger) -> None:
+    assert credit(ledger, FILE, Deposit("d-1"), Deposit("d-1")) == ["accepted", "duplicate"]
+    assert available(ledger) == 500
+
+
+@pytest.mark.parametrize(
+    ("again", "outcome"),
+    [
+        (Deposit("d-1"), "duplicate"),
+        (Deposit("d-1", amount_minor=501), "conflicting_duplicate"),
+        (Deposit("d-1", user_id="user_2"), "conflicting_duplicate"),
+        (Deposit("d-1", currency="EUR"), "conflicting_duplicate"),
+    ],
+)
+def test_another_file_with_a_known_deposit_credits_nothing(
+    ledger: DepositLedger, again: Deposit, outcome: str
+) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+
+    assert credit(ledger, OTHER_FILE, again) == [outcome]
+    assert available(ledger) == 500
+    assert available(ledger, "user_2") == 0
+
+
+def test_a_deposit_that_was_not_credited_makes_no_user_known(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    credit(ledger, OTHER_FILE, Deposit("d-1", user_id="user_2"))
+
+    assert ledger.account("default", "user_2", "USD") is None
+
+
+def test_programs_do_not_share_deposit_ids(ledger: DepositLedger) -> None:
+    elsewhere = an_intake_file(3, program="other")
+    credit(ledger, FILE, Deposit("d-1"))
+
+    assert credit(ledger, elsewhere, Deposit("d-1")) == ["accepted"]
+    account = ledger.account("other", "user_1", "USD")
+    assert account is not None
+    assert account.available_minor == 500
+
+
+def test_sequences_of_an_account_rise_by_one_in_file_order(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"), Deposit("d-2", user_id="user_2"), Deposit("d-3"))
+    credit(ledger, OTHER_FILE, Deposit("d-3"), Deposit("d-4"))
+
+    assert ledger.outcome(FILE).rows() == [
+        (1, "accepted", 1),
+        (2, "accepted", 1),
+        (3, "accepted", 2),
+    ]
+    assert ledger.outcome(OTHER_FILE).rows() == [(1, "duplicate", None), (2, "accepted", 3)]
+    account = ledger.account("default", "user_1", "USD")
+    assert account is not None
+    assert account.ledger_seq == 3
+
+
+def test_rows_come_in_any_number_of_batches(ledger: DepositLedger) -> None:
+    rows = staged([Deposit(f"d-{n}") for n in range(7)])
+    ledger.credit(FILE, (rows.slice(start, 3) for start in (0, 3, 6)))
+
+    assert ledger.outcome(FILE).height == 7
+    assert available(ledger) == 7 * 500
+
+
+def test_a_file_without_rows_is_no_error(ledger: DepositLedger) -> None:
+    ledger.credit(FILE, [])
+
+    assert ledger.outcome(FILE).rows() == []
+    assert list(ledger.accounts()) == []
+
+
+def test_what_was_forgotten_is_not_taken_for_nothing(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    ledger.forget_staged(FILE)
+    ledger.forget_staged(FILE)
+
+    with pytest.raises(StagingLostError, match="intake file 1"):
+        ledger.outcome(FILE)
+
+
+def test_a_recall_takes_back_what_the_file_credited_and_nothing_else(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", amount_minor=20))
+    credit(ledger, OTHER_FILE, Deposit("d-2", amount_minor=20), Deposit("d-3", amount_minor=3))
+
+    assert ledger.recall(FILE, "operator") == {"USD": 120}
+    assert available(ledger) == 3
+
+
+def test_a_recall_again_posts_nothing_more_and_answers_the_same(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1", amount_minor=100))
+    first = ledger.recall(FILE, "operator")
+
+    assert ledger.recall(FILE, "operator") == first == {"USD": 100}
+    assert available(ledger) == 0
+
+
+def test_a_recalled_deposit_is_not_credited_by_a_second_run(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    ledger.recall(FILE, "operator")
+    credit(ledger, FILE, Deposit("d-1"))
+
+    assert available(ledger) == 0
+
+
+def test_both_roads_lead_to_the_same_balance(ledger: DepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", user_id="user_2"))
+    credit(ledger, OTHER_FILE, Deposit("d-3", amount_minor=7, currency="EUR"))
+    ledger.recall(FILE, "operator")
+
+    key = ["program", "user_id", "currency"]
+    stored = pl.concat(ledger.accounts()).sort(key)
+    summed = pl.concat(ledger.posting_totals()).sort(key)
+    net = summed["deposits_minor"] - summed["recalls_minor"]
+
+    assert stored.select(key).equals(summed.select(key))
+    assert stored["available_minor"].to_list() == net.to_list() == [7, 0, 0]
+    assert ledger.account_totals("default", "user_1", "USD").ledger_minor == 0
+
+
+def test_an_unknown_account_is_none_and_its_sums_are_zero(ledger: DepositLedger) -> None:
+    assert ledger.account("default", "nobody", "USD") is None
+    assert ledger.account_totals("default", "nobody", "USD").ledger_minor == 0
+
+
+@pytest.fixture
+def spent_url(database_url: str) -> str:
+    """A database in which user_1 got 500 and has nothing left of it."""
+    PostgresDepositLedger(database_url).credit(FILE, [staged([Deposit("d-1")])])
+    with connect(database_url) as session:
+        session.execute("update accounts set available_minor = 0, held_minor = 0")
+    return database_url
+
+
+@pytest.mark.database
+def test_a_recall_always_posts_and_may_leave_less_than_nothing(spent_url: str) -> None:
+    ledger = PostgresDepositLedger(spent_url)
+    ledger.recall(FILE, "operator")
+
+    assert available(ledger) == -500

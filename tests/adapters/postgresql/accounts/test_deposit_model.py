@@ -1,0 +1,84 @@
+"""Whatever files come, in whatever order and however often: PostgreSQL does as the plain model."""
+
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cardops.adapters.postgresql.accounts import staging
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.connection import connect
+from cardops.ports import DepositLedger
+from tests.factories.intake import AN_INSTANT, Deposit, an_intake_file, staged
+from tests.fakes.deposit_ledger import FakeDepositLedger
+
+pytestmark = pytest.mark.database
+
+DEPOSITS = st.builds(
+    Deposit,
+    deposit_id=st.sampled_from([f"d-{n}" for n in range(6)]),
+    user_id=st.sampled_from([*(f"user_{n}" for n in range(12)), "User.3"]),
+    amount_minor=st.sampled_from([1, 2, 9_007_199_254_740_991 // 64]),
+    currency=st.sampled_from(["USD", "JPY"]),
+    occurred_at=st.sampled_from([AN_INSTANT, AN_INSTANT + timedelta(microseconds=1)]),
+)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["credit", "credit", "credit", "recall"]),
+        st.integers(1, 3),
+        st.sampled_from(["default", "other"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of two rows, so that a few rows make several, and users are parted."""
+    monkeypatch.setattr(staging, "CHUNK_ROWS", 2)
+
+
+@pytest.mark.usefixtures("small_chunks")
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    files=st.lists(st.lists(DEPOSITS, max_size=9), min_size=3, max_size=3),
+    steps=STEPS,
+)
+def test_any_history_of_files_ends_as_the_model_says(
+    database_url: str, files: list[list[Deposit]], steps: list[tuple[str, int, str]]
+) -> None:
+    empty(database_url)
+    real, model = PostgresDepositLedger(database_url), FakeDepositLedger()
+    for action, number, program in steps:
+        # One file belongs to one program: the program is part of its number.
+        file = an_intake_file(number + (10 if program == "other" else 0), program=program)
+        rows = staged(files[number - 1])
+        assert step(real, action, file, rows) == step(model, action, file, rows)
+        assert books(real) == books(model)
+
+
+def step(ledger: DepositLedger, action: str, file: Any, rows: pl.DataFrame) -> object:
+    if action == "recall":
+        return dict(ledger.recall(file, "operator"))
+    ledger.credit(file, [rows])
+    # Which number a row got depends on the order of chunks; that it got one does not.
+    return ledger.outcome(file).select("row_number", "outcome").rows()
+
+
+def books(ledger: DepositLedger) -> tuple[list[Any], list[Any]]:
+    """Both roads of every account, in a stable order."""
+    return (
+        sorted(row for frame in ledger.accounts() for row in frame.rows()),
+        sorted(row for frame in ledger.posting_totals() for row in frame.rows()),
+    )
+
+
+def empty(url: str) -> None:
+    with connect(url) as session:
+        session.execute("truncate accounts, deposit_events, deposit_recalls, deposit_stagings")

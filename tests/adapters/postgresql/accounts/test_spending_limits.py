@@ -1,0 +1,241 @@
+"""What holds of spending limits, on the fake and on PostgreSQL."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.rules.accounts.spending_limits import LimitKind
+from cardops.rules.authorizations.actions import Move, MoveKind, MoveResult
+from cardops.rules.authorizations.decisions import AnswerKind
+from tests.factories.authorization_stores import pool_with_programs
+from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.limited_users import CREDIT, PLENTY, Limited, at_most
+from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.clock import FakeClock
+
+OK, OVER = "sufficient_credit", "velocity_limit"
+
+
+@pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
+    clock = FakeClock(datetime(2026, 11, 20, 12, 0, tzinfo=UTC))
+    if request.param == "fake":
+        fake = FakeAuthorizations(clock)
+        made = Limited(fake, fake.limits, clock)
+        await made.credit()
+        yield made
+    else:
+        url: str = request.getfixturevalue("database_url")
+        pool = await pool_with_programs(url)
+        authorizations = PostgresAuthorizations(pool, now=clock.now)
+        made = Limited(authorizations, PostgresSpendingLimits(url), clock, pool)
+        await made.credit()
+        yield made
+        pool.terminate()
+
+
+async def test_one_authorization_may_not_pass_its_limit(world: Limited) -> None:
+    world.set(at_most("authorization", 500))
+
+    assert await world.ask_all(500, 501, 500) == [OK, OVER, OK]
+
+
+async def test_a_day_has_an_amount_and_a_count_and_a_batch_counts_itself(world: Limited) -> None:
+    world.set(at_most("day", 1000, 3))
+
+    assert await world.ask_all(600, 401, 100, 100, 100) == [OK, OVER, OK, OK, OVER]
+    assert await world.ask(1) == OVER
+
+
+async def test_what_was_permitted_before_a_limit_was_set_counts(world: Limited) -> None:
+    await world.ask_all(300, 300)
+    world.set(at_most("month", 700))
+
+    assert await world.ask_all(101, 100) == [OVER, OK]
+
+
+async def test_a_window_ends_to_the_microsecond(world: Limited) -> None:
+    world.set(at_most("window", count=1, seconds=60))
+    assert await world.ask() == OK
+
+    world.clock.at += timedelta(seconds=60) - timedelta(microseconds=1)
+    assert await world.ask() == OVER
+    world.clock.at += timedelta(microseconds=1)
+
+    assert await world.ask() == OK
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [
+        ("day", datetime(2026, 11, 20, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("month", datetime(2026, 11, 30, 23, 59, 59, 999999, tzinfo=UTC)),
+    ],
+)
+async def test_days_and_months_end_at_midnight_of_utc(
+    world: Limited, kind: str, last: datetime
+) -> None:
+    world.set(at_most(kind, count=1))
+    assert await world.ask() == OK
+
+    world.clock.at = last
+    assert await world.ask() == OVER
+    world.clock.at = last + timedelta(microseconds=1)
+
+    assert await world.ask() == OK
+    assert await world.ask() == OVER
+
+
+async def test_what_another_clock_decided_ahead_of_ours_counts(world: Limited) -> None:
+    world.set(at_most("window", count=1, seconds=60), at_most("day", count=1))
+    world.clock.advance(hours=13)
+    assert await world.ask() == OK
+
+    world.clock.advance(hours=-13)
+
+    assert await world.ask() == OVER
+
+
+async def test_increments_are_limited_and_counted(world: Limited) -> None:
+    world.set(at_most("day", 1000, 3), at_most("authorization", 700))
+    assert await world.ask(400, is_capture=False) == OK
+
+    raised = await world.increment("t1", "3.00", "i1")
+    too_high = await world.increment("t1", "0.01", "i2")
+
+    assert json.loads(raised.body)["increment"]["status"] == "PERMIT"
+    assert json.loads(too_high.body)["increment"]["reason_code"] == OVER
+    assert await world.ask_all(301, 300, 1) == [OVER, OK, OVER]
+    again = await world.increment("t1", "0.01", "i2")
+    assert (again.result, again.body) == (MoveResult.REPLAYED, too_high.body)
+
+
+async def test_nothing_is_given_back_by_a_void(world: Limited) -> None:
+    world.set(at_most("day", 1000))
+    await world.ask(1000, is_capture=False)
+    await world.authorizations.move(Move(MoveKind.VOID, PROGRAM, "t1"))
+
+    assert await world.ask(1) == OVER
+
+
+async def test_a_dry_run_obeys_limits_and_uses_nothing_of_them(world: Limited) -> None:
+    world.set(at_most("day", count=1))
+
+    assert await world.ask_all(100, 100, is_dry_run=True) == [OK, OK]
+    assert await world.ask() == OK
+    assert await world.ask(is_dry_run=True) == OVER
+
+
+async def test_a_users_own_limit_stands_in_place_of_the_programs(world: Limited) -> None:
+    await world.credit("other")
+    world.set(at_most("day", count=1), at_most("authorization", 500), user_id="")
+    world.set(at_most("day", count=2))
+
+    assert await world.ask_all(100, 100, 100) == [OK, OK, OVER]
+    assert await world.ask_all(100, 100, user_id="other") == [OK, OVER]
+    world.clock.advance(days=1)
+    assert await world.ask(501) == OVER
+
+
+async def test_each_currency_counts_for_itself(world: Limited) -> None:
+    await world.credit(currency="EUR")
+    world.set(at_most("day", count=1))
+    await world.ask()
+
+    assert await world.ask() == OVER
+    assert await world.ask_all(100, 100, currency="EUR") == [OK, OK]
+
+
+async def test_a_rejected_id_is_answered_the_same_after_its_window(world: Limited) -> None:
+    world.set(at_most("window", count=1, seconds=60))
+    await world.ask()
+    (rejected,) = await world.authorizations.decide([a_question("late")])
+    world.clock.advance(seconds=61)
+
+    (again,) = await world.authorizations.decide([a_question("late")])
+
+    assert json.loads(rejected.body)["reason_code"] == OVER
+    assert (again.kind, again.body) == (AnswerKind.REPLAYED, rejected.body)
+
+
+async def test_missing_credit_is_said_before_a_limit(world: Limited) -> None:
+    world.set(at_most("authorization", 1))
+
+    assert await world.ask(PLENTY + 1) == "insufficient_credit"
+
+
+async def test_what_is_used_of_each_limit_can_be_seen(world: Limited) -> None:
+    world.set(at_most("day", 1000), at_most("window", count=5, seconds=3600))
+    await world.ask(400)
+
+    (day, window) = sorted(
+        world.limits.used(PROGRAM, USER, world.clock.now())["USD"], key=lambda one: one.limit.kind
+    )
+
+    assert (day.used_amount_minor, day.used_count) == (400, 1)
+    assert (window.limit.max_count, window.used_count) == (5, 1)
+
+
+async def test_a_change_leaves_what_it_does_not_name_and_is_kept_with_who_made_it(
+    world: Limited,
+) -> None:
+    world.set(at_most("day", 1000))
+    world.set(at_most("day", count=3))
+    key = (LimitKind.DAY, 0)
+
+    assert world.limits.own(PROGRAM, USER) == {"USD": [at_most("day", 1000, 3)]}
+    assert world.limits.remove(PROGRAM, USER, "USD", key, changed_by="other")
+    assert not world.limits.remove(PROGRAM, USER, "USD", key, changed_by="other")
+    assert world.limits.own(PROGRAM, USER) == {}
+
+    told = world.limits.changes(PROGRAM, USER)
+    assert [one["changed_by"] for one in told] == ["tester", "tester", "other"]
+    assert told[0]["before"] is None
+    assert told[1]["before"] == told[0]["after"]
+    assert told[2]["after"] is None
+    assert await world.ask(1001) == OK
+
+
+@pytest.mark.database
+async def test_a_block_is_kept_with_who_made_it(database_url: str) -> None:
+    PostgresPrograms(database_url).set_blocked(PROGRAM, USER, is_blocked=True, changed_by="ann")
+
+    (change,) = PostgresSpendingLimits(database_url).changes(PROGRAM, USER)
+
+    assert (change["changed_by"], change["before"], change["after"]) == (
+        "ann",
+        {"is_blocked": False},
+        {"is_blocked": True},
+    )
+
+
+@pytest.mark.database
+async def test_processes_that_ask_for_one_user_at_once_never_pass_a_count(
+    database_url: str,
+) -> None:
+    pools = [await pool_with_programs(database_url) for _ in range(3)]
+    await pools[0].execute(CREDIT, PROGRAM, USER, "USD", PLENTY)
+    PostgresSpendingLimits(database_url).change(
+        PROGRAM, USER, "USD", [at_most("window", count=25, seconds=3600)], changed_by="tester"
+    )
+
+    async def one_process(number: int) -> int:
+        authorizations, permits = PostgresAuthorizations(pools[number]), 0
+        for batch in range(15):
+            questions = [a_question(f"p{number}-{batch}-{n}", amount_minor=1) for n in range(2)]
+            answers = await authorizations.decide(questions)
+            assert all(answer.kind is AnswerKind.DECIDED for answer in answers)
+            permits += sum(b'"PERMIT"' in answer.body for answer in answers)
+        return permits
+
+    permits = await asyncio.gather(*(one_process(number) for number in range(3)))
+
+    for pool in pools:
+        pool.terminate()
+    assert sum(permits) == 25

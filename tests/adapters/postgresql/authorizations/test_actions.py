@@ -1,0 +1,141 @@
+"""What holds of captures, voids, increments, refunds and ends, on the fake and on PostgreSQL."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from cardops.adapters.postgresql.sessions import Pool
+from cardops.rules.accounts.ledger import Account
+from cardops.rules.authorizations.actions import Move, MoveAnswer, MoveKind, MoveResult
+from cardops.rules.authorizations.decisions import AnswerKind
+from tests.factories.authorization_stores import PostgresWorld, World, account, ask
+from tests.factories.authorizations import PROGRAM, USER, a_question
+
+
+def a_move(kind: str, amount: str | None = None, key: str = "", *, program: str = PROGRAM) -> Move:
+    return Move(MoveKind(kind), program, "txn_1", amount, key)
+
+
+async def hold(world: World) -> None:
+    await world.credit(USER, 3000)
+    assert (await ask(world, is_capture=False))["status"] == "PERMIT"
+
+
+async def move(world: World, *args: Any, **fields: Any) -> MoveAnswer:
+    return await world.authorizations.move(a_move(*args, **fields))
+
+
+async def test_a_hold_is_captured_in_part_once_and_the_rest_released(world: World) -> None:
+    await hold(world)
+    assert (await account(world)).held_minor == 2500
+
+    first, again = await move(world, "capture", "10"), await move(world, "capture", "10.00")
+    other = await move(world, "capture", "11")
+
+    assert json.loads(first.body)["captured_amount"] == 10.0
+    assert (again.result, again.body) == (MoveResult.REPLAYED, first.body)
+    assert other.result is MoveResult.FORBIDDEN
+    assert await account(world) == Account(PROGRAM, USER, "USD", 2000, 0, 3)
+
+
+async def test_captured_money_comes_back_in_parts_and_never_more(world: World) -> None:
+    await world.credit(USER, 2500)
+    await ask(world)
+
+    first, again = await move(world, "refund", "20", "r1"), await move(world, "refund", "20", "r1")
+    mismatch = await move(world, "refund", "21", "r1")
+    above, rest = await move(world, "refund", "5.01", "r2"), await move(world, "refund", "5", "r2")
+
+    assert [one.result.value for one in (first, again, mismatch, above, rest)] == [
+        "done",
+        "replayed",
+        "mismatched",
+        "invalid",
+        "done",
+    ]
+    assert await account(world) == Account(PROGRAM, USER, "USD", 2500, 0, 4)
+
+
+async def test_an_increment_is_decided_and_sticky(world: World) -> None:
+    await hold(world)
+
+    permit = await move(world, "increment", "5", "i1")
+    reject = await move(world, "increment", "0.01", "i2")
+    await world.credit(USER, 1000)
+    again = await move(world, "increment", "0.01", "i2")
+
+    assert json.loads(permit.body)["held_amount"] == 30.0
+    assert json.loads(reject.body)["increment"]["reason_code"] == "insufficient_credit"
+    assert (again.result, again.body) == (MoveResult.REPLAYED, reject.body)
+    assert (await account(world)).held_minor == 3000
+
+
+async def test_a_void_releases_once(world: World) -> None:
+    await hold(world)
+
+    first, again = await move(world, "void"), await move(world, "void")
+
+    assert (first.result, again.result) == (MoveResult.DONE, MoveResult.REPLAYED)
+    assert again.body == first.body
+    assert (await move(world, "capture")).state == "voided"
+    assert (await account(world)).available_minor == 3000
+
+
+async def test_a_void_that_overtakes_its_authorization_rejects_it(world: World) -> None:
+    await world.credit(USER, 3000)
+
+    first, again = await move(world, "void"), await move(world, "void")
+    answer = await ask(world)
+
+    assert json.loads(first.body)["state"] == "voided"
+    assert again.body == first.body
+    assert answer["reason_code"] == "voided_before_arrival"
+    assert (await account(world)).available_minor == 3000
+
+
+async def test_moves_of_an_unknown_or_foreign_id_find_nothing(world: World) -> None:
+    await hold(world)
+
+    unknown = await world.authorizations.move(Move(MoveKind.CAPTURE, PROGRAM, "nothing"))
+    foreign = await move(world, "capture", program="other")
+
+    assert unknown.result is foreign.result is MoveResult.UNKNOWN
+    assert await world.authorizations.find("other", "txn_1") is None
+
+
+async def test_a_hold_past_its_time_is_released_by_the_sweeper_and_not_captured(
+    world: World,
+) -> None:
+    await hold(world)
+    world.clock.advance(days=7)
+
+    captured = await move(world, "capture")
+    swept = await world.authorizations.expire_holds(world.clock.now(), 10)
+
+    assert (captured.result, captured.state) == (MoveResult.FORBIDDEN, "expired")
+    assert swept == 1
+    assert await world.authorizations.expire_holds(world.clock.now(), 10) == 0
+    assert (await account(world)).available_minor == 3000
+    view = await world.authorizations.find(PROGRAM, "txn_1")
+    assert view is not None
+    assert view.state == "expired"
+
+
+@pytest.mark.database
+async def test_a_void_and_its_authorization_that_meet_never_both_win(pool: Pool) -> None:
+    world = PostgresWorld(pool)
+    await world.credit(USER, 1_000_000)
+    for number in range(30):
+        name = f"meet{number}"
+        (answer,), voided = await asyncio.gather(
+            world.authorizations.decide([a_question(name, amount_minor=1, is_capture=False)]),
+            world.authorizations.move(Move(MoveKind.VOID, PROGRAM, name)),
+        )
+        view = await world.authorizations.find(PROGRAM, name)
+        assert view is not None
+        assert view.held_minor == 0
+        assert voided.result is MoveResult.DONE
+        assert answer.kind is AnswerKind.DECIDED
+    assert (await account(world)).available_minor == 1_000_000

@@ -1,0 +1,168 @@
+"""What holds of decisions, on the fake and on PostgreSQL; and on PostgreSQL alone, what fails."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from typing_extensions import override
+
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.sessions import Pool
+from cardops.rules.accounts.ledger import Account
+from cardops.rules.authorizations.decisions import Answer, AnswerKind, Question
+from tests.factories.authorization_stores import PostgresWorld, World, account, ask
+from tests.factories.authorizations import PROGRAM, USER, a_question
+
+
+async def test_a_permit_takes_the_amount_and_a_reject_nothing(world: World) -> None:
+    await world.credit(USER, 3000)
+
+    permit = await ask(world, "a", amount_minor=2500)
+    reject = await ask(world, "b", amount_minor=501)
+
+    assert (permit["status"], permit["remaining_credit"]) == ("PERMIT", 5.0)
+    assert (reject["reason_code"], reject["remaining_credit"]) == ("insufficient_credit", 5.0)
+    assert permit["as_of"] == reject["as_of"] == {"ledger_seq": 2}
+    assert await account(world) == Account(PROGRAM, USER, "USD", 500, 0, 2)
+
+
+async def test_the_same_question_is_answered_with_the_same_bytes_and_another_refused(
+    world: World,
+) -> None:
+    (rejected,) = await world.authorizations.decide([a_question(amount_minor=500)])
+    await world.credit(USER, 3000)
+    again, other = await world.authorizations.decide(
+        [a_question(amount_minor=500), a_question(amount_minor=501)]
+    )
+
+    assert again == Answer(AnswerKind.REPLAYED, rejected.body)
+    assert other.kind is AnswerKind.MISMATCHED
+    assert (await account(world)).available_minor == 3000
+
+
+async def test_reasons_for_a_rejection(world: World) -> None:
+    await world.credit(USER, 3000)
+    await world.credit("blocked", 3000)
+    await world.block("blocked")
+
+    assert (await ask(world, "a", user_id="nobody"))["reason_code"] == "unknown_user"
+    assert (await ask(world, "b", currency="EUR"))["reason_code"] == "currency_not_supported"
+    assert (await ask(world, "c", user_id="blocked"))["reason_code"] == "account_blocked"
+
+
+async def test_another_programs_user_looks_like_an_unknown_one(world: World) -> None:
+    await world.credit(USER, 3000)
+
+    answer = await ask(world, program="other")
+
+    assert (answer["reason_code"], answer["remaining_credit"]) == ("unknown_user", 0.0)
+    assert not await world.authorizations.accounts("other", USER)
+    assert (await account(world)).available_minor == 3000
+
+
+async def test_one_batch_of_many_members_answers_each(world: World) -> None:
+    await world.credit(USER, 3000)
+    await world.credit("user_2", 3000)
+    questions = [a_question(f"t{n}", amount_minor=1000, user_id=USER) for n in range(4)]
+    questions += [a_question(f"u{n}", amount_minor=1000, user_id="user_2") for n in range(4)]
+
+    answers = await world.authorizations.decide(questions)
+
+    permits = [b'"PERMIT"' in answer.body for answer in answers]
+    assert permits == [True, True, True, False] * 2
+
+
+async def test_a_dry_run_writes_nothing(world: World) -> None:
+    await world.credit(USER, 3000)
+
+    answer = await ask(world, is_dry_run=True)
+
+    assert (answer["status"], answer["remaining_credit"]) == ("PERMIT", 5.0)
+    assert await world.authorizations.find(PROGRAM, "txn_1") is None
+    assert (await account(world)).available_minor == 3000
+
+
+@pytest.mark.database
+async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool) -> None:
+    world = PostgresWorld(pool)
+    await world.credit(USER, 10_000)
+
+    async def one_process(number: int) -> list[Answer]:
+        authorizations = PostgresAuthorizations(pool)
+        questions = [a_question(f"t{number}-{n}", amount_minor=300) for n in range(20)]
+        questions.append(a_question("shared", amount_minor=100))
+        return await authorizations.decide(questions)
+
+    answers = await asyncio.gather(*(one_process(number) for number in range(6)))
+
+    shared = {answer[-1].body for answer in answers}
+    permits = sum(b'"PERMIT"' in one.body for answer in answers for one in answer[:-1])
+    found = await account(world)
+    assert len(shared) == 1
+    assert found.available_minor == 10_000 - 300 * permits - 100 * (b'"PERMIT"' in shared.pop())
+    assert 0 <= found.available_minor < 300
+
+
+@pytest.mark.database
+@pytest.mark.parametrize(
+    "bad",
+    [
+        # The table refuses an amount of 0, a column one beyond 2^63; no checked question has them.
+        a_question("bad", amount_minor=0),
+        a_question("bad", amount_minor=2**63),
+        # What stands between the values of a column would make two of one.
+        a_question("bad\x1fworse"),
+        a_question("bad", user_id="a\x1fb"),
+        a_question("bad\ud800"),
+    ],
+)
+async def test_a_member_that_fails_does_not_fail_its_neighbours(pool: Pool, bad: Question) -> None:
+    world = PostgresWorld(pool)
+    await world.credit(USER, 3000)
+
+    first, failed, last = await world.authorizations.decide(
+        [a_question("a", amount_minor=1), bad, a_question("b", amount_minor=1)]
+    )
+
+    assert (first.kind, failed.kind, last.kind) == ("decided", "undecided", "decided")
+    assert (await account(world)).available_minor == 2998
+
+
+@pytest.mark.database
+async def test_the_database_itself_refuses_a_permit_that_overdraws(pool: Pool) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="permit_never_overdraws"):
+        await pool.execute(
+            "insert into decisions (program, transaction_id, authorization_id, question_hash, "
+            "user_id, currency, amount_minor, is_capture, status, reason_code, remaining_minor, "
+            "ledger_seq, answer, decided_at) values ('default', 't', 'a', '', 'u', 'USD', 1, true, "
+            "'PERMIT', 'sufficient_credit', -1, 1, '', now())"
+        )
+
+
+@pytest.mark.database
+async def test_a_lost_connection_is_retried_and_its_commit_found(pool: Pool) -> None:
+    world = PostgresWorld(pool)
+    await world.credit(USER, 3000)
+    authorizations = LosingItsCommit(pool, now=lambda: datetime.now(UTC))
+
+    (answer,) = await authorizations.decide([a_question()])
+
+    assert authorizations.losses == 1
+    assert answer.kind is AnswerKind.DECIDED
+    assert (await account(world)).available_minor == 500
+
+
+class LosingItsCommit(PostgresAuthorizations):
+    """The first answer to a COMMIT never arrives."""
+
+    losses = 0
+
+    @override
+    async def _decide_once(self, questions: Any) -> list[Answer]:
+        answers = await super()._decide_once(questions)
+        if not self.losses:
+            self.losses += 1
+            raise ConnectionResetError
+        return answers

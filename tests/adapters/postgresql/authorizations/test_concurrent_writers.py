@@ -1,0 +1,195 @@
+"""Whoever meets over several accounts or ids waits in one order, and nobody in a circle.
+
+Each meeting is arranged: a third session holds what stands in the middle until both wait.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.authorizations import authorizations as adapter
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations.sql import SEPARATOR
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.sessions import Pool, open_pool
+from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
+from cardops.rules.authorizations.actions import Move, MoveAnswer, MoveKind
+from cardops.rules.authorizations.decisions import Answer, AnswerKind, Question
+from tests.factories.authorizations import PROGRAM, a_question
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.servers.killable_credit import credit_users
+
+pytestmark = pytest.mark.database
+
+USERS = [f"user_{number:02}" for number in range(20)]
+MIDDLE = "user_10"
+HOLD_MIDDLE = f"select from accounts where user_id = '{MIDDLE}' for update"
+HOLD_ID = """
+insert into decisions
+select (jsonb_populate_record(d, '{"transaction_id": "t10"}')).* from decisions as d
+where transaction_id = 'first'
+"""
+WAITING = """
+select pid from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'
+"""
+
+
+class Watched(PostgresAuthorizations):
+    """Remembers the circles it was in; the batch would be decided again and nobody would know."""
+
+    def __init__(self, pool: Pool, *, is_locking: bool = False) -> None:
+        super().__init__(pool)
+        self.circles: list[Exception] = []
+        self._locked_batches = 1_000 if is_locking else 0
+
+    async def _decide_in(self, *arguments: Any) -> list[Answer]:
+        try:
+            return await super()._decide_in(*arguments)
+        except asyncpg.DeadlockDetectedError as error:
+            self.circles.append(error)
+            raise
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    made = await open_pool(database_url)
+    await made.execute("insert into programs (program, currency) values ('default', 'USD')")
+    credit_users(database_url, dict.fromkeys([*USERS, "another"], 10_000))
+    yield made
+    made.terminate()
+    assert_books_add_up(database_url)
+
+
+@contextmanager
+def holding(url: str, statement: str) -> Iterator[psycopg.Connection]:
+    with connect(url, autocommit=False) as session:
+        session.execute(statement.encode())
+        yield session
+        session.rollback()
+
+
+async def until_waiting(url: str, count: int) -> list[int]:
+    """The sessions that wait for a lock, once there are so many."""
+    for _ in range(500):
+        found = [pid for (pid,) in rows(url, WAITING)]
+        if len(found) >= count:
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits: the meeting was not arranged")
+
+
+async def met(url: str, held: str, *works: Awaitable[Any]) -> list[Any]:
+    """What becomes of those who all wait before anything they wait for is let go."""
+    with holding(url, held) as session:
+        tasks = []
+        for count, work in enumerate(works, start=1):
+            tasks.append(asyncio.ensure_future(work))
+            await until_waiting(url, count)
+        session.rollback()
+        return list(await asyncio.gather(*tasks))
+
+
+def a_batch(prefix: str, users: Sequence[str]) -> list[Question]:
+    return [
+        a_question(f"{prefix}{number:02}", user_id=user, amount_minor=1)
+        for number, user in enumerate(users)
+    ]
+
+
+def permits(answers: Sequence[Answer]) -> int:
+    return sum(b'"PERMIT"' in answer.body for answer in answers)
+
+
+async def test_batches_that_lock_the_same_accounts_never_wait_in_a_circle(
+    pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = adapter.keys_of
+
+    def one_way_or_the_other(questions: Sequence[Question]) -> list[str]:
+        # A set has no order of its own, and another process another one: here both extremes.
+        columns, is_reversed = real(questions), questions[0].transaction_id.startswith("b")
+        split = (column.split(SEPARATOR) for column in columns[:3])
+        accounts = sorted(zip(*split, strict=True), reverse=is_reversed)
+        return [*map(SEPARATOR.join, zip(*accounts, strict=True)), *columns[3:]]
+
+    monkeypatch.setattr(adapter, "keys_of", one_way_or_the_other)
+    one, other = Watched(pool, is_locking=True), Watched(pool, is_locking=True)
+    answers = await met(
+        database_url,
+        HOLD_MIDDLE,
+        one.decide(a_batch("a", USERS)),
+        other.decide(a_batch("b", USERS)),
+    )
+
+    assert [*one.circles, *other.circles] == []
+    assert list(map(permits, answers)) == [20, 20]
+
+
+async def test_batches_that_debit_the_same_accounts_never_wait_in_a_circle(
+    pool: Pool, database_url: str
+) -> None:
+    """Without locks beforehand; written in the order of ids, which goes the other way in one."""
+    one, other = Watched(pool), Watched(pool)
+    backwards = a_batch("b", USERS[::-1])
+    answers = await met(
+        database_url, HOLD_MIDDLE, one.decide(a_batch("a", USERS)), other.decide(backwards)
+    )
+
+    assert [*one.circles, *other.circles] == []
+    assert list(map(permits, answers)) == [20, 20]
+
+
+async def test_batches_that_write_the_same_ids_never_wait_in_a_circle(
+    pool: Pool, database_url: str
+) -> None:
+    one, other = Watched(pool), Watched(pool)
+    await one.decide([a_question("first", user_id="another", amount_minor=1)])
+    forwards = a_batch("t", ["user_01"] * 20)
+    backwards = a_batch("t", ["user_02"] * 20)[::-1]
+    answers = await met(database_url, HOLD_ID, one.decide(forwards), other.decide(backwards))
+
+    assert [*one.circles, *other.circles] == []
+    kinds = [{answer.kind for answer in batch} for batch in answers]
+    assert kinds == [{AnswerKind.DECIDED}, {AnswerKind.MISMATCHED}]
+
+
+async def test_a_batch_whose_session_is_ended_while_it_waits_is_decided_in_another(
+    pool: Pool, database_url: str
+) -> None:
+    with holding(database_url, HOLD_MIDDLE):
+        asked = asyncio.ensure_future(Watched(pool).decide(a_batch("a", USERS)))
+        (waiting,) = await until_waiting(database_url, 1)
+        rows(database_url, "select pg_terminate_backend(%s)", waiting)
+        await until_waiting_is_another(database_url, waiting)
+
+    assert permits(await asked) == 20
+
+
+async def until_waiting_is_another(url: str, pid: int) -> None:
+    for _ in range(500):
+        if any(found != pid for (found,) in rows(url, WAITING)):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody asked again")
+
+
+async def test_increments_that_meet_are_counted_one_after_the_other(
+    pool: Pool, database_url: str
+) -> None:
+    """Without the account's lock each would count before the other's is there to be counted."""
+    store = PostgresAuthorizations(pool)
+    held = [a_question(name, user_id=MIDDLE, is_capture=False) for name in ("h1", "h2")]
+    await store.decide(held)
+    limit = SpendingLimit(LimitKind.DAY, max_count=3)
+    PostgresSpendingLimits(database_url).change(PROGRAM, MIDDLE, "USD", [limit], changed_by="test")
+    raises = [Move(MoveKind.INCREMENT, PROGRAM, name, "0.01", "i1") for name in ("h1", "h2")]
+    answers: list[MoveAnswer] = await met(database_url, HOLD_MIDDLE, *map(store.move, raises))
+
+    assert [b'"velocity_limit"' in answer.body for answer in answers] == [False, True]

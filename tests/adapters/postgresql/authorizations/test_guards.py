@@ -1,0 +1,57 @@
+"""What the database refuses on its own, should a rule or a reading be wrong."""
+
+import pytest
+
+from cardops.adapters.postgresql.authorizations import authorizations as adapter
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.rules.authorizations.decisions import UNDECIDED
+from tests.factories.authorizations import USER, a_question
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.servers.killable_credit import credit_users
+
+pytestmark = pytest.mark.database
+
+
+async def test_the_debit_itself_refuses_what_a_mistaken_rule_permits(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await open_pool(database_url)
+    await pool.execute("insert into programs (program, currency) values ('default', 'USD')")
+    credit_users(database_url, {USER: 1000})
+    real = adapter.batch_state
+
+    def mistaken(*arguments: object) -> object:
+        state = real(*arguments)  # type: ignore[arg-type]
+        for account in state.accounts.values():
+            account.available_minor += 5000
+        return state
+
+    monkeypatch.setattr(adapter, "batch_state", mistaken)
+    answers = await PostgresAuthorizations(pool).decide([a_question(amount_minor=2500)])
+    pool.terminate()
+
+    assert answers == [UNDECIDED]
+    assert rows(database_url, "select available_minor from accounts") == [(1000,)]
+    assert rows(database_url, "select 1 from decisions") == []
+    assert_books_add_up(database_url)
+
+
+async def test_a_user_of_two_programs_spends_in_the_one_that_was_asked(database_url: str) -> None:
+    pool = await open_pool(database_url)
+    await pool.execute(
+        "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD')"
+    )
+    await pool.execute(
+        "insert into accounts (program, user_id, currency, available_minor)"
+        " values ('default', $1, 'USD', 1000), ('other', $1, 'USD', 1000)",
+        USER,
+    )
+    (answer,) = await PostgresAuthorizations(pool).decide([a_question(amount_minor=400)])
+    pool.terminate()
+
+    assert b'"PERMIT"' in answer.body
+    assert rows(database_url, "select program, available_minor from accounts order by 1") == [
+        ("default", 600),
+        ("other", 1000),
+    ]

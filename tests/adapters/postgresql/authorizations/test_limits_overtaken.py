@@ -1,0 +1,44 @@
+"""What is used of a limit is read after the account: whatever comes between, an answer is whole."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.authorizations import authorizations as adapter
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
+from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.servers.killable_credit import credit_users
+
+pytestmark = pytest.mark.database
+
+
+@pytest.mark.parametrize("is_dry_run", [False, True])
+async def test_a_refusal_tells_the_balance_that_its_limit_was_counted_with(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    is_dry_run: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    pool = await open_pool(database_url)
+    await pool.execute("insert into programs (program, currency) values ('default', 'USD')")
+    credit_users(database_url, {USER: 1000})
+    limit = SpendingLimit(LimitKind.DAY, max_count=1)
+    PostgresSpendingLimits(database_url).change(PROGRAM, USER, "USD", [limit], changed_by="test")
+    real, others = adapter.add_allowances, [a_question("another's", amount_minor=300)]
+
+    async def count_after_it(*arguments: Any) -> None:
+        if others:
+            await PostgresAuthorizations(pool).decide([others.pop()])
+        await real(*arguments)
+
+    monkeypatch.setattr(adapter, "add_allowances", count_after_it)
+    question = a_question("t1", amount_minor=100, is_dry_run=is_dry_run)
+    (answer,) = await PostgresAuthorizations(pool).decide([question])
+    pool.terminate()
+
+    told = json.loads(answer.body)
+    assert told["reason_code"] == "velocity_limit"
+    assert (told["remaining_credit"], told["as_of"]) == (7.0, {"ledger_seq": 2})

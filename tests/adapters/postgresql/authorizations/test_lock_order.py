@@ -1,0 +1,111 @@
+"""Locks are taken in one order everywhere: programs, accounts, ids; so nobody waits in a circle.
+
+Another session holds the one that comes first; a third one finds that nothing later is held yet.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+import asyncpg
+import pytest
+
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.sessions import Pool, Session, open_pool
+from cardops.rules.authorizations.decisions import Answer, Question
+from tests.factories.authorizations import a_question
+from tests.servers.killable_credit import credit_users
+
+pytestmark = pytest.mark.database
+
+WAITING = """
+select count(*) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'
+"""
+PROGRAM_HELD = "update programs set revision = revision + 1"
+ACCOUNT_HELD = "select 1 from accounts where user_id = '{}' for update nowait"
+ID_HELD = """
+insert into decisions (
+    program, transaction_id, authorization_id, question_hash, user_id, currency, amount_minor,
+    is_capture, status, reason_code, remaining_minor, ledger_seq, answer, decided_at
+) values ('default', '{}', 'a', '', 'u', 'USD', 1, true, 'REJECT', 'unknown_user', 0, 0, '', now())
+"""
+
+
+class Order:
+    """Whether, while one lock is held, a batch that waits for it holds another."""
+
+    def __init__(self, pool: Pool, store: PostgresAuthorizations) -> None:
+        self.pool, self.store = pool, store
+
+    async def is_free(self, later: str, *, while_held: str, asked: Sequence[Question]) -> bool:
+        async with self.pool.acquire() as holder, self.pool.acquire() as other:
+            await holder.execute(f"begin; {while_held}")
+            batch = asyncio.create_task(self.store.decide(asked))
+            await self._is_waiting(other)
+            is_free = False
+            with suppress(asyncpg.LockNotAvailableError):
+                await other.execute(f"begin; set local lock_timeout = 200; {later}")
+                is_free = True
+            await other.execute("rollback")
+            await holder.execute("rollback")
+            self.answers: list[Answer] = await batch
+            return is_free
+
+    async def _is_waiting(self, session: Session) -> None:
+        for _ in range(500):
+            if await session.fetchval(WAITING):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("the batch waits for nobody")
+
+
+@pytest.fixture
+async def order(database_url: str) -> AsyncIterator[Order]:
+    pool = await open_pool(database_url)
+    await pool.execute("insert into programs (program, currency) values ('default', 'USD')")
+    credit_users(database_url, {"ann": 1000, "ben": 1000})
+    yield Order(pool, PostgresAuthorizations(pool))
+    pool.terminate()
+
+
+ASKED = [
+    a_question("t2", user_id="ben", amount_minor=1),
+    a_question("t1", user_id="ann", amount_minor=1),
+]
+
+
+async def test_a_decision_has_its_program_before_it_locks_an_account(order: Order) -> None:
+    held = ACCOUNT_HELD.format("ann")
+    assert await order.is_free(held, while_held=PROGRAM_HELD, asked=ASKED)
+
+
+async def test_a_batch_locks_its_accounts_in_their_order(order: Order) -> None:
+    ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
+    assert await order.is_free(ben, while_held=ann, asked=ASKED)
+    assert [b'"PERMIT"' in answer.body for answer in order.answers] == [True, True]
+
+
+async def test_a_decision_has_its_accounts_before_it_takes_an_id(order: Order) -> None:
+    held = ACCOUNT_HELD.format("ann")
+    assert await order.is_free(ID_HELD.format("t1"), while_held=held, asked=ASKED)
+
+
+async def test_a_batch_takes_its_ids_in_their_order(order: Order) -> None:
+    first, second = ID_HELD.format("t1"), ID_HELD.format("t2")
+    assert await order.is_free(second, while_held=first, asked=ASKED)
+    assert [b'"PERMIT"' in answer.body for answer in order.answers] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")),
+        (ACCOUNT_HELD.format("ben"), ID_HELD.format("t1")),
+        (ID_HELD.format("t1"), ID_HELD.format("t2")),
+    ],
+)
+async def test_what_comes_earlier_is_held_while_a_batch_waits_for_what_comes_later(
+    order: Order, earlier: str, later: str
+) -> None:
+    assert not await order.is_free(earlier, while_held=later, asked=ASKED)

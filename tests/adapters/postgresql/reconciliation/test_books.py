@@ -1,0 +1,208 @@
+"""Books on PostgreSQL: both roads of every account, as of a day's end, beside live traffic."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from psycopg import sql
+
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
+from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
+from cardops.contracts.lake.reconciliation import (
+    BOOKS_COLUMNS,
+    breaks_in,
+    closing_balances,
+    join_frames,
+    store_sides,
+)
+from cardops.rules.reconciliation import LAKE_COMPARISONS, STORE_COMPARISONS
+from cardops.services.reconciliation.lake_sources import differing_accounts
+from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.factories.traffic import Traffic
+from tests.fakes.lake import FakeLake
+
+pytestmark = pytest.mark.database
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+USERS = [f"user_{number}" for number in range(4)]
+
+
+def credit(url: str, intake_id: int, *deposits: Deposit) -> None:
+    PostgresDepositLedger(url).credit(an_intake_file(intake_id), [staged(deposits)])
+
+
+def execute(url: str, command: str) -> None:
+    with connect(url) as session:
+        session.execute(sql.SQL(command))
+
+
+def accounts_on(url: str, day: date) -> pl.DataFrame:
+    return join_frames(PostgresBooks(url).accounts(day), BOOKS_COLUMNS)
+
+
+def store_breaks(url: str, day: date = TODAY) -> list[tuple[object, ...]]:
+    return breaks_in(store_sides(accounts_on(url, day)), STORE_COMPARISONS).rows()
+
+
+def close_into(lake: FakeLake, url: str, folder: Path, day: date) -> int:
+    """Balances first, then the log, as the assets do; how many rows the log has."""
+    lake.write("balances", day, "snapshot", closing_balances(accounts_on(url, day)))
+    log = folder / "log.parquet"
+    export = PostgresTransactionLog(url).export(day, log)
+    lake.write_file("transaction_log", day, "snapshot", log)
+    return export.row_count
+
+
+def test_untouched_books_have_no_break(database_url: str) -> None:
+    credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
+
+    (account,) = accounts_on(database_url, TODAY).to_dicts()
+
+    assert (account["available_minor"], account["deposits_minor"]) == (525, 525)
+    assert store_breaks(database_url) == []
+
+
+@pytest.mark.parametrize(
+    ("tampering", "side_a", "side_b", "amounts"),
+    [
+        ("update accounts set available_minor = 501", "balances", "postings", (501, 500)),
+        ("update deposit_events set amount_minor = 499", "balances", "postings", (500, 499)),
+        ("delete from accounts", "balances", "postings", (0, 500)),
+    ],
+)
+def test_a_minor_unit_that_one_road_lacks_is_a_break(
+    database_url: str, tampering: str, side_a: str, side_b: str, amounts: tuple[int, int]
+) -> None:
+    credit(database_url, 1, Deposit("d-1"))
+
+    execute(database_url, tampering)
+
+    assert store_breaks(database_url) == [("default", "user_1", "USD", side_a, side_b, *amounts)]
+
+
+def test_held_money_without_an_open_hold_is_a_break(database_url: str) -> None:
+    credit(database_url, 1, Deposit("d-1"))
+
+    execute(database_url, "update accounts set available_minor = 400, held_minor = 100")
+
+    assert store_breaks(database_url) == [
+        ("default", "user_1", "USD", "held_balances", "open_holds", 100, 0)
+    ]
+
+
+def test_a_recalled_deposit_may_leave_an_account_below_zero(database_url: str) -> None:
+    credit(database_url, 1, Deposit("d-1"))
+    with Traffic(database_url, ["user_1", "user_2"]) as traffic:
+        traffic.wait_for(3)
+    PostgresDepositLedger(database_url).recall(an_intake_file(1), "an operator")
+
+    (account,) = accounts_on(database_url, TODAY).to_dicts()
+
+    assert account["available_minor"] < 0
+    assert store_breaks(database_url) == []
+
+
+def test_a_closing_balance_leaves_out_what_is_dated_later(database_url: str) -> None:
+    credit(database_url, 1, Deposit("d-1", amount_minor=1000))
+    credit(database_url, 2, Deposit("d-2", amount_minor=7))
+    execute(
+        database_url,
+        "update deposit_events set posted_at = posted_at - interval '1 day' "
+        "where deposit_id = 'd-1'",
+    )
+
+    (closing,) = accounts_on(database_url, YESTERDAY).to_dicts()
+    (current,) = accounts_on(database_url, TODAY).to_dicts()
+
+    assert (closing["available_minor"], closing["deposits_minor"]) == (1000, 1000)
+    assert (current["available_minor"], current["deposits_minor"]) == (1007, 1007)
+    assert store_breaks(database_url, YESTERDAY) == []
+
+
+def test_a_hold_of_a_later_day_is_not_held_at_the_earlier_days_end(database_url: str) -> None:
+    credit(database_url, 1, *[Deposit(f"d-{user}", user, 100_000) for user in USERS])
+    execute(database_url, "update deposit_events set posted_at = posted_at - interval '1 day'")
+    with Traffic(database_url, USERS) as traffic:
+        traffic.wait_for(2)
+
+    closing = accounts_on(database_url, YESTERDAY)
+
+    assert set(closing.select("available_minor", "held_minor").rows()) == {(100_000, 0)}
+    assert accounts_on(database_url, TODAY)["held_minor"].sum() > 0
+    assert store_breaks(database_url, YESTERDAY) == []
+
+
+def test_live_traffic_makes_no_break_on_any_road(database_url: str, tmp_path: Path) -> None:
+    credit(database_url, 1, *[Deposit(f"d-{user}", user, 10_000_000) for user in USERS])
+    lake = FakeLake()
+    later_rows = 0
+    with Traffic(database_url, USERS) as traffic:
+        for number in range(5):
+            rounds = traffic.rounds
+            close_into(lake, database_url, tmp_path, TODAY)
+            credit(database_url, 10 + number, Deposit(f"late-{number}", f"new_{number}"))
+            later_rows += rows_after_the_balances(lake)
+
+            assert store_breaks(database_url) == []
+            assert differing_accounts(lake, TODAY).is_empty()
+            traffic.wait_for(rounds + 3)
+    assert later_rows, "nothing was written between the balances and the log: the test is idle"
+
+
+def rows_after_the_balances(lake: FakeLake) -> int:
+    log = lake.frames["transaction_log", TODAY, "snapshot"]
+    balances = lake.frames["balances", TODAY, "snapshot"]
+    both = log.join(balances, on=["program", "user_id", "currency"], suffix="_read")
+    return both.filter(pl.col("ledger_seq") > pl.col("ledger_seq_read")).height
+
+
+def test_a_row_that_the_log_lacks_is_a_break_in_the_lake(database_url: str, tmp_path: Path) -> None:
+    credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=3))
+    lake = FakeLake()
+    close_into(lake, database_url, tmp_path, TODAY)
+    log = lake.frames["transaction_log", TODAY, "snapshot"]
+    lake.write("transaction_log", TODAY, "snapshot", log.filter(pl.col("event_key") != "d-2"))
+
+    found = breaks_in(differing_accounts(lake, TODAY), LAKE_COMPARISONS).rows()
+
+    assert found == [("default", "user_1", "USD", "balances", "transaction_log", 503, 500)]
+
+
+def test_dates_are_exported_again_until_they_are_closed(database_url: str, tmp_path: Path) -> None:
+    credit(database_url, 1, Deposit("d-1"), Deposit("d-2"))
+    execute(
+        database_url,
+        "update deposit_events set posted_at = posted_at - interval '1 day' "
+        "where deposit_id = 'd-1'",
+    )
+    books, log = PostgresBooks(database_url), PostgresTransactionLog(database_url)
+    assert books.dates_to_export(TODAY) == [YESTERDAY, TODAY]
+
+    for day in (YESTERDAY, TODAY):
+        log.record_export(day, log.export(day, tmp_path / "day.parquet"))
+
+    still_open = books.dates_to_export(TODAY)
+    assert TODAY in still_open
+    execute(database_url, "update exported_days set is_closed = true")
+    assert books.dates_to_export(TODAY) == []
+
+
+def test_a_file_says_what_was_posted_of_it(database_url: str) -> None:
+    credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
+    execute(
+        database_url,
+        """
+        insert into intake_files (kind, program, bucket, key, version, content_sha256,
+            size_bytes, business_date, status, outcome)
+        values ('deposits', 'default', 'b', 'k', 'v', 'h', 1, current_date, 'applied',
+            '{"totals_minor": {"USD": 526}}')
+        """,
+    )
+
+    files = PostgresBooks(database_url).deposit_files(TODAY)
+
+    assert files.rows() == [("default", 1, "USD", 526, 525)]

@@ -1,0 +1,103 @@
+"""One contract for every lake: the fake, a directory, and S3 (as moto plays it)."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cardops.adapters.object_stores.opening import open_store
+from cardops.adapters.warehouse.lake import ParquetLake
+from cardops.ports import Lake
+from tests.fakes.lake import FakeLake
+
+FRIDAY = date(2026, 11, 20)
+SATURDAY = date(2026, 11, 21)
+
+
+@pytest.fixture(params=["fake", "directory", "s3"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    if request.param == "fake":
+        return FakeLake()
+    url = tmp_path.as_uri() if request.param == "directory" else request.getfixturevalue("s3_url")
+    return ParquetLake(open_store(url), tmp_path / "mirror")
+
+
+def amounts(lake: Lake, *business_dates: date) -> list[tuple[date, int]]:
+    frame = lake.scan("deposits", business_dates or None)
+    assert frame is not None
+    return sorted(frame.select("business_date", "amount_minor").collect().rows())
+
+
+def some(*values: int) -> pl.DataFrame:
+    return pl.DataFrame({"amount_minor": values}, schema={"amount_minor": pl.Int64})
+
+
+def test_rows_are_scanned_with_their_business_date(lake: Lake) -> None:
+    lake.write("deposits", FRIDAY, "000000000001", some(1, 2))
+    lake.write("deposits", SATURDAY, "000000000002", some(3))
+    lake.write("orders", SATURDAY, "000000000003", some(9))
+
+    assert amounts(lake) == [(FRIDAY, 1), (FRIDAY, 2), (SATURDAY, 3)]
+    assert amounts(lake, SATURDAY) == [(SATURDAY, 3)]
+
+
+def test_writing_a_file_again_replaces_it_and_no_other(lake: Lake) -> None:
+    lake.write("deposits", FRIDAY, "a", some(1))
+    lake.write("deposits", FRIDAY, "b", some(2))
+    lake.write("deposits", FRIDAY, "a", some(5))
+
+    assert amounts(lake) == [(FRIDAY, 2), (FRIDAY, 5)]
+
+
+def test_a_table_without_files_scans_to_none(lake: Lake) -> None:
+    lake.write("deposits", FRIDAY, "a", some(1))
+
+    assert lake.scan("orders") is None
+    assert lake.scan("deposits", [SATURDAY]) is None
+    assert lake.scan("deposits", []) is None
+
+
+def test_an_empty_frame_is_written_and_scans_to_no_rows(lake: Lake) -> None:
+    lake.write("deposits", FRIDAY, "a", some())
+
+    assert amounts(lake) == []
+
+
+def test_a_parquet_file_built_elsewhere_is_taken_in(lake: Lake, tmp_path: Path) -> None:
+    some(7).write_parquet(tmp_path / "built.parquet")
+
+    uri = lake.write_file("deposits", FRIDAY, "a", tmp_path / "built.parquet")
+
+    assert amounts(lake) == [(FRIDAY, 7)]
+    assert uri.endswith("deposits/business_date=2026-11-20/a.parquet")
+
+
+def test_a_reader_of_files_finds_what_was_written_and_nothing_stale(lake: Lake) -> None:
+    lake.write("deposits", FRIDAY, "a", some(1))
+    lake.local_path("deposits")
+    lake.write("deposits", FRIDAY, "a", some(4))
+    lake.write("deposits", SATURDAY, "b", some(5))
+
+    folder = lake.local_path("deposits")
+
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*.parquet")}
+    assert sorted(found) == [
+        "business_date=2026-11-20/a.parquet",
+        "business_date=2026-11-21/b.parquet",
+    ]
+    assert [pl.read_parquet(path).item() for _, path in sorted(found.items())] == [4, 5]
+
+
+def test_the_folder_of_a_table_without_files_is_there_and_empty(lake: Lake) -> None:
+    assert list(lake.local_path("orders").rglob("*.parquet")) == []
+
+
+def test_a_mirror_forgets_what_left_the_bucket(s3_url: str, tmp_path: Path) -> None:
+    store = open_store(s3_url)
+    lake = ParquetLake(store, tmp_path)
+    lake.write("deposits", FRIDAY, "a", some(1))
+    lake.local_path("deposits")
+    store.delete("deposits/business_date=2026-11-20/a.parquet")
+
+    assert list(lake.local_path("deposits").rglob("*.parquet")) == []

@@ -1,0 +1,140 @@
+"""Every command that docs/api.md shows, run as it stands there against a real authorizer."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from authorizer.api.problems import KINDS
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.authorizations.decisions import ReasonCode
+from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from tests.factories.authorizations import NOON
+from tests.factories.documents import DOCS, Fence, fences, fits, shell
+from tests.servers.authorizer_process import AuthorizerProcess
+from tests.servers.file_servers import free_port
+
+PAGE = DOCS / "api.md"
+FENCES = fences(PAGE)
+PROGRAMS = [fence for fence in FENCES if fence.language == "python"]
+
+
+SECRET, SECRET_VALUE = with_new_secret(None, b"s" * 32, NOON)
+
+
+@pytest.fixture(scope="module")
+def api(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AuthorizerProcess]:
+    home = tmp_path_factory.mktemp("home")
+    FileSecretStore(home / "secrets.json").put(secret_name("default"), SECRET_VALUE)
+    settings = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+    with AuthorizerProcess(module_database_url, home, settings) as made:
+        yield made
+
+
+def save(program: Fence, home: Path, receiver_port: int = 9000) -> Path:
+    """The program under the name that its first line says."""
+    name = re.match(r"# (\w+\.py): ", program.text)
+    assert name, program.text
+    path = home / name[1]
+    path.write_text(program.text.replace("9000", str(receiver_port)))
+    return path
+
+
+@pytest.mark.database
+def test_every_command_of_the_guide_answers_as_the_guide_says(
+    api: AuthorizerProcess, tmp_path: Path
+) -> None:
+    api.credit("user_456", 10_000)
+    receiver_port = free_port()
+    here = {
+        "http://127.0.0.1:8000": f"http://127.0.0.1:{api.port}",
+        "127.0.0.1:9000": f"127.0.0.1:{receiver_port}",
+        "cpk_test_YOURS": api.key,
+        "whsec_YOURS": SECRET,
+    }
+    assert {name: PAGE.read_text().count(name) for name in here} == dict.fromkeys(here, 1)
+    python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    came = None
+    with shell(tmp_path, python) as bash:
+        for fence in FENCES:
+            match fence.language:
+                case "python":
+                    save(fence, tmp_path, receiver_port)
+                case "sh":
+                    assert not came, f"line {fence.line}: nothing is shown of what came before"
+                    text = fence.text
+                    for name, real in here.items():
+                        text = text.replace(name, real)
+                    came = bash.run(text)
+                case "text":
+                    assert came, f"line {fence.line}: what answers this?"
+                    assert fits(fence.text, came), f"line {fence.line}:\n{came}"
+                    came = None
+                case other:
+                    pytest.fail(f"line {fence.line}: nobody runs {other!r}")
+    assert not came, "nothing is shown of what came last"
+
+
+def run(program: Path, api: AuthorizerProcess, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(program), *words],
+        env={"API": f"http://127.0.0.1:{api.port}", "CARDOPS_KEY": api.key},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.database
+def test_the_guides_program_asks_again_after_a_503_until_it_is_decided(
+    api: AuthorizerProcess, tmp_path: Path
+) -> None:
+    api.credit("user_1", 500)
+    with connect(api.url) as session, session.transaction():
+        # Nobody gets past this lock in time: a real 503, and it may be decided after it.
+        session.execute("select 1 from accounts where user_id = 'user_1' for update")
+        program = run(save(PROGRAMS[0], tmp_path), api, "t1", "user_1", "2.00")
+        assert program.stderr is not None
+        told = program.stderr.readline()
+    out, _ = program.communicate(timeout=20)
+
+    assert told == "try 1: 503 Not committed in time\n"
+    assert out == "PERMIT sufficient_credit 3.00\n"
+    assert api.call("GET", "/v1/users/user_1/credit").json["credit"][0]["remaining_credit"] == 3
+
+
+@pytest.mark.database
+def test_the_guides_program_waits_where_it_asked_too_often_and_gives_up_where_it_is_wrong(
+    api: AuthorizerProcess, tmp_path: Path
+) -> None:
+    slow = replace(api, settings={"CARDOPS_KEY_REQUESTS_PER_SECOND": "1"})
+    slow.key = api.key
+    slow.start()
+    try:
+        slow.ask({"transaction_id": "t2", "user_id": "user_2", "amount": 1})
+        program = run(save(PROGRAMS[0], tmp_path), slow, "t2", "user_2", "9.00")
+        _, told = program.communicate(timeout=20)
+    finally:
+        slow.kill()
+
+    assert "try 1: 429 Too many requests\n" in told
+    assert "try 2: 422 The id belongs to another question\n" in told
+    assert "try 3" not in told
+    assert program.returncode == 1
+
+
+def test_the_guide_names_every_reason_and_every_kind_of_problem() -> None:
+    text = PAGE.read_text()
+    reasons = set(re.findall(r"^\| `(\w+)` \| [^|]*[;,]? ?[^|]* \|$", text, re.MULTILINE))
+    problems = re.findall(r"^\| [0-9, ]+ \| (.*) \|$", text, re.MULTILINE)
+
+    assert set(ReasonCode) - {ReasonCode.SUFFICIENT_CREDIT} <= reasons
+    assert {slug for slug in KINDS if not any(f"`{slug}`" in line for line in problems)} == set()

@@ -1,0 +1,130 @@
+"""The OpenAPI document against the running server: every check that schemathesis has."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from authorizer.api.bodies import is_id
+from authorizer.api.openapi import describe
+from cardops.adapters.postgresql.connection import connect
+from cardops.rules.currencies import EXPONENTS
+from cardops.rules.money import MAX_AMOUNT_MINOR
+from tests.factories.databases import empty_books
+from tests.servers.authorizer_process import AuthorizerProcess
+
+pytestmark = pytest.mark.database
+EXAMPLES, SOAK_EXAMPLES = 8, 400
+# What is well-formed and still refused for what it means: fewer digits than sent, a host that
+# is not registered, an id of another question.
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 404, 409, 422]}
+        }
+    }
+)
+schema = schemathesis.openapi.from_dict(describe(), config=CONFIG)
+# Cases are made before there is a server; its key takes this place when they are sent.
+PLACEHOLDER = "cpk_test_placeholder_placeholder"
+keys: list[str] = []
+SPENDER = {"user_id": "user_456", "currency": "USD"}
+
+
+@schema.auth()  # so that the checks may also leave it out, or send a wrong one
+class KeyOfServer:
+    def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
+        return PLACEHOLDER
+
+    def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
+        case.headers["authorization"] = f"Bearer {data}"
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: object) -> None:
+    if (case.headers or {}).get("authorization") == f"Bearer {PLACEHOLDER}":
+        case.headers["authorization"] = f"Bearer {keys[-1]}"
+
+
+@pytest.fixture(scope="module")
+def server(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AuthorizerProcess]:
+    with AuthorizerProcess(module_database_url, tmp_path_factory.mktemp("home")) as process:
+        process.credit("user_456", MAX_AMOUNT_MINOR)
+        keys.append(process.key)
+        yield process
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples, deadline=None, derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+
+
+def check(case: schemathesis.Case, server: AuthorizerProcess) -> None:
+    case.call_and_validate(base_url=f"http://127.0.0.1:{server.port}")
+
+
+@schema.parametrize()
+@_settings(EXAMPLES)
+def test_every_answer_is_as_the_document_says(
+    case: schemathesis.Case, server: AuthorizerProcess
+) -> None:
+    check(case, server)
+
+
+@pytest.mark.soak
+@schema.parametrize()
+@_settings(SOAK_EXAMPLES)
+def test_every_answer_is_as_the_document_says_at_length(
+    case: schemathesis.Case, server: AuthorizerProcess
+) -> None:
+    check(case, server)
+
+
+@pytest.mark.soak
+def test_every_answer_of_a_chain_of_calls_is_as_the_document_says(
+    server: AuthorizerProcess,
+) -> None:
+    moved: Counter[str] = Counter()
+    decisions = schema.include(tag="authorizations")
+
+    @decisions.hook
+    def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+        """Somebody who has credit spends it, or there would be nothing to move."""
+        is_question = isinstance(body, dict) and is_id(str(body.get("user_id", "")))
+        if not is_question or body.get("currency", "USD") not in EXPONENTS:
+            return body
+        return {"capture": False, **body, **SPENDER}
+
+    class Chains(decisions.as_state_machine()):  # type: ignore[misc] # made at run time
+        """Calls that follow the document's links: what was decided is moved.
+
+        Each chain begins with the same books. What a call answers is what the next one is made
+        from, and the same chain made twice must be the same.
+        """
+
+        def setup(self) -> None:
+            with connect(server.url) as session:
+                empty_books(session)
+            server.credit("user_456", MAX_AMOUNT_MINOR)
+
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, str]:
+            return {"base_url": f"http://127.0.0.1:{server.port}"}
+
+        def after_call(self, response: schemathesis.Response, case: schemathesis.Case) -> None:
+            operation_id = case.operation.definition.raw["operationId"]
+            if response.status_code == 200:
+                moved[operation_id] += 1
+
+    run_state_machine_as_test(
+        Chains, settings=settings(_settings(SOAK_EXAMPLES), stateful_step_count=15)
+    )
+    # Not all of it may have been refused.
+    assert moved.keys() >= {"get_authorization", "capture", "void", "refund", "increment"}

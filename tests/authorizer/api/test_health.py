@@ -1,0 +1,139 @@
+"""Health and figures while something is wrong: a full pool, a database that is away or hangs."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.sessions import MAX_SESSIONS
+from tests.oracles.ledger_totals import assert_books_add_up
+from tests.servers.authorizer_process import AuthorizerProcess, Reply
+from tests.servers.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.servers.killable_credit import credit_users
+
+pytestmark = pytest.mark.database
+
+Change = Callable[[CuttingProxy], None]
+DISABLED = """
+insert into callback_endpoints
+    (program, endpoint, failing_since, last_failed_at, failure_count, disabled_at, disabled_because)
+values ('default', 'https://hooks.example.com/b', now(), now(), 1, now(), 'It answered 410 Gone.')
+"""
+
+
+def get(api: AuthorizerProcess, path: str) -> Reply:
+    return api.call("GET", path, key=None)
+
+
+def timed(work: Callable[[], Reply]) -> tuple[Reply, float]:
+    began = time.monotonic()
+    return work(), time.monotonic() - began
+
+
+def figure(api: AuthorizerProcess, name: str) -> float:
+    (value,) = re.findall(rf"^{name} (\S+)$", get(api, "/metrics").body.decode(), re.MULTILINE)
+    return float(value)
+
+
+def until(is_so: Callable[[], bool], *, seconds: float = 15) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not become so"
+        time.sleep(0.1)
+
+
+def a_body(name: str, **fields: object) -> dict[str, object]:
+    return {"transaction_id": name, "user_id": "user_1", "amount": "1.00", **fields}
+
+
+def test_a_full_pool_is_no_database_that_is_away(database_url: str, tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(2 * MAX_SESSIONS)]
+    with AuthorizerProcess(database_url, tmp_path) as api, ThreadPoolExecutor(len(names)) as pool:
+        credit_users(database_url, {"user_1": 10_000})
+        for name in names:
+            assert api.ask(a_body(name, capture=False)).status == 200
+        with connect(database_url, autocommit=False) as session:
+            session.execute("select from accounts for update")
+            path = "/v1/authorizations/{}/capture"
+            moves = [pool.submit(api.call, "POST", path.format(name)) for name in names]
+            until(lambda: figure(api, "cardops_database_sessions_in_use") == MAX_SESSIONS)
+            ready, took = timed(lambda: get(api, "/readyz"))
+            alive = get(api, "/livez")
+            session.rollback()
+        statuses = {move.result().status for move in moves}
+        again = [api.call("POST", path.format(name)).status for name in names]
+
+        assert (ready.status, alive.status) == (200, 200)
+        assert took < 0.5
+        assert statuses <= {200, 503}
+        assert set(again) == {200}
+        until(lambda: figure(api, "cardops_database_sessions_in_use") == 0)
+    assert_books_add_up(database_url)
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[CuttingProxy]:
+    async with cutting_proxy(database_url) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("fails", "mends"),
+    [
+        pytest.param(CuttingProxy.go_away, CuttingProxy.come_back, id="away"),
+        pytest.param(CuttingProxy.fall_silent, CuttingProxy.speak_again, id="silent"),
+    ],
+)
+async def test_a_database_that_fails_is_503_in_time_and_found_again(
+    proxy: CuttingProxy, database_url: str, tmp_path: Path, fails: Change, mends: Change
+) -> None:
+    call_soon = asyncio.get_running_loop().call_soon_threadsafe
+
+    def watch() -> None:
+        settings = {"CARDOPS_DATABASE_URL": proxy.url}
+        with AuthorizerProcess(database_url, tmp_path, settings) as api:
+            assert get(api, "/readyz").status == 200
+            assert api.ask(a_body("before")).status == 200
+            call_soon(fails, proxy)
+            until(lambda: get(api, "/readyz").status == 503, seconds=3)
+            assert_unavailable_in_time(api)
+            call_soon(mends, proxy)
+            until(lambda: get(api, "/readyz").status == 200)
+            until(lambda: api.ask(a_body("meanwhile")).status == 200)
+
+    # In a thread: the process reaches its database through this loop.
+    await asyncio.to_thread(watch)
+
+
+def assert_unavailable_in_time(api: AuthorizerProcess) -> None:
+    ready, took = timed(lambda: get(api, "/readyz"))
+    asked, waited = timed(lambda: api.ask(a_body("meanwhile")))
+
+    for reply in (ready, asked):
+        assert (reply.problem, reply.headers["retry-after"]) == ("unavailable", "1")
+    assert (took < 2.0, waited < 4.0) == (True, True)
+    assert {get(api, path).status for path in ("/metrics", "/livez")} == {200}
+
+
+def test_each_process_says_what_the_database_holds_and_what_it_does_itself(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false"}
+    with AuthorizerProcess(database_url, tmp_path, settings) as one, one.beside() as other:
+        url = "https://hooks.example.com/a"
+        assert one.ask(a_body("t1", callback_url=url)).status == 200
+        with connect(database_url) as session:
+            session.execute("update callbacks set next_attempt_at = now() - interval '1 hour'")
+            session.execute(DISABLED)
+        # Nobody sends: only the authorizers can tell that a callback is owed and an endpoint off.
+        for api in (one, other):
+            until(lambda api=api: figure(api, "cardops_callback_outbox_age_seconds") > 3_500)
+            until(lambda api=api: figure(api, "cardops_disabled_callback_endpoints") == 1)
+        counted = [figure(api, "cardops_batch_questions_count") for api in (one, other)]
+
+        assert counted == [1, 0]

@@ -1,0 +1,293 @@
+"""OpenTelemetry, held to what a collector receives: on, off, wanted and not possible."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardops.adapters.secrets import FileSecretStore
+from cardops.adapters.telemetry.opening import TelemetryError, check_telemetry, open_tracing
+from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from cardops.settings import Settings
+from orchestration.cli.checkup import Finding, findings
+from tests.factories.authorizations import NOON
+from tests.servers.authorizer_process import CLI, AuthorizerProcess, Reply, environment
+from tests.servers.callback_sink import Sink, open_sink
+from tests.servers.file_servers import free_port
+from tests.servers.otlp_collector import Collector, Span, open_collector
+
+TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+CARD_NUMBER, USER, TRANSACTION = "4111111111111111", "user-who-is-nobodys-business", "txn-of-theirs"
+# Everything that may be told; a new attribute is a decision, so it is named here too.
+TOLD = {
+    "http.request.method",
+    "http.route",
+    "http.response.status_code",
+    "error.type",
+    "cardops.request_id",
+    "cardops.program",
+    "cardops.batch.questions",
+    "cardops.callback.state",
+    "cardops.callback.attempt",
+}
+
+
+def settings(collector: Collector, **more: str) -> dict[str, str]:
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true",
+        # The framework could trace by itself, with paths and what callers sent: it must not.
+        "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
+        **more,
+    }
+
+
+def ask(api: AuthorizerProcess, **more: Any) -> Any:
+    body = {"transaction_id": TRANSACTION, "user_id": USER, "amount": 2, "capture": False}
+    return api.ask(body | more, headers={"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"})
+
+
+def give_secret(home: Path) -> None:
+    _, value = with_new_secret(None, b"s" * 32, NOON)
+    FileSecretStore(home / "secrets.json").put(secret_name("default"), value)
+
+
+async def run(work: Any, *words: Any, **more: Any) -> Any:
+    return await asyncio.to_thread(work, *words, **more)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a collector heard of some requests, and two of their answers."""
+
+    collector: Collector
+    private: Sequence[str]
+    first: Reply
+    refused: Reply
+
+    def one(self, name: str) -> Span:
+        (span,) = self.collector.named(name)
+        return span
+
+
+@pytest.fixture
+async def heard(database_url: str, tmp_path: Path) -> Heard:
+    give_secret(tmp_path)
+    path = f"/v1/authorizations/{TRANSACTION}"
+    # No key, and what is no traceparent.
+    nobody = {"traceparent": CARD_NUMBER, "tracestate": f"user={USER}"}
+    async with open_collector() as collector, open_sink() as sink:
+        with AuthorizerProcess(database_url, tmp_path, settings(collector)) as api:
+            api.credit(USER, 1_000)
+            first = await run(ask, api, callback_url=sink.url, metadata={"card": CARD_NUMBER})
+            await run(api.call, "GET", path)
+            await run(api.call, "GET", f"/v1/users/{USER}/credit")
+            await run(api.call, "GET", f"/{CARD_NUMBER}?user={USER}")
+            await run(api.call, "PROPFIND", path)
+            refused = await run(api.call, "POST", f"{path}/void", key=None, headers=nobody)
+            await collector.has("POST callback")
+            await collector.has("POST /v1/authorizations/{transaction_id}/void")
+            secret = api.key.rpartition("_")[2]
+    private = (CARD_NUMBER, "411111", USER, TRANSACTION, secret, sink.url, "/hook")
+    return Heard(collector, private, first, refused)
+
+
+@pytest.mark.database
+async def test_requests_batches_and_callbacks_are_told(heard: Heard) -> None:
+    decided = heard.one("POST /v1/authorizations")
+    looked_up = heard.one("GET /v1/authorizations/{transaction_id}")
+    voided = heard.one("POST /v1/authorizations/{transaction_id}/void")
+    batch, callback = heard.one("decide batch"), heard.one("POST callback")
+
+    assert (decided.trace_id, decided.parent_id) == (TRACE_ID, PARENT_ID)
+    assert (decided.kind, batch.kind, callback.kind) == (2, 1, 3)
+    assert decided.attributes == {
+        "http.request.method": "POST",
+        "http.route": "/v1/authorizations",
+        "http.response.status_code": 200,
+        "cardops.program": "default",
+        "cardops.request_id": heard.first.headers["x-request-id"],
+    }
+    assert looked_up.attributes["cardops.program"] == "default"
+    assert looked_up.trace_id != TRACE_ID
+    assert voided.attributes["cardops.request_id"] == heard.refused.headers["x-request-id"]
+    assert (voided.parent_id, "cardops.program" in voided.attributes) == ("", False)
+    assert batch.attributes == {"cardops.batch.questions": 1}
+    assert 0 < batch.milliseconds < decided.milliseconds
+    assert callback.attributes == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "cardops.program": "default",
+        "cardops.callback.state": "delivered",
+        "cardops.callback.attempt": 1,
+        "cardops.request_id": heard.first.headers["x-request-id"],
+    }
+    assert heard.collector.resource["service.name"] == "cardops-authorizer"
+
+
+@pytest.mark.database
+async def test_nothing_is_told_that_names_anybody(heard: Heard) -> None:
+    names = {span.name for span in heard.collector.spans}
+    everything = b"".join(heard.collector.bodies).decode("latin-1")
+
+    assert {"GET unmatched", "_OTHER /v1/authorizations/{transaction_id}"} <= names
+    assert {name for span in heard.collector.spans for name in span.attributes} <= TOLD
+    # The framework would trace by itself, with paths and what callers sent.
+    assert heard.collector.paths == {"/v1/traces"}
+    assert [one for one in heard.private if one in everything] == []
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("off", [{"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_SDK_DISABLED": "true"}])
+async def test_where_it_is_off_a_collector_hears_nothing(
+    database_url: str, tmp_path: Path, off: Mapping[str, str]
+) -> None:
+    async with open_collector() as collector:
+        with AuthorizerProcess(database_url, tmp_path, settings(collector, **off)) as api:
+            assert (await run(ask, api)).status == 200
+            await run(api.call, "GET", f"/v1/authorizations/{TRANSACTION}")
+            api.process.send_signal(signal.SIGTERM)
+            assert await run(api.process.wait, timeout=20) == 0
+
+    assert collector.paths == set()
+
+
+@pytest.mark.database
+async def test_what_was_not_told_yet_is_told_when_the_process_stops(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with open_collector() as collector:
+        slow = settings(collector, OTEL_BSP_SCHEDULE_DELAY="60000", OTEL_SERVICE_NAME="cards")
+        with AuthorizerProcess(database_url, tmp_path, slow) as api:
+            await run(ask, api)
+            assert not collector.spans
+            api.process.send_signal(signal.SIGTERM)
+            assert await run(api.process.wait, timeout=20) == 0
+
+    assert [span.name for span in collector.spans] == ["decide batch", "POST /v1/authorizations"]
+    assert collector.resource["service.name"] == "cards"
+
+
+@pytest.mark.database
+def test_a_collector_that_is_away_holds_up_neither_answers_nor_a_stop(
+    database_url: str, tmp_path: Path
+) -> None:
+    away = settings(Collector(free_port()))
+    with AuthorizerProcess(database_url, tmp_path, away) as api:
+        assert ask(api).status == 200
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert ask(api).headers["idempotent-replayed"] == "true"
+        answered = time.monotonic() - started
+        api.process.send_signal(signal.SIGTERM)
+        assert api.process.wait(timeout=20) == 0
+        stopped = time.monotonic() - started
+
+    assert answered < 1
+    assert stopped < 8
+
+
+@pytest.mark.database
+async def test_a_callback_worker_of_its_own_tells_what_nobody_took(
+    database_url: str, tmp_path: Path
+) -> None:
+    give_secret(tmp_path)
+    nobody = Sink()
+    nobody.port = free_port()
+    async with open_collector() as collector:
+        alone = {"CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false"}
+        with AuthorizerProcess(database_url, tmp_path, settings(collector, **alone)) as api:
+            given = await run(ask, api, callback_url=nobody.url)
+        worker = await run(
+            subprocess.run,
+            [sys.executable, "-c", CLI, "callbacks", "run", "--once"],
+            env=environment(database_url, tmp_path, settings(collector)),
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert worker.returncode == 0, worker.stderr
+        (callback,) = collector.named("POST callback")
+
+    assert callback.is_error
+    assert callback.attributes["error.type"] == "no_answer"
+    assert callback.attributes["cardops.callback.state"] == "pending"
+    assert callback.attributes["cardops.request_id"] == given.headers["x-request-id"]
+    assert collector.resource["service.name"] == "cardops-callbacks"
+
+
+def test_it_is_off_unless_an_endpoint_is_named_and_then_its_packages_are_not_loaded() -> None:
+    script = "import sys, authorizer.main; print('opentelemetry.sdk' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert open_tracing("x", {}) is None
+    assert open_tracing("x", {"OTEL_EXPORTER_OTLP_ENDPOINT": " "}) is None
+    assert found.stdout.strip() == "False", found.stderr
+
+
+def test_wanted_without_its_packages_is_one_sentence_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['opentelemetry.sdk'] = None\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", CLI, "authorizer", "--port", "0"],
+        env={
+            **environment("postgresql://127.0.0.1:1/none", tmp_path, {}),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert found.returncode == 2
+    assert "pip install 'cardops[otel]'" in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "http://127.0.0.1:4318"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "no http address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:http"}, "no http address"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "http/protobuf",
+        ),
+    ],
+)
+def test_an_endpoint_that_cannot_be_spoken_to_is_said_at_start(
+    given: Mapping[str, str], words: str
+) -> None:
+    with pytest.raises(TelemetryError, match=words):
+        check_telemetry(given)
+
+
+@pytest.mark.database
+async def test_the_doctor_says_whether_a_collector_answers(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doctor() -> Finding:
+        settings = Settings(home=tmp_path, database_url=database_url)
+        return next(one for one in findings(settings) if one.part == "traces")
+
+    assert (await run(doctor)).told.startswith("None are sent")
+    async with open_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        assert (await run(doctor)).told == f"A collector answers at 127.0.0.1:{collector.port}."
+    finding = await run(doctor)
+    assert not finding.ok
+    assert "traces are lost, decisions go on" in finding.told

@@ -1,0 +1,259 @@
+"""`cardops callbacks` as processes: stopped, killed, several at once, and what they tell."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from cardops.settings import Settings
+from orchestration.cli.checkup import Finding, findings
+from tests.factories.authorizations import NOON
+from tests.servers.authorizer_process import CLI, environment
+
+pytestmark = pytest.mark.database
+
+SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+
+
+class Sink(ThreadingHTTPServer):
+    """A partner's endpoint: `seconds` is how long it takes, `status` what it says."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), SinkHandler)
+        self.ids: list[str] = []
+        self.arrived = threading.Semaphore(0)
+        self.seconds = 0.0
+        self.status = 200
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class SinkHandler(BaseHTTPRequestHandler):
+    server: Sink
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.ids.append(self.headers["webhook-id"])
+        self.server.arrived.release()
+        time.sleep(self.server.seconds)
+        self.send_response(self.server.status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    @override
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    made = Sink()
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+class World:
+    """A database that owes, and a home with a secret."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.url, self.home = url, home
+        store = FileSecretStore(home / "secrets.json")
+        store.put(secret_name("default"), with_new_secret(None, b"s" * 32, NOON)[1])
+
+    def owe(self, url: str, count: int = 1) -> None:
+        self.ask(
+            "insert into callbacks (callback_id, program, transaction_id, url, is_test, body,"
+            " next_attempt_at, created_at) select 'cb_'"
+            " || lpad(to_hex((extract(epoch from now()) * 1000000)::bigint), 16, '0') || n,"
+            " 'default', 't' || (n + m), %s, true, '{}', now(), now()"
+            " from generate_series(1, %s) as n, (select count(*) as m from callbacks) as c",
+            url,
+            count,
+        )
+
+    def ask(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        with connect(self.url) as session:
+            found = session.execute(statement, arguments)
+            return found.fetchall() if found.description else []
+
+    def states(self) -> dict[str, int]:
+        return dict(self.ask("select state, count(*) from callbacks group by state"))
+
+    def command(self, *arguments: str, code: int = 0) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-c", CLI, "callbacks", *arguments, "--json"],
+            env=environment(self.url, self.home, SETTINGS),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout)
+
+    @contextmanager
+    def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
+        with (self.home / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", CLI, "callbacks", "run", "--json"],
+                env=environment(self.url, self.home, SETTINGS),
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path) -> World:
+    return World(database_url, tmp_path)
+
+
+def doctor(world: World) -> Finding:
+    """What `cardops doctor` finds of callbacks."""
+    settings = Settings(home=world.home, database_url=world.url)
+    return next(one for one in findings(settings) if one.part == "callbacks")
+
+
+def wait_for(world: World, states: dict[str, int], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while world.states() != states:
+        assert time.monotonic() < end, world.states()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_stopped_lets_its_calls_end(
+    world: World, sink: Sink, number: signal.Signals
+) -> None:
+    sink.seconds = 1.0
+    world.owe(sink.url)
+    with world.worker() as process:
+        assert sink.arrived.acquire(timeout=20)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert json.loads(output) == {"attempts": 1}
+    assert world.states() == {"delivered": 1}
+
+
+def test_workers_at_once_share_the_work_and_send_nothing_twice(world: World, sink: Sink) -> None:
+    world.owe(sink.url, 600)
+    sink.seconds = 0.02
+    with world.worker(), world.worker(), world.worker():
+        wait_for(world, {"delivered": 600})
+
+    assert len(sink.ids) == 600
+    assert max(Counter(sink.ids).values()) == 1
+
+
+def test_what_a_killed_worker_had_comes_back_when_its_lease_is_over(
+    world: World, sink: Sink
+) -> None:
+    sink.seconds = 30.0
+    world.owe(sink.url, 3)
+    with world.worker() as process:
+        for _ in range(3):
+            assert sink.arrived.acquire(timeout=20)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    sink.seconds = 0.0
+
+    assert world.command("run", "--once") == {"attempts": 0}
+    leases = world.ask("select next_attempt_at - now() <= '60 s' from callbacks")
+    world.ask("update callbacks set next_attempt_at = next_attempt_at - interval '60 s'")
+    assert world.command("run", "--once") == {"attempts": 3}
+
+    assert leases == [(True,)] * 3
+    assert world.states() == {"delivered": 3}
+    assert sorted(Counter(sink.ids).values()) == [2, 2, 2]
+
+
+def test_a_dead_endpoint_is_shown_enabled_and_its_range_replayed(world: World, sink: Sink) -> None:
+    sink.status = 410
+    world.owe(sink.url)
+    world.command("run", "--once")
+    world.owe(f"{sink.url}?two=2", 2)
+    world.command("run", "--once")
+
+    ill = doctor(world)
+    listed = world.command("list", "--attempts", code=1)
+    (endpoint,) = world.command("endpoints", code=1)["data"]
+    alarms = [json.loads(one) for one in (world.home / "alarms.jsonl").read_text().splitlines()]
+    in_vain = world.command("replay", "--since", "2026-01-01")
+    world.command("run", "--once")
+    sink.status = 200
+    enabled = world.command("enable", sink.url, "--program", "default")
+    replayed = world.command("replay", "--since", "2026-01-01", "--endpoint", sink.url)
+    world.command("run", "--once")
+    shown = world.command("show", listed["data"][-1]["id"])
+
+    assert (ill.ok, ill.told.partition(" and ")[0]) == (False, "1 callback endpoints are disabled")
+    assert doctor(world).ok
+    assert [len(one["log"]) for one in listed["data"]] == [0, 0, 1]
+    assert listed["disabled_endpoints"] == 1
+    assert "Endpoint disabled" in listed["data"][0]["last_error"]
+    assert (endpoint["endpoint"], endpoint["failures"]) == (sink.url, 1)
+    assert endpoint["disabled_because"] == "It answered 410 Gone."
+    assert [sink.url in one["message"] for one in alarms] == [True]
+    assert in_vain == {"replayed": 3, "disabled_endpoints": 1}
+    assert enabled == {"endpoint": sink.url, "programs": 1}
+    assert replayed == {"replayed": 3, "disabled_endpoints": 0}
+    assert world.states() == {"delivered": 3}
+    assert [one["status_code"] for one in shown["log"]] == [410, 200]
+    assert Counter(sink.ids).most_common(1) == [(shown["id"], 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["replay"], "Name one callback by its id, or a range"),
+        (["replay", "cb_1", "--since", "2026-11-20"], "Name one callback by its id, or a range"),
+        (["replay", "--since", "yesterday"], "yesterday is no date or instant"),
+        (["replay", "--since", "2026-11-20", "--status", "lost"], "--status is pending"),
+        (["show", "cb_none"], "There is no callback cb_none"),
+        (["enable", "https://x.example.com/"], "is failing or disabled"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    world: World, arguments: list[str], words: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLI, "callbacks", *arguments],
+        env=environment(world.url, world.home, SETTINGS),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

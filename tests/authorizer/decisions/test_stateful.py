@@ -1,0 +1,48 @@
+"""Whatever is asked in whatever order, PostgreSQL answers as the plain model does, step by step."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.rules.authorizations.decisions import ReasonCode
+from tests.oracles.authorization_machine import Machine
+from tests.oracles.limited_machine import LimitedMachine, NarrowMachine
+
+pytestmark = pytest.mark.database
+
+# Each was told at least once in a long run; of an increment, what limits say of it.
+EVERY_REASON = {reason.value for reason in ReasonCode} | {"increment velocity_limit"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "examples", "steps"),
+    [
+        (LimitedMachine, 12, 30),
+        (NarrowMachine, 12, 20),
+        pytest.param(LimitedMachine, 150, 60, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    ],
+)
+def test_any_order_of_operations_is_answered_as_the_model_says(
+    database_url: str, machine: type[Machine], examples: int, steps: int
+) -> None:
+    with connect(database_url) as session:
+        session.execute(
+            "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD')"
+            " on conflict do nothing"
+        )
+    machine.url, machine.steps = database_url, 0
+    machine.reasons.clear()
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    print(f"{machine.steps} steps, {dict(machine.reasons)}")  # noqa: T201 - the proof's figures
+    if examples >= 100:
+        assert EVERY_REASON <= machine.reasons.keys()
+    assert machine.steps >= examples * steps // 2

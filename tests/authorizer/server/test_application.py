@@ -1,0 +1,303 @@
+"""The application over fakes: no server, no database, answers at once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from authorizer.app import Application
+from authorizer.callbacks.client import AddressRefusedError, CallbackClient, CheckedResolver
+from authorizer.decisions.batcher import MAX_BATCH, Batcher
+from authorizer.dependencies import Limits, Parts
+from cardops.rules.authorizations.decisions import (
+    UNDECIDED,
+    AccountKey,
+    Answer,
+    AnswerKind,
+    Question,
+)
+from cardops.rules.programs.access import Scope
+from tests.factories.authorizations import USER, a_question
+from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbox import FakeCallbackOutbox
+from tests.fakes.programs import FakePrograms
+from tests.fakes.secrets import FakeSecretStore
+from tests.servers.listening import listening
+
+
+class Stuck(FakeAuthorizations):
+    """A store that never answers."""
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        await asyncio.sleep(3600)
+        return []
+
+
+class Desk:
+    """An application in its lifespan, asked without a server."""
+
+    def __init__(self, authorizations: FakeAuthorizations, **limits: Any) -> None:
+        self.programs = FakePrograms()
+        self.key = self.programs.create_key("default", "k", list(Scope), is_test=True).key
+        self.parts = Parts(
+            authorizations,
+            self.programs,
+            FakeCallbackOutbox(),
+            FakeSecretStore(),
+            FakeClock(),
+            Limits(**limits),
+        )
+
+        @asynccontextmanager
+        async def open_parts() -> AsyncIterator[Parts]:
+            yield self.parts
+
+        self.app = Application(open_parts, runs_background=False)
+
+    async def ask(self, amount: object = 25) -> tuple[int, dict[str, Any]]:
+        body = {"transaction_id": "t", "user_id": USER, "amount": amount}
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": json.dumps(body).encode()}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [
+            (b"authorization", f"Bearer {self.key}".encode()),
+            (b"content-type", b"application/json"),
+        ]
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/authorizations", "headers": headers,
+            "query_string": b"",
+        }  # fmt: skip
+        async with self.app._lifespan(self.app._rest):
+            self.app.is_draining = self.is_draining
+            await self.app(scope, receive, send)
+        return sent[0]["status"], json.loads(sent[1]["body"])
+
+    is_draining = False
+
+
+async def test_a_question_is_answered_from_fakes() -> None:
+    authorizations = FakeAuthorizations()
+    await authorizations.credit(USER, 10_000)
+
+    status, answer = await Desk(authorizations).ask("25.00")
+
+    assert (status, answer["status"], answer["remaining_credit"]) == (200, "PERMIT", 75.0)
+
+
+async def test_a_store_that_does_not_commit_in_time_is_503_and_no_guess() -> None:
+    desk = Desk(Stuck(), deadline_seconds=0.05)
+    desk.parts.batcher = Impatient(desk.parts.authorizations)
+
+    status, answer = await desk.ask()
+
+    assert (status, answer["type"]) == (503, "/problems/unavailable")
+
+
+@pytest.mark.parametrize("move", ["capture", "void", "refund", "increment"])
+async def test_a_body_that_never_comes_is_not_waited_for(move: str) -> None:
+    desk = Desk(FakeAuthorizations(), deadline_seconds=0.05)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(3600)
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"authorization", f"Bearer {desk.key}".encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"50"),
+    ]
+    path = f"/v1/authorizations/t/{move}"
+    scope = {
+        "type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"",
+    }  # fmt: skip
+    async with desk.app._lifespan(desk.app._rest), asyncio.timeout(5):
+        await desk.app(scope, receive, send)
+
+    assert sent[0]["status"] == 408
+
+
+class Impatient(Batcher):
+    """Leaves a stuck batch behind, so that the test ends."""
+
+    @override
+    async def drain(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+async def test_a_process_that_is_stopping_answers_503() -> None:
+    desk = Desk(FakeAuthorizations())
+    desk.is_draining = True
+
+    assert (await desk.ask())[0] == 503
+
+
+class Counting(FakeAuthorizations):
+    """Remembers how large its batches were; the first one waits for a turn of the loop."""
+
+    sizes: list[int] = []  # noqa: RUF012 - one instance a test
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        self.sizes.append(len(questions))
+        await asyncio.sleep(0)
+        if any(question.transaction_id == "broken" for question in questions):
+            raise RuntimeError
+        return await super().decide(questions)
+
+
+async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
+    store = Counting()
+    store.sizes = []
+    batcher = Batcher(store)
+    first = asyncio.create_task(batcher.ask(a_question("first")))
+    await asyncio.sleep(0)
+    rest = [asyncio.create_task(batcher.ask(a_question(f"t{n}"))) for n in range(300)]
+
+    answers = await asyncio.gather(first, *rest)
+
+    assert {answer.kind for answer in answers} == {AnswerKind.DECIDED}
+    assert len(store.sizes) <= 4
+    assert max(store.sizes) == MAX_BATCH
+
+
+async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> None:
+    store = Held()
+    batcher = Batcher(store)
+
+    async def caller() -> list[Answer]:
+        first = await batcher.ask(a_question("first", user_id="u1"))
+        return [first, await batcher.ask(a_question("second", user_id="u1"))]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        twice = group.create_task(caller())
+        await asyncio.sleep(0.01)
+        other = group.create_task(batcher.ask(a_question("other", user_id="u2")))
+        await asyncio.sleep(0.01)
+        waited = not (twice.done() or other.done())
+        store.release.set()
+
+    names = [
+        json.loads(answer.body)["transaction_id"] for answer in [*twice.result(), other.result()]
+    ]
+    assert waited
+    assert names == ["first", "second", "other"]
+
+
+class Held(FakeAuthorizations):
+    """Answers nobody before it is told to, then all at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = asyncio.Event()
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        await self.release.wait()
+        return await super().decide(questions)
+
+
+class Watched(FakeAuthorizations):
+    """Knows which accounts are being decided, and how many batches at once there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way: list[set[AccountKey]] = []
+        self.most = 0
+
+    @override
+    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+        accounts = {question.account_key for question in questions}
+        assert not any(accounts & other for other in self.under_way)
+        self.under_way.append(accounts)
+        self.most = max(self.most, len(self.under_way))
+        await asyncio.sleep(0.001)
+        self.under_way.remove(accounts)
+        return await super().decide(questions)
+
+
+async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None:
+    store = Watched()
+    batcher = Batcher(store)
+
+    async def caller(number: int) -> list[AnswerKind]:
+        kinds = []
+        for n in range(60):
+            await asyncio.sleep(0.0005 * (number % 4))
+            question = a_question(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
+            kinds.append((await batcher.ask(question)).kind)
+        return kinds
+
+    async with asyncio.timeout(20):
+        kinds = await asyncio.gather(*(caller(number) for number in range(20)))
+
+    assert {kind for one in kinds for kind in one} == {AnswerKind.DECIDED}
+    assert store.most == 2
+
+
+async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:
+    store = Counting()
+    batcher = Batcher(store)
+
+    assert await batcher.ask(a_question("broken")) == UNDECIDED
+    assert (await batcher.ask(a_question("fine"))).kind is AnswerKind.DECIDED
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/"])
+async def test_an_address_literal_or_name_of_this_machine_is_never_connected(url: str) -> None:
+    client = CallbackClient(allow_loopback=True)
+    try:
+        response = await client.post(url, b"", {}, is_test=False)
+    finally:
+        await client.close()
+
+    assert response.status_code is None
+    assert "not public" in str(response.error)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (b"secret 4111111111111111\r\n\r\n", "The answer is no readable HTTP."),
+        (b"HTTP/1.1 200 OK\r\nsecret: 4111111111111111\0\r\n\r\n", "no readable HTTP."),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nsecret\r\n", "no readable HTTP."),
+        (b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n", "The endpoint answered 302."),
+        (b"HTTP/1.1 503 Secret\r\ncontent-length: 0\r\n\r\n", "The endpoint answered 503."),
+    ],
+)
+async def test_nothing_that_a_partner_answers_is_kept_but_its_status(
+    said: bytes, error: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    client = CallbackClient(allow_loopback=True)
+    async with listening(answer) as port:
+        response = await client.post(f"http://127.0.0.1:{port}/", b"{}", {}, is_test=True)
+        await client.close()
+
+    assert (response.error or "").endswith(error)
+    assert "ecret" not in (response.error or "")
+
+
+async def test_a_name_with_one_forbidden_address_is_refused_whole() -> None:
+    with pytest.raises(AddressRefusedError):
+        await CheckedResolver(allow_loopback=False).resolve("localhost", 443)

@@ -1,0 +1,191 @@
+"""Two authorizers, a bulk deposit load and a callback worker over one database, at once."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from tests.factories.authorizations import NOON
+from tests.oracles.histories import violations
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.oracles.observed_events import Remembered
+from tests.oracles.recording import Recorder
+from tests.servers.authorizer_process import CLI, AuthorizerProcess, environment
+from tests.servers.callback_sink import Sink, open_sink
+from tests.servers.keep_alive import KeepAlive, Response
+from tests.servers.killable_credit import credit_users, start_crediting
+
+pytestmark = pytest.mark.database
+
+SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+
+
+def a_body(name: str, amount: str = "1.00", **fields: object) -> dict[str, object]:
+    return {"transaction_id": name, "user_id": "user_1", "amount": amount, **fields}
+
+
+class Two:
+    """Two processes on one database; `one` and `other` are a client of each."""
+
+    def __init__(self, url: str, first: AuthorizerProcess, second: AuthorizerProcess) -> None:
+        self.url, self.first, self.second = url, first, second
+        self.one = KeepAlive(first.port, first.key)
+        self.other = KeepAlive(second.port, first.key)
+
+    async def race(self, first: object, second: object) -> tuple[Response, Response]:
+        return await asyncio.gather(self.one.ask(first), self.other.ask(second))
+
+
+@pytest.fixture
+async def two(database_url: str, tmp_path: Path) -> AsyncIterator[Two]:
+    with ExitStack() as stack:
+        first = stack.enter_context(AuthorizerProcess(database_url, tmp_path, SETTINGS))
+        second = stack.enter_context(first.beside())
+        made = Two(database_url, first, second)
+        yield made
+        await made.one.close()
+        await made.other.close()
+
+
+async def test_one_question_asked_first_at_two_processes_is_decided_once(two: Two) -> None:
+    credit_users(two.url, {"user_1": 1000})
+    for number in range(40):
+        body = a_body(f"t{number}")
+        first, second = await two.race(body, body)
+
+        assert (first.status, second.status) == (200, 200)
+        assert first.body == second.body
+        assert sorted((first.is_replayed, second.is_replayed)) == [False, True]
+    assert_books_add_up(two.url)
+    assert rows(two.url, "select available_minor, ledger_seq from accounts") == [(0, 11)]
+
+
+async def test_two_questions_under_one_id_at_two_processes_leave_one_and_refuse_the_other(
+    two: Two,
+) -> None:
+    # Different users, so that no lock of an account keeps the two from passing each other.
+    credit_users(two.url, {"user_1": 10_000, "user_2": 10_000})
+    for number in range(40):
+        bodies = [a_body(f"t{number}"), a_body(f"t{number}", user_id="user_2")]
+        replies = await two.race(*bodies)
+
+        assert sorted(reply.status for reply in replies) == [200, 422]
+        winner = next(place for place, reply in enumerate(replies) if reply.status == 200)
+        again, refused = await two.race(bodies[winner], bodies[1 - winner])
+        assert (again.body, again.is_replayed) == (replies[winner].body, True)
+        assert refused.json["type"] == "/problems/idempotency-mismatch"
+    assert_books_add_up(two.url)
+    assert rows(two.url, "select sum(available_minor)::bigint from accounts") == [(16_000,)]
+
+
+async def test_an_answer_is_the_same_for_ever_whatever_has_come_since(two: Two) -> None:
+    rejected = await two.one.ask(a_body("t1"))
+    credit_users(two.url, {"user_1": 10_000})
+    held = await two.one.ask(a_body("t2", capture=False))
+    captured = await two.other.call("POST", "/v1/authorizations/t2/capture", {})
+    with connect(two.url) as session:
+        session.execute("update decisions set decided_at = decided_at - interval '5 years'")
+
+    again = [await two.other.ask(a_body("t1")), await two.other.ask(a_body("t2", capture=False))]
+    recaptured = await two.one.call("POST", "/v1/authorizations/t2/capture", {})
+
+    assert [reply.body for reply in again] == [rejected.body, held.body]
+    assert all(reply.is_replayed for reply in [*again, recaptured])
+    assert recaptured.body == captured.body
+
+
+async def test_a_stalled_database_is_503_in_the_deadline_and_a_retry_finds_out(two: Two) -> None:
+    credit_users(two.url, {"user_1": 10_000, "user_2": 10_000})
+    assert (await two.one.ask(a_body("warm"))).status == 200
+    with connect(two.url, autocommit=False) as session:
+        session.execute("select from accounts where user_id = 'user_1' for update")
+        began = time.monotonic()
+        stalled = asyncio.create_task(two.one.ask(a_body("t1")))
+        await asyncio.sleep(0.2)
+        # Another process, and another user: nobody waits for what they have no part in.
+        free = await two.other.ask(a_body("t2", user_id="user_2"))
+        free_after = time.monotonic() - began
+        reply = await stalled
+        waited = time.monotonic() - began
+        session.rollback()
+    again = await two.one.ask(a_body("t1"))
+
+    assert (free.status, free_after < 1.0) == (200, True)
+    assert reply.status == 503
+    assert b"\r\nretry-after:" in reply.head.lower()
+    assert 2.0 < waited < 4.0
+    assert again.status == 200
+    assert rows(two.url, "select answer from decisions where transaction_id = 't1'") == [
+        (again.body,)
+    ]
+    assert_books_add_up(two.url)
+
+
+async def test_a_bulk_load_two_authorizers_and_a_worker_at_once_add_up(
+    two: Two, database_url: str, tmp_path: Path
+) -> None:
+    store = FileSecretStore(tmp_path / "secrets.json")
+    store.put(secret_name("default"), with_new_secret(None, b"s" * 32, NOON)[1])
+    users = [f"user_{number}" for number in range(40)]
+    async with open_sink() as sink:
+        worker = start_worker(database_url, tmp_path)
+        loading = start_crediting(database_url, 1, rows=4_000, users=40)
+        recorder = Recorder(
+            [two.first.port, two.second.port], two.first.key, users, callback_url=sink.url
+        )
+        began = time.monotonic()
+        load = asyncio.create_task(recorder.run(1_000_000, connections=16))
+        assert await asyncio.to_thread(loading.wait, 60) == 0
+        ended = time.monotonic()
+        recorder.stop()
+        await load
+        await until_delivered(database_url, sink)
+        worker.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(worker.wait, 20) == 0
+
+    assert {call.status for call in recorder.calls} <= {200, 404, 409, 422}
+    # Known before any deposit, refused; and spent from, once the load had come to them.
+    told = {json.loads(call.body).get("reason_code") for call in recorder.calls if call.body}
+    assert {"unknown_user", "sufficient_credit"} <= told
+    remembered = Remembered(database_url, recorder.calls, {1: (began - 30, ended)})
+    assert remembered.wrong == []
+    for user, events in remembered.events.items():
+        assert violations(events) == [], user
+    credited = "select sum(amount_minor)::bigint, count(*) from deposit_events"
+    assert rows(database_url, credited) == [(3_600 * 500, 3_600)]
+    assert_books_add_up(database_url)
+
+
+def start_worker(url: str, home: Path) -> "subprocess.Popen[bytes]":
+    with (home / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", CLI, "callbacks", "run"],
+            env=environment(url, home, SETTINGS),
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def until_delivered(url: str, sink: Sink) -> None:
+    end = time.monotonic() + 30
+    while rows(url, "select 1 from callbacks where state = 'pending' limit 1"):
+        assert time.monotonic() < end, "callbacks are owed and not delivered"
+        await asyncio.sleep(0.2)
+    owed = rows(
+        url,
+        "select c.callback_id, d.answer from decisions as d"
+        " left join callbacks as c using (program, transaction_id)",
+    )
+    assert {callback_id: {answer} for callback_id, answer in owed} == {
+        callback_id: set(bodies) for callback_id, bodies in sink.bodies.items()
+    }

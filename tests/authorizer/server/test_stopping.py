@@ -1,0 +1,145 @@
+"""A stop: whoever had sent a request before the signal is answered, and told that it is the end.
+
+The process is halted while clients send, so that everything lies unread in the kernel as the
+signal comes: in the buffers of kept connections, and in the queue of those not accepted yet.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.oracles.histories import violations
+from tests.oracles.ledger_totals import assert_books_add_up
+from tests.oracles.observed_events import Remembered
+from tests.oracles.recording import Recorder
+from tests.servers.authorizer_process import AuthorizerProcess
+from tests.servers.killable_credit import credit_users
+from tests.servers.raw_http import RawReply
+
+pytestmark = pytest.mark.database
+
+KEPT, FRESH, PIPELINED = 8, 40, 3
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(1, id="one process"),
+        pytest.param(2, id="two workers", marks=pytest.mark.soak),
+    ]
+)
+async def api(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path
+) -> AsyncIterator[AuthorizerProcess]:
+    with AuthorizerProcess(database_url, tmp_path, workers=request.param) as process:
+        credit_users(database_url, {"user_1": 1_000_000})
+        # Workers come up after their supervisor.
+        await asyncio.gather(*(asyncio.to_thread(process.call, "GET", "/livez") for _ in range(20)))
+        yield process
+
+
+class Client:
+    """A connection that sends without waiting."""
+
+    def __init__(self, api: AuthorizerProcess) -> None:
+        self.port, self.key = api.port, api.key
+
+    async def __aenter__(self) -> Self:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+    def ask(self, *names: str) -> None:
+        """All at once, as it is written at once."""
+        self.writer.write(b"".join(self._question(name) for name in names))
+
+    async def answer(self) -> RawReply:
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        return RawReply(head + await self.reader.readexactly(length))
+
+    async def answers(self, count: int) -> list[RawReply]:
+        """So many, and then the end of the connection: nothing else and no reset."""
+        async with asyncio.timeout(10):
+            found = [await self.answer() for _ in range(count)]
+            assert await self.reader.read() == b""
+        return found
+
+    def _question(self, name: str) -> bytes:
+        body = json.dumps({"transaction_id": name, "user_id": "user_1", "amount": "1.00"}).encode()
+        head = (
+            f"POST /v1/authorizations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {self.key}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+async def test_a_stop_under_load_answers_what_was_sent_before_it(api: AuthorizerProcess) -> None:
+    recorder = Recorder([api.port], api.key, ["user_1"])
+    load = asyncio.create_task(recorder.run(1_000_000, connections=16))
+    await asyncio.sleep(0.5)
+    signalled_at = time.monotonic()
+    api.process.send_signal(signal.SIGTERM)
+    code = await asyncio.to_thread(api.process.wait, 20)
+    took = time.monotonic() - signalled_at
+    recorder.stop()
+    await load
+
+    # Bytes that the kernel had before the signal; what was sent after it may come after the end.
+    before = [call for call in recorder.calls if (call.sent_at or signalled_at) < signalled_at]
+    assert code == 0
+    assert took < 3
+    assert {call.status for call in before} <= {200, 404, 409, 422, 503}
+    assert any(call.status == 200 and call.ended > signalled_at for call in before)
+    remembered = Remembered(api.url, recorder.calls, {900: (0.0, signalled_at)})
+    assert remembered.wrong == []
+    assert violations(remembered.events["user_1"]) == []
+    assert_books_add_up(api.url)
+
+
+async def test_every_request_sent_before_a_stop_is_answered(api: AuthorizerProcess) -> None:
+    async with AsyncExitStack() as stack:
+        kept = [await stack.enter_async_context(Client(api)) for _ in range(KEPT)]
+        idle = await stack.enter_async_context(Client(api))
+        for number, client in enumerate([*kept, idle]):
+            client.ask(f"before-{number}")
+            assert (await client.answer()).status == 200
+        halted = pids_of(api)
+        for pid in halted:
+            os.kill(pid, signal.SIGSTOP)
+        fresh = [await stack.enter_async_context(Client(api)) for _ in range(FRESH)]
+        asked = {client: [f"kept-{number}"] for number, client in enumerate(kept)}
+        asked |= {client: [f"fresh-{number}"] for number, client in enumerate(fresh)}
+        asked[kept[0]] = [f"pipelined-{number}" for number in range(PIPELINED)]
+        for client, names in asked.items():
+            client.ask(*names)
+        api.process.send_signal(signal.SIGTERM)
+        for pid in halted:
+            os.kill(pid, signal.SIGCONT)
+
+        found = {client: await client.answers(len(names)) for client, names in asked.items()}
+        assert await idle.answers(0) == []
+        assert await asyncio.to_thread(api.process.wait, 20) == 0
+
+    assert {reply.status for replies in found.values() for reply in replies} <= {200, 503}
+    if api.workers == 1:  # several are told a moment later, by the one that got the signal
+        assert all("\r\nconnection: close" in replies[-1].head for replies in found.values())
+
+
+def pids_of(api: AuthorizerProcess) -> list[int]:
+    """The process that the clients talk to, or the supervisor with its workers."""
+    parents = {
+        int(path.parent.name): int(path.read_text().rpartition(")")[2].split()[1])
+        for path in Path("/proc").glob("[0-9]*/stat")
+    }
+    return [api.process.pid, *(pid for pid, of in parents.items() if of == api.process.pid)]

@@ -1,0 +1,17 @@
+"""The page about file formats says what the contracts say."""
+
+from cardops.contracts.kinds.contract import CONTRACTS
+from cardops.contracts.kinds.documentation import PAGE, page_with, tables
+
+
+def test_the_page_holds_the_tables_of_the_contracts() -> None:
+    page = PAGE.read_text()
+
+    assert page_with(page) == page, "run: python -m cardops.contracts.kinds.documentation"
+
+
+def test_every_column_is_told() -> None:
+    told = tables()
+
+    for contract in CONTRACTS.values():
+        assert all(f"| `{column}` |" in told for column in contract.columns)

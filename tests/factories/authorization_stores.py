@@ -1,0 +1,75 @@
+"""Authorizations with a clock and with users to credit and to block: the fake, and PostgreSQL."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.sessions import Pool, open_pool
+from cardops.rules.accounts.ledger import Account
+from cardops.rules.authorizations.decisions import AnswerKind
+from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.clock import FakeClock
+
+
+@dataclass
+class FakeWorld:
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    def __post_init__(self) -> None:
+        self.authorizations = FakeAuthorizations(self.clock)
+        self.credit, self.block = self.authorizations.credit, self.authorizations.block
+
+
+@dataclass
+class PostgresWorld:
+    pool: Pool
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    def __post_init__(self) -> None:
+        self.authorizations = PostgresAuthorizations(self.pool, now=self.clock.now)
+
+    async def credit(self, user_id: str, amount_minor: int, *, program: str = PROGRAM) -> None:
+        await self.pool.execute(
+            "insert into accounts (program, user_id, currency, available_minor, ledger_seq) "
+            "values ($1, $2, 'USD', $3, 1) on conflict (program, user_id, currency) do update "
+            "set available_minor = accounts.available_minor + excluded.available_minor, "
+            "ledger_seq = accounts.ledger_seq + 1",
+            program,
+            user_id,
+            amount_minor,
+        )
+
+    async def block(self, user_id: str, *, program: str = PROGRAM) -> None:
+        await self.pool.execute(
+            "insert into users (program, user_id, is_blocked) values ($1, $2, true)",
+            program,
+            user_id,
+        )
+
+
+World: TypeAlias = FakeWorld | PostgresWorld
+
+
+async def pool_with_programs(database_url: str) -> Pool:
+    """Sessions on a database that has the programs `default` and `other`."""
+    opened = await open_pool(database_url)
+    await opened.execute(
+        "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD') "
+        "on conflict do nothing"
+    )
+    return opened
+
+
+async def ask(world: World, *args: Any, **fields: Any) -> dict[str, Any]:
+    """One question's answer, decoded."""
+    (answer,) = await world.authorizations.decide([a_question(*args, **fields)])
+    assert answer.kind is AnswerKind.DECIDED
+    decoded: dict[str, Any] = json.loads(answer.body)
+    return decoded
+
+
+async def account(world: World, program: str = PROGRAM) -> Account:
+    (found,) = await world.authorizations.accounts(program, USER)
+    return found

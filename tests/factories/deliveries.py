@@ -1,0 +1,42 @@
+"""A chargeback file that is made and on record, ready to be delivered."""
+
+import hashlib
+from datetime import date
+
+from cardops.ports import DeliveryLedger, ObjectStore
+from cardops.rules.chargebacks.files import FileIdentity, control_json, render
+from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.services.deliveries.delivery import processed_key
+from tests.factories.chargebacks import a_chargeback
+
+
+def a_made_file(
+    ledger: DeliveryLedger, store: ObjectStore, batch_id: str, *, row_count: int = 3
+) -> ChargebackFileRecord:
+    """Visa's file of the batch, in the store and in the ledger."""
+    body = render([a_chargeback(f"{batch_id}-{number}") for number in range(row_count)])
+    sequence, previous = ledger.allot(batch_id, "visa", destination="visa")
+    identity = FileIdentity(batch_id, "default", date(2026, 11, 20), "visa", sequence, previous)
+    control = control_json(
+        identity,
+        row_count=body.row_count,
+        totals_minor=body.totals_minor,
+        sha256=body.sha256,
+        neutralised_count=0,
+    )
+    store.replace(processed_key(batch_id, identity.name), body.content)
+    store.replace(processed_key(batch_id, identity.control_name), control)
+    record = ChargebackFileRecord(
+        batch_id=batch_id,
+        network="visa",
+        program="default",
+        destination="visa",
+        sequence=sequence,
+        file_name=identity.name,
+        row_count=body.row_count,
+        totals_minor=body.totals_minor,
+        content_sha256=body.sha256,
+        control_sha256=hashlib.sha256(control).hexdigest(),
+    )
+    ledger.record_made(record)
+    return record

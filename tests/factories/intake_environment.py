@@ -1,0 +1,101 @@
+"""Ports in memory and files put through them: the intake without Dagster or a database."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from cardops.rules.intake.files import Arrival, FileOutcome, Kind
+from cardops.services.intake.ingestion import take_in
+from cardops.services.intake.ports import IntakePorts, TakenFile
+from tests.fakes.clock import FakeClock
+from tests.fakes.deposit_ledger import FakeDepositLedger
+from tests.fakes.intake_ledger import FakeIntakeLedger
+from tests.fakes.lake import FakeLake
+from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.programs import FakePrograms
+
+
+@dataclass
+class IntakeWorld:
+    """`submit` does what a dropped file does: it lies in the store, is claimed and taken in."""
+
+    raw_store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    failed_store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    lake: FakeLake = field(default_factory=FakeLake)
+    intake_ledger: FakeIntakeLedger = field(default_factory=FakeIntakeLedger)
+    deposit_ledger: FakeDepositLedger = field(default_factory=FakeDepositLedger)
+    programs: FakePrograms = field(default_factory=FakePrograms)
+    clock: FakeClock = field(default_factory=FakeClock)
+    mode: str = "by_network"
+
+    @property
+    def ports(self) -> IntakePorts:
+        return IntakePorts(
+            raw_store=self.raw_store,
+            failed_store=self.failed_store,
+            lake=self.lake,
+            intake_ledger=self.intake_ledger,
+            programs=self.programs,
+            clock=self.clock,
+            deposit_ledger=self.deposit_ledger,
+        )
+
+    def submit(
+        self, kind: str, content: str | bytes, *, name: str = "file.csv", program: str = "default"
+    ) -> FileOutcome:
+        """What became of the file."""
+        return self.taken(kind, content, name=name, program=program).outcome
+
+    def taken(
+        self, kind: str, content: str | bytes, *, name: str = "file.csv", program: str = "default"
+    ) -> TakenFile:
+        """The same, with what it released."""
+        body = content.encode() if isinstance(content, str) else content
+        number = len(self.raw_store.contents)
+        key = f"incoming/{kind}/{program}/{number:03d}/{name}"
+        self.raw_store.create(key, body)
+        return take_in(self.claim(key), self.ports)
+
+    def claim(self, key: str) -> int:
+        """Claim an object by its key; chargebacks as a batch of their own."""
+        _, kind, program, *_ = key.split("/")
+        content = self.raw_store.contents[key]
+        digest = hashlib.sha256(content).hexdigest()
+        arrival = Arrival(
+            Kind(kind), program, self.raw_store.url, key, digest, digest, len(content)
+        )
+        today = self.clock.now().date()
+        if kind == Kind.CHARGEBACKS:
+            batch = self.intake_ledger.claim_batch([arrival], today, mode=self.mode)
+            assert batch is not None
+            return batch.files[0].intake_id
+        return self.intake_ledger.claim(arrival, today)[0].intake_id
+
+    def rows(self, table: str) -> pl.DataFrame:
+        """What the lake holds."""
+        found = self.lake.scan(table)
+        assert found is not None
+        return found.sort("intake_id", "row_number").collect()
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """Rows kept aside, of every file."""
+        return [
+            row
+            for key in sorted(self.failed_store.contents)
+            if key.endswith("rows.parquet")
+            for row in pl.read_parquet(io.BytesIO(self.failed_store.contents[key])).to_dicts()
+        ]
+
+
+def json_array(*rows: dict[str, Any]) -> str:
+    """A file of these objects; amounts are given as text and written as they are."""
+    return json.dumps(rows)
+
+
+def csv_file(header: str, *lines: str) -> str:
+    """A CSV file with LF line ends."""
+    return "\n".join([header, *lines, ""])

@@ -1,0 +1,141 @@
+"""Rows of the lake's tables: a test says what matters to it, the rest is filled in."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Final
+
+import polars as pl
+
+from cardops.contracts.lake.tables import LAKE_TABLES
+
+DAY: Final = date(2026, 11, 20)
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+_ORIGIN: Final = {
+    "program": "default",
+    "intake_id": 1,
+    "source_file": "incoming/file.csv",
+    "row_number": 1,
+    "flags": [],
+}
+_DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
+    "deposits": {
+        **_ORIGIN,
+        "deposit_id": "d-1",
+        "user_id": "user_1",
+        "currency": "USD",
+        "amount_minor": 1000,
+        "occurred_at": NOON,
+        "ledger_seq": 1,
+    },
+    "transactions": {
+        **_ORIGIN,
+        "transaction_id": "t-1",
+        "order_id": "o-1",
+        "user_id": "user_1",
+        "amount_minor": 1000,
+        "currency": "USD",
+        "payment_method": "card",
+        "status": "completed",
+        "created_at": NOON,
+    },
+    "orders": {
+        **_ORIGIN,
+        "order_id": "o-1",
+        "user_id": "user_1",
+        "amount_minor": 1000,
+        "currency": "USD",
+        "status": "paid",
+        "created_at": NOON,
+    },
+    "chargebacks": {
+        **_ORIGIN,
+        "batch_id": "default-2026-11-20-001",
+        "case_number": "c-1",
+        "stage": "chargeback",
+        "action_sequence": 1,
+        "network": "visa",
+        "network_source": "column",
+        "transaction_id": "t-1",
+        "dispute_amount_minor": 1000,
+        "dispute_currency": "USD",
+        "dispute_date": DAY,
+    },
+    "transaction_log": {
+        "program": "default",
+        "kind": "deposit",
+        "event_key": "e-1",
+        "user_id": "user_1",
+        "currency": "USD",
+        "amount_minor": 1000,
+        "posted_minor": 0,
+        "held_change_minor": 0,
+        "ledger_seq": 1,
+        "occurred_at": NOON,
+    },
+    "balances": {
+        "program": "default",
+        "user_id": "user_1",
+        "currency": "USD",
+        "available_minor": 0,
+        "held_minor": 0,
+        "ledger_minor": 0,
+        "ledger_seq": 1,
+    },
+    "reconciliation_breaks": {
+        "program": "default",
+        "user_id": "user_1",
+        "currency": "USD",
+        "side_a": "balances",
+        "side_b": "postings",
+        "amount_a_minor": 1,
+        "amount_b_minor": 0,
+    },
+}
+
+
+def rows_of(table: str, *rows: Mapping[str, object]) -> pl.DataFrame:
+    """A frame of that table with one row for each mapping, over the table's defaults."""
+    filled = [{**_DEFAULTS[table], **row} for row in rows]
+    return pl.DataFrame(filled, schema=LAKE_TABLES[table])
+
+
+def a_posting(
+    user_id: str, posted_minor: int, ledger_seq: int, **more: object
+) -> dict[str, object]:
+    """A row of the log: a deposit, or a captured decision where the amount is negative."""
+    kind = "deposit" if posted_minor > 0 else "decision"
+    return {
+        "kind": kind,
+        "event_key": f"{user_id}-{ledger_seq}",
+        "user_id": user_id,
+        "amount_minor": abs(posted_minor),
+        "posted_minor": posted_minor,
+        "ledger_seq": ledger_seq,
+        **({} if kind == "deposit" else a_permit(f"{user_id}-{ledger_seq}")),
+        **more,
+    }
+
+
+def a_permit(transaction_id: str) -> dict[str, object]:
+    """What a permitted and captured decision has beside its amounts."""
+    return {
+        "transaction_id": transaction_id,
+        "status": "PERMIT",
+        "reason_code": "sufficient_credit",
+        "is_capture": True,
+        "remaining_minor": 0,
+    }
+
+
+def a_balance(
+    user_id: str, available_minor: int, ledger_seq: int, *, held_minor: int = 0
+) -> dict[str, object]:
+    """A closing balance that adds up."""
+    return {
+        "user_id": user_id,
+        "available_minor": available_minor,
+        "held_minor": held_minor,
+        "ledger_minor": available_minor + held_minor,
+        "ledger_seq": ledger_seq,
+    }

@@ -1,0 +1,83 @@
+"""Live traffic: a thread that spends, holds, voids, captures and refunds until it is stopped."""
+
+import asyncio
+import threading
+import time
+from itertools import count
+from typing import Self
+
+from typing_extensions import override
+
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.rules.authorizations.actions import Move, MoveKind
+from cardops.rules.authorizations.decisions import Question
+
+
+def a_question(transaction_id: str, user_id: str, **more: object) -> Question:
+    """A spend of 1.00 USD."""
+    fields = {
+        "program": "default",
+        "amount_minor": 100,
+        "currency": "USD",
+        "question_hash": transaction_id.encode(),
+        "authorization_id": transaction_id,
+        **more,
+    }
+    return Question(transaction_id=transaction_id, user_id=user_id, **fields)  # type: ignore[arg-type]
+
+
+class Traffic(threading.Thread):
+    """Runs inside a `with` block; `rounds` says how many rounds were answered."""
+
+    def __init__(self, url: str, user_ids: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.rounds = 0
+        self._url = url
+        self._user_ids = user_ids
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+    def wait_for(self, rounds: int) -> None:
+        """Until so many rounds were answered; fails where the thread died."""
+        while self.rounds < rounds:
+            assert self.is_alive(), "the traffic ended by itself"
+            time.sleep(0.005)
+
+    @override
+    def run(self) -> None:
+        asyncio.run(self._spend())
+
+    async def _spend(self) -> None:
+        pool = await open_pool(self._url, max_size=2)
+        try:
+            authorizations = PostgresAuthorizations(pool)
+            for number in count():
+                if self._ended.is_set():
+                    break
+                await self._one_round(authorizations, number)
+                self.rounds += 1
+        finally:
+            await pool.close()
+
+    async def _one_round(self, authorizations: PostgresAuthorizations, number: int) -> None:
+        spends = [a_question(f"s-{number}-{user}", user) for user in self._user_ids]
+        holds = [
+            a_question(f"h-{number}-{user}", user, is_capture=False) for user in self._user_ids
+        ]
+        await authorizations.decide([*spends, *holds])
+        first, second, *_ = self._user_ids
+        for kind, transaction_id, amount in (
+            (MoveKind.VOID, f"h-{number}-{first}", None),
+            (MoveKind.CAPTURE, f"h-{number}-{second}", "0.40"),
+            (MoveKind.REFUND, f"s-{number}-{second}", "0.25"),
+        ):
+            key = "r-1" if kind is MoveKind.REFUND else ""
+            await authorizations.move(Move(kind, "default", transaction_id, amount, key))

@@ -1,0 +1,262 @@
+"""PostgreSQL beside the plain model, step by step; what is drawn is asked of both.
+
+Belongs here: money and its moves. Limits are in limited_machine.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from typing_extensions import override
+
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.adapters.postgresql.sessions import open_pool
+from cardops.rules.authorizations.actions import Move, MoveKind
+from tests.factories.authorizations import a_question
+from tests.factories.databases import empty_books
+from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.fakes.clock import FakeClock
+from tests.oracles.authorization_model import AuthorizationModel
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.oracles.recording import text
+from tests.oracles.stored_answers import moved, told, viewed
+
+T = TypeVar("T")
+
+# Weighted: what is drawn evenly is mostly unknown users, and nothing is permitted or moved.
+PROGRAMS = st.sampled_from(["default"] * 5 + ["other"])
+USERS = st.sampled_from(["user_1"] * 6 + ["user_2"] * 3 + ["nobody"])
+CURRENCIES = st.sampled_from(["USD"] * 7 + ["EUR"])
+IDS = st.sampled_from([f"t{number}" for number in range(24)])
+AMOUNTS = st.integers(1, 30)
+MOVES = st.sampled_from(["increment"] * 5 + ["refund"] * 2 + ["capture", "void"])
+FIRST_DEPOSITS = (
+    ("default", "user_1", "USD", 40),
+    ("default", "user_1", "EUR", 5),
+    ("default", "user_2", "USD", 20),
+    ("other", "user_1", "USD", 20),
+)
+# One tick before and after what a window ends at; past a hold's end; a clock that was set back.
+# Mostly short, else nothing that is held could be moved.
+PASSES = st.sampled_from(
+    [
+        timedelta(microseconds=1),
+        timedelta(seconds=1),
+        timedelta(seconds=60) - timedelta(microseconds=1),
+        timedelta(seconds=60),
+        timedelta(seconds=-60),
+        timedelta(hours=5),
+        timedelta(hours=12),
+        timedelta(hours=-6),
+        timedelta(days=3),
+        timedelta(days=31) - timedelta(microseconds=1),
+    ]
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """The real adapters on one side, dicts on the other."""
+
+    url: ClassVar[str]
+    steps: ClassVar[int] = 0
+    # How often each reason was told, so that a run can say that it met them all.
+    reasons: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = connect(self.url)
+        empty_books(self.session)
+        self.model, self.clock = AuthorizationModel(), FakeClock()
+        self.runner = asyncio.Runner()
+        self.pool = self.run(open_pool(self.url, max_size=2))
+        self.authorizations = PostgresAuthorizations(self.pool, now=self.clock.now)
+        self.deposits, self.programs = PostgresDepositLedger(self.url), PostgresPrograms(self.url)
+        self.files: dict[int, tuple[str, str]] = {}
+        self.bodies: dict[object, bytes] = {}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    @override
+    def teardown(self) -> None:
+        self.run(self.pool.close())
+        self.runner.close()
+        self.session.close()
+
+    @initialize(is_empty=st.sampled_from([False] * 9 + [True]))
+    def begin(self, is_empty: bool) -> None:  # noqa: FBT001 - drawn
+        """Most runs have something to spend from the start."""
+        for number, (program, user, currency, amount) in enumerate(FIRST_DEPOSITS, start=90):
+            if not is_empty:
+                self.deposit(program, number, user, currency, amount)
+
+    @rule(
+        program=PROGRAMS, number=st.integers(0, 9), user=USERS, currency=CURRENCIES, amount=AMOUNTS
+    )
+    def deposit(self, program: str, number: int, user: str, currency: str, amount: int) -> None:
+        if user == "nobody":
+            return
+        intake_id = len(self.files) + 1
+        self.files[intake_id] = (program, f"d{number}")
+        row = Deposit(f"d{number}", user_id=user, amount_minor=amount * 5, currency=currency)
+        file = an_intake_file(intake_id, program=program)
+        self.deposits.credit(file, [staged([row])])
+        self.deposits.forget_staged(file)
+        if (program, f"d{number}") in self.model.deposits:
+            del self.files[intake_id]  # another file's: nothing of this one to recall
+        self.model.deposit(program, f"d{number}", user, currency, amount * 5)
+
+    @rule(drawn=st.integers(0, 99))
+    def recall(self, drawn: int) -> None:
+        if self.files and drawn < 40:
+            intake_id = sorted(self.files)[drawn % len(self.files)]
+            program, deposit_id = self.files[intake_id]
+            self.deposits.recall(an_intake_file(intake_id, program=program), "operator")
+            self.model.recall(program, deposit_id)
+
+    @rule(program=PROGRAMS, user=USERS, is_blocked=st.sampled_from([False, False, True]))
+    def block(self, program: str, user: str, is_blocked: bool) -> None:  # noqa: FBT001 - drawn
+        self.programs.set_blocked(program, user, is_blocked=is_blocked)
+        (self.model.blocked.add if is_blocked else self.model.blocked.discard)((program, user))
+
+    @rule(
+        program=PROGRAMS,
+        asked=st.lists(
+            st.tuples(IDS, USERS, CURRENCIES, AMOUNTS, st.booleans(), st.integers(0, 9)),
+            min_size=1,
+            max_size=6,
+        ),
+    )
+    def authorize(self, program: str, asked: list[tuple[str, str, str, int, bool, int]]) -> None:
+        """One batch of one to six, among them repeats of an id within the batch."""
+        self.compare(program, asked)
+
+    def compare(self, program: str, asked: list[tuple[str, str, str, int, bool, int]]) -> None:
+        questions = [
+            a_question(
+                name, amount_minor=amount, user_id=user, currency=currency, program=program,
+                is_capture=capture, is_dry_run=dry == 0,
+            )
+            for name, user, currency, amount, capture, dry in asked
+        ]  # fmt: skip
+        answers = self.run(self.authorizations.decide(questions))
+        for answer, (name, user, currency, amount, capture, dry) in zip(
+            answers, asked, strict=True
+        ):
+            expected = self.model.authorize(
+                program, name, user, currency, amount,
+                capture=capture, dry_run=dry == 0, at=self.clock.now(),
+            )  # fmt: skip
+            assert told(answer) == expected
+            self.reasons[expected.get("reason", "")] += 1
+            if dry and answer.body:
+                assert self.bodies.setdefault((program, name), answer.body) == answer.body
+
+    @rule(data=st.data(), program=PROGRAMS, amount=AMOUNTS)
+    def ask_again(self, data: st.DataObject, program: str, amount: int) -> None:
+        """The very same question, or the same id with another amount."""
+        known = sorted(name for owner, name in self.model.spendings if owner == program)
+        if not known:
+            return
+        name = data.draw(st.sampled_from(known))
+        user, currency, first, captured = self.model.spendings[program, name].question
+        wished = first if amount < 20 else amount
+        self.compare(program, [(name, user, currency, wished, captured, 1)])
+
+    @rule(
+        program=PROGRAMS,
+        name=IDS,
+        kind=st.sampled_from(["capture", "capture", "void", "increment", "refund"]),
+        amount=AMOUNTS,
+        is_whole=st.booleans(),
+        key=st.sampled_from(["k1", "k2"]),
+    )
+    def move(
+        self,
+        program: str,
+        name: str,
+        kind: str,
+        amount: int,
+        is_whole: bool,  # noqa: FBT001 - drawn
+        key: str,
+    ) -> None:
+        self.compare_move(program, name, kind, amount, key, is_whole=is_whole)
+
+    def compare_move(
+        self, program: str, name: str, kind: str, amount: int, key: str, *, is_whole: bool
+    ) -> None:
+        wished = None if kind == "void" or (kind == "capture" and is_whole) else amount
+        key = key if kind in {"increment", "refund"} else ""
+        sent = None if wished is None else text(wished)
+        answer = self.run(self.authorizations.move(Move(MoveKind(kind), program, name, sent, key)))
+        expected = self.model.move(program, name, kind, wished, key, self.clock.now())
+        assert moved(answer) == expected
+        self.reasons[f"increment {expected.get('increment', '')}"] += 1
+        if answer.body:
+            assert self.bodies.setdefault((program, name, kind, key), answer.body) == answer.body
+
+    @rule(
+        data=st.data(),
+        wished=st.lists(
+            st.tuples(MOVES, AMOUNTS, st.booleans(), st.sampled_from(["k1", "k2", "k3"])),
+            min_size=2,
+            max_size=6,
+        ),
+    )
+    def move_what_can_move(
+        self, data: st.DataObject, wished: list[tuple[str, int, bool, str]]
+    ) -> None:
+        """A name drawn at large seldom has anything to move."""
+        for kind, amount, is_whole, key in wished:
+            state = "captured" if kind == "refund" else "held"
+            able = sorted(one for one, made in self.model.spendings.items() if made.state == state)
+            if able:
+                program, name = data.draw(st.sampled_from(able))
+                self.compare_move(program, name, kind, amount, key, is_whole=is_whole)
+
+    @rule(
+        program=PROGRAMS, asked=st.tuples(IDS, USERS, CURRENCIES, AMOUNTS), drawn=st.integers(0, 3)
+    )
+    def void_before(self, program: str, asked: tuple[str, str, str, int], drawn: int) -> None:
+        """A void that overtakes its question; drawn at large, few ids are voided and unseen."""
+        if drawn == 0 and (program, asked[0]) not in self.model.spendings:
+            self.compare_move(program, asked[0], "void", 1, "", is_whole=True)
+            self.compare(program, [(*asked, True, 1)])
+
+    @rule(by=PASSES)
+    def time_passes(self, by: timedelta) -> None:
+        self.clock.at += by
+
+    @rule(seconds=st.sampled_from([0, 3600]))
+    def sweep(self, seconds: int) -> None:
+        at = self.clock.now() - timedelta(seconds=seconds)
+        assert self.run(self.authorizations.expire_holds(at, 100)) == self.model.expire(at)
+
+    @rule(program=PROGRAMS, name=IDS)
+    def look(self, program: str, name: str) -> None:
+        view = self.run(self.authorizations.find(program, name))
+        expected = self.model.view(program, name, self.clock.now())
+        assert (view and viewed(json.loads(view.body()))) == expected
+
+    @invariant()
+    def books_are_those_of_the_model(self) -> None:
+        type(self).steps += 1
+        stored = rows(
+            self.session,
+            "select program, user_id, currency, available_minor, held_minor from accounts",
+        )
+        assert {tuple(row[:3]): row[3:] for row in stored} == {
+            account: (available, self.model.held.get(account, 0))
+            for account, available in self.model.available.items()
+        }
+        assert_books_add_up(self.session, may_be_negative=True)
+        negative = {row[:3] for row in stored if row[3] < 0}
+        assert negative <= self.model.was_recalled, "negative without any recall"

@@ -1,0 +1,75 @@
+"""A load of partners on two processes while deposits come in, and its verdict.
+
+Belongs here: putting clients, processes, deposits and whoever else works at once together. What
+they remember is in recording, the judges are in histories and limit_histories.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.oracles.histories import violations
+from tests.oracles.ledger_totals import assert_books_add_up, rows
+from tests.oracles.observed_events import Remembered
+from tests.oracles.recording import Recorder
+from tests.servers.authorizer_process import AuthorizerProcess
+from tests.servers.killable_credit import credit_users
+
+SETTINGS = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "1000000"}
+Files = dict[int, tuple[float, float]]
+
+
+async def recorded(
+    url: str,
+    home: Path,
+    *,
+    users: int,
+    count: int,
+    seed: int,
+    beside: Callable[[], Awaitable[None]] | None = None,
+) -> tuple[Recorder, Files]:
+    """What partners of two processes saw while deposits came in, and when those came.
+
+    `beside` is called again and again until the load has ended.
+    """
+    names = [f"user_{number}" for number in range(users)]
+    files: Files = {}
+    with ExitStack() as stack:
+        first = stack.enter_context(AuthorizerProcess(url, home, SETTINGS))
+        second = stack.enter_context(first.beside())
+        recorder = Recorder([first.port, second.port], first.key, names, seed=seed)
+        load = asyncio.create_task(recorder.run(count))
+        others = asyncio.create_task(_until_done(load, beside)) if beside else load
+        number = 0
+        while not load.done():
+            number, began = number + 1, time.monotonic()
+            amounts = dict.fromkeys(names, max(200, 30_000 // users))
+            await asyncio.to_thread(credit_users, url, amounts, intake_id=number)
+            files[number] = (began, time.monotonic())
+            await asyncio.wait([load], timeout=1.0)
+        await asyncio.gather(load, others)
+    return recorder, files
+
+
+async def _until_done(load: "asyncio.Task[None]", beside: Callable[[], Awaitable[None]]) -> None:
+    while not load.done():
+        await beside()
+
+
+def assert_legal(url: str, recorder: Recorder, files: Files) -> Remembered:
+    """Every account has a legal order, and the books add up."""
+    remembered = Remembered(url, recorder.calls, files)
+    assert remembered.wrong == []
+    for user, events in remembered.events.items():
+        assert violations(events) == [], user
+    stored = dict(rows(url, "select user_id, available_minor from accounts"))
+    found = {
+        user: sum(event.change_minor for event in events)
+        for user, events in remembered.events.items()
+    }
+    # Who was never credited has no account, and nothing.
+    assert found == {**dict.fromkeys(found, 0), **stored}
+    assert_books_add_up(url)
+    return remembered

@@ -1,0 +1,173 @@
+"""Partners that ask at once over kept connections, and remember what they asked and were told.
+
+Belongs here: asking and remembering. What it amounts to is in remembered, whether it is legal in
+histories.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.servers.keep_alive import KeepAlive, Response
+
+PATH = "/v1/authorizations"
+CONNECTION_LOST = 0
+MAX_REMEMBERED = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `amount_minor` is None for a whole capture and for a void.
+
+    `sent_at` is when the kernel had all of it; None where it never had.
+    """
+
+    kind: str
+    transaction_id: str
+    user_id: str
+    began: float
+    ended: float
+    status: int
+    amount_minor: int | None = None
+    key: str = ""
+    is_replayed: bool = False
+    body: bytes = b""
+    sent_at: float | None = None
+
+
+@dataclass(slots=True)
+class Asked:
+    transaction_id: str
+    user_id: str
+    amount_minor: int
+    is_capture: bool
+
+    def body(self, *, more: int = 0) -> dict[str, object]:
+        amount = text(self.amount_minor + more)
+        return {
+            "transaction_id": self.transaction_id,
+            "user_id": self.user_id,
+            "amount": amount,
+            "capture": self.is_capture,
+        }
+
+
+@dataclass
+class Recorder:
+    """Many partners on these ports; everything they saw is in `calls`."""
+
+    ports: Sequence[int]
+    key: str
+    users: Sequence[str]
+    seed: int = 1
+    max_amount_minor: int = 400
+    callback_url: str | None = None
+    calls: list[Call] = field(default_factory=list)
+    left: int = 0
+    _shared: list[Asked] = field(default_factory=list)
+
+    async def run(self, count: int, *, connections: int = 48) -> None:
+        """`count` requests, all connections at once; returns once each was answered or lost."""
+        self.left = count
+        await asyncio.gather(*(self._partner(number) for number in range(connections)))
+
+    def stop(self) -> None:
+        self.left = 0
+
+    async def _partner(self, number: int) -> None:
+        chance = random.Random(f"{self.seed}/{number}")  # noqa: S311 - wants the same again
+        async with KeepAlive(self.ports[number % len(self.ports)], self.key) as client:
+            while self.left > 0:
+                self.left -= 1
+                await self._one(client, chance, f"{self.seed}-{number}-{self.left}")
+
+    async def _one(self, client: KeepAlive, chance: random.Random, name: str) -> None:
+        drawn = chance.random()
+        if drawn < 0.62 or not self._shared:
+            await self._authorize(client, chance, name)
+            return
+        # Somebody's: most are still under way at another connection, or at another process.
+        asked = chance.choice(self._shared)
+        if drawn < 0.74:
+            await self._ask(client, asked, more=int(drawn > 0.71))
+        elif drawn < 0.82:
+            part = chance.choice([None, 1, max(1, asked.amount_minor // 2), asked.amount_minor])
+            await self._move(client, "capture", asked, part)
+        elif drawn < 0.88:
+            await self._move(client, "void", asked, None)
+        elif drawn < 0.94:
+            key = f"i{chance.randrange(3)}"
+            await self._move(client, "increment", asked, chance.randrange(1, 60), key)
+        else:
+            key, whole = f"r{chance.randrange(3)}", asked.amount_minor
+            await self._move(client, "refund", asked, chance.randrange(1, whole + 1), key)
+
+    async def _authorize(self, client: KeepAlive, chance: random.Random, name: str) -> None:
+        asked = Asked(
+            f"t{name}",
+            chance.choice(self.users),
+            chance.randrange(1, self.max_amount_minor),
+            chance.random() < 0.5,
+        )
+        self._shared.append(asked)
+        if len(self._shared) > MAX_REMEMBERED:
+            del self._shared[chance.randrange(MAX_REMEMBERED)]
+        if chance.random() < 0.03:  # the void overtakes it
+            await self._move(client, "void", asked, None)
+        await self._ask(client, asked)
+
+    async def _ask(self, client: KeepAlive, asked: Asked, *, more: int = 0) -> None:
+        body = asked.body(more=more)
+        if self.callback_url:
+            body["callback_url"] = self.callback_url
+        began = time.monotonic()
+        reply = await self._call(client, PATH, body)
+        amount_minor = asked.amount_minor + more
+        self._remember("authorize", asked, (began, client.sent_at), reply, amount_minor)
+
+    async def _move(
+        self, client: KeepAlive, kind: str, asked: Asked, amount_minor: int | None, key: str = ""
+    ) -> None:
+        body: dict[str, object] = {} if amount_minor is None else {"amount": text(amount_minor)}
+        if key:
+            body[f"{kind}_id"] = key
+        began = time.monotonic()
+        reply = await self._call(client, f"{PATH}/{asked.transaction_id}/{kind}", body)
+        self._remember(kind, asked, (began, client.sent_at), reply, amount_minor, key)
+
+    async def _call(self, client: KeepAlive, path: str, body: object) -> Response | None:
+        try:
+            return await client.call("POST", path, body)
+        except (OSError, TimeoutError):
+            await asyncio.sleep(0.02)
+            return None
+
+    def _remember(
+        self,
+        kind: str,
+        asked: Asked,
+        times: tuple[float, float | None],
+        reply: Response | None,
+        amount_minor: int | None,
+        key: str = "",
+    ) -> None:
+        call = Call(
+            kind,
+            asked.transaction_id,
+            asked.user_id,
+            times[0],
+            time.monotonic(),
+            CONNECTION_LOST if reply is None else reply.status,
+            amount_minor,
+            key,
+            reply is not None and reply.is_replayed,
+            b"" if reply is None else reply.body,
+            times[1],
+        )
+        self.calls.append(call)
+
+
+def text(amount_minor: int) -> str:
+    return f"{amount_minor // 100}.{amount_minor % 100:02}"

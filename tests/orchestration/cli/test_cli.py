@@ -1,0 +1,127 @@
+"""The frame of the command: quick, lazy, and one sentence for what is expected to go wrong."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.postgresql.errors import DatabaseUnavailableError
+from orchestration.cli.main import COMMANDS, sentence_of
+from orchestration.cli.output import CommandError
+
+ROOT = Path(__file__).resolve().parents[3]
+LIGHT = ["version", "authorizer", "key", "program", "user", "callbacks", "doctor", "quarantine"]
+LIMIT_SECONDS = 1.5
+
+
+def cardops(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "orchestration.cli.main", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def modules_of(*arguments: str) -> set[str]:
+    """What is loaded when the command has answered."""
+    program = (
+        "import sys, json\n"
+        f"sys.argv = ['cardops', *{list(arguments)!r}]\n"
+        "from orchestration.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in LIGHT)])
+def test_a_light_command_never_loads_dagster(arguments: list[str]) -> None:
+    loaded = modules_of(*arguments)
+
+    assert "orchestration.cli.main" in loaded
+    assert not loaded & {"dagster", "dagster_dbt", "pandera"}
+
+
+def test_help_answers_at_once_and_names_every_command() -> None:
+    rounds = [timed_help() for _ in range(3)]
+
+    assert all(name in told for _, told in rounds for name in COMMANDS)
+    assert min(seconds for seconds, _ in rounds) < LIMIT_SECONDS
+
+
+def timed_help() -> tuple[float, str]:
+    """Processor seconds: the wall clock says more about a machine's other work."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = cardops("--help").stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent, told
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_that_is_listed_exists_and_helps(name: str) -> None:
+    done = cardops(name, "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_version_as_json_is_one_object() -> None:
+    done = cardops("version", "--json")
+
+    assert json.loads(done.stdout)["cardops"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["submit", "/nowhere.csv", "--kind", "deposits"], {}, "There is no file /nowhere.csv"),
+        (["submit", "pyproject.toml", "--kind", "orders", "--mode", "by_network"], {}, "--mode is"),
+        (["key", "list"], {"CARDOPS_DATABASE_URL": "mysql://x"}, "CARDOPS_DATABASE_URL is not"),
+        (
+            ["key", "list"],
+            {"CARDOPS_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/x"},
+            "127.0.0.1:1/x cannot be reached",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
+    arguments: list[str], environment: dict[str, str], told: str
+) -> None:
+    done = cardops(*arguments, **environment)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_wrong_use_is_exit_code_2() -> None:
+    assert cardops("submit").returncode == 2
+    assert cardops("nonsense").returncode == 2
+
+
+def test_a_bug_keeps_its_trace_and_what_is_expected_does_not() -> None:
+    assert sentence_of(CommandError("Do this.")) == "Do this."
+    assert sentence_of(DatabaseUnavailableError("Mend that.")) == "Mend that."
+    assert "No space left on device" in str(sentence_of(OSError(28, "No space left on device")))
+    assert sentence_of(KeyError("a bug")) is None
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "2999-01-01"])
+def test_a_report_of_a_day_that_cannot_be_closed_is_one_sentence(day: str, tmp_path: Path) -> None:
+    done = cardops("report", "--date", day, CARDOPS_HOME=str(tmp_path))
+
+    assert (done.returncode, done.stderr.count("Traceback")) == (2, 0)
+    assert f"{day} cannot be closed" in done.stderr

@@ -1,0 +1,156 @@
+"""`cardops deliveries` against the real ledger, the real store and a real server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from orchestration.cli.commands.deliveries import app
+from orchestration.cli.output import CommandError
+from tests.factories.deliveries import a_made_file
+from tests.servers.file_servers import Server, card_companies
+
+pytestmark = pytest.mark.database
+
+
+@pytest.fixture
+def ledger(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> PostgresDeliveryLedger:
+    monkeypatch.setenv("CARDOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CARDOPS_DATABASE_URL", database_url)
+    return PostgresDeliveryLedger(database_url)
+
+
+@pytest.fixture
+def made(ledger: PostgresDeliveryLedger, tmp_path: Path) -> ChargebackFileRecord:
+    folder = tmp_path / "home" / "processed"
+    folder.mkdir(parents=True)
+    return a_made_file(ledger, DirectoryStore(folder), "default-2026-11-20-1")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with card_companies(tmp_path / "companies") as server:
+        secrets = FileSecretStore(tmp_path / "home" / "secrets.json")
+        secrets.put("destinations/visa", server.secret)
+        yield server
+
+
+def cardops(*arguments: str) -> tuple[int, dict[str, object]]:
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_what_was_made_is_listed(made: ChargebackFileRecord) -> None:
+    code, listed = cardops("list")
+
+    assert code == 0
+    assert listed["data"] == [
+        {
+            "batch": made.batch_id,
+            "network": "visa",
+            "program": "default",
+            "destination": "visa",
+            "sequence": made.sequence,
+            "file": made.file_name,
+            "rows": 3,
+            "totals": {"USD": 7500},
+            "sha256": made.content_sha256,
+            "state": "made",
+            "delivered": False,
+            "remote_path": None,
+            "attempts": 0,
+            "last_error": None,
+        }
+    ]
+    assert cardops("list", "--batch", "another")[1] == {"data": []}
+
+
+@pytest.mark.parametrize("state", [DeliveryState.MADE, DeliveryState.FAILED])
+def test_a_failed_file_is_delivered_by_a_retry(
+    ledger: PostgresDeliveryLedger,
+    made: ChargebackFileRecord,
+    server: Server,
+    state: DeliveryState,
+) -> None:
+    ledger.record(replace(made, state=state))
+    code, told = cardops("retry", made.batch_id, "visa")
+
+    assert (code, told["state"]) == (0, "delivered")
+    assert (server.inbox / made.file_name).exists()
+
+
+def test_an_unconfirmed_file_is_not_sent_again_without_an_operators_word(
+    ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
+) -> None:
+    ledger.record(replace(made, state=DeliveryState.DELIVERED_UNCONFIRMED))
+    with pytest.raises(CommandError, match="--received"):
+        cardops("retry", made.batch_id, "visa")
+    assert not list(server.inbox.iterdir())
+
+    assert cardops("retry", made.batch_id, "visa", "--received")[1]["state"] == "delivered"
+    assert not list(server.inbox.iterdir())
+
+
+def test_an_unconfirmed_file_is_sent_again_on_an_operators_word(
+    ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
+) -> None:
+    ledger.record(replace(made, state=DeliveryState.DELIVERED_UNCONFIRMED))
+
+    assert cardops("retry", made.batch_id, "visa", "--send-again")[1]["state"] == "delivered"
+    assert {path.name for path in server.inbox.iterdir()} == {
+        made.file_name,
+        f"{made.file_name}.ctl",
+    }
+
+
+def test_a_delivered_file_is_not_sent_again_whatever_is_said(
+    ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
+) -> None:
+    ledger.record(replace(made, state=DeliveryState.DELIVERED))
+
+    assert cardops("retry", made.batch_id, "visa", "--send-again")[0] == 0
+    assert not list(server.inbox.iterdir())
+
+
+def test_a_failed_retry_says_why_and_ends_with_one(made: ChargebackFileRecord) -> None:
+    code, told = cardops("retry", made.batch_id, "visa")
+
+    assert (code, told["state"]) == (1, "failed")
+    assert "destinations/visa is missing" in str(told["last_error"])
+    assert cardops("list")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["retry", "none", "visa"],
+        ["retry", "none", "jcb"],
+        ["retry", "none", "visa", "--received", "--send-again"],
+        ["list", "--state", "lost"],
+    ],
+)
+def test_wrong_use_is_one_sentence(ledger: PostgresDeliveryLedger, arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        cardops(*arguments)
+
+
+def test_the_command_never_loads_dagster() -> None:
+    script = (
+        "import sys, orchestration.cli.commands.deliveries; "
+        "sys.exit(any(name.split('.')[0] == 'dagster' for name in sys.modules))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,114 @@
+"""`cardops deposits recall`, on the books of a real file taken in by `cardops submit`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
+from cardops.adapters.postgresql.connection import connect
+from tests.factories.console import Console, a_home
+from tests.factories.samples import write
+
+pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(300)]
+
+DEPOSITS = """\
+user_id,amount,deposit_id,timestamp,currency
+u1,25.00,d1,2026-03-01T00:00:00Z,USD
+u1,10.50,d2,2026-03-01T00:00:01Z,USD
+u2,500,d3,2026-03-01T00:00:02Z,JPY
+"""
+
+
+@pytest.fixture(scope="module")
+def console() -> Iterator[Console]:
+    with a_home() as console:
+        yield console
+
+
+@pytest.fixture(scope="module")
+def credited(console: Console) -> Path:
+    """A file that was credited, and of which 30.00 USD were spent since."""
+    file = write(console.home.parent / "deposits.csv", DEPOSITS)
+    assert console.answer("submit", str(file), "--kind", "deposits")["accepted"] == 3
+    query(
+        console,
+        "insert into decisions (program, transaction_id, authorization_id, question_hash, user_id,"
+        " currency, amount_minor, is_capture, status, reason_code, remaining_minor, ledger_seq,"
+        " answer, decided_at) values ('default', 't1', 'a1', '\\x00', 'u1', 'USD', 3000, true,"
+        " 'PERMIT', 'sufficient_credit', 550, 3, '{}', now())",
+        "update accounts set available_minor = available_minor - 3000, ledger_seq = 3"
+        " where user_id = 'u1'",
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def recalled(console: Console, credited: Path) -> Any:
+    return console.answer("deposits", "recall", str(credited), "--by", "ops")
+
+
+def query(console: Console, *statements: str) -> list[tuple[Any, ...]]:
+    server = EmbeddedServer(console.home)
+    server.join()
+    try:
+        with connect(server.url("cardops")) as session:
+            session.execute("set search_path to cardops")
+            cursors = [session.execute(statement) for statement in statements]
+            return cursors[-1].fetchall() if cursors[-1].description else []
+    finally:
+        server.leave()
+
+
+def balances(console: Console) -> dict[str, int]:
+    rows = query(console, "select user_id, available_minor from accounts")
+    return {str(user): int(minor) for user, minor in rows}
+
+
+def test_what_was_credited_is_taken_back_even_below_zero(console: Console, recalled: Any) -> None:
+    assert list(recalled) == ["file", "program", "intake_ids", "recalled", "recalled_by"]
+    assert recalled["recalled"] == {"JPY": 500, "USD": 3550}
+    assert balances(console) == {"u1": -3000, "u2": 0}
+
+
+def test_each_deposit_has_a_posting_that_names_who_asked(console: Console, recalled: Any) -> None:
+    rows = query(
+        console,
+        "select deposit_id, amount_minor, recalled_by from deposit_recalls order by deposit_id",
+    )
+
+    assert rows == [("d1", 2500, "ops"), ("d2", 1050, "ops"), ("d3", 500, "ops")]
+    assert recalled["recalled_by"] == "ops"
+
+
+def test_the_books_agree_after_a_recall(console: Console, recalled: Any) -> None:
+    told = console.answer("reconcile")
+
+    assert told["breaks"] == 0
+    assert told["balances"] == {"JPY": 0, "USD": -3000}
+    assert recalled
+
+
+def test_said_again_it_adds_nothing_and_answers_the_same(
+    console: Console, credited: Path, recalled: Any
+) -> None:
+    (number,) = recalled["intake_ids"]
+
+    by_file = console.answer("deposits", "recall", str(credited), "--by", "ops")
+    by_number = console.answer("deposits", "recall", str(number), "--by", "somebody")
+
+    assert by_file == recalled
+    assert by_number["recalled"] == recalled["recalled"]
+    assert balances(console) == {"u1": -3000, "u2": 0}
+    assert query(console, "select distinct recalled_by from deposit_recalls") == [("ops",)]
+
+
+def test_a_file_that_was_never_credited_is_a_sentence(console: Console, recalled: Any) -> None:
+    stranger = write(console.home.parent / "stranger.csv", DEPOSITS.replace("d1", "x1"))
+
+    done = console.run("deposits", "recall", str(stranger))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "was ever credited, so nothing was taken back" in done.stderr
+    assert recalled

@@ -1,0 +1,130 @@
+"""Every command answers programs with one object; those that need no Dagster answer at once."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.factories.console import Console, a_home
+
+pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
+
+ROUNDS = 2
+LIMIT_SECONDS = 1.5
+LIGHT = [
+    ["version"],
+    ["--help"],
+    ["reconcile", "--help"],
+    ["key", "list"],
+    ["program", "create", "light-{round}"],
+    ["callbacks", "list"],
+    ["deliveries", "list"],
+    ["quarantine", "list"],
+]
+ANSWERS = [
+    (["version"], {"cardops", "python"}),
+    (["program", "create", "acme"], {"program", "currency", "mode", "callback_secret"}),
+    (["program", "list"], {"data"}),
+    (["program", "rotate-secret", "default"], {"program", "callback_secret"}),
+    (["key", "create", "--name", "demo", "--test"], {"key_id", "key", "program", "scopes"}),
+    (["key", "list"], {"data"}),
+    (["user", "block", "u1"], {"program", "user_id", "is_blocked"}),
+    (["user", "unblock", "u1"], {"program", "user_id", "is_blocked"}),
+    (["user", "limits", "u1"], {"program", "user_id", "limits"}),
+    (["program", "limits", "default"], {"program", "user_id", "limits"}),
+    (["quarantine", "list"], {"data"}),
+    (["callbacks", "list"], {"data", "next_cursor"}),
+    (["callbacks", "run", "--once"], {"attempts"}),
+    (["callbacks", "endpoints"], {"data"}),
+    (["callbacks", "replay", "--since", "2026-11-20"], {"replayed", "disabled_endpoints"}),
+    (["deliveries", "list"], {"data"}),
+    (["reconcile"], {"business_date", "accounts", "breaks", "deposits", "spends", "reversals",
+                     "balances"}),
+    (["generate", "--rows", "5", "--out", "day"], {"out", "truth", "rows", "seed", "date",
+                                                   "submission_order", "kinds", "requests"}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def console() -> Iterator[Console]:
+    with a_home() as console:
+        # The first one migrates.
+        console.run("key", "list")
+        yield console
+
+
+@pytest.mark.parametrize(("arguments", "keys"), ANSWERS, ids=range(len(ANSWERS)))
+def test_json_is_one_object_and_nothing_else(
+    console: Console, arguments: list[str], keys: set[str]
+) -> None:
+    told = console.answer(*arguments)
+
+    assert set(told) >= keys
+
+
+def test_the_key_that_is_created_is_a_test_key_with_all_its_parts(console: Console) -> None:
+    told = console.answer("key", "create", "--program", "default", "--test", "--scopes", "callbacks:admin")  # fmt: skip
+
+    assert list(told) == ["key_id", "key", "program", "scopes"]
+    assert told["key"].startswith(f"cpk_test_{told['key_id']}_")
+    assert told["scopes"] == ["callbacks:admin"]
+    assert console.answer("key", "revoke", told["key_id"])["revoked"]
+
+
+def test_the_doctor_answers_with_one_object_whatever_it_finds(console: Console) -> None:
+    done = console.run("doctor", "--json")
+
+    told = json.loads(done.stdout)
+    assert done.returncode == (0 if told["ok"] else 1)
+    assert {"database", "disk", "card companies"} <= {one["part"] for one in told["checks"]}
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_a_light_command_answers_at_once(console: Console, arguments: list[str]) -> None:
+    best = min(timed(console, arguments, number) for number in range(ROUNDS))
+
+    assert best < LIMIT_SECONDS
+
+
+def timed(console: Console, arguments: list[str], number: int) -> float:
+    """Seconds of processor: what the clock would show were the machine not busy with other tests."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = console.run(*(one.format(round=number) for one in arguments))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_a_light_command_never_loads_dagster(console: Console, arguments: list[str]) -> None:
+    loaded = modules_loaded(console.home, [one.format(round="modules") for one in arguments])
+
+    assert "orchestration.cli.main" in loaded
+    assert not loaded & {"dagster", "dagster_dbt", "dbt", "pandera"}
+
+
+def modules_loaded(home: Path, arguments: list[str]) -> set[str]:
+    program = (
+        "import sys, json, io\n"
+        f"sys.argv = ['cardops', *{arguments!r}]\n"
+        "from orchestration.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "sys.stderr.write('\\n' + json.dumps([code, sorted(sys.modules)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).resolve().parents[3],
+        env={**os.environ, "CARDOPS_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0
+    return set(modules)

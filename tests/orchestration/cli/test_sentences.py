@@ -1,0 +1,265 @@
+"""What goes wrong is one sentence on standard error and exit code 2, from the real console script."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
+from tests.factories.console import CARDOPS, Console, a_home
+from tests.factories.samples import poc_rows, write
+
+pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
+
+PASSWORD = "sekret"  # noqa: S105 - made up, to be looked for in what is said
+CLOSED = f"postgresql://u:{PASSWORD}@127.0.0.1:1/db"
+IS_ROOT = os.geteuid() == 0
+MIB = 1024 * 1024
+CASES: list[tuple[list[str], dict[str, str], str]] = [
+    (["doctor"], {"CARDOPS_UI_PORT": "abc"}, "CARDOPS_UI_PORT is not usable"),
+    (["key", "list"], {"CARDOPS_DEFAULT_CURRENCY": "usd"}, "ISO 4217 code such as USD"),
+    (["key", "list"], {"CARDOPS_DATABASE_URL": f"mysql://u:{PASSWORD}@h/db"}, "postgresql://"),
+    (["key", "list"], {"CARDOPS_DATABASE_URL": CLOSED}, "Connection refused"),
+    (
+        ["key", "list"],
+        {"CARDOPS_DATABASE_URL": f"postgresql://u:{PASSWORD}@[::1/d"},
+        "IPv6 address",
+    ),
+    (["callbacks", "list"], {"CARDOPS_DATABASE_URL": CLOSED}, "127.0.0.1:1/db cannot be"),
+    (["reconcile"], {"CARDOPS_DATABASE_URL": CLOSED}, "127.0.0.1:1/db cannot be reached"),
+    (["authorizer", "--port", "0"], {"CARDOPS_DATABASE_URL": CLOSED}, "cannot be reached"),
+    (["key", "list"], {"CARDOPS_HOME": "/proc/nowhere"}, "/proc/nowhere"),
+    (["key", "revoke", "nope"], {}, "There is no key nope"),
+    (["key", "create", "--scopes", "all"], {}, "mend 'all'"),
+    (["program", "rotate-secret", "none"], {}, "There is no program none"),
+    (["program", "create", "Bad_Name"], {}, "Bad_Name"),
+    (["user", "block", "two words"], {}, "no user id"),
+    (["quarantine", "release", "999"], {}, "999"),
+    (["callbacks", "replay", "nope"], {}, "There is no callback nope"),
+    (["callbacks", "list", "--program", "nope"], {}, "There is no program nope"),
+    (["callbacks", "endpoints", "--program", "nope"], {}, "There is no program nope"),
+    (
+        ["callbacks", "replay", "--since", "2026-11-01", "--program", "no"],
+        {},
+        "There is no program no",
+    ),
+    (
+        ["callbacks", "replay", "--since", "2026-11-21", "--until", "2026-11-20"],
+        {},
+        "turn them round",
+    ),
+    (["deliveries", "retry", "none", "visa"], {}, "Batch none has no file"),
+    (["deposits", "recall", "nowhere.csv"], {}, "nothing was taken back"),
+    (["sql", "select 1"], {}, "cardops report --date D"),
+    (["submit", "/nowhere.csv", "--kind", "deposits"], {}, "There is no file /nowhere.csv"),
+    (["submit", "/etc", "--kind", "deposits"], {}, "There is no file /etc"),
+    (["submit", "a.csv", "--kind", "sales"], {}, "'sales' is not one of 'deposits'"),
+    (["submit"], {}, "Missing"),
+    (["generate", "--rows", "0", "--out", "x"], {}, "'--rows'"),
+    (["generate", "--rows", "many", "--out", "x"], {}, "'--rows'"),
+    (["report", "--date", "yesterday"], {}, "'--date'"),
+    (["nonsense"], {}, "No such command 'nonsense'"),
+    (["key", "list", "--nonsense"], {}, "No such option: --nonsense"),
+]
+
+
+@pytest.fixture(scope="module")
+def console() -> Iterator[Console]:
+    with a_home() as console:
+        yield console
+
+
+def assert_one_sentence(done: "subprocess.CompletedProcess[str]", told: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.rstrip().endswith(".")
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "settings", "told"), CASES, ids=range(len(CASES)))
+def test_what_cannot_be_done_is_one_sentence(
+    console: Console, arguments: list[str], settings: dict[str, str], told: str
+) -> None:
+    assert_one_sentence(console.run(*arguments, **settings), told)
+
+
+def test_a_wrong_password_is_said_and_not_shown(console: Console) -> None:
+    server = EmbeddedServer(console.home)
+    server.join()
+    try:
+        before, _, after = server.url("cardops").partition("@")
+    finally:
+        server.leave()
+    url = f"{before.rpartition(':')[0]}:{PASSWORD}@{after}"
+
+    done = console.run("key", "list", CARDOPS_DATABASE_URL=url)
+
+    assert_one_sentence(done, "password authentication failed for user")
+
+
+def test_a_program_that_cannot_be_is_refused_before_a_file_is_touched(console: Console) -> None:
+    sample = write(console.home.parent / "poc.json", poc_rows(1))
+
+    done = console.run("submit", str(sample), "--kind", "chargebacks", "--program", "Bad_Name")
+
+    assert_one_sentence(done, "'Bad_Name' cannot name a program")
+
+
+@pytest.mark.dagster
+def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console: Console) -> None:
+    row = "dep_cut,user_cut,25.00,USD,2026-01-01T00:00:00Z\n"
+    sample = write(
+        console.home.parent / "cut.csv", f"deposit_id,user_id,amount,currency,timestamp\n{row}"
+    )
+    submit = ("submit", str(sample), "--kind", "deposits")
+    with console.started(*submit) as process:
+        while not list((console.home / "raw").rglob("cut*.csv")):
+            assert process.poll() is None, "it ended before it was interrupted"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert told.startswith("Interrupted: the file may have been taken in")
+    assert told.count("\n") == 1
+    again = console.answer(*submit)
+    assert again["read"] == again["accepted"] + again["duplicate"] == 1
+
+
+@pytest.mark.skipif(IS_ROOT, reason="root reads every file")
+def test_a_file_that_may_not_be_read_is_said(console: Console) -> None:
+    sample = write(console.home.parent / "closed.json", poc_rows(1))
+    sample.chmod(0)
+
+    done = console.run("submit", str(sample), "--kind", "chargebacks")
+
+    assert_one_sentence(done, "is not readable")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [(["authorizer", "--port", "{port}"], {}), (["up"], {"CARDOPS_UI_PORT": "{port}"})],
+)
+def test_a_taken_port_is_named(
+    console: Console, arguments: list[str], settings: dict[str, str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        done = console.run(
+            *(one.format(port=port) for one in arguments),
+            **{name: value.format(port=port) for name, value in settings.items()},
+        )
+
+    assert_one_sentence(done, port)
+
+
+def test_a_wrong_key_is_a_problem_document_that_says_what_to_do(console: Console) -> None:
+    command = [str(CARDOPS), "authorizer", "--port", "0", "--json"]
+    environment = {**os.environ, "CARDOPS_HOME": str(console.home)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            address = json.loads(server.stdout.readline())["address"]
+            problem = refused(f"{address}/v1/users/u1/credit", "cpk_test_nope_nope")
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+    assert problem["status"] == 401
+    assert {"type", "title", "detail"} <= set(problem)
+    assert problem["detail"]
+
+
+def refused(url: str, key: str) -> dict[str, object]:
+    """The problem document with which the question is refused, asked until the server listens."""
+    headers = {"Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own server
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(request, timeout=30)  # noqa: S310 - as above
+    assert refusal.value.headers["Content-Type"].startswith("application/problem+json")
+    found: dict[str, object] = json.loads(refusal.value.read())
+    return found
+
+
+@contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """A disk of its own, which only root can make."""
+    with tempfile.TemporaryDirectory(prefix="cardops-disk-") as folder:
+        Path(folder).chmod(0o711)
+        disk = Path(folder) / "disk"
+        disk.mkdir()
+        options = f"size={size},mode=711"
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)],
+            capture_output=True,
+            check=False,
+        )
+        if mounted.returncode:
+            pytest.skip("a disk of its own needs the right to mount one")
+        try:
+            yield disk
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path, *, but: int) -> None:
+    filler = disk / "filler"
+    filler.unlink(missing_ok=True)
+    with filler.open("wb") as file:
+        left = shutil.disk_usage(disk).free - but
+        while left > 0:
+            left -= file.write(bytes(min(left, MIB)))
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can mount a small disk")
+def test_a_disk_too_small_for_the_database_is_said() -> None:
+    with small_disk("20m") as disk:
+        done = Console(disk / "home").run("key", "list")
+
+        assert_one_sentence(done, "No space left on device")
+
+
+@pytest.mark.dagster
+@pytest.mark.skipif(not IS_ROOT, reason="only root can mount a small disk")
+def test_a_disk_that_is_full_is_said_and_a_submit_after_it_counts_every_row_once() -> None:
+    with small_disk("400m") as disk:
+        console = Console(disk / "home")
+        server = EmbeddedServer(console.home)
+        server.join()
+        try:
+            header = "user_id,amount,deposit_id,timestamp\n"
+            row = "u1,25.00,d1,2026-03-01T00:00:00Z\n"
+            sample = write(disk / "deposits.csv", header + row)
+            console.run("key", "list")
+            for left in (0, 100_000):
+                fill(disk, but=left)
+                done = console.run("submit", str(sample), "--kind", "deposits")
+                assert_one_sentence(done, "No space left on device")
+            fill(disk, but=0)
+            assert_one_sentence(console.run("program", "create", "acme"), "No space left on device")
+            (disk / "filler").unlink()
+
+            told = console.answer("submit", str(sample), "--kind", "deposits")
+
+            assert told["read"] == told["accepted"] + told["duplicate"] == 1
+        finally:
+            server.leave()

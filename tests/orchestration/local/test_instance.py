@@ -1,0 +1,107 @@
+"""The Dagster instance: its settings are such that Dagster takes, and a crash leaves no run behind."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.instance.ref import InstanceRef
+
+from orchestration.local.instance import (
+    DAGSTER_YAML,
+    PROCESS_TAG,
+    URL_VARIABLE,
+    end_leftover_runs,
+    is_process_alive,
+    process_tag,
+)
+
+pytestmark = pytest.mark.dagster
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    return process.pid
+
+
+def a_run(
+    instance: dg.DagsterInstance, number: int, status: dg.DagsterRunStatus, tag: str | None
+) -> str:
+    run = dg.DagsterRun(
+        job_name="deposit_intake",
+        run_id=f"{number:032x}",
+        tags={PROCESS_TAG: tag} if tag else {},
+    ).with_status(status)
+    instance.add_run(run)
+    return run.run_id
+
+
+def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+def test_runs_whose_process_is_gone_are_failed_and_no_others(instance: dg.DagsterInstance) -> None:
+    host = process_tag().rpartition(":")[0]
+    started = dg.DagsterRunStatus.STARTED
+    gone = a_run(instance, 1, started, f"{host}:{ended_process()}")
+    of_a_server = a_run(instance, 2, started, None)
+    mine = a_run(instance, 3, started, process_tag())
+    elsewhere = a_run(instance, 4, started, "another-machine:1")
+    done = a_run(instance, 5, dg.DagsterRunStatus.SUCCESS, f"{host}:{ended_process()}")
+
+    assert end_leftover_runs(instance) == 2
+
+    failed = dg.DagsterRunStatus.FAILURE
+    assert [status_of(instance, run) for run in (gone, of_a_server)] == [failed, failed]
+    assert [status_of(instance, run) for run in (mine, elsewhere)] == [started, started]
+    assert status_of(instance, done) is dg.DagsterRunStatus.SUCCESS
+    assert end_leftover_runs(instance) == 0
+
+
+def test_a_process_is_alive_until_it_has_ended() -> None:
+    host = process_tag().rpartition(":")[0]
+
+    assert is_process_alive(f"{host}:{os.getpid()}")
+    assert not is_process_alive(f"{host}:{ended_process()}")
+
+
+def taken(folder: Path, text: str) -> InstanceRef:
+    """The settings as Dagster takes them out of its home."""
+    (folder / "dagster.yaml").write_text(text)
+    return InstanceRef.from_dir(str(folder))
+
+
+@pytest.mark.parametrize(
+    "text", [DAGSTER_YAML, (ROOT / "deploy" / "dagster.yaml").read_text()], ids=["home", "deploy"]
+)
+def test_dagster_takes_the_instances_settings(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URL_VARIABLE, "postgresql+psycopg2://user@localhost/cardops")
+    monkeypatch.setenv("CARDOPS_COMPUTE_LOGS_BUCKET", "logs")
+
+    settings: Mapping[str, Any] = taken(tmp_path, text).settings
+
+    assert settings["telemetry"] == {"enabled": False}
+    assert settings["freshness"] == {"enabled": True}
+    assert settings["run_monitoring"]["enabled"]
+
+
+@pytest.mark.parametrize("text", ["run_queue: {nonsense: 1}", "sensors: {num_workers: many}"])
+def test_dagster_refuses_settings_that_it_does_not_know(text: str, tmp_path: Path) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        taken(tmp_path, text)

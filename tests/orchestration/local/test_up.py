@@ -1,0 +1,154 @@
+"""The processes of `up`: ports, and that none outlives the command, however it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cardops.settings import Settings
+from orchestration.cli.output import CommandError
+from orchestration.local.guard import others_in
+from orchestration.local.ports import choose_ports, is_free, write_ports
+from orchestration.local.services import services
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Two services, one of which has a child of its own, under the real supervisor.
+PROGRAM = """
+import sys
+from pathlib import Path
+from orchestration.local.services import Service
+from orchestration.local.supervisor import Supervisor
+
+PARENT = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {sys.argv[2]!r}]); time.sleep(600)"
+supervisor = Supervisor(Path(sys.argv[1]), {})
+try:
+    supervisor.start(
+        [
+            Service("quick", (sys.executable, "-c", "import time; time.sleep(600)")),
+            Service("parent", (sys.executable, "-c", PARENT), needs=("quick",)),
+        ]
+    )
+    print(supervisor._guard.pid, flush=True)
+    supervisor.wait()
+except KeyboardInterrupt:
+    pass
+finally:
+    supervisor.stop()
+"""
+
+CHILD = "import time; time.sleep(600)"
+# It is killed when the time to stop is over, whoever ends the group: one of the tests waits for it.
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
+
+
+@pytest.fixture
+def supervised(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A running supervisor, and the process group of its services."""
+    # A database of its own address: the guard then has no embedded server to end.
+    environment = {**os.environ, "CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), getattr(request, "param", CHILD)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    group = int(process.stdout.readline())
+    wait_until(lambda: len(others_in(group)) >= 3, seconds=10)
+    yield process, group
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("supervised", "ending"),
+    [(CHILD, signal.SIGINT), (STUBBORN, signal.SIGKILL)],
+    indirect=["supervised"],
+    ids=["interrupted", "killed, with a child that ignores SIGTERM"],
+)
+def test_no_process_is_left_however_the_command_ends(
+    supervised: tuple[subprocess.Popen[str], int], ending: signal.Signals
+) -> None:
+    process, group = supervised
+
+    process.send_signal(ending)
+    process.wait(timeout=60)
+
+    wait_until(lambda: others_in(group) == [], seconds=30)
+
+
+def test_a_service_that_ends_by_itself_stops_the_others_and_is_named(
+    supervised: tuple[subprocess.Popen[str], int],
+) -> None:
+    process, group = supervised
+    members = [pid for pid in others_in(group) if pid != group]
+
+    os.kill(min(members), signal.SIGKILL)
+
+    assert process.wait(timeout=60) != 0
+    wait_until(lambda: others_in(group) == [], seconds=30)
+
+
+def taken_port() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
+def test_a_port_that_was_set_and_is_taken_is_a_sentence() -> None:
+    with taken_port() as listener:
+        port = listener.getsockname()[1]
+
+        assert not is_free(port)
+        with pytest.raises(CommandError, match="CARDOPS_UI_PORT"):
+            choose_ports(Settings(ui_port=port))
+
+
+def test_an_unset_port_is_the_next_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with taken_port() as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr("orchestration.local.ports.DEFAULTS", {"ui": port, "authorizer": port})
+        chosen = choose_ports(Settings())
+
+    assert port not in chosen.values()
+    assert len(set(chosen.values())) == 2
+
+
+def test_ports_are_written_for_other_programs(tmp_path: Path) -> None:
+    write_ports(tmp_path, {"ui": 1, "authorizer": 2, "sftp": 3})
+
+    written = json.loads((tmp_path / "run" / "ports.json").read_text())
+    assert written == {"ui": 1, "authorizer": 2, "sftp": 3}
+
+
+def test_dagsters_tables_are_made_by_one_process_before_any_other_opens_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run").mkdir()
+    listed = services(tmp_path, {"ui": 1, "authorizer": 2, "sftp": 3}, tmp_path)
+
+    without_dagster = {"code", "sftp", "authorizer"}
+    assert {one.name: one.needs for one in listed if one.name not in without_dagster} == {
+        "ui": ("code",),
+        "daemon": ("code",),
+    }

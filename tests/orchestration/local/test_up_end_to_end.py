@@ -1,0 +1,253 @@
+"""`cardops up` as a user meets it: one command, files dropped, answers given, nothing left behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories.databases import new_home
+
+pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
+ROOT = Path(__file__).resolve().parents[3]
+# On two free cores the UI answers in half of 45 s; the tests share theirs with other tests.
+START_SECONDS = 45
+
+DEPOSITS = """\
+user_id,amount,deposit_id,timestamp
+user_up,25.00,dep_up_1,2026-01-01T00:00:00Z
+user_up,0.00,dep_up_2,2026-01-01T00:00:00Z
+"""
+TRANSACTIONS = """\
+transaction_id,order_id,user_id,amount,currency,payment_method,provider,status,created_at
+txn_up_1,ord_1,user_up,40.00,USD,card,visa,completed,2026-01-01T00:00:00Z
+txn_up_2,ord_2,user_up,50.00,USD,card,mastercard,completed,2026-01-01T00:00:00Z
+"""
+CHARGEBACKS = """\
+transaction_id,chargeback_amount,currency,card_network,case_number,dispute_date,reason_code
+txn_up_1,40.00,USD,visa,case_up_1,2026-02-01,10.4
+txn_up_2,50.00,USD,mastercard,case_up_2,2026-02-01,4837
+"""
+
+
+@dataclass
+class Up:
+    """A running `cardops up`, and what it said."""
+
+    home: Path
+    process: subprocess.Popen[str]
+    told: dict[str, Any]
+
+    def drop(self, kind: str, text: str) -> None:
+        """As a transfer program does: under a passing name, then renamed."""
+        folder = self.home / "raw" / "incoming" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "up.csv.part").write_text(text)
+        (folder / "up.csv.part").replace(folder / "up.csv")
+
+    def copy(self, kind: str, text: str) -> None:
+        """As `cp` does."""
+        source = self.home / "source.csv"
+        source.write_text(text)
+        folder = self.home / "raw" / "incoming" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder / "copied.csv")
+
+    def ask(self, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
+        """The authorizer's answer, with the printed key."""
+        request = urllib.request.Request(  # noqa: S310 - our own address
+            self.told["authorizer"] + path,
+            data=json.dumps(body).encode() if body else None,
+            headers={
+                "Authorization": f"Bearer {self.told['key']}",
+                "Content-Type": "application/json",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+            return dict(json.load(answer))
+
+    def credit(self, user: str) -> list[dict[str, Any]]:
+        try:
+            return list(self.ask(f"/v1/users/{user}/credit")["credit"])
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return []
+
+    def delivered(self) -> set[str]:
+        """Networks whose folder at the SFTP server holds a whole pair."""
+        inboxes = (self.home / "card_companies").glob("*/inbox")
+        return {
+            inbox.parent.name
+            for inbox in inboxes
+            if list(inbox.glob("*.csv")) and list(inbox.glob("*.csv.ctl"))
+        }
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")}
+    return {**mine, "CARDOPS_HOME": str(home), **more}
+
+
+def start(home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+@contextmanager
+def up() -> Iterator[Up]:
+    with new_home() as home:
+        process = start(home)
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert line, "it ended before it was ready"
+            yield Up(home, process, json.loads(line))
+        finally:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            process.wait(timeout=90)
+            process.stdout.close()
+
+
+def of_home(home: Path) -> dict[int, str]:
+    """Processes that name the home in their command, their environment or their folder."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = _told(process)
+            if str(home) in told and int(process.name) != os.getpid():
+                found[int(process.name)] = told[:200]
+    return found
+
+
+def _told(process: Path) -> str:
+    told = (process / "cmdline").read_bytes()
+    with suppress(OSError):
+        told += (process / "environ").read_bytes()
+    with suppress(OSError):
+        told += os.fsencode((process / "cwd").readlink())
+    return told.decode(errors="replace").replace("\0", " ")
+
+
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 240) -> float:
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"waited in vain for {what}"
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def first() -> Iterator[Up]:
+    with up() as running:
+        yield running
+
+
+def test_it_is_ready_and_says_where(first: Up) -> None:
+    ui = first.told["ui"] + "/server_info"
+    with urllib.request.urlopen(ui, timeout=10) as answer:  # noqa: S310 - our own address
+        assert "dagster_webserver_version" in json.load(answer)
+
+    written = json.loads((first.home / "run" / "ports.json").read_text())
+    assert written == first.told["ports"]
+    assert first.told["ui"].endswith(f":{written['ui']}")
+    print(f"ready after {first.told['seconds']} s")  # noqa: T201 - a figure to watch
+    assert first.told["seconds"] < START_SECONDS
+
+
+def test_a_dropped_file_is_credited_and_its_money_spent_with_the_printed_key(first: Up) -> None:
+    question: dict[str, object] = {"user_id": "user_up", "amount": "5.00"}
+    early = first.ask("/v1/authorizations", {"transaction_id": "early", **question})
+    first.copy("deposits", DEPOSITS)
+    seconds = wait_until(lambda: first.credit("user_up"), "the credit")
+    print(f"credited after {seconds:.1f} s")  # noqa: T201 - a figure to watch
+
+    late = first.ask("/v1/authorizations", {"transaction_id": "late", **question})
+
+    assert (early["status"], early["reason_code"]) == ("REJECT", "unknown_user")
+    assert (late["status"], late["remaining_credit"]) == ("PERMIT", 20.0)
+
+
+def test_dropped_chargebacks_end_as_files_at_their_card_companies(first: Up) -> None:
+    first.drop("transactions", TRANSACTIONS)
+    first.drop("chargebacks", CHARGEBACKS)
+
+    seconds = wait_until(lambda: len(first.delivered()) == 2, "the delivery")
+    print(f"delivered after {seconds:.1f} s")  # noqa: T201 - a figure to watch
+
+    assert first.delivered() == {"visa", "mastercard"}
+
+
+def test_a_second_home_takes_other_ports_and_a_kill_leaves_none_of_it(first: Up) -> None:
+    with new_home() as home:
+        process = start(home)
+        assert process.stdout is not None
+        second = json.loads(process.stdout.readline())
+        beside = set(second["ports"].values()) & set(first.told["ports"].values())
+        mine = set(of_home(home))
+
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        wait_until(lambda: not of_home(home), "its end", seconds=60)
+
+        assert beside == set()
+        assert second["ports"]["ui"] > first.told["ports"]["ui"]
+        assert len(mine) > 6
+        assert first.ask("/v1/users/user_up/credit"), "the first goes on"
+
+
+def test_a_port_that_was_set_and_is_taken_ends_it_with_one_sentence(first: Up) -> None:
+    port = str(first.told["ports"]["ui"])
+    with new_home() as home:
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestration.cli.main", "up"],
+            cwd=ROOT,
+            env=environment(home, CARDOPS_UI_PORT=port),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+        assert done.returncode == 2
+        assert f"Port {port} is taken" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert of_home(home) == {}
+
+
+def test_ctrl_c_stops_everything_that_it_started(first: Up) -> None:
+    """The last of this module: it ends what the others use."""
+    started = of_home(first.home)
+    first.process.send_signal(signal.SIGINT)
+
+    assert first.process.wait(timeout=90) == 0
+    wait_until(lambda: not of_home(first.home), "the end of all", seconds=10)
+    assert not [pid for pid in started if Path(f"/proc/{pid}/root").exists() and _is_ours(pid)]
+    assert not (first.home / "run" / "ports.json").exists()
+
+
+def _is_ours(pid: int) -> bool:
+    """Not another process that has got the number since."""
+    with suppress(OSError):
+        return "orchestration" in _told(Path(f"/proc/{pid}"))
+    return False

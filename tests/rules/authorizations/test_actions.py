@@ -1,0 +1,135 @@
+"""Which move is allowed from which state, and what it changes."""
+
+from datetime import timedelta
+
+import pytest
+
+from cardops.rules.authorizations.actions import (
+    EarlierMove,
+    Move,
+    MoveAnswer,
+    MoveKind,
+    Movement,
+    MoveResult,
+)
+from cardops.rules.authorizations.actions import decide_move as decide
+from cardops.rules.authorizations.decisions import AccountState, Status
+from cardops.rules.authorizations.records import Hold, Record, State, state_of
+from tests.factories.authorizations import NOON, PROGRAM, USER
+
+LATER = NOON + timedelta(days=7)
+HELD = Hold(State.HELD, 2500, 0, LATER)
+
+
+def a_record(
+    hold: Hold | None = HELD, *, status: Status = Status.PERMIT, refunded_minor: int = 0
+) -> Record:
+    return Record(
+        PROGRAM, "txn_1", USER, "USD", 2500, hold is None, status, b"{}", hold, refunded_minor
+    )
+
+
+def a_move(kind: str, amount: str | None = None, key: str = "") -> Move:
+    return Move(MoveKind(kind), PROGRAM, "txn_1", amount, key)
+
+
+def outcome(
+    move: Move, record: Record, *, available_minor: int = 0, earlier: EarlierMove | None = None
+) -> Movement | MoveAnswer:
+    return decide(move, record, AccountState(available_minor), earlier=earlier, at=NOON)
+
+
+@pytest.mark.parametrize(
+    ("move", "record", "change"),
+    [
+        (a_move("capture"), a_record(), (-2500, -2500, 0)),
+        (a_move("capture", "10"), a_record(), (-1000, -2500, 1500)),
+        (a_move("void"), a_record(), (0, -2500, 2500)),
+        (a_move("increment", "5.00", "i"), a_record(), (0, 500, -500)),
+        (a_move("refund", "5.00", "r"), a_record(None), (500, 0, 500)),
+    ],
+)
+def test_a_move_changes_ledger_held_and_available(
+    move: Move, record: Record, change: tuple[int, int, int]
+) -> None:
+    moved = outcome(move, record, available_minor=500)
+
+    assert isinstance(moved, Movement)
+    assert (moved.posted_minor, moved.held_change_minor, moved.available_change_minor) == change
+    assert moved.ledger_seq == 1
+
+
+ENDED = [
+    (a_record(None), State.CAPTURED),
+    (a_record(None, status=Status.REJECT), State.REJECTED),
+    (a_record(Hold(State.VOIDED, 0, 0, LATER)), State.VOIDED),
+    (a_record(Hold(State.EXPIRED, 0, 0, LATER)), State.EXPIRED),
+    (a_record(Hold(State.CAPTURED, 0, 2500, LATER)), State.CAPTURED),
+    (a_record(Hold(State.HELD, 2500, 0, NOON)), State.EXPIRED),
+]
+
+
+@pytest.mark.parametrize(("record", "state"), ENDED)
+@pytest.mark.parametrize("kind", ["capture", "void", "increment"])
+def test_only_an_open_hold_can_be_moved(kind: str, record: Record, state: State) -> None:
+    assert outcome(a_move(kind, "1", "k"), record) == MoveAnswer(MoveResult.FORBIDDEN, state=state)
+    assert state_of(record, NOON) is state
+
+
+def test_a_refund_is_of_captured_money_only() -> None:
+    refused = outcome(a_move("refund", "1", "r"), a_record())
+
+    assert refused == MoveAnswer(MoveResult.FORBIDDEN, state=State.HELD)
+
+
+@pytest.mark.parametrize(
+    ("move", "record"),
+    [
+        (a_move("capture", "25.01"), a_record()),
+        (a_move("refund", "25.01", "r"), a_record(None)),
+        (a_move("refund", "5.01", "r"), a_record(None, refunded_minor=2000)),
+        (a_move("capture", "1e1"), a_record()),
+        (a_move("capture", "0"), a_record()),
+        (a_move("capture", "1.001"), a_record()),
+    ],
+)
+def test_an_amount_above_what_there_is_or_no_amount_at_all_is_invalid(
+    move: Move, record: Record
+) -> None:
+    refused = outcome(move, record)
+
+    assert isinstance(refused, MoveAnswer)
+    assert refused.result is MoveResult.INVALID
+    assert refused.detail
+
+
+def test_an_increment_above_the_balance_is_rejected_and_changes_nothing() -> None:
+    moved = outcome(a_move("increment", "5.01", "i"), a_record(), available_minor=500)
+
+    assert isinstance(moved, Movement)
+    assert (moved.status, moved.reason_code) == (Status.REJECT, "insufficient_credit")
+    assert (moved.held_change_minor, moved.hold, moved.ledger_seq) == (0, HELD, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "result"),
+    [
+        ("capture", "10", MoveResult.REPLAYED),
+        ("capture", "10.00", MoveResult.REPLAYED),
+        ("capture", None, MoveResult.FORBIDDEN),
+        ("capture", "11", MoveResult.FORBIDDEN),
+        ("void", None, MoveResult.REPLAYED),
+        ("refund", "10", MoveResult.REPLAYED),
+        ("refund", "11", MoveResult.MISMATCHED),
+        ("increment", "11", MoveResult.MISMATCHED),
+    ],
+)
+def test_a_move_is_sticky_by_its_key(kind: str, amount: str | None, result: MoveResult) -> None:
+    earlier = EarlierMove(1000, -2500, b"as it was")
+    record = a_record(Hold(State.CAPTURED, 0, 1000, LATER))
+
+    given = outcome(a_move(kind, amount, "k"), record, earlier=earlier)
+
+    assert isinstance(given, MoveAnswer)
+    assert given.result is result
+    assert given.body == (b"as it was" if result is MoveResult.REPLAYED else b"")

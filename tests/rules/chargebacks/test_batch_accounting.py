@@ -1,0 +1,55 @@
+"""A batch's accounting finds every row and every unit of money, or says what is missing."""
+
+import pytest
+
+from cardops.rules.chargebacks.batch_accounting import account_for, accounting_breaks
+from cardops.rules.chargebacks.control_totals import ControlTotals
+from cardops.rules.intake.files import FileOutcome
+
+OUTCOME = FileOutcome(
+    read=10,
+    accepted=6,
+    duplicate=1,
+    quarantined=3,
+    reasons={"unroutable_network": 2, "invalid_amount": 1},
+    totals_minor={"USD": 500, "EUR": 70},
+)
+WHOLE = [ControlTotals(4, {"USD": 500}), ControlTotals(2, {"EUR": 70})]
+
+
+def test_a_batch_that_adds_up_has_no_break() -> None:
+    account = account_for([OUTCOME], WHOLE)
+
+    assert accounting_breaks(account) == []
+    assert (account.read, account.unroutable, account.filed) == (10, 2, 6)
+
+
+@pytest.mark.parametrize(
+    ("filed", "told"),
+    [
+        (WHOLE[:1], "6 rows were accepted, 4 are in files"),
+        ([*WHOLE, ControlTotals(1, {})], "6 rows were accepted, 7 are in files"),
+        ([ControlTotals(4, {"USD": 499}), WHOLE[1]], "500 minor units of USD"),
+        ([ControlTotals(4, {"USD": 430, "EUR": 70}), ControlTotals(2, {"EUR": 70})], "EUR"),
+        ([*WHOLE[:1], ControlTotals(2, {"EUR": 70, "JPY": 1})], "JPY"),
+    ],
+)
+def test_whatever_is_missing_or_too_much_is_told(filed: list[ControlTotals], told: str) -> None:
+    assert any(told in line for line in accounting_breaks(account_for([OUTCOME], filed)))
+
+
+def test_until_the_last_file_is_made_less_may_be_filed_but_never_more() -> None:
+    part = account_for([OUTCOME], WHOLE[:1], is_complete=False)
+    too_much = account_for([OUTCOME], [*WHOLE, WHOLE[0]], is_complete=False)
+
+    assert accounting_breaks(part) == []
+    assert accounting_breaks(too_much)
+
+
+def test_a_file_that_is_not_applied_and_a_damaged_one_are_breaks() -> None:
+    account = account_for([OUTCOME, None], WHOLE, damaged_files=("CB_visa.csv",))
+
+    assert accounting_breaks(account) == [
+        "CB_visa.csv is damaged",
+        "1 files of the batch are not applied",
+    ]

@@ -1,0 +1,99 @@
+"""Stages, legal moves and deadlines of a dispute."""
+
+from datetime import date
+
+import pytest
+
+from cardops.rules.chargebacks.disputes import (
+    ENDED,
+    Deadline,
+    DeadlineSource,
+    Stage,
+    Workflow,
+    is_legal,
+    legal_moves,
+    merchant_deadline,
+    response_days,
+    stage_of,
+    workflow_of,
+)
+from cardops.rules.chargebacks.routing import NETWORKS
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        (None, Stage.CHARGEBACK),
+        ("", Stage.CHARGEBACK),
+        ("1st Chargeback", Stage.CHARGEBACK),
+        ("Pre-Arbitration", Stage.PRE_ARBITRATION),
+        ("RETRIEVAL_REQUEST", Stage.INQUIRY),
+        ("nonsense", None),
+    ],
+)
+def test_a_feeds_name_of_a_stage_is_understood(text: str | None, stage: Stage | None) -> None:
+    assert stage_of(text) == stage
+
+
+def test_every_stage_is_its_own_name() -> None:
+    assert [stage_of(stage.value) for stage in Stage] == list(Stage)
+
+
+def test_visa_fraud_knows_no_representment() -> None:
+    workflow = workflow_of("visa", "fraud")
+
+    assert workflow == Workflow.ALLOCATION
+    assert not is_legal("visa", Stage.CHARGEBACK, Stage.REPRESENTMENT, workflow=workflow)
+    assert is_legal("visa", Stage.CHARGEBACK, Stage.PRE_ARBITRATION, workflow=workflow)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_consumer_dispute_is_represented_before_pre_arbitration(network: str) -> None:
+    workflow = workflow_of(network, "consumer_dispute")
+
+    assert is_legal(network, Stage.CHARGEBACK, Stage.REPRESENTMENT, workflow=workflow)
+    assert not is_legal(network, Stage.CHARGEBACK, Stage.PRE_ARBITRATION, workflow=workflow)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_nothing_follows_an_end_and_something_follows_all_else(network: str) -> None:
+    for stage in Stage:
+        assert bool(legal_moves(network, stage)) is (stage not in ENDED)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_dispute_goes_back(network: str) -> None:
+    order = list(Stage)
+    moves = {move for stage in Stage for move in legal_moves(network, stage)}
+
+    assert all(order.index(move.to_stage) > order.index(move.from_stage) for move in moves)
+
+
+def test_visa_had_no_allocation_before_its_reform() -> None:
+    on = date(2018, 4, 13)
+    moves = legal_moves("visa", Stage.CHARGEBACK, workflow=Workflow.ALLOCATION, on=on)
+
+    assert Stage.PRE_ARBITRATION not in {move.to_stage for move in moves}
+
+
+def test_the_feeds_reply_by_date_wins() -> None:
+    given = date(2026, 12, 8)
+    deadline = merchant_deadline("visa", Stage.CHARGEBACK, date(2026, 11, 20), given)
+
+    assert deadline == Deadline(given, DeadlineSource.FEED)
+
+
+@pytest.mark.parametrize(
+    ("network", "days"), [("visa", 30), ("mastercard", 45), ("amex", 20), ("discover", 30)]
+)
+def test_without_a_reply_by_date_the_published_days_count(network: str, days: int) -> None:
+    deadline = merchant_deadline(network, Stage.CHARGEBACK, date(2026, 11, 1))
+
+    assert deadline is not None
+    assert deadline.source == DeadlineSource.PUBLISHED
+    assert (deadline.due_on - date(2026, 11, 1)).days == days
+    assert response_days(network, Stage.CHARGEBACK, "merchant") == days
+
+
+def test_a_stage_without_a_published_clock_has_no_deadline() -> None:
+    assert merchant_deadline("visa", Stage.WON, date(2026, 11, 1)) is None

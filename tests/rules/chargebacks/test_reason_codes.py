@@ -1,0 +1,63 @@
+"""Reason codes, their aliases and categories."""
+
+import pytest
+
+from cardops.rules.chargebacks.reason_codes import (
+    find_reason,
+    reasons,
+    sole_network_of,
+    sole_networks,
+)
+from cardops.rules.data_tables import read_table
+
+
+@pytest.mark.parametrize(
+    ("network", "code", "known_as", "category"),
+    [
+        ("mastercard", "53", "4853", "consumer_dispute"),
+        ("mastercard", "4837", "4837", "fraud"),
+        ("discover", "U02", "UA02", "fraud"),
+        ("discover", " ua-02 ", "UA02", "fraud"),
+        ("visa", "83", "10.4", "fraud"),
+        ("visa", "53", "13.3", "consumer_dispute"),
+        ("visa", "12.6.1", "12.6.1", "processing_error"),
+        ("amex", "f29", "F29", "fraud"),
+    ],
+)
+def test_a_code_or_its_alias_is_found(
+    network: str, code: str, known_as: str, category: str
+) -> None:
+    found = find_reason(network, code)
+
+    assert found is not None
+    assert (found.network, found.code, found.category) == (network, known_as, category)
+
+
+@pytest.mark.parametrize("code", ["", None, "fraud", "9999"])
+def test_a_code_that_nobody_uses_is_none(code: str | None) -> None:
+    assert find_reason("visa", code) is None
+    assert sole_network_of(code) is None
+
+
+def test_every_published_code_is_found_under_its_own_network() -> None:
+    rows = read_table("reason_codes")
+
+    assert len(rows) == 114
+    for row in rows:
+        found = find_reason(row["network"], row["code"])
+        assert found is not None
+        assert found.category == row["category"]
+
+
+def test_an_alias_of_two_networks_names_neither_unless_the_data_says_which() -> None:
+    claimed: dict[str, set[str]] = {}
+    for row in read_table("reason_aliases"):
+        if row["names_network"] == "yes":
+            claimed.setdefault(row["alias"], set()).add(row["network"])
+
+    assert all(len(networks) == 1 for networks in claimed.values())
+    assert sole_network_of("41") == "mastercard"
+
+
+def test_every_sole_network_really_has_the_code() -> None:
+    assert all((network, code) in reasons() for code, network in sole_networks().items())

@@ -1,0 +1,68 @@
+"""What a destination's secret must say, and the sentence where it does not."""
+
+import pytest
+
+from cardops.rules.deliveries.destinations import (
+    DestinationSecretError,
+    Protocol,
+    read_destination,
+)
+
+SFTP = {
+    "protocol": "sftp",
+    "host": "sftp.example.com",
+    "username": "acme",
+    "password": "s3cret-value",
+    "host_key": "ssh-ed25519 AAAA",
+    "folder": "/inbox/",
+}
+
+
+def test_a_full_secret_is_read() -> None:
+    destination = read_destination("visa", SFTP | {"port": "2222"})
+
+    assert (destination.protocol, destination.port) == (Protocol.SFTP, 2222)
+    assert destination.path("a.csv") == "/inbox/a.csv"
+    assert destination.neutralises_formulas
+
+
+@pytest.mark.parametrize(("protocol", "port"), [("sftp", 22), ("ftps", 21), ("ftp", 21)])
+def test_a_protocol_has_its_usual_port(protocol: str, port: int) -> None:
+    assert read_destination("visa", SFTP | {"protocol": protocol}).port == port
+
+
+def test_a_secret_for_plain_ftp_is_refused_until_it_says_so_in_so_many_words() -> None:
+    proof_of_concept = {"host": "ftp.x.com", "username": "u", "password": "p", "port": "21"}
+
+    with pytest.raises(DestinationSecretError, match='"protocol": "ftp"'):
+        read_destination("visa", proof_of_concept)
+    assert read_destination("visa", proof_of_concept | {"protocol": "ftp"}).port == 21
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"protocol": "scp"}, "unknown protocol"),
+        ({"host_key": None}, "no host key"),
+        ({"host": ""}, "no host"),
+        ({"username": None}, "no username"),
+        ({"password": None}, "no credentials"),
+        ({"port": "0"}, "a port that is none"),
+        ({"port": "٢٢"}, "a port that is none"),
+        ({"port": 70000}, "a port that is none"),
+        ({"folder": 7}, "no text"),
+    ],
+)
+def test_what_is_wrong_is_told_without_the_secret(change: dict[str, object], told: str) -> None:
+    with pytest.raises(DestinationSecretError, match=told) as refused:
+        read_destination("visa", SFTP | change)
+    assert "s3cret-value" not in str(refused.value)
+
+
+def test_a_missing_secret_is_told() -> None:
+    with pytest.raises(DestinationSecretError, match="destinations/visa is missing"):
+        read_destination("visa", None)
+
+
+def test_no_representation_shows_a_secret() -> None:
+    assert "s3cret-value" not in repr(read_destination("visa", SFTP))

@@ -1,0 +1,122 @@
+"""The decision table of a delivery: exhaustive, because it is small enough."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardops.rules.deliveries.recipe import (
+    LONGEST_PAUSE_SECONDS,
+    Held,
+    Seen,
+    Step,
+    next_step,
+    pause_seconds,
+    state_after_refusal,
+)
+from cardops.rules.deliveries.records import DeliveryState
+
+EVERYTHING = [Seen(*held) for held in product(Held, repeat=4)]
+ENDS = {Step.DONE, Step.STOP_DIFFERENT, Step.UNCONFIRMED}
+SENDING = DeliveryState.SENDING
+
+
+def after(step: Step, seen: Seen) -> Seen:
+    match step:
+        case Step.WRITE_CSV:
+            return Seen(seen.csv, Held.WHOLE, seen.control, seen.control_part)
+        case Step.WRITE_CONTROL:
+            return Seen(seen.csv, seen.csv_part, seen.control, Held.WHOLE)
+        case Step.RECORD_INTENT:
+            return seen
+        case _:
+            return seen.after_rename(step)
+
+
+@pytest.mark.parametrize("is_intended", [False, True])
+@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
+def test_whatever_is_seen_the_steps_come_to_an_end(seen: Seen, *, is_intended: bool) -> None:
+    taken = []
+    while (step := next_step(seen, is_intended=is_intended)) not in ENDS:
+        taken.append(step)
+        is_intended = is_intended or step is Step.RECORD_INTENT
+        seen = after(step, seen)
+
+    assert len(taken) == len(set(taken)) <= 5
+
+
+@pytest.mark.parametrize("is_intended", [False, True])
+@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
+def test_no_final_name_is_ever_overwritten(seen: Seen, *, is_intended: bool) -> None:
+    step = next_step(seen, is_intended=is_intended)
+
+    assert step is not Step.RENAME_CSV or seen.csv is Held.ABSENT
+    assert step is not Step.RENAME_CONTROL or seen.control is Held.ABSENT
+    if Held.DIFFERENT in {seen.csv, seen.control}:
+        assert step is Step.STOP_DIFFERENT
+
+
+@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
+def test_nothing_is_renamed_before_the_intent_is_on_record(seen: Seen) -> None:
+    assert next_step(seen, is_intended=False) not in {Step.RENAME_CSV, Step.RENAME_CONTROL}
+
+
+@pytest.mark.parametrize("is_intended", [False, True])
+@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
+def test_only_a_whole_temporary_file_gets_its_final_name(seen: Seen, *, is_intended: bool) -> None:
+    step = next_step(seen, is_intended=is_intended)
+
+    assert step is not Step.RENAME_CSV or seen.csv_part is Held.WHOLE
+    assert step is not Step.RENAME_CONTROL or seen.control_part is Held.WHOLE
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Seen(),
+        Seen(control_part=Held.WHOLE),
+        Seen(csv=Held.WHOLE),
+    ],
+)
+def test_what_may_have_been_collected_is_not_sent_again(seen: Seen) -> None:
+    assert next_step(seen, is_intended=True) is Step.UNCONFIRMED
+
+
+def test_the_csv_gets_its_name_before_its_control_file() -> None:
+    both = Seen(csv_part=Held.WHOLE, control_part=Held.WHOLE)
+
+    assert next_step(both, is_intended=True) is Step.RENAME_CSV
+    assert next_step(after(Step.RENAME_CSV, both), is_intended=True) is Step.RENAME_CONTROL
+
+
+def test_a_csv_collected_before_the_crash_was_noticed_is_done_once_its_control_is_there() -> None:
+    assert next_step(Seen(control=Held.WHOLE), is_intended=True) is Step.DONE
+
+
+def test_a_file_that_is_there_already_is_done_without_an_intent() -> None:
+    assert next_step(Seen(csv=Held.WHOLE, control=Held.WHOLE), is_intended=False) is Step.DONE
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "then"),
+    [
+        (DeliveryState.MADE, None, DeliveryState.FAILED),
+        (SENDING, None, SENDING),
+        (SENDING, Seen(), SENDING),
+        (SENDING, Seen(csv=Held.WHOLE, control_part=Held.WHOLE), SENDING),
+        (SENDING, Seen(csv_part=Held.WHOLE), DeliveryState.FAILED),
+    ],
+)
+def test_an_intent_is_withdrawn_only_where_nothing_was_placed(
+    state: DeliveryState, seen: Seen | None, then: DeliveryState
+) -> None:
+    assert state_after_refusal(state, seen) is then
+
+
+@given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))
+def test_pauses_grow_and_stay_in_bounds(attempt: int, chance: float) -> None:
+    pause = pause_seconds(attempt, chance)
+
+    assert 0 < pause <= LONGEST_PAUSE_SECONDS
+    assert pause_seconds(attempt + 1, chance) >= pause

@@ -1,0 +1,134 @@
+"""The authorizer as its own process, as a partner meets it."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.rules.programs.access import Program, Scope
+
+SCOPES = tuple(scope.value for scope in Scope)
+CLI = "from orchestration.cli.main import main; main()"
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> str:
+        """The problem's slug; the answer is a problem and nothing else."""
+        assert self.headers["content-type"] == "application/problem+json"
+        assert self.json["status"] == self.status
+        slug: str = self.json["type"].removeprefix("/problems/")
+        return slug
+
+
+@dataclass
+class AuthorizerProcess:
+    """`with` starts it and ends it; `credit` is what a deposit does."""
+
+    url: str
+    home: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 1
+
+    def __enter__(self) -> Self:
+        self.programs = PostgresPrograms(self.url)
+        self.programs.create(Program("default", callback_hosts=("hooks.example.com",)))
+        self.programs.create(Program("other"))
+        self.key = self.programs.create_key("default", "test", SCOPES, is_test=True).key
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._close_streams()
+
+    @contextmanager
+    def beside(self) -> Iterator[Self]:
+        """A second process over the same database, known by the same key."""
+        other = replace(self)
+        other.programs, other.key = self.programs, self.key
+        other.start()
+        try:
+            yield other
+        finally:
+            other.kill()
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", CLI, "authorizer", "--port", "0", "--json"]
+        with (self.home / "authorizer.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--workers", str(self.workers)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment(self.url, self.home, self.settings),
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, (self.home / "authorizer.log").read_text()[-2000:]
+        self.port = json.loads(line)["port"]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._close_streams()
+
+    def credit(self, user_id: str, amount_minor: int, *, program: str = "default") -> None:
+        with connect(self.url) as session:
+            session.execute(
+                "insert into accounts (program, user_id, currency, available_minor, ledger_seq) "
+                "values (%s, %s, 'USD', %s, 1)",
+                [program, user_id, amount_minor],
+            )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request on a connection of its own; `key=None` sends none."""
+        sent = {"content-type": "application/json"} if body is not None else {}
+        if key is not None:
+            sent["authorization"] = f"Bearer {key or self.key}"
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, content, sent | dict(headers or {}))
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, found, answer.read())
+        finally:
+            connection.close()
+
+    def ask(self, body: Any, **options: Any) -> Reply:
+        return self.call("POST", "/v1/authorizations", body, **options)
+
+    def _close_streams(self) -> None:
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def environment(url: str, home: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")}
+    return {**kept, "CARDOPS_DATABASE_URL": url, "CARDOPS_HOME": str(home), **settings}

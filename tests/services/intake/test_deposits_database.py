@@ -1,0 +1,60 @@
+"""A deposit file all the way: real ledgers in PostgreSQL, real directories."""
+
+import hashlib
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.rules.intake.files import Arrival, FileStatus, Kind
+from cardops.services.intake.ingestion import take_in
+from cardops.services.intake.ports import IntakePorts
+from tests.factories.intake_environment import csv_file
+from tests.fakes.clock import FakeClock
+from tests.fakes.lake import FakeLake
+from tests.fakes.object_store import FakeObjectStore
+
+pytestmark = pytest.mark.database
+
+CONTENT = csv_file(
+    "user_id,amount,deposit_id,timestamp",
+    "u1,25.00,d1,2026-11-20T10:00:00Z",
+    "u1,25,d1,2026-11-20T10:00:00Z",
+    "u1,26,d1,2026-11-20T10:00:00Z",
+    "u2,1.50,d2,2026-11-20T10:00:00Z",
+    "u2,1.505,d3,2026-11-20T10:00:00Z",
+).encode()
+
+
+def test_a_file_is_credited_once_and_counts_the_same_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    ports = IntakePorts(
+        raw_store=FakeObjectStore(contents={"incoming/deposits/a.csv": CONTENT}),
+        failed_store=FakeObjectStore(),
+        lake=FakeLake(),
+        intake_ledger=PostgresIntakeLedger(database_url),
+        programs=PostgresPrograms(database_url),
+        clock=FakeClock(datetime(2026, 11, 20, 12, tzinfo=UTC)),
+        deposit_ledger=PostgresDepositLedger(database_url),
+    )
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    key = "incoming/deposits/a.csv"
+    arrival = Arrival(Kind.DEPOSITS, "default", "memory://store", key, "v1", digest, len(CONTENT))
+    intake_file, _ = ports.intake_ledger.claim(arrival, date(2026, 11, 20))
+
+    first = take_in(intake_file.intake_id, ports).outcome
+    again = take_in(intake_file.intake_id, ports).outcome
+
+    assert (first.read, first.accepted, first.duplicate, first.quarantined) == (5, 2, 1, 2)
+    assert first.reasons == {"conflicting_duplicate": 1, "too_many_fraction_digits": 1}
+    assert first.totals_minor == {"USD": 2650}
+    assert again == first
+    assert ports.deposit_ledger is not None
+    account = ports.deposit_ledger.account("default", "u1", "USD")
+    assert account is not None
+    assert account.available_minor == 2500
+    assert ports.intake_ledger.find(intake_file.intake_id).status is FileStatus.APPLIED

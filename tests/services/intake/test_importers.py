@@ -1,0 +1,146 @@
+"""Each processor's report, by its own header, through to the lake."""
+
+from datetime import date
+
+from tests.factories import dispute_reports as reports
+from tests.factories.intake_environment import IntakeWorld
+
+
+def of_jpmorgan(world: IntakeWorld) -> dict[str, object]:
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert kept["case_number"] == "7001"
+    assert (kept["dispute_amount_minor"], kept["dispute_currency"]) == (2500, "USD")
+    assert (kept["network"], kept["reason_code"]) == ("mastercard", "4853")
+    assert (kept["card_bin"], kept["card_last4"]) == ("520000", "1234")
+    assert kept["dispute_date"] == date(2026, 11, 10)
+    assert kept["reply_by_date"] == date(2026, 12, 24)
+    return kept
+
+
+def test_jpmorgan_dispute_details_has_sections_and_inventory_movements(
+    world: IntakeWorld,
+) -> None:
+    summary = reports.report(reports.JPMORGAN_SUMMARY, {"Record Type": "S", "Count": "2"})
+    details = reports.report(
+        reports.JPMORGAN_DETAILS,
+        reports.a_jpmorgan_row(Category="RECD"),
+        reports.a_jpmorgan_row(Category="ENDINV"),
+        reports.a_jpmorgan_row(Category="RTM"),
+        reports.a_jpmorgan_row(Merchant_Order_Number="5.16E+13"),
+    )
+    whole = f"\ufeffBEGIN,EntityId=1\r\nmeta,2026\r\n{summary}\r\n{details}\r\nEND,EntityId=1\r\n"
+
+    outcome = world.submit("chargebacks", whole)
+
+    assert (outcome.read, outcome.accepted, outcome.duplicate) == (4, 2, 1)
+    assert outcome.reasons == {"invalid_id": 1}
+    of_jpmorgan(world)
+    assert world.rows("chargebacks")["status"].to_list() == ["open", "pending_response"]
+
+
+def test_jpmorgan_pde_0017(world: IntakeWorld) -> None:
+    row = reports.a_jpmorgan_row(Record_Type="RPDE0017D", Dispute_Category_Code="RECD")
+
+    details = reports.report(reports.JPMORGAN_PDE_0017, row, quoted=True)
+
+    outcome = world.submit("chargebacks", f'"RPDE0017S","1"\n{details}\n"RPDE0017S","2"\n')
+
+    assert (outcome.read, outcome.accepted) == (1, 1)
+    of_jpmorgan(world)
+
+
+def test_jpmorgan_dispute_details_v2(world: IntakeWorld) -> None:
+    row = reports.a_jpmorgan_row(Dispute_Category_Code="RTM", Company_Name="Shop")
+
+    outcome = world.submit("chargebacks", reports.report(reports.JPMORGAN_DETAILS_V2, row))
+
+    assert outcome.accepted == 1
+    assert of_jpmorgan(world)["merchant_name"] == "Shop"
+    assert "Consumer Name" in outcome.unknown_columns
+
+
+def test_adyen_fills_one_of_three_pairs(world: IntakeWorld) -> None:
+    row = {
+        "Psp Reference": "881",
+        "Merchant Reference": "t-1",
+        "Payment Method": "visa",
+        "Dispute Currency": "EUR",
+        "Dispute Amount": "12.30",
+        "Record Type": "Chargeback",
+        "Dispute PSP Reference": "D1",
+        "CB Reason Code": "10.4",
+        "Payment Amount": "20.00",
+        "Payment Date": "2026-11-01 23:59:59",
+        "Dispute Date": "2026-11-10 00:30:00",
+        "Dispute Date TimeZone": "CET",
+    }
+    notice = row | {
+        "Record Type": "NotificationOfFraud",
+        "CB Reason Code": "",
+        "NoF Reason Code": "6",
+    }
+
+    outcome = world.submit("chargebacks", reports.report(reports.ADYEN, row, notice))
+
+    assert (outcome.accepted, outcome.totals_minor) == (2, {"EUR": 2460})
+    kept = world.rows("chargebacks")
+    assert kept["stage"].to_list() == ["chargeback", "inquiry"]
+    assert kept["reason_code"].to_list() == ["10.4", "6"]
+    assert kept["dispute_date"].to_list() == [date(2026, 11, 10)] * 2
+
+
+def test_stripe_rows_without_a_dispute_are_no_rows(world: IntakeWorld) -> None:
+    row = {
+        "id": "ch_1",
+        "Created (UTC)": "2026-11-01 10:00:00",
+        "Amount": "30.00",
+        "Currency": "usd",
+        "Card Last4": "4242",
+        "Card Brand": "Visa",
+        "Disputed Amount": "30.00",
+        "Dispute Status": "needs_response",
+        "Dispute Reason": "fraudulent",
+        "Dispute Date (UTC)": "2026-11-09 10:00:00",
+        "Dispute Evidence Due (UTC)": "2026-11-30 23:59:59",
+    }
+    undisputed = {"id": "ch_2", "Amount": "5.00", "Currency": "usd"}
+
+    outcome = world.submit("chargebacks", reports.report(reports.STRIPE, undisputed, row))
+
+    assert (outcome.read, outcome.accepted) == (1, 1)
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["network"], kept["status"]) == ("visa", "pending_response")
+    assert (kept["row_number"], kept["card_last4"]) == (2, "4242")
+
+
+def test_worldpay_counts_in_minor_units(world: IntakeWorld) -> None:
+    row = {
+        "caseId": "9001",
+        "merchantId": "m1",
+        "dayIssuedByBank": "2026-11-10",
+        "vantivCnpTxnId": "v1",
+        "cycle": "FIRST_CHARGEBACK",
+        "cardNumberLast4": "1234",
+        "cardType": "VI",
+        "chargebackAmount": "2500",
+        "chargebackCurrencyType": "USD",
+        "reasonCode": "10.4",
+        "bin": "411111",
+        "paymentAmount": "3000",
+        "replyByDay": "2026-12-01",
+    }
+
+    outcome = world.submit("chargebacks", reports.report(reports.WORLDPAY, row))
+
+    assert outcome.totals_minor == {"USD": 2500}
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["case_number"], kept["transaction_id"]) == ("9001", "v1")
+    assert (kept["card_bin"], kept["card_last4"]) == ("411111", "1234")
+    assert kept["transaction_amount_minor"] == 3000
+
+
+def test_a_report_of_sections_without_disputes_is_refused(world: IntakeWorld) -> None:
+    outcome = world.submit("chargebacks", "BEGIN,EntityId=1\nmeta\nEND,EntityId=1\n")
+
+    assert outcome.error is not None
+    assert "none with disputes" in outcome.error

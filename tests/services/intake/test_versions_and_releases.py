@@ -1,0 +1,109 @@
+"""A transaction's later versions, and rows that wait for the one they tell of, with ports in memory."""
+
+import json
+from typing import Any
+
+from cardops.services.intake.ingestion import take_in
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
+from tests.factories.intake_environment import IntakeWorld, csv_file
+
+
+def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives(
+    world: IntakeWorld,
+) -> None:
+    line = '"t1",25.00,2026-11-10,,c1,'
+    first = world.taken("chargebacks", csv_file(CHARGEBACKS, line, DISPUTED.replace("c1", "c2")))
+    assert first.outcome.reasons == {"orphaned_reference": 1}
+
+    arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
+
+    assert len(arrived.released) == 1
+    assert f"{first.intake_file.intake_id:012d}" in arrived.released[0]
+    later = take_in(world.claim(arrived.released[0]), world.ports)
+    assert (later.outcome.read, later.outcome.accepted) == (1, 1)
+    assert later.intake_file.batch_id != first.intake_file.batch_id
+    assert sorted(world.rows("chargebacks")["case_number"]) == ["c1", "c2"]
+
+
+def test_what_was_released_is_not_taken_twice_by_a_repeat(world: IntakeWorld) -> None:
+    first = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
+    arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
+    take_in(world.claim(arrived.released[0]), world.ports)
+
+    again = take_in(first.intake_file.intake_id, world.ports)
+    transactions_again = take_in(arrived.intake_file.intake_id, world.ports)
+
+    assert again.outcome == first.outcome
+    assert transactions_again.released == ()
+    assert world.rows("chargebacks").height == 1
+
+
+def test_json_rows_are_released_as_lines(world: IntakeWorld) -> None:
+    row = {"transaction_id": "t1", "chargeback_amount": "5", "dispute_date": "2026-11-10"}
+    world.submit("chargebacks", json.dumps([row], indent=2), name="a.json")
+
+    arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
+
+    assert arrived.released[0].endswith(".ndjson")
+    assert take_in(world.claim(arrived.released[0]), world.ports).outcome.accepted == 1
+
+
+def test_a_transaction_without_a_user_waits_for_its_order(world: IntakeWorld) -> None:
+    line = PAID.replace("u1", "")
+    waiting = world.submit("transactions", csv_file(TRANSACTIONS, line))
+    assert waiting.reasons == {"orphaned_reference": 1}
+
+    order = "o1,u7,100.00,USD,paid,2026-11-01T10:00:00Z"
+    header = "order_id,user_id,amount,currency,status,created_at"
+    arrived = world.taken("orders", csv_file(header, order))
+    take_in(world.claim(arrived.released[0]), world.ports)
+
+    assert world.rows("transactions")["user_id"].to_list() == ["u7"]
+
+
+def test_a_transaction_lives_on_and_its_history_is_kept(world: IntakeWorld) -> None:
+    pending = PAID.replace("completed", "pending")
+    world.submit("transactions", csv_file(TRANSACTIONS, pending, pending))
+
+    outcome = world.submit(
+        "transactions", csv_file(TRANSACTIONS, PAID, pending, PAID.replace("100.00", "99.00"))
+    )
+
+    assert (outcome.accepted, outcome.duplicate) == (1, 1)
+    assert outcome.reasons == {"conflicting_duplicate": 1}
+    assert world.rows("transactions")["status"].to_list() == ["pending", "completed"]
+
+
+def test_the_latest_version_of_a_transaction_is_what_a_chargeback_sees(world: IntakeWorld) -> None:
+    world.submit("transactions", csv_file(TRANSACTIONS, PAID.replace("visa", "")))
+    world.submit("transactions", csv_file(TRANSACTIONS, PAID))
+
+    assert world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED[:-4])).accepted == 1
+
+
+def test_a_late_word_about_earlier_days_is_not_the_latest(world: IntakeWorld) -> None:
+    header = f"{TRANSACTIONS},updated_at"
+    world.submit("transactions", csv_file(header, f"{PAID},2026-11-09T00:00:00Z"))
+    earlier = PAID.replace("visa", "amex").replace("completed", "pending")
+    world.submit("transactions", csv_file(header, f"{earlier},2026-11-02T00:00:00Z"))
+
+    world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED[:-4]))
+
+    assert world.rows("chargebacks")["network"].to_list() == ["visa"]
+
+
+def test_a_transaction_that_arrives_while_its_chargeback_is_judged_releases_it(
+    world: IntakeWorld,
+) -> None:
+    wait_for = world.intake_ledger.wait_for
+
+    def overtaken(*told: Any) -> None:
+        world.intake_ledger.wait_for = wait_for  # type: ignore[method-assign]  # once
+        world.submit("transactions", csv_file(TRANSACTIONS, PAID))
+        wait_for(*told)
+
+    world.intake_ledger.wait_for = overtaken  # type: ignore[method-assign, assignment]  # the race
+    taken = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
+
+    assert taken.outcome.reasons == {"orphaned_reference": 1}
+    assert take_in(world.claim(taken.released[0]), world.ports).outcome.accepted == 1
