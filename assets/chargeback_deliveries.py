@@ -7,7 +7,7 @@ from assets.chargeback_files import chargeback_files
 from assets.partitions import batch_networks
 from cardops.ports import DeliveryLedger, Destinations, Notifier, ObjectStore
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
-from cardops.services.deliveries.delivery import RUNBOOK, Courier
+from cardops.services.deliveries.delivery import RUNBOOK, DeliveryService
 
 
 @dg.asset(
@@ -25,11 +25,11 @@ def chargeback_deliveries(
     notifier: dg.ResourceParam[Notifier],
 ) -> None:
     """Every file at its card company, once; one company's trouble does not keep the others' back."""
-    courier = Courier(processed_store, delivery_ledger, destinations, notifier)
+    delivery_service = DeliveryService(processed_store, delivery_ledger, destinations, notifier)
     undelivered = []
     for batch_id, networks in slots_by_batch(context.partition_keys).items():
         for network in networks:
-            record = courier.deliver(batch_id, network)
+            record = delivery_service.deliver(batch_id, network)
             metadata = _metadata(record)
             context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, network))
             if record is not None and record.state is not DeliveryState.DELIVERED:

@@ -9,7 +9,7 @@ from assets.partitions import batch_networks
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
 from cardops.rules.chargebacks.batch_accounting import accounting_breaks
 from cardops.rules.deliveries.records import ChargebackFileRecord
-from cardops.services.chargebacks.batch_files import Filer
+from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
 from cardops.services.deliveries.delivery import processed_key
 
 
@@ -29,10 +29,12 @@ def chargeback_files(
     destinations: dg.ResourceParam[Destinations],
 ) -> None:
     """At most four CSVs a batch, each frozen once made; a network without rows has none."""
-    filer = Filer(lake, processed_store, intake_ledger, delivery_ledger, destinations)
+    builder = ChargebackFileBuilder(
+        lake, processed_store, intake_ledger, delivery_ledger, destinations
+    )
     for batch_id, slots in slots_by_batch(context.partition_keys).items():
         for slot in slots:
-            record = filer.make(batch_id, slot)
+            record = builder.make(batch_id, slot)
             metadata = _metadata(record, processed_store)
             context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, slot))
 
@@ -47,9 +49,11 @@ def every_accepted_chargeback_is_in_a_file(
     destinations: dg.ResourceParam[Destinations],
 ) -> dg.AssetCheckResult:
     """Per batch: read = filed + duplicate + quarantined, in rows; accepted = filed, in money."""
-    filer = Filer(lake, processed_store, intake_ledger, delivery_ledger, destinations)
+    builder = ChargebackFileBuilder(
+        lake, processed_store, intake_ledger, delivery_ledger, destinations
+    )
     slots = slots_by_batch(context.partition_keys)
-    accounts = {batch_id: filer.account(batch_id, made) for batch_id, made in slots.items()}
+    accounts = {batch_id: builder.account(batch_id, made) for batch_id, made in slots.items()}
     breaks = {batch_id: accounting_breaks(account) for batch_id, account in accounts.items()}
     return dg.AssetCheckResult(
         passed=not any(breaks.values()),

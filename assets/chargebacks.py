@@ -8,8 +8,8 @@ from assets.intake_runs import (
     IntakeConfig,
     every_accepted_row_in_lake,
     every_row_counted,
+    ingest_files,
     intake_metadata,
-    take_in_all,
 )
 from assets.partitions import batches
 from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
@@ -37,7 +37,7 @@ def chargebacks(  # noqa: PLR0913, PLR0917 - Dagster hands one port a parameter
         programs=programs,
         clock=clock,
     )
-    taken = take_in_all(_files(context, intake_ledger), config, ports)
+    taken = ingest_files(_files(context, intake_ledger), config, ports)
     return dg.MaterializeResult(metadata=intake_metadata(taken, lake))
 
 

@@ -10,8 +10,8 @@ from assets.intake_runs import (
     IntakeConfig,
     every_accepted_row_in_lake,
     every_row_counted,
+    ingest_files,
     intake_metadata,
-    take_in_all,
 )
 from assets.partitions import business_dates
 from cardops.ports import Clock, DepositLedger, IntakeLedger, Lake, ObjectStore, Programs
@@ -41,7 +41,7 @@ def deposits(  # noqa: PLR0913, PLR0917 - Dagster hands one port a parameter
         clock=clock,
         deposit_ledger=deposit_ledger,
     )
-    taken = take_in_all(_files(context, intake_ledger), config, ports)
+    taken = ingest_files(_files(context, intake_ledger), config, ports)
     return dg.MaterializeResult(metadata=intake_metadata(taken, lake))
 
 

@@ -11,8 +11,8 @@ from cardops.ports import Lake
 from cardops.rules.card_numbers import masked
 from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
 from cardops.rules.money import format_amount
-from cardops.services.intake.ingestion import take_in
-from cardops.services.intake.ports import IntakePorts, TakenFile
+from cardops.services.intake.ingestion import ingest_file
+from cardops.services.intake.ports import IngestResult, IntakePorts
 
 PREVIEW_ROWS = 10
 
@@ -23,15 +23,15 @@ class IntakeConfig(dg.Config):
     intake_ids: list[int] = []  # noqa: RUF012 - pydantic copies defaults
 
 
-def take_in_all(
+def ingest_files(
     files: Sequence[IntakeFile], config: IntakeConfig, ports: IntakePorts
-) -> list[TakenFile]:
+) -> list[IngestResult]:
     """Take the files in, in the order in which they were claimed."""
     wanted = set(config.intake_ids) or {file.intake_id for file in files}
-    return [take_in(intake_id, ports) for intake_id in sorted(wanted)]
+    return [ingest_file(intake_id, ports) for intake_id in sorted(wanted)]
 
 
-def intake_metadata(taken: Sequence[TakenFile], lake: Lake) -> dict[str, Any]:
+def intake_metadata(taken: Sequence[IngestResult], lake: Lake) -> dict[str, Any]:
     """Counts, money by currency, reasons, flags, a preview, and where the quarantine is."""
     outcomes = [file.outcome for file in taken]
     totals = _added(outcomes, "totals_minor")
@@ -106,7 +106,7 @@ def _added(outcomes: Sequence[FileOutcome], name: str) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _preview(taken: Sequence[TakenFile], lake: Lake) -> str:
+def _preview(taken: Sequence[IngestResult], lake: Lake) -> str:
     if not taken:
         return "No file was taken in."
     kind: Kind = taken[0].intake_file.arrival.kind

@@ -9,8 +9,8 @@ from assets.intake_runs import (
     IntakeConfig,
     every_accepted_row_in_lake,
     every_row_counted,
+    ingest_files,
     intake_metadata,
-    take_in_all,
 )
 from assets.partitions import business_dates
 from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
@@ -38,7 +38,7 @@ def orders(  # noqa: PLR0913, PLR0917 - Dagster hands one port a parameter
         programs=programs,
         clock=clock,
     )
-    taken = take_in_all(_files(context, intake_ledger), config, ports)
+    taken = ingest_files(_files(context, intake_ledger), config, ports)
     return dg.MaterializeResult(metadata=intake_metadata(taken, lake))
 
 

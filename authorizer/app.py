@@ -19,7 +19,7 @@ from authorizer.api.problems import ProblemError, unavailable
 from authorizer.api.routes import router
 from authorizer.background import background_work
 from authorizer.decisions import route as hot
-from authorizer.dependencies import OpenParts, Parts
+from authorizer.dependencies import Dependencies, OpenDependencies
 from authorizer.logs import LOGGER, RequestLog
 from authorizer.metrics import METHODS, Metrics
 from authorizer.server.draining import drain_on_signal
@@ -48,12 +48,14 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 class Application:
     """Answers requests with the parts that its lifespan opens."""
 
-    def __init__(self, open_parts: OpenParts, *, runs_background: bool = True) -> None:
+    def __init__(
+        self, open_dependencies: OpenDependencies, *, runs_background: bool = True
+    ) -> None:
         self.metrics = Metrics()
         self.is_draining = False
-        self._open_parts = open_parts
+        self._open_parts = open_dependencies
         self._runs_background = runs_background
-        self._parts: Parts | None = None
+        self._dependencies: Dependencies | None = None
         self._tracing: Tracing | None = None
         self._request_log = RequestLog()
         # Unique among all processes: what is random once, and a count.
@@ -79,7 +81,7 @@ class Application:
 
     def take(self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]) -> bool:
         """Answer a whole POST to the hot route without a task; False where it needs one."""
-        if self.is_draining or self._parts is None:
+        if self.is_draining or self._dependencies is None:
             return False
         started, request_id = time.perf_counter(), next(self._request_ids)
 
@@ -91,7 +93,7 @@ class Application:
             return hot.answer_soon(
                 scope,
                 body,
-                parts=self._parts,
+                dependencies=self._dependencies,
                 metrics=self.metrics,
                 request_id=request_id,
                 send=told,
@@ -138,14 +140,18 @@ class Application:
         return reply.status
 
     async def _decide(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
-        if self.is_draining or self._parts is None:
+        if self.is_draining or self._dependencies is None:
             raise unavailable("This process is stopping.")
         if scope["method"] != "POST":
             raise ProblemError(
                 "method-not-allowed", "Only POST is served here.", headers={"allow": "POST"}
             )
-        return await hot.answer(
-            scope, receive, parts=self._parts, metrics=self.metrics, request_id=request_id
+        return await hot.response(
+            scope,
+            receive,
+            dependencies=self._dependencies,
+            metrics=self.metrics,
+            request_id=request_id,
         )
 
     async def _delegate(
@@ -192,16 +198,16 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            self._parts = await stack.enter_async_context(self._open_parts())
-            app.state.parts = self._parts
-            self._tracing = self._parts.tracing
-            self._parts.batcher.on_batch = self._batched
+            self._dependencies = await stack.enter_async_context(self._open_parts())
+            app.state.dependencies = self._dependencies
+            self._tracing = self._dependencies.tracing
+            self._dependencies.batcher.on_batch = self._batched
             stack.enter_context(drain_on_signal(self.drain))
             if self._runs_background:
-                await stack.enter_async_context(background_work(self._parts, self.metrics))
+                await stack.enter_async_context(background_work(self._dependencies, self.metrics))
             yield
             self.drain()
-            await self._parts.batcher.drain()
+            await self._dependencies.batcher.drain()
             self._request_log.flush()
 
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from authorizer.callbacks.lanes import Pace
+from authorizer.callbacks.host_queues import Pace
 from authorizer.callbacks.upkeep import CallbackUpkeep
 from authorizer.callbacks.worker import CallbackWorker
-from authorizer.dependencies import Parts
+from authorizer.dependencies import Dependencies
 from authorizer.logs import LOGGER
 from authorizer.metrics import Metrics
 
@@ -24,14 +24,14 @@ MAX_SWEPT: Final = 500
 
 
 @asynccontextmanager
-async def background_work(parts: Parts, metrics: Metrics) -> AsyncIterator[None]:
+async def background_work(dependencies: Dependencies, metrics: Metrics) -> AsyncIterator[None]:
     """All loops, until the block ends; callbacks under way are then waited for."""
     async with AsyncExitStack() as stack:
-        if parts.limits.sends_callbacks:
-            await stack.enter_async_context(_sending(parts, metrics))
+        if dependencies.limits.sends_callbacks:
+            await stack.enter_async_context(_sending(dependencies, metrics))
         loops = [
-            asyncio.create_task(forever(lambda: sweep(parts, metrics), SWEEP_SECONDS)),
-            asyncio.create_task(forever(lambda: watch(parts, metrics), WATCH_SECONDS)),
+            asyncio.create_task(forever(lambda: sweep(dependencies, metrics), SWEEP_SECONDS)),
+            asyncio.create_task(forever(lambda: watch(dependencies, metrics), WATCH_SECONDS)),
         ]
         try:
             yield
@@ -39,23 +39,23 @@ async def background_work(parts: Parts, metrics: Metrics) -> AsyncIterator[None]
             await ended(*loops)
 
 
-def _sending(parts: Parts, metrics: Metrics) -> AbstractAsyncContextManager[None]:
+def _sending(dependencies: Dependencies, metrics: Metrics) -> AbstractAsyncContextManager[None]:
     worker = CallbackWorker(
-        parts.outbox,
-        parts.secrets,
-        parts.clock,
-        allow_loopback=parts.limits.allow_loopback,
+        dependencies.outbox,
+        dependencies.secrets,
+        dependencies.clock,
+        allow_loopback=dependencies.limits.allow_loopback,
         metrics=metrics,
         pace=Pace(STARTED_AT_ONCE, PAUSE_SECONDS),
     )
-    if parts.tracing is not None:
-        worker.on_attempt = parts.tracing.tell
+    if dependencies.tracing is not None:
+        worker.on_attempt = dependencies.tracing.tell
     upkeep = CallbackUpkeep(
-        parts.outbox,
-        parts.clock,
-        notifier=parts.notifier,
+        dependencies.outbox,
+        dependencies.clock,
+        notifier=dependencies.notifier,
         metrics=metrics,
-        kept_days=parts.limits.callback_log_days,
+        kept_days=dependencies.limits.callback_log_days,
     )
     return sending(worker, upkeep)
 
@@ -97,23 +97,23 @@ async def forever(work: Callable[[], Awaitable[int]], idle_seconds: float) -> No
             await asyncio.sleep(idle_seconds)
 
 
-async def sweep(parts: Parts, metrics: Metrics) -> int:
+async def sweep(dependencies: Dependencies, metrics: Metrics) -> int:
     """End holds past their time."""
-    count = await parts.authorizations.expire_holds(parts.clock.now(), MAX_SWEPT)
+    count = await dependencies.authorizations.expire_holds(dependencies.clock.now(), MAX_SWEPT)
     metrics.swept()
     return count
 
 
-async def watch(parts: Parts, metrics: Metrics) -> int:
+async def watch(dependencies: Dependencies, metrics: Metrics) -> int:
     """Read what only the database knows and operators must see."""
-    at = parts.clock.now()
-    due = await parts.outbox.oldest_due_at(at)
-    overdue = await parts.authorizations.oldest_overdue_at(at)
-    disabled_count = await parts.outbox.disabled_endpoint_count()
+    at = dependencies.clock.now()
+    due = await dependencies.outbox.oldest_due_at(at)
+    overdue = await dependencies.authorizations.oldest_overdue_at(at)
+    disabled_count = await dependencies.outbox.disabled_endpoint_count()
     metrics.watched(
         due.timestamp() if due else None,
         overdue.timestamp() if overdue else None,
         disabled_count,
     )
-    metrics.busy(parts.batcher.waiting_count, parts.sessions_in_use())
+    metrics.busy(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
     return 0

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from authorizer.api.authentication import Gate
+from authorizer.api.authentication import Authenticator
 from authorizer.decisions.batcher import Batcher
 from cardops.ports import (
     Access,
@@ -34,7 +34,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Parts:
+class Dependencies:
     """The ports, and what is built over them once a process."""
 
     authorizations: Authorizations
@@ -47,11 +47,13 @@ class Parts:
     tracing: Tracing | None = None
     sessions_in_use: Callable[[], int] = lambda: 0
     batcher: Batcher = field(init=False)
-    gate: Gate = field(init=False)
+    authenticator: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
         self.batcher = Batcher(self.authorizations, deadline_seconds=self.limits.deadline_seconds)
-        self.gate = Gate(self.access, requests_per_second=self.limits.requests_per_second)
+        self.authenticator = Authenticator(
+            self.access, requests_per_second=self.limits.requests_per_second
+        )
 
 
-OpenParts: TypeAlias = Callable[[], AbstractAsyncContextManager[Parts]]
+OpenDependencies: TypeAlias = Callable[[], AbstractAsyncContextManager[Dependencies]]

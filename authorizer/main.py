@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 
 from authorizer.app import Application
-from authorizer.dependencies import Limits, Parts
+from authorizer.dependencies import Dependencies, Limits
 from authorizer.logs import set_up_logs
 from authorizer.metrics import MULTIPROCESS_DIRECTORY
 from authorizer.server.draining import DrainingProcess, DrainingServer
@@ -56,24 +56,24 @@ def create() -> Application:
     settings = Settings.load()
 
     @asynccontextmanager
-    async def open_parts() -> AsyncIterator[Parts]:
-        async with parts_of(settings) as parts:
+    async def open_dependencies() -> AsyncIterator[Dependencies]:
+        async with dependencies_of(settings) as dependencies:
             # What stands by now stays: looking through it again and again stops every request.
             gc.collect()
             gc.freeze()
-            yield parts
+            yield dependencies
 
-    return Application(open_parts)
+    return Application(open_dependencies)
 
 
 @asynccontextmanager
-async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
+async def dependencies_of(settings: Settings) -> AsyncIterator[Dependencies]:
     """Adapters on the database of the settings, until the block ends."""
     url = connect_info(settings).url
     tracing = open_tracing("cardops-authorizer")
     pool, readiness = await open_pool(url), Readiness(url)
     try:
-        yield Parts(
+        yield Dependencies(
             authorizations=PostgresAuthorizations(
                 pool, hold_period=timedelta(seconds=settings.hold_seconds)
             ),

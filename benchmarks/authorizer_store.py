@@ -17,7 +17,7 @@ from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_databa
 from benchmarks.harness import Benchmark, Sides
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import open_pool
-from cardops.rules.authorizations.decisions import AnswerKind, Question
+from cardops.rules.authorizations.decisions import AuthorizationRequest, ResponseKind
 
 USERS: Final = 1_000_000
 CALLERS: Final = 128
@@ -38,8 +38,8 @@ async def _decide_for_a_while(url: str, users: int) -> float:
         answered = 0
         while time.perf_counter() < end:
             user = random.randint(1, users)
-            answer = await batcher.ask(_question(f"b-{run}-{next(numbers)}", f"u-{user}"))
-            answered += answer.kind is AnswerKind.DECIDED
+            response = await batcher.ask(_request(f"b-{run}-{next(numbers)}", f"u-{user}"))
+            answered += response.kind is ResponseKind.DECIDED
         return answered
 
     started = time.perf_counter()
@@ -50,14 +50,14 @@ async def _decide_for_a_while(url: str, users: int) -> float:
     return answered / seconds
 
 
-def _question(transaction_id: str, user_id: str) -> Question:
-    return Question(
+def _request(transaction_id: str, user_id: str) -> AuthorizationRequest:
+    return AuthorizationRequest(
         program="bench",
         transaction_id=transaction_id,
         user_id=user_id,
         amount_minor=1,
         currency="USD",
-        question_hash=hashlib.sha256(transaction_id.encode()).digest(),
+        request_hash=hashlib.sha256(transaction_id.encode()).digest(),
         authorization_id=transaction_id,
     )
 

@@ -21,7 +21,7 @@ import asyncpg
 import uvloop
 from typing_extensions import override
 
-from authorizer.callbacks.lanes import MAX_AT_ONCE
+from authorizer.callbacks.host_queues import MAX_AT_ONCE
 from authorizer.callbacks.worker import CallbackWorker
 from benchmarks.bench_database import bench_database
 from benchmarks.harness import Benchmark, Sides
@@ -127,8 +127,8 @@ async def _post(url: str) -> float:
             for _ in left:
                 async with session.post(
                     url, data=BODY, headers={"content-type": "application/json"}
-                ) as answer:
-                    await answer.read()
+                ) as response:
+                    await response.read()
 
         started = time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(MAX_AT_ONCE)))

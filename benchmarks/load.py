@@ -40,8 +40,8 @@ class _Connection(asyncio.Protocol):
         at = self._received.find(b"content-length: ", 0, end) + 16
         length = int(self._received[at : self._received.find(b"\r", at)])
         if len(self._received) >= end + 4 + length:
-            answer, self._received = self._received, b""
-            self._answered(self, answer)
+            response, self._received = self._received, b""
+            self._answered(self, response)
 
     def send(self, request: bytes, due: float) -> None:
         self.due = due
@@ -114,9 +114,9 @@ class Load:
                 )
             self._free.append(connection)
 
-    def _on_answer(self, connection: _Connection, answer: bytes) -> None:
+    def _on_answer(self, connection: _Connection, response: bytes) -> None:
         now = time.perf_counter()
-        if answer[9:12] == b"200":
+        if response[9:12] == b"200":
             self.latencies.append(now - connection.due)
         else:
             self.refused += 1

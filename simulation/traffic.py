@@ -108,9 +108,9 @@ def run_traffic(
     bodies = requests_path.read_bytes().splitlines()
     if len(bodies) != len(expected):
         raise ValueError(f"{len(bodies)} requests but {len(expected)} expected answers")
-    lanes = _lanes(zip(bodies, expected, strict=True), concurrency)
+    host_queues = _lanes(zip(bodies, expected, strict=True), concurrency)
     try:
-        return asyncio.run(_drive(base_url, key, lanes, on_answer))
+        return asyncio.run(_drive(base_url, key, host_queues, on_answer))
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
 
@@ -118,7 +118,7 @@ def run_traffic(
 async def _drive(
     base_url: str,
     key: str,
-    lanes: Sequence[Sequence[tuple[bytes, Expected]]],
+    host_queues: Sequence[Sequence[tuple[bytes, Expected]]],
     on_answer: Callable[[], None],
 ) -> TrafficReport:
     report = TrafficReport()
@@ -134,8 +134,8 @@ async def _drive(
         ) as session,
         asyncio.TaskGroup() as group,
     ):
-        for lane in lanes:
-            group.create_task(_send_lane(session, lane, report, on_answer))
+        for host_queue in host_queues:
+            group.create_task(_send_lane(session, host_queue, report, on_answer))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -144,19 +144,19 @@ def _lanes(
     pairs: Iterable[tuple[bytes, Expected]], count: int
 ) -> list[list[tuple[bytes, Expected]]]:
     """One user is always in one lane, so that their requests stay in order."""
-    lanes: list[list[tuple[bytes, Expected]]] = [[] for _ in range(count)]
+    host_queues: list[list[tuple[bytes, Expected]]] = [[] for _ in range(count)]
     for body, expected in pairs:
-        lanes[zlib.crc32(str(expected["user_id"]).encode()) % count].append((body, expected))
-    return [lane for lane in lanes if lane]
+        host_queues[zlib.crc32(str(expected["user_id"]).encode()) % count].append((body, expected))
+    return [host_queue for host_queue in host_queues if host_queue]
 
 
 async def _send_lane(
     session: aiohttp.ClientSession,
-    lane: Sequence[tuple[bytes, Expected]],
+    host_queue: Sequence[tuple[bytes, Expected]],
     report: TrafficReport,
     on_answer: Callable[[], None],
 ) -> None:
-    for body, expected in lane:
+    for body, expected in host_queue:
         started = time.perf_counter()
         status, content, is_replay = await _post(session, body, report)
         report.latencies_ms.append((time.perf_counter() - started) * 1000)
@@ -212,7 +212,7 @@ def _compare(report: TrafficReport, expected: Expected, status: int, content: by
 
 def _told(content: bytes) -> tuple[str, str, int]:
     """Status, reason code and remaining credit in minor units, read exactly."""
-    answer = json.loads(content, parse_float=Decimal, parse_int=Decimal)
-    exponent = EXPONENTS[answer["currency"]]
-    remaining = Decimal(answer["remaining_credit"]).scaleb(exponent)
-    return answer["status"], answer["reason_code"], int(remaining)
+    response = json.loads(content, parse_float=Decimal, parse_int=Decimal)
+    exponent = EXPONENTS[response["currency"]]
+    remaining = Decimal(response["remaining_credit"]).scaleb(exponent)
+    return response["status"], response["reason_code"], int(remaining)

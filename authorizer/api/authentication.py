@@ -27,7 +27,7 @@ class _Entry:
     bucket: TokenBucket
 
 
-class Gate:
+class Authenticator:
     """Callers by key id, read again every second. Unknown keys are not remembered."""
 
     def __init__(

@@ -129,7 +129,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _success(operation: Operation) -> dict[str, Any]:
-    schema = _ref(operation.answer) if operation.answer else {"type": "string"}
+    schema = _ref(operation.response) if operation.response else {"type": "string"}
     names = ["x-request-id", *(["idempotent-replayed"] if operation.may_replay else [])]
     described: dict[str, Any] = {
         "description": operation.summary,

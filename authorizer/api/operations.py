@@ -30,7 +30,7 @@ class Operation:
     body: str | None = None
     is_body_required: bool = True
     example: Mapping[str, Any] | None = None
-    answer: str | None = None
+    response: str | None = None
     media_type: str = "application/json"
     status: int = 200
     may_replay: bool = False
@@ -60,45 +60,45 @@ _QUESTION: Final = {
 OPERATIONS: Final = (
     Operation(
         "authorize", "post", "/v1/authorizations", "Decide whether a user may spend",
-        scope=WRITE, body="AuthorizationBody", example=_QUESTION, answer="AuthorizationOut",
+        scope=WRITE, body="AuthorizationBody", example=_QUESTION, response="AuthorizationOut",
         may_replay=True, may_mismatch=True, has_links=True, problems=(408, 413, 415, 422),
         query={"dry_run": {"type": "boolean", "default": False}},
     ),
     Operation(
         "get_authorization", "get", _ONE, "The stored decision with its present state",
-        scope=READ, answer="AuthorizationState", problems=(404,),
+        scope=READ, response="AuthorizationState", problems=(404,),
     ),
     Operation(
         "capture", "post", f"{_ONE}/capture", "Take the whole hold or a part, once",
         scope=WRITE, body="CaptureBody", is_body_required=False, example={"amount": 10.00},
-        answer="AuthorizationState", may_replay=True, problems=_MOVE,
+        response="AuthorizationState", may_replay=True, problems=_MOVE,
     ),
     Operation(
         "void", "post", f"{_ONE}/void", "Release a hold, or make sure that an id never spends",
         scope=WRITE, body="VoidBody", is_body_required=False, example={},
-        answer="AuthorizationState", may_replay=True, problems=(408, 409, 413, 415, 422),
+        response="AuthorizationState", may_replay=True, problems=(408, 409, 413, 415, 422),
     ),
     Operation(
         "refund", "post", f"{_ONE}/refund", "Give captured money back, whole or in parts",
         scope=WRITE, body="RefundBody", example={"amount": 4.00, "refund_id": "refund_1"},
-        answer="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
+        response="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
     ),
     Operation(
         "increment", "post", f"{_ONE}/increment", "Hold more, decided like a new question",
         scope=WRITE, body="IncrementBody", example={"amount": 5.00, "increment_id": "more_1"},
-        answer="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
+        response="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
     ),
     Operation(
         "get_credit", "get", "/v1/users/{user_id}/credit", "A user's balances by currency",
-        tag="users", scope=READ, answer="UserCredit", problems=(404,),
+        tag="users", scope=READ, response="UserCredit", problems=(404,),
     ),
     Operation(
         "list_callbacks", "get", "/v1/callbacks", "Callbacks of the program, newest first",
-        tag="callbacks", scope=ADMIN, answer="CallbackPage", problems=(422,), query=_PAGE_QUERY,
+        tag="callbacks", scope=ADMIN, response="CallbackPage", problems=(422,), query=_PAGE_QUERY,
     ),
     Operation(
         "replay_callback", "post", "/v1/callbacks/{callback_id}/replay", "Owe a callback again",
-        tag="callbacks", scope=ADMIN, answer="CallbackReplayed", status=202, problems=(404,),
+        tag="callbacks", scope=ADMIN, response="CallbackReplayed", status=202, problems=(404,),
     ),
     Operation(
         "get_problem", "get", "/problems/{slug}", "What a problem's `type` means",
@@ -107,12 +107,12 @@ OPERATIONS: Final = (
     Operation("get_reference", "get", "/docs", "This reference", "documentation", media_type=HTML),
     Operation(
         "get_document", "get", "/openapi.json", "This document", "documentation",
-        answer="AnyObject",
+        response="AnyObject",
     ),
-    Operation("get_liveness", "get", "/livez", "The process is there", "health", answer="Health"),
+    Operation("get_liveness", "get", "/livez", "The process is there", "health", response="Health"),
     Operation(
         "get_readiness", "get", "/readyz", "The database answers, and nothing else counts",
-        "health", answer="Health", problems=(503,),
+        "health", response="Health", problems=(503,),
     ),
     Operation(
         "get_metrics", "get", "/metrics", "Figures for Prometheus", "health", media_type=FIGURES

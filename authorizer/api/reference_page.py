@@ -88,14 +88,14 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         text += f"<p>Body: {type_link(content['schema'])}, for example</p>"
         text += f"<pre><code>{_example(content['examples']['usual']['value'])}</code></pre>"
     rows = "".join(
-        f"<tr><td><code>{status}</code></td><td>{_answer(answer)}</td></tr>"
-        for status, answer in operation["responses"].items()
+        f"<tr><td><code>{status}</code></td><td>{_answer(response)}</td></tr>"
+        for status, response in operation["responses"].items()
     )
     return f"{text}<table>{rows}</table></section>"
 
 
-def _answer(answer: Mapping[str, Any]) -> str:
-    ((media_type, content),) = answer["content"].items()
+def _answer(response: Mapping[str, Any]) -> str:
+    ((media_type, content),) = response["content"].items()
     if media_type == "application/problem+json":
         return " · ".join(
             f'<a href="/problems/{slug}">{html.escape(example["value"]["title"])}</a>'
@@ -118,8 +118,10 @@ def _breakable(path: str) -> str:
 
 def _marked(text: str) -> str:
     """Escaped, with `this` as code."""
-    parts = html.escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
+    dependencies = html.escape(text).split("`")
+    return "".join(
+        f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(dependencies)
+    )
 
 
 def _page(title: str, body: str) -> str:

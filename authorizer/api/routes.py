@@ -23,10 +23,15 @@ from authorizer.api.schemas import (
 )
 from authorizer.api.views import callback_out, credit_body
 from authorizer.decisions.route import check_parameters, json_body
-from authorizer.dependencies import Parts
+from authorizer.dependencies import Dependencies
 from authorizer.metrics import Metrics
 from authorizer.server.replies import PROGRAM
-from cardops.rules.authorizations.actions import Move, MoveAnswer, MoveKind, MoveResult
+from cardops.rules.authorizations.actions import (
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
+)
 from cardops.rules.authorizations.decisions import StoreUnavailableError
 from cardops.rules.callbacks.callbacks import CallbackState
 from cardops.rules.programs.access import Caller, Scope
@@ -37,30 +42,30 @@ T = TypeVar("T")
 router = APIRouter()
 
 
-def parts_of(request: Request) -> Parts:
+def dependencies_of(request: Request) -> Dependencies:
     """What the application is made of."""
-    parts: Parts = request.app.state.parts
-    return parts
+    dependencies: Dependencies = request.app.state.dependencies
+    return dependencies
 
 
-PartsOf = Annotated[Parts, Depends(parts_of)]
+PartsOf = Annotated[Dependencies, Depends(dependencies_of)]
 
 
-async def in_time(parts: Parts, work: Awaitable[T]) -> T:
+async def in_time(dependencies: Dependencies, work: Awaitable[T]) -> T:
     """The result within the request's deadline. Raises ProblemError (503)."""
     try:
-        async with asyncio.timeout(parts.limits.deadline_seconds):
+        async with asyncio.timeout(dependencies.limits.deadline_seconds):
             return await work
     except (TimeoutError, StoreUnavailableError, ConnectionError):
         raise unavailable() from None
 
 
-def needs(scope: Scope) -> Callable[[Request, Parts], Awaitable[Caller]]:
+def needs(scope: Scope) -> Callable[[Request, Dependencies], Awaitable[Caller]]:
     """A dependency: the caller, whose key has this scope."""
 
-    async def enter(request: Request, parts: PartsOf) -> Caller:
+    async def enter(request: Request, dependencies: PartsOf) -> Caller:
         header = request.headers.get("authorization", "")
-        caller = await in_time(parts, parts.gate.enter(header, scope))
+        caller = await in_time(dependencies, dependencies.authenticator.enter(header, scope))
         request.scope[PROGRAM] = caller.program
         return caller
 
@@ -73,11 +78,13 @@ Admin = Annotated[Caller, Depends(needs(Scope.CALLBACKS_ADMIN))]
 
 
 @router.get("/v1/authorizations/{transaction_id}")
-async def find(transaction_id: str, caller: Reader, parts: PartsOf) -> Response:
+async def find(transaction_id: str, caller: Reader, dependencies: PartsOf) -> Response:
     """The stored decision with its present state."""
     view = None
     if is_id(transaction_id):
-        view = await in_time(parts, parts.authorizations.find(caller.program, transaction_id))
+        view = await in_time(
+            dependencies, dependencies.authorizations.find(caller.program, transaction_id)
+        )
     if view is None:
         raise not_found("authorization")
     return json_response(view.body())
@@ -85,46 +92,54 @@ async def find(transaction_id: str, caller: Reader, parts: PartsOf) -> Response:
 
 @router.post("/v1/authorizations/{transaction_id}/capture")
 async def capture(
-    transaction_id: str, request: Request, caller: Writer, parts: PartsOf
+    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
 ) -> Response:
     """Take the whole hold or a part, once; the rest is released."""
-    body = decode(await optional_body(request, parts), CaptureBody)
+    body = decode(await optional_body(request, dependencies), CaptureBody)
     amount = amount_text(body.amount)
-    return await move(MoveKind.CAPTURE, transaction_id, request, caller, amount=amount)
+    return await action(ActionKind.CAPTURE, transaction_id, request, caller, amount=amount)
 
 
 @router.post("/v1/authorizations/{transaction_id}/void")
-async def void(transaction_id: str, request: Request, caller: Writer, parts: PartsOf) -> Response:
+async def void(
+    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
+) -> Response:
     """Release a hold; of an id not seen yet, make sure that it never spends."""
-    decode(await optional_body(request, parts), VoidBody)
+    decode(await optional_body(request, dependencies), VoidBody)
     checked_id("transaction_id", transaction_id)
-    return await move(MoveKind.VOID, transaction_id, request, caller)
+    return await action(ActionKind.VOID, transaction_id, request, caller)
 
 
 @router.post("/v1/authorizations/{transaction_id}/refund")
-async def refund(transaction_id: str, request: Request, caller: Writer, parts: PartsOf) -> Response:
+async def refund(
+    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
+) -> Response:
     """Give captured money back, whole or in parts."""
-    body = decode(await needed_body(request, parts), RefundBody)
+    body = decode(await needed_body(request, dependencies), RefundBody)
     key, amount = checked_id("refund_id", body.refund_id), amount_text(body.amount) or ""
-    return await move(MoveKind.REFUND, transaction_id, request, caller, amount=amount, key=key)
+    return await action(ActionKind.REFUND, transaction_id, request, caller, amount=amount, key=key)
 
 
 @router.post("/v1/authorizations/{transaction_id}/increment")
 async def increment(
-    transaction_id: str, request: Request, caller: Writer, parts: PartsOf
+    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
 ) -> Response:
     """Hold more, decided like a new question."""
-    body = decode(await needed_body(request, parts), IncrementBody)
+    body = decode(await needed_body(request, dependencies), IncrementBody)
     key, amount = checked_id("increment_id", body.increment_id), amount_text(body.amount) or ""
-    return await move(MoveKind.INCREMENT, transaction_id, request, caller, amount=amount, key=key)
+    return await action(
+        ActionKind.INCREMENT, transaction_id, request, caller, amount=amount, key=key
+    )
 
 
 @router.get("/v1/users/{user_id}/credit")
-async def credit(user_id: str, caller: Reader, parts: PartsOf) -> Response:
+async def credit(user_id: str, caller: Reader, dependencies: PartsOf) -> Response:
     """The user's balances by currency."""
     accounts = []
     if is_id(user_id):
-        found = await in_time(parts, parts.authorizations.accounts(caller.program, user_id))
+        found = await in_time(
+            dependencies, dependencies.authorizations.accounts(caller.program, user_id)
+        )
         accounts = list(found)
     if not accounts:
         raise not_found("user")
@@ -132,7 +147,7 @@ async def credit(user_id: str, caller: Reader, parts: PartsOf) -> Response:
 
 
 @router.get("/v1/callbacks")
-async def list_callbacks(request: Request, caller: Admin, parts: PartsOf) -> Response:
+async def list_callbacks(request: Request, caller: Admin, dependencies: PartsOf) -> Response:
     """Callbacks of the program, newest first."""
     query = request.query_params
     check_parameters(query, "status", "cursor", "limit")
@@ -143,17 +158,17 @@ async def list_callbacks(request: Request, caller: Admin, parts: PartsOf) -> Res
         raise invalid("cursor", "is not one that a page gave")
     if limit not in set(map(str, range(1, MAX_PAGE + 1))):
         raise invalid("limit", f"must be from 1 to {MAX_PAGE}")
-    work = parts.outbox.list_callbacks(caller.program, state, cursor, int(limit))
-    found, next_cursor = await in_time(parts, work)
+    work = dependencies.outbox.list_callbacks(caller.program, state, cursor, int(limit))
+    found, next_cursor = await in_time(dependencies, work)
     body = CallbackPage([callback_out(callback) for callback in found], next_cursor)
     return json_response(msgspec.json.encode(body))
 
 
 @router.post("/v1/callbacks/{callback_id}/replay")
-async def replay(callback_id: str, caller: Admin, parts: PartsOf) -> Response:
+async def replay(callback_id: str, caller: Admin, dependencies: PartsOf) -> Response:
     """Owe it again, now."""
     is_known = is_id(callback_id) and await in_time(
-        parts, parts.outbox.replay(caller.program, callback_id)
+        dependencies, dependencies.outbox.replay(caller.program, callback_id)
     )
     if not is_known:
         raise not_found("callback")
@@ -182,23 +197,23 @@ async def livez() -> Response:
 
 
 @router.get("/readyz")
-async def readyz(parts: PartsOf) -> Response:
+async def readyz(dependencies: PartsOf) -> Response:
     """The database answers; nothing else counts."""
-    if not await in_time(parts, parts.access.is_ready()):
+    if not await in_time(dependencies, dependencies.access.is_ready()):
         raise unavailable("The database does not answer.")
     return json_response(b'{"status":"ok"}')
 
 
 @router.get("/metrics")
-async def figures(request: Request, parts: PartsOf) -> Response:
+async def figures(request: Request, dependencies: PartsOf) -> Response:
     """Prometheus."""
     metrics: Metrics = request.app.state.metrics
-    metrics.busy(parts.batcher.waiting_count, parts.sessions_in_use())
+    metrics.busy(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
     return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def move(
-    kind: MoveKind,
+async def action(
+    kind: ActionKind,
     transaction_id: str,
     request: Request,
     caller: Caller,
@@ -209,46 +224,46 @@ async def move(
     """Ask for one move and answer it. Raises ProblemError."""
     if not is_id(transaction_id):
         raise not_found("authorization")
-    parts = parts_of(request)
-    asked = Move(
+    dependencies = dependencies_of(request)
+    asked = AuthorizationAction(
         kind, caller.program, transaction_id, amount, key, caller.key_id, request.state.request_id
     )
-    return move_response(await in_time(parts, parts.authorizations.move(asked)))
+    return move_response(await in_time(dependencies, dependencies.authorizations.action(asked)))
 
 
-def move_response(given: MoveAnswer) -> Response:
+def move_response(given: ActionResponse) -> Response:
     """The HTTP answer for what became of a move. Raises ProblemError."""
     match given.result:
-        case MoveResult.DONE:
+        case ActionResult.DONE:
             return json_response(given.body)
-        case MoveResult.REPLAYED:
+        case ActionResult.REPLAYED:
             return json_response(given.body, headers={"idempotent-replayed": "true"})
-        case MoveResult.UNKNOWN:
+        case ActionResult.UNKNOWN:
             raise not_found("authorization")
-        case MoveResult.FORBIDDEN:
+        case ActionResult.FORBIDDEN:
             state = str(given.state)
             raise ProblemError("invalid-state", f"The authorization is {state}.", state=state)
-        case MoveResult.MISMATCHED:
+        case ActionResult.MISMATCHED:
             raise ProblemError("idempotency-mismatch", "This id was used with another amount.")
-        case MoveResult.INVALID:
+        case ActionResult.INVALID:
             raise invalid("amount", given.detail)
         case unreachable:
             assert_never(unreachable)
 
 
-async def needed_body(request: Request, parts: Parts) -> bytes:
+async def needed_body(request: Request, dependencies: Dependencies) -> bytes:
     """The JSON body, as long as it comes in time. Raises ProblemError (408, 413, 415)."""
-    ends_at = asyncio.get_running_loop().time() + parts.limits.deadline_seconds
+    ends_at = asyncio.get_running_loop().time() + dependencies.limits.deadline_seconds
     return await json_body(request.scope, request.receive, ends_at)
 
 
-async def optional_body(request: Request, parts: Parts) -> bytes:
+async def optional_body(request: Request, dependencies: Dependencies) -> bytes:
     """The JSON body, `{}` where there is none."""
     if request.headers.get("content-length", "0") == "0" and not request.headers.get(
         "transfer-encoding"
     ):
         return b"{}"
-    return await needed_body(request, parts)
+    return await needed_body(request, dependencies)
 
 
 def json_response(

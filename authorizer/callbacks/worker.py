@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from authorizer.callbacks.client import CallbackClient
-from authorizer.callbacks.lanes import MAX_IN_HAND, LaneInHand, Lanes, Pace
+from authorizer.callbacks.host_queues import MAX_IN_HAND, HostQueues, Pace, QueueInFlight
 from authorizer.callbacks.results import ResultWriter
 from authorizer.callbacks.signing import CallbackSigner, UnsignedError
 from authorizer.logs import LOGGER
@@ -16,7 +16,7 @@ from authorizer.metrics import Metrics
 from cardops.ports import CallbackOutbox, Clock, SecretStore
 from cardops.rules.authorizations.traces import AttemptedCallback
 from cardops.rules.callbacks.callbacks import Callback, CallbackState, Response, verdict
-from cardops.rules.callbacks.endpoints import lane_of
+from cardops.rules.callbacks.endpoints import host_queue_of
 
 MAX_TAKEN: Final = 256
 MAX_TAKEN_PACED: Final = 32
@@ -52,7 +52,7 @@ class CallbackWorker:
         self._client = CallbackClient(allow_loopback=allow_loopback)
         self._pace = pace
         self._max_taken = MAX_TAKEN if pace is None else MAX_TAKEN_PACED
-        self._lanes = Lanes()
+        self._lanes = HostQueues()
         self._results = ResultWriter(outbox)
         self._calls: set[asyncio.Task[None]] = set()
         self._unsent: list[Callback] = []
@@ -121,28 +121,28 @@ class CallbackWorker:
             if callback.state is CallbackState.DEAD:
                 self._told(callback.state)
                 continue
-            lane = self._lanes.enter(lane_of(callback.program, callback.url))
-            call = asyncio.create_task(self._send(callback, lane, started + START_SECONDS))
+            host_queue = self._lanes.enter(host_queue_of(callback.program, callback.url))
+            call = asyncio.create_task(self._send(callback, host_queue, started + START_SECONDS))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
         return len(taken)
 
-    async def _send(self, callback: Callback, lane: LaneInHand, start_by: float) -> None:
+    async def _send(self, callback: Callback, host_queue: QueueInFlight, start_by: float) -> None:
         try:
-            async with lane.at_once:
+            async with host_queue.at_once:
                 if self._pace is not None:
                     await self._pace.turn()
                 if self._is_stopping or time.monotonic() > start_by:
                     self._unsent.append(callback)
                     return
-                await self._attempt(callback, lane)
+                await self._attempt(callback, host_queue)
         finally:
-            self._lanes.leave(lane)
+            self._lanes.leave(host_queue)
             self._ended += 1
             if self._ended >= ENOUGH_ENDED:
                 self._wake.set()
 
-    async def _attempt(self, callback: Callback, lane: LaneInHand) -> None:
+    async def _attempt(self, callback: Callback, host_queue: QueueInFlight) -> None:
         started = time.monotonic()
         try:
             response = await self._call(callback)
@@ -154,7 +154,7 @@ class CallbackWorker:
         seconds = time.monotonic() - started
         if not response.is_our_fault:
             has_answered = response.status_code is not None
-            self._lanes.learn(lane, has_answered=has_answered, seconds=seconds)
+            self._lanes.learn(host_queue, has_answered=has_answered, seconds=seconds)
         jitter = random.random()  # noqa: S311 - spreads load, guards nothing
         result = verdict(
             callback,

@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from cardops.ports import Authorizations
-from cardops.rules.authorizations.decisions import UNDECIDED, AccountKey, Answer, IdKey, Question
+from cardops.rules.authorizations.decisions import (
+    UNDECIDED,
+    AccountKey,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    IdKey,
+)
 
 MAX_BATCH: Final = 256
 MAX_UNDER_WAY: Final = 2
@@ -33,22 +39,24 @@ logger = logging.getLogger(__name__)
 class Waiting:
     """A question on its way to its answer, which is told once."""
 
-    __slots__ = ("_tell", "asked_at", "is_answered", "keys", "question")
+    __slots__ = ("_tell", "asked_at", "is_answered", "keys", "request")
 
-    def __init__(self, question: Question, tell: Callable[[Answer], None]) -> None:
-        self.question = question
-        self.keys = (question.account_key, question.id_key)
+    def __init__(
+        self, request: AuthorizationRequest, tell: Callable[[AuthorizationResponse], None]
+    ) -> None:
+        self.request = request
+        self.keys = (request.account_key, request.id_key)
         self.asked_at = time.monotonic()
         self.is_answered = False
         self._tell = tell
 
-    def answer(self, answer: Answer) -> None:
+    def response(self, response: AuthorizationResponse) -> None:
         """Tell it, unless it was told another before; a caller's failure is nobody else's."""
         if self.is_answered:
             return
         self.is_answered = True
         try:
-            self._tell(answer)
+            self._tell(response)
         except Exception:
             logger.exception("an answer could not be handed over")
 
@@ -75,18 +83,20 @@ class Batcher:
         """Questions that no batch has taken yet."""
         return len(self._waiting)
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, request: AuthorizationRequest) -> AuthorizationResponse:
         """The question's answer; `undecided` past the deadline."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.put(question, lambda answer: None if future.done() else future.set_result(answer))
+        future: asyncio.Future[AuthorizationResponse] = asyncio.get_running_loop().create_future()
+        self.put(request, lambda response: None if future.done() else future.set_result(response))
         return await future
 
-    def put(self, question: Question, tell: Callable[[Answer], None]) -> None:
+    def put(
+        self, request: AuthorizationRequest, tell: Callable[[AuthorizationResponse], None]
+    ) -> None:
         """Have `tell` called with the question's answer, `undecided` past the deadline."""
         if len(self._waiting) >= MAX_WAITING:
             tell(UNDECIDED)
             return
-        self._waiting.append(Waiting(question, tell))
+        self._waiting.append(Waiting(request, tell))
         loop = asyncio.get_running_loop()
         if self._under_way < MAX_UNDER_WAY:
             self._under_way += 1
@@ -146,14 +156,14 @@ class Batcher:
     async def _answer(self, batch: Sequence[Waiting]) -> None:
         started = time.perf_counter()
         try:
-            answers = await self._authorizations.decide([one.question for one in batch])
+            responses = await self._authorizations.decide([one.request for one in batch])
         except Exception:
             # Whatever it was, the neighbours of the next batch are not to wait for ever.
             logger.exception("a batch could not be decided")
-            answers = [UNDECIDED] * len(batch)
+            responses = [UNDECIDED] * len(batch)
         self.on_batch(len(batch), time.perf_counter() - started)
         # A moment later: the next batch is on its way to the database while these are answered.
-        asyncio.get_running_loop().call_soon(_tell, batch, answers)
+        asyncio.get_running_loop().call_soon(_tell, batch, responses)
 
     def _give_up_on_overdue(self) -> None:
         """Tell who waited too long that nothing is known; the next look is while anybody waits."""
@@ -161,15 +171,15 @@ class Batcher:
         before = time.monotonic() - self._deadline_seconds
         for batch in [self._waiting, *self._asked.values()]:
             for one in _asked_before(before, batch):
-                one.answer(UNDECIDED)
+                one.response(UNDECIDED)
         if self._waiting or self._asked:
             loop = asyncio.get_running_loop()
             self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
 
 
-def _tell(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-    for one, answer in zip(batch, answers, strict=True):
-        one.answer(answer)
+def _tell(batch: Sequence[Waiting], responses: Sequence[AuthorizationResponse]) -> None:
+    for one, response in zip(batch, responses, strict=True):
+        one.response(response)
 
 
 def _asked_before(instant: float, batch: Iterable[Waiting]) -> list[Waiting]:

@@ -13,20 +13,20 @@ from authorizer.api.bodies import (
 )
 from authorizer.api.problems import invalid
 from authorizer.api.schemas import AuthorizationBody
-from cardops.rules.authorizations.decisions import Question
-from cardops.rules.authorizations.request_hashes import question_hash
+from cardops.rules.authorizations.decisions import AuthorizationRequest
+from cardops.rules.authorizations.request_hashes import request_hash
 from cardops.rules.callbacks.urls import UrlRefused, check_callback_url
 from cardops.rules.programs.access import Caller
 
 
-def question_of(
+def request_from_body(
     body: AuthorizationBody,
     caller: Caller,
     *,
     request_id: str,
     is_dry_run: bool = False,
     allow_loopback: bool = False,
-) -> Question:
+) -> AuthorizationRequest:
     """The question, valid in form. Raises ProblemError."""
     transaction_id = checked_id("transaction_id", body.transaction_id)
     user_id = checked_id("user_id", body.user_id)
@@ -35,13 +35,13 @@ def question_of(
     url = _checked_url(body.callback_url, caller, allow_loopback=allow_loopback)
     details = without_card_numbers(details_of(body))
     is_capture = body.capture is not False
-    return Question(
+    return AuthorizationRequest(
         program=caller.program,
         transaction_id=transaction_id,
         user_id=user_id,
         amount_minor=amount_minor,
         currency=currency,
-        question_hash=question_hash(
+        request_hash=request_hash(
             user_id,
             amount_minor,
             currency,

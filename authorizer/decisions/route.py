@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 from authorizer.api.bodies import decode
 from authorizer.api.problems import ProblemError, invalid, unavailable
 from authorizer.api.schemas import AuthorizationBody
-from authorizer.decisions.requests import question_of
-from authorizer.dependencies import Parts
+from authorizer.decisions.requests import request_from_body
+from authorizer.dependencies import Dependencies
 from authorizer.metrics import Metrics
 from authorizer.server.replies import (
     MAX_BODY_BYTES,
@@ -26,9 +26,9 @@ from authorizer.server.replies import (
     read_body,
 )
 from cardops.rules.authorizations.decisions import (
-    Answer,
-    AnswerKind,
-    Question,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ResponseKind,
     StoreUnavailableError,
 )
 from cardops.rules.programs.access import Caller
@@ -37,22 +37,22 @@ from cardops.rules.programs.access import Scope as KeyScope
 PATH: Final = "/v1/authorizations"
 
 
-async def answer(
-    scope: Scope, receive: Receive, *, parts: Parts, metrics: Metrics, request_id: str
+async def response(
+    scope: Scope, receive: Receive, *, dependencies: Dependencies, metrics: Metrics, request_id: str
 ) -> Reply:
     """The reply to one question. Raises ProblemError."""
-    ends_at = asyncio.get_running_loop().time() + parts.limits.deadline_seconds
+    ends_at = asyncio.get_running_loop().time() + dependencies.limits.deadline_seconds
     try:
         async with asyncio.timeout_at(ends_at):
-            caller = await parts.gate.enter(
+            caller = await dependencies.authenticator.enter(
                 header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
             )
         body = await json_body(scope, receive, ends_at)
         async with asyncio.timeout_at(ends_at):
-            question = _question(scope, body, caller, parts, request_id)
-            return reply_to(question, await parts.batcher.ask(question), metrics)
+            request = _request(scope, body, caller, dependencies, request_id)
+            return reply_to(request, await dependencies.batcher.ask(request), metrics)
     except TimeoutError:
-        metrics.decided(AnswerKind.UNDECIDED)
+        metrics.decided(ResponseKind.UNDECIDED)
         raise unavailable() from None
     except StoreUnavailableError:
         raise unavailable("The store does not answer.") from None
@@ -62,14 +62,14 @@ def answer_soon(
     scope: Scope,
     body: bytes,
     *,
-    parts: Parts,
+    dependencies: Dependencies,
     metrics: Metrics,
     request_id: str,
     send: Callable[[Reply], None],
 ) -> bool:
     """Have `send` called with the reply; False where the key has to be looked up first."""
     try:
-        caller = parts.gate.enter_known(
+        caller = dependencies.authenticator.enter_known(
             header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
         )
         if caller is None:
@@ -77,47 +77,51 @@ def answer_soon(
         check_media_type(scope)
         if len(body) > MAX_BODY_BYTES:
             raise body_too_large()
-        question = _question(scope, body, caller, parts, request_id)
+        request = _request(scope, body, caller, dependencies, request_id)
     except ProblemError as problem:
         send(problem.reply())
         return True
 
-    def told(given: Answer) -> None:
+    def told(given: AuthorizationResponse) -> None:
         try:
-            reply = reply_to(question, given, metrics)
+            reply = reply_to(request, given, metrics)
         except ProblemError as problem:
             reply = problem.reply()
         send(reply)
 
-    parts.batcher.put(question, told)
+    dependencies.batcher.put(request, told)
     return True
 
 
-def _question(scope: Scope, body: bytes, caller: Caller, parts: Parts, request_id: str) -> Question:
+def _request(
+    scope: Scope, body: bytes, caller: Caller, dependencies: Dependencies, request_id: str
+) -> AuthorizationRequest:
     scope[PROGRAM] = caller.program
-    return question_of(
+    return request_from_body(
         decode(body, AuthorizationBody),
         caller,
         request_id=request_id,
         is_dry_run=is_dry_run(scope),
-        allow_loopback=parts.limits.allow_loopback,
+        allow_loopback=dependencies.limits.allow_loopback,
     )
 
 
-def reply_to(question: Question, given: Answer, metrics: Metrics) -> Reply:
+def reply_to(
+    request: AuthorizationRequest, given: AuthorizationResponse, metrics: Metrics
+) -> Reply:
     """The HTTP answer for what became of the question. Raises ProblemError."""
     metrics.decided(given.kind)
     match given.kind:
-        case AnswerKind.DECIDED:
+        case ResponseKind.DECIDED:
             return Reply(200, given.body)
-        case AnswerKind.REPLAYED:
+        case ResponseKind.REPLAYED:
             return Reply(200, given.body, REPLAYED_HEADERS)
-        case AnswerKind.MISMATCHED:
+        case ResponseKind.MISMATCHED:
             raise ProblemError(
                 "idempotency-mismatch",
-                f"{question.transaction_id} was decided for another question before.",
+                f"{request.transaction_id} was decided for another question before.",
             )
-        case AnswerKind.UNDECIDED:
+        case ResponseKind.UNDECIDED:
             raise unavailable()
         case unreachable:
             assert_never(unreachable)

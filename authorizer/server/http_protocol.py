@@ -30,7 +30,7 @@ class HttpProtocol(BoundedProtocol):
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Called when a request's turn has come; its body may still be on its way."""
-        if not _is_question(cycle) or self.flow.write_paused:
+        if not _is_authorization_request(cycle) or self.flow.write_paused:
             self._start_task(cycle, app)
         elif cycle.more_body:
             self._held, self._held_app = cycle, app
@@ -106,7 +106,7 @@ class HttpProtocol(BoundedProtocol):
         return not self.pipeline and not has_unread(self.transport)
 
 
-def _is_question(cycle: RequestResponseCycle) -> bool:
+def _is_authorization_request(cycle: RequestResponseCycle) -> bool:
     scope = cycle.scope
     return (
         scope["path"] == hot.PATH

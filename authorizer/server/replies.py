@@ -46,16 +46,16 @@ async def read_body(receive: Receive) -> bytes | None:
     if message["type"] == "http.request" and not message.get("more_body"):
         body = bytes(message.get("body", b""))
         return body if len(body) <= MAX_BODY_BYTES else None
-    parts, size = [], 0
+    dependencies, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        parts.append(bytes(message.get("body", b"")))
-        size += len(parts[-1])
+        dependencies.append(bytes(message.get("body", b"")))
+        size += len(dependencies[-1])
         if size > MAX_BODY_BYTES:
             return None
         if not message.get("more_body"):
-            return b"".join(parts)
+            return b"".join(dependencies)
         message = await receive()
 
 

@@ -11,7 +11,7 @@ from cardops.ports.administration import Notifier, Programs, SecretStore, Spendi
 from cardops.ports.authorizing import (
     Access,
     Authorizations,
-    CallbackDesk,
+    CallbackAdministration,
     CallbackOutbox,
     Tracing,
 )
@@ -25,7 +25,7 @@ __all__ = [
     "Arrivals",
     "Authorizations",
     "Books",
-    "CallbackDesk",
+    "CallbackAdministration",
     "CallbackOutbox",
     "Clock",
     "DayExport",

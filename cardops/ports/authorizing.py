@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cardops.rules.accounts.ledger import Account
-    from cardops.rules.authorizations.actions import Move, MoveAnswer
-    from cardops.rules.authorizations.decisions import Answer, Question
+    from cardops.rules.authorizations.actions import ActionResponse, AuthorizationAction
+    from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
     from cardops.rules.authorizations.records import AuthorizationView
     from cardops.rules.authorizations.traces import TracedEvent
     from cardops.rules.callbacks.callbacks import (
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
         CallbackResult,
         CallbackSelection,
     )
-    from cardops.rules.callbacks.endpoints import Endpoint, LaneRoom
+    from cardops.rules.callbacks.endpoints import Endpoint, HostCapacity
     from cardops.rules.programs.access import Caller
 
 
 class Authorizations(Protocol):
     """Decides spending, in batches, each batch one durable commit."""
 
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         """One answer a question, in order. A failing member does not fail its neighbours.
 
         Where nothing could be committed in time the answer is `undecided`: never a guess.
         """
 
-    async def move(self, move: Move) -> MoveAnswer:
+    async def action(self, action: AuthorizationAction) -> ActionResponse:
         """Capture, void, refund or increment; sticky by its key. Raises StoreUnavailableError."""
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
@@ -62,7 +62,7 @@ class CallbackOutbox(Protocol):
     """Callbacks owed, taken by one worker at a time each."""
 
     async def take_due(
-        self, at: datetime, limit: int, lease_seconds: float, room: LaneRoom | None = None
+        self, at: datetime, limit: int, lease_seconds: float, room: HostCapacity | None = None
     ) -> list[Callback]:
         """Due callbacks, leased so that no other worker takes them meanwhile.
 
@@ -107,7 +107,7 @@ class CallbackOutbox(Protocol):
         """
 
 
-class CallbackDesk(Protocol):
+class CallbackAdministration(Protocol):
     """What a person looks up and sets right about callbacks."""
 
     async def find(self, callback_id: str) -> Callback | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from cardops.rules.intake.arrivals import Look
+    from cardops.rules.intake.arrivals import ArrivalPoll
     from cardops.rules.intake.files import (
         Kind,
     )
@@ -58,10 +58,10 @@ class ObjectStore(Protocol):
 class Arrivals(Protocol):
     """New files under `incoming/`, whether found by listing or told of by events."""
 
-    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> Look:
+    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
         """Files of the kind that are complete and not claimed yet, a bounded number."""
 
-    def forget(self, look: Look) -> None:
+    def forget(self, look: ArrivalPoll) -> None:
         """Everything in `ready` is claimed: its events need not be told again."""
 
 

@@ -15,7 +15,7 @@ from cardops.adapters.postgresql.connection import connect, connect_info
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.telemetry.opening import ENDPOINT, check_telemetry, collector_address
 from cardops.settings import Settings
-from orchestration.local.ports import DEFAULTS, answers
+from orchestration.local.ports import DEFAULTS, responses
 
 STORES: Final = ("raw", "processed", "failed", "lake")
 COMPANIES: Final = ("visa", "mastercard", "amex", "discover")
@@ -150,5 +150,5 @@ def _transformations(_: Settings) -> str:
 
 def _services(settings: Settings) -> str:
     ports = {name: getattr(settings, f"{name}_port") or first for name, first in DEFAULTS.items()}
-    up = [f"{name} on {port}" for name, port in ports.items() if answers(port)]
+    up = [f"{name} on {port}" for name, port in ports.items() if responses(port)]
     return f"Answering: {', '.join(up)}." if up else "None is up; `cardops up` starts them."

@@ -65,9 +65,9 @@ class Submitter:
         mark = f"{SystemClock().now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         key = submitted_key(submission.kind, submission.program, submission.path.name, mark)
         self._raw.create(key, submission.path)
-        answer = self.judge(submission, self._enter(submission, key))
-        answer["seconds"] = round(time.monotonic() - started, 3)
-        return answer
+        response = self.judge(submission, self._enter(submission, key))
+        response["seconds"] = round(time.monotonic() - started, 3)
+        return response
 
     def release(self, entry: IntakeFile, rows: Sequence[int]) -> dict[str, Any]:
         """Judge quarantined rows again, as a file of their own; a refused or dead file, whole."""
@@ -84,17 +84,17 @@ class Submitter:
         """Take a claimed file in, and what follows from it. Raises CommandError."""
         result = RunResult(None, ())
         if entry.status is not FileStatus.REFUSED:
-            result = self._runs.take_in(submission.kind, [entry])
+            result = self._runs.ingest_file(submission.kind, [entry])
             entry = self._ledger.find(entry.intake_id)
-        answer = answer_of(submission, entry, result.run_id)
+        response = answer_of(submission, entry, result.run_id)
         if submission.kind is Kind.CHARGEBACKS:
-            answer |= self._delivered(entry)
+            response |= self._delivered(entry)
         if result.failed_checks:
             say(f"Checks that did not pass: {', '.join(result.failed_checks)}.")
-            answer["failed_checks"] = list(result.failed_checks)
+            response["failed_checks"] = list(result.failed_checks)
         if result.released:
-            answer["released"] = [self._follow(key) for key in result.released]
-        return answer
+            response["released"] = [self._follow(key) for key in result.released]
+        return response
 
     def _follow(self, key: str) -> dict[str, Any]:
         """Take in a file of rows that had waited for the one just taken in."""

@@ -28,7 +28,7 @@ _RELEASED: Final = (Kind.TRANSACTIONS, Kind.CHARGEBACKS)
 
 
 @dataclass(slots=True)
-class TakenDay:
+class IngestedDay:
     """What was taken in: submitted files by their path in the day, released ones apart."""
 
     submitted: dict[str, IntakeFile] = field(default_factory=dict)
@@ -50,9 +50,11 @@ class DemoIntake:
         programs = PostgresPrograms(url)
         self._claims = Claims(self._raw, failed, self._ledger, programs, SystemClock())
 
-    def take_in(self, day: Path, order: Sequence[str], on_group: Callable[[str], None]) -> TakenDay:
+    def ingest_file(
+        self, day: Path, order: Sequence[str], on_group: Callable[[str], None]
+    ) -> IngestedDay:
         """Submit every file in that order; `on_group` is told what is taken in next."""
-        taken = TakenDay()
+        taken = IngestedDay()
         for kind, paths in _groups(order):
             subject = kind.value.removesuffix("s")
             on_group(f"{len(paths)} {subject} file{'s' if len(paths) > 1 else ''}")
@@ -81,15 +83,15 @@ class DemoIntake:
         (stat,) = (one for one in self._raw.list_objects(key) if one.key == key)
         return stat
 
-    def _run(self, kind: Kind, files: Sequence[IntakeFile], taken: TakenDay) -> list[IntakeFile]:
+    def _run(self, kind: Kind, files: Sequence[IntakeFile], taken: IngestedDay) -> list[IntakeFile]:
         """Take them in, deliver what a batch makes, and read the entries again."""
-        taken.failed_checks += self._runs.take_in(kind, files).failed_checks
+        taken.failed_checks += self._runs.ingest_file(kind, files).failed_checks
         if batch_id := files[0].batch_id:
             taken.batch_ids.append(batch_id)
             taken.failed_checks += self._runs.deliver(batch_id).failed_checks
         return [self._ledger.find(one.intake_id) for one in files]
 
-    def _take_released(self, kind: Kind, taken: TakenDay) -> list[IntakeFile]:
+    def _take_released(self, kind: Kind, taken: IngestedDay) -> list[IntakeFile]:
         """Files made of rows whose reference has come: what a sensor does elsewhere."""
         stats = self._raw.list_objects(f"{prefix_of(kind)}{self._program}/released/")
         known = self._ledger.known_versions(self._raw.url, [one.key for one in stats])

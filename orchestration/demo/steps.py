@@ -24,7 +24,7 @@ from orchestration.cli.commands.key import ensure_program
 from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
 from orchestration.demo.books import DemoBooks
-from orchestration.demo.intake import DemoIntake, TakenDay
+from orchestration.demo.intake import DemoIntake, IngestedDay
 from orchestration.demo.services import outside
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
@@ -103,27 +103,27 @@ class _Demo:
         self._close(runs, taken)
         return self._compared(books, taken, traffic, known_files)
 
-    def _take_in(self, runs: InProcessRuns) -> TakenDay:
+    def _take_in(self, runs: InProcessRuns) -> IngestedDay:
         intake = DemoIntake(self.settings, runs, self.program)
 
         def on_group(what: str) -> None:
             self.progress.step(f"Taking in {what}")
 
-        return intake.take_in(self.day, self.truth["submission_order"], on_group)
+        return intake.ingest_file(self.day, self.truth["submission_order"], on_group)
 
     def _authorize(self, address: str) -> TrafficReport:
-        answers = self.truth["authorizations"]["answers"]
-        self.progress.step(f"Asking for {len(answers)} authorizations over HTTP", len(answers))
+        responses = self.truth["authorizations"]["answers"]
+        self.progress.step(f"Asking for {len(responses)} authorizations over HTTP", len(responses))
         with _key(self.settings, self.program) as key:
             return run_traffic(
                 address,
                 key,
                 self.day / REQUESTS_PATH,
-                answers,
+                responses,
                 on_answer=self.progress.advance,
             )
 
-    def _close(self, runs: InProcessRuns, taken: TakenDay) -> None:
+    def _close(self, runs: InProcessRuns, taken: IngestedDay) -> None:
         """Every business date that this demo touched: two, where midnight passed meanwhile."""
         dates = {one.business_date for one in taken.submitted.values()}
         for business_date in sorted(dates | {SystemClock().now().date()}):
@@ -135,7 +135,7 @@ class _Demo:
     def _compared(
         self,
         books: DemoBooks,
-        taken: TakenDay,
+        taken: IngestedDay,
         traffic: TrafficReport,
         known_files: set[str],
     ) -> DemoResult:

@@ -48,7 +48,7 @@ class InProcessRuns:
         self._settings = settings
         self._with_dbt = with_dbt
 
-    def take_in(self, kind: Kind, files: Sequence[IntakeFile]) -> RunResult:
+    def ingest_file(self, kind: Kind, files: Sequence[IntakeFile]) -> RunResult:
         """Take in claimed files of one partition. Raises RunFailedError."""
         partition = partition_of(files[0])
         if files[0].batch_id:

@@ -45,7 +45,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def answers(port: int) -> bool:
+def responses(port: int) -> bool:
     """Whether something accepts connections there."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestration.local.ports import HOST, answers
+from orchestration.local.ports import HOST, responses
 
 WORKSPACE: Final = """\
 load_from:
@@ -52,7 +52,7 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
                 "simulation.card_companies",
                 *("--home", str(home), "--port", str(ports["sftp"]), "--introduce"),
             ),
-            lambda: answers(ports["sftp"]),
+            lambda: responses(ports["sftp"]),
         ),
         Service(
             "authorizer",
@@ -76,8 +76,8 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
 def responds(url: str) -> bool:
     """Whether a GET answers 200."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)  # noqa: PLR2004 - OK
     except (urllib.error.URLError, OSError):
         return False
 

@@ -1,11 +1,5 @@
-"""What the tests of intake begin with."""
+"""Assets are tried with the same ports in memory as the services they call."""
 
-import pytest
+from tests.services.conftest import world
 
-from tests.factories.intake_environment import IntakeWorld
-
-
-@pytest.fixture
-def world() -> IntakeWorld:
-    """Every port in memory; no file has come yet."""
-    return IntakeWorld()
+__all__ = ["world"]

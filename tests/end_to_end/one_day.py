@@ -27,7 +27,7 @@ from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresT
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.ports import ObjectStore
-from cardops.rules.authorizations.decisions import Question
+from cardops.rules.authorizations.decisions import AuthorizationRequest
 from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.objects import ObjectExistsError
@@ -113,7 +113,7 @@ def run_day(day: Path, settings: Settings) -> None:
     )
     for kind in ORDER:
         drop_files(day / kind.value, claims.raw_store, f"incoming/{kind.value}")
-        take_in(kind, claims, runs)
+        ingest_file(kind, claims, runs)
     asyncio.run(spend(url))
     runs.run("daily_close", partition_key=datetime.now(UTC).date().isoformat())
 
@@ -124,14 +124,14 @@ def drop_files(source: Path, target: ObjectStore, folder: str) -> None:
             target.create(f"{folder}/{file.name}", file)
 
 
-def take_in(kind: Kind, claims: Claims, runs: InProcessRuns) -> None:
+def ingest_file(kind: Kind, claims: Claims, runs: InProcessRuns) -> None:
     stats = claims.raw_store.list_objects(f"incoming/{kind.value}/")
     if kind is Kind.CHARGEBACKS:
         claims.claim_batches(stats)
     else:
         claims.claim(kind, stats)
     for files in runs_of(claims.intake_ledger.unfinished(kind)):
-        runs.take_in(kind, files)
+        runs.ingest_file(kind, files)
     if kind is Kind.CHARGEBACKS:
         for batch_id in sorted({str(one.batch_id) for one in chargeback_files(claims)}):
             runs.deliver(batch_id)
@@ -149,19 +149,19 @@ async def spend(url: str) -> None:
     user_id = await pool.fetchval(
         "select min(user_id collate \"C\") from accounts where currency = 'USD'"
     )
-    questions = [
-        Question(
+    requests = [
+        AuthorizationRequest(
             program="default",
             transaction_id=f"spend-{number}",
             user_id=user_id,
             amount_minor=100 + number,
             currency="USD",
-            question_hash=bytes([number]) * 32,
+            request_hash=bytes([number]) * 32,
             authorization_id=f"auth-{number}",
         )
         for number in range(40)
     ]
-    await PostgresAuthorizations(pool).decide(questions)
+    await PostgresAuthorizations(pool).decide(requests)
     await pool.close()
 
 

@@ -106,12 +106,12 @@ def test_a_submitted_file_goes_into_the_bucket_and_what_is_quarantined_too(
         "late-2,user_late,-5.00,USD,2026-11-01T10:00:00Z\n"
     )
 
-    code, answer = cardops(s3_instance, "submit", str(file), "--kind", "deposits")
+    code, response = cardops(s3_instance, "submit", str(file), "--kind", "deposits")
 
-    assert (code, answer["accepted"], answer["quarantined"]) == (1, 1, 1)
+    assert (code, response["accepted"], response["quarantined"]) == (1, 1, 1)
     failed = open_store(s3_instance.settings.store_url("failed"))
     kept = {failed.uri(stat.key) for stat in failed.list_objects("deposits/late-")}
-    assert f"{answer['quarantine']}/rows.csv" in kept
+    assert f"{response['quarantine']}/rows.csv" in kept
 
 
 def test_the_doctor_finds_every_bucket_writable(s3_instance: Instance) -> None:

@@ -41,7 +41,7 @@ def poc(console: Console) -> Path:
 @pytest.fixture(scope="module")
 def balanced(console: Console, poc: Path) -> Any:
     mode = ("--mode", "size_balanced")
-    return console.answer("submit", str(poc), "--kind", "chargebacks", *mode)
+    return console.response("submit", str(poc), "--kind", "chargebacks", *mode)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def shop(console: Console) -> dict[str, Any]:
         "chargebacks": ("chargebacks.csv", SHOP_CHARGEBACKS, 1),
     }
     return {
-        kind: console.answer(
+        kind: console.response(
             "submit",
             str(write(console.home.parent / name, content)),
             *("--kind", kind),
@@ -69,8 +69,8 @@ def rows_of(told: dict[str, Any]) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def counts(answer: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(answer[name] for name in ("read", "accepted", "duplicate", "quarantined"))
+def counts(response: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(response[name] for name in ("read", "accepted", "duplicate", "quarantined"))
 
 
 def test_a_size_balanced_batch_is_delivered_in_four_balanced_files(
@@ -108,7 +108,7 @@ def test_the_same_file_again_is_all_duplicates_and_delivers_nothing(
 ) -> None:
     before = console.delivered()["default"]
 
-    again = console.answer("submit", str(poc), "--kind", "chargebacks", "--mode", "size_balanced")
+    again = console.response("submit", str(poc), "--kind", "chargebacks", "--mode", "size_balanced")
 
     assert counts(again) == (POC_ROWS, 0, POC_ROWS, 0)
     assert (again["status"], again["files"]) == ("applied", [])
@@ -149,7 +149,7 @@ def test_the_proof_of_concept_by_network_waits_for_the_transactions_that_tell_it
         row["transaction_id"] = f"TXN-{number:04d}"
     path = write(console.home.parent / "poc_by_network.json", rows)
 
-    told = console.answer("submit", str(path), "--kind", "chargebacks", code=1)
+    told = console.response("submit", str(path), "--kind", "chargebacks", code=1)
 
     # Of twelve transactions known by now two were paid with a wallet; thirteen are not known.
     assert counts(told) == (25, 10, 0, 15)
@@ -162,9 +162,9 @@ def test_the_proof_of_concept_by_network_waits_for_the_transactions_that_tell_it
     }
 
     orders = write(console.home.parent / "later_orders.json", shop_orders(25)[12:])
-    console.answer("submit", str(orders), "--kind", "orders")
+    console.response("submit", str(orders), "--kind", "orders")
     later = write(console.home.parent / "later.json", shop_transactions(13, first=13))
-    brought = console.answer("submit", str(later), "--kind", "transactions")
+    brought = console.response("submit", str(later), "--kind", "transactions")
 
     (released,) = brought["released"]
     assert counts(released) == (13, 10, 0, 3)
@@ -179,8 +179,8 @@ def test_quarantined_rows_exit_1_and_a_refused_file_2(console: Console) -> None:
     some = write(console.home.parent / "some.csv", header + good + "u1,1e3,dep-2,2026-03-01\n")
     empty = write(console.home.parent / "empty.csv", "")
 
-    told = console.answer("submit", str(some), "--kind", "deposits", code=1)
-    refused = console.answer("submit", str(empty), "--kind", "deposits", code=2)
+    told = console.response("submit", str(some), "--kind", "deposits", code=1)
+    refused = console.response("submit", str(empty), "--kind", "deposits", code=2)
 
     assert counts(told) == (2, 1, 0, 1)
     assert told["reasons"] == {"invalid_amount": 1, "invalid_timestamp": 1}

@@ -37,7 +37,7 @@ def deposits_of(name: str, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(
+def responses(
     pair: dict[str, Instance], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, object]]:
     """A file submitted to both at the same time, the first start of either included."""
@@ -61,14 +61,18 @@ def answers(
     return {name: json.loads(out) for name, (out, _) in said.items()}
 
 
-def test_each_takes_its_own_file_in(answers: dict[str, dict[str, object]]) -> None:
-    for answer in answers.values():
+def test_each_takes_its_own_file_in(responses: dict[str, dict[str, object]]) -> None:
+    for response in responses.values():
         # Were the books shared, the second of the two would find the first's identifiers.
-        assert (answer["status"], answer["accepted"], answer["duplicate"]) == ("applied", 2, 0)
+        assert (response["status"], response["accepted"], response["duplicate"]) == (
+            "applied",
+            2,
+            0,
+        )
 
 
 def test_each_has_a_server_and_books_of_its_own(
-    pair: dict[str, Instance], answers: dict[str, dict[str, object]]
+    pair: dict[str, Instance], responses: dict[str, dict[str, object]]
 ) -> None:
     found, servers = {}, set()
     with ExitStack() as ended:
@@ -85,16 +89,16 @@ def test_each_has_a_server_and_books_of_its_own(
 
 
 def test_each_shows_its_own_run_alone(
-    pair: dict[str, Instance], answers: dict[str, dict[str, object]]
+    pair: dict[str, Instance], responses: dict[str, dict[str, object]]
 ) -> None:
     for name, instance in pair.items():
         with database(instance.settings) as addresses, connect(addresses.dagster_url) as session:
             runs = session.execute("select run_id from runs").fetchall()
-        assert runs == [(answers[name]["run_id"],)]
+        assert runs == [(responses[name]["run_id"],)]
 
 
 def test_each_lake_has_its_own_rows_alone(
-    pair: dict[str, Instance], answers: dict[str, dict[str, object]]
+    pair: dict[str, Instance], responses: dict[str, dict[str, object]]
 ) -> None:
     amounts = {}
     for name, instance in pair.items():

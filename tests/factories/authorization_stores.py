@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.ledger import Account
-from cardops.rules.authorizations.decisions import AnswerKind
+from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorizations import PROGRAM, USER, a_question
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
@@ -64,9 +64,9 @@ async def pool_with_programs(database_url: str) -> Pool:
 
 async def ask(world: World, *args: Any, **fields: Any) -> dict[str, Any]:
     """One question's answer, decoded."""
-    (answer,) = await world.authorizations.decide([a_question(*args, **fields)])
-    assert answer.kind is AnswerKind.DECIDED
-    decoded: dict[str, Any] = json.loads(answer.body)
+    (response,) = await world.authorizations.decide([a_question(*args, **fields)])
+    assert response.kind is ResponseKind.DECIDED
+    decoded: dict[str, Any] = json.loads(response.body)
     return decoded
 
 

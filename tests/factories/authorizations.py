@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from itertools import count
 
-from cardops.rules.authorizations.decisions import Question
-from cardops.rules.authorizations.request_hashes import question_hash
+from cardops.rules.authorizations.decisions import AuthorizationRequest
+from cardops.rules.authorizations.request_hashes import request_hash
 from cardops.rules.callbacks.callbacks import Callback, CallbackState
 
 PROGRAM = "default"
@@ -24,14 +24,14 @@ def a_question(  # noqa: PLR0913 - all but the id have defaults
     is_capture: bool = True,
     callback_url: str | None = None,
     is_dry_run: bool = False,
-) -> Question:
-    return Question(
+) -> AuthorizationRequest:
+    return AuthorizationRequest(
         program=program,
         transaction_id=transaction_id,
         user_id=user_id,
         amount_minor=amount_minor,
         currency=currency,
-        question_hash=question_hash(
+        request_hash=request_hash(
             user_id,
             amount_minor,
             currency,

@@ -49,7 +49,7 @@ class Console:
             text=True,
         )
 
-    def answer(self, *arguments: str, code: int = 0) -> Any:
+    def response(self, *arguments: str, code: int = 0) -> Any:
         """What `--json` prints: one object on one line, and nothing else on standard output."""
         done = self.run(*arguments, "--json")
         assert done.returncode == code, done.stderr

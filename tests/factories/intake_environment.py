@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from cardops.rules.intake.files import Arrival, FileOutcome, Kind
-from cardops.services.intake.ingestion import take_in
-from cardops.services.intake.ports import IntakePorts, TakenFile
+from cardops.services.intake.ingestion import ingest_file
+from cardops.services.intake.ports import IngestResult, IntakePorts
 from tests.fakes.clock import FakeClock
 from tests.fakes.deposit_ledger import FakeDepositLedger
 from tests.fakes.intake_ledger import FakeIntakeLedger
@@ -52,13 +52,13 @@ class IntakeWorld:
 
     def taken(
         self, kind: str, content: str | bytes, *, name: str = "file.csv", program: str = "default"
-    ) -> TakenFile:
+    ) -> IngestResult:
         """The same, with what it released."""
         body = content.encode() if isinstance(content, str) else content
         number = len(self.raw_store.contents)
         key = f"incoming/{kind}/{program}/{number:03d}/{name}"
         self.raw_store.create(key, body)
-        return take_in(self.claim(key), self.ports)
+        return ingest_file(self.claim(key), self.ports)
 
     def claim(self, key: str) -> int:
         """Claim an object by its key; chargebacks as a batch of their own."""

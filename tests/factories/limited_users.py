@@ -7,7 +7,12 @@ from typing import Any
 from cardops.adapters.postgresql.sessions import Pool
 from cardops.ports import Authorizations, SpendingLimits
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
-from cardops.rules.authorizations.actions import Move, MoveAnswer, MoveKind, MoveResult
+from cardops.rules.authorizations.actions import (
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
+)
 from cardops.rules.authorizations.decisions import AccountState
 from tests.factories.authorizations import PROGRAM, USER, a_question
 from tests.fakes.authorizations import FakeAuthorizations
@@ -53,15 +58,15 @@ class Limited:
 
     async def ask_all(self, *amounts: int, **fields: Any) -> list[str]:
         """Reason codes of questions of one batch."""
-        questions = []
+        requests = []
         for amount_minor in amounts:
             self.count += 1
-            questions.append(a_question(f"t{self.count}", amount_minor=amount_minor, **fields))
-        answers = await self.authorizations.decide(questions)
-        return [json.loads(answer.body)["reason_code"] for answer in answers]
+            requests.append(a_question(f"t{self.count}", amount_minor=amount_minor, **fields))
+        responses = await self.authorizations.decide(requests)
+        return [json.loads(response.body)["reason_code"] for response in responses]
 
-    async def increment(self, transaction_id: str, amount: str, key: str) -> MoveAnswer:
-        move = Move(MoveKind.INCREMENT, PROGRAM, transaction_id, amount, key)
-        answer = await self.authorizations.move(move)
-        assert answer.result in {MoveResult.DONE, MoveResult.REPLAYED}
-        return answer
+    async def increment(self, transaction_id: str, amount: str, key: str) -> ActionResponse:
+        action = AuthorizationAction(ActionKind.INCREMENT, PROGRAM, transaction_id, amount, key)
+        response = await self.authorizations.action(action)
+        assert response.result in {ActionResult.DONE, ActionResult.REPLAYED}
+        return response

@@ -10,11 +10,11 @@ from typing_extensions import override
 
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import open_pool
-from cardops.rules.authorizations.actions import Move, MoveKind
-from cardops.rules.authorizations.decisions import Question
+from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
+from cardops.rules.authorizations.decisions import AuthorizationRequest
 
 
-def a_question(transaction_id: str, user_id: str, **more: object) -> Question:
+def a_question(transaction_id: str, user_id: str, **more: object) -> AuthorizationRequest:
     """A spend of 1.00 USD."""
     fields = {
         "program": "default",
@@ -24,7 +24,7 @@ def a_question(transaction_id: str, user_id: str, **more: object) -> Question:
         "authorization_id": transaction_id,
         **more,
     }
-    return Question(transaction_id=transaction_id, user_id=user_id, **fields)  # type: ignore[arg-type]
+    return AuthorizationRequest(transaction_id=transaction_id, user_id=user_id, **fields)  # type: ignore[arg-type]
 
 
 class Traffic(threading.Thread):
@@ -75,9 +75,11 @@ class Traffic(threading.Thread):
         await authorizations.decide([*spends, *holds])
         first, second, *_ = self._user_ids
         for kind, transaction_id, amount in (
-            (MoveKind.VOID, f"h-{number}-{first}", None),
-            (MoveKind.CAPTURE, f"h-{number}-{second}", "0.40"),
-            (MoveKind.REFUND, f"s-{number}-{second}", "0.25"),
+            (ActionKind.VOID, f"h-{number}-{first}", None),
+            (ActionKind.CAPTURE, f"h-{number}-{second}", "0.40"),
+            (ActionKind.REFUND, f"s-{number}-{second}", "0.25"),
         ):
-            key = "r-1" if kind is MoveKind.REFUND else ""
-            await authorizations.move(Move(kind, "default", transaction_id, amount, key))
+            key = "r-1" if kind is ActionKind.REFUND else ""
+            await authorizations.action(
+                AuthorizationAction(kind, "default", transaction_id, amount, key)
+            )

@@ -9,26 +9,26 @@ from typing_extensions import override
 from cardops.ports import Authorizations, Clock
 from cardops.rules.accounts.ledger import Account
 from cardops.rules.authorizations.actions import (
-    EarlierMove,
-    Move,
-    MoveAnswer,
-    MoveKind,
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
     Movement,
-    MoveResult,
-    decide_move,
+    StoredAction,
+    decide_action,
     expire,
     increment_part,
-    moved_view,
+    view_after,
 )
 from cardops.rules.authorizations.decisions import (
     AccountKey,
     AccountState,
-    Answer,
+    AuthorizationRequest,
+    AuthorizationResponse,
     BatchState,
     Decision,
     IdKey,
-    Known,
-    Question,
+    StoredDecision,
     decide_batch,
 )
 from cardops.rules.authorizations.records import (
@@ -54,9 +54,9 @@ class FakeAuthorizations(Authorizations):
     clock: Clock = field(default_factory=FakeClock)
     outbox: FakeCallbackOutbox = field(default_factory=FakeCallbackOutbox)
     states: dict[AccountKey, AccountState] = field(default_factory=dict)
-    known: dict[IdKey, Known] = field(default_factory=dict)
+    known: dict[IdKey, StoredDecision] = field(default_factory=dict)
     records: dict[IdKey, Record] = field(default_factory=dict)
-    moved: dict[tuple[IdKey, str, str], EarlierMove] = field(default_factory=dict)
+    moved: dict[tuple[IdKey, str, str], StoredAction] = field(default_factory=dict)
     blocked: set[tuple[str, str]] = field(default_factory=set)
     limits: FakeSpendingLimits = field(default_factory=FakeSpendingLimits)
 
@@ -69,31 +69,31 @@ class FakeAuthorizations(Authorizations):
         self.blocked.add((program, user_id))
 
     @override
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         state = BatchState(
-            {question.account_key: self._account(question.account_key) for question in questions},
+            {request.account_key: self._account(request.account_key) for request in requests},
             dict(self.known),
             {key for key, kind, _ in self.moved if kind == "void" and key not in self.records},
         )
-        answers, decisions = decide_batch(questions, state, self.clock.now())
+        responses, decisions = decide_batch(requests, state, self.clock.now())
         for decision in decisions:
             self._write(decision)
-        return answers
+        return responses
 
     @override
-    async def move(self, move: Move) -> MoveAnswer:
-        key = (move.program, move.transaction_id)
-        earlier = self.moved.get((key, move.kind, move.key))
+    async def action(self, action: AuthorizationAction) -> ActionResponse:
+        key = (action.program, action.transaction_id)
+        earlier = self.moved.get((key, action.kind, action.key))
         record = self.records.get(key)
         if record is None:
-            return self._void_beforehand(key, move, earlier)
+            return self._void_beforehand(key, action, earlier)
         account = self._account((record.program, record.user_id, record.currency))
-        outcome = decide_move(move, record, account, earlier=earlier, at=self.clock.now())
-        if isinstance(outcome, MoveAnswer):
+        outcome = decide_action(action, record, account, earlier=earlier, at=self.clock.now())
+        if isinstance(outcome, ActionResponse):
             return outcome
-        body = moved_view(record, outcome).body(increment_part(outcome, record.currency))
-        self._apply(record, replace(outcome, answer=body))
-        return MoveAnswer(MoveResult.DONE, body)
+        body = view_after(record, outcome).body(increment_part(outcome, record.currency))
+        self._apply(record, replace(outcome, response=body))
+        return ActionResponse(ActionResult.DONE, body)
 
     @override
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
@@ -144,53 +144,55 @@ class FakeAuthorizations(Authorizations):
         return replace(state, is_blocked=is_blocked, allowances=allowances)
 
     def _write(self, decision: Decision) -> None:
-        question = decision.question
-        self.known[question.id_key] = Known(question.question_hash, decision.answer)
+        request = decision.request
+        self.known[request.id_key] = StoredDecision(request.request_hash, decision.response)
         hold = None
         if decision.is_permit:
-            state = self.states[question.account_key]
-            state.available_minor -= question.amount_minor
+            state = self.states[request.account_key]
+            state.available_minor -= request.amount_minor
             state.ledger_seq = decision.ledger_seq
-            self.limits.permit(question.account_key, self.clock.now(), question.amount_minor)
-            if not question.is_capture:
-                state.held_minor += question.amount_minor
-                hold = Hold(State.HELD, question.amount_minor, 0, self.clock.now() + HOLD_PERIOD)
-        self.records[question.id_key] = Record(
-            question.program,
-            question.transaction_id,
-            question.user_id,
-            question.currency,
-            question.amount_minor,
-            question.is_capture,
+            self.limits.permit(request.account_key, self.clock.now(), request.amount_minor)
+            if not request.is_capture:
+                state.held_minor += request.amount_minor
+                hold = Hold(State.HELD, request.amount_minor, 0, self.clock.now() + HOLD_PERIOD)
+        self.records[request.id_key] = Record(
+            request.program,
+            request.transaction_id,
+            request.user_id,
+            request.currency,
+            request.amount_minor,
+            request.is_capture,
             decision.status,
-            decision.answer,
+            decision.response,
             hold,
         )
         self.outbox.owe(decision, self.clock.now())
 
     def _apply(self, record: Record, movement: Movement) -> None:
         key = (record.program, record.transaction_id)
-        earlier = EarlierMove(movement.amount_minor, movement.held_change_minor, movement.answer)
+        earlier = StoredAction(movement.amount_minor, movement.held_change_minor, movement.response)
         self.moved[key, movement.kind, movement.key] = earlier
         if not movement.is_effective:
             return
         account_key = (record.program, record.user_id, record.currency)
         state = self.states[account_key]
-        if movement.kind is MoveKind.INCREMENT:
+        if movement.kind is ActionKind.INCREMENT:
             self.limits.permit(account_key, self.clock.now(), movement.amount_minor)
         state.available_minor += movement.available_change_minor
         state.held_minor += movement.held_change_minor
         state.ledger_seq = movement.ledger_seq
-        refunded = movement.posted_minor if movement.kind is MoveKind.REFUND else 0
+        refunded = movement.posted_minor if movement.kind is ActionKind.REFUND else 0
         self.records[key] = replace(
             record, hold=movement.hold, refunded_minor=record.refunded_minor + refunded
         )
 
-    def _void_beforehand(self, key: IdKey, move: Move, earlier: EarlierMove | None) -> MoveAnswer:
-        if move.kind is not MoveKind.VOID:
-            return MoveAnswer(MoveResult.UNKNOWN)
+    def _void_beforehand(
+        self, key: IdKey, action: AuthorizationAction, earlier: StoredAction | None
+    ) -> ActionResponse:
+        if action.kind is not ActionKind.VOID:
+            return ActionResponse(ActionResult.UNKNOWN)
         if earlier is not None:
-            return MoveAnswer(MoveResult.REPLAYED, earlier.answer)
+            return ActionResponse(ActionResult.REPLAYED, earlier.response)
         body = tombstone_view("USD").body()
-        self.moved[key, "void", ""] = EarlierMove(0, 0, body)
-        return MoveAnswer(MoveResult.DONE, body)
+        self.moved[key, "void", ""] = StoredAction(0, 0, body)
+        return ActionResponse(ActionResult.DONE, body)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from typing_extensions import override
 
-from cardops.ports import CallbackDesk, CallbackOutbox
+from cardops.ports import CallbackAdministration, CallbackOutbox
 from cardops.rules.authorizations.decisions import Decision
 from cardops.rules.callbacks.callbacks import (
     Callback,
@@ -20,15 +20,15 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.callbacks.endpoints import (
     REFUSED,
     Endpoint,
+    HostCapacity,
     Lane,
-    LaneRoom,
     after_failure,
     endpoint_of,
-    lane_of,
+    host_queue_of,
 )
 
 
-class FakeCallbackOutbox(CallbackOutbox, CallbackDesk):
+class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
     """`owe` is what the commit of a decision does elsewhere."""
 
     def __init__(self) -> None:
@@ -39,27 +39,27 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackDesk):
         self.probes: set[str] = set()
 
     def owe(self, decision: Decision, at: datetime) -> None:
-        question = decision.question
-        if question.callback_url is None:
+        request = decision.request
+        if request.callback_url is None:
             return
         callback_id = f"cb_{len(self.callbacks) + 1:08d}"
         self.callbacks[callback_id] = Callback(
-            callback_id, question.program, question.transaction_id, question.callback_url,
-            question.is_test, decision.answer, CallbackState.PENDING, 0, at, at,
-            request_id=question.request_id,
+            callback_id, request.program, request.transaction_id, request.callback_url,
+            request.is_test, decision.response, CallbackState.PENDING, 0, at, at,
+            request_id=request.request_id,
         )  # fmt: skip
 
     @override
     async def take_due(
-        self, at: datetime, limit: int, lease_seconds: float, room: LaneRoom | None = None
+        self, at: datetime, limit: int, lease_seconds: float, room: HostCapacity | None = None
     ) -> list[Callback]:
-        room = room or LaneRoom(limit)
+        room = room or HostCapacity(limit)
         due: list[Callback] = []
-        lanes: Counter[Lane] = Counter()
+        host_queues: Counter[Lane] = Counter()
         for one in sorted(self._pending(), key=lambda one: one.next_attempt_at):
-            lane = lane_of(one.program, one.url)
-            if one.next_attempt_at <= at and lanes[lane] < room.of(lane):
-                lanes[lane] += 1
+            host_queue = host_queue_of(one.program, one.url)
+            if one.next_attempt_at <= at and host_queues[host_queue] < room.of(host_queue):
+                host_queues[host_queue] += 1
                 due.append(one)
         leased_until = at + timedelta(seconds=lease_seconds)
         taken = [

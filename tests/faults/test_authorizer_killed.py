@@ -153,9 +153,9 @@ def assert_every_callback_arrived(mortal: Mortal) -> None:
     )
     assert owed
     assert {callback_id for callback_id, *_ in owed} == set(mortal.sink.bodies)
-    for callback_id, state, answer in owed:
+    for callback_id, state, response in owed:
         assert state == "delivered"
-        assert set(mortal.sink.bodies[callback_id]) == {answer}
+        assert set(mortal.sink.bodies[callback_id]) == {response}
 
 
 @pytest.mark.parametrize(

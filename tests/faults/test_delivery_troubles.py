@@ -13,7 +13,7 @@ from cardops.adapters.file_delivery.destinations import SecretDestinations
 from cardops.adapters.file_delivery.sftp import Timeouts
 from cardops.rules.deliveries.recipe import MAX_ATTEMPTS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
-from cardops.services.deliveries.delivery import RUNBOOK, Courier
+from cardops.services.deliveries.delivery import RUNBOOK, DeliveryService
 from tests.factories.deliveries import a_made_file
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.destinations import MemorySecrets
@@ -53,14 +53,14 @@ class Sender:
     def deliver(self, secret: Mapping[str, object], *, patience: float = 5) -> ChargebackFileRecord:
         self.secrets.put("destinations/visa", secret)
         timeouts = Timeouts(patience, patience, patience, patience)
-        courier = Courier(
+        delivery_service = DeliveryService(
             self.store,
             self.ledger,
             SecretDestinations(self.secrets, timeouts),
             self.notifier,
             self.pauses.append,
         )
-        record = courier.deliver("b-1", "visa")
+        record = delivery_service.deliver("b-1", "visa")
         assert record is not None
         assert record == self.ledger.find("b-1", "visa"), "what is told is not what is on record"
         return record

@@ -19,7 +19,7 @@ from cardops.adapters.postgresql.authorizations.authorizations import PostgresAu
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import open_pool
-from cardops.rules.authorizations.actions import Move, MoveKind
+from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from tests.factories.authorizations import a_question
 from tests.factories.databases import empty_books
 from tests.factories.intake import Deposit, an_intake_file, staged
@@ -140,25 +140,25 @@ class Machine(RuleBasedStateMachine):
         self.compare(program, asked)
 
     def compare(self, program: str, asked: list[tuple[str, str, str, int, bool, int]]) -> None:
-        questions = [
+        requests = [
             a_question(
                 name, amount_minor=amount, user_id=user, currency=currency, program=program,
                 is_capture=capture, is_dry_run=dry == 0,
             )
             for name, user, currency, amount, capture, dry in asked
         ]  # fmt: skip
-        answers = self.run(self.authorizations.decide(questions))
-        for answer, (name, user, currency, amount, capture, dry) in zip(
-            answers, asked, strict=True
+        responses = self.run(self.authorizations.decide(requests))
+        for response, (name, user, currency, amount, capture, dry) in zip(
+            responses, asked, strict=True
         ):
             expected = self.model.authorize(
                 program, name, user, currency, amount,
                 capture=capture, dry_run=dry == 0, at=self.clock.now(),
             )  # fmt: skip
-            assert told(answer) == expected
+            assert told(response) == expected
             self.reasons[expected.get("reason", "")] += 1
-            if dry and answer.body:
-                assert self.bodies.setdefault((program, name), answer.body) == answer.body
+            if dry and response.body:
+                assert self.bodies.setdefault((program, name), response.body) == response.body
 
     @rule(data=st.data(), program=PROGRAMS, amount=AMOUNTS)
     def ask_again(self, data: st.DataObject, program: str, amount: int) -> None:
@@ -167,7 +167,7 @@ class Machine(RuleBasedStateMachine):
         if not known:
             return
         name = data.draw(st.sampled_from(known))
-        user, currency, first, captured = self.model.spendings[program, name].question
+        user, currency, first, captured = self.model.spendings[program, name].request
         wished = first if amount < 20 else amount
         self.compare(program, [(name, user, currency, wished, captured, 1)])
 
@@ -179,7 +179,7 @@ class Machine(RuleBasedStateMachine):
         is_whole=st.booleans(),
         key=st.sampled_from(["k1", "k2"]),
     )
-    def move(
+    def action(
         self,
         program: str,
         name: str,
@@ -196,12 +196,18 @@ class Machine(RuleBasedStateMachine):
         wished = None if kind == "void" or (kind == "capture" and is_whole) else amount
         key = key if kind in {"increment", "refund"} else ""
         sent = None if wished is None else text(wished)
-        answer = self.run(self.authorizations.move(Move(MoveKind(kind), program, name, sent, key)))
-        expected = self.model.move(program, name, kind, wished, key, self.clock.now())
-        assert moved(answer) == expected
+        response = self.run(
+            self.authorizations.action(
+                AuthorizationAction(ActionKind(kind), program, name, sent, key)
+            )
+        )
+        expected = self.model.action(program, name, kind, wished, key, self.clock.now())
+        assert moved(response) == expected
         self.reasons[f"increment {expected.get('increment', '')}"] += 1
-        if answer.body:
-            assert self.bodies.setdefault((program, name, kind, key), answer.body) == answer.body
+        if response.body:
+            assert (
+                self.bodies.setdefault((program, name, kind, key), response.body) == response.body
+            )
 
     @rule(
         data=st.data(),

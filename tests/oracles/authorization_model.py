@@ -16,7 +16,7 @@ HOLD_PERIOD = timedelta(days=7)
 class Spending:
     """One decided question, and what has come of it."""
 
-    question: tuple[Any, ...]
+    request: tuple[Any, ...]
     told: dict[str, Any]
     account: tuple[str, str, str]
     state: str
@@ -68,10 +68,10 @@ class AuthorizationModel:
         at: datetime,
     ) -> dict[str, Any]:
         key, account = (program, transaction_id), (program, user, currency)
-        question = (user, currency, amount, capture)
+        request = (user, currency, amount, capture)
         if key in self.spendings:
             known = self.spendings[key]
-            if known.question != question:
+            if known.request != request:
                 return {"kind": "mismatched"}
             return {**known.told, "kind": "replayed"}
         is_voided = key in self.tombstones
@@ -86,7 +86,7 @@ class AuthorizationModel:
         }
         if dry_run:
             return told
-        spending = Spending(question, told, account, "captured" if capture else "held")
+        spending = Spending(request, told, account, "captured" if capture else "held")
         self.spendings[key] = spending
         if not permitted:
             spending.state = "rejected"
@@ -100,7 +100,7 @@ class AuthorizationModel:
             self.held[account] = self.held.get(account, 0) + amount
         return told
 
-    def move(
+    def action(
         self,
         program: str,
         transaction_id: str,
@@ -189,7 +189,7 @@ class AuthorizationModel:
         first, told = spending.done[kind, key]
         if kind == "capture" and amount is None:
             # Without an amount it asks for all that was held then.
-            whole = spending.question[2] + spending_increments(spending)
+            whole = spending.request[2] + spending_increments(spending)
             amount = whole
         if kind == "void" or amount == first:
             return {**told, "kind": "replayed"}

@@ -83,7 +83,7 @@ class NarrowMachine(LimitedMachine):
     """The same with what meets limits alone, so that few steps are enough to meet them often."""
 
     # A rule that is None is none.
-    recall = block = ask_again = move = look = sweep = void_before = None  # type: ignore[assignment]
+    recall = block = ask_again = action = look = sweep = void_before = None  # type: ignore[assignment]
 
     @initialize(kind=KINDS, most=st.tuples(MOST_AMOUNTS, MOST_COUNTS))
     def begin(self, kind: Kind, most: Most) -> None:  # type: ignore[override]

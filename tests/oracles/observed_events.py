@@ -54,10 +54,10 @@ class Remembered:
         self._expect_nothing_else()
 
     def _read_decisions(self, stored: Iterable[tuple[Any, ...]]) -> None:
-        for name, user, amount, is_capture, status, reason, remaining, seq, answer, at in stored:
+        for name, user, amount, is_capture, status, reason, remaining, seq, response, at in stored:
             calls = self._calls.pop((name, "authorize", ""), [])
-            began, ended = self._told(name, calls, amount, answer)
-            told = json.loads(answer)
+            began, ended = self._told(name, calls, amount, response)
+            told = json.loads(response)
             sent = (told["status"], round(told["remaining_credit"] * 100), told["as_of"])
             if sent != (status, remaining, {"ledger_seq": seq}):
                 self.wrong.append(f"{name} was answered otherwise than it was stored")
@@ -72,13 +72,13 @@ class Remembered:
 
     def _read_movements(self, stored: Iterable[tuple[Any, ...]]) -> None:
         """In the account's order, refusals after what they saw: each finds its hold as it stood."""
-        for name, kind, key, user, status, reason, amount, seq, answer, at in stored:
+        for name, kind, key, user, status, reason, amount, seq, response, at in stored:
             calls = self._calls.pop((name, kind, key), [])
             whole = self._held.get(name, 0)
             # A capture without an amount asks for all that is held.
             asked = [call if call.amount_minor is not None else None for call in calls]
             wished = amount if all(asked) and kind not in {"void", "expire"} else None
-            began, ended = self._told(f"{name}/{kind}/{key}", calls, wished, answer)
+            began, ended = self._told(f"{name}/{kind}/{key}", calls, wished, response)
             if status == "REJECT":
                 spent = Spent(at, amount, whole)
                 event = Event(f"{name}/{kind}/{key}", seq, 0, None, began, ended)
@@ -107,12 +107,12 @@ class Remembered:
             self.events[user].append(Event(name, seq, amount, None, *files[intake_id]))
 
     def _told(
-        self, name: str, calls: Sequence[Call], amount: int | None, answer: bytes
+        self, name: str, calls: Sequence[Call], amount: int | None, response: bytes
     ) -> tuple[float, float]:
         """When it can have happened; every answer to it must be the one that is stored."""
         answered = [call for call in calls if call.status == 200]
         for call in answered:
-            if call.body != answer:
+            if call.body != response:
                 self.wrong.append(f"{name} was answered with other bytes than are stored")
             if amount is not None and call.amount_minor != amount:
                 self.wrong.append(f"{name} was answered for another amount than it was decided for")

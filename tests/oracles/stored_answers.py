@@ -3,33 +3,33 @@
 import json
 from typing import Any
 
-from cardops.rules.authorizations.actions import MoveAnswer
-from cardops.rules.authorizations.decisions import Answer
+from cardops.rules.authorizations.actions import ActionResponse
+from cardops.rules.authorizations.decisions import AuthorizationResponse
 
 
 def minor(amount: float) -> int:
     return round(amount * 100)
 
 
-def told(answer: Answer) -> dict[str, Any]:
-    if not answer.body:
-        return {"kind": answer.kind.value}
-    body = json.loads(answer.body)
+def told(response: AuthorizationResponse) -> dict[str, Any]:
+    if not response.body:
+        return {"kind": response.kind.value}
+    body = json.loads(response.body)
     return {
-        "kind": answer.kind.value,
+        "kind": response.kind.value,
         "status": body["status"],
         "reason": body["reason_code"],
         "remaining": minor(body["remaining_credit"]),
     }
 
 
-def moved(answer: MoveAnswer) -> dict[str, Any]:
-    if not answer.body:
-        state = {} if answer.state is None else {"state": answer.state.value}
-        return {"kind": answer.result.value, **state}
-    body = json.loads(answer.body)
+def moved(response: ActionResponse) -> dict[str, Any]:
+    if not response.body:
+        state = {} if response.state is None else {"state": response.state.value}
+        return {"kind": response.result.value, **state}
+    body = json.loads(response.body)
     extra = {"increment": body["increment"]["reason_code"]} if "increment" in body else {}
-    return {"kind": answer.result.value, **viewed(body), **extra}
+    return {"kind": response.result.value, **viewed(body), **extra}
 
 
 def viewed(body: dict[str, Any]) -> dict[str, Any]:

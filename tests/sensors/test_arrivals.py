@@ -23,17 +23,17 @@ def numbers_of(request: dg.RunRequest) -> list[int]:
     return list(op["config"]["intake_ids"])
 
 
-def under_way(desk: Desk, request: dg.RunRequest) -> str:
+def under_way(administration: Desk, request: dg.RunRequest) -> str:
     """The daemon has made the run that was asked for."""
     run = dg.DagsterRun(
-        job_name=JOBS[desk.kind], run_id=dg_run_id(desk), tags={**request.tags}
+        job_name=JOBS[administration.kind], run_id=dg_run_id(administration), tags={**request.tags}
     ).with_status(dg.DagsterRunStatus.STARTED)
-    desk.instance.add_run(run)
+    administration.instance.add_run(run)
     return run.run_id
 
 
-def dg_run_id(desk: Desk) -> str:
-    return f"{desk.instance.get_runs_count():032x}"
+def dg_run_id(administration: Desk) -> str:
+    return f"{administration.instance.get_runs_count():032x}"
 
 
 def test_one_run_takes_all_files_of_a_tick_in_order_of_arrival(deposits: Desk) -> None:

@@ -71,19 +71,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def administration() -> Iterator[Desk]:
     with dg.instance_for_test() as instance:
         yield Desk(instance)
 
 
 @pytest.mark.parametrize("state", [DeliveryState.MADE, DeliveryState.SENDING])
 def test_an_undelivered_file_is_asked_for_after_a_pause_and_no_other_network_with_it(
-    desk: Desk, state: DeliveryState
+    administration: Desk, state: DeliveryState
 ) -> None:
-    desk.file("default-2026-11-20-001", state)
+    administration.file("default-2026-11-20-001", state)
 
-    assert desk.look() == [], "its first run may be about to begin"
-    (request,) = desk.look_after(minutes=3)
+    assert administration.look() == [], "its first run may be about to begin"
+    (request,) = administration.look_after(minutes=3)
 
     assert set(request.tags.values()) >= {"default-2026-11-20-001|visa"}
     assert request.tags[RANGE_START] == request.tags[RANGE_END]
@@ -95,18 +95,18 @@ def test_an_undelivered_file_is_asked_for_after_a_pause_and_no_other_network_wit
     [DeliveryState.FAILED, DeliveryState.DELIVERED_UNCONFIRMED, DeliveryState.DELIVERED],
 )
 def test_what_a_person_decides_or_is_done_is_never_asked_for(
-    desk: Desk, state: DeliveryState
+    administration: Desk, state: DeliveryState
 ) -> None:
-    desk.file("default-2026-11-20-001", state)
+    administration.file("default-2026-11-20-001", state)
 
-    assert [request for _ in range(30) for request in desk.look_after(hours=5)] == []
-    assert desk.notifier.alarms == []
+    assert [request for _ in range(30) for request in administration.look_after(hours=5)] == []
+    assert administration.notifier.alarms == []
 
 
-def test_a_batch_that_a_run_is_at_is_left_to_it(desk: Desk) -> None:
-    desk.file("default-2026-11-20-001")
-    desk.look()
-    desk.instance.add_run(
+def test_a_batch_that_a_run_is_at_is_left_to_it(administration: Desk) -> None:
+    administration.file("default-2026-11-20-001")
+    administration.look()
+    administration.instance.add_run(
         dg.DagsterRun(
             job_name="chargeback_delivery",
             run_id="0" * 32,
@@ -114,53 +114,59 @@ def test_a_batch_that_a_run_is_at_is_left_to_it(desk: Desk) -> None:
         ).with_status(dg.DagsterRunStatus.STARTED)
     )
 
-    assert desk.look_after(hours=5) == []
+    assert administration.look_after(hours=5) == []
 
 
-def test_tries_are_spaced_more_and_more_widely_then_end_with_one_alarm(desk: Desk) -> None:
-    desk.file("default-2026-11-20-001")
+def test_tries_are_spaced_more_and_more_widely_then_end_with_one_alarm(
+    administration: Desk,
+) -> None:
+    administration.file("default-2026-11-20-001")
     asked: list[int] = []
     minute = 0
     while minute < 10 * 24 * 60:
-        asked += [minute for _ in desk.look()]
-        step = 60 if desk.notifier.alarms else 2  # after the alarm nothing is to come at all
+        asked += [minute for _ in administration.look()]
+        step = (
+            60 if administration.notifier.alarms else 2
+        )  # after the alarm nothing is to come at all
         minute += step
-        desk.clock.advance(minutes=step)
+        administration.clock.advance(minutes=step)
 
     pauses = [later - earlier for earlier, later in pairwise(asked)]
     assert len(asked) == MAX_TRIES
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (8, 240)
-    (alarm,) = desk.notifier.alarms
+    (alarm,) = administration.notifier.alarms
     assert "cardops deliveries retry default-2026-11-20-001 visa" in alarm[1]
 
 
-def test_each_try_is_a_run_of_its_own(desk: Desk) -> None:
-    desk.file("default-2026-11-20-001")
-    desk.look()
-    keys = {request.run_key for _ in range(3) for request in desk.look_after(hours=5)}
+def test_each_try_is_a_run_of_its_own(administration: Desk) -> None:
+    administration.file("default-2026-11-20-001")
+    administration.look()
+    keys = {request.run_key for _ in range(3) for request in administration.look_after(hours=5)}
 
     assert len(keys) == 3
 
 
-def test_a_storm_of_undelivered_files_is_asked_for_in_portions_the_oldest_first(desk: Desk) -> None:
+def test_a_storm_of_undelivered_files_is_asked_for_in_portions_the_oldest_first(
+    administration: Desk,
+) -> None:
     for number in range(MAX_RUNS_A_LOOK + 3):
-        desk.file(f"default-2026-11-20-{number:03}")
-    desk.look()
+        administration.file(f"default-2026-11-20-{number:03}")
+    administration.look()
 
-    first, second = desk.look_after(minutes=3), desk.look()
+    first, second = administration.look_after(minutes=3), administration.look()
 
     assert [len(first), len(second)] == [MAX_RUNS_A_LOOK, 3]
     assert first[0].tags[RANGE_START] == "default-2026-11-20-000|visa"
 
 
-def test_what_was_delivered_meanwhile_is_forgotten(desk: Desk) -> None:
-    record = desk.file("default-2026-11-20-001")
-    desk.look()
-    desk.ledger.record(replace(record, state=DeliveryState.DELIVERED))
+def test_what_was_delivered_meanwhile_is_forgotten(administration: Desk) -> None:
+    record = administration.file("default-2026-11-20-001")
+    administration.look()
+    administration.ledger.record(replace(record, state=DeliveryState.DELIVERED))
 
-    assert desk.look_after(minutes=3) == []
-    assert parse(desk.cursor) == {}
+    assert administration.look_after(minutes=3) == []
+    assert parse(administration.cursor) == {}
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "[]", '{"a|visa": {"count": 1}}'])

@@ -49,8 +49,8 @@ class CuttingProxy:
         self._cut: Cut | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.is_down = False
-        self.answers = asyncio.Event()
-        self.answers.set()
+        self.responses = asyncio.Event()
+        self.responses.set()
         self.port = 0
 
     @property
@@ -89,10 +89,10 @@ class CuttingProxy:
         self.is_down = False
 
     def fall_silent(self) -> None:
-        self.answers.clear()
+        self.responses.clear()
 
     def speak_again(self) -> None:
-        self.answers.set()
+        self.responses.set()
 
     def end(self) -> None:
         for writer in self._writers:
@@ -176,7 +176,7 @@ class Link:
     async def _down(self) -> None:
         while True:
             kind, message = await framed(self._server_reader)
-            await self._proxy.answers.wait()
+            await self._proxy.responses.wait()
             # Whatever the server says after the cut statement is lost, down to its last word.
             if self._cut is not None:
                 if kind == READY_FOR_QUERY:

@@ -11,12 +11,12 @@ import uvicorn
 from typing_extensions import override
 
 from authorizer.app import Application
-from authorizer.dependencies import Limits, Parts
+from authorizer.dependencies import Dependencies, Limits
 from authorizer.main import bind
 from authorizer.server.draining import DrainingServer
 from authorizer.server.http_protocol import HttpProtocol
 from authorizer.server.replies import Reply, Scope
-from cardops.rules.authorizations.decisions import Answer, Question
+from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
 from cardops.rules.programs.access import Scope as KeyScope
 from tests.factories.authorizations import USER
 from tests.fakes.authorizations import FakeAuthorizations
@@ -42,9 +42,9 @@ class Slow(FakeAuthorizations):
     """Takes a moment, so that a request can be under way."""
 
     @override
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         await asyncio.sleep(0.05)
-        return await super().decide(questions)
+        return await super().decide(requests)
 
 
 class Served:
@@ -54,7 +54,7 @@ class Served:
         self.authorizations = Slow()
         self.programs = FakePrograms()
         self.key = self.programs.create_key("default", "k", list(KeyScope), is_test=True).key
-        self.app = Watched(self.open_parts, runs_background=False)
+        self.app = Watched(self.open_dependencies, runs_background=False)
         config = uvicorn.Config(
             self.app, http=HttpProtocol, log_config=None, lifespan="on", server_header=False,
             date_header=False, proxy_headers=False, ws="none",
@@ -64,13 +64,13 @@ class Served:
         self.port: int = self.bound.getsockname()[1]
 
     @asynccontextmanager
-    async def open_parts(self) -> AsyncIterator[Parts]:
-        yield Parts(
+    async def open_dependencies(self) -> AsyncIterator[Dependencies]:
+        yield Dependencies(
             self.authorizations, self.programs, FakeCallbackOutbox(), FakeSecretStore(),
             FakeClock(), Limits(),
         )  # fmt: skip
 
-    def question(self, name: str, *headers: str, version: str = "1.1") -> bytes:
+    def request(self, name: str, *headers: str, version: str = "1.1") -> bytes:
         body = json.dumps({"transaction_id": name, "user_id": USER, "amount": "1.00"}).encode()
         lines = [
             f"POST /v1/authorizations HTTP/{version}", "host: a",
@@ -89,8 +89,8 @@ async def serving() -> AsyncIterator[Served]:
     while not one.server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
         await asyncio.sleep(0.01)
     async with Connection(one) as warm:
-        await warm.send(one.question("warm"))
-        await warm.answer()
+        await warm.send(one.request("warm"))
+        await warm.response()
     yield one
     one.server.should_exit = True
     await running
@@ -115,14 +115,14 @@ class Connection:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self) -> tuple[int, str, bytes]:
+    async def response(self) -> tuple[int, str, bytes]:
         async with asyncio.timeout(5):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = int(head.partition("content-length: ")[2].partition("\r")[0])
             return int(head.split()[1]), head, await self.reader.readexactly(length)
 
     async def name(self) -> str:
-        status, _, body = await self.answer()
+        status, _, body = await self.response()
         assert status == 200
         return str(json.loads(body)["transaction_id"])
 

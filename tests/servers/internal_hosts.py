@@ -54,13 +54,13 @@ class Connects:
 class Names:
     """A name server that says what a test wants, one answer a question, and remembers."""
 
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: list[str]) -> None:
+        self.responses = list(responses)
         self.asked: list[str] = []
 
     def __call__(self, host: str, port: int, family: socket.AddressFamily) -> Found:
         self.asked.append(host)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         return [
             (
                 socket.AF_INET6 if ":" in address else socket.AF_INET,
@@ -69,7 +69,7 @@ class Names:
                 "",
                 (address, port, 0, 0) if ":" in address else (address, port),
             )
-            for address in answer
+            for address in response
         ]
 
 

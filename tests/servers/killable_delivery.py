@@ -12,7 +12,7 @@ from cardops.adapters.file_delivery.destinations import SecretDestinations
 from cardops.adapters.file_delivery.sftp import Timeouts
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.services.deliveries.delivery import Courier
+from cardops.services.deliveries.delivery import DeliveryService
 from tests.fakes.destinations import MemorySecrets
 from tests.fakes.notifier import FakeNotifier
 
@@ -101,12 +101,12 @@ def deliver_and_die(
 ) -> list[str]:
     """Deliver in this process; the deeds, if it lives to tell them."""
     fate = Fate(dies_at)
-    courier = Courier(
+    delivery_service = DeliveryService(
         processed_store=DirectoryStore(processed),
         ledger=MortalLedger(url, fate),
         destinations=MortalDestinations(MemorySecrets({"destinations/visa": secret}), fate),
         notifier=FakeNotifier(),
         sleep=lambda _: None,
     )
-    courier.deliver(batch_id, "visa")
+    delivery_service.deliver(batch_id, "visa")
     return fate.deeds

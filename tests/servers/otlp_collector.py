@@ -62,8 +62,8 @@ class Collector:
         if request.path == "/v1/traces":
             assert request.content_type == "application/x-protobuf"
             self._read(ExportTraceServiceRequest.FromString(body))
-        answer = ExportTraceServiceResponse().SerializeToString()
-        return web.Response(body=answer, content_type="application/x-protobuf")
+        response = ExportTraceServiceResponse().SerializeToString()
+        return web.Response(body=response, content_type="application/x-protobuf")
 
     def _read(self, request: Any) -> None:
         for of_resource in request.resource_spans:

@@ -11,14 +11,14 @@ from tests.servers.listening import listening
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 # Writes an answer to one request; returns whether the connection is kept.
-Answer: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[bool]]
+AuthorizationResponse: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 
 
 @dataclass
 class Partner:
     """`requests` holds (headers, body); `connections` counts what was opened."""
 
-    answer: Answer
+    response: AuthorizationResponse
     port: int = 0
     connections: int = 0
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Partner:
                 headers = {name.lower(): value for name, value in pairs}
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.requests.append((headers, body))
-                if not await self.answer(writer):
+                if not await self.response(writer):
                     return
         # Who still serves as the test ends is not to say so when nobody asks any more.
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -46,28 +46,28 @@ class Partner:
             writer.close()
 
 
-def answering(said: bytes = OK, *, keeps: bool = True, seconds: float = 0) -> Answer:
-    async def answer(writer: asyncio.StreamWriter) -> bool:
+def answering(said: bytes = OK, *, keeps: bool = True, seconds: float = 0) -> AuthorizationResponse:
+    async def response(writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(seconds)
         writer.write(said)
         await writer.drain()
         return keeps
 
-    return answer
+    return response
 
 
-def in_turn(answers: Sequence[Answer]) -> Answer:
+def in_turn(responses: Sequence[AuthorizationResponse]) -> AuthorizationResponse:
     """The last one again and again."""
-    left = list(answers)
+    left = list(responses)
 
-    async def answer(writer: asyncio.StreamWriter) -> bool:
+    async def response(writer: asyncio.StreamWriter) -> bool:
         return await (left.pop(0) if len(left) > 1 else left[0])(writer)
 
-    return answer
+    return response
 
 
 @asynccontextmanager
-async def a_partner(answer: Answer | None = None) -> AsyncIterator[Partner]:
-    partner = Partner(answer or answering())
+async def a_partner(response: AuthorizationResponse | None = None) -> AsyncIterator[Partner]:
+    partner = Partner(response or answering())
     async with listening(partner.serve) as partner.port:
         yield partner

@@ -200,7 +200,7 @@ def test_what_is_written_is_what_is_returned(small_day: tuple[Path, dict[str, An
 
     assert json.loads((folder / TRUTH_PATH).read_text()) == truth
     lines = (folder / REQUESTS_PATH).read_text().splitlines()
-    told = [answer["transaction_id"] for answer in truth["authorizations"]["answers"]]
+    told = [response["transaction_id"] for response in truth["authorizations"]["answers"]]
     assert [json.loads(line)["transaction_id"] for line in lines] == told
 
 

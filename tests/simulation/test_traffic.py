@@ -17,9 +17,9 @@ from tests.servers.authorizer_process import AuthorizerProcess
 pytestmark = pytest.mark.database
 
 
-def run(process: AuthorizerProcess, day: Path, answers: list[dict[str, Any]]) -> TrafficReport:
+def run(process: AuthorizerProcess, day: Path, responses: list[dict[str, Any]]) -> TrafficReport:
     address = f"http://127.0.0.1:{process.port}"
-    return run_traffic(address, process.key, day / REQUESTS_PATH, answers)
+    return run_traffic(address, process.key, day / REQUESTS_PATH, responses)
 
 
 def fund(url: str, truth: dict[str, Any]) -> None:
@@ -51,11 +51,11 @@ def test_every_answer_is_that_of_the_truth_and_a_second_run_gets_replays(
 ) -> None:
     day = tmp_path / "day"
     truth = generate(300, 11, date(2026, 10, 1), day)
-    answers = truth["authorizations"]["answers"]
+    responses = truth["authorizations"]["answers"]
     with AuthorizerProcess(database_url, tmp_path) as process:
         fund(database_url, truth)
-        first = run(process, day, answers)
-        second = run(process, day, answers)
+        first = run(process, day, responses)
+        second = run(process, day, responses)
 
     assert first.mismatches == []
     assert first.as_json()["permits"] == truth["authorizations"]["permits"]

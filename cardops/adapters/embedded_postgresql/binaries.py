@@ -52,7 +52,7 @@ def data_major(data: Path) -> int | None:
 def major_of(directory: Path) -> int:
     """Major version of the programs in a directory."""
     try:
-        answer = subprocess.run(  # noqa: S603 - the operator named this program
+        response = subprocess.run(  # noqa: S603 - the operator named this program
             [str(directory / "postgres"), "--version"], capture_output=True, text=True, check=False
         )
     except OSError as error:
@@ -60,7 +60,7 @@ def major_of(directory: Path) -> int:
             f"CARDOPS_POSTGRES_BIN is {directory}, but no PostgreSQL server can be run from there "
             f"({error.strerror}); name the directory that holds postgres, initdb and pg_ctl."
         ) from error
-    match = re.search(r"\(PostgreSQL\) ([0-9]+)", answer.stdout)
+    match = re.search(r"\(PostgreSQL\) ([0-9]+)", response.stdout)
     if match is None:
         raise DatabaseUnavailableError(
             f"{directory / 'postgres'} does not say which PostgreSQL it is; set "

@@ -6,7 +6,7 @@ from typing import Final
 from typing_extensions import override
 
 from cardops.ports import Arrivals, IntakeLedger, ObjectStore
-from cardops.rules.intake.arrivals import Look, is_settled, is_temporary, prefix_of
+from cardops.rules.intake.arrivals import ArrivalPoll, is_settled, is_temporary, prefix_of
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.objects import ObjectStat
 
@@ -24,7 +24,7 @@ class ListedArrivals(Arrivals):
         self._ledger = ledger
 
     @override
-    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> Look:
+    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
         listed = [
             stat for stat in self._store.list_objects(prefix_of(kind)) if not is_temporary(stat.key)
         ]
@@ -38,10 +38,10 @@ class ListedArrivals(Arrivals):
         ready.sort(key=lambda stat: (stat.modified_at, stat.key))
         # What is ready but too many stays ready: remembered, it is still settled next time.
         later = {stat.key: stat.version for stat in ready[MAX_FILES_A_LOOK:][:MAX_WAITING]}
-        return Look(tuple(ready[:MAX_FILES_A_LOOK]), waiting | later)
+        return ArrivalPoll(tuple(ready[:MAX_FILES_A_LOOK]), waiting | later)
 
     @override
-    def forget(self, look: Look) -> None:
+    def forget(self, look: ArrivalPoll) -> None:
         """A claimed file is known by the ledger; a listing has nothing else to forget."""
 
     def _unknown(self, listed: Sequence[ObjectStat]) -> Iterator[ObjectStat]:

@@ -11,12 +11,12 @@ STATEMENT_TIMEOUT: Final = "60s"
 LOCK_TIMEOUT: Final = "2s"
 
 
-class LookRefusedError(Exception):
+class QueryRefusedError(Exception):
     """The database did not answer the question; its own first words."""
 
 
 def look(url: str, query: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Names of columns, and as many rows at most. Raises LookRefusedError."""
+    """Names of columns, and as many rows at most. Raises QueryRefusedError."""
     bounded = with_options(
         url,
         "-cdefault_transaction_read_only=on",
@@ -33,4 +33,4 @@ def look(url: str, query: str, most: int) -> tuple[list[str], list[tuple[Any, ..
                 return [column.name for column in cursor.description or []], found
         except psycopg.Error as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise LookRefusedError(said) from None
+            raise QueryRefusedError(said) from None

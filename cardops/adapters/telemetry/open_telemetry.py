@@ -48,7 +48,7 @@ class OpenTelemetry(Tracing):
             case AnsweredRequest():
                 self._request(event)
             case DecidedBatch():
-                size: dict[str, AttributeValue] = {"cardops.batch.questions": event.questions}
+                size: dict[str, AttributeValue] = {"cardops.batch.questions": event.requests}
                 self._span("decide batch", SpanKind.INTERNAL, event.seconds, size)
             case AttemptedCallback():
                 self._callback(event)

@@ -20,7 +20,7 @@ from cardops.rules.authorizations.records import AuthorizationView, Hold, Record
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
 
 
-class MoveKind(StrEnum):
+class ActionKind(StrEnum):
     """Kinds of movements, as the store and the log name them."""
 
     CAPTURE = "capture"
@@ -32,22 +32,22 @@ class MoveKind(StrEnum):
 
 # Only sums of what was permitted are captured or held, so these are the states that allow a move.
 ALLOWED_FROM: Final = {
-    MoveKind.CAPTURE: State.HELD,
-    MoveKind.VOID: State.HELD,
-    MoveKind.EXPIRE: State.EXPIRED,
-    MoveKind.INCREMENT: State.HELD,
-    MoveKind.REFUND: State.CAPTURED,
+    ActionKind.CAPTURE: State.HELD,
+    ActionKind.VOID: State.HELD,
+    ActionKind.EXPIRE: State.EXPIRED,
+    ActionKind.INCREMENT: State.HELD,
+    ActionKind.REFUND: State.CAPTURED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class AuthorizationAction:
     """A wish to move an authorization. `amount` is decimal text, None for all that is held.
 
     `key` makes a retry harmless: the refund's or increment's id, empty for what happens once.
     """
 
-    kind: MoveKind
+    kind: ActionKind
     program: str
     transaction_id: str
     amount: str | None = None
@@ -56,7 +56,7 @@ class Move:
     request_id: str | None = None
 
 
-class MoveResult(StrEnum):
+class ActionResult(StrEnum):
     """What became of a move; all but the first two change nothing and use up no key."""
 
     DONE = "done"
@@ -68,29 +68,29 @@ class MoveResult(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class MoveAnswer:
+class ActionResponse:
     """`body` holds the bytes to send; `state` says what forbade it, `detail` what was invalid."""
 
-    result: MoveResult
+    result: ActionResult
     body: bytes = b""
     state: State | None = None
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierMove:
+class StoredAction:
     """A movement that stands already under the key of the move that is asked for."""
 
     amount_minor: int
     held_change_minor: int
-    answer: bytes
+    response: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
     """What a move writes. Available changes by `posted_minor - held_change_minor`."""
 
-    kind: MoveKind
+    kind: ActionKind
     key: str
     status: Status
     reason_code: ReasonCode | str
@@ -99,7 +99,7 @@ class Movement:
     held_change_minor: int
     ledger_seq: int
     hold: Hold | None
-    answer: bytes = b""
+    response: bytes = b""
 
     @property
     def available_change_minor(self) -> int:
@@ -112,42 +112,44 @@ class Movement:
         return self.status is Status.PERMIT
 
 
-def decide_move(
-    move: Move,
+def decide_action(
+    action: AuthorizationAction,
     record: Record,
     account: AccountState,
     *,
-    earlier: EarlierMove | None,
+    earlier: StoredAction | None,
     at: datetime,
-) -> MoveAnswer | Movement:
+) -> ActionResponse | Movement:
     """The movement to write, or the answer where none is."""
-    amount = _amount_of(move, record, earlier)
-    if isinstance(amount, MoveAnswer):
+    amount = _amount_of(action, record, earlier)
+    if isinstance(amount, ActionResponse):
         return amount
     if earlier is not None:
-        return _repeated(move, amount, earlier, state_of(record, at))
+        return _repeated(action, amount, earlier, state_of(record, at))
     state = state_of(record, at)
-    if state is not ALLOWED_FROM[move.kind]:
-        return MoveAnswer(MoveResult.FORBIDDEN, state=state)
-    problem = _excess(move.kind, amount, record)
+    if state is not ALLOWED_FROM[action.kind]:
+        return ActionResponse(ActionResult.FORBIDDEN, state=state)
+    problem = _excess(action.kind, amount, record)
     if problem:
-        return MoveAnswer(MoveResult.INVALID, detail=problem)
-    return _movement(move, amount, record, account)
+        return ActionResponse(ActionResult.INVALID, detail=problem)
+    return _movement(action, amount, record, account)
 
 
 def expire(record: Record, account: AccountState) -> Movement:
     """The end of a hold past its time."""
-    move = Move(MoveKind.EXPIRE, record.program, record.transaction_id)
-    return _movement(move, record.hold.held_minor if record.hold else 0, record, account)
+    action = AuthorizationAction(ActionKind.EXPIRE, record.program, record.transaction_id)
+    return _movement(action, record.hold.held_minor if record.hold else 0, record, account)
 
 
-def _amount_of(move: Move, record: Record, earlier: EarlierMove | None) -> int | MoveAnswer:
-    if move.amount is None:
+def _amount_of(
+    action: AuthorizationAction, record: Record, earlier: StoredAction | None
+) -> int | ActionResponse:
+    if action.amount is None:
         held = record.hold.held_minor if record.hold else 0
         return -earlier.held_change_minor if earlier is not None else held
-    amount = parse_amount(move.amount, record.currency)
+    amount = parse_amount(action.amount, record.currency)
     if isinstance(amount, AmountProblem):
-        return MoveAnswer(MoveResult.INVALID, detail=amount_sentence(amount, record.currency))
+        return ActionResponse(ActionResult.INVALID, detail=amount_sentence(amount, record.currency))
     return amount
 
 
@@ -161,34 +163,38 @@ def amount_sentence(problem: AmountProblem, currency: str) -> str:
     }[problem]
 
 
-def _repeated(move: Move, amount_minor: int, earlier: EarlierMove, state: State) -> MoveAnswer:
-    if move.kind is MoveKind.VOID or amount_minor == earlier.amount_minor:
-        return MoveAnswer(MoveResult.REPLAYED, earlier.answer)
-    if move.kind is MoveKind.CAPTURE:
-        return MoveAnswer(MoveResult.FORBIDDEN, state=state)
-    return MoveAnswer(MoveResult.MISMATCHED)
+def _repeated(
+    action: AuthorizationAction, amount_minor: int, earlier: StoredAction, state: State
+) -> ActionResponse:
+    if action.kind is ActionKind.VOID or amount_minor == earlier.amount_minor:
+        return ActionResponse(ActionResult.REPLAYED, earlier.response)
+    if action.kind is ActionKind.CAPTURE:
+        return ActionResponse(ActionResult.FORBIDDEN, state=state)
+    return ActionResponse(ActionResult.MISMATCHED)
 
 
-def _excess(kind: MoveKind, amount_minor: int, record: Record) -> str | None:
-    if kind is MoveKind.CAPTURE and record.hold and amount_minor > record.hold.held_minor:
+def _excess(kind: ActionKind, amount_minor: int, record: Record) -> str | None:
+    if kind is ActionKind.CAPTURE and record.hold and amount_minor > record.hold.held_minor:
         return "is above what is held"
-    if kind is MoveKind.REFUND and amount_minor > record.captured_minor - record.refunded_minor:
+    if kind is ActionKind.REFUND and amount_minor > record.captured_minor - record.refunded_minor:
         return "is above what was captured and not refunded yet"
     return None
 
 
-def _movement(move: Move, amount_minor: int, record: Record, account: AccountState) -> Movement:
-    reason: ReasonCode | str = move.kind.value
-    posted, held_change, hold = _effect(move.kind, amount_minor, record)
+def _movement(
+    action: AuthorizationAction, amount_minor: int, record: Record, account: AccountState
+) -> Movement:
+    reason: ReasonCode | str = action.kind.value
+    posted, held_change, hold = _effect(action.kind, amount_minor, record)
     status = Status.PERMIT
-    if move.kind is MoveKind.INCREMENT:
+    if action.kind is ActionKind.INCREMENT:
         reason = judge(amount_minor, account, record.hold.held_minor if record.hold else 0)
         status = status_of(reason)
         if status is Status.REJECT:
             posted, held_change, hold = 0, 0, record.hold
     return Movement(
-        move.kind,
-        move.key,
+        action.kind,
+        action.key,
         status,
         reason,
         amount_minor,
@@ -199,35 +205,35 @@ def _movement(move: Move, amount_minor: int, record: Record, account: AccountSta
     )
 
 
-def _effect(kind: MoveKind, amount_minor: int, record: Record) -> tuple[int, int, Hold | None]:
+def _effect(kind: ActionKind, amount_minor: int, record: Record) -> tuple[int, int, Hold | None]:
     """(posted, held change, the hold afterwards)."""
     hold = record.hold
-    if kind is MoveKind.REFUND or hold is None:
+    if kind is ActionKind.REFUND or hold is None:
         return amount_minor, 0, hold
-    if kind is MoveKind.INCREMENT:
+    if kind is ActionKind.INCREMENT:
         raised = Hold(hold.state, hold.held_minor + amount_minor, 0, hold.expires_at)
         return 0, amount_minor, raised
-    if kind is MoveKind.CAPTURE:
+    if kind is ActionKind.CAPTURE:
         captured = Hold(State.CAPTURED, 0, amount_minor, hold.expires_at)
         return -amount_minor, -hold.held_minor, captured
-    ended = State.VOIDED if kind is MoveKind.VOID else State.EXPIRED
+    ended = State.VOIDED if kind is ActionKind.VOID else State.EXPIRED
     return 0, -hold.held_minor, Hold(ended, 0, 0, hold.expires_at)
 
 
-def moved_view(record: Record, movement: Movement) -> AuthorizationView:
+def view_after(record: Record, movement: Movement) -> AuthorizationView:
     """The authorization as it stands after the movement."""
     hold = movement.hold
     if hold is None:
         captured = record.captured_minor
-        return AuthorizationView(record.answer, State.CAPTURED, 0, captured, record.currency)
+        return AuthorizationView(record.response, State.CAPTURED, 0, captured, record.currency)
     return AuthorizationView(
-        record.answer, hold.state, hold.held_minor, hold.captured_minor, record.currency
+        record.response, hold.state, hold.held_minor, hold.captured_minor, record.currency
     )
 
 
 def increment_part(movement: Movement, currency: str) -> str:
     """What an increment's answer has besides: `,"increment":{…}`; nothing for other moves."""
-    if movement.kind is not MoveKind.INCREMENT:
+    if movement.kind is not ActionKind.INCREMENT:
         return ""
     return (
         f',"increment":{{"id":"{movement.key}","status":"{movement.status}"'

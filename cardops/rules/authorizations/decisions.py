@@ -52,8 +52,8 @@ REASON_TEXTS: Final[Mapping[ReasonCode, str]] = {
 _PERMIT, _REJECT, _SUFFICIENT = Status.PERMIT, Status.REJECT, ReasonCode.SUFFICIENT_CREDIT
 
 
-class Question(NamedTuple):
-    """May this user spend this much? Valid in form; `question_hash` tells two questions apart.
+class AuthorizationRequest(NamedTuple):
+    """May this user spend this much? Valid in form; `request_hash` tells two questions apart.
 
     `authorization_id` is the one the decision gets if this question is the first of its id.
     """
@@ -63,7 +63,7 @@ class Question(NamedTuple):
     user_id: str
     amount_minor: int
     currency: str
-    question_hash: bytes
+    request_hash: bytes
     authorization_id: str
     is_capture: bool = True
     callback_url: str | None = None
@@ -84,7 +84,7 @@ class Question(NamedTuple):
         return (self.program, self.transaction_id)
 
 
-class AnswerKind(StrEnum):
+class ResponseKind(StrEnum):
     """`mismatched`: the id was decided for another question. `undecided`: nothing was committed."""
 
     DECIDED = "decided"
@@ -93,16 +93,16 @@ class AnswerKind(StrEnum):
     UNDECIDED = "undecided"
 
 
-class Answer(NamedTuple):
+class AuthorizationResponse(NamedTuple):
     """What becomes of one question; `body` holds the very bytes to send."""
 
-    kind: AnswerKind
+    kind: ResponseKind
     body: bytes = b""
 
 
-_DECIDED: Final = AnswerKind.DECIDED
-MISMATCHED: Final = Answer(AnswerKind.MISMATCHED)
-UNDECIDED: Final = Answer(AnswerKind.UNDECIDED)
+_DECIDED: Final = ResponseKind.DECIDED
+MISMATCHED: Final = AuthorizationResponse(ResponseKind.MISMATCHED)
+UNDECIDED: Final = AuthorizationResponse(ResponseKind.UNDECIDED)
 
 
 class StoreUnavailableError(RuntimeError):
@@ -126,11 +126,11 @@ class AccountState:
     allowances: list[Allowance] = field(default_factory=list)
 
 
-class Known(NamedTuple):
+class StoredDecision(NamedTuple):
     """A decision that stands already."""
 
-    question_hash: bytes
-    answer: bytes
+    request_hash: bytes
+    response: bytes
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class BatchState:
     """What the store holds about a batch's accounts and ids, under lock."""
 
     accounts: dict[AccountKey, AccountState] = field(default_factory=dict)
-    known: dict[IdKey, Known] = field(default_factory=dict)
+    known: dict[IdKey, StoredDecision] = field(default_factory=dict)
     tombstones: set[IdKey] = field(default_factory=set)
     # Of accounts of the batch, and with user '' of their programs.
     limits: dict[AccountKey, list[SpendingLimit]] = field(default_factory=dict)
@@ -149,12 +149,12 @@ class BatchState:
 class Decision(NamedTuple):
     """A new decision, to be written in the commit that its answer waits for."""
 
-    question: Question
+    request: AuthorizationRequest
     status: Status
     reason_code: ReasonCode
     remaining_minor: int
     ledger_seq: int
-    answer: bytes
+    response: bytes
 
     @property
     def is_permit(self) -> bool:
@@ -163,25 +163,25 @@ class Decision(NamedTuple):
 
 
 def decide_batch(
-    questions: Sequence[Question], state: BatchState, at: datetime
-) -> tuple[list[Answer], list[Decision]]:
+    requests: Sequence[AuthorizationRequest], state: BatchState, at: datetime
+) -> tuple[list[AuthorizationResponse], list[Decision]]:
     """Answers in the order of the questions, and the decisions to write; `state` is used up.
 
     A later question sees what an earlier one took, and an id asked twice is decided once.
     """
-    answers, decisions, decided_at = [], [], instant_text(at)
-    for question in questions:
-        id_key = question.id_key
+    responses, decisions, decided_at = [], [], instant_text(at)
+    for request in requests:
+        id_key = request.id_key
         known = state.known.get(id_key)
         if known is not None:
-            answers.append(_answer_again(question, known))
+            responses.append(_replay(request, known))
             continue
-        decision = _decide(question, state, decided_at)
-        answers.append(Answer(_DECIDED, decision.answer))
-        if not question.is_dry_run:
-            state.known[id_key] = Known(question.question_hash, decision.answer)
+        decision = _decide(request, state, decided_at)
+        responses.append(AuthorizationResponse(_DECIDED, decision.response))
+        if not request.is_dry_run:
+            state.known[id_key] = StoredDecision(request.request_hash, decision.response)
             decisions.append(decision)
-    return answers, decisions
+    return responses, decisions
 
 
 def judge(amount_minor: int, account: AccountState, raised_minor: int = 0) -> ReasonCode:
@@ -208,30 +208,32 @@ def status_of(reason_code: ReasonCode) -> Status:
     return _PERMIT if reason_code is _SUFFICIENT else _REJECT
 
 
-def _answer_again(question: Question, known: Known) -> Answer:
-    if known.question_hash != question.question_hash:
+def _replay(request: AuthorizationRequest, known: StoredDecision) -> AuthorizationResponse:
+    if known.request_hash != request.request_hash:
         return MISMATCHED
     # A commit whose answer was lost is found again on retry: that decision is this question's own.
-    is_own = question.authorization_id.encode() in known.answer
-    return Answer(AnswerKind.DECIDED if is_own else AnswerKind.REPLAYED, known.answer)
+    is_own = request.authorization_id.encode() in known.response
+    return AuthorizationResponse(
+        ResponseKind.DECIDED if is_own else ResponseKind.REPLAYED, known.response
+    )
 
 
-def _decide(question: Question, state: BatchState, decided_at: str) -> Decision:
-    account = state.accounts[question.account_key]
-    if state.tombstones and question.id_key in state.tombstones:
+def _decide(request: AuthorizationRequest, state: BatchState, decided_at: str) -> Decision:
+    account = state.accounts[request.account_key]
+    if state.tombstones and request.id_key in state.tombstones:
         reason = ReasonCode.VOIDED_BEFORE_ARRIVAL
     else:
-        reason = judge(question.amount_minor, account)
+        reason = judge(request.amount_minor, account)
     status = status_of(reason)
     remaining, seq = account.available_minor, account.ledger_seq
     if status is _PERMIT:
-        remaining, seq = remaining - question.amount_minor, seq + 1
-        if not question.is_dry_run:
-            _take(question, account)
-    answer = answer_bytes(
-        question, reason, remaining_minor=remaining, ledger_seq=seq, decided_at=decided_at
+        remaining, seq = remaining - request.amount_minor, seq + 1
+        if not request.is_dry_run:
+            _take(request, account)
+    response = response_bytes(
+        request, reason, remaining_minor=remaining, ledger_seq=seq, decided_at=decided_at
     )
-    return Decision(question, status, reason, remaining, seq, answer)
+    return Decision(request, status, reason, remaining, seq, response)
 
 
 _TOLD: Final = {
@@ -240,17 +242,17 @@ _TOLD: Final = {
 }
 
 
-def _take(question: Question, account: AccountState) -> None:
-    account.available_minor -= question.amount_minor
+def _take(request: AuthorizationRequest, account: AccountState) -> None:
+    account.available_minor -= request.amount_minor
     account.ledger_seq += 1
     if account.allowances:
-        use(question.amount_minor, account.allowances)
-    if not question.is_capture:
-        account.held_minor += question.amount_minor
+        use(request.amount_minor, account.allowances)
+    if not request.is_capture:
+        account.held_minor += request.amount_minor
 
 
-def answer_bytes(
-    question: Question,
+def response_bytes(
+    request: AuthorizationRequest,
     reason_code: ReasonCode,
     *,
     remaining_minor: int,
@@ -258,11 +260,11 @@ def answer_bytes(
     decided_at: str,
 ) -> bytes:
     """The answer as it is sent, stored and replayed. Ids need no escapes by their form."""
-    currency = question.currency
+    currency = request.currency
     return (
-        f'{{"transaction_id":"{question.transaction_id}"'
-        f',"authorization_id":"{question.authorization_id}"{_TOLD[reason_code]}'
-        f',"amount":{format_amount(question.amount_minor, currency)},"currency":"{currency}"'
+        f'{{"transaction_id":"{request.transaction_id}"'
+        f',"authorization_id":"{request.authorization_id}"{_TOLD[reason_code]}'
+        f',"amount":{format_amount(request.amount_minor, currency)},"currency":"{currency}"'
         f',"remaining_credit":{format_amount(remaining_minor, currency)}'
         f',"decided_at":"{decided_at}","as_of":{{"ledger_seq":{ledger_seq}}}}}'
     ).encode()

@@ -42,7 +42,7 @@ class Record:
     amount_minor: int
     is_capture: bool
     status: Status
-    answer: bytes
+    response: bytes
     hold: Hold | None = None
     refunded_minor: int = 0
 
@@ -58,7 +58,7 @@ class Record:
 class AuthorizationView:
     """The stored decision (None before it arrived) with its present state."""
 
-    answer: bytes | None
+    response: bytes | None
     state: State
     held_minor: int
     captured_minor: int
@@ -66,7 +66,7 @@ class AuthorizationView:
 
     def body(self, increment: str = "") -> bytes:
         """The JSON that every answer about an authorization has."""
-        decision = self.answer.decode() if self.answer else "null"
+        decision = self.response.decode() if self.response else "null"
         return (
             f'{{"decision":{decision},"state":"{self.state}"'
             f',"held_amount":{format_amount(self.held_minor, self.currency)}'
@@ -90,7 +90,7 @@ def view_of(record: Record, at: datetime) -> AuthorizationView:
     """The record as it is answered."""
     state = state_of(record, at)
     held = record.hold.held_minor if record.hold and state is State.HELD else 0
-    return AuthorizationView(record.answer, state, held, record.captured_minor, record.currency)
+    return AuthorizationView(record.response, state, held, record.captured_minor, record.currency)
 
 
 def tombstone_view(currency: str) -> AuthorizationView:

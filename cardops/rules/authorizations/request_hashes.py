@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 
-def question_hash(
+def request_hash(
     user_id: str,
     amount_minor: int,
     currency: str,

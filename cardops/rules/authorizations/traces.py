@@ -25,7 +25,7 @@ class AnsweredRequest:
 class DecidedBatch:
     """One batch of questions, and the time from its first statement to its commit."""
 
-    questions: int
+    requests: int
     seconds: float
 
 

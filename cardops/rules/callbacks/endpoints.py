@@ -39,15 +39,15 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneRoom:
+class HostCapacity:
     """How many callbacks more a worker would take of a lane: `known` ones, and any other."""
 
     other: int
     known: Mapping[Lane, int] = field(default_factory=dict)
 
-    def of(self, lane: Lane) -> int:
+    def of(self, host_queue: Lane) -> int:
         """At least 0."""
-        return max(self.known.get(lane, self.other), 0)
+        return max(self.known.get(host_queue, self.other), 0)
 
 
 def endpoint_of(url: str) -> str:
@@ -55,7 +55,7 @@ def endpoint_of(url: str) -> str:
     return url.partition("?")[0]
 
 
-def lane_of(program: str, url: str) -> Lane:
+def host_queue_of(program: str, url: str) -> Lane:
     """Program and host (with its port) of a URL in its parsed form."""
     return program, url.split("/", 3)[2]
 

@@ -59,7 +59,7 @@ class DisputeKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class StageTransition:
     """A step that the networks allow, and whose it is: issuer, merchant or network."""
 
     from_stage: Stage
@@ -98,10 +98,10 @@ def workflow_of(network: str, reason_category: str | None) -> Workflow | None:
 
 def legal_moves(
     network: str, stage: Stage, *, workflow: Workflow | None = None, on: date | None = None
-) -> frozenset[Move]:
+) -> frozenset[StageTransition]:
     """What may follow this stage; nothing follows an end."""
     return frozenset(
-        Move(stage, Stage(row["to_stage"]), row["side"])
+        StageTransition(stage, Stage(row["to_stage"]), row["side"])
         for row in read_table("dispute_moves")
         if row["from_stage"] == stage and _applies(row, network, workflow) and is_valid_on(row, on)
     )

@@ -21,28 +21,28 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 MAX_STEPS: Final = 12
 
 
-class Held(StrEnum):
+class RemoteFile(StrEnum):
     """What a name at the card company holds, beside what it should."""
 
     ABSENT = "absent"
-    WHOLE = "whole"
+    MATCHES = "whole"
     DIFFERENT = "different"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RemoteState:
     """The four names of one delivery, as the server shows them."""
 
-    csv: Held = Held.ABSENT
-    csv_part: Held = Held.ABSENT
-    control: Held = Held.ABSENT
-    control_part: Held = Held.ABSENT
+    csv: RemoteFile = RemoteFile.ABSENT
+    csv_part: RemoteFile = RemoteFile.ABSENT
+    control: RemoteFile = RemoteFile.ABSENT
+    control_part: RemoteFile = RemoteFile.ABSENT
 
-    def after_rename(self, step: "Step") -> "Seen":
+    def after_rename(self, step: "Step") -> "RemoteState":
         """What must be there once that rename was verified."""
         if step is Step.RENAME_CSV:
-            return replace(self, csv=self.csv_part, csv_part=Held.ABSENT)
-        return replace(self, control=self.control_part, control_part=Held.ABSENT)
+            return replace(self, csv=self.csv_part, csv_part=RemoteFile.ABSENT)
+        return replace(self, control=self.control_part, control_part=RemoteFile.ABSENT)
 
 
 class Step(StrEnum):
@@ -58,45 +58,47 @@ class Step(StrEnum):
     UNCONFIRMED = "unconfirmed"
 
 
-def next_step(seen: Seen, *, is_intended: bool) -> Step:
+def next_step(seen: RemoteState, *, is_intended: bool) -> Step:
     """The one thing to do next; the same answer after a crash as without one."""
-    if Held.DIFFERENT in {seen.csv, seen.control}:
+    if RemoteFile.DIFFERENT in {seen.csv, seen.control}:
         return Step.STOP_DIFFERENT
-    if seen.control is Held.WHOLE:
+    if seen.control is RemoteFile.MATCHES:
         # The control file is renamed last, so its CSV was there; it may be collected already.
-        return Step.DONE if is_intended or seen.csv is Held.WHOLE else Step.UNCONFIRMED
+        return Step.DONE if is_intended or seen.csv is RemoteFile.MATCHES else Step.UNCONFIRMED
     return _when_intended(seen) if is_intended else _when_not_intended(seen)
 
 
-def _when_not_intended(seen: Seen) -> Step:
-    if seen.csv is Held.ABSENT and seen.csv_part is not Held.WHOLE:
+def _when_not_intended(seen: RemoteState) -> Step:
+    if seen.csv is RemoteFile.ABSENT and seen.csv_part is not RemoteFile.MATCHES:
         return Step.WRITE_CSV
-    if seen.control_part is not Held.WHOLE:
+    if seen.control_part is not RemoteFile.MATCHES:
         return Step.WRITE_CONTROL
     return Step.RECORD_INTENT
 
 
-def _when_intended(seen: Seen) -> Step:
-    if seen.csv is Held.ABSENT:
+def _when_intended(seen: RemoteState) -> Step:
+    if seen.csv is RemoteFile.ABSENT:
         return _finish(seen.csv_part, Step.RENAME_CSV, Step.WRITE_CSV)
     return _finish(seen.control_part, Step.RENAME_CONTROL, Step.WRITE_CONTROL)
 
 
-def _finish(part: Held, rename: Step, write: Step) -> Step:
+def _finish(part: RemoteFile, rename: Step, write: Step) -> Step:
     """A temporary name that is gone may have been renamed and collected: nobody can tell."""
-    if part is Held.ABSENT:
+    if part is RemoteFile.ABSENT:
         return Step.UNCONFIRMED
-    return rename if part is Held.WHOLE else write
+    return rename if part is RemoteFile.MATCHES else write
 
 
-def state_after_refusal(state: DeliveryState, seen: Seen | None) -> DeliveryState:
+def state_after_refusal(state: DeliveryState, seen: RemoteState | None) -> DeliveryState:
     """Where a permanent error leaves a delivery.
 
     An intent on record is withdrawn only where it is certain that nothing was placed.
     """
     if state is not DeliveryState.SENDING:
         return DeliveryState.FAILED
-    nothing_placed = seen is not None and seen.csv is Held.ABSENT and seen.csv_part is Held.WHOLE
+    nothing_placed = (
+        seen is not None and seen.csv is RemoteFile.ABSENT and seen.csv_part is RemoteFile.MATCHES
+    )
     return DeliveryState.FAILED if nothing_placed else DeliveryState.SENDING
 
 

@@ -25,7 +25,7 @@ MAX_STEM_CHARACTERS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ArrivalPoll:
     """What one look found: files to take, in order of arrival, and files to look at again.
 
     `waiting` is key -> version of what may still be being written; hand it to the next look.

@@ -32,7 +32,7 @@ from cardops.services.deliveries.delivery import processed_key
 
 
 @dataclass(frozen=True, slots=True)
-class Filer:
+class ChargebackFileBuilder:
     """Makes files and accounts for them; everything it needs is a port."""
 
     lake: Lake

@@ -17,8 +17,8 @@ from cardops.rules.deliveries.recipe import (
     MAX_ATTEMPTS,
     MAX_STEPS,
     PART_SUFFIX,
-    Held,
-    Seen,
+    RemoteFile,
+    RemoteState,
     Step,
     next_step,
     pause_seconds,
@@ -54,7 +54,7 @@ class _Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
+class DeliveryService:
     """Delivers chargeback files; everything it needs is a port."""
 
     processed_store: ObjectStore
@@ -129,21 +129,21 @@ class Courier:
 class _Session:
     """One connection's worth of steps. `seen` is None until the server was looked at."""
 
-    def __init__(self, record: ChargebackFileRecord, courier: Courier) -> None:
+    def __init__(self, record: ChargebackFileRecord, delivery_service: DeliveryService) -> None:
         self.record = record
-        self.seen: Seen | None = None
-        self._courier = courier
+        self.seen: RemoteState | None = None
+        self._service = delivery_service
         self._sizes: dict[str, int] = {}
 
     def run(self) -> None:
         """Take steps until the pair is delivered or a person must decide."""
-        self._csv, self._control = _members(self.record, self._courier.destinations)
+        self._csv, self._control = _members(self.record, self._service.destinations)
         for member in (self._csv, self._control):
-            self._sizes[member.key] = _checked_size(self._courier.processed_store, member)
-        with closing(self._courier.destinations.connect(self.record.destination)) as remote:
+            self._sizes[member.key] = _checked_size(self._service.processed_store, member)
+        with closing(self._service.destinations.connect(self.record.destination)) as remote:
             self._walk(remote, self._look(remote))
 
-    def _walk(self, remote: FileDelivery, seen: Seen) -> None:
+    def _walk(self, remote: FileDelivery, seen: RemoteState) -> None:
         for _ in range(MAX_STEPS):
             self.seen = seen
             step = next_step(seen, is_intended=self.record.state is DeliveryState.SENDING)
@@ -152,24 +152,28 @@ class _Session:
             seen = self._take(step, remote, seen)
         raise TransientDeliveryError(f"{self._csv.path} did not stay as it was written.")
 
-    def _look(self, remote: FileDelivery) -> Seen:
-        return Seen(
+    def _look(self, remote: FileDelivery) -> RemoteState:
+        return RemoteState(
             csv=self._held(remote, self._csv, self._csv.path),
             csv_part=self._held(remote, self._csv, self._csv.part),
             control=self._held(remote, self._control, self._control.path),
             control_part=self._held(remote, self._control, self._control.part),
         )
 
-    def _held(self, remote: FileDelivery, member: _Member, path: str) -> Held:
+    def _held(self, remote: FileDelivery, member: _Member, path: str) -> RemoteFile:
         """Size first; the hash is read back only of what has the right size."""
         found = remote.stat(path)
         if found is None:
-            return Held.ABSENT
+            return RemoteFile.ABSENT
         if found.size_bytes != self._sizes[member.key]:
-            return Held.DIFFERENT
-        return Held.WHOLE if remote.read_sha256(path) in {None, member.sha256} else Held.DIFFERENT
+            return RemoteFile.DIFFERENT
+        return (
+            RemoteFile.MATCHES
+            if remote.read_sha256(path) in {None, member.sha256}
+            else RemoteFile.DIFFERENT
+        )
 
-    def _take(self, step: Step, remote: FileDelivery, seen: Seen) -> Seen:
+    def _take(self, step: Step, remote: FileDelivery, seen: RemoteState) -> RemoteState:
         match step:
             case Step.WRITE_CSV:
                 return replace(seen, csv_part=self._write(remote, self._csv))
@@ -185,17 +189,19 @@ class _Session:
             case _:
                 raise AssertionError(f"{step} is an end, not a step")
 
-    def _write(self, remote: FileDelivery, member: _Member) -> Held:
-        with self._courier.processed_store.open(member.key) as content:
+    def _write(self, remote: FileDelivery, member: _Member) -> RemoteFile:
+        with self._service.processed_store.open(member.key) as content:
             remote.write(member.part, content)
         held = self._held(remote, member, member.part)
-        if held is not Held.WHOLE:
+        if held is not RemoteFile.MATCHES:
             raise TransientDeliveryError(
                 f"{member.part} is not whole after writing: the server's disk may be full."
             )
         return held
 
-    def _rename(self, remote: FileDelivery, member: _Member, step: Step, seen: Seen) -> Seen:
+    def _rename(
+        self, remote: FileDelivery, member: _Member, step: Step, seen: RemoteState
+    ) -> RemoteState:
         remote.rename(member.part, member.path)
         return seen.after_rename(step)
 
@@ -218,12 +224,12 @@ class _Session:
             )
         if step is Step.UNCONFIRMED:
             unconfirmed = replace(self.record, state=DeliveryState.DELIVERED_UNCONFIRMED)
-            self.record = self._courier.alarm(unconfirmed, _unconfirmed(self._csv))
+            self.record = self._service.alarm(unconfirmed, _unconfirmed(self._csv))
             return True
         return False
 
     def _record(self, record: ChargebackFileRecord) -> None:
-        self._courier.ledger.record(record)
+        self._service.ledger.record(record)
         self.record = record
 
 

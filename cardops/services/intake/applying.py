@@ -17,7 +17,7 @@ from cardops.contracts.lake.tables import LAKE_TABLES
 from cardops.ports import DepositLedger
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.services.intake.ports import IntakePorts
-from cardops.services.intake.workspace import Spool
+from cardops.services.intake.workspace import Workspace
 
 _CREDITED: Final = (
     "row_number",
@@ -42,28 +42,28 @@ class LedgerMissingError(RuntimeError):
     """Deposits were to be taken in by a process that was given no ledger for them."""
 
 
-def apply_valid(spool: Spool, intake_file: IntakeFile, ports: IntakePorts) -> pl.DataFrame:
+def apply_valid(workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts) -> pl.DataFrame:
     """Apply the heap `valid`: `row_number`, `outcome`, and a deposit's `ledger_seq`."""
     if intake_file.arrival.kind is Kind.DEPOSITS:
-        return _credited(spool, intake_file, _ledger(ports))
+        return _credited(workspace, intake_file, _ledger(ports))
     contract = CONTRACTS[intake_file.arrival.kind]
-    return outcomes(spool.scan("valid"), _earlier(intake_file, ports), contract)
+    return outcomes(workspace.scan("valid"), _earlier(intake_file, ports), contract)
 
 
 def write_to_lake(
-    spool: Spool, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts
+    workspace: Workspace, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts
 ) -> Figures:
     """Replace the file's own lake file with its accepted rows, and count what is in it."""
     kind = intake_file.arrival.kind
     accepted = outcome.filter(pl.col("outcome") == "accepted").drop("outcome")
-    rows = spool.scan("valid").join(accepted.lazy(), on="row_number").sort("row_number")
+    rows = workspace.scan("valid").join(accepted.lazy(), on="row_number").sort("row_number")
     table = rows.select(
         *(
             _origin(intake_file).get(name, pl.col(name)).cast(kind_type).alias(name)
             for name, kind_type in LAKE_TABLES[kind].items()
         )
     )
-    path = spool.folder / "lake.parquet"
+    path = workspace.folder / "lake.parquet"
     table.sink_parquet(path)
     name = f"{intake_file.intake_id:012d}"
     ports.lake.write_file(kind, intake_file.business_date, name, path)
@@ -76,11 +76,11 @@ def forget_staged(intake_file: IntakeFile, ports: IntakePorts) -> None:
         _ledger(ports).forget_staged(intake_file)
 
 
-def conflicts(spool: Spool, outcome: pl.DataFrame) -> pl.DataFrame:
+def conflicts(workspace: Workspace, outcome: pl.DataFrame) -> pl.DataFrame:
     """Rows whose id was accepted with other content, as they are kept aside."""
     at_odds = outcome.filter(pl.col("outcome") == "conflicting_duplicate")
     return (
-        spool.scan("valid")
+        workspace.scan("valid")
         .join(at_odds.lazy(), on="row_number", how="semi")
         .select(
             "row_number",
@@ -98,13 +98,13 @@ def _ledger(ports: IntakePorts) -> DepositLedger:
     return ports.deposit_ledger
 
 
-def _credited(spool: Spool, intake_file: IntakeFile, ledger: DepositLedger) -> pl.DataFrame:
-    ledger.credit(intake_file, _batches(spool))
+def _credited(workspace: Workspace, intake_file: IntakeFile, ledger: DepositLedger) -> pl.DataFrame:
+    ledger.credit(intake_file, _batches(workspace))
     return ledger.outcome(intake_file)
 
 
-def _batches(spool: Spool) -> Iterator[pl.DataFrame]:
-    for chunk in spool.chunks("valid"):
+def _batches(workspace: Workspace) -> Iterator[pl.DataFrame]:
+    for chunk in workspace.chunks("valid"):
         yield chunk.select(_CREDITED)
 
 

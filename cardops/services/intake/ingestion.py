@@ -21,11 +21,11 @@ from cardops.services.intake.applying import (
     forget_staged,
     write_to_lake,
 )
-from cardops.services.intake.ports import IntakePorts, TakenFile
+from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import keep_refusal, keep_rows, orphans_of
 from cardops.services.intake.reading import read_into
 from cardops.services.intake.waiting_rows import release_waiting, remember_waiting
-from cardops.services.intake.workspace import Spool
+from cardops.services.intake.workspace import Workspace
 
 # A file that brought its run down so often is for a person to look at.
 MAX_ATTEMPTS: Final = 5
@@ -52,7 +52,7 @@ class EarlierFileError(RuntimeError):
         )
 
 
-def take_in(intake_id: int, ports: IntakePorts) -> TakenFile:
+def ingest_file(intake_id: int, ports: IntakePorts) -> IngestResult:
     """Take the file in, after earlier unfinished ones of its kind and program; alone."""
     intake_file = ports.intake_ledger.find(intake_id)
     unfinished = ports.intake_ledger.unfinished(intake_file.arrival.kind)
@@ -60,13 +60,13 @@ def take_in(intake_id: int, ports: IntakePorts) -> TakenFile:
         if _is_before(earlier, intake_file):
             # It is marked dead, and that is all this file can do about it.
             with suppress(GivenUpError):
-                _take_in_earlier(earlier, intake_file, ports)
-    return _take_in_alone(intake_id, ports)
+                _ingest_earlier(earlier, intake_file, ports)
+    return _ingest_exclusively(intake_id, ports)
 
 
-def _take_in_earlier(earlier: IntakeFile, intake_file: IntakeFile, ports: IntakePorts) -> None:
+def _ingest_earlier(earlier: IntakeFile, intake_file: IntakeFile, ports: IntakePorts) -> None:
     try:
-        _take_in_alone(earlier.intake_id, ports)
+        _ingest_exclusively(earlier.intake_id, ports)
     except GivenUpError:
         raise
     except Exception as error:  # noqa: BLE001 - told by its own runs; here it is what holds up
@@ -78,7 +78,7 @@ def _is_before(other: IntakeFile, intake_file: IntakeFile) -> bool:
     return same_program and other.intake_id < intake_file.intake_id
 
 
-def _take_in_alone(intake_id: int, ports: IntakePorts) -> TakenFile:
+def _ingest_exclusively(intake_id: int, ports: IntakePorts) -> IngestResult:
     with ports.intake_ledger.exclusively(intake_id) as intake_file:
         if ports.intake_ledger.begin(intake_id) > MAX_ATTEMPTS and _is_unfinished(intake_file):
             ports.intake_ledger.mark(intake_id, FileStatus.DEAD)
@@ -88,7 +88,7 @@ def _take_in_alone(intake_id: int, ports: IntakePorts) -> TakenFile:
         except FileRefusedError as error:
             path = keep_refusal(ports.failed_store, intake_file, str(error))
             outcome = FileOutcome(quarantine_path=path, error=str(error))
-            taken = TakenFile(intake_file, outcome)
+            taken = IngestResult(intake_file, outcome)
         ports.intake_ledger.finish(intake_id, taken.outcome)
         return taken
 
@@ -97,37 +97,37 @@ def _is_unfinished(intake_file: IntakeFile) -> bool:
     return intake_file.status in {FileStatus.CLAIMED, FileStatus.APPLYING}
 
 
-def _taken(intake_file: IntakeFile, ports: IntakePorts) -> TakenFile:
+def _taken(intake_file: IntakeFile, ports: IntakePorts) -> IngestResult:
     # What a file once waited for it was given in another file: a repeat must not take it too.
     is_repeat = intake_file.status is FileStatus.APPLIED
     orphans = orphans_of(ports.failed_store, intake_file) if is_repeat else frozenset()
     with tempfile.TemporaryDirectory(prefix="cardops-intake-") as folder:
-        spool = Spool(Path(folder))
-        rows = read_into(spool, intake_file, ports, orphans=orphans)
-        outcome = apply_valid(spool, intake_file, ports)
-        figures = write_to_lake(spool, outcome, intake_file, ports)
-        spool.add("kept", conflicts(spool, outcome))
-        path = keep_rows(ports.failed_store, intake_file, spool.scan("kept"), rows)
-        released = () if is_repeat else remember_waiting(spool, intake_file, ports)
-        released += release_waiting(spool, outcome, intake_file, ports)
+        workspace = Workspace(Path(folder))
+        rows = read_into(workspace, intake_file, ports, orphans=orphans)
+        outcome = apply_valid(workspace, intake_file, ports)
+        figures = write_to_lake(workspace, outcome, intake_file, ports)
+        workspace.add("kept", conflicts(workspace, outcome))
+        path = keep_rows(ports.failed_store, intake_file, workspace.scan("kept"), rows)
+        released = () if is_repeat else remember_waiting(workspace, intake_file, ports)
+        released += release_waiting(workspace, outcome, intake_file, ports)
         forget_staged(intake_file, ports)
-        counted = _counted(spool, outcome, figures, rows.unknown_columns, path)
-        return TakenFile(intake_file, counted, released)
+        counted = _counted(workspace, outcome, figures, rows.unknown_columns, path)
+        return IngestResult(intake_file, counted, released)
 
 
 def _counted(
-    spool: Spool,
+    workspace: Workspace,
     outcome: pl.DataFrame,
     figures: Figures,
     unknown_columns: tuple[str, ...],
     path: str | None,
 ) -> FileOutcome:
-    reasons = spool.scan("kept").select(pl.col("reasons").explode()).collect().to_series()
+    reasons = workspace.scan("kept").select(pl.col("reasons").explode()).collect().to_series()
     return FileOutcome(
-        read=spool.count("text"),
+        read=workspace.count("text"),
         accepted=figures.accepted,
         duplicate=outcome.filter(pl.col("outcome") == "duplicate").height,
-        quarantined=spool.count("kept"),
+        quarantined=workspace.count("kept"),
         reasons=dict(sorted(Counter(reasons.drop_nulls()).items())),
         flags=figures.flags,
         totals_minor=figures.totals_minor,

@@ -23,7 +23,7 @@ class IntakePorts:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenFile:
+class IngestResult:
     """A file, what became of it, and the keys of files made of rows that had waited for it."""
 
     intake_file: IntakeFile

@@ -20,7 +20,7 @@ from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.intake.files import IntakeFile, Kind, RowReason
 from cardops.rules.programs.access import Program
 from cardops.services.intake.ports import IntakePorts
-from cardops.services.intake.workspace import Spool
+from cardops.services.intake.workspace import Workspace
 
 _KEPT: Final = ("row_number", "reasons", "raw", "waits_for")
 _ORPHAN: Final = str(RowReason.ORPHANED_REFERENCE)
@@ -37,7 +37,7 @@ class _Case:
 
 
 def read_into(
-    spool: Spool, intake_file: IntakeFile, ports: IntakePorts, *, orphans: frozenset[int]
+    workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts, *, orphans: frozenset[int]
 ) -> InputRows:
     """Fill the heaps; `orphans` are rows that were found to wait when the file was first applied.
 
@@ -47,12 +47,12 @@ def read_into(
     with ports.raw_store.open(intake_file.arrival.key) as content:
         rows = InputRows(SourceFile(intake_file.arrival.key, content), contract)
         for chunk in rows.chunks():
-            spool.add("text", _with_defaults(without_card_number(chunk), intake_file, ports))
+            workspace.add("text", _with_defaults(without_card_number(chunk), intake_file, ports))
     case = _Case(
-        contract, _known(spool, intake_file, ports), orphans, _is_mixed(intake_file, ports)
+        contract, _known(workspace, intake_file, ports), orphans, _is_mixed(intake_file, ports)
     )
-    for chunk in spool.chunks("text"):
-        _judge_into(spool, chunk, case, ports)
+    for chunk in workspace.chunks("text"):
+        _judge_into(workspace, chunk, case, ports)
     return rows
 
 
@@ -67,11 +67,13 @@ def _with_defaults(
     return chunk.with_columns(pl.col("currency").fill_null(currency))
 
 
-def _known(spool: Spool, intake_file: IntakeFile, ports: IntakePorts) -> pl.DataFrame | None:
+def _known(
+    workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts
+) -> pl.DataFrame | None:
     reference = REFERENCES.get(intake_file.arrival.kind)
     if reference is None:
         return None
-    ids = spool.scan("text").select(reference.key).drop_nulls().unique().collect()
+    ids = workspace.scan("text").select(reference.key).drop_nulls().unique().collect()
     table = ports.lake.scan(reference.table)
     return referenced(table, reference, intake_file.arrival.program, ids.to_series())
 
@@ -83,7 +85,7 @@ def _is_mixed(intake_file: IntakeFile, ports: IntakePorts) -> bool:
     return ports.intake_ledger.batch(intake_file.batch_id).mode == SplitMode.SIZE_BALANCED
 
 
-def _judge_into(spool: Spool, chunk: pl.DataFrame, case: _Case, ports: IntakePorts) -> None:
+def _judge_into(workspace: Workspace, chunk: pl.DataFrame, case: _Case, ports: IntakePorts) -> None:
     contract = case.contract
     judgement = with_references(chunk, contract.kind, case.known, is_mixed=case.is_mixed)
     reasons = dict(judgement.reasons)
@@ -93,8 +95,8 @@ def _judge_into(spool: Spool, chunk: pl.DataFrame, case: _Case, ports: IntakePor
         reasons[RowReason.ORPHANED_REFERENCE] = earlier | still
     rows = judged(judgement.chunk, contract, ports.clock.now(), also=reasons, flags=judgement.flags)
     is_valid = pl.col("reasons").list.len() == 0
-    spool.add("valid", valued(rows.filter(is_valid), contract.kind))
-    spool.add(
+    workspace.add("valid", valued(rows.filter(is_valid), contract.kind))
+    workspace.add(
         "kept", rows.filter(~is_valid).select(_waits_for(contract), *_KEPT[:-1]).select(_KEPT)
     )
 

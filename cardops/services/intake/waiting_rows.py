@@ -15,15 +15,17 @@ from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectExistsError
 from cardops.services.intake.ports import IntakePorts
 from cardops.services.intake.quarantine import kept_rows, shape_of
-from cardops.services.intake.workspace import Spool
+from cardops.services.intake.workspace import Workspace
 
 # Ids asked for at once.
 MAX_REFERENCES: Final = 10_000
 
 
-def remember_waiting(spool: Spool, intake_file: IntakeFile, ports: IntakePorts) -> tuple[str, ...]:
+def remember_waiting(
+    workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts
+) -> tuple[str, ...]:
     """Note which kept rows wait for what, and release those whose reference came meanwhile."""
-    kept = spool.scan("kept").filter(pl.col("waits_for").is_not_null())
+    kept = workspace.scan("kept").filter(pl.col("waits_for").is_not_null())
     waiting = kept.select("row_number", "waits_for").collect()
     ports.intake_ledger.wait_for(intake_file, dict(waiting.iter_rows()))
     reference = REFERENCES.get(intake_file.arrival.kind)
@@ -35,14 +37,18 @@ def remember_waiting(spool: Spool, intake_file: IntakeFile, ports: IntakePorts) 
     return _release(intake_file.arrival.kind, list(arrived), intake_file, ports)
 
 
-def release_waiting(spool: Spool, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts) -> tuple[str, ...]:  # fmt: skip
+def release_waiting(workspace: Workspace, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts) -> tuple[str, ...]:  # fmt: skip
     """Release the rows of other kinds that waited for what this file brought."""
     released: list[str] = []
     for kind, reference in REFERENCES.items():
         if reference.table != intake_file.arrival.kind:
             continue
         accepted = outcome.lazy().filter(pl.col("outcome") == "accepted")
-        ids = spool.scan("valid").join(accepted, on="row_number", how="semi").select(reference.key)
+        ids = (
+            workspace.scan("valid")
+            .join(accepted, on="row_number", how="semi")
+            .select(reference.key)
+        )
         for some in _in_portions(ids.unique().collect().to_series().sort().to_list()):
             released.extend(_release(kind, some, intake_file, ports))
     return tuple(released)

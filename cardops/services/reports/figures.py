@@ -42,9 +42,9 @@ def read_figures(session: "duckdb.DuckDBPyConnection", business_date: date) -> R
 
     def ask(query: str) -> list[Row]:
         values = {"day": business_date} if "$day" in query else {}
-        answer = session.execute(query, values)
-        names = [column[0] for column in answer.description or []]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+        response = session.execute(query, values)
+        names = [column[0] for column in response.description or []]
+        return [dict(zip(names, row, strict=True)) for row in response.fetchall()]
 
     return ReportFigures(business_date, **{name: ask(query) for name, query in _QUERIES.items()})
 

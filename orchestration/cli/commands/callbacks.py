@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackDesk
+from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.sessions import Pool, open_pool
@@ -74,10 +74,10 @@ def list_callbacks(
     check_program(program)
 
     async def look(pool: Pool) -> tuple[list[Callback], str | None, list[CallbackAttempt], int]:
-        outbox, desk = PostgresCallbackOutbox(pool), PostgresCallbackDesk(pool)
+        outbox, administration = PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool)
         found, cursor = await outbox.list_callbacks(program, state, None, limit)
-        log = await desk.attempts([one.callback_id for one in found]) if attempts else []
-        return found, cursor, log, len(await desk.endpoints(program, only_disabled=True))
+        log = await administration.attempts([one.callback_id for one in found]) if attempts else []
+        return found, cursor, log, len(await administration.endpoints(program, only_disabled=True))
 
     found, cursor, log, disabled = with_pool(look)
     if json_output:
@@ -100,8 +100,8 @@ def show_one(
     """Show one callback with each attempt at it."""
 
     async def look(pool: Pool) -> tuple[Callback | None, list[CallbackAttempt]]:
-        desk = PostgresCallbackDesk(pool)
-        return await desk.find(callback_id), await desk.attempts([callback_id])
+        administration = PostgresCallbackAdministration(pool)
+        return await administration.find(callback_id), await administration.attempts([callback_id])
 
     found, log = with_pool(look)
     if found is None:
@@ -166,7 +166,9 @@ def endpoints(
     """List disabled endpoints. Exit code 1 where there are any."""
     check_program(program)
     found = with_pool(
-        lambda pool: PostgresCallbackDesk(pool).endpoints(program, only_disabled=not failing)
+        lambda pool: PostgresCallbackAdministration(pool).endpoints(
+            program, only_disabled=not failing
+        )
     )
     if json_output:
         print_json({"data": [described_endpoint(one) for one in found]})
@@ -186,7 +188,7 @@ def enable(
 ) -> None:
     """Take a disabled endpoint back into use. What died meanwhile is owed again by `replay`."""
     check_program(program)
-    count = with_pool(lambda pool: PostgresCallbackDesk(pool).enable(program, endpoint))
+    count = with_pool(lambda pool: PostgresCallbackAdministration(pool).enable(program, endpoint))
     if not count:
         raise CommandError(
             f"No endpoint {endpoint} is failing or disabled; `cardops callbacks endpoints` helps."
@@ -201,10 +203,10 @@ def replay_range(selection: CallbackSelection, *, json_output: bool) -> None:
     """Owe the selected ones again, and say where that is in vain."""
 
     async def work(pool: Pool) -> tuple[int, int]:
-        desk = PostgresCallbackDesk(pool)
-        disabled = await desk.endpoints(selection.program, only_disabled=True)
+        administration = PostgresCallbackAdministration(pool)
+        disabled = await administration.endpoints(selection.program, only_disabled=True)
         named = [one for one in disabled if selection.endpoint in {None, one.endpoint}]
-        return await desk.replay_selected(selection), len(named)
+        return await administration.replay_selected(selection), len(named)
 
     count, disabled = with_pool(work)
     if json_output:

@@ -18,7 +18,7 @@ from cardops.rules.deliveries.records import (
     OperatorWord,
     OperatorWordNeededError,
 )
-from cardops.services.deliveries.delivery import Courier
+from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
@@ -122,14 +122,14 @@ def _word(*, received: bool, send_again: bool) -> OperatorWord | None:
 
 def _retried(batch: str, network: str, word: OperatorWord | None) -> ChargebackFileRecord:
     settings = Settings.load()
-    courier = Courier(
+    delivery_service = DeliveryService(
         processed_store=open_store(settings.store_url("processed")),
         ledger=PostgresDeliveryLedger(connect_info(settings).url),
         destinations=SecretDestinations(secret_store(settings)),
         notifier=open_notifier(settings, SystemClock()),
     )
     try:
-        record = courier.retry(batch, network, word)
+        record = delivery_service.retry(batch, network, word)
     except OperatorWordNeededError as error:
         raise CommandError(str(error)) from None
     if record is None:

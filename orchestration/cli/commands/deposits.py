@@ -48,11 +48,11 @@ def recall(
     found = _found(file, deposit_files(url, **_asked(file), program=program))
     who = by or f"{getpass.getuser()}@{socket.gethostname()}"
     ledger = PostgresDepositLedger(url)
-    answer = _answer(file, found, _added([ledger.recall(one, who) for one in found]), who)
+    response = _answer(file, found, _added([ledger.recall(one, who) for one in found]), who)
     if json_output:
-        print_json(answer)
+        print_json(response)
     else:
-        say(_told(answer))
+        say(_told(response))
 
 
 def _asked(file: str) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def _answer(
     }
 
 
-def _told(answer: dict[str, Any]) -> str:
+def _told(response: dict[str, Any]) -> str:
     sums = [
         f"{format_amount(minor, currency)} {currency}"
-        for currency, minor in answer["recalled"].items()
+        for currency, minor in response["recalled"].items()
     ]
-    return f"Taken back of {answer['file']}: {', '.join(sums) or 'nothing, it credited nothing'}."
+    return f"Taken back of {response['file']}: {', '.join(sums) or 'nothing, it credited nothing'}."

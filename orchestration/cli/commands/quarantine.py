@@ -52,12 +52,12 @@ def release(
 
     settings = Settings.load()
     entry = PostgresIntakeLedger(connect_info(settings).url).find(intake_id)
-    answer = Submitter(settings).release(entry, row or [])
+    response = Submitter(settings).release(entry, row or [])
     if json_output:
-        print_json(answer)
+        print_json(response)
     else:
-        show(answer)
-    raise typer.Exit(exit_code(answer))
+        show(response)
+    raise typer.Exit(exit_code(response))
 
 
 def described(entry: IntakeFile) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import duckdb
 import typer
 
 from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.read_only_query import LookRefusedError, look
+from cardops.adapters.postgresql.read_only_query import QueryRefusedError, look
 from cardops.adapters.warehouse.duckdb_warehouse import open_published
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
@@ -49,8 +49,8 @@ def _ask(query: str, most: int) -> tuple[list[str], Rows]:
     """Column names and rows of the last statement. Raises CommandError with DuckDB's words."""
     with open_published(Settings.load().home) as session:
         try:
-            answer = session.execute(query)
-            return [column[0] for column in answer.description or []], answer.fetchmany(most)
+            response = session.execute(query)
+            return [column[0] for column in response.description or []], response.fetchmany(most)
         except duckdb.Error as error:
             said = " ".join(str(error).split())
             raise CommandError(f"The query was not answered: {said}") from None
@@ -60,7 +60,7 @@ def _ask_live(query: str, most: int) -> tuple[list[str], Rows]:
     """The same of PostgreSQL. Raises CommandError with its words."""
     try:
         return look(connect_info(Settings.load()).url, query, most)
-    except LookRefusedError as error:
+    except QueryRefusedError as error:
         raise CommandError(f"The query was not answered: {error}") from None
 
 

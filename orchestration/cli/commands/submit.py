@@ -50,7 +50,7 @@ def submit(
 
     submission = Submission(file, kind, program, mode and mode.value)
     try:
-        answer = Submitter(Settings.load()).submit(submission)
+        response = Submitter(Settings.load()).submit(submission)
     except KeyboardInterrupt:
         say(
             "Interrupted: the file may have been taken in, wholly or not yet. Submit it again to "
@@ -58,48 +58,48 @@ def submit(
         )
         raise
     if json_output:
-        print_json(answer)
+        print_json(response)
     else:
-        show(answer)
-    raise typer.Exit(exit_code(answer))
+        show(response)
+    raise typer.Exit(exit_code(response))
 
 
-def exit_code(answer: Mapping[str, Any]) -> int:
+def exit_code(response: Mapping[str, Any]) -> int:
     """2 for a refused file, 1 where something is left to look at, else 0."""
-    if answer["status"] == "refused":
+    if response["status"] == "refused":
         return NOT_POSSIBLE
-    undelivered = any(not one["delivered"] for one in answer.get("files", ()))
-    findings = answer["quarantined"] or undelivered or answer.get("failed_checks")
+    undelivered = any(not one["delivered"] for one in response.get("files", ()))
+    findings = response["quarantined"] or undelivered or response.get("failed_checks")
     return DONE_WITH_FINDINGS if findings else DONE
 
 
-def show(answer: Mapping[str, Any]) -> None:
+def show(response: Mapping[str, Any]) -> None:
     """The answer for a person."""
-    if answer["error"]:
-        typer.echo(f"Refused: {answer['error']}")
+    if response["error"]:
+        typer.echo(f"Refused: {response['error']}")
         return
-    _show_counts(answer)
-    for one in answer.get("files", ()):
+    _show_counts(response)
+    for one in response.get("files", ()):
         where = one["remote_path"] if one["delivered"] else "NOT DELIVERED"
         typer.echo(f"{one['network']}: {one['rows']} rows -> {where}")
-    if answer["quarantine"]:
-        typer.echo(f"Quarantined rows: {answer['quarantine']}")
-    typer.echo(f"Run {answer['run_id']}, {answer['seconds']} s")
-    for one in answer.get("released", ()):
+    if response["quarantine"]:
+        typer.echo(f"Quarantined rows: {response['quarantine']}")
+    typer.echo(f"Run {response['run_id']}, {response['seconds']} s")
+    for one in response.get("released", ()):
         typer.echo("Rows that had waited for this file were taken in:")
         show(one)
 
 
-def _show_counts(answer: Mapping[str, Any]) -> None:
+def _show_counts(response: Mapping[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415 - for people alone
     from rich.table import Table  # noqa: PLC0415 - for people alone
 
-    table = Table(title=f"{answer['file']} ({answer['kind']})", title_justify="left")
+    table = Table(title=f"{response['file']} ({response['kind']})", title_justify="left")
     for heading in ("rows", "count"):
         table.add_column(heading, justify="right" if heading == "count" else "left")
     for name in ("read", "accepted", "duplicate", "quarantined"):
-        table.add_row(name, str(answer[name]))
+        table.add_row(name, str(response[name]))
     for heading in ("reasons", "flags"):
-        for code, rows in answer[heading].items():
+        for code, rows in response[heading].items():
             table.add_row(f"  {code}", str(rows))
     Console().print(table)

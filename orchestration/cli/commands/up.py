@@ -92,7 +92,7 @@ def _show(told: Mapping[str, Any], *, json_output: bool) -> None:
         sys.stdout.flush()
         return
     deposits = Path(told["incoming"]) / "deposits"
-    question = '{"transaction_id": "txn_1", "user_id": "user_1", "amount": "5.00"}'
+    request = '{"transaction_id": "txn_1", "user_id": "user_1", "amount": "5.00"}'
     say(
         f"""
 Ready after {told["seconds"]} s.
@@ -104,7 +104,7 @@ Ready after {told["seconds"]} s.
 Try:
   mkdir -p {deposits}; printf 'user_id,amount,deposit_id,timestamp\\nuser_1,25.00,dep_1,2026-01-01T00:00:00Z\\n' > {deposits}/first.csv
   curl -s {told["authorizer"]}/v1/users/user_1/credit -H 'Authorization: Bearer {told["key"]}'
-  curl -s {told["authorizer"]}/v1/authorizations -H 'Authorization: Bearer {told["key"]}' -H 'Content-Type: application/json' -d '{question}'
+  curl -s {told["authorizer"]}/v1/authorizations -H 'Authorization: Bearer {told["key"]}' -H 'Content-Type: application/json' -d '{request}'
 
 Ctrl-C stops everything."""
     )

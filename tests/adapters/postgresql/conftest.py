@@ -7,11 +7,11 @@ from datetime import datetime
 import pytest
 
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
-from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackDesk
+from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import Pool, open_pool
-from cardops.ports import CallbackDesk, CallbackOutbox
-from cardops.rules.authorizations.decisions import Question
+from cardops.ports import CallbackAdministration, CallbackOutbox
+from cardops.rules.authorizations.decisions import AuthorizationRequest
 from cardops.rules.callbacks.callbacks import Callback
 from tests.factories.authorization_stores import (
     FakeWorld,
@@ -47,16 +47,16 @@ class Owing:
     """`owe` decides questions at an instant, in one batch."""
 
     outbox: CallbackOutbox
-    desk: CallbackDesk
-    decide: Callable[[Sequence[Question], datetime], Awaitable[object]]
+    administration: CallbackAdministration
+    decide: Callable[[Sequence[AuthorizationRequest], datetime], Awaitable[object]]
     count: int = 0
 
     async def owe(self, *urls: str, at: datetime = NOON, program: str = "default") -> None:
-        questions = []
+        requests = []
         for url in urls:
             self.count += 1
-            questions.append(a_question(f"t{self.count}", callback_url=url, program=program))
-        await self.decide(questions, at)
+            requests.append(a_question(f"t{self.count}", callback_url=url, program=program))
+        await self.decide(requests, at)
 
     async def all(self, state: str | None = None) -> list[Callback]:
         """Oldest first."""
@@ -71,16 +71,16 @@ async def owing(request: pytest.FixtureRequest) -> AsyncIterator[Owing]:
         clock = FakeClock(NOON)
         fake = FakeAuthorizations(clock)
 
-        async def decide(questions: Sequence[Question], at: datetime) -> object:
+        async def decide(requests: Sequence[AuthorizationRequest], at: datetime) -> object:
             clock.at = at
-            return await fake.decide(questions)
+            return await fake.decide(requests)
 
         yield Owing(fake.outbox, fake.outbox, decide)
         return
     pool = await open_pool(request.getfixturevalue("database_url"))
 
-    async def decide_there(questions: Sequence[Question], at: datetime) -> object:
-        return await PostgresAuthorizations(pool, now=lambda: at).decide(questions)
+    async def decide_there(requests: Sequence[AuthorizationRequest], at: datetime) -> object:
+        return await PostgresAuthorizations(pool, now=lambda: at).decide(requests)
 
-    yield Owing(PostgresCallbackOutbox(pool), PostgresCallbackDesk(pool), decide_there)
+    yield Owing(PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool), decide_there)
     pool.terminate()

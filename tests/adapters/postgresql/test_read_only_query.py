@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.read_only_query import LookRefusedError, look
+from cardops.adapters.postgresql.read_only_query import QueryRefusedError, look
 from tests.factories.console import Console
 
 pytestmark = pytest.mark.database
@@ -31,7 +31,7 @@ MANY = "select n from generate_series(1, 50000) as n, generate_series(1, 50000) 
 def test_what_is_no_question_is_refused_and_changes_nothing(database_url: str, query: str) -> None:
     with connect(database_url) as session:
         session.execute("insert into programs (program, currency) values ('p', 'USD')")
-        with pytest.raises(LookRefusedError):
+        with pytest.raises(QueryRefusedError):
             look(database_url, query, 10)
 
         assert session.execute("select program from programs").fetchall() == [("p",)]
@@ -51,7 +51,7 @@ def test_a_big_answer_is_cut_and_an_empty_one_has_its_columns(database_url: str)
 def test_it_waits_for_nobodys_lock(database_url: str) -> None:
     with connect(database_url) as session, session.transaction():
         session.execute("lock table accounts in access exclusive mode")
-        with pytest.raises(LookRefusedError, match="lock timeout"):
+        with pytest.raises(QueryRefusedError, match="lock timeout"):
             look(database_url, "select * from accounts", 3)
 
 

@@ -161,11 +161,11 @@ def test_a_dry_run_writes_nothing(api: AuthorizerProcess, user: str) -> None:
 def test_a_hold_goes_its_way_over_http(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user, capture=False)
     name = body["transaction_id"]
-    answer = api.ask(body)
+    response = api.ask(body)
 
     held = api.call("GET", f"/v1/authorizations/{name}")
     assert held.body == (
-        b'{"decision":' + answer.body + b',"state":"held","held_amount":25.00,'
+        b'{"decision":' + response.body + b',"state":"held","held_amount":25.00,'
         b'"captured_amount":0.00,"currency":"USD"}'
     )
     raised = moved(api, name, "increment", {"amount": 5, "increment_id": "i"})

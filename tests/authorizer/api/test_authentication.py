@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from authorizer.api.authentication import CACHE_SECONDS, Gate
+from authorizer.api.authentication import CACHE_SECONDS, Authenticator
 from authorizer.api.problems import ProblemError
 from cardops.rules.authorizations.decisions import StoreUnavailableError
 from cardops.rules.programs.access import Caller, NewKey, Scope
@@ -45,14 +45,16 @@ class Desk:
         self.at = 0.0
         self.keys = Keys()
         self.made: NewKey = self.keys.create_key("default", "k", [WRITE], is_test=False)
-        self.gate = Gate(self.keys, requests_per_second=1000, monotonic=lambda: self.at)
+        self.authenticator = Authenticator(
+            self.keys, requests_per_second=1000, monotonic=lambda: self.at
+        )
 
     async def comes_in(self, *, at: float) -> bool:
         self.at = at
         header = f"Bearer {self.made.key}"
         try:
-            known = self.gate.enter_known(header, WRITE)
-            caller = known or await self.gate.enter(header, WRITE)
+            known = self.authenticator.enter_known(header, WRITE)
+            caller = known or await self.authenticator.enter(header, WRITE)
         except ProblemError as problem:
             return {"unauthorized": False}[problem.slug]
         assert caller.key_id == self.made.key_id
@@ -60,47 +62,49 @@ class Desk:
 
 
 async def test_a_key_in_use_is_refused_a_second_after_its_revocation_at_the_latest() -> None:
-    desk = Desk()
-    assert await desk.comes_in(at=0)
-    assert await desk.comes_in(at=0.5)
-    desk.keys.revoke_key(desk.made.key_id)
+    administration = Desk()
+    assert await administration.comes_in(at=0)
+    assert await administration.comes_in(at=0.5)
+    administration.keys.revoke_key(administration.made.key_id)
 
-    came = {at: await desk.comes_in(at=at) for at in (0.6, 0.999, CACHE_SECONDS, 1.5, 60)}
+    came = {at: await administration.comes_in(at=at) for at in (0.6, 0.999, CACHE_SECONDS, 1.5, 60)}
 
     assert came == {0.6: True, 0.999: True, CACHE_SECONDS: False, 1.5: False, 60: False}
 
 
 async def test_a_second_counts_from_before_the_key_was_read() -> None:
-    desk = Desk()
-    desk.keys.tells.clear()
-    slow = asyncio.create_task(desk.comes_in(at=0))
+    administration = Desk()
+    administration.keys.tells.clear()
+    slow = asyncio.create_task(administration.comes_in(at=0))
     await asyncio.sleep(0.01)
-    desk.keys.revoke_key(desk.made.key_id)  # after the store was read, before it is told
-    desk.at = 0.9
-    desk.keys.tells.set()
+    administration.keys.revoke_key(
+        administration.made.key_id
+    )  # after the store was read, before it is told
+    administration.at = 0.9
+    administration.keys.tells.set()
 
     assert await slow
-    assert await desk.comes_in(at=0.95)
-    assert not await desk.comes_in(at=1.0)
+    assert await administration.comes_in(at=0.95)
+    assert not await administration.comes_in(at=1.0)
 
 
 async def test_a_store_that_is_away_makes_no_known_key_good_for_longer() -> None:
-    desk = Desk()
-    assert await desk.comes_in(at=0)
-    desk.keys.is_away = True
+    administration = Desk()
+    assert await administration.comes_in(at=0)
+    administration.keys.is_away = True
 
-    assert await desk.comes_in(at=0.9)
+    assert await administration.comes_in(at=0.9)
     with pytest.raises(StoreUnavailableError):
-        await desk.comes_in(at=1.0)
+        await administration.comes_in(at=1.0)
 
 
 async def test_of_many_who_ask_as_the_second_ends_one_reads_the_key() -> None:
-    desk = Desk()
-    came = await asyncio.gather(*(desk.comes_in(at=0) for _ in range(50)))
-    came += await asyncio.gather(*(desk.comes_in(at=1.0) for _ in range(50)))
+    administration = Desk()
+    came = await asyncio.gather(*(administration.comes_in(at=0) for _ in range(50)))
+    came += await asyncio.gather(*(administration.comes_in(at=1.0) for _ in range(50)))
 
     assert came == [True] * 100
-    assert desk.keys.reads == 2
+    assert administration.keys.reads == 2
 
 
 @pytest.mark.database

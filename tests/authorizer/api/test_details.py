@@ -8,7 +8,7 @@ import pytest
 from authorizer.api.bodies import decode
 from authorizer.api.problems import ProblemError
 from authorizer.api.schemas import AuthorizationBody
-from authorizer.decisions.requests import question_of
+from authorizer.decisions.requests import request_from_body
 from cardops.rules.programs.access import Caller
 from tests.factories.authorizations import USER
 
@@ -23,7 +23,7 @@ def kept(**details: Any) -> Any:
         "k", "default", is_test=True, scopes=frozenset(), secret_sha256=b"", currency="USD"
     )
     decoded = decode(json.dumps(body).encode(), AuthorizationBody)
-    return json.loads(question_of(decoded, caller, request_id="r").details or "null")
+    return json.loads(request_from_body(decoded, caller, request_id="r").details or "null")
 
 
 def test_a_card_number_among_the_details_is_truncated_before_it_is_kept() -> None:

@@ -60,12 +60,12 @@ def test_a_full_pool_is_no_database_that_is_away(database_url: str, tmp_path: Pa
         with connect(database_url, autocommit=False) as session:
             session.execute("select from accounts for update")
             path = "/v1/authorizations/{}/capture"
-            moves = [pool.submit(api.call, "POST", path.format(name)) for name in names]
+            actions = [pool.submit(api.call, "POST", path.format(name)) for name in names]
             until(lambda: figure(api, "cardops_database_sessions_in_use") == MAX_SESSIONS)
             ready, took = timed(lambda: get(api, "/readyz"))
             alive = get(api, "/livez")
             session.rollback()
-        statuses = {move.result().status for move in moves}
+        statuses = {action.result().status for action in actions}
         again = [api.call("POST", path.format(name)).status for name in names]
 
         assert (ready.status, alive.status) == (200, 200)

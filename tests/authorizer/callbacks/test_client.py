@@ -11,7 +11,7 @@ import pytest
 from authorizer.callbacks import client as callback_client
 from authorizer.callbacks.client import MAX_RESPONSE_BYTES, CallbackClient
 from cardops.rules.callbacks.callbacks import Response
-from tests.servers.partners import OK, Answer, Partner, a_partner, answering, in_turn
+from tests.servers.partners import OK, AuthorizationResponse, Partner, a_partner, answering, in_turn
 
 GZIP = gzip.compress(b"\0" * 50_000_000)
 
@@ -32,23 +32,23 @@ def head(status: int = 200, **fields: object) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode()
 
 
-def flooding(piece: bytes, beginning: bytes = b"") -> Answer:
+def flooding(piece: bytes, beginning: bytes = b"") -> AuthorizationResponse:
     """Sends without end."""
 
-    async def answer(writer: asyncio.StreamWriter) -> bool:
+    async def response(writer: asyncio.StreamWriter) -> bool:
         writer.write(beginning)
         while not writer.is_closing():
             writer.write(piece)
             await writer.drain()
         return False
 
-    return answer
+    return response
 
 
-def dripping(piece: bytes, beginning: bytes) -> Answer:
+def dripping(piece: bytes, beginning: bytes) -> AuthorizationResponse:
     """Sends a little at a time, without end."""
 
-    async def answer(writer: asyncio.StreamWriter) -> bool:
+    async def response(writer: asyncio.StreamWriter) -> bool:
         writer.write(beginning)
         while not writer.is_closing():
             writer.write(piece)
@@ -56,7 +56,7 @@ def dripping(piece: bytes, beginning: bytes) -> Answer:
             await asyncio.sleep(0.05)
         return False
 
-    return answer
+    return response
 
 
 async def test_a_connection_is_kept_for_the_next_callback(client: CallbackClient) -> None:
@@ -139,7 +139,7 @@ async def test_a_body_of_exactly_the_cap_is_taken_and_one_announced_too_long_is_
     ):
         said = [await post(client, one), await post(client, two)]
 
-    assert [answer.status_code for answer in said] == [200, 200]
+    assert [response.status_code for response in said] == [200, 200]
 
 
 async def test_a_gzip_bomb_is_never_inflated(client: CallbackClient) -> None:
@@ -190,7 +190,7 @@ async def test_an_answer_that_is_none_is_a_failure_at_once_and_nothing_of_it_is_
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         dripping(b"x", head(content_length=10_000)),
         dripping(b"x", b"HTTP/1.1 200 OK\r\nx-field: "),
@@ -201,10 +201,10 @@ async def test_an_answer_that_is_none_is_a_failure_at_once_and_nothing_of_it_is_
     ids=["body", "field", "informational", "chunks", "silence"],
 )
 async def test_an_answer_that_drips_has_the_time_of_any_other(
-    client: CallbackClient, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    client: CallbackClient, response: AuthorizationResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callback_client, "TOTAL_SECONDS", 0.4)
-    async with a_partner(answer) as partner:
+    async with a_partner(response) as partner:
         started = time.perf_counter()
         said = await post(client, partner)
 

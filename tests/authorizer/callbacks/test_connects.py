@@ -38,12 +38,12 @@ PUBLIC = ["93.184.216.34", "2606:4700::1111"]
 async def test_an_answer_with_an_inner_address_is_refused_whole(
     inner: str, mixed: str, listener: Listener, connects: list[Any]
 ) -> None:
-    answers = {
+    responses = {
         "alone": [inner],
         "after a public one": [*PUBLIC, inner],
         "before a public one": [inner, *PUBLIC],
     }
-    names = Names(answers[mixed])
+    names = Names(responses[mixed])
     async with a_client(names) as client:
         said = await post(client, f"https://hooks.example.com:{listener.port}/")
 

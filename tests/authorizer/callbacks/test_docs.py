@@ -17,7 +17,7 @@ import pytest
 from authorizer.callbacks.client import CallbackClient
 from cardops.rules.callbacks.callbacks import RETRY_SECONDS, Response, sign
 from cardops.rules.callbacks.secrets import live_secrets, with_new_secret
-from orchestration.local.ports import answers
+from orchestration.local.ports import responses
 from tests.factories.documents import DOCS, fences
 from tests.servers.file_servers import free_port
 
@@ -62,7 +62,7 @@ def running(home: Path, secret: str) -> Iterator[int]:
         )
     try:
         end = time.monotonic() + 20
-        while not answers(port):
+        while not responses(port):
             assert process.poll() is None, (home / "log").read_text()
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -17,11 +17,11 @@ from tests.servers.partners import a_partner, answering, in_turn
 
 
 @pytest.fixture
-def desk() -> Desk:
+def administration() -> Desk:
     return Desk()
 
 
-async def test_results_that_end_together_are_written_together(desk: Desk) -> None:
+async def test_results_that_end_together_are_written_together(administration: Desk) -> None:
     class Counting(FakeCallbackOutbox):
         groups: list[int]
 
@@ -31,74 +31,76 @@ async def test_results_that_end_together_are_written_together(desk: Desk) -> Non
             await asyncio.sleep(0.01)
             await super().record(results)
 
-    desk.outbox = Counting()
-    desk.outbox.groups = []
+    administration.outbox = Counting()
+    administration.outbox.groups = []
     async with a_partner() as partner:
-        desk.owe(partner.url, 300)
-        async with desk.worker() as worker:
+        administration.owe(partner.url, 300)
+        async with administration.worker() as worker:
             while await worker.work_once():
                 pass
 
-    assert sum(desk.outbox.groups) == 300
-    assert len(desk.outbox.groups) < 150
+    assert sum(administration.outbox.groups) == 300
+    assert len(administration.outbox.groups) < 150
 
 
-async def test_a_disabled_endpoint_is_told_of_once_and_called_no_more(desk: Desk) -> None:
+async def test_a_disabled_endpoint_is_told_of_once_and_called_no_more(administration: Desk) -> None:
     gone = b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n"
     async with a_partner(answering(gone)) as partner:
-        first = desk.owe(partner.url)
-        async with desk.at_work():
-            await until(lambda: desk.states(first) == {CallbackState.DEAD})
-            later = desk.owe(f"{partner.url}?more=1", 5)
-            await until(lambda: desk.states(later) == {CallbackState.DEAD})
-        async with desk.at_work():
-            await until(lambda: bool(desk.notifier.alarms))
+        first = administration.owe(partner.url)
+        async with administration.at_work():
+            await until(lambda: administration.states(first) == {CallbackState.DEAD})
+            later = administration.owe(f"{partner.url}?more=1", 5)
+            await until(lambda: administration.states(later) == {CallbackState.DEAD})
+        async with administration.at_work():
+            await until(lambda: bool(administration.notifier.alarms))
 
     assert len(partner.requests) == 1
-    ((subject, message, runbook),) = desk.notifier.alarms
+    ((subject, message, runbook),) = administration.notifier.alarms
     assert "program default" in subject
     assert f"{partner.url} of program default is disabled. It answered 410 Gone." in message
     assert runbook == "docs/runbooks/callbacks.md"
 
 
-async def test_the_webhook_id_stays_and_the_signature_is_of_the_moment(desk: Desk) -> None:
+async def test_the_webhook_id_stays_and_the_signature_is_of_the_moment(
+    administration: Desk,
+) -> None:
     failed = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
     now = SystemClock().now()
-    desk.clock.at = now
+    administration.clock.at = now
     async with a_partner(in_turn([answering(failed), answering()])) as partner:
-        (callback_id,) = desk.owe(partner.url, next_attempt_at=now)
-        await desk.once()
-        desk.clock.advance(seconds=30)
-        await desk.once()
+        (callback_id,) = administration.owe(partner.url, next_attempt_at=now)
+        await administration.once()
+        administration.clock.advance(seconds=30)
+        await administration.once()
 
     (first, body), (second, _) = partner.requests
     assert first["webhook-id"] == second["webhook-id"] == callback_id
     assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 30
     for headers in (first, second):
-        Webhook(desk.secrets.secret).verify(body, headers)
+        Webhook(administration.secrets.secret).verify(body, headers)
 
 
-async def test_the_delivery_log_has_what_each_attempt_met(desk: Desk) -> None:
+async def test_the_delivery_log_has_what_each_attempt_met(administration: Desk) -> None:
     unavailable = b"HTTP/1.1 503 4111111111111111\r\ncontent-length: 6\r\n\r\nsecret"
     async with a_partner(answering(unavailable, seconds=0.05)) as partner:
-        (callback_id,) = desk.owe(partner.url)
-        await desk.once()
+        (callback_id,) = administration.owe(partner.url)
+        await administration.once()
 
-    (line,) = await desk.outbox.attempts([callback_id])
+    (line,) = await administration.outbox.attempts([callback_id])
     assert (line.attempt_count, line.status_code) == (1, 503)
     assert line.error == "The endpoint answered 503."
     assert 50 <= line.duration_milliseconds < 2000
 
 
 async def test_a_lease_that_would_end_under_a_call_is_given_back_unused(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    administration: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("authorizer.callbacks.worker.START_SECONDS", -1.0)
     async with a_partner() as partner:
-        (callback_id,) = desk.owe(partner.url)
-        await desk.once()
+        (callback_id,) = administration.owe(partner.url)
+        await administration.once()
 
-    held: Callback = desk.outbox.callbacks[callback_id]
+    held: Callback = administration.outbox.callbacks[callback_id]
     assert (held.attempt_count, held.state, partner.requests) == (0, CallbackState.PENDING, [])
 
 

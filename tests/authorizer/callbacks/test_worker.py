@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from authorizer.callbacks.lanes import MAX_AT_ONCE, Lanes, Pace
+from authorizer.callbacks.host_queues import MAX_AT_ONCE, HostQueues, Pace
 from authorizer.callbacks.worker import CallbackWorker
 from cardops.rules.callbacks.callbacks import Callback, CallbackState
 from cardops.rules.callbacks.secrets import secret_name
@@ -19,37 +19,45 @@ from tests.servers.partners import OK, a_partner, answering, in_turn
 
 
 @pytest.fixture
-def desk() -> Desk:
+def administration() -> Desk:
     return Desk()
 
 
-async def test_a_partner_that_hangs_holds_up_nobody_else(desk: Desk) -> None:
+async def test_a_partner_that_hangs_holds_up_nobody_else(administration: Desk) -> None:
     async with a_partner(answering(seconds=10)) as slow, a_partner() as well:
-        hanging = desk.owe(slow.url, 500)
-        others = desk.owe(well.url, 300)
-        worker = desk.worker()
+        hanging = administration.owe(slow.url, 500)
+        others = administration.owe(well.url, 300)
+        worker = administration.worker()
         async with worker:
             running = asyncio.create_task(worker.run())
-            await until(lambda: desk.states(others) == {CallbackState.DELIVERED}, seconds=5)
+            await until(
+                lambda: administration.states(others) == {CallbackState.DELIVERED}, seconds=5
+            )
             running.cancel()
 
-    assert desk.states(hanging) == {CallbackState.PENDING}
+    assert administration.states(hanging) == {CallbackState.PENDING}
     assert len(slow.requests) <= MAX_AT_ONCE
 
 
-async def test_many_partners_that_hang_hold_up_nobody_else(desk: Desk) -> None:
+async def test_many_partners_that_hang_hold_up_nobody_else(administration: Desk) -> None:
     async with a_partner(answering(seconds=10)) as slow, a_partner() as well:
         waiting = [
-            one for number in range(20) for one in desk.owe(slow.url, 50, program=f"p{number}")
+            one
+            for number in range(20)
+            for one in administration.owe(slow.url, 50, program=f"p{number}")
         ]
         for number in range(20):
-            desk.secrets.put(secret_name(f"p{number}"), desk.secrets.values["callbacks/default"])
-        others = desk.owe(well.url, 100)
-        worker = desk.worker()
+            administration.secrets.put(
+                secret_name(f"p{number}"), administration.secrets.values["callbacks/default"]
+            )
+        others = administration.owe(well.url, 100)
+        worker = administration.worker()
         async with worker:
             running = asyncio.create_task(worker.run())
-            await until(lambda: desk.states(others) == {CallbackState.DELIVERED}, seconds=8)
-            hanging, tried = desk.states(waiting), len(slow.requests)
+            await until(
+                lambda: administration.states(others) == {CallbackState.DELIVERED}, seconds=8
+            )
+            hanging, tried = administration.states(waiting), len(slow.requests)
             running.cancel()
 
     # They had been asked, and hung: else the others would not have had to pass anybody.
@@ -58,34 +66,40 @@ async def test_many_partners_that_hang_hold_up_nobody_else(desk: Desk) -> None:
     assert len(well.requests) == 100
 
 
-async def test_of_a_partner_that_does_not_answer_little_is_taken(desk: Desk) -> None:
+async def test_of_a_partner_that_does_not_answer_little_is_taken(administration: Desk) -> None:
     async with a_partner(in_turn([answering(b"", keeps=False)])) as silent:
-        ids = desk.owe(silent.url, 200)
-        async with desk.worker() as worker:
+        ids = administration.owe(silent.url, 200)
+        async with administration.worker() as worker:
             first = await worker.work_once()
             second = await worker.work_once()
 
     assert (first, second) == (32, 4)
-    assert desk.states(ids) == {CallbackState.PENDING}
+    assert administration.states(ids) == {CallbackState.PENDING}
 
 
-async def test_a_slow_call_keeps_nobodys_success_from_the_books(desk: Desk) -> None:
+async def test_a_slow_call_keeps_nobodys_success_from_the_books(administration: Desk) -> None:
     async with a_partner(answering(OK, seconds=2)) as slow, a_partner() as well:
-        waiting, others = desk.owe(slow.url), desk.owe(well.url)
-        async with desk.worker() as worker:
+        waiting, others = administration.owe(slow.url), administration.owe(well.url)
+        async with administration.worker() as worker:
             running = asyncio.create_task(worker.run())
-            await until(lambda: desk.states(others) == {CallbackState.DELIVERED}, seconds=1)
-            before = desk.states(waiting)
-            await until(lambda: desk.states(waiting) == {CallbackState.DELIVERED}, seconds=5)
+            await until(
+                lambda: administration.states(others) == {CallbackState.DELIVERED}, seconds=1
+            )
+            before = administration.states(waiting)
+            await until(
+                lambda: administration.states(waiting) == {CallbackState.DELIVERED}, seconds=5
+            )
             running.cancel()
 
     assert before == {CallbackState.PENDING}
 
 
-async def test_no_more_calls_are_under_way_to_one_host_than_are_allowed(desk: Desk) -> None:
+async def test_no_more_calls_are_under_way_to_one_host_than_are_allowed(
+    administration: Desk,
+) -> None:
     under_way, most = 0, 0
 
-    async def answer(writer: asyncio.StreamWriter) -> bool:
+    async def response(writer: asyncio.StreamWriter) -> bool:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
@@ -94,17 +108,17 @@ async def test_no_more_calls_are_under_way_to_one_host_than_are_allowed(desk: De
         writer.write(OK)
         return True
 
-    async with a_partner(answer) as partner:
-        ids = desk.owe(partner.url, 400)
-        async with desk.worker() as worker:
+    async with a_partner(response) as partner:
+        ids = administration.owe(partner.url, 400)
+        async with administration.worker() as worker:
             while await worker.work_once():
                 pass
 
-    assert desk.states(ids) == {CallbackState.DELIVERED}
+    assert administration.states(ids) == {CallbackState.DELIVERED}
     assert most == MAX_AT_ONCE
 
 
-async def test_a_worker_beside_decisions_begins_few_calls_at_a_time(desk: Desk) -> None:
+async def test_a_worker_beside_decisions_begins_few_calls_at_a_time(administration: Desk) -> None:
     pace, begun = Pace(4, 0.05), []
 
     async def begin() -> None:
@@ -116,25 +130,31 @@ async def test_a_worker_beside_decisions_begins_few_calls_at_a_time(desk: Desk) 
     gaps = [later - earlier for earlier, later in itertools.pairwise(begun)]
     assert [gap > 0.04 for gap in gaps] == ([False] * 3 + [True]) * 2 + [False] * 3
     async with a_partner() as partner:
-        ids = desk.owe(partner.url, 100)
+        ids = administration.owe(partner.url, 100)
         worker = CallbackWorker(
-            desk.outbox, desk.secrets, desk.clock, allow_loopback=True, pace=Pace(4, 0.002)
+            administration.outbox,
+            administration.secrets,
+            administration.clock,
+            allow_loopback=True,
+            pace=Pace(4, 0.002),
         )
         async with worker:
             while await worker.work_once():
                 pass
-    assert desk.states(ids) == {CallbackState.DELIVERED}
+    assert administration.states(ids) == {CallbackState.DELIVERED}
 
 
-async def test_stopping_lets_calls_end_and_gives_back_what_was_not_started(desk: Desk) -> None:
+async def test_stopping_lets_calls_end_and_gives_back_what_was_not_started(
+    administration: Desk,
+) -> None:
     async with a_partner(answering(OK, seconds=0.3)) as partner:
-        first = desk.owe(partner.url)
-        async with desk.at_work():
-            await until(lambda: desk.states(first) == {CallbackState.DELIVERED})
-            desk.owe(partner.url, 100)
+        first = administration.owe(partner.url)
+        async with administration.at_work():
+            await until(lambda: administration.states(first) == {CallbackState.DELIVERED})
+            administration.owe(partner.url, 100)
             await until(lambda: len(partner.requests) > MAX_AT_ONCE)
 
-    ended = list(desk.outbox.callbacks.values())
+    ended = list(administration.outbox.callbacks.values())
     delivered = [one for one in ended if one.state is CallbackState.DELIVERED]
     rest = [one for one in ended if one.state is CallbackState.PENDING]
     assert len(delivered) == len(partner.requests)
@@ -142,35 +162,39 @@ async def test_stopping_lets_calls_end_and_gives_back_what_was_not_started(desk:
     assert {(one.attempt_count, one.next_attempt_at) for one in rest} == {(0, NOON)}
 
 
-async def test_what_a_program_lacks_here_stops_neither_others_nor_its_endpoint(desk: Desk) -> None:
+async def test_what_a_program_lacks_here_stops_neither_others_nor_its_endpoint(
+    administration: Desk,
+) -> None:
     async with a_partner() as partner:
         without = [
-            *desk.owe(partner.url, program="broken"),
-            *desk.owe(partner.url, program="garbled"),
-            *desk.owe(partner.url, program="secretless"),
+            *administration.owe(partner.url, program="broken"),
+            *administration.owe(partner.url, program="garbled"),
+            *administration.owe(partner.url, program="secretless"),
         ]
-        others = desk.owe(partner.url)
-        await desk.once()
+        others = administration.owe(partner.url)
+        await administration.once()
 
-    assert desk.states(others) == {CallbackState.DELIVERED}
+    assert administration.states(others) == {CallbackState.DELIVERED}
     assert len(partner.requests) == 1
-    told = [desk.outbox.callbacks[one].last_error or "" for one in without]
+    told = [administration.outbox.callbacks[one].last_error or "" for one in without]
     assert "cannot be read" in told[0]
     assert "vault" not in told[0]
     assert "rotate-secret garbled" in told[1]
     assert "no callback secret" in told[2]
-    assert desk.outbox.failing == {}
+    assert administration.outbox.failing == {}
 
 
-async def test_secrets_are_looked_up_once_for_many_callbacks(desk: Desk) -> None:
+async def test_secrets_are_looked_up_once_for_many_callbacks(administration: Desk) -> None:
     async with a_partner() as partner:
-        desk.owe(partner.url, 30)
-        await desk.once()
+        administration.owe(partner.url, 30)
+        await administration.once()
 
-    assert desk.secrets.asked == 1
+    assert administration.secrets.asked == 1
 
 
-async def test_a_failure_of_the_store_ends_neither_the_worker_nor_a_result(desk: Desk) -> None:
+async def test_a_failure_of_the_store_ends_neither_the_worker_nor_a_result(
+    administration: Desk,
+) -> None:
     class Flaky(FakeCallbackOutbox):
         failures = 2
 
@@ -181,17 +205,17 @@ async def test_a_failure_of_the_store_ends_neither_the_worker_nor_a_result(desk:
                 raise ConnectionError
             await super().record(results)
 
-    desk.outbox = Flaky()
+    administration.outbox = Flaky()
     async with a_partner() as partner:
-        ids = desk.owe(partner.url, 3)
-        await desk.once()
+        ids = administration.owe(partner.url, 3)
+        await administration.once()
 
-    assert desk.states(ids) == {CallbackState.DELIVERED}
+    assert administration.states(ids) == {CallbackState.DELIVERED}
     assert len(partner.requests) == 3
 
 
 async def test_a_store_that_is_away_for_a_while_is_asked_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    administration: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Away(FakeCallbackOutbox):
         failures = 3
@@ -204,40 +228,40 @@ async def test_a_store_that_is_away_for_a_while_is_asked_again(
             return await super().take_due(*arguments)
 
     monkeypatch.setattr("authorizer.callbacks.worker.FAILED_SECONDS", 0.05)
-    desk.outbox = Away()
+    administration.outbox = Away()
     async with a_partner() as partner:
-        ids = desk.owe(partner.url)
-        async with desk.at_work():
-            await until(lambda: desk.states(ids) == {CallbackState.DELIVERED})
+        ids = administration.owe(partner.url)
+        async with administration.at_work():
+            await until(lambda: administration.states(ids) == {CallbackState.DELIVERED})
 
-    assert desk.outbox.failures == 0
+    assert administration.outbox.failures == 0
     assert len(partner.requests) == 1
 
 
 def test_room_follows_how_a_lane_has_behaved() -> None:
-    lanes = Lanes()
-    lane = ("default", "a.test")
-    one = lanes.enter(lane)
+    host_queues = HostQueues()
+    host_queue = ("default", "a.test")
+    one = host_queues.enter(host_queue)
 
-    found = [lanes.room().of(lane)]
+    found = [host_queues.room().of(host_queue)]
     for has_answered, seconds in ((True, 0.1), (True, 5.0), (False, 10.0), (True, 0.1)):
-        lanes.learn(one, has_answered=has_answered, seconds=seconds)
-        found.append(lanes.room().of(lane))
+        host_queues.learn(one, has_answered=has_answered, seconds=seconds)
+        found.append(host_queues.room().of(host_queue))
 
     # One of each is in hand.
     assert found == [31, 127, 31, 3, 127]
-    assert lanes.room().of(("default", "b.test")) == 32
+    assert host_queues.room().of(("default", "b.test")) == 32
 
 
 def test_lanes_that_are_idle_are_forgotten_where_there_are_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("authorizer.callbacks.lanes.MAX_REMEMBERED", 3)
-    lanes = Lanes()
-    busy = lanes.enter(("default", "busy.test"))
+    monkeypatch.setattr("authorizer.callbacks.host_queues.MAX_REMEMBERED", 3)
+    host_queues = HostQueues()
+    busy = host_queues.enter(("default", "busy.test"))
     for number in range(5):
-        lanes.leave(lanes.enter(("default", f"{number}.test")))
+        host_queues.leave(host_queues.enter(("default", f"{number}.test")))
 
-    assert lanes.in_hand == 1
-    assert len(lanes.room().known) <= 3
-    assert lanes.room().known["default", "busy.test"] == busy.room - 1
+    assert host_queues.in_hand == 1
+    assert len(host_queues.room().known) <= 3
+    assert host_queues.room().known["default", "busy.test"] == busy.room - 1

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.database
 def assert_worth_judging(calls: list[Call]) -> None:
     """Enough of everything happened: permits, refusals, replays, other bodies, every move."""
     told = [json.loads(call.body) for call in calls if call.kind == "authorize" and call.body]
-    reasons = {answer.get("reason_code") for answer in told}
+    reasons = {response.get("reason_code") for response in told}
     done = {(call.kind, call.status) for call in calls}
     assert {"sufficient_credit", "insufficient_credit", "voided_before_arrival"} <= reasons
     kinds = ("authorize", "capture", "void", "increment", "refund")

@@ -35,7 +35,7 @@ class Target(AuthorizerProcess):
         remaining: float = credit["remaining_credit"]
         return remaining
 
-    def move(self, transaction_id: str, kind: str, body: Any = None, **options: Any) -> Reply:
+    def action(self, transaction_id: str, kind: str, body: Any = None, **options: Any) -> Reply:
         return self.call("POST", f"/v1/authorizations/{transaction_id}/{kind}", body, **options)
 
 

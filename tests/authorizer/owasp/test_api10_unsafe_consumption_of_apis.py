@@ -22,9 +22,9 @@ class Partner(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, response: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answer, self.calls = answer, 0
+        self.response, self.calls = response, 0
         self.port: int = self.server_address[1]
 
 
@@ -35,14 +35,14 @@ class Handler(socketserver.StreamRequestHandler):
         self.server.calls += 1
         try:
             self.request.recv(65_536)
-            self.wfile.write(self.server.answer)
+            self.wfile.write(self.server.response)
         except OSError:
             pass
 
 
 @contextmanager
-def partner(answer: bytes) -> Iterator[Partner]:
-    server = Partner(answer)
+def partner(response: bytes) -> Iterator[Partner]:
+    server = Partner(response)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -60,7 +60,7 @@ def test_hostile_answers_to_callbacks_are_bounded_and_told_cleanly(
         redirect = (
             b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:%d/\r\ncontent-length: 0\r\n\r\n"
         )
-        answers = {
+        responses = {
             "redirect": redirect % inner.port,
             "flood": b"HTTP/1.1 500 X\r\ncontent-length: 9999999\r\n\r\n" + b"A" * 2_000_000,
             "controls": b"HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n<script>\x00",
@@ -68,8 +68,8 @@ def test_hostile_answers_to_callbacks_are_bounded_and_told_cleanly(
             "long reason": b"HTTP/1.1 500 " + b"R" * 7_000 + b"\r\ncontent-length: 0\r\n\r\n",
         }
         with AuthorizerProcess(database_url, tmp_path, SETTINGS) as api:
-            for number, answer in enumerate(answers.values()):
-                with partner(answer) as hostile:
+            for number, response in enumerate(responses.values()):
+                with partner(response) as hostile:
                     url = f"http://127.0.0.1:{hostile.port}/"
                     body = {"transaction_id": f"t{number}", "user_id": "u", "amount": 1}
                     assert api.ask(body | {"callback_url": url}).status == 200

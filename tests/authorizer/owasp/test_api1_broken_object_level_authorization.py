@@ -26,10 +26,10 @@ def test_a_move_of_anothers_authorization_is_not_found_and_moves_nothing(
     path = f"/v1/authorizations/{asked['transaction_id']}"
     before = target.call("GET", path).body
 
-    foreign = target.move(
+    foreign = target.action(
         asked["transaction_id"], kind, body, key=target.a_key(*ALL, program="other")
     )
-    unknown = target.move("never_seen", kind, body, key=target.a_key(*ALL, program="other"))
+    unknown = target.action("never_seen", kind, body, key=target.a_key(*ALL, program="other"))
 
     assert foreign.problem == "not-found"
     assert foreign.body == unknown.body, "what exists elsewhere must look like what does not"
@@ -42,7 +42,7 @@ def test_a_void_by_another_program_voids_only_its_own_future(target: Target) -> 
     target.ask(asked)
     stranger = target.a_key(*ALL, program="other")
 
-    assert target.move(asked["transaction_id"], "void", key=stranger).json["decision"] is None
+    assert target.action(asked["transaction_id"], "void", key=stranger).json["decision"] is None
     kept = target.call("GET", f"/v1/authorizations/{asked['transaction_id']}")
     assert kept.json["state"] == "held"
 

@@ -32,7 +32,7 @@ def test_so_it_is_with_moves(target: Target, kind: str) -> None:
     target.ask(asked)
     body = {"amount": 1, f"{kind}_id": "x"} if kind in {"refund", "increment"} else {}
 
-    refused = target.move(asked["transaction_id"], kind, body | {"state": "captured"})
+    refused = target.action(asked["transaction_id"], kind, body | {"state": "captured"})
 
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "state")
     path = f"/v1/authorizations/{asked['transaction_id']}"

@@ -72,14 +72,14 @@ def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(target: Target) -> 
         for connection in slow:
             connection.sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\n")
         assert target.call("GET", "/livez", key=None).status == 200
-        answers = [connection.recv(4096) for connection in slow]
+        responses = [connection.recv(4096) for connection in slow]
         ends = [connection.recv(4096) for connection in silent]
     finally:
         for connection in [*slow, *silent]:
             connection.close()
 
     assert time.monotonic() - started < 3 * PATIENCE_SECONDS
-    assert all(answer.startswith(b"HTTP/1.1 408") for answer in answers)
+    assert all(response.startswith(b"HTTP/1.1 408") for response in responses)
     assert ends == [b""] * 64
 
 

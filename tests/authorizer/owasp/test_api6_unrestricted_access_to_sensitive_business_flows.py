@@ -12,7 +12,7 @@ pytestmark = pytest.mark.database
 
 def together(target: Target, calls: list[tuple[str, str, Any]]) -> list[int]:
     with ThreadPoolExecutor(16) as pool:
-        return [reply.status for reply in pool.map(lambda one: target.move(*one), calls)]
+        return [reply.status for reply in pool.map(lambda one: target.action(*one), calls)]
 
 
 def test_a_hold_captured_many_times_at_once_is_captured_once(target: Target) -> None:

@@ -12,13 +12,13 @@ from typing_extensions import override
 from authorizer.app import Application
 from authorizer.callbacks.client import AddressRefusedError, CallbackClient, CheckedResolver
 from authorizer.decisions.batcher import MAX_BATCH, Batcher
-from authorizer.dependencies import Limits, Parts
+from authorizer.dependencies import Dependencies, Limits
 from cardops.rules.authorizations.decisions import (
     UNDECIDED,
     AccountKey,
-    Answer,
-    AnswerKind,
-    Question,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ResponseKind,
 )
 from cardops.rules.programs.access import Scope
 from tests.factories.authorizations import USER, a_question
@@ -34,7 +34,7 @@ class Stuck(FakeAuthorizations):
     """A store that never answers."""
 
     @override
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         await asyncio.sleep(3600)
         return []
 
@@ -45,7 +45,7 @@ class Desk:
     def __init__(self, authorizations: FakeAuthorizations, **limits: Any) -> None:
         self.programs = FakePrograms()
         self.key = self.programs.create_key("default", "k", list(Scope), is_test=True).key
-        self.parts = Parts(
+        self.dependencies = Dependencies(
             authorizations,
             self.programs,
             FakeCallbackOutbox(),
@@ -55,10 +55,10 @@ class Desk:
         )
 
         @asynccontextmanager
-        async def open_parts() -> AsyncIterator[Parts]:
-            yield self.parts
+        async def open_dependencies() -> AsyncIterator[Dependencies]:
+            yield self.dependencies
 
-        self.app = Application(open_parts, runs_background=False)
+        self.app = Application(open_dependencies, runs_background=False)
 
     async def ask(self, amount: object = 25) -> tuple[int, dict[str, Any]]:
         body = {"transaction_id": "t", "user_id": USER, "amount": amount}
@@ -90,23 +90,23 @@ async def test_a_question_is_answered_from_fakes() -> None:
     authorizations = FakeAuthorizations()
     await authorizations.credit(USER, 10_000)
 
-    status, answer = await Desk(authorizations).ask("25.00")
+    status, response = await Desk(authorizations).ask("25.00")
 
-    assert (status, answer["status"], answer["remaining_credit"]) == (200, "PERMIT", 75.0)
+    assert (status, response["status"], response["remaining_credit"]) == (200, "PERMIT", 75.0)
 
 
 async def test_a_store_that_does_not_commit_in_time_is_503_and_no_guess() -> None:
-    desk = Desk(Stuck(), deadline_seconds=0.05)
-    desk.parts.batcher = Impatient(desk.parts.authorizations)
+    administration = Desk(Stuck(), deadline_seconds=0.05)
+    administration.dependencies.batcher = Impatient(administration.dependencies.authorizations)
 
-    status, answer = await desk.ask()
+    status, response = await administration.ask()
 
-    assert (status, answer["type"]) == (503, "/problems/unavailable")
+    assert (status, response["type"]) == (503, "/problems/unavailable")
 
 
-@pytest.mark.parametrize("move", ["capture", "void", "refund", "increment"])
-async def test_a_body_that_never_comes_is_not_waited_for(move: str) -> None:
-    desk = Desk(FakeAuthorizations(), deadline_seconds=0.05)
+@pytest.mark.parametrize("action", ["capture", "void", "refund", "increment"])
+async def test_a_body_that_never_comes_is_not_waited_for(action: str) -> None:
+    administration = Desk(FakeAuthorizations(), deadline_seconds=0.05)
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -117,16 +117,16 @@ async def test_a_body_that_never_comes_is_not_waited_for(move: str) -> None:
         sent.append(message)
 
     headers = [
-        (b"authorization", f"Bearer {desk.key}".encode()),
+        (b"authorization", f"Bearer {administration.key}".encode()),
         (b"content-type", b"application/json"),
         (b"content-length", b"50"),
     ]
-    path = f"/v1/authorizations/t/{move}"
+    path = f"/v1/authorizations/t/{action}"
     scope = {
         "type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"",
     }  # fmt: skip
-    async with desk.app._lifespan(desk.app._rest), asyncio.timeout(5):
-        await desk.app(scope, receive, send)
+    async with administration.app._lifespan(administration.app._rest), asyncio.timeout(5):
+        await administration.app(scope, receive, send)
 
     assert sent[0]["status"] == 408
 
@@ -141,10 +141,10 @@ class Impatient(Batcher):
 
 
 async def test_a_process_that_is_stopping_answers_503() -> None:
-    desk = Desk(FakeAuthorizations())
-    desk.is_draining = True
+    administration = Desk(FakeAuthorizations())
+    administration.is_draining = True
 
-    assert (await desk.ask())[0] == 503
+    assert (await administration.ask())[0] == 503
 
 
 class Counting(FakeAuthorizations):
@@ -153,12 +153,12 @@ class Counting(FakeAuthorizations):
     sizes: list[int] = []  # noqa: RUF012 - one instance a test
 
     @override
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
-        self.sizes.append(len(questions))
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
+        self.sizes.append(len(requests))
         await asyncio.sleep(0)
-        if any(question.transaction_id == "broken" for question in questions):
+        if any(request.transaction_id == "broken" for request in requests):
             raise RuntimeError
-        return await super().decide(questions)
+        return await super().decide(requests)
 
 
 async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
@@ -169,18 +169,18 @@ async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
     await asyncio.sleep(0)
     rest = [asyncio.create_task(batcher.ask(a_question(f"t{n}"))) for n in range(300)]
 
-    answers = await asyncio.gather(first, *rest)
+    responses = await asyncio.gather(first, *rest)
 
-    assert {answer.kind for answer in answers} == {AnswerKind.DECIDED}
+    assert {response.kind for response in responses} == {ResponseKind.DECIDED}
     assert len(store.sizes) <= 4
     assert max(store.sizes) == MAX_BATCH
 
 
 async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> None:
-    store = Held()
+    store = RemoteFile()
     batcher = Batcher(store)
 
-    async def caller() -> list[Answer]:
+    async def caller() -> list[AuthorizationResponse]:
         first = await batcher.ask(a_question("first", user_id="u1"))
         return [first, await batcher.ask(a_question("second", user_id="u1"))]
 
@@ -193,13 +193,14 @@ async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> No
         store.release.set()
 
     names = [
-        json.loads(answer.body)["transaction_id"] for answer in [*twice.result(), other.result()]
+        json.loads(response.body)["transaction_id"]
+        for response in [*twice.result(), other.result()]
     ]
     assert waited
     assert names == ["first", "second", "other"]
 
 
-class Held(FakeAuthorizations):
+class RemoteFile(FakeAuthorizations):
     """Answers nobody before it is told to, then all at once."""
 
     def __init__(self) -> None:
@@ -207,9 +208,9 @@ class Held(FakeAuthorizations):
         self.release = asyncio.Event()
 
     @override
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         await self.release.wait()
-        return await super().decide(questions)
+        return await super().decide(requests)
 
 
 class Watched(FakeAuthorizations):
@@ -221,32 +222,32 @@ class Watched(FakeAuthorizations):
         self.most = 0
 
     @override
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
-        accounts = {question.account_key for question in questions}
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
+        accounts = {request.account_key for request in requests}
         assert not any(accounts & other for other in self.under_way)
         self.under_way.append(accounts)
         self.most = max(self.most, len(self.under_way))
         await asyncio.sleep(0.001)
         self.under_way.remove(accounts)
-        return await super().decide(questions)
+        return await super().decide(requests)
 
 
 async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None:
     store = Watched()
     batcher = Batcher(store)
 
-    async def caller(number: int) -> list[AnswerKind]:
+    async def caller(number: int) -> list[ResponseKind]:
         kinds = []
         for n in range(60):
             await asyncio.sleep(0.0005 * (number % 4))
-            question = a_question(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
-            kinds.append((await batcher.ask(question)).kind)
+            request = a_question(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
+            kinds.append((await batcher.ask(request)).kind)
         return kinds
 
     async with asyncio.timeout(20):
         kinds = await asyncio.gather(*(caller(number) for number in range(20)))
 
-    assert {kind for one in kinds for kind in one} == {AnswerKind.DECIDED}
+    assert {kind for one in kinds for kind in one} == {ResponseKind.DECIDED}
     assert store.most == 2
 
 
@@ -255,7 +256,7 @@ async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:
     batcher = Batcher(store)
 
     assert await batcher.ask(a_question("broken")) == UNDECIDED
-    assert (await batcher.ask(a_question("fine"))).kind is AnswerKind.DECIDED
+    assert (await batcher.ask(a_question("fine"))).kind is ResponseKind.DECIDED
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/"])
@@ -283,14 +284,14 @@ async def test_an_address_literal_or_name_of_this_machine_is_never_connected(url
 async def test_nothing_that_a_partner_answers_is_kept_but_its_status(
     said: bytes, error: str
 ) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def response(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)
         await writer.drain()
         writer.close()
 
     client = CallbackClient(allow_loopback=True)
-    async with listening(answer) as port:
+    async with listening(response) as port:
         response = await client.post(f"http://127.0.0.1:{port}/", b"{}", {}, is_test=True)
         await client.close()
 

@@ -37,7 +37,7 @@ async def all_of(client: socket.socket) -> RawReply:
 
 
 async def test_who_waits_to_be_accepted_when_the_server_stops_is_answered(served: Served) -> None:
-    clients = [sent_at_once(served, served.question(f"waiting-{n}")) for n in range(50)]
+    clients = [sent_at_once(served, served.request(f"waiting-{n}")) for n in range(50)]
     await served.server.shutdown(sockets=[served.bound])
 
     replies = [await all_of(client) for client in clients]
@@ -52,17 +52,17 @@ async def test_a_stopping_server_tells_its_clients_that_no_more_is_answered(
     served: Served,
 ) -> None:
     async with Connection(served) as early, Connection(served) as late, Connection(served) as idle:
-        await early.send(served.question("early"))
+        await early.send(served.request("early"))
         await idle.send(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")
-        assert (await idle.answer())[0] == 200
+        assert (await idle.response())[0] == 200
         served.server.should_exit = True
         served.app.drain()
-        await late.send(served.question("late-1") + served.question("late-2"))
+        await late.send(served.request("late-1") + served.request("late-2"))
 
-        status, head, _ = await early.answer()
+        status, head, _ = await early.response()
         assert (status, "connection: close" in head) == (200, True)
         for place, is_last in ((1, False), (2, True)):
-            status, head, _ = await late.answer()
+            status, head, _ = await late.response()
             assert (place, status, "connection: close" in head) == (place, 503, is_last)
         assert [await one.is_closed() for one in (early, late, idle)] == [True] * 3
 
@@ -71,10 +71,10 @@ async def test_what_is_unread_when_an_idle_connection_would_be_closed_is_answere
     served: Served,
 ) -> None:
     async with Connection(served) as client:
-        await client.send(served.question("first"))
+        await client.send(served.request("first"))
         assert await client.name() == "first"
         (protocol,) = served.server.server_state.connections
-        client.writer.write(served.question("second"))
+        client.writer.write(served.request("second"))
         protocol.timeout_keep_alive_handler()
 
         assert await client.name() == "second"
@@ -82,9 +82,9 @@ async def test_what_is_unread_when_an_idle_connection_would_be_closed_is_answere
 
 async def test_who_has_nothing_more_to_send_still_gets_its_answer(served: Served) -> None:
     async with Connection(served) as client:
-        await client.send(served.question("half"))
+        await client.send(served.request("half"))
         client.writer.write_eof()
-        status, head, _ = await client.answer()
+        status, head, _ = await client.response()
 
         assert (status, "connection: close" in head) == (200, True)
         assert await client.is_closed()
@@ -92,7 +92,7 @@ async def test_who_has_nothing_more_to_send_still_gets_its_answer(served: Served
 
 async def test_who_hangs_up_amid_a_request_is_forgotten(served: Served) -> None:
     async with Connection(served) as client:
-        await client.send(served.question("cut")[:-5])
+        await client.send(served.request("cut")[:-5])
         client.writer.write_eof()
 
         assert await client.is_closed()
@@ -100,7 +100,7 @@ async def test_who_hangs_up_amid_a_request_is_forgotten(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/authorizations", "/v1/authorizations/t/void"])
 async def test_who_is_still_sending_too_much_reads_its_refusal(served: Served, path: str) -> None:
-    head = served.question("long").partition(b"\r\ncontent-length")[0]
+    head = served.request("long").partition(b"\r\ncontent-length")[0]
     head = head.replace(b"/v1/authorizations", path.encode(), 1)
     head += b"\r\ncontent-length: %d\r\n\r\n" % LONG
 
@@ -129,7 +129,7 @@ async def test_a_body_too_large_that_came_whole_ends_the_connection_as_its_answe
 ) -> None:
     async with Connection(served) as client:
         await client.send(with_body(served, 17_000))
-        status, head, _ = await client.answer()
+        status, head, _ = await client.response()
 
         assert status == 413
         assert head.count("connection: close") == 1
@@ -137,7 +137,7 @@ async def test_a_body_too_large_that_came_whole_ends_the_connection_as_its_answe
 
 
 def with_body(served: Served, size: int) -> bytes:
-    head = served.question("large").partition(b"\r\ncontent-length")[0]
+    head = served.request("large").partition(b"\r\ncontent-length")[0]
     return head + b"\r\ncontent-length: %d\r\n\r\n%b" % (size, b"x" * size)
 
 
@@ -170,7 +170,7 @@ async def test_one_connection_too_many_is_told_so_with_an_id(
 ) -> None:
     monkeypatch.setattr("authorizer.server.bounded_protocol.most_connections", lambda: 0)
     async with Connection(served) as client:
-        status, head, _ = await client.answer()
+        status, head, _ = await client.response()
 
         assert status == 503
         assert re.search("x-request-id: [0-9a-f]{24}", head)
@@ -184,7 +184,7 @@ async def test_a_client_that_never_closes_does_not_hold_its_connection(
     monkeypatch.setattr("authorizer.server.lingering.AFTERMATH_SECONDS", 0.05)
     async with Connection(served) as client:
         await client.send(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 40_000)
-        await client.answer()
+        await client.response()
         connections: set[BoundedProtocol] = served.server.server_state.connections  # type: ignore[assignment]
         assert len(connections) == 1
         await asyncio.sleep(0.2)
@@ -204,7 +204,7 @@ def test_a_connection_outlives_the_minute_that_a_load_balancer_keeps_it(
             time.sleep(idle_seconds)
             kept.request("GET", "/livez")
             # Raises RemoteDisconnected where the server has closed it meanwhile.
-            with kept.getresponse() as answer:
-                assert answer.status == 200
-                answer.read()
+            with kept.getresponse() as response:
+                assert response.status == 200
+                response.read()
         kept.close()

@@ -77,7 +77,7 @@ def test_an_occupied_port_is_one_sentence(database_url: str, tmp_path: Path) -> 
     assert len(found.stderr.strip().splitlines()) == 1
 
 
-def question(number: int) -> dict[str, Any]:
+def request(number: int) -> dict[str, Any]:
     return {"transaction_id": f"t{number}", "user_id": "user_1", "amount": "0.01"}
 
 
@@ -89,7 +89,7 @@ def test_every_answer_received_before_a_kill_is_in_the_store(
         api.credit("user_1", 1_000_000)
         threading.Timer(0.7, api.process.kill).start()
         with ThreadPoolExecutor(8) as pool:
-            bodies = [body for body in pool.map(lambda n: answer(api, n), range(3000)) if body]
+            bodies = [body for body in pool.map(lambda n: response(api, n), range(3000)) if body]
     with connect(database_url) as session:
         stored = {row[0] for row in session.execute("select answer from decisions")}
         row = session.execute(
@@ -101,10 +101,10 @@ def test_every_answer_received_before_a_kill_is_in_the_store(
     assert row == (1_000_000,)
 
 
-def answer(api: AuthorizerProcess, number: int) -> bytes | None:
+def response(api: AuthorizerProcess, number: int) -> bytes | None:
     """The answer's bytes, None where the process was gone."""
     try:
-        return api.ask(question(number)).body
+        return api.ask(request(number)).body
     except (OSError, http.client.HTTPException):
         return None
 
@@ -115,18 +115,18 @@ def test_a_stop_signal_answers_what_is_in_hand_and_ends_cleanly(
 ) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api:
         api.credit("user_1", 1_000_000)
-        assert api.ask(question(1)).status == 200
+        assert api.ask(request(1)).status == 200
         api.process.send_signal(signal.SIGTERM)
 
         assert api.process.wait(timeout=20) == 0
-        assert answer(api, 2) is None
+        assert response(api, 2) is None
 
 
 @pytest.mark.database
 def test_two_workers_share_one_port(database_url: str, tmp_path: Path) -> None:
     with AuthorizerProcess(database_url, tmp_path, workers=2) as api:
         api.credit("user_1", 1_000_000)
-        statuses = {api.ask(question(number)).status for number in range(20)}
+        statuses = {api.ask(request(number)).status for number in range(20)}
         figures = api.call("GET", "/metrics", key=None).body.decode()
         api.process.send_signal(signal.SIGTERM)
         api.process.wait(timeout=20)
@@ -140,7 +140,7 @@ def test_two_workers_share_one_port(database_url: str, tmp_path: Path) -> None:
 def test_a_key_that_asks_too_often_is_429(database_url: str, tmp_path: Path) -> None:
     settings = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "1"}
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
-        replies = [api.ask(question(number)) for number in range(10)]
+        replies = [api.ask(request(number)) for number in range(10)]
 
     refused = [reply for reply in replies if reply.status == 429]
     assert refused
@@ -186,7 +186,7 @@ def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
     try:
         with AuthorizerProcess(database_url, tmp_path, settings) as api:
             url = f"http://127.0.0.1:{sink.server_port}/hook"
-            reply = api.ask(question(1) | {"callback_url": url})
+            reply = api.ask(request(1) | {"callback_url": url})
             assert sink.arrived.acquire(timeout=20)
             assert sink.arrived.acquire(timeout=20)
             listed = api.call("GET", "/v1/callbacks").json["data"]
@@ -215,7 +215,7 @@ def test_an_authorizer_that_is_told_so_leaves_callbacks_to_a_worker(
         "CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false",
     }
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
-        api.ask(question(1) | {"callback_url": "http://127.0.0.1:9/"})
+        api.ask(request(1) | {"callback_url": "http://127.0.0.1:9/"})
         time.sleep(1.5)
         (waiting,) = api.call("GET", "/v1/callbacks").json["data"]
 
@@ -227,7 +227,7 @@ def test_a_callback_to_loopback_is_refused_to_a_live_key(database_url: str, tmp_
     settings = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
         live = api.programs.create_key("default", "l", ["authorizations:write"], is_test=False).key
-        body = question(1) | {"callback_url": "http://127.0.0.1:9/"}
+        body = request(1) | {"callback_url": "http://127.0.0.1:9/"}
 
         assert api.ask(body, key=live).problem == "invalid-request"
         assert api.ask(body).status == 200

@@ -186,6 +186,6 @@ async def until_delivered(url: str, sink: Sink) -> None:
         "select c.callback_id, d.answer from decisions as d"
         " left join callbacks as c using (program, transaction_id)",
     )
-    assert {callback_id: {answer} for callback_id, answer in owed} == {
+    assert {callback_id: {response} for callback_id, response in owed} == {
         callback_id: set(bodies) for callback_id, bodies in sink.bodies.items()
     }

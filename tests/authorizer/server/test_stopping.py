@@ -61,21 +61,21 @@ class Client:
 
     def ask(self, *names: str) -> None:
         """All at once, as it is written at once."""
-        self.writer.write(b"".join(self._question(name) for name in names))
+        self.writer.write(b"".join(self._request(name) for name in names))
 
-    async def answer(self) -> RawReply:
+    async def response(self) -> RawReply:
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         return RawReply(head + await self.reader.readexactly(length))
 
-    async def answers(self, count: int) -> list[RawReply]:
+    async def responses(self, count: int) -> list[RawReply]:
         """So many, and then the end of the connection: nothing else and no reset."""
         async with asyncio.timeout(10):
-            found = [await self.answer() for _ in range(count)]
+            found = [await self.response() for _ in range(count)]
             assert await self.reader.read() == b""
         return found
 
-    def _question(self, name: str) -> bytes:
+    def _request(self, name: str) -> bytes:
         body = json.dumps({"transaction_id": name, "user_id": "user_1", "amount": "1.00"}).encode()
         head = (
             f"POST /v1/authorizations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {self.key}\r\n"
@@ -113,7 +113,7 @@ async def test_every_request_sent_before_a_stop_is_answered(api: AuthorizerProce
         idle = await stack.enter_async_context(Client(api))
         for number, client in enumerate([*kept, idle]):
             client.ask(f"before-{number}")
-            assert (await client.answer()).status == 200
+            assert (await client.response()).status == 200
         halted = pids_of(api)
         for pid in halted:
             os.kill(pid, signal.SIGSTOP)
@@ -127,8 +127,8 @@ async def test_every_request_sent_before_a_stop_is_answered(api: AuthorizerProce
         for pid in halted:
             os.kill(pid, signal.SIGCONT)
 
-        found = {client: await client.answers(len(names)) for client, names in asked.items()}
-        assert await idle.answers(0) == []
+        found = {client: await client.responses(len(names)) for client, names in asked.items()}
+        assert await idle.responses(0) == []
         assert await asyncio.to_thread(api.process.wait, 20) == 0
 
     assert {reply.status for replies in found.values() for reply in replies} <= {200, 503}

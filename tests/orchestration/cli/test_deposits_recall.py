@@ -31,7 +31,7 @@ def console() -> Iterator[Console]:
 def credited(console: Console) -> Path:
     """A file that was credited, and of which 30.00 USD were spent since."""
     file = write(console.home.parent / "deposits.csv", DEPOSITS)
-    assert console.answer("submit", str(file), "--kind", "deposits")["accepted"] == 3
+    assert console.response("submit", str(file), "--kind", "deposits")["accepted"] == 3
     query(
         console,
         "insert into decisions (program, transaction_id, authorization_id, question_hash, user_id,"
@@ -46,7 +46,7 @@ def credited(console: Console) -> Path:
 
 @pytest.fixture(scope="module")
 def recalled(console: Console, credited: Path) -> Any:
-    return console.answer("deposits", "recall", str(credited), "--by", "ops")
+    return console.response("deposits", "recall", str(credited), "--by", "ops")
 
 
 def query(console: Console, *statements: str) -> list[tuple[Any, ...]]:
@@ -83,7 +83,7 @@ def test_each_deposit_has_a_posting_that_names_who_asked(console: Console, recal
 
 
 def test_the_books_agree_after_a_recall(console: Console, recalled: Any) -> None:
-    told = console.answer("reconcile")
+    told = console.response("reconcile")
 
     assert told["breaks"] == 0
     assert told["balances"] == {"JPY": 0, "USD": -3000}
@@ -95,8 +95,8 @@ def test_said_again_it_adds_nothing_and_answers_the_same(
 ) -> None:
     (number,) = recalled["intake_ids"]
 
-    by_file = console.answer("deposits", "recall", str(credited), "--by", "ops")
-    by_number = console.answer("deposits", "recall", str(number), "--by", "somebody")
+    by_file = console.response("deposits", "recall", str(credited), "--by", "ops")
+    by_number = console.response("deposits", "recall", str(number), "--by", "somebody")
 
     assert by_file == recalled
     assert by_number["recalled"] == recalled["recalled"]

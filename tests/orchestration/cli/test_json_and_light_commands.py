@@ -62,18 +62,18 @@ def console() -> Iterator[Console]:
 def test_json_is_one_object_and_nothing_else(
     console: Console, arguments: list[str], keys: set[str]
 ) -> None:
-    told = console.answer(*arguments)
+    told = console.response(*arguments)
 
     assert set(told) >= keys
 
 
 def test_the_key_that_is_created_is_a_test_key_with_all_its_parts(console: Console) -> None:
-    told = console.answer("key", "create", "--program", "default", "--test", "--scopes", "callbacks:admin")  # fmt: skip
+    told = console.response("key", "create", "--program", "default", "--test", "--scopes", "callbacks:admin")  # fmt: skip
 
     assert list(told) == ["key_id", "key", "program", "scopes"]
     assert told["key"].startswith(f"cpk_test_{told['key_id']}_")
     assert told["scopes"] == ["callbacks:admin"]
-    assert console.answer("key", "revoke", told["key_id"])["revoked"]
+    assert console.response("key", "revoke", told["key_id"])["revoked"]
 
 
 def test_the_doctor_answers_with_one_object_whatever_it_finds(console: Console) -> None:

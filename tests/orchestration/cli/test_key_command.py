@@ -24,7 +24,7 @@ def console() -> Iterator[Console]:
 
 def made(console: Console, *arguments: str) -> tuple[str, str, str]:
     """A new key's id, its whole text, and its secret alone."""
-    told = console.answer("key", "create", "--program", "acme", *arguments)
+    told = console.response("key", "create", "--program", "acme", *arguments)
     return told["key_id"], told["key"], told["key"].rpartition("_")[2]
 
 
@@ -99,10 +99,10 @@ def test_a_key_is_told_once_and_by_no_other_command(console: Console) -> None:
 
 def test_a_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
     key_id, key, _ = made(console)
-    assert console.answer("key", "revoke", key) == {"key_id": key_id, "revoked": True}
+    assert console.response("key", "revoke", key) == {"key_id": key_id, "revoked": True}
     first = revoked_at(console, key_id)
 
-    assert console.answer("key", "revoke", key_id)["revoked"]
+    assert console.response("key", "revoke", key_id)["revoked"]
     assert first is not None
     assert revoked_at(console, key_id) == first
 
@@ -110,7 +110,7 @@ def test_a_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
 def test_of_many_who_revoke_at_once_all_are_told_that_it_is_revoked(console: Console) -> None:
     key_id, _, _ = made(console)
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda _: console.answer("key", "revoke", key_id), range(4)))
+        told = list(pool.map(lambda _: console.response("key", "revoke", key_id), range(4)))
 
     assert told == [{"key_id": key_id, "revoked": True}] * 4
     assert revoked_at(console, key_id)
@@ -118,7 +118,7 @@ def test_of_many_who_revoke_at_once_all_are_told_that_it_is_revoked(console: Con
 
 def test_a_program_is_shown_its_own_keys_alone(console: Console) -> None:
     key_id, _, _ = made(console)
-    other = console.answer("key", "create", "--program", "default", "--name", "other")["key_id"]
+    other = console.response("key", "create", "--program", "default", "--name", "other")["key_id"]
 
     assert key_id in listed(console, "acme")
     assert other not in listed(console, "acme")
@@ -127,7 +127,7 @@ def test_a_program_is_shown_its_own_keys_alone(console: Console) -> None:
 
 
 def listed(console: Console, program: str) -> dict[str, dict[str, object]]:
-    found = console.answer("key", "list", "--program", program)["data"]
+    found = console.response("key", "list", "--program", program)["data"]
     assert "secret" not in json.dumps(found)
     return {one["key_id"]: one for one in found}
 

@@ -17,8 +17,8 @@ def console() -> Iterator[Console]:
 
 
 def test_limits_are_set_shown_and_removed(console: Console) -> None:
-    console.answer("program", "limits", "default", "--day", "500.00", "--month-count", "90")
-    told = console.answer(
+    console.response("program", "limits", "default", "--day", "500.00", "--month-count", "90")
+    told = console.response(
         "user", "limits", "u1", "--day", "20.50", "--window", "24h", "--window-count", "3"
     )
 
@@ -28,7 +28,7 @@ def test_limits_are_set_shown_and_removed(console: Console) -> None:
     assert (by_kind["window"]["window_seconds"], by_kind["window"]["used_count"]) == (86_400, 0)
     assert by_kind["month"]["max_count"] == 90
 
-    told = console.answer("user", "limits", "u1", "--remove", "day")
+    told = console.response("user", "limits", "u1", "--remove", "day")
     assert {one["max_amount_minor"] for one in told["limits"] if one["kind"] == "day"} == {50_000}
     assert "20.50" not in console.run("user", "limits", "u1").stdout
     assert "500.00" in console.run("user", "limits", "u1").stdout

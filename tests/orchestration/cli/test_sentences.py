@@ -136,7 +136,7 @@ def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console:
     assert process.returncode == 130
     assert told.startswith("Interrupted: the file may have been taken in")
     assert told.count("\n") == 1
-    again = console.answer(*submit)
+    again = console.response(*submit)
     assert again["read"] == again["accepted"] + again["duplicate"] == 1
 
 
@@ -258,7 +258,7 @@ def test_a_disk_that_is_full_is_said_and_a_submit_after_it_counts_every_row_once
             assert_one_sentence(console.run("program", "create", "acme"), "No space left on device")
             (disk / "filler").unlink()
 
-            told = console.answer("submit", str(sample), "--kind", "deposits")
+            told = console.response("submit", str(sample), "--kind", "deposits")
 
             assert told["read"] == told["accepted"] + told["duplicate"] == 1
         finally:

@@ -75,8 +75,8 @@ class Up:
                 "Content-Type": "application/json",
             },
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
-            return dict(json.load(answer))
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - as above
+            return dict(json.load(response))
 
     def credit(self, user: str) -> list[dict[str, Any]]:
         try:
@@ -164,8 +164,8 @@ def first() -> Iterator[Up]:
 
 def test_it_is_ready_and_says_where(first: Up) -> None:
     ui = first.told["ui"] + "/server_info"
-    with urllib.request.urlopen(ui, timeout=10) as answer:  # noqa: S310 - our own address
-        assert "dagster_webserver_version" in json.load(answer)
+    with urllib.request.urlopen(ui, timeout=10) as response:  # noqa: S310 - our own address
+        assert "dagster_webserver_version" in json.load(response)
 
     written = json.loads((first.home / "run" / "ports.json").read_text())
     assert written == first.told["ports"]
@@ -175,13 +175,13 @@ def test_it_is_ready_and_says_where(first: Up) -> None:
 
 
 def test_a_dropped_file_is_credited_and_its_money_spent_with_the_printed_key(first: Up) -> None:
-    question: dict[str, object] = {"user_id": "user_up", "amount": "5.00"}
-    early = first.ask("/v1/authorizations", {"transaction_id": "early", **question})
+    request: dict[str, object] = {"user_id": "user_up", "amount": "5.00"}
+    early = first.ask("/v1/authorizations", {"transaction_id": "early", **request})
     first.copy("deposits", DEPOSITS)
     seconds = wait_until(lambda: first.credit("user_up"), "the credit")
     print(f"credited after {seconds:.1f} s")  # noqa: T201 - a figure to watch
 
-    late = first.ask("/v1/authorizations", {"transaction_id": "late", **question})
+    late = first.ask("/v1/authorizations", {"transaction_id": "late", **request})
 
     assert (early["status"], early["reason_code"]) == ("REJECT", "unknown_user")
     assert (late["status"], late["remaining_credit"]) == ("PERMIT", 20.0)

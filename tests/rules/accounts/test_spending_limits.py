@@ -71,14 +71,14 @@ def test_batches_are_decided_as_the_model_decides_each_question(
     for microseconds, amounts in batches:
         at += timedelta(microseconds=microseconds)
         account = AccountState(10_000, allowances=allowances_at(of_program, own, permitted, at))
-        questions = []
+        requests = []
         for amount in amounts:
             number += 1
-            questions.append(a_question(f"t{number}", amount_minor=amount))
+            requests.append(a_question(f"t{number}", amount_minor=amount))
         state = BatchState({(PROGRAM, USER, "USD"): account})
-        _, decisions = decide_batch(questions, state, at)
+        _, decisions = decide_batch(requests, state, at)
         for decision in decisions:
-            amount = decision.question.amount_minor
+            amount = decision.request.amount_minor
             expected = all(model_permits(one, amount, at, permitted) for one in force.values())
             assert decision.is_permit is expected
             assert expected or decision.reason_code is ReasonCode.VELOCITY_LIMIT

@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 
 from cardops.rules.authorizations.actions import (
-    EarlierMove,
-    Move,
-    MoveAnswer,
-    MoveKind,
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
     Movement,
-    MoveResult,
+    StoredAction,
 )
-from cardops.rules.authorizations.actions import decide_move as decide
+from cardops.rules.authorizations.actions import decide_action as decide
 from cardops.rules.authorizations.decisions import AccountState, Status
 from cardops.rules.authorizations.records import Hold, Record, State, state_of
 from tests.factories.authorizations import NOON, PROGRAM, USER
@@ -29,18 +29,22 @@ def a_record(
     )
 
 
-def a_move(kind: str, amount: str | None = None, key: str = "") -> Move:
-    return Move(MoveKind(kind), PROGRAM, "txn_1", amount, key)
+def a_move(kind: str, amount: str | None = None, key: str = "") -> AuthorizationAction:
+    return AuthorizationAction(ActionKind(kind), PROGRAM, "txn_1", amount, key)
 
 
 def outcome(
-    move: Move, record: Record, *, available_minor: int = 0, earlier: EarlierMove | None = None
-) -> Movement | MoveAnswer:
-    return decide(move, record, AccountState(available_minor), earlier=earlier, at=NOON)
+    action: AuthorizationAction,
+    record: Record,
+    *,
+    available_minor: int = 0,
+    earlier: StoredAction | None = None,
+) -> Movement | ActionResponse:
+    return decide(action, record, AccountState(available_minor), earlier=earlier, at=NOON)
 
 
 @pytest.mark.parametrize(
-    ("move", "record", "change"),
+    ("action", "record", "change"),
     [
         (a_move("capture"), a_record(), (-2500, -2500, 0)),
         (a_move("capture", "10"), a_record(), (-1000, -2500, 1500)),
@@ -50,9 +54,9 @@ def outcome(
     ],
 )
 def test_a_move_changes_ledger_held_and_available(
-    move: Move, record: Record, change: tuple[int, int, int]
+    action: AuthorizationAction, record: Record, change: tuple[int, int, int]
 ) -> None:
-    moved = outcome(move, record, available_minor=500)
+    moved = outcome(action, record, available_minor=500)
 
     assert isinstance(moved, Movement)
     assert (moved.posted_minor, moved.held_change_minor, moved.available_change_minor) == change
@@ -72,18 +76,20 @@ ENDED = [
 @pytest.mark.parametrize(("record", "state"), ENDED)
 @pytest.mark.parametrize("kind", ["capture", "void", "increment"])
 def test_only_an_open_hold_can_be_moved(kind: str, record: Record, state: State) -> None:
-    assert outcome(a_move(kind, "1", "k"), record) == MoveAnswer(MoveResult.FORBIDDEN, state=state)
+    assert outcome(a_move(kind, "1", "k"), record) == ActionResponse(
+        ActionResult.FORBIDDEN, state=state
+    )
     assert state_of(record, NOON) is state
 
 
 def test_a_refund_is_of_captured_money_only() -> None:
     refused = outcome(a_move("refund", "1", "r"), a_record())
 
-    assert refused == MoveAnswer(MoveResult.FORBIDDEN, state=State.HELD)
+    assert refused == ActionResponse(ActionResult.FORBIDDEN, state=State.HELD)
 
 
 @pytest.mark.parametrize(
-    ("move", "record"),
+    ("action", "record"),
     [
         (a_move("capture", "25.01"), a_record()),
         (a_move("refund", "25.01", "r"), a_record(None)),
@@ -94,12 +100,12 @@ def test_a_refund_is_of_captured_money_only() -> None:
     ],
 )
 def test_an_amount_above_what_there_is_or_no_amount_at_all_is_invalid(
-    move: Move, record: Record
+    action: AuthorizationAction, record: Record
 ) -> None:
-    refused = outcome(move, record)
+    refused = outcome(action, record)
 
-    assert isinstance(refused, MoveAnswer)
-    assert refused.result is MoveResult.INVALID
+    assert isinstance(refused, ActionResponse)
+    assert refused.result is ActionResult.INVALID
     assert refused.detail
 
 
@@ -114,22 +120,22 @@ def test_an_increment_above_the_balance_is_rejected_and_changes_nothing() -> Non
 @pytest.mark.parametrize(
     ("kind", "amount", "result"),
     [
-        ("capture", "10", MoveResult.REPLAYED),
-        ("capture", "10.00", MoveResult.REPLAYED),
-        ("capture", None, MoveResult.FORBIDDEN),
-        ("capture", "11", MoveResult.FORBIDDEN),
-        ("void", None, MoveResult.REPLAYED),
-        ("refund", "10", MoveResult.REPLAYED),
-        ("refund", "11", MoveResult.MISMATCHED),
-        ("increment", "11", MoveResult.MISMATCHED),
+        ("capture", "10", ActionResult.REPLAYED),
+        ("capture", "10.00", ActionResult.REPLAYED),
+        ("capture", None, ActionResult.FORBIDDEN),
+        ("capture", "11", ActionResult.FORBIDDEN),
+        ("void", None, ActionResult.REPLAYED),
+        ("refund", "10", ActionResult.REPLAYED),
+        ("refund", "11", ActionResult.MISMATCHED),
+        ("increment", "11", ActionResult.MISMATCHED),
     ],
 )
-def test_a_move_is_sticky_by_its_key(kind: str, amount: str | None, result: MoveResult) -> None:
-    earlier = EarlierMove(1000, -2500, b"as it was")
+def test_a_move_is_sticky_by_its_key(kind: str, amount: str | None, result: ActionResult) -> None:
+    earlier = StoredAction(1000, -2500, b"as it was")
     record = a_record(Hold(State.CAPTURED, 0, 1000, LATER))
 
     given = outcome(a_move(kind, amount, "k"), record, earlier=earlier)
 
-    assert isinstance(given, MoveAnswer)
+    assert isinstance(given, ActionResponse)
     assert given.result is result
-    assert given.body == (b"as it was" if result is MoveResult.REPLAYED else b"")
+    assert given.body == (b"as it was" if result is ActionResult.REPLAYED else b"")

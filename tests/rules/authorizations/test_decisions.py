@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 
 from cardops.rules.authorizations.decisions import (
     AccountState,
-    AnswerKind,
+    AuthorizationRequest,
     BatchState,
-    Known,
-    Question,
     ReasonCode,
+    ResponseKind,
     Status,
+    StoredDecision,
     decide_batch,
     judge,
 )
-from cardops.rules.authorizations.request_hashes import canonical, question_hash
+from cardops.rules.authorizations.request_hashes import canonical, request_hash
 from tests.factories.authorizations import NOON, PROGRAM, USER, a_question
 
 KEY = (PROGRAM, USER, "USD")
 
 
-def state_with(available_minor: int, **known: Known) -> BatchState:
+def state_with(available_minor: int, **known: StoredDecision) -> BatchState:
     accounts = {KEY: AccountState(available_minor, ledger_seq=1)}
     return BatchState(accounts, {(PROGRAM, name): one for name, one in known.items()})
 
@@ -48,9 +48,9 @@ def test_only_what_the_available_balance_covers_is_permitted(
 
 
 def test_a_later_question_sees_what_an_earlier_one_took() -> None:
-    questions = [a_question("a", amount_minor=60), a_question("b", amount_minor=60)]
+    requests = [a_question("a", amount_minor=60), a_question("b", amount_minor=60)]
 
-    _, decisions = decide_batch(questions, state_with(100), NOON)
+    _, decisions = decide_batch(requests, state_with(100), NOON)
 
     assert [one.status for one in decisions] == [Status.PERMIT, Status.REJECT]
     assert [one.remaining_minor for one in decisions] == [40, 40]
@@ -58,37 +58,37 @@ def test_a_later_question_sees_what_an_earlier_one_took() -> None:
 
 
 def test_an_id_asked_twice_in_a_batch_is_decided_once() -> None:
-    questions = [a_question("a"), a_question("a"), a_question("a", amount_minor=1)]
+    requests = [a_question("a"), a_question("a"), a_question("a", amount_minor=1)]
 
-    answers, decisions = decide_batch(questions, state_with(10_000), NOON)
+    responses, decisions = decide_batch(requests, state_with(10_000), NOON)
 
     assert len(decisions) == 1
-    assert [one.kind for one in answers] == [
-        AnswerKind.DECIDED,
-        AnswerKind.REPLAYED,
-        AnswerKind.MISMATCHED,
+    assert [one.kind for one in responses] == [
+        ResponseKind.DECIDED,
+        ResponseKind.REPLAYED,
+        ResponseKind.MISMATCHED,
     ]
-    assert answers[0].body == answers[1].body
+    assert responses[0].body == responses[1].body
 
 
 def test_a_decision_found_after_a_lost_commit_is_no_replay() -> None:
-    question = a_question("a")
-    answers, _ = decide_batch([question], state_with(10_000), NOON)
-    known = Known(question.question_hash, answers[0].body)
+    request = a_question("a")
+    responses, _ = decide_batch([request], state_with(10_000), NOON)
+    known = StoredDecision(request.request_hash, responses[0].body)
 
-    again, decisions = decide_batch([question], state_with(0, a=known), NOON)
+    again, decisions = decide_batch([request], state_with(0, a=known), NOON)
 
-    assert again == answers
+    assert again == responses
     assert not decisions
 
 
 def test_a_dry_run_takes_nothing_from_those_behind_it() -> None:
-    questions = [a_question("a", is_dry_run=True), a_question("b")]
+    requests = [a_question("a", is_dry_run=True), a_question("b")]
 
-    answers, decisions = decide_batch(questions, state_with(2500), NOON)
+    responses, decisions = decide_batch(requests, state_with(2500), NOON)
 
-    assert [one.question.transaction_id for one in decisions] == ["b"]
-    assert all(b'"PERMIT"' in answer.body for answer in answers)
+    assert [one.request.transaction_id for one in decisions] == ["b"]
+    assert all(b'"PERMIT"' in response.body for response in responses)
 
 
 def test_a_void_that_came_first_rejects() -> None:
@@ -109,18 +109,18 @@ class OneAtATime:
     held_minor: int = 0
     said: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
-    def ask(self, question: Question) -> tuple[AnswerKind, str]:
-        earlier = self.said.get(question.transaction_id)
+    def ask(self, request: AuthorizationRequest) -> tuple[ResponseKind, str]:
+        earlier = self.said.get(request.transaction_id)
         if earlier is not None:
-            is_same = earlier[0] == question.question_hash
-            return (AnswerKind.REPLAYED if is_same else AnswerKind.MISMATCHED), earlier[1]
+            is_same = earlier[0] == request.request_hash
+            return (ResponseKind.REPLAYED if is_same else ResponseKind.MISMATCHED), earlier[1]
         status = "REJECT"
-        if question.amount_minor <= self.available_minor:
+        if request.amount_minor <= self.available_minor:
             status = "PERMIT"
-            self.available_minor -= question.amount_minor
-            self.held_minor += 0 if question.is_capture else question.amount_minor
-        self.said[question.transaction_id] = (question.question_hash, status)
-        return AnswerKind.DECIDED, status
+            self.available_minor -= request.amount_minor
+            self.held_minor += 0 if request.is_capture else request.amount_minor
+        self.said[request.transaction_id] = (request.request_hash, status)
+        return ResponseKind.DECIDED, status
 
 
 asked = st.builds(
@@ -133,16 +133,16 @@ asked = st.builds(
 
 @given(st.integers(-20, 150), st.lists(asked, max_size=20))
 def test_a_batch_decides_as_if_asked_one_at_a_time(
-    available_minor: int, questions: list[Question]
+    available_minor: int, requests: list[AuthorizationRequest]
 ) -> None:
     model, state = OneAtATime(available_minor), state_with(available_minor)
 
-    answers, decisions = decide_batch(questions, state, NOON)
+    responses, decisions = decide_batch(requests, state, NOON)
 
-    expected = [model.ask(question) for question in questions]
-    assert [answer.kind for answer in answers] == [kind for kind, _ in expected]
-    for answer, (kind, status) in zip(answers, expected, strict=True):
-        assert kind is AnswerKind.MISMATCHED or f'"{status}"'.encode() in answer.body
+    expected = [model.ask(request) for request in requests]
+    assert [response.kind for response in responses] == [kind for kind, _ in expected]
+    for response, (kind, status) in zip(responses, expected, strict=True):
+        assert kind is ResponseKind.MISMATCHED or f'"{status}"'.encode() in response.body
     account = state.accounts[KEY]
     assert (account.available_minor, account.held_minor) == (
         model.available_minor,
@@ -152,7 +152,7 @@ def test_a_batch_decides_as_if_asked_one_at_a_time(
 
 
 def hash_with(**fields: object) -> bytes:
-    return question_hash(
+    return request_hash(
         USER, 2500, "USD", is_capture=True, callback_url=None, details=dict(fields) or None
     )
 
@@ -178,7 +178,7 @@ def test_the_canonical_form_is_its_own_canonical_form(value: object) -> None:
 def test_the_usual_question_is_hashed_in_the_spelling_of_all_others(*, is_capture: bool) -> None:
     spelled = json.dumps(["u_1.:-", 2500, "USD", is_capture, None, None], separators=(",", ":"))
 
-    hashed = question_hash(
+    hashed = request_hash(
         "u_1.:-", 2500, "USD", is_capture=is_capture, callback_url=None, details={}
     )
 

@@ -9,10 +9,10 @@ from cardops.rules.callbacks.callbacks import CallbackResult, CallbackState, Res
 from cardops.rules.callbacks.endpoints import (
     FAILING_PERIOD,
     Endpoint,
-    LaneRoom,
+    HostCapacity,
     after_failure,
     endpoint_of,
-    lane_of,
+    host_queue_of,
 )
 from tests.factories.authorizations import NOON, a_callback
 
@@ -92,11 +92,11 @@ def test_an_endpoint_is_a_url_without_its_query_and_a_lane_its_host(
     url: str, endpoint: str, host: str
 ) -> None:
     assert endpoint_of(url) == endpoint
-    assert lane_of("default", url) == ("default", host)
+    assert host_queue_of("default", url) == ("default", host)
 
 
 def test_a_lane_that_is_not_known_has_the_room_of_any_other() -> None:
-    room = LaneRoom(32, {("default", "a.test"): 4, ("default", "b.test"): -1})
+    room = HostCapacity(32, {("default", "a.test"): 4, ("default", "b.test"): -1})
 
     assert room.of(("default", "a.test")) == 4
     assert room.of(("default", "b.test")) == 0

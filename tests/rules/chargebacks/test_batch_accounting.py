@@ -14,11 +14,11 @@ OUTCOME = FileOutcome(
     reasons={"unroutable_network": 2, "invalid_amount": 1},
     totals_minor={"USD": 500, "EUR": 70},
 )
-WHOLE = [ControlTotals(4, {"USD": 500}), ControlTotals(2, {"EUR": 70})]
+MATCHES = [ControlTotals(4, {"USD": 500}), ControlTotals(2, {"EUR": 70})]
 
 
 def test_a_batch_that_adds_up_has_no_break() -> None:
-    account = account_for([OUTCOME], WHOLE)
+    account = account_for([OUTCOME], MATCHES)
 
     assert accounting_breaks(account) == []
     assert (account.read, account.unroutable, account.filed) == (10, 2, 6)
@@ -27,11 +27,11 @@ def test_a_batch_that_adds_up_has_no_break() -> None:
 @pytest.mark.parametrize(
     ("filed", "told"),
     [
-        (WHOLE[:1], "6 rows were accepted, 4 are in files"),
-        ([*WHOLE, ControlTotals(1, {})], "6 rows were accepted, 7 are in files"),
-        ([ControlTotals(4, {"USD": 499}), WHOLE[1]], "500 minor units of USD"),
+        (MATCHES[:1], "6 rows were accepted, 4 are in files"),
+        ([*MATCHES, ControlTotals(1, {})], "6 rows were accepted, 7 are in files"),
+        ([ControlTotals(4, {"USD": 499}), MATCHES[1]], "500 minor units of USD"),
         ([ControlTotals(4, {"USD": 430, "EUR": 70}), ControlTotals(2, {"EUR": 70})], "EUR"),
-        ([*WHOLE[:1], ControlTotals(2, {"EUR": 70, "JPY": 1})], "JPY"),
+        ([*MATCHES[:1], ControlTotals(2, {"EUR": 70, "JPY": 1})], "JPY"),
     ],
 )
 def test_whatever_is_missing_or_too_much_is_told(filed: list[ControlTotals], told: str) -> None:
@@ -39,15 +39,15 @@ def test_whatever_is_missing_or_too_much_is_told(filed: list[ControlTotals], tol
 
 
 def test_until_the_last_file_is_made_less_may_be_filed_but_never_more() -> None:
-    part = account_for([OUTCOME], WHOLE[:1], is_complete=False)
-    too_much = account_for([OUTCOME], [*WHOLE, WHOLE[0]], is_complete=False)
+    part = account_for([OUTCOME], MATCHES[:1], is_complete=False)
+    too_much = account_for([OUTCOME], [*MATCHES, MATCHES[0]], is_complete=False)
 
     assert accounting_breaks(part) == []
     assert accounting_breaks(too_much)
 
 
 def test_a_file_that_is_not_applied_and_a_damaged_one_are_breaks() -> None:
-    account = account_for([OUTCOME, None], WHOLE, damaged_files=("CB_visa.csv",))
+    account = account_for([OUTCOME, None], MATCHES, damaged_files=("CB_visa.csv",))
 
     assert accounting_breaks(account) == [
         "CB_visa.csv is damaged",

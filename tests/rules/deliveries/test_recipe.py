@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from cardops.rules.deliveries.recipe import (
     LONGEST_PAUSE_SECONDS,
-    Held,
-    Seen,
+    RemoteFile,
+    RemoteState,
     Step,
     next_step,
     pause_seconds,
@@ -17,17 +17,17 @@ from cardops.rules.deliveries.recipe import (
 )
 from cardops.rules.deliveries.records import DeliveryState
 
-EVERYTHING = [Seen(*held) for held in product(Held, repeat=4)]
+EVERYTHING = [RemoteState(*held) for held in product(RemoteFile, repeat=4)]
 ENDS = {Step.DONE, Step.STOP_DIFFERENT, Step.UNCONFIRMED}
 SENDING = DeliveryState.SENDING
 
 
-def after(step: Step, seen: Seen) -> Seen:
+def after(step: Step, seen: RemoteState) -> RemoteState:
     match step:
         case Step.WRITE_CSV:
-            return Seen(seen.csv, Held.WHOLE, seen.control, seen.control_part)
+            return RemoteState(seen.csv, RemoteFile.MATCHES, seen.control, seen.control_part)
         case Step.WRITE_CONTROL:
-            return Seen(seen.csv, seen.csv_part, seen.control, Held.WHOLE)
+            return RemoteState(seen.csv, seen.csv_part, seen.control, RemoteFile.MATCHES)
         case Step.RECORD_INTENT:
             return seen
         case _:
@@ -36,7 +36,7 @@ def after(step: Step, seen: Seen) -> Seen:
 
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_whatever_is_seen_the_steps_come_to_an_end(seen: Seen, *, is_intended: bool) -> None:
+def test_whatever_is_seen_the_steps_come_to_an_end(seen: RemoteState, *, is_intended: bool) -> None:
     taken = []
     while (step := next_step(seen, is_intended=is_intended)) not in ENDS:
         taken.append(step)
@@ -48,54 +48,61 @@ def test_whatever_is_seen_the_steps_come_to_an_end(seen: Seen, *, is_intended: b
 
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_no_final_name_is_ever_overwritten(seen: Seen, *, is_intended: bool) -> None:
+def test_no_final_name_is_ever_overwritten(seen: RemoteState, *, is_intended: bool) -> None:
     step = next_step(seen, is_intended=is_intended)
 
-    assert step is not Step.RENAME_CSV or seen.csv is Held.ABSENT
-    assert step is not Step.RENAME_CONTROL or seen.control is Held.ABSENT
-    if Held.DIFFERENT in {seen.csv, seen.control}:
+    assert step is not Step.RENAME_CSV or seen.csv is RemoteFile.ABSENT
+    assert step is not Step.RENAME_CONTROL or seen.control is RemoteFile.ABSENT
+    if RemoteFile.DIFFERENT in {seen.csv, seen.control}:
         assert step is Step.STOP_DIFFERENT
 
 
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_nothing_is_renamed_before_the_intent_is_on_record(seen: Seen) -> None:
+def test_nothing_is_renamed_before_the_intent_is_on_record(seen: RemoteState) -> None:
     assert next_step(seen, is_intended=False) not in {Step.RENAME_CSV, Step.RENAME_CONTROL}
 
 
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_only_a_whole_temporary_file_gets_its_final_name(seen: Seen, *, is_intended: bool) -> None:
+def test_only_a_whole_temporary_file_gets_its_final_name(
+    seen: RemoteState, *, is_intended: bool
+) -> None:
     step = next_step(seen, is_intended=is_intended)
 
-    assert step is not Step.RENAME_CSV or seen.csv_part is Held.WHOLE
-    assert step is not Step.RENAME_CONTROL or seen.control_part is Held.WHOLE
+    assert step is not Step.RENAME_CSV or seen.csv_part is RemoteFile.MATCHES
+    assert step is not Step.RENAME_CONTROL or seen.control_part is RemoteFile.MATCHES
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        Seen(),
-        Seen(control_part=Held.WHOLE),
-        Seen(csv=Held.WHOLE),
+        RemoteState(),
+        RemoteState(control_part=RemoteFile.MATCHES),
+        RemoteState(csv=RemoteFile.MATCHES),
     ],
 )
-def test_what_may_have_been_collected_is_not_sent_again(seen: Seen) -> None:
+def test_what_may_have_been_collected_is_not_sent_again(seen: RemoteState) -> None:
     assert next_step(seen, is_intended=True) is Step.UNCONFIRMED
 
 
 def test_the_csv_gets_its_name_before_its_control_file() -> None:
-    both = Seen(csv_part=Held.WHOLE, control_part=Held.WHOLE)
+    both = RemoteState(csv_part=RemoteFile.MATCHES, control_part=RemoteFile.MATCHES)
 
     assert next_step(both, is_intended=True) is Step.RENAME_CSV
     assert next_step(after(Step.RENAME_CSV, both), is_intended=True) is Step.RENAME_CONTROL
 
 
 def test_a_csv_collected_before_the_crash_was_noticed_is_done_once_its_control_is_there() -> None:
-    assert next_step(Seen(control=Held.WHOLE), is_intended=True) is Step.DONE
+    assert next_step(RemoteState(control=RemoteFile.MATCHES), is_intended=True) is Step.DONE
 
 
 def test_a_file_that_is_there_already_is_done_without_an_intent() -> None:
-    assert next_step(Seen(csv=Held.WHOLE, control=Held.WHOLE), is_intended=False) is Step.DONE
+    assert (
+        next_step(
+            RemoteState(csv=RemoteFile.MATCHES, control=RemoteFile.MATCHES), is_intended=False
+        )
+        is Step.DONE
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,13 +110,13 @@ def test_a_file_that_is_there_already_is_done_without_an_intent() -> None:
     [
         (DeliveryState.MADE, None, DeliveryState.FAILED),
         (SENDING, None, SENDING),
-        (SENDING, Seen(), SENDING),
-        (SENDING, Seen(csv=Held.WHOLE, control_part=Held.WHOLE), SENDING),
-        (SENDING, Seen(csv_part=Held.WHOLE), DeliveryState.FAILED),
+        (SENDING, RemoteState(), SENDING),
+        (SENDING, RemoteState(csv=RemoteFile.MATCHES, control_part=RemoteFile.MATCHES), SENDING),
+        (SENDING, RemoteState(csv_part=RemoteFile.MATCHES), DeliveryState.FAILED),
     ],
 )
 def test_an_intent_is_withdrawn_only_where_nothing_was_placed(
-    state: DeliveryState, seen: Seen | None, then: DeliveryState
+    state: DeliveryState, seen: RemoteState | None, then: DeliveryState
 ) -> None:
     assert state_after_refusal(state, seen) is then
 

@@ -6,7 +6,12 @@ import pytest
 
 from cardops.rules.intake.files import FileStatus
 from cardops.rules.programs.access import Program
-from cardops.services.intake.ingestion import MAX_ATTEMPTS, EarlierFileError, GivenUpError, take_in
+from cardops.services.intake.ingestion import (
+    MAX_ATTEMPTS,
+    EarlierFileError,
+    GivenUpError,
+    ingest_file,
+)
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 HEADER = "user_id,amount,deposit_id,timestamp,currency"
@@ -97,7 +102,7 @@ def test_taking_a_file_in_again_counts_the_same_and_replaces_its_own_lake_file(
     first = world.taken("deposits", csv_file(HEADER, GOOD, GOOD, bad))
     world.submit("deposits", csv_file(HEADER, GOOD))
 
-    again = take_in(first.intake_file.intake_id, world.ports)
+    again = ingest_file(first.intake_file.intake_id, world.ports)
 
     assert again.outcome == first.outcome
     assert world.rows("deposits").height == 1
@@ -163,7 +168,7 @@ def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
     world.intake_ledger.attempts[intake_id] = MAX_ATTEMPTS
 
     with pytest.raises(GivenUpError, match="set aside as dead"):
-        take_in(intake_id, world.ports)
+        ingest_file(intake_id, world.ports)
     assert world.intake_ledger.find(intake_id).status is FileStatus.DEAD
 
     assert world.submit("deposits", csv_file(HEADER, GOOD)).accepted == 1

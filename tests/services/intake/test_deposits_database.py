@@ -10,7 +10,7 @@ from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.intake.files import Arrival, FileStatus, Kind
-from cardops.services.intake.ingestion import take_in
+from cardops.services.intake.ingestion import ingest_file
 from cardops.services.intake.ports import IntakePorts
 from tests.factories.intake_environment import csv_file
 from tests.fakes.clock import FakeClock
@@ -46,8 +46,8 @@ def test_a_file_is_credited_once_and_counts_the_same_again(
     arrival = Arrival(Kind.DEPOSITS, "default", "memory://store", key, "v1", digest, len(CONTENT))
     intake_file, _ = ports.intake_ledger.claim(arrival, date(2026, 11, 20))
 
-    first = take_in(intake_file.intake_id, ports).outcome
-    again = take_in(intake_file.intake_id, ports).outcome
+    first = ingest_file(intake_file.intake_id, ports).outcome
+    again = ingest_file(intake_file.intake_id, ports).outcome
 
     assert (first.read, first.accepted, first.duplicate, first.quarantined) == (5, 2, 1, 2)
     assert first.reasons == {"conflicting_duplicate": 1, "too_many_fraction_digits": 1}

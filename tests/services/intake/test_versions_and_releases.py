@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cardops.services.intake.ingestion import take_in
+from cardops.services.intake.ingestion import ingest_file
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
@@ -19,7 +19,7 @@ def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives
 
     assert len(arrived.released) == 1
     assert f"{first.intake_file.intake_id:012d}" in arrived.released[0]
-    later = take_in(world.claim(arrived.released[0]), world.ports)
+    later = ingest_file(world.claim(arrived.released[0]), world.ports)
     assert (later.outcome.read, later.outcome.accepted) == (1, 1)
     assert later.intake_file.batch_id != first.intake_file.batch_id
     assert sorted(world.rows("chargebacks")["case_number"]) == ["c1", "c2"]
@@ -28,10 +28,10 @@ def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives
 def test_what_was_released_is_not_taken_twice_by_a_repeat(world: IntakeWorld) -> None:
     first = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
     arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
-    take_in(world.claim(arrived.released[0]), world.ports)
+    ingest_file(world.claim(arrived.released[0]), world.ports)
 
-    again = take_in(first.intake_file.intake_id, world.ports)
-    transactions_again = take_in(arrived.intake_file.intake_id, world.ports)
+    again = ingest_file(first.intake_file.intake_id, world.ports)
+    transactions_again = ingest_file(arrived.intake_file.intake_id, world.ports)
 
     assert again.outcome == first.outcome
     assert transactions_again.released == ()
@@ -45,7 +45,7 @@ def test_json_rows_are_released_as_lines(world: IntakeWorld) -> None:
     arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
 
     assert arrived.released[0].endswith(".ndjson")
-    assert take_in(world.claim(arrived.released[0]), world.ports).outcome.accepted == 1
+    assert ingest_file(world.claim(arrived.released[0]), world.ports).outcome.accepted == 1
 
 
 def test_a_transaction_without_a_user_waits_for_its_order(world: IntakeWorld) -> None:
@@ -56,7 +56,7 @@ def test_a_transaction_without_a_user_waits_for_its_order(world: IntakeWorld) ->
     order = "o1,u7,100.00,USD,paid,2026-11-01T10:00:00Z"
     header = "order_id,user_id,amount,currency,status,created_at"
     arrived = world.taken("orders", csv_file(header, order))
-    take_in(world.claim(arrived.released[0]), world.ports)
+    ingest_file(world.claim(arrived.released[0]), world.ports)
 
     assert world.rows("transactions")["user_id"].to_list() == ["u7"]
 
@@ -106,4 +106,4 @@ def test_a_transaction_that_arrives_while_its_chargeback_is_judged_releases_it(
     taken = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
 
     assert taken.outcome.reasons == {"orphaned_reference": 1}
-    assert take_in(world.claim(taken.released[0]), world.ports).outcome.accepted == 1
+    assert ingest_file(world.claim(taken.released[0]), world.ports).outcome.accepted == 1

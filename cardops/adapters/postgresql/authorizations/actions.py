@@ -19,56 +19,60 @@ from cardops.adapters.postgresql.sessions import (
     transaction,
 )
 from cardops.rules.authorizations.actions import (
-    EarlierMove,
-    Move,
-    MoveAnswer,
-    MoveKind,
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
     Movement,
-    MoveResult,
-    decide_move,
+    StoredAction,
+    decide_action,
     expire,
     increment_part,
-    moved_view,
+    view_after,
 )
 from cardops.rules.authorizations.decisions import AccountState, Status, StoreUnavailableError
 from cardops.rules.authorizations.records import Hold, Record, State, state_of, tombstone_view
 
 
-async def move_once(pool: Pool, move: Move, now: Callable[[], datetime]) -> MoveAnswer:
+async def apply_action_with_retries(
+    pool: Pool, action: AuthorizationAction, now: Callable[[], datetime]
+) -> ActionResponse:
     """The move's answer, tried a bounded number of times. Raises StoreUnavailableError."""
     for _ in range(MAX_ATTEMPTS):
         try:
             async with transaction(pool) as session:
-                return await one_move(session, move, now)
+                return await apply_action(session, action, now)
         except (*TRANSIENT_ERRORS, asyncpg.IntegrityConstraintViolationError):
             continue
     raise StoreUnavailableError
 
 
-async def one_move(session: Session, move: Move, now: Callable[[], datetime]) -> MoveAnswer:
+async def apply_action(
+    session: Session, action: AuthorizationAction, now: Callable[[], datetime]
+) -> ActionResponse:
     """Decide and write one move inside the session's transaction."""
-    record = await find_record(session, move.program, move.transaction_id)
-    if record is None and move.kind is MoveKind.VOID:
-        currency = await session.fetchval(sql.LOCK_PROGRAM, move.program)
-        record = await find_record(session, move.program, move.transaction_id)
+    record = await find_record(session, action.program, action.transaction_id)
+    if record is None and action.kind is ActionKind.VOID:
+        currency = await session.fetchval(sql.LOCK_PROGRAM, action.program)
+        record = await find_record(session, action.program, action.transaction_id)
         if record is None:
-            return await _void_beforehand(session, move, currency, now())
+            return await _void_beforehand(session, action, currency, now())
     if record is None:
-        return MoveAnswer(MoveResult.UNKNOWN)
+        return ActionResponse(ActionResult.UNKNOWN)
     account = await _lock_account(session, record)
     # Only now does nobody else change it: what was read before the lock may be out of date.
-    record = await find_record(session, move.program, move.transaction_id) or record
-    earlier = await _earlier(session, move)
+    record = await find_record(session, action.program, action.transaction_id) or record
+    earlier = await _earlier(session, action)
     at = now()
-    if move.kind is MoveKind.INCREMENT and earlier is None:
+    if action.kind is ActionKind.INCREMENT and earlier is None:
         key = (record.program, record.user_id, record.currency)
         await add_allowances_of_one(session, key, account, at)
-    outcome = decide_move(move, record, account, earlier=earlier, at=at)
-    if isinstance(outcome, MoveAnswer):
+    outcome = decide_action(action, record, account, earlier=earlier, at=at)
+    if isinstance(outcome, ActionResponse):
         return outcome
-    body = moved_view(record, outcome).body(increment_part(outcome, record.currency))
-    await _write(session, move, record, replace(outcome, answer=body), at)
-    return MoveAnswer(MoveResult.DONE, body)
+    body = view_after(record, outcome).body(increment_part(outcome, record.currency))
+    await _write(session, action, record, replace(outcome, response=body), at)
+    return ActionResponse(ActionResult.DONE, body)
 
 
 async def find_record(session: Session, program: str, transaction_id: str) -> Record | None:
@@ -89,7 +93,7 @@ async def find_record(session: Session, program: str, transaction_id: str) -> Re
         amount_minor=row["amount_minor"],
         is_capture=row["is_capture"],
         status=Status(row["status"]),
-        answer=row["answer"],
+        response=row["answer"],
         hold=hold,
         refunded_minor=row["refunded_minor"],
     )
@@ -116,9 +120,9 @@ async def _expire_one(session: Session, program: str, transaction_id: str, at: d
     if not is_open or state_of(record, at) is not State.EXPIRED:
         return False
     movement = expire(record, account)
-    body = moved_view(record, movement).body()
-    move = Move(MoveKind.EXPIRE, program, transaction_id)
-    await _write(session, move, record, replace(movement, answer=body), at)
+    body = view_after(record, movement).body()
+    action = AuthorizationAction(ActionKind.EXPIRE, program, transaction_id)
+    await _write(session, action, record, replace(movement, response=body), at)
     return True
 
 
@@ -134,35 +138,37 @@ async def _lock_account(session: Session, record: Record) -> AccountState:
     )
 
 
-async def _earlier(session: Session, move: Move) -> EarlierMove | None:
+async def _earlier(session: Session, action: AuthorizationAction) -> StoredAction | None:
     row = await session.fetchrow(
-        sql.FIND_MOVEMENT, move.program, move.transaction_id, move.kind.value, move.key
+        sql.FIND_MOVEMENT, action.program, action.transaction_id, action.kind.value, action.key
     )
-    return EarlierMove(*row) if row else None
+    return StoredAction(*row) if row else None
 
 
-async def _void_beforehand(session: Session, move: Move, currency: str, at: datetime) -> MoveAnswer:
+async def _void_beforehand(
+    session: Session, action: AuthorizationAction, currency: str, at: datetime
+) -> ActionResponse:
     """Leave a tombstone. The program has a new revision, so no decision overtakes it."""
-    earlier = await _earlier(session, move)
+    earlier = await _earlier(session, action)
     if earlier is not None:
-        return MoveAnswer(MoveResult.REPLAYED, earlier.answer)
+        return ActionResponse(ActionResult.REPLAYED, earlier.response)
     body = tombstone_view(currency).body()
     await session.execute(
-        sql.INSERT_MOVEMENT, move.program, move.transaction_id, "void", "", None, None,
-        "PERMIT", "void", 0, 0, 0, 0, body, move.key_id, move.request_id, at,
+        sql.INSERT_MOVEMENT, action.program, action.transaction_id, "void", "", None, None,
+        "PERMIT", "void", 0, 0, 0, 0, body, action.key_id, action.request_id, at,
     )  # fmt: skip
-    return MoveAnswer(MoveResult.DONE, body)
+    return ActionResponse(ActionResult.DONE, body)
 
 
 async def _write(
-    session: Session, move: Move, record: Record, movement: Movement, at: datetime
+    session: Session, action: AuthorizationAction, record: Record, movement: Movement, at: datetime
 ) -> None:
     await session.execute(
         sql.INSERT_MOVEMENT, record.program, record.transaction_id, movement.kind.value,
         movement.key, record.user_id, record.currency, movement.status.value,
         str(movement.reason_code), movement.amount_minor, movement.posted_minor,
-        movement.held_change_minor, movement.ledger_seq, movement.answer, move.key_id,
-        move.request_id, at,
+        movement.held_change_minor, movement.ledger_seq, movement.response, action.key_id,
+        action.request_id, at,
     )  # fmt: skip
     if not movement.is_effective:
         return

@@ -12,9 +12,9 @@ import asyncpg
 
 from cardops.adapters.postgresql.authorizations import sql
 from cardops.adapters.postgresql.authorizations.actions import (
+    apply_action_with_retries,
     expire_holds,
     find_record,
-    move_once,
 )
 from cardops.adapters.postgresql.authorizations.limit_rows import OvertakenError, add_allowances
 from cardops.adapters.postgresql.authorizations.rows import (
@@ -34,12 +34,12 @@ from cardops.adapters.postgresql.sessions import (
     transaction,
 )
 from cardops.rules.accounts.ledger import Account
-from cardops.rules.authorizations.actions import Move, MoveAnswer
+from cardops.rules.authorizations.actions import ActionResponse, AuthorizationAction
 from cardops.rules.authorizations.decisions import (
     UNDECIDED,
-    Answer,
+    AuthorizationRequest,
+    AuthorizationResponse,
     BatchState,
-    Question,
     decide_batch,
 )
 from cardops.rules.authorizations.records import AuthorizationView, tombstone_view, view_of
@@ -75,24 +75,24 @@ class PostgresAuthorizations:
         self._now = now
         self._locked_batches = 0
 
-    async def decide(self, questions: Sequence[Question]) -> list[Answer]:
+    async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         """One answer a question; a batch that fails is decided member by member."""
-        if not questions:
+        if not requests:
             return []
         for _ in range(MAX_ATTEMPTS):
             try:
-                return await self._decide_once(questions)
+                return await self._decide_once(requests)
             except TRANSIENT_ERRORS as error:
                 # What timed out once would keep the next batch waiting; the callers ask again.
                 if isinstance(error, TimeoutError):
                     break
             except CONFLICTS:
-                return [await self._decide_alone(question) for question in questions]
-        return [UNDECIDED] * len(questions)
+                return [await self._decide_alone(request) for request in requests]
+        return [UNDECIDED] * len(requests)
 
-    async def move(self, move: Move) -> MoveAnswer:
+    async def action(self, action: AuthorizationAction) -> ActionResponse:
         """Capture, void, refund or increment, in one commit."""
-        return await move_once(self._pool, move, self._now)
+        return await apply_action_with_retries(self._pool, action, self._now)
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         """The decision with its state; a void that came first is a view without a decision."""
@@ -123,38 +123,46 @@ class PostgresAuthorizations:
         found: datetime | None = await self._pool.fetchval(sql.OLDEST_OVERDUE_HOLD, at)
         return found
 
-    async def _decide_alone(self, question: Question) -> Answer:
+    async def _decide_alone(self, request: AuthorizationRequest) -> AuthorizationResponse:
         """Bounded; a decision committed by a lost attempt is found by its key and answered."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                return (await self._decide_locked([question]))[0]
+                return (await self._decide_locked([request]))[0]
             except (*TRANSIENT_ERRORS, *CONFLICTS):
                 continue
         return UNDECIDED
 
-    async def _decide_once(self, questions: Sequence[Question]) -> list[Answer]:
+    async def _decide_once(
+        self, requests: Sequence[AuthorizationRequest]
+    ) -> list[AuthorizationResponse]:
         """Without a lock: refused its commit, and decided again, where another was in between."""
-        if self._locked_batches > 0 and not all(question.is_dry_run for question in questions):
+        if self._locked_batches > 0 and not all(request.is_dry_run for request in requests):
             self._locked_batches -= 1
-            return await self._decide_locked(questions)
+            return await self._decide_locked(requests)
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
-                return await self._decide_in(session, sql.READ, questions, WRITTEN_WITHIN)
+                return await self._decide_in(session, sql.READ, requests, WRITTEN_WITHIN)
         except OVERTAKEN:
             self._locked_batches = LOCKED_BATCHES
-        return await self._decide_locked(questions)
+        return await self._decide_locked(requests)
 
-    async def _decide_locked(self, questions: Sequence[Question]) -> list[Answer]:
-        async with transaction(self._pool, _begin(questions)) as session:
-            return await self._decide_in(session, sql.READ_LOCKED, questions, ANY_TIME)
+    async def _decide_locked(
+        self, requests: Sequence[AuthorizationRequest]
+    ) -> list[AuthorizationResponse]:
+        async with transaction(self._pool, _begin(requests)) as session:
+            return await self._decide_in(session, sql.READ_LOCKED, requests, ANY_TIME)
 
     async def _decide_in(
-        self, session: Session, statement: str, questions: Sequence[Question], within: timedelta
-    ) -> list[Answer]:
-        state = await _read(session, statement, questions)
+        self,
+        session: Session,
+        statement: str,
+        requests: Sequence[AuthorizationRequest],
+        within: timedelta,
+    ) -> list[AuthorizationResponse]:
+        state = await _read(session, statement, requests)
         at = self._now()
         await add_allowances(session, state, at)
-        answers, decisions = decide_batch(questions, state, at)
+        responses, decisions = decide_batch(requests, state, at)
         if decisions:
             write, arguments = write_arguments(
                 decisions,
@@ -164,17 +172,19 @@ class PostgresAuthorizations:
                 hold_ends_at=at + self._hold_period,
             )
             await session.execute(write, *arguments)
-        return answers
+        return responses
 
 
-async def _read(session: Session, statement: str, questions: Sequence[Question]) -> BatchState:
-    state = batch_state(await session.fetch(statement, *keys_of(questions)))
-    absent = absent_accounts(questions, state)
+async def _read(
+    session: Session, statement: str, requests: Sequence[AuthorizationRequest]
+) -> BatchState:
+    state = batch_state(await session.fetch(statement, *keys_of(requests)))
+    absent = absent_accounts(requests, state)
     if absent[0]:
         add_absent(state, await session.fetch(sql.ABSENT, *absent))
     return state
 
 
-def _begin(questions: Sequence[Question]) -> str:
-    programs = sorted({question.program for question in questions})
+def _begin(requests: Sequence[AuthorizationRequest]) -> str:
+    programs = sorted({request.program for request in requests})
     return sql.BEGIN.format(programs=",".join(f"'{program}'" for program in programs))

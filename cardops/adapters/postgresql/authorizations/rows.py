@@ -11,18 +11,18 @@ from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.decisions import (
     AccountKey,
     AccountState,
+    AuthorizationRequest,
     BatchState,
     Decision,
-    Known,
-    Question,
     Status,
+    StoredDecision,
 )
 
 NO_KEYS: Final[list[Collection[str]]] = [()] * 3
 
 
 @dataclass(slots=True)
-class Taken:
+class AccountDebit:
     """What a batch takes from one account."""
 
     seq_before: int
@@ -41,10 +41,10 @@ def column(values: Collection[str]) -> str:
     return text
 
 
-def keys_of(questions: Sequence[Question]) -> list[str]:
+def keys_of(requests: Sequence[AuthorizationRequest]) -> list[str]:
     """Arguments of the reading statement: distinct accounts, ids and programs, by column."""
-    accounts = {question[:1] + question[2:5:2] for question in questions}
-    ids = {question[:2] for question in questions}
+    accounts = {request[:1] + request[2:5:2] for request in requests}
+    ids = {request[:2] for request in requests}
     columns = [*zip(*accounts, strict=True), *zip(*ids, strict=True)]
     return [*map(column, columns), column({program for program, _ in ids})]
 
@@ -53,13 +53,15 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
     """What the reading statement read."""
     state = BatchState()
     for row in rows:
-        tag, program, name, currency, available, held, seq, is_blocked, asked, answer = row.values()
+        tag, program, name, currency, available, held, seq, is_blocked, asked, response = (
+            row.values()
+        )
         if tag == "account":
             state.accounts[program, name, currency] = AccountState(
                 available, held, seq, is_blocked=is_blocked
             )
         elif tag == "decision":
-            state.known[program, name] = Known(asked, answer)
+            state.known[program, name] = StoredDecision(asked, response)
         elif tag == "void":
             state.tombstones.add((program, name))
         elif tag == "program":
@@ -70,9 +72,11 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
     return state
 
 
-def absent_accounts(questions: Sequence[Question], state: BatchState) -> tuple[list[str], ...]:
+def absent_accounts(
+    requests: Sequence[AuthorizationRequest], state: BatchState
+) -> tuple[list[str], ...]:
     """Arguments of the statement for accounts that are not there: by column, distinct."""
-    absent = {one.account_key for one in questions} - state.accounts.keys()
+    absent = {one.account_key for one in requests} - state.accounts.keys()
     return tuple([key[place] for key in absent] for place in range(3))
 
 
@@ -98,8 +102,8 @@ def write_arguments(
     In the order of the ids, in which two processes asked the same wait for each other.
     """
     taken = _taken(decisions)
-    decisions = sorted(decisions, key=lambda decision: decision.question.id_key)
-    asked, statuses, reasons, remaining, seqs, answers = zip(*decisions, strict=True)
+    decisions = sorted(decisions, key=lambda decision: decision.request.id_key)
+    asked, statuses, reasons, remaining, seqs, responses = zip(*decisions, strict=True)
     (
         programs, ids, users, amounts, currencies, hashes, authorizations, captures, urls, tests,
         details, keys, requests, _,
@@ -107,7 +111,7 @@ def write_arguments(
     columns: list[Collection[str]] = [
         programs, ids, authorizations, [one.hex() for one in hashes], users, currencies,
         _texts(amounts), _texts(captures), statuses, reasons, _texts(remaining), _texts(seqs),
-        [one.decode() for one in answers], _or_empty(details), _or_empty(keys),
+        [one.decode() for one in responses], _or_empty(details), _or_empty(keys),
         _or_empty(requests),
     ]  # fmt: skip
     has_callbacks, has_holds = any(urls), not all(captures)
@@ -148,18 +152,18 @@ def _texts(values: Iterable[object]) -> list[str]:
     return list(map(str, values))
 
 
-def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, Taken]:
+def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, AccountDebit]:
     """Sums by account; the decisions of one account stand in the order they were made in."""
-    found: dict[AccountKey, Taken] = {}
-    for question, status, _, _, ledger_seq, _ in decisions:
+    found: dict[AccountKey, AccountDebit] = {}
+    for request, status, _, _, ledger_seq, _ in decisions:
         if status is not Status.PERMIT:
             continue
-        key = question.account_key
+        key = request.account_key
         one = found.get(key)
         if one is None:
-            one = found[key] = Taken(ledger_seq - 1)
-        one.taken_minor += question.amount_minor
-        if not question.is_capture:
-            one.held_minor += question.amount_minor
+            one = found[key] = AccountDebit(ledger_seq - 1)
+        one.taken_minor += request.amount_minor
+        if not request.is_capture:
+            one.held_minor += request.amount_minor
         one.ledger_seq = ledger_seq
     return found

@@ -54,7 +54,7 @@ delete from callback_endpoints where endpoint = $2 and ($1::text is null or prog
 """
 
 
-class PostgresCallbackDesk:
+class PostgresCallbackAdministration:
     """On the tables that the outbox keeps."""
 
     def __init__(self, pool: Pool) -> None:

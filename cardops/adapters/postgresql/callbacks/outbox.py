@@ -17,10 +17,10 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.callbacks.endpoints import (
     REFUSED,
     Endpoint,
-    LaneRoom,
+    HostCapacity,
     after_failure,
     endpoint_of,
-    lane_of,
+    host_queue_of,
 )
 
 MAX_CLOSED: Final = 10
@@ -34,16 +34,16 @@ class PostgresCallbackOutbox:
         self._pool = pool
 
     async def take_due(
-        self, at: datetime, limit: int, lease_seconds: float, room: LaneRoom | None = None
+        self, at: datetime, limit: int, lease_seconds: float, room: HostCapacity | None = None
     ) -> list[Callback]:
         """Due callbacks, each counted as one more attempt, leased until the lease is over."""
-        room = room or LaneRoom(limit)
+        room = room or HostCapacity(limit)
         rows = await self._pool.fetch(
             sql.TAKE,
             at,
             limit,
             timedelta(seconds=lease_seconds),
-            json.dumps({"/".join(lane): room.of(lane) for lane in room.known}),
+            json.dumps({"/".join(host_queue): room.of(host_queue) for host_queue in room.known}),
             room.other,
             REFUSED,
         )
@@ -149,7 +149,7 @@ class PostgresCallbackOutbox:
             )
 
     async def _give_up(self, endpoint: Endpoint, at: datetime) -> None:
-        program, host = lane_of(endpoint.program, endpoint.endpoint)
+        program, host = host_queue_of(endpoint.program, endpoint.endpoint)
         why = f"{REFUSED} {endpoint.disabled_because}"
         after: datetime | None = _BEGINNING
         while after is not None:

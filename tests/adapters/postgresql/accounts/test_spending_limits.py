@@ -11,8 +11,8 @@ from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendin
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.accounts.spending_limits import LimitKind
-from cardops.rules.authorizations.actions import Move, MoveKind, MoveResult
-from cardops.rules.authorizations.decisions import AnswerKind
+from cardops.rules.authorizations.actions import ActionKind, ActionResult, AuthorizationAction
+from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorization_stores import pool_with_programs
 from tests.factories.authorizations import PROGRAM, USER, a_question
 from tests.factories.limited_users import CREDIT, PLENTY, Limited, at_most
@@ -113,13 +113,13 @@ async def test_increments_are_limited_and_counted(world: Limited) -> None:
     assert json.loads(too_high.body)["increment"]["reason_code"] == OVER
     assert await world.ask_all(301, 300, 1) == [OVER, OK, OVER]
     again = await world.increment("t1", "0.01", "i2")
-    assert (again.result, again.body) == (MoveResult.REPLAYED, too_high.body)
+    assert (again.result, again.body) == (ActionResult.REPLAYED, too_high.body)
 
 
 async def test_nothing_is_given_back_by_a_void(world: Limited) -> None:
     world.set(at_most("day", 1000))
     await world.ask(1000, is_capture=False)
-    await world.authorizations.move(Move(MoveKind.VOID, PROGRAM, "t1"))
+    await world.authorizations.action(AuthorizationAction(ActionKind.VOID, PROGRAM, "t1"))
 
     assert await world.ask(1) == OVER
 
@@ -161,7 +161,7 @@ async def test_a_rejected_id_is_answered_the_same_after_its_window(world: Limite
     (again,) = await world.authorizations.decide([a_question("late")])
 
     assert json.loads(rejected.body)["reason_code"] == OVER
-    assert (again.kind, again.body) == (AnswerKind.REPLAYED, rejected.body)
+    assert (again.kind, again.body) == (ResponseKind.REPLAYED, rejected.body)
 
 
 async def test_missing_credit_is_said_before_a_limit(world: Limited) -> None:
@@ -228,10 +228,10 @@ async def test_processes_that_ask_for_one_user_at_once_never_pass_a_count(
     async def one_process(number: int) -> int:
         authorizations, permits = PostgresAuthorizations(pools[number]), 0
         for batch in range(15):
-            questions = [a_question(f"p{number}-{batch}-{n}", amount_minor=1) for n in range(2)]
-            answers = await authorizations.decide(questions)
-            assert all(answer.kind is AnswerKind.DECIDED for answer in answers)
-            permits += sum(b'"PERMIT"' in answer.body for answer in answers)
+            requests = [a_question(f"p{number}-{batch}-{n}", amount_minor=1) for n in range(2)]
+            responses = await authorizations.decide(requests)
+            assert all(response.kind is ResponseKind.DECIDED for response in responses)
+            permits += sum(b'"PERMIT"' in response.body for response in responses)
         return permits
 
     permits = await asyncio.gather(*(one_process(number) for number in range(3)))

@@ -8,14 +8,21 @@ import pytest
 
 from cardops.adapters.postgresql.sessions import Pool
 from cardops.rules.accounts.ledger import Account
-from cardops.rules.authorizations.actions import Move, MoveAnswer, MoveKind, MoveResult
-from cardops.rules.authorizations.decisions import AnswerKind
+from cardops.rules.authorizations.actions import (
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
+)
+from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorization_stores import PostgresWorld, World, account, ask
 from tests.factories.authorizations import PROGRAM, USER, a_question
 
 
-def a_move(kind: str, amount: str | None = None, key: str = "", *, program: str = PROGRAM) -> Move:
-    return Move(MoveKind(kind), program, "txn_1", amount, key)
+def a_move(
+    kind: str, amount: str | None = None, key: str = "", *, program: str = PROGRAM
+) -> AuthorizationAction:
+    return AuthorizationAction(ActionKind(kind), program, "txn_1", amount, key)
 
 
 async def hold(world: World) -> None:
@@ -23,20 +30,20 @@ async def hold(world: World) -> None:
     assert (await ask(world, is_capture=False))["status"] == "PERMIT"
 
 
-async def move(world: World, *args: Any, **fields: Any) -> MoveAnswer:
-    return await world.authorizations.move(a_move(*args, **fields))
+async def action(world: World, *args: Any, **fields: Any) -> ActionResponse:
+    return await world.authorizations.action(a_move(*args, **fields))
 
 
 async def test_a_hold_is_captured_in_part_once_and_the_rest_released(world: World) -> None:
     await hold(world)
     assert (await account(world)).held_minor == 2500
 
-    first, again = await move(world, "capture", "10"), await move(world, "capture", "10.00")
-    other = await move(world, "capture", "11")
+    first, again = await action(world, "capture", "10"), await action(world, "capture", "10.00")
+    other = await action(world, "capture", "11")
 
     assert json.loads(first.body)["captured_amount"] == 10.0
-    assert (again.result, again.body) == (MoveResult.REPLAYED, first.body)
-    assert other.result is MoveResult.FORBIDDEN
+    assert (again.result, again.body) == (ActionResult.REPLAYED, first.body)
+    assert other.result is ActionResult.FORBIDDEN
     assert await account(world) == Account(PROGRAM, USER, "USD", 2000, 0, 3)
 
 
@@ -44,9 +51,15 @@ async def test_captured_money_comes_back_in_parts_and_never_more(world: World) -
     await world.credit(USER, 2500)
     await ask(world)
 
-    first, again = await move(world, "refund", "20", "r1"), await move(world, "refund", "20", "r1")
-    mismatch = await move(world, "refund", "21", "r1")
-    above, rest = await move(world, "refund", "5.01", "r2"), await move(world, "refund", "5", "r2")
+    first, again = (
+        await action(world, "refund", "20", "r1"),
+        await action(world, "refund", "20", "r1"),
+    )
+    mismatch = await action(world, "refund", "21", "r1")
+    above, rest = (
+        await action(world, "refund", "5.01", "r2"),
+        await action(world, "refund", "5", "r2"),
+    )
 
     assert [one.result.value for one in (first, again, mismatch, above, rest)] == [
         "done",
@@ -61,47 +74,49 @@ async def test_captured_money_comes_back_in_parts_and_never_more(world: World) -
 async def test_an_increment_is_decided_and_sticky(world: World) -> None:
     await hold(world)
 
-    permit = await move(world, "increment", "5", "i1")
-    reject = await move(world, "increment", "0.01", "i2")
+    permit = await action(world, "increment", "5", "i1")
+    reject = await action(world, "increment", "0.01", "i2")
     await world.credit(USER, 1000)
-    again = await move(world, "increment", "0.01", "i2")
+    again = await action(world, "increment", "0.01", "i2")
 
     assert json.loads(permit.body)["held_amount"] == 30.0
     assert json.loads(reject.body)["increment"]["reason_code"] == "insufficient_credit"
-    assert (again.result, again.body) == (MoveResult.REPLAYED, reject.body)
+    assert (again.result, again.body) == (ActionResult.REPLAYED, reject.body)
     assert (await account(world)).held_minor == 3000
 
 
 async def test_a_void_releases_once(world: World) -> None:
     await hold(world)
 
-    first, again = await move(world, "void"), await move(world, "void")
+    first, again = await action(world, "void"), await action(world, "void")
 
-    assert (first.result, again.result) == (MoveResult.DONE, MoveResult.REPLAYED)
+    assert (first.result, again.result) == (ActionResult.DONE, ActionResult.REPLAYED)
     assert again.body == first.body
-    assert (await move(world, "capture")).state == "voided"
+    assert (await action(world, "capture")).state == "voided"
     assert (await account(world)).available_minor == 3000
 
 
 async def test_a_void_that_overtakes_its_authorization_rejects_it(world: World) -> None:
     await world.credit(USER, 3000)
 
-    first, again = await move(world, "void"), await move(world, "void")
-    answer = await ask(world)
+    first, again = await action(world, "void"), await action(world, "void")
+    response = await ask(world)
 
     assert json.loads(first.body)["state"] == "voided"
     assert again.body == first.body
-    assert answer["reason_code"] == "voided_before_arrival"
+    assert response["reason_code"] == "voided_before_arrival"
     assert (await account(world)).available_minor == 3000
 
 
 async def test_moves_of_an_unknown_or_foreign_id_find_nothing(world: World) -> None:
     await hold(world)
 
-    unknown = await world.authorizations.move(Move(MoveKind.CAPTURE, PROGRAM, "nothing"))
-    foreign = await move(world, "capture", program="other")
+    unknown = await world.authorizations.action(
+        AuthorizationAction(ActionKind.CAPTURE, PROGRAM, "nothing")
+    )
+    foreign = await action(world, "capture", program="other")
 
-    assert unknown.result is foreign.result is MoveResult.UNKNOWN
+    assert unknown.result is foreign.result is ActionResult.UNKNOWN
     assert await world.authorizations.find("other", "txn_1") is None
 
 
@@ -111,10 +126,10 @@ async def test_a_hold_past_its_time_is_released_by_the_sweeper_and_not_captured(
     await hold(world)
     world.clock.advance(days=7)
 
-    captured = await move(world, "capture")
+    captured = await action(world, "capture")
     swept = await world.authorizations.expire_holds(world.clock.now(), 10)
 
-    assert (captured.result, captured.state) == (MoveResult.FORBIDDEN, "expired")
+    assert (captured.result, captured.state) == (ActionResult.FORBIDDEN, "expired")
     assert swept == 1
     assert await world.authorizations.expire_holds(world.clock.now(), 10) == 0
     assert (await account(world)).available_minor == 3000
@@ -129,13 +144,13 @@ async def test_a_void_and_its_authorization_that_meet_never_both_win(pool: Pool)
     await world.credit(USER, 1_000_000)
     for number in range(30):
         name = f"meet{number}"
-        (answer,), voided = await asyncio.gather(
+        (response,), voided = await asyncio.gather(
             world.authorizations.decide([a_question(name, amount_minor=1, is_capture=False)]),
-            world.authorizations.move(Move(MoveKind.VOID, PROGRAM, name)),
+            world.authorizations.action(AuthorizationAction(ActionKind.VOID, PROGRAM, name)),
         )
         view = await world.authorizations.find(PROGRAM, name)
         assert view is not None
         assert view.held_minor == 0
-        assert voided.result is MoveResult.DONE
-        assert answer.kind is AnswerKind.DECIDED
+        assert voided.result is ActionResult.DONE
+        assert response.kind is ResponseKind.DECIDED
     assert (await account(world)).available_minor == 1_000_000

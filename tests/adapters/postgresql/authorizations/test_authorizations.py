@@ -11,7 +11,11 @@ from typing_extensions import override
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool
 from cardops.rules.accounts.ledger import Account
-from cardops.rules.authorizations.decisions import Answer, AnswerKind, Question
+from cardops.rules.authorizations.decisions import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ResponseKind,
+)
 from tests.factories.authorization_stores import PostgresWorld, World, account, ask
 from tests.factories.authorizations import PROGRAM, USER, a_question
 
@@ -37,8 +41,8 @@ async def test_the_same_question_is_answered_with_the_same_bytes_and_another_ref
         [a_question(amount_minor=500), a_question(amount_minor=501)]
     )
 
-    assert again == Answer(AnswerKind.REPLAYED, rejected.body)
-    assert other.kind is AnswerKind.MISMATCHED
+    assert again == AuthorizationResponse(ResponseKind.REPLAYED, rejected.body)
+    assert other.kind is ResponseKind.MISMATCHED
     assert (await account(world)).available_minor == 3000
 
 
@@ -55,9 +59,9 @@ async def test_reasons_for_a_rejection(world: World) -> None:
 async def test_another_programs_user_looks_like_an_unknown_one(world: World) -> None:
     await world.credit(USER, 3000)
 
-    answer = await ask(world, program="other")
+    response = await ask(world, program="other")
 
-    assert (answer["reason_code"], answer["remaining_credit"]) == ("unknown_user", 0.0)
+    assert (response["reason_code"], response["remaining_credit"]) == ("unknown_user", 0.0)
     assert not await world.authorizations.accounts("other", USER)
     assert (await account(world)).available_minor == 3000
 
@@ -65,21 +69,21 @@ async def test_another_programs_user_looks_like_an_unknown_one(world: World) -> 
 async def test_one_batch_of_many_members_answers_each(world: World) -> None:
     await world.credit(USER, 3000)
     await world.credit("user_2", 3000)
-    questions = [a_question(f"t{n}", amount_minor=1000, user_id=USER) for n in range(4)]
-    questions += [a_question(f"u{n}", amount_minor=1000, user_id="user_2") for n in range(4)]
+    requests = [a_question(f"t{n}", amount_minor=1000, user_id=USER) for n in range(4)]
+    requests += [a_question(f"u{n}", amount_minor=1000, user_id="user_2") for n in range(4)]
 
-    answers = await world.authorizations.decide(questions)
+    responses = await world.authorizations.decide(requests)
 
-    permits = [b'"PERMIT"' in answer.body for answer in answers]
+    permits = [b'"PERMIT"' in response.body for response in responses]
     assert permits == [True, True, True, False] * 2
 
 
 async def test_a_dry_run_writes_nothing(world: World) -> None:
     await world.credit(USER, 3000)
 
-    answer = await ask(world, is_dry_run=True)
+    response = await ask(world, is_dry_run=True)
 
-    assert (answer["status"], answer["remaining_credit"]) == ("PERMIT", 5.0)
+    assert (response["status"], response["remaining_credit"]) == ("PERMIT", 5.0)
     assert await world.authorizations.find(PROGRAM, "txn_1") is None
     assert (await account(world)).available_minor == 3000
 
@@ -89,16 +93,16 @@ async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool
     world = PostgresWorld(pool)
     await world.credit(USER, 10_000)
 
-    async def one_process(number: int) -> list[Answer]:
+    async def one_process(number: int) -> list[AuthorizationResponse]:
         authorizations = PostgresAuthorizations(pool)
-        questions = [a_question(f"t{number}-{n}", amount_minor=300) for n in range(20)]
-        questions.append(a_question("shared", amount_minor=100))
-        return await authorizations.decide(questions)
+        requests = [a_question(f"t{number}-{n}", amount_minor=300) for n in range(20)]
+        requests.append(a_question("shared", amount_minor=100))
+        return await authorizations.decide(requests)
 
-    answers = await asyncio.gather(*(one_process(number) for number in range(6)))
+    responses = await asyncio.gather(*(one_process(number) for number in range(6)))
 
-    shared = {answer[-1].body for answer in answers}
-    permits = sum(b'"PERMIT"' in one.body for answer in answers for one in answer[:-1])
+    shared = {response[-1].body for response in responses}
+    permits = sum(b'"PERMIT"' in one.body for response in responses for one in response[:-1])
     found = await account(world)
     assert len(shared) == 1
     assert found.available_minor == 10_000 - 300 * permits - 100 * (b'"PERMIT"' in shared.pop())
@@ -118,7 +122,9 @@ async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool
         a_question("bad\ud800"),
     ],
 )
-async def test_a_member_that_fails_does_not_fail_its_neighbours(pool: Pool, bad: Question) -> None:
+async def test_a_member_that_fails_does_not_fail_its_neighbours(
+    pool: Pool, bad: AuthorizationRequest
+) -> None:
     world = PostgresWorld(pool)
     await world.credit(USER, 3000)
 
@@ -147,10 +153,10 @@ async def test_a_lost_connection_is_retried_and_its_commit_found(pool: Pool) -> 
     await world.credit(USER, 3000)
     authorizations = LosingItsCommit(pool, now=lambda: datetime.now(UTC))
 
-    (answer,) = await authorizations.decide([a_question()])
+    (response,) = await authorizations.decide([a_question()])
 
     assert authorizations.losses == 1
-    assert answer.kind is AnswerKind.DECIDED
+    assert response.kind is ResponseKind.DECIDED
     assert (await account(world)).available_minor == 500
 
 
@@ -160,9 +166,9 @@ class LosingItsCommit(PostgresAuthorizations):
     losses = 0
 
     @override
-    async def _decide_once(self, questions: Any) -> list[Answer]:
-        answers = await super()._decide_once(questions)
+    async def _decide_once(self, requests: Any) -> list[AuthorizationResponse]:
+        responses = await super()._decide_once(requests)
         if not self.losses:
             self.losses += 1
             raise ConnectionResetError
-        return answers
+        return responses

@@ -19,8 +19,12 @@ from cardops.adapters.postgresql.authorizations.sql import SEPARATOR
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
-from cardops.rules.authorizations.actions import Move, MoveAnswer, MoveKind
-from cardops.rules.authorizations.decisions import Answer, AnswerKind, Question
+from cardops.rules.authorizations.actions import ActionKind, ActionResponse, AuthorizationAction
+from cardops.rules.authorizations.decisions import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ResponseKind,
+)
 from tests.factories.authorizations import PROGRAM, a_question
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
@@ -49,7 +53,7 @@ class Watched(PostgresAuthorizations):
         self.circles: list[Exception] = []
         self._locked_batches = 1_000 if is_locking else 0
 
-    async def _decide_in(self, *arguments: Any) -> list[Answer]:
+    async def _decide_in(self, *arguments: Any) -> list[AuthorizationResponse]:
         try:
             return await super()._decide_in(*arguments)
         except asyncpg.DeadlockDetectedError as error:
@@ -96,15 +100,15 @@ async def met(url: str, held: str, *works: Awaitable[Any]) -> list[Any]:
         return list(await asyncio.gather(*tasks))
 
 
-def a_batch(prefix: str, users: Sequence[str]) -> list[Question]:
+def a_batch(prefix: str, users: Sequence[str]) -> list[AuthorizationRequest]:
     return [
         a_question(f"{prefix}{number:02}", user_id=user, amount_minor=1)
         for number, user in enumerate(users)
     ]
 
 
-def permits(answers: Sequence[Answer]) -> int:
-    return sum(b'"PERMIT"' in answer.body for answer in answers)
+def permits(responses: Sequence[AuthorizationResponse]) -> int:
+    return sum(b'"PERMIT"' in response.body for response in responses)
 
 
 async def test_batches_that_lock_the_same_accounts_never_wait_in_a_circle(
@@ -112,16 +116,16 @@ async def test_batches_that_lock_the_same_accounts_never_wait_in_a_circle(
 ) -> None:
     real = adapter.keys_of
 
-    def one_way_or_the_other(questions: Sequence[Question]) -> list[str]:
+    def one_way_or_the_other(requests: Sequence[AuthorizationRequest]) -> list[str]:
         # A set has no order of its own, and another process another one: here both extremes.
-        columns, is_reversed = real(questions), questions[0].transaction_id.startswith("b")
+        columns, is_reversed = real(requests), requests[0].transaction_id.startswith("b")
         split = (column.split(SEPARATOR) for column in columns[:3])
         accounts = sorted(zip(*split, strict=True), reverse=is_reversed)
         return [*map(SEPARATOR.join, zip(*accounts, strict=True)), *columns[3:]]
 
     monkeypatch.setattr(adapter, "keys_of", one_way_or_the_other)
     one, other = Watched(pool, is_locking=True), Watched(pool, is_locking=True)
-    answers = await met(
+    responses = await met(
         database_url,
         HOLD_MIDDLE,
         one.decide(a_batch("a", USERS)),
@@ -129,7 +133,7 @@ async def test_batches_that_lock_the_same_accounts_never_wait_in_a_circle(
     )
 
     assert [*one.circles, *other.circles] == []
-    assert list(map(permits, answers)) == [20, 20]
+    assert list(map(permits, responses)) == [20, 20]
 
 
 async def test_batches_that_debit_the_same_accounts_never_wait_in_a_circle(
@@ -138,12 +142,12 @@ async def test_batches_that_debit_the_same_accounts_never_wait_in_a_circle(
     """Without locks beforehand; written in the order of ids, which goes the other way in one."""
     one, other = Watched(pool), Watched(pool)
     backwards = a_batch("b", USERS[::-1])
-    answers = await met(
+    responses = await met(
         database_url, HOLD_MIDDLE, one.decide(a_batch("a", USERS)), other.decide(backwards)
     )
 
     assert [*one.circles, *other.circles] == []
-    assert list(map(permits, answers)) == [20, 20]
+    assert list(map(permits, responses)) == [20, 20]
 
 
 async def test_batches_that_write_the_same_ids_never_wait_in_a_circle(
@@ -153,11 +157,11 @@ async def test_batches_that_write_the_same_ids_never_wait_in_a_circle(
     await one.decide([a_question("first", user_id="another", amount_minor=1)])
     forwards = a_batch("t", ["user_01"] * 20)
     backwards = a_batch("t", ["user_02"] * 20)[::-1]
-    answers = await met(database_url, HOLD_ID, one.decide(forwards), other.decide(backwards))
+    responses = await met(database_url, HOLD_ID, one.decide(forwards), other.decide(backwards))
 
     assert [*one.circles, *other.circles] == []
-    kinds = [{answer.kind for answer in batch} for batch in answers]
-    assert kinds == [{AnswerKind.DECIDED}, {AnswerKind.MISMATCHED}]
+    kinds = [{response.kind for response in batch} for batch in responses]
+    assert kinds == [{ResponseKind.DECIDED}, {ResponseKind.MISMATCHED}]
 
 
 async def test_a_batch_whose_session_is_ended_while_it_waits_is_decided_in_another(
@@ -189,7 +193,12 @@ async def test_increments_that_meet_are_counted_one_after_the_other(
     await store.decide(held)
     limit = SpendingLimit(LimitKind.DAY, max_count=3)
     PostgresSpendingLimits(database_url).change(PROGRAM, MIDDLE, "USD", [limit], changed_by="test")
-    raises = [Move(MoveKind.INCREMENT, PROGRAM, name, "0.01", "i1") for name in ("h1", "h2")]
-    answers: list[MoveAnswer] = await met(database_url, HOLD_MIDDLE, *map(store.move, raises))
+    raises = [
+        AuthorizationAction(ActionKind.INCREMENT, PROGRAM, name, "0.01", "i1")
+        for name in ("h1", "h2")
+    ]
+    responses: list[ActionResponse] = await met(
+        database_url, HOLD_MIDDLE, *map(store.action, raises)
+    )
 
-    assert [b'"velocity_limit"' in answer.body for answer in answers] == [False, True]
+    assert [b'"velocity_limit"' in response.body for response in responses] == [False, True]

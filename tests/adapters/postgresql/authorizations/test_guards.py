@@ -28,10 +28,10 @@ async def test_the_debit_itself_refuses_what_a_mistaken_rule_permits(
         return state
 
     monkeypatch.setattr(adapter, "batch_state", mistaken)
-    answers = await PostgresAuthorizations(pool).decide([a_question(amount_minor=2500)])
+    responses = await PostgresAuthorizations(pool).decide([a_question(amount_minor=2500)])
     pool.terminate()
 
-    assert answers == [UNDECIDED]
+    assert responses == [UNDECIDED]
     assert rows(database_url, "select available_minor from accounts") == [(1000,)]
     assert rows(database_url, "select 1 from decisions") == []
     assert_books_add_up(database_url)
@@ -47,10 +47,10 @@ async def test_a_user_of_two_programs_spends_in_the_one_that_was_asked(database_
         " values ('default', $1, 'USD', 1000), ('other', $1, 'USD', 1000)",
         USER,
     )
-    (answer,) = await PostgresAuthorizations(pool).decide([a_question(amount_minor=400)])
+    (response,) = await PostgresAuthorizations(pool).decide([a_question(amount_minor=400)])
     pool.terminate()
 
-    assert b'"PERMIT"' in answer.body
+    assert b'"PERMIT"' in response.body
     assert rows(database_url, "select program, available_minor from accounts order by 1") == [
         ("default", 600),
         ("other", 1000),

@@ -35,10 +35,10 @@ async def test_a_refusal_tells_the_balance_that_its_limit_was_counted_with(
         await real(*arguments)
 
     monkeypatch.setattr(adapter, "add_allowances", count_after_it)
-    question = a_question("t1", amount_minor=100, is_dry_run=is_dry_run)
-    (answer,) = await PostgresAuthorizations(pool).decide([question])
+    request = a_question("t1", amount_minor=100, is_dry_run=is_dry_run)
+    (response,) = await PostgresAuthorizations(pool).decide([request])
     pool.terminate()
 
-    told = json.loads(answer.body)
+    told = json.loads(response.body)
     assert told["reason_code"] == "velocity_limit"
     assert (told["remaining_credit"], told["as_of"]) == (7.0, {"ledger_seq": 2})

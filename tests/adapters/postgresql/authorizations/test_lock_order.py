@@ -12,7 +12,7 @@ import pytest
 
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool, Session, open_pool
-from cardops.rules.authorizations.decisions import Answer, Question
+from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
 from tests.factories.authorizations import a_question
 from tests.servers.killable_credit import credit_users
 
@@ -38,7 +38,9 @@ class Order:
     def __init__(self, pool: Pool, store: PostgresAuthorizations) -> None:
         self.pool, self.store = pool, store
 
-    async def is_free(self, later: str, *, while_held: str, asked: Sequence[Question]) -> bool:
+    async def is_free(
+        self, later: str, *, while_held: str, asked: Sequence[AuthorizationRequest]
+    ) -> bool:
         async with self.pool.acquire() as holder, self.pool.acquire() as other:
             await holder.execute(f"begin; {while_held}")
             batch = asyncio.create_task(self.store.decide(asked))
@@ -49,7 +51,7 @@ class Order:
                 is_free = True
             await other.execute("rollback")
             await holder.execute("rollback")
-            self.answers: list[Answer] = await batch
+            self.responses: list[AuthorizationResponse] = await batch
             return is_free
 
     async def _is_waiting(self, session: Session) -> None:
@@ -83,7 +85,7 @@ async def test_a_decision_has_its_program_before_it_locks_an_account(order: Orde
 async def test_a_batch_locks_its_accounts_in_their_order(order: Order) -> None:
     ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
     assert await order.is_free(ben, while_held=ann, asked=ASKED)
-    assert [b'"PERMIT"' in answer.body for answer in order.answers] == [True, True]
+    assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
 
 
 async def test_a_decision_has_its_accounts_before_it_takes_an_id(order: Order) -> None:
@@ -94,7 +96,7 @@ async def test_a_decision_has_its_accounts_before_it_takes_an_id(order: Order) -
 async def test_a_batch_takes_its_ids_in_their_order(order: Order) -> None:
     first, second = ID_HELD.format("t1"), ID_HELD.format("t2")
     assert await order.is_free(second, while_held=first, asked=ASKED)
-    assert [b'"PERMIT"' in answer.body for answer in order.answers] == [True, True]
+    assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
 
 
 @pytest.mark.parametrize(

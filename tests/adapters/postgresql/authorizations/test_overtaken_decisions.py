@@ -20,7 +20,7 @@ from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.reconciliation.transaction_log import CLOCK_MARGIN
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
-from cardops.rules.authorizations.decisions import Answer
+from cardops.rules.authorizations.decisions import AuthorizationResponse
 from tests.factories.authorizations import PROGRAM, USER, a_question
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
@@ -46,9 +46,9 @@ class Meeting:
     statements: list[str]
     overtake: Callable[[], object]
 
-    async def ask(self, transaction_id: str, **fields: Any) -> Answer:
-        (answer,) = await self.store.decide([a_question(transaction_id, **fields)])
-        return answer
+    async def ask(self, transaction_id: str, **fields: Any) -> AuthorizationResponse:
+        (response,) = await self.store.decide([a_question(transaction_id, **fields)])
+        return response
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ async def meeting(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         overtake()
         return decide(*arguments)
 
-    async def noted(session: Any, statement: str, questions: Any) -> Any:
+    async def noted(session: Any, statement: str, requests: Any) -> Any:
         made.statements.append(statement)
-        return await read(session, statement, questions)
+        return await read(session, statement, requests)
 
     monkeypatch.setattr(adapter, "decide_batch", decide_after_it)
     monkeypatch.setattr(adapter, "_read", noted)
@@ -107,11 +107,13 @@ async def test_what_another_process_spent_meanwhile_is_not_spent_twice(meeting: 
             session.execute("update accounts set ledger_seq = 7 where user_id = 'user_1'")
 
     meeting.overtake = spend
-    answers = await meeting.store.decide(
+    responses = await meeting.store.decide(
         [a_question("t1", amount_minor=400), a_question("t2", amount_minor=1, user_id="other")]
     )
-    assert [b'"PERMIT"' in answer.body for answer in answers] == [True, True]
-    assert b'"ledger_seq":8' in answers[0].body, "what stands in the answer was true of its commit"
+    assert [b'"PERMIT"' in response.body for response in responses] == [True, True]
+    assert b'"ledger_seq":8' in responses[0].body, (
+        "what stands in the answer was true of its commit"
+    )
     assert rows(meeting.url, "select available_minor from accounts order by user_id") == [
         (999,), (600,),
     ]  # fmt: skip

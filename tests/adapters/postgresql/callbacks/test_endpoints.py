@@ -14,7 +14,7 @@ from cardops.rules.callbacks.callbacks import (
     Response,
     verdict,
 )
-from cardops.rules.callbacks.endpoints import REFUSED, LaneRoom
+from cardops.rules.callbacks.endpoints import REFUSED, HostCapacity
 from tests.adapters.postgresql.conftest import Owing
 from tests.factories.authorizations import NOON
 
@@ -46,9 +46,9 @@ async def test_a_backlog_of_one_lane_leaves_room_for_the_others(owing: Owing) ->
     await owing.owe(FAST, at=NOON + MINUTE)
     await owing.owe(SLOW, at=NOON + MINUTE, program="other")
 
-    taken = await owing.outbox.take_due(NOON + 2 * MINUTE, 10, 60, LaneRoom(4))
+    taken = await owing.outbox.take_due(NOON + 2 * MINUTE, 10, 60, HostCapacity(4))
     more = await owing.outbox.take_due(
-        NOON + 2 * MINUTE, 10, 60, LaneRoom(4, {("default", "slow.example.com"): 0})
+        NOON + 2 * MINUTE, 10, 60, HostCapacity(4, {("default", "slow.example.com"): 0})
     )
 
     assert [(one.program, one.url[:20]) for one in taken].count(("default", SLOW[:20])) == 4
@@ -69,11 +69,11 @@ async def test_the_oldest_due_callback_is_found_among_all_lanes(owing: Owing) ->
 
 async def test_an_endpoint_that_has_only_failed_for_five_days_is_disabled(owing: Owing) -> None:
     await fail_for(owing, days=4)
-    assert await owing.desk.endpoints(None, only_disabled=True) == []
+    assert await owing.administration.endpoints(None, only_disabled=True) == []
     assert await owing.outbox.disabled_endpoint_count() == 0
     await fail_for(owing, days=5)
 
-    (disabled,) = await owing.desk.endpoints("default", only_disabled=True)
+    (disabled,) = await owing.administration.endpoints("default", only_disabled=True)
     assert await owing.outbox.disabled_endpoint_count() == 1
     assert (disabled.endpoint, disabled.failing_since) == (SLOW, NOON)
     assert disabled.disabled_because == "It has only failed for 5 days."
@@ -82,7 +82,7 @@ async def test_an_endpoint_that_has_only_failed_for_five_days_is_disabled(owing:
 
 async def test_what_is_owed_to_a_disabled_endpoint_is_given_up_once(owing: Owing) -> None:
     await owing.owe(SLOW, f"{SLOW}?x=1", FAST)
-    room = LaneRoom(0, {("default", "slow.example.com"): 1})
+    room = HostCapacity(0, {("default", "slow.example.com"): 1})
     (gone,) = await owing.outbox.take_due(NOON, 10, 60, room)
     await end(owing, gone, 410, NOON)
 
@@ -123,7 +123,7 @@ async def test_a_replay_is_tried_though_disabled_and_its_success_enables(owing: 
     await end(owing, probe, 200, later)
 
     assert probe.callback_id == gone.callback_id
-    assert await owing.desk.endpoints(None, only_disabled=False) == []
+    assert await owing.administration.endpoints(None, only_disabled=False) == []
     assert [one.state for one in await owing.all()] == [CallbackState.DELIVERED]
 
 
@@ -139,7 +139,7 @@ async def test_a_replay_that_fails_leaves_the_endpoint_disabled(owing: Owing) ->
     (again,) = await owing.outbox.take_due(later + DAY, 10, 60)
 
     assert again.state is CallbackState.DEAD
-    assert len(await owing.desk.endpoints(None, only_disabled=True)) == 1
+    assert len(await owing.administration.endpoints(None, only_disabled=True)) == 1
 
 
 async def test_a_success_in_flight_counts_though_its_endpoint_was_closed(owing: Owing) -> None:
@@ -151,7 +151,7 @@ async def test_a_success_in_flight_counts_though_its_endpoint_was_closed(owing: 
 
     states = {one.callback_id: one.state for one in await owing.all()}
     assert states[second.callback_id] is CallbackState.DELIVERED
-    assert await owing.desk.endpoints(None, only_disabled=False) == []
+    assert await owing.administration.endpoints(None, only_disabled=False) == []
 
 
 async def test_enabling_gives_an_endpoint_a_clean_slate_in_the_program_named(owing: Owing) -> None:
@@ -160,11 +160,11 @@ async def test_enabling_gives_an_endpoint_a_clean_slate_in_the_program_named(owi
     for one in await owing.outbox.take_due(NOON, 2, 60):
         await end(owing, one, 410, NOON)
 
-    assert await owing.desk.enable("default", f"{SLOW}?any=query") == 1
-    assert await owing.desk.enable("default", SLOW) == 0
-    left = await owing.desk.endpoints(None, only_disabled=False)
+    assert await owing.administration.enable("default", f"{SLOW}?any=query") == 1
+    assert await owing.administration.enable("default", SLOW) == 0
+    left = await owing.administration.endpoints(None, only_disabled=False)
     assert [one.program for one in left] == ["other"]
-    assert await owing.desk.enable(None, SLOW) == 1
+    assert await owing.administration.enable(None, SLOW) == 1
 
 
 async def test_what_is_missing_here_speaks_against_no_endpoint(owing: Owing) -> None:
@@ -173,7 +173,7 @@ async def test_what_is_missing_here_speaks_against_no_endpoint(owing: Owing) -> 
     response = Response(error="No secret.", is_our_fault=True)
     await owing.outbox.record([verdict(one, response, NOON, 0.5)])
 
-    assert await owing.desk.endpoints(None, only_disabled=False) == []
+    assert await owing.administration.endpoints(None, only_disabled=False) == []
     assert [one.state for one in await owing.all()] == [CallbackState.PENDING]
 
 
@@ -184,7 +184,7 @@ async def test_each_attempt_is_in_the_delivery_log_until_it_is_pruned(owing: Owi
     (second,) = await owing.outbox.take_due(NOON + DAY, 1, 60)
     await end(owing, second, 200, NOON + DAY, duration_milliseconds=20)
 
-    log = await owing.desk.attempts([first.callback_id])
+    log = await owing.administration.attempts([first.callback_id])
     assert [(one.attempt_count, one.status_code, one.error) for one in log] == [
         (1, 503, "No."),
         (2, 200, None),
@@ -194,7 +194,7 @@ async def test_each_attempt_is_in_the_delivery_log_until_it_is_pruned(owing: Owi
     assert await owing.outbox.prune(NOON, 100) == 0
     assert await owing.outbox.prune(NOON + 2 * DAY, 1) == 1
     assert await owing.outbox.prune(NOON + 2 * DAY, 100) == 1
-    assert await owing.desk.attempts([first.callback_id]) == []
+    assert await owing.administration.attempts([first.callback_id]) == []
 
 
 async def test_failures_of_an_endpoint_are_forgotten_with_time_but_not_its_end(
@@ -206,7 +206,7 @@ async def test_failures_of_an_endpoint_are_forgotten_with_time_but_not_its_end(
 
     await owing.outbox.prune(NOON + DAY, 100)
 
-    left = await owing.desk.endpoints(None, only_disabled=False)
+    left = await owing.administration.endpoints(None, only_disabled=False)
     assert [one.endpoint for one in left] == [SLOW]
 
 
@@ -226,15 +226,15 @@ async def test_a_range_is_replayed_with_the_ids_it_had(owing: Owing) -> None:
     for one in await owing.outbox.take_due(NOON + 4 * DAY, 100, 60):
         await end(owing, one, 410 if "slow" in one.url else 200, NOON + 4 * DAY)
     before = {one.callback_id for one in await owing.all()}
-    await owing.desk.enable(None, SLOW)
+    await owing.administration.enable(None, SLOW)
 
     one_day = CallbackSelection(NOON + DAY, NOON + 2 * DAY, program="default")
-    assert await owing.desk.replay_selected(one_day) == 1
-    assert await owing.desk.replay_selected(one_day) == 0
+    assert await owing.administration.replay_selected(one_day) == 1
+    assert await owing.administration.replay_selected(one_day) == 0
     rest = CallbackSelection(NOON, NOON + 9 * DAY, endpoint=SLOW)
-    assert await owing.desk.replay_selected(rest) == 4
+    assert await owing.administration.replay_selected(rest) == 4
     done = CallbackSelection(NOON, NOON + 9 * DAY, CallbackState.DELIVERED)
-    assert await owing.desk.replay_selected(done) == 4
+    assert await owing.administration.replay_selected(done) == 4
     assert {one.callback_id for one in await owing.all("pending")} == before
 
 
@@ -242,8 +242,8 @@ async def test_one_callback_is_found_by_its_id(owing: Owing) -> None:
     await owing.owe(SLOW)
     (one,) = await owing.all()
 
-    assert await owing.desk.find(one.callback_id) == one
-    assert await owing.desk.find("cb_none") is None
+    assert await owing.administration.find(one.callback_id) == one
+    assert await owing.administration.find("cb_none") is None
 
 
 @pytest.mark.database
@@ -258,7 +258,7 @@ async def test_workers_at_once_never_take_the_same_callback(database_url: str) -
 
     async def work() -> list[str]:
         outbox, taken = PostgresCallbackOutbox(pool), []
-        while found := await outbox.take_due(NOON, 20, 60, LaneRoom(8)):
+        while found := await outbox.take_due(NOON, 20, 60, HostCapacity(8)):
             taken += [one.callback_id for one in found]
         return taken
 

@@ -20,16 +20,16 @@ LATER = NOON + timedelta(hours=1)
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
 async def outbox(request: pytest.FixtureRequest) -> AsyncIterator[CallbackOutbox]:
     """Three callbacks owed since noon."""
-    questions = [
+    requests = [
         a_question(f"t{n}", callback_url=f"https://hooks.example.com/{n}") for n in range(3)
     ]
     if request.param == "fake":
         fake = FakeAuthorizations(FakeClock(NOON))
-        await fake.decide(questions)
+        await fake.decide(requests)
         yield fake.outbox
         return
     pool = await open_pool(request.getfixturevalue("database_url"))
-    await PostgresAuthorizations(pool, now=lambda: NOON).decide([*questions, a_question("none")])
+    await PostgresAuthorizations(pool, now=lambda: NOON).decide([*requests, a_question("none")])
     yield PostgresCallbackOutbox(pool)
     pool.terminate()
 

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from cardops.rules.callbacks.endpoints import Lane, LaneRoom
+from cardops.rules.callbacks.endpoints import HostCapacity, Lane
 
 MAX_IN_HAND: Final = 1_024
 UNPROVEN_ROOM: Final = 32
@@ -43,7 +43,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class LaneInHand:
+class QueueInFlight:
     """One lane: what was taken of it, and how many of that may be under way at once."""
 
     in_hand: int = 0
@@ -51,33 +51,35 @@ class LaneInHand:
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_ONCE))
 
 
-class Lanes:
+class HostQueues:
     """All lanes of one worker."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, LaneInHand] = {}
+        self._lanes: dict[Lane, QueueInFlight] = {}
         self.in_hand = 0
 
-    def room(self) -> LaneRoom:
+    def room(self) -> HostCapacity:
         """What the next batch may hold of each lane."""
-        known = {lane: max(one.room - one.in_hand, 0) for lane, one in self._lanes.items()}
-        return LaneRoom(UNPROVEN_ROOM, known)
+        known = {
+            host_queue: max(one.room - one.in_hand, 0) for host_queue, one in self._lanes.items()
+        }
+        return HostCapacity(UNPROVEN_ROOM, known)
 
-    def enter(self, lane: Lane) -> LaneInHand:
+    def enter(self, host_queue: Lane) -> QueueInFlight:
         """One callback more is in hand."""
-        if lane not in self._lanes and len(self._lanes) >= MAX_REMEMBERED:
+        if host_queue not in self._lanes and len(self._lanes) >= MAX_REMEMBERED:
             self._forget_idle()
-        one = self._lanes.setdefault(lane, LaneInHand())
+        one = self._lanes.setdefault(host_queue, QueueInFlight())
         one.in_hand += 1
         self.in_hand += 1
         return one
 
-    def leave(self, one: LaneInHand) -> None:
+    def leave(self, one: QueueInFlight) -> None:
         """One callback less is in hand."""
         one.in_hand -= 1
         self.in_hand -= 1
 
-    def learn(self, one: LaneInHand, *, has_answered: bool, seconds: float) -> None:
+    def learn(self, one: QueueInFlight, *, has_answered: bool, seconds: float) -> None:
         """How the lane has just behaved; whatever the status, an answer is one."""
         if not has_answered:
             one.room = SLOW_ROOM
@@ -87,4 +89,4 @@ class Lanes:
             one.room = PROVEN_ROOM
 
     def _forget_idle(self) -> None:
-        self._lanes = {lane: one for lane, one in self._lanes.items() if one.in_hand}
+        self._lanes = {host_queue: one for host_queue, one in self._lanes.items() if one.in_hand}

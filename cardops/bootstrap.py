@@ -1,0 +1,270 @@
+"""Settings to adapters: the only module of the product that names an adapter.
+
+Every entry point (assets through resources, sensors, commands, demo, authorizer, callback worker)
+takes its parts from an `Adapters`. Each part is built when it is first asked for, and its module
+is imported then: who wants the version of Cardops loads no database driver, and the authorizer
+never loads polars.
+
+Belongs here: which adapter serves which port under which setting. Use cases are in
+cardops.services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from cardops.adapters.postgresql.connection import DatabaseUrl
+    from cardops.ports import (
+        Access,
+        Arrivals,
+        Authorizations,
+        Books,
+        CallbackAdministration,
+        CallbackOutbox,
+        Clock,
+        DeliveryLedger,
+        DepositLedger,
+        Destinations,
+        IntakeLedger,
+        Lake,
+        Notifier,
+        ObjectStore,
+        Programs,
+        SecretStore,
+        SpendingLimits,
+        Tracing,
+        TransactionLog,
+        Warehouse,
+    )
+    from cardops.settings import Settings
+
+# Sessions of a process that only sends or administers callbacks; the authorizer has its own number.
+CALLBACK_SESSIONS: Final = 4
+
+
+class Adapters:
+    """The adapters of one instance of Cardops, as its settings name them.
+
+    Asking for any part of the database starts the embedded server where no URL is set, and applies
+    migrations. Raises DatabaseUnavailableError, MigrationChangedError, SettingsError,
+    SecretUnreadableError, each with a sentence for the operator.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def database(self) -> DatabaseUrl:
+        """The database's addresses; it stays up until this process ends."""
+        from cardops.adapters.postgresql.connection import connect_info
+
+        return connect_info(self.settings)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The machine's clock, in UTC."""
+        from cardops.adapters.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def secrets(self) -> SecretStore:
+        """What CARDOPS_SECRETS names."""
+        from cardops.adapters.secrets import secret_store
+
+        return secret_store(self.settings)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """The log and alarms.jsonl, and SNS where a topic is set."""
+        from cardops.adapters.notifier import open_notifier
+
+        return open_notifier(self.settings, self.clock)
+
+    # Files
+
+    def store(self, role: str) -> ObjectStore:
+        """The object store of a role: raw, processed, failed or lake."""
+        from cardops.adapters.object_stores.opening import open_store
+
+        return open_store(self.settings.store_url(role))
+
+    @cached_property
+    def raw_store(self) -> ObjectStore:
+        """Input files, never changed by Cardops."""
+        return self.store("raw")
+
+    @cached_property
+    def processed_store(self) -> ObjectStore:
+        """Chargeback files and their control files."""
+        return self.store("processed")
+
+    @cached_property
+    def failed_store(self) -> ObjectStore:
+        """Quarantined rows and refused files."""
+        return self.store("failed")
+
+    @cached_property
+    def lake(self) -> Lake:
+        """Parquet by business date; a remote lake is mirrored under the home."""
+        from cardops.adapters.warehouse.lake import ParquetLake
+
+        return ParquetLake(self.store("lake"), self.settings.home / "lake-mirror")
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The DuckDB file that dbt builds, and what is published of it."""
+        from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+
+        return DuckDbWarehouse(self.settings.home)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """New files under `incoming/`, found by listing the raw store."""
+        from cardops.adapters.object_stores.listing import ListedArrivals
+
+        return ListedArrivals(self.raw_store, self.intake_ledger)
+
+    # Delivery
+
+    @cached_property
+    def destinations(self) -> Destinations:
+        """The card companies' servers, as their secrets say."""
+        from cardops.adapters.file_delivery.destinations import SecretDestinations
+
+        return SecretDestinations(self.secrets)
+
+    # PostgreSQL, synchronous
+
+    @cached_property
+    def programs(self) -> Programs:
+        """Card programs, API keys and blocked users."""
+        from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+
+        return PostgresPrograms(self.database.url)
+
+    @cached_property
+    def spending_limits(self) -> SpendingLimits:
+        """Limits of users and programs."""
+        from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+
+        return PostgresSpendingLimits(self.database.url)
+
+    @cached_property
+    def intake_ledger(self) -> IntakeLedger:
+        """Which files were seen, claimed and applied."""
+        from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+
+        return PostgresIntakeLedger(self.database.url)
+
+    @cached_property
+    def deposit_ledger(self) -> DepositLedger:
+        """Deposits into accounts."""
+        from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+
+        return PostgresDepositLedger(self.database.url)
+
+    @cached_property
+    def delivery_ledger(self) -> DeliveryLedger:
+        """Chargeback files and the state of each delivery."""
+        from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+
+        return PostgresDeliveryLedger(self.database.url)
+
+    @cached_property
+    def transaction_log(self) -> TransactionLog:
+        """Every decision and movement, by business date."""
+        from cardops.adapters.postgresql.reconciliation.transaction_log import (
+            PostgresTransactionLog,
+        )
+
+        return PostgresTransactionLog(self.database.url)
+
+    @cached_property
+    def books(self) -> Books:
+        """What reconciliation reads of the store."""
+        from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
+
+        return PostgresBooks(self.database.url)
+
+    # PostgreSQL, asynchronous
+
+    @asynccontextmanager
+    async def callback_adapters(self) -> AsyncIterator[CallbackAdapters]:
+        """The outbox and its administration on one small pool, until the block ends."""
+        from cardops.adapters.postgresql.callbacks.administration import (
+            PostgresCallbackAdministration,
+        )
+        from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
+        from cardops.adapters.postgresql.sessions import open_pool
+
+        pool = await open_pool(self.database.url, max_size=CALLBACK_SESSIONS)
+        try:
+            yield CallbackAdapters(
+                PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool)
+            )
+        finally:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def authorizer_adapters(self) -> AsyncIterator[AuthorizerAdapters]:
+        """What decisions need, on a pool of their own, until the block ends."""
+        from cardops.adapters.postgresql.authorizations.authorizations import (
+            PostgresAuthorizations,
+        )
+        from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
+        from cardops.adapters.postgresql.programs.access import PostgresAccess
+        from cardops.adapters.postgresql.readiness import Readiness
+        from cardops.adapters.postgresql.sessions import open_pool
+
+        url = self.database.url
+        pool, readiness = await open_pool(url), Readiness(url)
+        hold_period = timedelta(seconds=self.settings.hold_seconds)
+        try:
+            yield AuthorizerAdapters(
+                authorizations=PostgresAuthorizations(pool, hold_period=hold_period),
+                access=PostgresAccess(pool, readiness),
+                outbox=PostgresCallbackOutbox(pool),
+                sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
+            )
+        finally:
+            readiness.terminate()
+            pool.terminate()
+
+    @asynccontextmanager
+    async def tracing(self, service: str) -> AsyncIterator[Tracing | None]:
+        """OpenTelemetry as its own variables ask for it, else None. Raises TelemetryError."""
+        from cardops.adapters.telemetry.opening import open_tracing
+
+        tracing = open_tracing(service)
+        try:
+            yield tracing
+        finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAdapters:
+    """Callbacks for a process that is not the authorizer."""
+
+    outbox: CallbackOutbox
+    administration: CallbackAdministration
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizerAdapters:
+    """Decisions, who may ask for them, and the callbacks they owe."""
+
+    authorizations: Authorizations
+    access: Access
+    outbox: CallbackOutbox
+    sessions_in_use: Callable[[], int]
