@@ -20,7 +20,7 @@ def a_question(transaction_id: str, user_id: str, **more: object) -> Authorizati
         "program": "default",
         "amount_minor": 100,
         "currency": "USD",
-        "question_hash": transaction_id.encode(),
+        "request_hash": transaction_id.encode(),
         "authorization_id": transaction_id,
         **more,
     }
