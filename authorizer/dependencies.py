@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 from authorizer.api.authentication import Authenticator
 from authorizer.decisions.batcher import Batcher
 from cardops.ports import (
-    Access,
     Authorizations,
     CallbackOutbox,
+    CallerDirectory,
     Clock,
     Notifier,
     SecretStore,
@@ -38,7 +38,7 @@ class Dependencies:
     """The ports, and what is built over them once a process."""
 
     authorizations: Authorizations
-    access: Access
+    callers: CallerDirectory
     outbox: CallbackOutbox
     secrets: SecretStore
     clock: Clock
@@ -52,7 +52,7 @@ class Dependencies:
     def __post_init__(self) -> None:
         self.batcher = Batcher(self.authorizations, deadline_seconds=self.limits.deadline_seconds)
         self.authenticator = Authenticator(
-            self.access, requests_per_second=self.limits.requests_per_second
+            self.callers, requests_per_second=self.limits.requests_per_second
         )
 
 

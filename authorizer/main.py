@@ -26,7 +26,7 @@ from cardops.adapters.notifier import open_notifier
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.programs.access import PostgresAccess
+from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import secret_store
@@ -77,7 +77,7 @@ async def dependencies_of(settings: Settings) -> AsyncIterator[Dependencies]:
             authorizations=PostgresAuthorizations(
                 pool, hold_period=timedelta(seconds=settings.hold_seconds)
             ),
-            access=PostgresAccess(pool, readiness),
+            callers=PostgresCallerDirectory(pool, readiness),
             outbox=PostgresCallbackOutbox(pool),
             secrets=secret_store(settings),
             clock=SystemClock(),

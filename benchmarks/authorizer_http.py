@@ -20,7 +20,7 @@ from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_databa
 from benchmarks.harness import Benchmark, Sides
 from benchmarks.load import Load, Request, percentile
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.rules.programs.access import Scope
+from cardops.rules.programs.api_keys import Scope
 
 USERS: Final = 1_000_000
 CONNECTIONS: Final = 128

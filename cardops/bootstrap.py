@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from cardops.adapters.postgresql.connection import DatabaseUrl
     from cardops.ports import (
-        Access,
         Arrivals,
         Authorizations,
         Books,
         CallbackAdministration,
         CallbackOutbox,
+        CallerDirectory,
         Clock,
         DeliveryLedger,
         DepositLedger,
@@ -221,7 +221,7 @@ class Adapters:
             PostgresAuthorizations,
         )
         from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
-        from cardops.adapters.postgresql.programs.access import PostgresAccess
+        from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
         from cardops.adapters.postgresql.readiness import Readiness
         from cardops.adapters.postgresql.sessions import open_pool
 
@@ -231,7 +231,7 @@ class Adapters:
         try:
             yield AuthorizerAdapters(
                 authorizations=PostgresAuthorizations(pool, hold_period=hold_period),
-                access=PostgresAccess(pool, readiness),
+                callers=PostgresCallerDirectory(pool, readiness),
                 outbox=PostgresCallbackOutbox(pool),
                 sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
             )
@@ -265,6 +265,6 @@ class AuthorizerAdapters:
     """Decisions, who may ask for them, and the callbacks they owe."""
 
     authorizations: Authorizations
-    access: Access
+    callers: CallerDirectory
     outbox: CallbackOutbox
     sessions_in_use: Callable[[], int]

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from authorizer.api.problems import ProblemError, unavailable
-from cardops.ports import Access
-from cardops.rules.programs.access import Caller, PresentedKey, Scope, parse_bearer, proves
+from cardops.ports import CallerDirectory
+from cardops.rules.programs.api_keys import (
+    Caller,
+    PresentedKey,
+    Scope,
+    parse_bearer,
+    proves,
+)
 from cardops.rules.programs.rate_limits import TokenBucket
 
 # A revoked key works no longer than this.
@@ -32,12 +38,12 @@ class Authenticator:
 
     def __init__(
         self,
-        access: Access,
+        callers: CallerDirectory,
         *,
         requests_per_second: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._access = access
+        self._callers = callers
         self._rate = requests_per_second
         self._monotonic = monotonic
         self._entries: dict[str, _Entry] = {}
@@ -103,7 +109,7 @@ class Authenticator:
 
     async def _read(self, key_id: str, entry: _Entry | None) -> _Entry | None:
         now = self._monotonic()
-        caller = await (self._stranger if entry is None else self._access.find_caller)(key_id)
+        caller = await (self._stranger if entry is None else self._callers.find_caller)(key_id)
         if caller is None:
             self._entries.pop(key_id, None)
             return None
@@ -120,6 +126,6 @@ class Authenticator:
         self._strangers += 1
         try:
             async with self._stranger_turn:
-                return await self._access.find_caller(key_id)
+                return await self._callers.find_caller(key_id)
         finally:
             self._strangers -= 1

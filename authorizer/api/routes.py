@@ -34,7 +34,7 @@ from cardops.rules.authorizations.actions import (
 )
 from cardops.rules.authorizations.decisions import StoreUnavailableError
 from cardops.rules.callbacks.callbacks import CallbackState
-from cardops.rules.programs.access import Caller, Scope
+from cardops.rules.programs.api_keys import Caller, Scope
 
 MAX_PAGE: Final = 100
 T = TypeVar("T")
@@ -199,7 +199,7 @@ async def livez() -> Response:
 @router.get("/readyz")
 async def readyz(dependencies: PartsOf) -> Response:
     """The database answers; nothing else counts."""
-    if not await in_time(dependencies, dependencies.access.is_ready()):
+    if not await in_time(dependencies, dependencies.callers.is_ready()):
         raise unavailable("The database does not answer.")
     return json_response(b'{"status":"ok"}')
 
@@ -228,7 +228,7 @@ async def action(
     asked = AuthorizationAction(
         kind, caller.program, transaction_id, amount, key, caller.key_id, request.state.request_id
     )
-    return move_response(await in_time(dependencies, dependencies.authorizations.action(asked)))
+    return move_response(await in_time(dependencies, dependencies.authorizations.apply(asked)))
 
 
 def move_response(given: ActionResponse) -> Response:

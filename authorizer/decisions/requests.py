@@ -16,7 +16,7 @@ from authorizer.api.schemas import AuthorizationBody
 from cardops.rules.authorizations.decisions import AuthorizationRequest
 from cardops.rules.authorizations.request_hashes import request_hash
 from cardops.rules.callbacks.urls import UrlRefused, check_callback_url
-from cardops.rules.programs.access import Caller
+from cardops.rules.programs.api_keys import Caller
 
 
 def request_from_body(

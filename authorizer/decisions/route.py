@@ -31,8 +31,8 @@ from cardops.rules.authorizations.decisions import (
     ResponseKind,
     StoreUnavailableError,
 )
-from cardops.rules.programs.access import Caller
-from cardops.rules.programs.access import Scope as KeyScope
+from cardops.rules.programs.api_keys import Caller
+from cardops.rules.programs.api_keys import Scope as KeyScope
 
 PATH: Final = "/v1/authorizations"
 

@@ -7,26 +7,24 @@ a type that a rule needs (those are in cardops.rules). Polars is named in annota
 that importing this module costs nothing.
 """
 
-from cardops.ports.administration import Notifier, Programs, SecretStore, SpendingLimits
-from cardops.ports.authorizing import (
-    Access,
-    Authorizations,
-    CallbackAdministration,
-    CallbackOutbox,
-    Tracing,
-)
-from cardops.ports.delivering import DeliveryLedger, Destinations, FileDelivery
-from cardops.ports.files import Arrivals, Clock, Lake, ObjectStore, Publication, Warehouse
-from cardops.ports.intake import IntakeLedger
-from cardops.ports.money import Books, DayExport, DepositLedger, TransactionLog
+from cardops.ports.accounts import DepositLedger, SpendingLimits
+from cardops.ports.authorizations import Authorizations, CallerDirectory, Tracing
+from cardops.ports.callbacks import CallbackAdministration, CallbackOutbox
+from cardops.ports.deliveries import DeliveryLedger, Destinations, FileDelivery
+from cardops.ports.environment import Clock, Notifier, SecretStore
+from cardops.ports.files import Lake, ObjectStore
+from cardops.ports.intake import Arrivals, IntakeLedger
+from cardops.ports.programs import Programs
+from cardops.ports.reconciliation import Books, DayExport, TransactionLog
+from cardops.ports.warehouse import Publication, Warehouse
 
 __all__ = [
-    "Access",
     "Arrivals",
     "Authorizations",
     "Books",
     "CallbackAdministration",
     "CallbackOutbox",
+    "CallerDirectory",
     "Clock",
     "DayExport",
     "DeliveryLedger",

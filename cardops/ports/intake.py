@@ -1,4 +1,4 @@
-"""Which files were seen, claimed and applied."""
+"""Input files: which have arrived, and which were claimed and applied."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date
 
+    from cardops.rules.intake.arrivals import ArrivalPoll
     from cardops.rules.intake.files import (
         Arrival,
         ChargebackBatch,
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
         IntakeFile,
         Kind,
     )
+
+
+class Arrivals(Protocol):
+    """New files under `incoming/`, whether found by listing or told of by events."""
+
+    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
+        """Files of the kind that are complete and not claimed yet, a bounded number."""
+
+    def forget(self, look: ArrivalPoll) -> None:
+        """Everything in `ready` is claimed: its events need not be told again."""
 
 
 class IntakeLedger(Protocol):

@@ -1,7 +1,7 @@
 """The program that a command names."""
 
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.rules.programs.access import Program
+from cardops.rules.programs.programs import Program
 from orchestration.cli.output import CommandError
 
 

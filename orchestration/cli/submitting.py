@@ -22,7 +22,7 @@ from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.arrivals import submitted_key
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, Kind
-from cardops.rules.programs.access import Program, program_problem
+from cardops.rules.programs.programs import Program, program_problem
 from cardops.services.deliveries.delivery import processed_key
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.ports import IntakePorts

@@ -18,7 +18,7 @@ from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
-from cardops.rules.programs.access import Scope
+from cardops.rules.programs.api_keys import Scope
 from cardops.settings import Settings
 from orchestration.cli.commands.key import ensure_program
 from orchestration.cli.output import CommandError

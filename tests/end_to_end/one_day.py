@@ -31,7 +31,7 @@ from cardops.rules.authorizations.decisions import AuthorizationRequest
 from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.objects import ObjectExistsError
-from cardops.rules.programs.access import Program
+from cardops.rules.programs.programs import Program
 from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
 from orchestration.cli.garbage import collect_seldom

@@ -80,6 +80,6 @@ class Traffic(threading.Thread):
             (ActionKind.REFUND, f"s-{number}-{second}", "0.25"),
         ):
             key = "r-1" if kind is ActionKind.REFUND else ""
-            await authorizations.action(
+            await authorizations.apply(
                 AuthorizationAction(kind, "default", transaction_id, amount, key)
             )

@@ -54,7 +54,7 @@ class FakeAuthorizations(Authorizations):
     clock: Clock = field(default_factory=FakeClock)
     outbox: FakeCallbackOutbox = field(default_factory=FakeCallbackOutbox)
     states: dict[AccountKey, AccountState] = field(default_factory=dict)
-    known: dict[IdKey, StoredDecision] = field(default_factory=dict)
+    stored: dict[IdKey, StoredDecision] = field(default_factory=dict)
     records: dict[IdKey, Record] = field(default_factory=dict)
     moved: dict[tuple[IdKey, str, str], StoredAction] = field(default_factory=dict)
     blocked: set[tuple[str, str]] = field(default_factory=set)
@@ -72,7 +72,7 @@ class FakeAuthorizations(Authorizations):
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         state = BatchState(
             {request.account_key: self._account(request.account_key) for request in requests},
-            dict(self.known),
+            dict(self.stored),
             {key for key, kind, _ in self.moved if kind == "void" and key not in self.records},
         )
         responses, decisions = decide_batch(requests, state, self.clock.now())
@@ -81,7 +81,7 @@ class FakeAuthorizations(Authorizations):
         return responses
 
     @override
-    async def action(self, action: AuthorizationAction) -> ActionResponse:
+    async def apply(self, action: AuthorizationAction) -> ActionResponse:
         key = (action.program, action.transaction_id)
         earlier = self.moved.get((key, action.kind, action.key))
         record = self.records.get(key)
@@ -145,7 +145,7 @@ class FakeAuthorizations(Authorizations):
 
     def _write(self, decision: Decision) -> None:
         request = decision.request
-        self.known[request.id_key] = StoredDecision(request.request_hash, decision.response)
+        self.stored[request.id_key] = StoredDecision(request.request_hash, decision.response)
         hold = None
         if decision.is_permit:
             state = self.states[request.account_key]

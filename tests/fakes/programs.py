@@ -1,4 +1,4 @@
-"""Programs and keys in memory, for commands (Programs) and for the authorizer (Access)."""
+"""Programs and keys in memory, for commands (Programs) and for the authorizer (CallerDirectory)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,13 +6,20 @@ from datetime import UTC, datetime
 
 from typing_extensions import override
 
-from cardops.ports import Access, Programs
-from cardops.rules.programs.access import ApiKey, Caller, NewKey, Program, key_text, secret_sha256
+from cardops.ports import CallerDirectory, Programs
+from cardops.rules.programs.api_keys import (
+    ApiKey,
+    Caller,
+    NewKey,
+    key_text,
+    secret_sha256,
+)
+from cardops.rules.programs.programs import Program
 
 MADE_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-class FakePrograms(Programs, Access):
+class FakePrograms(Programs, CallerDirectory):
     """Knows the program `default` from the start."""
 
     def __init__(self, programs: dict[str, Program] | None = None) -> None:

@@ -197,7 +197,7 @@ class Machine(RuleBasedStateMachine):
         key = key if kind in {"increment", "refund"} else ""
         sent = None if wished is None else text(wished)
         response = self.run(
-            self.authorizations.action(
+            self.authorizations.apply(
                 AuthorizationAction(ActionKind(kind), program, name, sent, key)
             )
         )

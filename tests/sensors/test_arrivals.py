@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from cardops.rules.intake.files import FileOutcome, FileStatus
-from cardops.rules.programs.access import Program
+from cardops.rules.programs.programs import Program
 from cardops.services.intake.claiming import Claims
 from sensors.cursor import MAX_TRIES, Cursor
 from sensors.intake import INTAKE_TAG, JOBS

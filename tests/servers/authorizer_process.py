@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.rules.programs.access import Program, Scope
+from cardops.rules.programs.api_keys import Scope
+from cardops.rules.programs.programs import Program
 
 SCOPES = tuple(scope.value for scope in Scope)
 CLI = "from orchestration.cli.main import main; main()"

@@ -17,7 +17,7 @@ from authorizer.server.draining import DrainingServer
 from authorizer.server.http_protocol import HttpProtocol
 from authorizer.server.replies import Reply, Scope
 from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
-from cardops.rules.programs.access import Scope as KeyScope
+from cardops.rules.programs.api_keys import Scope as KeyScope
 from tests.factories.authorizations import USER
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock

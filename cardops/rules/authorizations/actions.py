@@ -13,7 +13,7 @@ from cardops.rules.authorizations.decisions import (
     AccountState,
     ReasonCode,
     Status,
-    judge,
+    check_spending,
     status_of,
 )
 from cardops.rules.authorizations.records import AuthorizationView, Hold, Record, State, state_of
@@ -188,7 +188,7 @@ def _movement(
     posted, held_change, hold = _effect(action.kind, amount_minor, record)
     status = Status.PERMIT
     if action.kind is ActionKind.INCREMENT:
-        reason = judge(amount_minor, account, record.hold.held_minor if record.hold else 0)
+        reason = check_spending(amount_minor, account, record.hold.held_minor if record.hold else 0)
         status = status_of(reason)
         if status is Status.REJECT:
             posted, held_change, hold = 0, 0, record.hold

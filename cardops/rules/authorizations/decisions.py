@@ -138,7 +138,7 @@ class BatchState:
     """What the store holds about a batch's accounts and ids, under lock."""
 
     accounts: dict[AccountKey, AccountState] = field(default_factory=dict)
-    known: dict[IdKey, StoredDecision] = field(default_factory=dict)
+    stored: dict[IdKey, StoredDecision] = field(default_factory=dict)
     tombstones: set[IdKey] = field(default_factory=set)
     # Of accounts of the batch, and with user '' of their programs.
     limits: dict[AccountKey, list[SpendingLimit]] = field(default_factory=dict)
@@ -172,19 +172,19 @@ def decide_batch(
     responses, decisions, decided_at = [], [], instant_text(at)
     for request in requests:
         id_key = request.id_key
-        known = state.known.get(id_key)
+        known = state.stored.get(id_key)
         if known is not None:
             responses.append(_replay(request, known))
             continue
         decision = _decide(request, state, decided_at)
         responses.append(AuthorizationResponse(_DECIDED, decision.response))
         if not request.is_dry_run:
-            state.known[id_key] = StoredDecision(request.request_hash, decision.response)
+            state.stored[id_key] = StoredDecision(request.request_hash, decision.response)
             decisions.append(decision)
     return responses, decisions
 
 
-def judge(amount_minor: int, account: AccountState, raised_minor: int = 0) -> ReasonCode:
+def check_spending(amount_minor: int, account: AccountState, raised_minor: int = 0) -> ReasonCode:
     """Permit when the available balance covers the amount within every limit; else say why not.
 
     Missing credit is said first: it is the answer that holds with and without limits.
@@ -223,7 +223,7 @@ def _decide(request: AuthorizationRequest, state: BatchState, decided_at: str) -
     if state.tombstones and request.id_key in state.tombstones:
         reason = ReasonCode.VOIDED_BEFORE_ARRIVAL
     else:
-        reason = judge(request.amount_minor, account)
+        reason = check_spending(request.amount_minor, account)
     status = status_of(reason)
     remaining, seq = account.available_minor, account.ledger_seq
     if status is _PERMIT:

@@ -18,7 +18,7 @@ from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import SourceFile
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.intake.files import IntakeFile, Kind, RowReason
-from cardops.rules.programs.access import Program
+from cardops.rules.programs.programs import Program
 from cardops.services.intake.ports import IntakePorts
 from cardops.services.intake.workspace import Workspace
 

@@ -8,15 +8,14 @@ from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.authorizations.decisions import instant_text
 from cardops.rules.intake.files import DEFAULT_PROGRAM
-from cardops.rules.programs.access import (
+from cardops.rules.programs.api_keys import (
     ApiKey,
-    Program,
     Scope,
     key_name_problem,
     named_key_id,
-    program_problem,
     scope_problem,
 )
+from cardops.rules.programs.programs import Program, program_problem
 from cardops.settings import Settings
 from orchestration.cli.commands.program import check, create_program
 from orchestration.cli.output import CommandError, JsonOption, print_json, say

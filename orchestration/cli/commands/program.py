@@ -14,7 +14,7 @@ from cardops.rules.accounts.spending_limits import in_force
 from cardops.rules.callbacks.callbacks import SECRET_BYTES
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from cardops.rules.currencies import EXPONENTS
-from cardops.rules.programs.access import Program, host_problem, program_problem
+from cardops.rules.programs.programs import Program, host_problem, program_problem
 from cardops.settings import Settings
 from orchestration.cli.known_programs import known_program
 from orchestration.cli.limit_options import (

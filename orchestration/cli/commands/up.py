@@ -17,7 +17,7 @@ from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.rules.intake.files import DEFAULT_PROGRAM
-from cardops.rules.programs.access import Scope
+from cardops.rules.programs.api_keys import Scope
 from cardops.settings import Settings
 from orchestration.cli.commands.key import ensure_program
 from orchestration.cli.output import CommandError, JsonOption, print_json, say

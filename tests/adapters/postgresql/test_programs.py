@@ -4,16 +4,14 @@ import pytest
 
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.ports import Programs
-from cardops.rules.programs.access import (
-    Program,
+from cardops.rules.programs.api_keys import (
     Scope,
-    host_problem,
     key_name_problem,
     named_key_id,
     parse_bearer,
-    program_problem,
     scope_problem,
 )
+from cardops.rules.programs.programs import Program, host_problem, program_problem
 from tests.fakes.programs import FakePrograms
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 from authorizer.api.authentication import CACHE_SECONDS, Authenticator
 from authorizer.api.problems import ProblemError
 from cardops.rules.authorizations.decisions import StoreUnavailableError
-from cardops.rules.programs.access import Caller, NewKey, Scope
+from cardops.rules.programs.api_keys import Caller, NewKey, Scope
 from tests.fakes.programs import FakePrograms
 from tests.servers.authorizer_process import AuthorizerProcess
 from tests.servers.keep_alive import KeepAlive

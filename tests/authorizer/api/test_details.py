@@ -9,7 +9,7 @@ from authorizer.api.bodies import decode
 from authorizer.api.problems import ProblemError
 from authorizer.api.schemas import AuthorizationBody
 from authorizer.decisions.requests import request_from_body
-from cardops.rules.programs.access import Caller
+from cardops.rules.programs.api_keys import Caller
 from tests.factories.authorizations import USER
 
 NUMBER = "4111111111111111"  # a published test number

@@ -20,7 +20,7 @@ from cardops.rules.authorizations.decisions import (
     AuthorizationResponse,
     ResponseKind,
 )
-from cardops.rules.programs.access import Scope
+from cardops.rules.programs.api_keys import Scope
 from tests.factories.authorizations import USER, a_question
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock

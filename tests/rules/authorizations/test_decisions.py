@@ -16,8 +16,8 @@ from cardops.rules.authorizations.decisions import (
     ResponseKind,
     Status,
     StoredDecision,
+    check_spending,
     decide_batch,
-    judge,
 )
 from cardops.rules.authorizations.request_hashes import canonical, request_hash
 from tests.factories.authorizations import NOON, PROGRAM, USER, a_question
@@ -44,7 +44,7 @@ def state_with(available_minor: int, **known: StoredDecision) -> BatchState:
 def test_only_what_the_available_balance_covers_is_permitted(
     account: AccountState, reason: ReasonCode
 ) -> None:
-    assert judge(2500, account) is reason
+    assert check_spending(2500, account) is reason
 
 
 def test_a_later_question_sees_what_an_earlier_one_took() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cardops.rules.intake.files import FileStatus
-from cardops.rules.programs.access import Program
+from cardops.rules.programs.programs import Program
 from cardops.services.intake.ingestion import (
     MAX_ATTEMPTS,
     EarlierFileError,

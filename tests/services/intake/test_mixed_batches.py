@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from assets.intake_runs import intake_metadata
-from cardops.rules.programs.access import Program
+from cardops.rules.programs.programs import Program
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.factories.samples import poc_rows, shop_transactions
 

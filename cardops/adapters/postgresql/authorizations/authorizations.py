@@ -90,7 +90,7 @@ class PostgresAuthorizations:
                 return [await self._decide_alone(request) for request in requests]
         return [UNDECIDED] * len(requests)
 
-    async def action(self, action: AuthorizationAction) -> ActionResponse:
+    async def apply(self, action: AuthorizationAction) -> ActionResponse:
         """Capture, void, refund or increment, in one commit."""
         return await apply_action_with_retries(self._pool, action, self._now)
 

@@ -61,7 +61,7 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
                 available, held, seq, is_blocked=is_blocked
             )
         elif tag == "decision":
-            state.known[program, name] = StoredDecision(asked, response)
+            state.stored[program, name] = StoredDecision(asked, response)
         elif tag == "void":
             state.tombstones.add((program, name))
         elif tag == "program":

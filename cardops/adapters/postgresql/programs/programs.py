@@ -10,15 +10,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from cardops.adapters.postgresql.connection import connect
-from cardops.rules.programs.access import (
+from cardops.rules.programs.api_keys import (
     KEY_ID_LENGTH,
     KEY_SECRET_LENGTH,
     ApiKey,
     NewKey,
-    Program,
     key_text,
     secret_sha256,
 )
+from cardops.rules.programs.programs import Program
 
 # What decisions must not overtake begins with this; changes of one program then go one by one.
 NEW_REVISION: Final = "update programs set revision = revision + 1 where program = %s"

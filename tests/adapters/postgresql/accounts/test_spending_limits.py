@@ -119,7 +119,7 @@ async def test_increments_are_limited_and_counted(world: Limited) -> None:
 async def test_nothing_is_given_back_by_a_void(world: Limited) -> None:
     world.set(at_most("day", 1000))
     await world.ask(1000, is_capture=False)
-    await world.authorizations.action(AuthorizationAction(ActionKind.VOID, PROGRAM, "t1"))
+    await world.authorizations.apply(AuthorizationAction(ActionKind.VOID, PROGRAM, "t1"))
 
     assert await world.ask(1) == OVER
 

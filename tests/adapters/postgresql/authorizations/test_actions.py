@@ -31,7 +31,7 @@ async def hold(world: World) -> None:
 
 
 async def action(world: World, *args: Any, **fields: Any) -> ActionResponse:
-    return await world.authorizations.action(a_move(*args, **fields))
+    return await world.authorizations.apply(a_move(*args, **fields))
 
 
 async def test_a_hold_is_captured_in_part_once_and_the_rest_released(world: World) -> None:
@@ -111,7 +111,7 @@ async def test_a_void_that_overtakes_its_authorization_rejects_it(world: World) 
 async def test_moves_of_an_unknown_or_foreign_id_find_nothing(world: World) -> None:
     await hold(world)
 
-    unknown = await world.authorizations.action(
+    unknown = await world.authorizations.apply(
         AuthorizationAction(ActionKind.CAPTURE, PROGRAM, "nothing")
     )
     foreign = await action(world, "capture", program="other")
@@ -146,7 +146,7 @@ async def test_a_void_and_its_authorization_that_meet_never_both_win(pool: Pool)
         name = f"meet{number}"
         (response,), voided = await asyncio.gather(
             world.authorizations.decide([a_question(name, amount_minor=1, is_capture=False)]),
-            world.authorizations.action(AuthorizationAction(ActionKind.VOID, PROGRAM, name)),
+            world.authorizations.apply(AuthorizationAction(ActionKind.VOID, PROGRAM, name)),
         )
         view = await world.authorizations.find(PROGRAM, name)
         assert view is not None

@@ -1,4 +1,4 @@
-"""Accounts, deposits, and the two roads that prove them."""
+"""Accounts: the deposits that credit them and the limits on what is spent from them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import date, datetime
-    from pathlib import Path
+    from datetime import datetime
 
     import polars as pl
 
     from cardops.rules.accounts.ledger import Account, AccountTotals
-    from cardops.rules.intake.files import (
-        IntakeFile,
-    )
+    from cardops.rules.accounts.spending_limits import Allowance, LimitKind, SpendingLimit
+    from cardops.rules.intake.files import IntakeFile
 
 
 class DepositLedger(Protocol):
@@ -66,49 +64,39 @@ class DepositLedger(Protocol):
         """The same for one account."""
 
 
-class TransactionLog(Protocol):
-    """Every decision and movement, read out by business date."""
+class SpendingLimits(Protocol):
+    """Limits of users, and with user `''` of each user of a program (synchronous: commands).
 
-    def export(self, business_date: date, target: Path) -> DayExport:
-        """Write the whole day, in one snapshot, to one Parquet file.
-
-        Columns are those of `cardops.contracts.lake.transaction_log.COLUMNS`.
-        """
-
-    def record_export(self, business_date: date, export: DayExport) -> None:
-        """Remember what was exported; `is_closed` days are reconciled as final."""
-
-    def busy_dates(self) -> Sequence[date]:
-        """UTC dates with a decision, deposit or movement, in order."""
-
-
-class DayExport(Protocol):
-    """What one export wrote. `is_closed`: every transaction open at the day's end has ended.
-
-    `watermark` is opaque: by it the day's next export tells whether those have ended.
+    Decisions obey from their commit on; every change is kept with who made it.
     """
 
-    row_count: int
-    watermark: str | None
-    is_closed: bool
-    content_sha256: str
-    exported_at: datetime
+    def change(
+        self,
+        program: str,
+        user_id: str,
+        currency: str,
+        limits: Sequence[SpendingLimit],
+        *,
+        changed_by: str,
+    ) -> None:
+        """Set them; an amount or a count that is not named stays as it was."""
 
+    def remove(
+        self,
+        program: str,
+        user_id: str,
+        currency: str,
+        key: tuple[LimitKind, int],
+        *,
+        changed_by: str,
+    ) -> bool:
+        """False where there is no such limit."""
 
-class Books(Protocol):
-    """What reconciliation reads of the store: every account by two roads, in one snapshot."""
+    def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
+        """What was set for exactly this user (or `''`), by currency."""
 
-    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
-        """Each account as it stood at the end of the business date, in chunks.
+    def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
+        """The limits in force for a user and what is used of each, by currency."""
 
-        Columns are those of `cardops.contracts.lake.reconciliation.BOOKS_COLUMNS`: the materialised
-        balances (less what was dated later), and the sums of its postings and open holds. An
-        account that only one road knows has zeros on the other. `ledger_seq` is the account's at
-        the snapshot: what has a later one was written after it. Live traffic makes no break.
-        """
-
-    def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Applied deposit files up to that date, by currency: what each says, what was posted."""
-
-    def dates_to_export(self, business_date: date) -> Sequence[date]:
-        """Dates up to that one on which something happened and whose log is not final yet."""
+    def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
+        """Who changed what, oldest first: `changed_by`, `before`, `after`."""

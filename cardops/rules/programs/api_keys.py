@@ -1,6 +1,6 @@
-"""Who may ask: card programs, the keys of their partners, what a key is allowed.
+"""API keys of a program's partners: their form, their proof, what each may do.
 
-Belongs here: the form of a key and how one is proved. Does not belong here: where keys are kept.
+Belongs here: keys and callers as values. Where keys are stored is the adapter's.
 """
 
 import hashlib
@@ -11,17 +11,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from cardops.rules.intake.files import PROGRAM_PATTERN
+from cardops.rules.programs.programs import quoted
 
 KEY_ID_LENGTH: Final = 12
 KEY_SECRET_LENGTH: Final = 40
 MAX_HEADER_LENGTH: Final = 256
-MAX_SHOWN: Final = 64
 MAX_KEY_NAME_LENGTH: Final = 100
 
 _BEARER = re.compile(r"[Bb]earer +cpk_(test|live)_([A-Za-z0-9]{1,64})_([A-Za-z0-9]{1,128})")
 _KEY_ID = re.compile(r"[A-Za-z0-9]{1,64}")
-_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 
 
 class Scope(StrEnum):
@@ -30,17 +28,6 @@ class Scope(StrEnum):
     AUTHORIZATIONS_WRITE = "authorizations:write"
     AUTHORIZATIONS_READ = "authorizations:read"
     CALLBACKS_ADMIN = "callbacks:admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A card program: its own currency, its way of splitting files, its callback hosts."""
-
-    program: str
-    currency: str = "USD"
-    chargeback_mode: str = "by_network"
-    callback_hosts: tuple[str, ...] = ()
-    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +100,16 @@ def key_name_problem(name: str) -> str | None:
     )
 
 
+def scope_problem(scopes: tuple[str, ...]) -> str | None:
+    """Why these cannot be a key's scopes, or None."""
+    known = {scope.value for scope in Scope}
+    strangers = [scope for scope in scopes if scope not in known]
+    if scopes and not strangers:
+        return None
+    mend = f"; mend {quoted(', '.join(strangers))}" if strangers else ""
+    return f"Scopes are one or more of {', '.join(sorted(known))}{mend}."
+
+
 def proves(presented: PresentedKey, caller: Caller | None) -> bool:
     """Whether the secret is that of the caller's key, compared in constant time."""
     expected = caller.secret_sha256 if caller else bytes(32)
@@ -128,36 +125,3 @@ def secret_sha256(secret: str) -> bytes:
 def key_text(key_id: str, secret: str, *, is_test: bool) -> str:
     """`cpk_<test|live>_<id>_<secret>`."""
     return f"cpk_{'test' if is_test else 'live'}_{key_id}_{secret}"
-
-
-def program_problem(program: str) -> str | None:
-    """Why this cannot be a program's name, or None."""
-    if re.fullmatch(PROGRAM_PATTERN, program):
-        return None
-    return f"{_shown(program)} cannot name a program: use 1 to 32 of a-z, 0-9 and the hyphen."
-
-
-def host_problem(host: str) -> str | None:
-    """Why this cannot be a registered callback host, or None."""
-    is_name = _HOST.fullmatch(host) and not re.fullmatch(r"[0-9.]+|.*\.(0x[0-9a-f]*|[0-9]+)", host)
-    if is_name and host != "localhost":
-        return None
-    return (
-        f"{_shown(host)} cannot be a callback host: give a full lower-case host name such as "
-        "hooks.example.com, without scheme, port or address."
-    )
-
-
-def scope_problem(scopes: tuple[str, ...]) -> str | None:
-    """Why these cannot be a key's scopes, or None."""
-    known = {scope.value for scope in Scope}
-    strangers = [scope for scope in scopes if scope not in known]
-    if scopes and not strangers:
-        return None
-    mend = f"; mend {_shown(', '.join(strangers))}" if strangers else ""
-    return f"Scopes are one or more of {', '.join(sorted(known))}{mend}."
-
-
-def _shown(text: str) -> str:
-    """What somebody typed, harmless to a terminal and not longer than a line."""
-    return ascii(text) if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]!a}…"

@@ -5,7 +5,7 @@ import asyncpg
 from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import TRANSIENT_ERRORS, Pool
 from cardops.rules.authorizations.decisions import StoreUnavailableError
-from cardops.rules.programs.access import Caller
+from cardops.rules.programs.api_keys import Caller
 
 _FIND_CALLER = """
 select
@@ -17,7 +17,7 @@ where k.key_id = $1 and k.revoked_at is null
 """
 
 
-class PostgresAccess:
+class PostgresCallerDirectory:
     """Live keys with their programs, read fresh at every call."""
 
     def __init__(self, pool: Pool, readiness: Readiness) -> None:

@@ -1,0 +1,60 @@
+"""What proves the books: every account by two sources, and the log of every event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date, datetime
+    from pathlib import Path
+
+    import polars as pl
+
+
+class TransactionLog(Protocol):
+    """Every decision and movement, read out by business date."""
+
+    def export(self, business_date: date, target: Path) -> DayExport:
+        """Write the whole day, in one snapshot, to one Parquet file.
+
+        Columns are those of `cardops.contracts.lake.transaction_log.COLUMNS`.
+        """
+
+    def record_export(self, business_date: date, export: DayExport) -> None:
+        """Remember what was exported; `is_closed` days are reconciled as final."""
+
+    def busy_dates(self) -> Sequence[date]:
+        """UTC dates with a decision, deposit or movement, in order."""
+
+
+class DayExport(Protocol):
+    """What one export wrote. `is_closed`: every transaction open at the day's end has ended.
+
+    `watermark` is opaque: by it the day's next export tells whether those have ended.
+    """
+
+    row_count: int
+    watermark: str | None
+    is_closed: bool
+    content_sha256: str
+    exported_at: datetime
+
+
+class Books(Protocol):
+    """What reconciliation reads of the store: every account by two roads, in one snapshot."""
+
+    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
+        """Each account as it stood at the end of the business date, in chunks.
+
+        Columns are those of `cardops.contracts.lake.reconciliation.BOOKS_COLUMNS`: the materialised
+        balances (less what was dated later), and the sums of its postings and open holds. An
+        account that only one road knows has zeros on the other. `ledger_seq` is the account's at
+        the snapshot: what has a later one was written after it. Live traffic makes no break.
+        """
+
+    def deposit_files(self, business_date: date) -> pl.DataFrame:
+        """Applied deposit files up to that date, by currency: what each says, what was posted."""
+
+    def dates_to_export(self, business_date: date) -> Sequence[date]:
+        """Dates up to that one on which something happened and whose log is not final yet."""
