@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from cardops.ports import Lake
-from cardops.rules.card_numbers import masked
+from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
 from cardops.rules.money import format_amount
 from cardops.services.intake.ingestion import ingest_file
@@ -126,4 +126,8 @@ def _markdown(rows: pl.DataFrame) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
-    return "" if value is None else masked(str(value)).replace("|", "\\|").replace("\n", " ")
+    return (
+        ""
+        if value is None
+        else mask_card_numbers(str(value)).replace("|", "\\|").replace("\n", " ")
+    )

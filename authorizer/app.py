@@ -118,14 +118,14 @@ class Application:
         if self._tracing is not None:
             named = method if method in METHODS else "_OTHER"
             parent, program = header(scope, b"traceparent"), scope.get(PROGRAM)
-            self._tracing.tell(
+            self._tracing.emit(
                 AnsweredRequest(named, route, status, seconds, request_id, program, parent)
             )
 
     def _batched(self, count: int, seconds: float) -> None:
         self.metrics.batched(count, seconds)
         if self._tracing is not None:
-            self._tracing.tell(DecidedBatch(count, seconds))
+            self._tracing.emit(DecidedBatch(count, seconds))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         try:

@@ -49,7 +49,7 @@ def _sending(dependencies: Dependencies, metrics: Metrics) -> AbstractAsyncConte
         pace=Pace(STARTED_AT_ONCE, PAUSE_SECONDS),
     )
     if dependencies.tracing is not None:
-        worker.on_attempt = dependencies.tracing.tell
+        worker.on_attempt = dependencies.tracing.emit
     upkeep = CallbackUpkeep(
         dependencies.outbox,
         dependencies.clock,

@@ -13,8 +13,8 @@ import msgspec
 
 from authorizer.api.problems import ProblemError, invalid
 from authorizer.api.schemas import AuthorizationBody
-from cardops.rules.authorizations.actions import amount_sentence
-from cardops.rules.card_numbers import is_card_number, masked
+from cardops.rules.authorizations.actions import amount_problem_text
+from cardops.rules.card_numbers import is_card_number, mask_card_numbers
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake.files import ID_PATTERN
 from cardops.rules.money import MAX_AMOUNT_MINOR, AmountProblem, parse_amount
@@ -75,14 +75,14 @@ def amount_text(raw: msgspec.Raw) -> str | None:
             return None
         return msgspec.json.decode(text, type=str) if text[:1] == b'"' else text.decode("ascii")
     except (msgspec.MsgspecError, ValueError):
-        raise invalid("amount", amount_sentence(AmountProblem.INVALID_AMOUNT, "")) from None
+        raise invalid("amount", amount_problem_text(AmountProblem.INVALID_AMOUNT, "")) from None
 
 
 def checked_amount(raw: msgspec.Raw, currency: str) -> int:
     """Minor units. Raises ProblemError."""
     amount = parse_amount(amount_text(raw) or "", currency)
     if isinstance(amount, AmountProblem):
-        raise invalid("amount", amount_sentence(amount, currency))
+        raise invalid("amount", amount_problem_text(amount, currency))
     return amount
 
 
@@ -113,18 +113,22 @@ def without_card_numbers(value: Any) -> Any:
     Raises ProblemError where two keys of one object would be one: nothing is kept by chance.
     """
     if isinstance(value, Mapping):
-        cut = {masked(key): without_card_numbers(member) for key, member in value.items()}
+        cut = {
+            mask_card_numbers(key): without_card_numbers(member) for key, member in value.items()
+        }
         if len(cut) < len(value):
             raise invalid("metadata", "has two keys that differ in a card number alone")
         return cut
     if isinstance(value, list):
         return [without_card_numbers(member) for member in value]
     if isinstance(value, str):
-        return masked(value)
+        return mask_card_numbers(value)
     if isinstance(value, float) and _is_card_number(int(value)):
-        return masked(str(int(value)))  # of a fraction nothing is kept: no amount is a card number
+        return mask_card_numbers(
+            str(int(value))
+        )  # of a fraction nothing is kept: no amount is a card number
     if isinstance(value, int) and _is_card_number(value):
-        return masked(str(value))
+        return mask_card_numbers(str(value))
     return value
 
 

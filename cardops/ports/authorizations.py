@@ -54,7 +54,7 @@ class CallerDirectory(Protocol):
 class Tracing(Protocol):
     """Tells a tracing system what was done; never waits for it and never fails its caller."""
 
-    def tell(self, event: TracedEvent) -> None:
+    def emit(self, event: TracedEvent) -> None:
         """One event that ended just now."""
 
     def close(self) -> None:

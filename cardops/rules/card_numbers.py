@@ -61,13 +61,13 @@ def is_card_number(digits: str) -> bool:
     return passes_luhn(digits) and scheme_of_number(digits) is not None
 
 
-def truncated(digits: str) -> str:
+def truncate_card_number(digits: str) -> str:
     """`4520880000001234` -> `452088******1234`: the only form in which a number is kept."""
     hidden = "*" * (len(digits) - BIN_DIGITS - LAST_DIGITS)
     return digits[:BIN_DIGITS] + hidden + digits[-LAST_DIGITS:]
 
 
-def masked(text: str) -> str:
+def mask_card_numbers(text: str) -> str:
     """The text with every card number in it truncated, separators gone; other digits stay."""
     is_usual = text.isascii() or not _UNUSUAL.search(text)
     return (_ASCII_RUN if is_usual else _RUN).sub(_mask_run, text)
@@ -86,7 +86,7 @@ def _mask_run(found: re.Match[str]) -> str:
         start, end = groups[first]
         last = _last_group_of_number(run, groups, first)
         if last is not None:
-            end, safe = groups[last][1], truncated(_digits(run[start : groups[last][1]]))
+            end, safe = groups[last][1], truncate_card_number(_digits(run[start : groups[last][1]]))
         else:
             last, safe = first, _without_glued(run[start:end])
         parts += [run[copied:start], safe]
@@ -116,7 +116,7 @@ def _without_glued(group: str) -> str:
         return group
     digits, parts, copied = _digits(group), [], 0
     for start, end in _joined(_windows(digits)):
-        parts += [group[copied:start], truncated(digits[start:end])]
+        parts += [group[copied:start], truncate_card_number(digits[start:end])]
         copied = end
     return "".join([*parts, group[copied:]])
 

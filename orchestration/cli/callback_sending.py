@@ -40,7 +40,7 @@ async def _run(settings: Settings, *, once: bool) -> int:
         allow_loopback=settings.allow_loopback_callbacks,
     )
     if tracing is not None:
-        worker.on_attempt = tracing.tell
+        worker.on_attempt = tracing.emit
     upkeep = CallbackUpkeep(
         outbox,
         clock,

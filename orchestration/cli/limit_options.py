@@ -18,10 +18,10 @@ from cardops.rules.accounts.spending_limits import (
     Allowance,
     LimitKind,
     SpendingLimit,
+    limit_kind_text,
     limit_problem,
-    window_text,
 )
-from cardops.rules.authorizations.actions import amount_sentence
+from cardops.rules.authorizations.actions import amount_problem_text
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
 from orchestration.cli.output import CommandError, print_json
@@ -157,7 +157,7 @@ def _limit(
 ) -> SpendingLimit:
     amount_minor = parse_amount(amount, currency) if amount is not None else None
     if isinstance(amount_minor, AmountProblem):
-        raise CommandError(f"{option} {amount!r} {amount_sentence(amount_minor, currency)}.")
+        raise CommandError(f"{option} {amount!r} {amount_problem_text(amount_minor, currency)}.")
     limit = SpendingLimit(kind, amount_minor, count, seconds)
     problem = limit_problem(limit) if kind is not LimitKind.WINDOW or seconds else None
     if problem:
@@ -194,7 +194,7 @@ def _described(currency: str, one: Allowance, *, has_use: bool) -> dict[str, Any
 def _line(currency: str, one: Allowance, *, has_use: bool) -> str:
     limit = one.limit
     most = format_amount(limit.max_amount_minor, currency) if limit.max_amount_minor else "-"
-    parts = [f"  {window_text(limit):<16}{currency}  at most {most:>14}"]
+    parts = [f"  {limit_kind_text(limit):<16}{currency}  at most {most:>14}"]
     parts.append(f"and {limit.max_count or '-':>6} permits")
     if has_use and limit.kind is not LimitKind.AUTHORIZATION:
         used = format_amount(one.used_amount_minor, currency)

@@ -17,7 +17,7 @@ from cardops.rules.authorizations.actions import (
     StoredAction,
     decide_action,
     expire,
-    increment_part,
+    increment_field,
     view_after,
 )
 from cardops.rules.authorizations.decisions import (
@@ -91,7 +91,7 @@ class FakeAuthorizations(Authorizations):
         outcome = decide_action(action, record, account, earlier=earlier, at=self.clock.now())
         if isinstance(outcome, ActionResponse):
             return outcome
-        body = view_after(record, outcome).body(increment_part(outcome, record.currency))
+        body = view_after(record, outcome).body(increment_field(outcome, record.currency))
         self._apply(record, replace(outcome, response=body))
         return ActionResponse(ActionResult.DONE, body)
 

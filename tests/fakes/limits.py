@@ -12,7 +12,7 @@ from cardops.rules.accounts.spending_limits import (
     LimitKind,
     SpendingLimit,
     allowances_at,
-    merged,
+    merge_limit,
 )
 from cardops.rules.authorizations.decisions import AccountKey
 
@@ -48,7 +48,7 @@ class FakeSpendingLimits(SpendingLimits):
     ) -> None:
         held = self.limits.setdefault((program, user_id, currency), {})
         for limit in limits:
-            before, after = held.get(limit.key), merged(held.get(limit.key), limit)
+            before, after = held.get(limit.key), merge_limit(held.get(limit.key), limit)
             held[limit.key] = after
             self._say(program, user_id, currency, changed_by, before, after)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from cardops.adapters.postgresql.read_only_query import look
+from cardops.adapters.postgresql.read_only_query import run_read_only_query
 from orchestration.cli.main import app
 from tests.factories.documents import DOCS, fences
 
@@ -70,7 +70,7 @@ def test_a_command_that_does_not_parse_is_seen() -> None:
 def test_documented_sql_runs_on_the_present_schema(
     module_database_url: str, page: str, query: str
 ) -> None:
-    columns, _ = look(module_database_url, query, 10)
+    columns, _ = run_read_only_query(module_database_url, query, 10)
 
     assert columns
 

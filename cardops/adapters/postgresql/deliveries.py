@@ -7,8 +7,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cardops.adapters.postgresql.exclusive import holding
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.advisory_locks import advisory_lock
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
     DeliveryState,
@@ -42,11 +42,11 @@ class PostgresDeliveryLedger:
 
     def allot(self, batch_id: str, network: str, *, destination: str) -> tuple[int, int]:
         """(sequence, previous sequence or 0) of this batch's file; the same again on repeat."""
-        return run_once(self._url, lambda s: _allot(s, batch_id, network, destination))
+        return run_in_transaction(self._url, lambda s: _allot(s, batch_id, network, destination))
 
     def record_made(self, record: ChargebackFileRecord) -> None:
         """Freeze a file's name and hashes. Raises FrozenFileError where they differ on repeat."""
-        run_once(self._url, lambda session: _freeze(session, record))
+        run_in_transaction(self._url, lambda session: _freeze(session, record))
 
     def files_of(self, batch_id: str) -> Sequence[ChargebackFileRecord]:
         """The batch's files by network."""
@@ -69,7 +69,9 @@ class PostgresDeliveryLedger:
             "last_error": record.last_error,
             "is_delivered": record.state is DeliveryState.DELIVERED,
         }
-        if not run_once(self._url, lambda session: session.execute(_UPDATE, values).rowcount):
+        if not run_in_transaction(
+            self._url, lambda session: session.execute(_UPDATE, values).rowcount
+        ):
             raise FileNotMadeError(record.batch_id, record.network)
 
     def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
@@ -83,11 +85,11 @@ class PostgresDeliveryLedger:
     @contextmanager
     def exclusively(self, batch_id: str, network: str) -> Iterator[ChargebackFileRecord | None]:
         """Hold the file alone until the block ends (other holders wait); its fresh record."""
-        with holding(self._url, f"delivery/{batch_id}/{network}"):
+        with advisory_lock(self._url, f"delivery/{batch_id}/{network}"):
             yield self.find(batch_id, network)
 
     def _records(self, where: LiteralString, *values: object) -> list[ChargebackFileRecord]:
-        rows = run_once(
+        rows = run_in_transaction(
             self._url, lambda session: session.execute(_SELECT + where, values).fetchall()
         )
         return [_record_of(row) for row in rows]

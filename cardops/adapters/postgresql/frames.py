@@ -22,7 +22,7 @@ def stream_frames(
             yield pl.read_csv(chunk, has_header=False, schema=schema)
 
 
-def one_frame(session: psycopg.Connection, query: sql.Composed, schema: pl.Schema) -> pl.DataFrame:
+def read_frame(session: psycopg.Connection, query: sql.Composed, schema: pl.Schema) -> pl.DataFrame:
     """All rows at once."""
     frames: Sequence[pl.DataFrame] = list(stream_frames(session, query, schema))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)

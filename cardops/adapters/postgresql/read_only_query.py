@@ -15,7 +15,9 @@ class QueryRefusedError(Exception):
     """The database did not answer the question; its own first words."""
 
 
-def look(url: str, query: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+def run_read_only_query(
+    url: str, query: str, max_rows: int
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Names of columns, and as many rows at most. Raises QueryRefusedError."""
     bounded = with_options(
         url,
@@ -29,7 +31,7 @@ def look(url: str, query: str, most: int) -> tuple[list[str], list[tuple[Any, ..
             # one message that holds one statement, so that nothing can follow the question.
             with session.transaction(), session.cursor("look") as cursor:
                 cursor.execute(query)
-                found = cursor.fetchmany(most)
+                found = cursor.fetchmany(max_rows)
                 return [column.name for column in cursor.description or []], found
         except psycopg.Error as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]

@@ -88,7 +88,7 @@ async def transaction(pool: Pool, begin: str = "begin") -> AsyncIterator[Session
 
 
 @contextmanager
-def store_asked() -> Iterator[None]:
+def store_errors_translated() -> Iterator[None]:
     """What the database could not do in time is StoreUnavailableError: nothing of the asker's."""
     try:
         yield

@@ -23,7 +23,7 @@ CONFLICTS: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 Result = TypeVar("Result")
 
 
-class Work:
+class TransactionRunner:
     """Runs pieces of work on one session, and gets a new one when it was cut."""
 
     def __init__(self, url: str) -> None:
@@ -67,18 +67,18 @@ class Work:
 
 
 @contextmanager
-def work_on(url: str) -> Iterator[Work]:
+def transaction_runner(url: str) -> Iterator[TransactionRunner]:
     """A session for several pieces of work, closed at the end."""
-    work = Work(url)
+    work = TransactionRunner(url)
     try:
         yield work
     finally:
         work.close()
 
 
-def run_once(url: str, piece: Callable[[psycopg.Connection], Result]) -> Result:
+def run_in_transaction(url: str, piece: Callable[[psycopg.Connection], Result]) -> Result:
     """One piece of work on a session of its own."""
-    with work_on(url) as work:
+    with transaction_runner(url) as work:
         return work.run(piece)
 
 

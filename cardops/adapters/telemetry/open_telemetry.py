@@ -43,7 +43,7 @@ class OpenTelemetry(Tracing):
         self._propagator = TraceContextTextMapPropagator()
 
     @override
-    def tell(self, event: TracedEvent) -> None:
+    def emit(self, event: TracedEvent) -> None:
         match event:
             case AnsweredRequest():
                 self._request(event)

@@ -12,7 +12,7 @@ from cardops.contracts.columns.items import items_summary
 from cardops.contracts.columns.money import amount_minor
 from cardops.contracts.columns.times import day, instant
 from cardops.contracts.lake.tables import LAKE_TABLES
-from cardops.rules.card_numbers import CANDIDATE, masked
+from cardops.rules.card_numbers import CANDIDATE, mask_card_numbers
 from cardops.rules.intake.files import Kind
 
 # Told by the one who stores: which file, which row.
@@ -40,7 +40,7 @@ def without_numbers_in_text(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Da
     for name in columns:
         suspects = rows.filter(pl.col(name).str.contains(CANDIDATE))[name].unique()
         if not suspects.is_empty():
-            safe = {text: masked(text) for text in suspects}
+            safe = {text: mask_card_numbers(text) for text in suspects}
             rows = rows.with_columns(pl.col(name).replace(safe))
     return rows
 

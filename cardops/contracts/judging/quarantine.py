@@ -7,7 +7,13 @@ from typing import Final
 
 import polars as pl
 
-from cardops.rules.card_numbers import BIN_DIGITS, CANDIDATE, LAST_DIGITS, MIN_DIGITS, masked
+from cardops.rules.card_numbers import (
+    BIN_DIGITS,
+    CANDIDATE,
+    LAST_DIGITS,
+    MIN_DIGITS,
+    mask_card_numbers,
+)
 
 COLUMNS: Final = ("source_file", "row_number", "reasons", "raw")
 # What is longer was no row of ours; the head of it tells whose it was.
@@ -32,7 +38,7 @@ def as_csv(kept: pl.DataFrame) -> bytes:
 def _masked(raw: pl.Expr) -> pl.Expr:
     return raw.map_batches(
         lambda texts: pl.Series(
-            [None if text is None else masked(text) for text in texts], dtype=pl.String
+            [None if text is None else mask_card_numbers(text) for text in texts], dtype=pl.String
         ),
         return_dtype=pl.String,
     )

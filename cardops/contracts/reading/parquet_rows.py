@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.headers import Header, resolve
 from cardops.contracts.reading.source import FileRefusedError
-from cardops.rules.card_numbers import masked
+from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import RowReason
 
 CHUNK_ROWS: Final = 50_000
@@ -79,7 +79,7 @@ class ParquetRows:
         doubled = [name for name, count in counts.items() if count > 1]
         if doubled:
             raise FileRefusedError(
-                f"{self._name} has column {masked(doubled[0])} twice, so nothing was taken in: "
+                f"{self._name} has column {mask_card_numbers(doubled[0])} twice, so nothing was taken in: "
                 "leave the one that is meant."
             )
 

@@ -20,7 +20,7 @@ from cardops.contracts.reading.source import (
     opened,
     refusing_broken_compression,
 )
-from cardops.rules.card_numbers import masked
+from cardops.rules.card_numbers import mask_card_numbers
 
 _FRAME: Final = ("row_number", "raw", "framing")
 
@@ -47,7 +47,7 @@ class InputRows:
     def unknown_columns(self) -> tuple[str, ...]:
         """Names that serve nothing; of JSON, those met so far. Card numbers in them are cut."""
         names = self._json.unknown if self._json else self._unknown
-        return tuple(dict.fromkeys(map(masked, names)))
+        return tuple(dict.fromkeys(map(mask_card_numbers, names)))
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns, trimmed."""

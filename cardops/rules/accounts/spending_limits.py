@@ -53,14 +53,16 @@ class Allowance:
     used_count: int = 0
 
 
-def in_force(of_program: Iterable[SpendingLimit], own: Iterable[SpendingLimit]) -> list[Allowance]:
+def limits_in_force(
+    of_program: Iterable[SpendingLimit], own: Iterable[SpendingLimit]
+) -> list[Allowance]:
     """A user's own limit stands in place of the program's of the same kind and window."""
     found = {limit.key: limit for limit in of_program}
     found.update({limit.key: limit for limit in own})
     return [Allowance(found[key]) for key in sorted(found)]
 
 
-def counts_from(limit: SpendingLimit, at: datetime) -> datetime | None:
+def counting_start(limit: SpendingLimit, at: datetime) -> datetime | None:
     """The first instant that counts at `at`; None where nothing earlier counts.
 
     A window of N seconds counts what is later than `at` less N. There is no upper end: what
@@ -75,7 +77,9 @@ def counts_from(limit: SpendingLimit, at: datetime) -> datetime | None:
     return midnight if limit.kind is LimitKind.DAY else midnight.replace(day=1)
 
 
-def is_within(amount_minor: int, allowances: Iterable[Allowance], raised_minor: int = 0) -> bool:
+def is_within_limits(
+    amount_minor: int, allowances: Iterable[Allowance], raised_minor: int = 0
+) -> bool:
     """Whether one more amount keeps every limit.
 
     `raised_minor` is what the authorization holds that an increment would raise: in parts no
@@ -84,7 +88,7 @@ def is_within(amount_minor: int, allowances: Iterable[Allowance], raised_minor: 
     return all(_keeps(amount_minor, one, raised_minor) for one in allowances)
 
 
-def use(amount_minor: int, allowances: Iterable[Allowance]) -> None:
+def count_permitted(amount_minor: int, allowances: Iterable[Allowance]) -> None:
     """Count a permitted amount."""
     for one in allowances:
         if one.limit.kind is not LimitKind.AUTHORIZATION:
@@ -92,7 +96,7 @@ def use(amount_minor: int, allowances: Iterable[Allowance]) -> None:
             one.used_count += 1
 
 
-def merged(before: SpendingLimit | None, change: SpendingLimit) -> SpendingLimit:
+def merge_limit(before: SpendingLimit | None, change: SpendingLimit) -> SpendingLimit:
     """The limit after a change that leaves alone what it does not name."""
     if before is None:
         return change
@@ -114,7 +118,7 @@ def limit_problem(limit: SpendingLimit) -> str | None:
     return None
 
 
-def window_text(limit: SpendingLimit) -> str:
+def limit_kind_text(limit: SpendingLimit) -> str:
     """The kind as people read it: a window with its length."""
     return f"window {limit.window_seconds}s" if limit.kind is LimitKind.WINDOW else limit.kind.value
 
@@ -134,9 +138,9 @@ def allowances_at(
     at: datetime,
 ) -> list[Allowance]:
     """The limits in force with what is used of each at an instant, from all that was permitted."""
-    found, amounts = in_force(of_program, own), list(permitted)
+    found, amounts = limits_in_force(of_program, own), list(permitted)
     for one in found:
-        start = counts_from(one.limit, at)
+        start = counting_start(one.limit, at)
         counted = [amount for when, amount in amounts if start is not None and when >= start]
         one.used_amount_minor, one.used_count = sum(counted), len(counted)
     return found

@@ -149,11 +149,13 @@ def _amount_of(
         return -earlier.held_change_minor if earlier is not None else held
     amount = parse_amount(action.amount, record.currency)
     if isinstance(amount, AmountProblem):
-        return ActionResponse(ActionResult.INVALID, detail=amount_sentence(amount, record.currency))
+        return ActionResponse(
+            ActionResult.INVALID, detail=amount_problem_text(amount, record.currency)
+        )
     return amount
 
 
-def amount_sentence(problem: AmountProblem, currency: str) -> str:
+def amount_problem_text(problem: AmountProblem, currency: str) -> str:
     """What is wrong with an amount, for the one who sent it."""
     return {
         AmountProblem.INVALID_AMOUNT: "is not a plain decimal amount such as 25.00",
@@ -231,7 +233,7 @@ def view_after(record: Record, movement: Movement) -> AuthorizationView:
     )
 
 
-def increment_part(movement: Movement, currency: str) -> str:
+def increment_field(movement: Movement, currency: str) -> str:
     """What an increment's answer has besides: `,"increment":{…}`; nothing for other moves."""
     if movement.kind is not ActionKind.INCREMENT:
         return ""

@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
-from cardops.rules.accounts.spending_limits import Allowance, SpendingLimit, is_within, use
+from cardops.rules.accounts.spending_limits import (
+    Allowance,
+    SpendingLimit,
+    count_permitted,
+    is_within_limits,
+)
 from cardops.rules.money import format_amount
 
 # (program, user_id, currency) and (program, transaction_id).
@@ -198,7 +203,7 @@ def check_spending(amount_minor: int, account: AccountState, raised_minor: int =
         return ReasonCode.CURRENCY_NOT_SUPPORTED
     if amount_minor > account.available_minor:
         return ReasonCode.INSUFFICIENT_CREDIT
-    if account.allowances and not is_within(amount_minor, account.allowances, raised_minor):
+    if account.allowances and not is_within_limits(amount_minor, account.allowances, raised_minor):
         return ReasonCode.VELOCITY_LIMIT
     return _SUFFICIENT
 
@@ -229,24 +234,24 @@ def _decide(request: AuthorizationRequest, state: BatchState, decided_at: str) -
     if status is _PERMIT:
         remaining, seq = remaining - request.amount_minor, seq + 1
         if not request.is_dry_run:
-            _take(request, account)
+            _debit(request, account)
     response = response_bytes(
         request, reason, remaining_minor=remaining, ledger_seq=seq, decided_at=decided_at
     )
     return Decision(request, status, reason, remaining, seq, response)
 
 
-_TOLD: Final = {
+_OUTCOME_JSON: Final = {
     reason: f',"status":"{status_of(reason)}","reason_code":"{reason}","reason":"{text}"'
     for reason, text in REASON_TEXTS.items()
 }
 
 
-def _take(request: AuthorizationRequest, account: AccountState) -> None:
+def _debit(request: AuthorizationRequest, account: AccountState) -> None:
     account.available_minor -= request.amount_minor
     account.ledger_seq += 1
     if account.allowances:
-        use(request.amount_minor, account.allowances)
+        count_permitted(request.amount_minor, account.allowances)
     if not request.is_capture:
         account.held_minor += request.amount_minor
 
@@ -263,7 +268,7 @@ def response_bytes(
     currency = request.currency
     return (
         f'{{"transaction_id":"{request.transaction_id}"'
-        f',"authorization_id":"{request.authorization_id}"{_TOLD[reason_code]}'
+        f',"authorization_id":"{request.authorization_id}"{_OUTCOME_JSON[reason_code]}'
         f',"amount":{format_amount(request.amount_minor, currency)},"currency":"{currency}"'
         f',"remaining_credit":{format_amount(remaining_minor, currency)}'
         f',"decided_at":"{decided_at}","as_of":{{"ledger_seq":{ledger_seq}}}}}'

@@ -13,7 +13,7 @@ import polars as pl
 from cardops.contracts.judging.quarantine import as_csv, kept_aside
 from cardops.contracts.reading.rows import InputRows
 from cardops.ports import ObjectStore
-from cardops.rules.card_numbers import masked
+from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import IntakeFile, RowReason
 from cardops.rules.intake.objects import ObjectMissingError
 
@@ -48,7 +48,7 @@ def keep_rows(
         return None
     parquet = io.BytesIO()
     kept.write_parquet(parquet)
-    shape = {"format": origin.format, "header_line": masked(origin.header_line)}
+    shape = {"format": origin.format, "header_line": mask_card_numbers(origin.header_line)}
     failed.replace(f"{folder}/source.json", json.dumps(shape).encode())
     failed.replace(f"{folder}/rows.csv", as_csv(kept))
     failed.replace(f"{folder}/rows.parquet", parquet.getvalue())

@@ -10,7 +10,7 @@ from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendin
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.secrets import secret_store
-from cardops.rules.accounts.spending_limits import in_force
+from cardops.rules.accounts.spending_limits import limits_in_force
 from cardops.rules.callbacks.callbacks import SECRET_BYTES
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from cardops.rules.currencies import EXPONENTS
@@ -114,7 +114,7 @@ def limits(  # noqa: PLR0913 - one parameter an option
     program = known_program(url, name)
     store = PostgresSpendingLimits(url)
     carry_out(store, name, "", currency or program.currency, wish)
-    found = {one: in_force(here, ()) for one, here in store.own(name, "").items()}
+    found = {one: limits_in_force(here, ()) for one, here in store.own(name, "").items()}
     show_limits(name, "", found, has_use=False, json_output=json_output)
 
 

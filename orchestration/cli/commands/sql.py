@@ -8,7 +8,7 @@ import duckdb
 import typer
 
 from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.read_only_query import QueryRefusedError, look
+from cardops.adapters.postgresql.read_only_query import QueryRefusedError, run_read_only_query
 from cardops.adapters.warehouse.duckdb_warehouse import open_published
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
@@ -45,21 +45,23 @@ def sql(
         typer.echo(_table(columns, rows))
 
 
-def _ask(query: str, most: int) -> tuple[list[str], Rows]:
+def _ask(query: str, max_rows: int) -> tuple[list[str], Rows]:
     """Column names and rows of the last statement. Raises CommandError with DuckDB's words."""
     with open_published(Settings.load().home) as session:
         try:
             response = session.execute(query)
-            return [column[0] for column in response.description or []], response.fetchmany(most)
+            return [column[0] for column in response.description or []], response.fetchmany(
+                max_rows
+            )
         except duckdb.Error as error:
             said = " ".join(str(error).split())
             raise CommandError(f"The query was not answered: {said}") from None
 
 
-def _ask_live(query: str, most: int) -> tuple[list[str], Rows]:
+def _ask_live(query: str, max_rows: int) -> tuple[list[str], Rows]:
     """The same of PostgreSQL. Raises CommandError with its words."""
     try:
-        return look(connect_info(Settings.load()).url, query, most)
+        return run_read_only_query(connect_info(Settings.load()).url, query, max_rows)
     except QueryRefusedError as error:
         raise CommandError(f"The query was not answered: {error}") from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.read_only_query import QueryRefusedError, look
+from cardops.adapters.postgresql.read_only_query import QueryRefusedError, run_read_only_query
 from tests.factories.console import Console
 
 pytestmark = pytest.mark.database
@@ -32,17 +32,17 @@ def test_what_is_no_question_is_refused_and_changes_nothing(database_url: str, q
     with connect(database_url) as session:
         session.execute("insert into programs (program, currency) values ('p', 'USD')")
         with pytest.raises(QueryRefusedError):
-            look(database_url, query, 10)
+            run_read_only_query(database_url, query, 10)
 
         assert session.execute("select program from programs").fetchall() == [("p",)]
         assert session.execute("select count(*) from accounts").fetchone() == (0,)
 
 
 def test_a_big_answer_is_cut_and_an_empty_one_has_its_columns(database_url: str) -> None:
-    columns, rows = look(database_url, MANY, 3)
+    columns, rows = run_read_only_query(database_url, MANY, 3)
 
     assert (columns, rows) == (["n"], [(1,), (1,), (1,)])
-    assert look(database_url, "select program, user_id from accounts", 3) == (
+    assert run_read_only_query(database_url, "select program, user_id from accounts", 3) == (
         ["program", "user_id"],
         [],
     )
@@ -52,7 +52,7 @@ def test_it_waits_for_nobodys_lock(database_url: str) -> None:
     with connect(database_url) as session, session.transaction():
         session.execute("lock table accounts in access exclusive mode")
         with pytest.raises(QueryRefusedError, match="lock timeout"):
-            look(database_url, "select * from accounts", 3)
+            run_read_only_query(database_url, "select * from accounts", 3)
 
 
 def test_the_command_asks_the_live_database(database_url: str, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from cardops.rules.accounts.spending_limits import (
     LimitKind,
     SpendingLimit,
     allowances_at,
-    in_force,
     limit_problem,
-    merged,
+    limits_in_force,
+    merge_limit,
 )
 from cardops.rules.authorizations.decisions import (
     AccountState,
@@ -90,13 +90,13 @@ def test_a_users_own_limit_stands_in_place_of_the_programs_of_the_same_window() 
     own = SpendingLimit(LimitKind.WINDOW, 900, None, 3600)
     minute = SpendingLimit(LimitKind.WINDOW, 10, None, 60)
 
-    assert [one.limit for one in in_force([hour, minute], [own])] == [minute, own]
+    assert [one.limit for one in limits_in_force([hour, minute], [own])] == [minute, own]
 
 
 def test_a_change_leaves_what_it_does_not_name() -> None:
     before = SpendingLimit(LimitKind.DAY, 100, 5)
 
-    assert merged(before, SpendingLimit(LimitKind.DAY, None, 7)) == SpendingLimit(
+    assert merge_limit(before, SpendingLimit(LimitKind.DAY, None, 7)) == SpendingLimit(
         LimitKind.DAY, 100, 7
     )
 

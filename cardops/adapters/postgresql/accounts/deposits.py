@@ -19,10 +19,10 @@ from cardops.adapters.postgresql.accounts.posting import (
 )
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.accounts.sums import AccountReader
+from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.connection import with_options
-from cardops.adapters.postgresql.exclusive import holding
-from cardops.adapters.postgresql.frames import one_frame
-from cardops.adapters.postgresql.transactions import Work, work_on
+from cardops.adapters.postgresql.frames import read_frame
+from cardops.adapters.postgresql.transactions import TransactionRunner, transaction_runner
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 
 OUTCOME: Final = pl.Schema(
@@ -68,13 +68,13 @@ class PostgresDepositLedger(AccountReader):
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
         """What became of each staged row. Raises StagingLostError."""
         stage = Stage(intake_file)
-        with work_on(self.url) as work:
+        with transaction_runner(self.url) as work:
             return work.run(lambda session: _outcome(session, stage))
 
     def forget_staged(self, intake_file: IntakeFile) -> None:
         """Drop the file's staged rows."""
         stage = Stage(intake_file)
-        with work_on(self.url) as work:
+        with transaction_runner(self.url) as work:
             work.run(stage.drop)
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
@@ -90,16 +90,18 @@ class PostgresDepositLedger(AccountReader):
             return work.run(lambda session: _recalled_totals(session, intake_file.intake_id))
 
     @contextmanager
-    def _staged(self, stage: Stage, fill: Callable[[psycopg.Connection], int]) -> Iterator[Work]:
+    def _staged(
+        self, stage: Stage, fill: Callable[[psycopg.Connection], int]
+    ) -> Iterator[TransactionRunner]:
         """The stage, filled and held alone, with a session made for posting its chunks."""
-        with holding(self.url, f"stage/{stage.intake_id}"):
-            with work_on(self.url) as work:
+        with advisory_lock(self.url, f"stage/{stage.intake_id}"):
+            with transaction_runner(self.url) as work:
                 work.once(fill)
-            with work_on(with_options(self.url, *LOOK_UPS)) as work:
+            with transaction_runner(with_options(self.url, *LOOK_UPS)) as work:
                 yield work
 
 
-def _by_chunks(work: Work, stage: Stage, chunk_work: ChunkWork) -> None:
+def _by_chunks(work: TransactionRunner, stage: Stage, chunk_work: ChunkWork) -> None:
     for chunk in work.run(lambda session: list(stage.chunks(session))):
         work.run(partial(chunk_work, stage=stage, chunk=chunk))
     # A crash of the database in between empties the stage; what was skipped must not pass.
@@ -108,7 +110,7 @@ def _by_chunks(work: Work, stage: Stage, chunk_work: ChunkWork) -> None:
 
 def _outcome(session: psycopg.Connection, stage: Stage) -> pl.DataFrame:
     stage.check_complete(session)
-    frame = one_frame(session, stage.sql(_OUTCOME, content_hash=CONTENT_HASH), OUTCOME)
+    frame = read_frame(session, stage.sql(_OUTCOME, content_hash=CONTENT_HASH), OUTCOME)
     staged = session.execute(stage.sql("select count(*) from {stage}")).fetchone()
     if staged is None or frame.height != staged[0]:
         raise StagingLostError(stage.intake_id)

@@ -21,9 +21,9 @@ from cardops.rules.accounts.spending_limits import (
     Allowance,
     LimitKind,
     SpendingLimit,
-    counts_from,
-    in_force,
-    merged,
+    counting_start,
+    limits_in_force,
+    merge_limit,
 )
 
 _LIMITS: Final = """
@@ -93,7 +93,7 @@ class PostgresSpendingLimits:
             session.execute(NEW_REVISION, [program])
             for limit in limits:
                 before = _find(session, program, user_id, currency, limit.key)
-                after = merged(before, limit)
+                after = merge_limit(before, limit)
                 session.execute(
                     _SET,
                     [program, user_id, currency, after.kind.value, after.window_seconds,
@@ -132,7 +132,7 @@ class PostgresSpendingLimits:
         with self._session() as session:
             of_program, own = _own(session, program, ""), _own(session, program, user_id)
             found = {
-                currency: in_force(of_program.get(currency, ()), own.get(currency, ()))
+                currency: limits_in_force(of_program.get(currency, ()), own.get(currency, ()))
                 for currency in sorted({*of_program, *own})
             }
             for currency, allowances in found.items():
@@ -172,7 +172,7 @@ def _find(
 def _count(
     session: psycopg.Connection, account: Mapping[str, str], one: Allowance, at: datetime
 ) -> None:
-    start = counts_from(one.limit, at)
+    start = counting_start(one.limit, at)
     if start is not None:
         row = session.execute(_USED, {**account, "start": start}).fetchone()
         one.used_amount_minor, one.used_count = (int(row[0]), row[1]) if row else (0, 0)

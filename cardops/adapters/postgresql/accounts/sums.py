@@ -9,7 +9,7 @@ from psycopg import sql
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.frames import stream_frames
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.accounts.ledger import Account, AccountTotals
 
 _KEY: Final = {"program": pl.String(), "user_id": pl.String(), "currency": pl.String()}
@@ -65,13 +65,13 @@ class AccountReader:
     def account(self, program: str, user_id: str, currency: str) -> Account | None:
         """One account, or None."""
         query = sql.SQL(_ACCOUNTS + " ") + _ONE
-        row = run_once(self.url, lambda s: _one(s, query, (program, user_id, currency)))
+        row = run_in_transaction(self.url, lambda s: _one(s, query, (program, user_id, currency)))
         return None if row is None else Account(*row)
 
     def account_totals(self, program: str, user_id: str, currency: str) -> AccountTotals:
         """Sums of one account's postings; zeros where it has none."""
         query = sql.SQL(_TOTALS).format(only=_ONE)
-        row = run_once(self.url, lambda s: _one(s, query, (program, user_id, currency)))
+        row = run_in_transaction(self.url, lambda s: _one(s, query, (program, user_id, currency)))
         return AccountTotals(*(row[:-1] if row else (program, user_id, currency, 0, 0, 0, 0)))
 
     def _stream(self, query: sql.Composed, schema: pl.Schema) -> Iterator[pl.DataFrame]:

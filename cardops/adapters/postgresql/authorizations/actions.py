@@ -27,7 +27,7 @@ from cardops.rules.authorizations.actions import (
     StoredAction,
     decide_action,
     expire,
-    increment_part,
+    increment_field,
     view_after,
 )
 from cardops.rules.authorizations.decisions import AccountState, Status, StoreUnavailableError
@@ -70,7 +70,7 @@ async def apply_action(
     outcome = decide_action(action, record, account, earlier=earlier, at=at)
     if isinstance(outcome, ActionResponse):
         return outcome
-    body = view_after(record, outcome).body(increment_part(outcome, record.currency))
+    body = view_after(record, outcome).body(increment_field(outcome, record.currency))
     await _write(session, action, record, replace(outcome, response=body), at)
     return ActionResponse(ActionResult.DONE, body)
 

@@ -30,7 +30,7 @@ from cardops.adapters.postgresql.sessions import (
     TRANSIENT_ERRORS,
     Pool,
     Session,
-    store_asked,
+    store_errors_translated,
     transaction,
 )
 from cardops.rules.accounts.ledger import Account
@@ -96,7 +96,7 @@ class PostgresAuthorizations:
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         """The decision with its state; a void that came first is a view without a decision."""
-        with store_asked():
+        with store_errors_translated():
             return await self._find(program, transaction_id)
 
     async def _find(self, program: str, transaction_id: str) -> AuthorizationView | None:
@@ -110,7 +110,7 @@ class PostgresAuthorizations:
 
     async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
         """The user's accounts by currency."""
-        with store_asked():
+        with store_errors_translated():
             rows = await self._pool.fetch(sql.ACCOUNTS, program, user_id)
         return [Account(**dict(row)) for row in rows]
 

@@ -11,7 +11,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from cardops.adapters.postgresql.sessions import Session
-from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit, counts_from, in_force
+from cardops.rules.accounts.spending_limits import (
+    LimitKind,
+    SpendingLimit,
+    counting_start,
+    limits_in_force,
+)
 from cardops.rules.authorizations.decisions import AccountKey, AccountState, BatchState
 
 # $1-$3: accounts; $4: from when on what was permitted counts. No upper end (rules/limits.py).
@@ -71,7 +76,7 @@ async def add_allowances(session: Session, state: BatchState, at: datetime) -> N
         of_program = state.limits.get((program, "", currency), ())
         own = state.limits.get((program, user_id, currency), ())
         if account.exists and (of_program or own):
-            account.allowances = in_force(of_program, own)
+            account.allowances = limits_in_force(of_program, own)
             limited.append((key, account))
     await _count(session, limited, at)
 
@@ -82,7 +87,7 @@ async def add_allowances_of_one(
     """The same for one account that is locked."""
     program, user_id, currency = key
     rows = await session.fetch(LIMITS_OF, program, user_id, currency)
-    account.allowances = in_force(
+    account.allowances = limits_in_force(
         [limit_of(row) for row in rows if row["user_id"] == ""],
         [limit_of(row) for row in rows if row["user_id"] != ""],
     )
@@ -96,7 +101,7 @@ async def _count(
         (key, start, one, account.ledger_seq)
         for key, account in limited
         for one in account.allowances
-        if (start := counts_from(one.limit, at)) is not None
+        if (start := counting_start(one.limit, at)) is not None
     ]
     if not asked:
         return

@@ -7,7 +7,7 @@ from typing import Final
 
 from cardops.adapters.postgresql.authorizations.rows import callback_id_from
 from cardops.adapters.postgresql.callbacks import sql
-from cardops.adapters.postgresql.sessions import Pool, store_asked, transaction
+from cardops.adapters.postgresql.sessions import Pool, store_errors_translated, transaction
 from cardops.rules.callbacks.callbacks import (
     Callback,
     CallbackResult,
@@ -116,14 +116,14 @@ class PostgresCallbackOutbox:
         self, program: str | None, state: str | None, cursor: str | None, limit: int
     ) -> tuple[list[Callback], str | None]:
         """A page, newest first, and where the next one begins."""
-        with store_asked():
+        with store_errors_translated():
             rows = await self._pool.fetch(sql.LIST, program, state, cursor, limit + 1)
         page = [callback_of(row) for row in rows[:limit]]
         return page, page[-1].callback_id if len(rows) > limit else None
 
     async def replay(self, program: str | None, callback_id: str) -> bool:
         """Owe it again, from the first attempt."""
-        with store_asked():
+        with store_errors_translated():
             return bool(await self._pool.execute(sql.REPLAY, program, callback_id) == "UPDATE 1")
 
     async def _count_failures(

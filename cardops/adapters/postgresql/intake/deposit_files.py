@@ -5,7 +5,7 @@ from typing import Final
 import psycopg
 
 from cardops.adapters.postgresql.intake.rows import SELECT, file_of
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.intake.files import IntakeFile
 
 _WHERE: Final = (
@@ -34,4 +34,4 @@ def deposit_files(
     def select(session: psycopg.Connection) -> list[IntakeFile]:
         return [file_of(row) for row in session.execute(SELECT + _WHERE, asked).fetchall()]
 
-    return run_once(url, select)
+    return run_in_transaction(url, select)

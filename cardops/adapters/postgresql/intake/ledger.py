@@ -10,11 +10,11 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from cardops.adapters.postgresql.exclusive import holding
+from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.intake.batches import claim_batch, find_batch
 from cardops.adapters.postgresql.intake.rows import SELECT, claim_file, file_of, outcome_text
 from cardops.adapters.postgresql.intake.waiting import WaitingRows
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
@@ -42,13 +42,13 @@ class PostgresIntakeLedger(WaitingRows):
 
     def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
         """The file's entry, and whether this call made it. A known file keeps its first date."""
-        return run_once(self.url, lambda session: _claim(session, arrival, business_date))
+        return run_in_transaction(self.url, lambda session: _claim(session, arrival, business_date))
 
     def claim_batch(
         self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
     ) -> ChargebackBatch | None:
         """Claim chargeback files of one program into one new batch; None where none is new."""
-        return run_once(self.url, lambda s: claim_batch(s, arrivals, business_date, mode))
+        return run_in_transaction(self.url, lambda s: claim_batch(s, arrivals, business_date, mode))
 
     def find(self, intake_id: int) -> IntakeFile:
         """Raises IntakeFileMissingError."""
@@ -72,12 +72,12 @@ class PostgresIntakeLedger(WaitingRows):
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""
-        return run_once(self.url, lambda session: find_batch(session, batch_id))
+        return run_in_transaction(self.url, lambda session: find_batch(session, batch_id))
 
     @contextmanager
     def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
         """Hold the file alone until the block ends (other holders wait); its fresh entry."""
-        with holding(self.url, f"intake/{intake_id}"):
+        with advisory_lock(self.url, f"intake/{intake_id}"):
             yield self.find(intake_id)
 
     def begin(self, intake_id: int) -> int:
@@ -117,7 +117,9 @@ class PostgresIntakeLedger(WaitingRows):
         return int(rows[0][0])
 
     def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-        return run_once(self.url, lambda session: session.execute(query, values).fetchall())
+        return run_in_transaction(
+            self.url, lambda session: session.execute(query, values).fetchall()
+        )
 
 
 def _claim(

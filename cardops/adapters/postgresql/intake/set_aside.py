@@ -5,7 +5,7 @@ from typing import Final
 import psycopg
 
 from cardops.adapters.postgresql.intake.rows import SELECT, file_of
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.intake.files import IntakeFile
 
 MAX_FILES: Final = 1_000
@@ -13,7 +13,7 @@ MAX_FILES: Final = 1_000
 
 def files_set_aside(url: str, program: str | None = None) -> list[IntakeFile]:
     """Files with quarantined rows, refused or dead, newest first, at most MAX_FILES."""
-    return run_once(url, lambda session: _select(session, program))
+    return run_in_transaction(url, lambda session: _select(session, program))
 
 
 def _select(session: psycopg.Connection, program: str | None) -> list[IntakeFile]:

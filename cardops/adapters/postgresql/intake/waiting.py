@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.intake.files import IntakeFile, Kind
 
 IDS_A_QUERY: Final = 10_000
@@ -24,7 +24,7 @@ class WaitingRows:
 
         A row that was released stays so: another file has it by now.
         """
-        run_once(self.url, lambda session: _wait(session, intake_file, references))
+        run_in_transaction(self.url, lambda session: _wait(session, intake_file, references))
 
     def waiting(
         self, kind: Kind, program: str, reference_ids: Sequence[str]
@@ -33,14 +33,14 @@ class WaitingRows:
         found: dict[int, list[int]] = defaultdict(list)
         for ids in _parts(reference_ids):
             part = partial(_waiting, kind=kind, program=program, ids=ids)
-            for intake_id, row_number in run_once(self.url, part):
+            for intake_id, row_number in run_in_transaction(self.url, part):
                 found[intake_id].append(row_number)
         return {intake_id: sorted(found[intake_id]) for intake_id in sorted(found)}
 
     def released(self, rows: Mapping[int, Sequence[int]], released_to: int) -> None:
         """Record that these rows were taken up again by the file `released_to`."""
         pairs = [(file, row) for file, numbers in rows.items() for row in numbers]
-        run_once(self.url, lambda session: _release(session, pairs, released_to))
+        run_in_transaction(self.url, lambda session: _release(session, pairs, released_to))
 
 
 def _wait(

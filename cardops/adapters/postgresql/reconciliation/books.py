@@ -8,7 +8,7 @@ import polars as pl
 from psycopg import sql
 
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.frames import one_frame, stream_frames
+from cardops.adapters.postgresql.frames import read_frame, stream_frames
 from cardops.contracts.lake.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
 
 # One statement, so one snapshot: balances, postings and holds are of the same instant. What is
@@ -130,7 +130,7 @@ class PostgresBooks:
         """Applied deposit files up to that date: what each says, and what was posted of it."""
         query = _DEPOSIT_FILES.format(day=sql.Literal(business_date))
         with connect(self._url) as session:
-            return one_frame(session, query, DEPOSIT_FILE_COLUMNS)
+            return read_frame(session, query, DEPOSIT_FILE_COLUMNS)
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one on which something happened and whose log is not final yet."""

@@ -14,7 +14,7 @@ from psycopg import IsolationLevel, sql
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.reconciliation.log_file import write_log
-from cardops.adapters.postgresql.transactions import run_once
+from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports import DayExport
 
 # A posting's instant is read by the authorizer's clock, the day's end here by the database's; and
@@ -82,7 +82,9 @@ class PostgresTransactionLog:
         """Write the whole day, in one snapshot, to one Parquet file; the same day, the same bytes."""
         start = datetime.combine(business_date, time(), UTC)
         end = start + timedelta(days=1)
-        watermark = run_once(self._url, lambda session: _watermark(session, business_date, end))
+        watermark = run_in_transaction(
+            self._url, lambda session: _watermark(session, business_date, end)
+        )
         query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
         with connect(self._url, autocommit=False) as session:
             session.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -94,11 +96,11 @@ class PostgresTransactionLog:
 
     def record_export(self, business_date: date, export: DayExport) -> None:
         """Remember what was exported; the latest export of a day counts."""
-        run_once(self._url, lambda session: _record(session, business_date, export))
+        run_in_transaction(self._url, lambda session: _record(session, business_date, export))
 
     def busy_dates(self) -> Sequence[date]:
         """UTC dates with a decision, deposit or movement, in order. Reads the whole log."""
-        rows = run_once(self._url, lambda session: session.execute(_BUSY).fetchall())
+        rows = run_in_transaction(self._url, lambda session: session.execute(_BUSY).fetchall())
         return [day for (day,) in rows]
 
 

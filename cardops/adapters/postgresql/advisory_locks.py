@@ -11,7 +11,7 @@ KEEPALIVES: Final = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval =
 
 
 @contextmanager
-def holding(url: str, name: str) -> Iterator[None]:
+def advisory_lock(url: str, name: str) -> Iterator[None]:
     """Others who hold the same name wait until the block ends, or its process does.
 
     A session's lock, not a transaction's: no open transaction keeps a day from being closed or
