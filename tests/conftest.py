@@ -3,9 +3,11 @@
 The server is the embedded one, or that of CARDOPS_DATABASE_URL; then everything runs on it.
 """
 
+import atexit
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.settings import Settings
-from tests.factories.databases import TEST_HOME, new_database
+from tests.factories.databases import TEST_HOME, new_database, stop_flushing
 
 # A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. No test
 # asks whether the server of all of them outlives the machine; those that kill one have their own.
@@ -50,8 +52,15 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    atexit.register(_silence_leak_reports)
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(TEST_HOME), ignore_errors=True)
+
+
+def _silence_leak_reports() -> None:
+    """DuckDB's bindings list "leaked" objects on exit, after the summary, which is to be seen last."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +72,7 @@ def server_url() -> Iterator[str]:
         return
     server = EmbeddedServer(Path(os.environ[TEST_HOME]), settings.postgres_bin)
     server.join()
+    stop_flushing(server.url("postgres"))
     yield server.url("postgres")
     server.leave()
 

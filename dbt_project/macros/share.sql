@@ -1,4 +1,4 @@
-{#- A share of counts with six digits; null where there is nothing to take a share of. -#}
+{#- Part over whole as a decimal with six digits; null where the whole is zero. -#}
 {% macro share(part, whole) -%}
     cast({{ part }} as decimal(18, 6)) / nullif({{ whole }}, 0)
 {%- endmacro %}

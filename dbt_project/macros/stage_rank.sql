@@ -1,4 +1,4 @@
-{#- How far a dispute has come: its stages in the order in which they follow each other. -#}
+{#- Position of a dispute's stage in the order in which stages follow each other. -#}
 {% macro stage_rank(stage) -%}
     case {{ stage }}
             when 'inquiry' then 1

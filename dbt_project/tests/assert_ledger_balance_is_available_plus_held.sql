@@ -1,3 +1,3 @@
--- A ledger balance is what may be spent and what is held, to the minor unit.
+-- A ledger balance equals the available balance plus open holds, to the minor unit.
 select * from {{ ref('fct_daily_balances') }}
 where ledger_minor != available_minor + held_minor

@@ -1,5 +1,5 @@
--- The latest closing balance of an account is the sum of its log up to that day. Rows with a later
--- ledger_seq than the balance's own were written after it was read, and are not in it.
+-- The latest closing balance of an account is the sum of its postings up to that day. Log rows with
+-- a higher ledger_seq than the balance's were written after it was read, so they are left out.
 with
 
 latest as (

@@ -1,5 +1,5 @@
--- Deposits and refunds add to a ledger balance, captures and recalls take from it, a void or an
--- expiry moves nothing but the hold.
+-- Deposits and refunds increase a ledger balance, captures and recalls reduce it, a void or an
+-- expiry changes only the hold.
 select * from {{ ref('stg_lake__log_entries') }}
 where
     (kind in ('deposit', 'refund') and posted_minor < 0)

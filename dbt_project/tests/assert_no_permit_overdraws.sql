@@ -1,3 +1,3 @@
--- A permitted request leaves a remaining credit of zero or more, and never one below it.
+-- A permitted request never leaves a negative available balance.
 select * from {{ ref('fct_decisions') }}
 where status = 'PERMIT' and remaining_minor < 0

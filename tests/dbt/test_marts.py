@@ -1,5 +1,7 @@
-"""The dbt project on a small lake whose every figure is known, and on an empty one."""
+"""The dbt project built on a small lake with known figures, and on an empty one."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -12,11 +14,11 @@ from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
 from tests.fakes.lake import FakeLake
 
-EVE = date(2026, 11, 19)
+DAY_BEFORE = date(2026, 11, 19)
 
 
 def build(lake: FakeLake, home: Path, *, select: str = "fqn:*") -> DuckDbWarehouse:
-    """A run for one business date, DAY."""
+    """A build for one business date, DAY."""
     warehouse = DuckDbWarehouse(home)
     dates = dict.fromkeys(("CARDOPS_FIRST_BUSINESS_DATE", "CARDOPS_LAST_BUSINESS_DATE"), str(DAY))
     with warehouse.building(lake) as environment:
@@ -34,17 +36,26 @@ def rows(warehouse: DuckDbWarehouse, query: str) -> list[tuple[object, ...]]:
 
 def a_small_lake() -> FakeLake:
     lake = FakeLake()
-    lake.write("transactions", EVE, "1", rows_of("transactions", *payments_of_the_eve()))
+    lake.write(
+        "transactions", DAY_BEFORE, "1", rows_of("transactions", *payments_of_the_day_before())
+    )
     lake.write("transactions", DAY, "2", rows_of("transactions", *payments_of_the_day()))
     lake.write("chargebacks", DAY, "3", rows_of("chargebacks", *disputes()))
-    lake.write("transaction_log", EVE, "snapshot", rows_of("transaction_log", *log_of_the_eve()))
+    lake.write(
+        "transaction_log",
+        DAY_BEFORE,
+        "snapshot",
+        rows_of("transaction_log", *log_of_the_day_before()),
+    )
     lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *log_of_the_day()))
-    lake.write("balances", EVE, "snapshot", rows_of("balances", a_balance("user_1", 5000, 1)))
+    lake.write(
+        "balances", DAY_BEFORE, "snapshot", rows_of("balances", a_balance("user_1", 5000, 1))
+    )
     lake.write("balances", DAY, "snapshot", rows_of("balances", *closing_balances()))
     return lake
 
 
-def payments_of_the_eve() -> list[dict[str, object]]:
+def payments_of_the_day_before() -> list[dict[str, object]]:
     return [
         {"transaction_id": "t-1", "row_number": 1, "status": "pending"},
         {"transaction_id": "t-2", "row_number": 2, "status": "failed", "error_code": "51"},
@@ -84,7 +95,7 @@ def disputes() -> list[dict[str, object]]:
     ]
 
 
-def log_of_the_eve() -> list[dict[str, object]]:
+def log_of_the_day_before() -> list[dict[str, object]]:
     return [a_posting("user_1", 5000, 1)]
 
 
@@ -108,7 +119,7 @@ def log_of_the_day() -> list[dict[str, object]]:
         "amount_minor": 999_999,
         "ledger_seq": 3,
     }
-    # Written after the balance was read: in the log, and rightly not in the balance.
+    # Written after the balance was read, so it is in the log and not in the balance.
     late = a_posting("user_1", -50, 4)
     return [a_posting("user_1", -2250, 2), hold, reject, late, a_posting("user_2", 1, 1)]
 
@@ -118,11 +129,33 @@ def closing_balances() -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> DuckDbWarehouse:
-    return build(a_small_lake(), tmp_path_factory.mktemp("home"))
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: dbt parses the project once for the paths that it was given."""
+    return tmp_path_factory.mktemp("home")
 
 
-def test_the_failure_rate_counts_each_transaction_by_its_latest_version(
+@pytest.fixture(scope="module")
+def built(home: Path) -> DuckDbWarehouse:
+    """The small lake's marts, which no test changes for the others."""
+    return build(a_small_lake(), home)
+
+
+@pytest.fixture
+def home_with_marts(home: Path, built: DuckDbWarehouse, tmp_path: Path) -> Iterator[Path]:
+    """The home of `built`, for a test that builds again; its marts are put back afterwards."""
+    backup = shutil.copy(built.build_file, tmp_path / "backup.duckdb")
+    yield home
+    shutil.copy(backup, built.build_file)
+
+
+@pytest.fixture
+def home_without_marts(home_with_marts: Path) -> Path:
+    """The same before its first build."""
+    DuckDbWarehouse(home_with_marts).build_file.unlink()
+    return home_with_marts
+
+
+def test_failure_rate_counts_each_transaction_by_its_latest_version(
     built: DuckDbWarehouse,
 ) -> None:
     found = rows(
@@ -134,7 +167,7 @@ def test_the_failure_rate_counts_each_transaction_by_its_latest_version(
     assert found == [("card", 4, 1, "0.250000"), ("wallet", 1, 0, "0.000000")]
 
 
-def test_the_chargeback_rate_counts_a_disputed_transaction_once_and_no_inquiry(
+def test_chargeback_rate_counts_a_disputed_transaction_once_and_no_inquiry(
     built: DuckDbWarehouse,
 ) -> None:
     found = rows(
@@ -146,7 +179,7 @@ def test_the_chargeback_rate_counts_a_disputed_transaction_once_and_no_inquiry(
     assert found == [("card", 3, 1, "0.333333"), ("wallet", 1, 0, "0.000000")]
 
 
-def test_a_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
+def test_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
     built: DuckDbWarehouse,
 ) -> None:
     found = rows(
@@ -163,7 +196,7 @@ def test_a_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
     ]
 
 
-def test_balances_of_every_day_are_kept_to_the_minor_unit(built: DuckDbWarehouse) -> None:
+def test_daily_balances_are_exact_to_the_minor_unit(built: DuckDbWarehouse) -> None:
     found = rows(
         built,
         "select business_date, user_id, available_minor, held_minor, ledger_minor"
@@ -171,13 +204,13 @@ def test_balances_of_every_day_are_kept_to_the_minor_unit(built: DuckDbWarehouse
     )
 
     assert found == [
-        (EVE, "user_1", 5000, 0, 5000),
+        (DAY_BEFORE, "user_1", 5000, 0, 5000),
         (DAY, "user_1", 2450, 300, 2750),
         (DAY, "user_2", 1, 0, 1),
     ]
 
 
-def test_movements_of_a_day_are_summed_by_kind_without_rejects(built: DuckDbWarehouse) -> None:
+def test_daily_movements_are_summed_by_kind_without_rejects(built: DuckDbWarehouse) -> None:
     found = rows(
         built,
         "select kind, entry_count, posted_minor, held_change_minor"
@@ -187,64 +220,62 @@ def test_movements_of_a_day_are_summed_by_kind_without_rejects(built: DuckDbWare
     assert found == [("decision", 3, -2300, 300), ("deposit", 1, 1, 0)]
 
 
-def test_a_table_without_any_file_is_an_empty_mart(tmp_path: Path) -> None:
-    warehouse = build(FakeLake(), tmp_path)
+def test_table_without_any_file_becomes_an_empty_mart(home_without_marts: Path) -> None:
+    warehouse = build(FakeLake(), home_without_marts)
 
     assert rows(warehouse, "select count(*) from marts.fct_disputes") == [(0,)]
     assert warehouse.publish().row_counts["fct_daily_balances"] == 0
 
 
-def test_a_day_that_was_exported_again_is_taken_up_by_the_next_build(tmp_path: Path) -> None:
+def test_next_build_updates_a_day_that_was_exported_again(home_with_marts: Path) -> None:
     lake = a_small_lake()
-    build(lake, tmp_path, select="+fct_decisions")
-    frame = lake.frames["transaction_log", EVE, "snapshot"]
+    frame = lake.frames["transaction_log", DAY_BEFORE, "snapshot"]
     second = rows_of("transaction_log", a_posting("user_9", -1, 7))
-    lake.write("transaction_log", EVE, "snapshot", pl.concat([frame, second]))
+    lake.write("transaction_log", DAY_BEFORE, "snapshot", pl.concat([frame, second]))
 
-    warehouse = build(lake, tmp_path, select="+fct_decisions")
+    warehouse = build(lake, home_with_marts, select="+fct_decisions")
 
     found = rows(
         warehouse,
         "select business_date, count(*) from marts.fct_decisions group by 1 order by 1",
     )
-    assert found == [(EVE, 1), (DAY, 4)]
+    assert found == [(DAY_BEFORE, 1), (DAY, 4)]
 
 
-def test_a_day_of_the_run_is_replaced_and_the_others_are_left(tmp_path: Path) -> None:
+def test_build_replaces_the_selected_day_and_leaves_the_others(home_with_marts: Path) -> None:
     lake = a_small_lake()
-    build(lake, tmp_path, select="+fct_daily_balances")
-    for day, available in ((EVE, 1), (DAY, 7)):
+    for day, available in ((DAY_BEFORE, 1), (DAY, 7)):
         balance = a_balance("user_1", available, 0)
         lake.write(
             "balances", day, "snapshot", rows_of("balances", balance, a_balance("user_2", 1, 1))
         )
-    lake.write("balances", EVE, "snapshot", rows_of("balances", a_balance("user_1", 1, 0)))
+    lake.write("balances", DAY_BEFORE, "snapshot", rows_of("balances", a_balance("user_1", 1, 0)))
     lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *seven_and_one()))
 
-    warehouse = build(lake, tmp_path, select="+fct_daily_balances")
+    warehouse = build(lake, home_with_marts, select="+fct_daily_balances")
 
     found = rows(
         warehouse,
         "select business_date, available_minor from marts.fct_daily_balances"
         " where user_id = 'user_1' order by 1",
     )
-    assert found == [(EVE, 5000), (DAY, 7)]
+    assert found == [(DAY_BEFORE, 5000), (DAY, 7)]
 
 
 def seven_and_one() -> list[dict[str, object]]:
     return [a_posting("user_1", 7, 0), a_posting("user_2", 1, 1)]
 
 
-def test_a_ledger_that_does_not_add_up_fails_the_build(tmp_path: Path) -> None:
+def test_ledger_that_does_not_add_up_fails_the_build(home_without_marts: Path) -> None:
     lake = a_small_lake()
     wrong = {**a_balance("user_1", 2450, 3, held_minor=300), "ledger_minor": 2751}
     lake.write("balances", DAY, "snapshot", rows_of("balances", wrong))
 
     with pytest.raises(RuntimeError, match="assert_ledger_balance_is_available_plus_held"):
-        build(lake, tmp_path, select="+fct_daily_balances")
+        build(lake, home_without_marts, select="+fct_daily_balances")
 
 
-def test_a_reader_of_the_former_publication_is_not_disturbed_by_the_next(
+def test_publishing_does_not_disturb_readers_of_the_previous_publication(
     built: DuckDbWarehouse,
 ) -> None:
     path = built.publish().path

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.secrets import FileSecretStore
 from simulation.card_companies import CardCompanies
+from tests.factories.databases import new_home, stop_flushing
 from tests.servers.file_servers import card_companies
 
 CARDOPS = Path(sys.executable).with_name("cardops")
@@ -74,11 +74,11 @@ class Console:
 @contextmanager
 def a_home() -> Iterator[Console]:
     """A home with its embedded server kept running, which an unprivileged server may enter."""
-    with tempfile.TemporaryDirectory(prefix="cardops-console-") as folder:
-        Path(folder).chmod(0o711)
-        home = Path(folder) / "home"
+    with new_home() as folder:
+        home = folder / "home"
         server = EmbeddedServer(home)
         server.join()
+        stop_flushing(server.url("postgres"))
         try:
             yield Console(home)
         finally:

@@ -17,6 +17,7 @@ from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 PROGRAM_WAIT_SECONDS: Final = 300
 # How long the backends of a server that was killed may take to notice and end.
 ORPHANS_TIMEOUT_SECONDS: Final = 60
+FIRST_WITH_SCRAM_ITERATIONS: Final = 16  # major version of PostgreSQL
 SERVER_SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -70,9 +71,19 @@ class Cluster:
             "--locale=C",
             "--data-checksums",
             f"--pgdata={unfinished}",
+            *self._password_settings(),
         )
         password_copy.unlink()
         unfinished.rename(self.places.data)
+
+    def _password_settings(self) -> tuple[str, ...]:
+        """Hash the password once instead of 4,096 times, where PostgreSQL can (16 and later).
+
+        Iterations slow down whoever guesses short passwords; this one is 192 random bits. They cost
+        each new connection 7 ms, and Dagster's storage opens one for every event.
+        """
+        major = major_of(choose_binaries(self.places.data, self._postgres_bin))
+        return ("--set=scram_iterations=1",) if major >= FIRST_WITH_SCRAM_ITERATIONS else ()
 
     def start(self) -> None:
         """Start and wait until it answers; a stale pid file of a dead server is no obstacle."""

@@ -4,7 +4,7 @@ methods as (
     select
         program,
         payment_method
-    from {{ ref('int_transactions_picked') }}
+    from {{ ref('int_transactions_latest') }}
     union
     select
         program,

@@ -5,7 +5,7 @@ settled_transactions as (
         program,
         payment_method,
         count(*) as settled_transaction_count
-    from {{ ref('int_transactions_picked') }}
+    from {{ ref('int_transactions_latest') }}
     where status in ('completed', 'refunded')
     group by program, payment_method
 ),

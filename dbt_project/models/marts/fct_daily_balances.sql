@@ -12,7 +12,7 @@ with
 balances as (
     select * from {{ ref('stg_lake__balances') }}
     {% if is_incremental() %}
-        where business_date in ({{ picked_business_dates(ref('stg_lake__balances')) }})
+        where business_date in ({{ business_dates_to_build(ref('stg_lake__balances')) }})
     {% endif %}
 ),
 

@@ -12,7 +12,7 @@ with
 decisions as (
     select * from {{ ref('int_decisions_filtered') }}
     {% if is_incremental() %}
-        where business_date in ({{ picked_business_dates(ref('int_decisions_filtered')) }})
+        where business_date in ({{ business_dates_to_build(ref('int_decisions_filtered')) }})
     {% endif %}
 ),
 

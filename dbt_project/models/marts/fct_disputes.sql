@@ -1,11 +1,11 @@
 with
 
 disputes as (
-    select * from {{ ref('int_disputes_folded') }}
+    select * from {{ ref('int_disputes_current') }}
 ),
 
 transactions as (
-    select * from {{ ref('int_transactions_picked') }}
+    select * from {{ ref('int_transactions_latest') }}
 ),
 
 final as (

@@ -1,7 +1,7 @@
 with
 
 transactions as (
-    select * from {{ ref('int_transactions_picked') }}
+    select * from {{ ref('int_transactions_latest') }}
     where status in ('failed', 'completed', 'refunded')
 ),
 

@@ -1,9 +1,9 @@
 {#-
-    The days an incremental model takes: those it was asked for, and every other day whose rows
-    in the source are more or fewer than the model holds (an earlier day that was exported again,
-    or was never built). A day's rows are only ever added to or replaced whole, so counts tell.
+    The business dates an incremental model builds: those the run selects, and every other date
+    whose row count in the source differs from the model's (a date that was exported again, or was
+    never built). A date's rows are only appended or replaced whole, so comparing counts is enough.
 -#}
-{% macro picked_business_dates(source_relation) %}
+{% macro business_dates_to_build(source_relation) %}
     select source_days.business_date
     from (
         select
