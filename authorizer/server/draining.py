@@ -1,7 +1,8 @@
-"""SIGTERM: the batch in hand is answered, later requests get 503, then the server stops.
+"""Graceful stop: every request received before the stop signal is answered.
 
-What is promised: a request that was sent before the signal is answered, be it read, or unread in
-the kernel, or on a connection that was not accepted yet. Bytes that come after the end are nobody's.
+A request counts as received when its bytes are in the kernel: read already, unread on an open
+connection, or on a connection that was not accepted yet. The batch under way is decided, later
+requests are answered 503, and then the server stops.
 """
 
 import asyncio
@@ -15,75 +16,62 @@ from typing import Final
 
 from typing_extensions import override
 from uvicorn import Server
-from uvicorn.supervisors.multiprocess import Process
 
-# More do not fit into a listening socket's queue.
+# The length of a listening socket's queue on Linux (net.core.somaxconn) is at most this by default.
 MAX_ACCEPTED: Final = 4_096
 
 
 @contextmanager
 def drain_on_signal(drain: Callable[[], None]) -> Iterator[None]:
-    """Call `drain` as a stop signal comes, before whoever else handles it."""
+    """Call `drain` when SIGTERM arrives, then the handler that was installed before."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    earlier = signal.getsignal(signal.SIGTERM)
+    earlier_handler = signal.getsignal(signal.SIGTERM)
 
     def handle(number: int, frame: FrameType | None) -> None:
         drain()
-        if callable(earlier):
-            earlier(number, frame)
+        if callable(earlier_handler):
+            earlier_handler(number, frame)
 
     signal.signal(signal.SIGTERM, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        signal.signal(signal.SIGTERM, earlier_handler)
 
 
 class DrainingServer(Server):
-    """uvicorn's server, which alone would reset the connections that wait to be accepted."""
+    """uvicorn's server, which on its own resets connections that were not accepted yet."""
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer who is there already, then end."""
+        """Accept and answer every connection that is waiting, then shut down."""
         self.config.loaded_app.drain()
-        # Nothing is awaited between the two: nobody else can come to wait meanwhile.
-        waiting = list(accepted(sockets or []))
+        # There is no await between these two steps, so no connection can arrive in between.
+        waiting = list(accept_waiting(sockets or []))
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
         for connection in waiting:
-            with suppress(OSError):  # it went away
-                await loop.connect_accepted_socket(self._protocol, connection)
+            with suppress(OSError):  # the client has disconnected
+                await loop.connect_accepted_socket(self._new_protocol, connection)
         await super().shutdown(sockets)
 
-    def _protocol(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn makes it
+    def _new_protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn calls it
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return made
+        return protocol
 
 
-class DrainingProcess(Process):
-    """One of several workers, which stops as a server alone does."""
-
-    @property
-    @override
-    def server(self) -> Server:
-        """Made in the worker."""
-        if self._server is None:
-            self._server = DrainingServer(config=self.config)
-        return self._server
-
-
-def accepted(sockets: Iterable[socket.socket]) -> Iterator[socket.socket]:
-    """The connections that wait in the sockets' queues."""
-    for listening in sockets:
+def accept_waiting(listeners: Iterable[socket.socket]) -> Iterator[socket.socket]:
+    """Accept the connections that wait in the listeners' queues."""
+    for listener in listeners:
         for _ in range(MAX_ACCEPTED):
             try:
-                connection, _ = listening.accept()
-            except OSError:  # nobody waits, or no file is left
+                connection, _ = listener.accept()
+            except OSError:  # the queue is empty, or the process has no file descriptor left
                 break
             connection.settimeout(0)
             yield connection
