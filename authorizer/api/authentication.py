@@ -13,8 +13,8 @@ from cardops.rules.programs.api_keys import (
     Caller,
     PresentedKey,
     Scope,
+    is_verified,
     parse_bearer,
-    proves,
 )
 from cardops.rules.programs.rate_limits import TokenBucket
 
@@ -68,7 +68,7 @@ class Authenticator:
     def _admitted(
         self, presented: PresentedKey | None, entry: _Entry | None, scope: Scope
     ) -> Caller:
-        if presented is None or entry is None or not proves(presented, entry.caller):
+        if presented is None or entry is None or not is_verified(presented, entry.caller):
             raise ProblemError(
                 "unauthorized",
                 "There is no live key in the Authorization header.",

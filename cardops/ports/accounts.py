@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from cardops.rules.accounts.ledger import Account, AccountTotals
     from cardops.rules.accounts.spending_limits import Allowance, LimitKind, SpendingLimit
     from cardops.rules.intake.files import IntakeFile
 
@@ -50,18 +49,6 @@ class DepositLedger(Protocol):
 
         Columns: program, user_id, currency, available_minor, held_minor, ledger_seq.
         """
-
-    def account(self, program: str, user_id: str, currency: str) -> Account | None:
-        """One account, or None."""
-
-    def posting_totals(self) -> Iterator[pl.DataFrame]:
-        """The second road, from postings alone, in chunks.
-
-        Columns: the fields of AccountTotals, and open_holds_minor from the holds themselves.
-        """
-
-    def account_totals(self, program: str, user_id: str, currency: str) -> AccountTotals:
-        """The same for one account."""
 
 
 class SpendingLimits(Protocol):

@@ -1,27 +1,19 @@
-"""Money: integers of a currency's minor unit, and the exact parser of its decimal text.
+"""Money as integers of a currency's minor unit, and the exact parser of its decimal text.
 
-The scalar parser here is the oracle of every vectorised one. No floats, no rounding.
+The vectorised parser of cardops.contracts is tested against the one here. No floats, no rounding.
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from cardops.rules.currencies import EXPONENTS
 
-# 2^53 - 1: the largest integer that every JSON reader on the way keeps exactly (RFC 8259, 6).
+# 2^53 - 1: the largest integer that every JSON reader keeps exactly (RFC 8259, section 6).
 MAX_AMOUNT_MINOR: Final = 9_007_199_254_740_991
 
 _UNSIGNED = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _NEGATIVE = re.compile(r"-[0-9]+(?:\.[0-9]+)?", re.ASCII)
-
-
-class CurrencyMismatchError(ValueError):
-    """Two amounts of different currencies met; they are never added."""
-
-    def __init__(self, left: str, right: str) -> None:
-        super().__init__(f"an amount in {left} cannot be combined with one in {right}")
 
 
 class AmountProblem(StrEnum):
@@ -33,34 +25,11 @@ class AmountProblem(StrEnum):
     AMOUNT_OUT_OF_RANGE = "amount_out_of_range"
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount in integer minor units of an ISO 4217 currency; may be negative."""
-
-    amount_minor: int
-    currency: str
-
-    def __add__(self, other: "Money") -> "Money":
-        self._same_currency(other)
-        return Money(self.amount_minor + other.amount_minor, self.currency)
-
-    def __sub__(self, other: "Money") -> "Money":
-        self._same_currency(other)
-        return Money(self.amount_minor - other.amount_minor, self.currency)
-
-    def __str__(self) -> str:  # type: ignore[explicit-override] # typing.override needs 3.12
-        return f"{format_amount(self.amount_minor, self.currency)} {self.currency}"
-
-    def _same_currency(self, other: "Money") -> None:
-        if self.currency != other.currency:
-            raise CurrencyMismatchError(self.currency, other.currency)
-
-
 def parse_amount(text: str, currency: str) -> int | AmountProblem:
-    """Minor units of a positive decimal text such as `25.00`, or why it is none.
+    """Minor units of a positive decimal text such as `25.00`, or what is wrong with it.
 
-    `currency` must be a known one. ASCII digits with at most the currency's fraction digits;
-    no plus sign, exponent, separator, symbol or NaN (interfaces.md, "Input files").
+    `currency` must be a key of EXPONENTS. ASCII digits with at most the currency's fraction digits;
+    no plus sign, exponent, separator, symbol or NaN (docs/file-formats.md).
     """
     if _NEGATIVE.fullmatch(text):
         return AmountProblem.NON_POSITIVE_AMOUNT
@@ -73,7 +42,7 @@ def parse_amount(text: str, currency: str) -> int | AmountProblem:
     if len(fraction) > exponent:
         return AmountProblem.TOO_MANY_FRACTION_DIGITS
     digits = (whole + fraction.ljust(exponent, "0")).lstrip("0")
-    # Compared by length first: int() of a hostile text of megabytes is quadratic.
+    # Length first: int() takes quadratic time, so a hostile text of megabytes must not reach it.
     if len(digits) > len(str(MAX_AMOUNT_MINOR)) or int(digits) > MAX_AMOUNT_MINOR:
         return AmountProblem.AMOUNT_OUT_OF_RANGE
     return int(digits)

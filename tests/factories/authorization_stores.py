@@ -8,7 +8,7 @@ from cardops.adapters.postgresql.authorizations.authorizations import PostgresAu
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.ledger import Account
 from cardops.rules.authorizations.decisions import ResponseKind
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 
@@ -64,7 +64,7 @@ async def pool_with_programs(database_url: str) -> Pool:
 
 async def ask(world: World, *args: Any, **fields: Any) -> dict[str, Any]:
     """One question's answer, decoded."""
-    (response,) = await world.authorizations.decide([a_question(*args, **fields)])
+    (response,) = await world.authorizations.decide([a_request(*args, **fields)])
     assert response.kind is ResponseKind.DECIDED
     decoded: dict[str, Any] = json.loads(response.body)
     return decoded

@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 _numbers = count(1)
 
 
-def a_question(  # noqa: PLR0913 - all but the id have defaults
+def a_request(  # noqa: PLR0913 - all but the id have defaults
     transaction_id: str = "txn_1",
     *,
     amount_minor: int = 2500,

@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
 
-from cardops.adapters.postgresql.connection import connect, with_database
+from cardops.adapters.postgresql.connection import connect
 
 # Names the folder of this run's server; where it lies there is room for homes beside it.
 TEST_HOME = "CARDOPS_TEST_HOME"
@@ -42,9 +43,17 @@ def stop_flushing(server_url: str) -> None:
 
 
 def empty_books(session: psycopg.Connection) -> None:
-    """Nobody has anything, nothing was decided; programs and keys stay."""
+    """Delete all balances, decisions and callbacks; programs and keys stay."""
     for table in BOOKS:
         session.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server and options, another database."""
+    address = urlsplit(url)
+    # urlunsplit would drop the empty authority of a URL such as postgresql:///cardops.
+    query = f"?{address.query}" if address.query else ""
+    return f"{address.scheme}://{address.netloc}/{quote(name)}{query}"
 
 
 @contextmanager
@@ -62,7 +71,7 @@ def new_database(server_url: str, *, template: str = "template0") -> Iterator[st
 
 
 def _drop(session: psycopg.Connection, statement: sql.Composed) -> None:
-    """Whoever is no superuser may not end the vacuum that runs there just now; it is soon over."""
+    """Retry while an autovacuum runs there: only a superuser may end it, and it is soon over."""
     for _ in range(100):
         try:
             session.execute(statement)

@@ -14,7 +14,7 @@ from cardops.rules.authorizations.actions import (
     AuthorizationAction,
 )
 from cardops.rules.authorizations.decisions import AccountState
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 
@@ -61,7 +61,7 @@ class Limited:
         requests = []
         for amount_minor in amounts:
             self.count += 1
-            requests.append(a_question(f"t{self.count}", amount_minor=amount_minor, **fields))
+            requests.append(a_request(f"t{self.count}", amount_minor=amount_minor, **fields))
         responses = await self.authorizations.decide(requests)
         return [json.loads(response.body)["reason_code"] for response in responses]
 

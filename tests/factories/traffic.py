@@ -14,7 +14,7 @@ from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from cardops.rules.authorizations.decisions import AuthorizationRequest
 
 
-def a_question(transaction_id: str, user_id: str, **more: object) -> AuthorizationRequest:
+def a_request(transaction_id: str, user_id: str, **more: object) -> AuthorizationRequest:
     """A spend of 1.00 USD."""
     fields = {
         "program": "default",
@@ -68,10 +68,8 @@ class Traffic(threading.Thread):
             await pool.close()
 
     async def _one_round(self, authorizations: PostgresAuthorizations, number: int) -> None:
-        spends = [a_question(f"s-{number}-{user}", user) for user in self._user_ids]
-        holds = [
-            a_question(f"h-{number}-{user}", user, is_capture=False) for user in self._user_ids
-        ]
+        spends = [a_request(f"s-{number}-{user}", user) for user in self._user_ids]
+        holds = [a_request(f"h-{number}-{user}", user, is_capture=False) for user in self._user_ids]
         await authorizations.decide([*spends, *holds])
         first, second, *_ = self._user_ids
         for kind, transaction_id, amount in (

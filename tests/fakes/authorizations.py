@@ -28,6 +28,7 @@ from cardops.rules.authorizations.decisions import (
     BatchState,
     Decision,
     IdKey,
+    Status,
     StoredDecision,
     decide_batch,
 )
@@ -147,7 +148,7 @@ class FakeAuthorizations(Authorizations):
         request = decision.request
         self.stored[request.id_key] = StoredDecision(request.request_hash, decision.response)
         hold = None
-        if decision.is_permit:
+        if decision.status is Status.PERMIT:
             state = self.states[request.account_key]
             state.available_minor -= request.amount_minor
             state.ledger_seq = decision.ledger_seq

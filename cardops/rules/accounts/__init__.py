@@ -1,1 +1,1 @@
-"""What accounts must satisfy: ledger identities and spending limits."""
+"""Accounts: balances and spending limits."""

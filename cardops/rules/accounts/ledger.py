@@ -1,4 +1,4 @@
-"""Accounts and the identity that every balance must satisfy."""
+"""Accounts and their balances."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Account:
     """A user's balance in one currency and program, in minor units.
 
-    `available_minor` may be negative: obligations post whatever they do to it.
+    `available_minor` may be negative: obligations always post. `ledger_seq` rises with each change.
     """
 
     program: str
@@ -21,24 +21,3 @@ class Account:
     def ledger_minor(self) -> int:
         """Ledger balance: the sum of the account's postings."""
         return self.available_minor + self.held_minor
-
-
-@dataclass(frozen=True, slots=True)
-class AccountTotals:
-    """Sums of an account's postings by kind, in minor units, all non-negative.
-
-    `deposits_minor` is net of recalled deposits only where `recalls_minor` says so separately.
-    """
-
-    program: str
-    user_id: str
-    currency: str
-    deposits_minor: int
-    recalls_minor: int
-    spends_minor: int
-    reversals_minor: int
-
-    @property
-    def ledger_minor(self) -> int:
-        """Deposits - recalls - spends + reversals."""
-        return self.deposits_minor - self.recalls_minor - self.spends_minor + self.reversals_minor

@@ -1,11 +1,11 @@
 """Spending limits: what counts against them, and whether an amount is still within them.
 
-Belongs here: limits as values and the verdict on one amount. What was permitted counts, whenever
-the limit was set, increments like new authorizations; voids, expiries and refunds give nothing
-back. Each currency counts for itself.
+Belongs here: limits as values and the check of one amount. Every permitted authorization and
+increment counts, also one from before the limit was set; voids, expiries and refunds restore no
+allowance. Each currency counts separately.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,12 +13,12 @@ from typing import Final
 
 MAX_WINDOW_SECONDS: Final = 31 * 24 * 3600
 
-# The store keeps microseconds: what is later than an instant is at least this much later.
+# The store's resolution: two different instants are at least this far apart.
 _TICK: Final = timedelta(microseconds=1)
 
 
 class LimitKind(StrEnum):
-    """Over what a limit counts; calendar days and months are those of UTC."""
+    """The period over which a limit counts; calendar days and months are in UTC."""
 
     AUTHORIZATION = "authorization"
     WINDOW = "window"
@@ -28,9 +28,9 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpendingLimit:
-    """At most this much, and at most this often, in one currency; None does not limit.
+    """A maximum amount (minor units) and a maximum count in one currency; None means unlimited.
 
-    `window_seconds` is 0 but for windows. One authorization has an amount and no count.
+    `window_seconds` is 0 except for windows. A limit per authorization has an amount and no count.
     """
 
     kind: LimitKind
@@ -40,13 +40,13 @@ class SpendingLimit:
 
     @property
     def key(self) -> tuple[LimitKind, int]:
-        """Two limits of one key never hold at once for a user."""
+        """A user has at most one limit in force per key."""
         return (self.kind, self.window_seconds)
 
 
 @dataclass(slots=True)
 class Allowance:
-    """A limit in force with what is used of it, changed as a batch is decided."""
+    """A limit in force and its usage so far (minor units), updated while a batch is decided."""
 
     limit: SpendingLimit
     used_amount_minor: int = 0
@@ -56,17 +56,17 @@ class Allowance:
 def limits_in_force(
     of_program: Iterable[SpendingLimit], own: Iterable[SpendingLimit]
 ) -> list[Allowance]:
-    """A user's own limit stands in place of the program's of the same kind and window."""
-    found = {limit.key: limit for limit in of_program}
-    found.update({limit.key: limit for limit in own})
-    return [Allowance(found[key]) for key in sorted(found)]
+    """The user's own limits, and the program's where the user has none of that kind and window."""
+    limits = {limit.key: limit for limit in of_program}
+    limits.update({limit.key: limit for limit in own})
+    return [Allowance(limits[key]) for key in sorted(limits)]
 
 
 def counting_start(limit: SpendingLimit, at: datetime) -> datetime | None:
-    """The first instant that counts at `at`; None where nothing earlier counts.
+    """The start of the limit's period at `at`; None where nothing earlier counts.
 
-    A window of N seconds counts what is later than `at` less N. There is no upper end: what
-    another process decided by a clock that is ahead counts too, so no clock lets more through.
+    A window of N seconds begins just after `at` less N. The period has no end: decisions of another
+    process whose clock is ahead count too, so that clock skew never permits more.
     """
     match limit.kind:
         case LimitKind.AUTHORIZATION:
@@ -80,24 +80,24 @@ def counting_start(limit: SpendingLimit, at: datetime) -> datetime | None:
 def is_within_limits(
     amount_minor: int, allowances: Iterable[Allowance], raised_minor: int = 0
 ) -> bool:
-    """Whether one more amount keeps every limit.
+    """Whether one more amount is within every limit.
 
-    `raised_minor` is what the authorization holds that an increment would raise: in parts no
-    more passes than at once.
+    `raised_minor` is the amount already held by the authorization that an increment would raise,
+    so that increments cannot pass the limit per authorization.
     """
-    return all(_keeps(amount_minor, one, raised_minor) for one in allowances)
+    return all(_is_within(amount_minor, allowance, raised_minor) for allowance in allowances)
 
 
 def count_permitted(amount_minor: int, allowances: Iterable[Allowance]) -> None:
-    """Count a permitted amount."""
-    for one in allowances:
-        if one.limit.kind is not LimitKind.AUTHORIZATION:
-            one.used_amount_minor += amount_minor
-            one.used_count += 1
+    """Add a permitted amount to the usage of each limit."""
+    for allowance in allowances:
+        if allowance.limit.kind is not LimitKind.AUTHORIZATION:
+            allowance.used_amount_minor += amount_minor
+            allowance.used_count += 1
 
 
 def merge_limit(before: SpendingLimit | None, change: SpendingLimit) -> SpendingLimit:
-    """The limit after a change that leaves alone what it does not name."""
+    """The limit after a change; an amount or count that the change omits keeps its value."""
     if before is None:
         return change
     return replace(
@@ -108,7 +108,7 @@ def merge_limit(before: SpendingLimit | None, change: SpendingLimit) -> Spending
 
 
 def limit_problem(limit: SpendingLimit) -> str | None:
-    """Why this cannot be a limit, or None."""
+    """What makes the limit invalid, or None."""
     if limit.kind is LimitKind.WINDOW and not 1 <= limit.window_seconds <= MAX_WINDOW_SECONDS:
         return "A window is between one second and 31 days long."
     if limit.max_amount_minor is None and limit.max_count is None:
@@ -119,28 +119,13 @@ def limit_problem(limit: SpendingLimit) -> str | None:
 
 
 def limit_kind_text(limit: SpendingLimit) -> str:
-    """The kind as people read it: a window with its length."""
+    """The kind as people read it; a window with its length."""
     return f"window {limit.window_seconds}s" if limit.kind is LimitKind.WINDOW else limit.kind.value
 
 
-def _keeps(amount_minor: int, one: Allowance, raised_minor: int) -> bool:
-    limit = one.limit
-    before = raised_minor if limit.kind is LimitKind.AUTHORIZATION else one.used_amount_minor
+def _is_within(amount_minor: int, allowance: Allowance, raised_minor: int) -> bool:
+    limit = allowance.limit
+    before = raised_minor if limit.kind is LimitKind.AUTHORIZATION else allowance.used_amount_minor
     if limit.max_amount_minor is not None and before + amount_minor > limit.max_amount_minor:
         return False
-    return limit.max_count is None or one.used_count < limit.max_count
-
-
-def allowances_at(
-    of_program: Sequence[SpendingLimit],
-    own: Sequence[SpendingLimit],
-    permitted: Iterable[tuple[datetime, int]],
-    at: datetime,
-) -> list[Allowance]:
-    """The limits in force with what is used of each at an instant, from all that was permitted."""
-    found, amounts = limits_in_force(of_program, own), list(permitted)
-    for one in found:
-        start = counting_start(one.limit, at)
-        counted = [amount for when, amount in amounts if start is not None and when >= start]
-        one.used_amount_minor, one.used_count = sum(counted), len(counted)
-    return found
+    return limit.max_count is None or allowance.used_count < limit.max_count

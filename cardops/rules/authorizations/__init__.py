@@ -1,1 +1,1 @@
-"""Decisions on spending and what may follow them."""
+"""Authorization decisions, and the actions that may follow them."""

@@ -1,7 +1,7 @@
-"""What may happen to an authorization after its decision: capture, void, refund, increment, expiry.
+"""Actions on an authorization after its decision: capture, void, refund, increment, expire.
 
-Belongs here: which state allows which move, and what a move changes. Every move is decided under
-the lock of its account, and is sticky by its key.
+Belongs here: which state allows which action, and what an action changes. Every action is decided
+under the lock of its account and is idempotent by its key.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from cardops.rules.money import AmountProblem, format_amount, parse_amount
 
 
 class ActionKind(StrEnum):
-    """Kinds of movements, as the store and the log name them."""
+    """Kinds of action, as the store and the transaction log name them."""
 
     CAPTURE = "capture"
     VOID = "void"
@@ -30,7 +30,7 @@ class ActionKind(StrEnum):
     REFUND = "refund"
 
 
-# Only sums of what was permitted are captured or held, so these are the states that allow a move.
+# The state in which an authorization must be for each kind of action.
 ALLOWED_FROM: Final = {
     ActionKind.CAPTURE: State.HELD,
     ActionKind.VOID: State.HELD,
@@ -42,9 +42,11 @@ ALLOWED_FROM: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationAction:
-    """A wish to move an authorization. `amount` is decimal text, None for all that is held.
+    """A request to act on an authorization.
 
-    `key` makes a retry harmless: the refund's or increment's id, empty for what happens once.
+    `amount` is decimal text in the authorization's currency; None means the whole held amount.
+    `key` is the idempotency key: the refund's or increment's id, empty for actions that can happen
+    only once.
     """
 
     kind: ActionKind
@@ -57,7 +59,10 @@ class AuthorizationAction:
 
 
 class ActionResult(StrEnum):
-    """What became of a move; all but the first two change nothing and use up no key."""
+    """The outcome of an action; only DONE changes anything, and only DONE uses up the key.
+
+    REPLAYED returns the stored response of an earlier action with the same key.
+    """
 
     DONE = "done"
     REPLAYED = "replayed"
@@ -69,7 +74,10 @@ class ActionResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionResponse:
-    """`body` holds the bytes to send; `state` says what forbade it, `detail` what was invalid."""
+    """`body` holds the bytes to send.
+
+    `state` is the state that forbids the action, `detail` says what is invalid.
+    """
 
     result: ActionResult
     body: bytes = b""
@@ -79,7 +87,7 @@ class ActionResponse:
 
 @dataclass(frozen=True, slots=True)
 class StoredAction:
-    """A movement that stands already under the key of the move that is asked for."""
+    """An earlier action with the same idempotency key. Amounts in minor units."""
 
     amount_minor: int
     held_change_minor: int
@@ -88,7 +96,7 @@ class StoredAction:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What a move writes. Available changes by `posted_minor - held_change_minor`."""
+    """The row that an action writes. Amounts in minor units of the authorization's currency."""
 
     kind: ActionKind
     key: str
@@ -103,12 +111,12 @@ class Movement:
 
     @property
     def available_change_minor(self) -> int:
-        """Ledger balance is available plus held, and a posting is all that changes it."""
+        """Ledger balance = available + held, and only `posted_minor` changes it."""
         return self.posted_minor - self.held_change_minor
 
     @property
     def is_effective(self) -> bool:
-        """Whether any balance changes; a rejected increment leaves a trace only."""
+        """Whether a balance changes; a rejected increment is recorded but changes none."""
         return self.status is Status.PERMIT
 
 
@@ -120,23 +128,23 @@ def decide_action(
     earlier: StoredAction | None,
     at: datetime,
 ) -> ActionResponse | Movement:
-    """The movement to write, or the answer where none is."""
+    """The movement to write, or the response where nothing is to be written."""
     amount = _amount_of(action, record, earlier)
     if isinstance(amount, ActionResponse):
         return amount
-    if earlier is not None:
-        return _repeated(action, amount, earlier, state_of(record, at))
+    if earlier is not None:  # guard: action-key
+        return _replay(action, amount, earlier, state_of(record, at))
     state = state_of(record, at)
-    if state is not ALLOWED_FROM[action.kind]:
+    if state is not ALLOWED_FROM[action.kind]:  # guard: action-state
         return ActionResponse(ActionResult.FORBIDDEN, state=state)
-    problem = _excess(action.kind, amount, record)
+    problem = _excess_amount_problem(action.kind, amount, record)
     if problem:
         return ActionResponse(ActionResult.INVALID, detail=problem)
     return _movement(action, amount, record, account)
 
 
 def expire(record: Record, account: AccountState) -> Movement:
-    """The end of a hold past its time."""
+    """The movement that releases an expired hold."""
     action = AuthorizationAction(ActionKind.EXPIRE, record.program, record.transaction_id)
     return _movement(action, record.hold.held_minor if record.hold else 0, record, account)
 
@@ -156,7 +164,7 @@ def _amount_of(
 
 
 def amount_problem_text(problem: AmountProblem, currency: str) -> str:
-    """What is wrong with an amount, for the one who sent it."""
+    """What is wrong with an amount, as the caller reads it."""
     return {
         AmountProblem.INVALID_AMOUNT: "is not a plain decimal amount such as 25.00",
         AmountProblem.NON_POSITIVE_AMOUNT: "must be above zero",
@@ -165,7 +173,7 @@ def amount_problem_text(problem: AmountProblem, currency: str) -> str:
     }[problem]
 
 
-def _repeated(
+def _replay(
     action: AuthorizationAction, amount_minor: int, earlier: StoredAction, state: State
 ) -> ActionResponse:
     if action.kind is ActionKind.VOID or amount_minor == earlier.amount_minor:
@@ -175,7 +183,7 @@ def _repeated(
     return ActionResponse(ActionResult.MISMATCHED)
 
 
-def _excess(kind: ActionKind, amount_minor: int, record: Record) -> str | None:
+def _excess_amount_problem(kind: ActionKind, amount_minor: int, record: Record) -> str | None:
     if kind is ActionKind.CAPTURE and record.hold and amount_minor > record.hold.held_minor:
         return "is above what is held"
     if kind is ActionKind.REFUND and amount_minor > record.captured_minor - record.refunded_minor:
@@ -208,7 +216,7 @@ def _movement(
 
 
 def _effect(kind: ActionKind, amount_minor: int, record: Record) -> tuple[int, int, Hold | None]:
-    """(posted, held change, the hold afterwards)."""
+    """(posted amount, change of the held amount, the hold afterwards)."""
     hold = record.hold
     if kind is ActionKind.REFUND or hold is None:
         return amount_minor, 0, hold
@@ -223,7 +231,7 @@ def _effect(kind: ActionKind, amount_minor: int, record: Record) -> tuple[int, i
 
 
 def view_after(record: Record, movement: Movement) -> AuthorizationView:
-    """The authorization as it stands after the movement."""
+    """The authorization after the movement."""
     hold = movement.hold
     if hold is None:
         captured = record.captured_minor
@@ -234,7 +242,7 @@ def view_after(record: Record, movement: Movement) -> AuthorizationView:
 
 
 def increment_field(movement: Movement, currency: str) -> str:
-    """What an increment's answer has besides: `,"increment":{…}`; nothing for other moves."""
+    """The extra field of an increment's response, `,"increment":{…}`; empty for other actions."""
     if movement.kind is not ActionKind.INCREMENT:
         return ""
     return (

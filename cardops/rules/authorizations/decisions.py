@@ -1,7 +1,7 @@
-"""The decision on what a user wants to spend: values in, values out.
+"""Authorization decisions: values in, values out.
 
-Belongs here: questions, answers, and the one rule that decides, for one and for a batch. What
-may happen to an authorization afterwards is in cardops.rules.authorizations.actions.
+Belongs here: requests, responses, and the rule that permits or rejects, for one request and for a
+batch. Actions on an authorization afterwards are in cardops.rules.authorizations.actions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ IdKey: TypeAlias = tuple[str, str]
 
 
 class Status(StrEnum):
-    """A decision's two outcomes."""
+    """The two outcomes of a decision."""
 
     PERMIT = "PERMIT"
     REJECT = "REJECT"
 
 
 class ReasonCode(StrEnum):
-    """Why: a closed set (interfaces.md, "HTTP API")."""
+    """Why a request was permitted or rejected: the closed set of the HTTP API's `reason_code`."""
 
     SUFFICIENT_CREDIT = "sufficient_credit"
     INSUFFICIENT_CREDIT = "insufficient_credit"
@@ -53,14 +53,16 @@ REASON_TEXTS: Final[Mapping[ReasonCode, str]] = {
 }
 
 
-# Looked up once: on Python 3.11 a member of an enum costs as much to name as a decision's hash.
+# Looked up once: on Python 3.11 an access to an enum member costs as much as hashing a request.
 _PERMIT, _REJECT, _SUFFICIENT = Status.PERMIT, Status.REJECT, ReasonCode.SUFFICIENT_CREDIT
 
 
 class AuthorizationRequest(NamedTuple):
-    """May this user spend this much? Valid in form; `request_hash` tells two questions apart.
+    """May this user spend this amount? The form is already validated.
 
-    `authorization_id` is the one the decision gets if this question is the first of its id.
+    Two requests with one transaction id are the same if and only if their `request_hash` is equal.
+    `authorization_id` is the id of the decision if this request is the first with its id.
+    `details` is a JSON text.
     """
 
     program: str
@@ -80,17 +82,17 @@ class AuthorizationRequest(NamedTuple):
 
     @property
     def account_key(self) -> AccountKey:
-        """The account it would be taken from."""
+        """The account that would be debited."""
         return (self.program, self.user_id, self.currency)
 
     @property
     def id_key(self) -> IdKey:
-        """What is decided once for ever."""
+        """The key under which exactly one decision is ever made."""
         return (self.program, self.transaction_id)
 
 
 class ResponseKind(StrEnum):
-    """`mismatched`: the id was decided for another question. `undecided`: nothing was committed."""
+    """`mismatched`: the id belongs to a different request. `undecided`: nothing was committed."""
 
     DECIDED = "decided"
     REPLAYED = "replayed"
@@ -99,7 +101,7 @@ class ResponseKind(StrEnum):
 
 
 class AuthorizationResponse(NamedTuple):
-    """What becomes of one question; `body` holds the very bytes to send."""
+    """The outcome of one request; `body` holds the exact bytes to send."""
 
     kind: ResponseKind
     body: bytes = b""
@@ -111,15 +113,15 @@ UNDECIDED: Final = AuthorizationResponse(ResponseKind.UNDECIDED)
 
 
 class StoreUnavailableError(RuntimeError):
-    """Nothing could be committed in time, so nothing is known to be decided."""
+    """The store committed nothing in time, so no decision is known."""
 
 
 @dataclass(slots=True)
 class AccountState:
-    """One account under its lock, changed as a batch is decided.
+    """One account as a batch read it, updated while the batch is decided.
 
-    What a rule needs to know of an account or its user is read by the statement that locks it
-    and is kept here; what is used of its limits is read after the lock.
+    Everything a rule needs of the account and its user comes from the statement that reads (and
+    where needed locks) it; usage of spending limits is read afterwards. Amounts in minor units.
     """
 
     available_minor: int = 0
@@ -132,7 +134,7 @@ class AccountState:
 
 
 class StoredDecision(NamedTuple):
-    """A decision that stands already."""
+    """A decision that is already committed."""
 
     request_hash: bytes
     response: bytes
@@ -140,19 +142,19 @@ class StoredDecision(NamedTuple):
 
 @dataclass(slots=True)
 class BatchState:
-    """What the store holds about a batch's accounts and ids, under lock."""
+    """What the store holds about the accounts, ids and programs of a batch."""
 
     accounts: dict[AccountKey, AccountState] = field(default_factory=dict)
     stored: dict[IdKey, StoredDecision] = field(default_factory=dict)
     tombstones: set[IdKey] = field(default_factory=set)
-    # Of accounts of the batch, and with user '' of their programs.
+    # Limits of the batch's accounts, and under user '' those of their programs.
     limits: dict[AccountKey, list[SpendingLimit]] = field(default_factory=dict)
-    # By program: a number that changes with whatever its decisions must not overtake.
+    # By program: rises with every change (block, limit, void) that decisions must not miss.
     revisions: dict[str, int] = field(default_factory=dict)
 
 
 class Decision(NamedTuple):
-    """A new decision, to be written in the commit that its answer waits for."""
+    """A new decision; its response is sent once the commit that writes it succeeded."""
 
     request: AuthorizationRequest
     status: Status
@@ -161,25 +163,20 @@ class Decision(NamedTuple):
     ledger_seq: int
     response: bytes
 
-    @property
-    def is_permit(self) -> bool:
-        """Whether money moves."""
-        return self.status is _PERMIT
-
 
 def decide_batch(
     requests: Sequence[AuthorizationRequest], state: BatchState, at: datetime
 ) -> tuple[list[AuthorizationResponse], list[Decision]]:
-    """Answers in the order of the questions, and the decisions to write; `state` is used up.
+    """Responses in the order of the requests, and the decisions to write; `state` is modified.
 
-    A later question sees what an earlier one took, and an id asked twice is decided once.
+    A later request sees the debits of an earlier one, and a repeated id is decided once.
     """
     responses, decisions, decided_at = [], [], instant_text(at)
     for request in requests:
         id_key = request.id_key
-        known = state.stored.get(id_key)
-        if known is not None:
-            responses.append(_replay(request, known))
+        stored = state.stored.get(id_key)
+        if stored is not None:
+            responses.append(_replay(request, stored))
             continue
         decision = _decide(request, state, decided_at)
         responses.append(AuthorizationResponse(_DECIDED, decision.response))
@@ -190,10 +187,10 @@ def decide_batch(
 
 
 def check_spending(amount_minor: int, account: AccountState, raised_minor: int = 0) -> ReasonCode:
-    """Permit when the available balance covers the amount within every limit; else say why not.
+    """Permit when the available balance covers the amount within every limit; else the reason.
 
-    Missing credit is said first: it is the answer that holds with and without limits.
-    `raised_minor` is what the authorization holds already that an increment would raise.
+    Insufficient credit comes before a limit, so that setting a limit never changes that reason.
+    `raised_minor` is the amount already held by the authorization that an increment would raise.
     """
     if account.is_blocked:
         return ReasonCode.ACCOUNT_BLOCKED
@@ -213,13 +210,13 @@ def status_of(reason_code: ReasonCode) -> Status:
     return _PERMIT if reason_code is _SUFFICIENT else _REJECT
 
 
-def _replay(request: AuthorizationRequest, known: StoredDecision) -> AuthorizationResponse:
-    if known.request_hash != request.request_hash:
+def _replay(request: AuthorizationRequest, stored: StoredDecision) -> AuthorizationResponse:
+    if stored.request_hash != request.request_hash:  # guard: request-hash
         return MISMATCHED
-    # A commit whose answer was lost is found again on retry: that decision is this question's own.
-    is_own = request.authorization_id.encode() in known.response
+    # A retry after a lost COMMIT reply finds its own decision: that is not a replay.
+    is_own = request.authorization_id.encode() in stored.response
     return AuthorizationResponse(
-        ResponseKind.DECIDED if is_own else ResponseKind.REPLAYED, known.response
+        ResponseKind.DECIDED if is_own else ResponseKind.REPLAYED, stored.response
     )
 
 
@@ -264,7 +261,7 @@ def response_bytes(
     ledger_seq: int,
     decided_at: str,
 ) -> bytes:
-    """The answer as it is sent, stored and replayed. Ids need no escapes by their form."""
+    """The response as it is sent, stored and replayed. Validated ids need no JSON escapes."""
     currency = request.currency
     return (
         f'{{"transaction_id":"{request.transaction_id}"'

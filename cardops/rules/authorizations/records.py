@@ -1,6 +1,6 @@
-"""An authorization after its decision: what is on record about it, and how it is answered.
+"""An authorization after its decision: its record, its state, and its JSON view.
 
-Belongs here: states, holds, views. What changes them is in cardops.rules.authorizations.actions.
+Belongs here: states, holds, views. Changes to them are in cardops.rules.authorizations.actions.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cardops.rules.money import format_amount
 
 
 class State(StrEnum):
-    """Where an authorization stands."""
+    """State of an authorization."""
 
     CAPTURED = "captured"
     HELD = "held"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The mutable side of a permitted authorization that was not captured at once."""
+    """Funds reserved by a permitted authorization that was not captured at once. Minor units."""
 
     state: State
     held_minor: int
@@ -33,7 +33,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is on record about one authorization."""
+    """Everything stored about one authorization. Amounts in minor units of `currency`."""
 
     program: str
     transaction_id: str
@@ -48,7 +48,7 @@ class Record:
 
     @property
     def captured_minor(self) -> int:
-        """What was captured, refunds not taken off."""
+        """Captured amount before refunds."""
         if self.hold is not None:
             return self.hold.captured_minor
         return self.amount_minor if self.status is Status.PERMIT and self.is_capture else 0
@@ -56,7 +56,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationView:
-    """The stored decision (None before it arrived) with its present state."""
+    """The stored decision (None where only its void has arrived) with its present state."""
 
     response: bytes | None
     state: State
@@ -65,7 +65,7 @@ class AuthorizationView:
     currency: str
 
     def body(self, increment: str = "") -> bytes:
-        """The JSON that every answer about an authorization has."""
+        """The JSON body of every response about an authorization."""
         decision = self.response.decode() if self.response else "null"
         return (
             f'{{"decision":{decision},"state":"{self.state}"'
@@ -76,7 +76,7 @@ class AuthorizationView:
 
 
 def state_of(record: Record, at: datetime) -> State:
-    """Its state at that instant; a hold past its time has expired, swept or not."""
+    """State at that instant; an overdue hold counts as expired even before the sweeper runs."""
     if record.status is Status.REJECT:
         return State.REJECTED
     if record.hold is None:
@@ -87,12 +87,12 @@ def state_of(record: Record, at: datetime) -> State:
 
 
 def view_of(record: Record, at: datetime) -> AuthorizationView:
-    """The record as it is answered."""
+    """The view of a record at that instant."""
     state = state_of(record, at)
     held = record.hold.held_minor if record.hold and state is State.HELD else 0
     return AuthorizationView(record.response, state, held, record.captured_minor, record.currency)
 
 
 def tombstone_view(currency: str) -> AuthorizationView:
-    """A void whose authorization has not arrived."""
+    """The view of a void whose authorization has not arrived."""
     return AuthorizationView(None, State.VOIDED, 0, 0, currency)

@@ -1,4 +1,4 @@
-"""When two bodies under one id are the same question: when their decision fields mean the same."""
+"""The request hash: two bodies with one id are the same request if their decision fields agree."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ def request_hash(
     callback_url: str | None,
     details: Mapping[str, object] | None,
 ) -> bytes:
-    """Equal for questions whose decision fields mean the same, whatever their spelling was."""
+    """Equal for requests whose decision fields mean the same, however they are spelled."""
     if callback_url is None and not details:
-        # The usual question, in the very spelling of the general one: an id needs no escapes.
+        # Fast path for the usual request; same text as below, since an id needs no escapes.
         capture = "true" if is_capture else "false"
         text = f'["{user_id}",{amount_minor},"{currency}",{capture},null,null]'
         return hashlib.sha256(text.encode()).digest()
@@ -26,7 +26,7 @@ def request_hash(
 
 
 def canonical(value: object) -> object:
-    """A JSON value in one spelling: 1.0 is 1."""
+    """The canonical form of a JSON value: 1.0 becomes 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""What may be told to a tracing system of the authorizer's work: these fields and no others.
+"""Events that the authorizer sends to a tracing system: these fields and no others.
 
-Belongs here: facts that name no person, key, card number, body or address. A new field is a
-decision on what leaves the building, not a convenience.
+Belongs here: facts that name no person, key, card number, body or address. Adding a field is a
+decision about what data leaves the company.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """One request. `route` is a template, never a path; `traceparent` is as the caller sent it."""
+    """One HTTP request. `route` is a template, never a path; `traceparent` is the caller's."""
 
     method: str
     route: str
@@ -23,7 +23,7 @@ class AnsweredRequest:
 
 @dataclass(frozen=True, slots=True)
 class DecidedBatch:
-    """One batch of questions, and the time from its first statement to its commit."""
+    """One batch of authorization requests, and the time from first statement to commit."""
 
     requests: int
     seconds: float
@@ -31,7 +31,7 @@ class DecidedBatch:
 
 @dataclass(frozen=True, slots=True)
 class AttemptedCallback:
-    """One attempt at a callback. `status_code` is None where nobody answered."""
+    """One attempt at a callback. `status_code` is None where no response arrived."""
 
     program: str
     state: str

@@ -1,6 +1,6 @@
-"""API keys of a program's partners: their form, their proof, what each may do.
+"""API keys of a program's partners: their form, their verification, their scopes.
 
-Belongs here: keys and callers as values. Where keys are stored is the adapter's.
+Belongs here: keys and callers as values. Storing them is the adapter's work.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is listed: everything but its secret."""
+    """A key without its secret, as it is listed."""
 
     key_id: str
     program: str
@@ -45,7 +45,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key as it is made; `key` is told once and kept nowhere."""
+    """A newly created key; `key` holds the secret, is shown once and stored nowhere."""
 
     key_id: str
     key: str = field(repr=False)
@@ -55,7 +55,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A live key with what its program says: everything a request needs to be judged."""
+    """A live key and its program's settings: all that authenticating a request needs."""
 
     key_id: str
     program: str
@@ -68,7 +68,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class PresentedKey:
-    """What a request claims to hold; not yet proved."""
+    """The key that a request presents; not yet verified."""
 
     key_id: str
     is_test: bool
@@ -76,14 +76,14 @@ class PresentedKey:
 
 
 def parse_bearer(header: str) -> PresentedKey | None:
-    """The key of an Authorization header, or None where it is not of our form."""
+    """The key of an Authorization header, or None where it is malformed."""
     if len(header) > MAX_HEADER_LENGTH or not (match := _BEARER.fullmatch(header)):
         return None
     return PresentedKey(match[2], match[1] == "test", match[3])
 
 
 def named_key_id(text: str) -> str | None:
-    """The id that an id names, or a whole key; None for what is neither. It proves nothing."""
+    """The key id in a text that is a key id or a whole key, else None. It verifies nothing."""
     presented = parse_bearer(f"Bearer {text}")
     if presented is not None:
         return presented.key_id
@@ -91,34 +91,34 @@ def named_key_id(text: str) -> str | None:
 
 
 def key_name_problem(name: str) -> str | None:
-    """Why this cannot be a key's name, or None. Names are listed, one a line."""
+    """What makes the key's name invalid, or None. Names are listed one per line."""
     if 0 < len(name) <= MAX_KEY_NAME_LENGTH and name.isprintable() and name.strip() == name:
         return None
     return (
-        f"A key's name has 1 to {MAX_KEY_NAME_LENGTH} printable characters, the first and the "
-        "last of them no space."
+        f"A key's name has 1 to {MAX_KEY_NAME_LENGTH} printable characters and neither begins nor "
+        "ends with a space."
     )
 
 
 def scope_problem(scopes: tuple[str, ...]) -> str | None:
-    """Why these cannot be a key's scopes, or None."""
+    """What makes the scopes invalid, or None."""
     known = {scope.value for scope in Scope}
-    strangers = [scope for scope in scopes if scope not in known]
-    if scopes and not strangers:
+    unknown = [scope for scope in scopes if scope not in known]
+    if scopes and not unknown:
         return None
-    mend = f"; mend {quoted(', '.join(strangers))}" if strangers else ""
-    return f"Scopes are one or more of {', '.join(sorted(known))}{mend}."
+    correction = f"; correct {quoted(', '.join(unknown))}" if unknown else ""
+    return f"Scopes are one or more of {', '.join(sorted(known))}{correction}."
 
 
-def proves(presented: PresentedKey, caller: Caller | None) -> bool:
-    """Whether the secret is that of the caller's key, compared in constant time."""
+def is_verified(presented: PresentedKey, caller: Caller | None) -> bool:
+    """Whether the secret is the caller's, compared in constant time."""
     expected = caller.secret_sha256 if caller else bytes(32)
     is_same = hmac.compare_digest(secret_sha256(presented.secret), expected)
     return is_same and caller is not None and caller.is_test == presented.is_test
 
 
 def secret_sha256(secret: str) -> bytes:
-    """What is stored of a key's secret. It is random and long: no salt or stretching is needed."""
+    """The stored hash of a secret. A secret is long and random, so no salt or stretching."""
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -17,7 +17,7 @@ _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A card program: its own currency, its way of splitting files, its callback hosts."""
+    """A card program: its default currency, how its batches are split, its callback hosts."""
 
     program: str
     currency: str = "USD"
@@ -27,14 +27,14 @@ class Program:
 
 
 def program_problem(program: str) -> str | None:
-    """Why this cannot be a program's name, or None."""
+    """What makes the program name invalid, or None."""
     if re.fullmatch(PROGRAM_PATTERN, program):
         return None
     return f"{quoted(program)} cannot name a program: use 1 to 32 of a-z, 0-9 and the hyphen."
 
 
 def host_problem(host: str) -> str | None:
-    """Why this cannot be a registered callback host, or None."""
+    """What makes the callback host invalid, or None."""
     is_name = _HOST.fullmatch(host) and not re.fullmatch(r"[0-9.]+|.*\.(0x[0-9a-f]*|[0-9]+)", host)
     if is_name and host != "localhost":
         return None
@@ -45,5 +45,5 @@ def host_problem(host: str) -> str | None:
 
 
 def quoted(text: str) -> str:
-    """What somebody typed, harmless to a terminal and not longer than a line."""
+    """Untrusted text, escaped for a terminal and cut to MAX_SHOWN characters."""
     return ascii(text) if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]!a}…"

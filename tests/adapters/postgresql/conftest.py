@@ -19,7 +19,7 @@ from tests.factories.authorization_stores import (
     World,
     pool_with_programs,
 )
-from tests.factories.authorizations import NOON, a_question
+from tests.factories.authorizations import NOON, a_request
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 
@@ -55,7 +55,7 @@ class Owing:
         requests = []
         for url in urls:
             self.count += 1
-            requests.append(a_question(f"t{self.count}", callback_url=url, program=program))
+            requests.append(a_request(f"t{self.count}", callback_url=url, program=program))
         await self.decide(requests, at)
 
     async def all(self, state: str | None = None) -> list[Callback]:

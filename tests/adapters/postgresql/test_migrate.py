@@ -6,9 +6,10 @@ from threading import Thread
 
 import pytest
 
-from cardops.adapters.postgresql.connection import SCHEMA, connect, with_database, with_search_path
+from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
 from cardops.adapters.postgresql.errors import MigrationChangedError
 from cardops.adapters.postgresql.migrate import Migration, known_migrations, migrate
+from tests.factories.databases import with_database
 
 pytestmark = pytest.mark.database
 

@@ -21,7 +21,7 @@ from cardops.rules.authorizations.decisions import (
     ResponseKind,
 )
 from cardops.rules.programs.api_keys import Scope
-from tests.factories.authorizations import USER, a_question
+from tests.factories.authorizations import USER, a_request
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import FakeCallbackOutbox
@@ -165,9 +165,9 @@ async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
     store = Counting()
     store.sizes = []
     batcher = Batcher(store)
-    first = asyncio.create_task(batcher.ask(a_question("first")))
+    first = asyncio.create_task(batcher.ask(a_request("first")))
     await asyncio.sleep(0)
-    rest = [asyncio.create_task(batcher.ask(a_question(f"t{n}"))) for n in range(300)]
+    rest = [asyncio.create_task(batcher.ask(a_request(f"t{n}"))) for n in range(300)]
 
     responses = await asyncio.gather(first, *rest)
 
@@ -181,13 +181,13 @@ async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> No
     batcher = Batcher(store)
 
     async def caller() -> list[AuthorizationResponse]:
-        first = await batcher.ask(a_question("first", user_id="u1"))
-        return [first, await batcher.ask(a_question("second", user_id="u1"))]
+        first = await batcher.ask(a_request("first", user_id="u1"))
+        return [first, await batcher.ask(a_request("second", user_id="u1"))]
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         twice = group.create_task(caller())
         await asyncio.sleep(0.01)
-        other = group.create_task(batcher.ask(a_question("other", user_id="u2")))
+        other = group.create_task(batcher.ask(a_request("other", user_id="u2")))
         await asyncio.sleep(0.01)
         waited = not (twice.done() or other.done())
         store.release.set()
@@ -240,7 +240,7 @@ async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None
         kinds = []
         for n in range(60):
             await asyncio.sleep(0.0005 * (number % 4))
-            request = a_question(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
+            request = a_request(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
             kinds.append((await batcher.ask(request)).kind)
         return kinds
 
@@ -255,8 +255,8 @@ async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:
     store = Counting()
     batcher = Batcher(store)
 
-    assert await batcher.ask(a_question("broken")) == UNDECIDED
-    assert (await batcher.ask(a_question("fine"))).kind is ResponseKind.DECIDED
+    assert await batcher.ask(a_request("broken")) == UNDECIDED
+    assert (await batcher.ask(a_request("fine"))).kind is ResponseKind.DECIDED
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/"])

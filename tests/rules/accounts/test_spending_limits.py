@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from cardops.rules.accounts.spending_limits import (
     LimitKind,
     SpendingLimit,
-    allowances_at,
     limit_problem,
     limits_in_force,
     merge_limit,
@@ -18,9 +17,11 @@ from cardops.rules.authorizations.decisions import (
     AccountState,
     BatchState,
     ReasonCode,
+    Status,
     decide_batch,
 )
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
+from tests.oracles.allowances import allowances_at
 
 START = datetime(2026, 11, 30, 23, 59, 50, tzinfo=UTC)
 KINDS = st.sampled_from(list(LimitKind))
@@ -74,13 +75,13 @@ def test_batches_are_decided_as_the_model_decides_each_question(
         requests = []
         for amount in amounts:
             number += 1
-            requests.append(a_question(f"t{number}", amount_minor=amount))
+            requests.append(a_request(f"t{number}", amount_minor=amount))
         state = BatchState({(PROGRAM, USER, "USD"): account})
         _, decisions = decide_batch(requests, state, at)
         for decision in decisions:
             amount = decision.request.amount_minor
             expected = all(model_permits(one, amount, at, permitted) for one in force.values())
-            assert decision.is_permit is expected
+            assert (decision.status is Status.PERMIT) is expected
             assert expected or decision.reason_code is ReasonCode.VELOCITY_LIMIT
             permitted += [(at, amount)] if expected else []
 

@@ -29,7 +29,7 @@ def a_record(
     )
 
 
-def a_move(kind: str, amount: str | None = None, key: str = "") -> AuthorizationAction:
+def an_action(kind: str, amount: str | None = None, key: str = "") -> AuthorizationAction:
     return AuthorizationAction(ActionKind(kind), PROGRAM, "txn_1", amount, key)
 
 
@@ -46,11 +46,11 @@ def outcome(
 @pytest.mark.parametrize(
     ("action", "record", "change"),
     [
-        (a_move("capture"), a_record(), (-2500, -2500, 0)),
-        (a_move("capture", "10"), a_record(), (-1000, -2500, 1500)),
-        (a_move("void"), a_record(), (0, -2500, 2500)),
-        (a_move("increment", "5.00", "i"), a_record(), (0, 500, -500)),
-        (a_move("refund", "5.00", "r"), a_record(None), (500, 0, 500)),
+        (an_action("capture"), a_record(), (-2500, -2500, 0)),
+        (an_action("capture", "10"), a_record(), (-1000, -2500, 1500)),
+        (an_action("void"), a_record(), (0, -2500, 2500)),
+        (an_action("increment", "5.00", "i"), a_record(), (0, 500, -500)),
+        (an_action("refund", "5.00", "r"), a_record(None), (500, 0, 500)),
     ],
 )
 def test_a_move_changes_ledger_held_and_available(
@@ -76,14 +76,14 @@ ENDED = [
 @pytest.mark.parametrize(("record", "state"), ENDED)
 @pytest.mark.parametrize("kind", ["capture", "void", "increment"])
 def test_only_an_open_hold_can_be_moved(kind: str, record: Record, state: State) -> None:
-    assert outcome(a_move(kind, "1", "k"), record) == ActionResponse(
+    assert outcome(an_action(kind, "1", "k"), record) == ActionResponse(
         ActionResult.FORBIDDEN, state=state
     )
     assert state_of(record, NOON) is state
 
 
 def test_a_refund_is_of_captured_money_only() -> None:
-    refused = outcome(a_move("refund", "1", "r"), a_record())
+    refused = outcome(an_action("refund", "1", "r"), a_record())
 
     assert refused == ActionResponse(ActionResult.FORBIDDEN, state=State.HELD)
 
@@ -91,12 +91,12 @@ def test_a_refund_is_of_captured_money_only() -> None:
 @pytest.mark.parametrize(
     ("action", "record"),
     [
-        (a_move("capture", "25.01"), a_record()),
-        (a_move("refund", "25.01", "r"), a_record(None)),
-        (a_move("refund", "5.01", "r"), a_record(None, refunded_minor=2000)),
-        (a_move("capture", "1e1"), a_record()),
-        (a_move("capture", "0"), a_record()),
-        (a_move("capture", "1.001"), a_record()),
+        (an_action("capture", "25.01"), a_record()),
+        (an_action("refund", "25.01", "r"), a_record(None)),
+        (an_action("refund", "5.01", "r"), a_record(None, refunded_minor=2000)),
+        (an_action("capture", "1e1"), a_record()),
+        (an_action("capture", "0"), a_record()),
+        (an_action("capture", "1.001"), a_record()),
     ],
 )
 def test_an_amount_above_what_there_is_or_no_amount_at_all_is_invalid(
@@ -110,7 +110,7 @@ def test_an_amount_above_what_there_is_or_no_amount_at_all_is_invalid(
 
 
 def test_an_increment_above_the_balance_is_rejected_and_changes_nothing() -> None:
-    moved = outcome(a_move("increment", "5.01", "i"), a_record(), available_minor=500)
+    moved = outcome(an_action("increment", "5.01", "i"), a_record(), available_minor=500)
 
     assert isinstance(moved, Movement)
     assert (moved.status, moved.reason_code) == (Status.REJECT, "insufficient_credit")
@@ -134,7 +134,7 @@ def test_a_move_is_sticky_by_its_key(kind: str, amount: str | None, result: Acti
     earlier = StoredAction(1000, -2500, b"as it was")
     record = a_record(Hold(State.CAPTURED, 0, 1000, LATER))
 
-    given = outcome(a_move(kind, amount, "k"), record, earlier=earlier)
+    given = outcome(an_action(kind, amount, "k"), record, earlier=earlier)
 
     assert isinstance(given, ActionResponse)
     assert given.result is result

@@ -20,7 +20,7 @@ from cardops.rules.authorizations.decisions import (
     decide_batch,
 )
 from cardops.rules.authorizations.request_hashes import canonical, request_hash
-from tests.factories.authorizations import NOON, PROGRAM, USER, a_question
+from tests.factories.authorizations import NOON, PROGRAM, USER, a_request
 
 KEY = (PROGRAM, USER, "USD")
 
@@ -48,7 +48,7 @@ def test_only_what_the_available_balance_covers_is_permitted(
 
 
 def test_a_later_question_sees_what_an_earlier_one_took() -> None:
-    requests = [a_question("a", amount_minor=60), a_question("b", amount_minor=60)]
+    requests = [a_request("a", amount_minor=60), a_request("b", amount_minor=60)]
 
     _, decisions = decide_batch(requests, state_with(100), NOON)
 
@@ -58,7 +58,7 @@ def test_a_later_question_sees_what_an_earlier_one_took() -> None:
 
 
 def test_an_id_asked_twice_in_a_batch_is_decided_once() -> None:
-    requests = [a_question("a"), a_question("a"), a_question("a", amount_minor=1)]
+    requests = [a_request("a"), a_request("a"), a_request("a", amount_minor=1)]
 
     responses, decisions = decide_batch(requests, state_with(10_000), NOON)
 
@@ -72,7 +72,7 @@ def test_an_id_asked_twice_in_a_batch_is_decided_once() -> None:
 
 
 def test_a_decision_found_after_a_lost_commit_is_no_replay() -> None:
-    request = a_question("a")
+    request = a_request("a")
     responses, _ = decide_batch([request], state_with(10_000), NOON)
     known = StoredDecision(request.request_hash, responses[0].body)
 
@@ -83,7 +83,7 @@ def test_a_decision_found_after_a_lost_commit_is_no_replay() -> None:
 
 
 def test_a_dry_run_takes_nothing_from_those_behind_it() -> None:
-    requests = [a_question("a", is_dry_run=True), a_question("b")]
+    requests = [a_request("a", is_dry_run=True), a_request("b")]
 
     responses, decisions = decide_batch(requests, state_with(2500), NOON)
 
@@ -95,7 +95,7 @@ def test_a_void_that_came_first_rejects() -> None:
     state = state_with(10_000)
     state.tombstones.add((PROGRAM, "a"))
 
-    _, decisions = decide_batch([a_question("a")], state, NOON)
+    _, decisions = decide_batch([a_request("a")], state, NOON)
 
     assert decisions[0].reason_code is ReasonCode.VOIDED_BEFORE_ARRIVAL
     assert decisions[0].remaining_minor == 10_000
@@ -124,7 +124,7 @@ class OneAtATime:
 
 
 asked = st.builds(
-    lambda name, amount, is_capture: a_question(name, amount_minor=amount, is_capture=is_capture),
+    lambda name, amount, is_capture: a_request(name, amount_minor=amount, is_capture=is_capture),
     st.sampled_from("abcdef"),
     st.integers(1, 60),
     st.booleans(),
@@ -148,7 +148,9 @@ def test_a_batch_decides_as_if_asked_one_at_a_time(
         model.available_minor,
         model.held_minor,
     )
-    assert all(one.remaining_minor >= 0 for one in decisions if one.is_permit)
+    assert all(
+        decision.remaining_minor >= 0 for decision in decisions if decision.status is Status.PERMIT
+    )
 
 
 def hash_with(**fields: object) -> bytes:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.intake.files import Arrival, FileStatus, Kind
@@ -16,6 +15,7 @@ from tests.factories.intake_environment import csv_file
 from tests.fakes.clock import FakeClock
 from tests.fakes.lake import FakeLake
 from tests.fakes.object_store import FakeObjectStore
+from tests.oracles.deposit_books import ObservedPostgresDepositLedger
 
 pytestmark = pytest.mark.database
 
@@ -32,6 +32,7 @@ CONTENT = csv_file(
 def test_a_file_is_credited_once_and_counts_the_same_again(
     database_url: str, tmp_path: Path
 ) -> None:
+    deposit_ledger = ObservedPostgresDepositLedger(database_url)
     ports = IntakePorts(
         raw_store=FakeObjectStore(contents={"incoming/deposits/a.csv": CONTENT}),
         failed_store=FakeObjectStore(),
@@ -39,7 +40,7 @@ def test_a_file_is_credited_once_and_counts_the_same_again(
         intake_ledger=PostgresIntakeLedger(database_url),
         programs=PostgresPrograms(database_url),
         clock=FakeClock(datetime(2026, 11, 20, 12, tzinfo=UTC)),
-        deposit_ledger=PostgresDepositLedger(database_url),
+        deposit_ledger=deposit_ledger,
     )
     digest = hashlib.sha256(CONTENT).hexdigest()
     key = "incoming/deposits/a.csv"
@@ -53,8 +54,7 @@ def test_a_file_is_credited_once_and_counts_the_same_again(
     assert first.reasons == {"conflicting_duplicate": 1, "too_many_fraction_digits": 1}
     assert first.totals_minor == {"USD": 2650}
     assert again == first
-    assert ports.deposit_ledger is not None
-    account = ports.deposit_ledger.account("default", "u1", "USD")
+    account = deposit_ledger.account("default", "u1", "USD")
     assert account is not None
     assert account.available_minor == 2500
     assert ports.intake_ledger.find(intake_file.intake_id).status is FileStatus.APPLIED

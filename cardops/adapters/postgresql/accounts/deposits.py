@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import polars as pl
 import psycopg
+from psycopg import sql
 
 from cardops.adapters.postgresql.accounts.posting import (
     CONTENT_HASH,
@@ -18,10 +19,9 @@ from cardops.adapters.postgresql.accounts.posting import (
     recall_chunk,
 )
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
-from cardops.adapters.postgresql.accounts.sums import AccountReader
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
-from cardops.adapters.postgresql.connection import with_options
-from cardops.adapters.postgresql.frames import read_frame
+from cardops.adapters.postgresql.connection import connect, with_options
+from cardops.adapters.postgresql.frames import read_frame, stream_frames
 from cardops.adapters.postgresql.transactions import TransactionRunner, transaction_runner
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 
@@ -29,6 +29,20 @@ OUTCOME: Final = pl.Schema(
     {"row_number": pl.Int64(), "outcome": pl.String(), "ledger_seq": pl.Int64()}
 )
 
+ACCOUNTS: Final = pl.Schema(
+    {
+        "program": pl.String(),
+        "user_id": pl.String(),
+        "currency": pl.String(),
+        "available_minor": pl.Int64(),
+        "held_minor": pl.Int64(),
+        "ledger_seq": pl.Int64(),
+    }
+)
+
+_ACCOUNTS: Final = sql.SQL(
+    "select program, user_id, currency, available_minor, held_minor, ledger_seq from accounts"
+).format()
 # A row without any event was not credited: then the join finds fewer rows than were staged.
 _OUTCOME: Final = """
 select s.row_number,
@@ -53,8 +67,11 @@ class ChunkWork(Protocol):
         """Do it."""
 
 
-class PostgresDepositLedger(AccountReader):
+class PostgresDepositLedger:
     """Implements cardops.ports.DepositLedger. Holds no session between calls."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
         """Credit valid rows once each, in committed chunks; safe to kill and run again.
@@ -88,6 +105,11 @@ class PostgresDepositLedger(AccountReader):
             _by_chunks(work, stage, take_back)
             work.run(stage.drop)
             return work.run(lambda session: _recalled_totals(session, intake_file.intake_id))
+
+    def accounts(self) -> Iterator[pl.DataFrame]:
+        """All accounts in chunks, from one snapshot; the session stays open to the end."""
+        with connect(self.url) as session:
+            yield from stream_frames(session, _ACCOUNTS, ACCOUNTS)
 
     @contextmanager
     def _staged(

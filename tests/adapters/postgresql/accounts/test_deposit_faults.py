@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from cardops.adapters.postgresql.accounts import deposits, posting, staging
-from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.rules.intake.files import StagingLostError
 from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.oracles.deposit_books import ObservedPostgresDepositLedger
 from tests.servers.killable_credit import CHUNK_ROWS, rows_of_a_file, start_crediting
 
 pytestmark = pytest.mark.database
@@ -24,12 +24,12 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "CHUNK_ROWS", CHUNK_ROWS)
 
 
-def counts(ledger: PostgresDepositLedger, intake_id: int = 1) -> dict[str, int]:
+def counts(ledger: ObservedPostgresDepositLedger, intake_id: int = 1) -> dict[str, int]:
     outcome = ledger.outcome(an_intake_file(intake_id))
     return dict(sorted(outcome.group_by("outcome").len().rows()))
 
 
-def books(ledger: PostgresDepositLedger) -> list[tuple[object, ...]]:
+def books(ledger: ObservedPostgresDepositLedger) -> list[tuple[object, ...]]:
     """Balances, after holding them against their postings."""
     stored = sorted(row for frame in ledger.accounts() for row in frame.rows())
     summed = sorted(row for frame in ledger.posting_totals() for row in frame.rows())
@@ -42,11 +42,11 @@ def books(ledger: PostgresDepositLedger) -> list[tuple[object, ...]]:
 def test_a_file_whose_crediting_was_killed_ends_as_one_that_was_not(
     database_url: str, empty_database_url: str, die_after: int
 ) -> None:
-    undisturbed = PostgresDepositLedger(migrated(empty_database_url))
+    undisturbed = ObservedPostgresDepositLedger(migrated(empty_database_url))
     undisturbed.credit(FILE, [rows_of_a_file(200, 40, "d")])
     killed = start_crediting(database_url, 1, die_after=die_after)
     assert killed.wait() == -signal.SIGKILL
-    ledger = PostgresDepositLedger(database_url)
+    ledger = ObservedPostgresDepositLedger(database_url)
     assert 0 <= credited_so_far(ledger) < 180
 
     ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])
@@ -60,7 +60,7 @@ def test_two_processes_that_credit_one_file_at_once_credit_it_once(database_url:
     racing = [start_crediting(database_url, 1) for _ in range(2)]
     assert [process.wait() for process in racing] == [0, 0]
 
-    ledger = PostgresDepositLedger(database_url)
+    ledger = ObservedPostgresDepositLedger(database_url)
     assert counts(ledger)["accepted"] == 180
     assert sum(row[3] for row in books(ledger)) == 180 * 500  # type: ignore[misc]
 
@@ -73,7 +73,7 @@ def test_two_files_with_the_same_deposits_at_once_credit_each_once(database_url:
     ]
     assert [process.wait() for process in racing] == [0, 0]
 
-    ledger = PostgresDepositLedger(database_url)
+    ledger = ObservedPostgresDepositLedger(database_url)
     first, second = counts(ledger, 1), counts(ledger, 2)
     assert first.get("accepted", 0) + second.get("accepted", 0) == 360
     assert sum(first.values()) == sum(second.values()) == 400
@@ -83,7 +83,7 @@ def test_two_files_with_the_same_deposits_at_once_credit_each_once(database_url:
 def test_a_stage_emptied_by_a_crash_is_said_and_not_taken_for_credited(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = PostgresDepositLedger(database_url)
+    ledger = ObservedPostgresDepositLedger(database_url)
     real = posting.credit_chunk
 
     def crash_before(session: psycopg.Connection, stage: object, chunk: object) -> None:
@@ -105,7 +105,7 @@ def test_a_stage_emptied_by_a_crash_is_said_and_not_taken_for_credited(
 def test_sessions_cut_in_the_middle_are_replaced_and_nothing_is_credited_twice(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger, cuts = PostgresDepositLedger(database_url), [2, 4, 7]
+    ledger, cuts = ObservedPostgresDepositLedger(database_url), [2, 4, 7]
     real, calls = posting.credit_chunk, iter(range(1, 1_000))
 
     def cut(session: psycopg.Connection, stage: object, chunk: object) -> None:
@@ -123,7 +123,7 @@ def test_sessions_cut_in_the_middle_are_replaced_and_nothing_is_credited_twice(
 
 
 def test_recalls_that_race_take_each_deposit_back_once(database_url: str) -> None:
-    ledger = PostgresDepositLedger(database_url)
+    ledger = ObservedPostgresDepositLedger(database_url)
     ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])
     totals: list[object] = []
     threads = [Thread(target=lambda: totals.append(ledger.recall(FILE, "x"))) for _ in range(3)]
@@ -136,11 +136,11 @@ def test_recalls_that_race_take_each_deposit_back_once(database_url: str) -> Non
     assert {row[3] for row in books_after_recall(ledger)} == {0}
 
 
-def books_after_recall(ledger: PostgresDepositLedger) -> list[tuple[object, ...]]:
+def books_after_recall(ledger: ObservedPostgresDepositLedger) -> list[tuple[object, ...]]:
     return [row for frame in ledger.accounts() for row in frame.rows()]
 
 
-def credited_so_far(ledger: PostgresDepositLedger) -> int:
+def credited_so_far(ledger: ObservedPostgresDepositLedger) -> int:
     return sum(int(frame["deposits_minor"].sum()) // 500 for frame in ledger.posting_totals())
 
 

@@ -1,43 +1,42 @@
-"""DepositLedger, the fake and PostgreSQL alike: each deposit once, and what became of each row."""
+"""ObservedDepositLedger, the fake and PostgreSQL alike: each deposit once, and what became of each row."""
 
 import polars as pl
 import pytest
 
-from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
-from cardops.ports import DepositLedger
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 from tests.factories.intake import Deposit, an_intake_file, staged
 from tests.fakes.deposit_ledger import FakeDepositLedger
+from tests.oracles.deposit_books import ObservedDepositLedger, ObservedPostgresDepositLedger
 
 FILE = an_intake_file(1)
 OTHER_FILE = an_intake_file(2)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
-def ledger(request: pytest.FixtureRequest) -> DepositLedger:
+def ledger(request: pytest.FixtureRequest) -> ObservedDepositLedger:
     if request.param == "fake":
         return FakeDepositLedger()
-    return PostgresDepositLedger(request.getfixturevalue("database_url"))
+    return ObservedPostgresDepositLedger(request.getfixturevalue("database_url"))
 
 
-def credit(ledger: DepositLedger, file: IntakeFile, *deposits: Deposit) -> list[str]:
+def credit(ledger: ObservedDepositLedger, file: IntakeFile, *deposits: Deposit) -> list[str]:
     """Credit the deposits; what became of each, in file order."""
     ledger.credit(file, [staged(deposits)])
     return ledger.outcome(file).get_column("outcome").to_list()
 
 
-def available(ledger: DepositLedger, user_id: str = "user_1") -> int:
+def available(ledger: ObservedDepositLedger, user_id: str = "user_1") -> int:
     account = ledger.account("default", user_id, "USD")
     return 0 if account is None else account.available_minor
 
 
-def test_a_deposit_is_available_once_credited(ledger: DepositLedger) -> None:
+def test_a_deposit_is_available_once_credited(ledger: ObservedDepositLedger) -> None:
     assert credit(ledger, FILE, Deposit("d-1", amount_minor=500)) == ["accepted"]
     assert available(ledger) == 500
 
 
-def test_crediting_the_same_file_twice_changes_nothing(ledger: DepositLedger) -> None:
+def test_crediting_the_same_file_twice_changes_nothing(ledger: ObservedDepositLedger) -> None:
     deposits = (Deposit("d-1"), Deposit("d-2", user_id="user_2"))
     first = credit(ledger, FILE, *deposits), ledger.outcome(FILE).rows()
 
@@ -45,7 +44,7 @@ def test_crediting_the_same_file_twice_changes_nothing(ledger: DepositLedger) ->
     assert available(ledger) == 500
 
 
-def test_the_first_row_in_file_order_wins_across_users(ledger: DepositLedger) -> None:
+def test_the_first_row_in_file_order_wins_across_users(ledger: ObservedDepositLedger) -> None:
     # user_9 comes last in user order, and first in the file.
     outcomes = credit(
         ledger, FILE, Deposit("d-1", user_id="user_9"), Deposit("d-1", user_id="user_1")
@@ -55,7 +54,7 @@ def test_the_first_row_in_file_order_wins_across_users(ledger: DepositLedger) ->
     assert (available(ledger, "user_9"), available(ledger, "user_1")) == (500, 0)
 
 
-def test_a_repeated_row_of_one_file_is_a_duplicate(ledger: DepositLedger) -> None:
+def test_a_repeated_row_of_one_file_is_a_duplicate(ledger: ObservedDepositLedger) -> None:
     assert credit(ledger, FILE, Deposit("d-1"), Deposit("d-1")) == ["accepted", "duplicate"]
     assert available(ledger) == 500
 
@@ -70,7 +69,7 @@ def test_a_repeated_row_of_one_file_is_a_duplicate(ledger: DepositLedger) -> Non
     ],
 )
 def test_another_file_with_a_known_deposit_credits_nothing(
-    ledger: DepositLedger, again: Deposit, outcome: str
+    ledger: ObservedDepositLedger, again: Deposit, outcome: str
 ) -> None:
     credit(ledger, FILE, Deposit("d-1"))
 
@@ -79,14 +78,14 @@ def test_another_file_with_a_known_deposit_credits_nothing(
     assert available(ledger, "user_2") == 0
 
 
-def test_a_deposit_that_was_not_credited_makes_no_user_known(ledger: DepositLedger) -> None:
+def test_a_deposit_that_was_not_credited_makes_no_user_known(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"))
     credit(ledger, OTHER_FILE, Deposit("d-1", user_id="user_2"))
 
     assert ledger.account("default", "user_2", "USD") is None
 
 
-def test_programs_do_not_share_deposit_ids(ledger: DepositLedger) -> None:
+def test_programs_do_not_share_deposit_ids(ledger: ObservedDepositLedger) -> None:
     elsewhere = an_intake_file(3, program="other")
     credit(ledger, FILE, Deposit("d-1"))
 
@@ -96,7 +95,7 @@ def test_programs_do_not_share_deposit_ids(ledger: DepositLedger) -> None:
     assert account.available_minor == 500
 
 
-def test_sequences_of_an_account_rise_by_one_in_file_order(ledger: DepositLedger) -> None:
+def test_sequences_of_an_account_rise_by_one_in_file_order(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"), Deposit("d-2", user_id="user_2"), Deposit("d-3"))
     credit(ledger, OTHER_FILE, Deposit("d-3"), Deposit("d-4"))
 
@@ -111,7 +110,7 @@ def test_sequences_of_an_account_rise_by_one_in_file_order(ledger: DepositLedger
     assert account.ledger_seq == 3
 
 
-def test_rows_come_in_any_number_of_batches(ledger: DepositLedger) -> None:
+def test_rows_come_in_any_number_of_batches(ledger: ObservedDepositLedger) -> None:
     rows = staged([Deposit(f"d-{n}") for n in range(7)])
     ledger.credit(FILE, (rows.slice(start, 3) for start in (0, 3, 6)))
 
@@ -119,14 +118,14 @@ def test_rows_come_in_any_number_of_batches(ledger: DepositLedger) -> None:
     assert available(ledger) == 7 * 500
 
 
-def test_a_file_without_rows_is_no_error(ledger: DepositLedger) -> None:
+def test_a_file_without_rows_is_no_error(ledger: ObservedDepositLedger) -> None:
     ledger.credit(FILE, [])
 
     assert ledger.outcome(FILE).rows() == []
     assert list(ledger.accounts()) == []
 
 
-def test_what_was_forgotten_is_not_taken_for_nothing(ledger: DepositLedger) -> None:
+def test_what_was_forgotten_is_not_taken_for_nothing(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"))
     ledger.forget_staged(FILE)
     ledger.forget_staged(FILE)
@@ -135,7 +134,9 @@ def test_what_was_forgotten_is_not_taken_for_nothing(ledger: DepositLedger) -> N
         ledger.outcome(FILE)
 
 
-def test_a_recall_takes_back_what_the_file_credited_and_nothing_else(ledger: DepositLedger) -> None:
+def test_a_recall_takes_back_what_the_file_credited_and_nothing_else(
+    ledger: ObservedDepositLedger,
+) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", amount_minor=20))
     credit(ledger, OTHER_FILE, Deposit("d-2", amount_minor=20), Deposit("d-3", amount_minor=3))
 
@@ -143,7 +144,9 @@ def test_a_recall_takes_back_what_the_file_credited_and_nothing_else(ledger: Dep
     assert available(ledger) == 3
 
 
-def test_a_recall_again_posts_nothing_more_and_answers_the_same(ledger: DepositLedger) -> None:
+def test_a_recall_again_posts_nothing_more_and_answers_the_same(
+    ledger: ObservedDepositLedger,
+) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100))
     first = ledger.recall(FILE, "operator")
 
@@ -151,7 +154,7 @@ def test_a_recall_again_posts_nothing_more_and_answers_the_same(ledger: DepositL
     assert available(ledger) == 0
 
 
-def test_a_recalled_deposit_is_not_credited_by_a_second_run(ledger: DepositLedger) -> None:
+def test_a_recalled_deposit_is_not_credited_by_a_second_run(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"))
     ledger.recall(FILE, "operator")
     credit(ledger, FILE, Deposit("d-1"))
@@ -159,7 +162,7 @@ def test_a_recalled_deposit_is_not_credited_by_a_second_run(ledger: DepositLedge
     assert available(ledger) == 0
 
 
-def test_both_roads_lead_to_the_same_balance(ledger: DepositLedger) -> None:
+def test_both_roads_lead_to_the_same_balance(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", user_id="user_2"))
     credit(ledger, OTHER_FILE, Deposit("d-3", amount_minor=7, currency="EUR"))
     ledger.recall(FILE, "operator")
@@ -174,7 +177,7 @@ def test_both_roads_lead_to_the_same_balance(ledger: DepositLedger) -> None:
     assert ledger.account_totals("default", "user_1", "USD").ledger_minor == 0
 
 
-def test_an_unknown_account_is_none_and_its_sums_are_zero(ledger: DepositLedger) -> None:
+def test_an_unknown_account_is_none_and_its_sums_are_zero(ledger: ObservedDepositLedger) -> None:
     assert ledger.account("default", "nobody", "USD") is None
     assert ledger.account_totals("default", "nobody", "USD").ledger_minor == 0
 
@@ -182,7 +185,7 @@ def test_an_unknown_account_is_none_and_its_sums_are_zero(ledger: DepositLedger)
 @pytest.fixture
 def spent_url(database_url: str) -> str:
     """A database in which user_1 got 500 and has nothing left of it."""
-    PostgresDepositLedger(database_url).credit(FILE, [staged([Deposit("d-1")])])
+    ObservedPostgresDepositLedger(database_url).credit(FILE, [staged([Deposit("d-1")])])
     with connect(database_url) as session:
         session.execute("update accounts set available_minor = 0, held_minor = 0")
     return database_url
@@ -190,7 +193,7 @@ def spent_url(database_url: str) -> str:
 
 @pytest.mark.database
 def test_a_recall_always_posts_and_may_leave_less_than_nothing(spent_url: str) -> None:
-    ledger = PostgresDepositLedger(spent_url)
+    ledger = ObservedPostgresDepositLedger(spent_url)
     ledger.recall(FILE, "operator")
 
     assert available(ledger) == -500

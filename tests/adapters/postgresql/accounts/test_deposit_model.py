@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cardops.adapters.postgresql.accounts import staging
-from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
-from cardops.ports import DepositLedger
 from tests.factories.intake import AN_INSTANT, Deposit, an_intake_file, staged
 from tests.fakes.deposit_ledger import FakeDepositLedger
+from tests.oracles.deposit_books import ObservedDepositLedger, ObservedPostgresDepositLedger
 
 pytestmark = pytest.mark.database
 
@@ -54,7 +53,7 @@ def test_any_history_of_files_ends_as_the_model_says(
     database_url: str, files: list[list[Deposit]], steps: list[tuple[str, int, str]]
 ) -> None:
     empty(database_url)
-    real, model = PostgresDepositLedger(database_url), FakeDepositLedger()
+    real, model = ObservedPostgresDepositLedger(database_url), FakeDepositLedger()
     for action, number, program in steps:
         # One file belongs to one program: the program is part of its number.
         file = an_intake_file(number + (10 if program == "other" else 0), program=program)
@@ -63,7 +62,7 @@ def test_any_history_of_files_ends_as_the_model_says(
         assert books(real) == books(model)
 
 
-def step(ledger: DepositLedger, action: str, file: Any, rows: pl.DataFrame) -> object:
+def step(ledger: ObservedDepositLedger, action: str, file: Any, rows: pl.DataFrame) -> object:
     if action == "recall":
         return dict(ledger.recall(file, "operator"))
     ledger.credit(file, [rows])
@@ -71,7 +70,7 @@ def step(ledger: DepositLedger, action: str, file: Any, rows: pl.DataFrame) -> o
     return ledger.outcome(file).select("row_number", "outcome").rows()
 
 
-def books(ledger: DepositLedger) -> tuple[list[Any], list[Any]]:
+def books(ledger: ObservedDepositLedger) -> tuple[list[Any], list[Any]]:
     """Both roads of every account, in a stable order."""
     return (
         sorted(row for frame in ledger.accounts() for row in frame.rows()),

@@ -14,7 +14,7 @@ from cardops.rules.accounts.spending_limits import LimitKind
 from cardops.rules.authorizations.actions import ActionKind, ActionResult, AuthorizationAction
 from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorization_stores import pool_with_programs
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.factories.limited_users import CREDIT, PLENTY, Limited, at_most
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
@@ -155,10 +155,10 @@ async def test_each_currency_counts_for_itself(world: Limited) -> None:
 async def test_a_rejected_id_is_answered_the_same_after_its_window(world: Limited) -> None:
     world.set(at_most("window", count=1, seconds=60))
     await world.ask()
-    (rejected,) = await world.authorizations.decide([a_question("late")])
+    (rejected,) = await world.authorizations.decide([a_request("late")])
     world.clock.advance(seconds=61)
 
-    (again,) = await world.authorizations.decide([a_question("late")])
+    (again,) = await world.authorizations.decide([a_request("late")])
 
     assert json.loads(rejected.body)["reason_code"] == OVER
     assert (again.kind, again.body) == (ResponseKind.REPLAYED, rejected.body)
@@ -228,7 +228,7 @@ async def test_processes_that_ask_for_one_user_at_once_never_pass_a_count(
     async def one_process(number: int) -> int:
         authorizations, permits = PostgresAuthorizations(pools[number]), 0
         for batch in range(15):
-            requests = [a_question(f"p{number}-{batch}-{n}", amount_minor=1) for n in range(2)]
+            requests = [a_request(f"p{number}-{batch}-{n}", amount_minor=1) for n in range(2)]
             responses = await authorizations.decide(requests)
             assert all(response.kind is ResponseKind.DECIDED for response in responses)
             permits += sum(b'"PERMIT"' in response.body for response in responses)

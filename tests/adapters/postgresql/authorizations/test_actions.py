@@ -16,10 +16,10 @@ from cardops.rules.authorizations.actions import (
 )
 from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorization_stores import PostgresWorld, World, account, ask
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 
 
-def a_move(
+def an_action(
     kind: str, amount: str | None = None, key: str = "", *, program: str = PROGRAM
 ) -> AuthorizationAction:
     return AuthorizationAction(ActionKind(kind), program, "txn_1", amount, key)
@@ -31,7 +31,7 @@ async def hold(world: World) -> None:
 
 
 async def action(world: World, *args: Any, **fields: Any) -> ActionResponse:
-    return await world.authorizations.apply(a_move(*args, **fields))
+    return await world.authorizations.apply(an_action(*args, **fields))
 
 
 async def test_a_hold_is_captured_in_part_once_and_the_rest_released(world: World) -> None:
@@ -145,7 +145,7 @@ async def test_a_void_and_its_authorization_that_meet_never_both_win(pool: Pool)
     for number in range(30):
         name = f"meet{number}"
         (response,), voided = await asyncio.gather(
-            world.authorizations.decide([a_question(name, amount_minor=1, is_capture=False)]),
+            world.authorizations.decide([a_request(name, amount_minor=1, is_capture=False)]),
             world.authorizations.apply(AuthorizationAction(ActionKind.VOID, PROGRAM, name)),
         )
         view = await world.authorizations.find(PROGRAM, name)

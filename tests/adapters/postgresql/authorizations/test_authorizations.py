@@ -17,7 +17,7 @@ from cardops.rules.authorizations.decisions import (
     ResponseKind,
 )
 from tests.factories.authorization_stores import PostgresWorld, World, account, ask
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 
 
 async def test_a_permit_takes_the_amount_and_a_reject_nothing(world: World) -> None:
@@ -35,10 +35,10 @@ async def test_a_permit_takes_the_amount_and_a_reject_nothing(world: World) -> N
 async def test_the_same_question_is_answered_with_the_same_bytes_and_another_refused(
     world: World,
 ) -> None:
-    (rejected,) = await world.authorizations.decide([a_question(amount_minor=500)])
+    (rejected,) = await world.authorizations.decide([a_request(amount_minor=500)])
     await world.credit(USER, 3000)
     again, other = await world.authorizations.decide(
-        [a_question(amount_minor=500), a_question(amount_minor=501)]
+        [a_request(amount_minor=500), a_request(amount_minor=501)]
     )
 
     assert again == AuthorizationResponse(ResponseKind.REPLAYED, rejected.body)
@@ -69,8 +69,8 @@ async def test_another_programs_user_looks_like_an_unknown_one(world: World) -> 
 async def test_one_batch_of_many_members_answers_each(world: World) -> None:
     await world.credit(USER, 3000)
     await world.credit("user_2", 3000)
-    requests = [a_question(f"t{n}", amount_minor=1000, user_id=USER) for n in range(4)]
-    requests += [a_question(f"u{n}", amount_minor=1000, user_id="user_2") for n in range(4)]
+    requests = [a_request(f"t{n}", amount_minor=1000, user_id=USER) for n in range(4)]
+    requests += [a_request(f"u{n}", amount_minor=1000, user_id="user_2") for n in range(4)]
 
     responses = await world.authorizations.decide(requests)
 
@@ -95,8 +95,8 @@ async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool
 
     async def one_process(number: int) -> list[AuthorizationResponse]:
         authorizations = PostgresAuthorizations(pool)
-        requests = [a_question(f"t{number}-{n}", amount_minor=300) for n in range(20)]
-        requests.append(a_question("shared", amount_minor=100))
+        requests = [a_request(f"t{number}-{n}", amount_minor=300) for n in range(20)]
+        requests.append(a_request("shared", amount_minor=100))
         return await authorizations.decide(requests)
 
     responses = await asyncio.gather(*(one_process(number) for number in range(6)))
@@ -114,12 +114,12 @@ async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool
     "bad",
     [
         # The table refuses an amount of 0, a column one beyond 2^63; no checked question has them.
-        a_question("bad", amount_minor=0),
-        a_question("bad", amount_minor=2**63),
+        a_request("bad", amount_minor=0),
+        a_request("bad", amount_minor=2**63),
         # What stands between the values of a column would make two of one.
-        a_question("bad\x1fworse"),
-        a_question("bad", user_id="a\x1fb"),
-        a_question("bad\ud800"),
+        a_request("bad\x1fworse"),
+        a_request("bad", user_id="a\x1fb"),
+        a_request("bad\ud800"),
     ],
 )
 async def test_a_member_that_fails_does_not_fail_its_neighbours(
@@ -129,7 +129,7 @@ async def test_a_member_that_fails_does_not_fail_its_neighbours(
     await world.credit(USER, 3000)
 
     first, failed, last = await world.authorizations.decide(
-        [a_question("a", amount_minor=1), bad, a_question("b", amount_minor=1)]
+        [a_request("a", amount_minor=1), bad, a_request("b", amount_minor=1)]
     )
 
     assert (first.kind, failed.kind, last.kind) == ("decided", "undecided", "decided")
@@ -153,7 +153,7 @@ async def test_a_lost_connection_is_retried_and_its_commit_found(pool: Pool) -> 
     await world.credit(USER, 3000)
     authorizations = LosingItsCommit(pool, now=lambda: datetime.now(UTC))
 
-    (response,) = await authorizations.decide([a_question()])
+    (response,) = await authorizations.decide([a_request()])
 
     assert authorizations.losses == 1
     assert response.kind is ResponseKind.DECIDED

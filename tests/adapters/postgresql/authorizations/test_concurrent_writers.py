@@ -25,7 +25,7 @@ from cardops.rules.authorizations.decisions import (
     AuthorizationResponse,
     ResponseKind,
 )
-from tests.factories.authorizations import PROGRAM, a_question
+from tests.factories.authorizations import PROGRAM, a_request
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
 
@@ -102,7 +102,7 @@ async def met(url: str, held: str, *works: Awaitable[Any]) -> list[Any]:
 
 def a_batch(prefix: str, users: Sequence[str]) -> list[AuthorizationRequest]:
     return [
-        a_question(f"{prefix}{number:02}", user_id=user, amount_minor=1)
+        a_request(f"{prefix}{number:02}", user_id=user, amount_minor=1)
         for number, user in enumerate(users)
     ]
 
@@ -154,7 +154,7 @@ async def test_batches_that_write_the_same_ids_never_wait_in_a_circle(
     pool: Pool, database_url: str
 ) -> None:
     one, other = Watched(pool), Watched(pool)
-    await one.decide([a_question("first", user_id="another", amount_minor=1)])
+    await one.decide([a_request("first", user_id="another", amount_minor=1)])
     forwards = a_batch("t", ["user_01"] * 20)
     backwards = a_batch("t", ["user_02"] * 20)[::-1]
     responses = await met(database_url, HOLD_ID, one.decide(forwards), other.decide(backwards))
@@ -189,7 +189,7 @@ async def test_increments_that_meet_are_counted_one_after_the_other(
 ) -> None:
     """Without the account's lock each would count before the other's is there to be counted."""
     store = PostgresAuthorizations(pool)
-    held = [a_question(name, user_id=MIDDLE, is_capture=False) for name in ("h1", "h2")]
+    held = [a_request(name, user_id=MIDDLE, is_capture=False) for name in ("h1", "h2")]
     await store.decide(held)
     limit = SpendingLimit(LimitKind.DAY, max_count=3)
     PostgresSpendingLimits(database_url).change(PROGRAM, MIDDLE, "USD", [limit], changed_by="test")

@@ -6,7 +6,7 @@ from cardops.adapters.postgresql.authorizations import authorizations as adapter
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.rules.authorizations.decisions import UNDECIDED
-from tests.factories.authorizations import USER, a_question
+from tests.factories.authorizations import USER, a_request
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
 
@@ -28,7 +28,7 @@ async def test_the_debit_itself_refuses_what_a_mistaken_rule_permits(
         return state
 
     monkeypatch.setattr(adapter, "batch_state", mistaken)
-    responses = await PostgresAuthorizations(pool).decide([a_question(amount_minor=2500)])
+    responses = await PostgresAuthorizations(pool).decide([a_request(amount_minor=2500)])
     pool.terminate()
 
     assert responses == [UNDECIDED]
@@ -47,7 +47,7 @@ async def test_a_user_of_two_programs_spends_in_the_one_that_was_asked(database_
         " values ('default', $1, 'USD', 1000), ('other', $1, 'USD', 1000)",
         USER,
     )
-    (response,) = await PostgresAuthorizations(pool).decide([a_question(amount_minor=400)])
+    (response,) = await PostgresAuthorizations(pool).decide([a_request(amount_minor=400)])
     pool.terminate()
 
     assert b'"PERMIT"' in response.body

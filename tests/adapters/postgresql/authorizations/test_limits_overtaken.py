@@ -10,7 +10,7 @@ from cardops.adapters.postgresql.authorizations import authorizations as adapter
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
@@ -27,7 +27,7 @@ async def test_a_refusal_tells_the_balance_that_its_limit_was_counted_with(
     credit_users(database_url, {USER: 1000})
     limit = SpendingLimit(LimitKind.DAY, max_count=1)
     PostgresSpendingLimits(database_url).change(PROGRAM, USER, "USD", [limit], changed_by="test")
-    real, others = adapter.add_allowances, [a_question("another's", amount_minor=300)]
+    real, others = adapter.add_allowances, [a_request("another's", amount_minor=300)]
 
     async def count_after_it(*arguments: Any) -> None:
         if others:
@@ -35,7 +35,7 @@ async def test_a_refusal_tells_the_balance_that_its_limit_was_counted_with(
         await real(*arguments)
 
     monkeypatch.setattr(adapter, "add_allowances", count_after_it)
-    request = a_question("t1", amount_minor=100, is_dry_run=is_dry_run)
+    request = a_request("t1", amount_minor=100, is_dry_run=is_dry_run)
     (response,) = await PostgresAuthorizations(pool).decide([request])
     pool.terminate()
 

@@ -13,7 +13,7 @@ import pytest
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool, Session, open_pool
 from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
-from tests.factories.authorizations import a_question
+from tests.factories.authorizations import a_request
 from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
@@ -72,8 +72,8 @@ async def order(database_url: str) -> AsyncIterator[Order]:
 
 
 ASKED = [
-    a_question("t2", user_id="ben", amount_minor=1),
-    a_question("t1", user_id="ann", amount_minor=1),
+    a_request("t2", user_id="ben", amount_minor=1),
+    a_request("t1", user_id="ann", amount_minor=1),
 ]
 
 

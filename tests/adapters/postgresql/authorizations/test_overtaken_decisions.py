@@ -21,7 +21,7 @@ from cardops.adapters.postgresql.reconciliation.transaction_log import CLOCK_MAR
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.decisions import AuthorizationResponse
-from tests.factories.authorizations import PROGRAM, USER, a_question
+from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
 
@@ -47,7 +47,7 @@ class Meeting:
     overtake: Callable[[], object]
 
     async def ask(self, transaction_id: str, **fields: Any) -> AuthorizationResponse:
-        (response,) = await self.store.decide([a_question(transaction_id, **fields)])
+        (response,) = await self.store.decide([a_request(transaction_id, **fields)])
         return response
 
 
@@ -108,7 +108,7 @@ async def test_what_another_process_spent_meanwhile_is_not_spent_twice(meeting: 
 
     meeting.overtake = spend
     responses = await meeting.store.decide(
-        [a_question("t1", amount_minor=400), a_question("t2", amount_minor=1, user_id="other")]
+        [a_request("t1", amount_minor=400), a_request("t2", amount_minor=1, user_id="other")]
     )
     assert [b'"PERMIT"' in response.body for response in responses] == [True, True]
     assert b'"ledger_seq":8' in responses[0].body, (

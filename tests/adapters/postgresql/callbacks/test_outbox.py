@@ -10,7 +10,7 @@ from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.ports import CallbackOutbox
 from cardops.rules.callbacks.callbacks import CallbackState, Response, verdict
-from tests.factories.authorizations import NOON, a_question
+from tests.factories.authorizations import NOON, a_request
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 
@@ -20,16 +20,14 @@ LATER = NOON + timedelta(hours=1)
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
 async def outbox(request: pytest.FixtureRequest) -> AsyncIterator[CallbackOutbox]:
     """Three callbacks owed since noon."""
-    requests = [
-        a_question(f"t{n}", callback_url=f"https://hooks.example.com/{n}") for n in range(3)
-    ]
+    requests = [a_request(f"t{n}", callback_url=f"https://hooks.example.com/{n}") for n in range(3)]
     if request.param == "fake":
         fake = FakeAuthorizations(FakeClock(NOON))
         await fake.decide(requests)
         yield fake.outbox
         return
     pool = await open_pool(request.getfixturevalue("database_url"))
-    await PostgresAuthorizations(pool, now=lambda: NOON).decide([*requests, a_question("none")])
+    await PostgresAuthorizations(pool, now=lambda: NOON).decide([*requests, a_request("none")])
     yield PostgresCallbackOutbox(pool)
     pool.terminate()
 
