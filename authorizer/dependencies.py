@@ -10,16 +10,17 @@ from authorizer.decisions.batcher import Batcher
 from cardops.ports import (
     Authorizations,
     CallbackOutbox,
+    CallbackSender,
     CallerDirectory,
     Clock,
     Notifier,
     SecretStore,
     Tracing,
 )
+from cardops.services.callbacks.sending import DEFAULT_LOG_DAYS
 
 REQUEST_DEADLINE_SECONDS: Final = 3.0
 REQUESTS_PER_SECOND: Final = 20_000.0
-CALLBACK_LOG_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,7 @@ class Limits:
     deadline_seconds: float = REQUEST_DEADLINE_SECONDS
     requests_per_second: float = REQUESTS_PER_SECOND
     allow_loopback: bool = False
-    callback_log_days: int = CALLBACK_LOG_DAYS
-    sends_callbacks: bool = True
+    callback_log_days: int = DEFAULT_LOG_DAYS
 
 
 @dataclass(slots=True)
@@ -43,6 +43,8 @@ class Dependencies:
     secrets: SecretStore
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    # None where another process sends callbacks.
+    callback_sender: CallbackSender | None = None
     notifier: Notifier | None = None
     tracing: Tracing | None = None
     sessions_in_use: Callable[[], int] = lambda: 0

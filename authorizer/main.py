@@ -60,6 +60,7 @@ async def dependencies_from(settings: Settings) -> AsyncIterator[Dependencies]:
     async with (
         adapters.tracing("cardops-authorizer") as tracing,
         adapters.authorizer_adapters() as store,
+        adapters.callback_sender() as sender,
     ):
         yield Dependencies(
             authorizations=store.authorizations,
@@ -71,8 +72,8 @@ async def dependencies_from(settings: Settings) -> AsyncIterator[Dependencies]:
                 requests_per_second=settings.key_requests_per_second,
                 allow_loopback=settings.allow_loopback_callbacks,
                 callback_log_days=settings.callback_log_days,
-                sends_callbacks=settings.authorizer_sends_callbacks,
             ),
+            callback_sender=sender if settings.authorizer_sends_callbacks else None,
             notifier=adapters.notifier,
             tracing=tracing,
             sessions_in_use=store.sessions_in_use,

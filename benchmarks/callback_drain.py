@@ -1,7 +1,7 @@
-"""Callbacks drained by one worker, against a bare client that posts the same bytes.
+"""Callbacks sent by one worker, against a bare client that posts the same bytes.
 
-The sink is a process of its own on loopback that answers 200 to whatever comes; the limit has no
-database, no signature and no record of anything.
+The sink is a process of its own on loopback that answers every request with 200; the bare client
+uses no database, signs nothing and records nothing.
 """
 
 import asyncio
@@ -21,15 +21,17 @@ import asyncpg
 import uvloop
 from typing_extensions import override
 
-from authorizer.callbacks.host_queues import MAX_AT_ONCE
-from authorizer.callbacks.worker import CallbackWorker
 from benchmarks.bench_database import bench_database
 from benchmarks.harness import Benchmark, Sides
+from cardops.adapters.callback_http.client import CallbackClient
 from cardops.adapters.clock import SystemClock
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.adapters.secrets import FileSecretStore
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from cardops.services.callbacks.callback_ports import CallbackPorts
+from cardops.services.callbacks.host_queues import MAX_CONCURRENT_CALLS
+from cardops.services.callbacks.sending import CallbackSending
 
 CALLBACKS: Final = 15_000
 BODY: Final = (
@@ -38,30 +40,30 @@ BODY: Final = (
     b'"amount":25.00,"currency":"USD","remaining_credit":75.00,'
     b'"decided_at":"2026-11-20T12:00:00.000000Z","as_of":{"ledger_seq":1234}}'
 )
-ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+RESPONSE: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 class Sink(asyncio.Protocol):
-    """Answers each request once its body is there."""
+    """Answers each request when its body is complete."""
 
     def __init__(self) -> None:
-        self._waiting = b""
+        self._unread = b""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep where to answer."""
+        """Remember the transport to answer on."""
         self._transport = cast("asyncio.Transport", transport)
 
     @override
     def data_received(self, data: bytes) -> None:
         """The body has the same length in every request."""
-        self._waiting += data
-        while (end := self._waiting.find(b"\r\n\r\n")) >= 0:
-            whole = end + 4 + len(BODY)
-            if len(self._waiting) < whole:
+        self._unread += data
+        while (end := self._unread.find(b"\r\n\r\n")) >= 0:
+            request_length = end + 4 + len(BODY)
+            if len(self._unread) < request_length:
                 return
-            self._waiting = self._waiting[whole:]
-            self._transport.write(ANSWER)
+            self._unread = self._unread[request_length:]
+            self._transport.write(RESPONSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,17 @@ def drained_per_second(bench: Bench) -> float:
 
 async def _drain(bench: Bench) -> float:
     pool = await open_pool(bench.database_url)
-    await _owe(pool, bench.sink_url)
-    outbox = PostgresCallbackOutbox(pool)
-    clock = SystemClock()
-    async with CallbackWorker(outbox, bench.secrets, clock, allow_loopback=True) as worker:
-        started = time.perf_counter()
-        running = asyncio.create_task(worker.run())
-        while await pool.fetchval(  # noqa: ASYNC110 - the database is what tells
+    await _add_pending(pool, bench.sink_url)
+    client = CallbackClient(allow_loopback=True)
+    ports = CallbackPorts(PostgresCallbackOutbox(pool), bench.secrets, client, SystemClock())
+    started = time.perf_counter()
+    async with CallbackSending(ports).running():
+        while await pool.fetchval(  # noqa: ASYNC110 - only the database knows
             "select exists (select 1 from callbacks where state = 'pending')"
         ):
             await asyncio.sleep(0.05)
         seconds = time.perf_counter() - started
-        worker.stop()
-        await running
+    await client.close()
     delivered = await pool.fetchval("select count(*) from callbacks where state = 'delivered'")
     await pool.close()
     if delivered != CALLBACKS:
@@ -100,7 +100,7 @@ async def _drain(bench: Bench) -> float:
     return CALLBACKS / seconds
 
 
-async def _owe(pool: asyncpg.Pool, url: str) -> None:
+async def _add_pending(pool: asyncpg.Pool, url: str) -> None:
     await pool.execute("truncate callbacks, callback_attempts, callback_endpoints")
     await pool.execute(
         "insert into callbacks (callback_id, program, transaction_id, url, is_test, body,"
@@ -115,7 +115,7 @@ async def _owe(pool: asyncpg.Pool, url: str) -> None:
 
 
 def posted_per_second(bench: Bench) -> float:
-    """A bare loop of as many callers as the worker has at once for one host."""
+    """As many concurrent callers as the worker has for one host."""
     return uvloop.run(_post(bench.sink_url))
 
 
@@ -131,15 +131,15 @@ async def _post(url: str) -> float:
                     await response.read()
 
         started = time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(MAX_AT_ONCE)))
+        await asyncio.gather(*(caller() for _ in range(MAX_CONCURRENT_CALLS)))
         return CALLBACKS / (time.perf_counter() - started)
 
 
-def _serve_sink(told: Connection) -> None:
+def _serve_sink(port: Connection) -> None:
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Sink, "127.0.0.1", 0)
-        told.send(server.sockets[0].getsockname()[1])
+        port.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     uvloop.run(serve())
@@ -148,11 +148,11 @@ def _serve_sink(told: Connection) -> None:
 @contextmanager
 def _sink() -> Iterator[str]:
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve_sink, args=(there,), daemon=True)
+    receiver, sender = context.Pipe()
+    process = context.Process(target=_serve_sink, args=(sender,), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{here.recv()}/callbacks"
+        yield f"http://127.0.0.1:{receiver.recv()}/callbacks"
     finally:
         process.terminate()
         process.join()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Books,
         CallbackAdministration,
         CallbackOutbox,
+        CallbackSender,
         CallerDirectory,
         Clock,
         DeliveryLedger,
@@ -215,6 +216,17 @@ class Adapters:
             pool.terminate()
 
     @asynccontextmanager
+    async def callback_sender(self) -> AsyncIterator[CallbackSender]:
+        """The HTTP client of callbacks, until the block ends; its connections are then closed."""
+        from cardops.adapters.callback_http.client import CallbackClient
+
+        client = CallbackClient(allow_loopback=self.settings.allow_loopback_callbacks)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    @asynccontextmanager
     async def authorizer_adapters(self) -> AsyncIterator[AuthorizerAdapters]:
         """What decisions need, on a pool of their own, until the block ends."""
         from cardops.adapters.postgresql.authorizations.authorizations import (
@@ -262,7 +274,7 @@ class CallbackAdapters:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerAdapters:
-    """Decisions, who may ask for them, and the callbacks they owe."""
+    """Decisions, who may ask for them, and the outbox of their callbacks."""
 
     authorizations: Authorizations
     callers: CallerDirectory

@@ -9,7 +9,12 @@ that importing this module costs nothing.
 
 from cardops.ports.accounts import DepositLedger, SpendingLimits
 from cardops.ports.authorizations import Authorizations, CallerDirectory, Tracing
-from cardops.ports.callbacks import CallbackAdministration, CallbackOutbox
+from cardops.ports.callbacks import (
+    CallbackAdministration,
+    CallbackMetrics,
+    CallbackOutbox,
+    CallbackSender,
+)
 from cardops.ports.deliveries import DeliveryLedger, Destinations, FileDelivery
 from cardops.ports.environment import Clock, Notifier, SecretStore
 from cardops.ports.files import Lake, ObjectStore
@@ -23,7 +28,9 @@ __all__ = [
     "Authorizations",
     "Books",
     "CallbackAdministration",
+    "CallbackMetrics",
     "CallbackOutbox",
+    "CallbackSender",
     "CallerDirectory",
     "Clock",
     "DayExport",

@@ -1,58 +1,60 @@
-"""Callbacks that wait to be sent, and what an operator does about them."""
+"""Callbacks: the outbox they wait in, who sends them, who administers and counts them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from cardops.rules.callbacks.callbacks import (
         Callback,
         CallbackAttempt,
+        CallbackResponse,
         CallbackResult,
         CallbackSelection,
+        CallbackState,
     )
     from cardops.rules.callbacks.endpoints import Endpoint, HostCapacity
 
 
 class CallbackOutbox(Protocol):
-    """Callbacks owed, taken by one worker at a time each."""
+    """Pending callbacks, each leased by one worker at a time."""
 
-    async def take_due(
-        self, at: datetime, limit: int, lease_seconds: float, room: HostCapacity | None = None
+    async def lease_due(
+        self, at: datetime, limit: int, lease_seconds: float, capacity: HostCapacity | None = None
     ) -> list[Callback]:
-        """Due callbacks, leased so that no other worker takes them meanwhile.
+        """Due callbacks, leased so that no other worker leases them meanwhile.
 
-        Of each lane at most as many as there is room for, so that one partner's backlog stands
-        in nobody's way. Among them, `dead` already and not to be sent, those whose endpoint is
-        disabled.
+        At most `capacity` callbacks of each host queue are leased, so that one partner's backlog
+        does not delay the others. Callbacks to a disabled endpoint are returned too, already
+        `dead`, and must not be sent.
         """
 
     async def record(self, results: Sequence[CallbackResult]) -> None:
-        """What became of each attempt; also in the delivery log, and against its endpoint.
+        """Store the result of each attempt, its delivery log entry and its endpoint's failure.
 
-        One whose lease was lost says nothing, but that the endpoint took it after all.
+        The result of an expired lease does not change the callback, except a success.
         """
 
-    async def give_back(self, callbacks: Sequence[Callback], at: datetime) -> None:
-        """Taken and not tried: due again, with one attempt less."""
+    async def release(self, callbacks: Sequence[Callback], at: datetime) -> None:
+        """End the leases of callbacks that were not sent: due again, the attempt not counted."""
 
     async def oldest_due_at(self, at: datetime) -> datetime | None:
-        """Since when the callback that has waited longest is due; None where none waits.
+        """Since when the oldest due callback is due; None when none is due.
 
-        One that a worker has in hand does not wait.
+        Leased callbacks are not due.
         """
 
-    async def close_disabled(self, at: datetime) -> list[Endpoint]:
-        """Give up what is owed to endpoints newly disabled; each endpoint is returned once."""
+    async def dead_letter_disabled(self, at: datetime) -> list[Endpoint]:
+        """Mark callbacks to newly disabled endpoints dead; each endpoint is returned once."""
 
     async def disabled_endpoint_count(self) -> int:
-        """How many endpoints are disabled just now; at most ten thousand are counted."""
+        """How many endpoints are disabled now; at most ten thousand are counted."""
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Forget attempts, and failures of endpoints, from before an instant; how many."""
+        """Delete attempts and endpoint failures from before an instant; returns how many."""
 
     async def list_callbacks(
         self, program: str | None, state: str | None, cursor: str | None, limit: int
@@ -60,26 +62,45 @@ class CallbackOutbox(Protocol):
         """A page, newest first, and the next cursor."""
 
     async def replay(self, program: str | None, callback_id: str) -> bool:
-        """Owe it again, now; False where unknown (also: another program's).
+        """Make it pending and due now; False when unknown or of another program.
 
-        It is tried once although its endpoint may be disabled.
+        It is tried once even if its endpoint is disabled.
         """
 
 
 class CallbackAdministration(Protocol):
-    """What a person looks up and sets right about callbacks."""
+    """What operators look up and change about callbacks."""
 
     async def find(self, callback_id: str) -> Callback | None:
         """One callback."""
 
     async def attempts(self, callback_ids: Sequence[str]) -> list[CallbackAttempt]:
-        """Their delivery log, as long as it is kept, oldest first."""
+        """The delivery log of callbacks as far as it is retained, oldest first."""
 
     async def replay_selected(self, selection: CallbackSelection) -> int:
-        """Owe all of them again, with the ids they had; how many."""
+        """Make the selected callbacks pending and due now, ids unchanged; returns how many."""
 
     async def endpoints(self, program: str | None, *, only_disabled: bool) -> list[Endpoint]:
         """Endpoints that have failed since their last success."""
 
     async def enable(self, program: str | None, endpoint: str) -> int:
-        """Take the endpoint back into use, with a clean slate; of how many programs."""
+        """Enable the endpoint and forget its failures; returns in how many programs."""
+
+
+class CallbackSender(Protocol):
+    """Posts a callback to its endpoint, and only to addresses that callbacks may reach."""
+
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, is_test: bool
+    ) -> CallbackResponse:
+        """The endpoint's response; failures of the endpoint are in it, never raised."""
+
+
+class CallbackMetrics(Protocol):
+    """Counts attempts and disabled endpoints."""
+
+    def called_back(self, state: CallbackState) -> None:
+        """One attempt, by the state that it led to."""
+
+    def endpoint_disabled(self) -> None:
+        """One endpoint was disabled."""

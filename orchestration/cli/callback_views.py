@@ -1,4 +1,4 @@
-"""How callbacks, their attempts and endpoints are shown; never a body."""
+"""How commands show callbacks, attempts and endpoints; bodies are never shown."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,11 +8,11 @@ from cardops.rules.callbacks.callbacks import Callback, CallbackAttempt
 from cardops.rules.callbacks.endpoints import Endpoint
 
 
-def described(
+def callback_view(
     callback: Callback, attempts: Sequence[CallbackAttempt] | None = None
 ) -> dict[str, object]:
-    """A callback for `--json`, with its delivery log where that was asked for."""
-    shown: dict[str, object] = {
+    """A callback for `--json`, with its delivery log if `attempts` is given."""
+    view: dict[str, object] = {
         "id": callback.callback_id,
         "program": callback.program,
         "transaction_id": callback.transaction_id,
@@ -26,11 +26,11 @@ def described(
         "last_error": callback.last_error,
     }
     if attempts is not None:
-        shown["log"] = [described_attempt(attempt) for attempt in attempts]
-    return shown
+        view["log"] = [attempt_view(attempt) for attempt in attempts]
+    return view
 
 
-def described_attempt(attempt: CallbackAttempt) -> dict[str, object]:
+def attempt_view(attempt: CallbackAttempt) -> dict[str, object]:
     """One attempt for `--json`."""
     return {
         "attempt": attempt.attempt_count,
@@ -41,7 +41,7 @@ def described_attempt(attempt: CallbackAttempt) -> dict[str, object]:
     }
 
 
-def described_endpoint(endpoint: Endpoint) -> dict[str, object]:
+def endpoint_view(endpoint: Endpoint) -> dict[str, object]:
     """An endpoint for `--json`."""
     return {
         "program": endpoint.program,
@@ -65,11 +65,11 @@ def callback_line(callback: Callback) -> str:
 
 
 def attempt_line(attempt: CallbackAttempt) -> str:
-    """One attempt, below its callback."""
-    said = attempt.status_code or "no answer"
+    """An attempt on one line, indented below its callback."""
+    status = attempt.status_code or "no response"
     return (
         f"    {instant_text(attempt.started_at)}  attempt {attempt.attempt_count}  "
-        f"{attempt.duration_milliseconds} ms  {said}  {attempt.error or ''}".rstrip()
+        f"{attempt.duration_milliseconds} ms  {status}  {attempt.error or ''}".rstrip()
     )
 
 

@@ -167,7 +167,7 @@ class FakeAuthorizations(Authorizations):
             decision.response,
             hold,
         )
-        self.outbox.owe(decision, self.clock.now())
+        self.outbox.add(decision, self.clock.now())
 
     def _apply(self, record: Record, movement: Movement) -> None:
         key = (record.program, record.transaction_id)

@@ -1,4 +1,4 @@
-"""The callback outbox in memory, and the desk over it."""
+"""The callback outbox in memory, and its administration."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from cardops.rules.callbacks.callbacks import (
     attempt_of,
 )
 from cardops.rules.callbacks.endpoints import (
-    REFUSED,
+    ENDPOINT_DISABLED,
     Endpoint,
     HostCapacity,
-    Lane,
+    HostQueueKey,
     after_failure,
     endpoint_of,
-    host_queue_of,
+    host_queue_key,
 )
 
 
 class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
-    """`owe` is what the commit of a decision does elsewhere."""
+    """`add` is what the commit of a decision does in the database."""
 
     def __init__(self) -> None:
         self.callbacks: dict[str, Callback] = {}
@@ -38,7 +38,7 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
         self.closed: set[tuple[str, str]] = set()
         self.probes: set[str] = set()
 
-    def owe(self, decision: Decision, at: datetime) -> None:
+    def add(self, decision: Decision, at: datetime) -> None:
         request = decision.request
         if request.callback_url is None:
             return
@@ -50,27 +50,31 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
         )  # fmt: skip
 
     @override
-    async def take_due(
-        self, at: datetime, limit: int, lease_seconds: float, room: HostCapacity | None = None
+    async def lease_due(
+        self, at: datetime, limit: int, lease_seconds: float, capacity: HostCapacity | None = None
     ) -> list[Callback]:
-        room = room or HostCapacity(limit)
+        capacity = capacity or HostCapacity(limit)
         due: list[Callback] = []
-        host_queues: Counter[Lane] = Counter()
-        for one in sorted(self._pending(), key=lambda one: one.next_attempt_at):
-            host_queue = host_queue_of(one.program, one.url)
-            if one.next_attempt_at <= at and host_queues[host_queue] < room.of(host_queue):
-                host_queues[host_queue] += 1
-                due.append(one)
+        counts: Counter[HostQueueKey] = Counter()
+        for callback in sorted(self._pending(), key=lambda callback: callback.next_attempt_at):
+            key = host_queue_key(callback.program, callback.url)
+            if callback.next_attempt_at <= at and counts[key] < capacity.of(key):
+                counts[key] += 1
+                due.append(callback)
         leased_until = at + timedelta(seconds=lease_seconds)
-        taken = [
-            replace(one, state=CallbackState.DEAD, last_error=REFUSED)
-            if self._is_refused(one)
-            else replace(one, attempt_count=one.attempt_count + 1, next_attempt_at=leased_until)
-            for one in due[:limit]
+        leased = [
+            replace(callback, state=CallbackState.DEAD, last_error=ENDPOINT_DISABLED)
+            if self._is_disabled(callback)
+            else replace(
+                callback,
+                attempt_count=callback.attempt_count + 1,
+                next_attempt_at=leased_until,
+            )
+            for callback in due[:limit]
         ]
-        self.callbacks |= {one.callback_id: one for one in taken}
-        self.probes -= {one.callback_id for one in taken}
-        return sorted(taken, key=lambda one: one.callback_id)
+        self.callbacks |= {callback.callback_id: callback for callback in leased}
+        self.probes -= {callback.callback_id for callback in leased}
+        return sorted(leased, key=lambda callback: callback.callback_id)
 
     @override
     async def record(self, results: Sequence[CallbackResult]) -> None:
@@ -85,75 +89,81 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
             self.closed.discard(key)
         for result in results:
             key = result.program, endpoint_of(result.url)
-            if result.is_failure_of_endpoint and key not in delivered:
+            if result.is_endpoint_failure and key not in delivered:
                 self.failing[key] = after_failure(self.failing.get(key), result)
-            held = self.callbacks[result.callback_id]
-            is_its_lease = (held.attempt_count, held.next_attempt_at) == (
+            stored = self.callbacks[result.callback_id]
+            has_lease = (stored.attempt_count, stored.next_attempt_at) == (
                 result.attempt_count,
                 result.leased_until,
             )
-            may_speak = held.state is CallbackState.PENDING or (
-                held.state is CallbackState.DEAD and result.state is CallbackState.DELIVERED
+            may_change = stored.state is CallbackState.PENDING or (
+                stored.state is CallbackState.DEAD and result.state is CallbackState.DELIVERED
             )
-            if is_its_lease and may_speak:
+            if has_lease and may_change:
                 self.callbacks[result.callback_id] = replace(
-                    held,
+                    stored,
                     state=result.state,
-                    next_attempt_at=result.next_attempt_at or held.next_attempt_at,
+                    next_attempt_at=result.next_attempt_at or stored.next_attempt_at,
                     last_status_code=result.status_code,
                     last_error=result.error,
                 )
 
     @override
-    async def give_back(self, callbacks: Sequence[Callback], at: datetime) -> None:
-        for one in callbacks:
-            held = self.callbacks[one.callback_id]
-            if held.attempt_count == one.attempt_count and held.state is CallbackState.PENDING:
-                self.callbacks[one.callback_id] = replace(
-                    held, attempt_count=held.attempt_count - 1, next_attempt_at=at
+    async def release(self, callbacks: Sequence[Callback], at: datetime) -> None:
+        for callback in callbacks:
+            stored = self.callbacks[callback.callback_id]
+            is_leased = stored.attempt_count == callback.attempt_count
+            if is_leased and stored.state is CallbackState.PENDING:
+                self.callbacks[callback.callback_id] = replace(
+                    stored, attempt_count=stored.attempt_count - 1, next_attempt_at=at
                 )
 
     @override
     async def oldest_due_at(self, at: datetime) -> datetime | None:
-        waiting = [one.next_attempt_at for one in self._pending() if one.next_attempt_at <= at]
-        return min(waiting, default=None)
+        due = [
+            callback.next_attempt_at
+            for callback in self._pending()
+            if callback.next_attempt_at <= at
+        ]
+        return min(due, default=None)
 
     @override
-    async def close_disabled(self, at: datetime) -> list[Endpoint]:
+    async def dead_letter_disabled(self, at: datetime) -> list[Endpoint]:
         closing = [
-            one for key, one in self.failing.items() if one.disabled_at and key not in self.closed
+            endpoint
+            for key, endpoint in self.failing.items()
+            if endpoint.disabled_at and key not in self.closed
         ]
         for endpoint in closing:
             key = endpoint.program, endpoint.endpoint
-            for one in self._pending():
-                if (
-                    one.program,
-                    endpoint_of(one.url),
-                ) == key and one.callback_id not in self.probes:
-                    why = f"{REFUSED} {endpoint.disabled_because}"
-                    self.callbacks[one.callback_id] = replace(
-                        one, state=CallbackState.DEAD, last_error=why
+            for callback in self._pending():
+                is_for_endpoint = (callback.program, endpoint_of(callback.url)) == key
+                if is_for_endpoint and callback.callback_id not in self.probes:
+                    error = f"{ENDPOINT_DISABLED} {endpoint.disabled_because}"
+                    self.callbacks[callback.callback_id] = replace(
+                        callback, state=CallbackState.DEAD, last_error=error
                     )
             self.closed.add(key)
         return closing
 
     @override
     async def disabled_endpoint_count(self) -> int:
-        return sum(one.disabled_at is not None for one in self.failing.values())
+        return sum(endpoint.disabled_at is not None for endpoint in self.failing.values())
 
     @override
     async def prune(self, before: datetime, limit: int) -> int:
         old = [
-            one
-            for one in self.log
-            if one.started_at < before and self.callbacks[one.callback_id].created_at < before
+            attempt
+            for attempt in self.log
+            if attempt.started_at < before
+            and self.callbacks[attempt.callback_id].created_at < before
         ][:limit]
         silent = [
             key
-            for key, one in self.failing.items()
-            if one.last_failed_at < before and one.disabled_at is None
+            for key, endpoint in self.failing.items()
+            if endpoint.last_failed_at < before and endpoint.disabled_at is None
         ][:limit]
-        self.log = [one for one in self.log if one not in old]
+        self.log = [attempt for attempt in self.log if attempt not in old]
         for key in silent:
             del self.failing[key]
         return len(old) + len(silent)
@@ -162,23 +172,24 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
     async def list_callbacks(
         self, program: str | None, state: str | None, cursor: str | None, limit: int
     ) -> tuple[list[Callback], str | None]:
+        newest_first = sorted(
+            self.callbacks.values(), key=lambda callback: callback.callback_id, reverse=True
+        )
         found = [
-            one
-            for one in sorted(
-                self.callbacks.values(), key=lambda one: one.callback_id, reverse=True
-            )
-            if program in {None, one.program}
-            and state in {None, one.state}
-            and (cursor is None or one.callback_id < cursor)
+            callback
+            for callback in newest_first
+            if program in {None, callback.program}
+            and state in {None, callback.state}
+            and (cursor is None or callback.callback_id < cursor)
         ]
         return found[:limit], found[limit - 1].callback_id if len(found) > limit else None
 
     @override
     async def replay(self, program: str | None, callback_id: str) -> bool:
-        held = self.callbacks.get(callback_id)
-        if held is None or program not in {None, held.program}:
+        stored = self.callbacks.get(callback_id)
+        if stored is None or program not in {None, stored.program}:
             return False
-        self._owe_again(held)
+        self._replay(stored)
         self.probes.add(callback_id)
         return True
 
@@ -188,29 +199,29 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
 
     @override
     async def attempts(self, callback_ids: Sequence[str]) -> list[CallbackAttempt]:
-        found = [one for one in self.log if one.callback_id in callback_ids]
-        return sorted(found, key=lambda one: (one.callback_id, one.started_at))
+        found = [attempt for attempt in self.log if attempt.callback_id in callback_ids]
+        return sorted(found, key=lambda attempt: (attempt.callback_id, attempt.started_at))
 
     @override
     async def replay_selected(self, selection: CallbackSelection) -> int:
-        found = [
-            one
-            for one in self.callbacks.values()
-            if selection.since <= one.created_at < selection.until
-            and one.state is selection.state
-            and selection.program in {None, one.program}
-            and selection.endpoint in {None, endpoint_of(one.url)}
+        selected = [
+            callback
+            for callback in self.callbacks.values()
+            if selection.since <= callback.created_at < selection.until
+            and callback.state is selection.state
+            and selection.program in {None, callback.program}
+            and selection.endpoint in {None, endpoint_of(callback.url)}
         ]
-        for one in found:
-            self._owe_again(one)
-        return len(found)
+        for callback in selected:
+            self._replay(callback)
+        return len(selected)
 
     @override
     async def endpoints(self, program: str | None, *, only_disabled: bool) -> list[Endpoint]:
         return [
-            one
-            for key, one in sorted(self.failing.items())
-            if program in {None, one.program} and (one.disabled_at or not only_disabled)
+            endpoint
+            for _, endpoint in sorted(self.failing.items())
+            if program in {None, endpoint.program} and (endpoint.disabled_at or not only_disabled)
         ]
 
     @override
@@ -226,13 +237,17 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
         return len(keys)
 
     def _pending(self) -> list[Callback]:
-        return [one for one in self.callbacks.values() if one.state is CallbackState.PENDING]
+        return [
+            callback
+            for callback in self.callbacks.values()
+            if callback.state is CallbackState.PENDING
+        ]
 
-    def _is_refused(self, callback: Callback) -> bool:
+    def _is_disabled(self, callback: Callback) -> bool:
         endpoint = self.failing.get((callback.program, endpoint_of(callback.url)))
         return bool(endpoint and endpoint.disabled_at and callback.callback_id not in self.probes)
 
-    def _owe_again(self, callback: Callback) -> None:
+    def _replay(self, callback: Callback) -> None:
         self.callbacks[callback.callback_id] = replace(
             callback,
             state=CallbackState.PENDING,

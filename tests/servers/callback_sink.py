@@ -1,4 +1,4 @@
-"""A partner's endpoint on this loop: takes every callback, and remembers its id and its bytes."""
+"""A partner's endpoint on this loop: accepts every callback, and remembers its id and body."""
 
 import asyncio
 from collections import defaultdict
@@ -9,7 +9,7 @@ from tests.servers.listening import listening
 
 
 class Sink:
-    """`bodies` by webhook-id, one for each attempt that arrived whole."""
+    """`bodies` by webhook-id, one for each attempt that arrived completely."""
 
     def __init__(self) -> None:
         self.bodies: dict[str, list[bytes]] = defaultdict(list)
@@ -19,7 +19,9 @@ class Sink:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
 
-    async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -35,5 +37,5 @@ class Sink:
 @asynccontextmanager
 async def open_sink() -> AsyncIterator[Sink]:
     sink = Sink()
-    async with listening(sink.serve_one) as sink.port:
+    async with listening(sink.serve_connection) as sink.port:
         yield sink

@@ -1,19 +1,22 @@
-"""A place nobody may get to, every connect of this process, and a name server that lies."""
+"""A listener that must never be reached, every connect of this process, and a fake name server."""
 
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from authorizer.callbacks.addresses import Found, LookUp, look_up
-from authorizer.callbacks.client import CallbackClient
-from cardops.rules.callbacks.callbacks import Response
+import pytest
+
+from cardops.adapters.callback_http.addresses import AddressEntries, LookUp, look_up
+from cardops.adapters.callback_http.client import CallbackClient
+from cardops.rules.callbacks.callbacks import CallbackResponse
 
 
 class Listener:
-    """Where nobody may get to."""
+    """A server on loopback that counts connections; callbacks must never reach it."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -44,23 +47,23 @@ class Connects:
     def __init__(self) -> None:
         self.is_on = False
         self.addresses: list[Any] = []
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._record)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _record(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.is_on and event == "socket.connect":
             self.addresses.append(arguments[1])
 
 
 class Names:
-    """A name server that says what a test wants, one answer a question, and remembers."""
+    """A name server with prepared answers, one per lookup, the last one repeated."""
 
-    def __init__(self, *responses: list[str]) -> None:
-        self.responses = list(responses)
-        self.asked: list[str] = []
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+        self.lookups: list[str] = []
 
-    def __call__(self, host: str, port: int, family: socket.AddressFamily) -> Found:
-        self.asked.append(host)
-        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+    def __call__(self, host: str, port: int, family: socket.AddressFamily) -> AddressEntries:
+        self.lookups.append(host)
+        addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return [
             (
                 socket.AF_INET6 if ":" in address else socket.AF_INET,
@@ -69,7 +72,7 @@ class Names:
                 "",
                 (address, port, 0, 0) if ":" in address else (address, port),
             )
-            for address in response
+            for address in addresses
         ]
 
 
@@ -84,5 +87,34 @@ async def a_client(
         await client.close()
 
 
-async def post(client: CallbackClient, url: str, *, is_test: bool = False) -> Response:
+async def post(client: CallbackClient, url: str, *, is_test: bool = False) -> CallbackResponse:
     return await client.post(url, b"{}", {}, is_test=is_test)
+
+
+CONNECTS: list[Connects] = []
+
+
+@pytest.fixture(scope="module")
+def the_listener() -> Iterator[Listener]:
+    made = Listener()
+    yield made
+    time.sleep(0.2)  # a connection under way is counted too
+    made.close()
+    assert made.connections == 0
+
+
+@pytest.fixture
+def listener(the_listener: Listener) -> Iterator[Listener]:
+    yield the_listener
+    assert the_listener.connections == 0
+
+
+@pytest.fixture
+def connects() -> Iterator[list[Any]]:
+    """Addresses connected to. An audit hook cannot be removed, so all tests share one."""
+    if not CONNECTS:
+        CONNECTS.append(Connects())
+    connects_made = CONNECTS[0]
+    connects_made.is_on, connects_made.addresses = True, []
+    yield connects_made.addresses
+    connects_made.is_on = False

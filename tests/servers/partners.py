@@ -1,4 +1,4 @@
-"""A partner's endpoint on loopback: what it is asked is remembered, what it answers is a test's."""
+"""A partner's endpoint on loopback: it remembers requests; a test decides how it responds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,15 +10,15 @@ from tests.servers.listening import listening
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
-# Writes an answer to one request; returns whether the connection is kept.
-AuthorizationResponse: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[bool]]
+# Writes the response to one request; returns whether the connection stays open.
+Responder: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 
 
 @dataclass
 class Partner:
-    """`requests` holds (headers, body); `connections` counts what was opened."""
+    """`requests` holds (headers, body); `connections` counts the connections opened."""
 
-    response: AuthorizationResponse
+    respond: Responder
     port: int = 0
     connections: int = 0
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -37,37 +37,37 @@ class Partner:
                 headers = {name.lower(): value for name, value in pairs}
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.requests.append((headers, body))
-                if not await self.response(writer):
+                if not await self.respond(writer):
                     return
-        # Who still serves as the test ends is not to say so when nobody asks any more.
+        # A handler that is still running when the test ends must not report an error.
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             writer.close()
 
 
-def answering(said: bytes = OK, *, keeps: bool = True, seconds: float = 0) -> AuthorizationResponse:
-    async def response(writer: asyncio.StreamWriter) -> bool:
+def responding(data: bytes = OK, *, keeps_open: bool = True, seconds: float = 0) -> Responder:
+    async def respond(writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(seconds)
-        writer.write(said)
+        writer.write(data)
         await writer.drain()
-        return keeps
+        return keeps_open
 
-    return response
+    return respond
 
 
-def in_turn(responses: Sequence[AuthorizationResponse]) -> AuthorizationResponse:
-    """The last one again and again."""
-    left = list(responses)
+def in_turn(responders: Sequence[Responder]) -> Responder:
+    """One responder per request; the last one for all further requests."""
+    left = list(responders)
 
-    async def response(writer: asyncio.StreamWriter) -> bool:
+    async def respond(writer: asyncio.StreamWriter) -> bool:
         return await (left.pop(0) if len(left) > 1 else left[0])(writer)
 
-    return response
+    return respond
 
 
 @asynccontextmanager
-async def a_partner(response: AuthorizationResponse | None = None) -> AsyncIterator[Partner]:
-    partner = Partner(response or answering())
+async def a_partner(respond: Responder | None = None) -> AsyncIterator[Partner]:
+    partner = Partner(respond or responding())
     async with listening(partner.serve) as partner.port:
         yield partner

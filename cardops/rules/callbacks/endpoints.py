@@ -1,7 +1,7 @@
-"""Endpoints of callbacks: what one is, when it is disabled, and whose turn it is.
+"""Callback endpoints and host queues: when an endpoint is disabled, what a worker may lease.
 
-Belongs here: the clock of failures, the words of disabling, lanes and their room. What becomes
-of a single callback is in cardops.rules.callbacks.callbacks.
+Belongs here: how failures add up, why an endpoint is disabled, the capacity of host queues. The
+result of a single attempt is in cardops.rules.callbacks.callbacks.
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,23 @@ from typing import Final, TypeAlias
 
 from cardops.rules.callbacks.callbacks import CallbackResult
 
-# An endpoint that has only failed for this long is not tried any more.
+# An endpoint whose attempts have all failed for this long is disabled.
 FAILING_PERIOD: Final = timedelta(days=5)
-# Longer than any pause of the retry schedule: after such a silence nothing is known of the time
-# between, so the clock of failures starts anew.
-SILENCE: Final = timedelta(days=2)
-REFUSED: Final = "Endpoint disabled; not tried. `cardops callbacks enable` takes it back into use."
+# Longer than any pause of the retry schedule. After a gap this long without an attempt nothing is
+# known about the time between, so the failing period starts again.
+MAX_GAP: Final = timedelta(days=2)
+ENDPOINT_DISABLED: Final = (
+    "Endpoint disabled, not called; enable it with `cardops callbacks enable`."
+)
 
-# (program, authority of the URL): what is owed by one program to one host.
-Lane: TypeAlias = tuple[str, str]
+# (program, host and port of the URL): identifies a host queue, the callbacks of one program to one
+# host.
+HostQueueKey: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL without its query that has only failed since `failing_since`."""
+    """A URL without its query, all of whose attempts have failed since `failing_since`."""
 
     program: str
     endpoint: str
@@ -40,14 +43,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class HostCapacity:
-    """How many callbacks more a worker would take of a lane: `known` ones, and any other."""
+    """How many more callbacks a worker accepts from each host queue; `default` for unlisted ones."""
 
-    other: int
-    known: Mapping[Lane, int] = field(default_factory=dict)
+    default: int
+    by_queue: Mapping[HostQueueKey, int] = field(default_factory=dict)
 
-    def of(self, host_queue: Lane) -> int:
+    def of(self, key: HostQueueKey) -> int:
         """At least 0."""
-        return max(self.known.get(host_queue, self.other), 0)
+        return max(self.by_queue.get(key, self.default), 0)
 
 
 def endpoint_of(url: str) -> str:
@@ -55,33 +58,33 @@ def endpoint_of(url: str) -> str:
     return url.partition("?")[0]
 
 
-def host_queue_of(program: str, url: str) -> Lane:
-    """Program and host (with its port) of a URL in its parsed form."""
+def host_queue_key(program: str, url: str) -> HostQueueKey:
+    """The program with host and port of a URL, given in its parsed form."""
     return program, url.split("/", 3)[2]
 
 
-def after_failure(known: Endpoint | None, result: CallbackResult) -> Endpoint:
-    """The endpoint after one more failure; disabled by 410, or at the end of the period."""
+def after_failure(earlier: Endpoint | None, result: CallbackResult) -> Endpoint:
+    """The endpoint after one more failure; disabled by 410 or when FAILING_PERIOD is reached."""
     at = result.ended_at
-    if known is None or (known.disabled_at is None and at - known.last_failed_at > SILENCE):
-        known = Endpoint(result.program, endpoint_of(result.url), at, at, failure_count=0)
+    if earlier is None or (earlier.disabled_at is None and at - earlier.last_failed_at > MAX_GAP):
+        earlier = Endpoint(result.program, endpoint_of(result.url), at, at, failure_count=0)
     failed = replace(
-        known,
-        failing_since=min(known.failing_since, at),
-        last_failed_at=max(known.last_failed_at, at),
-        failure_count=known.failure_count + 1,
+        earlier,
+        failing_since=min(earlier.failing_since, at),
+        last_failed_at=max(earlier.last_failed_at, at),
+        failure_count=earlier.failure_count + 1,
         last_status_code=result.status_code,
         last_error=result.error,
     )
-    because = _why_disabled(failed)
-    if because is None or failed.disabled_at is not None:
+    reason = _reason_to_disable(failed)
+    if reason is None or failed.disabled_at is not None:
         return failed
-    return replace(failed, disabled_at=at, disabled_because=because)
+    return replace(failed, disabled_at=at, disabled_because=reason)
 
 
-def _why_disabled(endpoint: Endpoint) -> str | None:
+def _reason_to_disable(endpoint: Endpoint) -> str | None:
     if endpoint.last_status_code == HTTPStatus.GONE:
         return "It answered 410 Gone."
     if endpoint.last_failed_at - endpoint.failing_since >= FAILING_PERIOD:
-        return f"It has only failed for {FAILING_PERIOD.days} days."
+        return f"All attempts have failed for {FAILING_PERIOD.days} days."
     return None

@@ -1,29 +1,27 @@
-"""`cardops callbacks`: send what is owed, look it up, owe it again, take an endpoint back."""
+"""`cardops callbacks`: send, list, show and replay callbacks; list and enable endpoints."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypeVar
 
 import typer
 
-from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
-from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.sessions import Pool, open_pool
+from cardops.bootstrap import Adapters, CallbackAdapters
 from cardops.rules.callbacks.callbacks import (
     Callback,
     CallbackAttempt,
     CallbackSelection,
     CallbackState,
 )
+from cardops.rules.callbacks.endpoints import endpoint_of
 from cardops.settings import Settings
 from orchestration.cli.callback_views import (
     attempt_line,
     callback_line,
-    described,
-    described_endpoint,
+    callback_view,
     endpoint_line,
+    endpoint_view,
 )
 from orchestration.cli.known_programs import known_program
 from orchestration.cli.output import (
@@ -35,7 +33,9 @@ from orchestration.cli.output import (
 )
 
 MAX_LISTED: Final = 1_000
-BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Result = TypeVar("Result")
 
 app = typer.Typer(no_args_is_help=True)
 Program = Annotated[str | None, typer.Option(help="Only this program's.")]
@@ -69,25 +69,34 @@ def list_callbacks(
     attempts: Annotated[bool, typer.Option("--attempts", help="Show each attempt.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """List callbacks, newest first. Exit code 1 where dead ones are among them."""
+    """List callbacks, newest first. Exit code 1 if any of them is dead."""
     state = state_named(status)
     check_program(program)
 
-    async def look(pool: Pool) -> tuple[list[Callback], str | None, list[CallbackAttempt], int]:
-        outbox, administration = PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool)
-        found, cursor = await outbox.list_callbacks(program, state, None, limit)
-        log = await administration.attempts([one.callback_id for one in found]) if attempts else []
-        return found, cursor, log, len(await administration.endpoints(program, only_disabled=True))
+    async def read(
+        adapters: CallbackAdapters,
+    ) -> tuple[list[Callback], str | None, list[CallbackAttempt], int]:
+        administration = adapters.administration
+        page, cursor = await adapters.outbox.list_callbacks(program, state, None, limit)
+        ids = [callback.callback_id for callback in page]
+        log = await administration.attempts(ids) if attempts else []
+        disabled = await administration.endpoints(program, only_disabled=True)
+        return page, cursor, log, len(disabled)
 
-    found, cursor, log, disabled = with_pool(look)
+    page, cursor, log, disabled_count = with_callbacks(read)
     if json_output:
-        shown = [described(one, of(log, one) if attempts else None) for one in found]
-        print_json({"data": shown, "next_cursor": cursor, "disabled_endpoints": disabled})
+        data = [
+            callback_view(callback, attempts_at(callback, log) if attempts else None)
+            for callback in page
+        ]
+        print_json({"data": data, "next_cursor": cursor, "disabled_endpoints": disabled_count})
     else:
-        show(found, log)
-    if disabled:
-        say(f"{disabled} endpoints are disabled; `cardops callbacks endpoints` shows them.")
-    if any(callback.state is CallbackState.DEAD for callback in found):
+        show(page, log)
+    if disabled_count:
+        say(
+            f"{disabled_count} endpoints are disabled; list them with `cardops callbacks endpoints`."
+        )
+    if any(callback.state is CallbackState.DEAD for callback in page):
         raise typer.Exit(DONE_WITH_FINDINGS)
 
 
@@ -97,25 +106,25 @@ def show_one(
     *,
     json_output: JsonOption = False,
 ) -> None:
-    """Show one callback with each attempt at it."""
+    """Show one callback with each of its attempts."""
 
-    async def look(pool: Pool) -> tuple[Callback | None, list[CallbackAttempt]]:
-        administration = PostgresCallbackAdministration(pool)
+    async def read(adapters: CallbackAdapters) -> tuple[Callback | None, list[CallbackAttempt]]:
+        administration = adapters.administration
         return await administration.find(callback_id), await administration.attempts([callback_id])
 
-    found, log = with_pool(look)
-    if found is None:
-        raise unknown(callback_id)
+    callback, log = with_callbacks(read)
+    if callback is None:
+        raise unknown_callback(callback_id)
     if json_output:
-        print_json(described(found, log))
+        print_json(callback_view(callback, log))
     else:
-        show([found], log)
+        show([callback], log)
 
 
 @app.command()
 def replay(  # noqa: PLR0913 - a selection has as many parts
     callback_id: Annotated[
-        str | None, typer.Argument(help="One id; or name a range with --since.")
+        str | None, typer.Argument(help="One id; or select a range with --since.")
     ] = None,
     *,
     program: Program = None,
@@ -125,33 +134,33 @@ def replay(  # noqa: PLR0913 - a selection has as many parts
     endpoint: Annotated[str | None, typer.Option(help="Of a range: only to this URL.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Owe a callback again, or all that were made in a range: from the first attempt, now.
+    """Replay one callback, or all that were created in a range: it is due now, as if never tried.
 
-    The partner sees the webhook-id that it saw before.
+    The partner receives the same webhook-id as before.
     """
     if (callback_id is None) == (since is None):
         raise CommandError("Name one callback by its id, or a range with --since (and --until).")
     check_program(program)
     if callback_id is None:
         selection = CallbackSelection(
-            instant(since, BEGINNING),
+            instant(since, EARLIEST),
             instant(until, datetime.now(UTC)),
             state_named(status) or CallbackState.DEAD,
             program,
-            endpoint.partition("?")[0] if endpoint else None,
+            endpoint_of(endpoint) if endpoint else None,
         )
         if selection.until <= selection.since:
             raise CommandError(
-                "--since is not before --until, which is now unless given; turn them round."
+                "--since is not before --until (now, unless given); exchange them or change one."
             )
         replay_range(selection, json_output=json_output)
         return
-    if not with_pool(lambda pool: PostgresCallbackOutbox(pool).replay(program, callback_id)):
-        raise unknown(callback_id)
+    if not with_callbacks(lambda adapters: adapters.outbox.replay(program, callback_id)):
+        raise unknown_callback(callback_id)
     if json_output:
         print_json({"id": callback_id, "status": "pending"})
     else:
-        say(f"Callback {callback_id} is owed again.")
+        say(f"Callback {callback_id} is pending again and due now.")
 
 
 @app.command()
@@ -159,108 +168,109 @@ def endpoints(
     *,
     program: Program = None,
     failing: Annotated[
-        bool, typer.Option("--failing", help="Also those that fail and are not disabled yet.")
+        bool, typer.Option("--failing", help="Also endpoints that fail but are not disabled yet.")
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """List disabled endpoints. Exit code 1 where there are any."""
+    """List disabled endpoints. Exit code 1 if there are any."""
     check_program(program)
-    found = with_pool(
-        lambda pool: PostgresCallbackAdministration(pool).endpoints(
-            program, only_disabled=not failing
-        )
+    listed = with_callbacks(
+        lambda adapters: adapters.administration.endpoints(program, only_disabled=not failing)
     )
     if json_output:
-        print_json({"data": [described_endpoint(one) for one in found]})
+        print_json({"data": [endpoint_view(endpoint) for endpoint in listed]})
     else:
-        for one in found:
-            typer.echo(endpoint_line(one))
-    if any(one.disabled_at for one in found):
+        for endpoint in listed:
+            typer.echo(endpoint_line(endpoint))
+    if any(endpoint.disabled_at for endpoint in listed):
         raise typer.Exit(DONE_WITH_FINDINGS)
 
 
 @app.command()
 def enable(
-    endpoint: Annotated[str, typer.Argument(help="Its URL; a query is left aside.")],
+    endpoint: Annotated[str, typer.Argument(help="Its URL; a query is ignored.")],
     *,
     program: Program = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Take a disabled endpoint back into use. What died meanwhile is owed again by `replay`."""
+    """Enable a disabled endpoint. Callbacks that died meanwhile stay dead until `replay`."""
     check_program(program)
-    count = with_pool(lambda pool: PostgresCallbackAdministration(pool).enable(program, endpoint))
+    count = with_callbacks(lambda adapters: adapters.administration.enable(program, endpoint))
     if not count:
         raise CommandError(
-            f"No endpoint {endpoint} is failing or disabled; `cardops callbacks endpoints` helps."
+            f"No endpoint {endpoint} is failing or disabled; list them with "
+            "`cardops callbacks endpoints --failing`."
         )
     if json_output:
-        print_json({"endpoint": endpoint.partition("?")[0], "programs": count})
+        print_json({"endpoint": endpoint_of(endpoint), "programs": count})
     else:
-        say(f"{endpoint} is in use again; `cardops callbacks replay --since …` owes the dead ones.")
+        say(
+            f"{endpoint} is enabled; replay its dead callbacks with "
+            "`cardops callbacks replay --since …`."
+        )
 
 
 def replay_range(selection: CallbackSelection, *, json_output: bool) -> None:
-    """Owe the selected ones again, and say where that is in vain."""
+    """Replay the selected callbacks, and warn when their endpoints are disabled."""
 
-    async def work(pool: Pool) -> tuple[int, int]:
-        administration = PostgresCallbackAdministration(pool)
+    async def work(adapters: CallbackAdapters) -> tuple[int, int]:
+        administration = adapters.administration
         disabled = await administration.endpoints(selection.program, only_disabled=True)
-        named = [one for one in disabled if selection.endpoint in {None, one.endpoint}]
-        return await administration.replay_selected(selection), len(named)
+        selected = [
+            endpoint for endpoint in disabled if selection.endpoint in {None, endpoint.endpoint}
+        ]
+        return await administration.replay_selected(selection), len(selected)
 
-    count, disabled = with_pool(work)
+    count, disabled_count = with_callbacks(work)
     if json_output:
-        print_json({"replayed": count, "disabled_endpoints": disabled})
+        print_json({"replayed": count, "disabled_endpoints": disabled_count})
         return
-    say(f"{count} callbacks are owed again.")
-    if disabled:
+    say(f"{count} callbacks are pending again and due now.")
+    if disabled_count:
         say(
-            f"{disabled} endpoints are disabled, and what goes there is given up at once; "
-            "`cardops callbacks enable` first, and then again."
+            f"{disabled_count} endpoints are disabled: callbacks to them die again at once. "
+            "Run `cardops callbacks enable` first, then replay again."
         )
 
 
 def check_program(name: str | None) -> None:
-    """Raises CommandError."""
+    """Raises CommandError when the program is unknown."""
     if name is not None:
-        known_program(connect_info(Settings.load()).url, name)
+        known_program(Adapters(Settings.load()).database.url, name)
 
 
-def with_pool(work: Callable[[Pool], Awaitable[Any]]) -> Any:
-    """What the work returns, on a pool that is closed again."""
+def with_callbacks(work: Callable[[CallbackAdapters], Awaitable[Result]]) -> Result:
+    """The result of work on the outbox and its administration."""
 
-    async def opened() -> Any:
-        pool = await open_pool(connect_info(Settings.load()).url, max_size=2)
-        try:
-            return await work(pool)
-        finally:
-            pool.terminate()
+    async def run_work() -> Result:
+        async with Adapters(Settings.load()).callback_adapters() as adapters:
+            return await work(adapters)
 
-    return asyncio.run(opened())
+    return asyncio.run(run_work())
 
 
-def show(found: list[Callback], log: list[CallbackAttempt]) -> None:
-    """Lines for people."""
-    for one in found:
-        typer.echo(callback_line(one))
-        for attempt in of(log, one):
+def show(callbacks: list[Callback], log: list[CallbackAttempt]) -> None:
+    """Print callbacks with their attempts, a line each."""
+    for callback in callbacks:
+        typer.echo(callback_line(callback))
+        for attempt in attempts_at(callback, log):
             typer.echo(attempt_line(attempt))
 
 
-def of(log: list[CallbackAttempt], callback: Callback) -> list[CallbackAttempt]:
-    """Its attempts."""
-    return [one for one in log if one.callback_id == callback.callback_id]
+def attempts_at(callback: Callback, log: list[CallbackAttempt]) -> list[CallbackAttempt]:
+    """The attempts at one callback."""
+    return [attempt for attempt in log if attempt.callback_id == callback.callback_id]
 
 
 def state_named(status: str | None) -> CallbackState | None:
-    """Raises CommandError."""
+    """Raises CommandError when the state is unknown."""
     if status is not None and status not in set(CallbackState):
         raise CommandError("--status is pending, delivered or dead.")
     return CallbackState(status) if status else None
 
 
 def instant(text: str | None, default: datetime) -> datetime:
-    """Raises CommandError."""
+    """The instant in UTC unless the text names a time zone. Raises CommandError when malformed."""
     if text is None:
         return default
     try:
@@ -272,6 +282,8 @@ def instant(text: str | None, default: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def unknown(callback_id: str) -> CommandError:
-    """The sentence for an id that is none."""
-    return CommandError(f"There is no callback {callback_id}; `cardops callbacks list` helps.")
+def unknown_callback(callback_id: str) -> CommandError:
+    """The error for an id that does not exist."""
+    return CommandError(
+        f"There is no callback {callback_id}; list callbacks with `cardops callbacks list`."
+    )

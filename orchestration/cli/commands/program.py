@@ -11,8 +11,7 @@ from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.secrets import secret_store
 from cardops.rules.accounts.spending_limits import limits_in_force
-from cardops.rules.callbacks.callbacks import SECRET_BYTES
-from cardops.rules.callbacks.secrets import secret_name, with_new_secret
+from cardops.rules.callbacks.secrets import SECRET_BYTES, secret_name, with_new_secret
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.programs.programs import Program, host_problem, program_problem
 from cardops.settings import Settings

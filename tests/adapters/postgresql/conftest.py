@@ -1,4 +1,4 @@
-"""Authorizations, and the callback outbox with the desk over it, on the fake and on PostgreSQL."""
+"""Authorizations, and the callback outbox with its administration, on the fake and on PostgreSQL."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -43,15 +43,15 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 
 
 @dataclass
-class Owing:
-    """`owe` decides questions at an instant, in one batch."""
+class CallbackStore:
+    """`add` decides a request per URL at an instant, in one batch."""
 
     outbox: CallbackOutbox
     administration: CallbackAdministration
     decide: Callable[[Sequence[AuthorizationRequest], datetime], Awaitable[object]]
     count: int = 0
 
-    async def owe(self, *urls: str, at: datetime = NOON, program: str = "default") -> None:
+    async def add(self, *urls: str, at: datetime = NOON, program: str = "default") -> None:
         requests = []
         for url in urls:
             self.count += 1
@@ -60,13 +60,13 @@ class Owing:
 
     async def all(self, state: str | None = None) -> list[Callback]:
         """Oldest first."""
-        found, _ = await self.outbox.list_callbacks(None, state, None, 1000)
-        return found[::-1]
+        callbacks, _ = await self.outbox.list_callbacks(None, state, None, 1000)
+        return callbacks[::-1]
 
 
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
-async def owing(request: pytest.FixtureRequest) -> AsyncIterator[Owing]:
-    """An outbox that owes nothing yet."""
+async def callback_store(request: pytest.FixtureRequest) -> AsyncIterator[CallbackStore]:
+    """An empty outbox."""
     if request.param == "fake":
         clock = FakeClock(NOON)
         fake = FakeAuthorizations(clock)
@@ -75,12 +75,16 @@ async def owing(request: pytest.FixtureRequest) -> AsyncIterator[Owing]:
             clock.at = at
             return await fake.decide(requests)
 
-        yield Owing(fake.outbox, fake.outbox, decide)
+        yield CallbackStore(fake.outbox, fake.outbox, decide)
         return
     pool = await open_pool(request.getfixturevalue("database_url"))
 
-    async def decide_there(requests: Sequence[AuthorizationRequest], at: datetime) -> object:
+    async def decide_in_postgresql(
+        requests: Sequence[AuthorizationRequest], at: datetime
+    ) -> object:
         return await PostgresAuthorizations(pool, now=lambda: at).decide(requests)
 
-    yield Owing(PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool), decide_there)
+    yield CallbackStore(
+        PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool), decide_in_postgresql
+    )
     pool.terminate()

@@ -87,6 +87,8 @@ def test_every_answer_received_before_a_kill_is_in_the_store(
 ) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api:
         api.credit("user_1", 1_000_000)
+        # The process loads its adapters before it answers for the first time.
+        assert api.ask(request(3000)).status == 200
         threading.Timer(0.7, api.process.kill).start()
         with ThreadPoolExecutor(8) as pool:
             bodies = [body for body in pool.map(lambda n: response(api, n), range(3000)) if body]

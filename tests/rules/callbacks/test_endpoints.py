@@ -1,18 +1,23 @@
-"""When an endpoint is disabled, what an endpoint and a lane are, and the schedule as a whole."""
+"""When an endpoint is disabled, host queues and their capacity, and the whole retry schedule."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from cardops.rules.callbacks.callbacks import CallbackResult, CallbackState, Response, verdict
+from cardops.rules.callbacks.callbacks import (
+    CallbackResponse,
+    CallbackResult,
+    CallbackState,
+    attempt_result,
+)
 from cardops.rules.callbacks.endpoints import (
     FAILING_PERIOD,
     Endpoint,
     HostCapacity,
     after_failure,
     endpoint_of,
-    host_queue_of,
+    host_queue_key,
 )
 from tests.factories.authorizations import NOON, a_callback
 
@@ -26,20 +31,20 @@ def failed(at: datetime, code: int | None = 500) -> CallbackResult:
 
 
 def failing(*instants: datetime) -> Endpoint:
-    known = None
+    endpoint = None
     for at in instants:
-        known = after_failure(known, failed(at))
-    assert known is not None
-    return known
+        endpoint = after_failure(endpoint, failed(at))
+    assert endpoint is not None
+    return endpoint
 
 
-def test_a_first_failure_starts_the_clock() -> None:
+def test_first_failure_starts_the_failing_period() -> None:
     assert failing(NOON) == Endpoint(
         "default", "https://a.test/x", NOON, NOON, 1, 500, "No.", None, None
     )
 
 
-def test_five_days_of_nothing_but_failures_disable() -> None:
+def test_five_days_of_failures_disable_an_endpoint() -> None:
     days = [NOON + number * DAY for number in range(6)]
 
     assert failing(*days[:-1]).disabled_at is None
@@ -48,7 +53,7 @@ def test_five_days_of_nothing_but_failures_disable() -> None:
     assert FAILING_PERIOD == timedelta(days=5)
 
 
-def test_two_failures_with_a_long_silence_between_are_no_five_days_of_failing() -> None:
+def test_long_gap_between_failures_restarts_the_failing_period() -> None:
     again = failing(NOON, NOON + 6 * DAY)
 
     assert (again.disabled_at, again.failing_since, again.failure_count) == (
@@ -58,13 +63,13 @@ def test_two_failures_with_a_long_silence_between_are_no_five_days_of_failing() 
     )
 
 
-def test_the_longest_pause_of_the_schedule_is_no_silence() -> None:
+def test_longest_retry_pause_does_not_restart_the_failing_period() -> None:
     pause = timedelta(seconds=86_400 * 1.2)
 
     assert failing(NOON, NOON + pause).failing_since == NOON
 
 
-def test_410_disables_at_once_and_the_first_reason_stands() -> None:
+def test_410_disables_at_once_and_the_first_reason_is_kept() -> None:
     gone = after_failure(None, failed(NOON, 410))
     later = after_failure(gone, failed(NOON + 9 * DAY, 503))
 
@@ -73,7 +78,7 @@ def test_410_disables_at_once_and_the_first_reason_stands() -> None:
     assert later.failure_count == 2
 
 
-def test_results_that_are_written_late_move_no_instant_the_wrong_way() -> None:
+def test_late_result_never_shrinks_the_failing_period() -> None:
     late = after_failure(failing(NOON), failed(NOON - DAY))
 
     assert (late.failing_since, late.last_failed_at) == (NOON - DAY, NOON)
@@ -88,33 +93,33 @@ def test_results_that_are_written_late_move_no_instant_the_wrong_way() -> None:
         ("http://[::1]:1/", "http://[::1]:1/", "[::1]:1"),
     ],
 )
-def test_an_endpoint_is_a_url_without_its_query_and_a_lane_its_host(
+def test_endpoint_is_the_url_without_query_and_host_queue_its_host(
     url: str, endpoint: str, host: str
 ) -> None:
     assert endpoint_of(url) == endpoint
-    assert host_queue_of("default", url) == ("default", host)
+    assert host_queue_key("default", url) == ("default", host)
 
 
-def test_a_lane_that_is_not_known_has_the_room_of_any_other() -> None:
-    room = HostCapacity(32, {("default", "a.test"): 4, ("default", "b.test"): -1})
+def test_unlisted_host_queue_has_the_default_capacity() -> None:
+    capacity = HostCapacity(32, {("default", "a.test"): 4, ("default", "b.test"): -1})
 
-    assert room.of(("default", "a.test")) == 4
-    assert room.of(("default", "b.test")) == 0
-    assert room.of(("other", "a.test")) == 32
+    assert capacity.of(("default", "a.test")) == 4
+    assert capacity.of(("default", "b.test")) == 0
+    assert capacity.of(("other", "a.test")) == 32
 
 
-def test_attempts_are_made_as_the_schedule_says_and_then_no_more() -> None:
-    callback, at, made = replace(a_callback(), attempt_count=0), NOON, [timedelta()]
+def test_attempts_follow_the_whole_schedule_and_then_end() -> None:
+    callback, at, pauses = replace(a_callback(), attempt_count=0), NOON, [timedelta()]
     while callback.state is CallbackState.PENDING:
         callback = replace(callback, attempt_count=callback.attempt_count + 1)
-        result = verdict(callback, Response(500), at, 0.5)
+        result = attempt_result(callback, CallbackResponse(500), at, 0.5)
         callback = replace(callback, state=result.state)
         if result.next_attempt_at is not None:
-            made.append(result.next_attempt_at - at)
+            pauses.append(result.next_attempt_at - at)
             at = result.next_attempt_at
 
     seconds, minutes, hours = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours"))
-    assert made == [
+    assert pauses == [
         0 * seconds, 5 * seconds, 5 * minutes, 30 * minutes, 2 * hours, 5 * hours, 10 * hours,
         14 * hours, 20 * hours, 24 * hours,
     ]  # fmt: skip

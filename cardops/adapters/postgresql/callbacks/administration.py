@@ -1,19 +1,19 @@
-"""What a person looks up and sets right about callbacks, on PostgreSQL."""
+"""What operators look up and change about callbacks, on PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from cardops.adapters.postgresql.authorizations.rows import callback_id_from
-from cardops.adapters.postgresql.callbacks.outbox import callback_of, endpoint_from
+from cardops.adapters.postgresql.callbacks.outbox import callback_from, endpoint_from, row_count
 from cardops.adapters.postgresql.callbacks.sql import COLUMNS, ENDPOINT_COLUMNS
 from cardops.adapters.postgresql.sessions import Pool
 from cardops.rules.callbacks.callbacks import Callback, CallbackAttempt, CallbackSelection
 from cardops.rules.callbacks.endpoints import Endpoint, endpoint_of
 
 MAX_ENDPOINTS: Final = 1_000
-# An id is made a moment after the instant that its callback bears.
-_LATEST_ID: Final = timedelta(hours=1)
+# An id may be generated later than the instant its callback was created at.
+_MAX_ID_DELAY: Final = timedelta(hours=1)
 
 _FIND: Final = f"select {COLUMNS} from callbacks where callback_id = $1"  # noqa: S608 - ours
 _ATTEMPTS: Final = """
@@ -22,7 +22,7 @@ from callback_attempts
 where callback_id = any($1::text[])
 order by callback_id, started_at
 """
-# A page of ids by key; the last id of the page says where the next one begins.
+# One page of ids by key; the next page begins after the last id of this one.
 _REPLAY_PAGE: Final = """
 with page as (
     select callback_id, state, program, url, created_at from callbacks
@@ -55,7 +55,7 @@ delete from callback_endpoints where endpoint = $2 and ($1::text is null or prog
 
 
 class PostgresCallbackAdministration:
-    """On the tables that the outbox keeps."""
+    """Reads and changes the tables of the outbox."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -63,17 +63,17 @@ class PostgresCallbackAdministration:
     async def find(self, callback_id: str) -> Callback | None:
         """One callback."""
         row = await self._pool.fetchrow(_FIND, callback_id)
-        return callback_of(row) if row else None
+        return callback_from(row) if row else None
 
     async def attempts(self, callback_ids: Sequence[str]) -> list[CallbackAttempt]:
-        """Their delivery log, as long as it is kept, oldest first."""
+        """The delivery log of callbacks as far as it is retained, oldest first."""
         rows = await self._pool.fetch(_ATTEMPTS, list(callback_ids))
         return [CallbackAttempt(**row) for row in rows]
 
     async def replay_selected(self, selection: CallbackSelection) -> int:
-        """Owe all of them again, page by page, each page a commit."""
+        """Make the selected callbacks pending and due now, page by page, each in its own commit."""
         after: str | None = callback_id_from(selection.since)
-        before = callback_id_from(selection.until + _LATEST_ID)
+        before = callback_id_from(selection.until + _MAX_ID_DELAY)
         count = 0
         while after is not None:
             row = await self._pool.fetchrow(
@@ -95,6 +95,5 @@ class PostgresCallbackAdministration:
         return [endpoint_from(row) for row in rows]
 
     async def enable(self, program: str | None, endpoint: str) -> int:
-        """Take the endpoint back into use, with a clean slate; of how many programs."""
-        said = await self._pool.execute(_ENABLE, program, endpoint_of(endpoint))
-        return int(str(said).rpartition(" ")[2])
+        """Enable the endpoint and forget its failures; returns in how many programs."""
+        return row_count(await self._pool.execute(_ENABLE, program, endpoint_of(endpoint)))

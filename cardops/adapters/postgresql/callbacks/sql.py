@@ -1,7 +1,9 @@
-"""Statements of the callback outbox, all over the index by lane.
+"""Statements of the callback outbox.
 
-Belongs here: SQL text and nothing else. `split_part(url, '/', 3)` is the host of a lane, and
-`split_part(url, '?', 1)` an endpoint, as cardops.rules.callbacks.endpoints has them.
+Belongs here: SQL text and nothing else. `split_part(url, '/', 3)` is the host of a host queue, and
+`split_part(url, '?', 1)` an endpoint, as in cardops.rules.callbacks.endpoints. Pending callbacks
+are found by the index on (program, host, next_attempt_at), which the schema names
+`callbacks_due_by_lane`: a lane there is a host queue here.
 """
 
 from typing import Final
@@ -10,9 +12,9 @@ COLUMNS: Final = """
 callback_id, program, transaction_id, url, is_test, body, state, attempt_count, next_attempt_at,
 created_at, last_status_code, last_error, request_id
 """
-# One step down the index for each lane that is owed anything, whatever it is owed.
-_LANES: Final = """
-with recursive lanes (program, host) as (
+# One index step per host queue with pending callbacks, however many callbacks it has.
+_HOST_QUEUES: Final = """
+with recursive host_queues (program, host) as (
     (
         select program, split_part(url, '/', 3) from callbacks
         where state = 'pending'
@@ -21,31 +23,31 @@ with recursive lanes (program, host) as (
     )
     union all
     select following.program, following.host
-    from lanes as l
+    from host_queues as q
     cross join lateral (
         select c.program, split_part(c.url, '/', 3) as host from callbacks as c
-        where c.state = 'pending' and (c.program, split_part(c.url, '/', 3)) > (l.program, l.host)
+        where c.state = 'pending' and (c.program, split_part(c.url, '/', 3)) > (q.program, q.host)
         order by c.program, split_part(c.url, '/', 3)
         limit 1
     ) as following
 )
 """
-# $1 now, $2 limit, $3 lease, $4 room of known lanes by "program/host", $5 room of any other,
-# $6 why not tried.
-# A lease is a later next attempt: a worker that dies gives its callbacks back by time alone.
-TAKE: Final = f"""
-{_LANES},
--- More than are wanted, as another worker may be about to take the same.
+# $1 now, $2 limit, $3 lease, $4 capacity by "program/host", $5 capacity of any other host queue,
+# $6 the error of a callback to a disabled endpoint.
+# A lease is a later next_attempt_at: callbacks of a worker that dies are due again by themselves.
+LEASE: Final = f"""
+{_HOST_QUEUES},
+-- More than the limit, as another worker may be leasing some of them at this moment.
 candidates as materialized (
     select d.callback_id, d.next_attempt_at
-    from lanes as l
+    from host_queues as q
     cross join lateral (
         select c.callback_id, c.next_attempt_at from callbacks as c
         where
-            c.state = 'pending' and c.program = l.program
-            and split_part(c.url, '/', 3) = l.host and c.next_attempt_at <= $1
+            c.state = 'pending' and c.program = q.program
+            and split_part(c.url, '/', 3) = q.host and c.next_attempt_at <= $1
         order by c.next_attempt_at
-        limit coalesce(($4::jsonb ->> (l.program || '/' || l.host))::integer, $5)
+        limit coalesce(($4::jsonb ->> (q.program || '/' || q.host))::integer, $5)
     ) as d
     order by d.next_attempt_at
     limit 4 * $2
@@ -58,7 +60,7 @@ due as (
             where
                 e.program = c.program and e.endpoint = split_part(c.url, '?', 1)
                 and e.disabled_at is not null
-        ) as is_refused
+        ) as is_disabled
     from candidates as k
     inner join callbacks as c on c.callback_id = k.callback_id
     where c.state = 'pending' and c.next_attempt_at <= $1
@@ -68,19 +70,19 @@ due as (
 )
 update callbacks as c
 set
-    state = case when d.is_refused then 'dead' else 'pending' end,
-    attempt_count = c.attempt_count + case when d.is_refused then 0 else 1 end,
+    state = case when d.is_disabled then 'dead' else 'pending' end,
+    attempt_count = c.attempt_count + case when d.is_disabled then 0 else 1 end,
     next_attempt_at = case
-        when d.is_refused then c.next_attempt_at else $1::timestamptz + $3::interval
+        when d.is_disabled then c.next_attempt_at else $1::timestamptz + $3::interval
     end,
-    ended_at = case when d.is_refused then $1::timestamptz end,
-    last_error = case when d.is_refused then $6::text else c.last_error end,
+    ended_at = case when d.is_disabled then $1::timestamptz end,
+    last_error = case when d.is_disabled then $6::text else c.last_error end,
     is_probe = false
 from due as d
 where c.callback_id = d.callback_id
 returning {", ".join("c." + name.strip() for name in COLUMNS.split(","))}
 """  # noqa: S608 - the columns are ours
-# Only the attempt that holds the lease may say what became of it; but a success is one.
+# Only the attempt that holds the lease may change the callback, or a success of a dead one.
 RECORD: Final = """
 with r as (
     select * from unnest(
@@ -106,7 +108,7 @@ ended as (
         and c.next_attempt_at = r.leased_until
         and (c.state = 'pending' or (c.state = 'dead' and r.state = 'delivered'))
 ),
-well as (
+succeeded as (
     delete from callback_endpoints as e
     using (select distinct program, endpoint from r where state = 'delivered') as w
     where e.program = w.program and e.endpoint = w.endpoint
@@ -126,10 +128,18 @@ from unnest($1::text[], $2::text[], $3::timestamptz[]) as n (program, endpoint, 
 on conflict (program, endpoint) do nothing
 returning program, endpoint
 """
-ENDPOINT_COLUMNS: Final = """
-program, endpoint, failing_since, last_failed_at, failure_count, last_status_code, last_error,
-disabled_at, disabled_because
-"""
+ENDPOINT_COLUMN_NAMES: Final = (
+    "program",
+    "endpoint",
+    "failing_since",
+    "last_failed_at",
+    "failure_count",
+    "last_status_code",
+    "last_error",
+    "disabled_at",
+    "disabled_because",
+)
+ENDPOINT_COLUMNS: Final = ", ".join(ENDPOINT_COLUMN_NAMES)
 LOCK_ENDPOINTS: Final = """
 select
     e.program, e.endpoint, e.failing_since, e.last_failed_at, e.failure_count,
@@ -154,7 +164,7 @@ from unnest(
 )
 where e.program = n.program and e.endpoint = n.endpoint
 """
-GIVE_BACK: Final = """
+RELEASE: Final = """
 update callbacks as c
 set next_attempt_at = $3, attempt_count = c.attempt_count - 1
 from unnest($1::text[], $2::integer[]) as g (callback_id, attempt_count)
@@ -162,19 +172,19 @@ where
     c.callback_id = g.callback_id and c.attempt_count = g.attempt_count and c.state = 'pending'
 """
 OLDEST_DUE: Final = f"""
-{_LANES}
+{_HOST_QUEUES}
 select min(d.next_attempt_at)
-from lanes as l
+from host_queues as q
 cross join lateral (
     select c.next_attempt_at from callbacks as c
     where
-        c.state = 'pending' and c.program = l.program and split_part(c.url, '/', 3) = l.host
+        c.state = 'pending' and c.program = q.program and split_part(c.url, '/', 3) = q.host
         and c.next_attempt_at <= $1
     order by c.next_attempt_at
     limit 1
 ) as d
 """  # noqa: S608 - a piece of ours
-TO_CLOSE: Final = f"""
+ENDPOINTS_TO_CLOSE: Final = f"""
 select {ENDPOINT_COLUMNS} from callback_endpoints
 where disabled_at is not null and closed_at is null
 order by disabled_at
@@ -185,9 +195,9 @@ select count(*) from (
     select from callback_endpoints where disabled_at is not null limit 10000
 ) as disabled
 """
-# $1 program, $2 host, $3 from this instant, $4 endpoint, $5 now, $6 why. Page by page over the
-# lane's part of the index, which those of a page leave: so each page has others.
-GIVE_UP: Final = """
+# $1 program, $2 host, $3 from this instant, $4 endpoint, $5 now, $6 error. Page by page over the
+# host queue's part of the index; dead callbacks leave it, so each page holds other ones.
+DEAD_LETTER: Final = """
 with page as (
     select c.callback_id, c.next_attempt_at
     from callbacks as c
@@ -197,7 +207,7 @@ with page as (
     order by c.next_attempt_at
     limit 2000
 ),
-given_up as (
+dead_lettered as (
     update callbacks as c
     set state = 'dead', ended_at = $5, last_error = $6
     from page
@@ -205,12 +215,12 @@ given_up as (
 )
 select max(next_attempt_at) from page
 """
-CLOSED: Final = """
+CLOSE_ENDPOINT: Final = """
 update callback_endpoints set closed_at = $3
 where program = $1 and endpoint = $2 and disabled_at is not null and closed_at is null
 returning 1
 """
-# Ids begin with the instant of making: what is older than that is found by the key.
+# Ids begin with the instant they were generated at, so old entries are found by the key.
 PRUNE_ATTEMPTS: Final = """
 delete from callback_attempts as a
 using (

@@ -1,7 +1,7 @@
-"""Which address a callback is connected to: every one that a name has is checked, and the last.
+"""Which addresses a callback may connect to: every address of a name is checked, then the socket's.
 
-A resolver alone is bypassed by address literals, so the socket is refused once more by the
-address that it is about to connect to.
+aiohttp does not ask the resolver about address literals, so the address is checked once more when
+the socket is made.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from typing_extensions import override
 
 from cardops.rules.callbacks.urls import is_loopback_address, is_public_address
 
-# Threads of their own: names that answer slowly hold up neither each other nor other work.
+# Threads of their own: slow name servers delay neither each other nor other work.
 MAX_LOOKUPS: Final = 32
 
-Found: TypeAlias = list[tuple[Any, ...]]
-# As socket.getaddrinfo; a test hands in its own answers.
-LookUp: TypeAlias = Callable[[str, int, socket.AddressFamily], Found]
+AddressEntries: TypeAlias = list[tuple[Any, ...]]
+# The signature of socket.getaddrinfo; a test passes its own.
+LookUp: TypeAlias = Callable[[str, int, socket.AddressFamily], AddressEntries]
 
 
 class AddressRefusedError(OSError):
@@ -35,72 +35,74 @@ def check_address(address: str, *, allow_loopback: bool) -> None:
     raise AddressRefusedError(errno.EACCES, "the callback's host has an address that is not public")
 
 
-def look_up(host: str, port: int, family: socket.AddressFamily) -> Found:
+def look_up(host: str, port: int, family: socket.AddressFamily) -> AddressEntries:
     """Ask the system's resolver."""
     return list(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
 
 
 class CheckedResolver(AbstractResolver):
-    """Resolves, and refuses the host where any of its addresses is not allowed.
+    """Resolves a host, and refuses it when any of its addresses is not allowed.
 
-    Those that ask for one host at once share one look-up; nothing is kept after it.
+    Concurrent callers for one host share a lookup; results are not cached.
     """
 
     def __init__(self, *, allow_loopback: bool, look_up: LookUp = look_up) -> None:
         self._allow_loopback = allow_loopback
         self._look_up = look_up
         self._threads = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="callback-names")
-        self._under_way: dict[tuple[str, int, int], asyncio.Future[Found]] = {}
+        self._pending: dict[tuple[str, int, int], asyncio.Future[AddressEntries]] = {}
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Every address of the host. Raises AddressRefusedError."""
-        found = await self._shared(host, port, family)
-        for entry in found:
+        entries = await self._shared_lookup(host, port, family)
+        for entry in entries:
             check_address(str(entry[4][0]), allow_loopback=self._allow_loopback)
         return [
             ResolveResult(
                 hostname=host,
                 host=str(address[0]),
                 port=port,
-                family=kind,
-                proto=proto,
+                family=address_family,
+                proto=protocol,
                 flags=socket.AI_NUMERICHOST,
             )
-            for kind, _, proto, _, address in found
+            for address_family, _, protocol, _, address in entries
         ]
 
     @override
     async def close(self) -> None:
-        """Leaves look-ups under way behind; nobody waits for them."""
+        """Does not wait for pending lookups."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _shared(self, host: str, port: int, family: socket.AddressFamily) -> Found:
+    async def _shared_lookup(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> AddressEntries:
         key = host, port, int(family)
-        under_way = self._under_way.get(key)
-        if under_way is None:
+        lookup = self._pending.get(key)
+        if lookup is None:
             loop = asyncio.get_running_loop()
-            under_way = loop.run_in_executor(self._threads, self._look_up, host, port, family)
-            self._under_way[key] = under_way
-            under_way.add_done_callback(lambda ended: self._forget(key, ended))
-        # Whoever gives up waiting does not end it for the others.
-        return await asyncio.shield(under_way)
+            lookup = loop.run_in_executor(self._threads, self._look_up, host, port, family)
+            self._pending[key] = lookup
+            lookup.add_done_callback(lambda ended: self._forget(key, ended))
+        # A caller that is cancelled must not cancel the lookup that others wait for.
+        return await asyncio.shield(lookup)
 
-    def _forget(self, key: tuple[str, int, int], ended: "asyncio.Future[Found]") -> None:
-        del self._under_way[key]
+    def _forget(self, key: tuple[str, int, int], ended: "asyncio.Future[AddressEntries]") -> None:
+        del self._pending[key]
         if not ended.cancelled():
-            ended.exception()  # seen, also where nobody waits any more
+            ended.exception()  # retrieved, else asyncio logs it when nobody waits any more
 
 
 def checked_socket(*, allow_loopback: bool) -> Callable[[tuple[Any, ...]], socket.socket]:
-    """Makes a socket for an address that is allowed. It raises AddressRefusedError."""
+    """A factory of sockets for allowed addresses; it raises AddressRefusedError for others."""
 
     def make(entry: tuple[Any, ...]) -> socket.socket:
-        family, kind, proto, _, address = entry
+        family, kind, protocol, _, address = entry
         check_address(str(address[0]), allow_loopback=allow_loopback)
-        made = socket.socket(family, kind, proto)
+        made = socket.socket(family, kind, protocol)
         made.setblocking(False)  # noqa: FBT003 - the standard library's signature
         return made
 

@@ -1,7 +1,7 @@
-"""At intake: a callback URL that leads inward, or may, is refused, and nothing is called.
+"""A request whose callback URL could lead to an internal host is refused, and nothing is called.
 
-A listener stands where an attacker would like to get to. What comes past intake is in
-test_callback_connects.
+A listener plays the internal host. URLs that pass this check are tested at connect, in
+tests/adapters/callback_http/test_connects.py.
 """
 
 # ruff: noqa: RUF001 - look-alikes are the point, and nothing is bound
@@ -39,7 +39,7 @@ URLS = [
     "https://2852039166/latest/meta-data/",
     "https://168.63.129.16/",
     "https://100.100.100.200/",
-    # IPv6, also what carries an IPv4 address
+    # IPv6, also addresses that embed an IPv4 address
     "https://[::1]/",
     "https://[::1]:{port}/",
     "https://[::]/",
@@ -55,7 +55,7 @@ URLS = [
     "https://[2606:4700::1111]/",
     "https://[::1",
     "https://::1/",
-    # names that are not the partner's, or not quite
+    # names that are not the partner's, or look like it
     "https://localhost:{port}/",
     "https://localhost/",
     "https://localtest.me/",
@@ -128,7 +128,7 @@ URLS = [
     "//hooks.example.com/",
     "hooks.example.com",
     "",
-    # characters that end or begin something elsewhere
+    # characters that other parsers treat as delimiters
     "https://hooks.example.com/\n",
     "https://hooks.example.com\n.evil.test/",
     "https://hooks.example.com/\r\nhost: 127.0.0.1",
@@ -159,10 +159,10 @@ def api(
 
 
 @pytest.mark.database
-def test_at_intake_every_hostile_url_is_422_and_nothing_is_called(
+def test_hostile_callback_url_is_422_and_never_called(
     api: AuthorizerProcess, listener: Listener
 ) -> None:
-    taken = []
+    accepted = []
     for number, url in enumerate(URLS):
         body = {
             "transaction_id": f"ssrf-{number}",
@@ -172,15 +172,15 @@ def test_at_intake_every_hostile_url_is_422_and_nothing_is_called(
         }
         reply = api.ask(body, key=api.live)  # type: ignore[attr-defined]
         if reply.status != 422 or "callback_url" not in reply.body.decode():
-            taken.append((url, reply.status, reply.body))
+            accepted.append((url, reply.status, reply.body))
     with connect(api.url) as session:
-        owed = session.execute("select count(*) from callbacks").fetchone()
+        pending = session.execute("select count(*) from callbacks").fetchone()
         used_up = session.execute("select count(*) from decisions").fetchone()
-    time.sleep(1.0)  # a worker would have taken it by now
+    time.sleep(1.0)  # long enough for a worker to send it
 
     assert len(URLS) >= 100
-    assert taken == []
-    assert (owed, used_up) == ((0,), (0,))
+    assert accepted == []
+    assert (pending, used_up) == ((0,), (0,))
 
 
 @pytest.mark.database
@@ -196,9 +196,7 @@ def test_at_intake_every_hostile_url_is_422_and_nothing_is_called(
         "file://localhost/etc/passwd",
     ],
 )
-def test_a_test_key_that_may_call_this_machine_may_call_no_other(
-    api: AuthorizerProcess, url: str
-) -> None:
+def test_test_key_may_call_loopback_but_no_other_host(api: AuthorizerProcess, url: str) -> None:
     body = {"transaction_id": "t", "user_id": "u", "amount": 1, "callback_url": url}
 
     assert api.ask(body).status == 422

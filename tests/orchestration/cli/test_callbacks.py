@@ -1,4 +1,4 @@
-"""`cardops callbacks` as processes: stopped, killed, several at once, and what they tell."""
+"""`cardops callbacks` as processes: stopped, killed, several at once, and their output."""
 
 import json
 import os
@@ -31,7 +31,7 @@ SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
 
 
 class Sink(ThreadingHTTPServer):
-    """A partner's endpoint: `seconds` is how long it takes, `status` what it says."""
+    """A partner's endpoint: it answers with `status` after `seconds`."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -68,25 +68,25 @@ class SinkHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    made = Sink()
-    thread = threading.Thread(target=made.serve_forever)
+    server = Sink()
+    thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield made
-    made.shutdown()
+    yield server
+    server.shutdown()
     thread.join()
-    made.server_close()
+    server.server_close()
 
 
 class World:
-    """A database that owes, and a home with a secret."""
+    """A database with pending callbacks, and a home with a secret."""
 
     def __init__(self, url: str, home: Path) -> None:
         self.url, self.home = url, home
         store = FileSecretStore(home / "secrets.json")
         store.put(secret_name("default"), with_new_secret(None, b"s" * 32, NOON)[1])
 
-    def owe(self, url: str, count: int = 1) -> None:
-        self.ask(
+    def add_pending(self, url: str, count: int = 1) -> None:
+        self.query(
             "insert into callbacks (callback_id, program, transaction_id, url, is_test, body,"
             " next_attempt_at, created_at) select 'cb_'"
             " || lpad(to_hex((extract(epoch from now()) * 1000000)::bigint), 16, '0') || n,"
@@ -96,13 +96,13 @@ class World:
             count,
         )
 
-    def ask(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+    def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         with connect(self.url) as session:
-            found = session.execute(statement, arguments)
-            return found.fetchall() if found.description else []
+            cursor = session.execute(statement, arguments)
+            return cursor.fetchall() if cursor.description else []
 
     def states(self) -> dict[str, int]:
-        return dict(self.ask("select state, count(*) from callbacks group by state"))
+        return dict(self.query("select state, count(*) from callbacks group by state"))
 
     def command(self, *arguments: str, code: int = 0) -> Any:
         done = subprocess.run(
@@ -137,9 +137,9 @@ def world(database_url: str, tmp_path: Path) -> World:
 
 
 def doctor(world: World) -> Finding:
-    """What `cardops doctor` finds of callbacks."""
+    """The finding of `cardops doctor` about callbacks."""
     settings = Settings(home=world.home, database_url=world.url)
-    return next(one for one in findings(settings) if one.part == "callbacks")
+    return next(finding for finding in findings(settings) if finding.part == "callbacks")
 
 
 def wait_for(world: World, states: dict[str, int], seconds: float = 20) -> None:
@@ -150,11 +150,11 @@ def wait_for(world: World, states: dict[str, int], seconds: float = 20) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_stopped_lets_its_calls_end(
+def test_stopped_worker_finishes_its_calls(
     world: World, sink: Sink, number: signal.Signals
 ) -> None:
     sink.seconds = 1.0
-    world.owe(sink.url)
+    world.add_pending(sink.url)
     with world.worker() as process:
         assert sink.arrived.acquire(timeout=20)
         process.send_signal(number)
@@ -165,8 +165,8 @@ def test_a_worker_that_is_stopped_lets_its_calls_end(
     assert world.states() == {"delivered": 1}
 
 
-def test_workers_at_once_share_the_work_and_send_nothing_twice(world: World, sink: Sink) -> None:
-    world.owe(sink.url, 600)
+def test_concurrent_workers_send_each_callback_once(world: World, sink: Sink) -> None:
+    world.add_pending(sink.url, 600)
     sink.seconds = 0.02
     with world.worker(), world.worker(), world.worker():
         wait_for(world, {"delivered": 600})
@@ -175,11 +175,11 @@ def test_workers_at_once_share_the_work_and_send_nothing_twice(world: World, sin
     assert max(Counter(sink.ids).values()) == 1
 
 
-def test_what_a_killed_worker_had_comes_back_when_its_lease_is_over(
+def test_callbacks_of_a_killed_worker_are_due_when_their_leases_expire(
     world: World, sink: Sink
 ) -> None:
     sink.seconds = 30.0
-    world.owe(sink.url, 3)
+    world.add_pending(sink.url, 3)
     with world.worker() as process:
         for _ in range(3):
             assert sink.arrived.acquire(timeout=20)
@@ -188,8 +188,8 @@ def test_what_a_killed_worker_had_comes_back_when_its_lease_is_over(
     sink.seconds = 0.0
 
     assert world.command("run", "--once") == {"attempts": 0}
-    leases = world.ask("select next_attempt_at - now() <= '60 s' from callbacks")
-    world.ask("update callbacks set next_attempt_at = next_attempt_at - interval '60 s'")
+    leases = world.query("select next_attempt_at - now() <= '60 s' from callbacks")
+    world.query("update callbacks set next_attempt_at = next_attempt_at - interval '60 s'")
     assert world.command("run", "--once") == {"attempts": 3}
 
     assert leases == [(True,)] * 3
@@ -197,18 +197,20 @@ def test_what_a_killed_worker_had_comes_back_when_its_lease_is_over(
     assert sorted(Counter(sink.ids).values()) == [2, 2, 2]
 
 
-def test_a_dead_endpoint_is_shown_enabled_and_its_range_replayed(world: World, sink: Sink) -> None:
+def test_disabled_endpoint_is_listed_enabled_and_its_callbacks_replayed(
+    world: World, sink: Sink
+) -> None:
     sink.status = 410
-    world.owe(sink.url)
+    world.add_pending(sink.url)
     world.command("run", "--once")
-    world.owe(f"{sink.url}?two=2", 2)
+    world.add_pending(f"{sink.url}?two=2", 2)
     world.command("run", "--once")
 
-    ill = doctor(world)
+    unhealthy = doctor(world)
     listed = world.command("list", "--attempts", code=1)
     (endpoint,) = world.command("endpoints", code=1)["data"]
-    alarms = [json.loads(one) for one in (world.home / "alarms.jsonl").read_text().splitlines()]
-    in_vain = world.command("replay", "--since", "2026-01-01")
+    alarms = [json.loads(line) for line in (world.home / "alarms.jsonl").read_text().splitlines()]
+    replayed_too_early = world.command("replay", "--since", "2026-01-01")
     world.command("run", "--once")
     sink.status = 200
     enabled = world.command("enable", sink.url, "--program", "default")
@@ -216,19 +218,22 @@ def test_a_dead_endpoint_is_shown_enabled_and_its_range_replayed(world: World, s
     world.command("run", "--once")
     shown = world.command("show", listed["data"][-1]["id"])
 
-    assert (ill.ok, ill.told.partition(" and ")[0]) == (False, "1 callback endpoints are disabled")
+    assert (unhealthy.ok, unhealthy.told.partition(" and ")[0]) == (
+        False,
+        "1 callback endpoints are disabled",
+    )
     assert doctor(world).ok
-    assert [len(one["log"]) for one in listed["data"]] == [0, 0, 1]
+    assert [len(callback["log"]) for callback in listed["data"]] == [0, 0, 1]
     assert listed["disabled_endpoints"] == 1
     assert "Endpoint disabled" in listed["data"][0]["last_error"]
     assert (endpoint["endpoint"], endpoint["failures"]) == (sink.url, 1)
     assert endpoint["disabled_because"] == "It answered 410 Gone."
-    assert [sink.url in one["message"] for one in alarms] == [True]
-    assert in_vain == {"replayed": 3, "disabled_endpoints": 1}
+    assert [sink.url in alarm["message"] for alarm in alarms] == [True]
+    assert replayed_too_early == {"replayed": 3, "disabled_endpoints": 1}
     assert enabled == {"endpoint": sink.url, "programs": 1}
     assert replayed == {"replayed": 3, "disabled_endpoints": 0}
     assert world.states() == {"delivered": 3}
-    assert [one["status_code"] for one in shown["log"]] == [410, 200]
+    assert [attempt["status_code"] for attempt in shown["log"]] == [410, 200]
     assert Counter(sink.ids).most_common(1) == [(shown["id"], 2)]
 
 
@@ -243,7 +248,7 @@ def test_a_dead_endpoint_is_shown_enabled_and_its_range_replayed(world: World, s
         (["enable", "https://x.example.com/"], "is failing or disabled"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_impossible_callback_command_fails_with_one_sentence(
     world: World, arguments: list[str], words: str
 ) -> None:
     done = subprocess.run(

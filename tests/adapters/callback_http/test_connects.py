@@ -1,7 +1,7 @@
-"""At connect: no callback reaches an inner host by any answer of a name server, nor by a redirect.
+"""At connect: no callback reaches an internal host, by DNS answers, literals or redirects.
 
-A listener stands where an attacker would like to get to, and every connect of this process is
-recorded (sys.addaudithook), so that "refused" is seen from both ends.
+A listener plays the internal host, and every connect of this process is recorded
+(sys.addaudithook), so that a refusal is observed from both ends.
 """
 
 # ruff: noqa: S104 - nothing is bound
@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from authorizer.callbacks import client as callback_client
-from authorizer.callbacks.addresses import CheckedResolver, Found
-from authorizer.callbacks.client import CallbackClient
+from cardops.adapters.callback_http import client as callback_client
+from cardops.adapters.callback_http.addresses import AddressEntries, CheckedResolver
+from cardops.adapters.callback_http.client import CallbackClient
 from tests.servers.internal_hosts import Listener, Names, a_client, post
-from tests.servers.partners import Partner, a_partner, answering
+from tests.servers.partners import Partner, a_partner, responding
 
 # Alone and beside a public address, in both orders; IPv6 where there is a colon.
-INNER = [
+INTERNAL = [
     "127.0.0.1", "127.255.255.254", "0.0.0.0", "10.0.0.1", "100.64.0.1", "100.100.100.200",
     "169.254.169.254", "169.254.170.2", "168.63.129.16", "172.16.0.1", "172.31.255.255",
     "192.0.0.192", "192.168.1.1", "198.18.0.1", "192.88.99.1", "224.0.0.251", "255.255.255.255",
@@ -33,46 +33,46 @@ INNER = [
 PUBLIC = ["93.184.216.34", "2606:4700::1111"]
 
 
-@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("internal", INTERNAL)
 @pytest.mark.parametrize("mixed", ["alone", "after a public one", "before a public one"])
-async def test_an_answer_with_an_inner_address_is_refused_whole(
-    inner: str, mixed: str, listener: Listener, connects: list[Any]
+async def test_host_with_any_internal_address_is_refused(
+    internal: str, mixed: str, listener: Listener, connects: list[Any]
 ) -> None:
-    responses = {
-        "alone": [inner],
-        "after a public one": [*PUBLIC, inner],
-        "before a public one": [inner, *PUBLIC],
+    answers = {
+        "alone": [internal],
+        "after a public one": [*PUBLIC, internal],
+        "before a public one": [internal, *PUBLIC],
     }
-    names = Names(responses[mixed])
+    names = Names(answers[mixed])
     async with a_client(names) as client:
-        said = await post(client, f"https://hooks.example.com:{listener.port}/")
+        response = await post(client, f"https://hooks.example.com:{listener.port}/")
 
-    assert said.status_code is None
-    assert "not public" in str(said.error)
-    assert names.asked == ["hooks.example.com"]
+    assert response.status_code is None
+    assert "not public" in str(response.error)
+    assert names.lookups == ["hooks.example.com"]
     assert connects == []
 
 
-@pytest.mark.parametrize("inner", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"])
-async def test_a_name_that_turns_inner_between_check_and_connect_is_refused_by_the_socket(
-    inner: str, listener: Listener, connects: list[Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("internal", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"])
+async def test_socket_refuses_a_name_rebound_to_an_internal_address(
+    internal: str, listener: Listener, connects: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Rebound(CheckedResolver):
         @override
         async def resolve(self, *arguments: Any, **options: Any) -> Any:
             checked = await super().resolve(*arguments, **options)
-            family = socket.AF_INET6 if ":" in inner else socket.AF_INET
-            return [{**one, "host": inner, "family": family} for one in checked]
+            family = socket.AF_INET6 if ":" in internal else socket.AF_INET
+            return [{**entry, "host": internal, "family": family} for entry in checked]
 
     monkeypatch.setattr(callback_client, "CheckedResolver", Rebound)
     async with a_client(Names([PUBLIC[0]])) as client:
-        said = await post(client, f"https://hooks.example.com:{listener.port}/")
+        response = await post(client, f"https://hooks.example.com:{listener.port}/")
 
-    assert "not public" in str(said.error)
+    assert "not public" in str(response.error)
     assert connects == []
 
 
-async def test_a_kept_connection_outlives_a_change_of_names_and_a_new_one_does_not(
+async def test_reused_connection_survives_a_dns_change_and_a_new_one_is_checked(
     listener: Listener, connects: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = Names(["127.0.0.1"], ["10.0.0.1"])
@@ -85,7 +85,7 @@ async def test_a_kept_connection_outlives_a_change_of_names_and_a_new_one_does_n
         third = await post(client, url, is_test=True)
 
     assert (first.status_code, second.status_code, third.status_code) == (200, 200, None)
-    assert len(names.asked) == 2
+    assert len(names.lookups) == 2
     assert connects == [("127.0.0.1", partner.port)]
 
 
@@ -104,15 +104,15 @@ LITERALS = [
 
 
 @pytest.mark.parametrize("url", LITERALS)
-async def test_a_url_that_came_past_intake_is_refused_where_it_connects(
+async def test_hostile_url_that_passed_intake_is_refused_at_connect(
     url: str, listener: Listener, connects: list[Any]
 ) -> None:
-    """With the system's own resolver, as if intake had judged nothing."""
+    """With the system's own resolver, as if intake had checked nothing."""
     async with a_client(allow_loopback=True) as client:
-        said = await post(client, url.format(port=listener.port))
+        response = await post(client, url.format(port=listener.port))
 
-    assert said.status_code is None
-    assert said.error
+    assert response.status_code is None
+    assert response.error
     assert connects == []
 
 
@@ -121,39 +121,39 @@ async def test_a_url_that_came_past_intake_is_refused_where_it_connects(
     "location",
     ["http://127.0.0.1:{port}/", "//127.0.0.1:{port}/", "http://[::1]:{port}/", "unix:///x"],
 )
-async def test_a_redirect_is_a_failure_and_never_followed(
+async def test_redirect_is_a_failure_and_never_followed(
     status: int, location: str, listener: Listener, connects: list[Any]
 ) -> None:
     target = location.format(port=listener.port)
-    said_there = (
+    redirect = (
         f"HTTP/1.1 {status} Moved\r\nlocation: {target}\r\nrefresh: 0; url={target}\r\n"
         f'alt-svc: h2="127.0.0.1:{listener.port}"\r\ncontent-length: 0\r\n\r\n'
     )
     partner: Partner
     async with (
-        a_partner(answering(said_there.encode())) as partner,
+        a_partner(responding(redirect.encode())) as partner,
         a_client(allow_loopback=True) as client,
     ):
-        said = [await post(client, partner.url, is_test=True) for _ in range(2)]
+        responses = [await post(client, partner.url, is_test=True) for _ in range(2)]
 
-    assert [one.error for one in said] == [f"The endpoint answered {status}."] * 2
+    assert [response.error for response in responses] == [f"The endpoint answered {status}."] * 2
     assert connects == [("127.0.0.1", partner.port)]
 
 
-async def test_a_proxy_of_the_environment_is_not_used(
+async def test_proxy_of_the_environment_is_not_used(
     listener: Listener, connects: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{listener.port}")
     monkeypatch.delenv("no_proxy", raising=False)
     async with a_partner() as partner, a_client(allow_loopback=True) as client:
-        said = await post(client, partner.url, is_test=True)
+        response = await post(client, partner.url, is_test=True)
 
-    assert said.status_code == 200
+    assert response.status_code == 200
     assert connects == [("127.0.0.1", partner.port)]
 
 
-async def test_the_name_that_was_registered_is_what_the_partner_sees(connects: list[Any]) -> None:
+async def test_partner_receives_the_registered_host_name(connects: list[Any]) -> None:
     async with (
         a_partner() as partner,
         a_client(Names(["127.0.0.1"]), allow_loopback=True) as client,
@@ -163,30 +163,32 @@ async def test_the_name_that_was_registered_is_what_the_partner_sees(connects: l
     assert partner.requests[0][0]["host"] == f"hooks.example.com:{partner.port}"
 
 
-async def test_those_that_wait_for_one_name_share_one_question() -> None:
-    asked = []
+async def test_concurrent_lookups_of_one_name_share_one_query() -> None:
+    lookups = []
 
-    def slowly(host: str, port: int, family: socket.AddressFamily) -> Found:
-        asked.append(host)
+    def slowly(host: str, port: int, family: socket.AddressFamily) -> AddressEntries:
+        lookups.append(host)
         time.sleep(0.1)
         return Names(["10.0.0.1"])(host, port, family)
 
     client = CallbackClient(look_up=slowly)
     try:
-        said = await asyncio.gather(*(post(client, "https://a.example.com/") for _ in range(50)))
+        responses = await asyncio.gather(
+            *(post(client, "https://a.example.com/") for _ in range(50))
+        )
     finally:
         await client.close()
 
-    assert asked == ["a.example.com"]
-    assert all("not public" in str(one.error) for one in said)
+    assert lookups == ["a.example.com"]
+    assert all("not public" in str(response.error) for response in responses)
 
 
-async def test_names_that_are_slow_to_look_up_hold_up_no_other(
+async def test_slow_name_lookups_do_not_delay_other_hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(callback_client, "CONNECT_SECONDS", 0.3)
 
-    def stuck(host: str, port: int, family: socket.AddressFamily) -> Found:
+    def stuck(host: str, port: int, family: socket.AddressFamily) -> AddressEntries:
         if "stuck" in host:
             time.sleep(1.0)
         return Names(["127.0.0.1"])(host, port, family)
@@ -198,10 +200,12 @@ async def test_names_that_are_slow_to_look_up_hold_up_no_other(
         ]
         await asyncio.sleep(0.05)
         started = time.perf_counter()
-        said = await post(client, f"http://well.example.com:{partner.port}/", is_test=True)
+        response = await post(client, f"http://prompt.example.com:{partner.port}/", is_test=True)
         seconds = time.perf_counter() - started
         late = await asyncio.gather(*waiting)
         await client.close()
 
-    assert (said.status_code, seconds < 0.25) == (200, True)
-    assert {one.error for one in late} == {"ConnectionTimeoutError: No connection in 0.3 s."}
+    assert (response.status_code, seconds < 0.25) == (200, True)
+    assert {response.error for response in late} == {
+        "ConnectionTimeoutError: No connection in 0.3 s."
+    }

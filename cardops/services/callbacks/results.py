@@ -1,19 +1,21 @@
-"""Writes down what became of attempts: whatever has ended meanwhile, in one statement."""
+"""Stores the results of attempts in groups: all that have ended meanwhile, in one statement."""
 
 import asyncio
+import logging
 from typing import Final
 
-from authorizer.logs import LOGGER
 from cardops.ports import CallbackOutbox
 from cardops.rules.callbacks.callbacks import CallbackResult
 
+LOGGER: Final = logging.getLogger("cardops.callbacks")
 MAX_GROUP: Final = 256
-# Past the last of these a group is left to its leases: its callbacks are sent once more.
+# After the last of these pauses the group is dropped: its leases expire and the callbacks are sent
+# again.
 RETRY_SECONDS: Final = (0.2, 1.0, 5.0)
 
 
 class ResultWriter:
-    """Groups form while the one before is written: no timer, and nobody waits for a slow call."""
+    """A group forms while the previous one is written: no timer, and no waiting for slow calls."""
 
     def __init__(self, outbox: CallbackOutbox) -> None:
         self._outbox = outbox
@@ -46,8 +48,8 @@ class ResultWriter:
         for pause in (*RETRY_SECONDS, None):
             try:
                 await self._outbox.record(group)
-            except Exception:  # noqa: BLE001 - whatever it was, the next try may go well
-                LOGGER.exception("results of callbacks could not be written")
+            except Exception:
+                LOGGER.exception("callback results could not be stored")
             else:
                 return
             if pause is not None:

@@ -1,0 +1,1 @@
+"""The HTTP client of callbacks, with a check of every address it connects to."""
