@@ -27,6 +27,21 @@ from tests.factories.databases import TEST_HOME, new_database, stop_flushing
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 MEMORY_BYTES = 8 * 2**30
 
+# Files are handed to workers in this order, then the rest: were a long one last, one worker would
+# run it while the other has nothing left to do. xdist's own order is by number of tests.
+LONGEST_FIRST = (
+    "tests/end_to_end/test_killed_day.py",
+    "tests/end_to_end/test_submitted_samples.py",
+    "tests/orchestration/local/test_up_end_to_end.py",
+    "tests/end_to_end/",
+    "tests/dbt/",
+    "tests/assets/",
+    "tests/orchestration/",
+    "tests/faults/",
+    "tests/authorizer/",
+    "tests/adapters/",
+)
+
 # A machine that is busy with something else is no reason to fail; each test has its timeout.
 hypothesis.settings.register_profile(
     "cardops", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -36,6 +51,8 @@ hypothesis.settings.load_profile("cardops")
 
 def pytest_configure(config: pytest.Config) -> None:
     """One home for all workers of a run, which an unprivileged server may enter."""
+    if hasattr(config.option, "loadscopereorder"):  # xdist's
+        config.option.loadscopereorder = False
     if not hasattr(config, "workerinput"):
         in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
         home = Path(tempfile.mkdtemp(prefix="cardops-test-", dir=MEMORY if in_memory else None))
@@ -43,6 +60,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[TEST_HOME] = str(home)
         # Users' shells do not set it, and it would hide an answer that a process never flushed.
         os.environ.pop("PYTHONUNBUFFERED", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within a file stays."""
+
+    def rank(item: pytest.Item) -> int:
+        matches = (item.nodeid.startswith(prefix) for prefix in LONGEST_FIRST)
+        return next((place for place, matched in enumerate(matches) if matched), len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:
