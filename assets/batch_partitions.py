@@ -1,15 +1,15 @@
-"""Partitions of one batch and network each, as a run of several hands them to an asset."""
+"""Partition keys of one batch and network each."""
 
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-# The batch's own partition is all that a network's file depends on.
+# A network's file depends on its batch's partition and no other.
 batch_of_network = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="batch")
 
 
 class NoPartitionsError(ValueError):
-    """A run was asked for no partition at all."""
+    """A run has no partitions."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -19,7 +19,7 @@ class NoPartitionsError(ValueError):
 
 
 def slots_by_batch(partition_keys: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    """Batch -> its networks in this run. An empty range would succeed and do nothing: it raises."""
+    """Batch -> its networks in this run. Raises NoPartitionsError: an empty run would succeed."""
     slots: dict[str, tuple[str, ...]] = {}
     for key in partition_keys:
         batch_id, network = batch_and_network(key)

@@ -1,4 +1,4 @@
-"""Chargeback deliveries: files placed whole at their card companies, and verified there."""
+"""Chargeback deliveries: files delivered whole to their card companies, and verified there."""
 
 import dagster as dg
 
@@ -24,18 +24,18 @@ def chargeback_deliveries(
     destinations: dg.ResourceParam[Destinations],
     notifier: dg.ResourceParam[Notifier],
 ) -> None:
-    """Every file at its card company, once; one company's trouble does not keep the others' back."""
-    delivery_service = DeliveryService(processed_store, delivery_ledger, destinations, notifier)
+    """Each chargeback file delivered to its card company once; one company's failure delays no other."""
+    service = DeliveryService(processed_store, delivery_ledger, destinations, notifier)
     undelivered = []
     for batch_id, networks in slots_by_batch(context.partition_keys).items():
         for network in networks:
-            record = delivery_service.deliver(batch_id, network)
-            metadata = _metadata(record)
-            context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, network))
+            record = service.deliver(batch_id, network)
+            partition_key = partition_key_of(batch_id, network)
+            context.add_asset_metadata(_metadata(record), partition_key=partition_key)
             if record is not None and record.state is not DeliveryState.DELIVERED:
                 undelivered.append(record)
     if undelivered:
-        raise dg.Failure(_told(undelivered), allow_retries=False)
+        raise dg.Failure(_failure_text(undelivered), allow_retries=False)
 
 
 @dg.asset_check(asset=chargeback_deliveries, partitions_def=batch_networks)
@@ -43,16 +43,16 @@ def every_chargeback_file_is_whole_at_its_card_company(
     context: dg.AssetCheckExecutionContext,
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
 ) -> dg.AssetCheckResult:
-    """Every file of these batches was verified at its card company, on record."""
+    """Every file of these batches and networks was verified at its card company."""
     slots = slots_by_batch(context.partition_keys)
     records = [record for batch_id in slots for record in delivery_ledger.files_of(batch_id)]
-    asked = [record for record in records if record.network in slots[record.batch_id]]
-    open_files = [record for record in asked if record.state is not DeliveryState.DELIVERED]
+    checked = [record for record in records if record.network in slots[record.batch_id]]
+    undelivered = [record for record in checked if record.state is not DeliveryState.DELIVERED]
     return dg.AssetCheckResult(
-        passed=not open_files,
+        passed=not undelivered,
         metadata={
-            "files": len(asked),
-            "not_delivered": dg.MetadataValue.json([_state(record) for record in open_files]),
+            "files": len(checked),
+            "not_delivered": dg.MetadataValue.json([_state(record) for record in undelivered]),
             "runbook": RUNBOOK,
         },
     )
@@ -66,9 +66,9 @@ def _state(record: ChargebackFileRecord) -> dict[str, str | None]:
     }
 
 
-def _told(records: list[ChargebackFileRecord]) -> str:
+def _failure_text(records: list[ChargebackFileRecord]) -> str:
     lines = [f"{record.file_name} is {record.state}: {record.last_error}" for record in records]
-    return "\n".join([*lines, f"What to do is in {RUNBOOK}."])
+    return "\n".join([*lines, f"See {RUNBOOK} for what to do."])
 
 
 def _metadata(record: ChargebackFileRecord | None) -> dict[str, dg.MetadataValue]:

@@ -1,4 +1,4 @@
-"""Chargeback files: a batch's rows out of the lake, into at most four CSVs with control files."""
+"""Chargeback files: a batch's rows from the lake, in at most four CSVs with control files."""
 
 from dataclasses import asdict
 
@@ -28,13 +28,13 @@ def chargeback_files(
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     destinations: dg.ResourceParam[Destinations],
 ) -> None:
-    """At most four CSVs a batch, each frozen once made; a network without rows has none."""
+    """At most four CSVs a batch, which never change once made; a network without rows has none."""
     builder = ChargebackFileBuilder(
         lake, processed_store, intake_ledger, delivery_ledger, destinations
     )
     for batch_id, slots in slots_by_batch(context.partition_keys).items():
         for slot in slots:
-            record = builder.make(batch_id, slot)
+            record = builder.build(batch_id, slot)
             metadata = _metadata(record, processed_store)
             context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, slot))
 
@@ -48,7 +48,7 @@ def every_accepted_chargeback_is_in_a_file(
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     destinations: dg.ResourceParam[Destinations],
 ) -> dg.AssetCheckResult:
-    """Per batch: read = filed + duplicate + quarantined, in rows; accepted = filed, in money."""
+    """Of each batch: rows read = in files + duplicates + quarantined; money accepted = money in files."""
     builder = ChargebackFileBuilder(
         lake, processed_store, intake_ledger, delivery_ledger, destinations
     )

@@ -1,7 +1,7 @@
 """The dbt models as assets, each dbt test as an asset check, and the publication of the marts.
 
-The manifest is made at set-up (cardops.adapters.warehouse.dbt.ensure_manifest) and handed in, so that
-importing this module costs neither a parse nor dagster_dbt: `marts_assets(manifest)` does.
+dbt's manifest is made at set-up and passed in, so that importing this module costs neither a parse
+nor dagster_dbt: `marts_assets(manifest)` does.
 """
 
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dagster_dbt import DagsterDbtTranslator
 
 GROUP: Final = "analytics"
-# What the publication waits for: the whole dbt build, by the marts that leave it last.
+# The publication waits for the whole dbt build: these marts are the last it makes.
 MARTS: Final = (
     "dim_accounts",
     "dim_payment_methods",
@@ -39,7 +39,7 @@ MARTS: Final = (
     partitions_def=business_dates,
     backfill_policy=one_date_a_run,
     group_name=GROUP,
-    # A break in the books keeps the former publication in place; the report is made all the same.
+    # After a break the former publication stays in place; the report is made nevertheless.
     deps=[*MARTS, "reconciliation"],
     kinds={"duckdb", "parquet"},
 )
@@ -59,7 +59,7 @@ def published_marts(
 
 
 def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
-    """The dbt models of that manifest, and their publication."""
+    """The dbt models of that manifest, and the publication of the marts."""
     from dagster_dbt import DbtCliResource, dbt_assets  # noqa: PLC0415 - costs five seconds
 
     @dbt_assets(
@@ -78,8 +78,8 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         """Staging, intermediate and marts; the incremental ones for the run's business dates."""
         with (
             warehouse.building(lake) as environment,
-            _environ({**environment, **_dates(context)}),
-            # dagster_dbt prints what dbt says; standard output is a command's answer.
+            _environment_variables({**environment, **_dates(context)}),
+            # dagster_dbt prints dbt's output; a command's standard output is for its result alone.
             redirect_stdout(sys.stderr),
         ):
             build = dbt.cli(["build"], context=context, target_path=warehouse.target_path)
@@ -98,8 +98,8 @@ def _dates(context: dg.AssetExecutionContext) -> dict[str, str]:
 
 
 @contextmanager
-def _environ(values: Mapping[str, str]) -> Iterator[None]:
-    """These environment variables inside the block: dagster_dbt hands its own on to dbt."""
+def _environment_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables inside the block: dagster_dbt passes its environment on to dbt."""
     former = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -119,7 +119,7 @@ def _translator() -> "DagsterDbtTranslator":
     )
 
     class Translator(DagsterDbtTranslator):
-        """Models under their own names, in one group."""
+        """Names models after themselves and puts them in one group."""
 
         @override
         def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
@@ -133,7 +133,7 @@ def _translator() -> "DagsterDbtTranslator":
             dbt_resource_props: Mapping[str, Any],
             dbt_parent_resource_props: Mapping[str, Any],
         ) -> dg.PartitionMapping | None:
-            # Chargebacks come by batch, not by business date: a build reads whatever is there.
+            # Chargebacks are partitioned by batch, not by business date: a build reads all of them.
             if dbt_parent_resource_props["name"] == "chargebacks":
                 return dg.AllPartitionMapping()
             return None
@@ -142,7 +142,7 @@ def _translator() -> "DagsterDbtTranslator":
         def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
             return GROUP
 
-    # Source tests run in the build and fail it. As checks of `balances` and the other assets they
-    # would make Dagster split one close into two builds, and tests across both could not run.
+    # Source tests run inside the build and fail it. As checks of `balances` and other assets they
+    # would make Dagster split the close into two builds, and tests across both could not run.
     settings = DagsterDbtTranslatorSettings(enable_source_tests_as_checks=False)
     return Translator(settings=settings)

@@ -1,8 +1,8 @@
-"""Reconciliation of a business date: every figure by two roads, and what does not meet.
+"""Reconciliation of a business date: every figure against an independent source of it.
 
-Two assets. `reconciliation_breaks` finds the breaks and keeps them, whatever they are, so that
-the daily report can show them. `reconciliation` is the verdict: its checks block what a break
-would contaminate, which is the publication of the marts, and nothing else.
+Two assets. `reconciliation_breaks` finds the breaks and records them, so that the daily report can
+show them. `reconciliation` is the verdict: its checks block the publication of the marts, which a
+break would contaminate, and nothing else.
 """
 
 from datetime import date
@@ -11,31 +11,16 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
-from assets.balances import markdown_table
 from assets.partitions import business_dates, one_date_a_run
-from cardops.contracts.lake.reconciliation import (
-    BOOKS_COLUMNS,
-    breaks_in,
-    join_frames,
-    store_sides,
-    totals_by_currency,
-)
-from cardops.contracts.lake.tables import RECONCILIATION_BREAKS
-from cardops.ports import Books, Lake, TransactionLog
-from cardops.rules.reconciliation import (
-    COMPARISONS,
-    LAKE_COMPARISONS,
-    STORE_COMPARISONS,
-    Comparison,
-)
-from cardops.services.reconciliation.lake_sources import (
-    LakeIncompleteError,
-    differing_accounts,
-    exported_dates,
-    file_breaks,
+from assets.tables import table_metadata
+from cardops.ports import Books, Lake, LakeBooks, TransactionLog
+from cardops.rules.reconciliation import COMPARISONS, Comparison
+from cardops.services.reconciliation.reconciling import (
+    ReconciliationService,
+    breaks_of,
+    recorded_breaks,
 )
 
-SNAPSHOT: Final = "snapshot"
 MAX_BREAKS_SHOWN: Final = 20
 RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
@@ -52,25 +37,18 @@ def reconciliation_breaks(
     books: dg.ResourceParam[Books],
     log_reader: dg.ResourceParam[TransactionLog],
     lake: dg.ResourceParam[Lake],
+    lake_books: dg.ResourceParam[LakeBooks],
 ) -> dg.MaterializeResult[None]:
-    """One row a break, of an account or of a deposit file, as found by every pair of roads."""
+    """Breaks of the date, one row each: of an account, or of a program's deposit files."""
+    service = ReconciliationService(books, lake, lake_books)
     business_date = date.fromisoformat(context.partition_key)
-    _require_exports(log_reader, lake, business_date)
-    accounts = join_frames(books.accounts(business_date), BOOKS_COLUMNS)
-    breaks = pl.concat(
-        [
-            breaks_in(store_sides(accounts), STORE_COMPARISONS),
-            breaks_in(differing_accounts(lake, business_date), LAKE_COMPARISONS),
-            file_breaks(books, lake, business_date),
-        ]
-    )
-    uri = lake.write("reconciliation_breaks", business_date, SNAPSHOT, breaks)
+    found, uri = service.reconcile_closed(business_date, log_reader)
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": breaks.height,
-            "accounts": accounts.height,
-            "totals_minor": dg.MetadataValue.json(totals_by_currency(accounts).to_dicts()),
-            "breaks": dg.MetadataValue.md(markdown_table(breaks.head(MAX_BREAKS_SHOWN))),
+            "dagster/row_count": found.breaks.height,
+            "accounts": found.account_count,
+            "totals_minor": dg.MetadataValue.json(found.totals.to_dicts()),
+            "breaks": table_metadata(found.breaks.head(MAX_BREAKS_SHOWN).to_pandas()),
             "uri": dg.MetadataValue.path(uri),
         }
     )
@@ -90,48 +68,27 @@ def reconciliation_breaks(
 def reconciliation(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """The verdict on the business date: one check for each pair of roads, passed where no break is."""
-    business_date = date.fromisoformat(context.partition_key)
-    breaks = breaks_on(lake, business_date)
+    """The verdict on the business date: one check for each comparison, passed where it found no break."""
+    breaks = recorded_breaks(date.fromisoformat(context.partition_key), lake)
     return dg.MaterializeResult(
-        metadata={"business_date": str(business_date), "breaks": breaks.height},
-        check_results=[_verdict(breaks, one, business_date) for one in COMPARISONS],
+        metadata={"business_date": context.partition_key, "breaks": breaks.height},
+        check_results=[
+            _verdict(comparison, breaks_of(comparison, breaks), context.partition_key)
+            for comparison in COMPARISONS
+        ],
     )
 
 
-def breaks_on(lake: Lake, business_date: date) -> pl.DataFrame:
-    """The breaks of that date as they were found. Raises dg.Failure where nobody looked."""
-    rows = lake.scan("reconciliation_breaks", [business_date])
-    if rows is None:
-        raise dg.Failure(
-            f"Nobody looked for breaks on {business_date}; materialize `reconciliation_breaks`."
-        )
-    return rows.select(RECONCILIATION_BREAKS.names()).collect()
-
-
-def _require_exports(log_reader: TransactionLog, lake: Lake, business_date: date) -> None:
-    """Raises LakeIncompleteError where something happened on a date that has no export."""
-    busy = {day for day in log_reader.busy_dates() if day <= business_date}
-    missing = sorted(busy - exported_dates(lake))
-    if missing:
-        raise LakeIncompleteError(
-            f"Money moved on {', '.join(map(str, missing))} but the lake has no transaction log "
-            "of it, so the books cannot be compared; materialize `transaction_log` first."
-        )
-
-
-def _verdict(breaks: pl.DataFrame, comparison: Comparison, day: date) -> dg.AssetCheckResult:
-    mine = breaks.filter(
-        (pl.col("side_a") == comparison.side_a.value)
-        & (pl.col("side_b") == comparison.side_b.value)
-    )
+def _verdict(
+    comparison: Comparison, breaks: pl.DataFrame, business_date: str
+) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=comparison.check,
-        passed=mine.is_empty(),
+        passed=breaks.is_empty(),
         metadata={
-            "business_date": str(day),
-            "breaks": mine.height,
-            "first_breaks": dg.MetadataValue.md(markdown_table(mine.head(MAX_BREAKS_SHOWN))),
+            "business_date": business_date,
+            "breaks": breaks.height,
+            "first_breaks": table_metadata(breaks.head(MAX_BREAKS_SHOWN).to_pandas()),
             "runbook": RUNBOOK,
         },
     )

@@ -20,8 +20,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
+    import duckdb
+
+    from cardops.adapters.aws.clients import AwsClients
     from cardops.adapters.postgresql.connection import DatabaseUrl
+    from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
     from cardops.ports import (
         Arrivals,
         Authorizations,
@@ -36,16 +42,20 @@ if TYPE_CHECKING:
         Destinations,
         IntakeLedger,
         Lake,
+        LakeBooks,
         Notifier,
+        ObjectListing,
         ObjectStore,
         Programs,
+        Reports,
         SecretStore,
         SpendingLimits,
         Tracing,
         TransactionLog,
-        Warehouse,
     )
     from cardops.settings import Settings
+
+    DuckDbConnect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 # Sessions of a process that only sends or administers callbacks; the authorizer has its own number.
 CALLBACK_SESSIONS: Final = 4
@@ -56,11 +66,13 @@ class Adapters:
 
     Asking for any part of the database starts the embedded server where no URL is set, and applies
     migrations. Raises DatabaseUnavailableError, MigrationChangedError, SettingsError,
-    SecretUnreadableError, each with a sentence for the operator.
+    SecretUnreadableError, each with a sentence for the operator. `aws` makes AWS clients; boto3
+    does where it is left out.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, aws: AwsClients | None = None) -> None:
         self.settings = settings
+        self._aws = aws
 
     @cached_property
     def database(self) -> DatabaseUrl:
@@ -81,14 +93,14 @@ class Adapters:
         """What CARDOPS_SECRETS names."""
         from cardops.adapters.secrets import secret_store
 
-        return secret_store(self.settings)
+        return secret_store(self.settings, self._aws)
 
     @cached_property
     def notifier(self) -> Notifier:
         """The log and alarms.jsonl, and SNS where a topic is set."""
         from cardops.adapters.notifier import open_notifier
 
-        return open_notifier(self.settings, self.clock)
+        return open_notifier(self.settings, self.clock, self._aws)
 
     # Files
 
@@ -121,18 +133,55 @@ class Adapters:
         return ParquetLake(self.store("lake"), self.settings.home / "lake-mirror")
 
     @cached_property
-    def warehouse(self) -> Warehouse:
+    def lake_books(self) -> LakeBooks:
+        """Closing balances and transaction log in the lake, compared with DuckDB."""
+        return self.lake_books_on(None)
+
+    def lake_books_on(self, connect: DuckDbConnect | None) -> LakeBooks:
+        """The same on connections that the caller opens."""
+        from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
+
+        return DuckDbLakeBooks(self.lake, connect) if connect else DuckDbLakeBooks(self.lake)
+
+    @cached_property
+    def warehouse(self) -> DuckDbWarehouse:
         """The DuckDB file that dbt builds, and what is published of it."""
+        return self.warehouse_on(None)
+
+    def warehouse_on(self, open_marts: DuckDbConnect | None) -> DuckDbWarehouse:
+        """The same, its marts read on connections that the caller opens."""
         from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 
-        return DuckDbWarehouse(self.settings.home)
+        return DuckDbWarehouse(self.settings.home, open_marts)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Figures and pages of daily reports."""
+        return self.reports_on(None)
+
+    def reports_on(self, open_marts: DuckDbConnect | None) -> Reports:
+        """The same, the marts read on connections that the caller opens."""
+        from cardops.adapters.warehouse.reports import DuckDbReports
+
+        return DuckDbReports(self.warehouse_on(open_marts), self.settings.home / "reports")
 
     @cached_property
     def arrivals(self) -> Arrivals:
         """New files under `incoming/`, found by listing the raw store."""
         from cardops.adapters.object_stores.listing import ListedArrivals
 
-        return ListedArrivals(self.raw_store, self.intake_ledger)
+        return ListedArrivals(self._raw_listing, self.intake_ledger)
+
+    @property
+    def _raw_listing(self) -> ObjectListing:
+        url = self.settings.store_url("raw")
+        if not url.startswith("s3:"):
+            return self.raw_store
+        from cardops.adapters.aws.clients import BotoClients
+        from cardops.adapters.aws.environment import aws_region
+        from cardops.adapters.aws.s3_listing import S3Listing
+
+        return S3Listing(url, (self._aws or BotoClients()).s3(aws_region()))
 
     # Delivery
 
@@ -280,3 +329,24 @@ class AuthorizerAdapters:
     callers: CallerDirectory
     outbox: CallbackOutbox
     sessions_in_use: Callable[[], int]
+
+
+def dbt_project() -> Path:
+    """Where the dbt project is."""
+    from cardops.adapters.warehouse.dbt import PROJECT_DIR
+
+    return PROJECT_DIR
+
+
+def dbt_executable() -> str:
+    """The dbt that is installed beside this interpreter."""
+    from cardops.adapters.warehouse import dbt
+
+    return dbt.dbt_executable()
+
+
+def dbt_manifest() -> Path:
+    """The dbt project's manifest, parsed anew where it is older. Raises DbtFailedError."""
+    from cardops.adapters.warehouse.dbt import ensure_manifest
+
+    return ensure_manifest()

@@ -1,7 +1,7 @@
 """The code location: assets, checks, jobs, schedules, sensors and resources put together.
 
-Belongs here: composition alone. `build_defs(resource_overrides=…)` is for tests, and without
-dbt for runs inside a command.
+Belongs here: composition. Tests replace resources with `build_defs(resource_overrides=…)`; runs
+inside a command leave out dbt.
 """
 
 from collections.abc import Mapping
@@ -23,23 +23,23 @@ def build_defs(
     """The definitions; they load with an empty environment."""
     assets = with_deadlines(assets_of(with_dbt=with_dbt))
     all_jobs = jobs(assets)
-    handed = {**resources(), **(resource_overrides or {})}
+    bound = {**resources(), **(resource_overrides or {})}
     if with_dbt:
         from resources.dbt import dbt_resource  # noqa: PLC0415 - dagster_dbt costs five seconds
 
-        handed = {"dbt": dbt_resource(), **handed}
+        bound = {"dbt": dbt_resource(), **bound}
     return dg.Definitions(
         assets=assets,
         asset_checks=checks(),
         jobs=list(all_jobs.values()),
         schedules=schedules(),
         sensors=sensors(all_jobs),
-        resources=handed,
+        resources=bound,
         executor=dg.in_process_executor,
     )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What `dagster` and `dg` load."""
+    """The definitions that `dagster` and `dg` load."""
     return build_defs()

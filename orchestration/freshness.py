@@ -1,6 +1,6 @@
-"""When what the daily close makes must be there, so that a close that did not happen is seen.
+"""Deadlines of the daily close's assets, so that the UI shows a close that did not happen.
 
-Belongs here: deadlines alone. When the close starts is in orchestration.schedules.
+Belongs here: deadlines. When the close starts is in orchestration.schedules.
 """
 
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from typing import Final
 
 import dagster as dg
 
-# The close starts at 00:30 UTC; who reads the books and the report comes at six.
+# The close starts at 00:30 UTC; the books and the report are read from six o'clock on.
 DEADLINE: Final = "0 6 * * *"
 NOT_BEFORE: Final = timedelta(hours=5, minutes=30)
-# The nightly close is everything of a business date that is not intake.
+# The daily close makes every asset of a business date that is not intake.
 CLOSING_GROUPS: Final = frozenset({"balances", "control", "analytics"})
 
 
@@ -27,7 +27,7 @@ def closing_keys(assets: Sequence[dg.AssetsDefinition]) -> set[dg.AssetKey]:
 
 
 def with_deadlines(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """The same assets; those of the daily close are stale where it was not done by the deadline."""
+    """The same assets; those of the daily close become stale when it misses the deadline."""
     closing = closing_keys(assets)
 
     def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:

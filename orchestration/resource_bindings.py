@@ -1,10 +1,10 @@
-"""What assets and sensors are handed: one resource for each port, by parameter name."""
+"""One resource for each port, by the parameter name under which assets and sensors ask for it."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from resources.analytics import WarehouseResource
-from resources.files import LakeResource, ObjectStoreResource
+from resources.analytics import LakeBooksResource, ReportsResource, WarehouseResource
+from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
 from resources.ledgers import (
     BooksResource,
     DeliveryLedgerResource,
@@ -14,7 +14,6 @@ from resources.ledgers import (
     ProgramsResource,
 )
 from resources.outside import (
-    ArrivalsResource,
     ClockResource,
     DestinationsResource,
     NotifierResource,
@@ -22,7 +21,7 @@ from resources.outside import (
 
 
 def resources() -> Mapping[str, Any]:
-    """Every resource; which adapter each builds, the settings say when a run starts."""
+    """Every resource. The settings decide which adapter each builds, when a run starts."""
     return {
         "raw_store": ObjectStoreResource(role="raw"),
         "processed_store": ObjectStoreResource(role="processed"),
@@ -33,7 +32,9 @@ def resources() -> Mapping[str, Any]:
         "delivery_ledger": DeliveryLedgerResource(),
         "log_reader": LogReaderResource(),
         "books": BooksResource(),
+        "lake_books": LakeBooksResource(),
         "warehouse": WarehouseResource(),
+        "reports": ReportsResource(),
         "programs": ProgramsResource(),
         "arrivals": ArrivalsResource(),
         "destinations": DestinationsResource(),

@@ -1,16 +1,16 @@
-"""When jobs start by the clock; what starts by an event is in sensors."""
+"""Jobs that start by the clock; those that an event starts are in sensors."""
 
 from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 
-# After midnight UTC by enough that transactions open at the day's end have ended.
+# Late enough after midnight UTC for the transactions open at the day's end to have ended.
 CLOSE_AT: Final = "30 0 * * *"
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
-    """All of them run unless an operator stops them."""
+    """All schedules; each runs unless an operator stops it."""
     return [daily_close_schedule]
 
 

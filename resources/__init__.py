@@ -1,1 +1,1 @@
-"""ConfigurableResources: each reads its settings when a run begins and builds one adapter."""
+"""Dagster resources, a few lines each over cardops.bootstrap: one adapter for each port."""

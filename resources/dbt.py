@@ -2,14 +2,15 @@
 
 from dagster_dbt import DbtCliResource
 
-from cardops.adapters.warehouse.dbt import PROJECT_DIR, dbt_executable
+from cardops.bootstrap import dbt_executable, dbt_project
 
 
 def dbt_resource() -> DbtCliResource:
     """The dbt beside this interpreter, on this repository's project and profile."""
+    project = str(dbt_project())
     return DbtCliResource(
-        project_dir=str(PROJECT_DIR),
-        profiles_dir=str(PROJECT_DIR),
+        project_dir=project,
+        profiles_dir=project,
         dbt_executable=dbt_executable(),
         global_config_flags=["--no-use-colors"],
     )

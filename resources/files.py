@@ -1,12 +1,10 @@
-"""Where files are: raw, processed and failed stores, and the lake."""
+"""Where files are: the raw, processed and failed stores, the lake, and arrivals."""
 
 import dagster as dg
 from typing_extensions import override
 
-from cardops.adapters.object_stores.opening import open_store
-from cardops.adapters.warehouse.lake import ParquetLake
-from cardops.ports import Lake, ObjectStore
-from cardops.settings import Settings
+from cardops.ports import Arrivals, Lake, ObjectStore
+from resources.adapters import adapters
 
 
 class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
@@ -16,7 +14,7 @@ class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> ObjectStore:
-        return open_store(Settings.load().store_url(self.role))
+        return adapters().store(self.role)
 
 
 class LakeResource(dg.ConfigurableResource[Lake]):
@@ -24,5 +22,12 @@ class LakeResource(dg.ConfigurableResource[Lake]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Lake:
-        settings = Settings.load()
-        return ParquetLake(open_store(settings.store_url("lake")), settings.home / "lake-mirror")
+        return adapters().lake
+
+
+class ArrivalsResource(dg.ConfigurableResource[Arrivals]):
+    """New files under `incoming/`, found by listing the raw store."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Arrivals:
+        return adapters().arrivals

@@ -1,15 +1,8 @@
-"""Everything that is kept in PostgreSQL. Each resource reads the settings when it is made."""
+"""Everything that is kept in PostgreSQL."""
 
 import dagster as dg
 from typing_extensions import override
 
-from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
-from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
 from cardops.ports import (
     Books,
     DeliveryLedger,
@@ -18,7 +11,7 @@ from cardops.ports import (
     Programs,
     TransactionLog,
 )
-from cardops.settings import Settings
+from resources.adapters import adapters
 
 
 class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
@@ -26,7 +19,7 @@ class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> IntakeLedger:
-        return PostgresIntakeLedger(database_url())
+        return adapters().intake_ledger
 
 
 class DepositLedgerResource(dg.ConfigurableResource[DepositLedger]):
@@ -34,15 +27,15 @@ class DepositLedgerResource(dg.ConfigurableResource[DepositLedger]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DepositLedger:
-        return PostgresDepositLedger(database_url())
+        return adapters().deposit_ledger
 
 
 class DeliveryLedgerResource(dg.ConfigurableResource[DeliveryLedger]):
-    """Chargeback files and where each stands."""
+    """Chargeback files and the state of each delivery."""
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DeliveryLedger:
-        return PostgresDeliveryLedger(database_url())
+        return adapters().delivery_ledger
 
 
 class LogReaderResource(dg.ConfigurableResource[TransactionLog]):
@@ -50,7 +43,7 @@ class LogReaderResource(dg.ConfigurableResource[TransactionLog]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> TransactionLog:
-        return PostgresTransactionLog(database_url())
+        return adapters().transaction_log
 
 
 class BooksResource(dg.ConfigurableResource[Books]):
@@ -58,7 +51,7 @@ class BooksResource(dg.ConfigurableResource[Books]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Books:
-        return PostgresBooks(database_url())
+        return adapters().books
 
 
 class ProgramsResource(dg.ConfigurableResource[Programs]):
@@ -66,9 +59,4 @@ class ProgramsResource(dg.ConfigurableResource[Programs]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Programs:
-        return PostgresPrograms(database_url())
-
-
-def database_url() -> str:
-    """The database of this instance, started and migrated where that is still to be done."""
-    return connect_info(Settings.load()).url
+        return adapters().programs

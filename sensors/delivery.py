@@ -1,25 +1,23 @@
-"""After a batch is in, its files are made and delivered: by itself, in one run a batch."""
+"""Requests one delivery run for each chargeback batch, once its intake has succeeded."""
 
 from collections.abc import Iterator
 from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.batch_partitions import partition_key_of
 from assets.partitions import networks
 from sensors.intake import LOOK_EVERY_SECONDS
+from sensors.jobs import Job
 
-# A run that dies is begun again by Dagster; delivery goes on where the ledger says it stands.
-RETRIES: Final = "3"
+# Dagster starts a run that died again; delivery then continues from the state in the ledger.
+MAX_RETRIES: Final = "3"
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
-Job = dg.JobDefinition | UnresolvedAssetJobDefinition
-
-
 def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorDefinition:
-    """Follows each batch that the first job took in with a run of the second."""
+    """Follows each batch that the intake job ingested with a run of the delivery job."""
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
@@ -28,7 +26,7 @@ def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorD
         request_job=delivery_job,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=LOOK_EVERY_SECONDS,
-        description="A batch that was taken in is filed and delivered.",
+        description="Makes and delivers the files of each ingested chargeback batch.",
     )
     def sensor(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
         batch_id = context.dagster_run.tags["dagster/partition"]
@@ -40,20 +38,17 @@ def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorD
 def delivery_tags(batch_id: str) -> dict[str, str]:
     """Tags of the one run over all four networks of a batch."""
     keys = networks.get_partition_keys()
-    return range_tags(str(_key(batch_id, keys[0])), str(_key(batch_id, keys[-1])))
+    first, last = (str(partition_key_of(batch_id, network)) for network in (keys[0], keys[-1]))
+    return range_tags(first, last)
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
-    """Tags of one run over these partitions and all between."""
+    """Tags of one run over a range of partitions, both ends included."""
     return {RANGE_START: first, RANGE_END: last}
 
 
 def delivery_request(batch_id: str, *, run_key: str) -> dg.RunRequest:
     """One run for the four networks of a batch."""
     return dg.RunRequest(
-        run_key=run_key, tags={**delivery_tags(batch_id), "dagster/max_retries": RETRIES}
+        run_key=run_key, tags={**delivery_tags(batch_id), "dagster/max_retries": MAX_RETRIES}
     )
-
-
-def _key(batch_id: str, network: str) -> dg.MultiPartitionKey:
-    return dg.MultiPartitionKey({"batch": batch_id, "network": network})

@@ -1,4 +1,4 @@
-"""A failed run becomes an alarm with its first error and the runbook that says what to do."""
+"""Raises an alarm for each failed run, with its first error and the runbook."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ MAX_MESSAGE_CHARACTERS: Final = 1_000
 
 
 def run_failure_sensor() -> dg.SensorDefinition:
-    """Watches every job; what a command ran in its own process it reports itself."""
+    """Watches every job. A run inside a command is not seen here; the command reports it."""
 
     @dg.run_failure_sensor(
         name="run_failure_sensor",
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=15,
-        description="A failed run becomes an alarm.",
+        description="Raises an alarm for each failed run.",
     )
     def sensor(context: dg.RunFailureSensorContext, notifier: dg.ResourceParam[Notifier]) -> None:
         run = context.dagster_run
@@ -31,7 +31,7 @@ def run_failure_sensor() -> dg.SensorDefinition:
 
 
 def first_error(context: dg.RunFailureSensorContext) -> str:
-    """The first step's innermost message: the sentence that says what to do."""
+    """The innermost error of the first failed step: it says what to do."""
     for event in context.get_step_failure_events():
         error = event.step_failure_data.error
         while error and error.cause:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The present instant as this machine has it."""
+    """The current time of this machine."""
 
     def now(self) -> datetime:
         """Aware, in UTC."""

@@ -1,4 +1,4 @@
-"""Telling operators: always the log and alarms.jsonl under the home, SNS beside where it is set."""
+"""Alarms for operators: in the log and in alarms.jsonl under the home, and on SNS where it is set."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from typing_extensions import override
 
+from cardops.adapters.aws.clients import AwsClients, BotoClients
 from cardops.ports import Clock, Notifier
 from cardops.settings import Settings
 
@@ -17,16 +18,14 @@ MAX_SUBJECT_CHARACTERS: Final = 100
 _log = logging.getLogger("cardops.alarms")
 
 
-def open_notifier(settings: Settings, clock: Clock) -> Notifier:
+def open_notifier(settings: Settings, clock: Clock, aws: AwsClients | None = None) -> Notifier:
     """The log and alarms.jsonl; also SNS where CARDOPS_NOTIFY_TOPIC_ARN is set."""
     log: Notifier = FileNotifier(settings.home / "alarms.jsonl", clock)
     topic = settings.notify_topic_arn
     if topic is None:
         return log
-    import boto3  # noqa: PLC0415 - only who has a topic pays for it
-
-    # The region is in the topic's name; a client of another one could not publish to it.
-    client = boto3.client("sns", region_name=topic.split(":")[3])
+    # The topic's name contains its region: arn:aws:sns:REGION:ACCOUNT:NAME.
+    client = (aws or BotoClients()).sns(topic.split(":")[3])
     return EachNotifier([log, SnsNotifier(topic, client)])
 
 
@@ -38,7 +37,7 @@ class Publisher(Protocol):
 
 
 class FileNotifier(Notifier):
-    """One JSON line an alarm, in the log and in a file that nothing else writes."""
+    """One line an alarm in the log, and one JSON line in a file of their own."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -74,12 +73,12 @@ class SnsNotifier(Notifier):
         title = " ".join(subject.split())[:MAX_SUBJECT_CHARACTERS]
         try:
             self._client.publish(TopicArn=self._topic_arn, Subject=title, Message=body)
-        except Exception:  # noqa: BLE001 - an alarm never stops the work it tells of
+        except Exception:  # noqa: BLE001 - a failed alarm never stops the work it reports
             _log.exception("the alarm %r could not be published to %s", title, self._topic_arn)
 
 
 class EachNotifier(Notifier):
-    """Tells every one of several."""
+    """Passes each alarm to several notifiers."""
 
     def __init__(self, notifiers: Sequence[Notifier]) -> None:
         self._notifiers = notifiers

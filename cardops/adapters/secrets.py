@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cardops.adapters.aws.clients import AwsClients, BotoClients
+from cardops.adapters.aws.environment import configured_region
 from cardops.ports import SecretStore
 from cardops.settings import Settings, SettingsError
 
 
 class SecretUnreadableError(RuntimeError):
-    """Secrets cannot be read or written; the message says where and what to mend."""
+    """Secrets cannot be read or written; the message says where and what to fix."""
 
 
 class FileSecretStore:
-    """All secrets in one JSON file, replaced whole, readable by its owner alone."""
+    """All secrets in one JSON file, replaced as a whole, which only its owner may read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -28,10 +30,10 @@ class FileSecretStore:
         return self._read().get(name)
 
     def put(self, name: str, value: Mapping[str, object]) -> None:
-        """Create or replace it; other secrets stay, whoever writes beside."""
+        """Create or replace it. Concurrent writers of other secrets lose nothing."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone():
+            with self._exclusively():
                 self._replace({**self._read(), name: dict(value)})
         except OSError as error:
             raise SecretUnreadableError(
@@ -50,7 +52,9 @@ class FileSecretStore:
         except ValueError:
             content = None
         if not isinstance(content, dict):
-            raise SecretUnreadableError(f"{self._path} is not a JSON object; restore or remove it.")
+            raise SecretUnreadableError(
+                f"{self._path} is not a JSON object; restore it from a backup or remove it."
+            )
         return content
 
     def _replace(self, content: Mapping[str, object]) -> None:
@@ -67,7 +71,7 @@ class FileSecretStore:
             raise
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusively(self) -> Iterator[None]:
         lock = os.open(f"{self._path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -79,15 +83,14 @@ class FileSecretStore:
 class AwsSecretStore:
     """Secrets named `<prefix>/<name>` in AWS Secrets Manager."""
 
-    def __init__(self, prefix: str) -> None:
-        # Imported where it is used: it costs a third of a second, and most homes have a file.
-        import boto3  # noqa: PLC0415
+    def __init__(self, prefix: str, aws: AwsClients | None = None) -> None:
+        # Imported where it is used: it costs a third of a second, and most instances use a file.
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         self._prefix = prefix.strip("/")
         self._failures = (BotoCoreError, ClientError)
         try:
-            self._client: Any = boto3.client("secretsmanager")
+            self._client: Any = (aws or BotoClients()).secrets_manager(configured_region())
         except self._failures as error:
             raise _unreadable(self._prefix, error) from None
 
@@ -119,18 +122,18 @@ class AwsSecretStore:
         return f"{self._prefix}/{name}" if self._prefix else name
 
 
-def secret_store(settings: Settings) -> SecretStore:
+def secret_store(settings: Settings, aws: AwsClients | None = None) -> SecretStore:
     """The store that CARDOPS_SECRETS names. Raises SettingsError, SecretUnreadableError."""
     kind, _, place = settings.secrets_url.partition(":")
     if kind == "file" and place:
         return FileSecretStore(Path(place.removeprefix("//")).expanduser())
     if kind == "aws":
-        return AwsSecretStore(place)
+        return AwsSecretStore(place, aws)
     raise SettingsError("CARDOPS_SECRETS is not usable: it must be file:PATH or aws:PREFIX")
 
 
 def _unreadable(name: str, error: Exception) -> SecretUnreadableError:
     return SecretUnreadableError(
-        f"Secrets Manager does not serve {name!r} ({type(error).__name__}); check region, "
+        f"Secrets Manager did not return {name!r} ({type(error).__name__}); check region, "
         "credentials and permissions."
     )

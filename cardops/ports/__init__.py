@@ -17,11 +17,11 @@ from cardops.ports.callbacks import (
 )
 from cardops.ports.deliveries import DeliveryLedger, Destinations, FileDelivery
 from cardops.ports.environment import Clock, Notifier, SecretStore
-from cardops.ports.files import Lake, ObjectStore
+from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.programs import Programs
-from cardops.ports.reconciliation import Books, DayExport, TransactionLog
-from cardops.ports.warehouse import Publication, Warehouse
+from cardops.ports.reconciliation import Books, DayExport, LakeBooks, TransactionLog
+from cardops.ports.warehouse import Publication, Reports, Warehouse
 
 __all__ = [
     "Arrivals",
@@ -40,10 +40,13 @@ __all__ = [
     "FileDelivery",
     "IntakeLedger",
     "Lake",
+    "LakeBooks",
     "Notifier",
+    "ObjectListing",
     "ObjectStore",
     "Programs",
     "Publication",
+    "Reports",
     "SecretStore",
     "SpendingLimits",
     "Tracing",

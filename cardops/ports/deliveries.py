@@ -1,4 +1,4 @@
-"""Chargeback files on their way to card companies."""
+"""Delivery of chargeback files to card companies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class DeliveryLedger(Protocol):
-    """Chargeback files made, and where each stands on its way to its card company."""
+    """Chargeback files that were made, and the state of each delivery."""
 
     def allot(self, batch_id: str, network: str, *, destination: str) -> tuple[int, int]:
-        """(sequence, previous sequence or 0) of this batch's file; the same again on repeat."""
+        """(sequence, previous sequence or 0) of this batch's file; a repeated call returns the same."""
 
     def record_made(self, record: ChargebackFileRecord) -> None:
-        """Freeze a file's name and hashes. Raises FrozenFileError where they differ on repeat."""
+        """Record a file's name and hashes. Raises FrozenFileError where others are recorded already."""
 
     def files_of(self, batch_id: str) -> Sequence[ChargebackFileRecord]:
         """The batch's files by network."""
@@ -36,13 +36,13 @@ class DeliveryLedger(Protocol):
     def exclusively(
         self, batch_id: str, network: str
     ) -> AbstractContextManager[ChargebackFileRecord | None]:
-        """Hold the file alone until the block ends (other holders wait); its fresh record."""
+        """Lock the file until the block ends (others wait); yields its current record."""
 
 
 class FileDelivery(Protocol):
-    """One session with one card company's server; `cardops.rules.deliveries.recipe` says what comes next.
+    """One session with one card company's server.
 
-    Every method raises TransientDeliveryError (worth another try) or PermanentDeliveryError.
+    Every method may raise TransientDeliveryError (a retry may succeed) or PermanentDeliveryError.
     """
 
     def stat(self, path: str) -> RemoteStat | None:
@@ -55,7 +55,7 @@ class FileDelivery(Protocol):
         """Hash of what the server holds, or None where reading is forbidden."""
 
     def rename(self, source: str, target: str) -> None:
-        """Move without overwriting."""
+        """Rename without overwriting."""
 
     def remove(self, path: str) -> None:
         """Remove a temporary file; a missing one is no error."""
@@ -65,13 +65,13 @@ class FileDelivery(Protocol):
 
 
 class Destinations(Protocol):
-    """Opens sessions: one new client for each file."""
+    """The card companies' servers; each file gets a session of its own."""
 
     def connect(self, destination: str) -> FileDelivery:
-        """Raises as FileDelivery does; PermanentDeliveryError where it is not configured."""
+        """Open a session. Raises DeliveryError, a permanent one where it is not configured."""
 
     def folder(self, destination: str) -> str:
-        """The remote folder in which its files are placed."""
+        """The remote folder for its files."""
 
     def neutralises_formulas(self, destination: str) -> bool:
-        """Whether texts that a spreadsheet would run are made harmless; so unless it says not."""
+        """Whether texts that a spreadsheet would evaluate are made harmless; true by default."""

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from cardops.rules.intake.objects import ObjectStat
 
 
-class ObjectStore(Protocol):
-    """One bucket or directory, addressed by keys with `/`."""
+class ObjectListing(Protocol):
+    """The names in one bucket or directory."""
 
     url: str
 
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         """Every object whose key begins with the prefix, in key order."""
+
+
+class ObjectStore(ObjectListing, Protocol):
+    """One bucket or directory, addressed by keys with `/`."""
 
     def open(self, key: str) -> BinaryIO:
         """A readable, seekable stream. Raises ObjectMissingError."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import date, datetime
     from pathlib import Path
 
@@ -42,15 +43,15 @@ class DayExport(Protocol):
 
 
 class Books(Protocol):
-    """What reconciliation reads of the store: every account by two roads, in one snapshot."""
+    """What reconciliation reads of the store: every account from two sources, in one snapshot."""
 
     def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
         """Each account as it stood at the end of the business date, in chunks.
 
         Columns are those of `cardops.contracts.lake.reconciliation.BOOKS_COLUMNS`: the materialised
         balances (less what was dated later), and the sums of its postings and open holds. An
-        account that only one road knows has zeros on the other. `ledger_seq` is the account's at
-        the snapshot: what has a later one was written after it. Live traffic makes no break.
+        account that only one source knows has zeros in the other. `ledger_seq` is the account's at
+        the snapshot: rows with a later one were written after it. Live traffic makes no break.
         """
 
     def deposit_files(self, business_date: date) -> pl.DataFrame:
@@ -58,3 +59,21 @@ class Books(Protocol):
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one on which something happened and whose log is not final yet."""
+
+
+class LakeBooks(Protocol):
+    """What reconciliation reads of the lake: closing balances and transaction log."""
+
+    def differing_accounts(self, business_date: date) -> pl.DataFrame:
+        """Accounts whose closing balance differs from their log; empty where all agree.
+
+        Columns: program, user_id, currency, balances, held_balances, transaction_log,
+        transaction_log_holds (minor units). Raises LakeIncompleteError where the date has no
+        closing balances or no log was ever exported: missing data never counts as agreement.
+        """
+
+    def has_closing_balances(self, business_date: date) -> bool:
+        """Whether the lake has the date's closing balances."""
+
+    def exported_dates(self) -> AbstractSet[date]:
+        """The business dates whose transaction log is in the lake."""

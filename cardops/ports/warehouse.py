@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from datetime import date
     from pathlib import Path
 
-    import duckdb
+    import pandas as pd
 
     from cardops.ports.files import Lake
 
@@ -19,17 +20,10 @@ class Warehouse(Protocol):
 
     @property
     def target_path(self) -> Path:
-        """Where dbt leaves what it compiled and its results."""
-
-    @property
-    def reports(self) -> Path:
-        """The folder of the daily reports."""
+        """Where dbt keeps what it compiled, so that the next build parses only what changed."""
 
     def building(self, lake: Lake) -> AbstractContextManager[Mapping[str, str]]:
-        """Alone until the block ends; the environment that tells dbt what to build."""
-
-    def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """The built marts, read-only, while nobody builds. Raises NothingBuiltError."""
+        """Exclusive until the block ends; the environment that tells dbt what to build."""
 
     def publish(self) -> Publication:
         """Every mart as Parquet, and the file of views swapped to it in one step."""
@@ -45,3 +39,20 @@ class Publication(Protocol):
     @property
     def row_counts(self) -> Mapping[str, int]:
         """The rows of each mart."""
+
+
+class Reports(Protocol):
+    """The figures of daily reports, read from the marts, and the pages that were written."""
+
+    def figures(self, business_date: date) -> Mapping[str, pd.DataFrame]:
+        """One small frame for each part of the report; amounts are integers in minor units.
+
+        Its keys are the fields of cardops.services.reports.figures.ReportFigures. Raises
+        NothingBuiltError where no marts were built.
+        """
+
+    def is_built(self, business_date: date) -> bool:
+        """Whether the marts hold the date's closing balances."""
+
+    def write_page(self, business_date: date, page: str) -> Path:
+        """Replace the date's page, whole, and return where it is."""

@@ -1,17 +1,18 @@
-"""Two roads to one figure: what is compared with what, and what a difference is called.
+"""Two independent sources of one figure: what is compared with what, and what a break is called.
 
-Belongs here: the sides, the comparisons, the names of the checks they are shown under, and the
-scalar rule that is the oracle of the vectorised one (cardops.contracts.lake.reconciliation).
+Belongs here: the sides, the comparisons and the names of their checks. Whole tables are compared
+by cardops.contracts.lake.reconciliation.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
 
 class Side(StrEnum):
-    """One road to a figure. The values name the sides of a break in the lake."""
+    """One source of a figure. The values name the sides of a break in the lake."""
 
     BALANCES = "balances"
     POSTINGS = "postings"
@@ -26,24 +27,50 @@ class Side(StrEnum):
     LAKE_DEPOSITS = "lake_deposits"
 
 
+class LakeIncompleteError(RuntimeError):
+    """The lake lacks what a reconciliation of that day needs."""
+
+    def __init__(self, missing: str, asset: str) -> None:
+        super().__init__(
+            f"The lake has {missing}, so its books cannot be compared; materialize `{asset}` first."
+        )
+
+
+class ExportMissingError(RuntimeError):
+    """Money moved on dates whose transaction log is not in the lake."""
+
+    def __init__(self, dates: Iterable[date]) -> None:
+        super().__init__(
+            f"Money moved on {', '.join(map(str, dates))} but the lake has no transaction log of "
+            "it, so the books cannot be compared; materialize `transaction_log` first."
+        )
+
+
+class NotReconciledError(LookupError):
+    """No breaks were recorded of a date, because nobody compared its books."""
+
+    def __init__(self, business_date: date) -> None:
+        super().__init__(
+            f"The books of {business_date} were never compared; materialize "
+            "`reconciliation_breaks` first."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What must hold between two sides; `check` is the sentence that is true when it does."""
+    """Two sides that must be equal; with `is_floor`, the first must not be below the second.
+
+    `check` is the name of its asset check: a sentence that is true when it passes.
+    """
 
     check: str
     side_a: Side
     side_b: Side
     is_floor: bool = False
 
-    def holds(self, amount_a_minor: int, amount_b_minor: int) -> bool:
-        """Equal; with `is_floor`, the first is not below the second."""
-        if self.is_floor:
-            return amount_a_minor >= amount_b_minor
-        return amount_a_minor == amount_b_minor
 
-
-# Of each account, in one snapshot of the store. Obligations are what was taken back, negative:
-# an available balance may be below zero by as much, and by no more (architecture.md, invariant 1).
+# Of each account, in one snapshot of the store. Obligations are recalled deposits, as a negative
+# amount: an available balance may be below zero by that much and no more.
 STORE_COMPARISONS: Final = (
     Comparison("ledger_balance_equals_sum_of_postings", Side.BALANCES, Side.POSTINGS),
     Comparison("held_balance_equals_open_holds", Side.HELD_BALANCES, Side.OPEN_HOLDS),
@@ -67,46 +94,3 @@ FILE_COMPARISONS: Final = (
     ),
 )
 COMPARISONS: Final = (*STORE_COMPARISONS, *LAKE_COMPARISONS, *FILE_COMPARISONS)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose figures are compared: an account, or a program's deposits where there is no user."""
-
-    program: str
-    user_id: str | None
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """A reconciliation difference, with both sides and their amounts."""
-
-    subject: Subject
-    side_a: Side
-    side_b: Side
-    amount_a_minor: int
-    amount_b_minor: int
-
-    @property
-    def difference_minor(self) -> int:
-        """The one side less the other."""
-        return self.amount_a_minor - self.amount_b_minor
-
-
-def breaks_of(
-    subject: Subject, amounts_minor: Mapping[Side, int], comparisons: Iterable[Comparison]
-) -> list[Break]:
-    """One break for each comparison that does not hold. A side without a figure counts as 0."""
-    found = []
-    for comparison in comparisons:
-        amount_a = amounts_minor.get(comparison.side_a, 0)
-        amount_b = amounts_minor.get(comparison.side_b, 0)
-        if not comparison.holds(amount_a, amount_b):
-            found.append(Break(subject, comparison.side_a, comparison.side_b, amount_a, amount_b))
-    return found
-
-
-def check_of(side_a: str, side_b: str) -> str:
-    """The check under which a break of these sides is shown. Raises KeyError for unknown ones."""
-    return {(one.side_a.value, one.side_b.value): one.check for one in COMPARISONS}[side_a, side_b]

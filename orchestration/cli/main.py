@@ -48,7 +48,7 @@ SENTENCES: Final = {
     "cardops.adapters.postgresql.errors": ("DatabaseUnavailableError", "MigrationChangedError"),
     "cardops.adapters.secrets": ("SecretUnreadableError",),
     "cardops.adapters.telemetry.opening": ("TelemetryError",),
-    "cardops.adapters.warehouse.duckdb_warehouse": ("NothingBuiltError",),
+    "cardops.rules.reports": ("NothingBuiltError",),
     "cardops.rules.intake.objects": ("ObjectStoreError",),
     "cardops.rules.intake.files": (
         "IntakeFileMissingError",

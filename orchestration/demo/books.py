@@ -20,10 +20,11 @@ from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.lake import ParquetLake
+from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
+from cardops.services.reconciliation.reconciling import ReconciliationService
 from cardops.settings import Settings
-from orchestration.cli.commands.reconcile import compare
 from simulation.card_companies import CardCompanies
 
 
@@ -67,9 +68,11 @@ class DemoBooks:
         }
 
     def breaks(self, business_date: date) -> int:
-        """Differences that reconciliation finds on that date, by every road."""
-        result, _ = compare(PostgresBooks(self._url), self._lake, business_date)
-        return int(result["breaks"])
+        """Breaks that reconciliation finds on that date."""
+        service = ReconciliationService(
+            PostgresBooks(self._url), self._lake, DuckDbLakeBooks(self._lake)
+        )
+        return service.reconcile(business_date).breaks.height
 
     def example(self, status: str) -> str:
         """The first answer of that status, as the partner got it; empty where there is none."""

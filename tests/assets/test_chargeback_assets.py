@@ -20,7 +20,6 @@ from assets.partitions import batches
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.rules.chargebacks.control_totals import read_control_totals
-from cardops.rules.chargebacks.files import Chargeback
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import DeliveryState, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
@@ -30,6 +29,7 @@ from tests.fakes.destinations import FakeDestinations
 from tests.fakes.lake import FakeLake
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
+from tests.oracles.chargeback_files import Chargeback
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster]
 

@@ -9,6 +9,7 @@ import pytest
 from assets.balances import balances
 from assets.reconciliation import reconciliation, reconciliation_breaks
 from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
+from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.contracts.lake.tables import empty_frame
 from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
 from tests.fakes.books import FakeBooks, an_account
@@ -37,7 +38,12 @@ def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.Execu
     return dg.materialize(
         [*steps, each_event_is_in_the_transaction_log_once],
         partition_key=str(DAY),
-        resources={"books": books, "log_reader": log, "lake": lake},
+        resources={
+            "books": books,
+            "log_reader": log,
+            "lake": lake,
+            "lake_books": DuckDbLakeBooks(lake),
+        },
         raise_on_error=False,
     )
 

@@ -12,6 +12,7 @@ from assets.reconciliation import reconciliation, reconciliation_breaks
 from assets.transaction_log import transaction_log
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
+from cardops.adapters.warehouse.reports import DuckDbReports
 from resources.dbt import dbt_resource
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.clock import FakeClock
@@ -46,6 +47,7 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
         resources={
             "lake": lake,
             "warehouse": DuckDbWarehouse(home),
+            "reports": DuckDbReports(DuckDbWarehouse(home), home / "reports"),
             "dbt": dbt_resource(),
             "clock": FakeClock(NOON),
         },
@@ -100,11 +102,11 @@ def test_a_reconciled_day_is_published_for_analysts(
 
 def test_the_close_of_a_day_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
-    handed = ("lake", "warehouse", "clock", "books", "log_reader")
+    needed = ("lake", "warehouse", "reports", "clock", "books", "log_reader", "lake_books")
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],
         jobs=[dg.define_asset_job("close", "*")],
-        resources={"dbt": dbt_resource(), **dict.fromkeys(handed, object())},
+        resources={"dbt": dbt_resource(), **dict.fromkeys(needed, object())},
     )
 
     nodes = [node.name for node in definitions.resolve_job_def("close").nodes]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from cardops.ports import IntakeLedger, Lake
-from cardops.rules.chargebacks.files import Chargeback
 from cardops.rules.intake.files import Arrival, ChargebackBatch, FileOutcome, Kind
 from tests.factories.chargebacks import lake_frame
+from tests.oracles.chargeback_files import Chargeback
 
 BUSINESS_DATE = date(2026, 11, 20)
 

@@ -9,8 +9,8 @@ import polars as pl
 from hypothesis import strategies as st
 
 from cardops.contracts.lake.tables import CHARGEBACKS
-from cardops.rules.chargebacks.files import Chargeback
 from cardops.rules.chargebacks.routing import NETWORKS
+from tests.oracles.chargeback_files import Chargeback
 
 PLAIN = Chargeback(
     case_number="CB-1",

@@ -4,10 +4,11 @@ import hashlib
 from datetime import date
 
 from cardops.ports import DeliveryLedger, ObjectStore
-from cardops.rules.chargebacks.files import FileIdentity, control_json, render
+from cardops.rules.chargebacks.files import FileIdentity, control_json
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.services.deliveries.delivery import processed_key
 from tests.factories.chargebacks import a_chargeback
+from tests.oracles.chargeback_files import render
 
 
 def a_made_file(

@@ -32,9 +32,9 @@ class FakeFileDelivery(FileDelivery):
     @override
     def rename(self, source: str, target: str) -> None:
         if target in self.files:
-            raise PermanentDeliveryError(f"{target} is there already.")
+            raise PermanentDeliveryError(f"{target} already exists.")
         if source not in self.files:
-            raise PermanentDeliveryError(f"{source} is not there.")
+            raise PermanentDeliveryError(f"{source} does not exist.")
         self.files[target] = self.files.pop(source)
 
     @override

@@ -1,4 +1,4 @@
-"""Two roads to one figure, and the vectorised comparison held to the scalar rule."""
+"""Comparisons of independent sources; the vectorised comparison agrees with the scalar rule."""
 
 import polars as pl
 from hypothesis import given
@@ -10,15 +10,8 @@ from cardops.contracts.lake.reconciliation import (
     store_sides,
     totals_by_currency,
 )
-from cardops.rules.reconciliation import (
-    COMPARISONS,
-    STORE_COMPARISONS,
-    Break,
-    Side,
-    Subject,
-    breaks_of,
-    check_of,
-)
+from cardops.rules.reconciliation import COMPARISONS, STORE_COMPARISONS, Side
+from tests.oracles.reconciliation_breaks import Break, Subject, breaks_of, check_of
 
 ANA = Subject("default", "ana", "USD")
 AMOUNTS = st.integers(-3, 3)
@@ -50,7 +43,7 @@ def test_an_account_may_be_below_zero_by_what_was_taken_back_and_no_more() -> No
 
 
 def test_each_comparison_has_a_check_of_its_own() -> None:
-    names = [check_of(one.side_a, one.side_b) for one in COMPARISONS]
+    names = [check_of(comparison.side_a, comparison.side_b) for comparison in COMPARISONS]
 
     assert len(set(names)) == len(COMPARISONS)
 

@@ -1,4 +1,4 @@
-"""What follows a run: a batch's delivery after its intake, an alarm after a failure."""
+"""Sensors that follow runs: a batch's delivery after its intake, an alarm after a failure."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 
 @dg.op
-def refused() -> None:
+def failing() -> None:
     try:
         raise OSError("disk full")  # noqa: TRY301 - the cause under test
     except OSError as error:
@@ -32,14 +32,14 @@ def refused() -> None:
 
 @dg.job
 def deposit_intake() -> None:
-    refused()
+    failing()
 
 
 @dg.asset(partitions_def=batches)
 def chargebacks() -> None: ...
 
 
-def test_a_batch_that_was_taken_in_is_delivered_in_one_run(instance: DagsterInstance) -> None:
+def test_ingested_batch_is_delivered_in_one_run(instance: DagsterInstance) -> None:
     @dg.job
     def chargeback_delivery() -> None: ...
 
@@ -63,13 +63,13 @@ def test_a_batch_that_was_taken_in_is_delivered_in_one_run(instance: DagsterInst
     yielded: Any = sensor(context)
     (request,) = list(yielded)
 
-    assert request.run_key == done.run_id, "asked twice for one intake, it runs once"
+    assert request.run_key == done.run_id, "requested twice for one intake, it runs once"
     assert request.tags["dagster/asset_partition_range_start"].startswith(f"{BATCH}|")
     assert request.tags["dagster/asset_partition_range_end"].startswith(f"{BATCH}|")
     assert request.tags["dagster/max_retries"] == "3"
 
 
-def test_a_failed_run_is_an_alarm_with_its_innermost_sentence_and_its_runbook(
+def test_failed_run_raises_an_alarm_with_innermost_error_and_runbook(
     instance: DagsterInstance,
 ) -> None:
     failed = deposit_intake.execute_in_process(

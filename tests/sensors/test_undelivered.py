@@ -1,4 +1,4 @@
-"""A file that could not be delivered is tried again by itself; what a person must decide is not."""
+"""Undelivered files are retried automatically; those that a person must decide on are not."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +9,9 @@ import pytest
 
 from assets.partitions import batch_networks
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.retries import MAX_RETRIES, MAX_RUNS_A_TICK
 from sensors.delivery import RANGE_END, RANGE_START
-from sensors.undelivered import MAX_RUNS_A_LOOK, MAX_TRIES, parse, undelivered_sensor
+from sensors.undelivered import parse_cursor, undelivered_sensor
 from tests.factories.deliveries import a_made_file
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.dagster
 
 
 @dataclass
-class Desk:
-    """The sensor with everything it is handed, looking as the daemon does."""
+class Daemon:
+    """The sensor and its resources, ticked as Dagster's daemon does."""
 
     instance: dg.DagsterInstance
     ledger: FakeDeliveryLedger = field(default_factory=FakeDeliveryLedger)
@@ -48,7 +49,7 @@ class Desk:
         self.instance.add_dynamic_partitions("chargeback_batch", [batch_id])
         return record
 
-    def look(self) -> Sequence[dg.RunRequest]:
+    def tick(self) -> Sequence[dg.RunRequest]:
         context = dg.build_sensor_context(
             instance=self.instance,
             instance_ref=self.instance.get_ref(),
@@ -65,25 +66,25 @@ class Desk:
         self.cursor = data.cursor
         return data.run_requests or []
 
-    def look_after(self, **pause: float) -> Sequence[dg.RunRequest]:
+    def tick_after(self, **pause: float) -> Sequence[dg.RunRequest]:
         self.clock.advance(**pause)
-        return self.look()
+        return self.tick()
 
 
 @pytest.fixture
-def administration() -> Iterator[Desk]:
+def daemon() -> Iterator[Daemon]:
     with dg.instance_for_test() as instance:
-        yield Desk(instance)
+        yield Daemon(instance)
 
 
 @pytest.mark.parametrize("state", [DeliveryState.MADE, DeliveryState.SENDING])
-def test_an_undelivered_file_is_asked_for_after_a_pause_and_no_other_network_with_it(
-    administration: Desk, state: DeliveryState
+def test_undelivered_file_is_retried_alone_after_a_pause(
+    daemon: Daemon, state: DeliveryState
 ) -> None:
-    administration.file("default-2026-11-20-001", state)
+    daemon.file("default-2026-11-20-001", state)
 
-    assert administration.look() == [], "its first run may be about to begin"
-    (request,) = administration.look_after(minutes=3)
+    assert daemon.tick() == [], "its first run may be about to start"
+    (request,) = daemon.tick_after(minutes=3)
 
     assert set(request.tags.values()) >= {"default-2026-11-20-001|visa"}
     assert request.tags[RANGE_START] == request.tags[RANGE_END]
@@ -94,19 +95,17 @@ def test_an_undelivered_file_is_asked_for_after_a_pause_and_no_other_network_wit
     "state",
     [DeliveryState.FAILED, DeliveryState.DELIVERED_UNCONFIRMED, DeliveryState.DELIVERED],
 )
-def test_what_a_person_decides_or_is_done_is_never_asked_for(
-    administration: Desk, state: DeliveryState
-) -> None:
-    administration.file("default-2026-11-20-001", state)
+def test_decided_or_delivered_files_are_never_retried(daemon: Daemon, state: DeliveryState) -> None:
+    daemon.file("default-2026-11-20-001", state)
 
-    assert [request for _ in range(30) for request in administration.look_after(hours=5)] == []
-    assert administration.notifier.alarms == []
+    assert [request for _ in range(30) for request in daemon.tick_after(hours=5)] == []
+    assert daemon.notifier.alarms == []
 
 
-def test_a_batch_that_a_run_is_at_is_left_to_it(administration: Desk) -> None:
-    administration.file("default-2026-11-20-001")
-    administration.look()
-    administration.instance.add_run(
+def test_batch_with_a_run_under_way_is_not_retried(daemon: Daemon) -> None:
+    daemon.file("default-2026-11-20-001")
+    daemon.tick()
+    daemon.instance.add_run(
         dg.DagsterRun(
             job_name="chargeback_delivery",
             run_id="0" * 32,
@@ -114,61 +113,60 @@ def test_a_batch_that_a_run_is_at_is_left_to_it(administration: Desk) -> None:
         ).with_status(dg.DagsterRunStatus.STARTED)
     )
 
-    assert administration.look_after(hours=5) == []
+    assert daemon.tick_after(hours=5) == []
 
 
-def test_tries_are_spaced_more_and_more_widely_then_end_with_one_alarm(
-    administration: Desk,
+def test_retry_pauses_grow_and_end_with_one_alarm(
+    daemon: Daemon,
 ) -> None:
-    administration.file("default-2026-11-20-001")
-    asked: list[int] = []
+    daemon.file("default-2026-11-20-001")
+    requested: list[int] = []
     minute = 0
     while minute < 10 * 24 * 60:
-        asked += [minute for _ in administration.look()]
-        step = (
-            60 if administration.notifier.alarms else 2
-        )  # after the alarm nothing is to come at all
+        requested += [minute for _ in daemon.tick()]
+        # After the alarm no more requests may follow, so longer steps are enough.
+        step = 60 if daemon.notifier.alarms else 2
         minute += step
-        administration.clock.advance(minutes=step)
+        daemon.clock.advance(minutes=step)
 
-    pauses = [later - earlier for earlier, later in pairwise(asked)]
-    assert len(asked) == MAX_TRIES
+    pauses = [later - earlier for earlier, later in pairwise(requested)]
+    assert len(requested) == MAX_RETRIES
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (8, 240)
-    (alarm,) = administration.notifier.alarms
+    (alarm,) = daemon.notifier.alarms
     assert "cardops deliveries retry default-2026-11-20-001 visa" in alarm[1]
 
 
-def test_each_try_is_a_run_of_its_own(administration: Desk) -> None:
-    administration.file("default-2026-11-20-001")
-    administration.look()
-    keys = {request.run_key for _ in range(3) for request in administration.look_after(hours=5)}
+def test_each_retry_has_its_own_run_key(daemon: Daemon) -> None:
+    daemon.file("default-2026-11-20-001")
+    daemon.tick()
+    keys = {request.run_key for _ in range(3) for request in daemon.tick_after(hours=5)}
 
     assert len(keys) == 3
 
 
-def test_a_storm_of_undelivered_files_is_asked_for_in_portions_the_oldest_first(
-    administration: Desk,
+def test_many_undelivered_files_are_retried_in_portions_oldest_first(
+    daemon: Daemon,
 ) -> None:
-    for number in range(MAX_RUNS_A_LOOK + 3):
-        administration.file(f"default-2026-11-20-{number:03}")
-    administration.look()
+    for number in range(MAX_RUNS_A_TICK + 3):
+        daemon.file(f"default-2026-11-20-{number:03}")
+    daemon.tick()
 
-    first, second = administration.look_after(minutes=3), administration.look()
+    first, second = daemon.tick_after(minutes=3), daemon.tick()
 
-    assert [len(first), len(second)] == [MAX_RUNS_A_LOOK, 3]
+    assert [len(first), len(second)] == [MAX_RUNS_A_TICK, 3]
     assert first[0].tags[RANGE_START] == "default-2026-11-20-000|visa"
 
 
-def test_what_was_delivered_meanwhile_is_forgotten(administration: Desk) -> None:
-    record = administration.file("default-2026-11-20-001")
-    administration.look()
-    administration.ledger.record(replace(record, state=DeliveryState.DELIVERED))
+def test_delivered_file_leaves_the_cursor(daemon: Daemon) -> None:
+    record = daemon.file("default-2026-11-20-001")
+    daemon.tick()
+    daemon.ledger.record(replace(record, state=DeliveryState.DELIVERED))
 
-    assert administration.look_after(minutes=3) == []
-    assert parse(administration.cursor) == {}
+    assert daemon.tick_after(minutes=3) == []
+    assert parse_cursor(daemon.cursor) == {}
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "[]", '{"a|visa": {"count": 1}}'])
-def test_an_unreadable_cursor_is_begun_anew(text: str | None) -> None:
-    assert parse(text) == {}
+def test_unreadable_cursor_starts_empty(text: str | None) -> None:
+    assert parse_cursor(text) == {}

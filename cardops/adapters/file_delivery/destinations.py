@@ -1,18 +1,18 @@
-"""Opens sessions with card companies' servers as their secrets say."""
+"""Opens sessions with the servers that the destinations' secrets describe."""
 
 from cardops.adapters.file_delivery.ftps import FtpDelivery
 from cardops.adapters.file_delivery.sftp import SftpDelivery, Timeouts
 from cardops.ports import FileDelivery, SecretStore
 from cardops.rules.deliveries.destinations import Destination, Protocol, read_destination
 
-# Whoever has no secret of its own is served by this one, if it is there.
+# A destination without a secret of its own uses this one, if it exists.
 FALLBACK = "default"
 
 
 class SecretDestinations:
-    """Destinations by the secrets `destinations/<network>`, read anew for each session.
+    """Destinations described by the secrets `destinations/<network>`.
 
-    So a rotated password or host key counts from the next file on.
+    A secret is read for each session, so a rotated password or host key applies to the next file.
     """
 
     def __init__(self, secrets: SecretStore, timeouts: Timeouts | None = None) -> None:
@@ -20,18 +20,18 @@ class SecretDestinations:
         self._timeouts = timeouts or Timeouts()
 
     def connect(self, destination: str) -> FileDelivery:
-        """A new session. Raises as FileDelivery does; what is not configured is permanent."""
+        """A new session. Raises DeliveryError, a permanent one where it is not configured."""
         found = self._read(destination)
         if found.protocol is Protocol.SFTP:
             return SftpDelivery.connect(found, self._timeouts)
         return FtpDelivery.connect(found, self._timeouts)
 
     def folder(self, destination: str) -> str:
-        """The remote folder in which its files are placed."""
+        """The remote folder for its files."""
         return self._read(destination).folder
 
     def neutralises_formulas(self, destination: str) -> bool:
-        """So unless its secret says `"neutralise_formulas": false`; also where it has none yet."""
+        """True unless its secret says `"neutralise_formulas": false`; also without a secret."""
         secret = self._secret(destination)
         return secret is None or secret.get("neutralise_formulas", True) is not False
 

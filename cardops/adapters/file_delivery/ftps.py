@@ -1,4 +1,4 @@
-"""Delivery over FTP with TLS, and over plain FTP where a secret asks for it in so many words."""
+"""Delivery over FTP with TLS, and over plain FTP where a secret asks for it explicitly."""
 
 import ftplib
 import hashlib
@@ -21,7 +21,7 @@ from cardops.rules.deliveries.records import (
 )
 
 _BLOCK_BYTES: Final = 1 << 18
-# RFC 959: 550 is said of a missing file and of a forbidden one alike.
+# RFC 959: servers reply 550 for a missing file and for a forbidden one.
 _NO_FILE: Final = "550"
 _DISK_FULL: Final = ("452", "552")
 
@@ -29,7 +29,7 @@ _DISK_FULL: Final = ("452", "552")
 class SessionReusingFtpTls(ftplib.FTP_TLS):
     """FTP with TLS whose data connections resume the control connection's session.
 
-    vsftpd and others demand it, as proof that both connections are the same client's.
+    vsftpd and others require it, to prove that both connections belong to the same client.
     """
 
     @override
@@ -52,7 +52,7 @@ class SessionReusingFtpTls(ftplib.FTP_TLS):
 
 
 class FtpDelivery:
-    """One FTP session; a FileDelivery. `host` is checked against the certificate."""
+    """One FTP session; a FileDelivery. The certificate must match the host."""
 
     def __init__(self, destination: Destination, client: ftplib.FTP) -> None:
         self._name = destination.name
@@ -79,7 +79,7 @@ class FtpDelivery:
 
     def stat(self, path: str) -> RemoteStat | None:
         """The file, or None where there is none."""
-        with self._told(f"look at {path}"):
+        with self._errors_of(f"read the size of {path}"):
             try:
                 size = self._client.size(path)
             except ftplib.error_perm as error:
@@ -90,13 +90,13 @@ class FtpDelivery:
 
     def write(self, path: str, content: BinaryIO) -> None:
         """Write the whole file, over any earlier one."""
-        with self._told(f"write {path}"):
+        with self._errors_of(f"write {path}"):
             self._client.storbinary(f"STOR {path}", content, blocksize=_BLOCK_BYTES)
 
     def read_sha256(self, path: str) -> str | None:
         """Hash of what the server holds, or None where reading is forbidden."""
         digest = hashlib.sha256()
-        with self._told(f"read {path} back"):
+        with self._errors_of(f"read {path} back"):
             try:
                 self._client.retrbinary(f"RETR {path}", digest.update, blocksize=_BLOCK_BYTES)
             except ftplib.error_perm as error:
@@ -106,15 +106,15 @@ class FtpDelivery:
         return digest.hexdigest()
 
     def rename(self, source: str, target: str) -> None:
-        """Move to a name that is free."""
+        """Rename without overwriting."""
         if self.stat(target) is not None:
-            raise PermanentDeliveryError(f"{self._name}: {target} is there already.")
-        with self._told(f"rename {source} to {posixpath.basename(target)}"):
+            raise PermanentDeliveryError(f"{self._name}: {target} already exists.")
+        with self._errors_of(f"rename {source} to {posixpath.basename(target)}"):
             self._client.rename(source, target)
 
     def remove(self, path: str) -> None:
         """Remove a temporary file; a missing one is no error."""
-        with self._told(f"remove {path}"):
+        with self._errors_of(f"remove {path}"):
             try:
                 self._client.delete(path)
             except ftplib.error_perm as error:
@@ -129,26 +129,26 @@ class FtpDelivery:
         self._client.close()
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Turn what ftplib raises into one sentence, and into worth or not worth another try."""
+    def _errors_of(self, action: str) -> Iterator[None]:
+        """Turn ftplib's errors into transient or permanent DeliveryErrors, one sentence each."""
         try:
             yield
         except ftplib.error_perm as error:
             kind = TransientDeliveryError if _is_full(error) else PermanentDeliveryError
-            raise kind(f"{self._name}: could not {what}: {error}.") from None
+            raise kind(f"{self._name}: could not {action}: {error}.") from None
         except ftplib.all_errors as error:
             reason = str(error) or "the connection ended"
-            raise TransientDeliveryError(f"{self._name}: could not {what}: {reason}.") from None
+            raise TransientDeliveryError(f"{self._name}: could not {action}: {reason}.") from None
 
 
 def _client(destination: Destination, timeouts: Timeouts) -> ftplib.FTP:
     if destination.protocol is Protocol.FTP:
-        # The secret asked for it, in so many words.
+        # The secret asks for it explicitly.
         return ftplib.FTP(timeout=timeouts.connect_seconds, encoding="utf-8")  # noqa: S321
     # Without a context FTP_TLS accepts any certificate.
     context = ssl.create_default_context(cadata=destination.ca_certificate)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # TLS 1.3 hands its session over late; servers that demand reuse know the 1.2 kind.
+    # TLS 1.3 issues its session late; servers that require reuse expect the kind of TLS 1.2.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return SessionReusingFtpTls(context=context, timeout=timeouts.connect_seconds, encoding="utf-8")
 
@@ -156,11 +156,11 @@ def _client(destination: Destination, timeouts: Timeouts) -> ftplib.FTP:
 def _connect_error(where: str, error: Exception) -> DeliveryError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return PermanentDeliveryError(
-            f"{where} shows a certificate that is not trusted ({error.verify_message}): "
+            f"{where} presented a certificate that is not trusted ({error.verify_message}): "
             "nothing was sent."
         )
     if isinstance(error, ftplib.error_perm):
-        return PermanentDeliveryError(f"{where} does not accept these credentials: {error}.")
+        return PermanentDeliveryError(f"{where} rejected these credentials: {error}.")
     return TransientDeliveryError(f"{where} cannot be reached: {error}.")
 
 

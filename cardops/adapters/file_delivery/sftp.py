@@ -1,4 +1,4 @@
-"""Delivery over SFTP: one new client for each file, the host key pinned, a limit on every wait."""
+"""Delivery over SFTP: one new client for each file, a pinned host key, a timeout on every wait."""
 
 import hashlib
 import io
@@ -27,21 +27,21 @@ from cardops.rules.deliveries.records import (
     TransientDeliveryError,
 )
 
-# One write request must fit one SSH packet of 32 KiB: a request that overflows by a few bytes
-# makes a second, tiny packet, which Nagle's algorithm holds back.
+# One write request must fit one SSH packet of 32 KiB: a few bytes more make a second, tiny packet,
+# which Nagle's algorithm delays.
 _PACKET_PAYLOAD_BYTES: Final = 32_768 - 64
 # Its header, with the longest handle that SFTP knows.
 _WRITE_HEADER_BYTES: Final = 25 + 256
 # Measured faster than paramiko's own first choices, and no weaker.
 _FAST_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
-# paramiko raises the same exception for credentials refused and for no answer at all.
+# paramiko raises the same exception for rejected credentials and for no response at all.
 _NOT_ANSWERED: Final = ("Authentication timeout", "Authentication failed: transport shut down")
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each wait may last, in seconds."""
+    """Timeouts in seconds."""
 
     connect_seconds: float = 15.0
     banner_seconds: float = 15.0
@@ -50,13 +50,13 @@ class Timeouts:
 
 
 class SftpDelivery:
-    """One SFTP session; a FileDelivery. Never share it between threads."""
+    """One SFTP session; a FileDelivery. Not safe to share between threads."""
 
     def __init__(self, destination: Destination, client: paramiko.SSHClient, timeouts: Timeouts):
         self._name = destination.name
         self._client = client
         self._timeout_seconds = timeouts.channel_seconds
-        with self._told("open a session"):
+        with self._errors_of("open a session"):
             self._sftp = client.open_sftp()
             channel = self._sftp.get_channel()
             if channel is None:
@@ -65,7 +65,7 @@ class SftpDelivery:
 
     @classmethod
     def connect(cls, destination: Destination, timeouts: Timeouts) -> Self:
-        """A new client, proven to talk to the pinned server."""
+        """A new client whose server has shown the pinned host key."""
         client = paramiko.SSHClient()
         try:
             _open_client(client, destination, timeouts)
@@ -76,7 +76,7 @@ class SftpDelivery:
 
     def stat(self, path: str) -> RemoteStat | None:
         """The file, or None where there is none."""
-        with self._told(f"look at {path}"):
+        with self._errors_of(f"read the size of {path}"):
             try:
                 found = self._sftp.stat(path)
             except FileNotFoundError:
@@ -86,8 +86,8 @@ class SftpDelivery:
         return RemoteStat(found.st_size or 0)
 
     def write(self, path: str, content: BinaryIO) -> None:
-        """Write the whole file; a full disk may go unnoticed here, so look at its size after."""
-        with self._told(f"write {path}"), self._guarded() as guard:
+        """Write the whole file. A full disk may go unnoticed, so check the size afterwards."""
+        with self._errors_of(f"write {path}"), self._guarded() as guard:
             remote = self._sftp.open(path, "wb", bufsize=0)
             with remote:
                 remote.set_pipelined(pipelined=True)
@@ -99,7 +99,7 @@ class SftpDelivery:
     def read_sha256(self, path: str) -> str | None:
         """Hash of what the server holds, or None where reading is forbidden."""
         digest = hashlib.sha256()
-        with self._told(f"read {path} back"), self._guarded() as guard:
+        with self._errors_of(f"read {path} back"), self._guarded() as guard:
             try:
                 remote = self._sftp.open(path, "rb")
             except PermissionError:
@@ -114,10 +114,10 @@ class SftpDelivery:
         return digest.hexdigest()
 
     def rename(self, source: str, target: str) -> None:
-        """Move to a name that is free: atomic where the server can, else as SFTP 3 defines it."""
+        """Rename without overwriting: atomically where the server can, else as SFTP 3 defines it."""
         if self.stat(target) is not None:
-            raise PermanentDeliveryError(f"{self._name}: {target} is there already.")
-        with self._told(f"rename {source} to {posixpath.basename(target)}"):
+            raise PermanentDeliveryError(f"{self._name}: {target} already exists.")
+        with self._errors_of(f"rename {source} to {posixpath.basename(target)}"):
             try:
                 self._sftp.posix_rename(source, target)
             except PermissionError:
@@ -129,7 +129,7 @@ class SftpDelivery:
 
     def remove(self, path: str) -> None:
         """Remove a temporary file; a missing one is no error."""
-        with self._told(f"remove {path}"):
+        with self._errors_of(f"remove {path}"):
             try:
                 self._sftp.remove(path)
             except FileNotFoundError:
@@ -145,27 +145,27 @@ class SftpDelivery:
             yield guard
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Turn what paramiko raises into one sentence, and into worth or not worth another try."""
+    def _errors_of(self, action: str) -> Iterator[None]:
+        """Turn paramiko's errors into transient or permanent DeliveryErrors, one sentence each."""
         try:
             yield
         except (TransientDeliveryError, PermanentDeliveryError):
             raise
         except FileNotFoundError:
-            _refuse(f"{self._name}: could not {what}: the folder or file is not there.")
+            _refuse(f"{self._name}: could not {action}: the folder or file does not exist.")
         except PermissionError:
-            _refuse(f"{self._name}: could not {what}: the server does not permit it.")
+            _refuse(f"{self._name}: could not {action}: the server denied permission.")
         except TimeoutError:
             raise TransientDeliveryError(
-                f"{self._name}: could not {what}: the server stopped answering."
+                f"{self._name}: could not {action}: the server stopped answering."
             ) from None
         except (EOFError, SSHException, OSError) as error:
             reason = str(error) or "the connection ended"
-            raise TransientDeliveryError(f"{self._name}: could not {what}: {reason}.") from None
+            raise TransientDeliveryError(f"{self._name}: could not {action}: {reason}.") from None
 
 
 def _open_client(client: paramiko.SSHClient, destination: Destination, timeouts: Timeouts) -> None:
-    """Connect and authenticate; `host_key` is the only key that is taken for the server's."""
+    """Connect and authenticate; no host key but the pinned one is accepted."""
     where = f"{destination.name} ({destination.host}:{destination.port})"
     key_type, host_key = _host_key(destination)
     place = _known_hosts_name(destination)
@@ -187,11 +187,11 @@ def _open_client(client: paramiko.SSHClient, destination: Destination, timeouts:
             transport_factory=partial(_transport, host_key_type=key_type),
         )
     except (BadHostKeyException, IncompatiblePeer):
-        _refuse(f"{where} shows another host key than the pinned one: nothing was sent.")
+        _refuse(f"{where} presented a host key that is not the pinned one: nothing was sent.")
     except AuthenticationException as error:
         if str(error).startswith(_NOT_ANSWERED):
             raise TransientDeliveryError(f"{where} cannot be reached: {error}") from None
-        _refuse(f"{where} does not accept these credentials.")
+        _refuse(f"{where} rejected these credentials.")
     except (EOFError, SSHException, OSError) as error:
         raise TransientDeliveryError(f"{where} cannot be reached: {error}.") from None
 
@@ -216,7 +216,7 @@ def _transport(
     disabled_algorithms: Any = None,
     **_: object,
 ) -> paramiko.Transport:
-    """A transport that accepts the pinned kind of host key alone, and fast ciphers first."""
+    """A transport that accepts only host keys of the pinned type, and prefers fast ciphers."""
     transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
     security = transport.get_security_options()
     fast = [cipher for cipher in _FAST_CIPHERS if cipher in security.ciphers]
@@ -226,7 +226,7 @@ def _transport(
 
 
 def _is_kind(algorithm: str, host_key_type: str) -> bool:
-    """An RSA key signs by algorithms of other names than its own."""
+    """Whether a key of that type signs with this algorithm; RSA's have names of their own."""
     if host_key_type == "ssh-rsa":
         return algorithm in {"rsa-sha2-512", "rsa-sha2-256"}
     return algorithm == host_key_type
@@ -236,7 +236,7 @@ def _host_key(destination: Destination) -> tuple[str, paramiko.PKey]:
     parsed = paramiko.hostkeys.HostKeyEntry.from_line(f"pinned {destination.host_key}")
     if parsed is None or parsed.key is None:
         _refuse(
-            f"The secret destinations/{destination.name} has a host_key that is no OpenSSH public "
+            f"The secret destinations/{destination.name} has a host_key that is not an OpenSSH public "
             "key line such as `ssh-ed25519 AAAA…`."
         )
     return parsed.key.get_name(), parsed.key

@@ -1,7 +1,7 @@
-"""Ends a session whose peer has stopped taking part.
+"""Ends a session whose peer has stopped reading or writing.
 
-A channel's time-out does not cover bytes that wait in the socket itself: paramiko's writer tries
-again for ever when the peer's TCP window stays shut. So a thread of our own watches for progress.
+A channel's timeout does not cover bytes that wait in the socket itself: paramiko's writer retries
+for ever while the peer's TCP window is closed. So a thread of our own watches for progress.
 """
 
 import threading
@@ -12,12 +12,12 @@ from typing import Self
 
 
 class StallGuard:
-    """Calls `end` once, from its own thread, when `progress` was not told for that long."""
+    """Calls `end` once, from its own thread, when `progress` was not called for that long."""
 
     def __init__(self, end: Callable[[], None], timeout_seconds: float) -> None:
         self._end = end
         self._timeout_seconds = timeout_seconds
-        self._told_at = time.monotonic()
+        self._progress_at = time.monotonic()
         self._is_over = threading.Event()
         self.has_fired = False
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -36,8 +36,8 @@ class StallGuard:
         self._thread.join()
 
     def progress(self) -> None:
-        """The peer did something."""
-        self._told_at = time.monotonic()
+        """The peer read or wrote something."""
+        self._progress_at = time.monotonic()
 
     def _watch(self) -> None:
         while not self._is_over.wait(self._remaining_seconds()):
@@ -47,4 +47,4 @@ class StallGuard:
                 return
 
     def _remaining_seconds(self) -> float:
-        return max(0.0, self._told_at + self._timeout_seconds - time.monotonic())
+        return max(0.0, self._progress_at + self._timeout_seconds - time.monotonic())

@@ -1,4 +1,4 @@
-"""A directory as an object store: every file whole or not at all, and on disk when it returns.
+"""A directory as an object store: every file appears whole or not at all, and is synced to disk.
 
 Written with the operating system's own calls: obstore's local store neither syncs to disk nor
 lists names with `#` digits, and gives no real file to read from.
@@ -24,7 +24,7 @@ from cardops.rules.intake.objects import (
     check_key,
 )
 
-# Names that are being written; never listed, and harmless when a crash leaves one.
+# Files that are being written; they are never listed, and harmless when a crash leaves one.
 UNFINISHED_PREFIX: Final = ".cardops-unfinished-"
 
 
@@ -38,7 +38,7 @@ class DirectoryStore(ObjectStore):
     @override
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         folder, _, _ = prefix.rpartition("/")
-        with self._sentences(prefix):
+        with self._plain_errors(prefix):
             found = list(_walk(self.root / folder, f"{folder}/" if folder else ""))
         return sorted(
             (stat for stat in found if stat.key.startswith(prefix)), key=lambda stat: stat.key
@@ -46,12 +46,12 @@ class DirectoryStore(ObjectStore):
 
     @override
     def open(self, key: str) -> BinaryIO:
-        with self._sentences(key):
+        with self._plain_errors(key):
             return self._path(key).open("rb")
 
     @override
     def get(self, key: str) -> bytes:
-        with self._sentences(key):
+        with self._plain_errors(key):
             return self._path(key).read_bytes()
 
     @override
@@ -66,7 +66,7 @@ class DirectoryStore(ObjectStore):
 
     @override
     def delete(self, key: str) -> None:
-        with self._sentences(key):
+        with self._plain_errors(key):
             self._path(key).unlink(missing_ok=True)
 
     @override
@@ -81,7 +81,7 @@ class DirectoryStore(ObjectStore):
         """The content under an unfinished name beside the final one, on disk."""
         folder = self._path(key).parent
         unfinished = folder / f"{UNFINISHED_PREFIX}{secrets.token_hex(8)}"
-        with self._sentences(key):
+        with self._plain_errors(key):
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 _write(unfinished, content)
@@ -91,8 +91,8 @@ class DirectoryStore(ObjectStore):
                 unfinished.unlink(missing_ok=True)
 
     @contextmanager
-    def _sentences(self, key: str) -> Iterator[None]:
-        """Errors of the operating system as ours, one sentence each."""
+    def _plain_errors(self, key: str) -> Iterator[None]:
+        """Errors of the operating system as ObjectStoreErrors, one sentence each."""
         try:
             yield
         except FileExistsError:
@@ -101,8 +101,8 @@ class DirectoryStore(ObjectStore):
             raise ObjectMissingError(self.uri(key)) from None
         except OSError as error:
             raise ObjectStoreError(
-                f"{self.root / key} cannot be read or written: {error.strerror}; mend that (free "
-                "space, permissions) and do it again."
+                f"{self.root / key} cannot be read or written: {error.strerror}; fix that (free "
+                "space, permissions) and try again."
             ) from error
 
 
@@ -131,7 +131,7 @@ def _stat(entry: "os.DirEntry[str]", prefix: str) -> ObjectStat | None:
         size_bytes=found.st_size,
         version=f"{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ino:x}",
         modified_at=datetime.fromtimestamp(found.st_mtime_ns / 1e9, UTC),
-        # Writing sets both times alike; a rename, or times set after a copy, the second alone.
+        # A write sets both times alike; a rename, or times set after a copy, changes ctime alone.
         is_whole=found.st_ctime_ns > found.st_mtime_ns,
     )
 

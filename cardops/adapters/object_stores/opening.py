@@ -1,6 +1,6 @@
 """Object stores by URL: `file://` directories and `s3://bucket/prefix`.
 
-Belongs here: choosing the store. The stores are in directory_store and s3_store.
+Belongs here: choosing the store. The stores themselves are in `directory` and `s3`.
 """
 
 from pathlib import Path
@@ -23,6 +23,6 @@ def open_store(url: str) -> ObjectStore:
     if not parts.scheme:
         return DirectoryStore(Path(url).expanduser().absolute())
     raise ObjectStoreError(
-        f"{url} is no place for files that Cardops knows; use a directory (file:///path) or "
+        f"{url} is not a kind of file store that Cardops supports; use a directory (file:///path) or "
         "s3://bucket/prefix."
     )

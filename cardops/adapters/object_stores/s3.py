@@ -1,7 +1,6 @@
 """S3 as an object store, over obstore; AWS_ENDPOINT_URL is honoured, credentials are boto3's."""
 
 import io
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,6 +13,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 from typing_extensions import Buffer, override
 
+from cardops.adapters.aws.environment import aws_endpoint, aws_region
 from cardops.ports import ObjectStore
 from cardops.rules.intake.objects import (
     ObjectExistsError,
@@ -24,16 +24,6 @@ from cardops.rules.intake.objects import (
 )
 
 READ_AHEAD_BYTES: Final = 8 * 1024 * 1024
-
-
-def aws_region() -> str:
-    """The region of the environment; S3 look-alikes do not mind which."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-
-
-def aws_endpoint() -> str | None:
-    """The S3 look-alike to talk to, or None for AWS itself."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 class S3ObjectStore(ObjectStore):
@@ -49,7 +39,7 @@ class S3ObjectStore(ObjectStore):
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         # obstore lists whole path segments; a prefix may end inside one.
         folder, _, _ = prefix.rpartition("/")
-        with self._sentences(prefix):
+        with self._plain_errors(prefix):
             pages = self._store.list(folder or None)
             found = [item for page in pages for item in page]
         return sorted(
@@ -68,7 +58,7 @@ class S3ObjectStore(ObjectStore):
 
     @override
     def open(self, key: str) -> BinaryIO:
-        with self._sentences(key):
+        with self._plain_errors(key):
             source = self._store.head(check_key(key))
         return cast(
             "BinaryIO", io.BufferedReader(_Ranges(self, key, source["size"]), READ_AHEAD_BYTES)
@@ -76,28 +66,28 @@ class S3ObjectStore(ObjectStore):
 
     @override
     def get(self, key: str) -> bytes:
-        with self._sentences(key):
+        with self._plain_errors(key):
             return bytes(self._store.get(check_key(key)).bytes())
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Part of an object."""
-        with self._sentences(key):
+        with self._plain_errors(key):
             return bytes(self._store.get_range(key, start=start, length=length))
 
     @override
     def create(self, key: str, content: bytes | Path) -> None:
         # Only a put in one piece is conditional.
-        with self._sentences(key):
+        with self._plain_errors(key):
             self._store.put(check_key(key), content, mode="create", use_multipart=False)
 
     @override
     def replace(self, key: str, content: bytes | Path) -> None:
-        with self._sentences(key):
+        with self._plain_errors(key):
             self._store.put(check_key(key), content)
 
     @override
     def delete(self, key: str) -> None:
-        with self._sentences(key):
+        with self._plain_errors(key):
             self._store.delete(check_key(key))
 
     @override
@@ -124,8 +114,8 @@ class S3ObjectStore(ObjectStore):
         )
 
     @contextmanager
-    def _sentences(self, key: str) -> Iterator[None]:
-        """Errors of obstore as ours, one sentence each."""
+    def _plain_errors(self, key: str) -> Iterator[None]:
+        """Errors of obstore as ObjectStoreErrors, one sentence each."""
         try:
             yield
         except AlreadyExistsError:

@@ -1,7 +1,7 @@
-"""Traces over OTLP/HTTP, with OpenTelemetry's SDK. Imported only where it is wanted.
+"""Traces over OTLP/HTTP, with OpenTelemetry's SDK. Imported only where tracing is on.
 
-Spans are made when their work is over, with the times that it took: nothing is carried along
-while it goes on. A thread of the SDK sends them; what does not fit its queue is dropped.
+A span is made once its work is over, from the time it took, so the work itself carries no tracing
+state. A thread of the SDK sends spans; those that do not fit its queue are dropped.
 """
 
 import threading
@@ -27,14 +27,14 @@ from cardops.rules.authorizations.traces import (
     TracedEvent,
 )
 
-# A collector that does not answer must not hold up a process that stops.
+# A collector that does not respond must not delay the stop of a process.
 CLOSE_SECONDS: Final = 2.0
-_NOBODY: Final = Context()
-_SERVER_FAULT: Final = 500
+_NO_PARENT: Final = Context()
+_SERVER_ERROR: Final = 500
 
 
 class OpenTelemetry(Tracing):
-    """A provider of its own: the process's global one, and what others trace with it, stay off."""
+    """Uses a provider of its own, so that libraries which trace with the global one stay silent."""
 
     def __init__(self, service: str) -> None:
         self._provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
@@ -62,62 +62,62 @@ class OpenTelemetry(Tracing):
         closing.join(CLOSE_SECONDS)
 
     def _request(self, event: AnsweredRequest) -> None:
-        known: dict[str, AttributeValue] = {
+        attributes: dict[str, AttributeValue] = {
             "http.request.method": event.method,
             "http.route": event.route,
             "http.response.status_code": event.status,
             "cardops.request_id": event.request_id,
         }
         if event.program is not None:
-            known["cardops.program"] = event.program
-        error = str(event.status) if event.status >= _SERVER_FAULT else None
+            attributes["cardops.program"] = event.program
+        error = str(event.status) if event.status >= _SERVER_ERROR else None
         name = f"{event.method} {event.route}"
-        self._span(name, SpanKind.SERVER, event.seconds, known, (event.traceparent, error))
+        self._span(name, SpanKind.SERVER, event.seconds, attributes, (event.traceparent, error))
 
     def _callback(self, event: AttemptedCallback) -> None:
-        known: dict[str, AttributeValue] = {
+        attributes: dict[str, AttributeValue] = {
             "http.request.method": "POST",
             "cardops.program": event.program,
             "cardops.callback.state": event.state,
             "cardops.callback.attempt": event.attempt,
         }
         if event.request_id is not None:
-            known["cardops.request_id"] = event.request_id
+            attributes["cardops.request_id"] = event.request_id
         error = None if event.state == "delivered" else "no_answer"
         if event.status_code is not None:
-            known["http.response.status_code"] = event.status_code
+            attributes["http.response.status_code"] = event.status_code
             error = error and str(event.status_code)
-        self._span("POST callback", SpanKind.CLIENT, event.seconds, known, ("", error))
+        self._span("POST callback", SpanKind.CLIENT, event.seconds, attributes, ("", error))
 
     def _span(
         self,
         name: str,
         kind: SpanKind,
         seconds: float,
-        known: dict[str, AttributeValue],
-        told: tuple[str, str | None] = ("", None),
+        attributes: dict[str, AttributeValue],
+        parent_and_error: tuple[str, str | None] = ("", None),
     ) -> None:
-        """`told` is the parent that a caller named, and what went wrong."""
-        traceparent, error = told
-        context = _NOBODY
+        """`parent_and_error`: the caller's `traceparent` ("" for none), and the type of error."""
+        traceparent, error = parent_and_error
+        context = _NO_PARENT
         if traceparent:
-            # Not `tracestate`: it is free text of the caller's, and would be sent on.
-            context = self._propagator.extract({"traceparent": traceparent}, _NOBODY)
+            # `tracestate` is left out: it is the caller's free text and would be sent to the collector.
+            context = self._propagator.extract({"traceparent": traceparent}, _NO_PARENT)
         ended = time.time_ns()
         started = ended - int(seconds * 1e9)
         if error is not None:
-            known["error.type"] = error
-        span = self._tracer.start_span(name, context, kind, known, start_time=started)
+            attributes["error.type"] = error
+        span = self._tracer.start_span(name, context, kind, attributes, start_time=started)
         if error is not None:
             span.set_status(StatusCode.ERROR)
         span.end(ended)
 
 
 def _resource(service: str) -> Resource:
-    """What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say, and our names where they do not."""
-    said = Resource.create()
-    is_named = not str(said.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
+    """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, and our own names where they are unset."""
+    configured = Resource.create()
+    is_named = not str(configured.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
     ours: dict[str, AttributeValue] = {} if is_named else {SERVICE_NAME: service}
-    if SERVICE_VERSION not in said.attributes:
+    if SERVICE_VERSION not in configured.attributes:
         ours[SERVICE_VERSION] = version("cardops")
-    return said.merge(Resource(ours))
+    return configured.merge(Resource(ours))

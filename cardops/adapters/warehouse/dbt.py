@@ -1,8 +1,8 @@
 """dbt as a program: where its project is, and a manifest that is as new as the project.
 
 Belongs here: running dbt itself, without network and without telemetry. Dagster's side is in
-assets/marts.py. `python -m cardops.adapters.warehouse.dbt` makes the manifest; set-up runs it, so that
-loading the definitions never parses the project.
+assets/marts.py. Set-up runs `python -m cardops.adapters.warehouse.dbt`, which makes the manifest, so
+that loading the definitions does not parse the project.
 """
 
 import os
@@ -19,7 +19,7 @@ _PARTS: Final = ("models", "macros", "tests")
 
 
 class DbtFailedError(RuntimeError):
-    """dbt could not read its project; the message has its own words."""
+    """dbt failed; the message has its output."""
 
 
 def ensure_manifest(project: Path = PROJECT_DIR) -> Path:
@@ -58,8 +58,8 @@ def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = P
         timeout=PARSE_TIMEOUT_SECONDS,
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise DbtFailedError(f"dbt {arguments[0]} failed in {project}: {said}")
+        output = (done.stdout + done.stderr).strip()
+        raise DbtFailedError(f"dbt {arguments[0]} failed in {project}: {output}")
 
 
 def _is_fresh(manifest: Path, project: Path) -> bool:

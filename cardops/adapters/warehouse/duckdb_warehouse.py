@@ -1,33 +1,32 @@
 """The DuckDB file that dbt builds from the lake, and what is published of it.
 
-A DuckDB file admits one writer or many readers. So the build has a file of its own, and analysts
-get Parquet and a read-only file of views over it, swapped in one step: a reader that has the
-former file open goes on with the former Parquet, which is kept for a while.
+A DuckDB file admits one writer or many readers. So dbt builds in a file of its own, and analysts
+get Parquet and a read-only file of views over it, which is swapped in one step. A reader that still
+has the former file open continues on the former Parquet, which is kept for a while.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import duckdb
+from typing_extensions import override
 
 from cardops.adapters.embedded_postgresql.file_lock import alone
 from cardops.contracts.lake.tables import LAKE_TABLES, empty_frame
-from cardops.ports import Lake
+from cardops.ports import Lake, Warehouse
+from cardops.rules.reports import NothingBuiltError
 
+OpenMarts = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 MARTS_SCHEMA: Final = "marts"
 PUBLISHED_FILE: Final = "cardops.duckdb"
-# A reader may be this many publications behind before its Parquet goes.
+# A reader may be this many publications behind before its Parquet is deleted.
 KEPT_PUBLICATIONS: Final = 3
-# A business date that no row has: the folder of the file that only says what the columns are.
+# The folder of the file without rows; no row has this business date.
 _SHAPE: Final = "shape/business_date=1970-01-01"
-
-
-class NothingBuiltError(RuntimeError):
-    """No marts were built or published yet; the message says what to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +37,16 @@ class Publication:
     row_counts: Mapping[str, int]
 
 
-class DuckDbWarehouse:
-    """The port Warehouse under one home. One process at a time builds, publishes or reads."""
+class DuckDbWarehouse(Warehouse):
+    """The warehouse under one home. One process at a time builds, publishes or reads.
 
-    def __init__(self, home: Path) -> None:
+    `open_marts` opens the build file for reading.
+    """
+
+    def __init__(self, home: Path, open_marts: OpenMarts | None = None) -> None:
         self._folder = home / "analytics"
         self._published = home / "published"
-        self._reports = home / "reports"
-
-    @property
-    def reports(self) -> Path:
-        """Where the daily reports are kept."""
-        return self._reports
+        self._open_marts = open_marts or self._open_read_only
 
     @property
     def build_file(self) -> Path:
@@ -57,15 +54,15 @@ class DuckDbWarehouse:
         return self._folder / "build.duckdb"
 
     @property
+    @override
     def target_path(self) -> Path:
-        """Where dbt keeps what it compiles, so that the next build parses only what changed."""
         return self._folder / "target"
 
+    @override
     @contextmanager
     def building(self, lake: Lake) -> Iterator[Mapping[str, str]]:
-        """Alone until the block ends; yields the environment that tells dbt what to build."""
-        with self._alone():
-            self._gather(lake)
+        with self._exclusively():
+            self._link_sources(lake)
             yield {
                 "CARDOPS_SOURCES": str(self._folder / "sources"),
                 "CARDOPS_BUILD_FILE": str(self.build_file),
@@ -76,18 +73,19 @@ class DuckDbWarehouse:
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The built marts, read-only, while nobody builds. Raises NothingBuiltError."""
-        with self._alone():
+        with self._exclusively():
             if not self.build_file.exists():
                 raise NothingBuiltError(
                     "No marts were built yet; materialize them first (cardops report does)."
                 )
-            with duckdb.connect(str(self.build_file), read_only=True) as session:
+            # Closed here whatever opened it: a connection that lingers would keep dbt from writing.
+            with self._open_marts() as opened, closing(opened) as session:
                 session.execute("set TimeZone = 'UTC'")
                 session.execute(f"set search_path = '{MARTS_SCHEMA}'")
                 yield session
 
+    @override
     def publish(self) -> Publication:
-        """Every mart as Parquet, and the file of views swapped to it in one step."""
         with self.reading() as session:
             version = self._published / f"{self._last_version() + 1:08d}"
             version.mkdir(parents=True)
@@ -95,15 +93,18 @@ class DuckDbWarehouse:
         staged = _write_views(version, row_counts)
         published = self._published / PUBLISHED_FILE
         staged.replace(published)
-        self._forget_old()
+        self._delete_old_versions()
         return Publication(published, row_counts)
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _open_read_only(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.build_file), read_only=True)
+
+    def _exclusively(self) -> AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         return alone(self._folder / "build.lock")
 
-    def _gather(self, lake: Lake) -> None:
-        """Each table as a folder: the lake's files, and one without rows that has the columns."""
+    def _link_sources(self, lake: Lake) -> None:
+        """One folder a table: the lake's files, and one file without rows that has every column."""
         for table in LAKE_TABLES:
             shape = self._folder / "sources" / table / _SHAPE
             shape.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,7 @@ class DuckDbWarehouse:
         versions = self._versions()
         return int(versions[-1].name) if versions else 0
 
-    def _forget_old(self) -> None:
+    def _delete_old_versions(self) -> None:
         for version in self._versions()[:-KEPT_PUBLICATIONS]:
             shutil.rmtree(version)
 

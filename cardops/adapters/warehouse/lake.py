@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 from typing_extensions import override
 
+from cardops.adapters.aws.environment import aws_endpoint, aws_region
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.ports import Lake, ObjectStore
 from cardops.rules.intake.objects import ObjectStat
@@ -83,8 +84,6 @@ class ParquetLake(Lake):
     def _storage_options(self) -> dict[str, str] | None:
         if not self._store.url.startswith("s3:"):
             return None
-        from cardops.adapters.object_stores.s3 import aws_endpoint, aws_region  # noqa: PLC0415 - S3 alone
-
         endpoint = aws_endpoint()
         options = {"aws_region": aws_region()}
         if endpoint:

@@ -1,6 +1,7 @@
-"""Chargeback files made of whole columns: the bytes of cardops.rules.chargebacks.files, in bulk.
+"""The bytes of a chargeback file, written from whole columns.
 
-Belongs here: the vectorised twin of that rule, which stays the oracle in a property test.
+Belongs here: which rows are in a file, their order and their text. Slots, columns and names are in
+cardops.rules.chargebacks.files.
 """
 
 import hashlib

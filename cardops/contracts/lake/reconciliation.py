@@ -1,7 +1,7 @@
-"""Reconciliation over whole tables: the same comparisons as the scalar rule, vectorised.
+"""Reconciliation over whole tables: the comparisons of cardops.rules.reconciliation, vectorised.
 
-Belongs here: shaping what the store and the lake say into one column a side, and filtering the
-rows that break. Does not belong here: reading either (ports), or what is compared (rules).
+Belongs here: arranging the figures of store and lake in one column a side, and selecting the rows
+that break. Does not belong here: reading either (ports), or what is compared (rules).
 """
 
 from collections.abc import Iterable, Sequence

@@ -9,6 +9,9 @@ import polars as pl
 
 from cardops.contracts.lake import transaction_log
 
+# The name of a table's only file of a business date, where the whole date is rewritten at once.
+SNAPSHOT: Final = "snapshot"
+
 _TEXT: Final = pl.String()
 _INTEGER: Final = pl.Int64()
 _INSTANT: Final = pl.Datetime("us", "UTC")

@@ -1,7 +1,7 @@
-"""A chargeback batch's accounting: what was read = what was filed + what was kept aside.
+"""A chargeback batch adds up: rows read = rows in files + duplicates + quarantined rows.
 
-Belongs here: the equation, in rows and in money by currency. The two sides come from different
-roads: intake's own counts, and the bytes of the files that were made.
+Belongs here: the equation, in rows and in money by currency. Its two sides come from independent
+sources: intake's own counts, and the bytes of the chargeback files.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from cardops.rules.intake.files import FileOutcome, RowReason
 
 @dataclass(frozen=True, slots=True)
 class BatchAccount:
-    """One batch, added up by two roads. `is_complete`: no file of it is still to be made."""
+    """One batch, added up from two sources. `is_complete`: all its files were made."""
 
     read: int
     duplicate: int
@@ -35,7 +35,7 @@ def account_for(
     is_complete: bool = True,
     damaged_files: tuple[str, ...] = (),
 ) -> BatchAccount:
-    """Intake's outcomes (None: a file not applied) beside the control totals of the files."""
+    """Intake's outcomes (None: an intake file not applied) and the control totals of the files."""
     applied = [outcome for outcome in outcomes if outcome is not None]
     return BatchAccount(
         read=sum(outcome.read for outcome in applied),
@@ -52,7 +52,7 @@ def account_for(
 
 
 def accounting_breaks(account: BatchAccount) -> list[str]:
-    """What does not add up, a sentence each; empty where every row and every unit is found."""
+    """What does not add up, one sentence each; empty where every row and every unit is accounted for."""
     breaks = [f"{name} is damaged" for name in account.damaged_files]
     if account.unapplied_files:
         breaks.append(f"{account.unapplied_files} files of the batch are not applied")
@@ -60,16 +60,18 @@ def accounting_breaks(account: BatchAccount) -> list[str]:
     if _differs(accepted, account.filed, is_complete=account.is_complete):
         breaks.append(f"{accepted} rows were accepted, {account.filed} are in files")
     for currency in sorted({*account.accepted_minor, *account.filed_minor}):
-        taken, filed = (
-            sums.get(currency, 0) for sums in (account.accepted_minor, account.filed_minor)
-        )
-        if _differs(taken, filed, is_complete=account.is_complete):
-            breaks.append(f"{taken} minor units of {currency} were accepted, {filed} are in files")
+        accepted_minor = account.accepted_minor.get(currency, 0)
+        filed_minor = account.filed_minor.get(currency, 0)
+        if _differs(accepted_minor, filed_minor, is_complete=account.is_complete):
+            breaks.append(
+                f"{accepted_minor} minor units of {currency} were accepted, {filed_minor} are in "
+                "files"
+            )
     return breaks
 
 
 def _differs(accepted: int, filed: int, *, is_complete: bool) -> bool:
-    """Until the last file is made, less may be filed, but never more."""
+    """Until the last file is made, fewer rows may be in files, but never more."""
     return filed != accepted if is_complete else filed > accepted
 
 

@@ -1,6 +1,6 @@
-"""Counts and sums read back from a chargeback file's own bytes: the second road.
+"""Counts and sums read back from a chargeback file's own bytes, as a card company would read them.
 
-Belongs here: reading what a card company would read. Nothing is taken from how the file was made.
+Belongs here: the reading, which shares no code with the writing, so that it can prove it.
 """
 
 import csv
@@ -14,7 +14,7 @@ from cardops.rules.money import AmountProblem, parse_amount
 
 
 class UnreadableChargebackFileError(ValueError):
-    """A chargeback file is not what its format says; the message says where."""
+    """A chargeback file does not have its format; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def read_control_totals(content: BinaryIO) -> ControlTotals:
     rows = csv.reader(lines, strict=True)
     try:
         if tuple(next(rows, ())) != COLUMNS:
-            raise UnreadableChargebackFileError("the header is not that of a chargeback file")
+            raise UnreadableChargebackFileError("the header is not the header of a chargeback file")
         return _add_up(rows)
     except (csv.Error, UnicodeDecodeError) as error:
         raise UnreadableChargebackFileError(f"not a chargeback file: {error}") from None

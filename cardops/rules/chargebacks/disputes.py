@@ -1,8 +1,9 @@
-"""A dispute's stages, its legal moves and its clocks.
+"""The stages of a dispute, the transitions between them and the deadlines for a response.
 
-Belongs here: what may follow what, and by when an answer is due; moves and clocks are dated data
-by network, workflow and side. A dispute is known by `DisputeKey`, never by its transaction:
-partial and repeated disputes of one transaction are normal.
+Belongs here: which stage may follow which, and by when a response is due. Transitions and deadlines
+are dated data by network, workflow and side. A step of a dispute is identified by
+network, case number, stage and action sequence, never by its transaction: partial and repeated
+disputes of one transaction are normal.
 """
 
 import re
@@ -18,7 +19,7 @@ from cardops.rules.data_tables import is_valid_on, read_table
 
 
 class Stage(StrEnum):
-    """Where a dispute stands; the last four end it."""
+    """The stage of a dispute; the last four end it."""
 
     INQUIRY = "inquiry"
     CHARGEBACK = "chargeback"
@@ -35,32 +36,22 @@ ENDED: Final = frozenset({Stage.WON, Stage.LOST, Stage.ACCEPTED, Stage.EXPIRED})
 
 
 class Workflow(StrEnum):
-    """Visa's two ways; in allocation the acquirer answers with pre-arbitration."""
+    """Visa's two workflows; in allocation the acquirer responds with pre-arbitration."""
 
     ALLOCATION = "allocation"
     COLLABORATION = "collaboration"
 
 
 class DeadlineSource(StrEnum):
-    """Who says when an answer is due: the feed, whose word wins, or the published rule."""
+    """Where a deadline comes from: the feed, which has precedence, or the published rule."""
 
     FEED = "feed"
     PUBLISHED = "published"
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeKey:
-    """The identity of one step of one dispute."""
-
-    network: str
-    case_number: str
-    stage: str
-    action_sequence: int
-
-
-@dataclass(frozen=True, slots=True)
 class StageTransition:
-    """A step that the networks allow, and whose it is: issuer, merchant or network."""
+    """A transition that the networks allow, and the side that makes it: issuer, merchant or network."""
 
     from_stage: Stage
     to_stage: Stage
@@ -69,7 +60,7 @@ class StageTransition:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The last day for an answer, and who says so."""
+    """The last day for a response, and where that comes from."""
 
     due_on: date
     source: DeadlineSource
@@ -77,7 +68,7 @@ class Deadline:
 
 @cache
 def stage_names() -> Mapping[str, Stage]:
-    """What feeds call a stage (lower case, letters and digits only) -> the stage."""
+    """A feed's name of a stage (lower case, letters and digits only) -> the stage."""
     rows = read_table("dispute_stage_names")
     return MappingProxyType({row["name"]: Stage(row["stage"]) for row in rows})
 
@@ -96,10 +87,10 @@ def workflow_of(network: str, reason_category: str | None) -> Workflow | None:
     return Workflow.ALLOCATION if allocated else Workflow.COLLABORATION
 
 
-def legal_moves(
+def legal_transitions(
     network: str, stage: Stage, *, workflow: Workflow | None = None, on: date | None = None
 ) -> frozenset[StageTransition]:
-    """What may follow this stage; nothing follows an end."""
+    """The transitions out of this stage; an ended dispute has none."""
     return frozenset(
         StageTransition(stage, Stage(row["to_stage"]), row["side"])
         for row in read_table("dispute_moves")
@@ -115,15 +106,15 @@ def is_legal(
     workflow: Workflow | None = None,
     on: date | None = None,
 ) -> bool:
-    """Whether the dispute may go from the one stage to the other in one step."""
-    moves = legal_moves(network, from_stage, workflow=workflow, on=on)
-    return any(move.to_stage == to_stage for move in moves)
+    """Whether the dispute may go from one stage to the other in one transition."""
+    transitions = legal_transitions(network, from_stage, workflow=workflow, on=on)
+    return any(transition.to_stage == to_stage for transition in transitions)
 
 
 def merchant_deadline(
     network: str, stage: Stage, dispute_date: date, feed_reply_by: date | None = None
 ) -> Deadline | None:
-    """The merchant's last day to answer: the feed's date if it has one, else as published.
+    """The merchant's last day to respond: the feed's date if it has one, else the published one.
 
     Processors shorten the published days, so a published date is an upper bound.
     """
@@ -149,5 +140,5 @@ def response_days(network: str, stage: Stage, side: str, *, on: date | None = No
 
 
 def _applies(row: Mapping[str, str], network: str, workflow: Workflow | None) -> bool:
-    """An empty network or workflow in the data means every one."""
+    """An empty network or workflow in the data means all of them."""
     return row["network"] in {"", network} and row["workflow"] in {"", workflow or row["workflow"]}

@@ -1,6 +1,6 @@
-"""What the secret of a card company's server must say, and the sentence where it does not.
+"""The secret of a card company's server: what it must contain, and the message where it does not.
 
-Belongs here: reading `destinations/<name>` secrets into values. Nothing here shows a secret.
+Belongs here: reading `destinations/<name>` secrets into values. No message shows a secret.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _DEFAULT_PORTS: Final = {"sftp": 22, "ftps": 21, "ftp": 21}
 
 
 class Protocol(StrEnum):
-    """How a server is spoken to."""
+    """The protocol of a server."""
 
     SFTP = "sftp"
     FTPS = "ftps"
@@ -27,7 +27,7 @@ class DestinationSecretError(PermanentDeliveryError):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One card company's server. Secrets are kept out of the representation."""
+    """One card company's server. Secrets do not appear in its representation."""
 
     name: str
     protocol: Protocol
@@ -47,7 +47,7 @@ class Destination:
 
 
 def read_destination(name: str, secret: Mapping[str, object] | None) -> Destination:
-    """The destination, or DestinationSecretError with what to mend."""
+    """The destination, or DestinationSecretError with what to fix."""
     if secret is None:
         raise _wrong(name, "is missing", "store it with protocol, host, username and folder")
     destination = Destination(
@@ -73,10 +73,10 @@ def _protocol(name: str, secret: Mapping[str, object]) -> Protocol:
             name,
             "does not say its protocol",
             'add "protocol": "sftp" with a "host_key", or "ftps"; only if the card company has '
-            'nothing else, "protocol": "ftp", which sends the password and the file unprotected',
+            'nothing else, "protocol": "ftp", which sends the password and the file unencrypted',
         )
     if named not in list(Protocol):
-        raise _wrong(name, "names an unknown protocol", 'it may be "sftp", "ftps" or "ftp"')
+        raise _wrong(name, "names an unknown protocol", 'use "sftp", "ftps" or "ftp"')
     return Protocol(str(named))
 
 
@@ -86,7 +86,7 @@ def _with_credentials(destination: Destination) -> Destination:
             destination.name,
             "has no host key",
             'add "host_key" with the server\'s OpenSSH public key line, as the card company '
-            "publishes it; without it anybody could answer in its place",
+            "publishes it; without it anybody could impersonate the server",
         )
     needs_password = destination.protocol is not Protocol.SFTP or not destination.private_key
     if needs_password and not destination.password:
@@ -99,7 +99,7 @@ def _port(name: str, secret: Mapping[str, object]) -> int:
     if given is None:
         return _DEFAULT_PORTS[str(secret["protocol"])]
     if not str(given).isascii() or not str(given).isdigit() or not 0 < int(str(given)) < 1 << 16:
-        raise _wrong(name, "has a port that is none", "it is a number from 1 to 65535")
+        raise _wrong(name, "has an invalid port", "use a number from 1 to 65535")
     return int(str(given))
 
 
@@ -113,9 +113,9 @@ def _text(name: str, secret: Mapping[str, object], part: str) -> str:
 def _optional(name: str, secret: Mapping[str, object], part: str) -> str | None:
     value = secret.get(part)
     if value is not None and not isinstance(value, str):
-        raise _wrong(name, f"has a {part} that is no text", f'write "{part}" in quotes')
+        raise _wrong(name, f"has a {part} that is not text", f'write "{part}" in quotes')
     return value
 
 
-def _wrong(name: str, what: str, mend: str) -> DestinationSecretError:
-    return DestinationSecretError(f"The secret destinations/{name} {what}: {mend}.")
+def _wrong(name: str, what: str, fix: str) -> DestinationSecretError:
+    return DestinationSecretError(f"The secret destinations/{name} {what}: {fix}.")

@@ -1,12 +1,13 @@
-"""A chargeback file's way to a card company: what is on record about it, and what can go wrong."""
+"""The record of a chargeback file's delivery, its states, and the errors of a delivery."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class DeliveryState(StrEnum):
-    """`sending`: the intent is on record. `delivered_unconfirmed`: a person decides, not a retry."""
+    """`sending`: about to be renamed. `delivered_unconfirmed`: a person decides, not a retry."""
 
     MADE = "made"
     SENDING = "sending"
@@ -15,12 +16,16 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+# A delivery goes on by itself from these; from the others it needs nothing, or a person.
+UNDELIVERED: Final = frozenset({DeliveryState.MADE, DeliveryState.SENDING})
+
+
 @dataclass(frozen=True, slots=True)
 class ChargebackFileRecord:
-    """One chargeback file of a batch, with bytes frozen: its name, control totals and hashes.
+    """One chargeback file of a batch, whose bytes are frozen: its name, control totals and hashes.
 
     `network` is a card company or, for a size-balanced batch, the slot's partition key.
-    `destination` is whom it goes to; sequences count per destination.
+    `destination` is the receiver; sequences count per destination.
     """
 
     batch_id: str
@@ -47,12 +52,12 @@ class RemoteStat:
 
 
 class FrozenFileError(Exception):
-    """A chargeback file was made again with other bytes than those on record; nothing is changed."""
+    """A chargeback file was made again with different bytes; nothing was changed."""
 
     def __init__(self, file_name: str) -> None:
         super().__init__(
-            f"{file_name} is on record with other bytes than those just made. A sealed batch never "
-            "changes: find out which input or rule did before anything is delivered."
+            f"{file_name} was recorded with other bytes than those just made. A sealed batch never "
+            "changes: find out which input or rule changed before anything is delivered."
         )
 
 
@@ -64,15 +69,15 @@ class FileNotMadeError(LookupError):
 
 
 class DeliveryError(Exception):
-    """A card company's server could not be served; the message is one sentence."""
+    """A file could not be delivered to a card company; the message is one sentence."""
 
 
 class TransientDeliveryError(DeliveryError):
-    """Worth another try: no connection, time-out, a server that is busy or full."""
+    """A retry may succeed: no connection, timeout, a server that is busy or full."""
 
 
 class PermanentDeliveryError(DeliveryError):
-    """Another try would fail alike: credentials, host key, permission, configuration."""
+    """A retry would fail the same way: credentials, host key, permission, configuration."""
 
 
 class OperatorWord(StrEnum):
@@ -83,20 +88,20 @@ class OperatorWord(StrEnum):
 
 
 class OperatorWordNeededError(ValueError):
-    """A delivery is unconfirmed, and nobody said what became of it."""
+    """A delivery is unconfirmed, and the operator did not say what became of it."""
 
 
 def state_for_retry(state: DeliveryState, word: OperatorWord | None) -> DeliveryState:
-    """The state from which a retry goes on.
+    """The state from which a retry continues.
 
-    An intent on record is never withdrawn here: only an unconfirmed delivery may be sent again,
-    and only where a person says so. Raises OperatorWordNeededError.
+    A recorded intent is never withdrawn here: only an unconfirmed delivery may be sent again, and
+    only where a person says so. Raises OperatorWordNeededError.
     """
     match state:
         case DeliveryState.DELIVERED_UNCONFIRMED if word is None:
             raise OperatorWordNeededError(
-                "This file may have been collected. Ask the card company, then say --received or "
-                "--send-again."
+                "This file may have been collected. Ask the card company, then repeat the command with "
+                "--received or --send-again."
             )
         case DeliveryState.DELIVERED_UNCONFIRMED if word is OperatorWord.RECEIVED:
             return DeliveryState.DELIVERED

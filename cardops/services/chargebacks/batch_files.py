@@ -1,4 +1,4 @@
-"""Makes a batch's chargeback files, over ports alone. No Dagster here."""
+"""Build the chargeback files of a batch, and check that they account for every row of it."""
 
 import hashlib
 from collections.abc import Collection
@@ -33,7 +33,7 @@ from cardops.services.deliveries.delivery import processed_key
 
 @dataclass(frozen=True, slots=True)
 class ChargebackFileBuilder:
-    """Makes files and accounts for them; everything it needs is a port."""
+    """Builds files and adds them up; everything it needs is a port."""
 
     lake: Lake
     processed_store: ObjectStore
@@ -41,10 +41,10 @@ class ChargebackFileBuilder:
     ledger: DeliveryLedger
     destinations: Destinations
 
-    def make(self, batch_id: str, slot: str) -> ChargebackFileRecord | None:
-        """One slot's file and its control file, or None where the slot has no rows.
+    def build(self, batch_id: str, slot: str) -> ChargebackFileRecord | None:
+        """Build one slot's file and its control file; None where the slot has no rows.
 
-        Made again, it has the same bytes. Raises FrozenFileError where it has not.
+        Building it again gives the same bytes; FrozenFileError is raised where it does not.
         """
         batch = self.intake_ledger.batch(batch_id)
         mode = SplitMode(batch.mode)
@@ -54,22 +54,27 @@ class ChargebackFileBuilder:
             rows = rows_of_slot(self._rows(batch), slot, mode)
             body = write_body(rows, Path(folder) / "body.csv", neutralise=neutralise)
             if body.row_count:
-                return self._keep(batch, slot, destination, body)
-        self._check_never_filed(batch_id, slot)
+                return self._store(batch, slot, destination, body)
+        self._check_never_built(batch_id, slot)
         return None
 
     def account(self, batch_id: str, made_now: Collection[str]) -> BatchAccount:
-        """The batch by two roads: intake's counts, and the bytes in the processed store."""
+        """The batch's totals from two sources: intake's counts, and the bytes of its files.
+
+        `made_now` are slots that were built just now, with or without rows.
+        """
         totals, damaged = list[ControlTotals](), list[str]()
         records = self.ledger.files_of(batch_id)
         for record in records:
-            read = self._read(record)
-            damaged.extend([record.file_name] if read is None else [])
-            totals.extend([] if read is None else [read])
-        seen = {record.network for record in records} | set(made_now)
+            read = self._read_totals(record)
+            if read is None:
+                damaged.append(record.file_name)
+            else:
+                totals.append(read)
+        built = {record.network for record in records} | set(made_now)
         outcomes = [file.outcome for file in self.intake_ledger.batch(batch_id).files]
         return account_for(
-            outcomes, totals, is_complete=seen >= set(NETWORKS), damaged_files=tuple(damaged)
+            outcomes, totals, is_complete=built >= set(NETWORKS), damaged_files=tuple(damaged)
         )
 
     def _rows(self, batch: ChargebackBatch) -> pl.LazyFrame:
@@ -78,16 +83,16 @@ class ChargebackFileBuilder:
             return empty_frame("chargebacks").lazy()
         return rows.filter(pl.col("batch_id") == batch.batch_id)
 
-    def _check_never_filed(self, batch_id: str, slot: str) -> None:
-        """A slot that had rows once cannot have none now."""
+    def _check_never_built(self, batch_id: str, slot: str) -> None:
+        """A sealed batch never changes, so a slot that had rows cannot have none now."""
         record = self.ledger.find(batch_id, slot)
         if record is not None:
             raise FrozenFileError(record.file_name)
 
-    def _keep(
+    def _store(
         self, batch: ChargebackBatch, slot: str, destination: str, body: WrittenBody
     ) -> ChargebackFileRecord:
-        """Freeze first, then store: bytes that differ never replace those on record."""
+        """Record the hashes first, then store: different bytes never replace the recorded ones."""
         sequence, previous = self.ledger.allot(batch.batch_id, slot, destination=destination)
         identity = FileIdentity(
             batch_id=batch.batch_id,
@@ -108,22 +113,19 @@ class ChargebackFileBuilder:
         key = processed_key(batch.batch_id, identity.name)
         self.processed_store.replace(key, body.path)
         self.processed_store.replace(processed_key(batch.batch_id, identity.control_name), control)
-        kept = self.ledger.find(batch.batch_id, slot)
-        return kept or _record(identity, slot, destination, body, control)
+        stored = self.ledger.find(batch.batch_id, slot)
+        return stored or _record(identity, slot, destination, body, control)
 
-    def _read(self, record: ChargebackFileRecord) -> ControlTotals | None:
-        """Counts from the file's bytes; None where they are not those that were frozen."""
+    def _read_totals(self, record: ChargebackFileRecord) -> ControlTotals | None:
+        """Totals from the file's bytes; None where they differ from the recorded ones."""
         key = processed_key(record.batch_id, record.file_name)
         try:
             with self.processed_store.open(key) as content:
                 totals = read_control_totals(content)
         except (ObjectMissingError, UnreadableChargebackFileError):
             return None
-        is_as_made = (totals.row_count, totals.totals_minor) == (
-            record.row_count,
-            dict(record.totals_minor),
-        )
-        return totals if is_as_made else None
+        expected = (record.row_count, dict(record.totals_minor))
+        return totals if (totals.row_count, totals.totals_minor) == expected else None
 
 
 def _record(

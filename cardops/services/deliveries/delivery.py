@@ -1,7 +1,7 @@
-"""One chargeback file's delivery from first look to last word, over ports alone.
+"""Deliver one chargeback file to its card company.
 
-Belongs here: carrying out what cardops.rules.deliveries.recipe decides, recording it, and telling
-operators. The asset and `cardops deliveries retry` both call `deliver`. No Dagster here.
+Belongs here: carrying out the steps that cardops.rules.deliveries.recipe decides, recording the
+state after each, and raising alarms. The asset and `cardops deliveries retry` both call this.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from cardops.rules.deliveries.recipe import (
     state_after_refusal,
 )
 from cardops.rules.deliveries.records import (
+    UNDELIVERED,
     ChargebackFileRecord,
     DeliveryState,
     OperatorWord,
@@ -36,13 +37,12 @@ from cardops.rules.intake.objects import ObjectMissingError
 
 RUNBOOK: Final = "docs/runbooks/chargeback-delivery.md"
 _BLOCK_BYTES: Final = 1 << 20
-_TO_DELIVER: Final = frozenset({DeliveryState.MADE, DeliveryState.SENDING})
-_CHANCE: Final = SystemRandom()
+_RANDOM: Final = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One of the pair: where it is kept, where it goes, and what it must be."""
+    """The CSV or its control file: its key in the processed store, its remote path, its hash."""
 
     key: str
     path: str
@@ -64,15 +64,15 @@ class DeliveryService:
     sleep: Callable[[float], None] = time.sleep
 
     def deliver(self, batch_id: str, network: str) -> ChargebackFileRecord | None:
-        """Bring one file to its card company, or say why not; None where there is no such file.
+        """Deliver one file and return its record; None where the batch has no such file.
 
         A file that is delivered, unconfirmed or failed is left as it is: the last two wait for
         an operator's word. Safe to kill at any moment and call again.
         """
         with self.ledger.exclusively(batch_id, network) as record:
-            if record is None or record.state not in _TO_DELIVER:
+            if record is None or record.state not in UNDELIVERED:
                 return record
-            return self._insist(record)
+            return self._deliver_with_retries(record)
 
     def retry(
         self, batch_id: str, network: str, word: OperatorWord | None
@@ -86,53 +86,53 @@ class DeliveryService:
                 return None
             state = state_for_retry(record.state, word)
             if state is not record.state:
-                self._kept(replace(record, state=state, last_error=None))
+                self._store(replace(record, state=state, last_error=None))
         return self.deliver(batch_id, network)
 
-    def _insist(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
+    def alarm(self, record: ChargebackFileRecord, error: str) -> ChargebackFileRecord:
+        """Store the error with the record, and raise an alarm."""
+        self.notifier.notify(
+            f"Chargeback file {record.file_name} is {record.state.value}", error, runbook=RUNBOOK
+        )
+        return self._store(replace(record, last_error=error))
+
+    def _deliver_with_retries(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             record = replace(record, attempt_count=record.attempt_count + 1)
-            record, is_over = self._attempt(record, is_last=attempt == MAX_ATTEMPTS)
-            if is_over:
+            record, is_final = self._attempt(record, is_last=attempt == MAX_ATTEMPTS)
+            if is_final:
                 break
-            self.sleep(pause_seconds(attempt, _CHANCE.random()))
+            self.sleep(pause_seconds(attempt, _RANDOM.random()))
         return record
 
     def _attempt(
         self, record: ChargebackFileRecord, *, is_last: bool
     ) -> tuple[ChargebackFileRecord, bool]:
-        """The record after one session, and whether another try would be pointless."""
+        """The record after one session, and whether no further attempt should follow."""
         session = _Session(record, self)
         try:
             session.run()
         except PermanentDeliveryError as error:
-            state = state_after_refusal(session.record.state, session.seen)
+            state = state_after_refusal(session.record.state, session.remote_state)
             return self.alarm(replace(session.record, state=state), str(error)), True
         except TransientDeliveryError as error:
             if is_last:
                 return self.alarm(session.record, str(error)), True
-            return self._kept(replace(session.record, last_error=str(error))), False
+            return self._store(replace(session.record, last_error=str(error))), False
         return session.record, True
 
-    def alarm(self, record: ChargebackFileRecord, error: str) -> ChargebackFileRecord:
-        """Record what went wrong, and raise the alarm."""
-        self.notifier.notify(
-            f"Chargeback file {record.file_name} is {record.state.value}", error, runbook=RUNBOOK
-        )
-        return self._kept(replace(record, last_error=error))
-
-    def _kept(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
+    def _store(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
         self.ledger.record(record)
         return record
 
 
 class _Session:
-    """One connection's worth of steps. `seen` is None until the server was looked at."""
+    """One connection to the card company. `remote_state` is None until the server was inspected."""
 
-    def __init__(self, record: ChargebackFileRecord, delivery_service: DeliveryService) -> None:
+    def __init__(self, record: ChargebackFileRecord, service: DeliveryService) -> None:
         self.record = record
-        self.seen: RemoteState | None = None
-        self._service = delivery_service
+        self.remote_state: RemoteState | None = None
+        self._service = service
         self._sizes: dict[str, int] = {}
 
     def run(self) -> None:
@@ -141,92 +141,88 @@ class _Session:
         for member in (self._csv, self._control):
             self._sizes[member.key] = _checked_size(self._service.processed_store, member)
         with closing(self._service.destinations.connect(self.record.destination)) as remote:
-            self._walk(remote, self._look(remote))
+            self._take_steps(remote, self._inspect(remote))
 
-    def _walk(self, remote: FileDelivery, seen: RemoteState) -> None:
+    def _take_steps(self, remote: FileDelivery, state: RemoteState) -> None:
         for _ in range(MAX_STEPS):
-            self.seen = seen
-            step = next_step(seen, is_intended=self.record.state is DeliveryState.SENDING)
-            if self._end(step):
+            self.remote_state = state
+            step = next_step(state, is_intended=self.record.state is DeliveryState.SENDING)
+            if self._is_finished(step):
                 return
-            seen = self._take(step, remote, seen)
-        raise TransientDeliveryError(f"{self._csv.path} did not stay as it was written.")
+            state = self._take_step(step, remote, state)
+        raise TransientDeliveryError(f"{self._csv.path} keeps changing after it was written.")
 
-    def _look(self, remote: FileDelivery) -> RemoteState:
+    def _inspect(self, remote: FileDelivery) -> RemoteState:
         return RemoteState(
-            csv=self._held(remote, self._csv, self._csv.path),
-            csv_part=self._held(remote, self._csv, self._csv.part),
-            control=self._held(remote, self._control, self._control.path),
-            control_part=self._held(remote, self._control, self._control.part),
+            csv=self._compare(remote, self._csv, self._csv.path),
+            csv_part=self._compare(remote, self._csv, self._csv.part),
+            control=self._compare(remote, self._control, self._control.path),
+            control_part=self._compare(remote, self._control, self._control.part),
         )
 
-    def _held(self, remote: FileDelivery, member: _Member, path: str) -> RemoteFile:
-        """Size first; the hash is read back only of what has the right size."""
+    def _compare(self, remote: FileDelivery, member: _Member, path: str) -> RemoteFile:
+        """Compare the size first; only a file of the right size is read back and hashed."""
         found = remote.stat(path)
         if found is None:
             return RemoteFile.ABSENT
         if found.size_bytes != self._sizes[member.key]:
             return RemoteFile.DIFFERENT
-        return (
-            RemoteFile.MATCHES
-            if remote.read_sha256(path) in {None, member.sha256}
-            else RemoteFile.DIFFERENT
-        )
+        # None: the server forbids reading back, so the size has to do.
+        is_same = remote.read_sha256(path) in {None, member.sha256}
+        return RemoteFile.MATCHES if is_same else RemoteFile.DIFFERENT
 
-    def _take(self, step: Step, remote: FileDelivery, seen: RemoteState) -> RemoteState:
+    def _take_step(self, step: Step, remote: FileDelivery, state: RemoteState) -> RemoteState:
         match step:
             case Step.WRITE_CSV:
-                return replace(seen, csv_part=self._write(remote, self._csv))
+                return replace(state, csv_part=self._write(remote, self._csv))
             case Step.WRITE_CONTROL:
-                return replace(seen, control_part=self._write(remote, self._control))
+                return replace(state, control_part=self._write(remote, self._control))
             case Step.RECORD_INTENT:
                 self._record(replace(self.record, state=DeliveryState.SENDING, last_error=None))
-                return seen
+                return state
             case Step.RENAME_CSV:
-                return self._rename(remote, self._csv, step, seen)
+                remote.rename(self._csv.part, self._csv.path)
+                return state.after_rename(step)
             case Step.RENAME_CONTROL:
-                return self._rename(remote, self._control, step, seen)
+                remote.rename(self._control.part, self._control.path)
+                return state.after_rename(step)
             case _:
-                raise AssertionError(f"{step} is an end, not a step")
+                raise AssertionError(f"{step} ends a delivery and cannot be taken")
 
     def _write(self, remote: FileDelivery, member: _Member) -> RemoteFile:
         with self._service.processed_store.open(member.key) as content:
             remote.write(member.part, content)
-        held = self._held(remote, member, member.part)
-        if held is not RemoteFile.MATCHES:
+        written = self._compare(remote, member, member.part)
+        if written is not RemoteFile.MATCHES:
             raise TransientDeliveryError(
-                f"{member.part} is not whole after writing: the server's disk may be full."
+                f"{member.part} is incomplete after writing: the server's disk may be full."
             )
-        return held
+        return written
 
-    def _rename(
-        self, remote: FileDelivery, member: _Member, step: Step, seen: RemoteState
-    ) -> RemoteState:
-        remote.rename(member.part, member.path)
-        return seen.after_rename(step)
-
-    def _end(self, step: Step) -> bool:
-        """Whether this was the end; records and tells it."""
-        if step is Step.DONE:
-            self._record(
-                replace(
-                    self.record,
-                    state=DeliveryState.DELIVERED,
-                    remote_path=self._csv.path,
-                    last_error=None,
+    def _is_finished(self, step: Step) -> bool:
+        """Whether this step ends the delivery; if so, record the outcome. Raises if it was refused."""
+        match step:
+            case Step.DONE:
+                self._record(
+                    replace(
+                        self.record,
+                        state=DeliveryState.DELIVERED,
+                        remote_path=self._csv.path,
+                        last_error=None,
+                    )
                 )
-            )
-            return True
-        if step is Step.STOP_DIFFERENT:
-            raise PermanentDeliveryError(
-                f"{self._csv.path} is at {self.record.destination} already, with other content: "
-                "nothing was sent. Ask the card company what it holds."
-            )
-        if step is Step.UNCONFIRMED:
-            unconfirmed = replace(self.record, state=DeliveryState.DELIVERED_UNCONFIRMED)
-            self.record = self._service.alarm(unconfirmed, _unconfirmed(self._csv))
-            return True
-        return False
+                return True
+            case Step.STOP_DIFFERENT:
+                raise PermanentDeliveryError(
+                    f"{self._csv.path} already exists at {self.record.destination} with other "
+                    "content: nothing was sent. Ask the card company which file it has."
+                )
+            case Step.UNCONFIRMED:
+                unconfirmed = replace(self.record, state=DeliveryState.DELIVERED_UNCONFIRMED)
+                self.record = self._service.alarm(unconfirmed, _unconfirmed(self._csv))
+                return True
+            case _:
+                return False
 
     def _record(self, record: ChargebackFileRecord) -> None:
         self._service.ledger.record(record)
@@ -234,7 +230,7 @@ class _Session:
 
 
 def processed_key(batch_id: str, file_name: str) -> str:
-    """Where a chargeback file lies in the processed store."""
+    """The key of a chargeback file in the processed store."""
     return f"chargebacks/{batch_id}/{file_name}"
 
 
@@ -250,7 +246,7 @@ def _members(record: ChargebackFileRecord, destinations: Destinations) -> tuple[
 
 
 def _checked_size(store: ObjectStore, member: _Member) -> int:
-    """The size of the file as it was frozen: what leaves the house is that and nothing else."""
+    """The size of the stored file. Raises PermanentDeliveryError where its bytes have changed."""
     digest, size = hashlib.sha256(), 0
     with suppress(ObjectMissingError), store.open(member.key) as content:
         while block := content.read(_BLOCK_BYTES):
@@ -259,14 +255,14 @@ def _checked_size(store: ObjectStore, member: _Member) -> int:
     if digest.hexdigest() == member.sha256:
         return size
     raise PermanentDeliveryError(
-        f"{store.uri(member.key)} is not the file that was made: it is gone or its hash is another one. "
+        f"{store.uri(member.key)} is missing or is not the file that was made: its hash differs. "
         "Restore it, or make the batch's files again; nothing was sent."
     )
 
 
 def _unconfirmed(csv: _Member) -> str:
     return (
-        f"{csv.path} was about to get its final name when the delivery broke off, and it is not "
-        "there now. It may have been collected. Its acknowledgement or a call to the card company "
-        "settles it: `cardops deliveries retry --received` or `--send-again`."
+        f"{csv.path} was about to get its final name when the delivery was interrupted, and it is "
+        "not there now. The card company may have collected it. Its acknowledgement or a call to "
+        "the card company settles it: `cardops deliveries retry --received` or `--send-again`."
     )

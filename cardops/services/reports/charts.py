@@ -1,21 +1,22 @@
-"""The daily report's pictures: SVG drawn by matplotlib without a display, as data URIs."""
+"""The daily report's charts: SVG drawn by matplotlib without a display, as data URIs."""
 
 import base64
 import io
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from cardops.rules.currencies import EXPONENTS
-from cardops.services.reports.figures import ReportFigures, Row
+from cardops.services.reports.figures import ReportFigures
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 GOOD: Final = "#2f7d5b"
 BAD: Final = "#b3402f"
-CALM: Final = "#31507a"
-SOFT: Final = "#9db4d0"
+NEUTRAL: Final = "#31507a"
+PALE: Final = "#9db4d0"
 INK: Final = "#22303f"
 MAX_BARS: Final = 12
 MAX_DATES: Final = 7
@@ -35,28 +36,28 @@ _STYLE: Final = {
 }
 
 
-def charts_of(figures: ReportFigures) -> dict[str, str]:
-    """Pictures by name, as data URIs; none where there is nothing to draw."""
+def draw_charts(figures: ReportFigures) -> dict[str, str]:
+    """Charts by name, as data URIs; none where there is nothing to draw."""
     from matplotlib import rc_context  # noqa: PLC0415 - costs a second, and only a report needs it
 
-    drawn = {
-        "decisions_by_hour": (_by_hour, figures.decisions_by_hour),
-        "reject_reasons": (_reasons, figures.reject_reasons),
-        "balance_history": (_history, figures.balance_history),
+    charts = {
+        "decisions_by_hour": (_decisions_by_hour, figures.decisions_by_hour),
+        "reject_reasons": (_reject_reasons, figures.reject_reasons),
+        "balance_history": (_balance_history, figures.balance_history),
         "failure_rates": (_rates, figures.failure_rates),
         "chargeback_rates": (_rates, figures.chargeback_rates),
         "disputes": (_disputes, figures.disputes),
     }
     with rc_context(_STYLE):  # type: ignore[arg-type] # its stub lists names, not a mapping
-        return {name: draw(rows) for name, (draw, rows) in drawn.items() if rows}
+        return {name: draw(frame) for name, (draw, frame) in charts.items() if not frame.empty}
 
 
-def _by_hour(rows: list[Row]) -> str:
+def _decisions_by_hour(hours: "pd.DataFrame") -> str:
     figure, axes = _canvas(5.4, 2.5)
-    hours = [row["hour"] for row in rows]
-    permits = [row["permits"] for row in rows]
-    axes.bar(hours, permits, color=GOOD, label="PERMIT")
-    axes.bar(hours, [row["rejects"] for row in rows], bottom=permits, color=BAD, label="REJECT")
+    permits = hours["permits"].to_list()
+    axes.bar(hours["hour"].to_list(), permits, color=GOOD, label="PERMIT")
+    rejects = hours["rejects"].to_list()
+    axes.bar(hours["hour"].to_list(), rejects, bottom=permits, color=BAD, label="REJECT")
     axes.set_xlim(-0.7, 23.7)
     axes.set_xticks(range(0, 24, 3))
     axes.set_xlabel("hour (UTC)")
@@ -64,51 +65,40 @@ def _by_hour(rows: list[Row]) -> str:
     return _uri(figure)
 
 
-def _reasons(rows: list[Row]) -> str:
-    return _bars([row["reason_code"] for row in rows], [row["count"] for row in rows], color=BAD)
+def _reject_reasons(reasons: "pd.DataFrame") -> str:
+    return _bars(reasons["reason_code"].to_list(), reasons["count"].to_list(), color=BAD)
 
 
-def _rates(rows: list[Row]) -> str:
-    known = [row for row in rows if row["rate"] is not None]
-    is_one_program = len({row["program"] for row in known}) == 1
-    names = [
-        row["payment_method"] if is_one_program else f"{row['program']} · {row['payment_method']}"
-        for row in known
-    ]
-    return _bars(names, [float(row["rate"]) * 100 for row in known], color=CALM, unit=" %")
+def _rates(rates: "pd.DataFrame") -> str:
+    known = rates.dropna(subset="rate")
+    names = known["payment_method"]
+    if len(set(known["program"])) > 1:
+        names = known["program"] + " · " + names
+    percents = [float(rate) * 100 for rate in known["rate"]]
+    return _bars(names.to_list(), percents, color=NEUTRAL, unit=" %")
 
 
-def _disputes(rows: list[Row]) -> str:
-    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row in rows:
-        totals[row["network"]][0] += row["open"]
-        totals[row["network"]][1] += row["disputes"] - row["open"]
+def _disputes(disputes: "pd.DataFrame") -> str:
+    totals = disputes.groupby("network", sort=False)[["open", "disputes"]].sum()
+    names, opened = totals.index.to_list(), totals["open"].to_list()
     figure, axes = _canvas(4.4, 2.5)
-    names = list(totals)
-    opened = [totals[name][0] for name in names]
-    axes.bar(names, opened, color=CALM, width=0.55, label="open")
-    ended = [totals[name][1] for name in names]
-    axes.bar(names, ended, bottom=opened, color=SOFT, width=0.55, label="ended")
+    axes.bar(names, opened, color=NEUTRAL, width=0.55, label="open")
+    ended = (totals["disputes"] - totals["open"]).to_list()
+    axes.bar(names, ended, bottom=opened, color=PALE, width=0.55, label="ended")
     axes.legend(frameon=False, ncols=2, loc="upper left", bbox_to_anchor=(0, 1.16))
     return _uri(figure)
 
 
-def _history(rows: list[Row]) -> str:
-    by_currency: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_currency[row["currency"]].append(row)
+def _balance_history(history: "pd.DataFrame") -> str:
     figure, axes = _canvas(5.4, 2.5)
-    for currency, days in by_currency.items():
-        # A picture may round: the exact figures stand in the table beside it.
-        amounts = [row["ledger_minor"] / 10 ** EXPONENTS[currency] for row in days]
+    for currency, days in history.groupby("currency", sort=False):
+        # A chart may round: the exact figures are in the table beside it.
+        scale = 10 ** EXPONENTS[str(currency)]
+        amounts = [amount_minor / scale for amount_minor in days["ledger_minor"]]
         axes.plot(
-            [row["business_date"] for row in days],
-            amounts,
-            marker="o",
-            markersize=4,
-            label=currency,
+            days["business_date"].to_list(), amounts, marker="o", markersize=4, label=str(currency)
         )
-    dates = sorted({row["business_date"] for row in rows})
+    dates = sorted(set(history["business_date"]))
     shown = dates[:: -(-len(dates) // MAX_DATES)]
     axes.set_xticks(shown, [day.strftime("%d %b") for day in shown])
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -117,7 +107,7 @@ def _history(rows: list[Row]) -> str:
     return _uri(figure)
 
 
-def _bars(names: list[str], values: list[float], *, color: str, unit: str = "") -> str:
+def _bars(names: Sequence[str], values: Sequence[float], *, color: str, unit: str = "") -> str:
     """Horizontal bars with their values written beside them, the largest on top."""
     names, values = names[:MAX_BARS], values[:MAX_BARS]
     figure, axes = _canvas(4.4, 0.6 + 0.32 * max(2, len(names)))
@@ -139,7 +129,7 @@ def _canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
     return figure, figure.subplots()
 
 
-def _uri(figure: Any) -> str:
+def _uri(figure: "Figure") -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,16 +1,10 @@
-"""`cardops deliveries`: chargeback files and where they stand; try again, on an operator's word."""
+"""`cardops deliveries`: list chargeback files and their state; retry one on an operator's word."""
 
 from typing import Annotated
 
 import typer
 
-from cardops.adapters.clock import SystemClock
-from cardops.adapters.file_delivery.destinations import SecretDestinations
-from cardops.adapters.notifier import open_notifier
-from cardops.adapters.object_stores.opening import open_store
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
-from cardops.adapters.secrets import secret_store
+from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
@@ -43,9 +37,10 @@ def list_deliveries(
 ) -> None:
     """List chargeback files, newest first. Exit code 1 where some need an operator."""
     if state is not None and state not in set(DeliveryState):
-        raise CommandError(f"--state is one of {', '.join(DeliveryState)}.")
-    ledger = PostgresDeliveryLedger(connect_info(Settings.load()).url)
-    found = [one for one in ledger.all([state] if state else None) if batch in {None, one.batch_id}]
+        raise CommandError(f"--state must be one of {', '.join(DeliveryState)}.")
+    ledger = Adapters(Settings.load()).delivery_ledger
+    records = ledger.all([state] if state else None)
+    found = [record for record in records if batch in {None, record.batch_id}]
     if json_output:
         print_json({"data": [described(record) for record in found]})
     else:
@@ -68,9 +63,9 @@ def retry(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Deliver a file that failed or broke off. An unconfirmed one needs an operator's word."""
+    """Deliver a file that failed or was interrupted. An unconfirmed one needs an operator's word."""
     if network not in NETWORKS:
-        raise CommandError(f"NETWORK is one of {', '.join(NETWORKS)}.")
+        raise CommandError(f"NETWORK must be one of {', '.join(NETWORKS)}.")
     record = _retried(batch, network, _word(received=received, send_again=send_again))
     if json_output:
         print_json(described(record))
@@ -102,34 +97,34 @@ def described(record: ChargebackFileRecord) -> dict[str, object]:
 
 def line(record: ChargebackFileRecord) -> str:
     """A delivery for people."""
-    told = f"{record.batch_id}  {record.network}  {record.file_name}  {record.state.value}"
-    return f"{told}  {record.attempt_count} attempts  {record.last_error or ''}".rstrip()
+    file = f"{record.batch_id}  {record.network}  {record.file_name}  {record.state.value}"
+    return f"{file}  {record.attempt_count} attempts  {record.last_error or ''}".rstrip()
 
 
 def needs_operator(record: ChargebackFileRecord) -> bool:
-    """Whether nothing more happens by itself, or the last try went wrong."""
+    """Whether no retry is scheduled any more, or the last attempt failed."""
     stuck = record.state in {DeliveryState.FAILED, DeliveryState.DELIVERED_UNCONFIRMED}
     return stuck or bool(record.last_error)
 
 
 def _word(*, received: bool, send_again: bool) -> OperatorWord | None:
     if received and send_again:
-        raise CommandError("--received and --send-again say the opposite of each other: give one.")
+        raise CommandError("--received and --send-again contradict each other: give one of them.")
     if received:
         return OperatorWord.RECEIVED
     return OperatorWord.SEND_AGAIN if send_again else None
 
 
 def _retried(batch: str, network: str, word: OperatorWord | None) -> ChargebackFileRecord:
-    settings = Settings.load()
-    delivery_service = DeliveryService(
-        processed_store=open_store(settings.store_url("processed")),
-        ledger=PostgresDeliveryLedger(connect_info(settings).url),
-        destinations=SecretDestinations(secret_store(settings)),
-        notifier=open_notifier(settings, SystemClock()),
+    adapters = Adapters(Settings.load())
+    service = DeliveryService(
+        processed_store=adapters.processed_store,
+        ledger=adapters.delivery_ledger,
+        destinations=adapters.destinations,
+        notifier=adapters.notifier,
     )
     try:
-        record = delivery_service.retry(batch, network, word)
+        record = service.retry(batch, network, word)
     except OperatorWordNeededError as error:
         raise CommandError(str(error)) from None
     if record is None:

@@ -1,19 +1,17 @@
 """`cardops report`: the daily report of a business date, its day closed first where needed."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardops.adapters.clock import SystemClock
-from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, NothingBuiltError
-from cardops.ports import Warehouse
+from cardops.bootstrap import Adapters
+from cardops.rules.reports import NothingBuiltError
 from cardops.settings import Settings
 from orchestration.cli.output import DONE_WITH_FINDINGS, CommandError, JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from cardops.services.reports.figures import ReportFigures
+    from cardops.services.reports.daily_report import DailyReport
 
 app = typer.Typer()
 
@@ -32,27 +30,15 @@ def report(
     reconciliation and marts, which takes about half a minute.
     """
     day = business_date.date()
-    settings = Settings.load()
-    warehouse = DuckDbWarehouse(settings.home)
+    adapters = Adapters(Settings.load())
     is_clean = True
-    if day >= datetime.now(UTC).date() or not is_built(warehouse, day):
+    if day >= datetime.now(UTC).date() or not adapters.reports.is_built(day):
         say(f"Closing {day}: balances, transaction log, reconciliation, marts")
-        is_clean = close(settings, day)
-    figures, path = _write(warehouse, day)
-    _print(figures, path, json_output=json_output)
-    if figures.breaks or not is_clean:
+        is_clean = close(adapters.settings, day)
+    made = _write(adapters, day)
+    _print(made, json_output=json_output)
+    if len(made.figures.breaks) or not is_clean:
         raise typer.Exit(DONE_WITH_FINDINGS)
-
-
-def is_built(warehouse: Warehouse, day: date) -> bool:
-    """Whether the marts hold the day's closing balances."""
-    try:
-        with warehouse.reading() as session:
-            query = "select exists (select from fct_daily_balances where business_date = ?)"
-            row = session.execute(query, [day]).fetchone()
-            return bool(row and row[0])
-    except NothingBuiltError:
-        return False
 
 
 def close(settings: Settings, day: date) -> bool:
@@ -80,25 +66,26 @@ def close(settings: Settings, day: date) -> bool:
     return result.success
 
 
-def _write(warehouse: Warehouse, day: date) -> "tuple[ReportFigures, Path]":
-    from assets.daily_report import write_report  # noqa: PLC0415 - Dagster costs seconds
+def _write(adapters: Adapters, day: date) -> "DailyReport":
+    from cardops.services.reports.daily_report import write_daily_report  # noqa: PLC0415 - jinja2
 
     try:
-        return write_report(warehouse, SystemClock(), day)
+        return write_daily_report(day, adapters.reports, adapters.clock)
     except NothingBuiltError as error:
         raise CommandError(f"{error} The log above says why the close failed.") from None
 
 
-def _print(figures: "ReportFigures", path: Path, *, json_output: bool) -> None:
+def _print(made: "DailyReport", *, json_output: bool) -> None:
+    breaks = len(made.figures.breaks)
     if json_output:
         print_json(
             {
-                "business_date": figures.business_date.isoformat(),
-                "path": str(path),
-                "decisions": sum(row["count"] for row in figures.decisions),
-                "breaks": len(figures.breaks),
-                "is_closed": figures.has_closing_balances,
+                "business_date": made.figures.business_date.isoformat(),
+                "path": str(made.path),
+                "decisions": made.figures.decision_count,
+                "breaks": breaks,
+                "is_closed": made.figures.is_closed,
             }
         )
     else:
-        typer.echo(f"{path}\n{len(figures.breaks)} break(s)")
+        typer.echo(f"{made.path}\n{breaks} break(s)")

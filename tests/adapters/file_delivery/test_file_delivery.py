@@ -97,7 +97,7 @@ def test_a_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
     session.write(f"{folder}/a.csv", io.BytesIO(b"first"))
     session.write(f"{folder}/a.csv.part", io.BytesIO(b"second"))
 
-    with pytest.raises(PermanentDeliveryError, match="there already"):
+    with pytest.raises(PermanentDeliveryError, match="already exists"):
         session.rename(f"{folder}/a.csv.part", f"{folder}/a.csv")
     assert session.read_sha256(f"{folder}/a.csv") == hashlib.sha256(b"first").hexdigest()
 

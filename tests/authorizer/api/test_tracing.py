@@ -261,8 +261,8 @@ def test_wanted_without_its_packages_is_one_sentence_that_names_them(tmp_path: P
     ("given", "words"),
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "http://127.0.0.1:4318"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "no http address"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:http"}, "no http address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "not an HTTP address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:http"}, "not an HTTP address"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "http/protobuf",

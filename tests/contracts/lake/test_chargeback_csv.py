@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardops.contracts.lake.chargeback_csv import rows_of_slot, write_body
-from cardops.rules.chargebacks.files import Chargeback, SplitMode, render, split_into_files
+from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import NETWORKS
 from tests.factories.chargebacks import chargebacks, lake_frame
+from tests.oracles.chargeback_files import Chargeback, render, split_into_files
 
 
 @settings(max_examples=60, deadline=None)

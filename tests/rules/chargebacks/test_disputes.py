@@ -11,7 +11,7 @@ from cardops.rules.chargebacks.disputes import (
     Stage,
     Workflow,
     is_legal,
-    legal_moves,
+    legal_transitions,
     merchant_deadline,
     response_days,
     stage_of,
@@ -58,20 +58,20 @@ def test_a_consumer_dispute_is_represented_before_pre_arbitration(network: str) 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_nothing_follows_an_end_and_something_follows_all_else(network: str) -> None:
     for stage in Stage:
-        assert bool(legal_moves(network, stage)) is (stage not in ENDED)
+        assert bool(legal_transitions(network, stage)) is (stage not in ENDED)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_no_dispute_goes_back(network: str) -> None:
     order = list(Stage)
-    moves = {move for stage in Stage for move in legal_moves(network, stage)}
+    moves = {move for stage in Stage for move in legal_transitions(network, stage)}
 
     assert all(order.index(move.to_stage) > order.index(move.from_stage) for move in moves)
 
 
 def test_visa_had_no_allocation_before_its_reform() -> None:
     on = date(2018, 4, 13)
-    moves = legal_moves("visa", Stage.CHARGEBACK, workflow=Workflow.ALLOCATION, on=on)
+    moves = legal_transitions("visa", Stage.CHARGEBACK, workflow=Workflow.ALLOCATION, on=on)
 
     assert Stage.PRE_ARBITRATION not in {move.to_stage for move in moves}
 

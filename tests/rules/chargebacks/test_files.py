@@ -17,18 +17,15 @@ from cardops.rules.chargebacks.control_totals import (
 from cardops.rules.chargebacks.files import (
     COLUMNS,
     MAX_CHARGEBACK_FILES,
-    Chargeback,
     FileIdentity,
     SplitMode,
     control_json,
-    plain_cells,
-    render,
     slot_destination,
     slot_label,
-    split_into_files,
 )
 from cardops.rules.chargebacks.routing import NETWORKS
 from tests.factories.chargebacks import a_chargeback, chargebacks
+from tests.oracles.chargeback_files import Chargeback, plain_cells, render, split_into_files
 
 batches = st.lists(chargebacks, max_size=25)
 modes = st.sampled_from(SplitMode)

@@ -47,10 +47,10 @@ def test_a_secret_for_plain_ftp_is_refused_until_it_says_so_in_so_many_words() -
         ({"host": ""}, "no host"),
         ({"username": None}, "no username"),
         ({"password": None}, "no credentials"),
-        ({"port": "0"}, "a port that is none"),
-        ({"port": "٢٢"}, "a port that is none"),
-        ({"port": 70000}, "a port that is none"),
-        ({"folder": 7}, "no text"),
+        ({"port": "0"}, "an invalid port"),
+        ({"port": "٢٢"}, "an invalid port"),
+        ({"port": 70000}, "an invalid port"),
+        ({"folder": 7}, "not text"),
     ],
 )
 def test_what_is_wrong_is_told_without_the_secret(change: dict[str, object], told: str) -> None:

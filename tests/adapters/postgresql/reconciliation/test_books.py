@@ -11,6 +11,7 @@ from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
+from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
     breaks_in,
@@ -19,7 +20,6 @@ from cardops.contracts.lake.reconciliation import (
     store_sides,
 )
 from cardops.rules.reconciliation import LAKE_COMPARISONS, STORE_COMPARISONS
-from cardops.services.reconciliation.lake_sources import differing_accounts
 from tests.factories.intake import Deposit, an_intake_file, staged
 from tests.factories.traffic import Traffic
 from tests.fakes.lake import FakeLake
@@ -148,7 +148,7 @@ def test_live_traffic_makes_no_break_on_any_road(database_url: str, tmp_path: Pa
             later_rows += rows_after_the_balances(lake)
 
             assert store_breaks(database_url) == []
-            assert differing_accounts(lake, TODAY).is_empty()
+            assert DuckDbLakeBooks(lake).differing_accounts(TODAY).is_empty()
             traffic.wait_for(rounds + 3)
     assert later_rows, "nothing was written between the balances and the log: the test is idle"
 
@@ -167,7 +167,7 @@ def test_a_row_that_the_log_lacks_is_a_break_in_the_lake(database_url: str, tmp_
     log = lake.frames["transaction_log", TODAY, "snapshot"]
     lake.write("transaction_log", TODAY, "snapshot", log.filter(pl.col("event_key") != "d-2"))
 
-    found = breaks_in(differing_accounts(lake, TODAY), LAKE_COMPARISONS).rows()
+    found = breaks_in(DuckDbLakeBooks(lake).differing_accounts(TODAY), LAKE_COMPARISONS).rows()
 
     assert found == [("default", "user_1", "USD", "balances", "transaction_log", 503, 500)]
 

@@ -1,0 +1,1 @@
+"""Amazon Web Services: clients and what they share."""

@@ -1,0 +1,120 @@
+"""The books as the lake has them: closing balances and transaction log, compared with DuckDB.
+
+Belongs here: reading the lake's Parquet within a memory limit. Does not belong here: what a
+difference means (cardops.services.reconciliation).
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import duckdb
+import polars as pl
+from typing_extensions import override
+
+from cardops.contracts.lake.tables import SNAPSHOT
+from cardops.ports import Lake, LakeBooks
+from cardops.rules.reconciliation import LakeIncompleteError
+
+DEFAULT_MEMORY_LIMIT: Final = "512MB"
+Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+# First every account's plain sums are compared. Only for those that differ, log rows written after
+# the balance was read (a later ledger_seq) are excluded, so live traffic during the export makes no
+# break. An account with log rows of an earlier day but without a balance is a break against zero.
+_DIFFERING_ACCOUNTS: Final = """
+    with balances as (
+        select program, user_id, currency, ledger_minor, held_minor, ledger_seq
+        from read_parquet($balances)
+    ),
+    log as (
+        select program, user_id, currency, posted_minor, held_change_minor, ledger_seq,
+            business_date
+        from read_parquet($log, hive_partitioning = true, hive_types = {'business_date': date})
+        where business_date <= $day and (posted_minor <> 0 or held_change_minor <> 0)
+    ),
+    sums as (
+        select program, user_id, currency, sum(posted_minor) as posted,
+            sum(held_change_minor) as held, min(business_date) as first_on
+        from log group by all
+    ),
+    suspects as (
+        select balances.*
+        from balances left join sums using (program, user_id, currency)
+        where ledger_minor <> coalesce(posted, 0) or held_minor <> coalesce(held, 0)
+    ),
+    checked as (
+        select suspects.program, suspects.user_id, suspects.currency,
+            any_value(ledger_minor) as balances, any_value(held_minor) as held_balances,
+            coalesce(sum(posted_minor), 0) as transaction_log,
+            coalesce(sum(held_change_minor), 0) as transaction_log_holds
+        from suspects left join log
+            on suspects.program = log.program and suspects.user_id = log.user_id
+                and suspects.currency = log.currency and log.ledger_seq <= suspects.ledger_seq
+        group by all
+    ),
+    unknown as (
+        select program, user_id, currency, 0 as balances, 0 as held_balances,
+            posted as transaction_log, held as transaction_log_holds
+        from sums anti join balances using (program, user_id, currency)
+        where first_on < $day
+    )
+    select program, user_id, currency, balances::bigint as balances,
+        held_balances::bigint as held_balances, transaction_log::bigint as transaction_log,
+        transaction_log_holds::bigint as transaction_log_holds
+    from (from checked union all by name from unknown)
+    where balances <> transaction_log or held_balances <> transaction_log_holds
+    order by program, user_id, currency
+"""
+
+
+class DuckDbLakeBooks(LakeBooks):
+    """Queries Parquet files of the lake on a DuckDB connection of their own each."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        connect: Connect = duckdb.connect,
+        *,
+        memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    ) -> None:
+        self._lake = lake
+        self._connect = connect
+        self._memory_limit = memory_limit
+
+    @override
+    def differing_accounts(self, business_date: date) -> pl.DataFrame:
+        balances = self._balances_file(business_date)
+        log = self._lake.local_path("transaction_log")
+        if not balances.exists():
+            raise LakeIncompleteError(f"no closing balances for {business_date}", "balances")
+        if not any(log.glob("*/*.parquet")):
+            raise LakeIncompleteError("no transaction log", "transaction_log")
+        return self._query(
+            {"balances": str(balances), "log": f"{log}/*/*.parquet", "day": business_date}
+        )
+
+    @override
+    def has_closing_balances(self, business_date: date) -> bool:
+        return self._balances_file(business_date).exists()
+
+    @override
+    def exported_dates(self) -> set[date]:
+        return {
+            date.fromisoformat(file.parent.name.removeprefix("business_date="))
+            for file in self._lake.local_path("transaction_log").glob("business_date=*/*.parquet")
+        }
+
+    def _balances_file(self, business_date: date) -> Path:
+        folder = self._lake.local_path("balances") / f"business_date={business_date}"
+        return folder / f"{SNAPSHOT}.parquet"
+
+    def _query(self, values: dict[str, object]) -> pl.DataFrame:
+        with TemporaryDirectory() as spill, self._connect() as session:
+            session.execute(f"set memory_limit = '{self._memory_limit}'")
+            session.execute(f"set temp_directory = '{spill}'")
+            relation = session.sql(_DIFFERING_ACCOUNTS, params=values)
+            return pl.DataFrame(relation.to_arrow_table())

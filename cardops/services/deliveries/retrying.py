@@ -1,0 +1,80 @@
+"""Choose the undelivered chargeback files to deliver in another run, and give up the hopeless ones.
+
+Belongs here: going through the ledger. Files that failed or may have been collected wait for an
+operator's word; no run is requested for them.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from cardops.ports import DeliveryLedger, Notifier
+from cardops.rules.deliveries.records import UNDELIVERED, ChargebackFileRecord
+from cardops.rules.deliveries.retries import (
+    MAX_FILES_A_TICK,
+    MAX_RETRIES,
+    MAX_RUNS_A_TICK,
+    RetryCount,
+)
+from cardops.services.deliveries.delivery import RUNBOOK
+
+# Batch and network of a file.
+FileKey = tuple[str, str]
+_STATES: Final = sorted(state.value for state in UNDELIVERED)
+
+
+@dataclass(slots=True)
+class RetryPlan:
+    """Files to deliver now, and what to remember of every undelivered one."""
+
+    undelivered: int = 0
+    to_deliver: list[FileKey] = field(default_factory=list)
+    counts: dict[FileKey, RetryCount] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryService:
+    """Plans the retries of undelivered files."""
+
+    ledger: DeliveryLedger
+    notifier: Notifier
+
+    def plan(
+        self,
+        now: datetime,
+        *,
+        counts: Mapping[FileKey, RetryCount],
+        busy_batches: AbstractSet[str],
+    ) -> RetryPlan:
+        """Which files to deliver now. `counts` is what the last plan remembered.
+
+        Files of `busy_batches` are left to the run that works on them. An alarm is raised for a
+        file that had all its retries.
+        """
+        # The ledger lists the newest first; the oldest has the nearest deadline.
+        files = self.ledger.all(_STATES)[::-1]
+        plan = RetryPlan(undelivered=len(files))
+        for record in files[:MAX_FILES_A_TICK]:
+            key = (record.batch_id, record.network)
+            count = counts.get(key, RetryCount(0, now))
+            is_full = len(plan.to_deliver) >= MAX_RUNS_A_TICK
+            if record.batch_id in busy_batches or is_full or not count.is_due(now):
+                plan.counts[key] = count
+                continue
+            plan.counts[key] = count.next(now)
+            if count.is_exhausted:
+                self._give_up(record)
+            else:
+                plan.to_deliver.append(key)
+        return plan
+
+    def _give_up(self, record: ChargebackFileRecord) -> None:
+        self.notifier.notify(
+            f"Chargeback file {record.file_name} is no longer retried automatically",
+            f"It could not be delivered to {record.destination} in {MAX_RETRIES} runs over days "
+            f"({record.last_error or 'no error is on record'}); once the cause is fixed, "
+            f"`cardops deliveries retry {record.batch_id} {record.network}` delivers it.",
+            runbook=RUNBOOK,
+        )
