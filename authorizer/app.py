@@ -14,9 +14,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
-from authorizer.api.openapi import describe
+from authorizer.api.documentation import TITLE, VERSION
+from authorizer.api.documentation import router as documentation_router
 from authorizer.api.problems import ProblemError, unavailable
-from authorizer.api.routes import router
+from authorizer.api.routes import router as api_router
 from authorizer.background import background_work
 from authorizer.decisions import route as hot
 from authorizer.dependencies import Dependencies, OpenDependencies
@@ -177,22 +178,21 @@ class Application:
 
     def _build(self) -> FastAPI:
         app = FastAPI(
-            title="Cardops authorizer",
-            version="1",
+            title=TITLE,
+            version=VERSION,
             lifespan=self._lifespan,
             redirect_slashes=False,
-            docs_url=None,  # its page fetches scripts from elsewhere; ours is whole in itself
-            redoc_url=None,
+            # The document and its page are routes of ours: FastAPI's page loads scripts from a CDN.
+            openapi_url=None,
             telemetry=NO_TELEMETRY,
         )
-        app.include_router(router)
+        app.include_router(api_router)
+        app.include_router(documentation_router)
         app.state.metrics = self.metrics
         app.add_exception_handler(ProblemError, _problem)
         app.add_exception_handler(HTTPException, _http_problem)
         app.add_exception_handler(ClientGoneError, _gone)
         app.add_exception_handler(Exception, _broken)
-        document = describe()
-        app.openapi = lambda: document  # type: ignore[method-assign] # FastAPI's own extension point
         return app
 
     @asynccontextmanager

@@ -1,120 +1,137 @@
-"""What is served: every method of every path, as the OpenAPI document lists it.
+"""What the OpenAPI document says of a route beyond its signature, for FastAPI's decorators.
 
-Belongs here: data. How it becomes a document is in authorizer.api.openapi.
+Belongs here: responses, problems, headers and bodies in OpenAPI's terms. The document itself is
+put together in authorizer.api.documentation.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from authorizer.api import schemas
+from authorizer.api.problems import KINDS
 
-ID: Final = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": schemas.ID_SCHEMA}
-WRITE: Final = "authorizations:write"
-READ: Final = "authorizations:read"
-ADMIN: Final = "callbacks:admin"
 HTML: Final = "text/html; charset=utf-8"
-FIGURES: Final = "text/plain; version=0.0.4; charset=utf-8"
+PROMETHEUS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+ID_PARAMETER: Final = {"minLength": 1, "maxLength": 64, "pattern": schemas.ID_SCHEMA}
 
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path. `body` and `answer` name types; `media_type` is what has no type."""
-
-    operation_id: str
-    method: str
-    path: str
-    summary: str
-    tag: str = "authorizations"
-    scope: str | None = None
-    body: str | None = None
-    is_body_required: bool = True
-    example: Mapping[str, Any] | None = None
-    response: str | None = None
-    media_type: str = "application/json"
-    status: int = 200
-    may_replay: bool = False
-    may_mismatch: bool = False
-    has_links: bool = False
-    problems: Sequence[int] = ()
-    query: Mapping[str, Mapping[str, object]] | None = None
-
-
-_ONE: Final = "/v1/authorizations/{transaction_id}"
-_MOVE: Final = (404, 408, 409, 413, 415, 422)
-_PAGE_QUERY: Final[Mapping[str, Mapping[str, object]]] = {
-    "status": {"type": "string", "enum": ["pending", "delivered", "dead"]},
-    "cursor": {"type": "string", "pattern": schemas.CURSOR_SCHEMA},
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
+# Shared response headers: the `components.headers` of the document.
+HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "x-request-id": {
+        "description": "Names the request in the operator's log and on the stored decision.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    },
+    "idempotent-replayed": {
+        "description": "`true` when this response was given before; absent the first time.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "retry-after": {
+        "description": "Seconds to wait before the retry, which uses the same id.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+    },
+    "www-authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}},
 }
-_QUESTION: Final = {
-    "transaction_id": "txn_123",
-    "user_id": "user_456",
-    "amount": 25.00,
-    "currency": "USD",
-    "merchant": {"id": "m_1", "name": "Corner shop", "mcc": "5411", "country": "US"},
-    "channel": "ecommerce",
-    "metadata": {"basket": "b-7"},
-}
+_HEADER_OF_STATUS: Final = {401: "www-authenticate", 429: "retry-after", 503: "retry-after"}
+_ALWAYS: Final = (500, 503)
+# The caller may lack a key, be too fast, or the store may be down, whatever the path.
+_ALWAYS_WITH_KEY: Final = (401, 403, 429, *_ALWAYS)
+# What may be wrong with a body.
+BODY_PROBLEMS: Final = (408, 413, 415, 422)
+_LINKED_OPERATIONS: Final = ("get_authorization", "capture", "void", "refund", "increment")
 
-OPERATIONS: Final = (
-    Operation(
-        "authorize", "post", "/v1/authorizations", "Decide whether a user may spend",
-        scope=WRITE, body="AuthorizationBody", example=_QUESTION, response="AuthorizationOut",
-        may_replay=True, may_mismatch=True, has_links=True, problems=(408, 413, 415, 422),
-        query={"dry_run": {"type": "boolean", "default": False}},
-    ),
-    Operation(
-        "get_authorization", "get", _ONE, "The stored decision with its present state",
-        scope=READ, response="AuthorizationState", problems=(404,),
-    ),
-    Operation(
-        "capture", "post", f"{_ONE}/capture", "Take the whole hold or a part, once",
-        scope=WRITE, body="CaptureBody", is_body_required=False, example={"amount": 10.00},
-        response="AuthorizationState", may_replay=True, problems=_MOVE,
-    ),
-    Operation(
-        "void", "post", f"{_ONE}/void", "Release a hold, or make sure that an id never spends",
-        scope=WRITE, body="VoidBody", is_body_required=False, example={},
-        response="AuthorizationState", may_replay=True, problems=(408, 409, 413, 415, 422),
-    ),
-    Operation(
-        "refund", "post", f"{_ONE}/refund", "Give captured money back, whole or in parts",
-        scope=WRITE, body="RefundBody", example={"amount": 4.00, "refund_id": "refund_1"},
-        response="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
-    ),
-    Operation(
-        "increment", "post", f"{_ONE}/increment", "Hold more, decided like a new question",
-        scope=WRITE, body="IncrementBody", example={"amount": 5.00, "increment_id": "more_1"},
-        response="AuthorizationState", may_replay=True, may_mismatch=True, problems=_MOVE,
-    ),
-    Operation(
-        "get_credit", "get", "/v1/users/{user_id}/credit", "A user's balances by currency",
-        tag="users", scope=READ, response="UserCredit", problems=(404,),
-    ),
-    Operation(
-        "list_callbacks", "get", "/v1/callbacks", "Callbacks of the program, newest first",
-        tag="callbacks", scope=ADMIN, response="CallbackPage", problems=(422,), query=_PAGE_QUERY,
-    ),
-    Operation(
-        "replay_callback", "post", "/v1/callbacks/{callback_id}/replay", "Owe a callback again",
-        tag="callbacks", scope=ADMIN, response="CallbackReplayed", status=202, problems=(404,),
-    ),
-    Operation(
-        "get_problem", "get", "/problems/{slug}", "What a problem's `type` means",
-        tag="documentation", media_type=HTML, problems=(404,),
-    ),
-    Operation("get_reference", "get", "/docs", "This reference", "documentation", media_type=HTML),
-    Operation(
-        "get_document", "get", "/openapi.json", "This document", "documentation",
-        response="AnyObject",
-    ),
-    Operation("get_liveness", "get", "/livez", "The process is there", "health", response="Health"),
-    Operation(
-        "get_readiness", "get", "/readyz", "The database answers, and nothing else counts",
-        "health", response="Health", problems=(503,),
-    ),
-    Operation(
-        "get_metrics", "get", "/metrics", "Figures for Prometheus", "health", media_type=FIGURES
-    ),
-)  # fmt: skip
+Responses = dict[int | str, dict[str, Any]]
+
+
+def json_content(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """A JSON response of one type."""
+    return {"application/json": {"schema": schema_of(kind)}}
+
+
+def text_content(media_type: str) -> dict[str, Any]:
+    """A response that is text."""
+    return {media_type: {"schema": {"type": "string"}}}
+
+
+def success(
+    description: str, content: Mapping[str, Any], *, replays: bool = False
+) -> dict[str, Any]:
+    """The successful response. `replays`: it may have been given before."""
+    names = ["x-request-id", *(["idempotent-replayed"] if replays else [])]
+    return {
+        "description": description,
+        "headers": {name: _header(name) for name in names},
+        "content": content,
+    }
+
+
+def with_links(response: dict[str, Any]) -> dict[str, Any]:
+    """The response of a decision, with links to what may follow it."""
+    parameters = {"transaction_id": "$response.body#/transaction_id"}
+    links = {name: {"operationId": name, "parameters": parameters} for name in _LINKED_OPERATIONS}
+    return {**response, "links": links}
+
+
+def problems(*statuses: int, needs_key: bool = True, may_mismatch: bool = False) -> Responses:
+    """Problem responses: the given statuses, and those that any route may answer."""
+    always = _ALWAYS_WITH_KEY if needs_key else _ALWAYS
+    return {
+        status: _problem(status, may_mismatch=may_mismatch)
+        for status in sorted({*statuses, *always})
+    }
+
+
+def request_body(
+    kind: type[msgspec.Struct], example: Mapping[str, Any], *, is_required: bool = True
+) -> dict[str, Any]:
+    """The JSON body of a request, read by our own decoder and so unknown to FastAPI."""
+    content = {"schema": schema_of(kind), "examples": {"usual": {"value": example}}}
+    return {"requestBody": {"required": is_required, "content": {"application/json": content}}}
+
+
+def query_parameters(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Optional query parameters, checked by our own code and so unknown to FastAPI."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in parameters.items()
+        ]
+    }
+
+
+def schema_of(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """A reference to the type's schema in the document."""
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
+def _problem(status: int, *, may_mismatch: bool) -> dict[str, Any]:
+    kinds = {slug: kind for slug, kind in KINDS.items() if kind.status == status}
+    if not may_mismatch:
+        kinds.pop("idempotency-mismatch", None)
+    names = ["x-request-id"]
+    if status in _HEADER_OF_STATUS:
+        names.append(_HEADER_OF_STATUS[status])
+    examples = {
+        slug: {
+            "value": {
+                "type": f"/problems/{slug}",
+                "title": kind.title,
+                "status": status,
+                "detail": kind.advice,
+            }
+        }
+        for slug, kind in kinds.items()
+    }
+    types = {"properties": {"type": {"enum": [f"/problems/{slug}" for slug in kinds]}}}
+    schema = {"allOf": [schema_of(schemas.ProblemOut), types]}
+    return {
+        "description": "; ".join(kind.title for kind in kinds.values()),
+        "headers": {name: _header(name) for name in names},
+        "content": {"application/problem+json": {"schema": schema, "examples": examples}},
+    }
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}

@@ -1,27 +1,48 @@
-"""Every route but the hot one: moves, views, callbacks, problem pages, health, figures."""
+"""Every route of the API. `POST /v1/authorizations` is answered before routing, see its function.
+
+Belongs here: from an HTTP request to a call of a port, and from its result to an HTTP response.
+"""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, TypeVar, assert_never
+from collections.abc import Awaitable
+from typing import Annotated, Any, Final, TypeVar, assert_never
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Path, Request, Response, Security
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 
 from authorizer.api.bodies import amount_text, checked_id, decode, is_id
+from authorizer.api.operations import (
+    BODY_PROBLEMS,
+    ID_PARAMETER,
+    PROMETHEUS_TEXT,
+    json_content,
+    problems,
+    query_parameters,
+    request_body,
+    success,
+    text_content,
+    with_links,
+)
 from authorizer.api.problems import ProblemError, invalid, unavailable
-from authorizer.api.reference_page import PAGE_HEADERS, problem_page, reference_page
 from authorizer.api.schemas import (
     CURSOR_SCHEMA,
+    AuthorizationBody,
+    AuthorizationOut,
+    AuthorizationState,
     CallbackPage,
     CallbackReplayed,
     CaptureBody,
+    Health,
     IncrementBody,
     RefundBody,
+    UserCredit,
     VoidBody,
 )
 from authorizer.api.views import callback_out, credit_body
+from authorizer.decisions import route as hot
 from authorizer.decisions.route import check_parameters, json_body
 from authorizer.dependencies import Dependencies
 from authorizer.metrics import Metrics
@@ -37,18 +58,35 @@ from cardops.rules.callbacks.callbacks import CallbackState
 from cardops.rules.programs.api_keys import Caller, Scope
 
 MAX_PAGE: Final = 100
+ONE_AUTHORIZATION: Final = "/v1/authorizations/{transaction_id}"
 T = TypeVar("T")
 
-router = APIRouter()
+# Declares the key in the OpenAPI document; the key itself is checked by the Authenticator.
+API_KEY: Final = HTTPBearer(
+    scheme_name="key",
+    bearerFormat="cpk_<test|live>_<id>_<secret>",
+    description="A key of `cardops key create`.",
+    auto_error=False,
+)
+
+
+def operation_id(route: APIRoute) -> str:
+    """An operation is called after its function."""
+    return route.name
+
+
+router = APIRouter(default_response_class=Response, generate_unique_id_function=operation_id)
 
 
 def dependencies_of(request: Request) -> Dependencies:
-    """What the application is made of."""
+    """The application's parts."""
     dependencies: Dependencies = request.app.state.dependencies
     return dependencies
 
 
-PartsOf = Annotated[Dependencies, Depends(dependencies_of)]
+Parts = Annotated[Dependencies, Depends(dependencies_of)]
+# Checked by our own code, which answers 404 where FastAPI would answer 422.
+PathId = Annotated[str, Path(json_schema_extra=dict(ID_PARAMETER))]
 
 
 async def in_time(dependencies: Dependencies, work: Awaitable[T]) -> T:
@@ -60,25 +98,70 @@ async def in_time(dependencies: Dependencies, work: Awaitable[T]) -> T:
         raise unavailable() from None
 
 
-def needs(scope: Scope) -> Callable[[Request, Dependencies], Awaitable[Caller]]:
-    """A dependency: the caller, whose key has this scope."""
+def needs(scope: Scope) -> Any:
+    """A FastAPI dependency: the caller, whose key has this scope."""
 
-    async def enter(request: Request, dependencies: PartsOf) -> Caller:
+    async def enter(
+        request: Request,
+        dependencies: Parts,
+        _declared: Annotated[object, Security(API_KEY, scopes=[scope.value])],
+    ) -> Caller:
         header = request.headers.get("authorization", "")
         caller = await in_time(dependencies, dependencies.authenticator.enter(header, scope))
         request.scope[PROGRAM] = caller.program
         return caller
 
-    return enter
+    return Depends(enter)
 
 
-Writer = Annotated[Caller, Depends(needs(Scope.AUTHORIZATIONS_WRITE))]
-Reader = Annotated[Caller, Depends(needs(Scope.AUTHORIZATIONS_READ))]
-Admin = Annotated[Caller, Depends(needs(Scope.CALLBACKS_ADMIN))]
+Writer = Annotated[Caller, needs(Scope.AUTHORIZATIONS_WRITE)]
+Reader = Annotated[Caller, needs(Scope.AUTHORIZATIONS_READ)]
+Admin = Annotated[Caller, needs(Scope.CALLBACKS_ADMIN)]
 
 
-@router.get("/v1/authorizations/{transaction_id}")
-async def find(transaction_id: str, caller: Reader, dependencies: PartsOf) -> Response:
+@router.post(
+    hot.PATH,
+    tags=["authorizations"],
+    summary="Decide whether a user may spend",
+    responses={
+        200: with_links(success("The decision", json_content(AuthorizationOut), replays=True)),
+        **problems(*BODY_PROBLEMS, may_mismatch=True),
+    },
+    openapi_extra={
+        **request_body(
+            AuthorizationBody,
+            {
+                "transaction_id": "txn_123",
+                "user_id": "user_456",
+                "amount": 25.00,
+                "currency": "USD",
+                "merchant": {"id": "m_1", "name": "Corner shop", "mcc": "5411", "country": "US"},
+                "channel": "ecommerce",
+                "metadata": {"basket": "b-7"},
+            },
+        ),
+        **query_parameters({"dry_run": {"type": "boolean", "default": False}}),
+    },
+)
+async def authorize(_caller: Writer) -> Response:
+    """Spends or holds the amount if the user's credit covers it. `dry_run` decides and stores nothing."""
+    # Declared for its schema alone: the application answers this path before it asks the router
+    # (authorizer.decisions.route), because routing would cost more than the decision.
+    raise NotImplementedError
+
+
+@router.get(
+    ONE_AUTHORIZATION,
+    tags=["authorizations"],
+    summary="The stored decision with its present state",
+    responses={
+        200: success("The authorization", json_content(AuthorizationState)),
+        **problems(404),
+    },
+)
+async def get_authorization(
+    transaction_id: PathId, caller: Reader, dependencies: Parts
+) -> Response:
     """The stored decision with its present state."""
     view = None
     if is_id(transaction_id):
@@ -90,9 +173,18 @@ async def find(transaction_id: str, caller: Reader, dependencies: PartsOf) -> Re
     return json_response(view.body())
 
 
-@router.post("/v1/authorizations/{transaction_id}/capture")
+@router.post(
+    f"{ONE_AUTHORIZATION}/capture",
+    tags=["authorizations"],
+    summary="Capture the whole hold or a part of it, once",
+    responses={
+        200: success("The state after it", json_content(AuthorizationState), replays=True),
+        **problems(404, 409, *BODY_PROBLEMS),
+    },
+    openapi_extra=request_body(CaptureBody, {"amount": 10.00}, is_required=False),
+)
 async def capture(
-    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
+    transaction_id: PathId, request: Request, caller: Writer, dependencies: Parts
 ) -> Response:
     """Take the whole hold or a part, once; the rest is released."""
     body = decode(await optional_body(request, dependencies), CaptureBody)
@@ -100,9 +192,18 @@ async def capture(
     return await action(ActionKind.CAPTURE, transaction_id, request, caller, amount=amount)
 
 
-@router.post("/v1/authorizations/{transaction_id}/void")
+@router.post(
+    f"{ONE_AUTHORIZATION}/void",
+    tags=["authorizations"],
+    summary="Release a hold, or make sure that an id never spends",
+    responses={
+        200: success("The state after it", json_content(AuthorizationState), replays=True),
+        **problems(409, *BODY_PROBLEMS),
+    },
+    openapi_extra=request_body(VoidBody, {}, is_required=False),
+)
 async def void(
-    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
+    transaction_id: PathId, request: Request, caller: Writer, dependencies: Parts
 ) -> Response:
     """Release a hold; of an id not seen yet, make sure that it never spends."""
     decode(await optional_body(request, dependencies), VoidBody)
@@ -110,9 +211,18 @@ async def void(
     return await action(ActionKind.VOID, transaction_id, request, caller)
 
 
-@router.post("/v1/authorizations/{transaction_id}/refund")
+@router.post(
+    f"{ONE_AUTHORIZATION}/refund",
+    tags=["authorizations"],
+    summary="Refund a captured amount, whole or in parts",
+    responses={
+        200: success("The state after it", json_content(AuthorizationState), replays=True),
+        **problems(404, 409, *BODY_PROBLEMS, may_mismatch=True),
+    },
+    openapi_extra=request_body(RefundBody, {"amount": 4.00, "refund_id": "refund_1"}),
+)
 async def refund(
-    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
+    transaction_id: PathId, request: Request, caller: Writer, dependencies: Parts
 ) -> Response:
     """Give captured money back, whole or in parts."""
     body = decode(await needed_body(request, dependencies), RefundBody)
@@ -120,9 +230,18 @@ async def refund(
     return await action(ActionKind.REFUND, transaction_id, request, caller, amount=amount, key=key)
 
 
-@router.post("/v1/authorizations/{transaction_id}/increment")
+@router.post(
+    f"{ONE_AUTHORIZATION}/increment",
+    tags=["authorizations"],
+    summary="Increase a hold, decided like a new authorization",
+    responses={
+        200: success("The state after it", json_content(AuthorizationState), replays=True),
+        **problems(404, 409, *BODY_PROBLEMS, may_mismatch=True),
+    },
+    openapi_extra=request_body(IncrementBody, {"amount": 5.00, "increment_id": "more_1"}),
+)
 async def increment(
-    transaction_id: str, request: Request, caller: Writer, dependencies: PartsOf
+    transaction_id: PathId, request: Request, caller: Writer, dependencies: Parts
 ) -> Response:
     """Hold more, decided like a new question."""
     body = decode(await needed_body(request, dependencies), IncrementBody)
@@ -132,8 +251,13 @@ async def increment(
     )
 
 
-@router.get("/v1/users/{user_id}/credit")
-async def credit(user_id: str, caller: Reader, dependencies: PartsOf) -> Response:
+@router.get(
+    "/v1/users/{user_id}/credit",
+    tags=["users"],
+    summary="A user's balances by currency",
+    responses={200: success("The balances", json_content(UserCredit)), **problems(404)},
+)
+async def get_credit(user_id: PathId, caller: Reader, dependencies: Parts) -> Response:
     """The user's balances by currency."""
     accounts = []
     if is_id(user_id):
@@ -146,8 +270,20 @@ async def credit(user_id: str, caller: Reader, dependencies: PartsOf) -> Respons
     return json_response(credit_body(user_id, accounts))
 
 
-@router.get("/v1/callbacks")
-async def list_callbacks(request: Request, caller: Admin, dependencies: PartsOf) -> Response:
+@router.get(
+    "/v1/callbacks",
+    tags=["callbacks"],
+    summary="Callbacks of the program, newest first",
+    responses={200: success("A page", json_content(CallbackPage)), **problems(422)},
+    openapi_extra=query_parameters(
+        {
+            "status": {"type": "string", "enum": list(CallbackState)},
+            "cursor": {"type": "string", "pattern": CURSOR_SCHEMA},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50},
+        }
+    ),
+)
+async def list_callbacks(request: Request, caller: Admin, dependencies: Parts) -> Response:
     """Callbacks of the program, newest first."""
     query = request.query_params
     check_parameters(query, "status", "cursor", "limit")
@@ -164,9 +300,15 @@ async def list_callbacks(request: Request, caller: Admin, dependencies: PartsOf)
     return json_response(msgspec.json.encode(body))
 
 
-@router.post("/v1/callbacks/{callback_id}/replay")
-async def replay(callback_id: str, caller: Admin, dependencies: PartsOf) -> Response:
-    """Owe it again, now."""
+@router.post(
+    "/v1/callbacks/{callback_id}/replay",
+    tags=["callbacks"],
+    summary="Send a callback again",
+    status_code=202,
+    responses={202: success("It is pending", json_content(CallbackReplayed)), **problems(404)},
+)
+async def replay_callback(callback_id: PathId, caller: Admin, dependencies: Parts) -> Response:
+    """Makes the callback pending again, due now."""
     is_known = is_id(callback_id) and await in_time(
         dependencies, dependencies.outbox.replay(caller.program, callback_id)
     )
@@ -175,41 +317,44 @@ async def replay(callback_id: str, caller: Admin, dependencies: PartsOf) -> Resp
     return json_response(msgspec.json.encode(CallbackReplayed(callback_id)), 202)
 
 
-@router.get("/problems/{slug}")
-async def problem(slug: str) -> HTMLResponse:
-    """What a problem's `type` means."""
-    text = problem_page(slug)
-    if text is None:
-        raise not_found("problem")
-    return HTMLResponse(text, headers=PAGE_HEADERS)
-
-
-@router.get("/docs")
-async def reference(request: Request) -> HTMLResponse:
-    """The OpenAPI document for people."""
-    return HTMLResponse(reference_page(request.app.openapi()), headers=PAGE_HEADERS)
-
-
-@router.get("/livez")
-async def livez() -> Response:
-    """The process is there."""
+@router.get(
+    "/livez",
+    tags=["health"],
+    summary="Whether the process runs",
+    responses={200: success("It runs", json_content(Health)), **problems(needs_key=False)},
+)
+async def get_liveness() -> Response:
+    """Answers as long as the process runs."""
     return json_response(b'{"status":"ok"}')
 
 
-@router.get("/readyz")
-async def readyz(dependencies: PartsOf) -> Response:
-    """The database answers; nothing else counts."""
+@router.get(
+    "/readyz",
+    tags=["health"],
+    summary="Whether the database answers",
+    responses={200: success("It answers", json_content(Health)), **problems(needs_key=False)},
+)
+async def get_readiness(dependencies: Parts) -> Response:
+    """Depends on the database and on nothing else."""
     if not await in_time(dependencies, dependencies.callers.is_ready()):
         raise unavailable("The database does not answer.")
     return json_response(b'{"status":"ok"}')
 
 
-@router.get("/metrics")
-async def figures(request: Request, dependencies: PartsOf) -> Response:
-    """Prometheus."""
+@router.get(
+    "/metrics",
+    tags=["health"],
+    summary="Metrics for Prometheus",
+    responses={
+        200: success("The metrics", text_content(PROMETHEUS_TEXT)),
+        **problems(needs_key=False),
+    },
+)
+async def get_metrics(request: Request, dependencies: Parts) -> Response:
+    """Metrics of this process, or of all its workers together."""
     metrics: Metrics = request.app.state.metrics
     metrics.busy(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
-    return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(metrics.text(), media_type=PROMETHEUS_TEXT)
 
 
 async def action(

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from authorizer.api.bodies import is_id
-from authorizer.api.openapi import describe
+from authorizer.api.documentation import openapi_document
 from cardops.adapters.postgresql.connection import connect
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import MAX_AMOUNT_MINOR
@@ -28,7 +28,7 @@ CONFIG = schemathesis.Config.from_dict(
         }
     }
 )
-schema = schemathesis.openapi.from_dict(describe(), config=CONFIG)
+schema = schemathesis.openapi.from_dict(openapi_document(), config=CONFIG)
 # Cases are made before there is a server; its key takes this place when they are sent.
 PLACEHOLDER = "cpk_test_placeholder_placeholder"
 keys: list[str] = []

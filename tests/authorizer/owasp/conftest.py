@@ -2,16 +2,49 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import pytest
 
+from authorizer.api.documentation import openapi_document
 from cardops.adapters.postgresql.connection import SCHEMA, with_search_path
 from tests.factories.databases import new_database
 from tests.servers.authorizer_process import AuthorizerProcess, Reply
 
 _numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, as the OpenAPI document lists it."""
+
+    operation_id: str
+    method: str
+    path: str
+    summary: str
+    scope: str | None
+    has_body: bool
+
+
+def operations() -> list[Operation]:
+    """Everything that the document says is served."""
+    return [
+        Operation(
+            described["operationId"],
+            method.upper(),
+            path,
+            described["summary"],
+            scope=described["security"][0]["key"][0] if "security" in described else None,
+            has_body="requestBody" in described,
+        )
+        for path, methods in openapi_document()["paths"].items()
+        for method, described in methods.items()
+    ]
+
+
+OPERATIONS = operations()
 
 
 class Target(AuthorizerProcess):

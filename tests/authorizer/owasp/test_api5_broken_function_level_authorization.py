@@ -4,12 +4,27 @@ import itertools
 
 import pytest
 
-from authorizer.api.operations import ADMIN, OPERATIONS, READ, WRITE
-from tests.authorizer.owasp.conftest import Target
+from tests.authorizer.owasp.conftest import OPERATIONS, Target
 from tests.servers.raw_http import exchange, request
 
 pytestmark = pytest.mark.database
+WRITE, READ, ADMIN = "authorizations:write", "authorizations:read", "callbacks:admin"
+SCOPES = {
+    "authorize": WRITE,
+    "capture": WRITE,
+    "void": WRITE,
+    "refund": WRITE,
+    "increment": WRITE,
+    "get_authorization": READ,
+    "get_credit": READ,
+    "list_callbacks": ADMIN,
+    "replay_callback": ADMIN,
+}
 GUARDED = [operation for operation in OPERATIONS if operation.scope]
+
+
+def test_every_operation_declares_its_scope() -> None:
+    assert {operation.operation_id: operation.scope for operation in GUARDED} == SCOPES
 
 
 @pytest.mark.parametrize("scope", [READ, WRITE, ADMIN])
@@ -17,8 +32,8 @@ def test_a_scope_opens_its_own_operations_and_no_other(target: Target, scope: st
     key = target.a_key(scope)
     for operation in GUARDED:
         path = operation.path.replace("{", "").replace("}", "")
-        reply = target.call(operation.method.upper(), path, {} if operation.body else None, key=key)
-        assert (reply.status == 403) == (operation.scope != scope), operation
+        reply = target.call(operation.method, path, {} if operation.has_body else None, key=key)
+        assert (reply.status == 403) == (SCOPES[operation.operation_id] != scope), operation
 
 
 def test_the_scope_is_judged_before_the_body_is_read(target: Target) -> None:
@@ -45,7 +60,7 @@ def test_a_header_changes_neither_verb_nor_path(target: Target, header: str) -> 
 def test_verbs_that_are_not_served_are_405_and_say_which_are(target: Target) -> None:
     served: dict[str, set[str]] = {}
     for operation in OPERATIONS:
-        served.setdefault(operation.path, set()).add(operation.method.upper())
+        served.setdefault(operation.path, set()).add(operation.method)
     verbs = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LOCK"]
     for path, verb in itertools.product(served, verbs):
         if verb in served[path]:

@@ -1,5 +1,7 @@
 """API8:2023: no leak, no cross-origin door, no smuggling, no debug page, no word of the inside."""
 
+import base64
+import hashlib
 import json
 import re
 
@@ -123,13 +125,35 @@ def test_answers_about_money_are_not_kept_by_anyone(target: Target) -> None:
     assert {reply.headers["cache-control"] for reply in replies} == {"no-store"}
 
 
-@pytest.mark.parametrize("path", ["/docs", "/problems/forbidden"])
-def test_a_page_runs_no_script_and_fetches_nothing(target: Target, path: str) -> None:
-    page = target.call("GET", path, key=None)
+def test_a_problem_page_runs_no_script_and_fetches_nothing(target: Target) -> None:
+    page = target.call("GET", "/problems/forbidden", key=None)
 
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
     assert not re.search(rb"<script|<link|<img|<iframe| on[a-z]+=", page.body)
+
+
+def test_the_reference_loads_from_this_server_and_runs_its_own_scripts_alone(
+    target: Target,
+) -> None:
+    page = target.call("GET", "/docs", key=None)
+    policy = dict(
+        directive.split(" ", 1) for directive in page.headers["content-security-policy"].split("; ")
+    )
+    inline = re.findall(r"<script>(.*?)</script>", page.body.decode(), re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in inline]
+    loaded = re.findall(r'\b(?:src|href|url)\s*[=:]\s*["\']([^"\']*)', page.body.decode())
+
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"].split() == ["'self'", *(f"'sha256-{one}'" for one in digests)]
+    assert policy["connect-src"] == "'self'"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert set(loaded) == {
+        "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json", "data:,",
+    }  # fmt: skip
+    assert not re.search(rb"<img|<iframe| on[a-z]+=", page.body)
+    for path in sorted(set(loaded) - {"data:,"}):
+        assert target.call("GET", path, key=None).status == 200
 
 
 def test_after_all_that_the_log_holds_json_lines_without_secrets_cards_or_bodies(
