@@ -156,7 +156,7 @@ class UserCredit(Struct, frozen=True):
 
 
 class CallbackOut(Struct, frozen=True):
-    """A callback owed or made; its body is that of the decision."""
+    """A callback of the program; its body is the response to the authorization request."""
 
     id: str
     transaction_id: str
@@ -177,7 +177,7 @@ class CallbackPage(Struct, frozen=True):
 
 
 class CallbackReplayed(Struct, frozen=True):
-    """A callback that is owed again."""
+    """A callback that is pending again after a replay."""
 
     id: str
     status: Annotated[str, Meta(extra_json_schema={"enum": ["pending"]})] = "pending"

@@ -72,5 +72,5 @@ def _checked_url(url: str | None, caller: Caller, *, allow_loopback: bool) -> st
         url, caller.callback_hosts, may_use_loopback=allow_loopback and caller.is_test
     )
     if isinstance(checked, UrlRefused):
-        raise invalid("callback_url", checked.why)
+        raise invalid("callback_url", checked.reason)
     return checked

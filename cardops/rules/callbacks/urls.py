@@ -1,8 +1,9 @@
 """Which URLs a callback may name, and which addresses it may reach: the guard against SSRF.
 
-Form, host and literals are judged at intake without any look-up; every resolved address is
-judged again when a connection is made. Deny lists are explicit: the standard library's
-`is_global` calls multicast, 6to4, NAT64 and cloud metadata addresses global.
+A URL's form, host and address literals are checked when a request arrives, without resolving any
+name; every resolved address is checked again when a connection is opened. Deny lists are explicit:
+the standard library's `is_global` counts multicast, 6to4, NAT64 and cloud metadata addresses as
+global.
 """
 
 import ipaddress
@@ -15,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 MAX_URL_LENGTH: Final = 2048
 HTTPS_PORT: Final = 443
 
-# RFC 6890 and its successors; 168.63.129.16 is a cloud's wire server.
+# RFC 6890 and its successors; 168.63.129.16 is Azure's wire server.
 _DENIED_V4: Final = tuple(
     map(
         ipaddress.IPv4Network,
@@ -52,23 +53,23 @@ _PLAIN = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 
 @dataclass(frozen=True, slots=True)
 class UrlRefused:
-    """Why a callback URL is not taken: the end of a sentence that begins with it."""
+    """Why a callback URL is refused: a sentence without its subject, the URL."""
 
-    why: str
+    reason: str
 
 
 def check_callback_url(
     url: str, hosts: Collection[str], *, may_use_loopback: bool = False
 ) -> str | UrlRefused:
-    """The URL in its one parsed form, which is the form delivered to; or why it is refused."""
+    """The normalized URL, which is the one called; or why it is refused."""
     parts = _parse(url)
     if isinstance(parts, UrlRefused):
         return parts
     host = (parts.hostname or "").lower()
     if may_use_loopback and is_loopback_host(host) and parts.scheme in {"http", "https"}:
-        return _spell(parts, host, parts.port)
-    why = _refusal(parts, host, hosts)
-    return UrlRefused(why) if why else _spell(parts, host, None)
+        return _normalized(parts, host, parts.port)
+    reason = _refusal(parts, host, hosts)
+    return UrlRefused(reason) if reason else _normalized(parts, host, None)
 
 
 def is_public_address(address: str) -> bool:
@@ -91,7 +92,7 @@ def is_loopback_address(address: str) -> bool:
 
 
 def is_loopback_host(host: str) -> bool:
-    """A name or literal of this machine."""
+    """`localhost` or a loopback address literal."""
     return host == "localhost" or is_loopback_address(host)
 
 
@@ -122,7 +123,7 @@ def _refusal(parts: SplitResult, host: str, hosts: Collection[str]) -> str | Non
     return None
 
 
-def _spell(parts: SplitResult, host: str, port: int | None) -> str:
+def _normalized(parts: SplitResult, host: str, port: int | None) -> str:
     authority = f"[{host}]" if ":" in host else host
     if port is not None:
         authority += f":{port}"
