@@ -18,7 +18,7 @@ import dagster as dg
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
-from orchestration.local.instance import PROCESS_TAG, open_instance, process_tag
+from orchestration.local.instance import PROCESS_TAG, keep_connections, open_instance, process_tag
 from sensors.delivery import delivery_tags
 from sensors.intake import BATCHES, INTAKE_TAG, JOBS, partition_of, run_config
 
@@ -96,7 +96,9 @@ class InProcessRuns:
         """The home's instance."""
         # The storage logs each try to connect to the root logger; the last error is what counts.
         logging.getLogger().addFilter(lambda record: record.levelno >= logging.ERROR)
-        return open_instance(self._settings)
+        instance = open_instance(self._settings)
+        keep_connections(instance)
+        return instance
 
     @cached_property
     def _definitions(self) -> dg.RepositoryDefinition:
