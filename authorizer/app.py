@@ -14,10 +14,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
-from authorizer.api.documentation import TITLE, VERSION
-from authorizer.api.documentation import router as documentation_router
+from authorizer.api.documentation import ROUTERS, TITLE, VERSION
 from authorizer.api.problems import ProblemError, unavailable
-from authorizer.api.routes import router as api_router
 from authorizer.background import background_work
 from authorizer.decisions import route as hot
 from authorizer.dependencies import Dependencies, OpenDependencies
@@ -186,8 +184,8 @@ class Application:
             openapi_url=None,
             telemetry=NO_TELEMETRY,
         )
-        app.include_router(api_router)
-        app.include_router(documentation_router)
+        for router in ROUTERS:
+            app.include_router(router)
         app.state.metrics = self.metrics
         app.add_exception_handler(ProblemError, _problem)
         app.add_exception_handler(HTTPException, _http_problem)

@@ -14,12 +14,13 @@ from importlib import resources
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
-from authorizer.api import schemas
+from authorizer.api import authorizations, callbacks, health, schemas, users
+from authorizer.api.endpoints import json_response, new_router, not_found
 from authorizer.api.operations import (
     HEADERS,
     HTML,
@@ -28,8 +29,6 @@ from authorizer.api.operations import (
     text_content,
 )
 from authorizer.api.problem_pages import PROBLEM_PAGE_HEADERS, page_headers, problem_page
-from authorizer.api.routes import json_response, not_found, operation_id
-from authorizer.api.routes import router as api_router
 
 TITLE: Final = "Cardops authorizer"
 VERSION: Final = "1"
@@ -60,11 +59,8 @@ _ASSETS: Final[Mapping[str, str]] = {
 }
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
-router = APIRouter(
-    tags=["documentation"],
-    default_response_class=Response,
-    generate_unique_id_function=operation_id,
-)
+router = new_router("documentation")
+ROUTERS: Final = (authorizations.router, users.router, callbacks.router, router, health.router)
 
 
 @functools.cache
@@ -75,7 +71,7 @@ def openapi_document() -> dict[str, Any]:
         version=VERSION,
         description=_ABOUT,
         license_info={"name": "MIT", "identifier": "MIT"},
-        routes=[*api_router.routes, *router.routes],
+        routes=[route for each in ROUTERS for route in each.routes],
     )
     _, types = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
     components = document["components"]

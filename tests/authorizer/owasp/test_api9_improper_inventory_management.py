@@ -2,10 +2,8 @@
 
 import pytest
 
-from authorizer.api.documentation import openapi_document
-from authorizer.api.documentation import router as documentation_router
+from authorizer.api.documentation import ROUTERS, openapi_document
 from authorizer.api.problems import KINDS
-from authorizer.api.routes import router as api_router
 from tests.authorizer.owasp.conftest import OPERATIONS, Target
 
 pytestmark = pytest.mark.database
@@ -16,7 +14,8 @@ def test_every_route_is_in_the_document_and_the_other_way_round(target: Target) 
     told = {(path, verb) for path, verbs in document["paths"].items() for verb in verbs}
     served = {
         (route.path, verb.lower())  # type: ignore[attr-defined] # all are routes with methods
-        for route in [*api_router.routes, *documentation_router.routes]
+        for router in ROUTERS
+        for route in router.routes
         for verb in route.methods  # type: ignore[attr-defined]
     }
 

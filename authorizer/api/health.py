@@ -1,0 +1,48 @@
+"""Routes for operators: liveness, readiness, metrics."""
+
+from fastapi import Request, Response
+
+from authorizer.api.endpoints import RequestDependencies, in_time, json_response, new_router
+from authorizer.api.operations import PROMETHEUS_TEXT, json_content, problems, success, text_content
+from authorizer.api.problems import unavailable
+from authorizer.api.schemas import Health
+from authorizer.metrics import Metrics
+
+router = new_router("health")
+
+
+@router.get(
+    "/livez",
+    summary="Whether the process runs",
+    responses={200: success("It runs", json_content(Health)), **problems(needs_key=False)},
+)
+async def get_liveness() -> Response:
+    """Answers as long as the process runs."""
+    return json_response(b'{"status":"ok"}')
+
+
+@router.get(
+    "/readyz",
+    summary="Whether the database answers",
+    responses={200: success("It answers", json_content(Health)), **problems(needs_key=False)},
+)
+async def get_readiness(dependencies: RequestDependencies) -> Response:
+    """Depends on the database and on nothing else."""
+    if not await in_time(dependencies, dependencies.callers.is_ready()):
+        raise unavailable("The database does not answer.")
+    return json_response(b'{"status":"ok"}')
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    responses={
+        200: success("The metrics", text_content(PROMETHEUS_TEXT)),
+        **problems(needs_key=False),
+    },
+)
+async def get_metrics(request: Request, dependencies: RequestDependencies) -> Response:
+    """Metrics of this process, or of all its workers together."""
+    metrics: Metrics = request.app.state.metrics
+    metrics.busy(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
+    return Response(metrics.text(), media_type=PROMETHEUS_TEXT)
