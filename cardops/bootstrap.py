@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractContextManager
     from pathlib import Path
-
-    import duckdb
 
     from cardops.adapters.aws.clients import AwsClients
     from cardops.adapters.postgresql.connection import DatabaseUrl
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+    from cardops.adapters.warehouse.sessions import DuckDbSessions
     from cardops.ports import (
         Arrivals,
         Authorizations,
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
         Lake,
         LakeBooks,
         Notifier,
-        ObjectListing,
         ObjectStore,
         Programs,
         Reports,
@@ -55,8 +52,6 @@ if TYPE_CHECKING:
     )
     from cardops.settings import Settings
 
-    DuckDbConnect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
-
 # Sessions of a process that only sends or administers callbacks; the authorizer has its own number.
 CALLBACK_SESSIONS: Final = 4
 
@@ -66,13 +61,20 @@ class Adapters:
 
     Asking for any part of the database starts the embedded server where no URL is set, and applies
     migrations. Raises DatabaseUnavailableError, MigrationChangedError, SettingsError,
-    SecretUnreadableError, each with a sentence for the operator. `aws` makes AWS clients; boto3
-    does where it is left out.
+    SecretUnreadableError, each with a sentence for the operator. Where `aws` or
+    `duckdb` is left out, boto3 and duckdb themselves make clients and sessions.
     """
 
-    def __init__(self, settings: Settings, aws: AwsClients | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        aws: AwsClients | None = None,
+        duckdb: DuckDbSessions | None = None,
+    ) -> None:
         self.settings = settings
         self._aws = aws
+        self._duckdb = duckdb
 
     @cached_property
     def database(self) -> DatabaseUrl:
@@ -135,53 +137,32 @@ class Adapters:
     @cached_property
     def lake_books(self) -> LakeBooks:
         """Closing balances and transaction log in the lake, compared with DuckDB."""
-        return self.lake_books_on(None)
-
-    def lake_books_on(self, connect: DuckDbConnect | None) -> LakeBooks:
-        """The same on connections that the caller opens."""
         from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 
-        return DuckDbLakeBooks(self.lake, connect) if connect else DuckDbLakeBooks(self.lake)
+        return DuckDbLakeBooks(self.lake, self._duckdb)
 
     @cached_property
     def warehouse(self) -> DuckDbWarehouse:
         """The DuckDB file that dbt builds, and what is published of it."""
-        return self.warehouse_on(None)
-
-    def warehouse_on(self, open_marts: DuckDbConnect | None) -> DuckDbWarehouse:
-        """The same, its marts read on connections that the caller opens."""
         from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 
-        return DuckDbWarehouse(self.settings.home, open_marts)
+        return DuckDbWarehouse(self.settings.home, self._duckdb)
 
     @cached_property
     def reports(self) -> Reports:
         """Figures and pages of daily reports."""
-        return self.reports_on(None)
-
-    def reports_on(self, open_marts: DuckDbConnect | None) -> Reports:
-        """The same, the marts read on connections that the caller opens."""
         from cardops.adapters.warehouse.reports import DuckDbReports
 
-        return DuckDbReports(self.warehouse_on(open_marts), self.settings.home / "reports")
+        return DuckDbReports(self.warehouse, self.settings.home / "reports")
 
     @cached_property
     def arrivals(self) -> Arrivals:
         """New files under `incoming/`, found by listing the raw store."""
         from cardops.adapters.object_stores.listing import ListedArrivals
+        from cardops.adapters.object_stores.opening import open_listing
 
-        return ListedArrivals(self._raw_listing, self.intake_ledger)
-
-    @property
-    def _raw_listing(self) -> ObjectListing:
-        url = self.settings.store_url("raw")
-        if not url.startswith("s3:"):
-            return self.raw_store
-        from cardops.adapters.aws.clients import BotoClients
-        from cardops.adapters.aws.environment import aws_region
-        from cardops.adapters.aws.s3_listing import S3Listing
-
-        return S3Listing(url, (self._aws or BotoClients()).s3(aws_region()))
+        listing = open_listing(self.settings.store_url("raw"), self._aws)
+        return ListedArrivals(listing, self.intake_ledger)
 
     # Delivery
 
@@ -331,18 +312,11 @@ class AuthorizerAdapters:
     sessions_in_use: Callable[[], int]
 
 
-def dbt_project() -> Path:
-    """Where the dbt project is."""
-    from cardops.adapters.warehouse.dbt import PROJECT_DIR
-
-    return PROJECT_DIR
-
-
-def dbt_executable() -> str:
-    """The dbt that is installed beside this interpreter."""
+def dbt_program() -> tuple[Path, str]:
+    """The folder of the dbt project, and the dbt that is installed beside this interpreter."""
     from cardops.adapters.warehouse import dbt
 
-    return dbt.dbt_executable()
+    return dbt.PROJECT_DIR, dbt.dbt_executable()
 
 
 def dbt_manifest() -> Path:

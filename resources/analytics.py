@@ -1,7 +1,6 @@
-"""DuckDB over lake and marts, on connections of `dagster_duckdb`."""
+"""Lake and marts, read with DuckDB."""
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 from typing_extensions import override
 
 from cardops.ports import LakeBooks, Reports, Warehouse
@@ -9,12 +8,11 @@ from resources.adapters import adapters
 
 
 class LakeBooksResource(dg.ConfigurableResource[LakeBooks]):
-    """Closing balances and transaction log, compared by an in-memory DuckDB over the lake."""
+    """Closing balances and transaction log in the lake."""
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> LakeBooks:
-        in_memory = DuckDBResource(database=":memory:")
-        return adapters().lake_books_on(in_memory.get_connection)
+        return adapters().lake_books
 
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):
@@ -22,7 +20,7 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
-        return adapters().warehouse_on(_marts().get_connection)
+        return adapters().warehouse
 
 
 class ReportsResource(dg.ConfigurableResource[Reports]):
@@ -30,10 +28,4 @@ class ReportsResource(dg.ConfigurableResource[Reports]):
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Reports:
-        return adapters().reports_on(_marts().get_connection)
-
-
-def _marts() -> DuckDBResource:
-    """The file that dbt builds, read-only; where it is, the settings say when a run starts."""
-    build_file = adapters().warehouse.build_file
-    return DuckDBResource(database=str(build_file), connection_config={"access_mode": "READ_ONLY"})
+        return adapters().reports

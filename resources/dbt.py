@@ -12,7 +12,7 @@ from dagster_dbt import DbtCliResource
 from packaging.version import Version
 from typing_extensions import override
 
-from cardops.bootstrap import dbt_executable, dbt_project
+from cardops.bootstrap import dbt_program
 
 
 class InstalledDbt(DbtCliResource):
@@ -34,10 +34,10 @@ class InstalledDbt(DbtCliResource):
 
 def dbt_resource() -> InstalledDbt:
     """The dbt beside this interpreter, on this repository's project and profile."""
-    project = str(dbt_project())
+    project, executable = dbt_program()
     return InstalledDbt(
-        project_dir=project,
-        profiles_dir=project,
-        dbt_executable=dbt_executable(),
+        project_dir=str(project),
+        profiles_dir=str(project),
+        dbt_executable=executable,
         global_config_flags=["--no-use-colors"],
     )

@@ -13,7 +13,7 @@ from cardops.settings import Settings
 from tests.fakes.clock import FakeClock
 
 
-def test_an_alarm_is_one_line_of_json(tmp_path: Path) -> None:
+def test_alarm_is_one_line_of_json(tmp_path: Path) -> None:
     notifier = FileNotifier(tmp_path / "deep" / "alarms.jsonl", FakeClock())
 
     notifier.notify("A", "b\nc", runbook="docs/runbooks/x.md")
@@ -29,9 +29,7 @@ def test_an_alarm_is_one_line_of_json(tmp_path: Path) -> None:
     assert json.loads(second)["runbook"] is None
 
 
-def test_an_alarm_that_cannot_be_written_is_no_error(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unwritable_alarm_raises_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
 
     FileNotifier(tmp_path / "file" / "alarms.jsonl", FakeClock()).notify("A", "b")
@@ -46,7 +44,7 @@ class Broken:
         raise ConnectionError("no route")
 
 
-def test_a_broken_topic_does_not_keep_the_others_from_telling(tmp_path: Path) -> None:
+def test_broken_topic_does_not_stop_other_notifiers(tmp_path: Path) -> None:
     path = tmp_path / "alarms.jsonl"
     notifier: Notifier = EachNotifier(
         [SnsNotifier("arn:aws:sns:eu-west-1:1:x", Broken()), FileNotifier(path, FakeClock())]
@@ -57,7 +55,7 @@ def test_a_broken_topic_does_not_keep_the_others_from_telling(tmp_path: Path) ->
     assert json.loads(path.read_text())["subject"] == "A"
 
 
-def test_an_alarm_reaches_the_topic_of_the_setting(
+def test_alarm_reaches_the_configured_topic(
     s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in {

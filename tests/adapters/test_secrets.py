@@ -33,7 +33,7 @@ def store(
             yield AwsSecretStore("cardops/test")
 
 
-def test_what_was_put_is_got_and_put_again_replaces(store: SecretStore) -> None:
+def test_stored_secret_is_returned_and_replaced(store: SecretStore) -> None:
     assert store.get("callbacks/a") is None
 
     store.put("callbacks/a", {"secrets": [1]})
@@ -44,7 +44,7 @@ def test_what_was_put_is_got_and_put_again_replaces(store: SecretStore) -> None:
     assert store.get("callbacks/b") == {"secrets": []}
 
 
-def test_the_file_is_its_owners_alone_and_leaves_no_other(tmp_path: Path) -> None:
+def test_secrets_file_is_private_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "secrets.json"
     earlier = os.umask(0)
     try:
@@ -56,7 +56,7 @@ def test_the_file_is_its_owners_alone_and_leaves_no_other(tmp_path: Path) -> Non
     assert {one.name for one in tmp_path.iterdir()} == {"secrets.json", "secrets.json.lock"}
 
 
-def test_a_file_that_is_no_object_is_said_and_kept(tmp_path: Path) -> None:
+def test_malformed_secrets_file_is_reported_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "secrets.json"
     path.write_text("[hunter2")
 
@@ -67,6 +67,6 @@ def test_a_file_that_is_no_object_is_said_and_kept(tmp_path: Path) -> None:
     assert path.read_text() == "[hunter2"
 
 
-def test_another_kind_of_store_is_a_wrong_setting() -> None:
+def test_unknown_secret_store_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="CARDOPS_SECRETS"):
         secret_store(Settings(secrets="vault:x"))

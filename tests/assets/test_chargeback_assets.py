@@ -104,7 +104,7 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
 
 
-def test_each_network_with_rows_gets_one_file_whole_at_its_card_company(house: House) -> None:
+def test_each_network_with_rows_gets_one_delivered_file(house: House) -> None:
     batch = house.seal(mixed_rows(), quarantined=2)
     result = house.run(batch, "visa", "discover")
 
@@ -121,7 +121,7 @@ def test_each_network_with_rows_gets_one_file_whole_at_its_card_company(house: H
         assert read_control_totals(io.BytesIO(placed)).totals_minor == record.totals_minor
 
 
-def test_a_second_run_changes_nothing_and_sends_nothing(house: House) -> None:
+def test_second_run_changes_and_sends_nothing(house: House) -> None:
     batch = house.seal(mixed_rows())
     house.run(batch, "visa", "discover")
     records = house.delivery_ledger.files_of(batch.batch_id)
@@ -135,7 +135,7 @@ def test_a_second_run_changes_nothing_and_sends_nothing(house: House) -> None:
     assert not any(house.destinations.servers.values())
 
 
-def test_a_size_balanced_batch_goes_to_one_destination_in_four_parts(house: House) -> None:
+def test_size_balanced_batch_goes_to_one_destination_in_four_files(house: House) -> None:
     batch = house.seal(mixed_rows(), mode="size_balanced")
 
     assert house.run(batch, "visa", "discover").success
@@ -147,7 +147,7 @@ def test_a_size_balanced_batch_goes_to_one_destination_in_four_parts(house: Hous
     assert len(house.destinations.servers["default"]) == 8
 
 
-def test_sequences_of_a_destination_follow_one_another(house: House) -> None:
+def test_sequences_of_a_destination_are_consecutive(house: House) -> None:
     first = house.seal([a_chargeback()], key="incoming/chargebacks/1.csv")
     second = house.seal([a_chargeback()], key="incoming/chargebacks/2.csv")
     for batch in (first, second):
@@ -164,7 +164,7 @@ def test_sequences_of_a_destination_follow_one_another(house: House) -> None:
     ]
 
 
-def test_a_batch_whose_rows_changed_after_it_was_sealed_is_stopped(house: House) -> None:
+def test_batch_changed_after_sealing_is_stopped(house: House) -> None:
     batch = house.seal(mixed_rows())
     house.run(batch, "visa", "discover")
     frame = lake_frame(mixed_rows()[1:], batch_id=batch.batch_id)
@@ -178,7 +178,7 @@ def test_a_batch_whose_rows_changed_after_it_was_sealed_is_stopped(house: House)
     assert FrozenFileError.__name__ in str(failure.error.cause or failure.error)
 
 
-def test_a_row_lost_between_intake_and_files_stops_the_delivery(house: House) -> None:
+def test_lost_row_stops_the_delivery(house: House) -> None:
     batch = house.seal(mixed_rows())
     frame = lake_frame(mixed_rows()[1:], batch_id=batch.batch_id)
     house.lake.write("chargebacks", BUSINESS_DATE, f"{batch.files[0].intake_id:012d}", frame)
@@ -188,21 +188,21 @@ def test_a_row_lost_between_intake_and_files_stops_the_delivery(house: House) ->
     assert not house.destinations.servers
 
 
-def test_one_network_alone_can_be_made_and_delivered(house: House) -> None:
+def test_one_network_can_be_made_and_delivered_alone(house: House) -> None:
     batch = house.seal(mixed_rows())
 
     assert house.run(batch, "visa", "visa").success
     assert set(house.destinations.servers) == {"visa"}
 
 
-def test_a_reversed_range_is_an_error_and_not_a_success_with_nothing_done(house: House) -> None:
+def test_reversed_partition_range_fails(house: House) -> None:
     batch = house.seal(mixed_rows())
 
     assert not house.run(batch, "discover", "visa").success
     assert not house.destinations.servers
 
 
-def test_one_company_that_refuses_does_not_keep_the_others_back(house: House) -> None:
+def test_refusing_company_does_not_delay_the_others(house: House) -> None:
     house.destinations.refusing.add("amex")
     batch = house.seal(mixed_rows())
     result = house.run(batch, "visa", "discover")

@@ -56,7 +56,7 @@ def was_published(result: dg.ExecuteInProcessResult) -> bool:
     return bool(result.asset_materializations_for_node("published"))
 
 
-def test_a_day_whose_roads_meet_is_closed_with_every_check_passed() -> None:
+def test_agreeing_sources_close_the_day_with_every_check_passed() -> None:
     lake = FakeLake()
 
     result = close(FakeBooks([ANA], [("default", 1, "USD", 0, 0)]), a_log(*LOG), lake)
@@ -83,7 +83,7 @@ def test_a_day_whose_roads_meet_is_closed_with_every_check_passed() -> None:
         ),
     ],
 )
-def test_a_break_fails_its_own_check_and_keeps_the_marts_from_publication(
+def test_break_fails_its_own_check_and_blocks_publication(
     books: FakeBooks, rows: list[dict[str, object]], check: str
 ) -> None:
     lake = FakeLake()
@@ -95,7 +95,7 @@ def test_a_break_fails_its_own_check_and_keeps_the_marts_from_publication(
     assert lake.frames["reconciliation_breaks", DAY, "snapshot"].height >= 1
 
 
-def test_deposits_that_the_lake_lacks_are_a_break_of_the_program() -> None:
+def test_deposits_missing_in_the_lake_are_a_break_of_the_program() -> None:
     lake = FakeLake()
     lake.write("deposits", DAY, "1", rows_of("deposits", {"amount_minor": 400}))
 
@@ -120,7 +120,7 @@ def test_earlier_dates_that_are_not_final_are_exported_again() -> None:
     assert set(log.exports) == {EVE, DAY}
 
 
-def test_a_busy_date_without_an_export_is_never_taken_for_reconciled() -> None:
+def test_busy_date_without_export_fails_reconciliation() -> None:
     log = a_log({**LOG[0], "occurred_at": NOON.replace(day=19)}, LOG[1])
 
     result = close(FakeBooks([ANA]), log, FakeLake())
@@ -130,7 +130,7 @@ def test_a_busy_date_without_an_export_is_never_taken_for_reconciled() -> None:
     assert any("2026-11-19" in str(event) for event in result.all_events if event.is_step_failure)
 
 
-def test_an_event_that_is_in_the_log_twice_fails_a_check() -> None:
+def test_duplicate_event_in_the_log_fails_a_check() -> None:
     result = close(FakeBooks([ANA]), a_log(*LOG, LOG[1]), FakeLake())
 
     assert "each_event_is_in_the_transaction_log_once" in failed_checks(result)

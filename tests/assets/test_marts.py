@@ -75,7 +75,7 @@ def test_every_mart_is_built_and_every_dbt_test_is_a_check(
     assert "unique_fct_daily_balances_balance_key" in checks
 
 
-def test_a_break_is_on_the_report_and_keeps_the_marts_from_publication(
+def test_break_is_reported_and_blocks_publication(
     broken: dg.ExecuteInProcessResult, home: Path
 ) -> None:
     page = (home / "reports" / f"daily_report_{DAY}.html").read_text()
@@ -86,7 +86,7 @@ def test_a_break_is_on_the_report_and_keeps_the_marts_from_publication(
     assert not (home / "published").exists()
 
 
-def test_a_reconciled_day_is_published_for_analysts(
+def test_reconciled_day_is_published_for_analysts(
     broken: dg.ExecuteInProcessResult, home: Path
 ) -> None:
     lake = a_lake_with_a_break()
@@ -100,7 +100,7 @@ def test_a_reconciled_day_is_published_for_analysts(
     assert rows == [("ana", 700)]
 
 
-def test_the_close_of_a_day_is_one_dbt_build() -> None:
+def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = ("lake", "warehouse", "reports", "clock", "books", "log_reader", "lake_books")
     definitions = dg.Definitions(

@@ -57,7 +57,7 @@ def tick(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_object_is_claimed_once_by_the_same_tick_made_twice(
+def test_repeated_tick_claims_an_object_once(
     repository: dg.RepositoryDefinition, raw_store: ObjectStore, database_url: str, kind: str
 ) -> None:
     raw_store.create(f"incoming/{kind}s/{kind}s.csv", b"one,two\n1,2\n")

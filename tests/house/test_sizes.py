@@ -16,7 +16,8 @@ ROOMS = (
     "simulation",
     "benchmarks",
 )
-MAX_FILE_LINES = 300
+# Past about this length style.md asks whether a file has two reasons to change.
+MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 70
 
 

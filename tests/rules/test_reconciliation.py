@@ -17,7 +17,7 @@ ANA = Subject("default", "ana", "USD")
 AMOUNTS = st.integers(-3, 3)
 
 
-def test_equal_roads_make_no_break() -> None:
+def test_equal_sources_make_no_break() -> None:
     assert breaks_of(ANA, {Side.BALANCES: 5, Side.POSTINGS: 5}, STORE_COMPARISONS[:1]) == []
 
 
@@ -28,13 +28,13 @@ def test_a_break_has_both_sides_and_their_difference() -> None:
     assert found[0].difference_minor == -2
 
 
-def test_an_account_that_one_road_does_not_know_breaks_against_zero() -> None:
+def test_account_missing_in_one_source_breaks_against_zero() -> None:
     found = breaks_of(ANA, {Side.POSTINGS: 7}, STORE_COMPARISONS)
 
     assert found == [Break(ANA, Side.BALANCES, Side.POSTINGS, 0, 7)]
 
 
-def test_an_account_may_be_below_zero_by_what_was_taken_back_and_no_more() -> None:
+def test_account_may_be_below_zero_by_recalled_deposits_and_no_more() -> None:
     floor = STORE_COMPARISONS[2:]
 
     assert not breaks_of(ANA, {Side.AVAILABLE_BALANCES: -5, Side.OBLIGATIONS: -5}, floor)
@@ -49,7 +49,7 @@ def test_each_comparison_has_a_check_of_its_own() -> None:
 
 
 @given(st.lists(st.tuples(*[AMOUNTS] * 7), max_size=6))
-def test_whole_tables_break_exactly_where_the_scalar_rule_does(
+def test_table_rule_finds_the_same_breaks_as_the_scalar_rule(
     accounts: list[tuple[int, ...]],
 ) -> None:
     books = books_of(accounts)
@@ -72,7 +72,7 @@ def test_whole_tables_break_exactly_where_the_scalar_rule_does(
     )
 
 
-def test_totals_satisfy_the_identity_where_nothing_breaks() -> None:
+def test_totals_satisfy_the_identity_without_breaks() -> None:
     books = books_of([(60, 30, 100, 20, 15, 25, 30)])
 
     (row,) = totals_by_currency(books).to_dicts()

@@ -6,8 +6,10 @@ Belongs here: choosing the store. The stores themselves are in `directory` and `
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cardops.adapters.aws.clients import AwsClients, BotoClients
+from cardops.adapters.aws.environment import aws_region
 from cardops.adapters.object_stores.directory import DirectoryStore
-from cardops.ports import ObjectStore
+from cardops.ports import ObjectListing, ObjectStore
 from cardops.rules.intake.objects import ObjectStoreError
 
 
@@ -26,3 +28,12 @@ def open_store(url: str) -> ObjectStore:
         f"{url} is not a kind of file store that Cardops supports; use a directory (file:///path) or "
         "s3://bucket/prefix."
     )
+
+
+def open_listing(url: str, aws: AwsClients | None = None) -> ObjectListing:
+    """The names in the store at that URL; a bucket is listed with a client of `aws`."""
+    if not url.startswith("s3:"):
+        return open_store(url)
+    from cardops.adapters.aws.s3_listing import S3Listing  # noqa: PLC0415 - botocore loads slowly
+
+    return S3Listing(url, (aws or BotoClients()).s3(aws_region()))

@@ -6,7 +6,7 @@ has the former file open continues on the former Parquet, which is kept for a wh
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ import duckdb
 from typing_extensions import override
 
 from cardops.adapters.embedded_postgresql.file_lock import alone
+from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import LAKE_TABLES, empty_frame
 from cardops.ports import Lake, Warehouse
 from cardops.rules.reports import NothingBuiltError
 
-OpenMarts = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 MARTS_SCHEMA: Final = "marts"
 PUBLISHED_FILE: Final = "cardops.duckdb"
 # A reader may be this many publications behind before its Parquet is deleted.
@@ -38,15 +38,12 @@ class Publication:
 
 
 class DuckDbWarehouse(Warehouse):
-    """The warehouse under one home. One process at a time builds, publishes or reads.
+    """The warehouse under one home. One process at a time builds, publishes or reads."""
 
-    `open_marts` opens the build file for reading.
-    """
-
-    def __init__(self, home: Path, open_marts: OpenMarts | None = None) -> None:
+    def __init__(self, home: Path, sessions: DuckDbSessions | None = None) -> None:
         self._folder = home / "analytics"
         self._published = home / "published"
-        self._open_marts = open_marts or self._open_read_only
+        self._sessions = sessions or PlainDuckDbSessions()
 
     @property
     def build_file(self) -> Path:
@@ -79,7 +76,7 @@ class DuckDbWarehouse(Warehouse):
                     "No marts were built yet; materialize them first (cardops report does)."
                 )
             # Closed here whatever opened it: a connection that lingers would keep dbt from writing.
-            with self._open_marts() as opened, closing(opened) as session:
+            with self._sessions.read_only(self.build_file) as opened, closing(opened) as session:
                 session.execute("set TimeZone = 'UTC'")
                 session.execute(f"set search_path = '{MARTS_SCHEMA}'")
                 yield session
@@ -95,9 +92,6 @@ class DuckDbWarehouse(Warehouse):
         staged.replace(published)
         self._delete_old_versions()
         return Publication(published, row_counts)
-
-    def _open_read_only(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(str(self.build_file), read_only=True)
 
     def _exclusively(self) -> AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -4,23 +4,20 @@ Belongs here: reading the lake's Parquet within a memory limit. Does not belong 
 difference means (cardops.services.reconciliation).
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import duckdb
 import polars as pl
 from typing_extensions import override
 
+from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import SNAPSHOT
 from cardops.ports import Lake, LakeBooks
 from cardops.rules.reconciliation import LakeIncompleteError
 
 DEFAULT_MEMORY_LIMIT: Final = "512MB"
-Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 # First every account's plain sums are compared. Only for those that differ, log rows written after
 # the balance was read (a later ledger_seq) are excluded, so live traffic during the export makes no
@@ -77,12 +74,12 @@ class DuckDbLakeBooks(LakeBooks):
     def __init__(
         self,
         lake: Lake,
-        connect: Connect = duckdb.connect,
+        sessions: DuckDbSessions | None = None,
         *,
         memory_limit: str = DEFAULT_MEMORY_LIMIT,
     ) -> None:
         self._lake = lake
-        self._connect = connect
+        self._sessions = sessions or PlainDuckDbSessions()
         self._memory_limit = memory_limit
 
     @override
@@ -113,7 +110,7 @@ class DuckDbLakeBooks(LakeBooks):
         return folder / f"{SNAPSHOT}.parquet"
 
     def _query(self, values: dict[str, object]) -> pl.DataFrame:
-        with TemporaryDirectory() as spill, self._connect() as session:
+        with TemporaryDirectory() as spill, self._sessions.in_memory() as session:
             session.execute(f"set memory_limit = '{self._memory_limit}'")
             session.execute(f"set temp_directory = '{spill}'")
             relation = session.sql(_DIFFERING_ACCOUNTS, params=values)

@@ -1,6 +1,6 @@
 """Dispute reason codes of the four networks, their aliases and categories, as data.
 
-Codes and categories are `data/reason_codes.csv`, what feeds call them `data/reason_aliases.csv`.
+Codes and categories are in `data/reason_codes.csv`, their names in feeds in `data/reason_aliases.csv`.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from cardops.rules.data_tables import read_table
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A network's code for why: its own spelling, category and meaning."""
+    """A network's reason code: its own spelling, category and meaning."""
 
     network: str
     code: str
@@ -39,22 +39,24 @@ def reasons() -> Mapping[tuple[str, str], Reason]:
 
 @cache
 def sole_networks() -> Mapping[str, str]:
-    """Code or alias -> the one network that uses it; codes of several networks are left out."""
-    silent = {
+    """Code or alias -> the only network that uses it; codes of several networks are left out."""
+    ambiguous = {
         (row["network"], row["alias"])
         for row in read_table("reason_aliases")
         if row["names_network"] != "yes"
     }
     users: dict[str, set[str]] = {}
     for network, code in reasons():
-        if (network, code) not in silent:
+        if (network, code) not in ambiguous:
             users.setdefault(code, set()).add(network)
-    return MappingProxyType({code: min(who) for code, who in users.items() if len(who) == 1})
+    return MappingProxyType(
+        {code: min(networks) for code, networks in users.items() if len(networks) == 1}
+    )
 
 
 def code_key(code: str) -> str:
-    """A code as the tables know it: `ua-02`, ` UA02 ` -> `UA02`; dots are part of a code."""
-    return "".join(sign for sign in code.upper() if sign.isalnum() or sign == ".")
+    """A code as the tables write it: `ua-02`, ` UA02 ` -> `UA02`; dots are part of a code."""
+    return "".join(letter for letter in code.upper() if letter.isalnum() or letter == ".")
 
 
 def find_reason(network: str, code: str | None) -> Reason | None:
@@ -63,5 +65,5 @@ def find_reason(network: str, code: str | None) -> Reason | None:
 
 
 def sole_network_of(code: str | None) -> str | None:
-    """The network, where only one uses this code or alias; else None."""
+    """The network, if only one uses this code or alias; else None."""
     return sole_networks().get(code_key(code)) if code else None

@@ -1,8 +1,8 @@
-"""Which card company a chargeback goes to, and what decided it.
+"""Which card company a chargeback goes to, and which evidence decided it.
 
-Belongs here: the order in which a row's evidence is asked, and the tables it is asked against,
-both per row (`route_row`) and per distinct value (for whoever works on whole columns). Does not
-belong here: reading files, or what happens to a row that cannot be routed.
+Belongs here: the order of a row's evidence, and the tables to look it up in, for one row
+(`route_row`) and for single values (for code that works on whole columns). Does not belong here:
+reading files, or what happens to a row that cannot be routed.
 """
 
 import re
@@ -17,18 +17,18 @@ from typing import Final
 from cardops.rules.chargebacks.reason_codes import sole_network_of
 from cardops.rules.data_tables import is_valid_on, read_table
 
-# The order is that of the partitions definition; a fifth never exists.
+# In the order of the partitions definition; there is never a fifth.
 NETWORKS: Final = ("visa", "mastercard", "amex", "discover")
-# What a size-balanced batch calls its files, and a row of it that names no network itself.
+# The network in file names of a size-balanced batch, and of its rows that name no network.
 MIXED: Final = "mixed"
 
-# Ranges are compared at this width; issuers' numbers are told apart by at most eight digits.
+# Ranges are compared at this width; at most eight digits identify an issuer.
 _WIDTH: Final = 12
 _NO_CONTRACTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class NetworkSource(StrEnum):
-    """What decided a row's network, in the order in which it is asked."""
+    """What decided a row's network, in order of precedence."""
 
     COLUMN = "column"
     CARD_NUMBER = "card_number"
@@ -38,7 +38,7 @@ class NetworkSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkEvidence:
-    """What a chargeback row and its transaction say about the network; None where silent."""
+    """What a chargeback row and its transaction say about the network; None where they say nothing."""
 
     card_network: str | None = None
     card_number: str | None = None
@@ -50,7 +50,7 @@ class NetworkEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The card company, and which evidence named it."""
+    """The card company, and the evidence that decided it."""
 
     network: str
     source: NetworkSource
@@ -58,7 +58,7 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Unroutable:
-    """Why no card company was found: a sentence. `scheme` is the one that has no route."""
+    """The reason why no card company was found. `scheme` is the one that has no route."""
 
     why: str
     scheme: str | None = None
@@ -66,18 +66,18 @@ class Unroutable:
 
 @cache
 def network_names() -> Mapping[str, str]:
-    """Every name by which feeds call a card scheme -> the scheme, keyed by `name_key`."""
+    """Names of card schemes in feeds, as `name_key` writes them -> the scheme."""
     return MappingProxyType({row["name"]: row["scheme"] for row in read_table("network_names")})
 
 
 @cache
 def network_routes() -> Mapping[str, str]:
-    """Scheme -> card company that takes its chargebacks. JCB and UnionPay need a contract."""
+    """Scheme -> the card company for its chargebacks. JCB and UnionPay need a contract."""
     return MappingProxyType({row["scheme"]: row["network"] for row in read_table("network_routes")})
 
 
 def name_key(name: str) -> str:
-    """A name as the table knows it: `American Express`, `AMERICAN_EXPRESS` -> one key."""
+    """A name as the table writes it: `American Express`, `AMERICAN_EXPRESS` -> one key."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
@@ -87,13 +87,13 @@ def scheme_of_name(name: str | None) -> str | None:
 
 
 def leading_digits(card_number: str | None) -> str:
-    """The digits in front of any mask: `4520 88XX…` -> `452088`, `****1234` -> nothing."""
+    """The digits before any mask: `4520 88XX…` -> `452088`, `****1234` -> an empty text."""
     found = re.match(r"[0-9]+", re.sub(r"[ -]", "", card_number or ""))
     return found.group() if found else ""
 
 
 def scheme_of_number(card_number: str | None, on: date | None = None) -> str | None:
-    """The card scheme whose ranges hold every number that begins like this one, or None."""
+    """The card scheme that owns every number with these leading digits, or None."""
     digits = leading_digits(card_number)[:_WIDTH]
     return _scheme_of_prefix(digits, on) if digits else None
 
@@ -101,9 +101,9 @@ def scheme_of_number(card_number: str | None, on: date | None = None) -> str | N
 def route_row(
     evidence: NetworkEvidence, contracts: Mapping[str, str] = _NO_CONTRACTS
 ) -> Routed | Unroutable:
-    """The row's network: the first evidence that names a scheme decides, whether it suits or not.
+    """The row's network: the first evidence of a scheme decides, even if the scheme has no route.
 
-    A name that no scheme has (a wallet, a free text) is no evidence. `contracts` adds routes
+    A name that is no scheme's (a wallet, free text) is no evidence. `contracts` adds routes
     for schemes that have none of their own, such as jcb -> discover.
     """
     for source, scheme in _findings(evidence):
@@ -128,15 +128,17 @@ def _findings(evidence: NetworkEvidence) -> list[tuple[NetworkSource, str | None
 
 @cache
 def _ranges(on: date | None) -> tuple[tuple[int, int, str], ...]:
-    """(first, last, scheme), narrowest first, so that a range inside another one decides."""
+    """(first, last, scheme), narrowest first, so that a range inside another has precedence."""
     ranges = [
         (int(row["low"].ljust(_WIDTH, "0")), int(row["high"].ljust(_WIDTH, "9")), row["scheme"])
         for row in read_table("bin_ranges")
         if is_valid_on(row, on)
     ]
-    return tuple(sorted(ranges, key=lambda held: held[1] - held[0]))
+    return tuple(sorted(ranges, key=lambda span: span[1] - span[0]))
 
 
 def _scheme_of_prefix(digits: str, on: date | None) -> str | None:
     first, last = int(digits.ljust(_WIDTH, "0")), int(digits.ljust(_WIDTH, "9"))
-    return next((held[2] for held in _ranges(on) if held[0] <= first and last <= held[1]), None)
+    return next(
+        (scheme for low, high, scheme in _ranges(on) if low <= first and last <= high), None
+    )

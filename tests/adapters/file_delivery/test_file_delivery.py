@@ -58,7 +58,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[FileDelivery, str]]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 32_480, 1_000_003])
-def test_what_was_written_is_read_back_the_same(place: tuple[FileDelivery, str], size: int) -> None:
+def test_written_file_is_read_back_unchanged(place: tuple[FileDelivery, str], size: int) -> None:
     session, folder = place
     content = os.urandom(size)
     session.write(f"{folder}/a.csv.part", io.BytesIO(content))
@@ -69,7 +69,7 @@ def test_what_was_written_is_read_back_the_same(place: tuple[FileDelivery, str],
     assert session.read_sha256(f"{folder}/a.csv.part") == hashlib.sha256(content).hexdigest()
 
 
-def test_writing_again_replaces_all_of_it(place: tuple[FileDelivery, str]) -> None:
+def test_second_write_replaces_the_whole_file(place: tuple[FileDelivery, str]) -> None:
     session, folder = place
     session.write(f"{folder}/a.part", io.BytesIO(b"longer than the next"))
     session.write(f"{folder}/a.part", io.BytesIO(b"short"))
@@ -77,13 +77,13 @@ def test_writing_again_replaces_all_of_it(place: tuple[FileDelivery, str]) -> No
     assert session.read_sha256(f"{folder}/a.part") == hashlib.sha256(b"short").hexdigest()
 
 
-def test_what_is_not_there_is_none(place: tuple[FileDelivery, str]) -> None:
+def test_missing_file_has_no_stat(place: tuple[FileDelivery, str]) -> None:
     session, folder = place
 
     assert session.stat(f"{folder}/nothing.csv") is None
 
 
-def test_a_renamed_file_is_at_its_new_name_alone(place: tuple[FileDelivery, str]) -> None:
+def test_renamed_file_exists_only_under_its_new_name(place: tuple[FileDelivery, str]) -> None:
     session, folder = place
     session.write(f"{folder}/a.csv.part", io.BytesIO(b"x"))
     session.rename(f"{folder}/a.csv.part", f"{folder}/a.csv")
@@ -92,7 +92,7 @@ def test_a_renamed_file_is_at_its_new_name_alone(place: tuple[FileDelivery, str]
     assert session.stat(f"{folder}/a.csv") is not None
 
 
-def test_a_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
+def test_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
     session, folder = place
     session.write(f"{folder}/a.csv", io.BytesIO(b"first"))
     session.write(f"{folder}/a.csv.part", io.BytesIO(b"second"))
@@ -102,14 +102,14 @@ def test_a_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
     assert session.read_sha256(f"{folder}/a.csv") == hashlib.sha256(b"first").hexdigest()
 
 
-def test_a_missing_source_cannot_be_renamed(place: tuple[FileDelivery, str]) -> None:
+def test_missing_file_cannot_be_renamed(place: tuple[FileDelivery, str]) -> None:
     session, folder = place
 
     with pytest.raises(PermanentDeliveryError):
         session.rename(f"{folder}/none.part", f"{folder}/none.csv")
 
 
-def test_removing_twice_is_no_error(place: tuple[FileDelivery, str]) -> None:
+def test_removing_twice_succeeds(place: tuple[FileDelivery, str]) -> None:
     session, folder = place
     session.write(f"{folder}/a.part", io.BytesIO(b"x"))
     session.remove(f"{folder}/a.part")
@@ -119,9 +119,7 @@ def test_removing_twice_is_no_error(place: tuple[FileDelivery, str]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
-def test_a_missing_folder_is_not_worth_another_try(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_missing_folder_is_a_permanent_error(kind: str, request: pytest.FixtureRequest) -> None:
     session = open_session(request.getfixturevalue(f"{kind}_server"))
 
     with pytest.raises(PermanentDeliveryError):

@@ -6,14 +6,14 @@ import time
 from cardops.adapters.file_delivery.stall_guard import StallGuard
 
 
-def test_a_stalled_session_is_ended_once() -> None:
+def test_stalled_session_is_ended_once() -> None:
     ended = threading.Event()
     with StallGuard(ended.set, 0.05) as guard:
         assert ended.wait(5)
         assert guard.has_fired
 
 
-def test_a_session_that_goes_on_is_left_alone() -> None:
+def test_progressing_session_is_not_ended() -> None:
     ended = threading.Event()
     with StallGuard(ended.set, 0.5) as guard:
         for _ in range(8):
@@ -24,7 +24,7 @@ def test_a_session_that_goes_on_is_left_alone() -> None:
     assert not guard.has_fired
 
 
-def test_a_guard_whose_block_is_over_does_nothing() -> None:
+def test_guard_does_nothing_after_its_block() -> None:
     ended = threading.Event()
     with StallGuard(ended.set, 0.05):
         pass

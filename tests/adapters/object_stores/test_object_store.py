@@ -32,7 +32,7 @@ def directory(tmp_path: Path) -> ObjectStore:
     return open_store(tmp_path.as_uri())
 
 
-def test_what_was_put_is_read_back_whole_and_as_a_stream(store: ObjectStore) -> None:
+def test_stored_object_is_read_whole_and_as_a_stream(store: ObjectStore) -> None:
     store.create("incoming/deposits/a b,=#1%20ü.csv", b"one\ntwo\n")
 
     assert store.get("incoming/deposits/a b,=#1%20ü.csv") == b"one\ntwo\n"
@@ -42,7 +42,7 @@ def test_what_was_put_is_read_back_whole_and_as_a_stream(store: ObjectStore) -> 
         assert stream.read() == b"one\ntwo\n"
 
 
-def test_a_file_on_disk_is_put_without_being_changed(store: ObjectStore, tmp_path: Path) -> None:
+def test_stored_file_keeps_its_source_unchanged(store: ObjectStore, tmp_path: Path) -> None:
     source = tmp_path / "source"
     content = bytes(range(256)) * 50_000
     source.write_bytes(content)
@@ -75,7 +75,7 @@ def test_listing_is_in_key_order_and_covers_nested_folders(store: ObjectStore) -
     assert store.list_objects("nowhere/") == []
 
 
-def test_creating_over_an_object_is_refused_and_changes_nothing(store: ObjectStore) -> None:
+def test_creating_an_existing_object_is_refused(store: ObjectStore) -> None:
     store.create("a", b"first")
 
     with pytest.raises(ObjectExistsError, match="exists already"):
@@ -95,13 +95,13 @@ def test_replacing_changes_the_version_and_the_size(store: ObjectStore) -> None:
     assert store.get("a") == b"second"
 
 
-def test_a_missing_object_is_said_by_its_full_name(store: ObjectStore) -> None:
+def test_missing_object_is_named_in_full(store: ObjectStore) -> None:
     for read in (store.get, store.open):
         with pytest.raises(ObjectMissingError, match=r"gone/away\.csv does not exist"):
             read("gone/away.csv")
 
 
-def test_deleting_twice_is_no_error(store: ObjectStore) -> None:
+def test_deleting_twice_succeeds(store: ObjectStore) -> None:
     store.create("a", b"x")
     store.delete("a")
     store.delete("a")
@@ -110,14 +110,14 @@ def test_deleting_twice_is_no_error(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("key", ["../secret", "a/../../b", "/etc/passwd", "a//b", "", ".", "a\0b"])
-def test_a_key_that_leads_out_of_the_store_is_refused(store: ObjectStore, key: str) -> None:
+def test_key_outside_the_store_is_refused(store: ObjectStore, key: str) -> None:
     with pytest.raises(InvalidKeyError):
         store.get(key)
     with pytest.raises(InvalidKeyError):
         store.create(key, b"x")
 
 
-def test_of_many_who_create_one_file_exactly_one_succeeds(directory: ObjectStore) -> None:
+def test_exactly_one_of_many_concurrent_creates_succeeds(directory: ObjectStore) -> None:
     outcomes: list[bool] = []
 
     def create(number: int) -> None:
@@ -138,14 +138,14 @@ def test_of_many_who_create_one_file_exactly_one_succeeds(directory: ObjectStore
     assert len(set(directory.get("a"))) == 1
 
 
-def test_a_failed_put_leaves_nothing_behind(directory: ObjectStore, tmp_path: Path) -> None:
+def test_failed_write_leaves_nothing_behind(directory: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(ObjectStoreError):
         directory.create("a", tmp_path / "no such source")
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_written_in_place_is_not_whole_and_one_renamed_into_place_is(
+def test_only_a_renamed_file_counts_as_complete_at_once(
     directory: ObjectStore, tmp_path: Path
 ) -> None:
     (tmp_path / "written").write_bytes(b"x")
@@ -165,12 +165,12 @@ def test_links_are_not_followed(directory: ObjectStore, tmp_path: Path) -> None:
     assert directory.list_objects("") == []
 
 
-def test_a_place_that_is_no_store_is_refused_with_a_sentence() -> None:
+def test_unsupported_store_url_is_refused_with_a_reason() -> None:
     with pytest.raises(ObjectStoreError, match="use a directory"):
         open_store("ftp://example.com/raw")
 
 
-def test_missing_credentials_are_said(
+def test_missing_credentials_are_reported(
     s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):

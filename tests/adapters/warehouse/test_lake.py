@@ -42,7 +42,7 @@ def test_rows_are_scanned_with_their_business_date(lake: Lake) -> None:
     assert amounts(lake, SATURDAY) == [(SATURDAY, 3)]
 
 
-def test_writing_a_file_again_replaces_it_and_no_other(lake: Lake) -> None:
+def test_rewritten_file_replaces_itself_and_no_other(lake: Lake) -> None:
     lake.write("deposits", FRIDAY, "a", some(1))
     lake.write("deposits", FRIDAY, "b", some(2))
     lake.write("deposits", FRIDAY, "a", some(5))
@@ -50,7 +50,7 @@ def test_writing_a_file_again_replaces_it_and_no_other(lake: Lake) -> None:
     assert amounts(lake) == [(FRIDAY, 2), (FRIDAY, 5)]
 
 
-def test_a_table_without_files_scans_to_none(lake: Lake) -> None:
+def test_table_without_files_scans_to_none(lake: Lake) -> None:
     lake.write("deposits", FRIDAY, "a", some(1))
 
     assert lake.scan("orders") is None
@@ -58,13 +58,13 @@ def test_a_table_without_files_scans_to_none(lake: Lake) -> None:
     assert lake.scan("deposits", []) is None
 
 
-def test_an_empty_frame_is_written_and_scans_to_no_rows(lake: Lake) -> None:
+def test_empty_frame_is_written_and_scans_to_no_rows(lake: Lake) -> None:
     lake.write("deposits", FRIDAY, "a", some())
 
     assert amounts(lake) == []
 
 
-def test_a_parquet_file_built_elsewhere_is_taken_in(lake: Lake, tmp_path: Path) -> None:
+def test_parquet_file_built_elsewhere_is_stored(lake: Lake, tmp_path: Path) -> None:
     some(7).write_parquet(tmp_path / "built.parquet")
 
     uri = lake.write_file("deposits", FRIDAY, "a", tmp_path / "built.parquet")
@@ -73,7 +73,7 @@ def test_a_parquet_file_built_elsewhere_is_taken_in(lake: Lake, tmp_path: Path) 
     assert uri.endswith("deposits/business_date=2026-11-20/a.parquet")
 
 
-def test_a_reader_of_files_finds_what_was_written_and_nothing_stale(lake: Lake) -> None:
+def test_local_path_has_current_files_and_nothing_stale(lake: Lake) -> None:
     lake.write("deposits", FRIDAY, "a", some(1))
     lake.local_path("deposits")
     lake.write("deposits", FRIDAY, "a", some(4))
@@ -89,11 +89,11 @@ def test_a_reader_of_files_finds_what_was_written_and_nothing_stale(lake: Lake) 
     assert [pl.read_parquet(path).item() for _, path in sorted(found.items())] == [4, 5]
 
 
-def test_the_folder_of_a_table_without_files_is_there_and_empty(lake: Lake) -> None:
+def test_local_path_of_a_table_without_files_is_empty(lake: Lake) -> None:
     assert list(lake.local_path("orders").rglob("*.parquet")) == []
 
 
-def test_a_mirror_forgets_what_left_the_bucket(s3_url: str, tmp_path: Path) -> None:
+def test_mirror_deletes_files_that_left_the_bucket(s3_url: str, tmp_path: Path) -> None:
     store = open_store(s3_url)
     lake = ParquetLake(store, tmp_path)
     lake.write("deposits", FRIDAY, "a", some(1))

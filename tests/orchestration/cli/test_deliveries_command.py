@@ -53,7 +53,7 @@ def cardops(*arguments: str) -> tuple[int, dict[str, object]]:
     return result.exit_code, json.loads(result.stdout)
 
 
-def test_what_was_made_is_listed(made: ChargebackFileRecord) -> None:
+def test_made_files_are_listed(made: ChargebackFileRecord) -> None:
     code, listed = cardops("list")
 
     assert code == 0
@@ -79,7 +79,7 @@ def test_what_was_made_is_listed(made: ChargebackFileRecord) -> None:
 
 
 @pytest.mark.parametrize("state", [DeliveryState.MADE, DeliveryState.FAILED])
-def test_a_failed_file_is_delivered_by_a_retry(
+def test_retry_delivers_a_failed_file(
     ledger: PostgresDeliveryLedger,
     made: ChargebackFileRecord,
     server: Server,
@@ -92,7 +92,7 @@ def test_a_failed_file_is_delivered_by_a_retry(
     assert (server.inbox / made.file_name).exists()
 
 
-def test_an_unconfirmed_file_is_not_sent_again_without_an_operators_word(
+def test_unconfirmed_file_is_not_sent_without_an_operators_word(
     ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
 ) -> None:
     ledger.record(replace(made, state=DeliveryState.DELIVERED_UNCONFIRMED))
@@ -104,7 +104,7 @@ def test_an_unconfirmed_file_is_not_sent_again_without_an_operators_word(
     assert not list(server.inbox.iterdir())
 
 
-def test_an_unconfirmed_file_is_sent_again_on_an_operators_word(
+def test_unconfirmed_file_is_sent_on_an_operators_word(
     ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
 ) -> None:
     ledger.record(replace(made, state=DeliveryState.DELIVERED_UNCONFIRMED))
@@ -116,7 +116,7 @@ def test_an_unconfirmed_file_is_sent_again_on_an_operators_word(
     }
 
 
-def test_a_delivered_file_is_not_sent_again_whatever_is_said(
+def test_delivered_file_is_never_sent_again(
     ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
 ) -> None:
     ledger.record(replace(made, state=DeliveryState.DELIVERED))
@@ -125,7 +125,7 @@ def test_a_delivered_file_is_not_sent_again_whatever_is_said(
     assert not list(server.inbox.iterdir())
 
 
-def test_a_failed_retry_says_why_and_ends_with_one(made: ChargebackFileRecord) -> None:
+def test_failed_retry_says_why_and_exits_1(made: ChargebackFileRecord) -> None:
     code, told = cardops("retry", made.batch_id, "visa")
 
     assert (code, told["state"]) == (1, "failed")
@@ -142,12 +142,12 @@ def test_a_failed_retry_says_why_and_ends_with_one(made: ChargebackFileRecord) -
         ["list", "--state", "lost"],
     ],
 )
-def test_wrong_use_is_one_sentence(ledger: PostgresDeliveryLedger, arguments: list[str]) -> None:
+def test_wrong_usage_is_one_sentence(ledger: PostgresDeliveryLedger, arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         cardops(*arguments)
 
 
-def test_the_command_never_loads_dagster() -> None:
+def test_command_never_loads_dagster() -> None:
     script = (
         "import sys, orchestration.cli.commands.deliveries; "
         "sys.exit(any(name.split('.')[0] == 'dagster' for name in sys.modules))"

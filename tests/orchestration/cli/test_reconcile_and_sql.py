@@ -33,7 +33,7 @@ def books(database_url: str) -> str:
 
 
 @pytest.mark.database
-def test_books_that_add_up_are_printed_by_currency_and_exit_0(books: str, tmp_path: Path) -> None:
+def test_agreeing_books_are_printed_by_currency_and_exit_0(books: str, tmp_path: Path) -> None:
     done = cardops(tmp_path, "reconcile", "--json", url=books)
 
     found = json.loads(done.stdout)
@@ -47,7 +47,7 @@ def test_books_that_add_up_are_printed_by_currency_and_exit_0(books: str, tmp_pa
 
 
 @pytest.mark.database
-def test_a_break_is_told_in_a_sentence_and_exits_1(
+def test_break_is_printed_as_a_sentence_and_exits_1(
     books: str, database_url: str, tmp_path: Path
 ) -> None:
     with connect(database_url) as session:
@@ -63,7 +63,7 @@ def test_a_break_is_told_in_a_sentence_and_exits_1(
 
 
 @pytest.mark.database
-def test_the_days_before_anything_happened_have_nothing_in_them(books: str, tmp_path: Path) -> None:
+def test_day_before_any_event_has_zero_totals(books: str, tmp_path: Path) -> None:
     done = cardops(tmp_path, "reconcile", "--date", "2020-01-01", "--json", url=books)
 
     assert done.returncode == 0
@@ -94,7 +94,7 @@ def published(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_sql_answers_in_json(published: Path) -> None:
+def test_sql_prints_json(published: Path) -> None:
     done = cardops(published, "sql", "select * from fct_days order by day", "--json")
 
     assert json.loads(done.stdout) == {
@@ -104,7 +104,7 @@ def test_sql_answers_in_json(published: Path) -> None:
     }
 
 
-def test_sql_says_where_it_cut(published: Path) -> None:
+def test_sql_reports_that_rows_were_cut(published: Path) -> None:
     done = cardops(published, "sql", "from fct_days", "--limit", "1", "--json")
 
     assert json.loads(done.stdout)["is_cut"]
@@ -121,9 +121,7 @@ def test_sql_says_where_it_cut(published: Path) -> None:
         "select * from no_such_mart",
     ],
 )
-def test_sql_that_would_write_or_reach_elsewhere_is_one_sentence_and_exit_2(
-    published: Path, query: str
-) -> None:
+def test_sql_that_writes_or_reads_elsewhere_exits_2(published: Path, query: str) -> None:
     done = cardops(published, "sql", query)
 
     assert done.returncode == 2
@@ -138,7 +136,7 @@ def test_sql_before_any_publication_says_what_to_run(tmp_path: Path) -> None:
     assert "cardops report --date D" in done.stderr
 
 
-def test_every_version_that_a_reader_may_still_have_open_is_kept(published: Path) -> None:
+def test_recent_publications_are_kept_for_open_readers(published: Path) -> None:
     warehouse = DuckDbWarehouse(published)
     for _ in range(4):
         warehouse.publish()

@@ -17,7 +17,7 @@ OUTCOME = FileOutcome(
 MATCHES = [ControlTotals(4, {"USD": 500}), ControlTotals(2, {"EUR": 70})]
 
 
-def test_a_batch_that_adds_up_has_no_break() -> None:
+def test_batch_that_adds_up_has_no_break() -> None:
     account = account_for([OUTCOME], MATCHES)
 
     assert accounting_breaks(account) == []
@@ -34,11 +34,11 @@ def test_a_batch_that_adds_up_has_no_break() -> None:
         ([*MATCHES[:1], ControlTotals(2, {"EUR": 70, "JPY": 1})], "JPY"),
     ],
 )
-def test_whatever_is_missing_or_too_much_is_told(filed: list[ControlTotals], told: str) -> None:
+def test_missing_and_surplus_rows_are_reported(filed: list[ControlTotals], told: str) -> None:
     assert any(told in line for line in accounting_breaks(account_for([OUTCOME], filed)))
 
 
-def test_until_the_last_file_is_made_less_may_be_filed_but_never_more() -> None:
+def test_incomplete_batch_may_have_fewer_rows_in_files_never_more() -> None:
     part = account_for([OUTCOME], MATCHES[:1], is_complete=False)
     too_much = account_for([OUTCOME], [*MATCHES, MATCHES[0]], is_complete=False)
 
@@ -46,7 +46,7 @@ def test_until_the_last_file_is_made_less_may_be_filed_but_never_more() -> None:
     assert accounting_breaks(too_much)
 
 
-def test_a_file_that_is_not_applied_and_a_damaged_one_are_breaks() -> None:
+def test_unapplied_and_damaged_files_are_breaks() -> None:
     account = account_for([OUTCOME, None], MATCHES, damaged_files=("CB_visa.csv",))
 
     assert accounting_breaks(account) == [

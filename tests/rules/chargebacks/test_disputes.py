@@ -31,15 +31,15 @@ from cardops.rules.chargebacks.routing import NETWORKS
         ("nonsense", None),
     ],
 )
-def test_a_feeds_name_of_a_stage_is_understood(text: str | None, stage: Stage | None) -> None:
+def test_stage_names_of_feeds_are_recognised(text: str | None, stage: Stage | None) -> None:
     assert stage_of(text) == stage
 
 
-def test_every_stage_is_its_own_name() -> None:
+def test_every_stage_is_recognised_by_its_own_name() -> None:
     assert [stage_of(stage.value) for stage in Stage] == list(Stage)
 
 
-def test_visa_fraud_knows_no_representment() -> None:
+def test_visa_fraud_has_no_representment() -> None:
     workflow = workflow_of("visa", "fraud")
 
     assert workflow == Workflow.ALLOCATION
@@ -48,7 +48,7 @@ def test_visa_fraud_knows_no_representment() -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_consumer_dispute_is_represented_before_pre_arbitration(network: str) -> None:
+def test_consumer_dispute_is_represented_before_pre_arbitration(network: str) -> None:
     workflow = workflow_of(network, "consumer_dispute")
 
     assert is_legal(network, Stage.CHARGEBACK, Stage.REPRESENTMENT, workflow=workflow)
@@ -56,13 +56,13 @@ def test_a_consumer_dispute_is_represented_before_pre_arbitration(network: str) 
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_nothing_follows_an_end_and_something_follows_all_else(network: str) -> None:
+def test_only_ended_stages_have_no_transition(network: str) -> None:
     for stage in Stage:
         assert bool(legal_transitions(network, stage)) is (stage not in ENDED)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_no_dispute_goes_back(network: str) -> None:
+def test_disputes_never_go_back(network: str) -> None:
     order = list(Stage)
     moves = {move for stage in Stage for move in legal_transitions(network, stage)}
 
@@ -76,7 +76,7 @@ def test_visa_had_no_allocation_before_its_reform() -> None:
     assert Stage.PRE_ARBITRATION not in {move.to_stage for move in moves}
 
 
-def test_the_feeds_reply_by_date_wins() -> None:
+def test_feed_deadline_has_precedence() -> None:
     given = date(2026, 12, 8)
     deadline = merchant_deadline("visa", Stage.CHARGEBACK, date(2026, 11, 20), given)
 
@@ -86,7 +86,7 @@ def test_the_feeds_reply_by_date_wins() -> None:
 @pytest.mark.parametrize(
     ("network", "days"), [("visa", 30), ("mastercard", 45), ("amex", 20), ("discover", 30)]
 )
-def test_without_a_reply_by_date_the_published_days_count(network: str, days: int) -> None:
+def test_published_days_apply_without_a_feed_deadline(network: str, days: int) -> None:
     deadline = merchant_deadline(network, Stage.CHARGEBACK, date(2026, 11, 1))
 
     assert deadline is not None
@@ -95,5 +95,5 @@ def test_without_a_reply_by_date_the_published_days_count(network: str, days: in
     assert response_days(network, Stage.CHARGEBACK, "merchant") == days
 
 
-def test_a_stage_without_a_published_clock_has_no_deadline() -> None:
+def test_stage_without_published_days_has_no_deadline() -> None:
     assert merchant_deadline("visa", Stage.WON, date(2026, 11, 1)) is None

@@ -39,7 +39,7 @@ def totals(rows: list[Chargeback]) -> dict[str, int]:
 
 
 @given(batches, modes)
-def test_there_are_never_more_than_four_files(rows: list[Chargeback], mode: SplitMode) -> None:
+def test_batch_has_at_most_four_files(rows: list[Chargeback], mode: SplitMode) -> None:
     files = split_into_files(rows, mode)
 
     assert len(files) <= MAX_CHARGEBACK_FILES == len(NETWORKS)
@@ -55,7 +55,7 @@ def test_every_row_is_in_exactly_one_file(rows: list[Chargeback], mode: SplitMod
 
 
 @given(batches, modes)
-def test_money_adds_up_by_two_roads(rows: list[Chargeback], mode: SplitMode) -> None:
+def test_money_in_files_equals_money_in_rows(rows: list[Chargeback], mode: SplitMode) -> None:
     read_back: dict[str, int] = {}
     for members in split_into_files(rows, mode).values():
         body = render(members)
@@ -68,7 +68,7 @@ def test_money_adds_up_by_two_roads(rows: list[Chargeback], mode: SplitMode) -> 
 
 
 @given(batches, modes, st.randoms())
-def test_bytes_are_the_same_whatever_the_order_of_the_rows(
+def test_bytes_do_not_depend_on_row_order(
     rows: list[Chargeback], mode: SplitMode, order: Random
 ) -> None:
     shuffled = order.sample(rows, len(rows))
@@ -102,7 +102,7 @@ def test_no_field_begins_with_a_formula_unless_it_is_an_id(row: Chargeback) -> N
         assert not read[name].startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
-def test_a_file_is_utf8_crlf_and_all_quoted_in_the_order_of_the_columns() -> None:
+def test_file_is_utf8_crlf_and_fully_quoted_in_column_order() -> None:
     body = render([a_chargeback(merchant_name='Café "Zoë"', dispute_amount_minor=5)])
     header, row, end = body.content.split(b"\r\n")
 
@@ -113,7 +113,7 @@ def test_a_file_is_utf8_crlf_and_all_quoted_in_the_order_of_the_columns() -> Non
     assert end == b""
 
 
-def test_rows_are_sorted_by_case_stage_and_number_of_the_action() -> None:
+def test_rows_are_sorted_by_case_stage_and_action_sequence() -> None:
     rows = [
         a_chargeback("CB-2"),
         a_chargeback("CB-1", action_sequence=10),
@@ -130,7 +130,7 @@ def test_rows_are_sorted_by_case_stage_and_number_of_the_action() -> None:
     ]
 
 
-def test_a_destination_may_take_formulas_as_they_are() -> None:
+def test_destination_may_accept_formulas_unchanged() -> None:
     rows = [a_chargeback(reason_text="=1+1")]
 
     assert b'"\'=1+1"' in render(rows).content
@@ -138,12 +138,12 @@ def test_a_destination_may_take_formulas_as_they_are() -> None:
     assert render(rows, neutralise=False).neutralised_count == 0
 
 
-def test_a_row_that_no_card_company_takes_is_never_dropped() -> None:
+def test_unroutable_row_raises_instead_of_being_dropped() -> None:
     with pytest.raises(ValueError, match="jcb"):
         split_into_files([a_chargeback(network="jcb")], SplitMode.BY_NETWORK)
 
 
-def test_names_say_whose_file_it_is() -> None:
+def test_file_names_identify_the_file() -> None:
     identity = FileIdentity("b-1", "acme", date(2026, 11, 20), "visa", 42, 41)
 
     assert identity.name == "CB_visa_acme_2026-11-20_000042_v1.csv"
@@ -159,7 +159,7 @@ def test_names_say_whose_file_it_is() -> None:
     assert slot_destination("visa", SplitMode.SIZE_BALANCED) == "default"
 
 
-def test_a_control_file_says_what_its_csv_contains() -> None:
+def test_control_file_describes_its_csv() -> None:
     identity = FileIdentity("b-1", "acme", date(2026, 11, 20), "mixed-3", 42, 41)
     control = control_json(
         identity,
@@ -193,6 +193,6 @@ def test_a_control_file_says_what_its_csv_contains() -> None:
         b"\xff" + render([a_chargeback()]).content,
     ],
 )
-def test_a_damaged_file_is_not_read_as_a_whole_one(content: bytes) -> None:
+def test_damaged_file_is_unreadable(content: bytes) -> None:
     with pytest.raises(UnreadableChargebackFileError):
         read_control_totals(io.BytesIO(content))

@@ -24,9 +24,7 @@ from cardops.rules.data_tables import read_table
         ("amex", "f29", "F29", "fraud"),
     ],
 )
-def test_a_code_or_its_alias_is_found(
-    network: str, code: str, known_as: str, category: str
-) -> None:
+def test_code_and_alias_are_found(network: str, code: str, known_as: str, category: str) -> None:
     found = find_reason(network, code)
 
     assert found is not None
@@ -34,7 +32,7 @@ def test_a_code_or_its_alias_is_found(
 
 
 @pytest.mark.parametrize("code", ["", None, "fraud", "9999"])
-def test_a_code_that_nobody_uses_is_none(code: str | None) -> None:
+def test_unknown_code_is_not_found(code: str | None) -> None:
     assert find_reason("visa", code) is None
     assert sole_network_of(code) is None
 
@@ -49,7 +47,7 @@ def test_every_published_code_is_found_under_its_own_network() -> None:
         assert found.category == row["category"]
 
 
-def test_an_alias_of_two_networks_names_neither_unless_the_data_says_which() -> None:
+def test_alias_of_two_networks_identifies_neither_unless_data_decides() -> None:
     claimed: dict[str, set[str]] = {}
     for row in read_table("reason_aliases"):
         if row["names_network"] == "yes":
@@ -59,5 +57,5 @@ def test_an_alias_of_two_networks_names_neither_unless_the_data_says_which() -> 
     assert sole_network_of("41") == "mastercard"
 
 
-def test_every_sole_network_really_has_the_code() -> None:
+def test_every_sole_network_has_the_code() -> None:
     assert all((network, code) in reasons() for code, network in sole_networks().items())

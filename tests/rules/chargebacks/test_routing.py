@@ -48,17 +48,17 @@ from cardops.rules.chargebacks.routing import (
         (None, None),
     ],
 )
-def test_leading_digits_name_the_scheme(number: str | None, scheme: str | None) -> None:
+def test_leading_digits_identify_the_scheme(number: str | None, scheme: str | None) -> None:
     assert scheme_of_number(number, date(2026, 11, 20)) == scheme
 
 
-def test_a_2_series_number_named_nobody_before_it_was_mastercards() -> None:
+def test_2_series_number_was_unassigned_before_mastercard_got_it() -> None:
     assert scheme_of_number("222300", date(2016, 10, 13)) is None
     assert scheme_of_number("222300", date(2016, 10, 14)) == "mastercard"
 
 
 @given(st.text(alphabet="0123456789", min_size=1, max_size=19), st.integers(1, 18))
-def test_a_shorter_prefix_never_names_another_scheme(digits: str, cut: int) -> None:
+def test_shorter_prefix_never_identifies_another_scheme(digits: str, cut: int) -> None:
     short = scheme_of_number(digits[:cut])
 
     assert short is None or short == scheme_of_number(digits)
@@ -99,28 +99,26 @@ def test_a_shorter_prefix_never_names_another_scheme(digits: str, cut: int) -> N
         ),
     ],
 )
-def test_the_first_evidence_that_names_a_scheme_decides(
-    evidence: NetworkEvidence, routed: Routed
-) -> None:
+def test_first_evidence_of_a_scheme_decides(evidence: NetworkEvidence, routed: Routed) -> None:
     assert route_row(evidence) == routed
 
 
 @pytest.mark.parametrize("name", ["JCB", "UnionPay", "elo"])
-def test_a_scheme_without_a_contract_is_unroutable_whatever_else_the_row_says(name: str) -> None:
+def test_scheme_without_a_contract_is_unroutable(name: str) -> None:
     decided = route_row(NetworkEvidence(card_network=name, card_number="4111", reason_code="10.4"))
 
     assert isinstance(decided, Unroutable)
     assert decided.scheme == name.lower()
 
 
-def test_a_contract_routes_a_scheme_that_has_no_route_of_its_own() -> None:
+def test_contract_routes_a_scheme_without_a_route() -> None:
     evidence = NetworkEvidence(card_number="3530111333300000")
 
     assert isinstance(route_row(evidence), Unroutable)
     assert route_row(evidence, {"jcb": "discover"}) == Routed("discover", NetworkSource.CARD_NUMBER)
 
 
-def test_a_contract_can_neither_move_a_network_nor_make_a_fifth() -> None:
+def test_contract_cannot_redirect_a_network_or_add_a_fifth() -> None:
     assert route_row(NetworkEvidence(card_network="visa"), {"visa": "amex"}) == Routed(
         "visa", NetworkSource.COLUMN
     )
@@ -128,17 +126,17 @@ def test_a_contract_can_neither_move_a_network_nor_make_a_fifth() -> None:
 
 
 @given(st.builds(NetworkEvidence, *[st.none() | st.text(max_size=20)] * 5))
-def test_whatever_a_row_says_it_goes_to_one_of_four_or_nowhere(evidence: NetworkEvidence) -> None:
+def test_row_goes_to_one_of_four_networks_or_nowhere(evidence: NetworkEvidence) -> None:
     decided = route_row(evidence)
 
     assert isinstance(decided, Unroutable) or decided.network in NETWORKS
 
 
-def test_every_route_begins_at_a_known_scheme_and_ends_at_one_of_four() -> None:
+def test_every_route_leads_from_a_known_scheme_to_one_of_four() -> None:
     assert set(network_routes()) <= set(network_names().values())
     assert set(network_routes().values()) == set(NETWORKS)
 
 
-def test_digits_behind_a_mask_are_not_leading_ones() -> None:
+def test_digits_after_a_mask_are_not_leading() -> None:
     assert leading_digits("****4111") == ""
     assert leading_digits("4520 88XX XXXX 1234") == "452088"

@@ -18,7 +18,7 @@ SFTP = {
 }
 
 
-def test_a_full_secret_is_read() -> None:
+def test_complete_secret_is_read() -> None:
     destination = read_destination("visa", SFTP | {"port": "2222"})
 
     assert (destination.protocol, destination.port) == (Protocol.SFTP, 2222)
@@ -27,11 +27,11 @@ def test_a_full_secret_is_read() -> None:
 
 
 @pytest.mark.parametrize(("protocol", "port"), [("sftp", 22), ("ftps", 21), ("ftp", 21)])
-def test_a_protocol_has_its_usual_port(protocol: str, port: int) -> None:
+def test_protocol_has_its_default_port(protocol: str, port: int) -> None:
     assert read_destination("visa", SFTP | {"protocol": protocol}).port == port
 
 
-def test_a_secret_for_plain_ftp_is_refused_until_it_says_so_in_so_many_words() -> None:
+def test_plain_ftp_is_refused_unless_the_secret_names_it() -> None:
     proof_of_concept = {"host": "ftp.x.com", "username": "u", "password": "p", "port": "21"}
 
     with pytest.raises(DestinationSecretError, match='"protocol": "ftp"'):
@@ -53,16 +53,18 @@ def test_a_secret_for_plain_ftp_is_refused_until_it_says_so_in_so_many_words() -
         ({"folder": 7}, "not text"),
     ],
 )
-def test_what_is_wrong_is_told_without_the_secret(change: dict[str, object], told: str) -> None:
+def test_invalid_secret_is_explained_without_showing_it(
+    change: dict[str, object], told: str
+) -> None:
     with pytest.raises(DestinationSecretError, match=told) as refused:
         read_destination("visa", SFTP | change)
     assert "s3cret-value" not in str(refused.value)
 
 
-def test_a_missing_secret_is_told() -> None:
+def test_missing_secret_is_reported() -> None:
     with pytest.raises(DestinationSecretError, match="destinations/visa is missing"):
         read_destination("visa", None)
 
 
-def test_no_representation_shows_a_secret() -> None:
+def test_representation_hides_secrets() -> None:
     assert "s3cret-value" not in repr(read_destination("visa", SFTP))

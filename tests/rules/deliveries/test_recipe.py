@@ -36,7 +36,7 @@ def after(step: Step, seen: RemoteState) -> RemoteState:
 
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_whatever_is_seen_the_steps_come_to_an_end(seen: RemoteState, *, is_intended: bool) -> None:
+def test_steps_always_end(seen: RemoteState, *, is_intended: bool) -> None:
     taken = []
     while (step := next_step(seen, is_intended=is_intended)) not in ENDS:
         taken.append(step)
@@ -48,7 +48,7 @@ def test_whatever_is_seen_the_steps_come_to_an_end(seen: RemoteState, *, is_inte
 
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_no_final_name_is_ever_overwritten(seen: RemoteState, *, is_intended: bool) -> None:
+def test_final_name_is_never_overwritten(seen: RemoteState, *, is_intended: bool) -> None:
     step = next_step(seen, is_intended=is_intended)
 
     assert step is not Step.RENAME_CSV or seen.csv is RemoteFile.ABSENT
@@ -58,15 +58,13 @@ def test_no_final_name_is_ever_overwritten(seen: RemoteState, *, is_intended: bo
 
 
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_nothing_is_renamed_before_the_intent_is_on_record(seen: RemoteState) -> None:
+def test_rename_waits_for_the_recorded_intent(seen: RemoteState) -> None:
     assert next_step(seen, is_intended=False) not in {Step.RENAME_CSV, Step.RENAME_CONTROL}
 
 
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_only_a_whole_temporary_file_gets_its_final_name(
-    seen: RemoteState, *, is_intended: bool
-) -> None:
+def test_only_a_matching_temporary_file_is_renamed(seen: RemoteState, *, is_intended: bool) -> None:
     step = next_step(seen, is_intended=is_intended)
 
     assert step is not Step.RENAME_CSV or seen.csv_part is RemoteFile.MATCHES
@@ -81,22 +79,22 @@ def test_only_a_whole_temporary_file_gets_its_final_name(
         RemoteState(csv=RemoteFile.MATCHES),
     ],
 )
-def test_what_may_have_been_collected_is_not_sent_again(seen: RemoteState) -> None:
+def test_possibly_collected_file_is_not_sent_again(seen: RemoteState) -> None:
     assert next_step(seen, is_intended=True) is Step.UNCONFIRMED
 
 
-def test_the_csv_gets_its_name_before_its_control_file() -> None:
+def test_csv_is_renamed_before_its_control_file() -> None:
     both = RemoteState(csv_part=RemoteFile.MATCHES, control_part=RemoteFile.MATCHES)
 
     assert next_step(both, is_intended=True) is Step.RENAME_CSV
     assert next_step(after(Step.RENAME_CSV, both), is_intended=True) is Step.RENAME_CONTROL
 
 
-def test_a_csv_collected_before_the_crash_was_noticed_is_done_once_its_control_is_there() -> None:
+def test_collected_csv_with_control_file_is_done() -> None:
     assert next_step(RemoteState(control=RemoteFile.MATCHES), is_intended=True) is Step.DONE
 
 
-def test_a_file_that_is_there_already_is_done_without_an_intent() -> None:
+def test_existing_pair_is_done_without_an_intent() -> None:
     assert (
         next_step(
             RemoteState(csv=RemoteFile.MATCHES, control=RemoteFile.MATCHES), is_intended=False
@@ -115,14 +113,14 @@ def test_a_file_that_is_there_already_is_done_without_an_intent() -> None:
         (SENDING, RemoteState(csv_part=RemoteFile.MATCHES), DeliveryState.FAILED),
     ],
 )
-def test_an_intent_is_withdrawn_only_where_nothing_was_placed(
+def test_intent_is_withdrawn_only_where_nothing_was_renamed(
     state: DeliveryState, seen: RemoteState | None, then: DeliveryState
 ) -> None:
     assert state_after_refusal(state, seen) is then
 
 
 @given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))
-def test_pauses_grow_and_stay_in_bounds(attempt: int, chance: float) -> None:
+def test_pauses_grow_within_bounds(attempt: int, chance: float) -> None:
     pause = pause_seconds(attempt, chance)
 
     assert 0 < pause <= LONGEST_PAUSE_SECONDS
