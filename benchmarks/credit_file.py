@@ -29,7 +29,7 @@ def main(url: str, intake_id: str, users: str) -> None:
             "occurred_at": pl.repeat(noon, ROWS, dtype=pl.Datetime("us", "UTC"), eager=True),
         }
     )
-    arrival = Arrival(Kind.DEPOSITS, "bench", "bench", f"{intake_id}.csv", "1", "0" * 64, 1)
+    arrival = Arrival(Kind("deposits"), "bench", "bench", f"{intake_id}.csv", "1", "0" * 64, 1)
     file = IntakeFile(int(intake_id), arrival, noon.date(), FileStatus.APPLYING)
     PostgresDepositLedger(url).credit(file, [rows])
 

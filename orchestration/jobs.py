@@ -5,22 +5,17 @@ from typing import Final
 
 import dagster as dg
 
+from cardops.contracts.kinds.registry import KINDS
 from orchestration.freshness import closing_keys
 from sensors.jobs import AssetJob
 
 # Job -> the assets it makes, together with their checks.
 JOBS: Final[Mapping[str, tuple[str, ...]]] = {
-    "deposit_intake": ("deposits",),
-    "transaction_intake": ("transactions",),
-    "order_intake": ("orders",),
-    "chargeback_intake": ("chargebacks",),
+    **{profile.job_name: (profile.kind,) for profile in KINDS.values()},
     "chargeback_delivery": ("chargeback_files", "chargeback_deliveries"),
 }
 DESCRIPTIONS: Final[Mapping[str, str]] = {
-    "deposit_intake": "Ingest deposit files into accounts and the lake.",
-    "transaction_intake": "Ingest transaction files into the lake.",
-    "order_intake": "Ingest order files into the lake.",
-    "chargeback_intake": "Ingest one batch of chargeback files into the lake.",
+    **{profile.job_name: profile.job_description for profile in KINDS.values()},
     "chargeback_delivery": "Make a batch's chargeback files and deliver them to the card companies.",
     "daily_close": "Close a business date: balances, transaction log, reconciliation, marts, report.",
 }

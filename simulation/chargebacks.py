@@ -148,7 +148,7 @@ def _empty_files() -> ChargebackFiles:
         *("dispute_date", "case_number", "status"),
     )
     shop = (*first, "reason_code", "status", "resolution_date")
-    kind = Kind.CHARGEBACKS
+    kind = Kind("chargebacks")
     return ChargebackFiles(
         rich=InputFile(kind, "chargebacks-1.csv", rich),
         poc=InputFile(

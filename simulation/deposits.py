@@ -45,7 +45,7 @@ def make_deposit_files(rng: Random, world: World, rows: int, history_end: date) 
 
 def _empty_files() -> list[InputFile]:
     camel = {"user_id": "userId", "deposit_id": "depositId"}
-    kind, without_amount = Kind.DEPOSITS, ("deposit_id", "timestamp", "user_id", "currency")
+    kind, without_amount = Kind("deposits"), ("deposit_id", "timestamp", "user_id", "currency")
     return [
         InputFile(kind, "deposits-1.csv", (*COLUMNS, "memo"), is_spreadsheet=True),
         InputFile(kind, "deposits-2.ndjson", COLUMNS, names=camel, has_number_amounts=True),

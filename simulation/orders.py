@@ -73,9 +73,9 @@ def _empty_files() -> list[InputFile]:
     whole = (*shop, "merchant_id", "shipping_country", "updated_at")
     flat = tuple(one for one in whole if one != "items")
     return [
-        InputFile(Kind.ORDERS, "orders-1.json", shop, names=e_commerce, has_number_amounts=True),
-        InputFile(Kind.ORDERS, "orders-2.ndjson.gz", whole),
-        InputFile(Kind.ORDERS, "orders-3-late.csv", flat),
+        InputFile(Kind("orders"), "orders-1.json", shop, names=e_commerce, has_number_amounts=True),
+        InputFile(Kind("orders"), "orders-2.ndjson.gz", whole),
+        InputFile(Kind("orders"), "orders-3-late.csv", flat),
     ]
 
 

@@ -87,7 +87,7 @@ def _empty_files() -> TransactionFiles:
     card = ("card_network", "card_number")
     seen = ("device_id", "ip_address", "email", "card_token")
     names = {"created_at": "timestamp"}
-    kind = Kind.TRANSACTIONS
+    kind = Kind("transactions")
     return TransactionFiles(
         cards=InputFile(kind, "transactions-1.csv", (*shop, *paid, *card, *seen)),
         shop=InputFile(

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from cardops.contracts.kinds import KIND_NAMES
 from cardops.rules.intake.files import Kind
 from simulation.authorizations import Accounts, Balance, Request
 from simulation.population import Ring
@@ -33,11 +34,11 @@ def kinds_truth(files: Sequence[InputFile]) -> Json:
             [
                 row
                 for file in files
-                if file.kind is kind and not file.refused_for
+                if file.kind == kind and not file.refused_for
                 for row in file.rows
             ]
         )
-        for kind in Kind
+        for kind in KIND_NAMES
     }
 
 
@@ -73,7 +74,7 @@ def late_truth(files: Sequence[InputFile]) -> Json:
 def accounts_after(files: Sequence[InputFile]) -> Accounts:
     """Balances by (user, currency) once every deposit file is applied."""
     accounts: Accounts = defaultdict(Balance)
-    for row in _standing(files, Kind.DEPOSITS):
+    for row in _standing(files, Kind("deposits")):
         accounts[str(row.cells["user_id"]), row.currency].deposited_minor += row.amount_minor
     return dict(accounts)
 
@@ -124,7 +125,7 @@ def _money(requests: Iterable[Request]) -> dict[str, int]:
 
 def chargebacks_truth(files: Sequence[InputFile]) -> Json:
     """Rows and money by card company: of the one batch of all files, and of what is released."""
-    rows = [row for file in files if file.kind is Kind.CHARGEBACKS for row in file.rows]
+    rows = [row for file in files if file.kind == Kind("chargebacks") for row in file.rows]
     batch = [row for row in rows if row.outcome is Outcome.ACCEPTED]
     released = [row for row in rows if row.released_by]
     return {
@@ -146,7 +147,7 @@ def kpis_truth(files: Sequence[InputFile]) -> Json:
     disputed = {
         str(row.cells["transaction_id"])
         for file in files
-        if file.kind is Kind.CHARGEBACKS
+        if file.kind == Kind("chargebacks")
         for row in file.rows
         if _stands(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
     }
@@ -179,7 +180,7 @@ def _method(row: Row | None) -> str:
 def _latest_transactions(files: Sequence[InputFile]) -> dict[str, Row]:
     """Each transaction as last told, by its own instant, else by arrival."""
     latest: dict[str, Row] = {}
-    for row in _standing(files, Kind.TRANSACTIONS):
+    for row in _standing(files, Kind("transactions")):
         known = latest.get(str(row.cells["transaction_id"]))
         if known is None or _changed_at(row) >= _changed_at(known):
             latest[str(row.cells["transaction_id"])] = row
@@ -194,7 +195,7 @@ def _standing(files: Sequence[InputFile], kind: Kind) -> list[Row]:
     return [
         row
         for file in files
-        if file.kind is kind and not file.refused_for
+        if file.kind == kind and not file.refused_for
         for row in file.rows
         if _stands(row)
     ]

@@ -50,6 +50,7 @@ SENTENCES: Final = {
     "cardops.adapters.telemetry.opening": ("TelemetryError",),
     "cardops.rules.reports": ("NothingBuiltError",),
     "cardops.rules.intake.objects": ("ObjectStoreError",),
+    "cardops.services.intake.submission": ("SubmissionError",),
     "cardops.rules.intake.files": (
         "IntakeFileMissingError",
         "BatchMissingError",

@@ -21,6 +21,7 @@ from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
 from cardops.services.reconciliation.reconciling import ReconciliationService
@@ -47,7 +48,7 @@ class DemoBooks:
 
     def lake_rows(self) -> dict[str, int]:
         """Rows of the program in the lake, by kind."""
-        return {kind.value: self._rows_of(kind) for kind in Kind}
+        return {kind: self._rows_of(kind) for kind in KINDS}
 
     def records(self) -> list[ChargebackFileRecord]:
         """The program's chargeback files, all batches."""
@@ -107,7 +108,7 @@ class DemoBooks:
         }
 
     def _rows_of(self, kind: Kind) -> int:
-        table = self._lake.scan(kind.value)
+        table = self._lake.scan(kind)
         if table is None:
             return 0
         own = table.filter(pl.col("program") == self.program)

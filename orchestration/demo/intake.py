@@ -24,7 +24,7 @@ from cardops.settings import Settings
 from orchestration.local.in_process import InProcessRuns
 
 # Kinds whose rows may wait for another kind's, in the order in which they are taken up.
-_RELEASED: Final = (Kind.TRANSACTIONS, Kind.CHARGEBACKS)
+_RELEASED: Final = (Kind("transactions"), Kind("chargebacks"))
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class DemoIntake:
         """Submit every file in that order; `on_group` is told what is taken in next."""
         taken = IngestedDay()
         for kind, paths in _groups(order):
-            subject = kind.value.removesuffix("s")
+            subject = kind.removesuffix("s")
             on_group(f"{len(paths)} {subject} file{'s' if len(paths) > 1 else ''}")
             files = self._submit(kind, [day / path for path in paths])
             for path, intake_file in zip(paths, self._run(kind, files, taken), strict=True):
@@ -74,9 +74,6 @@ class DemoIntake:
         return self._claim(kind, [self._stat(key) for key in keys])
 
     def _claim(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[IntakeFile]:
-        if kind is Kind.CHARGEBACKS:
-            batches = self._claims.claim_batches(stats)
-            return [intake_file for batch in batches for intake_file in batch.files]
         return self._claims.claim(kind, stats)
 
     def _stat(self, key: str) -> ObjectStat:

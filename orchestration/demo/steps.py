@@ -16,6 +16,7 @@ from cardops.adapters.clock import SystemClock
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.warehouse.dbt import ensure_manifest
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
 from cardops.rules.programs.api_keys import Scope
@@ -161,7 +162,7 @@ class _Demo:
         return DemoResult(
             program=self.program,
             day=self.day,
-            counts={kind.value: _counts(kind, taken.submitted) for kind in Kind},
+            counts={kind: _counts(kind, taken.submitted) for kind in KINDS},
             traffic=traffic,
             examples=[one for one in map(books.example, ("PERMIT", "REJECT")) if one],
             files_delivered=len(of_the_day),
@@ -212,7 +213,7 @@ def _is_repeat(truth: Mapping[str, Any], submitted: Mapping[str, IntakeFile]) ->
 
 def _counts(kind: Kind, submitted: Mapping[str, IntakeFile]) -> dict[str, Any]:
     """A kind's files together, as `cardops submit` counts one."""
-    every = [one.outcome for one in submitted.values() if one.arrival.kind is kind and one.outcome]
+    every = [one.outcome for one in submitted.values() if one.arrival.kind == kind and one.outcome]
     outcomes = [one for one in every if not one.error]
     return {
         "files": len(every),

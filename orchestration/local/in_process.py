@@ -15,12 +15,13 @@ from typing import Any
 
 import dagster as dg
 
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
 from orchestration.local.instance import PROCESS_TAG, keep_connections, open_instance, process_tag
 from sensors.delivery import delivery_tags
-from sensors.intake import BATCHES, INTAKE_TAG, JOBS, partition_of, run_config
+from sensors.intake import BATCHES, INTAKE_TAG, partition_of, run_config
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -55,9 +56,9 @@ class InProcessRuns:
             self.instance.add_dynamic_partitions(BATCHES, [files[0].batch_id])
         numbers = ",".join(str(one.intake_id) for one in files)
         return self.run(
-            JOBS[kind],
+            KINDS[kind].job_name,
             partition_key=partition,
-            run_config=run_config(kind, files),
+            run_config=run_config(KINDS[kind], files),
             tags={INTAKE_TAG: numbers},
         )
 

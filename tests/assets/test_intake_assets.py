@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from assets import chargebacks, deposits, orders, transactions
-from assets.intake_runs import every_accepted_row_in_lake, every_row_counted
+from assets.intake import every_accepted_row_in_lake, every_row_counted
 from cardops.rules.intake.files import Kind
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
@@ -20,9 +20,8 @@ ROWS = ("u1,25.00,d1,2026-11-20T10:00:00Z", "u1,x,d2,2026-11-20T10:00:00Z")
 
 
 def resources(world: IntakeWorld) -> dict[str, Any]:
-    ports = world.ports
     names = ("raw_store", "failed_store", "lake", "intake_ledger", "deposit_ledger", "programs", "clock")  # fmt: skip
-    return {name: getattr(ports, name) for name in names}
+    return {name: getattr(world, name) for name in names}
 
 
 def dropped(world: IntakeWorld, key: str, content: str) -> int:
@@ -42,7 +41,9 @@ def test_a_run_takes_the_partitions_files_in_and_reports(world: IntakeWorld) -> 
     assert metadata["read"].value == 2
     assert metadata["money"].value == {"USD": "25.00"}
     assert metadata["reasons"].value == {"invalid_amount": 1}
-    assert "| 1 |" in str(metadata["preview"].value)
+    preview = metadata["preview"]
+    assert isinstance(preview, dg.TableMetadataValue)
+    assert [record.data["row_number"] for record in preview.records] == [1]
     evaluations = result.get_asset_check_evaluations()
     assert {evaluation.check_name for evaluation in evaluations} == {
         "every_row_is_accounted_for",
@@ -101,7 +102,7 @@ def test_a_day_without_files_is_a_run_without_rows(
 
 def test_a_lake_file_that_lost_a_row_is_found(world: IntakeWorld) -> None:
     world.submit("deposits", csv_file(HEADER, ROWS[0]))
-    files = world.intake_ledger.claimed_on(Kind.DEPOSITS, date.fromisoformat(DAY))
+    files = world.intake_ledger.claimed_on(Kind("deposits"), date.fromisoformat(DAY))
     assert every_accepted_row_in_lake(files, world.lake).passed
     assert every_row_counted(files).passed
 

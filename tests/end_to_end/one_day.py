@@ -36,9 +36,9 @@ from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
 from orchestration.cli.garbage import collect_seldom
 from orchestration.local.in_process import InProcessRuns
-from sensors.intake import runs_of
+from sensors.intake import files_by_partition
 
-ORDER = (Kind.DEPOSITS, Kind.ORDERS, Kind.TRANSACTIONS, Kind.CHARGEBACKS)
+ORDER = (Kind("deposits"), Kind("orders"), Kind("transactions"), Kind("chargebacks"))
 
 
 def die() -> None:
@@ -112,7 +112,7 @@ def run_day(day: Path, settings: Settings) -> None:
         SystemClock(),
     )
     for kind in ORDER:
-        drop_files(day / kind.value, claims.raw_store, f"incoming/{kind.value}")
+        drop_files(day / kind, claims.raw_store, f"incoming/{kind}")
         ingest_file(kind, claims, runs)
     asyncio.run(spend(url))
     runs.run("daily_close", partition_key=datetime.now(UTC).date().isoformat())
@@ -125,21 +125,18 @@ def drop_files(source: Path, target: ObjectStore, folder: str) -> None:
 
 
 def ingest_file(kind: Kind, claims: Claims, runs: InProcessRuns) -> None:
-    stats = claims.raw_store.list_objects(f"incoming/{kind.value}/")
-    if kind is Kind.CHARGEBACKS:
-        claims.claim_batches(stats)
-    else:
-        claims.claim(kind, stats)
-    for files in runs_of(claims.intake_ledger.unfinished(kind)):
+    stats = claims.raw_store.list_objects(f"incoming/{kind}/")
+    claims.claim(kind, stats)
+    for files in files_by_partition(claims.intake_ledger.unfinished(kind)):
         runs.ingest_file(kind, files)
-    if kind is Kind.CHARGEBACKS:
+    if kind == Kind("chargebacks"):
         for batch_id in sorted({str(one.batch_id) for one in chargeback_files(claims)}):
             runs.deliver(batch_id)
 
 
 def chargeback_files(claims: Claims) -> list[Any]:
     today = claims.clock.now().date()
-    return list(claims.intake_ledger.claimed_on(Kind.CHARGEBACKS, today))
+    return list(claims.intake_ledger.claimed_on(Kind("chargebacks"), today))
 
 
 async def spend(url: str) -> None:

@@ -12,7 +12,7 @@ BUSINESS_DATE = date(2026, 11, 20)
 
 
 def an_arrival(key: str = "incoming/chargebacks/a.csv", program: str = "default") -> Arrival:
-    return Arrival(Kind.CHARGEBACKS, program, "memory://raw", key, "v1", key.ljust(64, "0"), 10)
+    return Arrival(Kind("chargebacks"), program, "memory://raw", key, "v1", key.ljust(64, "0"), 10)
 
 
 def a_sealed_batch(

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from cardops.contracts.lake.tables import CHARGEBACKS
+from cardops.contracts.kinds.chargebacks import CHARGEBACKS
 from cardops.rules.chargebacks.routing import NETWORKS
 from tests.oracles.chargeback_files import Chargeback
 
@@ -63,7 +63,7 @@ def lake_frame(
         {**origin, "row_number": number, **{name: getattr(row, name) for name in names}}
         for number, row in enumerate(rows, start=1)
     ]
-    return pl.DataFrame(records, schema=CHARGEBACKS)
+    return pl.DataFrame(records, schema=CHARGEBACKS.lake_table)
 
 
 ids = st.text(alphabet="Aa1_.:-", min_size=1, max_size=4)

@@ -15,7 +15,7 @@ from cardops.adapters.object_stores.opening import open_store
 from cardops.adapters.postgresql.connection import connect, database
 from cardops.adapters.secrets import secret_store
 from cardops.adapters.warehouse.lake import ParquetLake
-from cardops.contracts.lake.tables import LAKE_TABLES
+from cardops.contracts.lake.tables import lake_tables
 from cardops.settings import Settings
 from simulation.card_companies import CardCompanies
 from tests.servers.file_servers import card_companies
@@ -109,7 +109,7 @@ def ending(instance: Instance) -> Ending:
 def lake_rows(lake: ParquetLake) -> dict[str, str]:
     """A digest of each table's rows, whatever files they are in."""
     digests = {}
-    for table in sorted(LAKE_TABLES):
+    for table in sorted(lake_tables()):
         frame = lake.scan(table)
         if frame is None:
             continue

@@ -10,6 +10,7 @@ import polars as pl
 
 from cardops.rules.intake.files import Arrival, FileStatus, IntakeFile, Kind
 
+DEPOSITS: Final = Kind("deposits")
 A_DAY: Final = date(2026, 3, 1)
 AN_INSTANT: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -39,7 +40,7 @@ class Deposit:
 def an_arrival(
     key: str = "incoming/deposits/a.csv",
     *,
-    kind: Kind = Kind.DEPOSITS,
+    kind: Kind = DEPOSITS,
     program: str = "default",
     content: str = "content",
     version: str = "v1",

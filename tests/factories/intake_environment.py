@@ -8,7 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.rules.intake.files import Arrival, FileOutcome, Kind
+from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.ingestion import ingest_file
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from tests.fakes.clock import FakeClock
@@ -21,7 +23,7 @@ from tests.fakes.programs import FakePrograms
 
 @dataclass
 class IntakeWorld:
-    """`submit` does what a dropped file does: it lies in the store, is claimed and taken in."""
+    """`submit` does what happens to a dropped file: it is put into the store, claimed, ingested."""
 
     raw_store: FakeObjectStore = field(default_factory=FakeObjectStore)
     failed_store: FakeObjectStore = field(default_factory=FakeObjectStore)
@@ -31,6 +33,7 @@ class IntakeWorld:
     programs: FakePrograms = field(default_factory=FakePrograms)
     clock: FakeClock = field(default_factory=FakeClock)
     mode: str = "by_network"
+    kinds: Kinds = field(default_factory=lambda: KINDS)
 
     @property
     def ports(self) -> IntakePorts:
@@ -41,19 +44,20 @@ class IntakeWorld:
             intake_ledger=self.intake_ledger,
             programs=self.programs,
             clock=self.clock,
-            deposit_ledger=self.deposit_ledger,
+            appliers={"deposit_ledger": CreditDeposits(self.deposit_ledger)},
+            kinds=self.kinds,
         )
 
     def submit(
         self, kind: str, content: str | bytes, *, name: str = "file.csv", program: str = "default"
     ) -> FileOutcome:
         """What became of the file."""
-        return self.taken(kind, content, name=name, program=program).outcome
+        return self.ingest(kind, content, name=name, program=program).outcome
 
-    def taken(
+    def ingest(
         self, kind: str, content: str | bytes, *, name: str = "file.csv", program: str = "default"
     ) -> IngestResult:
-        """The same, with what it released."""
+        """The same, with the keys of released rows."""
         body = content.encode() if isinstance(content, str) else content
         number = len(self.raw_store.contents)
         key = f"incoming/{kind}/{program}/{number:03d}/{name}"
@@ -69,7 +73,7 @@ class IntakeWorld:
             Kind(kind), program, self.raw_store.url, key, digest, digest, len(content)
         )
         today = self.clock.now().date()
-        if kind == Kind.CHARGEBACKS:
+        if self.kinds[Kind(kind)].has_batches:
             batch = self.intake_ledger.claim_batch([arrival], today, mode=self.mode)
             assert batch is not None
             return batch.files[0].intake_id
@@ -82,7 +86,7 @@ class IntakeWorld:
         return found.sort("intake_id", "row_number").collect()
 
     def quarantined(self) -> list[dict[str, Any]]:
-        """Rows kept aside, of every file."""
+        """Quarantined rows of every file."""
         return [
             row
             for key in sorted(self.failed_store.contents)

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.lake.tables import LAKE_TABLES
+from cardops.contracts.lake.tables import lake_tables
 
 DAY: Final = date(2026, 11, 20)
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -97,7 +97,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
 def rows_of(table: str, *rows: Mapping[str, object]) -> pl.DataFrame:
     """A frame of that table with one row for each mapping, over the table's defaults."""
     filled = [{**_DEFAULTS[table], **row} for row in rows]
-    return pl.DataFrame(filled, schema=LAKE_TABLES[table])
+    return pl.DataFrame(filled, schema=lake_tables()[table])
 
 
 def a_posting(

@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from assets.partitions import batch_networks, networks
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind
 from orchestration.definitions import build_defs
 from sensors.delivery import delivery_tags
-from sensors.intake import JOBS
 
 pytestmark = pytest.mark.dagster
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,8 +55,11 @@ def test_every_kind_has_its_job_and_its_sensor(lean: dg.RepositoryDefinition) ->
     jobs = {job.name for job in lean.get_all_jobs()}
     sensors = {sensor.name for sensor in lean.sensor_defs}
 
-    assert {JOBS[kind] for kind in Kind} | {"chargeback_delivery", "daily_close"} <= jobs
-    assert {f"{kind.value.removesuffix('s')}_arrival_sensor" for kind in Kind} <= sensors
+    assert {profile.job_name for profile in KINDS.values()} | {
+        "chargeback_delivery",
+        "daily_close",
+    } <= jobs
+    assert {f"{kind.removesuffix('s')}_arrival_sensor" for kind in KINDS} <= sensors
     assert {"chargeback_delivery_sensor", "run_failure_sensor"} <= sensors
 
 
@@ -67,11 +70,11 @@ def test_every_asset_is_in_a_group_that_tells_the_story(lean: dg.RepositoryDefin
     assert groups <= {"intake", "balances", "chargebacks", "delivery", "analytics", "control"}
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_a_sensors_run_config_fits_the_job(kind: Kind, lean: dg.RepositoryDefinition) -> None:
-    config = {"ops": {kind.value: {"config": {"intake_ids": [1, 2]}}}}
+    config = {"ops": {kind: {"config": {"intake_ids": [1, 2]}}}}
 
-    assert dg.validate_run_config(lean.get_job(JOBS[kind]), config)
+    assert dg.validate_run_config(lean.get_job(KINDS[kind].job_name), config)
 
 
 def test_one_delivery_run_covers_all_four_networks_of_its_batch_and_no_other() -> None:

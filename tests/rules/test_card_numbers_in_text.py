@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardops.contracts.judging.quarantine import kept_aside, without_card_number
+from cardops.contracts.judging.quarantine import mask_card_number_in_raw, quarantine_frame
 from cardops.rules.card_numbers import (
     CANDIDATE,
     mask_card_numbers,
@@ -130,14 +130,14 @@ def test_instants_and_counters_of_our_own_stay_whole() -> None:
 def test_a_quarantined_row_keeps_no_number_in_any_spelling() -> None:
     raws = [f"a,{between.join(VISA)},b" for between in BETWEEN] + [in_script(VISA, "\uff10")]
     numbered = {"row_number": range(len(raws)), "reasons": [[""]] * len(raws), "raw": raws}
-    kept = kept_aside(pl.DataFrame(numbered).lazy(), "a.csv").collect()["raw"].to_list()
+    kept = quarantine_frame(pl.DataFrame(numbered).lazy(), "a.csv").collect()["raw"].to_list()
     assert all("411111******1111" in raw for raw in kept)
 
 
 def test_what_stands_in_the_column_of_card_numbers_is_cut_in_any_digits() -> None:
     wrong = in_script("4111111111111112", "\uff10")
     chunk = pl.DataFrame({"row_number": [1], "raw": [f"t1,{wrong}"], "card_number": [wrong]})
-    (raw,) = without_card_number(chunk)["raw"]
+    (raw,) = mask_card_number_in_raw(chunk)["raw"]
     assert wrong not in raw
     assert wrong[6:-4] not in raw
 

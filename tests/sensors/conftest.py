@@ -8,8 +8,9 @@ import pytest
 
 from assets.partitions import batches, business_dates
 from cardops.adapters.object_stores.listing import ListedArrivals
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind
-from sensors.intake import JOBS, arrival_sensor
+from sensors.intake import arrival_sensor
 from tests.fakes.clock import FakeClock
 from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.notifier import FakeNotifier
@@ -19,12 +20,12 @@ from tests.fakes.programs import FakePrograms
 
 def repository_of(kind: Kind, sensor: dg.SensorDefinition) -> dg.RepositoryDefinition:
     """An asset that does nothing, with the partitions and the job of the real one."""
-    partitions = batches if kind is Kind.CHARGEBACKS else business_dates
+    partitions = batches if KINDS[kind].has_batches else business_dates
 
-    @dg.asset(name=kind.value, partitions_def=partitions)
+    @dg.asset(name=kind, partitions_def=partitions)
     def nothing() -> None: ...
 
-    job = dg.define_asset_job(JOBS[kind], selection=dg.AssetSelection.assets(kind.value))
+    job = dg.define_asset_job(KINDS[kind].job_name, selection=dg.AssetSelection.assets(kind))
     return dg.Definitions(assets=[nothing], jobs=[job], sensors=[sensor]).get_repository_def()
 
 
@@ -43,11 +44,11 @@ class Desk:
     cursor: str | None = None
 
     def __post_init__(self) -> None:
-        self.sensor = arrival_sensor(self.kind)
+        self.sensor = arrival_sensor(KINDS[self.kind])
         self.repository = repository_of(self.kind, self.sensor)
 
     def put(self, name: str, content: str = "a") -> str:
-        key = f"incoming/{self.kind.value}/{name}"
+        key = f"incoming/{self.kind}/{name}"
         self.raw_store.replace(key, content.encode())
         return key
 
@@ -85,7 +86,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def deposits(instance: dg.DagsterInstance) -> Desk:
-    return Desk(Kind.DEPOSITS, instance)
+    return Desk(Kind("deposits"), instance)
 
 
 @pytest.fixture
@@ -97,4 +98,4 @@ def stored_instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def chargebacks(stored_instance: dg.DagsterInstance) -> Desk:
-    return Desk(Kind.CHARGEBACKS, stored_instance)
+    return Desk(Kind("chargebacks"), stored_instance)

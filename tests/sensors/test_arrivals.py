@@ -7,11 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cardops.rules.intake.files import FileOutcome, FileStatus
+from cardops.contracts.kinds.registry import KINDS
+from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
+from cardops.rules.intake.retries import MAX_TRIES
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.claiming import Claims
-from sensors.cursor import MAX_TRIES, Cursor
-from sensors.intake import INTAKE_TAG, JOBS
+from sensors.cursor import Cursor
+from sensors.intake import INTAKE_TAG
 from tests.sensors.conftest import Desk
 
 pytestmark = pytest.mark.dagster
@@ -26,7 +28,9 @@ def numbers_of(request: dg.RunRequest) -> list[int]:
 def under_way(administration: Desk, request: dg.RunRequest) -> str:
     """The daemon has made the run that was asked for."""
     run = dg.DagsterRun(
-        job_name=JOBS[administration.kind], run_id=dg_run_id(administration), tags={**request.tags}
+        job_name=KINDS[administration.kind].job_name,
+        run_id=dg_run_id(administration),
+        tags={**request.tags},
     ).with_status(dg.DagsterRunStatus.STARTED)
     administration.instance.add_run(run)
     return run.run_id
@@ -269,7 +273,7 @@ def test_a_batch_whose_tick_died_gets_its_partition_and_its_run(chargebacks: Des
         chargebacks.ledger,
         chargebacks.programs,
         chargebacks.clock,
-    ).claim_batches(chargebacks.raw_store.list_objects(""))
+    ).claim_batches(Kind("chargebacks"), chargebacks.raw_store.list_objects(""))
     chargebacks.tick()
     chargebacks.clock.advance(minutes=1)
 

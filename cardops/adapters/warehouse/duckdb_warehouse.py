@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from cardops.adapters.embedded_postgresql.file_lock import alone
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
-from cardops.contracts.lake.tables import LAKE_TABLES, empty_frame
+from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import Lake, Warehouse
 from cardops.rules.reports import NothingBuiltError
 
@@ -99,7 +99,7 @@ class DuckDbWarehouse(Warehouse):
 
     def _link_sources(self, lake: Lake) -> None:
         """One folder a table: the lake's files, and one file without rows that has every column."""
-        for table in LAKE_TABLES:
+        for table in lake_tables():
             shape = self._folder / "sources" / table / _SHAPE
             shape.mkdir(parents=True, exist_ok=True)
             empty_frame(table).write_parquet(shape / "shape.parquet")

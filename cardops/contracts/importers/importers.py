@@ -1,7 +1,7 @@
-"""Named importers: reports of processors and card companies to the chargebacks contract.
+"""Named importers: reports of processors and card companies, read as files of a kind.
 
-Belongs here: the type, and which importer a header gets. One module a processor under
-`importing/` says what its columns mean.
+Belongs here: the type, and which importer a header gets. What the columns of a report mean is in the
+module of its processor beside this one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,8 @@ import polars as pl
 from cardops.contracts.importers import adyen, jpmorgan, stripe, worldpay
 from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.headers import normalised
-from cardops.rules.intake.files import Kind
 
-# Names by which a report of several sections shows the header that counts.
+# Column names that mark the detail section's header in a report of several sections.
 SECTIONS: Final = ("Dispute Transaction Sequence Number",)
 
 
@@ -23,9 +22,9 @@ SECTIONS: Final = ("Dispute Transaction Sequence Number",)
 class Importer:
     """How one report becomes rows of the contract.
 
-    `header`: normalised names that it must have, all of them. `columns`: contract column -> text,
-    as an expression over the report's columns by normalised name. `is_row`: where a record is a
-    dispute at all.
+    `header`: normalised names that all must be there. `columns`: contract column -> text, as an
+    expression over the report's columns by normalised name. `is_row`: which records are rows of
+    this kind; None means all.
     """
 
     name: str
@@ -34,22 +33,22 @@ class Importer:
     is_row: pl.Expr | None = None
 
     def unused(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Columns of the report that serve nothing."""
+        """Columns of the report that no contract column is taken from."""
         used = {root for value in self.columns.values() for root in value.meta.root_names()}
         return tuple(name.strip() for name in names if normalised(name) not in used)
 
     def imported(
         self, chunk: pl.DataFrame, names: Sequence[str], contract: Contract
     ) -> pl.DataFrame:
-        """The chunk with the contract's columns; a name that stands twice serves by its first."""
-        first = {name: str(place) for place, name in reversed(list(enumerate(names)))}
+        """The chunk with the contract's columns; of a repeated name the first column counts."""
+        first = {name: str(index) for index, name in reversed(list(enumerate(names)))}
         texts = chunk.select(
             "row_number",
             "raw",
             "framing",
             *(
-                pl.col(place).str.strip_chars(" \t").replace("", None).alias(name)
-                for name, place in first.items()
+                pl.col(index).str.strip_chars(" \t").replace("", None).alias(name)
+                for name, index in first.items()
             ),
         )
         if self.is_row is not None:
@@ -63,20 +62,17 @@ class Importer:
         )
 
 
-def _importers() -> tuple[Importer, ...]:
-    return (
-        Importer("jpmorgan-details-v2", jpmorgan.DETAILS_V2_HEADER, jpmorgan.details_v2()),
-        Importer("jpmorgan-pde-0017", jpmorgan.PDE_0017_HEADER, jpmorgan.pde_0017()),
-        Importer("jpmorgan-details", jpmorgan.DETAILS_HEADER, jpmorgan.details()),
-        Importer("adyen", adyen.HEADER, adyen.columns()),
-        Importer("stripe", stripe.HEADER, stripe.columns(), stripe.is_dispute()),
-        Importer("worldpay", worldpay.HEADER, worldpay.columns()),
-    )
+DISPUTE_REPORTS: Final = (
+    Importer("jpmorgan-details-v2", jpmorgan.DETAILS_V2_HEADER, jpmorgan.details_v2()),
+    Importer("jpmorgan-pde-0017", jpmorgan.PDE_0017_HEADER, jpmorgan.pde_0017()),
+    Importer("jpmorgan-details", jpmorgan.DETAILS_HEADER, jpmorgan.details()),
+    Importer("adyen", adyen.HEADER, adyen.columns()),
+    Importer("stripe", stripe.HEADER, stripe.columns(), stripe.is_dispute()),
+    Importer("worldpay", worldpay.HEADER, worldpay.columns()),
+)
 
 
-def importer_for(kind: Kind, names: Sequence[str]) -> Importer | None:
+def importer_for(importers: Sequence[Importer], names: Sequence[str]) -> Importer | None:
     """The importer whose header this is, or None for a file in the contract's own names."""
-    if kind is not Kind.CHARGEBACKS:
-        return None
     found = {normalised(name) for name in names}
-    return next((importer for importer in _importers() if importer.header <= found), None)
+    return next((importer for importer in importers if importer.header <= found), None)

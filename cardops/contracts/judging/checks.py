@@ -1,12 +1,15 @@
-"""What a cell must satisfy: pandera checks by name, each compiled to reasons as polars expressions.
+"""The checks a contract may use, and a pandera model compiled to polars expressions of them.
 
-Belongs here: the table of checks a contract may use. pandera's own backend runs the same names
-and is the oracle of what cardops.contracts.judging.compiled makes of them.
+Belongs here: one expression per row reason, for whole columns at once. pandera's own backend runs
+the same checks and is the oracle in tests. A check that has no compiled form is refused, never
+skipped.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
+import pandera.polars as pa
 import polars as pl
 from pandera import extensions
 from pandera.api.polars.types import PolarsData
@@ -90,3 +93,34 @@ def is_amount(data: PolarsData, *, currency: str) -> pl.LazyFrame:
 def is_instant(data: PolarsData, *, is_day_allowed: bool) -> pl.LazyFrame:
     """ISO 8601; a date alone where the column is a date's."""
     return _passes(data, time_failures(data.key, is_day_allowed=is_day_allowed))
+
+
+class UnknownCheckError(TypeError):
+    """A contract uses a check that the compiled contract would not enforce."""
+
+    def __init__(self, column: str, check: str | None) -> None:
+        super().__init__(
+            f"column {column} uses the check {check}, which has no compiled form: add it to "
+            "cardops.contracts.judging.checks.COMPILED, with its reason"
+        )
+
+
+@cache
+def compiled(model: type[pa.DataFrameModel]) -> Mapping[RowReason, pl.Expr]:
+    """Reason -> where any column fails for it; over a frame whose columns are all text."""
+    failures: dict[RowReason, list[pl.Expr]] = {}
+    for column, schema in model.to_schema().columns.items():
+        for reason, failed in _column_failures(column, schema).items():
+            failures.setdefault(reason, []).append(failed)
+    return {reason: pl.any_horizontal(*found) for reason, found in failures.items()}
+
+
+def _column_failures(column: str, schema: pa.Column) -> Failures:
+    failures: Failures = {}
+    if not schema.nullable:
+        failures[RowReason.MISSING_FIELD] = pl.col(column).is_null()
+    for check in schema.checks:
+        if check.name not in COMPILED:
+            raise UnknownCheckError(column, check.name)
+        failures |= COMPILED[check.name](column, check.statistics, schema.metadata or {})
+    return failures

@@ -1,65 +1,131 @@
-"""Each row against its contract: all its reasons, its flags, and its cells as values.
+"""Rows against their contract: all reasons of each row, its flags, and its cells as typed values.
 
-Belongs here: what one row says by itself. What other rows, files and tables say of it is in
-`versions` and `references`.
+Belongs here: what one row says, with the row it refers to beside it. What other rows of the file and
+of earlier files say is in `versions`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
+from cardops.contracts.columns.cards import mask_numbers_in_text
 from cardops.contracts.columns.times import is_ahead, is_naive
-from cardops.contracts.judging.compiled import compiled
+from cardops.contracts.judging.checks import compiled
 from cardops.contracts.kinds.contract import Contract
+from cardops.contracts.kinds.profile import KindProfile, Reference
 from cardops.rules.intake.files import RowFlag, RowReason
 
-REASONS: Final = pl.List(pl.String)
+CODES: Final = pl.List(pl.String)
 
 
-def judged(
-    chunk: pl.DataFrame,
-    contract: Contract,
-    now: datetime,
-    *,
-    also: Mapping[RowReason, pl.Expr] | None = None,
-    flags: Mapping[RowFlag, pl.Expr] | None = None,
+@dataclass(frozen=True)
+class Circumstances:
+    """What a file's rows are judged by, beside themselves.
+
+    `referenced`: see `referenced_rows`. `orphans`: row numbers that stay orphaned whatever has
+    arrived since, because they were released into another file.
+    """
+
+    now: datetime
+    referenced: pl.DataFrame | None = None
+    batch_mode: str | None = None
+    orphans: frozenset[int] = frozenset()
+
+
+def judge_rows(
+    chunk: pl.DataFrame, profile: KindProfile, circumstances: Circumstances
 ) -> pl.DataFrame:
     """The chunk with `reasons` (empty: valid) and `flags`, in the order of their enums.
 
-    A row that could not be framed has that reason alone: its cells mean nothing.
-    `also`: reasons that need more than the row itself.
+    Cells are filled from the referenced row. A row that could not be parsed has that reason alone:
+    its cells mean nothing.
     """
-    failures = row_failures(contract, now)
-    for reason, failed in (also or {}).items():
+    joined = _with_referenced(chunk, profile.reference, circumstances.referenced)
+    judgement = profile.judge(joined, circumstances.batch_mode)
+    failures = contract_failures(profile.contract, circumstances.now)
+    for reason, failed in judgement.reasons.items():
         failures[reason] = failures.get(reason, pl.lit(value=False)) | failed
-    framed = pl.col("framing").is_null()
-    reasons = {reason: framed & failed for reason, failed in failures.items()}
+    if circumstances.orphans:
+        is_orphan = pl.col("row_number").is_in(list(circumstances.orphans))
+        orphaned = failures.get(RowReason.ORPHANED_REFERENCE, pl.lit(value=False))
+        failures[RowReason.ORPHANED_REFERENCE] = orphaned | is_orphan
+    is_parsed = pl.col("framing").is_null()
+    reasons = {reason: is_parsed & failed for reason, failed in failures.items()}
     for reason in (RowReason.MALFORMED_ROW, RowReason.BAD_ENCODING):
         reasons[reason] = (pl.col("framing") == str(reason)).fill_null(value=False)
-    said = {RowFlag.NAIVE_TIMESTAMP: _is_any_naive(contract), **(flags or {})}
-    marked = chunk.lazy().with_columns(
-        *(failed.alias(_mark(reason)) for reason, failed in reasons.items()),
-        *(
-            (framed & found.fill_null(value=False)).alias(_mark(flag))
-            for flag, found in said.items()
-        ),
-    )
-    return _listed(_listed(marked.collect(), RowReason, "reasons"), RowFlag, "flags")
+    flags = {
+        flag: is_parsed & holds.fill_null(value=False)
+        for flag, holds in {**_contract_flags(profile.contract), **judgement.flags}.items()
+    }
+    marks = [
+        expression.alias(_mark(code)) for code, expression in [*reasons.items(), *flags.items()]
+    ]
+    marked = judgement.rows.lazy().with_columns(marks).collect()
+    return _listed(_listed(marked, RowReason, "reasons"), RowFlag, "flags")
 
 
-def row_failures(contract: Contract, now: datetime) -> dict[RowReason, pl.Expr]:
-    """What the contract's checks and the present say, reason by reason."""
+def contract_failures(contract: Contract, now: datetime) -> dict[RowReason, pl.Expr]:
+    """Reason -> where the contract's checks fail, `future_timestamp` included."""
     ahead = [
         is_ahead(column, now, is_day_allowed=contract.times[column])
-        for column in contract.never_ahead
+        for column in contract.past_times
     ]
-    return {**compiled(contract.model), RowReason.FUTURE_TIMESTAMP: pl.any_horizontal(*ahead)}
+    in_future = {RowReason.FUTURE_TIMESTAMP: pl.any_horizontal(*ahead)} if ahead else {}
+    return {**compiled(contract.model), **in_future}
 
 
-def _is_any_naive(contract: Contract) -> pl.Expr:
-    return pl.any_horizontal(*(is_naive(column) for column in contract.times))
+def lake_values(valid: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:
+    """`row_number`, `raw`, `flags` and the row's own lake columns, typed, of valid judged rows."""
+    rows = mask_numbers_in_text(valid, profile.typed_text)
+    values = (
+        profile.lake_values.get(name, pl.col(name)).cast(profile.lake_table[name]).alias(name)
+        for name in profile.row_columns
+    )
+    return rows.lazy().select("row_number", "raw", "flags", *values).collect()
+
+
+def referenced_rows(
+    lake_table: pl.LazyFrame | None, reference: Reference, program: str, ids: pl.Series
+) -> pl.DataFrame:
+    """The latest version of each referenced row, by the reference's key; unknown ids are absent."""
+    names = {"is_known": pl.Boolean(), reference.key: pl.String()}
+    if lake_table is None:
+        taken = {
+            name: pl.Int64() if name.endswith("_minor") else pl.String()
+            for name in reference.taken.values()
+        }
+        return pl.DataFrame(schema={**names, **taken})
+    wanted = ids.unique().rename(reference.key).to_frame().lazy()
+    # Latest by its own time of update, else by arrival.
+    order = ["updated_at", "intake_id", "row_number"]
+    return (
+        lake_table.filter(pl.col("program") == program)
+        .join(wanted, on=reference.key, how="semi")
+        .select(reference.key, *order, *reference.taken, pl.lit(value=True).alias("is_known"))
+        .sort(order, nulls_last=False)
+        .unique(reference.key, keep="last")
+        .rename(dict(reference.taken))
+        .drop(order)
+        .collect()
+    )
+
+
+def _with_referenced(
+    chunk: pl.DataFrame, reference: Reference | None, referenced: pl.DataFrame | None
+) -> pl.DataFrame:
+    if reference is None or referenced is None:
+        return chunk
+    return chunk.join(referenced, on=reference.key, how="left", maintain_order="left").with_columns(
+        pl.col("is_known").fill_null(value=False)
+    )
+
+
+def _contract_flags(contract: Contract) -> Mapping[RowFlag, pl.Expr]:
+    naive = [is_naive(column) for column in contract.times]
+    return {RowFlag.NAIVE_TIMESTAMP: pl.any_horizontal(*naive)} if naive else {}
 
 
 def _mark(code: str) -> str:
@@ -67,8 +133,10 @@ def _mark(code: str) -> str:
 
 
 def _listed(frame: pl.DataFrame, codes: type[RowReason] | type[RowFlag], name: str) -> pl.DataFrame:
-    """Marks to one list; most rows have none, and lists are built for the others only."""
+    """Marks to one list. Most rows have none, so lists are built for the others only."""
     marks = [code for code in codes if _mark(code) in frame.columns]
+    if not marks:
+        return frame.with_columns(pl.lit([], CODES).alias(name))
     any_mark = pl.any_horizontal(*(pl.col(_mark(code)) for code in marks))
     found = frame.filter(any_mark).select(
         "row_number",
@@ -80,6 +148,6 @@ def _listed(frame: pl.DataFrame, codes: type[RowReason] | type[RowFlag], name: s
     )
     listed = frame.drop(_mark(code) for code in marks)
     if found.is_empty():
-        return listed.with_columns(pl.lit([], REASONS).alias(name))
+        return listed.with_columns(pl.lit([], CODES).alias(name))
     joined = listed.join(found, on="row_number", how="left", maintain_order="left")
-    return joined.with_columns(pl.col(name).fill_null(pl.lit([], REASONS)))
+    return joined.with_columns(pl.col(name).fill_null(pl.lit([], CODES)))

@@ -1,6 +1,7 @@
-"""Quarantined rows as they are kept: where from, why, and the record with card numbers masked.
+"""Quarantined rows as they are stored: where from, why, and the record with card numbers masked.
 
-Belongs here: the frame and its two files' shapes. Where they are put is the asset's matter.
+Belongs here: the frame and its two file formats. Where they are stored is in
+cardops.services.intake.quarantine.
 """
 
 from typing import Final
@@ -16,11 +17,11 @@ from cardops.rules.card_numbers import (
 )
 
 COLUMNS: Final = ("source_file", "row_number", "reasons", "raw")
-# What is longer was no row of ours; the head of it tells whose it was.
+# A longer record was no row of ours; its beginning shows where it came from.
 MAX_RAW_CHARACTERS: Final = 16_384
 
 
-def kept_aside(rows: pl.LazyFrame, source_file: str) -> pl.LazyFrame:
+def quarantine_frame(rows: pl.LazyFrame, source_file: str) -> pl.LazyFrame:
     """`source_file`, `row_number`, `reasons`, `raw`, in the file's order."""
     raw = pl.col("raw").str.head(MAX_RAW_CHARACTERS)
     safe = pl.when(raw.str.contains(CANDIDATE)).then(_masked(raw)).otherwise(raw)
@@ -29,23 +30,14 @@ def kept_aside(rows: pl.LazyFrame, source_file: str) -> pl.LazyFrame:
     )
 
 
-def as_csv(kept: pl.DataFrame) -> bytes:
-    """The same for people: reasons in one cell."""
-    texts = kept.with_columns(pl.col("reasons").list.join(" "))
+def quarantine_csv(rows: pl.DataFrame) -> bytes:
+    """The same for people: all reasons of a row in one cell."""
+    texts = rows.with_columns(pl.col("reasons").list.join(" "))
     return texts.write_csv().encode()
 
 
-def _masked(raw: pl.Expr) -> pl.Expr:
-    return raw.map_batches(
-        lambda texts: pl.Series(
-            [None if text is None else mask_card_numbers(text) for text in texts], dtype=pl.String
-        ),
-        return_dtype=pl.String,
-    )
-
-
-def without_card_number(chunk: pl.DataFrame) -> pl.DataFrame:
-    """The chunk with what stands in `card_number` truncated in `raw`, a right number or not."""
+def mask_card_number_in_raw(chunk: pl.DataFrame) -> pl.DataFrame:
+    """The chunk with the text of `card_number` truncated in `raw`, a valid number or not."""
     if "card_number" not in chunk.columns:
         return chunk
     digits = pl.col("card_number").str.replace_all(r"\D", "").str.len_chars()
@@ -58,7 +50,16 @@ def without_card_number(chunk: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(raw=pl.coalesce("safe", "raw")).drop("safe")
 
 
+def _masked(raw: pl.Expr) -> pl.Expr:
+    return raw.map_batches(
+        lambda texts: pl.Series(
+            [None if text is None else mask_card_numbers(text) for text in texts], dtype=pl.String
+        ),
+        return_dtype=pl.String,
+    )
+
+
 def _truncated(number: str) -> str:
-    digits = "".join(sign for sign in number if sign.isdecimal())
+    digits = "".join(character for character in number if character.isdecimal())
     hidden = "*" * (len(digits) - BIN_DIGITS - LAST_DIGITS)
     return digits[:BIN_DIGITS] + hidden + digits[-LAST_DIGITS:]

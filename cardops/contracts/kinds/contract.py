@@ -1,35 +1,41 @@
-"""The four contracts: a model, and what else a kind needs to be read and judged.
+"""How the columns of a kind are declared, and what a reader needs to know of them.
 
-Belongs here: aliases as data, what identifies a row, what of it may never change.
+Belongs here: pandera fields over text, and the `Contract` of a file. Validation, quarantine reasons
+and the tables of docs/file-formats.md come from these declarations. Cells are trimmed text, empty
+ones null. What a kind's rows mean after they were judged is in its profile.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Any
 
 import pandera.polars as pa
 
-from cardops.contracts.kinds.models import ChargebackRow, DepositRow, OrderRow, TransactionRow
-from cardops.rules.intake.files import Kind
+from cardops.contracts.judging import checks as _checks
+from cardops.rules.intake.files import ID_PATTERN, Kind, RowReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cardops.contracts.importers.importers import Importer
+
+assert _checks.COMPILED  # noqa: S101 - importing it registers the checks named below
 
 
 @dataclass(frozen=True)
 class Contract:
     """What a file of one kind looks like.
 
-    `aliases`: other header names of a column, best first; camelCase goes without saying.
-    `identity`: the lake columns by which a row is known. `immutable`: those a later version must
-    repeat. `derived`: columns that are not the row's own word, so that they tell no versions apart.
+    `aliases`: other header names of a column, best first; camelCase is always accepted.
+    `importers`: reports of processors that are read as files of this kind, chosen by header.
     """
 
     kind: Kind
     model: type[pa.DataFrameModel]
-    aliases: Mapping[str, tuple[str, ...]]
-    identity: tuple[str, ...]
-    immutable: tuple[str, ...] = ()
-    derived: frozenset[str] = field(default_factory=frozenset)
-    waits_for: str | None = None
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    importers: tuple[Importer, ...] = ()
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -45,11 +51,16 @@ class Contract:
     @cached_property
     def amounts(self) -> frozenset[str]:
         """Columns that hold money."""
-        return self._checked_by("is_amount")
+        schema = self.model.to_schema()
+        return frozenset(
+            name
+            for name, column in schema.columns.items()
+            if any(check.name == "is_amount" for check in column.checks)
+        )
 
     @cached_property
     def times(self) -> Mapping[str, bool]:
-        """Columns that hold instants -> whether a date alone will do."""
+        """Columns that hold instants -> whether a date without a time of day is accepted."""
         schema = self.model.to_schema()
         return {
             name: check.statistics["is_day_allowed"]
@@ -59,8 +70,8 @@ class Contract:
         }
 
     @cached_property
-    def never_ahead(self) -> tuple[str, ...]:
-        """Times that cannot lie in the future; a day by which to answer can."""
+    def past_times(self) -> tuple[str, ...]:
+        """Times that cannot lie in the future; a reply-by date can."""
         schema = self.model.to_schema()
         return tuple(
             name
@@ -68,66 +79,45 @@ class Contract:
             if not (schema.columns[name].metadata or {}).get("may_be_ahead")
         )
 
-    def _checked_by(self, check_name: str) -> frozenset[str]:
-        schema = self.model.to_schema()
-        return frozenset(
-            name
-            for name, column in schema.columns.items()
-            if any(check.name == check_name for check in column.checks)
-        )
+
+def id_field(description: str, *, required: bool) -> Any:
+    """An id: `[A-Za-z0-9_.:-]{1,64}`."""
+    return _field(description, required=required, is_id={"pattern": ID_PATTERN})
 
 
-DEPOSITS: Final = Contract(
-    kind=Kind.DEPOSITS,
-    model=DepositRow,
-    aliases={"amount": ("amt",), "user_id": ("customer_id",), "timestamp": ("created_at",)},
-    identity=("deposit_id",),
-    immutable=("user_id", "currency", "amount_minor", "occurred_at"),
-)
-TRANSACTIONS: Final = Contract(
-    kind=Kind.TRANSACTIONS,
-    model=TransactionRow,
-    aliases={"amount": ("amt",), "user_id": ("customer_id",), "created_at": ("timestamp",)},
-    identity=("transaction_id",),
-    immutable=("order_id", "amount_minor", "currency"),
-    derived=frozenset({"user_id"}),
-    waits_for="order_id",
-)
-ORDERS: Final = Contract(
-    kind=Kind.ORDERS,
-    model=OrderRow,
-    aliases={
-        "amount": ("total_amount", "amt"),
-        "user_id": ("customer_id",),
-        "created_at": ("timestamp",),
-        "status": ("payment_status",),
-    },
-    identity=("order_id",),
-    immutable=("user_id", "currency"),
-)
-# A header serves one column: `amount` is the disputed one unless that stands there itself.
-CHARGEBACKS: Final = Contract(
-    kind=Kind.CHARGEBACKS,
-    model=ChargebackRow,
-    aliases={
-        "chargeback_amount": ("amount", "amt"),
-        "transaction_amount": ("amount", "amt"),
-    },
-    identity=("network", "case_number", "stage", "action_sequence"),
-    immutable=("transaction_id", "dispute_currency"),
-    derived=frozenset(
-        {
-            "batch_id",
-            "network_source",
-            "reason_category",
-            "payment_method",
-            "transaction_amount_minor",
-            "transaction_currency",
-        }
-    ),
-    waits_for="transaction_id",
-)
+def amount_field(description: str, *, required: bool) -> Any:
+    """Decimal text in the unit of the row's `currency`."""
+    return _field(description, required=required, is_amount={"currency": "currency"})
 
-CONTRACTS: Final[Mapping[Kind, Contract]] = {
-    contract.kind: contract for contract in (DEPOSITS, TRANSACTIONS, ORDERS, CHARGEBACKS)
-}
+
+def currency_field(description: str, *, required: bool) -> Any:
+    """An upper-case ISO 4217 code."""
+    return _field(description, required=required, is_currency={"standard": "ISO 4217"})
+
+
+def instant_field(description: str, *, required: bool) -> Any:
+    """ISO 8601 with a time of day."""
+    return _field(description, required=required, is_instant={"is_day_allowed": False})
+
+
+def date_field(description: str, *, required: bool, may_be_ahead: bool = False) -> Any:
+    """A date or an instant, whose UTC date counts. `may_be_ahead`: it may lie in the future."""
+    metadata = {"may_be_ahead": may_be_ahead}
+    return _field(
+        description, required=required, is_instant={"is_day_allowed": True}, metadata=metadata
+    )
+
+
+def status_field(description: str, values: tuple[str, ...], *, required: bool) -> Any:
+    """One of a closed set of words."""
+    metadata = {"reason": str(RowReason.INVALID_STATUS)}
+    return _field(description, required=required, isin=list(values), metadata=metadata)
+
+
+def text_field(description: str, *, required: bool = False) -> Any:
+    """Any text."""
+    return _field(description, required=required)
+
+
+def _field(description: str, *, required: bool, **checks: Any) -> Any:
+    return pa.Field(nullable=not required, description=description, **checks)

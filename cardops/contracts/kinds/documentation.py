@@ -1,12 +1,14 @@
-"""The tables of docs/file-formats.md, written out of the contracts themselves.
+"""The tables of docs/file-formats.md, generated from the contracts.
 
-Run `python -m cardops.contracts.kinds.documentation` to write them anew; a test holds the page to them.
+Run `python -m cardops.contracts.kinds.documentation` to write them again; a test compares the page
+with them.
 """
 
 from pathlib import Path
 from typing import Final
 
-from cardops.contracts.kinds.contract import CONTRACTS, Contract
+from cardops.contracts.kinds.contract import Contract
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import RowFlag, RowReason
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "file-formats.md"
@@ -22,7 +24,7 @@ _CHECKS: Final = {
 
 def tables() -> str:
     """Every contract as a table, then the closed sets of reasons and flags."""
-    parts = [_table(contract) for contract in CONTRACTS.values()]
+    parts = [_table(profile.contract) for profile in KINDS.values()]
     parts.append("Row reasons: " + ", ".join(f"`{reason}`" for reason in RowReason) + ".")
     parts.append("Row flags: " + ", ".join(f"`{flag}`" for flag in RowFlag) + ".")
     return "\n\n".join(parts)

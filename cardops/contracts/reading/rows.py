@@ -68,7 +68,7 @@ class InputRows:
     def _csv(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
         rows = CsvRows(self._source.name, stream, SECTIONS)
         self.header_line = rows.table.header_line
-        importer = importer_for(self._contract.kind, rows.table.names)
+        importer = importer_for(self._contract.importers, rows.table.names)
         if importer:
             return self._imported(importer, rows)
         header = resolve(rows.table.names, self._contract)

@@ -1,6 +1,6 @@
-"""Where under `incoming/` a file lies, what that says about it, and when it may be taken.
+"""Keys under `incoming/`: what they say about a file, and when a file is complete.
 
-Belongs here: names. Whether a program is registered is asked elsewhere.
+Belongs here: names. Which programs are registered is handed in.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, Kind
+from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectStat
 
 INCOMING: Final = "incoming"
@@ -26,9 +26,9 @@ MAX_STEM_CHARACTERS: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class ArrivalPoll:
-    """What one look found: files to take, in order of arrival, and files to look at again.
+    """What one poll found: complete files in order of arrival, and files to poll again.
 
-    `waiting` is key -> version of what may still be being written; hand it to the next look.
+    `waiting` is key -> version of files that may still be being written; hand it to the next poll.
     """
 
     ready: tuple[ObjectStat, ...]
@@ -37,7 +37,7 @@ class ArrivalPoll:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a key says. `program` is the folder's name, be it a program's or not."""
+    """What a key says. `program` is the folder's name, registered or not."""
 
     kind: Kind
     program: str
@@ -46,7 +46,7 @@ class Place:
 
 def prefix_of(kind: Kind) -> str:
     """The folder of a kind."""
-    return f"{INCOMING}/{kind.value}/"
+    return f"{INCOMING}/{kind}/"
 
 
 def place_of(key: str, kind: Kind, programs: set[str]) -> Place:
@@ -62,12 +62,12 @@ def is_temporary(key: str) -> bool:
 
 
 def is_settled(stat: ObjectStat, seen_before: Mapping[str, str]) -> bool:
-    """Whether the file is complete: put whole, or unchanged since the look before."""
+    """Whether the file is complete: put whole, or unchanged since the poll before."""
     return stat.is_whole or seen_before.get(stat.key) == stat.version
 
 
 def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
-    """A new key for a file that a person hands in: its own name, made harmless, and a mark."""
+    """A new key for a submitted file: its own name with safe characters, and a mark."""
     matched = _READABLE.search(name)
     suffix = matched.group(0) if matched else _UNSAFE.sub("_", PurePath(name).suffix)
     whole_stem = _UNSAFE.sub("_", name.removesuffix(suffix)).strip("._-")
@@ -75,22 +75,29 @@ def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
     return f"{prefix_of(kind)}{program}/{stem}-{mark}{suffix.lower()}"
 
 
+def released_key(origin: IntakeFile, digest: str, extension: str) -> str:
+    """The key of a file made of rows of `origin`; `digest` is of its content."""
+    arrival = origin.arrival
+    folder = f"{prefix_of(arrival.kind)}{arrival.program}/released"
+    return f"{folder}/{origin.intake_id:012d}-{digest}.{extension}"
+
+
 def released_from(key: str) -> int | None:
-    """The number of the file whose rows were released under this key; None where it is no release."""
+    """The intake id of the file whose rows were released under this key, or None."""
     found = _RELEASED.search(key)
     return int(found[1]) if found else None
 
 
 def is_readable(name: str) -> bool:
-    """Whether the name ends in a kind of file that Cardops reads."""
+    """Whether the name has the extension of a format that Cardops reads."""
     return bool(_READABLE.search(name))
 
 
 def unreadable(name: str) -> str:
-    """What to say of a name that ends in anything else."""
+    """Why a file with any other extension is refused."""
     return (
-        f"{name} was not read: its name ends in none of .csv, .json, .ndjson, .parquet (or one of "
-        "them and .gz); give it the ending of what it is and put it in again."
+        f"{name} was not read: its extension is none of .csv, .json, .ndjson and .parquet (each "
+        "also as .gz). Rename it after its format and submit it again."
     )
 
 
@@ -103,10 +110,11 @@ def _refusal(program: str, name: str, programs: set[str]) -> str | None:
 def _unregistered(program: str) -> str:
     if not re.fullmatch(PROGRAM_PATTERN, program):
         return (
-            f"The folder {program!r} is no program's name (lower-case letters, digits and hyphens, "
-            "at most 32), so the file was not read; put it into its program's folder."
+            f"The file was not read: its folder {program!r} is not a valid program name (at most 32 "
+            "lower-case letters, digits and hyphens). Move it to its program's folder."
         )
     return (
-        f"No program {program!r} is registered, so the file was not read; create it with "
-        f"`cardops program create {program}` and put the file in again, or use its right folder."
+        f"No program {program!r} is registered, so the file was not read. Create it with "
+        f"`cardops program create {program}` and submit the file again, or move the file to the "
+        "folder of its program."
     )

@@ -1,23 +1,19 @@
-"""Files on their way in: kinds, row reasons, flags, and the counts that must add up."""
+"""Input files: names of kinds, row reasons, flags, and counts that must add up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Final, NewType
 
 PROGRAM_PATTERN: Final = r"[a-z0-9-]{1,32}"
 ID_PATTERN: Final = r"[A-Za-z0-9_.:-]{1,64}"
 DEFAULT_PROGRAM: Final = "default"
 
 
-class Kind(StrEnum):
-    """The four kinds of input files; the value is the folder's name under `incoming/`."""
-
-    DEPOSITS = "deposits"
-    TRANSACTIONS = "transactions"
-    ORDERS = "orders"
-    CHARGEBACKS = "chargebacks"
+# The name of a kind of input files, and of its folder under `incoming/`: `deposits`, for example.
+# An open set: which kinds there are is in cardops.contracts.kinds.registry.
+Kind = NewType("Kind", str)
 
 
 class RowReason(StrEnum):
@@ -41,7 +37,7 @@ class RowReason(StrEnum):
 
 
 class RowFlag(StrEnum):
-    """What is said of a row that goes on all the same: a closed set."""
+    """What is recorded with an accepted row: a closed set."""
 
     TRANSACTION_UNKNOWN = "transaction_unknown"
     ORDER_UNKNOWN = "order_unknown"
@@ -52,7 +48,7 @@ class RowFlag(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """Where a file stands in the intake ledger. `dead`: gave up after repeated crashes."""
+    """Where a file stands in the intake ledger. `dead`: given up after repeated crashes."""
 
     CLAIMED = "claimed"
     APPLYING = "applying"
@@ -65,7 +61,9 @@ class IntakeFileMissingError(LookupError):
     """No file has this intake id."""
 
     def __init__(self, intake_id: int) -> None:
-        super().__init__(f"No file was taken in under the number {intake_id}.")
+        super().__init__(
+            f"There is no intake file {intake_id}; `cardops quarantine list` shows numbers."
+        )
 
 
 class BatchMissingError(LookupError):
@@ -80,13 +78,13 @@ class StagingLostError(RuntimeError):
 
     def __init__(self, intake_id: int) -> None:
         super().__init__(
-            f"The staged rows of intake file {intake_id} are not complete, as after a crash of "
-            "the database; take the file in again: what was credited stays credited once."
+            f"The staged rows of intake file {intake_id} are incomplete, as after a crash of the "
+            "database; ingest the file again: no deposit is credited twice."
         )
 
 
 class UncountedRowsError(AssertionError):
-    """The counts of a file do not add up: a bug, never an input's fault."""
+    """The counts of a file do not add up: a bug, whatever the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class IntakeFile:
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of a file's rows; read = accepted + duplicate + quarantined, always.
+    """What became of a file's rows: read = accepted + duplicate + quarantined.
 
     A row with several reasons counts once in `quarantined` and once under each reason.
     `totals_minor` are the accepted amounts by currency. A refused file has `error`, a sentence.
@@ -147,7 +145,7 @@ class FileOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ChargebackBatch:
-    """What one intake took together for one program; sealed when made."""
+    """Chargeback files of one program that were claimed together; sealed when made."""
 
     batch_id: str
     program: str

@@ -1,25 +1,25 @@
-"""Valid rows applied: what became of each, and the lake file that says so.
+"""Valid rows applied: what became of each, and the lake file that records it.
 
 Belongs here: "accepted means applied". Counts come from what was applied, never from what was
-merely valid, so a file killed half-way and taken in again counts the same.
+merely valid, so a file that is killed half-way and ingested again has the same counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from typing_extensions import override
 
-from cardops.contracts.judging.versions import outcomes
-from cardops.contracts.kinds.contract import CONTRACTS
-from cardops.contracts.lake.tables import LAKE_TABLES
+from cardops.contracts.judging.versions import row_outcomes
+from cardops.contracts.kinds.profile import KindProfile
 from cardops.ports import DepositLedger
-from cardops.rules.intake.files import IntakeFile, Kind
-from cardops.services.intake.ports import IntakePorts
+from cardops.rules.intake.files import IntakeFile
+from cardops.services.intake.ports import Applier, IntakePorts
 from cardops.services.intake.workspace import Workspace
 
-_CREDITED: Final = (
+_CREDITED_COLUMNS: Final = (
     "row_number",
     "deposit_id",
     "user_id",
@@ -30,7 +30,7 @@ _CREDITED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class LakeFigures:
     """Counted in the lake file itself, after it was written."""
 
     accepted: int
@@ -38,50 +38,72 @@ class Figures:
     flags: dict[str, int]
 
 
-class LedgerMissingError(RuntimeError):
-    """Deposits were to be taken in by a process that was given no ledger for them."""
+class ApplierMissingError(RuntimeError):
+    """A kind's rows cannot be applied by this process: it was given no applier for them."""
+
+    def __init__(self, profile: KindProfile) -> None:
+        super().__init__(f"Ingesting {profile.kind} needs an applier for {profile.applied_to}.")
+
+
+class CreditDeposits(Applier):
+    """Credits deposits to accounts, once each."""
+
+    def __init__(self, deposit_ledger: DepositLedger) -> None:
+        self._ledger = deposit_ledger
+
+    @override
+    def apply(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        self._ledger.credit(intake_file, (chunk.select(_CREDITED_COLUMNS) for chunk in chunks))
+        return self._ledger.outcome(intake_file)
+
+    @override
+    def discard_staged(self, intake_file: IntakeFile) -> None:
+        self._ledger.forget_staged(intake_file)
 
 
 def apply_valid(workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts) -> pl.DataFrame:
-    """Apply the heap `valid`: `row_number`, `outcome`, and a deposit's `ledger_seq`."""
-    if intake_file.arrival.kind is Kind.DEPOSITS:
-        return _credited(workspace, intake_file, _ledger(ports))
-    contract = CONTRACTS[intake_file.arrival.kind]
-    return outcomes(workspace.scan("valid"), _earlier(intake_file, ports), contract)
+    """What became of each row of `valid`: `row_number`, `outcome`, and what an applier fills."""
+    applier = _applier(intake_file, ports)
+    if applier is not None:
+        return applier.apply(intake_file, workspace.chunks("valid"))
+    earlier = _earlier_rows(intake_file, ports)
+    return row_outcomes(workspace.scan("valid"), earlier, ports.profile(intake_file))
 
 
 def write_to_lake(
     workspace: Workspace, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts
-) -> Figures:
+) -> LakeFigures:
     """Replace the file's own lake file with its accepted rows, and count what is in it."""
-    kind = intake_file.arrival.kind
+    profile = ports.profile(intake_file)
     accepted = outcome.filter(pl.col("outcome") == "accepted").drop("outcome")
     rows = workspace.scan("valid").join(accepted.lazy(), on="row_number").sort("row_number")
+    origin = _origin(intake_file)
     table = rows.select(
         *(
-            _origin(intake_file).get(name, pl.col(name)).cast(kind_type).alias(name)
-            for name, kind_type in LAKE_TABLES[kind].items()
+            origin.get(name, pl.col(name)).cast(column_type).alias(name)
+            for name, column_type in profile.lake_table.items()
         )
     )
     path = workspace.folder / "lake.parquet"
     table.sink_parquet(path)
     name = f"{intake_file.intake_id:012d}"
-    ports.lake.write_file(kind, intake_file.business_date, name, path)
-    return _figures(path, kind)
+    ports.lake.write_file(profile.kind, intake_file.business_date, name, path)
+    return _figures(path, profile)
 
 
-def forget_staged(intake_file: IntakeFile, ports: IntakePorts) -> None:
-    """Nothing needs the staged deposits once the lake file stands."""
-    if intake_file.arrival.kind is Kind.DEPOSITS:
-        _ledger(ports).forget_staged(intake_file)
+def discard_staged(intake_file: IntakeFile, ports: IntakePorts) -> None:
+    """Nothing needs an applier's staged rows once the lake file is written."""
+    applier = _applier(intake_file, ports)
+    if applier is not None:
+        applier.discard_staged(intake_file)
 
 
-def conflicts(workspace: Workspace, outcome: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose id was accepted with other content, as they are kept aside."""
-    at_odds = outcome.filter(pl.col("outcome") == "conflicting_duplicate")
+def conflicting_rows(workspace: Workspace, outcome: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose id was accepted with other content, as they are quarantined."""
+    conflicts = outcome.filter(pl.col("outcome") == "conflicting_duplicate")
     return (
         workspace.scan("valid")
-        .join(at_odds.lazy(), on="row_number", how="semi")
+        .join(conflicts.lazy(), on="row_number", how="semi")
         .select(
             "row_number",
             pl.lit(["conflicting_duplicate"], pl.List(pl.String)).alias("reasons"),
@@ -92,23 +114,16 @@ def conflicts(workspace: Workspace, outcome: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _ledger(ports: IntakePorts) -> DepositLedger:
-    if ports.deposit_ledger is None:
-        raise LedgerMissingError("taking deposits in needs a deposit ledger")
-    return ports.deposit_ledger
+def _applier(intake_file: IntakeFile, ports: IntakePorts) -> Applier | None:
+    profile = ports.profile(intake_file)
+    if profile.applied_to is None:
+        return None
+    if profile.applied_to not in ports.appliers:
+        raise ApplierMissingError(profile)
+    return ports.appliers[profile.applied_to]
 
 
-def _credited(workspace: Workspace, intake_file: IntakeFile, ledger: DepositLedger) -> pl.DataFrame:
-    ledger.credit(intake_file, _batches(workspace))
-    return ledger.outcome(intake_file)
-
-
-def _batches(workspace: Workspace) -> Iterator[pl.DataFrame]:
-    for chunk in workspace.chunks("valid"):
-        yield chunk.select(_CREDITED)
-
-
-def _earlier(intake_file: IntakeFile, ports: IntakePorts) -> pl.LazyFrame | None:
+def _earlier_rows(intake_file: IntakeFile, ports: IntakePorts) -> pl.LazyFrame | None:
     table = ports.lake.scan(intake_file.arrival.kind)
     if table is None:
         return None
@@ -125,13 +140,17 @@ def _origin(intake_file: IntakeFile) -> dict[str, pl.Expr]:
     }
 
 
-def _figures(path: Path, kind: Kind) -> Figures:
-    is_disputed = kind is Kind.CHARGEBACKS
-    currency = "dispute_currency" if is_disputed else "currency"
-    amount = "dispute_amount_minor" if is_disputed else "amount_minor"
+def _figures(path: Path, profile: KindProfile) -> LakeFigures:
     rows = pl.scan_parquet(path)
-    totals = rows.group_by(currency).agg(pl.col(amount).sum()).sort(currency).collect()
     flags = rows.select(pl.col("flags").list.explode(keep_nulls=False, empty_as_null=False))
     counts = flags.group_by("flags").agg(pl.len()).sort("flags").collect()
     accepted = rows.select(pl.len()).collect().item()
-    return Figures(accepted, dict(totals.iter_rows()), dict(counts.iter_rows()))
+    return LakeFigures(accepted, _control_totals(rows, profile), dict(counts.iter_rows()))
+
+
+def _control_totals(rows: pl.LazyFrame, profile: KindProfile) -> dict[str, int]:
+    if profile.control_totals is None:
+        return {}
+    amount, currency = profile.control_totals
+    totals = rows.group_by(currency).agg(pl.col(amount).sum()).sort(currency).collect()
+    return dict(totals.iter_rows())

@@ -1,17 +1,40 @@
-"""What taking a file in needs from the outside, together.
+"""What ingesting a file needs from outside, and what it returns.
 
-Belongs here: the bundle of ports and the result. Nothing here knows Dagster.
+Belongs here: the bundle of ports, the `Applier` of kinds whose rows change more than the lake, and
+the result.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from cardops.ports import Clock, DepositLedger, IntakeLedger, Lake, ObjectStore, Programs
+import polars as pl
+
+from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.kinds.registry import KINDS, Kinds
+from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
 from cardops.rules.intake.files import FileOutcome, IntakeFile
+
+
+class Applier(Protocol):
+    """Applies the valid rows of one kind outside the lake, and says what became of each.
+
+    Everything here may be done again after a crash, and changes nothing the second time.
+    """
+
+    def apply(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """Apply rows in file order; `row_number`, `outcome` and lake columns that it fills.
+
+        outcome: accepted, duplicate, conflicting_duplicate, as in cardops.contracts.judging.
+        """
+
+    def discard_staged(self, intake_file: IntakeFile) -> None:
+        """Drop what was kept to answer `apply` again; the lake file is written by now."""
 
 
 @dataclass(frozen=True, slots=True)
 class IntakePorts:
-    """The ports of one intake; only deposits have a ledger of their own."""
+    """The ports of one intake. `appliers`: by the name in a profile's `applied_to`."""
 
     raw_store: ObjectStore
     failed_store: ObjectStore
@@ -19,12 +42,17 @@ class IntakePorts:
     intake_ledger: IntakeLedger
     programs: Programs
     clock: Clock
-    deposit_ledger: DepositLedger | None = None
+    appliers: Mapping[str, Applier] = field(default_factory=dict)
+    kinds: Kinds = field(default_factory=lambda: KINDS)
+
+    def profile(self, intake_file: IntakeFile) -> KindProfile:
+        """The profile of the file's kind."""
+        return self.kinds[intake_file.arrival.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """A file, what became of it, and the keys of files made of rows that had waited for it."""
+    """A file, what became of it, and the keys of files made of rows that waited for its rows."""
 
     intake_file: IntakeFile
     outcome: FileOutcome

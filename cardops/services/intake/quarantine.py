@@ -1,6 +1,6 @@
-"""What is kept aside under FAILED: rows with their reasons, or the sentence that refused a file.
+"""What is stored under FAILED: quarantined rows with their reasons, or why a file was refused.
 
-Belongs here: where it is put and how it is read again. What it looks like is in
+Belongs here: where it is stored and how it is read again. The frame's columns are in
 cardops.contracts.judging.quarantine.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cardops.contracts.judging.quarantine import as_csv, kept_aside
+from cardops.contracts.judging.quarantine import quarantine_csv, quarantine_frame
 from cardops.contracts.reading.rows import InputRows
 from cardops.ports import ObjectStore
 from cardops.rules.card_numbers import mask_card_numbers
@@ -19,49 +19,48 @@ from cardops.rules.intake.objects import ObjectMissingError
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How the kept records become a file again: their header line, none for JSON."""
+class SourceFormat:
+    """How quarantined records become a file again: their header line, empty for JSON."""
 
     header_line: str
     is_csv: bool
 
 
 def folder_of(intake_file: IntakeFile) -> str:
-    """`<kind>/<name>-<first 12 of sha256>`: the same content has one place."""
+    """`<kind>/<name>-<first 12 of sha256>`: the same content has one folder."""
     arrival = intake_file.arrival
     name = arrival.key.rsplit("/", 1)[-1]
     return f"{arrival.kind}/{name}-{arrival.content_sha256[:12]}"
 
 
-def keep_rows(
+def quarantine_rows(
     failed: ObjectStore, intake_file: IntakeFile, rows: pl.LazyFrame, origin: InputRows
 ) -> str | None:
-    """Replace the file's quarantine with these rows; where it is, or None where all went well."""
+    """Replace the file's quarantine with these rows; its URI, or None where there are none."""
     folder = folder_of(intake_file)
-    kept = kept_aside(rows, intake_file.arrival.key).collect()
+    own = quarantine_frame(rows, intake_file.arrival.key).collect()
     others = _rows_of_others(failed, intake_file)
-    has_own = not kept.is_empty()
-    kept = kept if others is None else pl.concat([others, kept])
+    stored = own if others is None else pl.concat([others, own])
     for name in ("rows.parquet", "rows.csv", "source.json", "error.json"):
         failed.delete(f"{folder}/{name}")
-    if kept.is_empty():
+    if stored.is_empty():
         return None
     parquet = io.BytesIO()
-    kept.write_parquet(parquet)
-    shape = {"format": origin.format, "header_line": mask_card_numbers(origin.header_line)}
-    failed.replace(f"{folder}/source.json", json.dumps(shape).encode())
-    failed.replace(f"{folder}/rows.csv", as_csv(kept))
+    stored.write_parquet(parquet)
+    source = {"format": origin.format, "header_line": mask_card_numbers(origin.header_line)}
+    failed.replace(f"{folder}/source.json", json.dumps(source).encode())
+    failed.replace(f"{folder}/rows.csv", quarantine_csv(stored))
     failed.replace(f"{folder}/rows.parquet", parquet.getvalue())
-    return failed.uri(folder) if has_own else None
+    return None if own.is_empty() else failed.uri(folder)
 
 
-def keep_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) -> str:
-    """Say beside the quarantined rows of others why this file was refused whole."""
+def quarantine_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) -> str:
+    """Store why this file was refused whole; the folder's URI."""
     folder = folder_of(intake_file)
     arrival = intake_file.arrival
     error = {
         "file": arrival.key,
-        "kind": str(arrival.kind),
+        "kind": arrival.kind,
         "program": arrival.program,
         "content_sha256": arrival.content_sha256,
         "error": sentence,
@@ -70,11 +69,26 @@ def keep_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) ->
     return failed.uri(folder)
 
 
-def kept_rows(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
+def quarantined_rows(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
     """The file's quarantined rows, or None where it has none."""
     rows = _rows_in_folder(failed, intake_file)
     own = None if rows is None else rows.filter(source_file=intake_file.arrival.key)
     return None if own is None or own.is_empty() else own
+
+
+def quarantined_orphans(failed: ObjectStore, intake_file: IntakeFile) -> frozenset[int]:
+    """Numbers of rows that waited for a reference when the file was first applied."""
+    rows = quarantined_rows(failed, intake_file)
+    if rows is None:
+        return frozenset()
+    is_orphan = pl.col("reasons").list.contains(str(RowReason.ORPHANED_REFERENCE))
+    return frozenset(rows.filter(is_orphan)["row_number"])
+
+
+def source_format(failed: ObjectStore, intake_file: IntakeFile) -> SourceFormat:
+    """How its quarantined records become a file again. Raises ObjectMissingError."""
+    stored = json.loads(failed.get(f"{folder_of(intake_file)}/source.json"))
+    return SourceFormat(stored["header_line"], is_csv=stored["format"] == "csv")
 
 
 def _rows_of_others(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
@@ -89,18 +103,3 @@ def _rows_in_folder(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFram
     except ObjectMissingError:
         return None
     return pl.read_parquet(io.BytesIO(content))
-
-
-def shape_of(failed: ObjectStore, intake_file: IntakeFile) -> Shape:
-    """How its records become a file again. Raises ObjectMissingError."""
-    told = json.loads(failed.get(f"{folder_of(intake_file)}/source.json"))
-    return Shape(told["header_line"], is_csv=told["format"] == "csv")
-
-
-def orphans_of(failed: ObjectStore, intake_file: IntakeFile) -> frozenset[int]:
-    """Row numbers that were found to wait for a reference when the file was applied."""
-    kept = kept_rows(failed, intake_file)
-    if kept is None:
-        return frozenset()
-    waited = pl.col("reasons").list.contains(str(RowReason.ORPHANED_REFERENCE))
-    return frozenset(kept.filter(waited)["row_number"])

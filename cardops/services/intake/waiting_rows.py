@@ -1,101 +1,114 @@
-"""Rows that wait for a reference, and the files they become when it arrives.
+"""Quarantined rows that are judged again: by themselves when a reference arrives, or released.
 
-Belongs here: remembering, finding and releasing. A release is a new file under `incoming/`, with
-its origin in its name, taken in like any other: a sealed batch never changes.
+Belongs here: recording, finding and releasing them. Released rows become a new file under
+`incoming/`, with their origin in its name, which is ingested like any other: a sealed batch never
+changes.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 import polars as pl
 
-from cardops.contracts.judging.references import REFERENCES, referenced
+from cardops.contracts.judging.judging import referenced_rows
+from cardops.ports import ObjectStore
+from cardops.rules.intake.arrivals import released_key
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectExistsError
 from cardops.services.intake.ports import IntakePorts
-from cardops.services.intake.quarantine import kept_rows, shape_of
+from cardops.services.intake.quarantine import quarantined_rows, source_format
 from cardops.services.intake.workspace import Workspace
 
-# Ids asked for at once.
+# Ids looked up at once.
 MAX_REFERENCES: Final = 10_000
 
 
-def remember_waiting(
+def record_waiting(
     workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts
 ) -> tuple[str, ...]:
-    """Note which kept rows wait for what, and release those whose reference came meanwhile."""
-    kept = workspace.scan("kept").filter(pl.col("waits_for").is_not_null())
-    waiting = kept.select("row_number", "waits_for").collect()
+    """Record which rows wait for which id, and release those whose reference arrived meanwhile."""
+    waiting = (
+        workspace.scan("quarantined")
+        .filter(pl.col("waits_for").is_not_null())
+        .select("row_number", "waits_for")
+        .collect()
+    )
     ports.intake_ledger.wait_for(intake_file, dict(waiting.iter_rows()))
-    reference = REFERENCES.get(intake_file.arrival.kind)
-    if reference is None or waiting.is_empty():
+    profile = ports.profile(intake_file)
+    if profile.reference is None or waiting.is_empty():
         return ()
-    table = ports.lake.scan(reference.table)
-    program = intake_file.arrival.program
-    arrived = referenced(table, reference, program, waiting["waits_for"])[reference.key]
-    return _release(intake_file.arrival.kind, list(arrived), intake_file, ports)
+    reference, program = profile.reference, intake_file.arrival.program
+    table = ports.lake.scan(reference.kind)
+    arrived = referenced_rows(table, reference, program, waiting["waits_for"])[reference.key]
+    return _release(profile.kind, list(arrived), intake_file, ports)
 
 
-def release_waiting(workspace: Workspace, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts) -> tuple[str, ...]:  # fmt: skip
-    """Release the rows of other kinds that waited for what this file brought."""
+def release_waiting(
+    workspace: Workspace, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts
+) -> tuple[str, ...]:
+    """Release rows of other kinds that waited for rows of this file."""
+    accepted = outcome.lazy().filter(pl.col("outcome") == "accepted")
     released: list[str] = []
-    for kind, reference in REFERENCES.items():
-        if reference.table != intake_file.arrival.kind:
+    for profile in ports.kinds.values():
+        reference = profile.reference
+        if reference is None or reference.kind != intake_file.arrival.kind:
             continue
-        accepted = outcome.lazy().filter(pl.col("outcome") == "accepted")
-        ids = (
-            workspace.scan("valid")
-            .join(accepted, on="row_number", how="semi")
-            .select(reference.key)
-        )
-        for some in _in_portions(ids.unique().collect().to_series().sort().to_list()):
-            released.extend(_release(kind, some, intake_file, ports))
+        rows = workspace.scan("valid").join(accepted, on="row_number", how="semi")
+        ids = rows.select(reference.key).unique().collect().to_series().sort().to_list()
+        for portion in _portions(ids):
+            released.extend(_release(profile.kind, portion, intake_file, ports))
     return tuple(released)
 
 
-def _in_portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def release_rows(
+    origin: IntakeFile,
+    row_numbers: Sequence[int],
+    *,
+    raw_store: ObjectStore,
+    failed_store: ObjectStore,
+) -> str | None:
+    """Make a file of these quarantined rows; its key, or None where the file has none.
+
+    The name follows from the content: releasing the same rows twice makes one file.
+    """
+    quarantined = quarantined_rows(failed_store, origin)
+    if quarantined is None:
+        return None
+    raws = quarantined.filter(pl.col("row_number").is_in(list(row_numbers)))["raw"].to_list()
+    source = source_format(failed_store, origin)
+    if source.is_csv:
+        lines, extension = [source.header_line, *raws], "csv"
+    else:
+        lines, extension = [" ".join(raw.split("\n")) for raw in raws], "ndjson"
+    content = "\n".join([*lines, ""]).encode()
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    key = released_key(origin, digest, extension)
+    with suppress(ObjectExistsError):
+        raw_store.create(key, content)
+    return key
+
+
+def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), MAX_REFERENCES):
         yield ids[start : start + MAX_REFERENCES]
 
 
 def _release(
-    kind: Kind, ids: Sequence[str], brought_by: IntakeFile, ports: IntakePorts
+    kind: Kind, ids: Sequence[str], arrived: IntakeFile, ports: IntakePorts
 ) -> tuple[str, ...]:
-    waiting = ports.intake_ledger.waiting(kind, brought_by.arrival.program, ids)
-    keys = [_release_file(origin, sorted(rows), ports) for origin, rows in waiting.items()]
+    """Release rows of this kind that wait for one of the ids."""
+    waiting = ports.intake_ledger.waiting(kind, arrived.arrival.program, ids)
+    keys = [
+        release_rows(
+            ports.intake_ledger.find(origin_id),
+            sorted(row_numbers),
+            raw_store=ports.raw_store,
+            failed_store=ports.failed_store,
+        )
+        for origin_id, row_numbers in waiting.items()
+    ]
     if waiting:
-        ports.intake_ledger.released(_as_lists(waiting), brought_by.intake_id)
+        ports.intake_ledger.released(waiting, arrived.intake_id)
     return tuple(key for key in keys if key)
-
-
-def release_rows(origin: IntakeFile, row_numbers: Sequence[int], ports: IntakePorts) -> str | None:
-    """A file of these quarantined rows by a person's word; its key, or None where there are none."""
-    return _release_file(origin.intake_id, row_numbers, ports)
-
-
-def _release_file(origin_id: int, row_numbers: Sequence[int], ports: IntakePorts) -> str | None:
-    """A file of these rows, named by what is in it: doing it twice makes one file."""
-    origin = ports.intake_ledger.find(origin_id)
-    kept = kept_rows(ports.failed_store, origin)
-    if kept is None:
-        return None
-    raws = kept.filter(pl.col("row_number").is_in(list(row_numbers)))["raw"].to_list()
-    shape = shape_of(ports.failed_store, origin)
-    lines = [shape.header_line, *raws] if shape.is_csv else [" ".join(r.split("\n")) for r in raws]
-    content = "\n".join([*lines, ""]).encode()
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    arrival = origin.arrival
-    extension = "csv" if shape.is_csv else "ndjson"
-    key = (
-        f"incoming/{arrival.kind}/{arrival.program}/released/{origin_id:012d}-{digest}.{extension}"
-    )
-    try:
-        ports.raw_store.create(key, content)
-    except ObjectExistsError:
-        return key
-    return key
-
-
-def _as_lists(waiting: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
-    return {intake_id: list(rows) for intake_id, rows in waiting.items()}

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.intake.set_aside import files_set_aside
 from cardops.rules.intake.files import FileOutcome, IntakeFile
 from cardops.settings import Settings
@@ -48,11 +47,11 @@ def release(
     json_output: JsonOption = False,
 ) -> None:
     """Judge quarantined rows again, as a new file; a refused or dead file is judged whole."""
-    from orchestration.cli.submitting import Submitter  # noqa: PLC0415 - loads Dagster
+    from orchestration.cli.submitting import open_submissions  # noqa: PLC0415 - loads Dagster
 
-    settings = Settings.load()
-    entry = PostgresIntakeLedger(connect_info(settings).url).find(intake_id)
-    response = Submitter(settings).release(entry, row or [])
+    submissions = open_submissions(Settings.load())
+    entry = submissions.claims.intake_ledger.find(intake_id)
+    response = submissions.release(entry, row or [])
     if json_output:
         print_json(response)
     else:
@@ -65,7 +64,7 @@ def described(entry: IntakeFile) -> Mapping[str, Any]:
     outcome = entry.outcome or FileOutcome()
     return {
         "intake_id": entry.intake_id,
-        "kind": entry.arrival.kind.value,
+        "kind": entry.arrival.kind,
         "program": entry.arrival.program,
         "file": entry.arrival.key,
         "business_date": entry.business_date.isoformat(),

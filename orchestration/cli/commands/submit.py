@@ -1,12 +1,13 @@
-"""`cardops submit FILE --kind …`: take a file in, wait, and say what became of each row."""
+"""`cardops submit FILE --kind …`: ingest a file, wait, and print what became of each row."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from cardops.contracts.kinds import KIND_NAMES
 from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
 from orchestration.cli.output import (
     DONE,
@@ -28,33 +29,49 @@ class Mode(StrEnum):
     SIZE_BALANCED = "size_balanced"
 
 
+def parse_kind(name: str) -> str:
+    """The kind's name. Raises BadParameter."""
+    if name not in KIND_NAMES:
+        names = ", ".join(map(repr, KIND_NAMES))
+        raise typer.BadParameter(f"{name!r} is not one of {names}.")
+    return name
+
+
+KIND_OPTION: Final = typer.Option(
+    help="What its rows are.", parser=parse_kind, metavar=f"[{'|'.join(KIND_NAMES)}]"
+)
+
+
 @app.command()
 def submit(
     file: Annotated[Path, typer.Argument(help="CSV, JSON, NDJSON or Parquet, plain or .gz.")],
-    kind: Annotated[Kind, typer.Option(help="What its rows are.")],
+    kind: Annotated[str, KIND_OPTION],
     program: Annotated[str, typer.Option(help="The card program it belongs to.")] = DEFAULT_PROGRAM,
     mode: Annotated[Mode | None, typer.Option(help="How its chargebacks are split.")] = None,
     *,
     json_output: JsonOption = False,
 ) -> None:
-    """Take a file in, wait, and say what became of each row.
+    """Ingest a file, wait, and print what became of each row.
 
     Exit code 0: all rows accepted or duplicate; 1: some were quarantined; 2: refused.
     """
     if not file.is_file():
         raise CommandError(f"There is no file {file}; check the path.")
-    if mode is not None and kind is not Kind.CHARGEBACKS:
-        raise CommandError("--mode is for chargebacks alone; leave it out for other kinds.")
+    from cardops.contracts.kinds.registry import KINDS  # noqa: PLC0415 - loads polars
+    from cardops.services.intake.submission import Submission  # noqa: PLC0415 - loads polars
     from cardops.settings import Settings  # noqa: PLC0415 - --help need not load it
-    from orchestration.cli.submitting import Submission, Submitter  # noqa: PLC0415 - loads Dagster
 
-    submission = Submission(file, kind, program, mode and mode.value)
+    if mode is not None and not KINDS[Kind(kind)].has_batches:
+        raise CommandError("--mode is for chargebacks only; leave it out for other kinds.")
+    from orchestration.cli.submitting import open_submissions  # noqa: PLC0415 - loads Dagster
+
+    submission = Submission(file, Kind(kind), program, mode and mode.value)
     try:
-        response = Submitter(Settings.load()).submit(submission)
+        response = open_submissions(Settings.load()).submit(submission)
     except KeyboardInterrupt:
         say(
-            "Interrupted: the file may have been taken in, wholly or not yet. Submit it again to "
-            "see it through, no row counts twice; `cardops deposits recall` takes deposits back."
+            "Interrupted: the file may be ingested in part. Submit it again to finish: no row "
+            "counts twice. `cardops deposits recall` takes deposits back."
         )
         raise
     if json_output:
@@ -65,10 +82,10 @@ def submit(
 
 
 def exit_code(response: Mapping[str, Any]) -> int:
-    """2 for a refused file, 1 where something is left to look at, else 0."""
+    """2 for a refused file, 1 where something needs attention, else 0."""
     if response["status"] == "refused":
         return NOT_POSSIBLE
-    undelivered = any(not one["delivered"] for one in response.get("files", ()))
+    undelivered = any(not file["delivered"] for file in response.get("files", ()))
     findings = response["quarantined"] or undelivered or response.get("failed_checks")
     return DONE_WITH_FINDINGS if findings else DONE
 
@@ -79,20 +96,20 @@ def show(response: Mapping[str, Any]) -> None:
         typer.echo(f"Refused: {response['error']}")
         return
     _show_counts(response)
-    for one in response.get("files", ()):
-        where = one["remote_path"] if one["delivered"] else "NOT DELIVERED"
-        typer.echo(f"{one['network']}: {one['rows']} rows -> {where}")
+    for file in response.get("files", ()):
+        where = file["remote_path"] if file["delivered"] else "NOT DELIVERED"
+        typer.echo(f"{file['network']}: {file['rows']} rows -> {where}")
     if response["quarantine"]:
         typer.echo(f"Quarantined rows: {response['quarantine']}")
     typer.echo(f"Run {response['run_id']}, {response['seconds']} s")
-    for one in response.get("released", ()):
-        typer.echo("Rows that had waited for this file were taken in:")
-        show(one)
+    for released in response.get("released", ()):
+        typer.echo("Rows that waited for this file were ingested:")
+        show(released)
 
 
 def _show_counts(response: Mapping[str, Any]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - for people alone
-    from rich.table import Table  # noqa: PLC0415 - for people alone
+    from rich.console import Console  # noqa: PLC0415 - not needed for JSON
+    from rich.table import Table  # noqa: PLC0415 - not needed for JSON
 
     table = Table(title=f"{response['file']} ({response['kind']})", title_justify="left")
     for heading in ("rows", "count"):

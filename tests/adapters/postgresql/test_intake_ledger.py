@@ -74,9 +74,9 @@ def test_the_same_content_put_again_is_known_under_its_new_version(ledger: Intak
 def test_files_of_a_date_come_in_claim_order(ledger: IntakeLedger) -> None:
     claimed = [ledger.claim(an_arrival(key), A_DAY)[0].intake_id for key in "cab"]
     ledger.claim(an_arrival("other"), A_DAY + timedelta(days=1))
-    ledger.claim(an_arrival("order", kind=Kind.ORDERS), A_DAY)
+    ledger.claim(an_arrival("order", kind=Kind("orders")), A_DAY)
 
-    found = [file.intake_id for file in ledger.claimed_on(Kind.DEPOSITS, A_DAY)]
+    found = [file.intake_id for file in ledger.claimed_on(Kind("deposits"), A_DAY)]
     assert found == claimed == sorted(claimed)
 
 
@@ -93,7 +93,7 @@ def test_a_file_goes_from_claimed_over_applying_to_applied(ledger: IntakeLedger)
     )
 
     assert [ledger.begin(file.intake_id), ledger.begin(file.intake_id)] == [1, 2]
-    assert [f.intake_id for f in ledger.unfinished(Kind.DEPOSITS)] == [file.intake_id]
+    assert [f.intake_id for f in ledger.unfinished(Kind("deposits"))] == [file.intake_id]
     ledger.finish(file.intake_id, outcome)
 
     found = ledger.find(file.intake_id)
@@ -114,7 +114,7 @@ def test_a_dead_file_is_not_unfinished(ledger: IntakeLedger) -> None:
     ledger.mark(dead.intake_id, FileStatus.DEAD)
 
     assert [file.intake_id for file in ledger.unfinished()] == [alive.intake_id]
-    assert ledger.unfinished(Kind.ORDERS) == []
+    assert ledger.unfinished(Kind("orders")) == []
 
 
 def test_a_file_that_never_was_cannot_be_found_or_finished(ledger: IntakeLedger) -> None:
@@ -127,7 +127,7 @@ def test_a_file_that_never_was_cannot_be_found_or_finished(ledger: IntakeLedger)
 
 
 def test_a_batch_takes_the_new_files_of_one_program(ledger: IntakeLedger) -> None:
-    arrivals = [an_arrival(key, kind=Kind.CHARGEBACKS) for key in "ab"]
+    arrivals = [an_arrival(key, kind=Kind("chargebacks")) for key in "ab"]
     batch = ledger.claim_batch(arrivals, A_DAY, mode="by_network")
 
     assert batch is not None
@@ -138,7 +138,7 @@ def test_a_batch_takes_the_new_files_of_one_program(ledger: IntakeLedger) -> Non
 
 
 def test_files_known_already_are_in_no_second_batch(ledger: IntakeLedger) -> None:
-    a, b = (an_arrival(key, kind=Kind.CHARGEBACKS) for key in "ab")
+    a, b = (an_arrival(key, kind=Kind("chargebacks")) for key in "ab")
     ledger.claim_batch([a], A_DAY, mode="by_network")
 
     assert ledger.claim_batch([a], A_DAY, mode="by_network") is None
@@ -148,7 +148,7 @@ def test_files_known_already_are_in_no_second_batch(ledger: IntakeLedger) -> Non
 
 
 def test_batches_are_numbered_by_program_and_date(ledger: IntakeLedger) -> None:
-    here = an_arrival("a", kind=Kind.CHARGEBACKS)
+    here = an_arrival("a", kind=Kind("chargebacks"))
     there = replace(here, key="b", program="other")
     tomorrow = replace(here, key="c")
     made = [
@@ -190,32 +190,32 @@ def test_a_second_holder_of_a_file_waits_and_sees_what_the_first_left(ledger: In
 
 
 def test_rows_wait_for_their_reference_until_released(ledger: IntakeLedger) -> None:
-    file, _ = ledger.claim(an_arrival(kind=Kind.CHARGEBACKS), A_DAY)
-    later, _ = ledger.claim(an_arrival("later", kind=Kind.CHARGEBACKS), A_DAY)
+    file, _ = ledger.claim(an_arrival(kind=Kind("chargebacks")), A_DAY)
+    later, _ = ledger.claim(an_arrival("later", kind=Kind("chargebacks")), A_DAY)
     ledger.wait_for(file, {7: "txn-1", 3: "txn-1", 4: "txn-2"})
 
-    assert ledger.waiting(Kind.CHARGEBACKS, "default", ["txn-1", "txn-9"]) == {
+    assert ledger.waiting(Kind("chargebacks"), "default", ["txn-1", "txn-9"]) == {
         file.intake_id: [3, 7]
     }
-    assert ledger.waiting(Kind.TRANSACTIONS, "default", ["txn-1"]) == {}
-    assert ledger.waiting(Kind.CHARGEBACKS, "other", ["txn-1"]) == {}
+    assert ledger.waiting(Kind("transactions"), "default", ["txn-1"]) == {}
+    assert ledger.waiting(Kind("chargebacks"), "other", ["txn-1"]) == {}
     ledger.released({file.intake_id: [3]}, later.intake_id)
-    assert ledger.waiting(Kind.CHARGEBACKS, "default", ["txn-1"]) == {file.intake_id: [7]}
+    assert ledger.waiting(Kind("chargebacks"), "default", ["txn-1"]) == {file.intake_id: [7]}
 
 
 def test_a_run_again_replaces_what_waits_but_nothing_released(ledger: IntakeLedger) -> None:
-    file, _ = ledger.claim(an_arrival(kind=Kind.CHARGEBACKS), A_DAY)
+    file, _ = ledger.claim(an_arrival(kind=Kind("chargebacks")), A_DAY)
     ledger.wait_for(file, {1: "txn-1", 2: "txn-2"})
     ledger.released({file.intake_id: [1]}, 99)
     ledger.wait_for(file, {1: "txn-1", 3: "txn-3"})
 
     ids = ["txn-1", "txn-2", "txn-3"]
-    assert ledger.waiting(Kind.CHARGEBACKS, "default", ids) == {file.intake_id: [3]}
+    assert ledger.waiting(Kind("chargebacks"), "default", ids) == {file.intake_id: [3]}
 
 
 def test_more_ids_than_fit_one_query_are_all_looked_up(ledger: IntakeLedger) -> None:
-    file, _ = ledger.claim(an_arrival(kind=Kind.CHARGEBACKS), A_DAY)
+    file, _ = ledger.claim(an_arrival(kind=Kind("chargebacks")), A_DAY)
     ledger.wait_for(file, {1: "t-0", 2: "t-24999"})
 
     ids = [f"t-{number}" for number in range(25_000)]
-    assert ledger.waiting(Kind.CHARGEBACKS, "default", ids) == {file.intake_id: [1, 2]}
+    assert ledger.waiting(Kind("chargebacks"), "default", ids) == {file.intake_id: [1, 2]}

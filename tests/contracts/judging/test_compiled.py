@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandera.errors import SchemaErrors
 
-from cardops.contracts.judging.compiled import UnknownCheckError, compiled
-from cardops.contracts.kinds.contract import CONTRACTS, Contract
+from cardops.contracts.judging.checks import UnknownCheckError, compiled
+from cardops.contracts.kinds.contract import Contract
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import RowReason
 
+CONTRACTS = {kind: profile.contract for kind, profile in KINDS.items()}
 CELLS = st.sampled_from(
     [None, "u1", "..", "a b", "25.00", "25.005", "-1", "0", "1e3", "USD", "usd", "JPY", "2026-11-20", "2026-11-20T10:00:00Z", "2026-13-20T10:00:00Z", "completed", "paid", "open", "9" * 20]
 )  # fmt: skip

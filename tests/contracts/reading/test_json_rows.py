@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardops.contracts.kinds.contract import DEPOSITS
+from cardops.contracts.kinds.deposits import DEPOSITS
 from cardops.contracts.reading import elements as element_reader
 from cardops.contracts.reading.elements import elements
 from cardops.contracts.reading.json_rows import JsonRows
@@ -25,7 +25,7 @@ def texts(content: bytes) -> list[str]:
 
 
 def rows(content: bytes) -> list[dict[str, Any]]:
-    chunks = JsonRows(io.BytesIO(content), DEPOSITS, is_lines=False).chunks()
+    chunks = JsonRows(io.BytesIO(content), DEPOSITS.contract, is_lines=False).chunks()
     return [row for chunk in chunks for row in chunk.to_dicts()]
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cardops.contracts.kinds.contract import DEPOSITS
+from cardops.contracts.kinds.deposits import DEPOSITS
 from cardops.contracts.reading.parquet_rows import ParquetRows
 from cardops.contracts.reading.source import FileRefusedError
 
@@ -19,7 +19,7 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
     content = io.BytesIO()
     pq.write_table(table, content)
     content.seek(0)
-    chunks = ParquetRows("a.parquet", content, DEPOSITS).chunks()
+    chunks = ParquetRows("a.parquet", content, DEPOSITS.contract).chunks()
     return [row for chunk in chunks for row in chunk.to_dicts()]
 
 

@@ -134,7 +134,7 @@ def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console:
         _, told = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert told.startswith("Interrupted: the file may have been taken in")
+    assert told.startswith("Interrupted: the file may be ingested in part")
     assert told.count("\n") == 1
     again = console.response(*submit)
     assert again["read"] == again["accepted"] + again["duplicate"] == 1

@@ -22,7 +22,7 @@ PROGRAMS = {"default", "acme"}
     ],
 )
 def test_the_first_folder_is_the_program(key: str, program: str) -> None:
-    place = place_of(key, Kind.DEPOSITS, PROGRAMS)
+    place = place_of(key, Kind("deposits"), PROGRAMS)
 
     assert (place.program, place.error) == (program, None)
 
@@ -32,14 +32,14 @@ def test_the_first_folder_is_the_program(key: str, program: str) -> None:
     [
         ("incoming/deposits/other/a.csv", "No program 'other' is registered"),
         ("incoming/deposits/2026-11-20/a.csv", "No program '2026-11-20' is registered"),
-        ("incoming/deposits/Über uns/a.csv", "is no program's name"),
+        ("incoming/deposits/Über uns/a.csv", "is not a valid program name"),
         ("incoming/deposits/acme/a.txt", "a.txt was not read"),
         ("incoming/deposits/acme/a.csv.zip", "a.csv.zip was not read"),
         ("incoming/deposits/csv", "csv was not read"),
     ],
 )
 def test_a_file_in_no_place_of_ours_is_refused_with_a_sentence(key: str, told: str) -> None:
-    error = place_of(key, Kind.DEPOSITS, PROGRAMS).error
+    error = place_of(key, Kind("deposits"), PROGRAMS).error
 
     assert error is not None
     assert told in error
@@ -73,6 +73,6 @@ def test_a_file_is_settled_when_it_came_whole_or_stood_still_over_two_looks() ->
     ],
 )
 def test_a_submitted_file_keeps_its_name_made_harmless(name: str, expected: str) -> None:
-    key = submitted_key(Kind.ORDERS, "acme", name, "m")
+    key = submitted_key(Kind("orders"), "acme", name, "m")
 
     assert key == f"incoming/orders/acme/{expected}"

@@ -8,8 +8,8 @@ from cardops.rules.intake.files import FileStatus
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.ingestion import (
     MAX_ATTEMPTS,
+    AttemptsExhaustedError,
     EarlierFileError,
-    GivenUpError,
     ingest_file,
 )
 from tests.factories.intake_environment import IntakeWorld, csv_file
@@ -99,7 +99,7 @@ def test_taking_a_file_in_again_counts_the_same_and_replaces_its_own_lake_file(
     world: IntakeWorld,
 ) -> None:
     bad = "u1,x,d9,2026-11-20T10:00:00Z,USD"
-    first = world.taken("deposits", csv_file(HEADER, GOOD, GOOD, bad))
+    first = world.ingest("deposits", csv_file(HEADER, GOOD, GOOD, bad))
     world.submit("deposits", csv_file(HEADER, GOOD))
 
     again = ingest_file(first.intake_file.intake_id, world.ports)
@@ -167,7 +167,7 @@ def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
     intake_id = world.claim("incoming/deposits/default/bad.csv")
     world.intake_ledger.attempts[intake_id] = MAX_ATTEMPTS
 
-    with pytest.raises(GivenUpError, match="set aside as dead"):
+    with pytest.raises(AttemptsExhaustedError, match="marked dead"):
         ingest_file(intake_id, world.ports)
     assert world.intake_ledger.find(intake_id).status is FileStatus.DEAD
 
@@ -196,7 +196,7 @@ def test_a_file_held_up_by_an_earlier_one_says_which_and_comes_in_later(
     earlier = world.claim("incoming/deposits/default/bad.csv")
     world.raw_store.delete("incoming/deposits/default/bad.csv")
 
-    with pytest.raises(EarlierFileError, match=r"file\.csv was not taken in yet.*/bad\.csv"):
+    with pytest.raises(EarlierFileError, match=r"file\.csv was not ingested yet.*/bad\.csv"):
         world.submit("deposits", csv_file(HEADER, GOOD))
 
     world.intake_ledger.attempts[earlier] = MAX_ATTEMPTS

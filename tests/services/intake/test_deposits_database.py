@@ -9,6 +9,7 @@ import pytest
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.intake.files import Arrival, FileStatus, Kind
+from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.ingestion import ingest_file
 from cardops.services.intake.ports import IntakePorts
 from tests.factories.intake_environment import csv_file
@@ -40,11 +41,13 @@ def test_a_file_is_credited_once_and_counts_the_same_again(
         intake_ledger=PostgresIntakeLedger(database_url),
         programs=PostgresPrograms(database_url),
         clock=FakeClock(datetime(2026, 11, 20, 12, tzinfo=UTC)),
-        deposit_ledger=deposit_ledger,
+        appliers={"deposit_ledger": CreditDeposits(deposit_ledger)},
     )
     digest = hashlib.sha256(CONTENT).hexdigest()
     key = "incoming/deposits/a.csv"
-    arrival = Arrival(Kind.DEPOSITS, "default", "memory://store", key, "v1", digest, len(CONTENT))
+    arrival = Arrival(
+        Kind("deposits"), "default", "memory://store", key, "v1", digest, len(CONTENT)
+    )
     intake_file, _ = ports.intake_ledger.claim(arrival, date(2026, 11, 20))
 
     first = ingest_file(intake_file.intake_id, ports).outcome

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assets.intake_runs import intake_metadata
+from assets.intake import intake_metadata
 from cardops.rules.programs.programs import Program
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.factories.samples import poc_rows, shop_transactions
@@ -77,7 +77,7 @@ def test_a_row_without_a_currency_waits_even_in_a_mixed_batch(world: IntakeWorld
 def test_a_card_number_in_free_text_reaches_neither_lake_nor_preview(world: IntakeWorld) -> None:
     header = f"{HEADER},merchant_name,chargeback_reason"
     line = f"t1,1.00,2026-01-10,USD,c1,visa,Shop {TYPED},card {TYPED[:4]} {TYPED[4:]} stolen"
-    taken = world.taken("chargebacks", csv_file(header, line))
+    taken = world.ingest("chargebacks", csv_file(header, line))
 
     kept = world.rows("chargebacks").row(0, named=True)
     assert kept["merchant_name"] == "Shop 510510******5100"

@@ -20,7 +20,7 @@ def claims_of(world: IntakeWorld) -> Claims:
 def test_rows_that_had_waited_keep_the_mode_of_their_batch() -> None:
     world = IntakeWorld(mode="size_balanced")
     assert world.submit("chargebacks", csv_file(HEADER, "t1,1.00,2026-01-10")).quarantined == 1
-    (key,) = world.taken("transactions", PAID).released
+    (key,) = world.ingest("transactions", PAID).released
     world.raw_store.create("incoming/chargebacks/default/other.csv", b"x")
     stats = [
         one
@@ -28,7 +28,7 @@ def test_rows_that_had_waited_keep_the_mode_of_their_batch() -> None:
         if one.key in {key, "incoming/chargebacks/default/other.csv"}
     ]
 
-    batches = claims_of(world).claim_batches(stats)
+    batches = claims_of(world).claim_batches(Kind("chargebacks"), stats)
 
     modes = {file.arrival.key: batch.mode for batch in batches for file in batch.files}
     assert modes == {
@@ -43,6 +43,6 @@ def test_a_file_that_only_looks_released_goes_in_its_programs_mode() -> None:
     world.raw_store.create(key, b"x")
     (stat,) = world.raw_store.list_objects(key)
 
-    entry = claims_of(world).enter(Kind.CHARGEBACKS, stat)
+    entry = claims_of(world).enter(Kind("chargebacks"), stat)
 
     assert world.intake_ledger.batch(str(entry.batch_id)).mode == "by_network"

@@ -12,10 +12,10 @@ def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives
     world: IntakeWorld,
 ) -> None:
     line = '"t1",25.00,2026-11-10,,c1,'
-    first = world.taken("chargebacks", csv_file(CHARGEBACKS, line, DISPUTED.replace("c1", "c2")))
+    first = world.ingest("chargebacks", csv_file(CHARGEBACKS, line, DISPUTED.replace("c1", "c2")))
     assert first.outcome.reasons == {"orphaned_reference": 1}
 
-    arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
+    arrived = world.ingest("transactions", csv_file(TRANSACTIONS, PAID))
 
     assert len(arrived.released) == 1
     assert f"{first.intake_file.intake_id:012d}" in arrived.released[0]
@@ -26,8 +26,8 @@ def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives
 
 
 def test_what_was_released_is_not_taken_twice_by_a_repeat(world: IntakeWorld) -> None:
-    first = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
-    arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
+    first = world.ingest("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
+    arrived = world.ingest("transactions", csv_file(TRANSACTIONS, PAID))
     ingest_file(world.claim(arrived.released[0]), world.ports)
 
     again = ingest_file(first.intake_file.intake_id, world.ports)
@@ -42,7 +42,7 @@ def test_json_rows_are_released_as_lines(world: IntakeWorld) -> None:
     row = {"transaction_id": "t1", "chargeback_amount": "5", "dispute_date": "2026-11-10"}
     world.submit("chargebacks", json.dumps([row], indent=2), name="a.json")
 
-    arrived = world.taken("transactions", csv_file(TRANSACTIONS, PAID))
+    arrived = world.ingest("transactions", csv_file(TRANSACTIONS, PAID))
 
     assert arrived.released[0].endswith(".ndjson")
     assert ingest_file(world.claim(arrived.released[0]), world.ports).outcome.accepted == 1
@@ -55,7 +55,7 @@ def test_a_transaction_without_a_user_waits_for_its_order(world: IntakeWorld) ->
 
     order = "o1,u7,100.00,USD,paid,2026-11-01T10:00:00Z"
     header = "order_id,user_id,amount,currency,status,created_at"
-    arrived = world.taken("orders", csv_file(header, order))
+    arrived = world.ingest("orders", csv_file(header, order))
     ingest_file(world.claim(arrived.released[0]), world.ports)
 
     assert world.rows("transactions")["user_id"].to_list() == ["u7"]
@@ -103,7 +103,7 @@ def test_a_transaction_that_arrives_while_its_chargeback_is_judged_releases_it(
         wait_for(*told)
 
     world.intake_ledger.wait_for = overtaken  # type: ignore[method-assign, assignment]  # the race
-    taken = world.taken("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
+    taken = world.ingest("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
 
     assert taken.outcome.reasons == {"orphaned_reference": 1}
     assert ingest_file(world.claim(taken.released[0]), world.ports).outcome.accepted == 1

@@ -60,7 +60,7 @@ class PostgresIntakeLedger(WaitingRows):
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
         where = "where kind = %s and business_date = %s order by intake_id"
-        return [file_of(row) for row in self._rows(SELECT + where, kind.value, business_date)]
+        return [file_of(row) for row in self._rows(SELECT + where, kind, business_date)]
 
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
         """Files claimed or applying: what a crashed run left behind."""
@@ -68,7 +68,7 @@ class PostgresIntakeLedger(WaitingRows):
             "where status in ('claimed', 'applying') and kind = coalesce(%s, kind)"
             " order by intake_id"
         )
-        return [file_of(row) for row in self._rows(SELECT + where, kind and kind.value)]
+        return [file_of(row) for row in self._rows(SELECT + where, kind)]
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""

@@ -43,7 +43,7 @@ def claim_file(
     """Enter the file; False where the same content was at that place before."""
     values = {
         **asdict(arrival),
-        "kind": arrival.kind.value,
+        "kind": arrival.kind,
         "business_date": business_date,
         "batch_id": batch_id,
     }

@@ -58,7 +58,7 @@ def _wait(
         " on conflict (intake_id, row_number) do nothing",
         [
             intake_file.intake_id,
-            arrival.kind.value,
+            arrival.kind,
             arrival.program,
             list(references.keys()),
             list(references.values()),
@@ -72,7 +72,7 @@ def _waiting(
     return session.execute(
         "select intake_id, row_number from waiting_rows where released_to is null"
         " and program = %s and kind = %s and reference_id = any(%s)",
-        [program, kind.value, ids],
+        [program, kind, ids],
     ).fetchall()
 
 

@@ -1,0 +1,200 @@
+"""Chargebacks: steps of disputes, as processors and card companies report them, in batches.
+
+A transaction is required only for what is taken from it: a row that names its currency and network
+is accepted without one and flagged; otherwise it waits for the transaction.
+"""
+
+from typing import Final
+
+import pandera.polars as pa
+import polars as pl
+
+from cardops.contracts.columns.cards import card_bin, card_last4
+from cardops.contracts.columns.money import amount_minor
+from cardops.contracts.columns.networks import with_network
+from cardops.contracts.columns.times import day
+from cardops.contracts.columns.types import DATE, INTEGER, TEXT
+from cardops.contracts.importers.importers import DISPUTE_REPORTS
+from cardops.contracts.kinds.contract import (
+    Contract,
+    amount_field,
+    currency_field,
+    date_field,
+    id_field,
+    status_field,
+    text_field,
+)
+from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
+from cardops.rules.chargebacks.files import SplitMode
+from cardops.rules.chargebacks.routing import MIXED
+from cardops.rules.intake.files import Kind, RowFlag, RowReason
+
+STATUSES: Final = (
+    "open",
+    "won",
+    "lost",
+    "pending_response",
+    "resolved",
+    "pending",
+    "accepted",
+    "expired",
+)
+# One step of one dispute, whatever the network.
+_DISPUTE_STEP: Final = ("case_number", "stage", "action_sequence", "transaction_id")
+
+
+class ChargebackRow(pa.DataFrameModel):
+    """One step of a dispute, as a processor or card company reports it."""
+
+    transaction_id: str = id_field("the disputed transaction", required=True)
+    chargeback_amount: str = amount_field("what is disputed", required=True)
+    dispute_date: str = date_field("when the dispute began", required=True)
+    currency: str | None = currency_field("else the transaction's", required=False)
+    case_number: str | None = id_field("else derived, always the same one", required=False)
+    card_network: str | None = text_field("the card company; else found by other evidence")
+    card_number: str | None = text_field("masked or full: cut to BIN and last four on read")
+    merchant_id: str | None = id_field("who was paid", required=False)
+    merchant_name: str | None = text_field("the name on the statement")
+    transaction_date: str | None = date_field("when the payment was made", required=False)
+    transaction_amount: str | None = amount_field("the whole payment", required=False)
+    chargeback_reason: str | None = text_field("the cardholder's reason in words")
+    reason_code: str | None = text_field("the network's code for why")
+    stage: str | None = text_field("where the dispute stands; else chargeback")
+    status: str | None = status_field("how it goes", STATUSES, required=False)
+    reply_by_date: str | None = date_field("by when to answer", required=False, may_be_ahead=True)
+    resolution_date: str | None = date_field("when it ended", required=False)
+    arn: str | None = id_field("acquirer reference number", required=False)
+
+
+def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
+    """Finds network, stage and reason. A size-balanced batch has one destination: no network."""
+    filled = rows.with_columns(
+        pl.coalesce("currency", "paid_currency").alias("currency"),
+        pl.col("status").str.to_lowercase(),
+    )
+    is_size_balanced = batch_mode == SplitMode.SIZE_BALANCED
+    routed = with_network(filled, is_size_balanced=is_size_balanced)
+    is_unknown = ~pl.col("is_known") & pl.col("transaction_id").is_not_null()
+    is_unnamed = pl.col("network").is_null() & pl.col("scheme").is_null()
+    is_unroutable = pl.col("network").is_null() & (pl.col("is_known") | ~is_unnamed)
+    same_currency = pl.col("currency") == pl.col("paid_currency")
+    whole_minor = pl.coalesce(
+        pl.when(same_currency).then("paid_minor"), amount_minor("transaction_amount", "currency")
+    )
+    return Judgement(
+        routed,
+        {
+            RowReason.INVALID_STATUS: pl.col("stage").is_null(),
+            RowReason.ORPHANED_REFERENCE: is_unknown & (pl.col("currency").is_null() | is_unnamed),
+            RowReason.UNROUTABLE_NETWORK: is_unroutable,
+        },
+        {
+            RowFlag.TRANSACTION_UNKNOWN: is_unknown,
+            RowFlag.CURRENCY_DIFFERS: ~same_currency,
+            RowFlag.AMOUNT_EXCEEDS_TRANSACTION: amount_minor("chargeback_amount", "currency")
+            > whole_minor,
+        },
+    )
+
+
+def align_networks(
+    valid: pl.LazyFrame, earlier: pl.LazyFrame | None
+) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
+    """A dispute accepted with network `mixed` stays that dispute under any network: sent once."""
+    frames = [valid] if earlier is None else [valid, earlier]
+    mixed = pl.concat(
+        frame.filter(pl.col("network") == MIXED).select(_DISPUTE_STEP) for frame in frames
+    )
+    if mixed.head(1).collect().is_empty():
+        return valid, earlier
+    steps = mixed.join(valid.select(_DISPUTE_STEP), on=_DISPUTE_STEP, how="semi").unique().collect()
+    return _as_mixed(valid, steps), earlier if earlier is None else _as_mixed(earlier, steps)
+
+
+def _as_mixed(rows: pl.LazyFrame, steps: pl.DataFrame) -> pl.LazyFrame:
+    marked = rows.join(
+        steps.lazy().with_columns(is_mixed=True),
+        on=_DISPUTE_STEP,
+        how="left",
+        maintain_order="left",
+    )
+    network = pl.when("is_mixed").then(pl.lit(MIXED)).otherwise("network")
+    return marked.with_columns(network=network).drop("is_mixed")
+
+
+CHARGEBACKS: Final = KindProfile(
+    subject="chargeback",
+    contract=Contract(
+        kind=Kind("chargebacks"),
+        model=ChargebackRow,
+        # A header serves one column: `amount` is the disputed one unless that stands there itself.
+        aliases={
+            "chargeback_amount": ("amount", "amt"),
+            "transaction_amount": ("amount", "amt"),
+        },
+        importers=DISPUTE_REPORTS,
+    ),
+    reference=Reference(
+        Kind("transactions"),
+        "transaction_id",
+        {
+            "currency": "paid_currency",
+            "amount_minor": "paid_minor",
+            "card_network": "paid_network",
+            "provider": "paid_provider",
+            "payment_method": "payment_method",
+        },
+    ),
+    judge=judge_chargebacks,
+    lake_table=pl.Schema(
+        {
+            **ORIGIN,
+            **dict.fromkeys(("batch_id", "case_number", "stage"), TEXT),
+            "action_sequence": INTEGER,
+            **dict.fromkeys(("network", "network_source", "transaction_id", "arn"), TEXT),
+            **dict.fromkeys(("merchant_id", "merchant_name", "card_bin", "card_last4"), TEXT),
+            "transaction_date": DATE,
+            "transaction_amount_minor": INTEGER,
+            "transaction_currency": TEXT,
+            "dispute_amount_minor": INTEGER,
+            "dispute_currency": TEXT,
+            "dispute_date": DATE,
+            **dict.fromkeys(("reason_code", "reason_category", "reason_text", "status"), TEXT),
+            **dict.fromkeys(("reply_by_date", "resolution_date"), DATE),
+            "payment_method": TEXT,
+        }
+    ),
+    lake_values={
+        "card_bin": card_bin("card_number"),
+        "card_last4": card_last4("card_number"),
+        "transaction_date": day("transaction_date"),
+        "transaction_amount_minor": amount_minor("transaction_amount", "currency"),
+        "dispute_amount_minor": amount_minor("chargeback_amount", "currency"),
+        "dispute_currency": pl.col("currency"),
+        "dispute_date": day("dispute_date"),
+        "reason_text": pl.col("chargeback_reason"),
+        "reply_by_date": day("reply_by_date"),
+        "resolution_date": day("resolution_date"),
+    },
+    typed_text=("merchant_name", "chargeback_reason", "reason_code"),
+    control_totals=("dispute_amount_minor", "dispute_currency"),
+    identity=("network", "case_number", "stage", "action_sequence"),
+    immutable=("transaction_id", "dispute_currency"),
+    # These depend on which transactions have arrived, or on tables of ours.
+    not_content=frozenset(
+        {
+            "network_source",
+            "reason_category",
+            "payment_method",
+            "transaction_amount_minor",
+            "transaction_currency",
+        }
+    ),
+    align_identities=align_networks,
+    has_batches=True,
+    description=(
+        "One batch's chargebacks with their network, stage and reason; bad rows are quarantined."
+    ),
+    job_description="Ingest one batch of chargeback files into the lake.",
+    asset_group="chargebacks",
+)

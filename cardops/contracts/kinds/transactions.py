@@ -1,0 +1,104 @@
+"""Transactions: payments as processors report them, from pending to completed to refunded.
+
+A transaction without a user takes its order's. Where the order has not arrived, the row waits.
+"""
+
+from typing import Final
+
+import pandera.polars as pa
+import polars as pl
+
+from cardops.contracts.columns.cards import card_bin, card_last4
+from cardops.contracts.columns.money import amount_minor
+from cardops.contracts.columns.times import instant
+from cardops.contracts.columns.types import INSTANT, INTEGER, TEXT
+from cardops.contracts.kinds.contract import (
+    Contract,
+    amount_field,
+    currency_field,
+    id_field,
+    instant_field,
+    status_field,
+    text_field,
+)
+from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
+from cardops.rules.intake.files import Kind, RowFlag, RowReason
+
+STATUSES: Final = ("completed", "failed", "pending", "refunded")
+
+
+class TransactionRow(pa.DataFrameModel):
+    """A payment as the processor tells it; it lives on: pending, completed, refunded."""
+
+    transaction_id: str = id_field("the processor's id", required=True)
+    order_id: str = id_field("the order it pays", required=True)
+    amount: str = amount_field("decimal text in the currency's own unit", required=True)
+    currency: str = currency_field("of the amount", required=True)
+    payment_method: str = text_field("card, wallet, …; or {type, provider} in JSON", required=True)
+    status: str = status_field("where the payment stands", STATUSES, required=True)
+    created_at: str = instant_field("when it was made", required=True)
+    user_id: str | None = id_field("who paid; else the order's user", required=False)
+    provider: str | None = text_field("who processed it")
+    card_network: str | None = text_field("the card company")
+    card_number: str | None = text_field("masked or full: cut to BIN and last four on read")
+    error_code: str | None = text_field("why it failed")
+    merchant_id: str | None = id_field("who was paid", required=False)
+    device_id: str | None = text_field("from which device")
+    ip_address: str | None = text_field("from which address")
+    email: str | None = text_field("of the payer")
+    card_token: str | None = text_field("the processor's token for the card")
+    updated_at: str | None = instant_field("when its status last changed", required=False)
+
+
+def judge_transactions(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
+    """An order is required only for the user; a missing order is a flag otherwise."""
+    is_unknown = ~pl.col("is_known") & pl.col("order_id").is_not_null()
+    return Judgement(
+        rows.with_columns(user_id=pl.coalesce("user_id", "order_user")),
+        {RowReason.ORPHANED_REFERENCE: pl.col("user_id").is_null() & is_unknown},
+        {
+            RowFlag.ORDER_UNKNOWN: is_unknown,
+            RowFlag.CURRENCY_DIFFERS: pl.col("currency") != pl.col("order_currency"),
+        },
+    )
+
+
+TRANSACTIONS: Final = KindProfile(
+    subject="transaction",
+    contract=Contract(
+        kind=Kind("transactions"),
+        model=TransactionRow,
+        aliases={"amount": ("amt",), "user_id": ("customer_id",), "created_at": ("timestamp",)},
+    ),
+    reference=Reference(
+        Kind("orders"), "order_id", {"user_id": "order_user", "currency": "order_currency"}
+    ),
+    judge=judge_transactions,
+    lake_table=pl.Schema(
+        {
+            **ORIGIN,
+            **dict.fromkeys(("transaction_id", "order_id", "user_id"), TEXT),
+            "amount_minor": INTEGER,
+            **dict.fromkeys(("currency", "payment_method", "provider", "status"), TEXT),
+            **dict.fromkeys(("error_code", "card_network", "card_bin", "card_last4"), TEXT),
+            **dict.fromkeys(
+                ("merchant_id", "device_id", "ip_address", "email", "card_token"), TEXT
+            ),
+            **dict.fromkeys(("created_at", "updated_at"), INSTANT),
+        }
+    ),
+    lake_values={
+        "amount_minor": amount_minor("amount", "currency"),
+        "card_bin": card_bin("card_number"),
+        "card_last4": card_last4("card_number"),
+        "created_at": instant("created_at"),
+        "updated_at": instant("updated_at"),
+    },
+    typed_text=("error_code", "device_id", "card_token"),
+    identity=("transaction_id",),
+    immutable=("order_id", "amount_minor", "currency"),
+    # The user may be the order's, which arrives before or after.
+    not_content=frozenset({"user_id"}),
+    description="Transactions as processors tell them, every version; bad rows are quarantined.",
+    job_description="Ingest transaction files into the lake.",
+)

@@ -1,0 +1,212 @@
+"""A file submitted by a person: put under incoming/, claimed, run, and what became of it.
+
+Belongs here: what `cardops submit` and `cardops quarantine release` do. How an answer is shown is in
+orchestration.cli; what runs a job is handed in.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cardops.ports import DeliveryLedger, ObjectStore
+from cardops.rules.chargebacks.files import SplitMode
+from cardops.rules.chargebacks.routing import MIXED, NETWORKS
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.intake.arrivals import prefix_of, submitted_key
+from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, Kind
+from cardops.rules.programs.programs import Program, program_problem
+from cardops.services.deliveries.delivery import processed_key
+from cardops.services.intake.claiming import Claims
+from cardops.services.intake.quarantine import quarantined_rows
+from cardops.services.intake.waiting_rows import release_rows
+
+
+class SubmissionError(Exception):
+    """A file cannot be submitted or released; the message is one sentence for the person."""
+
+
+class IntakeRun(Protocol):
+    """A finished run: its id, failed checks, and keys of files made of rows that had waited."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id."""
+
+    @property
+    def failed_checks(self) -> Sequence[str]:
+        """Names of asset checks that failed."""
+
+    @property
+    def released(self) -> Sequence[str]:
+        """Keys under incoming/ of files made of rows that had waited for this file."""
+
+
+class IntakeRuns(Protocol):
+    """What runs the jobs of intake and delivery, to their end."""
+
+    def ingest_file(self, kind: Kind, files: Sequence[IntakeFile]) -> IntakeRun:
+        """Ingest claimed files of one partition."""
+
+    def deliver(self, batch_id: str) -> None:
+        """Make and deliver a batch's files. A failure is reported, not raised: the state of each
+        file is in the delivery ledger.
+        """  # noqa: D205 - one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a person submits. `mode` is a chargeback batch's, else the program's own."""
+
+    path: Path
+    kind: Kind
+    program: str
+    mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    """Submits files and releases quarantined rows; `report` takes remarks for the person."""
+
+    claims: Claims
+    runs: IntakeRuns
+    delivery_ledger: DeliveryLedger
+    processed_store: ObjectStore
+    default_currency: str
+    report: Callable[[str], None]
+
+    def submit(self, submission: Submission) -> dict[str, Any]:
+        """Submit a file and wait; the JSON object of interfaces.md. Raises SubmissionError."""
+        started = time.monotonic()
+        self.require_program(submission.program)
+        (key,) = self.put([submission.path], submission.kind, submission.program)
+        response = self.ingest(submission, self._enter(submission, key))
+        response["seconds"] = round(time.monotonic() - started, 3)
+        return response
+
+    def put(self, paths: Sequence[Path], kind: Kind, program: str) -> list[str]:
+        """Put files under incoming/ under new names, never over another; their keys."""
+        mark = f"{self.claims.clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        keys = [submitted_key(kind, program, path.name, mark) for path in paths]
+        for key, path in zip(keys, paths, strict=True):
+            self.claims.raw_store.create(key, path)
+        return keys
+
+    def release(self, entry: IntakeFile, row_numbers: Sequence[int]) -> dict[str, Any]:
+        """Judge quarantined rows again, all where none is named; a refused or dead file, whole.
+
+        Raises SubmissionError where the file has no quarantined rows.
+        """
+        submission = Submission(Path(entry.arrival.key), entry.arrival.kind, entry.arrival.program)
+        if entry.status is FileStatus.REFUSED:
+            self.claims.intake_ledger.mark(entry.intake_id, FileStatus.CLAIMED)
+        if entry.status in {FileStatus.REFUSED, FileStatus.DEAD}:
+            return self.ingest(submission, self.claims.intake_ledger.find(entry.intake_id))
+        key = release_rows(
+            entry,
+            row_numbers or self._quarantined_numbers(entry),
+            raw_store=self.claims.raw_store,
+            failed_store=self.claims.failed_store,
+        )
+        if key is None:
+            raise SubmissionError(f"Intake file {entry.intake_id} has no quarantined rows.")
+        return self.ingest(submission, self._enter(submission, key))
+
+    def ingest(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
+        """Run a claimed file's intake and what follows from it; the answer of interfaces.md."""
+        run: IntakeRun | None = None
+        if entry.status is not FileStatus.REFUSED:
+            run = self.runs.ingest_file(submission.kind, [entry])
+            entry = self.claims.intake_ledger.find(entry.intake_id)
+        response = describe_file(submission, entry, run.run_id if run else None)
+        if self.claims.kinds[submission.kind].has_batches:
+            response |= self._delivered(entry)
+        if run and run.failed_checks:
+            self.report(f"Failed checks: {', '.join(run.failed_checks)}.")
+            response["failed_checks"] = list(run.failed_checks)
+        if run and run.released:
+            response["released"] = [self._ingest_released(key) for key in run.released]
+        return response
+
+    def require_program(self, program: str) -> None:
+        """Create the program where it is missing, and report it. Raises SubmissionError."""
+        problem = program_problem(program)
+        if problem:
+            raise SubmissionError(problem)
+        if self.claims.programs.create(Program(program, currency=self.default_currency)):
+            self.report(
+                f"Program {program} did not exist and was created, with currency "
+                f"{self.default_currency}."
+            )
+
+    def unclaimed_releases(self, kind: Kind, program: str) -> list[IntakeFile]:
+        """Claim files of rows whose reference arrived, as the arrival sensor does."""
+        claims = self.claims
+        stats = claims.raw_store.list_objects(f"{prefix_of(kind)}{program}/released/")
+        known = claims.intake_ledger.known_versions(
+            claims.raw_store.url, [stat.key for stat in stats]
+        )
+        new = [stat for stat in stats if (stat.key, stat.version) not in known]
+        return claims.claim(kind, new) if new else []
+
+    def _ingest_released(self, key: str) -> dict[str, Any]:
+        """Ingest a file of rows that had waited for the file just ingested."""
+        _, kind, program, *_ = key.split("/")
+        submission = Submission(Path(key), Kind(kind), program)
+        return self.ingest(submission, self._enter(submission, key))
+
+    def _enter(self, submission: Submission, key: str) -> IntakeFile:
+        objects = self.claims.raw_store.list_objects(key)
+        (stat,) = (listed for listed in objects if listed.key == key)
+        return self.claims.enter(submission.kind, stat, mode=submission.mode)
+
+    def _quarantined_numbers(self, entry: IntakeFile) -> list[int]:
+        rows = quarantined_rows(self.claims.failed_store, entry)
+        return [] if rows is None else rows["row_number"].to_list()
+
+    def _delivered(self, entry: IntakeFile) -> dict[str, Any]:
+        if entry.batch_id is None or entry.status is not FileStatus.APPLIED:
+            return {"batch": entry.batch_id, "files": []}
+        self.runs.deliver(entry.batch_id)
+        mode = SplitMode(self.claims.intake_ledger.batch(entry.batch_id).mode)
+        records = sorted(
+            self.delivery_ledger.files_of(entry.batch_id),
+            key=lambda record: NETWORKS.index(record.network),
+        )
+        files = [self._describe_delivery(record, mode) for record in records]
+        return {"batch": entry.batch_id, "files": files}
+
+    def _describe_delivery(
+        self, record: ChargebackFileRecord, mode: SplitMode
+    ) -> Mapping[str, Any]:
+        return {
+            "network": record.network if mode is SplitMode.BY_NETWORK else MIXED,
+            "path": self.processed_store.uri(processed_key(record.batch_id, record.file_name)),
+            "rows": record.row_count,
+            "totals": dict(record.totals_minor),
+            "sha256": record.content_sha256,
+            "delivered": record.state is DeliveryState.DELIVERED,
+            "remote_path": record.remote_path,
+        }
+
+
+def describe_file(submission: Submission, entry: IntakeFile, run_id: str | None) -> dict[str, Any]:
+    """What became of a file, with the keys of interfaces.md."""
+    outcome = entry.outcome or FileOutcome()
+    return {
+        "file": str(submission.path),
+        "kind": submission.kind,
+        "status": "refused" if entry.status is FileStatus.REFUSED else "applied",
+        "read": outcome.read,
+        "accepted": outcome.accepted,
+        "duplicate": outcome.duplicate,
+        "quarantined": outcome.quarantined,
+        "reasons": dict(outcome.reasons),
+        "flags": dict(outcome.flags),
+        "quarantine": outcome.quarantine_path,
+        "error": outcome.error,
+        "run_id": run_id,
+        "seconds": 0.0,
+    }
