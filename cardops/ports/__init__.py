@@ -1,10 +1,10 @@
-"""What the rules need from the outside, as Protocols.
+"""What services need from outside, as Protocols; one module per subject.
 
-Adapters implement them; assets, sensors and the authorizer ask for them; tests hand in fakes.
+Adapters implement them; assets, sensors and the authorizer ask for them; tests pass fakes.
 
-Belongs here: signatures and what holds about them. Does not belong here: any implementation, or
-a type that a rule needs (those are in cardops.rules). Polars is named in annotations only, so
-that importing this module costs nothing.
+Belongs here: signatures and their guarantees. Does not belong here: implementations, or types that
+a rule needs (those are in cardops.rules). Polars and DuckDB appear in annotations only, so that
+importing this package is cheap.
 """
 
 from cardops.ports.accounts import DepositLedger, SpendingLimits

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DepositLedger(Protocol):
-    """Deposits into accounts, and the sums that prove them."""
+    """Deposits into accounts, credited and recalled once each."""
 
     def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
         """Credit valid rows once each, in committed chunks; safe to kill and run again.
@@ -25,36 +25,35 @@ class DepositLedger(Protocol):
         """
 
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
-        """What became of each staged row: row_number i64, outcome str, ledger_seq i64 or null.
+        """The outcome of each staged row: row_number i64, outcome str, ledger_seq i64 or null.
 
-        Raises StagingLostError where the staged rows are not complete any more.
-
-        outcome: `accepted` (this very row was credited), `duplicate` (same content, credited by
-        another row), `conflicting_duplicate`. In row order. Call after `credit`, before
-        `forget_staged`.
+        outcome: `accepted` (this row was credited), `duplicate` (another row with the same content
+        was), `conflicting_duplicate` (another row with the same id and other content was). In row
+        order. Call after `credit`, before `forget_staged`. Raises StagingLostError where the staged
+        rows are no longer complete.
         """
 
     def forget_staged(self, intake_file: IntakeFile) -> None:
         """Drop the file's staged rows."""
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
-        """Take back every deposit the file credited, whatever that does to the balances.
+        """Take back every deposit the file credited, even if balances become negative.
 
-        Totals by currency of what is taken back of this file: repeating posts nothing more and
-        answers the same.
+        Returns the recalled total by currency in minor units. Idempotent: a repeated call posts
+        nothing and returns the same.
         """
 
     def accounts(self) -> Iterator[pl.DataFrame]:
-        """All accounts in chunks, one snapshot.
+        """All accounts in chunks, from one snapshot.
 
         Columns: program, user_id, currency, available_minor, held_minor, ledger_seq.
         """
 
 
 class SpendingLimits(Protocol):
-    """Limits of users, and with user `''` of each user of a program (synchronous: commands).
+    """Spending limits of a user, or with user `''` of each user of a program (synchronous).
 
-    Decisions obey from their commit on; every change is kept with who made it.
+    Decisions obey a change from its commit on. Every change is audited with who made it.
     """
 
     def change(
@@ -66,7 +65,7 @@ class SpendingLimits(Protocol):
         *,
         changed_by: str,
     ) -> None:
-        """Set them; an amount or a count that is not named stays as it was."""
+        """Set the limits, all or none; an omitted amount or count keeps its value."""
 
     def remove(
         self,
@@ -77,13 +76,13 @@ class SpendingLimits(Protocol):
         *,
         changed_by: str,
     ) -> bool:
-        """False where there is no such limit."""
+        """Remove the limit; False where there is none."""
 
     def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
-        """What was set for exactly this user (or `''`), by currency."""
+        """The limits set for exactly this user (or `''`), by currency."""
 
     def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
-        """The limits in force for a user and what is used of each, by currency."""
+        """The limits in force for a user with their usage at an instant, by currency."""
 
     def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
-        """Who changed what, oldest first: `changed_by`, `before`, `after`."""
+        """The changes, oldest first, with `changed_at`, `changed_by`, `before` and `after`."""

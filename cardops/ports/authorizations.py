@@ -1,4 +1,4 @@
-"""Spending decisions, the callers who may ask for them, and the trace of what was done."""
+"""Authorization decisions, the callers who may request them, and traces of the work."""
 
 from __future__ import annotations
 
@@ -17,45 +17,48 @@ if TYPE_CHECKING:
 
 
 class Authorizations(Protocol):
-    """Decides spending, in batches, each batch one durable commit."""
+    """Decides authorization requests in batches, each batch one durable commit."""
 
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
-        """One answer a question, in order. A failing member does not fail its neighbours.
+        """One response per request, in order. A failing member does not fail the others.
 
-        Where nothing could be committed in time the answer is `undecided`: never a guess.
+        Where nothing could be committed in time the response is `undecided`, never a guess.
         """
 
     async def apply(self, action: AuthorizationAction) -> ActionResponse:
-        """Capture, void, refund or increment; sticky by its key. Raises StoreUnavailableError."""
+        """Capture, void, refund or increment; idempotent by its key.
+
+        Raises StoreUnavailableError.
+        """
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
-        """The stored decision with its present state, or None (also: another program's)."""
+        """The stored decision with its present state; None where unknown in this program."""
 
     async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
-        """The user's accounts by currency; empty where unknown."""
+        """The user's accounts by currency; empty where the user is unknown."""
 
     async def expire_holds(self, at: datetime, limit: int) -> int:
-        """End holds past their time; how many."""
+        """Release up to `limit` holds that expired by `at`; returns how many."""
 
     async def oldest_overdue_at(self, at: datetime) -> datetime | None:
-        """When the hold was to end that is past its time the longest; None where none is."""
+        """The earliest expiry among the holds that expired by `at`; None where there is none."""
 
 
 class CallerDirectory(Protocol):
-    """Who a key belongs to (asynchronous: the authorizer)."""
+    """The callers that API keys belong to (asynchronous, for the authorizer)."""
 
     async def find_caller(self, key_id: str) -> Caller | None:
-        """The live key with its program; None where unknown or revoked."""
+        """The caller of a live key; None where unknown or revoked."""
 
     async def is_ready(self) -> bool:
         """Whether the store answers."""
 
 
 class Tracing(Protocol):
-    """Tells a tracing system what was done; never waits for it and never fails its caller."""
+    """Sends events to a tracing system; never blocks on it and never fails its caller."""
 
     def emit(self, event: TracedEvent) -> None:
-        """One event that ended just now."""
+        """Queue one event that ended just now."""
 
     def close(self) -> None:
-        """Hand over what is not told yet, for a bounded time; may block."""
+        """Send the queued events; blocks for a bounded time."""

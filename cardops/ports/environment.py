@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """The time of day, handed in so that no rule reads it."""
+    """The current time, passed in so that no rule reads it itself."""
 
     def now(self) -> datetime:
         """The present instant, aware, in UTC."""
@@ -23,11 +23,11 @@ class SecretStore(Protocol):
         """The secret, or None. Raises SecretUnreadableError."""
 
     def put(self, name: str, value: Mapping[str, object]) -> None:
-        """Create or replace it."""
+        """Create or replace the secret."""
 
 
 class Notifier(Protocol):
-    """Tells operators; never raises into the work that it tells of."""
+    """Raises alarms for operators; never raises an exception into the work it reports on."""
 
     def notify(self, subject: str, message: str, *, runbook: str | None = None) -> None:
-        """One alarm, with the runbook that says what to do."""
+        """Send one alarm, with the runbook that says what to do."""

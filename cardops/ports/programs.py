@@ -12,29 +12,29 @@ if TYPE_CHECKING:
 
 
 class Programs(Protocol):
-    """Card programs and their partners' keys (synchronous: commands and sensors)."""
+    """Card programs and their partners' API keys (synchronous, for commands and sensors)."""
 
     def create(self, program: Program) -> bool:
-        """True where it was new; an existing one is left as it is."""
+        """True where it was new; an existing program is not changed."""
 
     def find(self, program: str) -> Program | None:
         """The program with its callback hosts, or None."""
 
     def all(self) -> Sequence[Program]:
-        """By name."""
+        """All programs by name."""
 
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
     ) -> NewKey:
-        """A new key; the secret part is in the result and nowhere else, ever again."""
+        """Create a key; the result is the only place that ever holds its secret."""
 
     def keys(self, program: str | None = None) -> Sequence[ApiKey]:
-        """Keys, revoked ones included."""
+        """All keys, or those of one program, including revoked ones."""
 
     def revoke_key(self, key_id: str) -> bool:
-        """False where there is no such key; revoking twice keeps the first instant."""
+        """False where the key is unknown; revoking again keeps the first instant."""
 
     def set_blocked(
         self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
     ) -> None:
-        """Block or unblock a user's spending; who did it is kept."""
+        """Block or unblock a user's spending; audited with `changed_by`."""

@@ -1,4 +1,4 @@
-"""What proves the books: every account by two sources, and the log of every event."""
+"""What reconciliation compares: every account from two sources, and the log of every event."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 
 class TransactionLog(Protocol):
-    """Every decision and movement, read out by business date."""
+    """Every decision, deposit, recall and action, exported by business date."""
 
     def export(self, business_date: date, target: Path) -> DayExport:
-        """Write the whole day, in one snapshot, to one Parquet file.
+        """Write the whole day, from one snapshot, to one Parquet file.
 
         Columns are those of `cardops.contracts.lake.transaction_log.COLUMNS`.
         """
 
     def record_export(self, business_date: date, export: DayExport) -> None:
-        """Remember what was exported; `is_closed` days are reconciled as final."""
+        """Record the export; `is_closed` days are reconciled as final."""
 
     def busy_dates(self) -> Sequence[date]:
-        """UTC dates with a decision, deposit or movement, in order."""
+        """UTC dates with an event, in order."""
 
 
 class DayExport(Protocol):
     """What one export wrote. `is_closed`: every transaction open at the day's end has ended.
 
-    `watermark` is opaque: by it the day's next export tells whether those have ended.
+    `watermark` is opaque; the day's next export uses it to know whether those have ended.
     """
 
     row_count: int
@@ -58,7 +58,7 @@ class Books(Protocol):
         """Applied deposit files up to that date, by currency: what each says, what was posted."""
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
-        """Dates up to that one on which something happened and whose log is not final yet."""
+        """Dates up to that one that have events and no final export."""
 
 
 class LakeBooks(Protocol):

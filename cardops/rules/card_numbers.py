@@ -1,8 +1,8 @@
-"""Card numbers: found in free text, and cut to what may be kept.
+"""Card numbers: found in free text, and truncated to the digits that may be stored.
 
-PCI DSS 3.4 lets at most the BIN and the last four digits be shown. A run of digits is a card
-number when it has a scheme's leading digits, its length and a right check digit (Luhn). What is
-masked, and what never is, stands in docs/card-numbers.md.
+PCI DSS 3.4 allows at most the BIN and the last four digits to be shown. A run of digits is a card
+number if it has a scheme's leading digits and length and a valid check digit (Luhn). What is masked
+and what is not is described in docs/card-numbers.md.
 """
 
 import re
@@ -16,32 +16,32 @@ LAST_DIGITS: Final = 4
 MIN_DIGITS: Final = 12
 MAX_DIGITS: Final = 19
 
-# No number of ours has more digits (bigint): in longer runs a number may stand anywhere.
+# No id of ours has more digits (bigint); in longer runs a card number may be anywhere.
 MAX_DIGITS_OF_AN_ID: Final = 19
-# In nanoseconds; it begins with 1 until 2033.
+# A timestamp in nanoseconds begins with 1 until 2033.
 DIGITS_OF_AN_INSTANT: Final = 19
-# Of a number that is glued to other digits: by its scheme, else 16.
-GLUED_DIGITS: Final = {"amex": 15, "diners": 14}
+# The length of a card number adjacent to other digits: by its scheme, else 16.
+DIGITS_BY_SCHEME: Final = {"amex": 15, "diners": 14}
 _COMMON_DIGITS: Final = 16
-_MIN_GLUED_RUN: Final = 17
+_MIN_EMBEDDING_RUN: Final = 17
 
-# What people and programs put between the digits of a number: spaces, dashes, dots, slashes, of
-# every width. Up to three of them, and any number of signs that have no width at all.
+# Separators between the digits of a number: spaces, dashes, dots, slashes of every width. At most
+# three of them, and any number of zero-width characters.
 _SPACES: Final = r" \t\x{00a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}"
 _DASHES: Final = r"_\x{2010}-\x{2015}\x{2212}\x{2e3a}\x{2e3b}\x{fe58}\x{fe63}\x{ff0d}"
 _DOTS: Final = r"./\x{00b7}\x{2024}\x{2044}\x{2215}\x{ff0e}\x{ff0f}"
 _WIDTHLESS: Final = r"\x{00ad}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}"
 _BETWEEN: Final = f"[{_WIDTHLESS}]*(?:[{_SPACES}{_DASHES}{_DOTS}-][{_WIDTHLESS}]*){{0,3}}"
-# A cheap test that tells nearly every text apart, for whole columns as well (Rust's spelling).
+# A cheap test that excludes nearly every text, for whole columns too (in Rust's regex syntax).
 CANDIDATE: Final = rf"\d(?:{_BETWEEN}\d){{11}}"
 
 
 def _as_python(pattern: str) -> str:
-    """Python writes a code point by four digits and without braces."""
+    """The pattern in Python's syntax, where a code point has four digits and no braces."""
     return re.sub(r"\\x\{([0-9a-f]{4})\}", r"\\u\1", pattern)
 
 
-# Runs of such digits, cut apart below. Most texts have only the usual ones, and are soon done with.
+# Runs of digits and separators, split below. Texts without unusual characters take the fast pattern.
 _UNUSUAL: Final = re.compile("[\u00a0\u00ad\u00b7\u0660-\U0010ffff]")
 _RUN: Final = re.compile(rf"(?<!\d)\d(?:{_as_python(_BETWEEN)}\d){{11,}}")
 _ASCII_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ \t_./-]{0,3}[0-9]){11,}")
@@ -49,35 +49,35 @@ _GROUP: Final = re.compile(r"\d+")
 
 
 def passes_luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
+    """Whether the last digit is the Luhn check digit of the others (ISO/IEC 7812-1, annex B)."""
     doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return (doubled + sum(map(int, digits[::-2]))) % 10 == 0
 
 
 def is_card_number(digits: str) -> bool:
-    """Length, leading digits of a card scheme, and check digit."""
+    """Whether length, leading digits and check digit are those of a card number."""
     if not MIN_DIGITS <= len(digits) <= MAX_DIGITS or len(set(digits)) == 1:
         return False
     return passes_luhn(digits) and scheme_of_number(digits) is not None
 
 
 def truncate_card_number(digits: str) -> str:
-    """`4520880000001234` -> `452088******1234`: the only form in which a number is kept."""
+    """`4520880000001234` -> `452088******1234`: the only form in which a number is stored."""
     hidden = "*" * (len(digits) - BIN_DIGITS - LAST_DIGITS)
     return digits[:BIN_DIGITS] + hidden + digits[-LAST_DIGITS:]
 
 
 def mask_card_numbers(text: str) -> str:
-    """The text with every card number in it truncated, separators gone; other digits stay."""
+    """The text with every card number truncated and without separators; other digits stay."""
     is_usual = text.isascii() or not _UNUSUAL.search(text)
     return (_ASCII_RUN if is_usual else _RUN).sub(_mask_run, text)
 
 
 def _mask_run(found: re.Match[str]) -> str:
-    """A run may hold several numbers; each begins and ends where a group of digits does.
+    """A run may hold several numbers; each begins and ends at the border of a group of digits.
 
-    Windows inside a group would make card numbers of one long order id in ten; only in groups that
-    are too long for a number they are looked for.
+    Looking inside groups would take one long order id in ten for a card number, so only groups too
+    long for a card number are searched inside.
     """
     run = found[0]
     groups = [(group.start(), group.end()) for group in _GROUP.finditer(run)]
@@ -88,45 +88,45 @@ def _mask_run(found: re.Match[str]) -> str:
         if last is not None:
             end, safe = groups[last][1], truncate_card_number(_digits(run[start : groups[last][1]]))
         else:
-            last, safe = first, _without_glued(run[start:end])
+            last, safe = first, _mask_embedded(run[start:end])
         parts += [run[copied:start], safe]
         copied, first = end, last + 1
     return "".join([*parts, run[copied:]])
 
 
 def _last_group_of_number(run: str, groups: list[tuple[int, int]], first: int) -> int | None:
-    """The longest number that begins with a group ends with this one."""
+    """The last group of the longest card number that begins with group `first`, or None."""
     digits, ends = "", []
-    for place, (start, end) in enumerate(groups[first : first + MAX_DIGITS], first):
+    for index, (start, end) in enumerate(groups[first : first + MAX_DIGITS], first):
         digits += _digits(run[start:end])
         if len(digits) > MAX_DIGITS:
             break
-        ends.append((place, len(digits)))
-    found = (place for place, size in reversed(ends) if is_card_number(digits[:size]))
-    return next(found, None)
+        ends.append((index, len(digits)))
+    matches = (index for index, size in reversed(ends) if is_card_number(digits[:size]))
+    return next(matches, None)
 
 
-def _without_glued(group: str) -> str:
-    """One group of digits with the numbers in it hidden that other digits are glued to.
+def _mask_embedded(group: str) -> str:
+    """A group of digits with the card numbers that are embedded in it truncated.
 
-    Where two may overlap, both are hidden: of neither more is left than of one.
+    Overlapping candidates are masked together, so that no more digits remain than of one.
     """
     size = len(group)
-    if size < _MIN_GLUED_RUN:
+    if size < _MIN_EMBEDDING_RUN:
         return group
     digits, parts, copied = _digits(group), [], 0
-    for start, end in _joined(_windows(digits)):
+    for start, end in _merge_overlaps(_windows(digits)):
         parts += [group[copied:start], truncate_card_number(digits[start:end])]
         copied = end
     return "".join([*parts, group[copied:]])
 
 
 def _windows(digits: str) -> Iterator[tuple[int, int]]:
-    """Where a number may stand: anywhere, or at either end of what may be an id of somebody's."""
+    """Where card numbers are: anywhere in a long run, only at either end of what may be an id."""
     if len(digits) == DIGITS_OF_AN_INSTANT and digits[0] == "1":
         return
     for start in range(len(digits)):
-        size = GLUED_DIGITS.get(
+        size = DIGITS_BY_SCHEME.get(
             scheme_of_number(digits[start : start + _COMMON_DIGITS]) or "", _COMMON_DIGITS
         )
         end = start + size
@@ -137,20 +137,20 @@ def _windows(digits: str) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def _joined(windows: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Windows in order, those that overlap as one."""
-    whole: tuple[int, int] | None = None
+def _merge_overlaps(windows: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The windows in order, overlapping ones merged."""
+    merged: tuple[int, int] | None = None
     for start, end in windows:
-        if whole is not None and start < whole[1]:
-            whole = whole[0], max(whole[1], end)
+        if merged is not None and start < merged[1]:
+            merged = merged[0], max(merged[1], end)
             continue
-        if whole is not None:
-            yield whole
-        whole = start, end
-    if whole is not None:
-        yield whole
+        if merged is not None:
+            yield merged
+        merged = start, end
+    if merged is not None:
+        yield merged
 
 
 def _digits(text: str) -> str:
     """The decimal digits of any script, as ASCII."""
-    return "".join(str(int(sign)) for sign in text if sign.isdecimal())
+    return "".join(str(int(character)) for character in text if character.isdecimal())

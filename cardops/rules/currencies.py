@@ -1,7 +1,7 @@
 """ISO 4217 currencies and their minor-unit exponents, as data.
 
-Active alphabetic codes with a minor unit; funds codes, metals and test codes (whose exponent
-is "N.A." or which nobody deposits) are left out.
+Active alphabetic codes with a minor unit. Funds codes, metals and test codes are left out: they
+have no exponent or are never deposited.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
-"""Reads the dated tables under `data/`: facts of the card networks, kept as data, not code.
+"""Reads the dated tables under `data/`: facts of the card networks as data, not code.
 
-Belongs here: reading and validity dates. What a table means is in the module that uses it.
+Belongs here: reading and validity dates. A table's meaning is in the module that uses it.
 """
 
 import csv
@@ -12,15 +12,15 @@ from importlib import resources
 
 @cache
 def read_table(name: str) -> tuple[Mapping[str, str], ...]:
-    """The rows of `data/<name>.csv`, read once a process."""
+    """The rows of `data/<name>.csv`, read once per process."""
     path = resources.files("cardops.rules").joinpath("data", f"{name}.csv")
     return tuple(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 def is_valid_on(row: Mapping[str, str], on: date | None) -> bool:
-    """Whether the row holds on that date; without a date, whether it still holds.
+    """Whether the row is valid on that date; without a date, whether its validity is open-ended.
 
-    An empty `valid_from` means always before, an empty `valid_to` (inclusive) means still.
+    An empty `valid_from` means since ever; an empty `valid_to` (inclusive) means without end.
     """
     if on is None:
         return not row.get("valid_to")

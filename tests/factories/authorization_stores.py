@@ -1,4 +1,4 @@
-"""Authorizations with a clock and with users to credit and to block: the fake, and PostgreSQL."""
+"""Authorizations with a clock and with users to credit and block: the fake and PostgreSQL."""
 
 import json
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ World: TypeAlias = FakeWorld | PostgresWorld
 
 
 async def pool_with_programs(database_url: str) -> Pool:
-    """Sessions on a database that has the programs `default` and `other`."""
+    """A pool on a database with the programs `default` and `other`."""
     opened = await open_pool(database_url)
     await opened.execute(
         "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD') "
@@ -63,7 +63,7 @@ async def pool_with_programs(database_url: str) -> Pool:
 
 
 async def ask(world: World, *args: Any, **fields: Any) -> dict[str, Any]:
-    """One question's answer, decoded."""
+    """The decoded response to one request."""
     (response,) = await world.authorizations.decide([a_request(*args, **fields)])
     assert response.kind is ResponseKind.DECIDED
     decoded: dict[str, Any] = json.loads(response.body)

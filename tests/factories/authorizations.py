@@ -1,4 +1,4 @@
-"""Questions, keys and callbacks, with only what a test cares about spelled out."""
+"""Authorization requests and callbacks with defaults; a test names only what it cares about."""
 
 from datetime import UTC, datetime
 from itertools import count

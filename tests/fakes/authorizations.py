@@ -1,4 +1,4 @@
-"""Authorizations in memory: the same rules over dictionaries, one event loop's turn a batch."""
+"""Authorizations in memory: the same rules over dictionaries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -50,14 +50,14 @@ HOLD_PERIOD = timedelta(days=7)
 
 @dataclass
 class FakeAuthorizations(Authorizations):
-    """`credit` and `block` are what deposits and commands do elsewhere."""
+    """`credit` and `block` stand for what deposits and commands do to the real store."""
 
     clock: Clock = field(default_factory=FakeClock)
     outbox: FakeCallbackOutbox = field(default_factory=FakeCallbackOutbox)
     states: dict[AccountKey, AccountState] = field(default_factory=dict)
     stored: dict[IdKey, StoredDecision] = field(default_factory=dict)
     records: dict[IdKey, Record] = field(default_factory=dict)
-    moved: dict[tuple[IdKey, str, str], StoredAction] = field(default_factory=dict)
+    actions: dict[tuple[IdKey, str, str], StoredAction] = field(default_factory=dict)
     blocked: set[tuple[str, str]] = field(default_factory=set)
     limits: FakeSpendingLimits = field(default_factory=FakeSpendingLimits)
 
@@ -74,7 +74,7 @@ class FakeAuthorizations(Authorizations):
         state = BatchState(
             {request.account_key: self._account(request.account_key) for request in requests},
             dict(self.stored),
-            {key for key, kind, _ in self.moved if kind == "void" and key not in self.records},
+            {key for key, kind, _ in self.actions if kind == "void" and key not in self.records},
         )
         responses, decisions = decide_batch(requests, state, self.clock.now())
         for decision in decisions:
@@ -84,10 +84,10 @@ class FakeAuthorizations(Authorizations):
     @override
     async def apply(self, action: AuthorizationAction) -> ActionResponse:
         key = (action.program, action.transaction_id)
-        earlier = self.moved.get((key, action.kind, action.key))
+        earlier = self.actions.get((key, action.kind, action.key))
         record = self.records.get(key)
         if record is None:
-            return self._void_beforehand(key, action, earlier)
+            return self._void_before_arrival(key, action, earlier)
         account = self._account((record.program, record.user_id, record.currency))
         outcome = decide_action(action, record, account, earlier=earlier, at=self.clock.now())
         if isinstance(outcome, ActionResponse):
@@ -101,7 +101,7 @@ class FakeAuthorizations(Authorizations):
         key = (program, transaction_id)
         if key in self.records:
             return view_of(self.records[key], self.clock.now())
-        return tombstone_view("USD") if (key, "void", "") in self.moved else None
+        return tombstone_view("USD") if (key, "void", "") in self.actions else None
 
     @override
     async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
@@ -172,7 +172,7 @@ class FakeAuthorizations(Authorizations):
     def _apply(self, record: Record, movement: Movement) -> None:
         key = (record.program, record.transaction_id)
         earlier = StoredAction(movement.amount_minor, movement.held_change_minor, movement.response)
-        self.moved[key, movement.kind, movement.key] = earlier
+        self.actions[key, movement.kind, movement.key] = earlier
         if not movement.is_effective:
             return
         account_key = (record.program, record.user_id, record.currency)
@@ -187,7 +187,7 @@ class FakeAuthorizations(Authorizations):
             record, hold=movement.hold, refunded_minor=record.refunded_minor + refunded
         )
 
-    def _void_beforehand(
+    def _void_before_arrival(
         self, key: IdKey, action: AuthorizationAction, earlier: StoredAction | None
     ) -> ActionResponse:
         if action.kind is not ActionKind.VOID:
@@ -195,5 +195,5 @@ class FakeAuthorizations(Authorizations):
         if earlier is not None:
             return ActionResponse(ActionResult.REPLAYED, earlier.response)
         body = tombstone_view("USD").body()
-        self.moved[key, "void", ""] = StoredAction(0, 0, body)
+        self.actions[key, "void", ""] = StoredAction(0, 0, body)
         return ActionResponse(ActionResult.DONE, body)

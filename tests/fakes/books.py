@@ -1,4 +1,4 @@
-"""Books in memory: accounts and files as the test says they are."""
+"""Books in memory, with the accounts and files that a test gives them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from cardops.ports import Books
 
 
 def an_account(user_id: str, **more: int) -> dict[str, object]:
-    """An account whose roads agree where `available_minor` is what was deposited."""
+    """An account's row; its two sources agree where `available_minor` equals the deposits."""
     zeros = dict.fromkeys(list(BOOKS_COLUMNS)[3:], 0)
     return {"program": "default", "user_id": user_id, "currency": "USD", **zeros, **more}
 
 
 @dataclass
 class FakeBooks(Books):
-    """`pending` are the dates whose log is not final yet."""
+    """`pending` are the dates without a final export."""
 
     account_rows: list[dict[str, object]] = field(default_factory=list)
     file_rows: list[tuple[str, int, str, int, int]] = field(default_factory=list)

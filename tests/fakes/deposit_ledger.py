@@ -1,4 +1,4 @@
-"""A DepositLedger in memory: the plain model that the real one is compared with."""
+"""A DepositLedger in memory: the model that the real one is compared with."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ class Event:
 
 
 class FakeDepositLedger(DepositLedger):
-    """Credits at once; keeps what it credited."""
+    """Credits at once and remembers each credited deposit."""
 
     def __init__(self) -> None:
         self.events: dict[tuple[str, str], Event] = {}
@@ -50,7 +50,7 @@ class FakeDepositLedger(DepositLedger):
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
         if intake_file.intake_id not in self.staged:
             raise StagingLostError(intake_file.intake_id)
-        rows = [self._judged(intake_file, row) for row in self.staged[intake_file.intake_id]]
+        rows = [self._outcome_of(intake_file, row) for row in self.staged[intake_file.intake_id]]
         return pl.DataFrame(sorted(rows), schema=OUTCOME, orient="row")
 
     @override
@@ -105,7 +105,7 @@ class FakeDepositLedger(DepositLedger):
             self.sequences[account],
         )
 
-    def _judged(self, file: IntakeFile, row: dict[str, Any]) -> tuple[int, str, int | None]:
+    def _outcome_of(self, file: IntakeFile, row: dict[str, Any]) -> tuple[int, str, int | None]:
         event = self.events[file.arrival.program, row["deposit_id"]]
         number = int(row["row_number"])
         if (event.intake_id, event.row_number) == (file.intake_id, number):

@@ -1,4 +1,4 @@
-"""Spending limits in memory, and all that was ever permitted to count against them."""
+"""Spending limits in memory, with every permitted amount that counts against them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -46,11 +46,11 @@ class FakeSpendingLimits(SpendingLimits):
         *,
         changed_by: str,
     ) -> None:
-        held = self.limits.setdefault((program, user_id, currency), {})
+        own = self.limits.setdefault((program, user_id, currency), {})
         for limit in limits:
-            before, after = held.get(limit.key), merge_limit(held.get(limit.key), limit)
-            held[limit.key] = after
-            self._say(program, user_id, currency, changed_by, before, after)
+            before, after = own.get(limit.key), merge_limit(own.get(limit.key), limit)
+            own[limit.key] = after
+            self._record(program, user_id, currency, changed_by, before, after)
 
     @override
     def remove(
@@ -64,27 +64,29 @@ class FakeSpendingLimits(SpendingLimits):
     ) -> bool:
         before = self.limits.get((program, user_id, currency), {}).pop(key, None)
         if before is not None:
-            self._say(program, user_id, currency, changed_by, before, None)
+            self._record(program, user_id, currency, changed_by, before, None)
         return before is not None
 
     @override
     def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
         return {
-            key[2]: [held[one] for one in sorted(held)]
-            for key, held in sorted(self.limits.items())
-            if key[:2] == (program, user_id) and held
+            key[2]: [limits[limit_key] for limit_key in sorted(limits)]
+            for key, limits in sorted(self.limits.items())
+            if key[:2] == (program, user_id) and limits
         }
 
     @override
     def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
         currencies = sorted({*self.own(program, ""), *self.own(program, user_id)})
-        return {one: self.allowances((program, user_id, one), at) for one in currencies}
+        return {
+            currency: self.allowances((program, user_id, currency), at) for currency in currencies
+        }
 
     @override
     def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
         return self.audit.get((program, user_id), [])
 
-    def _say(
+    def _record(
         self,
         program: str,
         user_id: str,
@@ -93,12 +95,15 @@ class FakeSpendingLimits(SpendingLimits):
         before: SpendingLimit | None,
         after: SpendingLimit | None,
     ) -> None:
-        told = [{"currency": currency, **asdict(one)} if one else None for one in (before, after)]
         self.audit.setdefault((program, user_id), []).append(
             {
                 "changed_at": datetime.now(UTC),
                 "changed_by": changed_by,
-                "before": told[0],
-                "after": told[1],
+                "before": _as_json(currency, before),
+                "after": _as_json(currency, after),
             }
         )
+
+
+def _as_json(currency: str, limit: SpendingLimit | None) -> dict[str, object] | None:
+    return {"currency": currency, **asdict(limit)} if limit else None

@@ -1,4 +1,4 @@
-"""Programs and keys in memory, for commands (Programs) and for the authorizer (CallerDirectory)."""
+"""Programs and API keys in memory: the ports Programs and CallerDirectory."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ MADE_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 class FakePrograms(Programs, CallerDirectory):
-    """Knows the program `default` from the start."""
+    """Has the program `default` from the start."""
 
     def __init__(self, programs: dict[str, Program] | None = None) -> None:
         self.programs = {"default": Program("default")} if programs is None else programs

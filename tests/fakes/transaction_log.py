@@ -1,4 +1,4 @@
-"""A TransactionLog in memory: rows put in by the test, written out as the real one does."""
+"""A TransactionLog in memory that exports the rows a test gives it."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

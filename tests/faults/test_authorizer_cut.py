@@ -78,7 +78,7 @@ async def cutting(proxy: CuttingProxy, database_url: str, tmp_path: Path) -> Asy
 
 
 @pytest.mark.parametrize("cuts", [CUTS, LOCKED_CUTS], ids=["without locks", "with locks"])
-async def test_a_cut_at_any_step_of_a_decision_changes_no_answer(
+async def test_lost_connection_at_any_step_changes_no_response(
     cutting: Cutting, cuts: list[tuple[str, Where]]
 ) -> None:
     if cuts is LOCKED_CUTS:
@@ -100,7 +100,7 @@ async def test_a_cut_at_any_step_of_a_decision_changes_no_answer(
     assert rows(cutting.url, "select available_minor from accounts") == [(3000 - 100 * count,)]
 
 
-async def test_a_commit_whose_reply_is_lost_for_longer_than_the_deadline_is_found_later(
+async def test_commit_with_lost_reply_is_found_after_the_deadline(
     cutting: Cutting,
 ) -> None:
     cut = cutting.proxy.cut(WRITE, Where.BEFORE_REPLY, stays_down=True)
@@ -120,7 +120,7 @@ async def test_a_commit_whose_reply_is_lost_for_longer_than_the_deadline_is_foun
     assert_books_add_up(cutting.url)
 
 
-async def test_a_capture_whose_commit_lost_its_reply_is_answered_alike_again(
+async def test_capture_with_lost_commit_reply_replays_equal(
     cutting: Cutting,
 ) -> None:
     for number, (words, where) in enumerate([(MOVE_WRITE, Where.BEFORE_REPLY), *LOCKED_CUTS[-2:]]):
@@ -136,7 +136,7 @@ async def test_a_capture_whose_commit_lost_its_reply_is_answered_alike_again(
     assert_books_add_up(cutting.url)
 
 
-async def test_a_look_that_loses_its_connection_is_503_and_the_next_one_finds_it(
+async def test_read_with_lost_connection_is_503_and_next_succeeds(
     cutting: Cutting,
 ) -> None:
     looks = {

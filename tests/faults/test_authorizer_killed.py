@@ -161,7 +161,7 @@ def assert_every_callback_arrived(mortal: Mortal) -> None:
 @pytest.mark.parametrize(
     "rounds", [1, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 )
-async def test_whatever_is_killed_under_load_no_answer_and_no_callback_is_lost(
+async def test_kills_under_load_lose_no_response_and_no_callback(
     mortal: Mortal, rounds: int
 ) -> None:
     began = time.monotonic()

@@ -1,191 +1,184 @@
-"""Each guard of the money path is taken out of a copy; a named test must then fail.
+"""Each guard of the money path is removed from a copy of the code; a named test must then fail.
 
-The test is run on the untouched copy as well, so that it fails for that reason alone.
+A guard is found by its marker in the code, so that rewording the code does not break this test: a
+comment `guard: name` at the end of a line, or `guard-begin: name` and `guard-end: name` around
+several. Landed migrations never change, so their guards are found by their text. The named test
+also runs on the untouched copy, so that it fails for that reason alone.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.database
-
 ROOT = Path(__file__).resolve().parents[2]
-POSTGRESQL = "cardops/adapters/postgresql"
-AUTHORIZATIONS = "tests/adapters/postgresql/authorizations/test_authorizations.py"
-MOVES = "tests/adapters/postgresql/authorizations/test_actions.py"
+CODE = ("cardops", "authorizer")
+MONEY = "cardops/adapters/postgresql/migrations/0002_money.sql"
+STORE = "tests/adapters/postgresql"
+AUTHORIZATIONS = f"{STORE}/authorizations/test_authorizations.py"
+ACTIONS = f"{STORE}/authorizations/test_actions.py"
+MISTAKEN_RULE = f"{STORE}/authorizations/test_guards.py"
+LOCK_ORDER = f"{STORE}/authorizations/test_lock_order.py"
+CONCURRENT = f"{STORE}/authorizations/test_concurrent_writers.py"
+OVERTAKEN = f"{STORE}/authorizations/test_overtaken_decisions.py"
+OVERTAKEN_LIMITS = f"{STORE}/authorizations/test_limits_overtaken.py"
+LIMITS = f"{STORE}/accounts/test_spending_limits.py"
 PROCESSES = "tests/authorizer/server/test_several_processes.py"
-GUARDED = "tests/adapters/postgresql/authorizations/test_guards.py"
-LOCK_ORDER = "tests/adapters/postgresql/authorizations/test_lock_order.py"
-MEETINGS = "tests/adapters/postgresql/authorizations/test_concurrent_writers.py"
-LIMITS = "tests/adapters/postgresql/accounts/test_spending_limits.py"
-OVERTAKEN_LIMITS = "tests/adapters/postgresql/authorizations/test_limits_overtaken.py"
-OVERTAKEN = "tests/adapters/postgresql/authorizations/test_overtaken_decisions.py"
-# pytest's own exit codes: a test failed, as against none was found or none could be loaded.
+# pytest's own exit codes: a test failed, as opposed to none found or none loaded.
 PASSED, FAILED = 0, 1
+
+MARKER = re.compile(r"(?:#|--) guard(?:-begin)?: ([a-z-]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Where it stands, its text, what is left without it, and the test that must miss it."""
+    """A marker (or the text of a migration), what replaces it, and the test that must fail."""
 
     name: str
-    file: str
-    text: str
     test: str
-    left: str = ""
+    replacement: str = ""
+    migration_text: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-{Path(self.test.partition('::')[0]).stem}"
 
 
 GUARDS = [
     Guard(
-        "question hash",
-        "cardops/rules/authorizations/decisions.py",
-        "if known.question_hash != question.question_hash:",
-        f"{AUTHORIZATIONS}::test_the_same_question_is_answered_with_the_same_bytes_and_another_refused",
+        "request-hash",
+        f"{AUTHORIZATIONS}::test_same_request_replays_and_different_request_mismatches",
         "if False:",
     ),
+    Guard("action-state", f"{ACTIONS}::test_void_releases_the_hold_once", "if False:"),
     Guard(
-        "capture once",
-        "cardops/rules/authorizations/actions.py",
-        "if state is not ALLOWED_FROM[move.kind]:",
-        f"{MOVES}::test_a_void_releases_once",
+        "action-key",
+        f"{ACTIONS}::test_refunds_never_exceed_the_captured_amount",
         "if False:",
-    ),
-    Guard(
-        "movement key",
-        "cardops/rules/authorizations/actions.py",
-        "if earlier is not None:\n        return _repeated",
-        f"{MOVES}::test_captured_money_comes_back_in_parts_and_never_more",
-        "if False:\n        return _repeated",
     ),
     Guard(
         "unique key of decisions",
-        f"{POSTGRESQL}/migrations/0002_money.sql",
-        "    primary key (program, transaction_id),\n    constraint permit",
         f"{PROCESSES}::test_two_questions_under_one_id_at_two_processes_leave_one_and_refuse_the_other",
         "    constraint permit",
+        "    primary key (program, transaction_id),\n    constraint permit",
     ),
     Guard(
         "check of permits",
-        f"{POSTGRESQL}/migrations/0002_money.sql",
-        "check (status <> 'PERMIT' or remaining_minor >= 0)",
-        f"{AUTHORIZATIONS}::test_the_database_itself_refuses_a_permit_that_overdraws",
+        f"{AUTHORIZATIONS}::test_database_refuses_a_permit_that_overdraws",
         "check (true)",
+        "check (status <> 'PERMIT' or remaining_minor >= 0)",
     ),
     Guard(
-        "guard in the debit",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "        and a.available_minor >= t.taken_minor\n",
-        f"{GUARDED}::test_the_debit_itself_refuses_what_a_mistaken_rule_permits",
+        "debit-covered",
+        f"{MISTAKEN_RULE}::test_debit_refuses_what_a_mistaken_rule_permits",
     ),
     Guard(
-        "what was read is as it was",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "        and a.ledger_seq = t.seq_before\n",
-        f"{OVERTAKEN}::test_what_another_process_spent_meanwhile_is_not_spent_twice",
+        "debit-program",
+        f"{MISTAKEN_RULE}::test_user_of_two_programs_is_debited_in_the_requested_one",
     ),
     Guard(
-        "programs locked before accounts",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        """(select count(*) from unchanged) = $3::bigint
-    and clock_timestamp() < $4::timestamptz
-    and (select count(*) from debited) = $2::bigint""",
-        f"{LOCK_ORDER}::test_a_decision_has_its_program_before_it_locks_an_account",
-        """(select count(*) from debited) = $2::bigint
-    and (select count(*) from unchanged) = $3::bigint""",
+        "debit-unchanged-account",
+        f"{OVERTAKEN}::test_debit_during_decision_is_not_spent_twice",
     ),
     Guard(
-        "accounts locked in their order",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "(select * from {taken} order by program, user_id, currency)",
-        f"{LOCK_ORDER}::test_a_batch_locks_its_accounts_in_their_order",
-        "(select * from {taken})",
+        "debit-unchanged-account",
+        f"{LIMITS}::test_concurrent_processes_never_exceed_a_count_limit",
     ),
+    Guard("debit-lock-order", f"{LOCK_ORDER}::test_batch_locks_accounts_in_order"),
+    Guard("id-order", f"{LOCK_ORDER}::test_batch_writes_ids_in_order"),
     Guard(
-        "ids taken in their order",
-        f"{POSTGRESQL}/authorization_rows.py",
-        "    decisions = sorted(decisions, key=lambda decision: decision.question.id_key)\n",
-        f"{LOCK_ORDER}::test_a_batch_takes_its_ids_in_their_order",
+        "programs-before-accounts",
+        f"{LOCK_ORDER}::test_decision_locks_program_before_accounts",
+        "(select count(*) from debited) = $2::bigint"
+        " and (select count(*) from unchanged) = $3::bigint",
     ),
+    Guard("program-revision", f"{OVERTAKEN}::test_block_during_decision_is_obeyed"),
     Guard(
-        "revision of the program",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        " and p.revision = t.revision",
-        f"{OVERTAKEN}::test_a_user_blocked_meanwhile_spends_nothing",
-    ),
-    Guard(
-        "members decided alone",
-        f"{POSTGRESQL}/authorizations.py",
-        "return [await self._decide_alone(question) for question in questions]",
-        f"{AUTHORIZATIONS}::test_a_member_that_fails_does_not_fail_its_neighbours",
+        "members-alone",
+        f"{AUTHORIZATIONS}::test_failing_member_does_not_fail_its_batch",
         "break",
     ),
     Guard(
-        "tenancy",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "a.program = t.program and a.user_id = t.user_id",
-        f"{GUARDED}::test_a_user_of_two_programs_spends_in_the_one_that_was_asked",
-        "a.user_id = t.user_id",
-    ),
-    Guard(
-        "revision of tombstones",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "update programs set revision = revision + 1 where program = $1 returning currency",
-        f"{MOVES}::test_a_void_and_its_authorization_that_meet_never_both_win",
+        "void-revision",
+        f"{ACTIONS}::test_concurrent_void_and_authorization_never_both_win",
         "select currency from programs where program = $1",
     ),
     Guard(
-        "lock order of accounts that are read",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        'lock="order by a.program, a.user_id, a.currency for update of a"',
-        f"{MEETINGS}::test_batches_that_lock_the_same_accounts_never_wait_in_a_circle",
-        'lock="for update of a"',
+        "read-lock-order",
+        f"{CONCURRENT}::test_batches_locking_the_same_accounts_never_deadlock",
+        'lock="for update of a",',
     ),
     Guard(
         "retry",
-        f"{POSTGRESQL}/sessions.py",
-        "MAX_ATTEMPTS: Final = 4",
-        f"{MEETINGS}::test_a_batch_whose_session_is_ended_while_it_waits_is_decided_in_another",
+        f"{CONCURRENT}::test_batch_with_terminated_session_is_retried_in_another",
         "MAX_ATTEMPTS: Final = 1",
     ),
     Guard(
-        "limits: no permit between the count and the commit",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "        and a.ledger_seq = t.seq_before\n",
-        f"{LIMITS}::test_processes_that_ask_for_one_user_at_once_never_pass_a_count",
-    ),
-    Guard(
-        "limits: no permit between the account and the count",
-        f"{POSTGRESQL}/limit_rows.py",
-        "if seq != seq_read:",
-        f"{OVERTAKEN_LIMITS}::test_a_refusal_tells_the_balance_that_its_limit_was_counted_with",
+        "limit-unchanged-account",
+        f"{OVERTAKEN_LIMITS}::test_limit_rejection_reports_balance_of_the_same_instant",
         "if False:",
     ),
     Guard(
-        "limits: lock of the account of an increment",
-        f"{POSTGRESQL}/authorizations_sql.py",
-        "where a.program = $1 and a.user_id = $2 and a.currency = $3\nfor update of a\n",
-        f"{MEETINGS}::test_increments_that_meet_are_counted_one_after_the_other",
-        "where a.program = $1 and a.user_id = $2 and a.currency = $3\n",
+        "action-account-lock",
+        f"{CONCURRENT}::test_concurrent_increments_are_counted_in_turn",
     ),
     Guard(
-        "limits: revision of a change",
-        f"{POSTGRESQL}/programs.py",
-        "set revision = revision + 1 where",
-        f"{OVERTAKEN}::test_a_limit_set_meanwhile_holds",
-        "set revision = revision where",
+        "change-revision",
+        f"{OVERTAKEN}::test_limit_set_during_decision_is_obeyed",
+        '"update programs set revision = revision where program = %s"',
     ),
 ]
 IN_CI = GUARDS[:2]
 
 
+def test_every_guard_marker_is_unique_and_has_a_test() -> None:
+    markers = Counter(
+        name
+        for folder in CODE
+        for path in (ROOT / folder).rglob("*.py")
+        for name in MARKER.findall(path.read_text("utf-8"))
+    )
+
+    assert set(markers.values()) == {1}, markers
+    assert set(markers) == {guard.name for guard in GUARDS if not guard.migration_text}
+    for file, name in (guard.test.split("::") for guard in GUARDS):
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), name
+
+
+def without(guard: Guard, text: str) -> str:
+    """The text of a file without the guard. Raises AssertionError where it is not there once."""
+    if guard.migration_text:
+        assert text.count(guard.migration_text) == 1
+        return text.replace(guard.migration_text, guard.replacement)
+    line = rf"^( *)\S[^\n]*(?:#|--) guard: {guard.name}$"
+    block = rf"^( *)(?:#|--) guard-begin: {guard.name}$.*?(?:#|--) guard-end: {guard.name}$"
+    found = re.findall(f"(?ms:{block})|(?m:{line})", text)
+    assert len(found) == 1, f"guard {guard.name}: {len(found)} places"
+    changed = re.sub(f"(?ms){block}", lambda match: match[1] + guard.replacement, text)
+    return re.sub(f"(?m){line}", lambda match: match[1] + guard.replacement, changed)
+
+
+def file_of(guard: Guard, copy: Path) -> Path:
+    if guard.migration_text:
+        return copy / MONEY
+    (path,) = (
+        path
+        for folder in CODE
+        for path in (copy / folder).rglob("*.py")
+        if guard.name in MARKER.findall(path.read_text("utf-8"))
+    )
+    return path
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What this repository tracks, elsewhere."""
+    """A copy of the repository's files."""
     place = tmp_path_factory.mktemp("copy")
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -202,7 +195,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outcome(copy: Path, test: str, server_url: str) -> tuple[int, str]:
-    done = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test],
         cwd=copy,
         capture_output=True,
@@ -211,26 +204,26 @@ def outcome(copy: Path, test: str, server_url: str) -> tuple[int, str]:
         timeout=120,
         env={**os.environ, "PYTHONPATH": str(copy), "CARDOPS_DATABASE_URL": server_url},
     )
-    return done.returncode, done.stdout[-2000:] + done.stderr[-500:]
+    return finished.returncode, finished.stdout[-2000:] + finished.stderr[-500:]
 
 
+@pytest.mark.database
 @pytest.mark.parametrize(
     "guard",
     [
-        pytest.param(guard, id=guard.name, marks=[] if guard in IN_CI else [pytest.mark.soak])
+        pytest.param(guard, id=guard.label, marks=[] if guard in IN_CI else [pytest.mark.soak])
         for guard in GUARDS
     ],
 )
-def test_without_this_guard_a_named_test_fails(guard: Guard, copy: Path, server_url: str) -> None:
-    whole, told = outcome(copy, guard.test, server_url)
-    assert whole == PASSED, told
-    file = copy / guard.file
+def test_a_named_test_fails_without_the_guard(guard: Guard, copy: Path, server_url: str) -> None:
+    status, output = outcome(copy, guard.test, server_url)
+    assert status == PASSED, output
+    file = file_of(guard, copy)
     text = file.read_text("utf-8")
-    assert text.count(guard.text) == 1, "the guard is not where it was: mend this table"
-    file.write_text(text.replace(guard.text, guard.left), "utf-8")
+    file.write_text(without(guard, text), "utf-8")
     try:
-        without, told = outcome(copy, guard.test, server_url)
+        status, output = outcome(copy, guard.test, server_url)
     finally:
         file.write_text(text, "utf-8")
 
-    assert without == FAILED, f"nobody missed the {guard.name}:\n{told}"
+    assert status == FAILED, f"no test failed without the guard {guard.name}:\n{output}"

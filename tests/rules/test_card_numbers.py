@@ -21,7 +21,7 @@ def card_numbers(draw: st.DrawFn) -> str:
 
 
 @given(card_numbers(), st.sampled_from(["", " ", "-", "."]), st.text("abc,; ", max_size=5))
-def test_no_card_number_is_left_in_a_text(number: str, between: str, around: str) -> None:
+def test_card_number_in_text_is_masked(number: str, between: str, around: str) -> None:
     spelt = between.join(number[at : at + 4] for at in range(0, len(number), 4))
 
     found = mask_card_numbers(f"{around}x{spelt}x{around} 12/29")
@@ -35,18 +35,18 @@ def test_no_card_number_is_left_in_a_text(number: str, between: str, around: str
     "text",
     ["4111111111111112", "order 20261120100000", "1234567890123456", "0000000000000000", "2026-11-20T10:00:00Z,25.00"],
 )  # fmt: skip
-def test_other_numbers_stay(text: str) -> None:
+def test_other_numbers_are_unchanged(text: str) -> None:
     assert mask_card_numbers(text) == text
 
 
-def test_two_numbers_side_by_side_are_both_cut() -> None:
+def test_adjacent_card_numbers_are_both_masked() -> None:
     assert (
         mask_card_numbers("4111111111111111 5500000000000004")
         == "411111******1111 550000******0004"
     )
 
 
-def test_a_number_needs_a_scheme_a_length_and_a_check_digit() -> None:
+def test_card_number_needs_scheme_length_and_check_digit() -> None:
     assert is_card_number("378282246310005")
     assert not is_card_number("41111111111")
     assert not is_card_number("9" * 16)

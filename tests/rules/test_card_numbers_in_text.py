@@ -59,13 +59,13 @@ PIECES = st.one_of(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=8).map("".join))
-def test_a_text_is_masked_as_the_plain_model_masks_it(text: str) -> None:
+def test_masking_agrees_with_the_slow_model(text: str) -> None:
     assert mask_card_numbers(text) == masked_slowly(text)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=6).map("".join))
-def test_what_is_masked_in_whole_columns_is_told_apart_by_the_candidate(text: str) -> None:
+def test_candidate_pattern_matches_every_masked_text(text: str) -> None:
     if mask_card_numbers(text) != text:
         assert pl.Series([text]).str.contains(CANDIDATE).all()
 
@@ -73,7 +73,7 @@ def test_what_is_masked_in_whole_columns_is_told_apart_by_the_candidate(text: st
 @pytest.mark.parametrize("between", BETWEEN)
 @pytest.mark.parametrize("step", [1, 4, 6])
 @pytest.mark.parametrize("zero", SCRIPTS)
-def test_a_number_is_found_in_every_spelling(between: str, step: int, zero: str) -> None:
+def test_card_number_is_found_in_every_spelling(between: str, step: int, zero: str) -> None:
     for number in (VISA, MASTERCARD, AMEX):
         digits = in_script(number, zero)
         spelt = between.join(digits[at : at + step] for at in range(0, len(digits), step))
@@ -90,13 +90,13 @@ def test_a_number_is_found_in_every_spelling(between: str, step: int, zero: str)
         (f"9{AMEX}9{VISA}9", "9378282*****00059411111******11119"),
     ],
 )
-def test_a_number_is_found_that_is_glued_to_others(text: str, safe: str) -> None:
+def test_card_number_adjacent_to_other_digits_is_found(text: str, safe: str) -> None:
     assert mask_card_numbers(text) == safe
 
 
 @settings(deadline=None)
 @given(st.lists(card_numbers(), min_size=2, max_size=4), st.text("0123456789", max_size=4))
-def test_of_glued_numbers_none_is_left(numbers: list[str], more: str) -> None:
+def test_adjacent_card_numbers_are_all_masked(numbers: list[str], more: str) -> None:
     found, place = mask_card_numbers(more + "".join(numbers) + more), len(more)
     for number in numbers:
         hidden = found[place + 6 : place + len(number) - 4]
@@ -114,11 +114,11 @@ def test_of_glued_numbers_none_is_left(numbers: list[str], more: str) -> None:
         "4111111111111111"[:-1] + "2", "411111******1111", "127.0.0.1:54320", "4,111,111,111,111,111",
     ],
 )  # fmt: skip
-def test_ids_and_texts_of_our_own_stay_whole(text: str) -> None:
+def test_own_ids_and_texts_are_unchanged(text: str) -> None:
     assert mask_card_numbers(text) == text
 
 
-def test_instants_and_counters_of_our_own_stay_whole() -> None:
+def test_own_timestamps_and_counters_are_unchanged() -> None:
     began = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
     for step in range(0, 365 * 86_400, 9_973):
         for scale in (1, 10**3, 10**6, 10**9):
@@ -127,14 +127,14 @@ def test_instants_and_counters_of_our_own_stay_whole() -> None:
         assert mask_card_numbers(f"{step:012d}") == f"{step:012d}"
 
 
-def test_a_quarantined_row_keeps_no_number_in_any_spelling() -> None:
+def test_quarantined_row_contains_no_card_number() -> None:
     raws = [f"a,{between.join(VISA)},b" for between in BETWEEN] + [in_script(VISA, "\uff10")]
     numbered = {"row_number": range(len(raws)), "reasons": [[""]] * len(raws), "raw": raws}
     kept = quarantine_frame(pl.DataFrame(numbered).lazy(), "a.csv").collect()["raw"].to_list()
     assert all("411111******1111" in raw for raw in kept)
 
 
-def test_what_stands_in_the_column_of_card_numbers_is_cut_in_any_digits() -> None:
+def test_card_number_column_is_truncated_in_any_script() -> None:
     wrong = in_script("4111111111111112", "\uff10")
     chunk = pl.DataFrame({"row_number": [1], "raw": [f"t1,{wrong}"], "card_number": [wrong]})
     (raw,) = mask_card_number_in_raw(chunk)["raw"]
@@ -142,7 +142,7 @@ def test_what_stands_in_the_column_of_card_numbers_is_cut_in_any_digits() -> Non
     assert wrong[6:-4] not in raw
 
 
-def test_hostile_texts_take_no_longer_for_each_sign() -> None:
+def test_hostile_text_is_masked_in_linear_time() -> None:
     """Time for 16 times as much is within 100 times: a square would be 256 times."""
     for sign in ("4 ", "45", "1", "4\u200b", "4111 ", "5 - "):
         spent = []
@@ -153,7 +153,7 @@ def test_hostile_texts_take_no_longer_for_each_sign() -> None:
         assert spent[1] < max(100 * spent[0], 0.05), (sign, spent)
 
 
-def test_every_separator_is_known_to_both_spellings_of_the_search() -> None:
+def test_both_patterns_know_every_separator() -> None:
     for one, other in itertools.product(BETWEEN, ["", "\u200b"]):
         text = "4" + (one + other + "1") + "1" * 14
         assert pl.Series([text]).str.contains(CANDIDATE).all()

@@ -1,1 +1,1 @@
-"""The money, the intake ledger and the delivery ledger, in PostgreSQL."""
+"""PostgreSQL adapters: accounts, authorizations, callbacks, intake, deliveries, programs."""

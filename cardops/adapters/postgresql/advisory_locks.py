@@ -1,4 +1,4 @@
-"""Holding one thing alone across processes, by name, for longer than a transaction."""
+"""Named locks across processes, held for longer than a transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,16 +6,16 @@ from typing import Final
 
 from cardops.adapters.postgresql.connection import connect
 
-# A holder whose machine vanished lets go after about a minute, not after the system's two hours.
+# The lock of a machine that vanished is released after about a minute, not the system's two hours.
 KEEPALIVES: Final = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10"
 
 
 @contextmanager
 def advisory_lock(url: str, name: str) -> Iterator[None]:
-    """Others who hold the same name wait until the block ends, or its process does.
+    """Hold the lock of that name until the block or its process ends; others wait for it.
 
-    A session's lock, not a transaction's: no open transaction keeps a day from being closed or
-    old rows from being vacuumed.
+    It belongs to a session, not a transaction: an open transaction would delay the closing of a day
+    and the vacuuming of old rows.
     """
     with connect(url) as session:
         session.execute(KEEPALIVES)

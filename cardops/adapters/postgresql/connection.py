@@ -1,7 +1,7 @@
-"""How any process gets at the database: the URL of a setting, or the embedded server.
+"""How a process reaches the database: by the URL of a setting, or on the embedded server.
 
-`database(settings)` for a block of work, `connect_info(settings)` for the rest of a process's
-life; both apply migrations. Belongs here: URLs and sessions, no table of any subject.
+`database(settings)` is for a block, `connect_info(settings)` for the rest of the process's life;
+both apply migrations. Belongs here: URLs and sessions, no table of any subject.
 """
 
 import atexit
@@ -27,9 +27,9 @@ CONNECT_TIMEOUT_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """Addresses that psycopg, asyncpg and SQLAlchemy all understand.
+    """URLs that psycopg, asyncpg and SQLAlchemy all accept.
 
-    `url` is for Cardops's own tables (its search_path is set), `dagster_url` for Dagster's.
+    `url` is for Cardops's tables (its search_path is set), `dagster_url` for Dagster's.
     """
 
     url: str
@@ -37,17 +37,17 @@ class DatabaseUrl:
     is_embedded: bool
 
 
-# One share in the embedded server a process; a forked child has to join for itself.
+# Each process joins the embedded server once; a forked child must join for itself.
 _joined: dict[tuple[int, str], tuple[DatabaseUrl, EmbeddedServer | None]] = {}
 
 
 @contextmanager
 def database(settings: Settings) -> Iterator[DatabaseUrl]:
-    """The database, started where it is the embedded one, migrated, until the block ends.
+    """The migrated database until the block ends; the embedded server is started if needed.
 
     Raises DatabaseUnavailableError, MigrationChangedError.
     """
-    addresses, server = _reach(settings)
+    addresses, server = _open(settings)
     try:
         yield addresses
     finally:
@@ -56,34 +56,34 @@ def database(settings: Settings) -> Iterator[DatabaseUrl]:
 
 
 def connect_info(settings: Settings) -> DatabaseUrl:
-    """The database, migrated, until this process ends. Asking again costs nothing."""
+    """The migrated database until this process ends; further calls return the same."""
     key = (os.getpid(), settings.database_url or str(settings.home))
     if key not in _joined:
-        _joined[key] = _reach(settings)
+        _joined[key] = _open(settings)
         if _joined[key][1] is not None:
             atexit.register(_leave, key)
     return _joined[key][0]
 
 
 def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
-    """A session. Raises DatabaseUnavailableError, which never shows the password."""
+    """A session. Raises DatabaseUnavailableError, whose message never contains the password."""
     check_url(url)
     try:
         return psycopg.connect(url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
-            f"The database {_shown(url)} cannot be reached: {_reason(error)}; check that it runs "
+            f"The database {_redacted(url)} cannot be reached: {_reason(error)}; check that it runs "
             "and that CARDOPS_DATABASE_URL names it."
         ) from None
     except psycopg.ProgrammingError:
         raise DatabaseUnavailableError(
-            f"The URL of the database {_shown(url)} cannot be read; check CARDOPS_DATABASE_URL, "
+            f"The URL of the database {_redacted(url)} cannot be read; check CARDOPS_DATABASE_URL, "
             "and write special characters of the password as %XX."
         ) from None
 
 
 def with_search_path(url: str, schema: str) -> str:
-    """The URL with the schema as its search_path, beside whatever options it has."""
+    """The URL with the schema as its search_path; its other options stay."""
     return with_options(url, f"-csearch_path={schema}", "-ctimezone=UTC")
 
 
@@ -92,31 +92,32 @@ def with_options(url: str, *options: str) -> str:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     query["options"] = " ".join([*query.get("options", "").split(), *options])
-    # quote, not quote_plus: libpq takes a plus sign for itself.
+    # quote, not quote_plus: libpq does not read a plus sign as a space.
     return _unsplit(parts, urlencode(query, quote_via=quote, safe="/"))
 
 
 def check_url(url: str) -> None:
-    """Raises DatabaseUnavailableError where it has no readable address, or a port that is none."""
+    """Raises DatabaseUnavailableError where the address cannot be parsed or the port is invalid."""
     try:
         address = urlsplit(url)
-    except ValueError:  # nothing of it is shown: where its password ends is not known
+    except ValueError:  # the message shows nothing of it: where the password ends is unknown
         raise DatabaseUnavailableError(
-            "The URL of the database cannot be read: its address has brackets that are none of an "
-            "IPv6 address; mend CARDOPS_DATABASE_URL, and write brackets of the password as %5B, %5D."
+            "The URL of the database cannot be read: its address has brackets that are not those "
+            "of an IPv6 address; correct CARDOPS_DATABASE_URL, and write brackets of the password "
+            "as %5B, %5D."
         ) from None
     try:
         _ = address.port
     except ValueError:
         raise DatabaseUnavailableError(
-            f"The URL of the database {_shown(url)} has a port that is not a number from 1 to "
-            "65535; mend CARDOPS_DATABASE_URL."
+            f"The URL of the database {_redacted(url)} has a port that is not a number from 1 to "
+            "65535; correct CARDOPS_DATABASE_URL."
         ) from None
 
 
-def _reach(settings: Settings) -> tuple[DatabaseUrl, EmbeddedServer | None]:
+def _open(settings: Settings) -> tuple[DatabaseUrl, EmbeddedServer | None]:
     if settings.database_url:
-        return _given(settings.database_url, settings), None
+        return _open_external(settings.database_url, settings), None
     server = EmbeddedServer(settings.home, settings.postgres_bin)
     server.join()
     try:
@@ -132,7 +133,7 @@ def _reach(settings: Settings) -> tuple[DatabaseUrl, EmbeddedServer | None]:
 
 
 def _prepare(session: psycopg.Connection, settings: Settings) -> None:
-    """Migrate, and register the program of files that lie in no program's folder."""
+    """Migrate, and create the program that owns files outside every program's folder."""
     migrate(session)
     session.execute(
         "insert into programs (program, currency) values (%s, %s) on conflict do nothing",
@@ -140,7 +141,7 @@ def _prepare(session: psycopg.Connection, settings: Settings) -> None:
     )
 
 
-def _given(url: str, settings: Settings) -> DatabaseUrl:
+def _open_external(url: str, settings: Settings) -> DatabaseUrl:
     check_url(url)
     addresses = DatabaseUrl(
         with_search_path(url, SCHEMA), with_search_path(url, DAGSTER_SCHEMA), is_embedded=False
@@ -159,13 +160,13 @@ def _leave(key: tuple[int, str]) -> None:
 
 
 def _reason(error: psycopg.OperationalError) -> str:
-    """Libpq's own words, without the address before them and the hints below."""
+    """The reason that libpq gives, without the address before it and the hints below."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith("\t")]
-    told = lines[-1].rpartition("failed: ")[2] if lines else "no reason was given"
-    return " ".join(told.split()).removeprefix("FATAL: ").rstrip(".?")
+    reason = lines[-1].rpartition("failed: ")[2] if lines else "no reason was given"
+    return " ".join(reason.split()).removeprefix("FATAL: ").rstrip(".?")
 
 
-def _shown(url: str) -> str:
+def _redacted(url: str) -> str:
     """The URL's host and database, without user and password."""
     address = urlsplit(url).netloc.rpartition("@")[2]
     return f"{address or 'on a local socket'}{urlsplit(url).path}"

@@ -1,4 +1,4 @@
-"""DeliveryLedger on PostgreSQL: chargeback files made, and where each stands on its way."""
+"""DeliveryLedger on PostgreSQL: the chargeback files and the state of each delivery."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,11 +41,11 @@ class PostgresDeliveryLedger:
         self._url = url
 
     def allot(self, batch_id: str, network: str, *, destination: str) -> tuple[int, int]:
-        """(sequence, previous sequence or 0) of this batch's file; the same again on repeat."""
+        """(sequence, previous sequence or 0) of the batch's file; equal on repeat."""
         return run_in_transaction(self._url, lambda s: _allot(s, batch_id, network, destination))
 
     def record_made(self, record: ChargebackFileRecord) -> None:
-        """Freeze a file's name and hashes. Raises FrozenFileError where they differ on repeat."""
+        """Store a file's name and hashes for good. Raises FrozenFileError where they differ."""
         run_in_transaction(self._url, lambda session: _freeze(session, record))
 
     def files_of(self, batch_id: str) -> Sequence[ChargebackFileRecord]:
@@ -53,13 +53,13 @@ class PostgresDeliveryLedger:
         return self._records("where batch_id = %s order by network", batch_id)
 
     def find(self, batch_id: str, network: str) -> ChargebackFileRecord | None:
-        """One file's record, or None where the network has no rows in the batch."""
+        """A file's record, or None where the network has no rows in the batch."""
         return next(
             iter(self._records("where batch_id = %s and network = %s", batch_id, network)), None
         )
 
     def record(self, record: ChargebackFileRecord) -> None:
-        """Store its state, remote path, attempts and last error. Raises FileNotMadeError."""
+        """Store the file's state, remote path, attempts and last error. Raises FileNotMadeError."""
         values = {
             "batch_id": record.batch_id,
             "network": record.network,
@@ -84,7 +84,7 @@ class PostgresDeliveryLedger:
 
     @contextmanager
     def exclusively(self, batch_id: str, network: str) -> Iterator[ChargebackFileRecord | None]:
-        """Hold the file alone until the block ends (other holders wait); its fresh record."""
+        """Lock the file until the block ends (others wait for it); its fresh record."""
         with advisory_lock(self._url, f"delivery/{batch_id}/{network}"):
             yield self.find(batch_id, network)
 

@@ -1,12 +1,12 @@
-"""What can be wrong with the store, each error one sentence that says what to do."""
+"""Errors of the database, each with a sentence that says what to do."""
 
 
 class DatabaseUnavailableError(RuntimeError):
-    """The database cannot be started or reached; the message says why and what to mend."""
+    """The database cannot be started or reached; the message says why and what to correct."""
 
 
 class MigrationChangedError(RuntimeError):
-    """A migration that was applied already reads differently now."""
+    """The file of an applied migration has changed."""
 
     def __init__(self, name: str) -> None:
         super().__init__(

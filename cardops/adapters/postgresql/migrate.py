@@ -1,7 +1,7 @@
-"""Applies migrations/*.sql: in order, each in one commit, once, one process at a time.
+"""Applies migrations/*.sql: in order, once each, each in one commit, one process at a time.
 
-Forward only. A database that is newer than this program keeps working with it: migrations of
-which this program knows nothing are left alone.
+Forward only. A newer database keeps working with this version: migrations that this version does
+not have are ignored.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import psycopg
 
 from cardops.adapters.postgresql.errors import MigrationChangedError
 
-# Any number that nobody else locks in this database.
+# Any number that nothing else locks in this database.
 LOCK_KEY: Final = 0x0CA2D095
 MAX_ATTEMPTS: Final = 10
 HISTORY: Final = """
@@ -39,25 +39,25 @@ class Migration:
 
     @property
     def sha256(self) -> str:
-        """Hash of its text, line ends aside."""
+        """Hash of its text with normalised line ends."""
         return hashlib.sha256("\n".join(self.statements.splitlines()).encode()).hexdigest()
 
 
 def known_migrations() -> list[Migration]:
-    """The files that came with this program, in order."""
+    """The migrations of this version, in order."""
     folder = files("cardops.adapters.postgresql") / "migrations"
-    found = [
+    migrations = [
         Migration(int(match[1]), file.name, file.read_text("utf-8"))
         for file in folder.iterdir()
         if (match := re.fullmatch(r"([0-9]{4})_[a-z0-9_]+\.sql", file.name))
     ]
-    return sorted(found, key=lambda migration: migration.version)
+    return sorted(migrations, key=lambda migration: migration.version)
 
 
 def migrate(session: psycopg.Connection, migrations: Sequence[Migration] | None = None) -> int:
-    """Bring the schema to this program's version; returns how many were applied.
+    """Apply the missing migrations; returns how many.
 
-    Raises MigrationChangedError where an applied one reads differently now.
+    Raises MigrationChangedError where the file of an applied migration has changed.
     """
     known = known_migrations() if migrations is None else migrations
     count = 0
@@ -65,13 +65,13 @@ def migrate(session: psycopg.Connection, migrations: Sequence[Migration] | None 
         missing = _missing(session, known)
         if not missing:
             return 0
-    while _apply_in_traffic(session, known):
+    while _apply_with_retries(session, known):
         count += 1
     return count
 
 
-def _apply_in_traffic(session: psycopg.Connection, known: Sequence[Migration]) -> bool:
-    """Apply the next one, however often live traffic locks the same tables in another order."""
+def _apply_with_retries(session: psycopg.Connection, known: Sequence[Migration]) -> bool:
+    """Apply the next migration, retrying where it deadlocks with live traffic."""
     for _ in range(MAX_ATTEMPTS - 1):
         try:
             return _apply_next(session, known)
@@ -81,7 +81,7 @@ def _apply_in_traffic(session: psycopg.Connection, known: Sequence[Migration]) -
 
 
 def _apply_next(session: psycopg.Connection, known: Sequence[Migration]) -> bool:
-    """Apply the first one that is missing, in one commit; False where none is."""
+    """Apply the first missing migration in one commit; False where none is missing."""
     with session.transaction():
         session.execute("select pg_advisory_xact_lock(%s)", [LOCK_KEY])
         session.execute(HISTORY)

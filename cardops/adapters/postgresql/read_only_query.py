@@ -1,4 +1,4 @@
-"""A person's own question to the live database, as runbooks have them: one statement, read-only."""
+"""An operator's query on the live database, as the runbooks have them: one read-only statement."""
 
 from typing import Any, Final
 
@@ -6,19 +6,19 @@ import psycopg
 
 from cardops.adapters.postgresql.connection import connect, with_options
 
-# A look must not hold up whom it looks at, nor outlast the patience of who looks.
+# A query must not block the traffic it reads, nor outlast the operator's patience.
 STATEMENT_TIMEOUT: Final = "60s"
 LOCK_TIMEOUT: Final = "2s"
 
 
 class QueryRefusedError(Exception):
-    """The database did not answer the question; its own first words."""
+    """The database refused the query; the message is the first line of its error."""
 
 
 def run_read_only_query(
     url: str, query: str, max_rows: int
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Names of columns, and as many rows at most. Raises QueryRefusedError."""
+    """The column names and at most `max_rows` rows. Raises QueryRefusedError."""
     bounded = with_options(
         url,
         "-cdefault_transaction_read_only=on",
@@ -27,12 +27,12 @@ def run_read_only_query(
     )
     with connect(bounded) as session:
         try:
-            # A cursor of the server's, so that no table fills the memory here; it is declared in
-            # one message that holds one statement, so that nothing can follow the question.
-            with session.transaction(), session.cursor("look") as cursor:
+            # A server-side cursor bounds the memory here. Its declaration is one message with one
+            # statement, so no second statement can follow the query.
+            with session.transaction(), session.cursor("query") as cursor:
                 cursor.execute(query)
-                found = cursor.fetchmany(max_rows)
-                return [column.name for column in cursor.description or []], found
+                rows = cursor.fetchmany(max_rows)
+                return [column.name for column in cursor.description or []], rows
         except psycopg.Error as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise QueryRefusedError(said) from None
+            message = (str(error).splitlines() or [type(error).__name__])[0]
+            raise QueryRefusedError(message) from None

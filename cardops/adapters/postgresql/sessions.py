@@ -1,6 +1,6 @@
-"""Asynchronous sessions of the authorizer: a pool whose plans go by key, and what may be retried.
+"""The authorizer's asynchronous sessions: a pool that plans by key, and which errors are retried.
 
-Belongs here: how asyncpg is opened and which of its errors mean what. No table of any subject.
+Belongs here: how asyncpg is opened and what its errors mean. No table of any subject.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -14,17 +14,17 @@ from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.rules.authorizations.decisions import StoreUnavailableError
 
 MAX_SESSIONS: Final = 8
-# Open from the start: a session's first hundredths of a second are no request's to wait for.
+# Opened at the start, so that no request waits for a new session.
 MIN_SESSIONS: Final = 3
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
-# One attempt at a batch or a move; the request's own deadline is longer.
+# For one attempt at a batch or an action; the request's own deadline is longer.
 COMMAND_TIMEOUT_SECONDS: Final = 5.0
-MAX_ATTEMPTS: Final = 4
+MAX_ATTEMPTS: Final = 4  # guard: retry
 
 Session: TypeAlias = PoolConnectionProxy
 Pool: TypeAlias = asyncpg.Pool
 
-# Tables grow from nothing under prepared plans, so a plan that scans is never the right one.
+# Tables grow from empty while plans stay prepared, so a plan with a scan is never right.
 SERVER_SETTINGS: Final = {
     "application_name": "cardops authorizer",
     "jit": "off",
@@ -37,7 +37,7 @@ SERVER_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "10s",
 }
 
-# Lost connections and conflicts: nothing is wrong with the question, so it may be asked again.
+# Lost connections and conflicts: the request itself is fine and may be retried.
 TRANSIENT_ERRORS: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -48,7 +48,7 @@ TRANSIENT_ERRORS: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
-    # A connection that a crash left between two states says this of whatever comes next.
+    # asyncpg raises this on a connection that a crash left in an inconsistent state.
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,
@@ -56,7 +56,7 @@ TRANSIENT_ERRORS: Final = (
 
 
 async def open_pool(url: str, *, max_size: int = MAX_SESSIONS) -> Pool:
-    """Sessions on the database. Raises DatabaseUnavailableError."""
+    """A pool of sessions. Raises DatabaseUnavailableError."""
     try:
         return await asyncpg.create_pool(
             url,
@@ -65,7 +65,7 @@ async def open_pool(url: str, *, max_size: int = MAX_SESSIONS) -> Pool:
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
             server_settings=SERVER_SETTINGS,
-            reset=_leave_as_it_is,
+            reset=_skip_reset,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailableError(
@@ -76,28 +76,28 @@ async def open_pool(url: str, *, max_size: int = MAX_SESSIONS) -> Pool:
 
 @asynccontextmanager
 async def transaction(pool: Pool, begin: str = "begin") -> AsyncIterator[Session]:
-    """A session inside one transaction, committed at the end of the block, else undone."""
+    """A session in one transaction: committed at the end of the block, rolled back on an error."""
     async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
         try:
             await session.execute(begin)
             yield session
             await session.execute("commit")
         except BaseException:
-            await _undo(session)
+            await _roll_back(session)
             raise
 
 
 @contextmanager
 def store_errors_translated() -> Iterator[None]:
-    """What the database could not do in time is StoreUnavailableError: nothing of the asker's."""
+    """Turn transient database errors in the block into StoreUnavailableError."""
     try:
         yield
     except TRANSIENT_ERRORS as error:
         raise StoreUnavailableError from error
 
 
-async def _undo(session: Session) -> None:
-    """Roll back, or drop the connection where that is not certain: the server then rolls back."""
+async def _roll_back(session: Session) -> None:
+    """Roll back; where that fails, drop the connection, which makes the server roll back."""
     with suppress(*TRANSIENT_ERRORS, asyncpg.PostgresError):
         if not session.is_closed():
             await session.execute("rollback", timeout=1.0)
@@ -105,5 +105,5 @@ async def _undo(session: Session) -> None:
     session.terminate()
 
 
-async def _leave_as_it_is(session: asyncpg.Connection) -> None:
-    """Nothing here changes a session's state, so a round trip to reset it would buy nothing."""
+async def _skip_reset(session: asyncpg.Connection) -> None:
+    """No code here changes a session's state, so resetting it would waste a round trip."""

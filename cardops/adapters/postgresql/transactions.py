@@ -1,7 +1,7 @@
-"""Pieces of work against the database: each one session, one commit, tried again where that helps.
+"""Operations on the database, each in one transaction that is retried where that helps.
 
-A conflict or a cut connection is tried again a bounded number of times. A connection may be cut
-after its commit: work handed in here must do nothing more when it is done twice.
+A conflict or a lost connection is retried a bounded number of times. A connection may be lost after
+its commit, so operations must be idempotent.
 """
 
 import random
@@ -24,66 +24,66 @@ Result = TypeVar("Result")
 
 
 class TransactionRunner:
-    """Runs pieces of work on one session, and gets a new one when it was cut."""
+    """Runs operations on one session, and opens another where the connection was lost."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._session: psycopg.Connection | None = None
 
-    def run(self, piece: Callable[[psycopg.Connection], Result]) -> Result:
-        """What the piece returns, committed. Raises DatabaseUnavailableError at the end."""
+    def run(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
+        """The operation's result, committed. Raises DatabaseUnavailableError after all attempts."""
         pause = FIRST_PAUSE_SECONDS
         for _ in range(MAX_ATTEMPTS - 1):
             try:
-                return self.once(piece)
+                return self.run_unretried(operation)
             except (*CONFLICTS, psycopg.OperationalError, DatabaseUnavailableError) as error:
-                if not _is_worth_another_try(error):
+                if not _is_transient(error):
                     raise
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads, hides nothing
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause *= 2
-        return self._last(piece)
+        return self._run_last(operation)
 
     def close(self) -> None:
-        """End the session; a later piece of work opens another."""
+        """End the session; a later operation opens another."""
         session, self._session = self._session, None
         if session is not None:
             session.close()
 
-    def once(self, piece: Callable[[psycopg.Connection], Result]) -> Result:
-        """The same, tried once: for what may not begin again, such as a stream."""
+    def run_unretried(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
+        """The same without retries: for input that can be read only once, such as a stream."""
         if self._session is None or self._session.closed:
             self._session = connect(self._url)
         with self._session.transaction():
-            return piece(self._session)
+            return operation(self._session)
 
-    def _last(self, piece: Callable[[psycopg.Connection], Result]) -> Result:
+    def _run_last(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
         try:
-            return self.once(piece)
+            return self.run_unretried(operation)
         except (*CONFLICTS, psycopg.OperationalError) as error:
             raise DatabaseUnavailableError(
-                f"The database did not take the work in {MAX_ATTEMPTS} attempts "
-                f"({_first_line(error)}); nothing of it is lost, try again."
+                f"The database did not complete the operation in {MAX_ATTEMPTS} attempts "
+                f"({_first_line(error)}); nothing was lost, run it again."
             ) from error
 
 
 @contextmanager
 def transaction_runner(url: str) -> Iterator[TransactionRunner]:
-    """A session for several pieces of work, closed at the end."""
-    work = TransactionRunner(url)
+    """A session for several operations, closed at the end."""
+    runner = TransactionRunner(url)
     try:
-        yield work
+        yield runner
     finally:
-        work.close()
+        runner.close()
 
 
-def run_in_transaction(url: str, piece: Callable[[psycopg.Connection], Result]) -> Result:
-    """One piece of work on a session of its own."""
-    with transaction_runner(url) as work:
-        return work.run(piece)
+def run_in_transaction(url: str, operation: Callable[[psycopg.Connection], Result]) -> Result:
+    """One operation on a session of its own, with retries."""
+    with transaction_runner(url) as runner:
+        return runner.run(operation)
 
 
-def _is_worth_another_try(error: Exception) -> bool:
-    """Conflicts, and connections that were cut or refused (SQLSTATE 08xxx, 57P0x, or none)."""
+def _is_transient(error: Exception) -> bool:
+    """Conflicts, and connections that were lost or refused (SQLSTATE 08xxx, 57P0x, or none)."""
     if isinstance(error, (*CONFLICTS, DatabaseUnavailableError)):
         return True
     state = getattr(error, "sqlstate", None)

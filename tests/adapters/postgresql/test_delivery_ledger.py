@@ -38,20 +38,20 @@ def ledger(request: pytest.FixtureRequest) -> DeliveryLedger:
     return PostgresDeliveryLedger(request.getfixturevalue("database_url"))
 
 
-def test_sequences_count_up_for_each_destination(ledger: DeliveryLedger) -> None:
+def test_sequences_rise_per_destination(ledger: DeliveryLedger) -> None:
     assert ledger.allot("b-1", "visa", destination="visa") == (1, 0)
     assert ledger.allot("b-1", "amex", destination="amex") == (1, 0)
     assert ledger.allot("b-2", "visa", destination="visa") == (2, 1)
 
 
-def test_the_same_file_is_allotted_the_same_number_again(ledger: DeliveryLedger) -> None:
+def test_repeated_allotment_returns_the_same_sequence(ledger: DeliveryLedger) -> None:
     first = ledger.allot("b-1", "visa", destination="visa")
     ledger.allot("b-2", "visa", destination="visa")
 
     assert ledger.allot("b-1", "visa", destination="visa") == first
 
 
-def test_a_made_file_is_found_as_it_was_made(ledger: DeliveryLedger) -> None:
+def test_recorded_file_is_found(ledger: DeliveryLedger) -> None:
     ledger.record_made(A_FILE)
 
     assert ledger.find(A_FILE.batch_id, "visa") == A_FILE
@@ -59,7 +59,7 @@ def test_a_made_file_is_found_as_it_was_made(ledger: DeliveryLedger) -> None:
     assert ledger.files_of(A_FILE.batch_id) == [A_FILE]
 
 
-def test_making_the_same_bytes_again_keeps_where_the_file_stands(ledger: DeliveryLedger) -> None:
+def test_recording_the_same_file_again_keeps_its_state(ledger: DeliveryLedger) -> None:
     sent = replace(A_FILE, state=DeliveryState.DELIVERED, remote_path="/in/CB_1.csv")
     ledger.record_made(A_FILE)
     ledger.record(sent)
@@ -78,9 +78,7 @@ def test_making_the_same_bytes_again_keeps_where_the_file_stands(ledger: Deliver
         {"totals_minor": {"USD": 1_001, "EUR": 5}},
     ],
 )
-def test_a_frozen_file_cannot_be_made_otherwise(
-    ledger: DeliveryLedger, change: dict[str, Any]
-) -> None:
+def test_recorded_file_cannot_change(ledger: DeliveryLedger, change: dict[str, Any]) -> None:
     ledger.record_made(A_FILE)
 
     with pytest.raises(FrozenFileError, match="is on record with other bytes"):
@@ -88,7 +86,7 @@ def test_a_frozen_file_cannot_be_made_otherwise(
     assert ledger.find(A_FILE.batch_id, "visa") == A_FILE
 
 
-def test_progress_is_kept_and_what_was_frozen_stays(ledger: DeliveryLedger) -> None:
+def test_progress_is_stored_and_frozen_fields_stay(ledger: DeliveryLedger) -> None:
     ledger.record_made(A_FILE)
     failed = replace(
         A_FILE, state=DeliveryState.FAILED, attempt_count=3, last_error="no connection"
@@ -98,12 +96,12 @@ def test_progress_is_kept_and_what_was_frozen_stays(ledger: DeliveryLedger) -> N
     assert ledger.find(A_FILE.batch_id, "visa") == failed
 
 
-def test_progress_of_a_file_that_was_never_made_is_refused(ledger: DeliveryLedger) -> None:
+def test_progress_of_an_unknown_file_is_refused(ledger: DeliveryLedger) -> None:
     with pytest.raises(FileNotMadeError, match="has no file for visa"):
         ledger.record(A_FILE)
 
 
-def test_records_come_newest_first_and_by_state(ledger: DeliveryLedger) -> None:
+def test_records_are_filtered_by_state_newest_first(ledger: DeliveryLedger) -> None:
     newer = replace(A_FILE, batch_id="default-2026-03-02-1", sequence=2)
     ledger.record_made(A_FILE)
     ledger.record_made(newer)
@@ -114,7 +112,7 @@ def test_records_come_newest_first_and_by_state(ledger: DeliveryLedger) -> None:
     assert ledger.all([]) == []
 
 
-def test_one_holder_of_a_file_at_a_time(ledger: DeliveryLedger) -> None:
+def test_file_lock_has_one_holder_at_a_time(ledger: DeliveryLedger) -> None:
     ledger.record_made(A_FILE)
     states = []
 
@@ -135,7 +133,7 @@ def test_one_holder_of_a_file_at_a_time(ledger: DeliveryLedger) -> None:
 
 
 @pytest.mark.database
-def test_files_that_race_for_a_destination_get_different_numbers(database_url: str) -> None:
+def test_concurrent_files_get_different_sequences(database_url: str) -> None:
     ledger = PostgresDeliveryLedger(database_url)
     numbers = in_parallel(8, lambda n: ledger.allot(f"b-{n}", "visa", destination="visa")[0])
 

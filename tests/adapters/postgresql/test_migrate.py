@@ -16,7 +16,7 @@ pytestmark = pytest.mark.database
 NEXT = Migration(9000, "9000_next.sql", "create table later (id bigint);")
 
 
-def test_a_fresh_database_gets_every_migration_and_a_second_run_none(
+def test_fresh_database_gets_every_migration_once(
     empty_database_url: str,
 ) -> None:
     with connect(empty_database_url) as session:
@@ -24,14 +24,14 @@ def test_a_fresh_database_gets_every_migration_and_a_second_run_none(
         assert migrate(session) == 0
 
 
-def test_a_database_newer_than_the_program_keeps_working(empty_database_url: str) -> None:
+def test_newer_database_keeps_working(empty_database_url: str) -> None:
     with connect(empty_database_url) as session:
         migrate(session, [*known_migrations(), NEXT])
 
         assert migrate(session) == 0
 
 
-def test_a_changed_migration_is_refused_with_a_sentence(empty_database_url: str) -> None:
+def test_changed_migration_is_refused(empty_database_url: str) -> None:
     with connect(empty_database_url) as session:
         migrate(session, [NEXT])
 
@@ -39,7 +39,7 @@ def test_a_changed_migration_is_refused_with_a_sentence(empty_database_url: str)
             migrate(session, [replace(NEXT, statements="create table other (id bigint);")])
 
 
-def test_line_ends_are_no_change(empty_database_url: str) -> None:
+def test_line_ends_do_not_count_as_a_change(empty_database_url: str) -> None:
     with connect(empty_database_url) as session:
         two_lines = replace(NEXT, statements="create table later\n(id bigint);\n")
         first = migrate(session, [two_lines])
@@ -48,7 +48,7 @@ def test_line_ends_are_no_change(empty_database_url: str) -> None:
         assert (first, migrate(session, [windows])) == (1, 0)
 
 
-def test_a_failing_migration_leaves_nothing_of_itself(empty_database_url: str) -> None:
+def test_failing_migration_is_rolled_back(empty_database_url: str) -> None:
     broken = replace(NEXT, statements="create table half (id bigint); select 1 / 0;")
     with connect(empty_database_url) as session:
         with pytest.raises(Exception, match="division by zero"):
@@ -58,7 +58,7 @@ def test_a_failing_migration_leaves_nothing_of_itself(empty_database_url: str) -
         assert migrate(session, [NEXT]) == 1
 
 
-def test_several_programs_that_start_at_once_apply_each_migration_once(
+def test_concurrent_starts_apply_each_migration_once(
     empty_database_url: str,
 ) -> None:
     counts: list[int] = []
@@ -77,7 +77,7 @@ def test_several_programs_that_start_at_once_apply_each_migration_once(
     assert len(counts) == 4
 
 
-def test_a_server_with_other_databases_is_left_alone(
+def test_other_databases_of_the_server_are_not_migrated(
     server_url: str, empty_database_url: str
 ) -> None:
     with connect(with_search_path(with_database(server_url, "postgres"), SCHEMA)) as session:
@@ -88,7 +88,7 @@ def test_a_server_with_other_databases_is_left_alone(
         assert session.execute("select to_regclass('cardops.accounts')").fetchone() == before
 
 
-def test_a_migration_that_deadlocks_with_traffic_is_tried_again(empty_database_url: str) -> None:
+def test_migration_that_deadlocks_is_retried(empty_database_url: str) -> None:
     first = replace(NEXT, statements="create table a (id bigint); create table b (id bigint);")
     second = Migration(
         9001, "9001_wide.sql", "alter table a add column x text; alter table b add column x text;"

@@ -22,7 +22,7 @@ def programs(request: pytest.FixtureRequest) -> Programs:
     return PostgresPrograms(request.getfixturevalue("database_url"))
 
 
-def test_a_program_is_created_once_and_left_as_it_is(programs: Programs) -> None:
+def test_existing_program_is_not_changed(programs: Programs) -> None:
     hosts = ("a.example.com", "b.example.com")
 
     assert programs.create(Program("acme", "EUR", "size_balanced", hosts))
@@ -36,7 +36,7 @@ def test_a_program_is_created_once_and_left_as_it_is(programs: Programs) -> None
     assert "acme" in [program.program for program in programs.all()]
 
 
-def test_a_key_is_told_once_and_listed_without_its_secret(programs: Programs) -> None:
+def test_key_is_listed_without_its_secret(programs: Programs) -> None:
     programs.create(Program("acme"))
     made = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=True)
     presented = parse_bearer(f"Bearer {made.key}")
@@ -53,7 +53,7 @@ def test_a_key_is_told_once_and_listed_without_its_secret(programs: Programs) ->
     assert presented.secret not in repr(listed) + repr(made)
 
 
-def test_a_key_is_revoked_once(programs: Programs) -> None:
+def test_key_keeps_its_first_revocation(programs: Programs) -> None:
     programs.create(Program("acme"))
     made = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=False)
 
@@ -67,12 +67,12 @@ def test_a_key_is_revoked_once(programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "a", "A.example.com", "a.b:1", "[::1]"])
-def test_what_is_no_host_name_is_not_registered(host: str) -> None:
+def test_invalid_callback_host_is_refused(host: str) -> None:
     assert host_problem(host)
 
 
 @pytest.mark.parametrize("name", ["", "Acme", "a b", "a/b", "a" * 33, "ä"])
-def test_what_is_no_program_name_is_said(name: str) -> None:
+def test_invalid_program_name_is_refused(name: str) -> None:
     assert program_problem(name)
     assert program_problem("acme-2") is None
 
@@ -80,12 +80,12 @@ def test_what_is_no_program_name_is_said(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "a\nb", "a\0", "\x1b[31m", "\u202ea", "\udcff", "a" * 101]
 )
-def test_what_is_no_name_of_a_key_is_said(name: str) -> None:
+def test_invalid_key_name_is_refused(name: str) -> None:
     assert key_name_problem(name)
     assert key_name_problem("Käthe's shop, 2nd till") is None
 
 
-def test_a_key_is_named_by_its_id_or_whole_and_by_nothing_else() -> None:
+def test_key_is_named_by_its_id_or_full_text() -> None:
     whole = f"cpk_live_abc123_{'s' * 40}"
 
     assert [named_key_id(text) for text in ("abc123", whole)] == ["abc123", "abc123"]
@@ -93,7 +93,7 @@ def test_a_key_is_named_by_its_id_or_whole_and_by_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "\x1b[31m", "\u202e", "a\nb", "\udcff"])
-def test_what_is_refused_is_shown_short_and_harmless(text: str) -> None:
+def test_refused_text_is_escaped_and_shortened(text: str) -> None:
     for told in (program_problem(text), host_problem(text), scope_problem((text,))):
         assert told
         assert told.isprintable()

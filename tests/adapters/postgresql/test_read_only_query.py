@@ -28,7 +28,7 @@ MANY = "select n from generate_series(1, 50000) as n, generate_series(1, 50000) 
         "",
     ],
 )
-def test_what_is_no_question_is_refused_and_changes_nothing(database_url: str, query: str) -> None:
+def test_anything_but_one_query_is_refused_without_effect(database_url: str, query: str) -> None:
     with connect(database_url) as session:
         session.execute("insert into programs (program, currency) values ('p', 'USD')")
         with pytest.raises(QueryRefusedError):
@@ -38,7 +38,7 @@ def test_what_is_no_question_is_refused_and_changes_nothing(database_url: str, q
         assert session.execute("select count(*) from accounts").fetchone() == (0,)
 
 
-def test_a_big_answer_is_cut_and_an_empty_one_has_its_columns(database_url: str) -> None:
+def test_large_result_is_cut_and_empty_result_has_columns(database_url: str) -> None:
     columns, rows = run_read_only_query(database_url, MANY, 3)
 
     assert (columns, rows) == (["n"], [(1,), (1,), (1,)])
@@ -48,14 +48,14 @@ def test_a_big_answer_is_cut_and_an_empty_one_has_its_columns(database_url: str)
     )
 
 
-def test_it_waits_for_nobodys_lock(database_url: str) -> None:
+def test_query_waits_for_no_lock(database_url: str) -> None:
     with connect(database_url) as session, session.transaction():
         session.execute("lock table accounts in access exclusive mode")
         with pytest.raises(QueryRefusedError, match="lock timeout"):
             run_read_only_query(database_url, "select * from accounts", 3)
 
 
-def test_the_command_asks_the_live_database(database_url: str, tmp_path: Path) -> None:
+def test_command_queries_the_live_database(database_url: str, tmp_path: Path) -> None:
     with connect(database_url) as session:
         session.execute("insert into programs (program, currency) values ('p', 'USD')")
     console = Console(tmp_path)

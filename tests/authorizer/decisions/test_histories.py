@@ -35,7 +35,7 @@ def assert_worth_judging(calls: list[Call]) -> None:
         pytest.param(5_000, 60_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
     ],
 )
-async def test_what_clients_of_two_processes_saw_has_a_legal_order(
+async def test_responses_of_two_processes_have_a_legal_order(
     database_url: str, tmp_path: Path, users: int, count: int
 ) -> None:
     began = time.monotonic()
@@ -48,9 +48,7 @@ async def test_what_clients_of_two_processes_saw_has_a_legal_order(
     assert_legal(database_url, recorder, files)
 
 
-async def test_a_recorded_history_that_was_tampered_with_is_found(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_tampered_recorded_history_is_detected(database_url: str, tmp_path: Path) -> None:
     recorder, files = await recorded(database_url, tmp_path, users=2, count=600, seed=7)
     assert_legal(database_url, recorder, files)
     honest, permits = list(recorder.calls), permitted(recorder.calls)

@@ -20,7 +20,7 @@ def a_legal_history() -> list[Event]:
     ]
 
 
-def test_a_legal_history_passes_in_whatever_order_it_was_written_down() -> None:
+def test_legal_history_passes_in_any_recorded_order() -> None:
     assert violations(a_legal_history()) == []
     assert violations(a_legal_history()[::-1]) == []
 
@@ -56,13 +56,13 @@ def without(name: str) -> Callable[[], list[Event]]:
         (tampered("refused-c", began=8, ended=8.5), "permit-d had ended before refused-c began"),
     ],
 )
-def test_a_tampered_history_is_found(history: Callable[[], list[Event]], words: str) -> None:
+def test_tampered_history_is_detected(history: Callable[[], list[Event]], words: str) -> None:
     found = violations(history())
 
     assert any(words in sentence for sentence in found), found
 
 
-def test_a_change_that_was_lost_twice_over_is_found() -> None:
+def test_lost_update_is_detected() -> None:
     """Two permits that saw the same balance: the classic lost update."""
     events = [
         Event("deposit", 1, 1000, None, 0, 1),

@@ -62,7 +62,7 @@ QUICK = 4_000
     "count",
     [QUICK, pytest.param(20_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
 )
-async def test_no_limit_is_passed_while_limits_are_set_and_changed_under_load(
+async def test_changing_limits_under_load_are_never_exceeded(
     database_url: str, tmp_path: Path, count: int
 ) -> None:
     operator = Operator(database_url, random.Random(count))  # noqa: S311 - wants the same again

@@ -41,7 +41,7 @@ A_MINUTE = [a_change(0, WINDOW, (1000, 3))]
         [a_permit(1, 1, 10), a_permit(2, 999, 11), a_refusal(2, 1, 13), a_permit(3, 999, 80)],
     ],
 )
-def test_what_kept_a_limit_passes(events: list[Event]) -> None:
+def test_history_within_limits_passes(events: list[Event]) -> None:
     assert overruns(events, A_MINUTE, "u") == []
     assert overruns(events[::-1], A_MINUTE, "u") == []
 
@@ -59,23 +59,21 @@ def test_what_kept_a_limit_passes(events: list[Event]) -> None:
         ([a_permit(1, 600, 200), a_permit(2, 401, 100)], "e2 passed"),
     ],
 )
-def test_what_passed_a_limit_or_was_refused_for_none_is_found(
-    events: list[Event], words: str
-) -> None:
+def test_exceeded_limit_or_wrong_rejection_is_detected(events: list[Event], words: str) -> None:
     found = overruns(events, A_MINUTE, "u")
 
     assert len(found) == 1, found
     assert words in found[0]
 
 
-def test_two_that_both_saw_the_last_place_free_are_found() -> None:
+def test_concurrent_overrun_of_a_limit_is_detected() -> None:
     """The classic overrun: both counted before either was written."""
     events = [a_permit(1, 1, 10), a_permit(2, 1, 11), a_permit(3, 1, 12), a_permit(4, 1, 12)]
 
     assert overruns(events, A_MINUTE, "u") == ["e4 passed the limit of ('window', 60)"]
 
 
-def test_parts_of_one_authorization_pass_its_limit_like_the_whole() -> None:
+def test_increments_exceed_a_limit_like_the_whole_amount() -> None:
     changes = [a_change(0, ONE, (500, None))]
 
     assert overruns([a_permit(1, 500, 10), a_permit(2, 500, 11)], changes, "u") == []
@@ -84,7 +82,7 @@ def test_parts_of_one_authorization_pass_its_limit_like_the_whole() -> None:
 
 
 @pytest.mark.parametrize(("kind", "later"), [(DAY, 12 * 3600), (MONTH, 10 * 86400 + 12 * 3600)])
-def test_days_and_months_begin_anew_at_midnight(kind: tuple[str, int], later: int) -> None:
+def test_days_and_months_restart_at_midnight(kind: tuple[str, int], later: int) -> None:
     changes = [a_change(0, kind, (1000, None))]
     before, at = a_permit(1, 600, 10), a_permit(2, 600, later)
 
@@ -92,7 +90,7 @@ def test_days_and_months_begin_anew_at_midnight(kind: tuple[str, int], later: in
     assert overruns([before, a_permit(2, 600, later - 1)], changes, "u") != []
 
 
-def test_while_a_limit_changes_both_versions_are_right_and_neither_before_nor_after() -> None:
+def test_both_versions_are_valid_while_a_limit_changes() -> None:
     changes = [a_change(0, DAY, (500, None)), a_change(20, DAY, (100, None))]
 
     def found(second: float) -> list[bool]:
@@ -108,7 +106,7 @@ def test_while_a_limit_changes_both_versions_are_right_and_neither_before_nor_af
     assert found(21.1) == [False, True]
 
 
-def test_a_users_own_version_stands_in_place_of_that_of_all_until_it_is_removed() -> None:
+def test_user_version_replaces_program_version_until_removed() -> None:
     changes = [
         a_change(0, DAY, (500, None), ""),
         a_change(10, DAY, (900, None)),

@@ -23,7 +23,7 @@ EVERY_REASON = {reason.value for reason in ReasonCode} | {"increment velocity_li
         pytest.param(LimitedMachine, 150, 60, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
     ],
 )
-def test_any_order_of_operations_is_answered_as_the_model_says(
+def test_any_order_of_operations_matches_the_model(
     database_url: str, machine: type[Machine], examples: int, steps: int
 ) -> None:
     with connect(database_url) as session:

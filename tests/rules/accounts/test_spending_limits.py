@@ -62,7 +62,7 @@ def model_permits(
     st.lists(limits(), max_size=3),
     st.lists(st.tuples(st.integers(0, 8_000_000), st.lists(st.integers(1, 30), max_size=4))),
 )
-def test_batches_are_decided_as_the_model_decides_each_question(
+def test_limited_batches_decide_like_the_model(
     of_program: list[SpendingLimit],
     own: list[SpendingLimit],
     batches: list[tuple[int, list[int]]],
@@ -86,7 +86,7 @@ def test_batches_are_decided_as_the_model_decides_each_question(
             permitted += [(at, amount)] if expected else []
 
 
-def test_a_users_own_limit_stands_in_place_of_the_programs_of_the_same_window() -> None:
+def test_user_limit_replaces_program_limit_of_same_window() -> None:
     hour = SpendingLimit(LimitKind.WINDOW, 100, None, 3600)
     own = SpendingLimit(LimitKind.WINDOW, 900, None, 3600)
     minute = SpendingLimit(LimitKind.WINDOW, 10, None, 60)
@@ -94,7 +94,7 @@ def test_a_users_own_limit_stands_in_place_of_the_programs_of_the_same_window() 
     assert [one.limit for one in limits_in_force([hour, minute], [own])] == [minute, own]
 
 
-def test_a_change_leaves_what_it_does_not_name() -> None:
+def test_change_keeps_omitted_values() -> None:
     before = SpendingLimit(LimitKind.DAY, 100, 5)
 
     assert merge_limit(before, SpendingLimit(LimitKind.DAY, None, 7)) == SpendingLimit(
@@ -111,5 +111,5 @@ def test_a_change_leaves_what_it_does_not_name() -> None:
         SpendingLimit(LimitKind.WINDOW, 5, None, 31 * 86_400 + 1),
     ],
 )
-def test_what_limits_nothing_or_has_no_fit_length_is_no_limit(limit: SpendingLimit) -> None:
+def test_limit_without_maximum_or_valid_window_is_invalid(limit: SpendingLimit) -> None:
     assert limit_problem(limit)

@@ -53,7 +53,7 @@ def outcome(
         (an_action("refund", "5.00", "r"), a_record(None), (500, 0, 500)),
     ],
 )
-def test_a_move_changes_ledger_held_and_available(
+def test_action_changes_ledger_held_and_available(
     action: AuthorizationAction, record: Record, change: tuple[int, int, int]
 ) -> None:
     moved = outcome(action, record, available_minor=500)
@@ -75,14 +75,14 @@ ENDED = [
 
 @pytest.mark.parametrize(("record", "state"), ENDED)
 @pytest.mark.parametrize("kind", ["capture", "void", "increment"])
-def test_only_an_open_hold_can_be_moved(kind: str, record: Record, state: State) -> None:
+def test_action_requires_an_open_hold(kind: str, record: Record, state: State) -> None:
     assert outcome(an_action(kind, "1", "k"), record) == ActionResponse(
         ActionResult.FORBIDDEN, state=state
     )
     assert state_of(record, NOON) is state
 
 
-def test_a_refund_is_of_captured_money_only() -> None:
+def test_refund_requires_captured_funds() -> None:
     refused = outcome(an_action("refund", "1", "r"), a_record())
 
     assert refused == ActionResponse(ActionResult.FORBIDDEN, state=State.HELD)
@@ -99,7 +99,7 @@ def test_a_refund_is_of_captured_money_only() -> None:
         (an_action("capture", "1.001"), a_record()),
     ],
 )
-def test_an_amount_above_what_there_is_or_no_amount_at_all_is_invalid(
+def test_excessive_or_malformed_amount_is_invalid(
     action: AuthorizationAction, record: Record
 ) -> None:
     refused = outcome(action, record)
@@ -109,7 +109,7 @@ def test_an_amount_above_what_there_is_or_no_amount_at_all_is_invalid(
     assert refused.detail
 
 
-def test_an_increment_above_the_balance_is_rejected_and_changes_nothing() -> None:
+def test_increment_above_balance_is_rejected_without_effect() -> None:
     moved = outcome(an_action("increment", "5.01", "i"), a_record(), available_minor=500)
 
     assert isinstance(moved, Movement)
@@ -130,7 +130,9 @@ def test_an_increment_above_the_balance_is_rejected_and_changes_nothing() -> Non
         ("increment", "11", ActionResult.MISMATCHED),
     ],
 )
-def test_a_move_is_sticky_by_its_key(kind: str, amount: str | None, result: ActionResult) -> None:
+def test_action_is_idempotent_by_its_key(
+    kind: str, amount: str | None, result: ActionResult
+) -> None:
     earlier = StoredAction(1000, -2500, b"as it was")
     record = a_record(Hold(State.CAPTURED, 0, 1000, LATER))
 

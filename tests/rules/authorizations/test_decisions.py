@@ -41,13 +41,11 @@ def state_with(available_minor: int, **known: StoredDecision) -> BatchState:
         (AccountState(exists=False, is_known_user=False), ReasonCode.UNKNOWN_USER),
     ],
 )
-def test_only_what_the_available_balance_covers_is_permitted(
-    account: AccountState, reason: ReasonCode
-) -> None:
+def test_available_balance_must_cover_the_amount(account: AccountState, reason: ReasonCode) -> None:
     assert check_spending(2500, account) is reason
 
 
-def test_a_later_question_sees_what_an_earlier_one_took() -> None:
+def test_later_request_sees_debit_of_earlier_request() -> None:
     requests = [a_request("a", amount_minor=60), a_request("b", amount_minor=60)]
 
     _, decisions = decide_batch(requests, state_with(100), NOON)
@@ -57,7 +55,7 @@ def test_a_later_question_sees_what_an_earlier_one_took() -> None:
     assert [one.ledger_seq for one in decisions] == [2, 2]
 
 
-def test_an_id_asked_twice_in_a_batch_is_decided_once() -> None:
+def test_repeated_id_in_a_batch_is_decided_once() -> None:
     requests = [a_request("a"), a_request("a"), a_request("a", amount_minor=1)]
 
     responses, decisions = decide_batch(requests, state_with(10_000), NOON)
@@ -71,7 +69,7 @@ def test_an_id_asked_twice_in_a_batch_is_decided_once() -> None:
     assert responses[0].body == responses[1].body
 
 
-def test_a_decision_found_after_a_lost_commit_is_no_replay() -> None:
+def test_own_decision_found_after_lost_commit_is_not_a_replay() -> None:
     request = a_request("a")
     responses, _ = decide_batch([request], state_with(10_000), NOON)
     known = StoredDecision(request.request_hash, responses[0].body)
@@ -82,7 +80,7 @@ def test_a_decision_found_after_a_lost_commit_is_no_replay() -> None:
     assert not decisions
 
 
-def test_a_dry_run_takes_nothing_from_those_behind_it() -> None:
+def test_dry_run_does_not_debit_later_requests() -> None:
     requests = [a_request("a", is_dry_run=True), a_request("b")]
 
     responses, decisions = decide_batch(requests, state_with(2500), NOON)
@@ -91,7 +89,7 @@ def test_a_dry_run_takes_nothing_from_those_behind_it() -> None:
     assert all(b'"PERMIT"' in response.body for response in responses)
 
 
-def test_a_void_that_came_first_rejects() -> None:
+def test_void_before_arrival_rejects_the_request() -> None:
     state = state_with(10_000)
     state.tombstones.add((PROGRAM, "a"))
 
@@ -132,7 +130,7 @@ asked = st.builds(
 
 
 @given(st.integers(-20, 150), st.lists(asked, max_size=20))
-def test_a_batch_decides_as_if_asked_one_at_a_time(
+def test_batch_decides_like_single_requests(
     available_minor: int, requests: list[AuthorizationRequest]
 ) -> None:
     model, state = OneAtATime(available_minor), state_with(available_minor)
@@ -159,7 +157,7 @@ def hash_with(**fields: object) -> bytes:
     )
 
 
-def test_questions_that_mean_the_same_have_one_hash() -> None:
+def test_equivalent_requests_have_equal_hashes() -> None:
     assert hash_with(metadata={"a": 1, "b": 2.0}) == hash_with(metadata={"b": 2, "a": 1.0})
     assert hash_with(metadata={}) != hash_with(metadata={"a": 1})
     assert hash_with(metadata={"a": {}}) != hash_with(metadata={"a": None})
@@ -172,12 +170,12 @@ def test_questions_that_mean_the_same_have_one_hash() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_the_canonical_form_is_its_own_canonical_form(value: object) -> None:
+def test_canonical_form_is_idempotent(value: object) -> None:
     assert canonical(canonical(value)) == canonical(value)
 
 
 @pytest.mark.parametrize("is_capture", [True, False])
-def test_the_usual_question_is_hashed_in_the_spelling_of_all_others(*, is_capture: bool) -> None:
+def test_fast_path_hash_equals_general_hash(*, is_capture: bool) -> None:
     spelled = json.dumps(["u_1.:-", 2500, "USD", is_capture, None, None], separators=(",", ":"))
 
     hashed = request_hash(

@@ -1,6 +1,6 @@
-"""DepositLedger on PostgreSQL: credit and recall by committed chunks, and what became of rows.
+"""DepositLedger on PostgreSQL: credits and recalls in committed chunks, and each row's outcome.
 
-Sums and accounts are read in sums. The SQL of a chunk is in posting.
+Belongs here: the order of work on one file. Staging is in staging.py, a chunk's SQL in posting.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,11 @@ from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.connection import connect, with_options
 from cardops.adapters.postgresql.frames import read_frame, stream_frames
-from cardops.adapters.postgresql.transactions import TransactionRunner, transaction_runner
+from cardops.adapters.postgresql.transactions import (
+    TransactionRunner,
+    run_in_transaction,
+    transaction_runner,
+)
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 
 OUTCOME: Final = pl.Schema(
@@ -43,7 +47,7 @@ ACCOUNTS: Final = pl.Schema(
 _ACCOUNTS: Final = sql.SQL(
     "select program, user_id, currency, available_minor, held_minor, ledger_seq from accounts"
 ).format()
-# A row without any event was not credited: then the join finds fewer rows than were staged.
+# A row without any event was not credited: then the join returns fewer rows than were staged.
 _OUTCOME: Final = """
 select s.row_number,
     case
@@ -60,11 +64,11 @@ order by s.row_number
 """
 
 
-class ChunkWork(Protocol):
-    """What is done with one chunk, in one commit."""
+class ChunkOperation(Protocol):
+    """Posts one chunk in one commit."""
 
     def __call__(self, session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
-        """Do it."""
+        """Post the chunk."""
 
 
 class PostgresDepositLedger:
@@ -76,35 +80,32 @@ class PostgresDepositLedger:
     def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
         """Credit valid rows once each, in committed chunks; safe to kill and run again.
 
-        Raises StagingLostError where the database crashed meanwhile: run it again.
+        Raises StagingLostError where a crash of the database emptied the stage: run it again.
         """
         stage = Stage(intake_file)
-        with self._staged(stage, lambda session: stage.fill(session, batches)) as work:
-            _by_chunks(work, stage, credit_chunk)
+        with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
+            _post_chunks(runner, stage, credit_chunk)
 
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
-        """What became of each staged row. Raises StagingLostError."""
+        """The outcome of each staged row. Raises StagingLostError."""
         stage = Stage(intake_file)
-        with transaction_runner(self.url) as work:
-            return work.run(lambda session: _outcome(session, stage))
+        return run_in_transaction(self.url, lambda session: _outcome(session, stage))
 
     def forget_staged(self, intake_file: IntakeFile) -> None:
         """Drop the file's staged rows."""
-        stage = Stage(intake_file)
-        with transaction_runner(self.url) as work:
-            work.run(stage.drop)
+        run_in_transaction(self.url, Stage(intake_file).drop)
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
-        """Take back every deposit the file credited; totals by currency, the same on repeat."""
+        """Take back every deposit the file credited; totals by currency, equal on repeat."""
 
         def take_back(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
             recall_chunk(session, stage, chunk, recalled_by=recalled_by)
 
         stage = Stage(intake_file)
-        with self._staged(stage, stage.fill_from_events) as work:
-            _by_chunks(work, stage, take_back)
-            work.run(stage.drop)
-            return work.run(lambda session: _recalled_totals(session, intake_file.intake_id))
+        with self._staged(stage, stage.fill_from_events) as runner:
+            _post_chunks(runner, stage, take_back)
+            runner.run(stage.drop)
+            return runner.run(lambda session: _recalled_totals(session, intake_file.intake_id))
 
     def accounts(self) -> Iterator[pl.DataFrame]:
         """All accounts in chunks, from one snapshot; the session stays open to the end."""
@@ -115,19 +116,19 @@ class PostgresDepositLedger:
     def _staged(
         self, stage: Stage, fill: Callable[[psycopg.Connection], int]
     ) -> Iterator[TransactionRunner]:
-        """The stage, filled and held alone, with a session made for posting its chunks."""
+        """Lock and fill the stage; a session whose planner suits posting its chunks."""
         with advisory_lock(self.url, f"stage/{stage.intake_id}"):
-            with transaction_runner(self.url) as work:
-                work.once(fill)
-            with transaction_runner(with_options(self.url, *LOOK_UPS)) as work:
-                yield work
+            with transaction_runner(self.url) as runner:
+                runner.run_unretried(fill)
+            with transaction_runner(with_options(self.url, *LOOK_UPS)) as runner:
+                yield runner
 
 
-def _by_chunks(work: TransactionRunner, stage: Stage, chunk_work: ChunkWork) -> None:
-    for chunk in work.run(lambda session: list(stage.chunks(session))):
-        work.run(partial(chunk_work, stage=stage, chunk=chunk))
-    # A crash of the database in between empties the stage; what was skipped must not pass.
-    work.run(stage.check_complete)
+def _post_chunks(runner: TransactionRunner, stage: Stage, operation: ChunkOperation) -> None:
+    for chunk in runner.run(lambda session: list(stage.chunks(session))):
+        runner.run(partial(operation, stage=stage, chunk=chunk))
+    # A crash of the database empties the unlogged stage: skipped rows must not pass as posted.
+    runner.run(stage.check_complete)
 
 
 def _outcome(session: psycopg.Connection, stage: Stage) -> pl.DataFrame:

@@ -1,11 +1,10 @@
-"""What one chunk of staged rows does to accounts, as SQL: credit, or take back.
+"""The SQL that posts one chunk of staged rows to accounts: credit, or recall.
 
-Both lock the chunk's accounts in id order, then post and move the balances in one statement,
-so that the sums and the rows cannot differ. Both do nothing when done again.
+Both lock the chunk's accounts in id order, then insert postings and change balances in one
+statement, so that the two cannot differ. Both are idempotent.
 
-The program is a column of the staged rows and joined like the others: as a constant it would
-make the planner, as long as a table has no statistics, take it for nearly empty and read it
-whole for every chunk.
+The program is a column of the staged rows and joined like the others: with a constant, the planner
+would take a table without statistics for nearly empty and scan it for every chunk.
 """
 
 from typing import Final, LiteralString
@@ -15,14 +14,14 @@ from psycopg import sql
 
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 
-# What makes two deposits the same: user, currency, minor units, and the instant in microseconds.
-# Ids have no vertical bar, so no two contents run together.
+# Two deposits are the same if user, currency, minor units and the instant (microseconds) agree.
+# Ids contain no vertical bar, so no two contents have the same text.
 CONTENT_HASH: Final = sql.SQL(
     "sha256(convert_to(s.user_id || '|' || s.currency || '|' || s.amount_minor || '|' ||"
     " (extract(epoch from s.occurred_at) * 1000000)::bigint, 'UTF8'))"
 )
 
-# For the sessions that post chunks: look each key up, at any size of any table.
+# For sessions that post chunks: index look-ups, whatever the size of a table.
 LOOK_UPS: Final = (
     "-cenable_hashjoin=off",
     "-cenable_mergejoin=off",
@@ -41,7 +40,7 @@ _OPEN_ACCOUNTS: Final = (
     " on conflict (program, user_id, currency) do nothing"
 )
 
-# A subquery with "for update" is run for one key after the other, so in this order.
+# The lateral subquery with "for update" runs key by key, so it locks in this order.
 _LOCK_ACCOUNTS: Final = (
     "select count(*) from"
     " (select distinct s.program, s.user_id, s.currency {chunk} order by 1, 2, 3) as k"
@@ -49,15 +48,15 @@ _LOCK_ACCOUNTS: Final = (
     " and a.user_id = k.user_id and a.currency = k.currency for update) as locked"
 )
 
-# An account opened for a deposit that another file had first would make its user known.
+# An account opened for a deposit that another file had credited would make its user known.
 _CLOSE_UNUSED: Final = (
     "delete from accounts as a using (select distinct s.program, s.user_id, s.currency {chunk}) as k"
     " where a.program = k.program and a.user_id = k.user_id and a.currency = k.currency"
     " and a.ledger_seq = 0"
 )
 
-# posted_at is read after the accounts are locked, that is with the transaction's id assigned:
-# so a day's end is told from transaction ids, and an account's rows are posted in its order.
+# posted_at is read after the accounts are locked, when the transaction has its id: so a day can be
+# closed by transaction ids, and an account's rows are in its posting order.
 _CREDIT: Final = """
 with fresh as (
     select s.*, {content_hash} as content_hash,
@@ -130,7 +129,7 @@ where a.program = sums.program and a.user_id = sums.user_id and a.currency = sum
 
 
 def credit_chunk(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
-    """Credit the chunk's deposits that no one credited before."""
+    """Credit the chunk's deposits that were not credited before."""
     values = _values(chunk)
     opened = session.execute(_statement(stage, _OPEN_ACCOUNTS), values).rowcount
     session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
@@ -142,7 +141,7 @@ def credit_chunk(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> Non
 def recall_chunk(
     session: psycopg.Connection, stage: Stage, chunk: Chunk, *, recalled_by: str
 ) -> None:
-    """Take the chunk's deposits back, whatever that does to the balance."""
+    """Take the chunk's deposits back, even if a balance becomes negative."""
     values = _values(chunk)
     session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
     session.execute(_statement(stage, _RECALL), {**values, "recalled_by": recalled_by})

@@ -1,7 +1,7 @@
-"""Spending limits as people set and look them up, on PostgreSQL (synchronous).
+"""Spending limits as operators set and read them, on PostgreSQL (synchronous).
 
-Belongs here: limits, their changes, and what is used of them for a person to see. What a decision
-reads is in limit_rows.
+Belongs here: limits, their changes, and their usage as an operator sees it. The reads of a decision
+are in authorizations/limit_rows.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ _REMOVE: Final = """
 delete from spending_limits
 where program = %s and user_id = %s and currency = %s and kind = %s and window_seconds = %s
 """
-_SAY: Final = """
+_RECORD_CHANGE: Final = """
 insert into limit_changes (program, user_id, changed_by, before, after) values (%s, %s, %s, %s, %s)
 """
 _CHANGES: Final = """
@@ -74,7 +74,7 @@ from (
 
 
 class PostgresSpendingLimits:
-    """Opens a session for each call; every change is audited in its own commit."""
+    """Implements cardops.ports.SpendingLimits; each change and its audit row are one commit."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -88,7 +88,7 @@ class PostgresSpendingLimits:
         *,
         changed_by: str,
     ) -> None:
-        """Set them, all or none; what a limit does not name stays as it was."""
+        """Set the limits, all or none; an amount or count that a limit omits keeps its value."""
         with self._session() as session:
             session.execute(NEW_REVISION, [program])
             for limit in limits:
@@ -99,8 +99,10 @@ class PostgresSpendingLimits:
                     [program, user_id, currency, after.kind.value, after.window_seconds,
                      after.max_amount_minor, after.max_count, changed_by],
                 )  # fmt: skip
-                told = [_told(currency, one) for one in (before, after)]
-                session.execute(_SAY, [program, user_id, changed_by, *told])
+                session.execute(
+                    _RECORD_CHANGE,
+                    [program, user_id, changed_by, _json(currency, before), _json(currency, after)],
+                )
 
     def remove(
         self,
@@ -111,38 +113,39 @@ class PostgresSpendingLimits:
         *,
         changed_by: str,
     ) -> bool:
-        """False where there is no such limit."""
+        """Remove a limit; False where there is none."""
         with self._session() as session:
             session.execute(NEW_REVISION, [program])
             before = _find(session, program, user_id, currency, key)
             if before is None:
                 return False
             session.execute(_REMOVE, [program, user_id, currency, key[0].value, key[1]])
-            told = _told(currency, before)
-            session.execute(_SAY, [program, user_id, changed_by, told, None])
+            session.execute(
+                _RECORD_CHANGE, [program, user_id, changed_by, _json(currency, before), None]
+            )
             return True
 
     def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
-        """What was set for exactly this user (or `''`), by currency."""
+        """The limits set for exactly this user (or `''`), by currency."""
         with self._session() as session:
             return _own(session, program, user_id)
 
     def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
-        """The limits in force for a user and what is used of each, by currency."""
+        """The limits in force for a user with their usage, by currency."""
         with self._session() as session:
             of_program, own = _own(session, program, ""), _own(session, program, user_id)
-            found = {
+            used = {
                 currency: limits_in_force(of_program.get(currency, ()), own.get(currency, ()))
                 for currency in sorted({*of_program, *own})
             }
-            for currency, allowances in found.items():
+            for currency, allowances in used.items():
                 account = {"program": program, "user_id": user_id, "currency": currency}
-                for one in allowances:
-                    _count(session, account, one, at)
-            return found
+                for allowance in allowances:
+                    _count(session, account, allowance, at)
+            return used
 
     def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
-        """Who changed what, oldest first."""
+        """The changes with `changed_by`, `before` and `after`, oldest first."""
         with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_CHANGES, [program, user_id]).fetchall()
 
@@ -151,11 +154,11 @@ class PostgresSpendingLimits:
 
 
 def _own(session: psycopg.Connection, program: str, user_id: str) -> dict[str, list[SpendingLimit]]:
-    found: dict[str, list[SpendingLimit]] = {}
+    limits: dict[str, list[SpendingLimit]] = {}
     with session.cursor(row_factory=dict_row) as cursor:
         for row in cursor.execute(_LIMITS, [program, user_id]):
-            found.setdefault(row["currency"], []).append(limit_of(row))
-    return found
+            limits.setdefault(row["currency"], []).append(limit_of(row))
+    return limits
 
 
 def _find(
@@ -170,13 +173,13 @@ def _find(
 
 
 def _count(
-    session: psycopg.Connection, account: Mapping[str, str], one: Allowance, at: datetime
+    session: psycopg.Connection, account: Mapping[str, str], allowance: Allowance, at: datetime
 ) -> None:
-    start = counting_start(one.limit, at)
+    start = counting_start(allowance.limit, at)
     if start is not None:
         row = session.execute(_USED, {**account, "start": start}).fetchone()
-        one.used_amount_minor, one.used_count = (int(row[0]), row[1]) if row else (0, 0)
+        allowance.used_amount_minor, allowance.used_count = (int(row[0]), row[1]) if row else (0, 0)
 
 
-def _told(currency: str, limit: SpendingLimit | None) -> Jsonb | None:
+def _json(currency: str, limit: SpendingLimit | None) -> Jsonb | None:
     return Jsonb({"currency": currency, **asdict(limit)}) if limit else None

@@ -1,6 +1,6 @@
-"""Rows of one file on their way into accounts: an unlogged table of its own, cut into chunks.
+"""The staged rows of one deposit file: an unlogged table per file, divided into chunks.
 
-Belongs here: staging and chunking. What a chunk does to accounts is in deposits and recalls.
+Belongs here: staging and chunks. Posting a chunk to accounts is in posting.py.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from psycopg import sql
 
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 
-# About as many as keep an authorization's wait for these accounts under 0.1 s.
+# Few enough that an authorization waits less than 0.1 s for the accounts of a chunk.
 CHUNK_ROWS: Final = 1_000
 COLUMNS: Final = ("row_number", "deposit_id", "user_id", "currency", "amount_minor", "occurred_at")
 WRITE_ROWS: Final = 100_000
@@ -21,7 +21,7 @@ WRITE_ROWS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows after one (user, row) up to and with another, in user order."""
+    """The rows after one (user, row) up to and including another, in user order."""
 
     after_user: str
     after_row: int
@@ -38,7 +38,7 @@ class Stage:
         self.table = sql.Identifier(f"deposit_stage_{intake_id}")
 
     def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
-        """Stage the rows anew, whatever was there; how many."""
+        """Stage the rows, replacing any earlier ones; returns how many."""
         self.drop(session)
         session.execute(
             self.sql(
@@ -52,7 +52,7 @@ class Stage:
         return count
 
     def fill_from_events(self, session: psycopg.Connection) -> int:
-        """Stage what the file credited and was not yet taken back."""
+        """Stage the deposits that the file credited and that were not recalled; returns how many."""
         self.drop(session)
         session.execute(
             self.sql(
@@ -68,25 +68,25 @@ class Stage:
         return count
 
     def drop(self, session: psycopg.Connection) -> None:
-        """Forget the rows; a file that was never staged is no error."""
+        """Drop the staged rows; a file that was never staged is not an error."""
         session.execute(self.sql("drop table if exists {stage}"))
         session.execute("delete from deposit_stagings where intake_id = %s", [self.intake_id])
 
     def check_complete(self, session: psycopg.Connection) -> None:
         """Raises StagingLostError where a crash of the database emptied the stage."""
-        known = session.execute(
+        sealed = session.execute(
             "select row_count, to_regclass(%s) is not null from deposit_stagings"
             " where intake_id = %s",
             [f"deposit_stage_{self.intake_id}", self.intake_id],
         ).fetchone()
-        if known is None or not known[1]:
+        if sealed is None or not sealed[1]:
             raise StagingLostError(self.intake_id)
-        found = session.execute(self.sql("select count(*) from {stage}")).fetchone()
-        if found is None or found[0] != known[0]:
+        staged = session.execute(self.sql("select count(*) from {stage}")).fetchone()
+        if staged is None or staged[0] != sealed[0]:
             raise StagingLostError(self.intake_id)
 
     def chunks(self, session: psycopg.Connection) -> Iterator[Chunk]:
-        """The rows in user order, about CHUNK_ROWS at a time; one user's rows may be parted."""
+        """The rows in user order in chunks of CHUNK_ROWS; a user's rows may span two chunks."""
         ends = session.execute(
             self.sql(
                 "select user_id, row_number from (select user_id, row_number, row_number() over w as n,"
@@ -100,7 +100,7 @@ class Stage:
             after = end
 
     def sql(self, text: LiteralString, **parts: sql.Composable) -> sql.Composed:
-        """A statement about this stage; `parts` stand for further fields in braces."""
+        """A statement on this stage; `parts` fill further fields in braces."""
         return sql.SQL(text).format(
             stage=self.table,
             program=sql.Literal(self.program),
@@ -121,7 +121,7 @@ class Stage:
         return count
 
     def _seal(self, session: psycopg.Connection, count: int) -> None:
-        """Index the rows, and mark those whose deposit id an earlier row of the file has."""
+        """Index the rows, mark repeats of an earlier row's deposit id, and record the row count."""
         session.execute(
             self.sql(
                 "update {stage} as s set is_repeat = true from (select deposit_id, min(row_number) as"

@@ -1,6 +1,7 @@
-"""Moves of an authorization on PostgreSQL: each in one commit, under the lock of its account.
+"""Actions on an authorization on PostgreSQL: each in one commit, under the lock of its account.
 
-Belongs here: locking, reading and writing. Which move is allowed is in cardops.rules.authorizations.actions.
+Belongs here: locks, reads and writes. Which action is allowed is decided in
+cardops.rules.authorizations.actions.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from datetime import datetime
 import asyncpg
 
 from cardops.adapters.postgresql.authorizations import sql
-from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances_of_one
+from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances_of_account
 from cardops.adapters.postgresql.sessions import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
@@ -37,7 +38,7 @@ from cardops.rules.authorizations.records import Hold, Record, State, state_of, 
 async def apply_action_with_retries(
     pool: Pool, action: AuthorizationAction, now: Callable[[], datetime]
 ) -> ActionResponse:
-    """The move's answer, tried a bounded number of times. Raises StoreUnavailableError."""
+    """Apply the action, with a bounded number of attempts. Raises StoreUnavailableError."""
     for _ in range(MAX_ATTEMPTS):
         try:
             async with transaction(pool) as session:
@@ -50,23 +51,23 @@ async def apply_action_with_retries(
 async def apply_action(
     session: Session, action: AuthorizationAction, now: Callable[[], datetime]
 ) -> ActionResponse:
-    """Decide and write one move inside the session's transaction."""
+    """Decide and write one action inside the session's transaction."""
     record = await find_record(session, action.program, action.transaction_id)
     if record is None and action.kind is ActionKind.VOID:
         currency = await session.fetchval(sql.LOCK_PROGRAM, action.program)
         record = await find_record(session, action.program, action.transaction_id)
         if record is None:
-            return await _void_beforehand(session, action, currency, now())
+            return await _void_before_arrival(session, action, currency, now())
     if record is None:
         return ActionResponse(ActionResult.UNKNOWN)
     account = await _lock_account(session, record)
-    # Only now does nobody else change it: what was read before the lock may be out of date.
+    # Read again: what was read before the lock may be out of date.
     record = await find_record(session, action.program, action.transaction_id) or record
-    earlier = await _earlier(session, action)
+    earlier = await _find_earlier(session, action)
     at = now()
     if action.kind is ActionKind.INCREMENT and earlier is None:
         key = (record.program, record.user_id, record.currency)
-        await add_allowances_of_one(session, key, account, at)
+        await add_allowances_of_account(session, key, account, at)
     outcome = decide_action(action, record, account, earlier=earlier, at=at)
     if isinstance(outcome, ActionResponse):
         return outcome
@@ -76,7 +77,7 @@ async def apply_action(
 
 
 async def find_record(session: Session, program: str, transaction_id: str) -> Record | None:
-    """The decision with its hold and refunds, as one statement sees them."""
+    """The decision with its hold and refunds, from one snapshot; None where unknown."""
     row = await session.fetchrow(sql.FIND_DECISION, program, transaction_id)
     if row is None:
         return None
@@ -100,17 +101,17 @@ async def find_record(session: Session, program: str, transaction_id: str) -> Re
 
 
 async def expire_holds(pool: Pool, at: datetime, limit: int) -> int:
-    """End holds past their time; how many."""
+    """Release up to `limit` expired holds, each in its own commit; returns how many."""
     async with pool.acquire() as session:
         overdue = await session.fetch(sql.OVERDUE_HOLDS, at, limit)
     count = 0
     for program, transaction_id in overdue:
         async with transaction(pool) as session:
-            count += await _expire_one(session, program, transaction_id, at)
+            count += await _expire_hold(session, program, transaction_id, at)
     return count
 
 
-async def _expire_one(session: Session, program: str, transaction_id: str, at: datetime) -> bool:
+async def _expire_hold(session: Session, program: str, transaction_id: str, at: datetime) -> bool:
     record = await find_record(session, program, transaction_id)
     if record is None:
         return False
@@ -138,18 +139,18 @@ async def _lock_account(session: Session, record: Record) -> AccountState:
     )
 
 
-async def _earlier(session: Session, action: AuthorizationAction) -> StoredAction | None:
+async def _find_earlier(session: Session, action: AuthorizationAction) -> StoredAction | None:
     row = await session.fetchrow(
         sql.FIND_MOVEMENT, action.program, action.transaction_id, action.kind.value, action.key
     )
     return StoredAction(*row) if row else None
 
 
-async def _void_beforehand(
+async def _void_before_arrival(
     session: Session, action: AuthorizationAction, currency: str, at: datetime
 ) -> ActionResponse:
-    """Leave a tombstone. The program has a new revision, so no decision overtakes it."""
-    earlier = await _earlier(session, action)
+    """Write a tombstone. The program's new revision makes concurrent decisions notice it."""
+    earlier = await _find_earlier(session, action)
     if earlier is not None:
         return ActionResponse(ActionResult.REPLAYED, earlier.response)
     body = tombstone_view(currency).body()

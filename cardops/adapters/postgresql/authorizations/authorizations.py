@@ -1,7 +1,7 @@
-"""Spending decisions on PostgreSQL: many in one commit, decided by cardops.rules.
+"""Authorization decisions on PostgreSQL: many in one commit, decided by cardops.rules.
 
-Belongs here: how a batch is locked, read and written, and what happens when that fails. What is
-decided is in cardops.rules.authorizations.decisions; moves are in authorization_moves.
+Belongs here: how a batch is locked, read and written, and what happens when that fails. The
+decision itself is in cardops.rules.authorizations.decisions; actions are in actions.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,22 +46,22 @@ from cardops.rules.authorizations.records import AuthorizationView, tombstone_vi
 
 DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
 
-# Another process was first, or the guard refused what the rule permitted: read again, decide again.
-# A value that no column can hold is its own question's trouble, not its neighbours'.
+# Another process was first, or the guard refused what the rule permitted, or a column cannot hold a
+# value: the members are decided one by one, so that only the one at fault fails.
 CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
-# What the write statement says where what was read is not so any more (authorizations_sql.py), and
-# what is said where that shows before.
+# What was read has changed: the write statement divides by zero (sql.py), or the count of limits
+# notices it before.
 OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)
-# What was decided without a lock is written this soon, or decided again: its transaction has its
-# id only as it is written, and must have it well before a day's end is told from ids (log.py).
-WRITTEN_WITHIN: Final = timedelta(seconds=2)
-ANY_TIME: Final = timedelta(days=366)
-# After such a meeting the next ones are likely: so many batches take their locks first.
+# A batch decided without a lock is written within this time or decided again: its transaction gets
+# its id with the write, which must be well before the day can be closed (transaction_log.py).
+WRITE_DEADLINE: Final = timedelta(seconds=2)
+NO_WRITE_DEADLINE: Final = timedelta(days=366)
+# After one conflict more are likely, so this many batches take their locks first.
 LOCKED_BATCHES: Final = 64
 
 
 class PostgresAuthorizations:
-    """Decisions, each batch one durable commit; what comes of a lost commit is looked up."""
+    """Implements cardops.ports.Authorizations; a decision of a lost commit is found on retry."""
 
     def __init__(
         self,
@@ -76,18 +76,20 @@ class PostgresAuthorizations:
         self._locked_batches = 0
 
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
-        """One answer a question; a batch that fails is decided member by member."""
+        """One response per request; a batch that fails is decided member by member."""
         if not requests:
             return []
         for _ in range(MAX_ATTEMPTS):
             try:
                 return await self._decide_once(requests)
             except TRANSIENT_ERRORS as error:
-                # What timed out once would keep the next batch waiting; the callers ask again.
+                # Another attempt would keep the next batch waiting; the callers retry.
                 if isinstance(error, TimeoutError):
                     break
             except CONFLICTS:
-                return [await self._decide_alone(request) for request in requests]
+                # guard-begin: members-alone
+                return [await self._decide_single(request) for request in requests]
+                # guard-end: members-alone
         return [UNDECIDED] * len(requests)
 
     async def apply(self, action: AuthorizationAction) -> ActionResponse:
@@ -95,7 +97,7 @@ class PostgresAuthorizations:
         return await apply_action_with_retries(self._pool, action, self._now)
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
-        """The decision with its state; a void that came first is a view without a decision."""
+        """The decision with its state; a void that arrived first is a view without a decision."""
         with store_errors_translated():
             return await self._find(program, transaction_id)
 
@@ -115,16 +117,16 @@ class PostgresAuthorizations:
         return [Account(**dict(row)) for row in rows]
 
     async def expire_holds(self, at: datetime, limit: int) -> int:
-        """End holds past their time, each in a commit of its own."""
+        """Release expired holds, each in its own commit; returns how many."""
         return await expire_holds(self._pool, at, limit)
 
     async def oldest_overdue_at(self, at: datetime) -> datetime | None:
-        """When the hold was to end that is past its time the longest."""
-        found: datetime | None = await self._pool.fetchval(sql.OLDEST_OVERDUE_HOLD, at)
-        return found
+        """The earliest `expires_at` of the overdue holds, or None."""
+        expires_at: datetime | None = await self._pool.fetchval(sql.OLDEST_OVERDUE_HOLD, at)
+        return expires_at
 
-    async def _decide_alone(self, request: AuthorizationRequest) -> AuthorizationResponse:
-        """Bounded; a decision committed by a lost attempt is found by its key and answered."""
+    async def _decide_single(self, request: AuthorizationRequest) -> AuthorizationResponse:
+        """Retries a bounded number of times; a decision of a lost commit is found by its key."""
         for _ in range(MAX_ATTEMPTS):
             try:
                 return (await self._decide_locked([request]))[0]
@@ -135,13 +137,13 @@ class PostgresAuthorizations:
     async def _decide_once(
         self, requests: Sequence[AuthorizationRequest]
     ) -> list[AuthorizationResponse]:
-        """Without a lock: refused its commit, and decided again, where another was in between."""
+        """Optimistic: decided without locks, and again with locks if the state has changed."""
         if self._locked_batches > 0 and not all(request.is_dry_run for request in requests):
             self._locked_batches -= 1
             return await self._decide_locked(requests)
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
-                return await self._decide_in(session, sql.READ, requests, WRITTEN_WITHIN)
+                return await self._decide_in(session, sql.READ, requests, WRITE_DEADLINE)
         except OVERTAKEN:
             self._locked_batches = LOCKED_BATCHES
         return await self._decide_locked(requests)
@@ -150,7 +152,7 @@ class PostgresAuthorizations:
         self, requests: Sequence[AuthorizationRequest]
     ) -> list[AuthorizationResponse]:
         async with transaction(self._pool, _begin(requests)) as session:
-            return await self._decide_in(session, sql.READ_LOCKED, requests, ANY_TIME)
+            return await self._decide_in(session, sql.READ_LOCKED, requests, NO_WRITE_DEADLINE)
 
     async def _decide_in(
         self,

@@ -1,9 +1,10 @@
-"""What is used of spending limits, read for the accounts that have any.
+"""Usage of spending limits, read for the accounts of a batch that have any.
 
-In a statement of its own after the one that reads accounts: where that one locks, its snapshot is
-older than its locks, so it would miss what was committed while it waited; where it does not, the
-account itself may have changed since, and is asked again. Belongs here: reading for a decision.
-Setting limits is in limits.
+It takes a statement of its own, after the one that reads accounts. Where that one locks, its
+snapshot is older than its locks, so it would miss what was committed while it waited. Where it does
+not lock, the account may have changed since and is compared again.
+
+Belongs here: reads for a decision. Setting limits is in accounts/spending_limits.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from cardops.rules.accounts.spending_limits import (
 )
 from cardops.rules.authorizations.decisions import AccountKey, AccountState, BatchState
 
-# $1-$3: accounts; $4: from when on what was permitted counts. No upper end (rules/limits.py).
+# $1-$3: accounts; $4: start of the counted period, which has no end (rules counting_start).
 USED: Final = """
 select
     (d.amount_minor + m.amount_minor) as amount_minor, (d.number + m.number) as number,
@@ -53,20 +54,20 @@ where program = $1 and user_id in ('', $2) and currency = $3
 
 
 class OvertakenError(RuntimeError):
-    """The account moved between its reading and the counting: no instant had both."""
+    """The account changed between the two reads, so its balance and its usage do not agree."""
 
 
 def limit_of(row: Mapping[str, Any]) -> SpendingLimit:
-    """A row of spending_limits."""
+    """The limit in a row of spending_limits."""
     return SpendingLimit(
         LimitKind(row["kind"]), row["max_amount_minor"], row["max_count"], row["window_seconds"]
     )
 
 
 async def add_allowances(session: Session, state: BatchState, at: datetime) -> None:
-    """Give every account of the batch its limits in force, with what is used of them at `at`.
+    """Give every account of the batch its limits in force and their usage at `at`.
 
-    Raises OvertakenError where an account that is not locked has moved.
+    Raises OvertakenError where an account that is not locked has changed.
     """
     if not state.limits:
         return
@@ -81,10 +82,10 @@ async def add_allowances(session: Session, state: BatchState, at: datetime) -> N
     await _count(session, limited, at)
 
 
-async def add_allowances_of_one(
+async def add_allowances_of_account(
     session: Session, key: AccountKey, account: AccountState, at: datetime
 ) -> None:
-    """The same for one account that is locked."""
+    """The same for one locked account."""
     program, user_id, currency = key
     rows = await session.fetch(LIMITS_OF, program, user_id, currency)
     account.allowances = limits_in_force(
@@ -97,17 +98,17 @@ async def add_allowances_of_one(
 async def _count(
     session: Session, limited: Sequence[tuple[AccountKey, AccountState]], at: datetime
 ) -> None:
-    asked = [
-        (key, start, one, account.ledger_seq)
+    periods = [
+        (key, start, allowance, account.ledger_seq)
         for key, account in limited
-        for one in account.allowances
-        if (start := counting_start(one.limit, at)) is not None
+        for allowance in account.allowances
+        if (start := counting_start(allowance.limit, at)) is not None
     ]
-    if not asked:
+    if not periods:
         return
-    keys = ([key[column] for key, *_ in asked] for column in range(3))
-    rows = await session.fetch(USED, *keys, [start for _, start, *_ in asked])
-    for (_, _, one, seq_read), (amount_minor, count, seq) in zip(asked, rows, strict=True):
-        if seq != seq_read:
+    keys = ([key[column] for key, *_ in periods] for column in range(3))
+    rows = await session.fetch(USED, *keys, [start for _, start, *_ in periods])
+    for (_, _, allowance, seq_read), (amount_minor, count, seq) in zip(periods, rows, strict=True):
+        if seq != seq_read:  # guard: limit-unchanged-account
             raise OvertakenError
-        one.used_amount_minor, one.used_count = int(amount_minor), count
+        allowance.used_amount_minor, allowance.used_count = int(amount_minor), count

@@ -1,4 +1,4 @@
-"""Between the rules' values and the arrays of the money path's statements."""
+"""Conversion between the rules' values and the rows and arguments of the SQL statements."""
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,26 +23,27 @@ NO_KEYS: Final[list[Collection[str]]] = [()] * 3
 
 @dataclass(slots=True)
 class AccountDebit:
-    """What a batch takes from one account."""
+    """The debit of one account by a batch, in minor units."""
 
     seq_before: int
-    taken_minor: int = 0
+    debit_minor: int = 0
     held_minor: int = 0
     ledger_seq: int = 0
 
 
 def column(values: Collection[str]) -> str:
-    """The values as one text. Raises ValueError where one of them would be taken for two."""
+    """The values as one text. Raises ValueError where a value contains the separator."""
     text = SEPARATOR.join(values)
     if text.count(SEPARATOR) != max(len(values) - 1, 0):
         raise ValueError(
-            "A value of the batch holds the separator of the columns; it is not valid."
+            "A value of the batch contains the separator of columns (U+001F), so the batch cannot "
+            "be sent; requests with such a value must be refused before."
         )
     return text
 
 
 def keys_of(requests: Sequence[AuthorizationRequest]) -> list[str]:
-    """Arguments of the reading statement: distinct accounts, ids and programs, by column."""
+    """Arguments of the read statement: distinct accounts, ids and programs, by column."""
     accounts = {request[:1] + request[2:5:2] for request in requests}
     ids = {request[:2] for request in requests}
     columns = [*zip(*accounts, strict=True), *zip(*ids, strict=True)]
@@ -50,10 +51,10 @@ def keys_of(requests: Sequence[AuthorizationRequest]) -> list[str]:
 
 
 def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
-    """What the reading statement read."""
+    """The state that the rows of the read statement describe."""
     state = BatchState()
     for row in rows:
-        tag, program, name, currency, available, held, seq, is_blocked, asked, response = (
+        tag, program, name, currency, available, held, seq, is_blocked, request_hash, response = (
             row.values()
         )
         if tag == "account":
@@ -61,7 +62,7 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
                 available, held, seq, is_blocked=is_blocked
             )
         elif tag == "decision":
-            state.stored[program, name] = StoredDecision(asked, response)
+            state.stored[program, name] = StoredDecision(request_hash, response)
         elif tag == "void":
             state.tombstones.add((program, name))
         elif tag == "program":
@@ -75,13 +76,13 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
 def absent_accounts(
     requests: Sequence[AuthorizationRequest], state: BatchState
 ) -> tuple[list[str], ...]:
-    """Arguments of the statement for accounts that are not there: by column, distinct."""
-    absent = {one.account_key for one in requests} - state.accounts.keys()
-    return tuple([key[place] for key in absent] for place in range(3))
+    """Arguments of the statement for missing accounts: distinct, by column."""
+    absent = {request.account_key for request in requests} - state.accounts.keys()
+    return tuple([key[column] for key in absent] for column in range(3))
 
 
 def add_absent(state: BatchState, rows: Iterable[Mapping[str, Any]]) -> None:
-    """What was read of accounts that are not there."""
+    """Add the missing accounts to the state."""
     for row in rows:
         program, user_id, currency, is_known, is_blocked = row.values()
         state.accounts[program, user_id, currency] = AccountState(
@@ -99,35 +100,35 @@ def write_arguments(
 ) -> tuple[str, list[object]]:
     """The statement that writes the batch, refused after `until`, and its arguments.
 
-    In the order of the ids, in which two processes asked the same wait for each other.
+    Rows are in the order of their ids, so that two processes with the same ids never deadlock.
     """
-    taken = _taken(decisions)
-    decisions = sorted(decisions, key=lambda decision: decision.request.id_key)
-    asked, statuses, reasons, remaining, seqs, responses = zip(*decisions, strict=True)
+    debits = _debits(decisions)
+    decisions = sorted(decisions, key=lambda decision: decision.request.id_key)  # guard: id-order
+    requests, statuses, reasons, remaining, seqs, responses = zip(*decisions, strict=True)
     (
         programs, ids, users, amounts, currencies, hashes, authorizations, captures, urls, tests,
-        details, keys, requests, _,
-    ) = zip(*asked, strict=True)  # fmt: skip
+        details, keys, request_ids, _,
+    ) = zip(*requests, strict=True)  # fmt: skip
     columns: list[Collection[str]] = [
-        programs, ids, authorizations, [one.hex() for one in hashes], users, currencies,
+        programs, ids, authorizations, [digest.hex() for digest in hashes], users, currencies,
         _texts(amounts), _texts(captures), statuses, reasons, _texts(remaining), _texts(seqs),
-        [one.decode() for one in responses], _or_empty(details), _or_empty(keys),
-        _or_empty(requests),
+        [response.decode() for response in responses], _or_empty(details), _or_empty(keys),
+        _or_empty(request_ids),
     ]  # fmt: skip
     has_callbacks, has_holds = any(urls), not all(captures)
     if has_callbacks:
-        made = [new_callback_id(at, number) if url else "" for number, url in enumerate(urls)]
-        columns += [made, _or_empty(urls), _texts(tests)]
-    columns += zip(*taken, strict=True) if taken else NO_KEYS
+        callbacks = [new_callback_id(at, number) if url else "" for number, url in enumerate(urls)]
+        columns += [callbacks, _or_empty(urls), _texts(tests)]
+    columns += zip(*debits, strict=True) if debits else NO_KEYS
     columns += [
-        _texts([one.taken_minor for one in taken.values()]),
-        _texts([one.held_minor for one in taken.values()]),
-        _texts([one.ledger_seq for one in taken.values()]),
-        _texts([one.seq_before for one in taken.values()]),
+        _texts([debit.debit_minor for debit in debits.values()]),
+        _texts([debit.held_minor for debit in debits.values()]),
+        _texts([debit.ledger_seq for debit in debits.values()]),
+        _texts([debit.seq_before for debit in debits.values()]),
     ]
     columns += [revisions, _texts(revisions.values())]
     arguments: list[object] = [
-        at, len(taken), len(revisions), until, *map(column, columns)
+        at, len(debits), len(revisions), until, *map(column, columns)
     ]  # fmt: skip
     if has_holds:
         arguments.append(hold_ends_at)
@@ -135,12 +136,12 @@ def write_arguments(
 
 
 def new_callback_id(at: datetime, number: int) -> str:
-    """`cb_` and what sorts by time of making, then by number within its batch."""
+    """`cb_` and an id that sorts by creation time, then by number within the batch."""
     return f"{callback_id_from(at)}{number:04x}{secrets.token_hex(6)}"
 
 
 def callback_id_from(at: datetime) -> str:
-    """What is below every id made at that instant or later."""
+    """A lower bound of all ids created at that instant or later."""
     return f"cb_{int(at.timestamp() * 1_000_000):016x}"
 
 
@@ -152,18 +153,18 @@ def _texts(values: Iterable[object]) -> list[str]:
     return list(map(str, values))
 
 
-def _taken(decisions: Sequence[Decision]) -> dict[AccountKey, AccountDebit]:
-    """Sums by account; the decisions of one account stand in the order they were made in."""
-    found: dict[AccountKey, AccountDebit] = {}
+def _debits(decisions: Sequence[Decision]) -> dict[AccountKey, AccountDebit]:
+    """Sums by account; the decisions of an account must be in the order in which they were made."""
+    debits: dict[AccountKey, AccountDebit] = {}
     for request, status, _, _, ledger_seq, _ in decisions:
         if status is not Status.PERMIT:
             continue
         key = request.account_key
-        one = found.get(key)
-        if one is None:
-            one = found[key] = AccountDebit(ledger_seq - 1)
-        one.taken_minor += request.amount_minor
+        debit = debits.get(key)
+        if debit is None:
+            debit = debits[key] = AccountDebit(ledger_seq - 1)
+        debit.debit_minor += request.amount_minor
         if not request.is_capture:
-            one.held_minor += request.amount_minor
-        one.ledger_seq = ledger_seq
-    return found
+            debit.held_minor += request.amount_minor
+        debit.ledger_seq = ledger_seq
+    return debits

@@ -1,19 +1,21 @@
-"""The statements of the money path: everything by key, two round trips a batch.
+"""The SQL of authorizations: every access by key, two round trips per batch.
 
 Belongs here: SQL text and nothing else. Portable on purpose: no function, trigger or sequence.
+A comment `guard: <name>` marks a line that keeps money safe; tests/faults/test_guards_removed.py
+removes each and expects a test to fail.
 """
 
 from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-# Columns come as one text each, in which this stands between the values: a fifth of the cost of
-# arrays on the client (decision 0004). No value can hold it: ids are strict and JSON escapes it.
+# A column is sent as one text with this separator: a fifth of the client's cost of arrays
+# (decision 0004). No valid value contains it: ids have a strict form and JSON escapes it.
 SEPARATOR: Final = "\x1f"
 
 
 def _rows(first: int, columns: Mapping[str, str]) -> str:
-    """Columns from parameter number `first` on as rows of `t`; what is empty is null."""
+    """The columns from parameter number `first` on, as rows of `t`; an empty text is null."""
     texts = ", ".join(
         f"string_to_array(${number}, e'\\x1f', '')::{kind}[]"
         for number, kind in enumerate(columns.values(), first)
@@ -21,19 +23,19 @@ def _rows(first: int, columns: Mapping[str, str]) -> str:
     return f"unnest({texts}) as t ({', '.join(columns)})"
 
 
-# Under the lock of the programs nothing of them changes that a decision must not overtake. In the
-# round trip of BEGIN; a name is [a-z0-9-] only.
+# The share lock keeps blocks, limits and voids of these programs from changing while a locked batch
+# is decided. Sent in the round trip of BEGIN; a program name has only [a-z0-9-].
 BEGIN: Final = (
     "begin isolation level read committed; "
     "select 1 from programs where program in ({programs}) order by program for share"
 )
-# What no decision may overtake takes a new number, and so is met by every decision under way.
+# The new revision makes every decision in progress notice this change and start again.
 LOCK_PROGRAM: Final = """
-update programs set revision = revision + 1 where program = $1 returning currency
+update programs set revision = revision + 1 where program = $1 returning currency -- guard: void-revision
 """
 
-# $1-$3: distinct accounts; $4, $5: distinct ids; $6: distinct programs. Of limits only what they
-# are: what is used of them must be read by a later snapshot (limit_rows.py), and seldom is.
+# $1-$3: distinct accounts; $4, $5: distinct ids; $6: distinct programs. The limits come without
+# their usage, which needs a later snapshot (limit_rows.py) and is seldom needed.
 _READ: Final = """
 with asked as (
     select * from {accounts}
@@ -99,9 +101,11 @@ _ASKED: Final = {
 }
 READ: Final = _READ.format(**_ASKED, lock="")
 READ_LOCKED: Final = _READ.format(
-    **_ASKED, lock="order by a.program, a.user_id, a.currency for update of a"
+    **_ASKED,
+    lock="order by a.program, a.user_id, a.currency for update of a",  # guard: read-lock-order
 )
-# What is to be known of accounts that are not there. One made since they were looked for is none.
+# What a decision needs to know about missing accounts. One created since the first read stays
+# missing for this batch.
 ABSENT: Final = """
 select
     asked.program, asked.user_id, asked.currency,
@@ -124,19 +128,20 @@ _DECISION: Final = {
     "ledger_seq": "bigint", "answer": "text", "details": "jsonb", "key_id": "text",
     "request_id": "text",
 }  # fmt: skip
-_TAKEN: Final = {
-    "program": "text", "user_id": "text", "currency": "text", "taken_minor": "bigint",
+_DEBIT: Final = {
+    "program": "text", "user_id": "text", "currency": "text", "debit_minor": "bigint",
     "held_minor": "bigint", "ledger_seq": "bigint", "seq_before": "bigint",
 }  # fmt: skip
 _PROGRAM: Final = {"program": "text", "revision": "bigint"}
 _CALLBACK: Final = {"callback_id": "text", "url": "text", "is_test": "boolean"}
 
-# $1 the instant, $2 and $3 how many accounts and programs, $4 until when it may be written: by then
-# the transaction has its id, from which it is told whether a day is closed (log.py). Then columns of the above, in this order.
-# Locks in this order, as everywhere: programs, accounts, ids; each kind in its own order.
-# The guard stands in the statement that debits. What was read may have changed since, where it was
-# read without a lock: then nothing is committed, and a statement has no other way to say so than
-# to fail, here by dividing by zero.
+# $1: the instant of the decisions; $2, $3: number of accounts and of programs; $4: deadline of the
+# write, by which the transaction has its id (transaction_log.py closes days by transaction ids);
+# then the columns above, in this order.
+# Lock order, as everywhere: programs, accounts, ids; each kind in its own order.
+# The guard against overdrafts is in the statement that debits. If anything that was read without a
+# lock has changed since, nothing may be committed; the only way for one statement to do that is to
+# fail, here by a division by zero.
 _WRITE: Final = """
 with decided as (
     select * from {decided}
@@ -156,27 +161,35 @@ written as (
 debited as (
     update accounts as a
     set
-        available_minor = a.available_minor - t.taken_minor,
+        available_minor = a.available_minor - t.debit_minor,
         held_minor = a.held_minor + t.held_minor,
         ledger_seq = t.ledger_seq
-    from (select * from {taken} order by program, user_id, currency) as t
+    from (
+        select * from {debits}
+        order by program, user_id, currency -- guard: debit-lock-order
+    ) as t
     where
-        a.program = t.program and a.user_id = t.user_id and a.currency = t.currency
-        and a.ledger_seq = t.seq_before
-        and a.available_minor >= t.taken_minor
+        a.user_id = t.user_id and a.currency = t.currency
+        and a.program = t.program -- guard: debit-program
+        and a.ledger_seq = t.seq_before -- guard: debit-unchanged-account
+        and a.available_minor >= t.debit_minor -- guard: debit-covered
     returning 1
 ),
 unchanged as (
     select 1
     from {programs}
-    inner join programs as p on p.program = t.program and p.revision = t.revision
+    inner join programs as p
+        on p.program = t.program
+        and p.revision = t.revision -- guard: program-revision
     order by p.program
     for share of p
-){held}{owed}
+){held}{callbacks}
 select 1 / (
+    -- guard-begin: programs-before-accounts
     (select count(*) from unchanged) = $3::bigint
     and clock_timestamp() < $4::timestamptz
     and (select count(*) from debited) = $2::bigint
+    -- guard-end: programs-before-accounts
 )::integer
 """
 _HELD: Final = """,
@@ -189,8 +202,8 @@ held as (
     from decided
     where status = 'PERMIT' and not is_capture
 )"""
-_OWED: Final = """,
-owed as (
+_CALLBACKS: Final = """,
+pending_callbacks as (
     insert into callbacks (
         callback_id, program, transaction_id, url, is_test, body, next_attempt_at, created_at,
         request_id
@@ -205,18 +218,18 @@ owed as (
 
 @cache
 def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
-    """Decisions, debits, and what else there is, in one commit; a hold's end is the last argument."""
+    """Decisions, debits, holds and callbacks in one commit; the holds' end is the last argument."""
     columns = {**_DECISION, **(_CALLBACK if has_callbacks else {})}
     decided = _rows(5, columns)
-    taken = _rows(5 + len(columns), _TAKEN)
-    place = 5 + len(columns) + len(_TAKEN)
-    hold_ends_at = f"${place + len(_PROGRAM)}::timestamptz"
+    debits = _rows(5 + len(columns), _DEBIT)
+    position = 5 + len(columns) + len(_DEBIT)
+    hold_ends_at = f"${position + len(_PROGRAM)}::timestamptz"
     return _WRITE.format(
         decided=decided,
-        taken=taken,
-        programs=_rows(place, _PROGRAM),
+        debits=debits,
+        programs=_rows(position, _PROGRAM),
         held=_HELD.format(hold_ends_at=hold_ends_at) if has_holds else "",
-        owed=_OWED if has_callbacks else "",
+        callbacks=_CALLBACKS if has_callbacks else "",
     )
 
 
@@ -245,7 +258,7 @@ select a.available_minor, a.held_minor, a.ledger_seq,
     ), false) as is_blocked
 from accounts as a
 where a.program = $1 and a.user_id = $2 and a.currency = $3
-for update of a
+for update of a -- guard: action-account-lock
 """
 ACCOUNTS: Final = """
 select program, user_id, currency, available_minor, held_minor, ledger_seq

@@ -1,4 +1,4 @@
-"""Who a presented key belongs to, read by the authorizer."""
+"""The callers that API keys belong to, as the authorizer reads them."""
 
 import asyncpg
 
@@ -18,14 +18,14 @@ where k.key_id = $1 and k.revoked_at is null
 
 
 class PostgresCallerDirectory:
-    """Live keys with their programs, read fresh at every call."""
+    """Implements cardops.ports.CallerDirectory; reads the key anew at every call."""
 
     def __init__(self, pool: Pool, readiness: Readiness) -> None:
         self._pool = pool
         self._readiness = readiness
 
     async def find_caller(self, key_id: str) -> Caller | None:
-        """The live key; None where unknown or revoked. Raises StoreUnavailableError."""
+        """The caller of a live key; None where unknown or revoked. Raises StoreUnavailableError."""
         try:
             row = await self._pool.fetchrow(_FIND_CALLER, key_id)
         except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
@@ -43,5 +43,5 @@ class PostgresCallerDirectory:
         )
 
     async def is_ready(self) -> bool:
-        """Whether the database answers, however busy the pool is."""
+        """Whether the database answers, even if the pool is fully in use."""
         return await self._readiness.is_ready()

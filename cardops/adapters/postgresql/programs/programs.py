@@ -1,4 +1,4 @@
-"""Card programs, their keys and their users' blocks, on PostgreSQL (synchronous)."""
+"""Card programs, their API keys and the blocks of their users, on PostgreSQL (synchronous)."""
 
 import secrets
 import string
@@ -20,8 +20,11 @@ from cardops.rules.programs.api_keys import (
 )
 from cardops.rules.programs.programs import Program
 
-# What decisions must not overtake begins with this; changes of one program then go one by one.
-NEW_REVISION: Final = "update programs set revision = revision + 1 where program = %s"
+# The first statement of every change that decisions must not miss: it locks the program, so that
+# such changes run one after the other, and makes decisions in progress start again.
+NEW_REVISION: Final = (
+    "update programs set revision = revision + 1 where program = %s"  # guard: change-revision
+)
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _PROGRAMS: Final = """
@@ -34,7 +37,7 @@ from programs as p
 where %(program)s::text is null or p.program = %(program)s
 order by p.program
 """
-_SAY_BLOCK: Final = """
+_RECORD_BLOCK: Final = """
 insert into limit_changes (program, user_id, changed_by, before, after)
 select
     asked.program, asked.user_id, asked.changed_by,
@@ -55,20 +58,20 @@ order by created_at, key_id
 
 
 class PostgresPrograms:
-    """Opens a session for each call: commands and sensors ask seldom."""
+    """Implements cardops.ports.Programs. Opens a session per call, since calls are rare."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def create(self, program: Program) -> bool:
-        """True where it was new; an existing one is left as it is."""
+        """True where it was new; an existing program is not changed."""
         with self._session() as session:
-            made = session.execute(
+            inserted = session.execute(
                 "insert into programs (program, currency, chargeback_mode) values (%s, %s, %s) "
                 "on conflict (program) do nothing",
                 [program.program, program.currency, program.chargeback_mode],
             )
-            if made.rowcount == 0:
+            if inserted.rowcount == 0:
                 return False
             for host in dict.fromkeys(program.callback_hosts):
                 session.execute(
@@ -82,14 +85,14 @@ class PostgresPrograms:
         return next(iter(self._programs(program)), None)
 
     def all(self) -> Sequence[Program]:
-        """By name."""
+        """All programs by name."""
         return self._programs(None)
 
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
     ) -> NewKey:
-        """A new key; of its secret only the hash is kept."""
-        key_id, secret = _random(KEY_ID_LENGTH), _random(KEY_SECRET_LENGTH)
+        """Create a key; only the hash of its secret is stored."""
+        key_id, secret = _random_text(KEY_ID_LENGTH), _random_text(KEY_SECRET_LENGTH)
         with self._session() as session:
             session.execute(
                 "insert into api_keys (key_id, program, name, is_test, secret_sha256, scopes) "
@@ -99,13 +102,13 @@ class PostgresPrograms:
         return NewKey(key_id, key_text(key_id, secret, is_test=is_test), program, tuple(scopes))
 
     def keys(self, program: str | None = None) -> Sequence[ApiKey]:
-        """Keys in the order they were made, revoked ones included."""
+        """Keys in the order of their creation, including revoked ones."""
         with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_KEYS, {"program": program}).fetchall()
         return [ApiKey(**{**row, "scopes": tuple(row["scopes"])}) for row in rows]
 
     def revoke_key(self, key_id: str) -> bool:
-        """False where there is no such key; revoking twice keeps the first instant."""
+        """False where the key is unknown; revoking again keeps the first instant."""
         with self._session() as session:
             revoked = session.execute(
                 "update api_keys set revoked_at = coalesce(revoked_at, now()) where key_id = %s",
@@ -116,10 +119,10 @@ class PostgresPrograms:
     def set_blocked(
         self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
     ) -> None:
-        """Block or unblock a user's spending; of a user without an account too."""
+        """Block or unblock a user's spending, also of a user without an account."""
         with self._session() as session:
             session.execute(NEW_REVISION, [program])
-            session.execute(_SAY_BLOCK, [is_blocked, changed_by, program, user_id])
+            session.execute(_RECORD_BLOCK, [is_blocked, changed_by, program, user_id])
             session.execute(
                 "insert into users (program, user_id, is_blocked) values (%s, %s, %s) "
                 "on conflict (program, user_id) do update "
@@ -136,5 +139,5 @@ class PostgresPrograms:
         return connect(self._url, autocommit=False)
 
 
-def _random(length: int) -> str:
+def _random_text(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,4 +1,4 @@
-"""The store as reconciliation reads it: both roads of every account out of one snapshot."""
+"""Books on PostgreSQL: every account from both sources, read in one snapshot."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -11,8 +11,8 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.frames import read_frame, stream_frames
 from cardops.contracts.lake.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
 
-# One statement, so one snapshot: balances, postings and holds are of the same instant. What is
-# dated after the day is taken off the balances by its own amount, and left out of the sums.
+# One statement, so one snapshot: balances, postings and holds are of the same instant. Changes
+# dated after the business date are subtracted from the balances and left out of the sums.
 _ACCOUNTS: Final = sql.SQL(
     """
     with posted as (
@@ -84,7 +84,7 @@ _DEPOSIT_FILES: Final = sql.SQL(
     """
 )
 
-# The first exported day bounds the search: its export took every earlier day with it.
+# The first exported day bounds the search: the export that wrote it wrote all earlier days too.
 _DATES_TO_EXPORT: Final = """
     select day::date
     from generate_series(
@@ -115,24 +115,24 @@ _DATES_TO_EXPORT: Final = """
 
 
 class PostgresBooks:
-    """The port Books over PostgreSQL. Reads only; a session a call."""
+    """Implements cardops.ports.Books. Read-only, with a session per call."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
-        """Each account by both roads, as it stood at the end of the business date."""
+        """Each account from both sources, as of the end of the business date."""
         midnight = sql.SQL("({}::date + interval '1 day')").format(sql.Literal(business_date))
         with connect(self._url) as session:
             yield from stream_frames(session, _ACCOUNTS.format(midnight=midnight), BOOKS_COLUMNS)
 
     def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Applied deposit files up to that date: what each says, and what was posted of it."""
+        """Applied deposit files up to that date: the total of each, and the amount posted of it."""
         query = _DEPOSIT_FILES.format(day=sql.Literal(business_date))
         with connect(self._url) as session:
             return read_frame(session, query, DEPOSIT_FILE_COLUMNS)
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
-        """Dates up to that one on which something happened and whose log is not final yet."""
+        """Dates up to that one that have events and no final export."""
         with connect(self._url) as session:
             return [row[0] for row in session.execute(_DATES_TO_EXPORT, {"day": business_date})]

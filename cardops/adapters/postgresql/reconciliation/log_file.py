@@ -1,4 +1,4 @@
-"""A query's rows as one Parquet file: COPY to CSV, a row group at a time, in bounded memory."""
+"""A query's rows as one Parquet file: COPY to CSV, one row group at a time, in bounded memory."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,11 +15,10 @@ from psycopg import sql
 from cardops.contracts.lake.transaction_log import COLUMNS
 
 ROW_GROUP_ROWS: Final = 100_000
-READ_BYTES: Final = 1 << 20
 
 
 def write_log(session: psycopg.Connection, query: sql.Composed, target: Path) -> tuple[int, str]:
-    """Write the query's rows, which have the log's columns; (rows, SHA-256 of the file)."""
+    """Write the query's rows, which have the log's columns; (row count, SHA-256 of the file)."""
     schema = _arrow_schema()
     row_count = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
@@ -34,7 +33,7 @@ def _tables(
 ) -> Iterator[pa.Table]:
     copy_out = sql.SQL("copy ({}) to stdout (format csv)").format(query)
     with session.cursor().copy(copy_out) as copy:
-        # One message a row: so row groups are the same for the same rows.
+        # The server sends one message per row, so the same rows always make the same row groups.
         rows = iter(copy)
         while chunk := b"".join(islice(rows, ROW_GROUP_ROWS)):
             yield _parse(chunk, schema)
@@ -58,7 +57,7 @@ def _parse(chunk: bytes, schema: pa.Schema) -> pa.Table:
 
 
 def _arrow_schema() -> pa.Schema:
-    """The contract's columns as Arrow has them; plain strings, which every reader knows."""
+    """The contract's columns in Arrow; with plain strings, which every reader supports."""
     schema = COLUMNS.to_frame().to_arrow().schema
     large = pa.large_string()
     return pa.schema(

@@ -1,6 +1,6 @@
-"""TransactionLog on PostgreSQL: one UTC day out of one snapshot into one Parquet file.
+"""TransactionLog on PostgreSQL: one UTC day, from one snapshot, into one Parquet file.
 
-Belongs here: the query, and when a day is closed. The writing of Parquet is in log_file.
+Belongs here: the query, and when a day is closed. Writing Parquet is in log_file.py.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from cardops.adapters.postgresql.reconciliation.log_file import write_log
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports import DayExport
 
-# A posting's instant is read by the authorizer's clock, the day's end here by the database's; and
-# a decision made without a lock has its transaction's id up to WRITTEN_WITHIN later (authorizations).
+# Instants of postings come from the authorizer's clock, the day's end here from the database's. And
+# a decision made without a lock gets its transaction id up to WRITE_DEADLINE later
+# (authorizations.py).
 CLOCK_MARGIN: Final = timedelta(seconds=5)
 
-# Text sorts by its bytes, so that the order is the same on every server.
+# Collation "C" sorts by bytes, so that the order is the same on every server.
 _DAY: Final = """
 select * from (
     select program, 'decision' as kind, transaction_id as event_key, transaction_id, user_id,
@@ -79,7 +80,7 @@ class PostgresTransactionLog:
         self._url = url
 
     def export(self, business_date: date, target: Path) -> DayExport:
-        """Write the whole day, in one snapshot, to one Parquet file; the same day, the same bytes."""
+        """Write the whole day from one snapshot; a closed day always gives the same bytes."""
         start = datetime.combine(business_date, time(), UTC)
         end = start + timedelta(days=1)
         watermark = run_in_transaction(
@@ -95,11 +96,11 @@ class PostgresTransactionLog:
         return Exported(row_count, watermark, is_closed, content_sha256, exported_at)
 
     def record_export(self, business_date: date, export: DayExport) -> None:
-        """Remember what was exported; the latest export of a day counts."""
+        """Record the export; the latest of a day counts."""
         run_in_transaction(self._url, lambda session: _record(session, business_date, export))
 
     def busy_dates(self) -> Sequence[date]:
-        """UTC dates with a decision, deposit or movement, in order. Reads the whole log."""
+        """UTC dates with a decision, deposit, recall or action, in order. Reads the whole log."""
         rows = run_in_transaction(self._url, lambda session: session.execute(_BUSY).fetchall())
         return [day for (day,) in rows]
 
@@ -115,31 +116,31 @@ select day from (
 
 
 def _watermark(session: psycopg.Connection, business_date: date, day_end: datetime) -> str | None:
-    """A transaction id later than all that were open at the day's end; None while it lasts.
+    """A transaction id above all that were open at the day's end; None while the day lasts.
 
-    The first one taken after the day's end is kept. One of another cluster, or of the same one
-    before a restore, says nothing here. Our own id is above all assigned so far: the snapshot's
-    upper bound would not do, an open transaction may lie above it.
+    The first id taken after the day's end is stored. An id of another cluster, or of this one before
+    a restore, is ignored. The id of this transaction is above all assigned so far; the snapshot's
+    upper bound is not enough, since an open transaction may be above it.
     """
     cluster = _value(session, _CLUSTER)
-    known = session.execute(
+    stored = session.execute(
         "select watermark from exported_days where business_date = %s and watermark is not null",
         [business_date],
     ).fetchone()
-    if known is not None and known[0].startswith(cluster):
-        return str(known[0])
+    if stored is not None and stored[0].startswith(cluster):
+        return str(stored[0])
     if _value(session, "select clock_timestamp()") < day_end + CLOCK_MARGIN:
         return None
     return f"{cluster}{_value(session, 'select pg_current_xact_id()::text')}"
 
 
 def _snapshot(session: psycopg.Connection) -> tuple[datetime, int]:
-    """Its instant, and the oldest transaction that is open in it (or the next one)."""
+    """The snapshot's instant, and its oldest open transaction id (or the next id)."""
     row = session.execute(
         "select now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
     ).fetchone()
     if row is None:
-        raise LookupError("the database does not say where its transaction ids stand")
+        raise LookupError("the database returned no snapshot of its transaction ids")
     return row[0], row[1]
 
 

@@ -39,7 +39,7 @@ def books(ledger: ObservedPostgresDepositLedger) -> list[tuple[object, ...]]:
 
 # 180 of the 200 rows are no repeats: nine chunks of 20, and one of none.
 @pytest.mark.parametrize("die_after", [1, 5, 10])
-def test_a_file_whose_crediting_was_killed_ends_as_one_that_was_not(
+def test_killed_crediting_ends_like_an_undisturbed_one(
     database_url: str, empty_database_url: str, die_after: int
 ) -> None:
     undisturbed = ObservedPostgresDepositLedger(migrated(empty_database_url))
@@ -56,7 +56,7 @@ def test_a_file_whose_crediting_was_killed_ends_as_one_that_was_not(
     assert books(ledger) == books(undisturbed)
 
 
-def test_two_processes_that_credit_one_file_at_once_credit_it_once(database_url: str) -> None:
+def test_concurrent_processes_credit_a_file_once(database_url: str) -> None:
     racing = [start_crediting(database_url, 1) for _ in range(2)]
     assert [process.wait() for process in racing] == [0, 0]
 
@@ -65,7 +65,7 @@ def test_two_processes_that_credit_one_file_at_once_credit_it_once(database_url:
     assert sum(row[3] for row in books(ledger)) == 180 * 500  # type: ignore[misc]
 
 
-def test_two_files_with_the_same_deposits_at_once_credit_each_once(database_url: str) -> None:
+def test_concurrent_files_credit_a_shared_deposit_once(database_url: str) -> None:
     # The same deposits for other users: rows and accounts are met in different orders.
     racing = [
         start_crediting(database_url, 1, rows=400, users=40),
@@ -80,7 +80,7 @@ def test_two_files_with_the_same_deposits_at_once_credit_each_once(database_url:
     assert sum(row[3] for row in books(ledger)) == 360 * 500  # type: ignore[misc]
 
 
-def test_a_stage_emptied_by_a_crash_is_said_and_not_taken_for_credited(
+def test_stage_emptied_by_a_crash_raises_staging_lost(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = ObservedPostgresDepositLedger(database_url)
@@ -102,7 +102,7 @@ def test_a_stage_emptied_by_a_crash_is_said_and_not_taken_for_credited(
     assert counts(ledger) == {"accepted": 1}
 
 
-def test_sessions_cut_in_the_middle_are_replaced_and_nothing_is_credited_twice(
+def test_lost_sessions_are_replaced_and_credit_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, cuts = ObservedPostgresDepositLedger(database_url), [2, 4, 7]
@@ -122,7 +122,7 @@ def test_sessions_cut_in_the_middle_are_replaced_and_nothing_is_credited_twice(
     books(ledger)
 
 
-def test_recalls_that_race_take_each_deposit_back_once(database_url: str) -> None:
+def test_concurrent_recalls_take_each_deposit_back_once(database_url: str) -> None:
     ledger = ObservedPostgresDepositLedger(database_url)
     ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])
     totals: list[object] = []

@@ -31,12 +31,12 @@ def available(ledger: ObservedDepositLedger, user_id: str = "user_1") -> int:
     return 0 if account is None else account.available_minor
 
 
-def test_a_deposit_is_available_once_credited(ledger: ObservedDepositLedger) -> None:
+def test_credited_deposit_is_available(ledger: ObservedDepositLedger) -> None:
     assert credit(ledger, FILE, Deposit("d-1", amount_minor=500)) == ["accepted"]
     assert available(ledger) == 500
 
 
-def test_crediting_the_same_file_twice_changes_nothing(ledger: ObservedDepositLedger) -> None:
+def test_crediting_a_file_again_changes_nothing(ledger: ObservedDepositLedger) -> None:
     deposits = (Deposit("d-1"), Deposit("d-2", user_id="user_2"))
     first = credit(ledger, FILE, *deposits), ledger.outcome(FILE).rows()
 
@@ -44,7 +44,7 @@ def test_crediting_the_same_file_twice_changes_nothing(ledger: ObservedDepositLe
     assert available(ledger) == 500
 
 
-def test_the_first_row_in_file_order_wins_across_users(ledger: ObservedDepositLedger) -> None:
+def test_first_row_in_file_order_wins_across_users(ledger: ObservedDepositLedger) -> None:
     # user_9 comes last in user order, and first in the file.
     outcomes = credit(
         ledger, FILE, Deposit("d-1", user_id="user_9"), Deposit("d-1", user_id="user_1")
@@ -54,7 +54,7 @@ def test_the_first_row_in_file_order_wins_across_users(ledger: ObservedDepositLe
     assert (available(ledger, "user_9"), available(ledger, "user_1")) == (500, 0)
 
 
-def test_a_repeated_row_of_one_file_is_a_duplicate(ledger: ObservedDepositLedger) -> None:
+def test_repeated_row_of_a_file_is_a_duplicate(ledger: ObservedDepositLedger) -> None:
     assert credit(ledger, FILE, Deposit("d-1"), Deposit("d-1")) == ["accepted", "duplicate"]
     assert available(ledger) == 500
 
@@ -68,7 +68,7 @@ def test_a_repeated_row_of_one_file_is_a_duplicate(ledger: ObservedDepositLedger
         (Deposit("d-1", currency="EUR"), "conflicting_duplicate"),
     ],
 )
-def test_another_file_with_a_known_deposit_credits_nothing(
+def test_known_deposit_in_another_file_is_not_credited(
     ledger: ObservedDepositLedger, again: Deposit, outcome: str
 ) -> None:
     credit(ledger, FILE, Deposit("d-1"))
@@ -78,14 +78,14 @@ def test_another_file_with_a_known_deposit_credits_nothing(
     assert available(ledger, "user_2") == 0
 
 
-def test_a_deposit_that_was_not_credited_makes_no_user_known(ledger: ObservedDepositLedger) -> None:
+def test_duplicate_deposit_creates_no_account(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"))
     credit(ledger, OTHER_FILE, Deposit("d-1", user_id="user_2"))
 
     assert ledger.account("default", "user_2", "USD") is None
 
 
-def test_programs_do_not_share_deposit_ids(ledger: ObservedDepositLedger) -> None:
+def test_programs_have_separate_deposit_ids(ledger: ObservedDepositLedger) -> None:
     elsewhere = an_intake_file(3, program="other")
     credit(ledger, FILE, Deposit("d-1"))
 
@@ -95,7 +95,7 @@ def test_programs_do_not_share_deposit_ids(ledger: ObservedDepositLedger) -> Non
     assert account.available_minor == 500
 
 
-def test_sequences_of_an_account_rise_by_one_in_file_order(ledger: ObservedDepositLedger) -> None:
+def test_ledger_sequence_rises_in_file_order(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"), Deposit("d-2", user_id="user_2"), Deposit("d-3"))
     credit(ledger, OTHER_FILE, Deposit("d-3"), Deposit("d-4"))
 
@@ -110,7 +110,7 @@ def test_sequences_of_an_account_rise_by_one_in_file_order(ledger: ObservedDepos
     assert account.ledger_seq == 3
 
 
-def test_rows_come_in_any_number_of_batches(ledger: ObservedDepositLedger) -> None:
+def test_rows_may_come_in_several_batches(ledger: ObservedDepositLedger) -> None:
     rows = staged([Deposit(f"d-{n}") for n in range(7)])
     ledger.credit(FILE, (rows.slice(start, 3) for start in (0, 3, 6)))
 
@@ -118,14 +118,14 @@ def test_rows_come_in_any_number_of_batches(ledger: ObservedDepositLedger) -> No
     assert available(ledger) == 7 * 500
 
 
-def test_a_file_without_rows_is_no_error(ledger: ObservedDepositLedger) -> None:
+def test_file_without_rows_credits_nothing(ledger: ObservedDepositLedger) -> None:
     ledger.credit(FILE, [])
 
     assert ledger.outcome(FILE).rows() == []
     assert list(ledger.accounts()) == []
 
 
-def test_what_was_forgotten_is_not_taken_for_nothing(ledger: ObservedDepositLedger) -> None:
+def test_outcome_of_a_dropped_stage_raises_staging_lost(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"))
     ledger.forget_staged(FILE)
     ledger.forget_staged(FILE)
@@ -134,7 +134,7 @@ def test_what_was_forgotten_is_not_taken_for_nothing(ledger: ObservedDepositLedg
         ledger.outcome(FILE)
 
 
-def test_a_recall_takes_back_what_the_file_credited_and_nothing_else(
+def test_recall_takes_back_only_the_files_deposits(
     ledger: ObservedDepositLedger,
 ) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", amount_minor=20))
@@ -144,7 +144,7 @@ def test_a_recall_takes_back_what_the_file_credited_and_nothing_else(
     assert available(ledger) == 3
 
 
-def test_a_recall_again_posts_nothing_more_and_answers_the_same(
+def test_repeated_recall_posts_nothing_and_returns_the_same(
     ledger: ObservedDepositLedger,
 ) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100))
@@ -154,7 +154,7 @@ def test_a_recall_again_posts_nothing_more_and_answers_the_same(
     assert available(ledger) == 0
 
 
-def test_a_recalled_deposit_is_not_credited_by_a_second_run(ledger: ObservedDepositLedger) -> None:
+def test_recalled_deposit_is_not_credited_again(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1"))
     ledger.recall(FILE, "operator")
     credit(ledger, FILE, Deposit("d-1"))
@@ -162,7 +162,7 @@ def test_a_recalled_deposit_is_not_credited_by_a_second_run(ledger: ObservedDepo
     assert available(ledger) == 0
 
 
-def test_both_roads_lead_to_the_same_balance(ledger: ObservedDepositLedger) -> None:
+def test_balances_equal_sums_of_postings(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", user_id="user_2"))
     credit(ledger, OTHER_FILE, Deposit("d-3", amount_minor=7, currency="EUR"))
     ledger.recall(FILE, "operator")
@@ -177,7 +177,7 @@ def test_both_roads_lead_to_the_same_balance(ledger: ObservedDepositLedger) -> N
     assert ledger.account_totals("default", "user_1", "USD").ledger_minor == 0
 
 
-def test_an_unknown_account_is_none_and_its_sums_are_zero(ledger: ObservedDepositLedger) -> None:
+def test_unknown_account_is_none_with_zero_totals(ledger: ObservedDepositLedger) -> None:
     assert ledger.account("default", "nobody", "USD") is None
     assert ledger.account_totals("default", "nobody", "USD").ledger_minor == 0
 
@@ -192,7 +192,7 @@ def spent_url(database_url: str) -> str:
 
 
 @pytest.mark.database
-def test_a_recall_always_posts_and_may_leave_less_than_nothing(spent_url: str) -> None:
+def test_recall_always_posts_and_may_overdraw(spent_url: str) -> None:
     ledger = ObservedPostgresDepositLedger(spent_url)
     ledger.recall(FILE, "operator")
 

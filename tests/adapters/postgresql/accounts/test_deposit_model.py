@@ -49,7 +49,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     files=st.lists(st.lists(DEPOSITS, max_size=9), min_size=3, max_size=3),
     steps=STEPS,
 )
-def test_any_history_of_files_ends_as_the_model_says(
+def test_any_sequence_of_files_matches_the_model(
     database_url: str, files: list[list[Deposit]], steps: list[tuple[str, int, str]]
 ) -> None:
     empty(database_url)

@@ -40,27 +40,27 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
         pool.terminate()
 
 
-async def test_one_authorization_may_not_pass_its_limit(world: Limited) -> None:
+async def test_authorization_above_its_limit_is_rejected(world: Limited) -> None:
     world.set(at_most("authorization", 500))
 
     assert await world.ask_all(500, 501, 500) == [OK, OVER, OK]
 
 
-async def test_a_day_has_an_amount_and_a_count_and_a_batch_counts_itself(world: Limited) -> None:
+async def test_daily_limit_counts_requests_of_the_same_batch(world: Limited) -> None:
     world.set(at_most("day", 1000, 3))
 
     assert await world.ask_all(600, 401, 100, 100, 100) == [OK, OVER, OK, OK, OVER]
     assert await world.ask(1) == OVER
 
 
-async def test_what_was_permitted_before_a_limit_was_set_counts(world: Limited) -> None:
+async def test_permits_before_the_limit_was_set_count(world: Limited) -> None:
     await world.ask_all(300, 300)
     world.set(at_most("month", 700))
 
     assert await world.ask_all(101, 100) == [OVER, OK]
 
 
-async def test_a_window_ends_to_the_microsecond(world: Limited) -> None:
+async def test_window_ends_to_the_microsecond(world: Limited) -> None:
     world.set(at_most("window", count=1, seconds=60))
     assert await world.ask() == OK
 
@@ -78,7 +78,7 @@ async def test_a_window_ends_to_the_microsecond(world: Limited) -> None:
         ("month", datetime(2026, 11, 30, 23, 59, 59, 999999, tzinfo=UTC)),
     ],
 )
-async def test_days_and_months_end_at_midnight_of_utc(
+async def test_days_and_months_end_at_midnight_utc(
     world: Limited, kind: str, last: datetime
 ) -> None:
     world.set(at_most(kind, count=1))
@@ -92,7 +92,7 @@ async def test_days_and_months_end_at_midnight_of_utc(
     assert await world.ask() == OVER
 
 
-async def test_what_another_clock_decided_ahead_of_ours_counts(world: Limited) -> None:
+async def test_permit_dated_ahead_of_our_clock_counts(world: Limited) -> None:
     world.set(at_most("window", count=1, seconds=60), at_most("day", count=1))
     world.clock.advance(hours=13)
     assert await world.ask() == OK
@@ -102,7 +102,7 @@ async def test_what_another_clock_decided_ahead_of_ours_counts(world: Limited) -
     assert await world.ask() == OVER
 
 
-async def test_increments_are_limited_and_counted(world: Limited) -> None:
+async def test_increments_are_limited_and_counted_once(world: Limited) -> None:
     world.set(at_most("day", 1000, 3), at_most("authorization", 700))
     assert await world.ask(400, is_capture=False) == OK
 
@@ -116,7 +116,7 @@ async def test_increments_are_limited_and_counted(world: Limited) -> None:
     assert (again.result, again.body) == (ActionResult.REPLAYED, too_high.body)
 
 
-async def test_nothing_is_given_back_by_a_void(world: Limited) -> None:
+async def test_void_restores_no_allowance(world: Limited) -> None:
     world.set(at_most("day", 1000))
     await world.ask(1000, is_capture=False)
     await world.authorizations.apply(AuthorizationAction(ActionKind.VOID, PROGRAM, "t1"))
@@ -124,7 +124,7 @@ async def test_nothing_is_given_back_by_a_void(world: Limited) -> None:
     assert await world.ask(1) == OVER
 
 
-async def test_a_dry_run_obeys_limits_and_uses_nothing_of_them(world: Limited) -> None:
+async def test_dry_run_obeys_limits_without_using_them(world: Limited) -> None:
     world.set(at_most("day", count=1))
 
     assert await world.ask_all(100, 100, is_dry_run=True) == [OK, OK]
@@ -132,7 +132,7 @@ async def test_a_dry_run_obeys_limits_and_uses_nothing_of_them(world: Limited) -
     assert await world.ask(is_dry_run=True) == OVER
 
 
-async def test_a_users_own_limit_stands_in_place_of_the_programs(world: Limited) -> None:
+async def test_user_limit_replaces_program_limit(world: Limited) -> None:
     await world.credit("other")
     world.set(at_most("day", count=1), at_most("authorization", 500), user_id="")
     world.set(at_most("day", count=2))
@@ -143,7 +143,7 @@ async def test_a_users_own_limit_stands_in_place_of_the_programs(world: Limited)
     assert await world.ask(501) == OVER
 
 
-async def test_each_currency_counts_for_itself(world: Limited) -> None:
+async def test_limits_count_each_currency_separately(world: Limited) -> None:
     await world.credit(currency="EUR")
     world.set(at_most("day", count=1))
     await world.ask()
@@ -152,7 +152,7 @@ async def test_each_currency_counts_for_itself(world: Limited) -> None:
     assert await world.ask_all(100, 100, currency="EUR") == [OK, OK]
 
 
-async def test_a_rejected_id_is_answered_the_same_after_its_window(world: Limited) -> None:
+async def test_rejected_id_replays_after_its_window(world: Limited) -> None:
     world.set(at_most("window", count=1, seconds=60))
     await world.ask()
     (rejected,) = await world.authorizations.decide([a_request("late")])
@@ -164,13 +164,13 @@ async def test_a_rejected_id_is_answered_the_same_after_its_window(world: Limite
     assert (again.kind, again.body) == (ResponseKind.REPLAYED, rejected.body)
 
 
-async def test_missing_credit_is_said_before_a_limit(world: Limited) -> None:
+async def test_insufficient_credit_comes_before_velocity_limit(world: Limited) -> None:
     world.set(at_most("authorization", 1))
 
     assert await world.ask(PLENTY + 1) == "insufficient_credit"
 
 
-async def test_what_is_used_of_each_limit_can_be_seen(world: Limited) -> None:
+async def test_usage_of_each_limit_is_reported(world: Limited) -> None:
     world.set(at_most("day", 1000), at_most("window", count=5, seconds=3600))
     await world.ask(400)
 
@@ -182,7 +182,7 @@ async def test_what_is_used_of_each_limit_can_be_seen(world: Limited) -> None:
     assert (window.limit.max_count, window.used_count) == (5, 1)
 
 
-async def test_a_change_leaves_what_it_does_not_name_and_is_kept_with_who_made_it(
+async def test_limit_change_keeps_omitted_values_and_is_audited(
     world: Limited,
 ) -> None:
     world.set(at_most("day", 1000))
@@ -203,7 +203,7 @@ async def test_a_change_leaves_what_it_does_not_name_and_is_kept_with_who_made_i
 
 
 @pytest.mark.database
-async def test_a_block_is_kept_with_who_made_it(database_url: str) -> None:
+async def test_block_is_audited(database_url: str) -> None:
     PostgresPrograms(database_url).set_blocked(PROGRAM, USER, is_blocked=True, changed_by="ann")
 
     (change,) = PostgresSpendingLimits(database_url).changes(PROGRAM, USER)
@@ -216,7 +216,7 @@ async def test_a_block_is_kept_with_who_made_it(database_url: str) -> None:
 
 
 @pytest.mark.database
-async def test_processes_that_ask_for_one_user_at_once_never_pass_a_count(
+async def test_concurrent_processes_never_exceed_a_count_limit(
     database_url: str,
 ) -> None:
     pools = [await pool_with_programs(database_url) for _ in range(3)]

@@ -34,7 +34,7 @@ async def action(world: World, *args: Any, **fields: Any) -> ActionResponse:
     return await world.authorizations.apply(an_action(*args, **fields))
 
 
-async def test_a_hold_is_captured_in_part_once_and_the_rest_released(world: World) -> None:
+async def test_partial_capture_releases_the_rest_once(world: World) -> None:
     await hold(world)
     assert (await account(world)).held_minor == 2500
 
@@ -47,7 +47,7 @@ async def test_a_hold_is_captured_in_part_once_and_the_rest_released(world: Worl
     assert await account(world) == Account(PROGRAM, USER, "USD", 2000, 0, 3)
 
 
-async def test_captured_money_comes_back_in_parts_and_never_more(world: World) -> None:
+async def test_refunds_never_exceed_the_captured_amount(world: World) -> None:
     await world.credit(USER, 2500)
     await ask(world)
 
@@ -71,7 +71,7 @@ async def test_captured_money_comes_back_in_parts_and_never_more(world: World) -
     assert await account(world) == Account(PROGRAM, USER, "USD", 2500, 0, 4)
 
 
-async def test_an_increment_is_decided_and_sticky(world: World) -> None:
+async def test_increment_is_decided_once_per_key(world: World) -> None:
     await hold(world)
 
     permit = await action(world, "increment", "5", "i1")
@@ -85,7 +85,7 @@ async def test_an_increment_is_decided_and_sticky(world: World) -> None:
     assert (await account(world)).held_minor == 3000
 
 
-async def test_a_void_releases_once(world: World) -> None:
+async def test_void_releases_the_hold_once(world: World) -> None:
     await hold(world)
 
     first, again = await action(world, "void"), await action(world, "void")
@@ -96,7 +96,7 @@ async def test_a_void_releases_once(world: World) -> None:
     assert (await account(world)).available_minor == 3000
 
 
-async def test_a_void_that_overtakes_its_authorization_rejects_it(world: World) -> None:
+async def test_void_before_its_authorization_rejects_it(world: World) -> None:
     await world.credit(USER, 3000)
 
     first, again = await action(world, "void"), await action(world, "void")
@@ -108,7 +108,7 @@ async def test_a_void_that_overtakes_its_authorization_rejects_it(world: World) 
     assert (await account(world)).available_minor == 3000
 
 
-async def test_moves_of_an_unknown_or_foreign_id_find_nothing(world: World) -> None:
+async def test_action_on_unknown_or_foreign_id_is_unknown(world: World) -> None:
     await hold(world)
 
     unknown = await world.authorizations.apply(
@@ -120,7 +120,7 @@ async def test_moves_of_an_unknown_or_foreign_id_find_nothing(world: World) -> N
     assert await world.authorizations.find("other", "txn_1") is None
 
 
-async def test_a_hold_past_its_time_is_released_by_the_sweeper_and_not_captured(
+async def test_sweeper_releases_expired_hold_that_cannot_be_captured(
     world: World,
 ) -> None:
     await hold(world)
@@ -139,7 +139,7 @@ async def test_a_hold_past_its_time_is_released_by_the_sweeper_and_not_captured(
 
 
 @pytest.mark.database
-async def test_a_void_and_its_authorization_that_meet_never_both_win(pool: Pool) -> None:
+async def test_concurrent_void_and_authorization_never_both_win(pool: Pool) -> None:
     world = PostgresWorld(pool)
     await world.credit(USER, 1_000_000)
     for number in range(30):

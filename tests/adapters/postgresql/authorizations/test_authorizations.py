@@ -20,7 +20,7 @@ from tests.factories.authorization_stores import PostgresWorld, World, account, 
 from tests.factories.authorizations import PROGRAM, USER, a_request
 
 
-async def test_a_permit_takes_the_amount_and_a_reject_nothing(world: World) -> None:
+async def test_permit_debits_and_reject_does_not(world: World) -> None:
     await world.credit(USER, 3000)
 
     permit = await ask(world, "a", amount_minor=2500)
@@ -32,7 +32,7 @@ async def test_a_permit_takes_the_amount_and_a_reject_nothing(world: World) -> N
     assert await account(world) == Account(PROGRAM, USER, "USD", 500, 0, 2)
 
 
-async def test_the_same_question_is_answered_with_the_same_bytes_and_another_refused(
+async def test_same_request_replays_and_different_request_mismatches(
     world: World,
 ) -> None:
     (rejected,) = await world.authorizations.decide([a_request(amount_minor=500)])
@@ -46,7 +46,7 @@ async def test_the_same_question_is_answered_with_the_same_bytes_and_another_ref
     assert (await account(world)).available_minor == 3000
 
 
-async def test_reasons_for_a_rejection(world: World) -> None:
+async def test_rejection_has_the_reason_of_the_account(world: World) -> None:
     await world.credit(USER, 3000)
     await world.credit("blocked", 3000)
     await world.block("blocked")
@@ -56,7 +56,7 @@ async def test_reasons_for_a_rejection(world: World) -> None:
     assert (await ask(world, "c", user_id="blocked"))["reason_code"] == "account_blocked"
 
 
-async def test_another_programs_user_looks_like_an_unknown_one(world: World) -> None:
+async def test_user_of_another_program_is_unknown(world: World) -> None:
     await world.credit(USER, 3000)
 
     response = await ask(world, program="other")
@@ -66,7 +66,7 @@ async def test_another_programs_user_looks_like_an_unknown_one(world: World) -> 
     assert (await account(world)).available_minor == 3000
 
 
-async def test_one_batch_of_many_members_answers_each(world: World) -> None:
+async def test_batch_returns_a_response_per_request(world: World) -> None:
     await world.credit(USER, 3000)
     await world.credit("user_2", 3000)
     requests = [a_request(f"t{n}", amount_minor=1000, user_id=USER) for n in range(4)]
@@ -78,7 +78,7 @@ async def test_one_batch_of_many_members_answers_each(world: World) -> None:
     assert permits == [True, True, True, False] * 2
 
 
-async def test_a_dry_run_writes_nothing(world: World) -> None:
+async def test_dry_run_writes_nothing(world: World) -> None:
     await world.credit(USER, 3000)
 
     response = await ask(world, is_dry_run=True)
@@ -89,7 +89,7 @@ async def test_a_dry_run_writes_nothing(world: World) -> None:
 
 
 @pytest.mark.database
-async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool) -> None:
+async def test_concurrent_processes_never_overdraw(pool: Pool) -> None:
     world = PostgresWorld(pool)
     await world.credit(USER, 10_000)
 
@@ -122,7 +122,7 @@ async def test_what_is_decided_from_several_processes_never_overdraws(pool: Pool
         a_request("bad\ud800"),
     ],
 )
-async def test_a_member_that_fails_does_not_fail_its_neighbours(
+async def test_failing_member_does_not_fail_its_batch(
     pool: Pool, bad: AuthorizationRequest
 ) -> None:
     world = PostgresWorld(pool)
@@ -137,7 +137,7 @@ async def test_a_member_that_fails_does_not_fail_its_neighbours(
 
 
 @pytest.mark.database
-async def test_the_database_itself_refuses_a_permit_that_overdraws(pool: Pool) -> None:
+async def test_database_refuses_a_permit_that_overdraws(pool: Pool) -> None:
     with pytest.raises(asyncpg.CheckViolationError, match="permit_never_overdraws"):
         await pool.execute(
             "insert into decisions (program, transaction_id, authorization_id, question_hash, "
@@ -148,7 +148,7 @@ async def test_the_database_itself_refuses_a_permit_that_overdraws(pool: Pool) -
 
 
 @pytest.mark.database
-async def test_a_lost_connection_is_retried_and_its_commit_found(pool: Pool) -> None:
+async def test_retry_after_lost_connection_finds_the_commit(pool: Pool) -> None:
     world = PostgresWorld(pool)
     await world.credit(USER, 3000)
     authorizations = LosingItsCommit(pool, now=lambda: datetime.now(UTC))

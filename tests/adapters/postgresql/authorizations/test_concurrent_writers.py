@@ -111,7 +111,7 @@ def permits(responses: Sequence[AuthorizationResponse]) -> int:
     return sum(b'"PERMIT"' in response.body for response in responses)
 
 
-async def test_batches_that_lock_the_same_accounts_never_wait_in_a_circle(
+async def test_batches_locking_the_same_accounts_never_deadlock(
     pool: Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = adapter.keys_of
@@ -136,7 +136,7 @@ async def test_batches_that_lock_the_same_accounts_never_wait_in_a_circle(
     assert list(map(permits, responses)) == [20, 20]
 
 
-async def test_batches_that_debit_the_same_accounts_never_wait_in_a_circle(
+async def test_batches_debiting_the_same_accounts_never_deadlock(
     pool: Pool, database_url: str
 ) -> None:
     """Without locks beforehand; written in the order of ids, which goes the other way in one."""
@@ -150,9 +150,7 @@ async def test_batches_that_debit_the_same_accounts_never_wait_in_a_circle(
     assert list(map(permits, responses)) == [20, 20]
 
 
-async def test_batches_that_write_the_same_ids_never_wait_in_a_circle(
-    pool: Pool, database_url: str
-) -> None:
+async def test_batches_writing_the_same_ids_never_deadlock(pool: Pool, database_url: str) -> None:
     one, other = Watched(pool), Watched(pool)
     await one.decide([a_request("first", user_id="another", amount_minor=1)])
     forwards = a_batch("t", ["user_01"] * 20)
@@ -164,7 +162,7 @@ async def test_batches_that_write_the_same_ids_never_wait_in_a_circle(
     assert kinds == [{ResponseKind.DECIDED}, {ResponseKind.MISMATCHED}]
 
 
-async def test_a_batch_whose_session_is_ended_while_it_waits_is_decided_in_another(
+async def test_batch_with_terminated_session_is_retried_in_another(
     pool: Pool, database_url: str
 ) -> None:
     with holding(database_url, HOLD_MIDDLE):
@@ -184,9 +182,7 @@ async def until_waiting_is_another(url: str, pid: int) -> None:
     raise AssertionError("nobody asked again")
 
 
-async def test_increments_that_meet_are_counted_one_after_the_other(
-    pool: Pool, database_url: str
-) -> None:
+async def test_concurrent_increments_are_counted_in_turn(pool: Pool, database_url: str) -> None:
     """Without the account's lock each would count before the other's is there to be counted."""
     store = PostgresAuthorizations(pool)
     held = [a_request(name, user_id=MIDDLE, is_capture=False) for name in ("h1", "h2")]
@@ -198,7 +194,7 @@ async def test_increments_that_meet_are_counted_one_after_the_other(
         for name in ("h1", "h2")
     ]
     responses: list[ActionResponse] = await met(
-        database_url, HOLD_MIDDLE, *map(store.action, raises)
+        database_url, HOLD_MIDDLE, *map(store.apply, raises)
     )
 
     assert [b'"velocity_limit"' in response.body for response in responses] == [False, True]

@@ -13,7 +13,7 @@ from tests.servers.killable_credit import credit_users
 pytestmark = pytest.mark.database
 
 
-async def test_the_debit_itself_refuses_what_a_mistaken_rule_permits(
+async def test_debit_refuses_what_a_mistaken_rule_permits(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = await open_pool(database_url)
@@ -37,7 +37,7 @@ async def test_the_debit_itself_refuses_what_a_mistaken_rule_permits(
     assert_books_add_up(database_url)
 
 
-async def test_a_user_of_two_programs_spends_in_the_one_that_was_asked(database_url: str) -> None:
+async def test_user_of_two_programs_is_debited_in_the_requested_one(database_url: str) -> None:
     pool = await open_pool(database_url)
     await pool.execute(
         "insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD')"

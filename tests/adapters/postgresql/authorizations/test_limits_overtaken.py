@@ -17,7 +17,7 @@ pytestmark = pytest.mark.database
 
 
 @pytest.mark.parametrize("is_dry_run", [False, True])
-async def test_a_refusal_tells_the_balance_that_its_limit_was_counted_with(
+async def test_limit_rejection_reports_balance_of_the_same_instant(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
     is_dry_run: bool,  # noqa: FBT001 - a parameter

@@ -77,23 +77,23 @@ ASKED = [
 ]
 
 
-async def test_a_decision_has_its_program_before_it_locks_an_account(order: Order) -> None:
+async def test_decision_locks_program_before_accounts(order: Order) -> None:
     held = ACCOUNT_HELD.format("ann")
     assert await order.is_free(held, while_held=PROGRAM_HELD, asked=ASKED)
 
 
-async def test_a_batch_locks_its_accounts_in_their_order(order: Order) -> None:
+async def test_batch_locks_accounts_in_order(order: Order) -> None:
     ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
     assert await order.is_free(ben, while_held=ann, asked=ASKED)
     assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
 
 
-async def test_a_decision_has_its_accounts_before_it_takes_an_id(order: Order) -> None:
+async def test_decision_locks_accounts_before_ids(order: Order) -> None:
     held = ACCOUNT_HELD.format("ann")
     assert await order.is_free(ID_HELD.format("t1"), while_held=held, asked=ASKED)
 
 
-async def test_a_batch_takes_its_ids_in_their_order(order: Order) -> None:
+async def test_batch_writes_ids_in_order(order: Order) -> None:
     first, second = ID_HELD.format("t1"), ID_HELD.format("t2")
     assert await order.is_free(second, while_held=first, asked=ASKED)
     assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
@@ -107,7 +107,7 @@ async def test_a_batch_takes_its_ids_in_their_order(order: Order) -> None:
         (ID_HELD.format("t1"), ID_HELD.format("t2")),
     ],
 )
-async def test_what_comes_earlier_is_held_while_a_batch_waits_for_what_comes_later(
+async def test_batch_holds_earlier_locks_while_waiting_for_later(
     order: Order, earlier: str, later: str
 ) -> None:
     assert not await order.is_free(earlier, while_held=later, asked=ASKED)

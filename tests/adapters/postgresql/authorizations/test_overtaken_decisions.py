@@ -13,7 +13,7 @@ from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendin
 from cardops.adapters.postgresql.authorizations import authorizations as adapter
 from cardops.adapters.postgresql.authorizations.authorizations import (
     LOCKED_BATCHES,
-    WRITTEN_WITHIN,
+    WRITE_DEADLINE,
     PostgresAuthorizations,
 )
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
@@ -75,13 +75,13 @@ async def meeting(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     assert_books_add_up(database_url)
 
 
-async def test_a_user_blocked_meanwhile_spends_nothing(meeting: Meeting) -> None:
+async def test_block_during_decision_is_obeyed(meeting: Meeting) -> None:
     programs = PostgresPrograms(meeting.url)
     meeting.overtake = lambda: programs.set_blocked(PROGRAM, USER, is_blocked=True)
     assert b'"account_blocked"' in (await meeting.ask("t1")).body
 
 
-async def test_a_limit_set_meanwhile_holds(meeting: Meeting) -> None:
+async def test_limit_set_during_decision_is_obeyed(meeting: Meeting) -> None:
     limit = SpendingLimit(LimitKind.AUTHORIZATION, 99)
     limits = PostgresSpendingLimits(meeting.url)
     meeting.overtake = lambda: limits.change(PROGRAM, "", "USD", [limit], changed_by="test")
@@ -91,7 +91,7 @@ async def test_a_limit_set_meanwhile_holds(meeting: Meeting) -> None:
     assert b'"PERMIT"' in (await meeting.ask("t2", amount_minor=100)).body
 
 
-async def test_a_void_meanwhile_comes_before_what_it_voids(meeting: Meeting) -> None:
+async def test_void_during_decision_rejects_it(meeting: Meeting) -> None:
     def void() -> None:
         with psycopg.connect(meeting.url) as session:
             session.execute(VOID, [PROGRAM, "t1"])
@@ -101,7 +101,7 @@ async def test_a_void_meanwhile_comes_before_what_it_voids(meeting: Meeting) -> 
     assert rows(meeting.url, "select status from decisions") == [("REJECT",)]
 
 
-async def test_what_another_process_spent_meanwhile_is_not_spent_twice(meeting: Meeting) -> None:
+async def test_debit_during_decision_is_not_spent_twice(meeting: Meeting) -> None:
     def spend() -> None:
         with psycopg.connect(meeting.url) as session:
             session.execute("update accounts set ledger_seq = 7 where user_id = 'user_1'")
@@ -119,7 +119,7 @@ async def test_what_another_process_spent_meanwhile_is_not_spent_twice(meeting: 
     ]  # fmt: skip
 
 
-async def test_after_a_meeting_batches_take_their_locks_for_a_while(meeting: Meeting) -> None:
+async def test_batches_lock_first_for_a_while_after_a_conflict(meeting: Meeting) -> None:
     programs = PostgresPrograms(meeting.url)
     meeting.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
     for number in range(LOCKED_BATCHES + 3):
@@ -128,7 +128,7 @@ async def test_after_a_meeting_batches_take_their_locks_for_a_while(meeting: Mee
     assert is_locked == [False, *[True] * (LOCKED_BATCHES + 1), False, False]
 
 
-async def test_an_answer_that_was_overtaken_is_decided_at_a_later_instant(
+async def test_overtaken_decision_is_dated_after_the_change(
     meeting: Meeting,
 ) -> None:
     began = datetime.now(UTC)
@@ -141,19 +141,19 @@ async def test_an_answer_that_was_overtaken_is_decided_at_a_later_instant(
     assert began < changed_at < decided_at
 
 
-async def test_what_waited_too_long_to_be_written_is_decided_again_and_dated_anew(
+async def test_decision_past_write_deadline_is_decided_again(
     meeting: Meeting,
 ) -> None:
     # A day is closed once all transactions are over that had an id soon after its end.
     began = datetime.now(UTC)
-    meeting.overtake = lambda: time.sleep(WRITTEN_WITHIN.total_seconds() + 0.1)
+    meeting.overtake = lambda: time.sleep(WRITE_DEADLINE.total_seconds() + 0.1)
     assert b'"PERMIT"' in (await meeting.ask("t1", amount_minor=1)).body
     assert len(meeting.statements) == 2
     ((decided_at,),) = rows(meeting.url, "select decided_at from decisions")
-    assert decided_at > began + WRITTEN_WITHIN
+    assert decided_at > began + WRITE_DEADLINE
 
 
-async def test_a_clock_that_is_behind_decides_with_locks(meeting: Meeting) -> None:
+async def test_decision_with_slow_clock_takes_locks(meeting: Meeting) -> None:
     meeting.store = PostgresAuthorizations(
         meeting.pool, now=lambda: datetime.now(UTC) - timedelta(seconds=4)
     )
@@ -161,5 +161,5 @@ async def test_a_clock_that_is_behind_decides_with_locks(meeting: Meeting) -> No
     assert ["for update" in statement for statement in meeting.statements] == [False, True]
 
 
-def test_a_day_is_told_closed_later_than_any_decision_of_it_got_its_transaction_id() -> None:
-    assert WRITTEN_WITHIN < CLOCK_MARGIN
+def test_write_deadline_is_below_clock_margin() -> None:
+    assert WRITE_DEADLINE < CLOCK_MARGIN

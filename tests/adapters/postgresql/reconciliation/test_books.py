@@ -57,7 +57,7 @@ def close_into(lake: FakeLake, url: str, folder: Path, day: date) -> int:
     return export.row_count
 
 
-def test_untouched_books_have_no_break(database_url: str) -> None:
+def test_untouched_books_have_no_breaks(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
 
     (account,) = accounts_on(database_url, TODAY).to_dicts()
@@ -74,7 +74,7 @@ def test_untouched_books_have_no_break(database_url: str) -> None:
         ("delete from accounts", "balances", "postings", (0, 500)),
     ],
 )
-def test_a_minor_unit_that_one_road_lacks_is_a_break(
+def test_missing_minor_unit_in_one_source_is_a_break(
     database_url: str, tampering: str, side_a: str, side_b: str, amounts: tuple[int, int]
 ) -> None:
     credit(database_url, 1, Deposit("d-1"))
@@ -84,7 +84,7 @@ def test_a_minor_unit_that_one_road_lacks_is_a_break(
     assert store_breaks(database_url) == [("default", "user_1", "USD", side_a, side_b, *amounts)]
 
 
-def test_held_money_without_an_open_hold_is_a_break(database_url: str) -> None:
+def test_held_amount_without_open_hold_is_a_break(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"))
 
     execute(database_url, "update accounts set available_minor = 400, held_minor = 100")
@@ -94,7 +94,7 @@ def test_held_money_without_an_open_hold_is_a_break(database_url: str) -> None:
     ]
 
 
-def test_a_recalled_deposit_may_leave_an_account_below_zero(database_url: str) -> None:
+def test_recalled_deposit_may_overdraw_an_account(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"))
     with Traffic(database_url, ["user_1", "user_2"]) as traffic:
         traffic.wait_for(3)
@@ -106,7 +106,7 @@ def test_a_recalled_deposit_may_leave_an_account_below_zero(database_url: str) -
     assert store_breaks(database_url) == []
 
 
-def test_a_closing_balance_leaves_out_what_is_dated_later(database_url: str) -> None:
+def test_closing_balance_excludes_later_postings(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1", amount_minor=1000))
     credit(database_url, 2, Deposit("d-2", amount_minor=7))
     execute(
@@ -123,7 +123,7 @@ def test_a_closing_balance_leaves_out_what_is_dated_later(database_url: str) -> 
     assert store_breaks(database_url, YESTERDAY) == []
 
 
-def test_a_hold_of_a_later_day_is_not_held_at_the_earlier_days_end(database_url: str) -> None:
+def test_closing_balance_excludes_later_holds(database_url: str) -> None:
     credit(database_url, 1, *[Deposit(f"d-{user}", user, 100_000) for user in USERS])
     execute(database_url, "update deposit_events set posted_at = posted_at - interval '1 day'")
     with Traffic(database_url, USERS) as traffic:
@@ -136,7 +136,7 @@ def test_a_hold_of_a_later_day_is_not_held_at_the_earlier_days_end(database_url:
     assert store_breaks(database_url, YESTERDAY) == []
 
 
-def test_live_traffic_makes_no_break_on_any_road(database_url: str, tmp_path: Path) -> None:
+def test_live_traffic_causes_no_breaks(database_url: str, tmp_path: Path) -> None:
     credit(database_url, 1, *[Deposit(f"d-{user}", user, 10_000_000) for user in USERS])
     lake = FakeLake()
     later_rows = 0
@@ -160,7 +160,7 @@ def rows_after_the_balances(lake: FakeLake) -> int:
     return both.filter(pl.col("ledger_seq") > pl.col("ledger_seq_read")).height
 
 
-def test_a_row_that_the_log_lacks_is_a_break_in_the_lake(database_url: str, tmp_path: Path) -> None:
+def test_missing_log_row_is_a_break_in_the_lake(database_url: str, tmp_path: Path) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=3))
     lake = FakeLake()
     close_into(lake, database_url, tmp_path, TODAY)
@@ -172,7 +172,7 @@ def test_a_row_that_the_log_lacks_is_a_break_in_the_lake(database_url: str, tmp_
     assert found == [("default", "user_1", "USD", "balances", "transaction_log", 503, 500)]
 
 
-def test_dates_are_exported_again_until_they_are_closed(database_url: str, tmp_path: Path) -> None:
+def test_dates_are_exported_until_closed(database_url: str, tmp_path: Path) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2"))
     execute(
         database_url,
@@ -191,7 +191,7 @@ def test_dates_are_exported_again_until_they_are_closed(database_url: str, tmp_p
     assert books.dates_to_export(TODAY) == []
 
 
-def test_a_file_says_what_was_posted_of_it(database_url: str) -> None:
+def test_deposit_file_totals_show_said_and_posted(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
     execute(
         database_url,

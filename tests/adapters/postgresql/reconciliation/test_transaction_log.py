@@ -85,7 +85,7 @@ def rows_of(log: PostgresTransactionLog, folder: Path, day: date = DAY) -> list[
     return pl.read_parquet(target).to_dicts()
 
 
-def test_the_file_has_the_columns_of_the_contract_even_where_nothing_happened(
+def test_export_of_an_empty_day_has_the_contract_columns(
     log: PostgresTransactionLog, tmp_path: Path
 ) -> None:
     export = log.export(DAY, tmp_path / "day.parquet")
@@ -94,7 +94,7 @@ def test_the_file_has_the_columns_of_the_contract_even_where_nothing_happened(
     assert pl.read_parquet_schema(tmp_path / "day.parquet") == dict(COLUMNS)
 
 
-def test_a_permitted_purchase_takes_from_the_ledger_balance(
+def test_permitted_purchase_posts_to_the_ledger_balance(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     details = '{"merchant": {"id": "m-1"}, "channel": "pos"}'
@@ -127,7 +127,7 @@ def test_a_permitted_purchase_takes_from_the_ledger_balance(
         ({"status": "REJECT", "is_capture": False}, 0, 0),
     ],
 )
-def test_a_hold_changes_what_is_held_and_a_reject_nothing(
+def test_hold_changes_held_amount_and_reject_nothing(
     log: PostgresTransactionLog,
     database_url: str,
     tmp_path: Path,
@@ -141,7 +141,7 @@ def test_a_hold_changes_what_is_held_and_a_reject_nothing(
     assert (row["posted_minor"], row["held_change_minor"]) == (posted, held)
 
 
-def test_deposits_recalls_and_movements_are_in_the_log_with_their_signs(
+def test_log_has_signed_deposits_recalls_and_actions(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     insert(database_url, "deposit_events", **DEPOSIT)
@@ -152,7 +152,7 @@ def test_deposits_recalls_and_movements_are_in_the_log_with_their_signs(
     assert found == [("deposit", "d-1", 100), ("recall", "d-1", -100), ("refund", "txn-1/k", 5)]
 
 
-def test_a_tombstone_has_no_user(
+def test_tombstone_has_no_user(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     tombstone = {"kind": "void", "user_id": None, "currency": None, "posted_minor": 0}
@@ -162,7 +162,7 @@ def test_a_tombstone_has_no_user(
     assert (row["user_id"], row["currency"]) == (None, None)
 
 
-def test_a_row_belongs_to_the_utc_day_of_its_posting(
+def test_row_belongs_to_the_utc_day_of_its_posting(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     insert(database_url, "decisions", **DECISION | {"decided_at": LAST_INSTANT})
@@ -178,7 +178,7 @@ def test_a_row_belongs_to_the_utc_day_of_its_posting(
     assert log.busy_dates() == [date(2026, 3, 1), date(2026, 3, 2)]
 
 
-def test_the_same_day_gives_the_same_bytes_in_however_many_row_groups(
+def test_repeated_export_gives_the_same_bytes(
     log: PostgresTransactionLog,
     database_url: str,
     tmp_path: Path,
@@ -198,7 +198,7 @@ def test_the_same_day_gives_the_same_bytes_in_however_many_row_groups(
     assert (tmp_path / "first.parquet").read_bytes() == (tmp_path / "second.parquet").read_bytes()
 
 
-def test_texts_with_quotes_commas_and_line_ends_survive(
+def test_text_with_quotes_commas_and_newlines_survives(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     channel = 'a "quoted", odd\nchannel'
@@ -212,13 +212,13 @@ def test_texts_with_quotes_commas_and_line_ends_survive(
     assert (row["channel"], row["merchant_id"]) == (channel, None)
 
 
-def test_a_day_that_lasts_is_not_closed(log: PostgresTransactionLog, tmp_path: Path) -> None:
+def test_unfinished_day_is_not_closed(log: PostgresTransactionLog, tmp_path: Path) -> None:
     today = datetime.now(UTC).date() + timedelta(days=1)
 
     assert not log.export(today, tmp_path / "day.parquet").is_closed
 
 
-def test_a_day_is_closed_once_every_transaction_open_at_its_end_has_ended(
+def test_day_closes_when_its_open_transactions_have_ended(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     target = tmp_path / "day.parquet"
@@ -242,7 +242,7 @@ def test_a_day_is_closed_once_every_transaction_open_at_its_end_has_ended(
     assert (closed.row_count, closed.is_closed) == (1, True)
 
 
-def test_a_watermark_of_another_cluster_closes_nothing(
+def test_watermark_of_another_cluster_is_ignored(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     target = tmp_path / "day.parquet"
@@ -255,7 +255,7 @@ def test_a_watermark_of_another_cluster_closes_nothing(
         assert not log.export(DAY, target).is_closed
 
 
-def test_the_latest_export_of_a_day_is_on_record(
+def test_latest_export_of_a_day_is_recorded(
     log: PostgresTransactionLog, database_url: str, tmp_path: Path
 ) -> None:
     early = log.export(DAY, tmp_path / "day.parquet")
