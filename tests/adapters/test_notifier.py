@@ -34,9 +34,9 @@ def test_unwritable_alarm_raises_nothing(tmp_path: Path, caplog: pytest.LogCaptu
 
     FileNotifier(tmp_path / "file" / "alarms.jsonl", FakeClock()).notify("A", "b")
 
-    told, failed = caplog.messages
-    assert told == "A: b (no runbook)"
-    assert failed.startswith("the alarm could not be written to ")
+    logged, failure = caplog.messages
+    assert logged == "A: b (no runbook)"
+    assert failure.startswith("the alarm could not be written to ")
 
 
 class Broken:
@@ -75,7 +75,7 @@ def test_alarm_reaches_the_configured_topic(
     open_notifier(settings, FakeClock()).notify("Two\nlines " + "x" * 200, "b", runbook="r.md")
 
     (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
-    told = json.loads(message["Body"])
-    assert told["Subject"].startswith("Two lines x")
-    assert len(told["Subject"]) == 100
-    assert told["Message"] == "b\n\nRunbook: r.md"
+    received = json.loads(message["Body"])
+    assert received["Subject"].startswith("Two lines x")
+    assert len(received["Subject"]) == 100
+    assert received["Message"] == "b\n\nRunbook: r.md"

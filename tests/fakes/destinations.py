@@ -1,13 +1,12 @@
 """Card companies' servers in memory."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from typing_extensions import override
 
-from cardops.ports import Destinations, FileDelivery, SecretStore
+from cardops.ports import Destinations, FileDelivery
 from cardops.rules.deliveries.records import PermanentDeliveryError, RemoteStat
 
 
@@ -67,18 +66,3 @@ class FakeDestinations(Destinations):
     @override
     def neutralises_formulas(self, destination: str) -> bool:
         return destination not in self.as_they_are
-
-
-@dataclass
-class MemorySecrets(SecretStore):
-    """Secrets by name."""
-
-    secrets: dict[str, dict[str, object]] = field(default_factory=dict)
-
-    @override
-    def get(self, name: str) -> dict[str, object] | None:
-        return self.secrets.get(name)
-
-    @override
-    def put(self, name: str, value: Mapping[str, object]) -> None:
-        self.secrets[name] = dict(value)

@@ -1,15 +1,18 @@
 """The secret store in memory."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 from cardops.ports import SecretStore
 
 
+@dataclass
 class FakeSecretStore(SecretStore):
-    def __init__(self) -> None:
-        self.values: dict[str, dict[str, object]] = {}
+    """`values` are the secrets by name."""
+
+    values: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @override
     def get(self, name: str) -> Mapping[str, object] | None:

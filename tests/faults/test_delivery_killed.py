@@ -113,7 +113,7 @@ def kill_at_every_step(place: Place, name: str) -> Iterator[tuple[str, Chargebac
         yield record.batch_id, record
 
 
-def test_after_any_kill_files_are_absent_or_whole_and_a_second_run_finishes(place: Place) -> None:
+def test_after_any_kill_files_are_absent_or_whole_and_a_rerun_finishes(place: Place) -> None:
     for batch_id, record in kill_at_every_step(place, "again"):
         found = place.finals()
         assert found.items() <= whole(record).items(), "a final name with other content"
@@ -125,7 +125,7 @@ def test_after_any_kill_files_are_absent_or_whole_and_a_second_run_finishes(plac
         place.collect()
 
 
-def test_what_was_collected_between_kill_and_second_run_is_never_sent_again(place: Place) -> None:
+def test_files_collected_between_kill_and_rerun_are_not_sent_again(place: Place) -> None:
     for batch_id, record in kill_at_every_step(place, "collected"):
         collected = place.collect()
         assert place.deliver(batch_id) == 0
@@ -140,7 +140,7 @@ def test_what_was_collected_between_kill_and_second_run_is_never_sent_again(plac
             assert collected, "nothing was collected, so nothing is uncertain"
 
 
-def test_a_process_that_is_not_killed_delivers(place: Place) -> None:
+def test_process_that_is_not_killed_delivers(place: Place) -> None:
     record = place.made(f"alive-{place.server.port}")
 
     assert place.deliver(record.batch_id) == 0

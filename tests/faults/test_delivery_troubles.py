@@ -16,9 +16,9 @@ from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.services.deliveries.delivery import RUNBOOK, DeliveryService
 from tests.factories.deliveries import a_made_file
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
-from tests.fakes.destinations import MemorySecrets
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.secrets import FakeSecretStore
 from tests.servers.file_servers import (
     SSHD,
     Server,
@@ -40,29 +40,31 @@ STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
 
 
 class Sender:
-    """One file, a courier, and how often it waited."""
+    """One file, the delivery service, and the pauses it made."""
 
     def __init__(self, *, row_count: int = 3) -> None:
         self.ledger = FakeDeliveryLedger()
         self.store = FakeObjectStore()
         self.notifier = FakeNotifier()
-        self.secrets = MemorySecrets()
+        self.secrets = FakeSecretStore()
         self.pauses: list[float] = []
         self.made = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
 
     def deliver(self, secret: Mapping[str, object], *, patience: float = 5) -> ChargebackFileRecord:
         self.secrets.put("destinations/visa", secret)
         timeouts = Timeouts(patience, patience, patience, patience)
-        delivery_service = DeliveryService(
+        service = DeliveryService(
             self.store,
             self.ledger,
             SecretDestinations(self.secrets, timeouts),
             self.notifier,
             self.pauses.append,
         )
-        record = delivery_service.deliver("b-1", "visa")
+        record = service.deliver("b-1", "visa")
         assert record is not None
-        assert record == self.ledger.find("b-1", "visa"), "what is told is not what is on record"
+        assert record == self.ledger.find("b-1", "visa"), (
+            "the returned record differs from the stored one"
+        )
         return record
 
 
@@ -83,7 +85,7 @@ def whole(made: ChargebackFileRecord) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """Started when first asked for."""
+    """Servers that are started when first needed."""
     home = tmp_path_factory.mktemp("servers")
 
     class Lazily(dict[str, Server]):
@@ -104,7 +106,7 @@ def server(servers: dict[str, Server], kind: str) -> Server:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_without_trouble_both_files_arrive_whole(server: Server) -> None:
+def test_both_files_are_delivered_without_retry(server: Server) -> None:
     sender = Sender()
     record = sender.deliver(server.secret)
 
@@ -117,7 +119,7 @@ def test_without_trouble_both_files_arrive_whole(server: Server) -> None:
 
 @pytest.mark.parametrize("kind", SFTP)
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
-def test_a_server_with_another_host_key_gets_nothing(server: Server, algorithm: str) -> None:
+def test_server_with_another_host_key_receives_nothing(server: Server, algorithm: str) -> None:
     sender = Sender()
     stranger = asyncssh.generate_private_key(algorithm).export_public_key().decode()
     record = sender.deliver(server.secret | {"host_key": stranger})
@@ -129,7 +131,7 @@ def test_a_server_with_another_host_key_gets_nothing(server: Server, algorithm: 
     assert not received(server)
 
 
-def test_a_server_with_another_certificate_gets_nothing(
+def test_server_with_another_certificate_receives_nothing(
     servers: dict[str, Server], tmp_path: Path
 ) -> None:
     sender = Sender()
@@ -142,7 +144,7 @@ def test_a_server_with_another_certificate_gets_nothing(
 
 
 @pytest.mark.parametrize("kind", ["asyncssh", "ftps"])
-def test_a_wrong_password_is_tried_once(server: Server) -> None:
+def test_wrong_password_is_not_retried(server: Server) -> None:
     sender = Sender()
     record = sender.deliver(server.secret | {"password": "not-this-one"})
 
@@ -155,7 +157,7 @@ def test_a_wrong_password_is_tried_once(server: Server) -> None:
 
 @needs_sshd
 @pytest.mark.parametrize("kind", ["openssh"])
-def test_a_wrong_private_key_is_tried_once(server: Server) -> None:
+def test_wrong_private_key_is_not_retried(server: Server) -> None:
     sender = Sender()
     stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     record = sender.deliver(server.secret | {"private_key": stranger})
@@ -165,7 +167,7 @@ def test_a_wrong_private_key_is_tried_once(server: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_nobody_there_is_tried_a_few_times_and_can_be_run_again(server: Server) -> None:
+def test_unreachable_server_is_retried_a_few_times_and_later(server: Server) -> None:
     sender = Sender()
     nobody = server.secret | {"port": 1}
 
@@ -179,7 +181,7 @@ def test_nobody_there_is_tried_a_few_times_and_can_be_run_again(server: Server) 
 
 @pytest.mark.parametrize("kind", SFTP)
 @pytest.mark.parametrize("after_bytes", [10, 1_000, 3_000, 20_000])
-def test_a_connection_cut_at_any_time_is_made_good(server: Server, after_bytes: int) -> None:
+def test_connection_cut_at_any_point_is_retried(server: Server, after_bytes: int) -> None:
     sender = Sender(row_count=200)
     with troubled(server.port, "cut", after_bytes=after_bytes) as (proxy, port):
         record = sender.deliver(server.secret | {"port": port})
@@ -191,7 +193,7 @@ def test_a_connection_cut_at_any_time_is_made_good(server: Server, after_bytes: 
 
 @pytest.mark.parametrize("kind", SFTP)
 @pytest.mark.parametrize("after_bytes", [0, 50_000])
-def test_a_stalled_server_is_given_up_in_time(server: Server, after_bytes: int) -> None:
+def test_stalled_session_ends_by_timeout(server: Server, after_bytes: int) -> None:
     sender = Sender(row_count=2_000)
     started = time.monotonic()
     with troubled(server.port, "stall", after_bytes=after_bytes) as (_, port):
@@ -202,7 +204,7 @@ def test_a_stalled_server_is_given_up_in_time(server: Server, after_bytes: int) 
     assert time.monotonic() - started < 20
 
 
-def test_a_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
+def test_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
     sender = Sender(row_count=2_000)
     with card_companies(tmp_path, "--quota-bytes", "100000") as server:
         record = sender.deliver(server.secret)
@@ -215,18 +217,18 @@ def test_a_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
         assert received(server) == whole(sender.made)
 
 
-def test_a_refused_rename_is_told_and_a_later_run_finishes(tmp_path: Path) -> None:
+def test_refused_rename_raises_one_alarm_and_leaves_no_file(tmp_path: Path) -> None:
     sender = Sender()
     with card_companies(tmp_path, "--refuse-renames") as server:
         record = sender.deliver(server.secret)
 
         assert record.state is DeliveryState.FAILED
-        assert "permit" in str(record.last_error)
+        assert "permission" in str(record.last_error)
         assert len(sender.notifier.alarms) == 1
         assert not received(server)
 
 
-def test_where_reading_is_forbidden_the_size_decides(tmp_path: Path) -> None:
+def test_size_decides_where_reading_is_forbidden(tmp_path: Path) -> None:
     sender = Sender()
     with card_companies(tmp_path, "--refuse-reading") as server:
         assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
@@ -234,7 +236,7 @@ def test_where_reading_is_forbidden_the_size_decides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_another_file_of_that_name_is_never_overwritten(server: Server) -> None:
+def test_different_file_of_the_same_name_is_never_overwritten(server: Server) -> None:
     sender = Sender()
     (server.inbox / sender.made.file_name).write_bytes(b"not ours")
     record = sender.deliver(server.secret)
@@ -244,7 +246,7 @@ def test_another_file_of_that_name_is_never_overwritten(server: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_files_that_are_there_already_are_not_sent_again(server: Server) -> None:
+def test_existing_files_are_not_sent_again(server: Server) -> None:
     sender = Sender()
     sender.deliver(server.secret)
     before = {path.name: path.stat().st_mtime_ns for path in server.inbox.iterdir()}
@@ -254,7 +256,7 @@ def test_files_that_are_there_already_are_not_sent_again(server: Server) -> None
     assert {path.name: path.stat().st_mtime_ns for path in server.inbox.iterdir()} == before
 
 
-def test_a_file_that_was_changed_at_home_does_not_leave_it() -> None:
+def test_file_changed_in_the_store_is_not_sent() -> None:
     sender = Sender()
     (key,) = [key for key in sender.store.contents if key.endswith(".csv")]
     sender.store.replace(key, b"changed")
@@ -263,7 +265,7 @@ def test_a_file_that_was_changed_at_home_does_not_leave_it() -> None:
     assert record.state is DeliveryState.FAILED
 
 
-def test_a_secret_that_does_not_say_its_protocol_is_refused_with_what_to_add() -> None:
+def test_secret_without_protocol_is_refused_with_what_to_add() -> None:
     sender = Sender()
     record = sender.deliver({"host": "x", "username": "u", "password": "p", "port": "21"})
 

@@ -49,6 +49,18 @@ def test_bucket_listing_agrees_with_the_object_store(clients: AwsClients) -> Non
 
 
 @mock_aws
+def test_folder_markers_are_not_listed(clients: AwsClients) -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="files")
+    for key in ("raw/incoming/deposits/", "raw/incoming/deposits/acme/", "raw/incoming/deposits/a"):
+        s3.put_object(Bucket="files", Key=key, Body=b"")
+
+    found = S3Listing("s3://files/raw", clients.s3("us-east-1")).list_objects("incoming/deposits/")
+
+    assert [item.key for item in found] == ["incoming/deposits/a"]
+
+
+@mock_aws
 def test_bucket_that_cannot_be_listed_is_named(
     clients: AwsClients, monkeypatch: pytest.MonkeyPatch
 ) -> None:

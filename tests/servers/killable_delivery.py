@@ -13,8 +13,8 @@ from cardops.adapters.file_delivery.sftp import Timeouts
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.services.deliveries.delivery import DeliveryService
-from tests.fakes.destinations import MemorySecrets
 from tests.fakes.notifier import FakeNotifier
+from tests.fakes.secrets import FakeSecretStore
 
 
 @dataclass
@@ -73,7 +73,7 @@ class DyingStream:
 
 
 class MortalDestinations(SecretDestinations):
-    def __init__(self, secrets: MemorySecrets, fate: Fate) -> None:
+    def __init__(self, secrets: FakeSecretStore, fate: Fate) -> None:
         super().__init__(secrets, Timeouts(10, 10, 10, 10))
         self._fate = fate
 
@@ -104,7 +104,7 @@ def deliver_and_die(
     delivery_service = DeliveryService(
         processed_store=DirectoryStore(processed),
         ledger=MortalLedger(url, fate),
-        destinations=MortalDestinations(MemorySecrets({"destinations/visa": secret}), fate),
+        destinations=MortalDestinations(FakeSecretStore({"destinations/visa": secret}), fate),
         notifier=FakeNotifier(),
         sleep=lambda _: None,
     )

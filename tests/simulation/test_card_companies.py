@@ -7,7 +7,7 @@ import paramiko
 import pytest
 
 from simulation.card_companies import NETWORKS, CardCompanies
-from tests.fakes.destinations import MemorySecrets
+from tests.fakes.secrets import FakeSecretStore
 from tests.servers.file_servers import Server, card_companies
 
 
@@ -65,12 +65,12 @@ def test_keys_and_passwords_outlive_a_restart(tmp_path: Path) -> None:
 def test_every_company_is_introduced_with_a_secret_of_its_own(tmp_path: Path) -> None:
     companies = CardCompanies(tmp_path)
     companies.prepare()
-    secrets = MemorySecrets()
+    secrets = FakeSecretStore()
     companies.introduce(secrets, 2222)
 
-    assert set(secrets.secrets) == {f"destinations/{network}" for network in NETWORKS}
-    assert len({secret["password"] for secret in secrets.secrets.values()}) == len(NETWORKS)
-    assert {secret["port"] for secret in secrets.secrets.values()} == {2222}
+    assert set(secrets.values) == {f"destinations/{network}" for network in NETWORKS}
+    assert len({secret["password"] for secret in secrets.values.values()}) == len(NETWORKS)
+    assert {secret["port"] for secret in secrets.values.values()} == {2222}
 
 
 def test_private_things_are_readable_by_their_owner_alone(tmp_path: Path) -> None:

@@ -42,4 +42,6 @@ class S3Listing(ObjectListing):
                 modified_at=item["LastModified"],
             )
             for item in sorted(found, key=lambda item: str(item["Key"]))
+            # The S3 console marks an empty folder by an object of this name.
+            if not item["Key"].endswith("/")
         ]

@@ -12,7 +12,8 @@ from cardops.adapters.file_delivery.destinations import SecretDestinations
 from cardops.adapters.file_delivery.sftp import Timeouts
 from cardops.ports import FileDelivery
 from cardops.rules.deliveries.records import PermanentDeliveryError
-from tests.fakes.destinations import FakeDestinations, MemorySecrets
+from tests.fakes.destinations import FakeDestinations
+from tests.fakes.secrets import FakeSecretStore
 from tests.servers.file_servers import SSHD, Server, card_companies, ftps, openssh
 
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
@@ -21,7 +22,7 @@ PATIENCE = Timeouts(5, 5, 5, 5)
 
 
 def open_session(server: Server, **changes: object) -> FileDelivery:
-    secrets = MemorySecrets({"destinations/visa": server.secret | changes})
+    secrets = FakeSecretStore({"destinations/visa": server.secret | changes})
     return SecretDestinations(secrets, PATIENCE).connect("visa")
 
 

@@ -86,9 +86,9 @@ def test_retry_delivers_a_failed_file(
     state: DeliveryState,
 ) -> None:
     ledger.record(replace(made, state=state))
-    code, told = cardops("retry", made.batch_id, "visa")
+    code, shown = cardops("retry", made.batch_id, "visa")
 
-    assert (code, told["state"]) == (0, "delivered")
+    assert (code, shown["state"]) == (0, "delivered")
     assert (server.inbox / made.file_name).exists()
 
 
@@ -126,10 +126,10 @@ def test_delivered_file_is_never_sent_again(
 
 
 def test_failed_retry_says_why_and_exits_1(made: ChargebackFileRecord) -> None:
-    code, told = cardops("retry", made.batch_id, "visa")
+    code, shown = cardops("retry", made.batch_id, "visa")
 
-    assert (code, told["state"]) == (1, "failed")
-    assert "destinations/visa is missing" in str(told["last_error"])
+    assert (code, shown["state"]) == (1, "failed")
+    assert "destinations/visa is missing" in str(shown["last_error"])
     assert cardops("list")[0] == 1
 
 

@@ -25,7 +25,7 @@ def test_batch_that_adds_up_has_no_break() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filed", "told"),
+    ("filed", "message"),
     [
         (MATCHES[:1], "6 rows were accepted, 4 are in files"),
         ([*MATCHES, ControlTotals(1, {})], "6 rows were accepted, 7 are in files"),
@@ -34,8 +34,8 @@ def test_batch_that_adds_up_has_no_break() -> None:
         ([*MATCHES[:1], ControlTotals(2, {"EUR": 70, "JPY": 1})], "JPY"),
     ],
 )
-def test_missing_and_surplus_rows_are_reported(filed: list[ControlTotals], told: str) -> None:
-    assert any(told in line for line in accounting_breaks(account_for([OUTCOME], filed)))
+def test_missing_and_surplus_rows_are_reported(filed: list[ControlTotals], message: str) -> None:
+    assert any(message in line for line in accounting_breaks(account_for([OUTCOME], filed)))
 
 
 def test_incomplete_batch_may_have_fewer_rows_in_files_never_more() -> None:

@@ -40,7 +40,7 @@ def test_plain_ftp_is_refused_unless_the_secret_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"protocol": "scp"}, "unknown protocol"),
         ({"host_key": None}, "no host key"),
@@ -54,9 +54,9 @@ def test_plain_ftp_is_refused_unless_the_secret_names_it() -> None:
     ],
 )
 def test_invalid_secret_is_explained_without_showing_it(
-    change: dict[str, object], told: str
+    change: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(DestinationSecretError, match=told) as refused:
+    with pytest.raises(DestinationSecretError, match=message) as refused:
         read_destination("visa", SFTP | change)
     assert "s3cret-value" not in str(refused.value)
 

@@ -37,13 +37,13 @@ def after(step: Step, seen: RemoteState) -> RemoteState:
 @pytest.mark.parametrize("is_intended", [False, True])
 @pytest.mark.parametrize("seen", EVERYTHING, ids=str)
 def test_steps_always_end(seen: RemoteState, *, is_intended: bool) -> None:
-    taken = []
+    steps = []
     while (step := next_step(seen, is_intended=is_intended)) not in ENDS:
-        taken.append(step)
+        steps.append(step)
         is_intended = is_intended or step is Step.RECORD_INTENT
         seen = after(step, seen)
 
-    assert len(taken) == len(set(taken)) <= 5
+    assert len(steps) == len(set(steps)) <= 5
 
 
 @pytest.mark.parametrize("is_intended", [False, True])
