@@ -1,1 +1,1 @@
-"""The world outside, for the demo and the tests: files, purchases, card companies."""
+"""The outside world for the demo and the tests: files, purchases, card companies."""

@@ -1,7 +1,7 @@
-"""Authorization requests of the day, and what each must be answered.
+"""Authorization requests of the day, and the expected response to each.
 
-Belongs here: a slow, obvious model of a balance that deposits fill and permits drain. It knows
-nothing of how the authorizer decides.
+Belongs here: a slow, obvious model of a balance that deposits raise and permits lower. It knows
+nothing about how the authorizer decides.
 """
 
 import json
@@ -16,14 +16,14 @@ from simulation.population import Merchant, User, World
 
 _CHANNELS: Final = ("ecommerce", "ecommerce", "pos", "pos", "atm")
 _HOLDS_PER_MILLE: Final = 60
-_STRANGERS_PER_MILLE: Final = 6
+_UNKNOWN_USERS_PER_MILLE: Final = 6
 _FOREIGN_PER_MILLE: Final = 6
 DEFAULT_CURRENCY: Final = "USD"
 
 
 @dataclass(slots=True)
 class Balance:
-    """What an account has left, what is held of it, and what it took in and spent."""
+    """What was deposited into an account, spent from it and held."""
 
     deposited_minor: int = 0
     spent_minor: int = 0
@@ -40,7 +40,7 @@ Accounts = dict[tuple[str, str], Balance]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as sent, and the answer that is right."""
+    """One request as sent, and the correct response."""
 
     body: str
     transaction_id: str
@@ -54,9 +54,9 @@ class Request:
 
 
 def make_requests(rng: Random, world: World, rows: int, accounts: Accounts) -> list[Request]:
-    """As many requests as deposits, in the order in which each user makes theirs.
+    """As many requests as deposits, in the order in which each user makes them.
 
-    `accounts` are drained by what is permitted.
+    Permitted requests lower the balances in `accounts`.
     """
     weights = [rng.paretovariate(2.0) for _ in world.users]
     users = rng.choices(world.users, weights, k=rows)
@@ -64,7 +64,7 @@ def make_requests(rng: Random, world: World, rows: int, accounts: Accounts) -> l
 
 
 def _request(rng: Random, world: World, number: int, user: User, accounts: Accounts) -> Request:
-    user_id, currency = _asks(rng, world, number, user)
+    user_id, currency = _account_of(rng, world, number, user)
     amount = draw_minor(rng, currency, 55, 1.0)
     is_capture = rng.randrange(1000) >= _HOLDS_PER_MILLE
     transaction_id = f"auth-{world.tag}-{number:07d}"
@@ -89,12 +89,12 @@ def _request(rng: Random, world: World, number: int, user: User, accounts: Accou
     )
 
 
-def _asks(rng: Random, world: World, number: int, user: User) -> tuple[str, str]:
-    """Mostly a user in their own currency; now and then a stranger, or a currency they lack."""
+def _account_of(rng: Random, world: World, number: int, user: User) -> tuple[str, str]:
+    """User and currency: usually the user's own; sometimes an unknown user or another currency."""
     dice = rng.randrange(1000)
-    if dice < _STRANGERS_PER_MILLE or number == 0:
+    if dice < _UNKNOWN_USERS_PER_MILLE or number == 0:
         return f"user-{world.tag}-stranger-{number}", DEFAULT_CURRENCY
-    if dice < _STRANGERS_PER_MILLE + _FOREIGN_PER_MILLE or number == 1:
+    if dice < _UNKNOWN_USERS_PER_MILLE + _FOREIGN_PER_MILLE or number == 1:
         return user.user_id, "GBP" if user.currency != "GBP" else "JPY"
     return user.user_id, user.currency
 
@@ -102,7 +102,7 @@ def _asks(rng: Random, world: World, number: int, user: User) -> tuple[str, str]
 def decide(
     accounts: Accounts, user_id: str, currency: str, amount_minor: int, *, is_capture: bool
 ) -> tuple[str, str, int]:
-    """Status, reason code and remaining credit; a permit drains the account."""
+    """Status, reason code and remaining credit; a permit lowers the balance."""
     if not any((user_id, other) in accounts for other in ("USD", "EUR", "GBP", "JPY", "KWD")):
         return "REJECT", "unknown_user", 0
     balance = accounts.get((user_id, currency))
@@ -120,7 +120,7 @@ def decide(
 def _body(
     rng: Random, transaction_id: str, user_id: str, currency: str, amount_minor: int
 ) -> dict[str, str]:
-    """JSON texts by field; amounts as numbers and as strings, dollars sometimes unsaid."""
+    """JSON texts by field; amounts as numbers and as strings, dollars sometimes omitted."""
     amount = amount_text(amount_minor, currency)
     body = {
         "transaction_id": json.dumps(transaction_id),

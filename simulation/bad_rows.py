@@ -1,7 +1,7 @@
-"""Rows that must be quarantined: one spoilt value, or two, in an otherwise good row.
+"""Rows that must be quarantined: one or two bad values in an otherwise good row.
 
-Belongs here: which value earns which reason, whatever the kind. Each is wrong in one way only
-under "Input files", so that the expected reasons are beyond doubt.
+Belongs here: which value causes which reason, for every kind. Each value breaks exactly one rule of
+docs/file-formats.md, so the expected reasons are certain.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ Spoil = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Which column of a kind plays which part in being wrong; `key` keeps a row from being a repeat."""
+    """Which column of a kind each bad value goes into; `key` keeps a row from being a repeat."""
 
     key: str
     id: str
@@ -27,7 +27,7 @@ class Roles:
     status: str = "status"
 
 
-# (role, value); `{n}` makes ids differ. Cycled through, so a big day has all of them.
+# (role, value); `{n}` makes ids differ. Used in turn, so a big day has all of them.
 _SPOILS: Final[Mapping[RowReason, Sequence[Spoil]]] = {
     RowReason.MISSING_FIELD: (("amount", ""), ("at", ""), ("id", ""), ("amount", "  ")),
     RowReason.INVALID_ID: (
@@ -61,7 +61,7 @@ _SPOILS: Final[Mapping[RowReason, Sequence[Spoil]]] = {
     RowReason.FUTURE_TIMESTAMP: (("at", "2099-01-01T00:00:00Z"),),
     RowReason.INVALID_STATUS: (("status", "teleported"), ("status", "COMPLETED?")),
 }
-# Reasons that typed columns of a Parquet file leave possible, with values they can hold.
+# Reasons that are possible with the typed columns of a Parquet file, with values they can hold.
 _TYPED_SPOILS: Final[Mapping[RowReason, Sequence[Spoil]]] = {
     RowReason.MISSING_FIELD: (("amount", ""), ("id", "")),
     RowReason.INVALID_ID: _SPOILS[RowReason.INVALID_ID],
@@ -79,7 +79,7 @@ _PAIRS: Final = (
 )
 
 
-def spoilt_rows(
+def rows_with_bad_values(
     make_good: Callable[[int], Row],
     roles: Roles,
     reasons: Iterable[RowReason],
@@ -87,7 +87,7 @@ def spoilt_rows(
     *,
     is_typed: bool = False,
 ) -> list[Row]:
-    """`count` rows for each reason, made of good ones that occur nowhere else."""
+    """`count` rows for each reason, made from good rows that occur nowhere else."""
     spoils = _TYPED_SPOILS if is_typed else _SPOILS
     made: list[Row] = []
     for reason in reasons:
@@ -98,7 +98,7 @@ def spoilt_rows(
     return made
 
 
-def doubly_spoilt_rows(make_good: Callable[[int], Row], roles: Roles) -> list[Row]:
+def rows_with_two_reasons(make_good: Callable[[int], Row], roles: Roles) -> list[Row]:
     """Rows with two reasons each."""
     made = []
     for number, pair in enumerate(_PAIRS):

@@ -1,4 +1,4 @@
-"""When things happen in the simulated world: days, hours, and how instants are written."""
+"""When things happen in the simulated world: days, hours, and how instants are formatted."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from random import Random
@@ -41,5 +41,5 @@ def offset_text(rng: Random, at: datetime) -> str:
 
 
 def naive_text(at: datetime) -> str:
-    """Without an offset: UTC by convention, and counted."""
+    """Without an offset: UTC by convention, and flagged."""
     return at.strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,6 +1,6 @@
 """Payment cards of the simulated world: networks, ranges, numbers that pass the Luhn check.
 
-Numbers begin with the digits of the networks' published test cards, so that none is anybody's.
+Numbers begin with the digits of the networks' published test cards, so no number belongs to a real card.
 """
 
 from random import Random

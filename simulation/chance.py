@@ -1,8 +1,8 @@
-"""Chance, by share: what happens to so many in a hundred."""
+"""Random choices by percentage."""
 
 from random import Random
 
 
 def happens(rng: Random, percent: int) -> bool:
-    """True for that share of calls."""
+    """True for that percentage of calls."""
     return rng.randrange(100) < percent

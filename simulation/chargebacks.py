@@ -1,4 +1,4 @@
-"""Chargeback files: rich CSV, the POC's JSON, the e-commerce CSV, and NDJSON of what came later."""
+"""Chargeback files: rich CSV, the POC's JSON, the e-commerce CSV, and NDJSON of later steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from simulation.chance import happens
 from simulation.disputes import Dispute, Step
 from simulation.money_text import amount_text
 from simulation.population import World
-from simulation.purchases import Purchase, Road
+from simulation.purchases import Placement, Purchase
 from simulation.repeats import Spoiler, repeat_rows
 from simulation.rows import Cell, InputFile, Row, count_of
 
@@ -36,8 +36,8 @@ _REPLY_DAYS: Final = {"visa": 18, "mastercard": 39, "amex": 20, "discover": 30}
 _BAD_PER_MILLE: Final = 0.2
 _REPEATS_PER_MILLE: Final = 0.4
 _ODD_PER_MILLE: Final = 0.4
-# Every fourth dispute is told in the e-commerce shape, every fourth in the POC's.
-_ROADS: Final = 4
+# Every fourth dispute is written in the e-commerce shape, every fourth in the POC's.
+_SHAPES: Final = 4
 _POC: Final = 2
 _SHOP: Final = 3
 _ENDED: Final = frozenset({"won", "lost"})
@@ -58,8 +58,8 @@ class ChargebackFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class _Clerk:
-    """Writes disputes into rows."""
+class _RowWriter:
+    """Writes disputes as rows."""
 
     rng: Random
     world: World
@@ -68,7 +68,7 @@ class _Clerk:
     def step_row(self, dispute: Dispute, step: Step) -> Row:
         purchase, rng = dispute.purchase, self.rng
         currency, network = purchase.currency, dispute.network
-        # Where the network is not in its own column, the card's leading digits tell.
+        # Without a network column, the card's leading digits give the network.
         named = happens(rng, 80)
         cells: dict[str, Cell] = {
             "case_number": f"case-{self.world.tag}-{dispute.number:06d}",
@@ -99,7 +99,7 @@ class _Clerk:
 
     def shop_row(self, dispute: Dispute, step: Step) -> Row:
         row = self.step_row(dispute, step)
-        if dispute.purchase.road is Road.LATE_TRANSACTION:
+        if dispute.purchase.placement is Placement.LATE_TRANSACTION:
             row.quarantined(RowReason.ORPHANED_REFERENCE).released_by = self.late_transactions
         return row
 
@@ -121,9 +121,9 @@ def make_chargeback_files(
 ) -> ChargebackFiles:
     """One row for each step of each dispute; `late_transactions` is the file that releases some."""
     files = _empty_files()
-    clerk = _Clerk(rng, world, late_transactions)
+    writer = _RowWriter(rng, world, late_transactions)
     for dispute in disputes:
-        _write_dispute(clerk, files, dispute)
+        _write_dispute(writer, files, dispute)
     odd = count_of(rows, _ODD_PER_MILLE)
     _add_odd(rng, files, _odd_rows(world.tag, files, purchases, odd))
     repeats = count_of(rows, _REPEATS_PER_MILLE)
@@ -163,45 +163,45 @@ def _empty_files() -> ChargebackFiles:
     )
 
 
-def _write_dispute(clerk: _Clerk, files: ChargebackFiles, dispute: Dispute) -> None:
-    """To the file that such a dispute is told in; what follows later goes to the last file."""
+def _write_dispute(writer: _RowWriter, files: ChargebackFiles, dispute: Dispute) -> None:
+    """Append its first step to the file for its shape, and later steps to the last file."""
     purchase, (first, *rest) = dispute.purchase, dispute.steps
-    road = dispute.number % _ROADS
-    if purchase.road is Road.LATE_TRANSACTION or road == _SHOP:
-        _write_shop(clerk, files.shop, dispute)
+    shape = dispute.number % _SHAPES
+    if purchase.placement is Placement.LATE_TRANSACTION or shape == _SHOP:
+        _write_shop(writer, files.shop, dispute)
         return
-    if road == _POC and first.stage == "chargeback":
-        written = clerk.poc_row(dispute, first)
+    if shape == _POC and first.stage == "chargeback":
+        written = writer.poc_row(dispute, first)
         files.poc.rows.append(written)
     else:
-        written = clerk.step_row(dispute, first)
+        written = writer.step_row(dispute, first)
         files.rich.rows.append(written)
     for step in rest:
         written.is_plain = False
-        row = clerk.step_row(dispute, step)
+        row = writer.step_row(dispute, step)
         row.is_plain = False
         files.follow_up.rows.append(row)
 
 
-def _write_shop(clerk: _Clerk, file: InputFile, dispute: Dispute) -> None:
+def _write_shop(writer: _RowWriter, file: InputFile, dispute: Dispute) -> None:
     """Without a case number; where the dispute has ended, its end is a second row."""
     opened, ended = Step("chargeback", "open", dispute.opened_on), dispute.steps[-1]
-    row = clerk.shop_row(dispute, opened)
+    row = writer.shop_row(dispute, opened)
     file.rows.append(row)
     if ended.status in _ENDED:
         row.is_plain = False
-        after = clerk.shop_row(dispute, ended)
+        after = writer.shop_row(dispute, ended)
         after.is_plain = False
-        after.position += clerk.rng.uniform(0.5, 20)
+        after.position += writer.rng.uniform(0.5, 20)
         file.rows.append(after)
 
 
 @dataclass(frozen=True, slots=True)
 class _Odd:
-    """What odd rows are made of: good rows in dollars, transfers, and what was sold for how much."""
+    """What odd rows are made from: good rows in dollars, transfers, and amounts by transaction."""
 
     tag: str
-    how_many: int
+    count: int
     templates: Sequence[Row]
     transfers: Sequence[Purchase]
     sold_minor: Mapping[str, int]
@@ -215,26 +215,28 @@ class _Odd:
         return row
 
 
-def _odd_rows(
-    tag: str, files: ChargebackFiles, purchases: Sequence[Purchase], how_many: int
-) -> _Odd:
+def _odd_rows(tag: str, files: ChargebackFiles, purchases: Sequence[Purchase], count: int) -> _Odd:
     templates = [row for row in files.rich.plain_rows() if row.currency == "USD"]
     return _Odd(
         tag=tag,
-        how_many=how_many if templates else 0,
+        count=count if templates else 0,
         templates=templates,
         transfers=[
-            one
-            for one in purchases
-            if one.method == "bank_transfer" and one.is_settled and one.road is Road.FIRST
+            purchase
+            for purchase in purchases
+            if purchase.method == "bank_transfer"
+            and purchase.is_settled
+            and purchase.placement is Placement.FIRST
         ],
-        sold_minor={one.paid_by.transaction_id: one.amount_minor for one in purchases},
+        sold_minor={
+            purchase.paid_by.transaction_id: purchase.amount_minor for purchase in purchases
+        },
     )
 
 
 def _add_odd(rng: Random, files: ChargebackFiles, odd: _Odd) -> None:
-    """Rows that need a transaction nobody has, name no card company, or are merely remarkable."""
-    for number in range(odd.how_many):
+    """Rows whose transaction is missing, that name no card company, or that earn a flag."""
+    for number in range(odd.count):
         _add_unroutable(rng, files.rich, odd, number)
         _add_orphan(rng, files.shop, odd, number)
         _add_flagged(rng, files.follow_up, odd, number)
@@ -242,7 +244,7 @@ def _add_odd(rng: Random, files: ChargebackFiles, odd: _Odd) -> None:
 
 
 def _add_unroutable(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
-    """A scheme without a contract, and a transfer that no card network knows of."""
+    """A network without a contract, and a bank transfer, which has no card network."""
     row = odd.new_row(rng, file, f"jcb{number}", currency="USD")
     row.cells |= {"card_network": "JCB", "card_number": ""}
     file.rows.append(row.quarantined(RowReason.UNROUTABLE_NETWORK))
@@ -257,14 +259,14 @@ def _add_unroutable(rng: Random, file: InputFile, odd: _Odd, number: int) -> Non
 
 
 def _add_orphan(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
-    """Only its transaction could say in which currency it is, and that never comes."""
+    """A row whose currency only its transaction could give, and that never arrives."""
     row = odd.new_row(rng, file, f"orphan{number}", currency="USD")
     row.cells["transaction_id"] = f"txn-{odd.tag}-gone-{number:05d}"
     file.rows.append(row.quarantined(RowReason.ORPHANED_REFERENCE))
 
 
 def _add_flagged(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
-    """One row for each flag; each accepted all the same."""
+    """One row for each flag; all of them are accepted."""
     unknown = odd.new_row(rng, file, f"unknown{number}", currency="USD")
     unknown.cells["transaction_id"] = f"txn-{odd.tag}-unknown-{number:05d}"
     unknown.flagged(RowFlag.TRANSACTION_UNKNOWN)
@@ -283,9 +285,9 @@ def _add_flagged(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
 
 
 def _add_conflict(rng: Random, files: ChargebackFiles, number: int) -> None:
-    """A known case that suddenly speaks of another transaction."""
+    """A known case that now names another transaction."""
     plain = [row for row in files.rich.plain_rows() if row.currency == "USD"]
-    if len(plain) < 8:  # noqa: PLR2004 - too few to take two away
+    if len(plain) < 8:  # noqa: PLR2004 - too few to use two
         return
     known, other = rng.sample(plain, k=2)
     known.is_plain = False

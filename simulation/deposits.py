@@ -19,8 +19,12 @@ COLUMNS: Final = ("user_id", "amount", "deposit_id", "timestamp", "currency")
 _ROLES: Final = Roles(
     key="deposit_id", id="deposit_id", amount="amount", at="timestamp", text="user_id"
 )
-_REASONS: Final = tuple(one for one in VALUE_REASONS if one is not RowReason.INVALID_STATUS)
-_NO_CURRENCY: Final = tuple(one for one in _REASONS if one is not RowReason.UNKNOWN_CURRENCY)
+_REASONS: Final = tuple(
+    reason for reason in VALUE_REASONS if reason is not RowReason.INVALID_STATUS
+)
+_NO_CURRENCY: Final = tuple(
+    reason for reason in _REASONS if reason is not RowReason.UNKNOWN_CURRENCY
+)
 _HISTORY_DAYS: Final = 30
 # Share of all deposits by file, in percent: CSV, NDJSON, Parquet, JSON array, CSV.gz.
 _SHARES: Final = (40, 25, 20, 10, 5)
@@ -32,7 +36,7 @@ _NAIVE_PER_MILLE: Final = 10
 
 
 def make_deposit_files(rng: Random, world: World, rows: int, history_end: date) -> list[InputFile]:
-    """`rows` deposits that must be credited once each, and what is wrong around them."""
+    """`rows` deposits that must be credited once each, with bad rows, repeats and conflicts."""
     *applied, refused = _empty_files()
     _put_good_rows(rng, world, applied, rows, history_end)
     _repeat(rng, applied, rows)
@@ -68,7 +72,7 @@ def _put_good_rows(
     rng: Random, world: World, files: Sequence[InputFile], rows: int, history_end: date
 ) -> None:
     instants = Days(history_end - timedelta(days=1), _HISTORY_DAYS).draw(rng, rows)
-    # Everybody is paid once where it can be; the rest goes to some more than to others.
+    # Every user gets one deposit if there are enough rows; the rest are spread at random.
     extra = rng.choices(world.users, k=max(0, rows - len(world.users)))
     users = world.users[:rows] + extra
     rng.shuffle(users)
@@ -103,7 +107,7 @@ def _deposit(rng: Random, deposit_id: str, user: User, at: datetime, currency: s
 
 
 def _repeat(rng: Random, files: Sequence[InputFile], rows: int) -> None:
-    """Repeats inside each file, and of each file in the next: some the same, some not."""
+    """Repeats within each file and of each file in the next, identical or with another amount."""
     pairs = [(file, file) for file in files] + list(pairwise(files))
     repeat_rows(rng, pairs, count_of(rows, _DUPLICATES_PER_MILLE), _same_deposit)
     repeat_rows(rng, pairs, count_of(rows, _CONFLICTS_PER_MILLE), _other_amount)

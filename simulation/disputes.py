@@ -1,4 +1,4 @@
-"""Disputes of simulated purchases: which are disputed, why, and how each goes on."""
+"""Disputes of simulated purchases: which are disputed, why, and how each continues."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Final
 
 from cardops.rules.data_tables import read_table
 from simulation.chance import happens
-from simulation.purchases import Purchase, Road
+from simulation.purchases import Placement, Purchase
 
 # Disputes per thousand settled purchases, by how they were paid; members of rings dispute more.
 _PER_MILLE: Final = {
@@ -27,7 +27,7 @@ _ALLOCATED: Final = frozenset({"fraud", "authorization"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One row's worth of a dispute."""
+    """What one row says about a dispute."""
 
     stage: str
     status: str
@@ -54,17 +54,17 @@ def make_disputes(rng: Random, purchases: Sequence[Purchase], history_end: date)
     """
     youngest = history_end - timedelta(days=_MIN_AGE_DAYS)
     settled = [
-        one
-        for one in purchases
-        if one.is_settled
-        and one.network
-        and one.road is not Road.LATE_ORDER
-        and one.created_at.date() < youngest
+        purchase
+        for purchase in purchases
+        if purchase.is_settled
+        and purchase.network
+        and purchase.placement is not Placement.LATE_ORDER
+        and purchase.created_at.date() < youngest
     ]
-    disputed = [one for one in settled if _is_disputed(rng, one)]
+    disputed = [purchase for purchase in settled if _is_disputed(rng, purchase)]
     if len(disputed) < _MIN_DISPUTES:
-        known = {one.order_id for one in disputed}
-        rest = [one for one in settled if one.order_id not in known]
+        known = {purchase.order_id for purchase in disputed}
+        rest = [purchase for purchase in settled if purchase.order_id not in known]
         disputed += rng.sample(rest, k=min(len(rest), _MIN_DISPUTES - len(disputed)))
     return [
         _dispute(rng, number, purchase, history_end) for number, purchase in enumerate(disputed)
@@ -72,7 +72,7 @@ def make_disputes(rng: Random, purchases: Sequence[Purchase], history_end: date)
 
 
 def _is_disputed(rng: Random, purchase: Purchase) -> bool:
-    if purchase.road is Road.LATE_TRANSACTION:
+    if purchase.placement is Placement.LATE_TRANSACTION:
         return True
     factor = _RING_FACTOR if purchase.user.ring is not None else 1
     return rng.randrange(1000) < _PER_MILLE[purchase.method] * factor

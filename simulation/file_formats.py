@@ -27,7 +27,7 @@ _PADDED_EVERY: Final = 13
 
 
 def write_input_file(file: InputFile, target: Path) -> None:
-    """Write it down as its name says."""
+    """Write the file in the format that its name gives."""
     target.parent.mkdir(parents=True, exist_ok=True)
     plain_name = file.name.removesuffix(".gz")
     content = _WRITERS[plain_name.rpartition(".")[2]](file)
@@ -38,7 +38,7 @@ def write_input_file(file: InputFile, target: Path) -> None:
 
 def headers_of(file: InputFile) -> dict[str, str]:
     """Canonical column -> what the file calls it."""
-    return {one: file.names.get(one, _camel(one, file)) for one in file.columns}
+    return {column: file.names.get(column, _camel(column, file)) for column in file.columns}
 
 
 def _camel(name: str, file: InputFile) -> str:
@@ -121,10 +121,10 @@ def _parquet(file: InputFile) -> bytes:
 
 def _column(file: InputFile, column: str, values: list[Cell]) -> pa.Array:
     if file.is_typed and column == "amount":
-        numbers = [None if one is None else Decimal(str(one)) for one in values]
+        numbers = [None if value is None else Decimal(str(value)) for value in values]
         return pa.array(numbers, pa.decimal128(18, 2))
     if file.is_typed and column == "timestamp":
-        instants = [None if one is None else _instant(str(one)) for one in values]
+        instants = [None if value is None else _instant(str(value)) for value in values]
         return pa.array(instants, pa.timestamp("us", "UTC"))
     return pa.array(values, pa.string())
 

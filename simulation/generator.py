@@ -1,7 +1,7 @@
-"""Makes a day of a card program's files with its known truth: `generate`.
+"""Makes a day of a card program's files with the known results: `generate`.
 
-Belongs here: the order in which a day is made, and what is written where. The same rows, seed and
-date give the same bytes: every subject draws from a stream of its own, nothing from a clock.
+Belongs here: the order in which a day is made, and which files are written where. The same rows,
+seed and date give the same bytes: every subject has its own random stream, and no clock is read.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from simulation.disputes import make_disputes
 from simulation.file_formats import write_input_file
 from simulation.orders import make_order_files
 from simulation.population import World, make_world
-from simulation.purchases import make_purchases, put_on_late_roads
+from simulation.purchases import make_purchases, make_some_late
 from simulation.rows import InputFile, count_of
 from simulation.transactions import make_transaction_files
 
@@ -36,7 +36,7 @@ _LATE_PER_MILLE: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A simulated day before it is written down."""
+    """A simulated day before it is written."""
 
     world: World
     files: list[InputFile]
@@ -50,7 +50,7 @@ def generate(
     history_end: date = DEFAULT_HISTORY_END,
     out: Path = Path("day"),
 ) -> truth.Json:
-    """Write the day under `out`, over any earlier one; returns what truth.json says.
+    """Write the day under `out`, replacing any earlier one; returns the content of truth.json.
 
     `rows` deposits are to be credited; there are as many purchases and authorization requests,
     and bad rows, repeats and conflicts on top.
@@ -58,7 +58,7 @@ def generate(
     day = make_day(rows, seed, history_end)
     for file in day.files:
         write_input_file(file, out / file.path)
-    requests = "".join(f"{one.body}\n" for one in day.requests)
+    requests = "".join(f"{request.body}\n" for request in day.requests)
     _write(out / REQUESTS_PATH, requests)
     _write(out / TRUTH_PATH, _truth_text(day.truth))
     return day.truth
@@ -80,7 +80,7 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
     accounts = truth.accounts_after(files)
     after_deposits = truth.balances_truth(accounts)
     requests = make_requests(stream("requests"), world, rows, accounts)
-    told: truth.Json = {
+    day_truth: truth.Json = {
         "rows": rows,
         "seed": seed,
         "history_end": history_end.isoformat(),
@@ -96,16 +96,16 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
         "balances": truth.balances_truth(accounts),
         "authorizations": truth.authorizations_truth(requests),
     }
-    return Day(world, files, requests, told)
+    return Day(world, files, requests, day_truth)
 
 
 def _make_files(
     world: World, rows: int, history_end: date, stream: Callable[[str], Random]
 ) -> list[InputFile]:
-    """In submission order: what refers to something comes after it, but for what is late."""
+    """Files in submission order: a file follows those that it refers to, except late ones."""
     purchases = make_purchases(stream("purchases"), world, rows, history_end)
     late = count_of(rows, _LATE_PER_MILLE)
-    put_on_late_roads(stream("late"), purchases, late)
+    make_some_late(stream("late"), purchases, late)
     deposits = make_deposit_files(stream("deposits"), world, rows, history_end)
     *orders, late_orders = make_order_files(stream("orders"), world, purchases, rows)
     transactions = make_transaction_files(
@@ -134,9 +134,11 @@ def _make_files(
     return [file for file in files if file.rows]
 
 
-def _truth_text(told: truth.Json) -> str:
-    """One line a subject: readable, and quick to write for a big day."""
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
+def _truth_text(day_truth: truth.Json) -> str:
+    """One line per subject: readable, and quick to write for a big day."""
+    lines = ",\n".join(
+        f"{json.dumps(key)}: {json.dumps(value)}" for key, value in day_truth.items()
+    )
     return f"{{\n{lines}\n}}\n"
 
 

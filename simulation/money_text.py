@@ -1,6 +1,6 @@
-"""Amounts of the simulated world: how they are drawn, and how they are written.
+"""Amounts of the simulated world: drawing and formatting them.
 
-Exponents are stated here once more, on purpose: the truth must not come from the pipeline's code.
+Exponents are repeated here on purpose: the expected results must not come from the pipeline's code.
 """
 
 import math

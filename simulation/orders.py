@@ -1,4 +1,4 @@
-"""Order files: the e-commerce shape, canonical NDJSON with versions, and orders that come late."""
+"""Order files: the e-commerce shape, canonical NDJSON with versions, and late orders."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +10,7 @@ from simulation.bad_rows import VALUE_REASONS, Roles
 from simulation.calendar_days import instant_text
 from simulation.money_text import amount_text
 from simulation.population import World
-from simulation.purchases import Purchase, Road
+from simulation.purchases import Placement, Purchase
 from simulation.repeats import Spoiler, repeat_rows
 from simulation.rows import Cell, InputFile, Number, Row, count_of
 
@@ -20,12 +20,12 @@ _ROLES: Final = Roles(
 _E_COMMERCE_ROLES: Final = Roles(
     key="order_id", id="order_id", amount="amount", at="created_at", text="user_id"
 )
-_ROADS: Final = {
-    Road.FIRST: 0,
-    Road.SECOND: 1,
-    Road.THIRD: 1,
-    Road.LATE_ORDER: 2,
-    Road.LATE_TRANSACTION: 0,
+_PLACEMENTS: Final = {
+    Placement.FIRST: 0,
+    Placement.SECOND: 1,
+    Placement.THIRD: 1,
+    Placement.LATE_ORDER: 2,
+    Placement.LATE_TRANSACTION: 0,
 }
 _STATUSES: Final = {
     "completed": "paid",
@@ -43,10 +43,10 @@ _FLAGGED_PER_MILLE: Final = 4
 def make_order_files(
     rng: Random, world: World, purchases: Sequence[Purchase], rows: int
 ) -> list[InputFile]:
-    """One order a purchase; some are told twice as they go from pending to paid."""
+    """One order per purchase; pending orders that were paid later have two versions."""
     files = _empty_files()
     for number, purchase in enumerate(purchases):
-        file = files[_ROADS[purchase.road]]
+        file = files[_PLACEMENTS[purchase.placement]]
         file.rows.append(_order(rng, purchase, float(number)))
     first, second, _late = files
     _add_versions(rng, second, count_of(rows, _VERSIONS_PER_MILLE))
@@ -71,7 +71,7 @@ def _empty_files() -> list[InputFile]:
     }
     shop = ("order_id", "user_id", "created_at", "amount", "currency", "items", "status")
     whole = (*shop, "merchant_id", "shipping_country", "updated_at")
-    flat = tuple(one for one in whole if one != "items")
+    flat = tuple(column for column in whole if column != "items")
     return [
         InputFile(Kind("orders"), "orders-1.json", shop, names=e_commerce, has_number_amounts=True),
         InputFile(Kind("orders"), "orders-2.ndjson.gz", whole),
@@ -120,10 +120,10 @@ def _item(rng: Random, quantity: int, price_minor: int, currency: str) -> dict[s
     }
 
 
-def _add_versions(rng: Random, second: InputFile, how_many: int) -> None:
-    """Orders that the second file told as pending before it tells how they ended."""
+def _add_versions(rng: Random, second: InputFile, count: int) -> None:
+    """Add earlier, pending versions of orders to the second file."""
     ended = [row for row in second.plain_rows() if row.cells["status"] != "pending"]
-    for row in rng.sample(ended, k=min(how_many, len(ended) // 4)):
+    for row in rng.sample(ended, k=min(count, len(ended) // 4)):
         row.is_plain = False
         before = row.copy(
             rng.uniform(0, row.position), status="pending", updated_at=row.cells["created_at"]
@@ -132,11 +132,11 @@ def _add_versions(rng: Random, second: InputFile, how_many: int) -> None:
         second.rows.append(before)
 
 
-def _add_flags(rng: Random, files: Sequence[InputFile], how_many: int) -> None:
+def _add_flags(rng: Random, files: Sequence[InputFile], count: int) -> None:
     """Items that do not add up, and instants without an offset."""
     for file in files:
         plain = file.plain_rows()
-        picked = rng.sample(plain, k=min(2 * how_many, len(plain) // 4))
+        picked = rng.sample(plain, k=min(2 * count, len(plain) // 4))
         for number, row in enumerate(picked):
             if number % 2 and "items" in file.columns:
                 row.cells["items"] = [_item(rng, 1, row.amount_minor + 50, row.currency)]

@@ -1,7 +1,7 @@
-"""Who lives in the simulated world: users with devices and cards, merchants, fraud rings.
+"""The simulated population: users with devices and cards, merchants, fraud rings.
 
-Nobody shares a device, card token, e-mail or address by chance: only rings do, and the many users
-behind one mobile carrier's address, which is no ring.
+Only the members of rings share a device, card token, e-mail or address. Many users are behind one
+mobile carrier's address too, and they are not a ring.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _TRADES: Final = (
     ("Books", "5942"),
     ("Fashion", "5651"),
 )
-# Names that a spreadsheet would run or split: real merchants have them.
+# Names that a spreadsheet would execute or split; real merchants have such names.
 _ODD_NAMES: Final = ("=SUM Trading", "+Plus Market", "@Home Gadgets", 'The "Corner" Shop, Inc.')
 _PLACES: Final = ("Harbor", "Maple", "Northside", "Summit", "Riverside", "Old Town", "Sunset")
 
@@ -70,7 +70,7 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everybody, for one day's files. `tag` tells one day's ids from every other's."""
+    """Users, merchants and rings of one day's files. `tag` makes the day's ids unique."""
 
     tag: str
     users: list[User]

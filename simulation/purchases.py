@@ -1,7 +1,7 @@
-"""Purchases of the last weeks: what orders, transactions and chargebacks tell of.
+"""Purchases of the last weeks, from which orders, transactions and chargebacks are written.
 
-Belongs here: who bought what, how it was paid and how that ended. How it is written into files is
-in orders, transactions and chargebacks.
+Belongs here: who bought what, how it was paid and whether that succeeded. How purchases are written
+into files is in orders, transactions and chargebacks.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ HISTORY_DAYS: Final = 120
 METHODS: Final = ("credit_card", "debit_card", "digital_wallet", "prepaid_card", "bank_transfer")
 _METHOD_WEIGHTS: Final = (42, 25, 18, 5, 10)
 CARD_METHODS: Final = frozenset(METHODS) - {"bank_transfer"}
-# Share of attempts that fail, per mille: prepaid cards run dry, transfers bounce rarely.
+# Share of attempts that fail, per mille: prepaid cards run empty, transfers rarely fail.
 _FAILS: Final = {
     "credit_card": 55,
     "debit_card": 75,
@@ -38,8 +38,8 @@ ERROR_CODES: Final = (
 _ERROR_WEIGHTS: Final = (40, 25, 10, 8, 7, 10)
 
 
-class Road(StrEnum):
-    """In which files a purchase appears; the late ones arrive after what refers to them."""
+class Placement(StrEnum):
+    """Which files a purchase appears in; a late one arrives after rows that refer to it."""
 
     FIRST = "first"
     SECOND = "second"
@@ -48,13 +48,13 @@ class Road(StrEnum):
     LATE_TRANSACTION = "late_transaction"
 
 
-_ROADS: Final = (Road.FIRST, Road.SECOND, Road.THIRD)
-_ROAD_WEIGHTS: Final = (50, 30, 20)
+_PLACEMENTS: Final = (Placement.FIRST, Placement.SECOND, Placement.THIRD)
+_PLACEMENT_WEIGHTS: Final = (50, 30, 20)
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try to pay: a transaction."""
+    """One attempt to pay: a transaction."""
 
     transaction_id: str
     status: str
@@ -64,7 +64,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Purchase:
-    """An order, and the attempts to pay for it; the last attempt says how it ended."""
+    """An order and the attempts to pay for it; the last attempt has the final status."""
 
     order_id: str
     user: User
@@ -72,7 +72,7 @@ class Purchase:
     amount_minor: int
     currency: str
     method: str
-    road: Road
+    placement: Placement
     created_at: datetime
     links: dict[str, str]
     attempts: list[Attempt] = field(default_factory=list)
@@ -105,7 +105,7 @@ def make_purchases(rng: Random, world: World, rows: int, history_end: date) -> l
     ]
     for ring in world.rings:
         purchases += _tied_purchases(rng, world, len(purchases), ring, history_end)
-    return sorted(purchases, key=lambda one: (one.created_at, one.order_id))
+    return sorted(purchases, key=lambda purchase: (purchase.created_at, purchase.order_id))
 
 
 def _purchase(rng: Random, world: World, number: int, user: User, at: datetime) -> Purchase:
@@ -116,7 +116,7 @@ def _purchase(rng: Random, world: World, number: int, user: User, at: datetime) 
         amount_minor=draw_minor(rng, user.currency, 45, 1.0),
         currency=user.currency,
         method=rng.choices(METHODS, _METHOD_WEIGHTS)[0],
-        road=rng.choices(_ROADS, _ROAD_WEIGHTS)[0],
+        placement=rng.choices(_PLACEMENTS, _PLACEMENT_WEIGHTS)[0],
         created_at=at,
         links=user.links,
     )
@@ -125,7 +125,7 @@ def _purchase(rng: Random, world: World, number: int, user: User, at: datetime) 
 
 
 def _pay(rng: Random, tag: str, number: int, purchase: Purchase) -> None:
-    """Try until it goes through or the buyer gives up."""
+    """Attempt until one succeeds or the buyer gives up."""
     at = purchase.created_at
     for attempt in range(1, 4):
         at += timedelta(seconds=rng.randrange(20, 240))
@@ -143,7 +143,7 @@ def _pay(rng: Random, tag: str, number: int, purchase: Purchase) -> None:
 def _tied_purchases(
     rng: Random, world: World, first_number: int, ring: Ring, history_end: date
 ) -> list[Purchase]:
-    """For each tie one purchase of the second user that shows what is the first user's."""
+    """For each tie, one purchase of each user; the second shows the first user's link."""
     instants = Days(history_end - timedelta(days=20), 60).draw(rng, len(ring.ties))
     made: list[Purchase] = []
     for number, ((owner, borrower, link), at) in enumerate(zip(ring.ties, instants, strict=True)):
@@ -152,17 +152,25 @@ def _tied_purchases(
             (borrower, {**borrower.links, link: owner.links[link]}),
         ):
             purchase = _purchase(rng, world, first_number + 2 * number + len(made) % 2, user, at)
-            purchase.method, purchase.road = "credit_card", Road.FIRST
+            purchase.method, purchase.placement = "credit_card", Placement.FIRST
             purchase.links = links
             made.append(purchase)
     return made
 
 
-def put_on_late_roads(rng: Random, purchases: list[Purchase], count: int) -> None:
-    """Let that many orders and that many settled card transactions arrive late."""
-    plain = [one for one in purchases if one.road is Road.FIRST and one.links is one.user.links]
+def make_some_late(rng: Random, purchases: list[Purchase], count: int) -> None:
+    """Make `count` orders and `count` settled card transactions arrive late."""
+    plain = [
+        purchase
+        for purchase in purchases
+        if purchase.placement is Placement.FIRST and purchase.links is purchase.user.links
+    ]
     for purchase in rng.sample(plain, k=min(count, len(plain) // 4)):
-        purchase.road = Road.LATE_ORDER
-    settled = [one for one in plain if one.road is Road.FIRST and one.is_settled and one.network]
+        purchase.placement = Placement.LATE_ORDER
+    settled = [
+        purchase
+        for purchase in plain
+        if purchase.placement is Placement.FIRST and purchase.is_settled and purchase.network
+    ]
     for purchase in rng.sample(settled, k=min(count, len(settled) // 4)):
-        purchase.road = Road.LATE_TRANSACTION
+        purchase.placement = Placement.LATE_TRANSACTION

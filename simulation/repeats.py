@@ -1,4 +1,4 @@
-"""What is wrong around good rows: bad rows with ids of their own, repeats and conflicts.
+"""Rows added to the good ones: bad rows with ids of their own, repeats and conflicts.
 
 Belongs here: where such rows are put in their files. What is wrong with a bad row is in bad_rows.
 """
@@ -8,7 +8,7 @@ from itertools import count
 from random import Random
 
 from cardops.rules.intake.files import RowReason
-from simulation.bad_rows import Roles, damaged_rows, doubly_spoilt_rows, spoilt_rows
+from simulation.bad_rows import Roles, damaged_rows, rows_with_bad_values, rows_with_two_reasons
 from simulation.rows import InputFile, Row
 
 LINES_MAY_BREAK = (".csv", ".ndjson", ".csv.gz", ".ndjson.gz")
@@ -34,10 +34,12 @@ class Spoiler:
             changes = {self._roles.key: next(self._ids)}
             return self._rng.choice(templates).copy(self._rng.uniform(0, end), **changes)
 
-        bad = spoilt_rows(make_good, self._roles, reasons, how_many, is_typed=file.is_typed)
+        bad = rows_with_bad_values(
+            make_good, self._roles, reasons, how_many, is_typed=file.is_typed
+        )
         if file.name.endswith(LINES_MAY_BREAK):
             bad += damaged_rows(make_good, self._roles, how_many)
-            bad += doubly_spoilt_rows(make_good, self._roles)
+            bad += rows_with_two_reasons(make_good, self._roles)
         file.rows += bad
 
 

@@ -1,7 +1,7 @@
-"""Rows and files of a simulated day, each with what must become of it.
+"""Rows and files of a simulated day, each with its expected outcome.
 
-Belongs here: what every kind has in common, and the order of rows in a file. Outcomes are set by
-whoever makes a row, from what it intends; nothing here judges a row.
+Belongs here: what every kind has in common, and the order of rows in a file. The code that
+makes a row also sets its expected outcome; nothing here judges a row.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from cardops.rules.intake.files import Kind, RowFlag, RowReason
 # Written as the byte 0xFF, which no UTF-8 text has (files are written with surrogateescape).
 NOT_UTF8: Final = b"\xff".decode(errors="surrogateescape")
 
-# Items of an order and a nested payment method are the only cells that are no text.
+# Items of an order and a nested payment method are the only cells that are not text.
 Cell = str | int | list[dict[str, "Cell"]] | dict[str, "Cell"] | None
 
 
@@ -26,7 +26,7 @@ class Number(str):
 
 
 class Outcome(StrEnum):
-    """What must become of a row when its file is taken in."""
+    """What must become of a row when its file is ingested."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -35,11 +35,11 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class Row:
-    """One row: its cells by canonical column name, and its fate.
+    """One row: its cells by canonical column name, and its expected outcome.
 
-    `position` orders rows in their file. `is_malformed` harms the line itself: too many parts, or
-    cut short. `is_plain`: nothing is made of it yet, so it may be repeated. `released_by` names the file whose arrival takes the
-    row out of quarantine again.
+    `position` orders rows in their file. `is_malformed` damages the line itself: too many cells, or
+    cut short. `is_plain`: no other row was derived from it, so it may be repeated. `released_by` is
+    the file whose arrival releases the row from quarantine.
     """
 
     cells: dict[str, Cell]
@@ -70,18 +70,19 @@ class Row:
         return self
 
     def flagged(self, *flags: RowFlag) -> "Row":
-        """This row, meant to be accepted with these flags; nothing else is made of it."""
+        """This row, meant to be accepted with these flags; no other row is derived from it."""
         self.flags, self.is_plain = flags, False
         return self
 
 
 @dataclass(slots=True)
 class InputFile:
-    """One file of the day: its rows in file order, and how they are written down.
+    """One file of the day: its rows in file order, and how they are written.
 
     `names` are the headers that differ from the canonical ones; `columns` those that it has.
     `is_spreadsheet`: with BOM, CRLF, blank lines and padded cells. `is_typed`: Parquet with decimals
-    and instants. `is_camel`: headers in camelCase. `nests`: the payment method holds its provider. `refused_for`: why it must be refused whole.
+    and instants. `is_camel`: headers in camelCase. `nests`: the payment method contains its
+    provider. `refused_for`: why the whole file must be refused.
     """
 
     kind: Kind
@@ -107,7 +108,7 @@ class InputFile:
         return max((row.position for row in self.rows), default=0.0) + 1
 
     def plain_rows(self) -> list[Row]:
-        """Accepted rows that nothing else is made of."""
+        """Accepted rows that no other row was derived from."""
         return [row for row in self.rows if row.is_plain and row.outcome is Outcome.ACCEPTED]
 
     def arrange(self) -> None:

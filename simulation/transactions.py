@@ -13,19 +13,19 @@ from simulation.cards import masked
 from simulation.chance import happens
 from simulation.money_text import amount_text, draw_minor
 from simulation.population import World
-from simulation.purchases import Attempt, Purchase, Road
+from simulation.purchases import Attempt, Placement, Purchase
 from simulation.repeats import Spoiler, repeat_rows
 from simulation.rows import Cell, InputFile, Row, count_of
 
 _ROLES: Final = Roles(
     key="transaction_id", id="transaction_id", amount="amount", at="created_at", text="error_code"
 )
-_ROADS: Final = {
-    Road.FIRST: 0,
-    Road.SECOND: 1,
-    Road.THIRD: 2,
-    Road.LATE_ORDER: 0,
-    Road.LATE_TRANSACTION: 3,
+_PLACEMENTS: Final = {
+    Placement.FIRST: 0,
+    Placement.SECOND: 1,
+    Placement.THIRD: 2,
+    Placement.LATE_ORDER: 0,
+    Placement.LATE_TRANSACTION: 3,
 }
 _PROVIDERS: Final = {
     "credit_card": ("stripe", "adyen", "worldpay"),
@@ -64,7 +64,7 @@ def make_transaction_files(
     files = _empty_files()
     for number, purchase in enumerate(purchases):
         for attempt in purchase.attempts:
-            files.all()[_ROADS[purchase.road]].rows.append(
+            files.all()[_PLACEMENTS[purchase.placement]].rows.append(
                 _transaction(rng, purchase, attempt, float(number), late_orders)
             )
     _add_versions(rng, files, count_of(rows, _VERSIONS_PER_MILLE))
@@ -101,7 +101,7 @@ def _empty_files() -> TransactionFiles:
 def _transaction(
     rng: Random, purchase: Purchase, attempt: Attempt, position: float, late_orders: str
 ) -> Row:
-    user, is_late = purchase.user, purchase.road is Road.LATE_ORDER
+    user, is_late = purchase.user, purchase.placement is Placement.LATE_ORDER
     number = user.card_number if happens(rng, 20) else masked(user.card_number)
     cells: dict[str, Cell] = {
         "transaction_id": attempt.transaction_id,
@@ -128,16 +128,16 @@ def _transaction(
 
 def _provider(rng: Random, purchase: Purchase) -> str:
     """In the e-commerce shape the provider names the card network: there is no other column."""
-    if purchase.road is Road.SECOND and purchase.network:
+    if purchase.placement is Placement.SECOND and purchase.network:
         return purchase.network
     return rng.choice(_PROVIDERS[purchase.method])
 
 
-def _add_versions(rng: Random, files: TransactionFiles, how_many: int) -> None:
-    """Transactions told as pending in the first file before another tells how they ended."""
+def _add_versions(rng: Random, files: TransactionFiles, count: int) -> None:
+    """Add earlier, pending versions of the third file's transactions to the first file."""
     ended = [row for row in files.archive.plain_rows() if row.cells["status"] != "pending"]
     end = files.cards.end
-    for row in rng.sample(ended, k=min(how_many, len(ended) // 4)):
+    for row in rng.sample(ended, k=min(count, len(ended) // 4)):
         row.is_plain = False
         before = row.copy(
             rng.uniform(0, end),
@@ -149,10 +149,10 @@ def _add_versions(rng: Random, files: TransactionFiles, how_many: int) -> None:
         files.cards.rows.append(before)
 
 
-def _add_orphans(rng: Random, world: World, files: TransactionFiles, how_many: int) -> None:
-    """Orders that never come: without a user an orphan for good, with one merely flagged."""
+def _add_orphans(rng: Random, world: World, files: TransactionFiles, count: int) -> None:
+    """Transactions whose orders never arrive: orphaned without a user, flagged with one."""
     end = files.cards.end
-    plain = rng.sample(files.cards.plain_rows(), k=min(2 * how_many, len(files.cards.rows) // 4))
+    plain = rng.sample(files.cards.plain_rows(), k=min(2 * count, len(files.cards.rows) // 4))
     for number, original in enumerate(plain):
         row = original.copy(
             rng.uniform(0, end),
@@ -167,18 +167,18 @@ def _add_orphans(rng: Random, world: World, files: TransactionFiles, how_many: i
         files.cards.rows.append(row)
 
 
-def _add_naive(rng: Random, files: TransactionFiles, how_many: int) -> None:
+def _add_naive(rng: Random, files: TransactionFiles, count: int) -> None:
     for file in (files.cards, files.shop, files.archive):
         plain = file.plain_rows()
-        for row in rng.sample(plain, k=min(how_many, len(plain) // 4)):
+        for row in rng.sample(plain, k=min(count, len(plain) // 4)):
             row.cells["created_at"] = str(row.cells["created_at"]).removesuffix("Z")
             row.flagged(RowFlag.NAIVE_TIMESTAMP)
 
 
-def _add_foreign(rng: Random, file: InputFile, how_many: int) -> None:
-    """Paid in another currency than the order's: said, not refused. Never disputed here."""
+def _add_foreign(rng: Random, file: InputFile, count: int) -> None:
+    """Paid in another currency than the order's: flagged, not refused. Never disputed here."""
     plain = [row for row in file.plain_rows() if row.cells["status"] == "failed"]
-    for row in rng.sample(plain, k=min(how_many, len(plain))):
+    for row in rng.sample(plain, k=min(count, len(plain))):
         row.currency = "EUR" if row.currency != "EUR" else "USD"
         row.amount_minor = draw_minor(rng, row.currency, 45, 1.0)
         amount = amount_text(row.amount_minor, row.currency)

@@ -1,7 +1,7 @@
-"""What must become of a simulated day: counts, balances, answers, files and rates.
+"""The expected results of a simulated day: counts, balances, responses, files and rates.
 
-Belongs here: adding up what the makers of rows intended, the slow and obvious way. Nothing of the
-pipeline's own code is asked.
+Belongs here: adding up the expected outcomes of rows in the slow and obvious way, without any code of
+the pipeline.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,7 @@ _UNKNOWN_METHOD: Final = "unknown"
 
 
 def file_truth(file: InputFile) -> Json:
-    """One file's counts, as `cardops submit --json` must tell them."""
+    """One file's counts, as `cardops submit --json` must report them."""
     if file.refused_for:
         counts = _counts([])
         return {"kind": str(file.kind), "status": "refused", "why": file.refused_for, **counts}
@@ -51,8 +51,8 @@ def _counts(rows: Iterable[Row]) -> Json:
         "accepted": outcomes[Outcome.ACCEPTED],
         "duplicate": outcomes[Outcome.DUPLICATE],
         "quarantined": outcomes[Outcome.QUARANTINED],
-        "reasons": _sorted(Counter(str(one) for row in members for one in row.reasons)),
-        "flags": _sorted(Counter(str(one) for row in accepted for one in row.flags)),
+        "reasons": _sorted(Counter(str(reason) for row in members for reason in row.reasons)),
+        "flags": _sorted(Counter(str(flag) for row in accepted for flag in row.flags)),
         "totals": totals_of(accepted),
     }
 
@@ -62,7 +62,7 @@ def _sorted(counter: Mapping[str, int]) -> dict[str, int]:
 
 
 def late_truth(files: Sequence[InputFile]) -> Json:
-    """Quarantined rows that are taken up by themselves: by file, how many and by which file."""
+    """Quarantined rows that are released later: by file, how many and by which file."""
     late: dict[str, Counter[str]] = defaultdict(Counter)
     for file in files:
         for row in file.rows:
@@ -74,7 +74,7 @@ def late_truth(files: Sequence[InputFile]) -> Json:
 def accounts_after(files: Sequence[InputFile]) -> Accounts:
     """Balances by (user, currency) once every deposit file is applied."""
     accounts: Accounts = defaultdict(Balance)
-    for row in _standing(files, Kind("deposits")):
+    for row in _accepted_rows(files, Kind("deposits")):
         accounts[str(row.cells["user_id"]), row.currency].deposited_minor += row.amount_minor
     return dict(accounts)
 
@@ -92,20 +92,20 @@ def balances_truth(accounts: Accounts) -> Json:
 
 
 def authorizations_truth(requests: Sequence[Request]) -> Json:
-    """Every answer, and how many there are of each."""
-    permitted = [one for one in requests if one.status == "PERMIT"]
+    """Every response, and counts of each sort."""
+    permitted = [request for request in requests if request.status == "PERMIT"]
     return {
         "requests": len(requests),
         "permits": len(permitted),
         "rejects": len(requests) - len(permitted),
-        "reason_codes": _sorted(Counter(one.reason_code for one in requests)),
-        "spends": _money(one for one in permitted if one.is_capture),
-        "holds": _money(one for one in permitted if not one.is_capture),
-        "answers": [_answer(one) for one in requests],
+        "reason_codes": _sorted(Counter(request.reason_code for request in requests)),
+        "spends": _money(request for request in permitted if request.is_capture),
+        "holds": _money(request for request in permitted if not request.is_capture),
+        "answers": [_response(request) for request in requests],
     }
 
 
-def _answer(request: Request) -> Json:
+def _response(request: Request) -> Json:
     return {
         "transaction_id": request.transaction_id,
         "user_id": request.user_id,
@@ -124,7 +124,7 @@ def _money(requests: Iterable[Request]) -> dict[str, int]:
 
 
 def chargebacks_truth(files: Sequence[InputFile]) -> Json:
-    """Rows and money by card company: of the one batch of all files, and of what is released."""
+    """Rows and money by card company: in the batch of all files, and among released rows."""
     rows = [row for file in files if file.kind == Kind("chargebacks") for row in file.rows]
     batch = [row for row in rows if row.outcome is Outcome.ACCEPTED]
     released = [row for row in rows if row.released_by]
@@ -137,8 +137,11 @@ def chargebacks_truth(files: Sequence[InputFile]) -> Json:
 
 def _by_network(rows: Sequence[Row]) -> Json:
     networks = sorted({row.network for row in rows})
-    members = {one: [row for row in rows if row.network == one] for one in networks}
-    return {one: {"rows": len(its), "totals": totals_of(its)} for one, its in members.items()}
+    members = {network: [row for row in rows if row.network == network] for network in networks}
+    return {
+        network: {"rows": len(filed), "totals": totals_of(filed)}
+        for network, filed in members.items()
+    }
 
 
 def kpis_truth(files: Sequence[InputFile]) -> Json:
@@ -149,22 +152,22 @@ def kpis_truth(files: Sequence[InputFile]) -> Json:
         for file in files
         if file.kind == Kind("chargebacks")
         for row in file.rows
-        if _stands(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
+        if _is_accepted(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
     }
-    methods = Counter(_method(latest.get(one)) for one in disputed)
+    methods = Counter(_method(latest.get(transaction_id)) for transaction_id in disputed)
     statuses: dict[str, Counter[str]] = defaultdict(Counter)
     for row in latest.values():
         statuses[_method(row)][str(row.cells["status"])] += 1
     return {
         "chargeback_rate": {
-            one: {"disputed": methods[one], "settled": _settled(statuses[one])}
-            for one in sorted({*methods, *statuses})
-            if methods[one] or _settled(statuses[one])
+            method: {"disputed": methods[method], "settled": _settled(statuses[method])}
+            for method in sorted({*methods, *statuses})
+            if methods[method] or _settled(statuses[method])
         },
         "payment_failure_rate": {
-            one: {"failed": its["failed"], "attempts": its["failed"] + _settled(its)}
-            for one, its in sorted(statuses.items())
-            if its["failed"] or _settled(its)
+            method: {"failed": counts["failed"], "attempts": counts["failed"] + _settled(counts)}
+            for method, counts in sorted(statuses.items())
+            if counts["failed"] or _settled(counts)
         },
     }
 
@@ -178,9 +181,9 @@ def _method(row: Row | None) -> str:
 
 
 def _latest_transactions(files: Sequence[InputFile]) -> dict[str, Row]:
-    """Each transaction as last told, by its own instant, else by arrival."""
+    """The latest version of each transaction, by its own instant, then by arrival."""
     latest: dict[str, Row] = {}
-    for row in _standing(files, Kind("transactions")):
+    for row in _accepted_rows(files, Kind("transactions")):
         known = latest.get(str(row.cells["transaction_id"]))
         if known is None or _changed_at(row) >= _changed_at(known):
             latest[str(row.cells["transaction_id"])] = row
@@ -191,21 +194,21 @@ def _changed_at(row: Row) -> str:
     return str(row.cells["updated_at"])
 
 
-def _standing(files: Sequence[InputFile], kind: Kind) -> list[Row]:
+def _accepted_rows(files: Sequence[InputFile], kind: Kind) -> list[Row]:
     return [
         row
         for file in files
         if file.kind == kind and not file.refused_for
         for row in file.rows
-        if _stands(row)
+        if _is_accepted(row)
     ]
 
 
-def _stands(row: Row) -> bool:
-    """Accepted, at once or when what it refers to came."""
+def _is_accepted(row: Row) -> bool:
+    """Accepted at once, or once what it refers to has arrived."""
     return row.outcome is Outcome.ACCEPTED or row.released_by is not None
 
 
 def rings_truth(rings: Sequence[Ring]) -> list[list[str]]:
-    """Who belongs together, by user."""
+    """The members of each ring, by user."""
     return sorted(sorted(member.user_id for member in ring.members) for ring in rings)

@@ -1,4 +1,4 @@
-"""A small day's files, and how the day ends where nothing happens to it."""
+"""A small day's files, and how the day ends when nothing disturbs it."""
 
 import fcntl
 import os
@@ -24,13 +24,13 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(day: Path) -> Ending:
-    """The day in directories, on an embedded server of its own; one for all workers of a run."""
-    kept = Path(os.environ[TEST_HOME]) / "undisturbed"
-    with kept.with_suffix(".lock").open("w") as lock:
+    """The undisturbed day in directories, on its own embedded server; run once for all workers."""
+    result = Path(os.environ[TEST_HOME]) / "undisturbed"
+    with result.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            kept.write_bytes(pickle.dumps(_undisturbed(day)))
-        end: Ending = pickle.loads(kept.read_bytes())  # noqa: S301 - written just above
+        if not result.exists():
+            result.write_bytes(pickle.dumps(_undisturbed(day)))
+        end: Ending = pickle.loads(result.read_bytes())  # noqa: S301 - written just above
         return end
 
 
@@ -44,7 +44,7 @@ def _undisturbed(day: Path) -> Ending:
 
 @pytest.fixture
 def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """An instance that was told nothing but its home, unless the tests have a given server."""
+    """An instance with no setting but its home, unless the tests run on a given server."""
     if Settings.load().database_url:
         yield request.getfixturevalue("given_instance")
         return
@@ -54,6 +54,6 @@ def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
 
 @pytest.fixture
 def given_instance(server_url: str) -> Iterator[Instance]:
-    """An instance that was given a database, on the server that the tests run on."""
+    """An instance with a given database, on the server that the tests run on."""
     with new_home() as home, new_database(server_url) as url:
         yield Instance(home, {"database_url": url})

@@ -1,8 +1,8 @@
-"""One small day through the real pipeline, in a process that may be told to die at one place.
+"""One small day through the real pipeline, in a process that can kill itself at one step.
 
 Run as `python tests/end_to_end/one_day.py DAY [--die PLACE]` with CARDOPS_HOME set, and whatever
-other settings the instance has. Started again it goes on with what is unfinished, as the sensors
-do. Nothing in Cardops knows of it.
+other settings the instance has. Started again it continues with whatever is unfinished, as
+the sensors do. Nothing in Cardops depends on this script.
 """
 
 import argparse
@@ -46,10 +46,10 @@ def die() -> None:
 
 
 def die_when(owner: object, name: str, is_time: Callable[..., bool], *, after: bool) -> None:
-    """Put a death before or after a call of `owner.name` for which it is time."""
+    """Kill the process before or after the call of `owner.name` for which `is_time` is true."""
     real = getattr(owner, name)
 
-    def mortal(*args: Any, **named: Any) -> Any:
+    def killing(*args: Any, **named: Any) -> Any:
         now = is_time(*args, **named)
         if now and not after:
             die()
@@ -58,7 +58,7 @@ def die_when(owner: object, name: str, is_time: Callable[..., bool], *, after: b
             die()
         return result
 
-    setattr(owner, name, mortal)
+    setattr(owner, name, killing)
 
 
 def third() -> Callable[..., bool]:
@@ -79,12 +79,12 @@ def die_between_rename_and_record() -> None:
     die_when(PostgresDeliveryLedger, "record", is_delivered, after=False)
 
 
-# The day's file is in the lake; that it was exported is not on record.
+# The day's file is in the lake; its export is not recorded.
 def die_in_the_export() -> None:
     die_when(PostgresTransactionLog, "record_export", lambda *_: True, after=False)
 
 
-# The day's file is written aside, not yet in the lake.
+# The day's file is written to a temporary place, not yet to the lake.
 def die_before_the_lake() -> None:
     def is_log(_: object, table: str, *__: object) -> bool:
         return table == "transaction_log"
@@ -140,7 +140,7 @@ def chargeback_files(claims: Claims) -> list[Any]:
 
 
 async def spend(url: str) -> None:
-    """Forty purchases of one user; asked again they are the same questions."""
+    """Forty purchases of one user; sent again they are the same requests."""
     pool = await open_pool(url)
     # By bytes: a given server may sort text otherwise.
     user_id = await pool.fetchval(
@@ -167,8 +167,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("day", type=Path)
     parser.add_argument("--die", choices=PLACES)
-    told = parser.parse_args()
-    staging.CHUNK_ROWS = 40  # type: ignore[misc] # a small day is to have many chunks
-    if told.die:
-        PLACES[told.die]()
-    run_day(told.day, Settings.load())
+    options = parser.parse_args()
+    staging.CHUNK_ROWS = 40  # type: ignore[misc] # a small day shall have many chunks
+    if options.die:
+        PLACES[options.die]()
+    run_day(options.day, Settings.load())

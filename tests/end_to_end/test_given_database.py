@@ -1,4 +1,4 @@
-"""A day on a database that was given by its URL, which Cardops shares with Dagster's tables."""
+"""A day on a database given by its URL, which also holds Dagster's tables."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.database, pytest.mark.dagster]
 
 
 @pytest.mark.timeout(600)
-def test_a_day_on_a_given_database_ends_as_on_the_embedded_one(
+def test_day_on_given_database_ends_as_on_embedded_one(
     day: Path, undisturbed: Ending, given_instance: Instance
 ) -> None:
     with companies_of(given_instance):
@@ -20,14 +20,14 @@ def test_a_day_on_a_given_database_ends_as_on_the_embedded_one(
 
     assert given == undisturbed
     assert not (given_instance.home / "postgres").exists()
-    with connect(given_instance.told["database_url"]) as session:
+    with connect(given_instance.overrides["database_url"]) as session:
         schemas: dict[str, list[str]] = dict(
             session.execute(
                 "select schemaname::text, array_agg(tablename::text) from pg_tables"
                 " where schemaname !~ '^(pg_|information_schema)' group by 1"
             ).fetchall()
         )
-    # Dagster's tables have a schema of their own, and nothing lies about in `public`.
+    # Dagster's tables have a schema of their own, and `public` is empty.
     assert set(schemas) == {"cardops", "dagster"}
     assert {"runs", "event_logs", "alembic_version"} <= set(schemas["dagster"])
     assert "runs" not in schemas["cardops"]

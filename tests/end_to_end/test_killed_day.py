@@ -1,4 +1,4 @@
-"""A day that is killed at every dangerous place ends as a day that was never killed."""
+"""A day killed at every dangerous step ends as a day that was never killed."""
 
 import signal
 from pathlib import Path
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.database, pytest.mark.dagster]
 
 
 @pytest.mark.timeout(600)
-def test_a_day_killed_at_every_dangerous_place_ends_as_one_that_was_not(
+def test_day_killed_at_every_dangerous_step_ends_as_undisturbed_day(
     day: Path, undisturbed: Ending, instance: Instance
 ) -> None:
     with companies_of(instance):
@@ -29,7 +29,9 @@ def test_a_day_killed_at_every_dangerous_place_ends_as_one_that_was_not(
     assert killed.delivered == undisturbed.delivered
 
 
-def test_an_undisturbed_day_delivers_at_most_four_whole_files_a_batch(undisturbed: Ending) -> None:
+def test_undisturbed_day_delivers_at_most_four_complete_files_per_batch(
+    undisturbed: Ending,
+) -> None:
     csvs = [name for name in undisturbed.delivered if name.endswith(".csv")]
 
     assert 1 <= len(csvs) <= 4

@@ -1,4 +1,4 @@
-"""After a day with full card numbers, none of them and no secret lies anywhere but where it came in."""
+"""After a day with full card numbers, card numbers and secrets are only where they came in."""
 
 import gzip
 import json
@@ -20,16 +20,16 @@ from tests.factories.samples import write
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
 
 DAY = date(2026, 11, 1)
-TYPED = "5105105105105100"  # a published test number, typed where no number belongs
+TYPED = "5105105105105100"  # a published test number, typed into free text
 DIGITS = re.compile(rb"(?<![0-9.])[0-9]{13,19}(?![0-9])")
-# Those of the day that full card numbers are in, and chargebacks for them to end among.
-TAKEN = (
+# The day's files with full card numbers, and chargebacks.
+SUBMITTED = (
     "transactions/transactions-1.csv",
     "transactions/transactions-3.parquet",
     "transactions/transactions-4-late.csv.gz",
     "chargebacks/chargebacks-1.csv",
 )
-# Where the machine's own files lie: their bytes are looked at through SQL, or are no text.
+# PostgreSQL's own files are examined through SQL; raw files are expected to have card numbers.
 NOT_READ = ("postgres", "raw")
 
 
@@ -41,14 +41,14 @@ def console() -> Iterator[Console]:
 
 @pytest.fixture(scope="module")
 def numbers(console: Console) -> set[bytes]:
-    """A day taken in through the command; every full card number that is in its files."""
+    """Submit a day through the command; every full card number in its files."""
     day = console.home.parent / "day"
     generate(250, 7, DAY, day)
     typed = "transaction_id,chargeback_amount,dispute_date,currency,card_network,card_number"
     typed += ",merchant_name,chargeback_reason\n"
     typed += f"leak-1,5.00,2026-03-01,USD,visa,{TYPED},Shop {TYPED},card {TYPED} was stolen\n"
     typed += f"leak-2,-5.00,2026-03-01,USD,visa,{TYPED},Shop,4111 1111 1111 1111 was stolen\n"
-    files = [day / path for path in TAKEN]
+    files = [day / path for path in SUBMITTED]
     files.append(write(day / "chargebacks" / "typed.csv", typed))
     files.append(write(day / "chargebacks" / "headless.csv", f"leak-3,5.00,{TYPED}\n"))
     for file in files:
@@ -62,7 +62,7 @@ def numbers(console: Console) -> set[bytes]:
 
 
 def content_of(path: Path) -> bytes:
-    """Text as it is, uncompressed; Parquet as its rows."""
+    """Text, uncompressed; Parquet as its rows."""
     if path.suffix == ".gz":
         return gzip.decompress(path.read_bytes())
     if path.suffix == ".parquet":
@@ -71,7 +71,7 @@ def content_of(path: Path) -> bytes:
 
 
 def full_numbers(content: bytes) -> set[bytes]:
-    """Runs of 13 to 19 digits with a right check digit that begin as a payment card does."""
+    """Runs of 13 to 19 digits with a correct check digit that begin like a payment card."""
     return {
         run
         for run in DIGITS.findall(content)
@@ -79,7 +79,7 @@ def full_numbers(content: bytes) -> set[bytes]:
     }
 
 
-def kept_files(console: Console) -> list[Path]:
+def stored_files(console: Console) -> list[Path]:
     return [
         path
         for path in sorted(console.home.rglob("*"))
@@ -112,12 +112,12 @@ def leaks(contents: dict[str, bytes], numbers: set[bytes]) -> dict[str, list[byt
         ]
         for name, text in contents.items()
     }
-    return {name: some for name, some in found.items() if some}
+    return {name: leaked for name, leaked in found.items() if leaked}
 
 
-def test_no_card_number_is_kept_in_any_file_but_raw(console: Console, numbers: set[bytes]) -> None:
+def test_no_file_outside_raw_contains_a_card_number(console: Console, numbers: set[bytes]) -> None:
     contents = {
-        str(path.relative_to(console.home)): content_of(path) for path in kept_files(console)
+        str(path.relative_to(console.home)): content_of(path) for path in stored_files(console)
     }
 
     tops = {name.partition("/")[0] for name in contents}
@@ -125,16 +125,20 @@ def test_no_card_number_is_kept_in_any_file_but_raw(console: Console, numbers: s
     assert leaks(contents, numbers) == {}
 
 
-def test_no_card_number_is_kept_in_any_table(console: Console, numbers: set[bytes]) -> None:
+def test_no_table_contains_a_card_number(console: Console, numbers: set[bytes]) -> None:
     texts = database_texts(console)
 
     assert len(texts["dagster.public.event_logs"]) > 10_000
     assert leaks(texts, numbers) == {}
 
 
-def test_no_secret_is_kept_but_in_the_secrets(console: Console, numbers: set[bytes]) -> None:
-    kept = json.loads((console.home / "secrets.json").read_text())
-    secrets = {str(one["password"]).encode() for one in kept.values() if "password" in one}
+def test_no_file_or_table_outside_the_secrets_contains_a_secret(
+    console: Console, numbers: set[bytes]
+) -> None:
+    stored = json.loads((console.home / "secrets.json").read_text())
+    secrets = {
+        str(secret["password"]).encode() for secret in stored.values() if "password" in secret
+    }
     server = EmbeddedServer(console.home)
     server.join()
     secrets.add(server.url("cardops").partition("@")[0].rpartition(":")[2].encode())
@@ -142,7 +146,7 @@ def test_no_secret_is_kept_but_in_the_secrets(console: Console, numbers: set[byt
     assert len(secrets) == 6, "five card companies, and the database"
     contents = {
         str(path.relative_to(console.home)): content_of(path)
-        for path in kept_files(console)
+        for path in stored_files(console)
         if path.name != "secrets.json" and path.suffix != ".password"
     }
 

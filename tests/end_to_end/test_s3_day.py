@@ -26,7 +26,7 @@ ROLES = ("raw", "processed", "failed", "lake")
 
 @pytest.fixture(scope="module")
 def s3_instance(day: Path) -> Iterator[Instance]:
-    """An instance whose day in buckets is over; its servers run on."""
+    """An instance whose day in buckets is over; its servers keep running."""
     with moto_server() as server, bucket(server) as url, new_home() as home:
         instance = Instance(home, {f"{role}_url": f"{url}/{role}" for role in ROLES})
         with companies_of(instance):
@@ -39,14 +39,14 @@ def s3_ending(s3_instance: Instance) -> Ending:
     return ending(s3_instance)
 
 
-def test_a_day_in_buckets_ends_as_one_in_directories(
+def test_day_in_buckets_ends_as_day_in_directories(
     s3_instance: Instance, s3_ending: Ending, undisturbed: Ending
 ) -> None:
     assert s3_ending == undisturbed
     assert not [role for role in ROLES if (s3_instance.home / role).exists()]
 
 
-def test_what_was_delivered_is_kept_in_the_bucket_and_what_was_refused_too(
+def test_buckets_hold_delivered_files_and_quarantined_rows(
     s3_instance: Instance, s3_ending: Ending
 ) -> None:
     processed = open_store(s3_instance.settings.store_url("processed"))
@@ -69,7 +69,7 @@ def test_what_was_delivered_is_kept_in_the_bucket_and_what_was_refused_too(
     assert failed.list_objects("")
 
 
-def test_the_marts_of_a_lake_in_a_bucket_hold_the_balances_of_the_books(
+def test_marts_of_lake_in_bucket_hold_the_ledgers_balances(
     s3_instance: Instance, s3_ending: Ending
 ) -> None:
     warehouse = DuckDbWarehouse(s3_instance.home)
@@ -96,7 +96,7 @@ def cardops(instance: Instance, *arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_a_submitted_file_goes_into_the_bucket_and_what_is_quarantined_too(
+def test_submitted_file_and_its_quarantined_rows_are_stored_in_buckets(
     s3_instance: Instance, s3_ending: Ending, tmp_path: Path
 ) -> None:
     file = tmp_path / "late.csv"
@@ -110,15 +110,17 @@ def test_a_submitted_file_goes_into_the_bucket_and_what_is_quarantined_too(
 
     assert (code, response["accepted"], response["quarantined"]) == (1, 1, 1)
     failed = open_store(s3_instance.settings.store_url("failed"))
-    kept = {failed.uri(stat.key) for stat in failed.list_objects("deposits/late-")}
-    assert f"{response['quarantine']}/rows.csv" in kept
+    quarantined = {failed.uri(stat.key) for stat in failed.list_objects("deposits/late-")}
+    assert f"{response['quarantine']}/rows.csv" in quarantined
 
 
-def test_the_doctor_finds_every_bucket_writable(s3_instance: Instance) -> None:
-    _, told = cardops(s3_instance, "doctor")
+def test_doctor_finds_every_bucket_writable(s3_instance: Instance) -> None:
+    _, report = cardops(s3_instance, "doctor")
 
-    stores = {one["part"]: one for one in told["checks"] if one["part"].endswith(" store")}
+    stores = {
+        check["part"]: check for check in report["checks"] if check["part"].endswith(" store")
+    }
     assert set(stores) == {f"{role} store" for role in ROLES}
-    for one in stores.values():
-        assert one["ok"], one
-        assert one["told"].startswith("s3://")
+    for check in stores.values():
+        assert check["ok"], check
+        assert check["told"].startswith("s3://")

@@ -63,34 +63,33 @@ def shop(console: Console) -> dict[str, Any]:
     }
 
 
-def rows_of(told: dict[str, Any]) -> list[dict[str, str]]:
-    path = Path(told["path"])
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def rows_of(file: dict[str, Any]) -> list[dict[str, str]]:
+    with Path(file["path"]).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def counts(response: dict[str, Any]) -> tuple[int, ...]:
     return tuple(response[name] for name in ("read", "accepted", "duplicate", "quarantined"))
 
 
-def test_a_size_balanced_batch_is_delivered_in_four_balanced_files(
+def test_size_balanced_batch_is_delivered_in_four_balanced_files(
     console: Console, balanced: Any
 ) -> None:
     assert tuple(balanced) == (*KEYS, "batch", "files")
     assert counts(balanced) == (POC_ROWS, POC_ROWS, 0, 0)
     assert balanced["flags"] == {"transaction_unknown": POC_ROWS}
-    assert [one["rows"] for one in balanced["files"]] == [7, 7, 7, 6]
-    for place, one in enumerate(balanced["files"], start=1):
-        assert tuple(one) == FILE_KEYS
-        assert (one["network"], one["delivered"]) == ("mixed", True)
-        name = Path(one["path"]).name
+    assert [file["rows"] for file in balanced["files"]] == [7, 7, 7, 6]
+    for place, file in enumerate(balanced["files"], start=1):
+        assert tuple(file) == FILE_KEYS
+        assert (file["network"], file["delivered"]) == ("mixed", True)
+        name = Path(file["path"]).name
         assert name.startswith(f"CB_mixed-{place}_default_")
-        assert one["remote_path"].endswith(f"/{name}")
+        assert file["remote_path"].endswith(f"/{name}")
         assert {name, f"{name}.ctl"} <= set(console.delivered()["default"])
 
 
 def test_every_row_of_a_size_balanced_batch_is_in_exactly_one_file(balanced: Any) -> None:
-    filed = [row for one in balanced["files"] for row in rows_of(one)]
+    filed = [row for file in balanced["files"] for row in rows_of(file)]
 
     assert sorted(row["case_number"] for row in filed) == sorted(
         row["case_number"] for row in poc_rows(POC_ROWS)
@@ -100,10 +99,10 @@ def test_every_row_of_a_size_balanced_batch_is_in_exactly_one_file(balanced: Any
         row["card_number"][-4:] for row in poc_rows(POC_ROWS)
     }
     total = sum(round(row["chargeback_amount"] * 100) for row in poc_rows(POC_ROWS))
-    assert sum(one["totals"]["USD"] for one in balanced["files"]) == total
+    assert sum(file["totals"]["USD"] for file in balanced["files"]) == total
 
 
-def test_the_same_file_again_is_all_duplicates_and_delivers_nothing(
+def test_same_file_again_is_all_duplicates_and_delivers_nothing(
     console: Console, poc: Path, balanced: Any
 ) -> None:
     before = console.delivered()["default"]
@@ -116,11 +115,11 @@ def test_the_same_file_again_is_all_duplicates_and_delivers_nothing(
     assert console.delivered()["default"] == before
 
 
-def test_a_shops_files_are_taken_as_they_are(console: Console, shop: dict[str, Any]) -> None:
+def test_shop_files_are_accepted_unchanged(console: Console, shop: dict[str, Any]) -> None:
     assert tuple(shop["orders"]) == KEYS
     assert counts(shop["orders"]) == (12, 12, 0, 0)
     assert counts(shop["transactions"]) == (12, 12, 0, 0)
-    # A naive time is said, not refused; all items add up and all orders are known.
+    # A naive timestamp is flagged, not refused; all items add up and all orders are known.
     assert shop["orders"]["flags"] == {"naive_timestamp": 12}
     assert shop["transactions"]["flags"] == {"naive_timestamp": 12}
 
@@ -131,17 +130,17 @@ def test_a_shops_files_are_taken_as_they_are(console: Console, shop: dict[str, A
         "orphaned_reference": 1,
         "unroutable_network": 1,
     }
-    assert {one["network"]: one["rows"] for one in disputed["files"]} == {
+    assert {file["network"]: file["rows"] for file in disputed["files"]} == {
         "visa": 1,
         "mastercard": 2,
         "amex": 2,
         "discover": 1,
     }
-    assert all(one["delivered"] for one in disputed["files"])
+    assert all(file["delivered"] for file in disputed["files"])
     assert set(console.delivered()) >= {"visa", "mastercard", "amex", "discover"}
 
 
-def test_the_proof_of_concept_by_network_waits_for_the_transactions_that_tell_it(
+def test_rows_without_network_wait_for_transactions_that_give_it(
     console: Console, shop: dict[str, Any]
 ) -> None:
     rows = poc_rows(25, prefix="TXN-00")
@@ -149,12 +148,12 @@ def test_the_proof_of_concept_by_network_waits_for_the_transactions_that_tell_it
         row["transaction_id"] = f"TXN-{number:04d}"
     path = write(console.home.parent / "poc_by_network.json", rows)
 
-    told = console.response("submit", str(path), "--kind", "chargebacks", code=1)
+    response = console.response("submit", str(path), "--kind", "chargebacks", code=1)
 
     # Of twelve transactions known by now two were paid with a wallet; thirteen are not known.
-    assert counts(told) == (25, 10, 0, 15)
-    assert told["reasons"] == {"orphaned_reference": 13, "unroutable_network": 2}
-    assert {one["network"]: one["rows"] for one in told["files"]} == {
+    assert counts(response) == (25, 10, 0, 15)
+    assert response["reasons"] == {"orphaned_reference": 13, "unroutable_network": 2}
+    assert {file["network"]: file["rows"] for file in response["files"]} == {
         "visa": 3,
         "mastercard": 3,
         "amex": 2,
@@ -169,24 +168,26 @@ def test_the_proof_of_concept_by_network_waits_for_the_transactions_that_tell_it
     (released,) = brought["released"]
     assert counts(released) == (13, 10, 0, 3)
     assert released["reasons"] == {"unroutable_network": 3}
-    assert sum(one["rows"] for one in released["files"]) == 10
-    assert all(one["delivered"] for one in released["files"])
+    assert sum(file["rows"] for file in released["files"]) == 10
+    assert all(file["delivered"] for file in released["files"])
 
 
-def test_quarantined_rows_exit_1_and_a_refused_file_2(console: Console) -> None:
+def test_submit_exits_1_with_quarantined_rows_and_2_with_refused_file(console: Console) -> None:
     header = "user_id,amount,deposit_id,timestamp\n"
     good = "u1,25.00,dep-1,2026-03-01T00:00:00Z\n"
-    some = write(console.home.parent / "some.csv", header + good + "u1,1e3,dep-2,2026-03-01\n")
+    partly_bad = write(
+        console.home.parent / "some.csv", header + good + "u1,1e3,dep-2,2026-03-01\n"
+    )
     empty = write(console.home.parent / "empty.csv", "")
 
-    told = console.response("submit", str(some), "--kind", "deposits", code=1)
+    partial = console.response("submit", str(partly_bad), "--kind", "deposits", code=1)
     refused = console.response("submit", str(empty), "--kind", "deposits", code=2)
 
-    assert counts(told) == (2, 1, 0, 1)
-    assert told["reasons"] == {"invalid_amount": 1, "invalid_timestamp": 1}
-    assert (Path(told["quarantine"]) / "rows.csv").exists()
+    assert counts(partial) == (2, 1, 0, 1)
+    assert partial["reasons"] == {"invalid_amount": 1, "invalid_timestamp": 1}
+    assert (Path(partial["quarantine"]) / "rows.csv").exists()
     assert tuple(refused) == KEYS
     assert (refused["status"], counts(refused)) == ("refused", (0, 0, 0, 0))
     assert refused["error"]
-    kept = json.loads((Path(refused["quarantine"]) / "error.json").read_text())
-    assert kept["error"] == refused["error"]
+    error = json.loads((Path(refused["quarantine"]) / "error.json").read_text())
+    assert error["error"] == refused["error"]

@@ -16,7 +16,7 @@ from tests.factories.demo_days import Instance
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 
 CARDOPS = Path(sys.executable).parent / "cardops"
-# The same names in both, and other amounts: what one sees of the other would show.
+# The same ids in both with different amounts, so anything shared between them would show.
 AMOUNTS = {"first": ("10.00", "20.00"), "second": ("7.00", "0.50")}
 
 
@@ -55,15 +55,15 @@ def responses(
                     text=True,
                 )
             )
-        said = {name: process.communicate(timeout=300) for name, process in running.items()}
+        outputs = {name: process.communicate(timeout=300) for name, process in running.items()}
     for name, process in running.items():
-        assert process.returncode == 0, said[name][1]
-    return {name: json.loads(out) for name, (out, _) in said.items()}
+        assert process.returncode == 0, outputs[name][1]
+    return {name: json.loads(out) for name, (out, _) in outputs.items()}
 
 
-def test_each_takes_its_own_file_in(responses: dict[str, dict[str, object]]) -> None:
+def test_each_instance_ingests_its_own_file(responses: dict[str, dict[str, object]]) -> None:
     for response in responses.values():
-        # Were the books shared, the second of the two would find the first's identifiers.
+        # With a shared ledger the second instance would find the first's ids to be duplicates.
         assert (response["status"], response["accepted"], response["duplicate"]) == (
             "applied",
             2,
@@ -71,7 +71,7 @@ def test_each_takes_its_own_file_in(responses: dict[str, dict[str, object]]) -> 
         )
 
 
-def test_each_has_a_server_and_books_of_its_own(
+def test_each_instance_has_its_own_server_and_ledger(
     pair: dict[str, Instance], responses: dict[str, dict[str, object]]
 ) -> None:
     found, servers = {}, set()
@@ -88,7 +88,7 @@ def test_each_has_a_server_and_books_of_its_own(
     assert len(servers) == 2
 
 
-def test_each_shows_its_own_run_alone(
+def test_each_instance_shows_only_its_own_run(
     pair: dict[str, Instance], responses: dict[str, dict[str, object]]
 ) -> None:
     for name, instance in pair.items():
@@ -97,7 +97,7 @@ def test_each_shows_its_own_run_alone(
         assert runs == [(responses[name]["run_id"],)]
 
 
-def test_each_lake_has_its_own_rows_alone(
+def test_each_lake_contains_only_its_own_rows(
     pair: dict[str, Instance], responses: dict[str, dict[str, object]]
 ) -> None:
     amounts = {}

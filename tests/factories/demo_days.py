@@ -1,4 +1,4 @@
-"""Whole days through the real pipeline, each on an instance of its own, and how they ended."""
+"""Whole days through the real pipeline, each on an instance of its own, and their results."""
 
 import hashlib
 import os
@@ -23,16 +23,16 @@ from tests.servers.file_servers import card_companies
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests" / "end_to_end" / "one_day.py"
 DAY_TIMEOUT_SECONDS = 400
-# What a second clock or a second database makes different and nobody reads money from.
+# Columns that differ between clocks and databases and have no money in them.
 VOLATILE = {"occurred_at", "intake_id"}
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A home, and the settings by which it differs from one that was told nothing."""
+    """A home, and its settings that differ from the defaults."""
 
     home: Path
-    told: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -40,7 +40,7 @@ class Instance:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For a process of it."""
+        """For a process of this instance."""
         settings = {f"CARDOPS_{name.upper()}": value for name, value in self._all().items()}
         return {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
 
@@ -49,7 +49,7 @@ class Instance:
         return ParquetLake(open_store(self.settings.store_url("lake")), self.home / "lake-mirror")
 
     def run(self, day: Path, *, die: str | None = None) -> int:
-        """Take the day's files in, spend and close, in a process that may die at a place."""
+        """Ingest the day's files, spend and close, in a process that may kill itself at a step."""
         command = [sys.executable, str(SCRIPT), str(day), *(["--die", die] if die else [])]
         done = subprocess.run(
             command,
@@ -63,13 +63,13 @@ class Instance:
         return done.returncode
 
     def _all(self) -> dict[str, Any]:
-        # Empty: the embedded server, whatever this process was told.
-        return {"home": str(self.home), "database_url": "", **self.told}
+        # Empty: the embedded server, whatever this process was given.
+        return {"home": str(self.home), "database_url": "", **self.overrides}
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Everything that must not depend on where a day ran, nor on whether it was killed."""
+    """Results that must not depend on where a day ran or whether it was killed."""
 
     files: list[tuple[Any, ...]]
     accounts: list[tuple[Any, ...]]

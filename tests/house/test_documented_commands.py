@@ -1,4 +1,4 @@
-"""What the documentation tells people to type can be typed: every command parses, every SQL runs."""
+"""Every command in the documentation parses, and every SQL query in it runs."""
 
 import re
 import shlex
@@ -21,21 +21,25 @@ PLACEHOLDERS = {"D": "2026-11-21"}
 
 
 def commands(page: Path) -> list[str]:
-    """Each once, on one line, as a person would type it."""
+    """Each command once, on one line, as a person would type it."""
     fenced = [
         line.partition("  #")[0].strip()
         for fence in fences(page)
         for line in fence.text.splitlines()
         if line.startswith("cardops ")
     ]
-    inline = [" ".join(one.split()) for one in _INLINE.findall(page.read_text())]
-    # `…` and `<id>` stand for something; a shell would take the second for a redirection.
-    said = [re.sub(r"…|<\w+>", "x", one) for one in [*fenced, *inline]]
-    return list(dict.fromkeys(said))
+    inline = [" ".join(command.split()) for command in _INLINE.findall(page.read_text())]
+    # `…` and `<id>` are placeholders; a shell would read the second as a redirection.
+    found = [re.sub(r"…|<\w+>", "x", command) for command in [*fenced, *inline]]
+    return list(dict.fromkeys(found))
 
 
-TOLD = [(page.name, command) for page in PAGES for command in commands(page)]
-LIVE = [(name, shlex.split(one)[3]) for name, one in TOLD if one.startswith("cardops sql --live ")]
+DOCUMENTED = [(page.name, command) for page in PAGES for command in commands(page)]
+LIVE = [
+    (page, shlex.split(command)[3])
+    for page, command in DOCUMENTED
+    if command.startswith("cardops sql --live ")
+]
 
 
 def parse(words: list[str]) -> None:
@@ -44,22 +48,22 @@ def parse(words: list[str]) -> None:
     context = command.make_context("cardops", list(words))
     while words and hasattr(command, "resolve_command"):
         _, command, words = command.resolve_command(context, words)
-    # No words after it: it is named, not called.
+    # Without words after it, the command is only mentioned, not called.
     command.make_context(command.name, list(words), parent=context, resilient_parsing=not words)
 
 
-@pytest.mark.parametrize(("page", "command"), TOLD)
-def test_a_documented_command_is_one_that_parses(page: str, command: str) -> None:
-    # A page may name a command without all it needs, but not with words that it does not know.
+@pytest.mark.parametrize(("page", "command"), DOCUMENTED)
+def test_documented_command_parses(page: str, command: str) -> None:
+    # A page may mention a command without its required options, but not with unknown ones.
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)[1:]]
     try:
         parse([word for word in words if word != "--help"] or ["version"])
     except Exception as error:
-        if type(error).__name__ != "MissingParameter":  # Typer has a copy of its own of click's
+        if type(error).__name__ != "MissingParameter":  # Typer has its own copy of click's
             raise
 
 
-def test_a_command_that_does_not_parse_is_seen() -> None:
+def test_command_that_does_not_parse_is_noticed() -> None:
     for wrong in (["sql", "--lively", "x"], ["no-such"], ["callbacks", "lost"]):
         with pytest.raises(Exception, match="No such"):
             parse(wrong)
@@ -67,7 +71,7 @@ def test_a_command_that_does_not_parse_is_seen() -> None:
 
 @pytest.mark.database
 @pytest.mark.parametrize(("page", "query"), LIVE)
-def test_documented_sql_runs_on_the_present_schema(
+def test_documented_sql_runs_on_the_current_schema(
     module_database_url: str, page: str, query: str
 ) -> None:
     columns, _ = run_read_only_query(module_database_url, query, 10)
@@ -75,12 +79,12 @@ def test_documented_sql_runs_on_the_present_schema(
     assert columns
 
 
-def test_there_are_commands_and_sql_to_try() -> None:
-    assert len(TOLD) > 30
+def test_documents_contain_commands_and_sql() -> None:
+    assert len(DOCUMENTED) > 30
     assert len(LIVE) >= 5
 
 
-def test_no_runbook_asks_the_marts_for_what_is_in_the_database() -> None:
-    for page, command in TOLD:
+def test_no_page_queries_the_marts_for_data_of_the_database() -> None:
+    for page, command in DOCUMENTED:
         if command.startswith("cardops sql "):
             assert "--live" in command, page

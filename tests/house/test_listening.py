@@ -1,4 +1,4 @@
-"""The tests' own servers leave no connection to whatever test runs next."""
+"""The tests' own servers leave no connection open for the next test."""
 
 import asyncio
 import gc
@@ -24,21 +24,21 @@ async def collecting() -> AsyncIterator[int]:
         yield collector.port
 
 
-# Some turns of the loop are between a connection's arrival and its first word.
+# The loop turns several times between a connection's arrival and its first byte.
 @pytest.mark.parametrize("turns", range(8))
 @pytest.mark.parametrize("serving", [lambda: listening(greet), collecting], ids=["own", "aiohttp"])
-def test_whoever_came_shortly_before_its_end_is_ended_with_it(
+def test_connection_made_shortly_before_the_servers_end_is_closed(
     serving: Callable[[], AbstractAsyncContextManager[int]], turns: int
 ) -> None:
-    async def come(client: socket.socket) -> None:
+    async def connect_and_end(client: socket.socket) -> None:
         async with serving() as port:
             client.connect(("127.0.0.1", port))
             for _ in range(turns):
                 await asyncio.sleep(0)
 
-    with warnings.catch_warnings(record=True) as told, socket.socket() as client:
+    with warnings.catch_warnings(record=True) as caught, socket.socket() as client:
         warnings.simplefilter("always")
-        asyncio.run(come(client))
+        asyncio.run(connect_and_end(client))
         gc.collect()
 
-    assert [str(one.message) for one in told] == []
+    assert [str(warning.message) for warning in caught] == []

@@ -1,4 +1,4 @@
-"""The generic top-level names are ours, and every setting is told in .env.example."""
+"""The generic top-level names are ours, and .env.example lists every setting."""
 
 import importlib.metadata
 import importlib.util
@@ -22,7 +22,7 @@ TOP_LEVEL = [
 
 
 @pytest.mark.parametrize("name", TOP_LEVEL)
-def test_a_top_level_name_resolves_inside_this_repository(name: str) -> None:
+def test_top_level_name_resolves_inside_this_repository(name: str) -> None:
     spec = importlib.util.find_spec(name)
 
     assert spec is not None
@@ -37,16 +37,16 @@ def test_no_other_distribution_claims_a_top_level_name(name: str) -> None:
     assert owners <= {"cardops"}
 
 
-def test_every_setting_is_told_in_the_example_and_nothing_else_is() -> None:
-    told = set(
+def test_example_lists_every_setting_and_nothing_else() -> None:
+    listed = set(
         re.findall(r"^# (CARDOPS_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     )
 
-    assert told == {f"CARDOPS_{name.upper()}" for name in Settings.model_fields}
+    assert listed == {f"CARDOPS_{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_a_lock_carries_hashes_and_no_index_address(lock: str) -> None:
+def test_lock_has_hashes_and_no_index_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
     pins = re.findall(r"^[a-z0-9-]+==\S+.*$", text, re.MULTILINE)
 

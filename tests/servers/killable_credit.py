@@ -57,7 +57,7 @@ def main(url: str, intake_id: str, rows: str, users: str, prefix: str, die_after
 
     def credit_chunk(session: psycopg.Connection, stage: object, chunk: object) -> None:
         nonlocal done
-        # The chunks before this one are committed; this one is posted and will not be.
+        # The chunks before this one are committed; this one is posted and will not be committed.
         real(session, stage, chunk)  # type: ignore[arg-type]
         done += 1
         if done == int(die_after):

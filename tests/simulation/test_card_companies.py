@@ -33,7 +33,7 @@ def session(server: Server, **changes: object) -> paramiko.SSHClient:
     return client
 
 
-def test_a_company_sees_its_own_folder_and_no_other(tmp_path: Path) -> None:
+def test_company_sees_only_its_own_folder(tmp_path: Path) -> None:
     with card_companies(tmp_path) as server, session(server) as client:
         sftp = client.open_sftp()
         sftp.putfo(io.BytesIO(b"x"), "/inbox/a.csv")
@@ -46,14 +46,14 @@ def test_a_company_sees_its_own_folder_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"password": "no"}, {"username": "mastercard"}])
-def test_no_company_gets_in_with_anothers_password(
+def test_company_cannot_log_in_with_anothers_password(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     with card_companies(tmp_path) as server, pytest.raises(paramiko.AuthenticationException):
         session(server, **changes)
 
 
-def test_keys_and_passwords_outlive_a_restart(tmp_path: Path) -> None:
+def test_keys_and_passwords_survive_a_restart(tmp_path: Path) -> None:
     with card_companies(tmp_path) as first:
         pass
     with card_companies(tmp_path) as second:
@@ -62,7 +62,7 @@ def test_keys_and_passwords_outlive_a_restart(tmp_path: Path) -> None:
     assert first.secret | {"port": 0} == second.secret | {"port": 0}
 
 
-def test_every_company_is_introduced_with_a_secret_of_its_own(tmp_path: Path) -> None:
+def test_every_company_gets_its_own_secret(tmp_path: Path) -> None:
     companies = CardCompanies(tmp_path)
     companies.prepare()
     secrets = FakeSecretStore()
@@ -73,7 +73,7 @@ def test_every_company_is_introduced_with_a_secret_of_its_own(tmp_path: Path) ->
     assert {secret["port"] for secret in secrets.values.values()} == {2222}
 
 
-def test_private_things_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+def test_private_files_are_readable_only_by_their_owner(tmp_path: Path) -> None:
     companies = CardCompanies(tmp_path)
     companies.prepare()
     private = [path for path in companies.folder.iterdir() if path.is_file()]

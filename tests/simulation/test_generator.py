@@ -1,4 +1,4 @@
-"""The generator: the same day every time, and a truth that adds up and that intake agrees with."""
+"""The generator makes the same day every time, and its truth adds up and matches the intake's results."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ from simulation.generator import (
 from tests.factories.intake_environment import IntakeWorld
 
 SMALL = 400
-# What a kind cannot have, by the nature of its columns.
+# Reasons that a kind cannot have, because it has no such column.
 IMPOSSIBLE_REASONS = {
     Kind("deposits"): {"invalid_status", "orphaned_reference", "unroutable_network"},
     Kind("orders"): {"orphaned_reference", "unroutable_network"},
@@ -66,7 +66,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_same_rows_seed_and_date_give_the_same_bytes_in_another_process(
+def test_same_rows_seed_and_date_give_same_bytes_in_another_process(
     small_day: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     folder, _ = small_day
@@ -81,54 +81,54 @@ def test_the_same_rows_seed_and_date_give_the_same_bytes_in_another_process(
     assert hashes_of(tmp_path) == hashes_of(folder)
 
 
-def test_another_seed_is_another_day_with_other_ids() -> None:
-    one, other = (make_day(20, seed, DEFAULT_HISTORY_END) for seed in (1, 2))
+def test_another_seed_gives_another_day_with_other_ids() -> None:
+    first, other = (make_day(20, seed, DEFAULT_HISTORY_END) for seed in (1, 2))
 
-    assert one.truth["tag"] != other.truth["tag"]
-    assert {request.transaction_id for request in one.requests}.isdisjoint(
+    assert first.truth["tag"] != other.truth["tag"]
+    assert {request.transaction_id for request in first.requests}.isdisjoint(
         request.transaction_id for request in other.requests
     )
 
 
-def test_as_many_deposits_are_to_be_credited_as_were_asked_for(default_day: Day) -> None:
+def test_requested_number_of_deposits_is_to_be_credited(default_day: Day) -> None:
     assert default_day.truth["kinds"]["deposits"]["accepted"] == DEFAULT_ROWS
     assert len(default_day.requests) == DEFAULT_ROWS
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_the_default_day_has_every_reason_a_kind_can_have(default_day: Day, kind: Kind) -> None:
+def test_default_day_has_every_reason_a_kind_can_have(default_day: Day, kind: Kind) -> None:
     possible = {str(reason) for reason in RowReason} - IMPOSSIBLE_REASONS[kind]
 
     assert set(default_day.truth["kinds"][kind]["reasons"]) == possible
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_the_default_day_has_every_flag_a_kind_can_have(default_day: Day, kind: Kind) -> None:
+def test_default_day_has_every_flag_a_kind_can_have(default_day: Day, kind: Kind) -> None:
     assert set(default_day.truth["kinds"][kind]["flags"]) == POSSIBLE_FLAGS[kind]
 
 
-def test_between_them_the_kinds_have_every_flag() -> None:
+def test_kinds_together_have_every_flag() -> None:
     assert set().union(*POSSIBLE_FLAGS.values()) == {str(flag) for flag in RowFlag}
 
 
-def test_every_row_of_the_truth_is_accounted_for(default_day: Day) -> None:
+def test_truth_accounts_for_every_row(default_day: Day) -> None:
     truth = default_day.truth
-    for told in [*truth["files"].values(), *truth["kinds"].values()]:
-        assert told["read"] == told["accepted"] + told["duplicate"] + told["quarantined"]
+    for counts in [*truth["files"].values(), *truth["kinds"].values()]:
+        assert counts["read"] == counts["accepted"] + counts["duplicate"] + counts["quarantined"]
         # A row with two reasons counts once under each of them.
-        assert sum(told["reasons"].values()) >= told["quarantined"]
+        assert sum(counts["reasons"].values()) >= counts["quarantined"]
 
 
-def test_the_kinds_are_the_sums_of_their_files(default_day: Day) -> None:
+def test_kinds_are_the_sums_of_their_files(default_day: Day) -> None:
     truth = default_day.truth
-    for kind, told in truth["kinds"].items():
-        files = [one for one in truth["files"].values() if one["kind"] == kind]
+    for kind, counts in truth["kinds"].items():
+        files = [file for file in truth["files"].values() if file["kind"] == kind]
         for name in ("read", "accepted", "duplicate", "quarantined"):
-            assert told[name] == sum(one[name] for one in files)
-        assert told["totals"] == dict(sum((Counter(one["totals"]) for one in files), Counter()))
+            assert counts[name] == sum(file[name] for file in files)
+        assert counts["totals"] == dict(sum((Counter(file["totals"]) for file in files), Counter()))
 
 
-def test_balances_are_deposits_less_what_was_permitted(default_day: Day) -> None:
+def test_balances_are_deposits_less_permitted_amounts(default_day: Day) -> None:
     truth = default_day.truth
     ledger, available = Counter[str](), Counter[str]()
     for accounts in truth["balances"].values():
@@ -144,7 +144,7 @@ def test_balances_are_deposits_less_what_was_permitted(default_day: Day) -> None
         assert available[currency] == ledger[currency] - decided["holds"][currency]
 
 
-def test_answers_are_permits_and_rejects_of_each_sort(default_day: Day) -> None:
+def test_responses_are_permits_and_rejects_for_every_reason(default_day: Day) -> None:
     decided = default_day.truth["authorizations"]
 
     assert decided["permits"] + decided["rejects"] == decided["requests"]
@@ -157,18 +157,18 @@ def test_answers_are_permits_and_rejects_of_each_sort(default_day: Day) -> None:
 
 
 def test_chargebacks_go_to_at_most_four_files_and_none_is_lost(default_day: Day) -> None:
-    told = default_day.truth["chargebacks"]
+    chargebacks = default_day.truth["chargebacks"]
     late = sum(default_day.truth["late_references"]["chargebacks/chargebacks-3.csv.gz"].values())
 
-    assert len(told["files"]) == 4
+    assert len(chargebacks["files"]) == 4
     assert (
-        sum(one["rows"] for one in told["files"].values())
+        sum(file["rows"] for file in chargebacks["files"].values())
         == default_day.truth["kinds"]["chargebacks"]["accepted"]
     )
-    assert sum(one["rows"] for one in told["released_files"].values()) == late > 0
+    assert sum(file["rows"] for file in chargebacks["released_files"].values()) == late > 0
 
 
-def test_rings_share_something_and_others_share_nothing_but_the_carriers_address(
+def test_rings_share_links_and_other_users_only_the_carriers_address(
     default_day: Day,
 ) -> None:
     holders: dict[tuple[str, str], set[str]] = {}
@@ -189,34 +189,34 @@ def test_rings_share_something_and_others_share_nothing_but_the_carriers_address
 
 
 @pytest.mark.parametrize("rows", [1, 20])
-def test_a_tiny_day_has_no_file_that_would_be_refused_as_empty(rows: int, tmp_path: Path) -> None:
+def test_tiny_day_has_no_empty_file(rows: int, tmp_path: Path) -> None:
     truth = generate(rows, 5, DEFAULT_HISTORY_END, tmp_path)
 
     assert all((tmp_path / path).stat().st_size > 2 for path in truth["submission_order"])
     assert truth["kinds"]["deposits"]["accepted"] == rows
 
 
-def test_what_is_written_is_what_is_returned(small_day: tuple[Path, dict[str, Any]]) -> None:
+def test_written_files_match_the_returned_truth(small_day: tuple[Path, dict[str, Any]]) -> None:
     folder, truth = small_day
 
     assert json.loads((folder / TRUTH_PATH).read_text()) == truth
     lines = (folder / REQUESTS_PATH).read_text().splitlines()
-    told = [response["transaction_id"] for response in truth["authorizations"]["answers"]]
-    assert [json.loads(line)["transaction_id"] for line in lines] == told
+    expected = [response["transaction_id"] for response in truth["authorizations"]["answers"]]
+    assert [json.loads(line)["transaction_id"] for line in lines] == expected
 
 
-def test_the_same_rows_compress_to_the_same_bytes(default_day: Day, tmp_path: Path) -> None:
+def test_same_rows_compress_to_same_bytes(default_day: Day, tmp_path: Path) -> None:
     (zipped,) = [file for file in default_day.files if file.name == "deposits-5.csv.gz"]
 
-    for name in ("one", "two"):
+    for name in ("first", "second"):
         write_input_file(zipped, tmp_path / name)
 
-    content = (tmp_path / "one").read_bytes()
-    assert content == (tmp_path / "two").read_bytes()
+    content = (tmp_path / "first").read_bytes()
+    assert content == (tmp_path / "second").read_bytes()
     assert content[4:8] == bytes(4), "a gzip header with a time in it differs every second"
 
 
-def test_intake_makes_of_every_file_what_the_truth_says(
+def test_intake_result_of_every_file_matches_the_truth(
     small_day: tuple[Path, dict[str, Any]],
 ) -> None:
     folder, truth = small_day
@@ -224,10 +224,10 @@ def test_intake_makes_of_every_file_what_the_truth_says(
     released = Counter[str]()
 
     for path in truth["submission_order"]:
-        told, kind = truth["files"][path], path.partition("/")[0]
-        taken = world.ingest(kind, (folder / path).read_bytes(), name=path.partition("/")[2])
-        outcome = taken.outcome
-        assert bool(outcome.error) == (told["status"] == "refused"), outcome.error
+        expected, kind = truth["files"][path], path.partition("/")[0]
+        result = world.ingest(kind, (folder / path).read_bytes(), name=path.partition("/")[2])
+        outcome = result.outcome
+        assert bool(outcome.error) == (expected["status"] == "refused"), outcome.error
         found = {
             **{name: getattr(outcome, name) for name in ("read", "accepted", "duplicate")},
             "quarantined": outcome.quarantined,
@@ -235,8 +235,8 @@ def test_intake_makes_of_every_file_what_the_truth_says(
             "flags": dict(outcome.flags),
             "totals": dict(outcome.totals_minor),
         }
-        assert {path: found} == {path: {name: told[name] for name in found}}
-        released[path] += len(taken.released)
+        assert {path: found} == {path: {name: expected[name] for name in found}}
+        released[path] += len(result.released)
 
     releasing = {by for late in truth["late_references"].values() for by in late}
     assert {path for path, count in released.items() if count} == releasing

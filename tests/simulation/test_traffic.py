@@ -46,7 +46,7 @@ def balances(url: str) -> dict[str, dict[str, tuple[int, int]]]:
     return found
 
 
-def test_every_answer_is_that_of_the_truth_and_a_second_run_gets_replays(
+def test_every_response_matches_the_truth_and_a_second_run_gets_replays(
     database_url: str, tmp_path: Path
 ) -> None:
     day = tmp_path / "day"
@@ -71,7 +71,7 @@ def test_every_answer_is_that_of_the_truth_and_a_second_run_gets_replays(
     }
 
 
-def test_an_answer_that_is_not_right_is_told_with_both_sides(
+def test_wrong_response_is_reported_with_expected_and_actual(
     database_url: str, tmp_path: Path
 ) -> None:
     day = tmp_path / "day"
@@ -85,7 +85,7 @@ def test_an_answer_that_is_not_right_is_told_with_both_sides(
     assert "unknown_user" in report.mismatches[0].answered
 
 
-def test_an_authorizer_that_is_not_there_stops_the_traffic(
+def test_unreachable_authorizer_stops_the_traffic(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(traffic, "MAX_ATTEMPTS", 2)
