@@ -7,7 +7,7 @@ import dagster as dg
 from assets.batch_partitions import batch_of_network, partition_key_of, slots_by_batch
 from assets.partitions import batch_networks
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
-from cardops.rules.chargebacks.batch_accounting import accounting_breaks
+from cardops.rules.chargebacks.batch_totals import batch_breaks
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
 from cardops.services.deliveries.delivery import processed_key
@@ -53,13 +53,13 @@ def every_accepted_chargeback_is_in_a_file(
         lake, processed_store, intake_ledger, delivery_ledger, destinations
     )
     slots = slots_by_batch(context.partition_keys)
-    accounts = {batch_id: builder.account(batch_id, made) for batch_id, made in slots.items()}
-    breaks = {batch_id: accounting_breaks(account) for batch_id, account in accounts.items()}
+    totals = {batch_id: builder.add_up(batch_id, made) for batch_id, made in slots.items()}
+    breaks = {batch_id: batch_breaks(batch) for batch_id, batch in totals.items()}
     return dg.AssetCheckResult(
         passed=not any(breaks.values()),
         metadata={
             "breaks": dg.MetadataValue.json(breaks),
-            "accounts": dg.MetadataValue.json({name: asdict(accounts[name]) for name in accounts}),
+            "accounts": dg.MetadataValue.json({name: asdict(totals[name]) for name in totals}),
         },
     )
 

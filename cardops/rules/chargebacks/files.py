@@ -1,5 +1,8 @@
 """The at most four CSV files of a chargeback batch: columns, slots, names and control files.
 
+A batch has four slots, one for each possible file, named after the networks' partition keys. Split by
+network, a slot holds its network's rows; in a size-balanced batch, a quarter of all rows.
+
 Belongs here: what determines a file's bytes, and no clock, so that the same rows give the same
 bytes. The bytes are written by cardops.contracts.lake.chargeback_csv.
 """

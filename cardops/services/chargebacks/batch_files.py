@@ -11,7 +11,7 @@ import polars as pl
 from cardops.contracts.lake.chargeback_csv import WrittenBody, rows_of_slot, write_body
 from cardops.contracts.lake.tables import empty_frame
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
-from cardops.rules.chargebacks.batch_accounting import BatchAccount, account_for
+from cardops.rules.chargebacks.batch_totals import BatchTotals, add_up_batch
 from cardops.rules.chargebacks.control_totals import (
     ControlTotals,
     UnreadableChargebackFileError,
@@ -58,7 +58,7 @@ class ChargebackFileBuilder:
         self._check_never_built(batch_id, slot)
         return None
 
-    def account(self, batch_id: str, made_now: Collection[str]) -> BatchAccount:
+    def add_up(self, batch_id: str, made_now: Collection[str]) -> BatchTotals:
         """The batch's totals from two sources: intake's counts, and the bytes of its files.
 
         `made_now` are slots that were built just now, with or without rows.
@@ -73,7 +73,7 @@ class ChargebackFileBuilder:
                 totals.append(read)
         built = {record.network for record in records} | set(made_now)
         outcomes = [file.outcome for file in self.intake_ledger.batch(batch_id).files]
-        return account_for(
+        return add_up_batch(
             outcomes, totals, is_complete=built >= set(NETWORKS), damaged_files=tuple(damaged)
         )
 

@@ -13,7 +13,7 @@ from cardops.rules.intake.files import FileOutcome, RowReason
 
 
 @dataclass(frozen=True, slots=True)
-class BatchAccount:
+class BatchTotals:
     """One batch, added up from two sources. `is_complete`: all its files were made."""
 
     read: int
@@ -28,41 +28,41 @@ class BatchAccount:
     damaged_files: tuple[str, ...] = field(default=())
 
 
-def account_for(
+def add_up_batch(
     outcomes: Sequence[FileOutcome | None],
     filed: Sequence[ControlTotals],
     *,
     is_complete: bool = True,
     damaged_files: tuple[str, ...] = (),
-) -> BatchAccount:
+) -> BatchTotals:
     """Intake's outcomes (None: an intake file not applied) and the control totals of the files."""
     applied = [outcome for outcome in outcomes if outcome is not None]
-    return BatchAccount(
+    return BatchTotals(
         read=sum(outcome.read for outcome in applied),
         duplicate=sum(outcome.duplicate for outcome in applied),
         quarantined=sum(outcome.quarantined for outcome in applied),
         unroutable=sum(outcome.reasons.get(RowReason.UNROUTABLE_NETWORK, 0) for outcome in applied),
         accepted_minor=_sums([outcome.totals_minor for outcome in applied]),
-        filed=sum(totals.row_count for totals in filed),
-        filed_minor=_sums([totals.totals_minor for totals in filed]),
+        filed=sum(file.row_count for file in filed),
+        filed_minor=_sums([file.totals_minor for file in filed]),
         unapplied_files=len(outcomes) - len(applied),
         is_complete=is_complete,
         damaged_files=damaged_files,
     )
 
 
-def accounting_breaks(account: BatchAccount) -> list[str]:
+def batch_breaks(totals: BatchTotals) -> list[str]:
     """What does not add up, one sentence each; empty where every row and every unit is accounted for."""
-    breaks = [f"{name} is damaged" for name in account.damaged_files]
-    if account.unapplied_files:
-        breaks.append(f"{account.unapplied_files} files of the batch are not applied")
-    accepted = account.read - account.duplicate - account.quarantined
-    if _differs(accepted, account.filed, is_complete=account.is_complete):
-        breaks.append(f"{accepted} rows were accepted, {account.filed} are in files")
-    for currency in sorted({*account.accepted_minor, *account.filed_minor}):
-        accepted_minor = account.accepted_minor.get(currency, 0)
-        filed_minor = account.filed_minor.get(currency, 0)
-        if _differs(accepted_minor, filed_minor, is_complete=account.is_complete):
+    breaks = [f"{name} is damaged" for name in totals.damaged_files]
+    if totals.unapplied_files:
+        breaks.append(f"{totals.unapplied_files} files of the batch are not applied")
+    accepted = totals.read - totals.duplicate - totals.quarantined
+    if _differs(accepted, totals.filed, is_complete=totals.is_complete):
+        breaks.append(f"{accepted} rows were accepted, {totals.filed} are in files")
+    for currency in sorted({*totals.accepted_minor, *totals.filed_minor}):
+        accepted_minor = totals.accepted_minor.get(currency, 0)
+        filed_minor = totals.filed_minor.get(currency, 0)
+        if _differs(accepted_minor, filed_minor, is_complete=totals.is_complete):
             breaks.append(
                 f"{accepted_minor} minor units of {currency} were accepted, {filed_minor} are in "
                 "files"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cardops.rules.chargebacks.batch_accounting import account_for, accounting_breaks
+from cardops.rules.chargebacks.batch_totals import add_up_batch, batch_breaks
 from cardops.rules.chargebacks.control_totals import ControlTotals
 from cardops.rules.intake.files import FileOutcome
 
@@ -18,9 +18,9 @@ MATCHES = [ControlTotals(4, {"USD": 500}), ControlTotals(2, {"EUR": 70})]
 
 
 def test_batch_that_adds_up_has_no_break() -> None:
-    account = account_for([OUTCOME], MATCHES)
+    account = add_up_batch([OUTCOME], MATCHES)
 
-    assert accounting_breaks(account) == []
+    assert batch_breaks(account) == []
     assert (account.read, account.unroutable, account.filed) == (10, 2, 6)
 
 
@@ -35,21 +35,21 @@ def test_batch_that_adds_up_has_no_break() -> None:
     ],
 )
 def test_missing_and_surplus_rows_are_reported(filed: list[ControlTotals], message: str) -> None:
-    assert any(message in line for line in accounting_breaks(account_for([OUTCOME], filed)))
+    assert any(message in line for line in batch_breaks(add_up_batch([OUTCOME], filed)))
 
 
 def test_incomplete_batch_may_have_fewer_rows_in_files_never_more() -> None:
-    part = account_for([OUTCOME], MATCHES[:1], is_complete=False)
-    too_much = account_for([OUTCOME], [*MATCHES, MATCHES[0]], is_complete=False)
+    part = add_up_batch([OUTCOME], MATCHES[:1], is_complete=False)
+    too_much = add_up_batch([OUTCOME], [*MATCHES, MATCHES[0]], is_complete=False)
 
-    assert accounting_breaks(part) == []
-    assert accounting_breaks(too_much)
+    assert batch_breaks(part) == []
+    assert batch_breaks(too_much)
 
 
 def test_unapplied_and_damaged_files_are_breaks() -> None:
-    account = account_for([OUTCOME, None], MATCHES, damaged_files=("CB_visa.csv",))
+    account = add_up_batch([OUTCOME, None], MATCHES, damaged_files=("CB_visa.csv",))
 
-    assert accounting_breaks(account) == [
+    assert batch_breaks(account) == [
         "CB_visa.csv is damaged",
         "1 files of the batch are not applied",
     ]
