@@ -32,10 +32,10 @@ def list_deliveries(
         str | None,
         typer.Option(help="made, sending, delivered, delivered_unconfirmed or failed."),
     ] = None,
-    batch: Annotated[str | None, typer.Option(help="Only this batch's.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Only files of this batch.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List chargeback files, newest first. Exit code 1 where some need an operator."""
+    """List chargeback files, newest first. Exits with 1 if one of them needs an operator."""
     if state is not None and state not in set(DeliveryState):
         raise CommandError(f"--state must be one of {', '.join(DeliveryState)}.")
     ledger = Adapters(Settings.load()).delivery_ledger
@@ -63,7 +63,10 @@ def retry(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Deliver a file that failed or was interrupted. An unconfirmed one needs an operator's word."""
+    """Deliver a file that failed or was interrupted.
+
+    A file that may have been collected is not sent without --received or --send-again.
+    """
     if network not in NETWORKS:
         raise CommandError(f"NETWORK must be one of {', '.join(NETWORKS)}.")
     record = _retried(batch, network, _word(received=received, send_again=send_again))

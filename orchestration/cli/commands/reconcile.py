@@ -26,10 +26,11 @@ def reconcile(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Compare the books of a business date with every independent source; exit 1 on a break.
+    """Compare the books of a business date with independent sources; exits with 1 on a break.
 
-    Balances with postings and holds in the store, deposit files with what was posted and with the
-    lake, and, where the day's balances and log are in the lake, these with each other.
+    Balances are compared with postings and holds in the store, deposit files with what was posted
+    and with the lake. Once the day's closing balances and log are in the lake, these are compared
+    with each other too.
     """
     adapters = Adapters(Settings.load())
     service = ReconciliationService(adapters.books, adapters.lake, adapters.lake_books)

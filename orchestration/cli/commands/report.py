@@ -24,9 +24,9 @@ def report(
     ],
     json_output: JsonOption = False,
 ) -> None:
-    """Make the daily report, one HTML file; exit 1 where the day has breaks or failed checks.
+    """Make the daily report, one HTML file; exits with 1 if the day has breaks or failed checks.
 
-    A day that is not in the marts yet, or not over, is closed first: balances, log,
+    A day that is not over, or not in the marts yet, is closed first: balances, log,
     reconciliation and marts, which takes about half a minute.
     """
     day = business_date.date()
