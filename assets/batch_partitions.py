@@ -1,11 +1,15 @@
 """Partition keys of one batch and network each."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-# A network's file depends on its batch's partition and no other.
-batch_of_network = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="batch")
+# A network's file depends on its batch's partition and no other. The mapping is beta in Dagster, and
+# chosen; a command that imports this module must not print the warning.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    batch_of_network = dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name="batch")
 
 
 class NoPartitionsError(ValueError):

@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.batch_partitions import partition_key_of
 from assets.partitions import networks
-from sensors.intake import LOOK_EVERY_SECONDS
+from sensors.intake import POLL_INTERVAL_SECONDS
 from sensors.jobs import Job
 
 # Dagster starts a run that died again; delivery then continues from the state in the ledger.
@@ -25,7 +25,7 @@ def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorD
         monitored_jobs=[intake_job],
         request_job=delivery_job,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=LOOK_EVERY_SECONDS,
+        minimum_interval_seconds=POLL_INTERVAL_SECONDS,
         description="Makes and delivers the files of each ingested chargeback batch.",
     )
     def sensor(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:

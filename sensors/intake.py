@@ -22,7 +22,7 @@ from sensors.cursor import Cursor
 
 # The daemon goes round every 5 seconds and skips sensors evaluated less than this ago: with 5 every
 # second round would be skipped.
-LOOK_EVERY_SECONDS: Final = 3
+POLL_INTERVAL_SECONDS: Final = 3
 # The intake ids that a run works on: by it a crashed run's files are found.
 INTAKE_TAG: Final = "cardops/intake_ids"
 BATCHES: Final = "chargeback_batch"
@@ -47,9 +47,9 @@ class Tick:
     def result(self, cursor: Cursor, instance: dg.DagsterInstance) -> dg.SensorResult:
         """Claim what is complete; request runs of it and of unfinished files that are due."""
         kind = self.profile.kind
-        poll = self.arrivals.look(kind, cursor.waiting)
+        poll = self.arrivals.poll(kind, cursor.waiting)
         claimed = self.claims.claim(kind, poll.ready)
-        self.arrivals.forget(poll)
+        self.arrivals.acknowledge(poll)
         busy = {file.intake_id for file in claimed} | busy_ids(self.profile, instance)
         plan = self.recovery.plan(
             self.claims.intake_ledger.unfinished(kind),
@@ -121,7 +121,7 @@ def arrival_sensor(profile: KindProfile, *, kinds: Kinds = KINDS) -> dg.SensorDe
     @dg.sensor(
         name=profile.sensor_name,
         job_name=profile.job_name,
-        minimum_interval_seconds=LOOK_EVERY_SECONDS,
+        minimum_interval_seconds=POLL_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Claims new files under incoming/{profile.kind}/ once and ingests them.",
     )

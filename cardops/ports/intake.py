@@ -1,8 +1,8 @@
-"""Input files: which have arrived, and which were claimed and applied."""
+"""Input files: new arrivals, and which files were seen, claimed and applied."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,22 +19,25 @@ if TYPE_CHECKING:
         Kind,
     )
 
+# Files listed for a person at most.
+MAX_LISTED_FILES: Final = 1_000
+
 
 class Arrivals(Protocol):
-    """New files under `incoming/`, whether found by listing or told of by events."""
+    """New files under `incoming/`, found by listing or by events."""
 
-    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
+    def poll(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
         """Files of the kind that are complete and not claimed yet, a bounded number."""
 
-    def forget(self, look: ArrivalPoll) -> None:
-        """Everything in `ready` is claimed: its events need not be told again."""
+    def acknowledge(self, poll: ArrivalPoll) -> None:
+        """Everything in `ready` is claimed: its events are acknowledged."""
 
 
 class IntakeLedger(Protocol):
     """Which files were seen, claimed and applied, once per (bucket, key, content)."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
-        """The (key, version) pairs among these keys that are claimed already."""
+        """The (key, version) pairs of these keys that are claimed already."""
 
     def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
         """The file's entry, and whether this call made it. A known file keeps its first date."""
@@ -42,26 +45,40 @@ class IntakeLedger(Protocol):
     def claim_batch(
         self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
     ) -> ChargebackBatch | None:
-        """Claim chargeback files of one program into one new batch, claimed and sealed at once.
+        """Claim files of one program into one new batch, claimed and sealed in one commit.
 
-        Files known already are left where they are; None when none of them is new.
+        Known files stay in their batch; None when none is new.
         The id is `<program>-<business date>-<number>`, allotted here.
         """
 
     def find(self, intake_id: int) -> IntakeFile:
         """Raises IntakeFileMissingError."""
 
+    def find_all(
+        self,
+        kind: Kind,
+        *,
+        intake_id: int | None = None,
+        key: str | None = None,
+        content_sha256: str | None = None,
+        program: str | None = None,
+    ) -> Sequence[IntakeFile]:
+        """Files of the kind with this id, key or content, oldest first, of the program if given."""
+
+    def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
+        """Files with quarantined rows, refused or dead, newest first, at most MAX_LISTED_FILES."""
+
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
 
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
-        """Files claimed or applying: what a crashed run left behind."""
+        """Files claimed or applying, in claim order: also those that a crashed run left behind."""
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""
 
     def exclusively(self, intake_id: int) -> AbstractContextManager[IntakeFile]:
-        """Hold the file alone until the block ends (other holders wait); its fresh entry."""
+        """Lock the file until the block ends (other holders wait); its current entry."""
 
     def begin(self, intake_id: int) -> int:
         """Mark `applying`; returns the attempt's number, from 1."""
@@ -70,10 +87,10 @@ class IntakeLedger(Protocol):
         """Record `applied`, or `refused` where the outcome has an error, with its counts."""
 
     def mark(self, intake_id: int, status: FileStatus) -> None:
-        """Set a status alone, e.g. `dead` after repeated crashes."""
+        """Set the status only, for example `dead` after repeated crashes."""
 
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
-        """Remember quarantined rows (row number -> id they wait for); replaces earlier ones."""
+        """Record quarantined rows (row number -> id they wait for); replaces earlier ones."""
 
     def waiting(
         self, kind: Kind, program: str, reference_ids: Sequence[str]
@@ -81,4 +98,4 @@ class IntakeLedger(Protocol):
         """Unreleased rows that wait for one of these ids: intake id -> row numbers."""
 
     def released(self, rows: Mapping[int, Sequence[int]], released_to: int) -> None:
-        """Record that these rows were taken up again by the file `released_to`."""
+        """Record that these rows were released because of the file `released_to`."""

@@ -4,7 +4,6 @@ Belongs here: putting files under incoming/, claiming them, running what follows
 released. What the counts should be is in orchestration.demo.truth.
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,15 +15,14 @@ from cardops.adapters.object_stores.opening import open_store
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.rules.intake.arrivals import prefix_of, submitted_key
+from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
-from cardops.rules.intake.objects import ObjectStat
 from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
 from orchestration.local.in_process import InProcessRuns
 
 # Kinds whose rows may wait for another kind's, in the order in which they are taken up.
-_RELEASED: Final = (Kind("transactions"), Kind("chargebacks"))
+_RELEASED: Final = tuple(kind for kind, profile in KINDS.items() if profile.reference)
 
 
 @dataclass(slots=True)
@@ -45,10 +43,10 @@ class DemoIntake:
         self._runs = runs
         self._program = program
         self._ledger = PostgresIntakeLedger(url)
-        self._raw = open_store(settings.store_url("raw"))
+        raw = open_store(settings.store_url("raw"))
         failed = open_store(settings.store_url("failed"))
         programs = PostgresPrograms(url)
-        self._claims = Claims(self._raw, failed, self._ledger, programs, SystemClock())
+        self._claims = Claims(raw, failed, self._ledger, programs, SystemClock())
 
     def ingest_file(
         self, day: Path, order: Sequence[str], on_group: Callable[[str], None]
@@ -67,18 +65,7 @@ class DemoIntake:
 
     def _submit(self, kind: Kind, paths: Sequence[Path]) -> list[IntakeFile]:
         """Claimed together: chargeback files are one batch."""
-        mark = f"{SystemClock().now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        keys = [submitted_key(kind, self._program, path.name, mark) for path in paths]
-        for key, path in zip(keys, paths, strict=True):
-            self._raw.create(key, path)
-        return self._claim(kind, [self._stat(key) for key in keys])
-
-    def _claim(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[IntakeFile]:
-        return self._claims.claim(kind, stats)
-
-    def _stat(self, key: str) -> ObjectStat:
-        (stat,) = (one for one in self._raw.list_objects(key) if one.key == key)
-        return stat
+        return self._claims.claim(kind, self._claims.put(kind, self._program, paths))
 
     def _run(self, kind: Kind, files: Sequence[IntakeFile], taken: IngestedDay) -> list[IntakeFile]:
         """Take them in, deliver what a batch makes, and read the entries again."""
@@ -90,10 +77,7 @@ class DemoIntake:
 
     def _take_released(self, kind: Kind, taken: IngestedDay) -> list[IntakeFile]:
         """Files made of rows whose reference has come: what a sensor does elsewhere."""
-        stats = self._raw.list_objects(f"{prefix_of(kind)}{self._program}/released/")
-        known = self._ledger.known_versions(self._raw.url, [one.key for one in stats])
-        new = [one for one in stats if (one.key, one.version) not in known]
-        files = self._claim(kind, new) if new else []
+        files = self._claims.claim_released(kind, self._program)
         return self._run(kind, files, taken) if files else []
 
 

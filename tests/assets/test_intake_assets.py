@@ -29,7 +29,7 @@ def dropped(world: IntakeWorld, key: str, content: str) -> int:
     return world.claim(key)
 
 
-def test_a_run_takes_the_partitions_files_in_and_reports(world: IntakeWorld) -> None:
+def test_run_ingests_the_files_of_its_partition_and_reports(world: IntakeWorld) -> None:
     dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, *ROWS))
     checks = dg.load_asset_checks_from_modules([deposits])
 
@@ -53,7 +53,7 @@ def test_a_run_takes_the_partitions_files_in_and_reports(world: IntakeWorld) -> 
     assert all(evaluation.passed for evaluation in evaluations)
 
 
-def test_a_run_may_name_the_files_it_takes(world: IntakeWorld) -> None:
+def test_run_config_limits_which_files_are_ingested(world: IntakeWorld) -> None:
     first = dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, ROWS[0]))
     second = dropped(world, "incoming/deposits/default/b.csv", csv_file(HEADER, ROWS[1]))
 
@@ -68,7 +68,7 @@ def test_a_run_may_name_the_files_it_takes(world: IntakeWorld) -> None:
     assert world.intake_ledger.find(second).outcome is None
 
 
-def test_a_batch_is_a_partition(world: IntakeWorld) -> None:
+def test_chargeback_batch_is_a_partition(world: IntakeWorld) -> None:
     header = "transaction_id,chargeback_amount,dispute_date,currency,card_network"
     content = csv_file(header, "t1,5,2026-11-10,USD,visa")
     intake_id = dropped(world, "incoming/chargebacks/default/a.csv", content)
@@ -90,7 +90,7 @@ def test_a_batch_is_a_partition(world: IntakeWorld) -> None:
 
 
 @pytest.mark.parametrize("asset", [transactions.transactions, orders.orders])
-def test_a_day_without_files_is_a_run_without_rows(
+def test_date_without_files_succeeds_without_rows(
     world: IntakeWorld, asset: dg.AssetsDefinition
 ) -> None:
     handed = {k: v for k, v in resources(world).items() if k != "deposit_ledger"}
@@ -100,7 +100,7 @@ def test_a_day_without_files_is_a_run_without_rows(
     assert result.success
 
 
-def test_a_lake_file_that_lost_a_row_is_found(world: IntakeWorld) -> None:
+def test_check_finds_a_lake_file_that_lost_a_row(world: IntakeWorld) -> None:
     world.submit("deposits", csv_file(HEADER, ROWS[0]))
     files = world.intake_ledger.claimed_on(Kind("deposits"), date.fromisoformat(DAY))
     assert every_accepted_row_in_lake(files, world.lake).passed
@@ -112,7 +112,7 @@ def test_a_lake_file_that_lost_a_row_is_found(world: IntakeWorld) -> None:
     assert not every_accepted_row_in_lake(files, world.lake).passed
 
 
-def test_a_deposit_that_stands_twice_in_the_lake_is_found(world: IntakeWorld) -> None:
+def test_check_finds_a_deposit_that_is_in_the_lake_twice(world: IntakeWorld) -> None:
     world.submit("deposits", csv_file(HEADER, ROWS[0]))
     day = date.fromisoformat(DAY)
     assert deposits.repeated_deposits(world.lake, day).is_empty()

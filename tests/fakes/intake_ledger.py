@@ -10,6 +10,7 @@ from threading import RLock
 from typing_extensions import override
 
 from cardops.ports import IntakeLedger
+from cardops.ports.intake import MAX_LISTED_FILES
 from cardops.rules.intake.files import (
     Arrival,
     BatchMissingError,
@@ -74,6 +75,39 @@ class FakeIntakeLedger(IntakeLedger):
         return self.files[intake_id]
 
     @override
+    def find_all(
+        self,
+        kind: Kind,
+        *,
+        intake_id: int | None = None,
+        key: str | None = None,
+        content_sha256: str | None = None,
+        program: str | None = None,
+    ) -> Sequence[IntakeFile]:
+        return [
+            file
+            for file in self.files.values()
+            if file.arrival.kind == kind
+            and program in {None, file.arrival.program}
+            and (
+                file.intake_id == intake_id
+                or file.arrival.key == key
+                or file.arrival.content_sha256 == content_sha256
+            )
+        ]
+
+    @override
+    def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
+        unusable = {FileStatus.REFUSED, FileStatus.DEAD}
+        files = [
+            file
+            for file in reversed(self.files.values())
+            if program in {None, file.arrival.program}
+            and (file.status in unusable or (file.outcome and file.outcome.quarantined))
+        ]
+        return files[:MAX_LISTED_FILES]
+
+    @override
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         files = self.files.values()
         return [f for f in files if (f.arrival.kind, f.business_date) == (kind, business_date)]
@@ -115,12 +149,13 @@ class FakeIntakeLedger(IntakeLedger):
     @override
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
         file, arrival = intake_file.intake_id, intake_file.arrival
-        released = {key for key in self.waits if key in self.releases}
-        kept = {k: v for k, v in self.waits.items() if k[0] != file or k in released}
+        remaining = {
+            key: wait for key, wait in self.waits.items() if key[0] != file or key in self.releases
+        }
         added = {
             (file, row): (arrival.kind, arrival.program, ref) for row, ref in references.items()
         }
-        self.waits = {**added, **kept}
+        self.waits = {**added, **remaining}
 
     @override
     def waiting(

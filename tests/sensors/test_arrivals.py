@@ -40,7 +40,7 @@ def dg_run_id(administration: Desk) -> str:
     return f"{administration.instance.get_runs_count():032x}"
 
 
-def test_one_run_takes_all_files_of_a_tick_in_order_of_arrival(deposits: Desk) -> None:
+def test_one_run_gets_all_files_of_a_tick_in_arrival_order(deposits: Desk) -> None:
     deposits.put("b.csv", "2")
     deposits.put("a.csv", "1")
 
@@ -52,7 +52,7 @@ def test_one_run_takes_all_files_of_a_tick_in_order_of_arrival(deposits: Desk) -
     assert deposits.ledger.find(1).arrival.key == "incoming/deposits/a.csv"
 
 
-def test_a_second_tick_asks_for_nothing_and_reads_nothing(deposits: Desk) -> None:
+def test_second_tick_requests_and_reads_nothing(deposits: Desk) -> None:
     deposits.put("a.csv")
     (request,) = deposits.tick()
     under_way(deposits, request)
@@ -62,7 +62,7 @@ def test_a_second_tick_asks_for_nothing_and_reads_nothing(deposits: Desk) -> Non
     assert deposits.raw_store.reads == []
 
 
-def test_a_lost_cursor_makes_no_second_claim(deposits: Desk) -> None:
+def test_lost_cursor_causes_no_second_claim(deposits: Desk) -> None:
     deposits.put("a.csv")
     (request,) = deposits.tick()
     under_way(deposits, request)
@@ -72,7 +72,7 @@ def test_a_lost_cursor_makes_no_second_claim(deposits: Desk) -> None:
     assert len(deposits.ledger.files) == 1
 
 
-def test_the_same_content_put_there_again_is_not_taken_again(deposits: Desk) -> None:
+def test_same_content_put_again_is_not_claimed_again(deposits: Desk) -> None:
     deposits.put("a.csv", "same")
     deposits.tick()
     deposits.ledger.finish(1, FileOutcome())
@@ -84,7 +84,7 @@ def test_the_same_content_put_there_again_is_not_taken_again(deposits: Desk) -> 
     assert deposits.raw_store.reads == [], "its new version is known by now"
 
 
-def test_other_content_under_the_same_name_is_another_file(deposits: Desk) -> None:
+def test_other_content_under_the_same_name_is_a_new_file(deposits: Desk) -> None:
     deposits.put("a.csv", "first")
     deposits.tick()
     deposits.ledger.finish(1, FileOutcome())
@@ -95,7 +95,7 @@ def test_other_content_under_the_same_name_is_another_file(deposits: Desk) -> No
     assert numbers_of(request) == [2]
 
 
-def test_a_file_being_written_waits_until_it_stood_still_over_two_looks(deposits: Desk) -> None:
+def test_growing_file_waits_until_unchanged_over_two_polls(deposits: Desk) -> None:
     key = deposits.put("a.csv", "half")
     deposits.raw_store.unfinished.add(key)
     assert deposits.tick() == []
@@ -108,7 +108,7 @@ def test_a_file_being_written_waits_until_it_stood_still_over_two_looks(deposits
     assert deposits.ledger.find(1).arrival.size_bytes == len("half and half")
 
 
-def test_names_of_transfers_under_way_are_left_alone(deposits: Desk) -> None:
+def test_temporary_transfer_names_are_ignored(deposits: Desk) -> None:
     deposits.put(".a.csv.X1")
     deposits.put("a.csv.part")
 
@@ -116,7 +116,7 @@ def test_names_of_transfers_under_way_are_left_alone(deposits: Desk) -> None:
     assert deposits.ledger.files == {}
 
 
-def test_files_of_a_registered_program_are_its_own(deposits: Desk) -> None:
+def test_first_folder_assigns_the_file_to_its_program(deposits: Desk) -> None:
     deposits.programs.create(Program("acme"))
     deposits.put("acme/2026/a.csv")
 
@@ -125,7 +125,7 @@ def test_files_of_a_registered_program_are_its_own(deposits: Desk) -> None:
     assert deposits.ledger.find(1).arrival.program == "acme"
 
 
-def test_a_file_of_an_unregistered_program_is_refused_and_no_program_is_made(
+def test_file_of_unregistered_program_is_refused_and_creates_none(
     deposits: Desk,
 ) -> None:
     deposits.put("nobody/a.csv")
@@ -142,7 +142,7 @@ def test_a_file_of_an_unregistered_program_is_refused_and_no_program_is_made(
     assert deposits.tick() == []
 
 
-def test_a_file_that_vanished_between_listing_and_reading_is_no_error(deposits: Desk) -> None:
+def test_file_removed_after_listing_is_ignored(deposits: Desk) -> None:
     key = deposits.put("a.csv")
     listed = deposits.raw_store.list_objects("")
     deposits.raw_store.delete(key)
@@ -152,7 +152,7 @@ def test_a_file_that_vanished_between_listing_and_reading_is_no_error(deposits: 
     assert deposits.ledger.files == {}
 
 
-def test_what_a_crashed_tick_claimed_is_run_after_a_pause(deposits: Desk) -> None:
+def test_file_claimed_by_a_crashed_tick_is_run_after_a_pause(deposits: Desk) -> None:
     deposits.put("a.csv")
     before = deposits.cursor
     deposits.tick()
@@ -165,7 +165,7 @@ def test_what_a_crashed_tick_claimed_is_run_after_a_pause(deposits: Desk) -> Non
     assert numbers_of(request) == [1]
 
 
-def test_a_file_whose_run_is_under_way_is_left_to_it(deposits: Desk) -> None:
+def test_file_of_an_unfinished_run_is_not_requested_again(deposits: Desk) -> None:
     deposits.put("a.csv")
     (request,) = deposits.tick()
     under_way(deposits, request)
@@ -174,7 +174,7 @@ def test_a_file_whose_run_is_under_way_is_left_to_it(deposits: Desk) -> None:
     assert deposits.tick() == []
 
 
-def test_a_file_of_a_crashed_run_is_tried_again_less_and_less_often_then_dead(
+def test_file_of_crashed_runs_is_retried_with_back_off_then_dead(
     deposits: Desk,
 ) -> None:
     deposits.put("a.csv")
@@ -191,7 +191,7 @@ def test_a_file_of_a_crashed_run_is_tried_again_less_and_less_often_then_dead(
     assert "a.csv" in alarm[1]
 
 
-def test_a_file_that_its_runs_gave_up_is_told_of_once(deposits: Desk) -> None:
+def test_file_marked_dead_by_its_run_raises_one_alarm(deposits: Desk) -> None:
     deposits.put("a.csv")
     deposits.tick()
     deposits.tick()
@@ -203,7 +203,7 @@ def test_a_file_that_its_runs_gave_up_is_told_of_once(deposits: Desk) -> None:
     assert len(deposits.notifier.alarms) == 1
 
 
-def test_a_storm_of_files_is_taken_in_portions_with_a_bounded_cursor(deposits: Desk) -> None:
+def test_many_files_are_claimed_in_portions_with_a_bounded_cursor(deposits: Desk) -> None:
     for number in range(700):
         deposits.raw_store.unfinished.add(deposits.put(f"{number:04}.csv", str(number)))
     taken: list[int] = []
@@ -217,12 +217,12 @@ def test_a_storm_of_files_is_taken_in_portions_with_a_bounded_cursor(deposits: D
     assert len(taken) == len(set(taken)) == 700
 
 
-def test_an_unreadable_cursor_is_begun_anew() -> None:
+def test_unreadable_cursor_starts_empty() -> None:
     for text in (None, "", "nonsense", "[]", '{"tries": {"1": {"count": 1}}}', "{}"):
         assert Cursor.parse(text) == Cursor()
 
 
-def test_a_cursor_reads_back_what_it_wrote(deposits: Desk) -> None:
+def test_cursor_round_trips_through_text(deposits: Desk) -> None:
     deposits.put("a.csv")
     deposits.raw_store.unfinished.add(deposits.put("b.csv"))
     deposits.tick()
@@ -234,7 +234,7 @@ def test_a_cursor_reads_back_what_it_wrote(deposits: Desk) -> None:
     assert set(cursor.tries) == {1, 2}
 
 
-def test_chargeback_files_of_a_tick_make_one_batch_a_program(chargebacks: Desk) -> None:
+def test_chargeback_files_of_a_tick_make_one_batch_per_program(chargebacks: Desk) -> None:
     chargebacks.programs.create(Program("acme", chargeback_mode="size_balanced"))
     for name in ("a.csv", "b.csv", "acme/c.csv"):
         chargebacks.put(name, name)
@@ -253,7 +253,7 @@ def test_chargeback_files_of_a_tick_make_one_batch_a_program(chargebacks: Desk) 
     }
 
 
-def test_later_chargeback_files_make_a_later_batch(chargebacks: Desk) -> None:
+def test_later_chargeback_files_make_another_batch(chargebacks: Desk) -> None:
     chargebacks.put("a.csv", "1")
     (first,) = chargebacks.tick()
     chargebacks.put("b.csv", "2")
@@ -265,7 +265,7 @@ def test_later_chargeback_files_make_a_later_batch(chargebacks: Desk) -> None:
     assert numbers_of(second) == [2]
 
 
-def test_a_batch_whose_tick_died_gets_its_partition_and_its_run(chargebacks: Desk) -> None:
+def test_batch_of_a_crashed_tick_gets_its_partition_and_run(chargebacks: Desk) -> None:
     chargebacks.put("a.csv")
     Claims(
         chargebacks.raw_store,
@@ -285,7 +285,7 @@ def test_a_batch_whose_tick_died_gets_its_partition_and_its_run(chargebacks: Des
     ]
 
 
-def test_the_business_date_is_the_day_of_the_claim_for_ever(deposits: Desk) -> None:
+def test_business_date_stays_the_day_of_the_claim(deposits: Desk) -> None:
     deposits.put("a.csv")
     deposits.tick()
     deposits.tick()

@@ -24,7 +24,7 @@ class ListedArrivals(Arrivals):
         self._ledger = ledger
 
     @override
-    def look(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
+    def poll(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
         listed = [
             stat for stat in self._store.list_objects(prefix_of(kind)) if not is_temporary(stat.key)
         ]
@@ -41,7 +41,7 @@ class ListedArrivals(Arrivals):
         return ArrivalPoll(tuple(ready[:MAX_FILES_A_POLL]), waiting | later)
 
     @override
-    def forget(self, look: ArrivalPoll) -> None:
+    def acknowledge(self, poll: ArrivalPoll) -> None:
         """Nothing to do: the ledger knows claimed files, and the next listing leaves them out."""
 
     def _unknown(self, listed: Sequence[ObjectStat]) -> Iterator[ObjectStat]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from cardops.contracts.importers import adyen, jpmorgan, stripe, worldpay
 from cardops.contracts.kinds.contract import Contract
-from cardops.contracts.reading.headers import normalised
+from cardops.contracts.reading.source import normalised
 
 # Column names that mark the detail section's header in a report of several sections.
 SECTIONS: Final = ("Dispute Transaction Sequence Number",)

@@ -1,6 +1,6 @@
-"""CSV to chunks: lines without a quote as whole columns, the others one by one and exactly.
+"""CSV to chunks: lines without a quote as whole columns, lines with one record by record.
 
-Belongs here: framing and splitting of records, and finding the header.
+Belongs here: where records begin and end, their fields, and finding the header.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,14 @@ from cardops.rules.intake.files import RowReason
 
 _BAD = str(RowReason.BAD_ENCODING)
 _MALFORMED = str(RowReason.MALFORMED_ROW)
-# How a report of several sections begins, and its records that are no rows.
+# How a report of several sections begins, and its records that are not rows.
 _SECTION_STARTS = ("BEGIN,", 'BEGIN"', "RPDE0017S", "Record Type")
 _SECTION_RECORDS = r'^"?(BEGIN|END|RPDE0017S)\b'
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A header's names, its line, the rest of its block, and lines that are no records."""
+    """A header's names, its line, and a pattern of lines that are not records."""
 
     names: tuple[str, ...]
     header_line: str
@@ -60,11 +60,11 @@ class CsvRows:
                 continue
             if start in block.bad_lines or "\0" in lines[start] or block.is_too_long:
                 raise FileRefusedError(
-                    f"{self._name} does not begin with text in UTF-8, so nothing was taken in: "
+                    f"{self._name} does not begin with text in UTF-8, so nothing was ingested: "
                     "export it as CSV in UTF-8 and send it again."
                 )
             return self._table(lines, start, block)
-        raise FileRefusedError(f"{self._name} is empty, so nothing was taken in: send it again.")
+        raise FileRefusedError(f"{self._name} is empty, so nothing was ingested: send it again.")
 
     def _table(self, lines: list[str], start: int, block: Block) -> tuple[Table, Block]:
         if lines[start].lstrip('"').startswith(_SECTION_STARTS):
@@ -73,7 +73,7 @@ class CsvRows:
         record = record_at(lines, start)
         if record.fields is None or not any(map(str.strip, record.fields)):
             raise FileRefusedError(
-                f"The first line of {self._name} is no usable header, so nothing was taken in: "
+                f"The first line of {self._name} is not a usable header, so nothing was ingested: "
                 "put the column names there and send it again."
             )
         end = start + record.line_count
@@ -89,7 +89,7 @@ class CsvRows:
                 return place
         raise FileRefusedError(
             f"{self._name} begins like a report of several sections but has none with disputes, "
-            "so nothing was taken in: ask its sender for the detail report."
+            "so nothing was ingested: ask its sender for the detail report."
         )
 
     def _is_section(self, line: str) -> bool:
@@ -111,7 +111,7 @@ class CsvRows:
         return self._mixed(lines, bad, is_last=is_last)
 
     def _lines(self, block: Block) -> tuple[pl.DataFrame, frozenset[int]]:
-        """The block's lines, after those of a record that was still open before it."""
+        """The block's lines, preceded by those of a record that was still open."""
         text, bad = block.text, block.bad_lines
         if self._rest:
             shift = self._rest.count("\n") + 1
@@ -137,7 +137,7 @@ class CsvRows:
     def _exact(
         self, texts: list[str], quoted: Sequence[int], *, is_last: bool
     ) -> tuple[pl.DataFrame, list[int], int]:
-        """Records with quotes, the lines they take, and where an unfinished one begins."""
+        """Records with quotes, the indexes of their lines, and where an unfinished one begins."""
         width = len(self.table.names)
         places, raws, framings = list[int](), list[str](), list[str | None]()
         fields, taken = list[list[str]](), list[int]()

@@ -1,8 +1,10 @@
 """JSON arrays and NDJSON to chunks of text; number literals stay as they were written.
 
-Belongs here: framing of elements and turning values into text. A broken element costs one row.
+Belongs here: where an element begins and ends, and turning its values into text. A broken element
+costs one row.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -12,19 +14,26 @@ from typing import Any, BinaryIO, Final, TypeGuard
 import polars as pl
 
 from cardops.contracts.kinds.contract import Contract
-from cardops.contracts.reading.elements import elements
-from cardops.contracts.reading.headers import Header, resolve
 from cardops.contracts.reading.lines import blocks
+from cardops.contracts.reading.source import Header, resolve
 from cardops.rules.intake.files import RowReason
 
 CHUNK_ROWS: Final = 50_000
-# A row nests a payment method or a list of items; two levels would do.
+BLOCK_BYTES: Final = 1024 * 1024
+# A longer element is one malformed row; the array goes on behind it.
+MAX_ELEMENT_CHARACTERS: Final = 1024 * 1024
+
+_BETWEEN: Final = re.compile(r"[\s,\ufeff]*+")
+_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],]', re.DOTALL)
+_BAD_BYTE: Final = re.compile(r"[\udc80-\udcff\0]")
+_SCANNER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+# A row nests a payment method or a list of items, which takes two levels.
 MAX_DEPTH: Final = 32
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff\0]")
 
 
 class RepeatedKeyError(ValueError):
-    """An object names one key twice; which value was meant is anybody's guess."""
+    """An object has one key twice, so its value is ambiguous."""
 
 
 class JsonRows:
@@ -48,7 +57,7 @@ class JsonRows:
         yield self._frame(rows)
 
     def _records(self) -> Iterator[tuple[str, bool]]:
-        return _lines(self._stream) if self._is_lines else elements(self._stream)
+        return _lines(self._stream) if self._is_lines else array_elements(self._stream)
 
     def _row(self, raw: str, *, is_bad: bool) -> tuple[str | None, ...]:
         nothing = (None,) * len(self._contract.columns)
@@ -66,15 +75,15 @@ class JsonRows:
 
     def _values(self, element: Any) -> list[str | None]:
         if not isinstance(element, dict):
-            raise NotAnObjectError("an element that is no object")
+            raise NotAnObjectError("not an object")
         flat = _flattened(element)
         header = self._header(tuple(flat))
-        if header.doubled:
-            raise RepeatedKeyError(", ".join(header.doubled))
+        if header.repeated:
+            raise RepeatedKeyError(", ".join(header.repeated))
         texts = list(flat.values())
-        places = header.places
+        positions = header.positions
         return [
-            _text(texts[places[column]]) if column in places else None
+            _text(texts[positions[column]]) if column in positions else None
             for column in self._contract.columns
         ]
 
@@ -91,18 +100,18 @@ class JsonRows:
 
 
 class NotAnObjectError(ValueError):
-    """A JSON value that is not what a row must be."""
+    """A JSON value that is not an object."""
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
     for block in blocks(stream):
-        for place, line in enumerate(block.text.split("\n")):
+        for index, line in enumerate(block.text.split("\n")):
             if line.strip():
-                yield line, place in block.bad_lines or "\0" in line
+                yield line, index in block.bad_lines or "\0" in line
 
 
 def _flattened(element: dict[str, Any]) -> dict[str, Any]:
-    """A nested `payment_method: {type, provider}` as two values."""
+    """The object with a nested `payment_method: {type, provider}` as two values."""
     for name in ("payment_method", "paymentMethod"):
         nested = element.get(name)
         if isinstance(nested, dict):
@@ -121,17 +130,21 @@ def _text(value: Any) -> str | None:
 
 
 def _check_depth(element: object) -> None:
-    """How deep an interpreter reads differs by its version; what a row may be does not."""
+    """Python versions differ in how deep they decode; the limit of a row does not."""
     level = [element]
     for _ in range(MAX_DEPTH):
-        below = [one.values() if isinstance(one, dict) else one for one in level if _is_nest(one)]
-        level = [one for inside in below for one in inside]
+        below = [
+            value.values() if isinstance(value, dict) else value
+            for value in level
+            if _is_nested(value)
+        ]
+        level = [value for values in below for value in values]
         if not level:
             return
     raise RecursionError(f"nested deeper than {MAX_DEPTH} levels")
 
 
-def _is_nest(value: object) -> TypeGuard[dict[str, object] | list[object]]:
+def _is_nested(value: object) -> TypeGuard[dict[str, object] | list[object]]:
     return isinstance(value, dict | list)
 
 
@@ -142,10 +155,93 @@ def _cleaned(text: str) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise RepeatedKeyError("a key stands twice")
+        raise RepeatedKeyError("repeated key")
     return found
 
 
 _DECODER: Final = json.JSONDecoder(
     parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_object
 )
+
+
+def array_elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
+    """Each element's text, and whether it holds bytes that are not text; in bounded memory.
+
+    The stream begins with `[`, or with the first of objects that follow each other. What follows
+    the array's end is read as well: elements of another array, or malformed ones. An array that is
+    cut short yields its whole elements and one more, the broken rest.
+    """
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    buffer, is_last, is_begun, is_array, may_hold_arrays = "", False, False, False, False
+    while not is_last:
+        content = stream.read(BLOCK_BYTES)
+        is_last = not content
+        buffer += decode(content, final=is_last)
+        if not is_begun:
+            buffer = buffer.lstrip("\ufeff \t\r\n")
+            is_begun, is_array = bool(content), buffer.startswith("[")
+            may_hold_arrays = is_array
+            buffer = buffer.removeprefix("[")
+        position, is_rest = 0, False
+        while not is_rest:
+            found = _BETWEEN.match(buffer, position)
+            position = found.end() if found else position
+            sign = buffer[position : position + 1]
+            if sign == ("]" if is_array else "[") and may_hold_arrays:
+                is_array, position = not is_array, position + 1
+                continue
+            end = _end(buffer, position, is_last=is_last)
+            if end is None:
+                break
+            if end == position:
+                if is_array:
+                    yield "", False  # cut short between two elements
+                return
+            is_rest = end > len(buffer)
+            yield _element(buffer[position:end].rstrip())
+            position = end
+        buffer = buffer[position:]
+
+
+def _element(text: str) -> tuple[str, bool]:
+    return text, bool(_BAD_BYTE.search(text))
+
+
+def _end(buffer: str, position: int, *, is_last: bool) -> int | None:
+    """Where the element ends; the same position at the file's end; None to read on."""
+    if position >= len(buffer):
+        return position if is_last else None
+    if buffer[position] in "]}":
+        return position + 1  # closes nothing: a malformed element
+    try:
+        _, whole_end = _SCANNER.raw_decode(buffer, position)
+    except (ValueError, RecursionError):
+        return _end_of_unreadable(buffer, position, is_last=is_last)
+    return whole_end if whole_end < len(buffer) or is_last else None
+
+
+def _end_of_unreadable(buffer: str, position: int, *, is_last: bool) -> int | None:
+    end = _end_of_broken(buffer, position)
+    if end is not None:
+        return end
+    # Past the buffer: the rest of the file is one element that never ended.
+    is_too_long = len(buffer) - position > MAX_ELEMENT_CHARACTERS
+    return len(buffer) + 1 if is_last or is_too_long else None
+
+
+def _end_of_broken(buffer: str, position: int) -> int | None:
+    """By brackets and strings alone: the next comma or end at the array's own depth."""
+    depth = 0
+    for mark in _MARK.finditer(buffer, position):
+        sign = mark[0]
+        if sign in "{[":
+            depth += 1
+        elif sign in "}]":
+            depth -= 1
+            if depth == 0:
+                return mark.end()
+            if depth < 0:
+                return mark.start()
+        elif sign == "," and depth == 0:
+            return mark.start()
+    return None

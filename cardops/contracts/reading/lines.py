@@ -1,6 +1,6 @@
 """Physical lines of a text file, in blocks, whatever the line ends and however long a line is.
 
-Belongs here: bytes to text and lines. What a line means is the reader's matter.
+Belongs here: bytes to text and lines. The readers interpret the lines.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 # A longer line is one malformed row; its text is cut here.
 MAX_LINE_BYTES: Final = 1024 * 1024
-_KEPT_OF_LONG_LINE: Final = 1024
+_KEPT_BYTES_OF_LONG_LINE: Final = 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -47,7 +47,7 @@ def blocks(stream: BinaryIO) -> Iterator[Block]:
 
 
 def _whole_lines(content: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
-    """What ends with a line end, and the rest; a CR at the very end may be half a CRLF."""
+    """Complete lines, and the rest; a CR at the very end may be half a CRLF."""
     kept = b"" if is_last or not content.endswith(b"\r") else b"\r"
     content = content[: len(content) - len(kept)]
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -67,7 +67,7 @@ def _decoded(content: bytes) -> Block:
 
 
 def _too_long(content: bytes) -> Block:
-    return Block(content[:_KEPT_OF_LONG_LINE].decode(errors="replace"), is_too_long=True)
+    return Block(content[:_KEPT_BYTES_OF_LONG_LINE].decode(errors="replace"), is_too_long=True)
 
 
 def _is_text(line: bytes) -> bool:

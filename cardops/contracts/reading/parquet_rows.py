@@ -1,6 +1,6 @@
 """Parquet to chunks of text. Amounts must be decimals or text: a double has lost its digits.
 
-Belongs here: typed columns to the text that the contracts judge.
+Belongs here: typed columns to text, which the contracts judge.
 """
 
 import json
@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cardops.contracts.kinds.contract import Contract
-from cardops.contracts.reading.headers import Header, resolve
-from cardops.contracts.reading.source import FileRefusedError
+from cardops.contracts.reading.source import FileRefusedError, Header, resolve
 from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import RowReason
 
@@ -31,12 +30,12 @@ class ParquetRows:
             self._file = pq.ParquetFile(stream)
         except (pa.ArrowException, OSError) as error:
             raise FileRefusedError(
-                f"{name} is no readable Parquet file, so nothing was taken in: send it again."
+                f"{name} is not a readable Parquet file, so nothing was ingested: send it again."
             ) from error
-        self._refuse_doubled_names()
+        self._refuse_repeated_names()
         self._fields = _flat_fields(self._file.schema_arrow)
         self.header: Header = resolve(list(self._fields), contract)
-        self._refuse_doubles()
+        self._refuse_floating_point()
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns."""
@@ -48,13 +47,15 @@ class ParquetRows:
                 row_number += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise FileRefusedError(
-                f"{self._name} is damaged, so no row of it was taken in: send it again."
+                f"{self._name} is damaged, so no row of it was ingested: send it again."
             ) from error
 
     def _frame(self, table: pa.Table, row_number: int) -> pl.DataFrame:
         flat = _flattened(table)
         texts = pl.DataFrame({name: _text(flat.column(name)) for name in flat.column_names})
-        names = {list(self._fields)[place]: column for column, place in self.header.places.items()}
+        names = {
+            list(self._fields)[place]: column for column, place in self.header.positions.items()
+        }
         is_bad = pl.any_horizontal(
             *(
                 pl.col(name).str.contains("\0|\ufffd\ufffd\ufffd").fill_null(value=False)
@@ -70,27 +71,27 @@ class ParquetRows:
             *(
                 pl.lit(None, pl.String).alias(column)
                 for column in self._contract.columns
-                if column not in self.header.places
+                if column not in self.header.positions
             ),
         )
 
-    def _refuse_doubled_names(self) -> None:
+    def _refuse_repeated_names(self) -> None:
         counts = Counter(self._file.schema_arrow.names)
-        doubled = [name for name, count in counts.items() if count > 1]
-        if doubled:
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
             raise FileRefusedError(
-                f"{self._name} has column {mask_card_numbers(doubled[0])} twice, so nothing was taken in: "
-                "leave the one that is meant."
+                f"{self._name} has column {mask_card_numbers(repeated[0])} twice, so nothing was ingested: "
+                "keep the one that is meant."
             )
 
-    def _refuse_doubles(self) -> None:
+    def _refuse_floating_point(self) -> None:
         names = list(self._fields)
-        for column in self._contract.amounts & self.header.places.keys():
-            name = names[self.header.places[column]]
+        for column in self._contract.amounts & self.header.positions.keys():
+            name = names[self.header.positions[column]]
             if pa.types.is_floating(self._fields[name]):
                 raise FileRefusedError(
                     f"Column {name} of {self._name} holds money as floating point, which has lost "
-                    "its exact digits, so nothing was taken in: write decimals or text."
+                    "its exact digits, so nothing was ingested: write decimals or text."
                 )
 
 
@@ -135,7 +136,7 @@ def _text(column: pa.ChunkedArray) -> pl.Series:
 
 
 def _decoded(column: pa.ChunkedArray) -> pl.Series:
-    """Bytes that are not text are marked by three replacement characters in a row."""
+    """Bytes that are not UTF-8 are marked by three replacement characters."""
     values = column.cast(pa.large_binary()).to_pylist()
     return pl.Series([_decode(value) for value in values], dtype=pl.String)
 
@@ -150,9 +151,9 @@ def _decode(value: bytes | None) -> str | None:
 
 
 def _instants(column: pa.ChunkedArray) -> pl.Series:
-    """Instants are kept in UTC, whatever zone they are shown in: its name need not be known."""
+    """Instants in UTC, whatever zone the column is displayed in; its name may be unknown here."""
     zone, offset = ("UTC", "Z") if column.type.tz else (None, "")
-    # To whole microseconds nanoseconds are cut; what microseconds cannot count is refused.
+    # Nanoseconds are truncated to microseconds; instants outside the range of microseconds are refused.
     instants = column.cast(pa.timestamp("us", zone), safe=column.type.unit != "ns")
     return pl.Series(instants).dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
 

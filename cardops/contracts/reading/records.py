@@ -1,14 +1,14 @@
 """One CSV record out of physical lines, exactly as RFC 4180 quotes it.
 
 Belongs here: the slow, exact path for lines with a quote in them. A quote that is never closed
-costs the one row in which it was opened; the next line is a record again.
+costs the row in which it was opened; the next line begins a new record.
 """
 
 import re
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-# An address may have line ends; a quote that is still open after so many lines was a mistake.
+# An address may contain line ends; a quote still open after so many lines was a mistake.
 MAX_RECORD_LINES: Final = 50
 
 _QUOTED: Final = re.compile(r'[ \t]*+"([^"]*+(?:""[^"]*+)*+)"[ \t]*+(,|\Z)')
@@ -19,7 +19,7 @@ _STILL_OPEN: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+\Z')
 
 
 class Record(NamedTuple):
-    """Fields of one record over `line_count` lines; None where it is not well-formed.
+    """Fields of one record over `line_count` lines; None where it is malformed.
 
     `is_open`: the lines given ended inside a quoted field.
     """
@@ -33,7 +33,7 @@ def record_at(lines: Sequence[str], start: int, field_count: int | None = None) 
     """The record that begins on that line.
 
     A record over several lines must have `field_count` fields, if given: otherwise the quote was
-    a stray one, and only its own line is lost.
+    a mistake, and only its own line is malformed.
     """
     fields: list[str] = []
     opened = _scan(lines[start], fields)

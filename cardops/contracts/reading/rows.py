@@ -11,14 +11,16 @@ import polars as pl
 from cardops.contracts.importers.importers import SECTIONS, Importer, importer_for
 from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.csv_rows import CsvRows
-from cardops.contracts.reading.headers import Header, normalised, resolve
 from cardops.contracts.reading.json_rows import JsonRows
 from cardops.contracts.reading.parquet_rows import ParquetRows
 from cardops.contracts.reading.source import (
     FileRefusedError,
+    Header,
     SourceFile,
+    normalised,
     opened,
     refusing_broken_compression,
+    resolve,
 )
 from cardops.rules.card_numbers import mask_card_numbers
 
@@ -28,7 +30,7 @@ _FRAME: Final = ("row_number", "raw", "framing")
 class InputRows:
     """The rows of one file under a contract.
 
-    `header_line` and `format` are what released rows need to be a file again.
+    `header_line` and `format` make released rows a file again.
     """
 
     def __init__(self, source: SourceFile, contract: Contract) -> None:
@@ -45,7 +47,7 @@ class InputRows:
 
     @property
     def unknown_columns(self) -> tuple[str, ...]:
-        """Names that serve nothing; of JSON, those met so far. Card numbers in them are cut."""
+        """Names that serve no column, card numbers masked; of JSON, those read so far."""
         names = self._json.unknown if self._json else self._unknown
         return tuple(dict.fromkeys(map(mask_card_numbers, names)))
 
@@ -93,12 +95,12 @@ class InputRows:
         stream.seek(0)
         if not start:
             raise FileRefusedError(
-                f"{self._source.name} is empty, so nothing was taken in: send it again."
+                f"{self._source.name} is empty, so nothing was ingested: send it again."
             )
         if start[:1] not in (b"[", b"{"):
             raise FileRefusedError(
                 f"{self._source.name} is neither a JSON array nor lines of JSON objects, so "
-                "nothing was taken in: send it as one of these."
+                "nothing was ingested: send it as one of these."
             )
         is_lines = self.format == "ndjson" and start[:1] == b"{"
         self._json = JsonRows(stream, self._contract, is_lines=is_lines)
@@ -108,12 +110,12 @@ class InputRows:
         if header.missing:
             raise FileRefusedError(
                 f"{self._source.name} has no column {_named(header.missing)}, which "
-                f"{self._contract.kind} need, so nothing was taken in: add it to the header."
+                f"{self._contract.kind} need, so nothing was ingested: add it to the header."
             )
-        if header.doubled:
+        if header.repeated:
             raise FileRefusedError(
-                f"{self._source.name} has column {_named(header.doubled)} twice, so nothing was "
-                "taken in: leave the one that is meant."
+                f"{self._source.name} has column {_named(header.repeated)} twice, so nothing was "
+                "ingested: keep the one that is meant."
             )
 
 
@@ -125,8 +127,8 @@ def _placed(chunk: pl.DataFrame, header: Header, contract: Contract) -> pl.DataF
     return chunk.select(
         *_FRAME,
         *(
-            pl.col(str(header.places[column])).alias(column)
-            if column in header.places
+            pl.col(str(header.positions[column])).alias(column)
+            if column in header.positions
             else pl.lit(None, pl.String).alias(column)
             for column in contract.columns
         ),

@@ -1,20 +1,22 @@
-"""An input file's bytes: its format by name, decompressed, with what refuses it whole.
+"""An input file before its rows: format by name, decompression, and header names to columns.
 
-Belongs here: what is judged before any row is read.
+Belongs here: what is decided before any row is read, and why a file is refused whole.
 """
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
+
+from cardops.contracts.kinds.contract import Contract
 
 FORMATS: Final = ("csv", "json", "ndjson", "parquet")
 
 
 class FileRefusedError(Exception):
-    """A file that cannot be read as what it should be; the message is the one sentence said."""
+    """A file that cannot be read at all; the message is the sentence shown to a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class SourceFile:
         if extension not in FORMATS:
             raise FileRefusedError(
                 f"{self.name} is none of .csv, .json, .ndjson and .parquet (each also as .gz), so "
-                "nothing was read: rename it to what it is and send it again."
+                "nothing was read: rename it after its format and send it again."
             )
         return extension
 
@@ -45,7 +47,7 @@ def opened(source: SourceFile) -> BinaryIO:
     """The bytes, decompressed where the name ends in .gz. Raises FileRefusedError if empty."""
     stream = source.content
     if not stream.read(1):
-        raise FileRefusedError(f"{source.name} is empty, so nothing was taken in: send it again.")
+        raise FileRefusedError(f"{source.name} is empty, so nothing was ingested: send it again.")
     stream.seek(0)
     if source.name.lower().endswith(".gz"):
         return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
@@ -60,5 +62,62 @@ def refusing_broken_compression(name: str) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileRefusedError(
             f"{name} ends before its compression does or is damaged ({error}), so no row of it was "
-            "taken in: transfer it again."
+            "ingested: transfer it again."
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Contract column -> its position in the file, and what is wrong with or left of the header.
+
+    `unknown` names serve no column; `repeated` columns stand there twice.
+    """
+
+    positions: dict[str, int]
+    unknown: tuple[str, ...]
+    repeated: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def normalised(name: str) -> str:
+    """The form in which header names are compared."""
+    return name.strip(" \t\ufeff").lower()
+
+
+def resolve(names: Sequence[str], contract: Contract) -> Header:
+    """Find the best name for each contract column; each name serves one column."""
+    found = [normalised(name) for name in names]
+    positions: dict[str, int] = {}
+    repeated = []
+    for column in contract.columns:
+        candidates = _positions_of(column, found, contract, used=set(positions.values()))
+        if candidates:
+            positions[column] = candidates[0]
+            if len(candidates) > 1:
+                repeated.append(column)
+    unknown = (
+        name.strip()
+        for position, name in enumerate(names)
+        if position not in positions.values() and name.strip()
+    )
+    return Header(
+        positions=positions,
+        unknown=tuple(dict.fromkeys(unknown)),
+        repeated=tuple(repeated),
+        missing=tuple(column for column in contract.required if column not in positions),
+    )
+
+
+def _positions_of(
+    column: str, found: Sequence[str], contract: Contract, *, used: set[int]
+) -> list[int]:
+    """Where the best name stands: the column's own, else its aliases in order."""
+    for name in (column, *contract.aliases.get(column, ())):
+        positions = [
+            position
+            for position, text in enumerate(found)
+            if position not in used and text in {name, name.replace("_", "")}
+        ]
+        if positions:
+            return positions
+    return []

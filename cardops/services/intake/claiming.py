@@ -5,13 +5,21 @@ claim through this. Which run follows is decided elsewhere.
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import Clock, IntakeLedger, ObjectStore, Programs
-from cardops.rules.intake.arrivals import Place, place_of, released_from
+from cardops.rules.intake.arrivals import (
+    Place,
+    place_of,
+    prefix_of,
+    released_from,
+    submitted_key,
+)
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
@@ -36,6 +44,28 @@ class Claims:
     programs: Programs
     clock: Clock
     kinds: Kinds = field(default_factory=lambda: KINDS)
+
+    def put(self, kind: Kind, program: str, paths: Sequence[Path]) -> list[ObjectStat]:
+        """Put files under incoming/ under new names, never over another."""
+        mark = f"{self.clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        keys = [submitted_key(kind, program, path.name, mark) for path in paths]
+        for key, path in zip(keys, paths, strict=True):
+            self.raw_store.create(key, path)
+        return [self.listed(key) for key in keys]
+
+    def listed(self, key: str) -> ObjectStat:
+        """The object under this key. Raises ObjectMissingError."""
+        for stat in self.raw_store.list_objects(key):
+            if stat.key == key:
+                return stat
+        raise ObjectMissingError(self.raw_store.uri(key))
+
+    def claim_released(self, kind: Kind, program: str) -> list[IntakeFile]:
+        """Claim new files of released rows at once, as the arrival sensor does later."""
+        stats = self.raw_store.list_objects(f"{prefix_of(kind)}{program}/released/")
+        known = self.intake_ledger.known_versions(self.raw_store.url, [stat.key for stat in stats])
+        new = [stat for stat in stats if (stat.key, stat.version) not in known]
+        return self.claim(kind, new) if new else []
 
     def claim(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[IntakeFile]:
         """Files that are new, refused ones left out; in batches where the kind has them."""

@@ -4,7 +4,6 @@ Belongs here: what `cardops submit` and `cardops quarantine release` do. How an 
 orchestration.cli; what runs a job is handed in.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from cardops.ports import DeliveryLedger, ObjectStore
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
-from cardops.rules.intake.arrivals import prefix_of, submitted_key
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, Kind
 from cardops.rules.programs.programs import Program, program_problem
 from cardops.services.deliveries.delivery import processed_key
@@ -81,18 +79,12 @@ class Submissions:
         """Submit a file and wait; the JSON object of interfaces.md. Raises SubmissionError."""
         started = time.monotonic()
         self.require_program(submission.program)
-        (key,) = self.put([submission.path], submission.kind, submission.program)
-        response = self.ingest(submission, self._enter(submission, key))
+        claims, kind = self.claims, submission.kind
+        (stat,) = claims.put(kind, submission.program, [submission.path])
+        entry = claims.enter(kind, stat, mode=submission.mode)
+        response = self.ingest(submission, entry)
         response["seconds"] = round(time.monotonic() - started, 3)
         return response
-
-    def put(self, paths: Sequence[Path], kind: Kind, program: str) -> list[str]:
-        """Put files under incoming/ under new names, never over another; their keys."""
-        mark = f"{self.claims.clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        keys = [submitted_key(kind, program, path.name, mark) for path in paths]
-        for key, path in zip(keys, paths, strict=True):
-            self.claims.raw_store.create(key, path)
-        return keys
 
     def release(self, entry: IntakeFile, row_numbers: Sequence[int]) -> dict[str, Any]:
         """Judge quarantined rows again, all where none is named; a refused or dead file, whole.
@@ -112,7 +104,7 @@ class Submissions:
         )
         if key is None:
             raise SubmissionError(f"Intake file {entry.intake_id} has no quarantined rows.")
-        return self.ingest(submission, self._enter(submission, key))
+        return self.ingest(submission, self._enter_released(key, submission.kind))
 
     def ingest(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
         """Run a claimed file's intake and what follows from it; the answer of interfaces.md."""
@@ -141,26 +133,14 @@ class Submissions:
                 f"{self.default_currency}."
             )
 
-    def unclaimed_releases(self, kind: Kind, program: str) -> list[IntakeFile]:
-        """Claim files of rows whose reference arrived, as the arrival sensor does."""
-        claims = self.claims
-        stats = claims.raw_store.list_objects(f"{prefix_of(kind)}{program}/released/")
-        known = claims.intake_ledger.known_versions(
-            claims.raw_store.url, [stat.key for stat in stats]
-        )
-        new = [stat for stat in stats if (stat.key, stat.version) not in known]
-        return claims.claim(kind, new) if new else []
-
     def _ingest_released(self, key: str) -> dict[str, Any]:
         """Ingest a file of rows that had waited for the file just ingested."""
         _, kind, program, *_ = key.split("/")
         submission = Submission(Path(key), Kind(kind), program)
-        return self.ingest(submission, self._enter(submission, key))
+        return self.ingest(submission, self._enter_released(key, submission.kind))
 
-    def _enter(self, submission: Submission, key: str) -> IntakeFile:
-        objects = self.claims.raw_store.list_objects(key)
-        (stat,) = (listed for listed in objects if listed.key == key)
-        return self.claims.enter(submission.kind, stat, mode=submission.mode)
+    def _enter_released(self, key: str, kind: Kind) -> IntakeFile:
+        return self.claims.enter(kind, self.claims.listed(key))
 
     def _quarantined_numbers(self, entry: IntakeFile) -> list[int]:
         rows = quarantined_rows(self.claims.failed_store, entry)

@@ -9,10 +9,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.intake.deposit_files import deposit_files
-from cardops.rules.intake.files import FileStatus, IntakeFile
+from cardops.bootstrap import Adapters
+from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
 from cardops.rules.money import format_amount
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
@@ -44,10 +42,11 @@ def recall(
 
     Each becomes a negative posting that names who asked. Said again, it adds nothing.
     """
-    url = connect_info(Settings.load()).url
-    found = _found(file, deposit_files(url, **_asked(file), program=program))
+    adapters = Adapters(Settings.load())
+    entries = adapters.intake_ledger.find_all(Kind("deposits"), **_asked(file), program=program)
+    found = _found(file, entries)
     who = by or f"{getpass.getuser()}@{socket.gethostname()}"
-    ledger = PostgresDepositLedger(url)
+    ledger = adapters.deposit_ledger
     response = _answer(file, found, _added([ledger.recall(one, who) for one in found]), who)
     if json_output:
         print_json(response)

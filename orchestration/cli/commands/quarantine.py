@@ -1,19 +1,18 @@
-"""`cardops quarantine`: what was set aside, and giving it another try."""
+"""`cardops quarantine`: list quarantined rows and refused files, and release them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.intake.set_aside import files_set_aside
+from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import FileOutcome, IntakeFile
 from cardops.settings import Settings
 from orchestration.cli.commands.submit import exit_code, show
 from orchestration.cli.output import JsonOption, print_json
 
-# Before this many files nobody reads on.
-SHOWN: Final = 50
+# Files printed for a person; `--json` prints all of them.
+MAX_PRINTED_FILES: Final = 50
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -25,15 +24,17 @@ def list_files(
     json_output: JsonOption = False,
 ) -> None:
     """List files with quarantined rows, refused files and dead ones, newest first."""
-    found = files_set_aside(connect_info(Settings.load()).url, program)
+    files = Adapters(Settings.load()).intake_ledger.needing_attention(program)
     if json_output:
-        print_json({"data": [described(one) for one in found]})
+        print_json({"data": [describe(intake_file) for intake_file in files]})
         return
-    for one in found[:SHOWN]:
-        told = described(one)
-        why = told["error"] or ", ".join(f"{rows} {code}" for code, rows in told["reasons"].items())
-        typer.echo(f"{one.intake_id}  {told['status']}  {one.arrival.key}  {why}")
-    if not found:
+    for intake_file in files[:MAX_PRINTED_FILES]:
+        described = describe(intake_file)
+        reasons = (f"{rows} {code}" for code, rows in described["reasons"].items())
+        why = described["error"] or ", ".join(reasons)
+        key = intake_file.arrival.key
+        typer.echo(f"{intake_file.intake_id}  {described['status']}  {key}  {why}")
+    if not files:
         typer.echo("Nothing is in quarantine.")
 
 
@@ -59,16 +60,16 @@ def release(
     raise typer.Exit(exit_code(response))
 
 
-def described(entry: IntakeFile) -> Mapping[str, Any]:
+def describe(intake_file: IntakeFile) -> Mapping[str, Any]:
     """One file for `--json`."""
-    outcome = entry.outcome or FileOutcome()
+    outcome = intake_file.outcome or FileOutcome()
     return {
-        "intake_id": entry.intake_id,
-        "kind": entry.arrival.kind,
-        "program": entry.arrival.program,
-        "file": entry.arrival.key,
-        "business_date": entry.business_date.isoformat(),
-        "status": entry.status.value,
+        "intake_id": intake_file.intake_id,
+        "kind": intake_file.arrival.kind,
+        "program": intake_file.arrival.program,
+        "file": intake_file.arrival.key,
+        "business_date": intake_file.business_date.isoformat(),
+        "status": intake_file.status.value,
         "quarantined": outcome.quarantined,
         "reasons": dict(outcome.reasons),
         "quarantine": outcome.quarantine_path,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from threading import Event, Thread
 
+import psycopg
 import pytest
 
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
@@ -28,7 +29,7 @@ def ledger(request: pytest.FixtureRequest) -> IntakeLedger:
     return PostgresIntakeLedger(request.getfixturevalue("database_url"))
 
 
-def test_a_claimed_file_is_found_as_it_was_claimed(ledger: IntakeLedger) -> None:
+def test_claimed_file_is_found_as_it_was_claimed(ledger: IntakeLedger) -> None:
     file, is_new = ledger.claim(an_arrival(), A_DAY)
 
     assert is_new
@@ -37,7 +38,7 @@ def test_a_claimed_file_is_found_as_it_was_claimed(ledger: IntakeLedger) -> None
     assert file.status is FileStatus.CLAIMED
 
 
-def test_the_same_content_at_the_same_place_is_claimed_once_and_keeps_its_date(
+def test_same_content_at_the_same_key_is_claimed_once_and_keeps_its_date(
     ledger: IntakeLedger,
 ) -> None:
     first, _ = ledger.claim(an_arrival(), A_DAY)
@@ -47,7 +48,7 @@ def test_the_same_content_at_the_same_place_is_claimed_once_and_keeps_its_date(
     assert again == first
 
 
-def test_other_content_or_another_place_is_another_file(ledger: IntakeLedger) -> None:
+def test_other_content_or_another_key_is_another_file(ledger: IntakeLedger) -> None:
     arrivals = [an_arrival(), an_arrival(content="other"), an_arrival("incoming/deposits/b.csv")]
     files = [ledger.claim(arrival, A_DAY) for arrival in arrivals]
 
@@ -64,14 +65,14 @@ def test_only_claimed_versions_are_known(ledger: IntakeLedger) -> None:
     assert ledger.known_versions(BUCKET, []) == set()
 
 
-def test_the_same_content_put_again_is_known_under_its_new_version(ledger: IntakeLedger) -> None:
+def test_same_content_put_again_is_known_under_its_new_version(ledger: IntakeLedger) -> None:
     ledger.claim(an_arrival("a", version="v1"), A_DAY)
     ledger.claim(an_arrival("a", version="v2"), A_DAY)
 
     assert ("a", "v2") in ledger.known_versions(BUCKET, ["a"])
 
 
-def test_files_of_a_date_come_in_claim_order(ledger: IntakeLedger) -> None:
+def test_files_of_a_date_are_in_claim_order(ledger: IntakeLedger) -> None:
     claimed = [ledger.claim(an_arrival(key), A_DAY)[0].intake_id for key in "cab"]
     ledger.claim(an_arrival("other"), A_DAY + timedelta(days=1))
     ledger.claim(an_arrival("order", kind=Kind("orders")), A_DAY)
@@ -80,7 +81,7 @@ def test_files_of_a_date_come_in_claim_order(ledger: IntakeLedger) -> None:
     assert found == claimed == sorted(claimed)
 
 
-def test_a_file_goes_from_claimed_over_applying_to_applied(ledger: IntakeLedger) -> None:
+def test_file_goes_from_claimed_through_applying_to_applied(ledger: IntakeLedger) -> None:
     file, _ = ledger.claim(an_arrival(), A_DAY)
     outcome = FileOutcome(
         read=3,
@@ -101,14 +102,14 @@ def test_a_file_goes_from_claimed_over_applying_to_applied(ledger: IntakeLedger)
     assert ledger.unfinished() == []
 
 
-def test_an_outcome_with_an_error_refuses_the_file(ledger: IntakeLedger) -> None:
+def test_outcome_with_an_error_refuses_the_file(ledger: IntakeLedger) -> None:
     file, _ = ledger.claim(an_arrival(), A_DAY)
     ledger.finish(file.intake_id, FileOutcome(error="The file is empty."))
 
     assert ledger.find(file.intake_id).status is FileStatus.REFUSED
 
 
-def test_a_dead_file_is_not_unfinished(ledger: IntakeLedger) -> None:
+def test_dead_file_is_not_unfinished(ledger: IntakeLedger) -> None:
     dead, _ = ledger.claim(an_arrival("a"), A_DAY)
     alive, _ = ledger.claim(an_arrival("b"), A_DAY)
     ledger.mark(dead.intake_id, FileStatus.DEAD)
@@ -117,7 +118,7 @@ def test_a_dead_file_is_not_unfinished(ledger: IntakeLedger) -> None:
     assert ledger.unfinished(Kind("orders")) == []
 
 
-def test_a_file_that_never_was_cannot_be_found_or_finished(ledger: IntakeLedger) -> None:
+def test_unknown_file_cannot_be_found_or_finished(ledger: IntakeLedger) -> None:
     with pytest.raises(IntakeFileMissingError):
         ledger.find(99)
     with pytest.raises(IntakeFileMissingError):
@@ -126,7 +127,7 @@ def test_a_file_that_never_was_cannot_be_found_or_finished(ledger: IntakeLedger)
         ledger.batch("default-2026-03-01-001")
 
 
-def test_a_batch_takes_the_new_files_of_one_program(ledger: IntakeLedger) -> None:
+def test_batch_gets_the_new_files_of_one_program(ledger: IntakeLedger) -> None:
     arrivals = [an_arrival(key, kind=Kind("chargebacks")) for key in "ab"]
     batch = ledger.claim_batch(arrivals, A_DAY, mode="by_network")
 
@@ -137,7 +138,7 @@ def test_a_batch_takes_the_new_files_of_one_program(ledger: IntakeLedger) -> Non
     assert ledger.batch(batch.batch_id) == batch
 
 
-def test_files_known_already_are_in_no_second_batch(ledger: IntakeLedger) -> None:
+def test_known_files_are_not_put_into_a_second_batch(ledger: IntakeLedger) -> None:
     a, b = (an_arrival(key, kind=Kind("chargebacks")) for key in "ab")
     ledger.claim_batch([a], A_DAY, mode="by_network")
 
@@ -164,11 +165,11 @@ def test_batches_are_numbered_by_program_and_date(ledger: IntakeLedger) -> None:
     ]
 
 
-def test_no_arrivals_make_no_batch(ledger: IntakeLedger) -> None:
+def test_no_batch_is_made_without_arrivals(ledger: IntakeLedger) -> None:
     assert ledger.claim_batch([], A_DAY, mode="by_network") is None
 
 
-def test_a_second_holder_of_a_file_waits_and_sees_what_the_first_left(ledger: IntakeLedger) -> None:
+def test_second_lock_holder_waits_and_sees_the_current_entry(ledger: IntakeLedger) -> None:
     file, _ = ledger.claim(an_arrival(), A_DAY)
     first_is_in, seen = Event(), []
 
@@ -203,7 +204,7 @@ def test_rows_wait_for_their_reference_until_released(ledger: IntakeLedger) -> N
     assert ledger.waiting(Kind("chargebacks"), "default", ["txn-1"]) == {file.intake_id: [7]}
 
 
-def test_a_run_again_replaces_what_waits_but_nothing_released(ledger: IntakeLedger) -> None:
+def test_repeated_run_replaces_waiting_rows_but_not_released_ones(ledger: IntakeLedger) -> None:
     file, _ = ledger.claim(an_arrival(kind=Kind("chargebacks")), A_DAY)
     ledger.wait_for(file, {1: "txn-1", 2: "txn-2"})
     ledger.released({file.intake_id: [1]}, 99)
@@ -213,9 +214,50 @@ def test_a_run_again_replaces_what_waits_but_nothing_released(ledger: IntakeLedg
     assert ledger.waiting(Kind("chargebacks"), "default", ids) == {file.intake_id: [3]}
 
 
-def test_more_ids_than_fit_one_query_are_all_looked_up(ledger: IntakeLedger) -> None:
+def test_more_ids_than_one_query_holds_are_all_looked_up(ledger: IntakeLedger) -> None:
     file, _ = ledger.claim(an_arrival(kind=Kind("chargebacks")), A_DAY)
     ledger.wait_for(file, {1: "t-0", 2: "t-24999"})
 
     ids = [f"t-{number}" for number in range(25_000)]
     assert ledger.waiting(Kind("chargebacks"), "default", ids) == {file.intake_id: [1, 2]}
+
+
+def test_kind_that_is_new_needs_no_migration(ledger: IntakeLedger) -> None:
+    arrival = an_arrival("incoming/bank_statements/a.csv", kind=Kind("bank_statements"))
+
+    file, _ = ledger.claim(arrival, A_DAY)
+
+    assert ledger.claimed_on(Kind("bank_statements"), A_DAY) == [file]
+
+
+@pytest.mark.database
+def test_database_refuses_a_malformed_kind(database_url: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        PostgresIntakeLedger(database_url).claim(an_arrival(kind=Kind("no such/kind")), A_DAY)
+
+
+def test_files_are_found_by_id_key_or_content_within_a_kind(ledger: IntakeLedger) -> None:
+    first, _ = ledger.claim(an_arrival("a", content="1"), A_DAY)
+    second, _ = ledger.claim(an_arrival("b", content="1", program="acme"), A_DAY)
+    ledger.claim(an_arrival("a", kind=Kind("orders"), content="2"), A_DAY)
+    kind, content_sha256 = Kind("deposits"), first.arrival.content_sha256
+
+    assert ledger.find_all(kind, intake_id=second.intake_id) == [second]
+    assert ledger.find_all(kind, key="a") == [first]
+    assert ledger.find_all(kind, content_sha256=content_sha256) == [first, second]
+    assert ledger.find_all(kind, content_sha256=content_sha256, program="acme") == [second]
+    assert ledger.find_all(kind) == []
+
+
+def test_files_need_attention_when_quarantined_refused_or_dead(ledger: IntakeLedger) -> None:
+    files = [ledger.claim(an_arrival(key), A_DAY)[0] for key in "abcd"]
+    quarantined, refused, dead, clean = (file.intake_id for file in files)
+    ledger.finish(quarantined, FileOutcome(read=1, quarantined=1))
+    ledger.finish(refused, FileOutcome(error="It is empty."))
+    ledger.mark(dead, FileStatus.DEAD)
+    ledger.finish(clean, FileOutcome(read=1, accepted=1))
+
+    found = [file.intake_id for file in ledger.needing_attention()]
+
+    assert found == [dead, refused, quarantined]
+    assert ledger.needing_attention("acme") == []

@@ -37,7 +37,7 @@ def by_columns(text: str, currency: str) -> int | str:
 @example(".5", "USD")
 @example("5.", "USD")
 @example("-0.00", "USD")
-def test_columns_say_what_the_scalar_parser_says(text: str, currency: str) -> None:
+def test_vectorised_amounts_equal_the_scalar_parser(text: str, currency: str) -> None:
     oracle = parse_amount(text, currency)
 
     expected = str(oracle) if isinstance(oracle, AmountProblem) else oracle
@@ -45,7 +45,7 @@ def test_columns_say_what_the_scalar_parser_says(text: str, currency: str) -> No
 
 
 @given(st.integers(min_value=1, max_value=10**15), CURRENCIES)
-def test_minor_units_of_a_feed_become_the_decimal_text(minor: int, currency: str) -> None:
+def test_minor_units_of_a_feed_become_decimal_text(minor: int, currency: str) -> None:
     frame = pl.DataFrame({"minor": [str(minor)], "currency": [currency]})
 
     text = frame.select(decimal_text(pl.col("minor"), pl.col("currency"))).item()
@@ -53,7 +53,7 @@ def test_minor_units_of_a_feed_become_the_decimal_text(minor: int, currency: str
     assert text == format_amount(minor, currency)
 
 
-def test_an_unknown_currency_silences_the_digits_but_not_the_form() -> None:
+def test_unknown_currency_skips_digit_checks_but_not_the_form() -> None:
     frame = pl.DataFrame({"amount": ["1.23456", "x", "-1"], "currency": ["XXQ", None, "XXQ"]})
 
     found = frame.select(

@@ -37,7 +37,7 @@ def rows_that_pandera_refuses(model: type[pa.DataFrameModel], frame: pl.DataFram
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=list(CONTRACTS))
 @given(data=st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_the_bulk_path_refuses_the_rows_that_pandera_refuses(
+def test_compiled_contract_fails_the_rows_that_pandera_fails(
     contract: Contract, data: st.DataObject
 ) -> None:
     frame = data.draw(frames(contract))
@@ -48,7 +48,7 @@ def test_the_bulk_path_refuses_the_rows_that_pandera_refuses(
     assert set(failed.arg_true()) == rows_that_pandera_refuses(contract.model, frame)
 
 
-def test_a_check_the_bulk_path_cannot_run_is_refused() -> None:
+def test_check_without_a_compiled_form_is_refused() -> None:
     class Strange(pa.DataFrameModel):
         code: str = pa.Field(str_length={"max_value": 3})
 
@@ -56,7 +56,7 @@ def test_a_check_the_bulk_path_cannot_run_is_refused() -> None:
         compiled(Strange)
 
 
-def test_a_check_that_takes_arguments_of_no_reason_is_refused() -> None:
+def test_status_check_without_a_reason_is_refused() -> None:
     class Reasonless(pa.DataFrameModel):
         code: str = pa.Field(isin=["a"])
 
@@ -65,7 +65,7 @@ def test_a_check_that_takes_arguments_of_no_reason_is_refused() -> None:
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=list(CONTRACTS))
-def test_each_contract_can_miss_a_field(contract: Contract) -> None:
+def test_empty_row_of_each_contract_is_missing_fields_only(contract: Contract) -> None:
     row: dict[str, Any] = dict.fromkeys(contract.columns)
     frame = pl.DataFrame([row], schema=dict.fromkeys(contract.columns, pl.String()))
 

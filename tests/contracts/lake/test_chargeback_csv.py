@@ -19,7 +19,7 @@ from tests.oracles.chargeback_files import Chargeback, render, split_into_files
     mode=st.sampled_from(SplitMode),
     neutralise=st.booleans(),
 )
-def test_whole_columns_give_the_bytes_of_the_rule(
+def test_vectorised_csv_has_the_bytes_of_the_scalar_rule(
     *, rows: list[Chargeback], mode: SplitMode, neutralise: bool
 ) -> None:
     by_rule = split_into_files(rows, mode)

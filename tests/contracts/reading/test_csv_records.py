@@ -25,7 +25,7 @@ def read(content: bytes) -> list[tuple[str | None, list[str]]]:
 
 
 @given(st.lists(st.tuples(FIELDS, FIELDS, FIELDS), max_size=8))
-def test_whatever_is_quoted_comes_back(rows: list[tuple[str, str, str]]) -> None:
+def test_quoted_fields_round_trip(rows: list[tuple[str, str, str]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerows([("x", "y", "z"), *rows])
@@ -34,7 +34,7 @@ def test_whatever_is_quoted_comes_back(rows: list[tuple[str, str, str]]) -> None
 
 
 @given(st.lists(st.text(alphabet='a,"\n ', max_size=12), max_size=20))
-def test_nothing_makes_the_reader_stop_or_count_twice(broken: list[str]) -> None:
+def test_broken_lines_neither_stop_the_reader_nor_count_twice(broken: list[str]) -> None:
     last = "sure,to,come"
 
     found = read("\n".join(["x,y,z", *broken, "\n" * 60 + last]).encode())
@@ -49,7 +49,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return iter(())
 
 
-def test_a_block_may_end_anywhere(tiny_blocks: None) -> None:
+def test_blocks_may_end_anywhere(tiny_blocks: None) -> None:
     content = b'x,y\r\n1,"two\r\nlines"\r\n3,\xc3\xa9\r\n"open,5\r\n6,7\r\r8,9'
 
     assert read(content) == [
@@ -61,7 +61,7 @@ def test_a_block_may_end_anywhere(tiny_blocks: None) -> None:
     ]
 
 
-def test_a_line_without_an_end_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlong_line_is_one_malformed_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100)
     monkeypatch.setattr(lines, "BLOCK_BYTES", 50)
 
@@ -82,17 +82,17 @@ def test_a_line_without_an_end_is_one_row(monkeypatch: pytest.MonkeyPatch) -> No
         ("a,", ["a", ""]),
     ],
 )
-def test_one_line(line: str, fields: list[str] | None) -> None:
+def test_single_line_is_split_into_its_fields(line: str, fields: list[str] | None) -> None:
     assert record_at([line], 0).fields == fields
 
 
-def test_a_quote_is_given_up_after_so_many_lines() -> None:
+def test_open_quote_is_malformed_after_the_line_limit() -> None:
     text = ['"open', *["line"] * MAX_RECORD_LINES, 'end",b']
 
     assert record_at(text, 0, 2).fields is None
 
 
-def test_a_stray_quote_that_closes_by_accident_costs_its_own_line_only() -> None:
+def test_stray_quote_closed_by_accident_costs_only_its_own_line() -> None:
     found = read(b'x,y\n"1,2\n3,4\n5,6",7\n8,9\n')
 
     # Lines 1 to 3 would make one record of two fields: that is what RFC 4180 says of them.

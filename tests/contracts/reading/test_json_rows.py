@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardops.contracts.kinds.deposits import DEPOSITS
-from cardops.contracts.reading import elements as element_reader
-from cardops.contracts.reading.elements import elements
-from cardops.contracts.reading.json_rows import JsonRows
+from cardops.contracts.reading import json_rows as element_reader
+from cardops.contracts.reading.json_rows import JsonRows, array_elements
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=6),
@@ -21,7 +20,7 @@ VALUES = st.recursive(
 
 
 def texts(content: bytes) -> list[str]:
-    return [text for text, _ in elements(io.BytesIO(content))]
+    return [text for text, _ in array_elements(io.BytesIO(content))]
 
 
 def rows(content: bytes) -> list[dict[str, Any]]:
@@ -30,7 +29,7 @@ def rows(content: bytes) -> list[dict[str, Any]]:
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3)), st.sampled_from([None, 2]))  # fmt: skip
-def test_every_element_of_an_array_comes_once_and_whole(
+def test_every_array_element_is_read_once_and_whole(
     found: list[dict[str, Any]], indent: int | None
 ) -> None:
     content = json.dumps(found, indent=indent, ensure_ascii=False).encode()
@@ -39,7 +38,7 @@ def test_every_element_of_an_array_comes_once_and_whole(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), min_size=1, max_size=4), st.integers(0, 10_000))  # fmt: skip
-def test_an_array_cut_anywhere_gives_its_whole_elements_and_one_more(
+def test_array_cut_anywhere_gives_whole_elements_and_one_more(
     found: list[dict[str, Any]], at: int
 ) -> None:
     content = json.dumps(found).encode()
@@ -50,7 +49,7 @@ def test_an_array_cut_anywhere_gives_its_whole_elements_and_one_more(
     assert [json.loads(text) for text in given_back[:-1]] == found[: len(given_back) - 1]
 
 
-def test_elements_may_lie_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elements_may_span_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(element_reader, "BLOCK_BYTES", 5)
 
     assert texts('[{"a": "é]}"}, 17, {"b": [1, {}]}]'.encode()) == [
@@ -60,7 +59,7 @@ def test_elements_may_lie_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
-def test_a_broken_element_costs_itself() -> None:
+def test_broken_element_is_one_malformed_row() -> None:
     found = rows(b'[{"amount": tru}, {"amount": 1.50}, nonsense, {"amount": "2"}]')
 
     assert [row["framing"] for row in found] == ["malformed_row", None, "malformed_row", None]
@@ -82,7 +81,7 @@ def test_a_broken_element_costs_itself() -> None:
         (b'{"amount": ' + b"9" * 5000 + b"}", None),
     ],
 )
-def test_what_a_single_element_is(element: bytes, framing: str | None) -> None:
+def test_single_element_is_parsed_or_malformed(element: bytes, framing: str | None) -> None:
     found = rows(b"[" + element + b', {"amount": 3}]')
 
     assert [row["framing"] for row in found] == [framing, None]
@@ -103,7 +102,7 @@ def test_what_a_single_element_is(element: bytes, framing: str | None) -> None:
         (b"[] \n", []),
     ],
 )
-def test_nothing_behind_a_stray_or_closing_bracket_is_lost(
+def test_elements_after_a_stray_or_closing_bracket_are_read(
     content: bytes,
     framings: list[str | None],
     block_bytes: int,

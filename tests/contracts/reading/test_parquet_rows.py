@@ -24,7 +24,7 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["amount", "note"])
-def test_a_column_that_stands_twice_refuses_the_file(name: str) -> None:
+def test_repeated_parquet_column_refuses_the_file(name: str) -> None:
     names = [*(one for one in NAMES if one != name), name, name]
     values = [VALUES[NAMES.index(one)] if one in NAMES else ["x"] for one in names]
 
@@ -34,7 +34,7 @@ def test_a_column_that_stands_twice_refuses_the_file(name: str) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "+05:30", "+00:00", "Europe/Berlin", "Nowhere/Known"])
 @pytest.mark.parametrize(("unit", "ticks"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
-def test_an_instant_is_the_same_in_every_zone_and_unit(zone: str, unit: str, ticks: int) -> None:
+def test_instant_is_the_same_in_every_zone_and_unit(zone: str, unit: str, ticks: int) -> None:
     instants = pa.array([1_767_323_045 * ticks], pa.timestamp(unit, zone))
 
     (row,) = rows(pa.table([*VALUES[:3], instants], names=NAMES))
@@ -42,7 +42,7 @@ def test_an_instant_is_the_same_in_every_zone_and_unit(zone: str, unit: str, tic
     assert row["timestamp"] == "2026-01-02T03:04:05.000000Z"
 
 
-def test_an_instant_beyond_all_calendars_refuses_the_file() -> None:
+def test_instant_out_of_range_refuses_the_file() -> None:
     beyond = pa.array([2**62], pa.timestamp("ms"))
 
     with pytest.raises(FileRefusedError, match="damaged"):

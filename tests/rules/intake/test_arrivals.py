@@ -38,7 +38,7 @@ def test_the_first_folder_is_the_program(key: str, program: str) -> None:
         ("incoming/deposits/csv", "csv was not read"),
     ],
 )
-def test_a_file_in_no_place_of_ours_is_refused_with_a_sentence(key: str, told: str) -> None:
+def test_file_in_a_wrong_place_is_refused_with_a_sentence(key: str, told: str) -> None:
     error = place_of(key, Kind("deposits"), PROGRAMS).error
 
     assert error is not None
@@ -46,12 +46,12 @@ def test_a_file_in_no_place_of_ours_is_refused_with_a_sentence(key: str, told: s
 
 
 @pytest.mark.parametrize("name", [".a.csv.Xy12", "a.csv.part", "a.csv.filepart", "a.tmp", "a.csv~"])
-def test_a_name_of_a_transfer_under_way_is_left_alone(name: str) -> None:
+def test_temporary_transfer_name_is_recognised(name: str) -> None:
     assert is_temporary(f"incoming/deposits/{name}")
     assert not is_temporary("incoming/deposits/.folder/a.csv")
 
 
-def test_a_file_is_settled_when_it_came_whole_or_stood_still_over_two_looks() -> None:
+def test_file_is_complete_when_put_whole_or_unchanged_over_two_polls() -> None:
     written = ObjectStat("a", 1, "v1", datetime(2026, 1, 1, tzinfo=UTC), is_whole=False)
     renamed = ObjectStat("b", 1, "v1", datetime(2026, 1, 1, tzinfo=UTC), is_whole=True)
 
@@ -72,7 +72,7 @@ def test_a_file_is_settled_when_it_came_whole_or_stood_still_over_two_looks() ->
         ("n" * 300 + ".csv", "n" * 80 + "-m.csv"),
     ],
 )
-def test_a_submitted_file_keeps_its_name_made_harmless(name: str, expected: str) -> None:
+def test_submitted_file_keeps_its_name_with_safe_characters(name: str, expected: str) -> None:
     key = submitted_key(Kind("orders"), "acme", name, "m")
 
     assert key == f"incoming/orders/acme/{expected}"

@@ -10,7 +10,7 @@ from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACT
 from tests.factories.intake_environment import IntakeWorld, csv_file, json_array
 
 
-def test_the_shape_of_the_proof_of_concept_works_as_it_is(world: IntakeWorld) -> None:
+def test_proof_of_concept_file_is_ingested_unchanged(world: IntakeWorld) -> None:
     world.submit("transactions", csv_file(TRANSACTIONS, PAID.replace("t1", "TXN001")))
     row = {
         "transaction_id": "TXN001",
@@ -38,7 +38,7 @@ def test_the_shape_of_the_proof_of_concept_works_as_it_is(world: IntakeWorld) ->
     assert kept["payment_method"] == "card"
 
 
-def test_the_shape_of_a_shop_works_as_it_is(world: IntakeWorld) -> None:
+def test_e_commerce_files_are_ingested_unchanged(world: IntakeWorld) -> None:
     order: dict[str, Any] = {
         "order_id": "o1",
         "customer_id": "u1",
@@ -79,7 +79,7 @@ def test_the_shape_of_a_shop_works_as_it_is(world: IntakeWorld) -> None:
     assert kept["case_number"].startswith("C-")
 
 
-def test_a_derived_case_number_is_the_same_in_every_file(world: IntakeWorld) -> None:
+def test_derived_case_number_is_the_same_in_every_file(world: IntakeWorld) -> None:
     header = "transaction_id,chargeback_amount,dispute_date,currency,card_network,reason_code"
     line = "t1,25.00,2026-11-10,USD,visa,10.4"
 
@@ -98,7 +98,7 @@ def test_a_derived_case_number_is_the_same_in_every_file(world: IntakeWorld) -> 
         ("t1,25.00,2026-11-10T10:00:00,USD,c1,visa", "naive_timestamp"),
     ],
 )
-def test_what_would_lose_a_deadline_is_said_not_refused(
+def test_discrepancy_with_transaction_is_flagged_not_quarantined(
     world: IntakeWorld, line: str, flag: str
 ) -> None:
     world.submit("transactions", csv_file(TRANSACTIONS, PAID))
@@ -121,7 +121,7 @@ def test_what_would_lose_a_deadline_is_said_not_refused(
         ("t1,25.00,2026-11-23,USD,c1,visa", "future_timestamp"),
     ],
 )
-def test_a_chargeback_that_cannot_go_on_says_why(
+def test_unroutable_or_orphaned_chargeback_is_quarantined_with_reason(
     world: IntakeWorld, line: str, reason: str
 ) -> None:
     unnamed = PAID.replace("t1", "t2").replace("visa", "")
@@ -130,7 +130,7 @@ def test_a_chargeback_that_cannot_go_on_says_why(
     assert world.submit("chargebacks", csv_file(CHARGEBACKS, line)).reasons == {reason: 1}
 
 
-def test_an_unknown_status_or_stage_is_an_invalid_status(world: IntakeWorld) -> None:
+def test_unknown_status_or_stage_is_invalid_status(world: IntakeWorld) -> None:
     header = f"{CHARGEBACKS},status,stage"
     lines = (f"{DISPUTED},hmm,", f"{DISPUTED},OPEN,hmm", f"{DISPUTED},Open,Pre-Arbitration")
 
@@ -140,17 +140,17 @@ def test_an_unknown_status_or_stage_is_an_invalid_status(world: IntakeWorld) -> 
     assert world.rows("chargebacks")["stage"].to_list() == ["pre_arbitration"]
 
 
-def test_a_reply_by_date_may_lie_ahead(world: IntakeWorld) -> None:
+def test_reply_by_date_may_be_in_the_future(world: IntakeWorld) -> None:
     content = csv_file(f"{CHARGEBACKS},reply_by_date", f"{DISPUTED},2026-12-24")
 
     assert world.submit("chargebacks", content).accepted == 1
 
 
-def test_an_unknown_order_is_said(world: IntakeWorld) -> None:
+def test_unknown_order_is_flagged(world: IntakeWorld) -> None:
     assert world.submit("transactions", csv_file(TRANSACTIONS, PAID)).flags == {"order_unknown": 1}
 
 
-def test_another_programs_rows_are_nobodys_reference_or_duplicate(world: IntakeWorld) -> None:
+def test_rows_of_other_programs_are_neither_reference_nor_duplicate(world: IntakeWorld) -> None:
     world.submit("transactions", csv_file(TRANSACTIONS, PAID), program="other")
 
     outcome = world.submit("transactions", csv_file(TRANSACTIONS, PAID))
@@ -160,7 +160,7 @@ def test_another_programs_rows_are_nobodys_reference_or_duplicate(world: IntakeW
     assert disputed.flags == {"transaction_unknown": 1}
 
 
-def test_items_that_do_not_add_up_are_said(world: IntakeWorld) -> None:
+def test_items_that_do_not_add_up_are_flagged(world: IntakeWorld) -> None:
     header = "order_id,user_id,amount,currency,status,created_at,items"
     row = "o{},u1,30.00,USD,paid,2026-11-01T10:00:00Z,{}"
     items = '"[{{""quantity"": {}, ""unit_price"": 10.00}}]"'
@@ -173,7 +173,7 @@ def test_items_that_do_not_add_up_are_said(world: IntakeWorld) -> None:
     assert (outcome.accepted, outcome.flags) == (4, {"items_do_not_add_up": 2})
 
 
-def test_a_full_card_number_is_cut_on_read_and_in_the_quarantine(world: IntakeWorld) -> None:
+def test_full_card_number_is_truncated_in_lake_and_quarantine(world: IntakeWorld) -> None:
     header = f"{CHARGEBACKS},card_number,chargeback_reason"
     good = "t1,25.00,2026-11-10,USD,c1,,4111 1111 1111 1111,x"
     # Not a right number, and one in free text.
@@ -188,7 +188,7 @@ def test_a_full_card_number_is_cut_on_read_and_in_the_quarantine(world: IntakeWo
     assert raw.endswith("411111******1112,was 550000******0004")
 
 
-def test_the_quarantine_has_its_columns_as_parquet_and_csv(world: IntakeWorld) -> None:
+def test_quarantine_has_the_same_columns_as_parquet_and_csv(world: IntakeWorld) -> None:
     world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED, "t 1,0,2026-11-10,USD,c1,visa"))
 
     row = world.quarantined()[0]

@@ -47,7 +47,7 @@ GOOD = "u1,25.00,d1,2026-11-20T10:00:00Z,USD"
         ("u 1,-1,d1,now,ZZZ", {"invalid_id", "non_positive_amount", "unknown_currency", "invalid_timestamp"}),
     ],
 )  # fmt: skip
-def test_a_bad_row_has_all_its_reasons_and_the_rest_goes_on(
+def test_invalid_row_has_all_its_reasons_and_other_rows_are_accepted(
     world: IntakeWorld, line: str, reasons: set[str]
 ) -> None:
     outcome = world.submit("deposits", csv_file(HEADER, line, GOOD.replace("d1", "d2")))
@@ -57,13 +57,13 @@ def test_a_bad_row_has_all_its_reasons_and_the_rest_goes_on(
     assert world.quarantined()[0]["raw"] == line
 
 
-def test_an_instant_is_in_the_future_only_after_more_than_a_day(world: IntakeWorld) -> None:
+def test_timestamp_is_in_the_future_only_after_more_than_a_day(world: IntakeWorld) -> None:
     just = (world.clock.now() + timedelta(hours=24)).isoformat()
 
     assert world.submit("deposits", csv_file(HEADER, f"u1,1,d1,{just},USD")).accepted == 1
 
 
-def test_the_money_is_credited_and_the_lake_says_so(world: IntakeWorld) -> None:
+def test_deposit_is_credited_and_recorded_in_the_lake(world: IntakeWorld) -> None:
     outcome = world.submit("deposits", csv_file(HEADER, GOOD, "u1,7,d2,2026-11-20T11:00:00,EUR"))
 
     account = world.deposit_ledger.account("default", "u1", "USD")
@@ -78,7 +78,7 @@ def test_the_money_is_credited_and_the_lake_says_so(world: IntakeWorld) -> None:
     assert rows["ledger_seq"].null_count() == 0
 
 
-def test_the_same_file_again_is_all_duplicates(world: IntakeWorld) -> None:
+def test_same_file_again_counts_only_duplicates(world: IntakeWorld) -> None:
     world.submit("deposits", csv_file(HEADER, GOOD))
 
     outcome = world.submit("deposits", csv_file(HEADER, GOOD.replace("25.00", "25"), ""))
@@ -87,7 +87,7 @@ def test_the_same_file_again_is_all_duplicates(world: IntakeWorld) -> None:
     assert world.rows("deposits").height == 1
 
 
-def test_the_same_deposit_with_other_content_conflicts(world: IntakeWorld) -> None:
+def test_same_deposit_with_other_content_conflicts(world: IntakeWorld) -> None:
     outcome = world.submit("deposits", csv_file(HEADER, GOOD, GOOD, GOOD.replace("25.00", "26")))
 
     assert (outcome.accepted, outcome.duplicate) == (1, 1)
@@ -95,7 +95,7 @@ def test_the_same_deposit_with_other_content_conflicts(world: IntakeWorld) -> No
     assert world.quarantined()[0]["raw"] == GOOD.replace("25.00", "26")
 
 
-def test_taking_a_file_in_again_counts_the_same_and_replaces_its_own_lake_file(
+def test_repeated_ingestion_counts_the_same_and_replaces_own_lake_file(
     world: IntakeWorld,
 ) -> None:
     bad = "u1,x,d9,2026-11-20T10:00:00Z,USD"
@@ -108,7 +108,7 @@ def test_taking_a_file_in_again_counts_the_same_and_replaces_its_own_lake_file(
     assert world.rows("deposits").height == 1
 
 
-def test_a_file_killed_after_the_credit_counts_as_one_that_was_not(world: IntakeWorld) -> None:
+def test_file_killed_after_credit_counts_as_one_that_was_not(world: IntakeWorld) -> None:
     class Dies(Exception):  # noqa: N818 - what a kill looks like to this process
         pass
 
@@ -130,7 +130,7 @@ def test_a_file_killed_after_the_credit_counts_as_one_that_was_not(world: Intake
     assert first.outcome.accepted == 1
 
 
-def test_an_absent_currency_is_the_programs(world: IntakeWorld) -> None:
+def test_missing_currency_is_the_programs(world: IntakeWorld) -> None:
     world.programs.create(Program("tokyo", currency="JPY"))
 
     content = csv_file("depositId,userId,amt,timestamp,colour", "d1,u1,25,2026-11-20T10:00:00Z,x")
@@ -140,7 +140,7 @@ def test_an_absent_currency_is_the_programs(world: IntakeWorld) -> None:
     assert outcome.unknown_columns == ("colour",)
 
 
-def test_a_card_number_does_not_reach_the_quarantine(world: IntakeWorld) -> None:
+def test_card_number_does_not_reach_quarantine(world: IntakeWorld) -> None:
     line = "4111 1111 1111 1111,x,4111111111111111,2026-11-20T10:00:00Z,USD"
 
     world.submit("deposits", csv_file(HEADER, line))
@@ -151,7 +151,7 @@ def test_a_card_number_does_not_reach_the_quarantine(world: IntakeWorld) -> None
     assert b"4111 1111 1111 1111" not in kept
 
 
-def test_a_card_number_in_a_header_goes_no_further(world: IntakeWorld) -> None:
+def test_card_number_in_header_is_masked_everywhere(world: IntakeWorld) -> None:
     outcome = world.submit(
         "deposits", csv_file(f"{HEADER},4111 1111 1111 1111", f"{GOOD},x", "bad")
     )
@@ -160,7 +160,7 @@ def test_a_card_number_in_a_header_goes_no_further(world: IntakeWorld) -> None:
     assert not [one for one in world.failed_store.contents.values() if b"1111 1111" in one]
 
 
-def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
+def test_file_that_fails_every_run_is_marked_dead_and_blocks_no_other(
     world: IntakeWorld,
 ) -> None:
     world.raw_store.create("incoming/deposits/default/bad.csv", csv_file(HEADER, GOOD).encode())
@@ -174,7 +174,7 @@ def test_a_file_that_brings_every_run_down_is_given_up_and_holds_nobody_up(
     assert world.submit("deposits", csv_file(HEADER, GOOD)).accepted == 1
 
 
-def test_the_same_file_of_another_program_leaves_the_quarantine_of_the_first(
+def test_same_file_of_another_program_keeps_quarantine_of_the_first(
     world: IntakeWorld,
 ) -> None:
     world.programs.create(Program("nippon", currency="JPY"))
@@ -189,7 +189,7 @@ def test_the_same_file_of_another_program_leaves_the_quarantine_of_the_first(
     assert [row["source_file"] for row in world.quarantined()] == ["incoming/deposits/nippon/000/file.csv"]  # fmt: skip
 
 
-def test_a_file_held_up_by_an_earlier_one_says_which_and_comes_in_later(
+def test_file_behind_a_failing_one_names_it_and_is_ingested_later(
     world: IntakeWorld,
 ) -> None:
     world.raw_store.create("incoming/deposits/default/bad.csv", csv_file(HEADER, GOOD).encode())

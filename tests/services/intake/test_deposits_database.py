@@ -30,9 +30,7 @@ CONTENT = csv_file(
 ).encode()
 
 
-def test_a_file_is_credited_once_and_counts_the_same_again(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_file_is_credited_once_and_counts_the_same_again(database_url: str, tmp_path: Path) -> None:
     deposit_ledger = ObservedPostgresDepositLedger(database_url)
     ports = IntakePorts(
         raw_store=FakeObjectStore(contents={"incoming/deposits/a.csv": CONTENT}),

@@ -14,7 +14,7 @@ HEADER = "user_id,amount,deposit_id,timestamp,currency"
 GOOD = "u1,25.00,d1,2026-11-20T10:00:00Z,USD"
 
 
-def test_bytes_that_are_no_text_cost_their_own_row(world: IntakeWorld) -> None:
+def test_bytes_that_are_not_text_quarantine_only_their_row(world: IntakeWorld) -> None:
     content = csv_file(HEADER, "u1,1,d\N{LATIN SMALL LETTER E WITH ACUTE},x,USD", GOOD)
 
     outcome = world.submit("deposits", content.encode("latin-1"))
@@ -30,16 +30,16 @@ def test_bytes_that_are_no_text_cost_their_own_row(world: IntakeWorld) -> None:
         ("a.csv", b"\xef\xbb\xbf\n \n", "is empty"),
         ("a.csv", b"\xff\xfeu\x00s\x00e\x00r\x00", "does not begin with text"),
         ("a.csv", b"u1,25.00,d1,2026-11-20T10:00:00Z,USD\n", "has no column"),
-        ("a.csv", b",,,\n1,2,3,4\n", "no usable header"),
+        ("a.csv", b",,,\n1,2,3,4\n", "not a usable header"),
         ("a.csv", b"user_id,amount,deposit_id\n", "has no column timestamp"),
         ("a.csv", b"user_id,Amount,amount,deposit_id,timestamp\n", "column amount twice"),
         ("a.xlsx", b"PK", "is none of"),
         ("a.json", b"user_id", "is neither a JSON array"),
-        ("a.parquet", b"PAR1", "no readable Parquet"),
+        ("a.parquet", b"PAR1", "not a readable Parquet"),
         ("a.csv.gz", gzip.compress(f"{HEADER}\n{GOOD}\n".encode() * 99)[:-12], "compression"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_whole(
+def test_unreadable_file_is_refused_whole(
     world: IntakeWorld, name: str, content: bytes, said: str
 ) -> None:
     outcome = world.submit("deposits", content, name=name)
@@ -51,7 +51,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole(
     assert any(key.endswith("error.json") for key in world.failed_store.contents)
 
 
-def test_a_file_with_a_header_only_is_applied(world: IntakeWorld) -> None:
+def test_file_with_only_a_header_is_applied(world: IntakeWorld) -> None:
     outcome = world.submit("deposits", f"{HEADER}\r\n")
 
     assert (outcome.error, outcome.read) == (None, 0)
@@ -59,7 +59,7 @@ def test_a_file_with_a_header_only_is_applied(world: IntakeWorld) -> None:
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(
+def test_line_ends_blank_lines_and_byte_order_mark_are_ignored(
     world: IntakeWorld, line_end: str
 ) -> None:
     lines = [f"\ufeff {HEADER.upper()} ", "", GOOD, " \t", '"u1" ,\t"7" ,d2, 2026-11-20T11:00:00Z,']
@@ -70,7 +70,7 @@ def test_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(
     assert outcome.totals_minor == {"USD": 3200}
 
 
-def test_every_format_says_the_same(world: IntakeWorld) -> None:
+def test_every_format_gives_the_same_rows(world: IntakeWorld) -> None:
     row = '{"user_id":"u1","amount":25.00,"deposit_id":"dN","timestamp":"2026-11-20T10:00:00Z"}'
     parquet = io.BytesIO()
     pl.DataFrame(
@@ -94,7 +94,7 @@ def test_every_format_says_the_same(world: IntakeWorld) -> None:
     assert world.rows("deposits")["occurred_at"].n_unique() == 1
 
 
-def test_amounts_in_doubles_are_refused(world: IntakeWorld) -> None:
+def test_amounts_in_floating_point_are_refused(world: IntakeWorld) -> None:
     parquet = io.BytesIO()
     columns = {"user_id": ["u"], "amount": [25.0], "deposit_id": ["d"], "timestamp": ["t"]}
     pl.DataFrame(columns).write_parquet(parquet)
@@ -105,7 +105,7 @@ def test_amounts_in_doubles_are_refused(world: IntakeWorld) -> None:
     assert "floating point" in outcome.error
 
 
-def test_json_cut_short_counts_its_whole_elements_and_one_malformed_row(
+def test_truncated_json_counts_whole_elements_and_one_malformed_row(
     world: IntakeWorld,
 ) -> None:
     row = '{"user_id":"u1","amount":"1","deposit_id":"d1","timestamp":"2026-11-20T10:00:00Z"}'
@@ -115,13 +115,13 @@ def test_json_cut_short_counts_its_whole_elements_and_one_malformed_row(
         assert (outcome.read, outcome.reasons) == (2, {"malformed_row": 1})
 
 
-def test_a_json_amount_never_passes_through_a_float(world: IntakeWorld) -> None:
+def test_json_amount_never_passes_through_a_float(world: IntakeWorld) -> None:
     text = '[{"user_id":"u1","amount":0.1000000000000000055,"deposit_id":"d1","timestamp":"2026-11-20T10:00:00Z"}]'
 
     assert world.submit("deposits", text, name="a.json").reasons == {"too_many_fraction_digits": 1}
 
 
-def test_a_quote_that_is_never_closed_costs_one_row(world: IntakeWorld) -> None:
+def test_unclosed_quote_quarantines_one_row(world: IntakeWorld) -> None:
     lines = [GOOD.replace("d1", f"d{number}") for number in range(200)]
     lines[7] = f'"{lines[7]}'
     lines[90] = lines[90].replace("d90", '"d90"')

@@ -59,7 +59,7 @@ def test_jpmorgan_dispute_details_v2(world: IntakeWorld) -> None:
     assert "Consumer Name" in outcome.unknown_columns
 
 
-def test_adyen_fills_one_of_three_pairs(world: IntakeWorld) -> None:
+def test_adyen_reason_code_comes_from_one_of_three_columns(world: IntakeWorld) -> None:
     row = {
         "Psp Reference": "881",
         "Merchant Reference": "t-1",
@@ -89,7 +89,7 @@ def test_adyen_fills_one_of_three_pairs(world: IntakeWorld) -> None:
     assert kept["dispute_date"].to_list() == [date(2026, 11, 10)] * 2
 
 
-def test_stripe_rows_without_a_dispute_are_no_rows(world: IntakeWorld) -> None:
+def test_stripe_payments_without_a_dispute_are_skipped(world: IntakeWorld) -> None:
     row = {
         "id": "ch_1",
         "Created (UTC)": "2026-11-01 10:00:00",
@@ -113,7 +113,7 @@ def test_stripe_rows_without_a_dispute_are_no_rows(world: IntakeWorld) -> None:
     assert (kept["row_number"], kept["card_last4"]) == (2, "4242")
 
 
-def test_worldpay_counts_in_minor_units(world: IntakeWorld) -> None:
+def test_worldpay_amounts_are_in_minor_units(world: IntakeWorld) -> None:
     row = {
         "caseId": "9001",
         "merchantId": "m1",
@@ -139,7 +139,7 @@ def test_worldpay_counts_in_minor_units(world: IntakeWorld) -> None:
     assert kept["transaction_amount_minor"] == 3000
 
 
-def test_a_report_of_sections_without_disputes_is_refused(world: IntakeWorld) -> None:
+def test_report_without_a_dispute_section_is_refused(world: IntakeWorld) -> None:
     outcome = world.submit("chargebacks", "BEGIN,EntityId=1\nmeta\nEND,EntityId=1\n")
 
     assert outcome.error is not None

@@ -19,7 +19,7 @@ def world() -> IntakeWorld:
     return IntakeWorld(mode="size_balanced")
 
 
-def test_a_row_that_names_no_network_is_mixed_and_waits_for_nothing(world: IntakeWorld) -> None:
+def test_row_without_network_is_mixed_and_does_not_wait(world: IntakeWorld) -> None:
     outcome = world.submit("chargebacks", as_json(poc_rows(3)), name="poc.json")
 
     assert (outcome.accepted, outcome.flags) == (3, {"transaction_unknown": 3})
@@ -27,7 +27,7 @@ def test_a_row_that_names_no_network_is_mixed_and_waits_for_nothing(world: Intak
     assert world.rows("chargebacks")["network_source"].to_list() == [None] * 3
 
 
-def test_a_row_that_names_its_network_keeps_it_be_it_one_without_a_route(
+def test_row_with_network_keeps_it_even_when_unroutable(
     world: IntakeWorld,
 ) -> None:
     file = csv_file(HEADER, "t1,1.00,2026-01-10,USD,c1,VISA", "t2,1.00,2026-01-10,USD,c2,JCB")
@@ -36,7 +36,7 @@ def test_a_row_that_names_its_network_keeps_it_be_it_one_without_a_route(
     assert world.rows("chargebacks")["network"].to_list() == ["visa", "mixed"]
 
 
-def test_a_transaction_that_arrives_later_makes_no_second_dispute_of_the_row(
+def test_later_transaction_makes_no_second_dispute(
     world: IntakeWorld,
 ) -> None:
     rows = [{**row, "transaction_id": "T-0001"} for row in poc_rows(1)]
@@ -49,7 +49,7 @@ def test_a_transaction_that_arrives_later_makes_no_second_dispute_of_the_row(
     assert (again.accepted, again.duplicate) == (0, 1)
 
 
-def test_a_mixed_dispute_is_the_same_one_when_its_network_is_told_later(
+def test_mixed_dispute_stays_the_same_when_its_network_arrives(
     world: IntakeWorld,
 ) -> None:
     unnamed = csv_file(HEADER, "t1,1.00,2026-01-10,USD,c1,", "t2,1.00,2026-01-10,USD,c2,")
@@ -68,13 +68,13 @@ def test_a_mixed_dispute_is_the_same_one_when_its_network_is_told_later(
     assert world.rows("chargebacks")["case_number"].to_list() == ["c1", "c2", "c2", "c3"]
 
 
-def test_a_row_without_a_currency_waits_even_in_a_mixed_batch(world: IntakeWorld) -> None:
+def test_row_without_currency_waits_even_in_a_size_balanced_batch(world: IntakeWorld) -> None:
     outcome = world.submit("chargebacks", csv_file(HEADER, "t1,1.00,2026-01-10,,c1,"))
 
     assert outcome.reasons == {"orphaned_reference": 1}
 
 
-def test_a_card_number_in_free_text_reaches_neither_lake_nor_preview(world: IntakeWorld) -> None:
+def test_card_number_in_free_text_reaches_neither_lake_nor_preview(world: IntakeWorld) -> None:
     header = f"{HEADER},merchant_name,chargeback_reason"
     line = f"t1,1.00,2026-01-10,USD,c1,visa,Shop {TYPED},card {TYPED[:4]} {TYPED[4:]} stolen"
     taken = world.ingest("chargebacks", csv_file(header, line))
@@ -87,7 +87,7 @@ def test_a_card_number_in_free_text_reaches_neither_lake_nor_preview(world: Inta
     assert TYPED not in metadata
 
 
-def test_the_mode_is_the_batchs_and_not_the_programs(world: IntakeWorld) -> None:
+def test_mode_is_taken_from_the_batch_not_the_program(world: IntakeWorld) -> None:
     world.mode = "by_network"
     world.programs.create(Program("acme", chargeback_mode="size_balanced"))
 

@@ -17,7 +17,7 @@ def claims_of(world: IntakeWorld) -> Claims:
     )
 
 
-def test_rows_that_had_waited_keep_the_mode_of_their_batch() -> None:
+def test_released_rows_keep_the_mode_of_their_batch() -> None:
     world = IntakeWorld(mode="size_balanced")
     assert world.submit("chargebacks", csv_file(HEADER, "t1,1.00,2026-01-10")).quarantined == 1
     (key,) = world.ingest("transactions", PAID).released
@@ -37,7 +37,7 @@ def test_rows_that_had_waited_keep_the_mode_of_their_batch() -> None:
     }
 
 
-def test_a_file_that_only_looks_released_goes_in_its_programs_mode() -> None:
+def test_file_named_like_a_release_uses_its_programs_mode() -> None:
     world = IntakeWorld()
     key = "incoming/chargebacks/default/released/000000000999-0123456789ab.csv"
     world.raw_store.create(key, b"x")

@@ -8,7 +8,7 @@ from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACT
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 
-def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives(
+def test_waiting_chargeback_is_released_when_its_transaction_arrives(
     world: IntakeWorld,
 ) -> None:
     line = '"t1",25.00,2026-11-10,,c1,'
@@ -25,7 +25,7 @@ def test_a_chargeback_that_waited_goes_on_by_itself_when_its_transaction_arrives
     assert sorted(world.rows("chargebacks")["case_number"]) == ["c1", "c2"]
 
 
-def test_what_was_released_is_not_taken_twice_by_a_repeat(world: IntakeWorld) -> None:
+def test_released_row_is_not_accepted_again_by_a_repeat(world: IntakeWorld) -> None:
     first = world.ingest("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
     arrived = world.ingest("transactions", csv_file(TRANSACTIONS, PAID))
     ingest_file(world.claim(arrived.released[0]), world.ports)
@@ -38,7 +38,7 @@ def test_what_was_released_is_not_taken_twice_by_a_repeat(world: IntakeWorld) ->
     assert world.rows("chargebacks").height == 1
 
 
-def test_json_rows_are_released_as_lines(world: IntakeWorld) -> None:
+def test_json_rows_are_released_as_ndjson(world: IntakeWorld) -> None:
     row = {"transaction_id": "t1", "chargeback_amount": "5", "dispute_date": "2026-11-10"}
     world.submit("chargebacks", json.dumps([row], indent=2), name="a.json")
 
@@ -48,7 +48,7 @@ def test_json_rows_are_released_as_lines(world: IntakeWorld) -> None:
     assert ingest_file(world.claim(arrived.released[0]), world.ports).outcome.accepted == 1
 
 
-def test_a_transaction_without_a_user_waits_for_its_order(world: IntakeWorld) -> None:
+def test_transaction_without_user_waits_for_its_order(world: IntakeWorld) -> None:
     line = PAID.replace("u1", "")
     waiting = world.submit("transactions", csv_file(TRANSACTIONS, line))
     assert waiting.reasons == {"orphaned_reference": 1}
@@ -61,7 +61,7 @@ def test_a_transaction_without_a_user_waits_for_its_order(world: IntakeWorld) ->
     assert world.rows("transactions")["user_id"].to_list() == ["u7"]
 
 
-def test_a_transaction_lives_on_and_its_history_is_kept(world: IntakeWorld) -> None:
+def test_changed_transaction_is_a_new_version_and_history_is_kept(world: IntakeWorld) -> None:
     pending = PAID.replace("completed", "pending")
     world.submit("transactions", csv_file(TRANSACTIONS, pending, pending))
 
@@ -74,14 +74,14 @@ def test_a_transaction_lives_on_and_its_history_is_kept(world: IntakeWorld) -> N
     assert world.rows("transactions")["status"].to_list() == ["pending", "completed"]
 
 
-def test_the_latest_version_of_a_transaction_is_what_a_chargeback_sees(world: IntakeWorld) -> None:
+def test_chargeback_refers_to_the_latest_transaction_version(world: IntakeWorld) -> None:
     world.submit("transactions", csv_file(TRANSACTIONS, PAID.replace("visa", "")))
     world.submit("transactions", csv_file(TRANSACTIONS, PAID))
 
     assert world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED[:-4])).accepted == 1
 
 
-def test_a_late_word_about_earlier_days_is_not_the_latest(world: IntakeWorld) -> None:
+def test_late_arrival_with_older_update_is_not_the_latest(world: IntakeWorld) -> None:
     header = f"{TRANSACTIONS},updated_at"
     world.submit("transactions", csv_file(header, f"{PAID},2026-11-09T00:00:00Z"))
     earlier = PAID.replace("visa", "amex").replace("completed", "pending")
@@ -92,7 +92,7 @@ def test_a_late_word_about_earlier_days_is_not_the_latest(world: IntakeWorld) ->
     assert world.rows("chargebacks")["network"].to_list() == ["visa"]
 
 
-def test_a_transaction_that_arrives_while_its_chargeback_is_judged_releases_it(
+def test_transaction_that_arrives_during_judging_releases_its_chargeback(
     world: IntakeWorld,
 ) -> None:
     wait_for = world.intake_ledger.wait_for

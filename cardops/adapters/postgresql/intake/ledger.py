@@ -1,6 +1,6 @@
 """IntakeLedger on PostgreSQL: which files were seen, claimed and applied.
 
-Chargeback batches are made in batches, rows that wait for a reference are kept in waiting.
+Belongs here: entries of files. Rows that wait for a reference are in `waiting`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,17 @@ from typing import Any, LiteralString
 import psycopg
 
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
-from cardops.adapters.postgresql.intake.batches import claim_batch, find_batch
-from cardops.adapters.postgresql.intake.rows import SELECT, claim_file, file_of, outcome_text
+from cardops.adapters.postgresql.intake.rows import (
+    SELECT,
+    claim_batch,
+    claim_file,
+    file_of,
+    find_batch,
+    outcome_text,
+)
 from cardops.adapters.postgresql.intake.waiting import WaitingRows
 from cardops.adapters.postgresql.transactions import run_in_transaction
+from cardops.ports.intake import MAX_LISTED_FILES
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
@@ -32,7 +39,7 @@ class PostgresIntakeLedger(WaitingRows):
     """Implements cardops.ports.IntakeLedger. Holds no session between calls."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
-        """The (key, version) pairs among these keys that are claimed already."""
+        """The (key, version) pairs of these keys that are claimed already."""
         rows = self._rows(
             "select key, version from intake_files where bucket = %s and key = any(%s)",
             bucket,
@@ -52,23 +59,47 @@ class PostgresIntakeLedger(WaitingRows):
 
     def find(self, intake_id: int) -> IntakeFile:
         """Raises IntakeFileMissingError."""
-        rows = self._rows(SELECT + "where intake_id = %s", intake_id)
-        if not rows:
+        files = self._files("where intake_id = %s", intake_id)
+        if not files:
             raise IntakeFileMissingError(intake_id)
-        return file_of(rows[0])
+        return files[0]
+
+    def find_all(
+        self,
+        kind: Kind,
+        *,
+        intake_id: int | None = None,
+        key: str | None = None,
+        content_sha256: str | None = None,
+        program: str | None = None,
+    ) -> Sequence[IntakeFile]:
+        """Files of the kind with this id, key or content, oldest first, of the program if given."""
+        where = (
+            "where kind = %s and (intake_id = %s or key = %s or content_sha256 = %s)"
+            " and program = coalesce(%s, program) order by intake_id"
+        )
+        return self._files(where, kind, intake_id, key, content_sha256, program)
+
+    def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
+        """Files with quarantined rows, refused or dead, newest first, at most MAX_LISTED_FILES."""
+        where = (
+            "where (status in ('refused', 'dead') or (outcome ->> 'quarantined')::bigint > 0)"
+            " and program = coalesce(%s, program) order by intake_id desc limit %s"
+        )
+        return self._files(where, program, MAX_LISTED_FILES)
 
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
         where = "where kind = %s and business_date = %s order by intake_id"
-        return [file_of(row) for row in self._rows(SELECT + where, kind, business_date)]
+        return self._files(where, kind, business_date)
 
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
-        """Files claimed or applying: what a crashed run left behind."""
+        """Files claimed or applying, in claim order: also those that a crashed run left behind."""
         where = (
             "where status in ('claimed', 'applying') and kind = coalesce(%s, kind)"
             " order by intake_id"
         )
-        return [file_of(row) for row in self._rows(SELECT + where, kind)]
+        return self._files(where, kind)
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""
@@ -76,7 +107,7 @@ class PostgresIntakeLedger(WaitingRows):
 
     @contextmanager
     def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
-        """Hold the file alone until the block ends (other holders wait); its fresh entry."""
+        """Lock the file until the block ends (other holders wait); its current entry."""
         with advisory_lock(self.url, f"intake/{intake_id}"):
             yield self.find(intake_id)
 
@@ -97,7 +128,7 @@ class PostgresIntakeLedger(WaitingRows):
         )
 
     def mark(self, intake_id: int, status: FileStatus) -> None:
-        """Set a status alone, e.g. `dead` after repeated crashes."""
+        """Set the status only, for example `dead` after repeated crashes."""
         self._change(
             intake_id,
             "status = %s, ended_at = case when %s in ('claimed', 'applying') then null"
@@ -116,6 +147,9 @@ class PostgresIntakeLedger(WaitingRows):
             raise IntakeFileMissingError(intake_id)
         return int(rows[0][0])
 
+    def _files(self, where: LiteralString, *values: object) -> list[IntakeFile]:
+        return [file_of(row) for row in self._rows(SELECT + where, *values)]
+
     def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         return run_in_transaction(
             self.url, lambda session: session.execute(query, values).fetchall()
@@ -129,7 +163,7 @@ def _claim(
     where: LiteralString = "where bucket = %s and key = %s and content_sha256 = %s"
     place = [arrival.bucket, arrival.key, arrival.content_sha256]
     if not is_new:
-        # The same content put there again: from now on this version need not be read either.
+        # The same content was put there again: record its version, so that it is not read again.
         session.execute(
             _UPDATE + "version = %s " + where + " and version <> %s",
             [arrival.version, *place, arrival.version],

@@ -1,16 +1,27 @@
-"""Intake files and batches as rows, and back."""
+"""Intake files and chargeback batches as rows, and back.
+
+Belongs here: a batch is claimed with its files and sealed in one commit.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any, Final
 
 import psycopg
 
-from cardops.rules.intake.files import Arrival, FileOutcome, FileStatus, IntakeFile, Kind
+from cardops.rules.intake.files import (
+    Arrival,
+    BatchMissingError,
+    ChargebackBatch,
+    FileOutcome,
+    FileStatus,
+    IntakeFile,
+    Kind,
+)
 
-# In this order file_of expects a row.
+# The order in which file_of expects a row's columns.
 SELECT: Final = (
     "select intake_id, kind, program, bucket, key, version, content_sha256, size_bytes,"
     " business_date, status, batch_id, outcome from intake_files "
@@ -25,7 +36,7 @@ CLAIM: Final = (
 
 
 def file_of(row: tuple[Any, ...]) -> IntakeFile:
-    """The entry that a row of SELECT holds."""
+    """The entry in a row of SELECT."""
     intake_id, kind, *arrival, business_date, status, batch_id, outcome = row
     return IntakeFile(
         intake_id=intake_id,
@@ -40,7 +51,7 @@ def file_of(row: tuple[Any, ...]) -> IntakeFile:
 def claim_file(
     session: psycopg.Connection, arrival: Arrival, business_date: date, batch_id: str | None = None
 ) -> bool:
-    """Enter the file; False where the same content was at that place before."""
+    """Insert the file; False where the same content was at that place before."""
     values = {
         **asdict(arrival),
         "kind": arrival.kind,
@@ -48,6 +59,51 @@ def claim_file(
         "batch_id": batch_id,
     }
     return session.execute(CLAIM, values).fetchone() is not None
+
+
+def claim_batch(
+    session: psycopg.Connection, arrivals: Sequence[Arrival], business_date: date, mode: str
+) -> ChargebackBatch | None:
+    """A batch of those files that are new, or None. Batches of one program are numbered in turn."""
+    if not arrivals:
+        return None
+    (program,) = {arrival.program for arrival in arrivals}
+    session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batches/{program}"])
+    number = _next_number(session, program, business_date)
+    batch_id = f"{program}-{business_date.isoformat()}-{number:03d}"
+    is_new = [claim_file(session, arrival, business_date, batch_id) for arrival in arrivals]
+    if not any(is_new):
+        return None
+    session.execute(
+        "insert into chargeback_batches (batch_id, program, business_date, number, mode)"
+        " values (%s, %s, %s, %s, %s)",
+        [batch_id, program, business_date, number, mode],
+    )
+    return find_batch(session, batch_id)
+
+
+def find_batch(session: psycopg.Connection, batch_id: str) -> ChargebackBatch:
+    """The batch with its files. Raises BatchMissingError."""
+    row = session.execute(
+        "select batch_id, program, business_date, mode from chargeback_batches where batch_id = %s",
+        [batch_id],
+    ).fetchone()
+    if row is None:
+        raise BatchMissingError(batch_id)
+    files = session.execute(
+        SELECT + "where batch_id = %s order by intake_id", [batch_id]
+    ).fetchall()
+    values = (*row, tuple(file_of(file) for file in files))
+    return ChargebackBatch(*values)
+
+
+def _next_number(session: psycopg.Connection, program: str, business_date: date) -> int:
+    row = session.execute(
+        "select coalesce(max(number), 0) + 1 from chargeback_batches"
+        " where program = %s and business_date = %s",
+        [program, business_date],
+    ).fetchone()
+    return int(row[0]) if row else 1
 
 
 def outcome_text(outcome: FileOutcome) -> str:

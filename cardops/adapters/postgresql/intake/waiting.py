@@ -14,15 +14,15 @@ IDS_A_QUERY: Final = 10_000
 
 
 class WaitingRows:
-    """The part of the IntakeLedger port about rows that wait."""
+    """The part of the IntakeLedger port for rows that wait."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
-        """Remember quarantined rows (row number -> id they wait for); replaces earlier ones.
+        """Record quarantined rows (row number -> id they wait for); replaces earlier ones.
 
-        A row that was released stays so: another file has it by now.
+        A released row stays released: another file has it by now.
         """
         run_in_transaction(self.url, lambda session: _wait(session, intake_file, references))
 
@@ -31,14 +31,14 @@ class WaitingRows:
     ) -> Mapping[int, Sequence[int]]:
         """Unreleased rows of that kind that wait for one of these ids: intake id -> rows."""
         found: dict[int, list[int]] = defaultdict(list)
-        for ids in _parts(reference_ids):
-            part = partial(_waiting, kind=kind, program=program, ids=ids)
-            for intake_id, row_number in run_in_transaction(self.url, part):
+        for ids in _portions(reference_ids):
+            select = partial(_waiting, kind=kind, program=program, ids=ids)
+            for intake_id, row_number in run_in_transaction(self.url, select):
                 found[intake_id].append(row_number)
         return {intake_id: sorted(found[intake_id]) for intake_id in sorted(found)}
 
     def released(self, rows: Mapping[int, Sequence[int]], released_to: int) -> None:
-        """Record that these rows were taken up again by the file `released_to`."""
+        """Record that these rows were released because of the file `released_to`."""
         pairs = [(file, row) for file, numbers in rows.items() for row in numbers]
         run_in_transaction(self.url, lambda session: _release(session, pairs, released_to))
 
@@ -79,12 +79,12 @@ def _waiting(
 def _release(session: psycopg.Connection, rows: list[tuple[int, int]], released_to: int) -> None:
     session.execute(
         "update waiting_rows as w set released_to = %s"
-        " from unnest(%s::bigint[], %s::bigint[]) as taken (intake_id, row_number)"
-        " where w.intake_id = taken.intake_id and w.row_number = taken.row_number",
+        " from unnest(%s::bigint[], %s::bigint[]) as rows (intake_id, row_number)"
+        " where w.intake_id = rows.intake_id and w.row_number = rows.row_number",
         [released_to, [file for file, _ in rows], [row for _, row in rows]],
     )
 
 
-def _parts(reference_ids: Sequence[str]) -> Iterator[list[str]]:
+def _portions(reference_ids: Sequence[str]) -> Iterator[list[str]]:
     for start in range(0, len(reference_ids), IDS_A_QUERY):
         yield list(reference_ids[start : start + IDS_A_QUERY])
