@@ -16,14 +16,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from cardops.adapters.aws.clients import AwsClients
     from cardops.adapters.postgresql.connection import DatabaseUrl
+    from cardops.adapters.postgresql.inspection import DatabaseFacts
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
     from cardops.adapters.warehouse.sessions import DuckDbSessions
     from cardops.ports import (
@@ -175,6 +177,30 @@ class Adapters:
 
     # PostgreSQL, synchronous
 
+    def query_live(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and rows of one read-only statement. Raises QueryRefusedError."""
+        from cardops.adapters.postgresql.read_only_query import run_read_only_query
+
+        return run_read_only_query(self.database.url, query, max_rows)
+
+    def query_marts(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The same of the published marts. Raises MartsQueryError, NothingBuiltError."""
+        from cardops.adapters.warehouse.published_query import query_published
+
+        return query_published(self.settings.home, query, max_rows)
+
+    def database_facts(self) -> DatabaseFacts:
+        """What `cardops doctor` reports about the database."""
+        from cardops.adapters.postgresql.inspection import inspect_database
+
+        return inspect_database(self.database.url)
+
+    def first_response(self, program: str, status: str) -> str:
+        """The first authorization response with that status, as sent; empty where there is none."""
+        from cardops.adapters.postgresql.inspection import first_response
+
+        return first_response(self.database.url, program, status)
+
     @cached_property
     def programs(self) -> Programs:
         """Card programs, API keys and blocked users."""
@@ -310,6 +336,37 @@ class AuthorizerAdapters:
     callers: CallerDirectory
     outbox: CallbackOutbox
     sessions_in_use: Callable[[], int]
+
+
+def file_lock(path: Path, *, wait: bool = True) -> AbstractContextManager[None]:
+    """One process at a time in the block. Raises BlockingIOError where it is taken and `wait` is off."""
+    from cardops.adapters.file_locks import exclusive_lock
+
+    return exclusive_lock(path, wait=wait)
+
+
+def stop_unused_server(settings: Settings) -> None:
+    """Stop the embedded PostgreSQL that killed processes left running, unless others use it."""
+    if settings.database_url is None:
+        from cardops.adapters.embedded_postgresql.server import EmbeddedServer
+
+        server = EmbeddedServer(settings.home, settings.postgres_bin)
+        server.join()
+        server.leave()
+
+
+def is_tracing_configured() -> bool:
+    """Whether traces are sent. Raises TelemetryError where they are configured but cannot work."""
+    from cardops.adapters.telemetry.opening import check_telemetry
+
+    return check_telemetry()
+
+
+def trace_collector() -> str:
+    """Host and port of the trace collector, after a trial connection. Raises OSError."""
+    from cardops.adapters.telemetry.opening import collector_address
+
+    return collector_address()
 
 
 def dbt_program() -> tuple[Path, str]:

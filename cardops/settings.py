@@ -1,6 +1,6 @@
 """Settings: environment variables with the prefix CARDOPS_, read when asked for, never at import.
 
-Every field is told in .env.example. A wrong value is one sentence (SettingsError), not a trace.
+.env.example documents every field. A wrong value is one sentence (SettingsError), not a traceback.
 """
 
 import re
@@ -11,18 +11,19 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cardops.rules.currencies import EXPONENTS
+from cardops.rules.errors import ExplainedError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class SettingsError(ValueError):
-    """A setting is wrong; the message names it and says what it may be."""
+class SettingsError(ExplainedError, ValueError):
+    """A setting is wrong; the message names it and says which values it may have."""
 
 
 class Settings(BaseSettings):
-    """Everything an instance of Cardops can be told. CARDOPS_HOME alone isolates one."""
+    """All settings of one instance of Cardops. Another CARDOPS_HOME makes another instance."""
 
-    # Empty is unset: an empty CARDOPS_HOME would make an instance of the working directory.
+    # An empty variable counts as unset: an empty CARDOPS_HOME would mean the working directory.
     model_config = SettingsConfigDict(
         env_prefix="CARDOPS_", env_file=".env", env_ignore_empty=True, extra="ignore"
     )
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
             raise SettingsError(_sentences(error)) from None
 
     def store_url(self, role: str) -> str:
-        """Where `raw`, `processed`, `failed` or `lake` is: its own URL, else under the home."""
+        """URL of the store `raw`, `processed`, `failed` or `lake`: its setting, else under the home."""
         return getattr(self, f"{role}_url") or (self.home / role).as_uri()
 
     @property
@@ -85,11 +86,11 @@ class Settings(BaseSettings):
 
 
 def _sentences(error: ValidationError) -> str:
-    """One sentence a wrong setting; the value itself is left out, it may be a secret."""
+    """One sentence for each wrong setting, without the value, which may be a secret."""
     return (
         ". ".join(
             f"CARDOPS_{'_'.join(str(part) for part in problem['loc']).upper()} is not usable: "
-            f"{problem['msg'].removeprefix('Value error, ')}; set it right, or leave it out for its default"
+            f"{problem['msg'].removeprefix('Value error, ')}; correct it, or unset it to use the default"
             for problem in error.errors(include_url=False, include_input=False)
         )
         + "."

@@ -20,7 +20,7 @@ from typing import Any, Final
 import asyncssh
 from typing_extensions import override
 
-from cardops.adapters.secrets import secret_store
+from cardops.bootstrap import Adapters
 from cardops.ports import SecretStore
 from cardops.settings import Settings
 
@@ -41,7 +41,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class CardCompanies:
-    """Where the companies keep their folders, keys and passwords: everything under one home."""
+    """The folders, keys and passwords of the companies: everything under one home."""
 
     home: Path
     faults: Faults = field(default_factory=Faults)
@@ -52,11 +52,11 @@ class CardCompanies:
         return self.home / "card_companies"
 
     def inbox(self, network: str) -> Path:
-        """What that company received."""
+        """The folder of files that company received."""
         return self.folder / network / INBOX
 
     def prepare(self) -> None:
-        """Make folders, host key and passwords, once; later starts find the same ones."""
+        """Create folders, host key and passwords once; later starts use the same ones."""
         for network in NETWORKS:
             self.inbox(network).mkdir(parents=True, exist_ok=True)
         if not self._host_key_path.exists():
@@ -76,11 +76,11 @@ class CardCompanies:
         return f"{kind} {key}"
 
     def password(self, network: str) -> str:
-        """The one password of that company's only customer."""
+        """The password of that company's only customer."""
         return self._password_path(network).read_text()
 
     def secret(self, network: str, port: int) -> dict[str, object]:
-        """The destination's secret as Cardops wants it."""
+        """The secret with which Cardops delivers to this company."""
         return {
             "protocol": "sftp",
             "host": _HOST,
@@ -105,7 +105,7 @@ class CardCompanies:
 
 
 class _Reception(asyncssh.SSHServer):
-    """Lets each company's customer in by its password, and by nothing else."""
+    """Authenticates each company's customer by password only."""
 
     def __init__(self, companies: CardCompanies) -> None:
         self._companies = companies
@@ -126,7 +126,7 @@ class _Reception(asyncssh.SSHServer):
 
 
 class _Folder(asyncssh.SFTPServer):
-    """One company's folder, which is all that its customer sees."""
+    """One company's folder; its customer sees nothing else."""
 
     def __init__(self, companies: CardCompanies, channel: "asyncssh.SSHServerChannel[bytes]"):
         network = channel.get_extra_info("username")
@@ -142,7 +142,7 @@ class _Folder(asyncssh.SFTPServer):
 
     @override
     def write(self, file_obj: object, offset: int, data: bytes) -> int:
-        """Answers what a full disk answers: a failure without a reason."""
+        """Fails as a full disk does, without a reason, where the quota is exceeded."""
         quota = self._faults.quota_bytes
         if quota is not None and offset + len(data) > quota:
             raise asyncssh.SFTPFailure("Failure")
@@ -164,9 +164,9 @@ class _Folder(asyncssh.SFTPServer):
 
 
 async def serve(
-    companies: CardCompanies, port: int, *, told: Callable[[int], None], stop: asyncio.Event
+    companies: CardCompanies, port: int, *, on_open: Callable[[int], None], stop: asyncio.Event
 ) -> None:
-    """Serve until told to stop; port 0 takes any, `told` learns which once it is open."""
+    """Serve until `stop` is set; port 0 picks a free one. `on_open` is called with the port."""
     companies.prepare()
     listener = await asyncssh.listen(
         _HOST,
@@ -176,36 +176,36 @@ async def serve(
         sftp_factory=lambda channel: _Folder(companies, channel),
         allow_scp=False,
     )
-    told(listener.get_port())
+    on_open(listener.get_port())
     await stop.wait()
-    # Not waited for: from Python 3.12 on that would be until the last customer hangs up.
+    # Not awaited: from Python 3.12 on that would wait until the last customer disconnects.
     listener.close()
 
 
 async def _serve_until_signalled(
-    companies: CardCompanies, port: int, told: Callable[[int], None]
+    companies: CardCompanies, port: int, on_open: Callable[[int], None]
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, stop.set)
-    await serve(companies, port, told=told, stop=stop)
+    await serve(companies, port, on_open=on_open, stop=stop)
 
 
 def run(home: Path, port: int, store: SecretStore | None, faults: Faults | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; writes the secrets where a store is given.
+    """Serve until SIGTERM or SIGINT; writes the companies' secrets where a store is given.
 
-    Prints one line, `port <number>`, once it takes connections.
+    Prints one line, `port <number>`, once it accepts connections.
     """
     companies = CardCompanies(home, faults or Faults())
 
-    def told(open_port: int) -> None:
+    def on_open(open_port: int) -> None:
         if store is not None:
             companies.introduce(store, open_port)
         sys.stdout.write(f"port {open_port}\n")
         sys.stdout.flush()
 
-    asyncio.run(_serve_until_signalled(companies, port, told))
+    asyncio.run(_serve_until_signalled(companies, port, on_open))
 
 
 def _write_private(path: Path, content: bytes) -> None:
@@ -228,7 +228,7 @@ def main() -> None:
     run(
         given.home,
         given.port,
-        secret_store(Settings.load()) if given.introduce else None,
+        Adapters(Settings.load()).secrets if given.introduce else None,
         Faults(given.quota_bytes, given.refuse_renames, given.refuse_reading),
     )
 

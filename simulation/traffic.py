@@ -1,8 +1,8 @@
-"""Purchase traffic: posts a day's authorization requests and compares each answer with the truth.
+"""Purchase traffic: posts a day's authorization requests and compares each response with the truth.
 
-Belongs here: the partner's side of HTTP. Each user's requests go out in their order, many users at
-once; what the authorizer cannot answer now (429, 503, a lost connection) is asked again, under the
-same id, which is what makes that safe.
+Belongs here: the partner's side of HTTP. The requests of each user are sent in order, many users at
+once. After a 429, a 503 or a lost connection a request is retried under the same transaction id,
+which makes the retry idempotent.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from cardops.rules.errors import ExplainedError
 from simulation.money_text import EXPONENTS
 
 PATH: Final = "/v1/authorizations"
@@ -25,35 +26,35 @@ DEFAULT_CONCURRENCY: Final = 48
 MAX_ATTEMPTS: Final = 12
 MAX_PAUSE_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 30.0
-MAX_MISMATCHES_KEPT: Final = 20
-_ASK_AGAIN: Final = frozenset({429, 503})
+MAX_MISMATCHES_STORED: Final = 20
+_RETRIED_STATUSES: Final = frozenset({429, 503})
 _HTTP_OK: Final = 200
 
 Expected = Mapping[str, Any]
 
 
-class NoAnswerError(RuntimeError):
-    """The authorizer gave no answer, however often it was asked; going on would take for ever."""
+class NoResponseError(ExplainedError):
+    """The authorizer did not decide a request in any attempt; going on would take for ever."""
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"The authorizer did not answer a request in {MAX_ATTEMPTS} tries, so the traffic was "
-            f"stopped: {why[:200]}"
+            f"The authorizer did not respond to a request in {MAX_ATTEMPTS} attempts, so the "
+            f"traffic was stopped: {why[:200]}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """An answer that is not the one that is right."""
+    """A response that differs from the expected one."""
 
     transaction_id: str
     expected: str
-    answered: str
+    received: str
 
 
 @dataclass(slots=True)
 class TrafficReport:
-    """What was answered, how fast, and where it differs from the truth."""
+    """The responses: how many of each, how fast, and where they differ from the truth."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     reason_codes: Counter[str] = field(default_factory=Counter)
@@ -66,11 +67,11 @@ class TrafficReport:
 
     @property
     def answered(self) -> int:
-        """Requests with an answer of any kind."""
+        """Requests that got a response of any kind."""
         return len(self.latencies_ms)
 
     def percentile_ms(self, percent: int) -> float:
-        """The latency that so many percent of the answers stayed within."""
+        """The latency within which so many percent of the responses arrived."""
         if not self.latencies_ms:
             return 0.0
         ranked = sorted(self.latencies_ms)
@@ -99,18 +100,18 @@ def run_traffic(
     expected: Sequence[Expected],
     *,
     concurrency: int = DEFAULT_CONCURRENCY,
-    on_answer: Callable[[], None] = lambda: None,
+    on_response: Callable[[], None] = lambda: None,
 ) -> TrafficReport:
-    """Post every line of the file; `expected` are truth.json's answers, in the same order.
+    """Post every line of the file; `expected` has truth.json's responses in the same order.
 
-    Raises NoAnswerError.
+    Raises NoResponseError.
     """
     bodies = requests_path.read_bytes().splitlines()
     if len(bodies) != len(expected):
-        raise ValueError(f"{len(bodies)} requests but {len(expected)} expected answers")
-    host_queues = _lanes(zip(bodies, expected, strict=True), concurrency)
+        raise ValueError(f"{len(bodies)} requests but {len(expected)} expected responses")
+    user_queues = _user_queues(zip(bodies, expected, strict=True), concurrency)
     try:
-        return asyncio.run(_drive(base_url, key, host_queues, on_answer))
+        return asyncio.run(_drive(base_url, key, user_queues, on_response))
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
 
@@ -118,8 +119,8 @@ def run_traffic(
 async def _drive(
     base_url: str,
     key: str,
-    host_queues: Sequence[Sequence[tuple[bytes, Expected]]],
-    on_answer: Callable[[], None],
+    user_queues: Sequence[Sequence[tuple[bytes, Expected]]],
+    on_response: Callable[[], None],
 ) -> TrafficReport:
     report = TrafficReport()
     started = time.perf_counter()
@@ -134,48 +135,48 @@ async def _drive(
         ) as session,
         asyncio.TaskGroup() as group,
     ):
-        for host_queue in host_queues:
-            group.create_task(_send_lane(session, host_queue, report, on_answer))
+        for queue in user_queues:
+            group.create_task(_send_in_order(session, queue, report, on_response))
     report.seconds = time.perf_counter() - started
     return report
 
 
-def _lanes(
+def _user_queues(
     pairs: Iterable[tuple[bytes, Expected]], count: int
 ) -> list[list[tuple[bytes, Expected]]]:
-    """One user is always in one lane, so that their requests stay in order."""
-    host_queues: list[list[tuple[bytes, Expected]]] = [[] for _ in range(count)]
+    """A user's requests are all in one queue, so that they stay in order."""
+    queues: list[list[tuple[bytes, Expected]]] = [[] for _ in range(count)]
     for body, expected in pairs:
-        host_queues[zlib.crc32(str(expected["user_id"]).encode()) % count].append((body, expected))
-    return [host_queue for host_queue in host_queues if host_queue]
+        queues[zlib.crc32(str(expected["user_id"]).encode()) % count].append((body, expected))
+    return [queue for queue in queues if queue]
 
 
-async def _send_lane(
+async def _send_in_order(
     session: aiohttp.ClientSession,
-    host_queue: Sequence[tuple[bytes, Expected]],
+    queue: Sequence[tuple[bytes, Expected]],
     report: TrafficReport,
-    on_answer: Callable[[], None],
+    on_response: Callable[[], None],
 ) -> None:
-    for body, expected in host_queue:
+    for body, expected in queue:
         started = time.perf_counter()
         status, content, is_replay = await _post(session, body, report)
         report.latencies_ms.append((time.perf_counter() - started) * 1000)
         report.replayed += is_replay
         _compare(report, expected, status, content)
-        on_answer()
+        on_response()
 
 
 async def _post(
     session: aiohttp.ClientSession, body: bytes, report: TrafficReport
 ) -> tuple[int, bytes, bool]:
-    """Ask until there is an answer. Raises NoAnswerError."""
+    """Post until there is a decision or a final error. Raises NoResponseError."""
     why = b""
     for attempt in range(MAX_ATTEMPTS):
         pause = min(MAX_PAUSE_SECONDS, 0.05 * 2**attempt)
         try:
             async with session.post(PATH, data=body) as response:
                 why = await response.read()
-                if response.status not in _ASK_AGAIN:
+                if response.status not in _RETRIED_STATUSES:
                     return (
                         response.status,
                         why,
@@ -186,7 +187,7 @@ async def _post(
             why = str(error).encode()
         report.retries += 1
         await asyncio.sleep(pause)
-    raise NoAnswerError(why.decode(errors="replace"))
+    raise NoResponseError(why.decode(errors="replace"))
 
 
 def _pause(retry_after: str | None, otherwise: float) -> float:
@@ -196,21 +197,21 @@ def _pause(retry_after: str | None, otherwise: float) -> float:
 
 
 def _compare(report: TrafficReport, expected: Expected, status: int, content: bytes) -> None:
-    answered = (
-        _told(content) if status == _HTTP_OK else (f"HTTP {status}", content[:200].decode(), 0)
+    received = (
+        _decision(content) if status == _HTTP_OK else (f"HTTP {status}", content[:200].decode(), 0)
     )
     right = (expected["status"], expected["reason_code"], expected["remaining"])
-    report.statuses[answered[0]] += 1
-    report.reason_codes[answered[1] if status == _HTTP_OK else answered[0]] += 1
-    if answered == right:
+    report.statuses[received[0]] += 1
+    report.reason_codes[received[1] if status == _HTTP_OK else received[0]] += 1
+    if received == right:
         return
     report.mismatch_count += 1
-    if len(report.mismatches) < MAX_MISMATCHES_KEPT:
-        mismatch = Mismatch(str(expected["transaction_id"]), str(right), str(answered))
+    if len(report.mismatches) < MAX_MISMATCHES_STORED:
+        mismatch = Mismatch(str(expected["transaction_id"]), str(right), str(received))
         report.mismatches.append(mismatch)
 
 
-def _told(content: bytes) -> tuple[str, str, int]:
+def _decision(content: bytes) -> tuple[str, str, int]:
     """Status, reason code and remaining credit in minor units, read exactly."""
     response = json.loads(content, parse_float=Decimal, parse_int=Decimal)
     exponent = EXPONENTS[response["currency"]]

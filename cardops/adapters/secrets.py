@@ -1,21 +1,21 @@
 """Secrets: a file of mode 0600, or AWS Secrets Manager. Neither ever shows a value in an error."""
 
-import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cardops.adapters.aws.clients import AwsClients, BotoClients
 from cardops.adapters.aws.environment import configured_region
+from cardops.adapters.file_locks import exclusive_lock
 from cardops.ports import SecretStore
+from cardops.rules.errors import ExplainedError
 from cardops.settings import Settings, SettingsError
 
 
-class SecretUnreadableError(RuntimeError):
+class SecretUnreadableError(ExplainedError, RuntimeError):
     """Secrets cannot be read or written; the message says where and what to fix."""
 
 
@@ -33,7 +33,7 @@ class FileSecretStore:
         """Create or replace it. Concurrent writers of other secrets lose nothing."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._exclusively():
+            with exclusive_lock(Path(f"{self._path}.lock")):
                 self._replace({**self._read(), name: dict(value)})
         except OSError as error:
             raise SecretUnreadableError(
@@ -69,15 +69,6 @@ class FileSecretStore:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        lock = os.open(f"{self._path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
 
 
 class AwsSecretStore:

@@ -1,5 +1,7 @@
 """What can go wrong with a report of the marts."""
 
+from cardops.rules.errors import ExplainedError
 
-class NothingBuiltError(RuntimeError):
+
+class NothingBuiltError(ExplainedError, RuntimeError):
     """No marts were built or published yet; the message says what to run."""

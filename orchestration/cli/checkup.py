@@ -1,43 +1,41 @@
-"""What `cardops doctor` looks at: every configured part, each answered with one sentence.
+"""The checks of `cardops doctor`: every configured part, each reported in one sentence.
 
-Belongs here: the checks. Each tries the part itself; none changes anything but a probe file.
+Belongs here: the checks. Each one uses the part itself; none changes anything but a probe file.
 """
 
 import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
-from cardops.adapters.object_stores.opening import open_store
-from cardops.adapters.postgresql.connection import connect, connect_info
-from cardops.adapters.secrets import secret_store
-from cardops.adapters.telemetry.opening import ENDPOINT, check_telemetry, collector_address
+from cardops.bootstrap import Adapters, dbt_manifest, is_tracing_configured, trace_collector
+from cardops.rules.errors import ExplainedError
 from cardops.settings import Settings
-from orchestration.local.ports import DEFAULTS, responses
+from orchestration.local.ports import DEFAULTS, accepts_connections
 
 STORES: Final = ("raw", "processed", "failed", "lake")
 COMPANIES: Final = ("visa", "mastercard", "amex", "discover")
-LEAST_FREE_BYTES: Final = 2 * 1024**3
+MIN_FREE_BYTES: Final = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, whether it is well, and what to mend where it is not."""
+    """One part, whether it is healthy, and what to fix where it is not."""
 
     part: str
     ok: bool
-    told: str
+    message: str
 
     def described(self) -> dict[str, Any]:
         """For `--json`."""
-        return asdict(self)
+        return {"part": self.part, "ok": self.ok, "told": self.message}
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Every part in turn; a later one is looked at although an earlier one is ill."""
-    checks: list[tuple[str, Callable[[Settings], str]]] = [
+    """Check every part in turn, also after one that is not healthy."""
+    checks: list[tuple[str, Callable[[Adapters], str]]] = [
         ("python", _python),
         ("disk", _disk),
         ("database", _database),
@@ -49,106 +47,105 @@ def findings(settings: Settings) -> Iterator[Finding]:
         ("transformations", _transformations),
         ("services", _services),
     ]
+    adapters = Adapters(settings)
     for part, check in checks:
-        yield _finding(part, check, settings)
+        yield _finding(part, check, adapters)
 
 
-def _finding(part: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
+def _finding(part: str, check: Callable[[Adapters], str], adapters: Adapters) -> Finding:
     try:
-        return Finding(part, ok=True, told=check(settings))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong is what is asked for
-        return Finding(part, ok=False, told=str(error).strip() or type(error).__name__)
+        return Finding(part, ok=True, message=check(adapters))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is the finding
+        return Finding(part, ok=False, message=str(error).strip() or type(error).__name__)
 
 
-class UnwellError(RuntimeError):
-    """A part works, and yet not as it should; the message says what to mend."""
+class UnhealthyError(ExplainedError):
+    """A part responds but does not work as it should; the message says what to fix."""
 
 
-def _python(_: Settings) -> str:
+def _python(_: Adapters) -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] < (3, 14):
-        raise UnwellError(f"This is Python {version}; use 3.11, 3.12 or 3.13.")
+        raise UnhealthyError(f"This is Python {version}; use 3.11, 3.12 or 3.13.")
     return f"Python {version}."
 
 
-def _disk(settings: Settings) -> str:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.home).free
-    told = f"{free / 1024**3:.1f} GiB free at {settings.home}"
-    if free < LEAST_FREE_BYTES:
-        raise UnwellError(f"Only {told}; free some, or set CARDOPS_HOME elsewhere.")
-    return f"{told}."
+def _disk(adapters: Adapters) -> str:
+    home = adapters.settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    message = f"{free / 1024**3:.1f} GiB free at {home}"
+    if free < MIN_FREE_BYTES:
+        raise UnhealthyError(f"Only {message}; free some space, or set CARDOPS_HOME elsewhere.")
+    return f"{message}."
 
 
-def _database(settings: Settings) -> str:
-    info = connect_info(settings)
-    with connect(info.url) as session:
-        row = session.execute("select current_setting('server_version')").fetchone()
-        migrations = session.execute("select count(*) from schema_migrations").fetchone()
-    kind = "embedded" if info.is_embedded else "given by CARDOPS_DATABASE_URL"
-    return f"PostgreSQL {row and row[0]}, {kind}, {migrations and migrations[0]} migrations."
+def _database(adapters: Adapters) -> str:
+    facts = adapters.database_facts()
+    origin = "embedded" if adapters.database.is_embedded else "named by CARDOPS_DATABASE_URL"
+    return f"PostgreSQL {facts.server_version}, {origin}, {facts.migration_count} migrations."
 
 
-def _store(role: str) -> Callable[[Settings], str]:
-    def check(settings: Settings) -> str:
-        store = open_store(settings.store_url(role))
+def _store(role: str) -> Callable[[Adapters], str]:
+    def check(adapters: Adapters) -> str:
+        store = adapters.store(role)
         probe = f".doctor-{secrets.token_hex(6)}"
         store.create(probe, b"probe")
         store.delete(probe)
-        return f"{store.url} can be written."
+        return f"{store.url} is writable."
 
     return check
 
 
-def _secrets(settings: Settings) -> str:
-    secret_store(settings).get("destinations/visa")
-    return f"{settings.secrets_url} can be read."
+def _secrets(adapters: Adapters) -> str:
+    adapters.secrets.get("destinations/visa")
+    return f"{adapters.settings.secrets_url} is readable."
 
 
-def _card_companies(settings: Settings) -> str:
-    store = secret_store(settings)
-    missing = [name for name in COMPANIES if store.get(f"destinations/{name}") is None]
+def _card_companies(adapters: Adapters) -> str:
+    missing = [name for name in COMPANIES if adapters.secrets.get(f"destinations/{name}") is None]
     if missing:
-        raise UnwellError(
-            f"No secret says how to reach {', '.join(missing)}: their files would fail to be "
-            "delivered. Put destinations/<network> into the secrets; `cardops up` does it for "
-            "its own server."
+        raise UnhealthyError(
+            f"No secret says how to reach {', '.join(missing)}, so their files cannot be "
+            "delivered. Add the secrets destinations/<network>; `cardops up` adds those of its "
+            "own SFTP server."
         )
     return "All four have a secret."
 
 
-def _callbacks(settings: Settings) -> str:
-    with connect(connect_info(settings).url) as session:
-        disabled = session.execute(
-            "select count(*) from callback_endpoints where disabled_at is not null"
-        ).fetchone()
-    if disabled and disabled[0]:
-        raise UnwellError(
-            f"{disabled[0]} callback endpoints are disabled and nothing is sent to them; "
-            "`cardops callbacks endpoints` shows them, docs/runbooks/callbacks.md says what to do."
+def _callbacks(adapters: Adapters) -> str:
+    disabled = adapters.database_facts().disabled_endpoint_count
+    if disabled:
+        raise UnhealthyError(
+            f"{disabled} callback endpoints are disabled and receive no callbacks; "
+            "`cardops callbacks endpoints` lists them, docs/runbooks/callbacks.md says what to do."
         )
     return "No endpoint is disabled."
 
 
-def _traces(_: Settings) -> str:
-    if not check_telemetry():
-        return "None are sent; docs/observability.md says how."
+def _traces(_: Adapters) -> str:
+    if not is_tracing_configured():
+        return "Not configured; docs/observability.md says how."
     try:
-        return f"A collector answers at {collector_address()}."
+        return f"A collector accepts connections at {trace_collector()}."
     except OSError as error:
-        raise UnwellError(
-            f"No collector answers at the address of {ENDPOINT} ({error.strerror or error}): "
-            "traces are lost, decisions go on. Start it, or unset the variable."
+        raise UnhealthyError(
+            "No collector accepts connections at the address of OTEL_EXPORTER_OTLP_ENDPOINT "
+            f"({error.strerror or error}): traces are lost, decisions are not affected. Start the "
+            "collector, or unset the variable."
         ) from None
 
 
-def _transformations(_: Settings) -> str:
-    from cardops.adapters.warehouse.dbt import ensure_manifest  # noqa: PLC0415 - may parse for seconds
-
-    return f"{ensure_manifest()} is up to date."
+def _transformations(_: Adapters) -> str:
+    return f"{dbt_manifest()} is up to date."
 
 
-def _services(settings: Settings) -> str:
-    ports = {name: getattr(settings, f"{name}_port") or first for name, first in DEFAULTS.items()}
-    up = [f"{name} on {port}" for name, port in ports.items() if responses(port)]
-    return f"Answering: {', '.join(up)}." if up else "None is up; `cardops up` starts them."
+def _services(adapters: Adapters) -> str:
+    ports = {
+        name: getattr(adapters.settings, f"{name}_port") or default
+        for name, default in DEFAULTS.items()
+    }
+    running = [f"{name} on {port}" for name, port in ports.items() if accepts_connections(port)]
+    if not running:
+        return "None is running; `cardops up` starts them."
+    return f"Running: {', '.join(running)}."

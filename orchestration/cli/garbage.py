@@ -1,18 +1,18 @@
-"""How often a short command looks for garbage: seldom."""
+"""Garbage collection of short commands: rare."""
 
 import atexit
 import gc
 from typing import Final
 
-# Dagster is a million objects that stay. By default they are looked through again and again as
-# they are imported, and once more at the end: a third of what a short command costs.
+# Dagster is a million objects that live until the end. By default the collector scans them again
+# and again during imports, and once more at exit: a third of the time of a short command.
 THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def collect_seldom() -> None:
-    """From now on, and not at the end of the process, whose memory goes whole.
+    """Collect rarely from now on, and not at all at exit.
 
-    Not for a service: what is garbage in circles could grow to a million objects in it.
+    Not for services: reference cycles could grow to a million objects there.
     """
     gc.set_threshold(*THRESHOLDS)
     atexit.register(gc.freeze)

@@ -1,13 +1,21 @@
 """The program that a command names."""
 
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.bootstrap import Adapters
 from cardops.rules.programs.programs import Program
-from orchestration.cli.output import CommandError
+from cardops.services.programs.administration import ProgramAdministration
+from orchestration.cli.output import say
 
 
-def known_program(url: str, name: str) -> Program:
-    """Raises CommandError where there is none: it would look as if it had nothing to show."""
-    found = PostgresPrograms(url).find(name)
-    if found is None:
-        raise CommandError(f"There is no program {name}; `cardops program list` shows them.")
-    return found
+def administration(adapters: Adapters) -> ProgramAdministration:
+    """Programs and their callback secrets, under these settings."""
+    return ProgramAdministration(adapters.programs, adapters.secrets, adapters.clock)
+
+
+def ensure_program(adapters: Adapters, name: str) -> None:
+    """Create the program where it is missing, and say so. Raises InvalidProgramError."""
+    program = Program(name, adapters.settings.default_currency)
+    if administration(adapters).ensure(program):
+        say(
+            f"Program {name} did not exist and was created in {program.currency}; "
+            f"`cardops program rotate-secret {name}` shows a callback secret."
+        )

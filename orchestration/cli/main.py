@@ -1,7 +1,7 @@
-"""The `cardops` command: one lazy group, so that `--help` and light commands never load Dagster.
+"""The `cardops` command: commands are imported when called, so `--help` never loads Dagster.
 
-Belongs here: names, one-line helps, and how errors become one sentence. What a command does is
-in orchestration/cli/commands/<name>.py, whose `app` (a typer.Typer) is loaded when it is called.
+Belongs here: command names with their one-line help, and how an expected error is shown. What a
+command does is in orchestration/cli/commands/<name>.py, in its `app` (a typer.Typer).
 """
 
 import atexit
@@ -15,49 +15,35 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from cardops.rules.errors import ExplainedError
 from orchestration.cli.garbage import collect_seldom
-from orchestration.cli.output import NOT_POSSIBLE, CommandError, say
+from orchestration.cli.output import NOT_POSSIBLE, say
 
 COMMANDS: Final = {
-    "demo": "One day of card operations, from files to reconciled books.",
-    "up": "Run everything until Ctrl-C: UI, sensors, authorizer, SFTP server.",
-    "generate": "Write a realistic day of input files, good and bad rows, and the truth of them.",
-    "submit": "Take a file in, wait, and say what became of each row.",
+    "demo": "Run one day of card operations end to end and verify every figure.",
+    "up": "Run the Dagster UI, sensors, authorizer and SFTP server until Ctrl-C.",
+    "generate": "Write a realistic day of input files, with the expected results.",
+    "submit": "Ingest a file and report what became of each row.",
     "authorizer": "Run the authorizer alone.",
-    "program": "Create card programs, rotate their callback secrets.",
-    "key": "Create, list and revoke partners' API keys.",
-    "user": "Block or unblock a user, set limits.",
-    "deposits": "Take back a wrong or returned deposit file.",
-    "quarantine": "List what was quarantined, release it for another try.",
-    "callbacks": "Send, list and replay callbacks, take endpoints back into use.",
-    "deliveries": "List chargeback files and their state, retry a delivery.",
+    "program": "Create card programs, rotate callback secrets, set limits.",
+    "key": "Create, list and revoke API keys.",
+    "user": "Block or unblock a user, set spending limits.",
+    "deposits": "Recall a wrong or returned deposit file.",
+    "quarantine": "List quarantined rows and release them for another try.",
+    "callbacks": "Send, list and replay callbacks; enable endpoints again.",
+    "deliveries": "List chargeback files and their delivery, retry a delivery.",
     "reconcile": "Compare the books of a business date with independent sources.",
-    "report": "Make the daily report.",
-    "sql": "Ask the published marts, or the live database.",
-    "doctor": "Check every configured part and say what to mend.",
-    "version": "Print the version.",
+    "report": "Build the daily report of a business date.",
+    "sql": "Run a read-only query on the marts or the live database.",
+    "doctor": "Check every configured part and say what to fix.",
+    "version": "Print the versions of Cardops and of its main packages.",
 }
-# Commands with commands of their own, be it only one.
+# Commands that have subcommands.
 GROUPS: Final = {"program", "key", "user", "deposits", "quarantine", "callbacks", "deliveries"}
-# They run for weeks, and keep to what Python thinks right.
+# Commands that run for weeks keep Python's own garbage collection.
 SERVICES: Final = {"up", "authorizer", "callbacks"}
-# Errors whose message is one sentence, by the module that defines them; a module that was never
-# loaded cannot have raised.
-SENTENCES: Final = {
-    "cardops.settings": ("SettingsError",),
-    "cardops.adapters.postgresql.errors": ("DatabaseUnavailableError", "MigrationChangedError"),
-    "cardops.adapters.secrets": ("SecretUnreadableError",),
-    "cardops.adapters.telemetry.opening": ("TelemetryError",),
-    "cardops.rules.reports": ("NothingBuiltError",),
-    "cardops.rules.intake.objects": ("ObjectStoreError",),
-    "cardops.services.intake.submission": ("SubmissionError",),
-    "cardops.rules.intake.files": (
-        "IntakeFileMissingError",
-        "BatchMissingError",
-        "StagingLostError",
-    ),
-}
-# What drivers raise where the server is gone, full or busy: their words, without the statement.
+# What database drivers raise when the server is gone, full or busy. A driver that was never imported
+# cannot have raised.
 DATABASE_ERRORS: Final = {
     "psycopg": ("OperationalError",),
     "asyncpg": (
@@ -70,7 +56,7 @@ DATABASE_ERRORS: Final = {
 
 
 class LazyGroup(TyperGroup):
-    """Commands by name; a command's module is imported when it is called, not when listed."""
+    """Imports the module of a command when it is called, not when it is listed."""
 
     _is_listing = False
 
@@ -100,13 +86,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Cardops: deposits, authorization, reconciliation and chargebacks of a card program.",
+    help="Run a card program: deposits, authorizations, reconciliation and chargebacks.",
 )
 
 
 @app.callback()
 def _cardops() -> None:
-    """Cardops: deposits, authorization, reconciliation and chargebacks of a card program."""
+    """Run a card program: deposits, authorizations, reconciliation and chargebacks."""
 
 
 def _load(name: str) -> Any:
@@ -114,16 +100,18 @@ def _load(name: str) -> Any:
     loader = typer.main.get_group if name in GROUPS else typer.main.get_command
     command: Any = loader(module.app)
     command.name = name
-    # Completion is a matter of the whole program.
-    command.params = [one for one in command.params if not str(one.name).endswith("_completion")]
+    # Options for shell completion belong to the whole program, not to each command.
+    command.params = [
+        option for option in command.params if not str(option.name).endswith("_completion")
+    ]
     return command
 
 
 def main() -> None:
-    """Entry point of the console script. Expected errors are one sentence and exit code 2."""
+    """Entry point of the console script. An expected error is one sentence and exit code 2."""
     if not SERVICES.intersection(sys.argv[1:2]):
         collect_seldom()
-    # Registered first, so it runs last: from then on only C extensions report on themselves.
+    # Registered first, so it runs last: only C extensions still write after it.
     atexit.register(_end_standard_error)
     try:
         sys.exit(app(standalone_mode=False) or 0)
@@ -136,53 +124,52 @@ def main() -> None:
 
 
 def _end_standard_error() -> None:
-    """DuckDB's bindings list 40 lines of "leaks" when the interpreter ends with dbt loaded."""
+    """DuckDB's bindings print 40 lines of "leaks" when the interpreter ends with dbt loaded."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def usage_sentence(error: BaseException) -> str | None:
-    """What is wrong with the words of the command; None where they are not what is wrong."""
-    told = getattr(error, "format_message", None)
-    if told is None:
+    """What is wrong with the arguments, or None where the error is about something else."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
         return None
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "cardops"
-    message = " ".join(told().replace("Value error, ", "").split()).rstrip(".")
+    message = " ".join(format_message().replace("Value error, ", "").split()).rstrip(".")
     return f"{message or 'A command is missing'}; `{path} --help` shows how it is used."
 
 
 def sentence_of(error: BaseException) -> str | None:
-    """What to tell a person, or None where the error is a bug and its trace is wanted."""
-    if isinstance(error, CommandError):
+    """The sentence for a person, or None where the error is a bug that needs its traceback."""
+    if isinstance(error, ExplainedError):
         return str(error)
-    if _is_one_of(error, SENTENCES):
-        return str(error)
-    for one in _with_causes(error):
-        if _is_one_of(one, DATABASE_ERRORS):
-            words = " ".join(str(getattr(one, "orig", one)).splitlines()[:1]).strip().rstrip(".")
+    for cause in _with_causes(error):
+        if _is_one_of(cause, DATABASE_ERRORS):
+            lines = str(getattr(cause, "orig", cause)).splitlines()[:1]
+            reason = " ".join(lines).strip().rstrip(".")
             return (
-                f"The database gave up: {words}; nothing half-done counts, so see that it runs "
-                "and has disk space, and run the command again."
+                f"The database failed: {reason}. Unfinished changes were rolled back; check that "
+                "it runs and has disk space, then run the command again."
             )
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        # What the shell handed over was no text, and so is no name or id of anything.
-        return "An argument is not valid UTF-8; give it as text."
+        # The shell passed bytes that are not text.
+        return "An argument is not valid UTF-8; type it as text."
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{where}; mend that and run the command again."
+        return f"{error.strerror}{where}; fix that and run the command again."
     return None
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those that it was raised from: libraries wrap what a driver said."""
-    one: BaseException | None = error
-    while one is not None:
-        yield one
-        one = one.__cause__
+    """The error and those it was raised from: libraries wrap the errors of drivers."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _is_one_of(error: BaseException, known: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether it is of one of these classes; those of a module that was never loaded are not."""
+    """Whether the error is of one of these classes, in modules that have been imported."""
     return any(
         isinstance(error, getattr(sys.modules[module], name))
         for module, names in known.items()

@@ -1,4 +1,4 @@
-"""How commands speak: JSON on standard output, progress and errors on standard error."""
+"""Output of commands: results on standard output, progress and errors on standard error."""
 
 import json
 import sys
@@ -7,28 +7,30 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from cardops.rules.errors import ExplainedError
+
 DONE: Final = 0
 DONE_WITH_FINDINGS: Final = 1  # quarantined rows, failed checks
 NOT_POSSIBLE: Final = 2  # wrong use, or something is missing
 
-# Every command takes it: `json_output: JsonOption = False`.
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+# Every command has it: `json_output: JsonOption = False`.
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
-class CommandError(Exception):
-    """A command cannot do what it was asked; the message is the one sentence that is shown."""
+class CommandError(ExplainedError):
+    """A command cannot do what it was asked; the message is shown and the exit code is 2."""
 
 
 def print_json(payload: Mapping[str, Any]) -> None:
-    """The command's answer for programs: one object, one line, there at once.
+    """Print the result for programs: one object on one line, flushed at once.
 
-    A command that goes on running is read through a pipe, which is not flushed by itself.
+    Without the flush, a program would not see the result of a command that keeps running.
     """
     sys.stdout.write(json.dumps(payload, ensure_ascii=False, default=str) + "\n")
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
-    """Progress or a remark, for people."""
+    """Tell a person about progress or an error."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

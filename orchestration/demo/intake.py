@@ -1,7 +1,7 @@
-"""A demo's files through the same intake as any other's, a run for each group of one kind.
+"""Sends the demo's files through the ordinary intake, one run for each group of one kind.
 
-Belongs here: putting files under incoming/, claiming them, running what follows, and rows that are
-released. What the counts should be is in orchestration.demo.truth.
+Belongs here: submitting files, claiming them, running the jobs that follow, and files made of
+released rows. orchestration.demo.truth says what the counts should be.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,24 +10,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from cardops.adapters.clock import SystemClock
-from cardops.adapters.object_stores.opening import open_store
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.bootstrap import Adapters
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.services.intake.claiming import Claims
-from cardops.settings import Settings
 from orchestration.local.in_process import InProcessRuns
 
-# Kinds whose rows may wait for another kind's, in the order in which they are taken up.
+# Kinds whose rows may wait for rows of another kind, in the order in which they are ingested.
 _RELEASED: Final = tuple(kind for kind, profile in KINDS.items() if profile.reference)
 
 
 @dataclass(slots=True)
 class IngestedDay:
-    """What was taken in: submitted files by their path in the day, released ones apart."""
+    """The ingested files: submitted ones by their path in the day, those of released rows apart."""
 
     submitted: dict[str, IntakeFile] = field(default_factory=dict)
     released: list[IntakeFile] = field(default_factory=list)
@@ -36,49 +31,53 @@ class IngestedDay:
 
 
 class DemoIntake:
-    """Takes a day's files in for one program."""
+    """Ingests the files of a day for one program."""
 
-    def __init__(self, settings: Settings, runs: InProcessRuns, program: str) -> None:
-        url = connect_info(settings).url
+    def __init__(self, adapters: Adapters, runs: InProcessRuns, program: str) -> None:
         self._runs = runs
         self._program = program
-        self._ledger = PostgresIntakeLedger(url)
-        raw = open_store(settings.store_url("raw"))
-        failed = open_store(settings.store_url("failed"))
-        programs = PostgresPrograms(url)
-        self._claims = Claims(raw, failed, self._ledger, programs, SystemClock())
+        self._ledger = adapters.intake_ledger
+        self._claims = Claims(
+            adapters.raw_store,
+            adapters.failed_store,
+            self._ledger,
+            adapters.programs,
+            adapters.clock,
+        )
 
-    def ingest_file(
+    def ingest_day(
         self, day: Path, order: Sequence[str], on_group: Callable[[str], None]
     ) -> IngestedDay:
-        """Submit every file in that order; `on_group` is told what is taken in next."""
-        taken = IngestedDay()
+        """Submit every file in that order; `on_group` is called with what comes next."""
+        ingested = IngestedDay()
         for kind, paths in _groups(order):
             subject = kind.removesuffix("s")
             on_group(f"{len(paths)} {subject} file{'s' if len(paths) > 1 else ''}")
             files = self._submit(kind, [day / path for path in paths])
-            for path, intake_file in zip(paths, self._run(kind, files, taken), strict=True):
-                taken.submitted[path] = intake_file
+            for path, intake_file in zip(paths, self._run(kind, files, ingested), strict=True):
+                ingested.submitted[path] = intake_file
             for released_kind in _RELEASED:
-                taken.released += self._take_released(released_kind, taken)
-        return taken
+                ingested.released += self._ingest_released(released_kind, ingested)
+        return ingested
 
     def _submit(self, kind: Kind, paths: Sequence[Path]) -> list[IntakeFile]:
-        """Claimed together: chargeback files are one batch."""
+        """Claim the files together: chargeback files are one batch."""
         return self._claims.claim(kind, self._claims.put(kind, self._program, paths))
 
-    def _run(self, kind: Kind, files: Sequence[IntakeFile], taken: IngestedDay) -> list[IntakeFile]:
-        """Take them in, deliver what a batch makes, and read the entries again."""
-        taken.failed_checks += self._runs.ingest_file(kind, files).failed_checks
+    def _run(
+        self, kind: Kind, files: Sequence[IntakeFile], ingested: IngestedDay
+    ) -> list[IntakeFile]:
+        """Ingest the files, deliver the files of a batch, and read the ledger's entries again."""
+        ingested.failed_checks += self._runs.ingest_file(kind, files).failed_checks
         if batch_id := files[0].batch_id:
-            taken.batch_ids.append(batch_id)
-            taken.failed_checks += self._runs.deliver(batch_id).failed_checks
-        return [self._ledger.find(one.intake_id) for one in files]
+            ingested.batch_ids.append(batch_id)
+            ingested.failed_checks += self._runs.deliver(batch_id).failed_checks
+        return [self._ledger.find(intake_file.intake_id) for intake_file in files]
 
-    def _take_released(self, kind: Kind, taken: IngestedDay) -> list[IntakeFile]:
-        """Files made of rows whose reference has come: what a sensor does elsewhere."""
+    def _ingest_released(self, kind: Kind, ingested: IngestedDay) -> list[IntakeFile]:
+        """Files made of rows whose reference has arrived; outside the demo a sensor does this."""
         files = self._claims.claim_released(kind, self._program)
-        return self._run(kind, files, taken) if files else []
+        return self._run(kind, files, ingested) if files else []
 
 
 def _groups(order: Sequence[str]) -> Iterator[tuple[Kind, list[str]]]:

@@ -1,18 +1,18 @@
-"""The outside of a demo: the card companies' SFTP server and the authorizer, as processes.
+"""The processes a demo talks to: the card companies' SFTP server and the authorizer.
 
-Belongs here: on which ports they are started and that none is left behind. `cardops up` has more.
+Belongs here: their free ports, and that none is left running. `cardops up` starts more.
 """
 
-import fcntl
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from cardops.settings import Settings
-from orchestration.cli.output import CommandError
+from orchestration.local.home_lock import only_process_of
 from orchestration.local.ports import HOST
 from orchestration.local.services import services
 from orchestration.local.supervisor import Supervisor
@@ -21,45 +21,46 @@ NEEDED: Final = ("sftp", "authorizer")
 
 
 @contextmanager
-def outside(settings: Settings) -> Iterator[str]:
-    """Both running on free ports until the block ends; yields the authorizer's address."""
-    with _alone(settings.home), tempfile.TemporaryDirectory(prefix="cardops-demo-") as sockets:
+def outside_processes(settings: Settings) -> Iterator[Callable[[], str]]:
+    """Both processes on free ports until the block ends.
+
+    They start while the block runs: the function that is yielded waits until both are ready and
+    returns the authorizer's address. Raises CommandError where `cardops up` runs for this home,
+    because its sensors would ingest the demo's files.
+    """
+    with (
+        only_process_of(settings.home, "Cardops is running, or another demo is,"),
+        tempfile.TemporaryDirectory(prefix="cardops-demo-") as sockets,
+        ThreadPoolExecutor(1) as starting,
+    ):
         ports = _free_ports("ui", *NEEDED)
-        wanted = [
-            one for one in services(settings.home, ports, Path(sockets)) if one.name in NEEDED
-        ]
+        every = services(settings.home, ports, Path(sockets))
+        needed = [service for service in every if service.name in NEEDED]
         supervisor = Supervisor(settings.home, {})
+        started = starting.submit(supervisor.start, needed)
+
+        def wait_until_ready() -> str:
+            started.result()
+            return f"http://{HOST}:{ports['authorizer']}"
+
         try:
-            supervisor.start(wanted)
-            yield f"http://{HOST}:{ports['authorizer']}"
+            yield wait_until_ready
         finally:
+            # Stopping first ends a start that is still waiting; the second stop ends what the
+            # starting thread may have started meanwhile.
+            supervisor.stop()
+            started.exception()
             supervisor.stop()
 
 
 def _free_ports(*names: str) -> dict[str, int]:
-    """Ports that nobody has, held together so that they differ."""
+    """Free ports, all held until each is chosen, so that they differ."""
     sockets = [socket.socket() for _ in names]
     try:
-        for one in sockets:
-            one.bind((HOST, 0))
+        for held in sockets:
+            held.bind((HOST, 0))
         pairs = zip(names, sockets, strict=True)
-        return {name: int(one.getsockname()[1]) for name, one in pairs}
+        return {name: int(held.getsockname()[1]) for name, held in pairs}
     finally:
-        for one in sockets:
-            one.close()
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """No `cardops up` of this home meanwhile: its sensors would take the demo's files."""
-    path = home / "run" / "up.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CommandError(
-                f"Cardops is up, or another demo runs, for {home}; stop that one, or set "
-                "CARDOPS_HOME to another place for the demo."
-            ) from None
-        yield
+        for held in sockets:
+            held.close()

@@ -1,4 +1,4 @@
-"""How a demo looks: its progress while it runs, and its summary for people and for programs."""
+"""Output of a demo: progress while it runs, and the summary for people and for programs."""
 
 import time
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from cardops.rules.money import format_amount
-from orchestration.demo.truth import COUNTS, told_shortly
+from orchestration.demo.truth import COUNTS, shortened
 
 if TYPE_CHECKING:
     from orchestration.demo.steps import DemoResult
 
 
 class ShownProgress:
-    """Each step a line on standard error when it is done, a bar where it is counted."""
+    """One line on standard error for each finished step; a bar for a step that is counted."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -27,7 +27,7 @@ class ShownProgress:
         self._task: Any = None
 
     def step(self, what: str, total: int | None = None) -> None:
-        """End the step before, begin this one."""
+        """End the step before and begin this one."""
         self.end()
         self._what, self._started = what, time.monotonic()
         if total is None:
@@ -39,12 +39,12 @@ class ShownProgress:
         self._task = self._bar.add_task(what, total=total)
 
     def advance(self) -> None:
-        """One more."""
+        """Advance the bar by one."""
         if self._bar is not None:
             self._bar.advance(self._task)
 
     def end(self) -> None:
-        """Say how long the step took."""
+        """Print how long the step took."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -69,7 +69,7 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "files_delivered_before": result.files_known,
         "breaks": result.breaks,
         "accounts": result.accounts,
-        "balances_equal_truth": not any("balance of" in one for one in result.differences),
+        "balances_equal_truth": not any("balance of" in text for text in result.differences),
         "kpis": result.kpis,
         "report": str(result.report),
         "program": result.program,
@@ -90,18 +90,18 @@ def show(result: "DemoResult", console: Console) -> None:
         console.print(line, highlight=False)
     console.print()
     if result.differences:
-        console.print("Differs from the truth:", style="bold red")
-        for difference in told_shortly(result.differences):
+        console.print("Some figures are not as expected:", style="bold red")
+        for difference in shortened(result.differences):
             console.print(f"  {difference}", style="red", highlight=False)
         return
     console.print(
-        f"Everything agrees with the truth, to the row and to the cent ({result.seconds} s).",
+        f"All figures match the expected ones, to the row and to the cent ({result.seconds} s).",
         style="bold green",
     )
 
 
 def _intake_table(result: "DemoResult") -> Table:
-    table = Table(title="Files taken in", title_justify="left")
+    table = Table(title="Files ingested", title_justify="left")
     for heading in ("kind", "files", *COUNTS, "refused"):
         table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
     for kind, counts in result.counts.items():
@@ -119,7 +119,7 @@ def _reasons_table(result: "DemoResult") -> Table:
     table.add_column("reason")
     for kind in result.counts:
         table.add_column(kind, justify="right")
-    reasons = sorted({one for counts in result.counts.values() for one in counts["reasons"]})
+    reasons = sorted({code for counts in result.counts.values() for code in counts["reasons"]})
     for reason in reasons:
         cells = (str(counts["reasons"].get(reason, "")) for counts in result.counts.values())
         table.add_row(reason, *cells)
@@ -152,7 +152,7 @@ def _lines(result: "DemoResult") -> list[str]:
     traffic = result.traffic.as_json()
     before = f" (and {result.files_known} before)" if result.files_known else ""
     released = (
-        f", and {result.files_released} of the next batch, with rows that late transactions released"
+        f", plus {result.files_released} of the next batch with released rows"
         if result.files_released
         else ""
     )
@@ -163,21 +163,21 @@ def _lines(result: "DemoResult") -> list[str]:
         *(f"  {example}" for example in result.examples),
         f"Files delivered to card companies: {result.files_delivered}{before}{released}",
     ]
-    shown += [f"  {_delivered(one)}" for one in result.chargeback_files]
+    shown += [f"  {_delivered(file)}" for file in result.chargeback_files]
     shown += [
-        f"Accounts: {result.accounts}; breaks found: {result.breaks}",
+        f"Accounts: {result.accounts}; reconciliation breaks: {result.breaks}",
         f"Report: {result.report}",
     ]
     if result.is_repeat:
         shown.append(
-            "This day had been run before: every row was a duplicate, nothing was credited or "
-            "delivered twice, and every answer was replayed."
+            "This day was processed before: every row was a duplicate, nothing was credited or "
+            "delivered twice, and every authorization response was replayed."
         )
     return shown
 
 
-def _delivered(one: Mapping[str, Any]) -> str:
+def _delivered(file: Mapping[str, Any]) -> str:
     totals = ", ".join(
-        f"{format_amount(minor, currency)} {currency}" for currency, minor in one["totals"].items()
+        f"{format_amount(minor, currency)} {currency}" for currency, minor in file["totals"].items()
     )
-    return f"{one['network']}: {one['rows']} rows, {totals} -> {one['remote_path']}"
+    return f"{file['network']}: {file['rows']} rows, {totals} -> {file['remote_path']}"

@@ -1,7 +1,7 @@
-"""One day of card operations, end to end: the steps of `cardops demo`, in their order.
+"""One day of card operations, end to end: the steps of `cardops demo` in order.
 
-Belongs here: which step follows which, and what is handed from one to the next. Loading this
-module loads Dagster.
+Belongs here: the order of the steps and what one passes to the next. Importing this module imports
+Dagster.
 """
 
 import time
@@ -12,21 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from cardops.adapters.clock import SystemClock
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.adapters.warehouse.dbt import ensure_manifest
+from cardops.bootstrap import Adapters, dbt_manifest
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
 from cardops.rules.programs.api_keys import Scope
 from cardops.settings import Settings
-from orchestration.cli.commands.key import ensure_program
+from orchestration.cli.known_programs import ensure_program
 from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
 from orchestration.demo.books import DemoBooks
 from orchestration.demo.intake import DemoIntake, IngestedDay
-from orchestration.demo.services import outside
+from orchestration.demo.services import outside_processes
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
@@ -36,18 +33,18 @@ KEY_NAME: Final = "demo traffic"
 
 
 class Progress(Protocol):
-    """How a demo tells what it is doing."""
+    """How a demo reports its progress."""
 
     def step(self, what: str, total: int | None = None) -> None:
-        """The next step begins; `total` where it is counted."""
+        """The next step begins; `total` where its items are counted."""
 
     def advance(self) -> None:
-        """One more of the step's total."""
+        """One more item of the step is done."""
 
 
 @dataclass(slots=True)
 class DemoResult:
-    """What a demo did and found; it agrees with the truth where `differences` is empty."""
+    """What a demo did and found; it succeeded where `differences` is empty."""
 
     program: str
     day: Path
@@ -69,12 +66,12 @@ class DemoResult:
 
 
 def run_demo(settings: Settings, rows: int, progress: Progress) -> DemoResult:
-    """Generate, take in, authorize, close, compare. Raises CommandError."""
+    """Generate a day, ingest it, authorize, close and compare. Raises ExplainedError."""
     started = time.monotonic()
-    progress.step(f"Generating a day of {rows} deposits")
+    progress.step(f"Generating a day with {rows} deposits")
     day = settings.home / "demo" / f"day-{rows}"
     truth = generate(rows, DEFAULT_SEED, DEFAULT_HISTORY_END, day)
-    demo = _Demo(settings, f"demo-{truth['tag']}", day, truth, progress)
+    demo = _Demo(Adapters(settings), f"demo-{truth['tag']}", day, truth, progress)
     result = demo.run()
     result.seconds = round(time.monotonic() - started, 1)
     return result
@@ -82,125 +79,126 @@ def run_demo(settings: Settings, rows: int, progress: Progress) -> DemoResult:
 
 @dataclass(frozen=True, slots=True)
 class _Demo:
-    settings: Settings
+    adapters: Adapters
     program: str
     day: Path
     truth: Mapping[str, Any]
     progress: Progress
 
     def run(self) -> DemoResult:
-        self.progress.step("Starting PostgreSQL, the card companies' SFTP server, the authorizer")
-        connect_info(self.settings)
-        ensure_program(self.settings, self.program)
-        ensure_manifest()
-        books = DemoBooks(self.settings, self.program)
-        known_files = {one.file_name for one in books.records()}
-        with outside(self.settings) as address:
-            self.progress.step("Loading Dagster")
-            runs = InProcessRuns(self.settings, with_dbt=True)
+        settings = self.adapters.settings
+        self.progress.step("Starting PostgreSQL")
+        ensure_program(self.adapters, self.program)
+        dbt_manifest()
+        books = DemoBooks(self.adapters, self.program)
+        known_files = {record.file_name for record in books.records()}
+        with outside_processes(settings) as wait_until_ready:
+            self.progress.step("Starting Dagster, the SFTP server and the authorizer")
+            runs = InProcessRuns(settings, with_dbt=True)
+            runs.load()
             end_leftover_runs(runs.instance)
-            taken = self._take_in(runs)
+            address = wait_until_ready()
+            ingested = self._ingest(runs)
             traffic = self._authorize(address)
-        self._close(runs, taken)
-        return self._compared(books, taken, traffic, known_files)
+        self._close(runs, ingested)
+        return self._compared(books, ingested, traffic, known_files)
 
-    def _take_in(self, runs: InProcessRuns) -> IngestedDay:
-        intake = DemoIntake(self.settings, runs, self.program)
+    def _ingest(self, runs: InProcessRuns) -> IngestedDay:
+        intake = DemoIntake(self.adapters, runs, self.program)
 
-        def on_group(what: str) -> None:
-            self.progress.step(f"Taking in {what}")
+        def on_group(files: str) -> None:
+            self.progress.step(f"Ingesting {files}")
 
-        return intake.ingest_file(self.day, self.truth["submission_order"], on_group)
+        return intake.ingest_day(self.day, self.truth["submission_order"], on_group)
 
     def _authorize(self, address: str) -> TrafficReport:
         responses = self.truth["authorizations"]["answers"]
-        self.progress.step(f"Asking for {len(responses)} authorizations over HTTP", len(responses))
-        with _key(self.settings, self.program) as key:
+        self.progress.step(f"Requesting {len(responses)} authorizations", len(responses))
+        with _key(self.adapters, self.program) as key:
             return run_traffic(
                 address,
                 key,
                 self.day / REQUESTS_PATH,
                 responses,
-                on_answer=self.progress.advance,
+                on_response=self.progress.advance,
             )
 
-    def _close(self, runs: InProcessRuns, taken: IngestedDay) -> None:
-        """Every business date that this demo touched: two, where midnight passed meanwhile."""
-        dates = {one.business_date for one in taken.submitted.values()}
-        for business_date in sorted(dates | {SystemClock().now().date()}):
-            self.progress.step(f"Closing {business_date}: log, reconciliation, marts, report")
-            with _quietly(self.settings.home / "run" / "logs" / "daily_close.log"):
+    def _close(self, runs: InProcessRuns, ingested: IngestedDay) -> None:
+        """Close every business date that this demo touched: two where midnight passed meanwhile."""
+        dates = {intake_file.business_date for intake_file in ingested.submitted.values()}
+        for business_date in sorted(dates | {self.adapters.clock.now().date()}):
+            self.progress.step(f"Closing {business_date}: reconciliation, marts, report")
+            with _dbt_output_in(self.adapters.settings.home / "run" / "logs" / "daily_close.log"):
                 result = runs.run("daily_close", partition_key=business_date.isoformat())
-            taken.failed_checks += result.failed_checks
+            ingested.failed_checks += result.failed_checks
 
     def _compared(
         self,
         books: DemoBooks,
-        taken: IngestedDay,
+        ingested: IngestedDay,
         traffic: TrafficReport,
         known_files: set[str],
     ) -> DemoResult:
-        self.progress.step("Comparing every figure with the truth")
-        today = SystemClock().now().date()
+        self.progress.step("Comparing every figure with the expected one")
+        today = self.adapters.clock.now().date()
         balances, records, kpis = books.balances(), books.records(), books.kpis()
         breaks = books.breaks(today)
         truth = self.truth
         differences = [
-            *demo_truth.file_differences(truth, taken.submitted),
+            *demo_truth.file_differences(truth, ingested.submitted),
             *demo_truth.lake_differences(truth, books.lake_rows()),
-            *demo_truth.answer_differences(truth, traffic.as_json()),
+            *demo_truth.response_differences(truth, traffic.as_json()),
             *demo_truth.balance_differences(truth, balances),
             *demo_truth.delivery_differences(truth, books.received(records)),
             *demo_truth.kpi_differences(truth, kpis),
-            *([f"{breaks} breaks in the books"] if breaks else []),
-            *(f"the check {one} did not pass" for one in taken.failed_checks),
+            *([f"{breaks} reconciliation breaks were found"] if breaks else []),
+            *(f"the check {name} failed" for name in ingested.failed_checks),
         ]
-        new_files = [one for one in records if one.file_name not in known_files]
-        # What a late transaction released from quarantine went into the program's next batch.
-        own_batches = {one.batch_id for one in taken.submitted.values()}
-        of_the_day = [one for one in new_files if one.batch_id in own_batches]
+        new_files = [record for record in records if record.file_name not in known_files]
+        # Rows that a late transaction released from quarantine are in the program's next batch.
+        own_batches = {intake_file.batch_id for intake_file in ingested.submitted.values()}
+        files_of_the_day = [record for record in new_files if record.batch_id in own_batches]
         return DemoResult(
             program=self.program,
             day=self.day,
-            counts={kind: _counts(kind, taken.submitted) for kind in KINDS},
+            counts={kind: _counts(kind, ingested.submitted) for kind in KINDS},
             traffic=traffic,
-            examples=[one for one in map(books.example, ("PERMIT", "REJECT")) if one],
-            files_delivered=len(of_the_day),
-            files_released=len(new_files) - len(of_the_day),
+            examples=[text for text in map(books.example, ("PERMIT", "REJECT")) if text],
+            files_delivered=len(files_of_the_day),
+            files_released=len(new_files) - len(files_of_the_day),
             files_known=len(records) - len(new_files),
-            chargeback_files=[_file(one) for one in new_files],
+            chargeback_files=[_file(record) for record in new_files],
             breaks=breaks,
             accounts=sum(map(len, balances.values())),
             kpis=kpis,
-            report=self.settings.home / "reports" / f"daily_report_{today}.html",
-            is_repeat=_is_repeat(truth, taken.submitted),
-            failed_checks=taken.failed_checks,
+            report=self.adapters.settings.home / "reports" / f"daily_report_{today}.html",
+            is_repeat=_is_repeat(truth, ingested.submitted),
+            failed_checks=ingested.failed_checks,
             differences=differences,
         )
 
 
 @contextmanager
-def _key(settings: Settings, program: str) -> Iterator[str]:
-    """A test key for as long as the traffic runs."""
-    programs = PostgresPrograms(connect_info(settings).url)
+def _key(adapters: Adapters, program: str) -> Iterator[str]:
+    """A test key, revoked when the traffic has ended."""
     scopes = (Scope.AUTHORIZATIONS_WRITE.value, Scope.AUTHORIZATIONS_READ.value)
-    made = programs.create_key(program, KEY_NAME, scopes, is_test=True)
+    created = adapters.programs.create_key(program, KEY_NAME, scopes, is_test=True)
     try:
-        yield made.key
+        yield created.key
     finally:
         with suppress(Exception):
-            programs.revoke_key(made.key_id)
+            adapters.programs.revoke_key(created.key_id)
 
 
 @contextmanager
-def _quietly(log: Path) -> Iterator[None]:
-    """What dbt says line by line goes to a file. Errors tell where that is."""
+def _dbt_output_in(log: Path) -> Iterator[None]:
+    """Send dbt's output to a file, which an error names."""
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with log.open("w") as told, redirect_stderr(told):
+        with log.open("w") as output, redirect_stderr(output):
             yield
     except CommandError as error:
-        raise CommandError(f"{error}; dbt's own words are in {log}.") from None
+        raise CommandError(f"{error}; dbt's output is in {log}.") from None
 
 
 def _is_repeat(truth: Mapping[str, Any], submitted: Mapping[str, IntakeFile]) -> bool:
@@ -212,16 +210,20 @@ def _is_repeat(truth: Mapping[str, Any], submitted: Mapping[str, IntakeFile]) ->
 
 
 def _counts(kind: Kind, submitted: Mapping[str, IntakeFile]) -> dict[str, Any]:
-    """A kind's files together, as `cardops submit` counts one."""
-    every = [one.outcome for one in submitted.values() if one.arrival.kind == kind and one.outcome]
-    outcomes = [one for one in every if not one.error]
+    """The counts of a kind's files together, as `cardops submit` has them for one."""
+    every = [
+        intake_file.outcome
+        for intake_file in submitted.values()
+        if intake_file.arrival.kind == kind and intake_file.outcome
+    ]
+    outcomes = [outcome for outcome in every if not outcome.error]
     return {
         "files": len(every),
         "refused": len(every) - len(outcomes),
-        **{name: sum(getattr(one, name) for one in outcomes) for name in demo_truth.COUNTS},
-        "reasons": _added(outcomes, lambda one: one.reasons),
-        "flags": _added(outcomes, lambda one: one.flags),
-        "totals": _added(outcomes, lambda one: one.totals_minor),
+        **{name: sum(getattr(outcome, name) for outcome in outcomes) for name in demo_truth.COUNTS},
+        "reasons": _added(outcomes, lambda outcome: outcome.reasons),
+        "flags": _added(outcomes, lambda outcome: outcome.flags),
+        "totals": _added(outcomes, lambda outcome: outcome.totals_minor),
     }
 
 

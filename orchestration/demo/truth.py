@@ -1,6 +1,6 @@
-"""A demo's figures against the truth of its day: every difference is one sentence.
+"""Compares a demo's figures with the truth of its day: every difference is one sentence.
 
-Belongs here: comparing, and nothing else. What was measured is handed in.
+Belongs here: comparing, and nothing else. The figures are passed in.
 """
 
 from collections import Counter
@@ -11,38 +11,38 @@ from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 
 Json = Mapping[str, Any]
 COUNTS: Final = ("read", "accepted", "duplicate", "quarantined")
-MAX_DIFFERENCES_TOLD: Final = 10
+MAX_DIFFERENCES_SHOWN: Final = 10
 
 
 def file_differences(truth: Json, submitted: Mapping[str, IntakeFile]) -> list[str]:
-    """Of each file: its counts, reasons, flags and money, to the row and to the cent.
+    """Counts, reasons, flags and amounts of each file.
 
-    A file that was applied before must be all duplicates now.
+    A file that was applied before must consist of duplicates now.
     """
     return [
         f"{path}: {difference}"
-        for path, told in truth["files"].items()
+        for path, expected in truth["files"].items()
         for difference in _file_differences(
-            told, submitted[path].outcome or FileOutcome(), _released_from(truth, path)
+            expected, submitted[path].outcome or FileOutcome(), _released_from(truth, path)
         )
     ]
 
 
-def is_repeat(told: Json, outcome: FileOutcome) -> bool:
-    """Whether everything that could be accepted had been accepted before."""
-    return outcome.accepted == 0 and bool(told["accepted"])
+def is_repeat(expected: Json, outcome: FileOutcome) -> bool:
+    """Whether every row that could be accepted had been accepted before."""
+    return outcome.accepted == 0 and bool(expected["accepted"])
 
 
 def _released_from(truth: Json, path: str) -> int:
     return sum(truth["late_references"].get(path, {}).values())
 
 
-def _file_differences(told: Json, outcome: FileOutcome, released: int) -> list[str]:
-    if told["status"] == "refused":
-        return [] if outcome.error else ["should have been refused whole, and was not"]
+def _file_differences(truth: Json, outcome: FileOutcome, released: int) -> list[str]:
+    if truth["status"] == "refused":
+        return [] if outcome.error else ["should have been refused, and was not"]
     if outcome.error:
         return [f"was refused: {outcome.error}"]
-    expected = _repeated(told, released) if is_repeat(told, outcome) else told
+    expected = _repeated(truth, released) if is_repeat(truth, outcome) else truth
     found = {
         **{name: getattr(outcome, name) for name in COUNTS},
         "reasons": dict(outcome.reasons),
@@ -56,15 +56,15 @@ def _file_differences(told: Json, outcome: FileOutcome, released: int) -> list[s
     ]
 
 
-def _repeated(told: Json, released: int) -> dict[str, Any]:
-    """What the same file is told as when it comes again: nothing twice, nothing forgotten."""
-    reasons = dict(told["reasons"])
+def _repeated(first: Json, released: int) -> dict[str, Any]:
+    """The figures of the same file when it is submitted again."""
+    reasons = dict(first["reasons"])
     orphans = reasons.pop(RowReason.ORPHANED_REFERENCE, 0) - released
     return {
-        "read": told["read"],
+        "read": first["read"],
         "accepted": 0,
-        "duplicate": told["accepted"] + told["duplicate"] + released,
-        "quarantined": told["quarantined"] - released,
+        "duplicate": first["accepted"] + first["duplicate"] + released,
+        "quarantined": first["quarantined"] - released,
         "reasons": dict(sorted({**reasons, "orphaned_reference": orphans}.items()))
         if orphans
         else reasons,
@@ -74,16 +74,16 @@ def _repeated(told: Json, released: int) -> dict[str, Any]:
 
 
 def lake_differences(truth: Json, rows: Mapping[str, int]) -> list[str]:
-    """Rows by kind that stand in the lake, late ones included."""
+    """Rows of each kind in the lake, those of late references included."""
     late = Counter[str]()
     for path, released in truth["late_references"].items():
         late[path.partition("/")[0]] += sum(released.values())
-    expected = {kind: told["accepted"] + late[kind] for kind, told in truth["kinds"].items()}
+    expected = {kind: counts["accepted"] + late[kind] for kind, counts in truth["kinds"].items()}
     return list(_compare("the number of {} in the lake", expected, rows))
 
 
 def balance_differences(truth: Json, balances: Mapping[str, Mapping[str, Json]]) -> list[str]:
-    """Every account: available, held and ledger balance."""
+    """Available, held and ledger balance of every account."""
     expected = _by_account(truth["balances"])
     found = _by_account(balances)
     return list(_compare("the balance of {}", expected, found))
@@ -98,7 +98,7 @@ def _by_account(balances: Mapping[str, Mapping[str, Json]]) -> dict[str, dict[st
 
 
 def delivery_differences(truth: Json, networks: Mapping[str, Json]) -> list[str]:
-    """Rows and money that reached each card company, over all batches of the day."""
+    """Rows and amounts that reached each card company, over all batches of the day."""
     return list(_compare("what {} received", truth["chargebacks"]["networks"], networks))
 
 
@@ -111,12 +111,12 @@ def kpi_differences(truth: Json, kpis: Mapping[str, Mapping[str, Json]]) -> list
     ]
 
 
-def answer_differences(truth: Json, traffic: Json) -> list[str]:
-    """Permits, rejects and every single answer."""
-    told = truth["authorizations"]
-    expected = {name: told[name] for name in ("permits", "rejects", "reason_codes")}
+def response_differences(truth: Json, traffic: Json) -> list[str]:
+    """Permits, rejects, and every single response."""
+    decisions = truth["authorizations"]
+    expected = {name: decisions[name] for name in ("permits", "rejects", "reason_codes")}
     found = {name: traffic[name] for name in expected}
-    wrong = [f"{traffic['mismatches']} answers differ from the truth"]
+    wrong = [f"{traffic['mismatches']} responses differ from the expected ones"]
     return [*_compare("{}", expected, found), *(wrong if traffic["mismatches"] else [])]
 
 
@@ -127,8 +127,8 @@ def _compare(what: str, expected: Json, found: Json) -> Iterator[str]:
             yield f"{place} should be {expected.get(name)}, is {found.get(name)}"
 
 
-def told_shortly(differences: Iterable[str]) -> list[str]:
-    """The first few, and how many more."""
+def shortened(differences: Iterable[str]) -> list[str]:
+    """The first few differences, and how many more there are."""
     every = list(differences)
-    more = len(every) - MAX_DIFFERENCES_TOLD
-    return every[:MAX_DIFFERENCES_TOLD] + ([f"… and {more} more"] if more > 0 else [])
+    more = len(every) - MAX_DIFFERENCES_SHOWN
+    return every[:MAX_DIFFERENCES_SHOWN] + ([f"… and {more} more"] if more > 0 else [])

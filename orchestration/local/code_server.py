@@ -1,8 +1,11 @@
-"""The code location's server of `cardops up`: Dagster's own, but its runs start warm.
+"""The code server of `cardops up`: Dagster's own, with runs that start from a warm process.
 
 Dagster starts each run in a new interpreter, which imports for five CPU seconds before its first
-step. Here a run is forked from a process that has imported the slow part already. Everything
-else (who runs what, ending a run, telling that one died) stays Dagster's.
+step. Here a run is forked from a process that has already imported the slow modules. Everything
+else (scheduling, termination, noticing a dead run) stays Dagster's.
+
+Belongs here: the one private attribute of Dagster's server that is replaced.
+tests/orchestration/test_private_dagster.py fails where a new version no longer has it.
 """
 
 import functools
@@ -13,8 +16,8 @@ from typing import Any, Final
 from cardops.settings import Settings
 from orchestration.local.instance import end_leftover_runs, open_instance
 
-# What is slow to import and starts no thread: only a process of one thread is safe to fork.
-# numpy, polars, pyarrow and so our own definitions do start some; they stay the run's part.
+# Slow to import, and start no thread: only a single-threaded process can be forked safely. numpy,
+# polars, pyarrow and so our own definitions start threads; each run imports them itself.
 WARM: Final = (
     "dagster",
     "dagster._cli",
@@ -31,28 +34,28 @@ WARM: Final = (
 
 
 def start_runs_warm() -> None:
-    """From now on, a gRPC server of this process forks its runs from a warm process."""
+    """Make gRPC servers of this process fork their runs from a warm process."""
     from dagster._grpc.server import DagsterApiServer  # noqa: PLC0415 - costs a second
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(WARM))
-    made = DagsterApiServer.__init__
+    original = DagsterApiServer.__init__
 
-    @functools.wraps(made)
+    @functools.wraps(original)
     def with_warm_runs(server: Any, *arguments: Any, **named: Any) -> None:
-        made(server, *arguments, **named)
-        # Dagster has no setting for it; under another name runs would be slow, not wrong.
-        server._mp_ctx = context  # noqa: SLF001 - says the line above
+        original(server, *arguments, **named)
+        # Dagster has no setting for it. If the attribute is renamed, runs are slow but correct.
+        server._mp_ctx = context  # noqa: SLF001 - see above
         forkserver.ensure_running()
 
     DagsterApiServer.__init__ = with_warm_runs  # type: ignore[method-assign,assignment] # as above
 
 
 def main() -> None:
-    """`python -m orchestration.local.code_server …`: what `dagster` does with the same arguments.
+    """`python -m orchestration.local.code_server …` takes the arguments of `dagster`.
 
-    First of a home's servers, so it makes Dagster's tables (two at once would fail) and ends the
-    runs that a crash left.
+    It is the first server of a home to start, so it creates Dagster's tables (two at once would
+    fail) and ends the runs that a crash left open.
     """
     end_leftover_runs(open_instance(Settings.load()))
     start_runs_warm()

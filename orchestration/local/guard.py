@@ -1,7 +1,8 @@
-"""Watches over `cardops up`: when that process is gone, however it went, everything it started is.
+"""Ends every process of `cardops up` when the command itself ends, even by kill -9.
 
-It leads the process group that all services are in, and reads a pipe whose other end only the
-command holds. At its end the group is told to stop, and what does not is killed.
+The guard leads the process group of all services and reads a pipe whose other end only the
+command holds. When the pipe closes it sends SIGTERM to the group, and kills what is still running
+after a grace period. docs/decisions/0028 says why no library does this.
 """
 
 import os
@@ -10,7 +11,7 @@ import sys
 import time
 from typing import Final
 
-from cardops.adapters.embedded_postgresql.server import EmbeddedServer
+from cardops.bootstrap import stop_unused_server
 from cardops.settings import Settings
 
 GRACE_SECONDS: Final = 15
@@ -19,17 +20,18 @@ POLL_SECONDS: Final = 0.2
 
 def main() -> None:
     """`python -m orchestration.local.guard PIPE`."""
-    for harmless in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(harmless, signal.SIG_IGN)
-    os.read(int(sys.argv[1]), 1)  # returns when the last writer is gone
+    for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    os.read(int(sys.argv[1]), 1)  # returns when the command has closed its end
     _end_group()
-    _end_database(Settings.load())
+    # Killed processes could not stop the embedded server; the last process to leave it does.
+    stop_unused_server(Settings.load())
 
 
 def _end_group() -> None:
-    """Stop every other process of the group, those with children of their own included."""
+    """End every other process of the group, children of services included."""
     group = os.getpgrp()
-    os.killpg(group, signal.SIGTERM)  # this process ignores it
+    os.killpg(group, signal.SIGTERM)  # the guard itself ignores it
     deadline = time.monotonic() + GRACE_SECONDS
     while others_in(group) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -41,16 +43,8 @@ def _end_group() -> None:
 
 
 def others_in(group: int) -> list[int]:
-    """Processes of the group besides this one that have not ended."""
+    """Running processes of the group other than this one."""
     return [pid for pid in _processes() if pid != os.getpid() and _is_in(pid, group)]
-
-
-def _end_database(settings: Settings) -> None:
-    """Processes that were killed did not stop the embedded server; the last one out does."""
-    if settings.database_url is None:
-        server = EmbeddedServer(settings.home, settings.postgres_bin)
-        server.join()
-        server.leave()
 
 
 def _processes() -> list[int]:

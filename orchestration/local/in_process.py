@@ -1,7 +1,7 @@
-"""Runs of the code location's jobs inside a command, on the instance that the UI shows.
+"""Runs jobs of the code location inside a command, on the instance that the UI shows.
 
-Belongs here: Dagster's part of a command. It loads in seconds, so commands import it only when
-they have something to run.
+Belongs here: Dagster's part of a command. It takes seconds to import, so commands import it only
+when they have something to run.
 """
 
 import logging
@@ -28,7 +28,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run that ended: which checks failed, and which waiting rows became files of their own."""
+    """A finished run: the checks that failed, and the files made of rows that had been waiting."""
 
     run_id: str | None
     failed_checks: tuple[str, ...]
@@ -43,18 +43,22 @@ class RunFailedError(CommandError):
 
 
 class InProcessRuns:
-    """Lean definitions, loaded once a command, and runs of their jobs."""
+    """The definitions, loaded once a command, and runs of their jobs."""
 
     def __init__(self, settings: Settings, *, with_dbt: bool = False) -> None:
         self._settings = settings
         self._with_dbt = with_dbt
 
+    def load(self) -> None:
+        """Open the instance and load the definitions now, not at the first run."""
+        _ = self.instance, self._definitions
+
     def ingest_file(self, kind: Kind, files: Sequence[IntakeFile]) -> RunResult:
-        """Take in claimed files of one partition. Raises RunFailedError."""
+        """Ingest claimed files of one partition. Raises RunFailedError."""
         partition = partition_of(files[0])
         if files[0].batch_id:
             self.instance.add_dynamic_partitions(BATCHES, [files[0].batch_id])
-        numbers = ",".join(str(one.intake_id) for one in files)
+        numbers = ",".join(str(intake_file.intake_id) for intake_file in files)
         return self.run(
             KINDS[kind].job_name,
             partition_key=partition,
@@ -63,7 +67,7 @@ class InProcessRuns:
         )
 
     def deliver(self, batch_id: str) -> RunResult:
-        """Make a batch's files and deliver them. Raises RunFailedError."""
+        """Build the files of a batch and deliver them. Raises RunFailedError."""
         return self.run("chargeback_delivery", tags=delivery_tags(batch_id))
 
     def run(
@@ -83,7 +87,7 @@ class InProcessRuns:
             raise_on_error=False,
         )
         failed = tuple(
-            one.check_name for one in result.get_asset_check_evaluations() if not one.passed
+            check.check_name for check in result.get_asset_check_evaluations() if not check.passed
         )
         if not result.success and not failed:
             error = _first_error(result)
@@ -95,7 +99,7 @@ class InProcessRuns:
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         """The home's instance."""
-        # The storage logs each try to connect to the root logger; the last error is what counts.
+        # The storage logs every connection attempt to the root logger; only its last error matters.
         logging.getLogger().addFilter(lambda record: record.levelno >= logging.ERROR)
         instance = open_instance(self._settings)
         keep_connections(instance)
@@ -103,7 +107,7 @@ class InProcessRuns:
 
     @cached_property
     def _definitions(self) -> dg.RepositoryDefinition:
-        # Assets read the settings of this process; what Dagster calls beta was chosen.
+        # Assets read the settings of this process. The beta features in use were chosen on purpose.
         os.environ["CARDOPS_HOME"] = str(self._settings.home)
         for category in (dg.BetaWarning, dg.PreviewWarning):
             warnings.simplefilter("ignore", category)
@@ -115,17 +119,11 @@ class InProcessRuns:
 def _released(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
     events = result.get_asset_materialization_events()
     found = (event.materialization.metadata.get("released") for event in events)
-    return tuple(key for told in found if told is not None for key in _listed(told.value))
+    return tuple(key for keys in found if keys is not None for key in _listed(keys.value))
 
 
 def _listed(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else []
-
-
-def _without_class(line: str, class_name: str | None) -> str:
-    """The sentence alone: Dagster puts the error's class before it."""
-    head, mark, sentence = line.partition(": ")
-    return sentence if mark and class_name and head.endswith(class_name) else line
+    return [str(key) for key in value] if isinstance(value, list) else []
 
 
 def _first_error(result: dg.ExecuteInProcessResult) -> str:

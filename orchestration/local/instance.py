@@ -1,6 +1,6 @@
-"""The Dagster instance of a home: its dagster.yaml, its storage, and runs that a crash left.
+"""The Dagster instance of a home: its dagster.yaml, its storage, and runs that a crash left open.
 
-Belongs here: what Dagster itself is told. Its database is the second one of the same server.
+Belongs here: Dagster's configuration. Its tables have a database of their own on the same server.
 """
 
 import os
@@ -8,8 +8,7 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from cardops.adapters.embedded_postgresql.file_lock import alone
-from cardops.adapters.postgresql.connection import connect_info
+from cardops.bootstrap import Adapters, file_lock
 from cardops.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ POOL_MAX_OVERFLOW: Final = 20
 PROCESS_TAG: Final = "cardops/process"  # host and process id of a run inside a command
 
 DAGSTER_YAML: Final = f"""\
-# Written by Cardops whenever it starts; what you change here is lost.
+# Cardops writes this file whenever it starts; changes to it are lost.
 # The one for production is deploy/dagster.yaml.
 storage:
   postgres:
     postgres_url:
       env: {URL_VARIABLE}
-# Capturing each step's output costs four processes a run; what matters is in the event log.
+# Capturing the output of steps starts four processes a run; the event log has what matters.
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
@@ -65,7 +64,7 @@ nux:
 
 
 def prepare_instance(settings: Settings) -> Mapping[str, str]:
-    """Write the home's dagster.yaml and return the environment that leads Dagster to it."""
+    """Write the home's dagster.yaml; returns the environment that points Dagster to it."""
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     written = home / "dagster.yaml"
@@ -75,22 +74,22 @@ def prepare_instance(settings: Settings) -> Mapping[str, str]:
         unfinished.replace(written)
     return {
         "DAGSTER_HOME": str(home),
-        URL_VARIABLE: _for_dagster(connect_info(settings).dagster_url),
+        URL_VARIABLE: _for_dagster(Adapters(settings).database.dagster_url),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
 
 
 def _for_dagster(url: str) -> str:
-    """Its driver named: SQLAlchemy would choose psycopg 3, with which Dagster's NOTIFY fails."""
+    """Name the driver: SQLAlchemy would choose psycopg 3, with which Dagster's NOTIFY fails."""
     return f"postgresql+psycopg2://{url.partition('://')[2]}"
 
 
 def open_instance(settings: Settings) -> "dg.DagsterInstance":
-    """The instance, its tables made; one process at a time makes them."""
+    """The instance with its tables, which one process at a time creates."""
     os.environ.update(prepare_instance(settings))
-    import dagster as dg  # noqa: PLC0415 - costs seconds, and only those who run something pay
+    import dagster as dg  # noqa: PLC0415 - takes seconds to import
 
-    with alone(settings.home / "dagster" / "start.lock"):
+    with file_lock(settings.home / "dagster" / "start.lock"):
         return dg.DagsterInstance.get()
 
 
@@ -108,14 +107,14 @@ def keep_connections(instance: "dg.DagsterInstance") -> None:
 
 
 def process_tag() -> str:
-    """This process, as other processes of this machine can look it up."""
+    """Host and process id, by which other processes of this machine find this one."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def end_leftover_runs(instance: "dg.DagsterInstance") -> int:
-    """Fail runs whose process is gone, so that their files are taken up again; how many.
+    """Fail runs whose process is gone, so that their files are ingested again; returns how many.
 
-    Call where no other server of this home is running.
+    Call it only where no other server of this home runs.
     """
     import dagster as dg  # noqa: PLC0415 - as above
 
@@ -124,25 +123,27 @@ def end_leftover_runs(instance: "dg.DagsterInstance") -> int:
         dg.DagsterRunStatus.STARTED,
         dg.DagsterRunStatus.CANCELING,
     ]
-    left = [
+    leftover = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=started))
         if not is_process_alive(run.tags.get(PROCESS_TAG))
     ]
-    for run in left:
-        instance.report_run_failed(run, "The process that ran it is gone; it can be run again.")
-    return len(left)
+    for run in leftover:
+        instance.report_run_failed(
+            run, "The process of this run is gone; the run can be started again."
+        )
+    return len(leftover)
 
 
 def is_process_alive(tag: str | None) -> bool:
-    """Whether the process of a tag still runs; one of another machine is taken to."""
+    """Whether the process of a tag still runs; assumed for a process of another machine."""
     if tag is None:
         return False
     host, _, pid = tag.rpartition(":")
-    return host != socket.gethostname() or _answers(int(pid))
+    return host != socket.gethostname() or _exists(int(pid))
 
 
-def _answers(pid: int) -> bool:
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

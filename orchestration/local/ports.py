@@ -1,4 +1,4 @@
-"""Which ports the services of a home take, and where that is written down."""
+"""The ports of a home's services, and the file that records them."""
 
 import json
 import socket
@@ -15,18 +15,21 @@ PORTS_TRIED: Final = 200
 
 
 def choose_ports(settings: Settings) -> dict[str, int]:
-    """A port that was set, or else the next free one. Raises CommandError where a set one is taken."""
+    """For each service the port in its setting, else the next free one.
+
+    Raises CommandError where the port of a setting is taken.
+    """
     chosen: dict[str, int] = {}
     for service, default in DEFAULTS.items():
-        wished: int | None = getattr(settings, f"{service}_port")
+        wanted: int | None = getattr(settings, f"{service}_port")
         chosen[service] = (
-            _require(service, wished) if wished else _next_free(default, set(chosen.values()))
+            _require(service, wanted) if wanted else _next_free(default, set(chosen.values()))
         )
     return chosen
 
 
 def write_ports(home: Path, ports: Mapping[str, int]) -> None:
-    """Write run/ports.json, whole."""
+    """Write run/ports.json in one step, so that a reader never sees half of it."""
     path = home / "run" / "ports.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
@@ -35,7 +38,7 @@ def write_ports(home: Path, ports: Mapping[str, int]) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens there."""
+    """Whether the port can be bound."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -45,8 +48,8 @@ def is_free(port: int) -> bool:
     return True
 
 
-def responses(port: int) -> bool:
-    """Whether something accepts connections there."""
+def accepts_connections(port: int) -> bool:
+    """Whether a process listens on the port."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:
@@ -58,8 +61,8 @@ def _require(service: str, port: int) -> int:
     if is_free(port):
         return port
     raise CommandError(
-        f"Port {port} is taken by another program; stop that, or set "
-        f"CARDOPS_{service.upper()}_PORT to another one (unset: the next free one)."
+        f"Port {port} is taken by another program; stop it, set CARDOPS_{service.upper()}_PORT to "
+        "another port, or unset it to use the next free one."
     )
 
 
@@ -67,4 +70,6 @@ def _next_free(first: int, taken: set[int]) -> int:
     for port in range(first, first + PORTS_TRIED):
         if port not in taken and is_free(port):
             return port
-    raise CommandError(f"No port from {first} to {first + PORTS_TRIED - 1} is free; free one.")
+    raise CommandError(
+        f"No port from {first} to {first + PORTS_TRIED - 1} is free; stop a program that uses one."
+    )

@@ -1,6 +1,6 @@
-"""The processes of `cardops up`: how each is started, and how it is known to be ready.
+"""The processes of `cardops up`: the command line of each, and the check that it is ready.
 
-Belongs here: command lines. Starting and stopping them is in orchestration.local.supervisor.
+Belongs here: command lines. orchestration.local.supervisor starts and stops them.
 """
 
 import sys
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestration.local.ports import HOST, responses
+from orchestration.local.ports import HOST, accepts_connections
 
 WORKSPACE: Final = """\
 load_from:
@@ -23,7 +23,7 @@ load_from:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process. `needs` are services that must be ready before it is started."""
+    """One process. `needs` names services that must be ready before it starts."""
 
     name: str
     command: tuple[str, ...]
@@ -32,7 +32,7 @@ class Service:
 
 
 def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Service]:
-    """All services, in the order in which they are started."""
+    """All services, in the order in which they start."""
     socket = sockets / "code.sock"
     workspace = home / "run" / "workspace.yaml"
     workspace.write_text(WORKSPACE.format(socket=socket))
@@ -52,7 +52,7 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
                 "simulation.card_companies",
                 *("--home", str(home), "--port", str(ports["sftp"]), "--introduce"),
             ),
-            lambda: responses(ports["sftp"]),
+            lambda: accepts_connections(ports["sftp"]),
         ),
         Service(
             "authorizer",
@@ -74,7 +74,7 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
 
 
 def responds(url: str) -> bool:
-    """Whether a GET answers 200."""
+    """Whether a GET returns 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
             return bool(response.status == 200)  # noqa: PLR2004 - OK

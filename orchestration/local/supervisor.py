@@ -1,7 +1,7 @@
-"""Starts the services of a home, watches them, and leaves none behind.
+"""Starts the services of a home, watches them, and stops all of them.
 
-Every service is in the process group of a guard (orchestration.local.guard), which ends them all
-when this process is gone, be it by kill -9.
+Every service is in the process group of a guard (orchestration.local.guard), which ends them when
+this process is gone, even by kill -9.
 """
 
 import os
@@ -33,30 +33,30 @@ class Supervisor:
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self, services: Sequence[Service]) -> None:
-        """Start them all and wait until each is ready. Raises CommandError."""
+        """Start the services and wait until all are ready. Raises CommandError."""
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_guard()
         waiting = list(services)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while waiting:
-            for service in [one for one in waiting if self._ready.issuperset(one.needs)]:
+            for service in [item for item in waiting if self._ready.issuperset(item.needs)]:
                 if service.name not in self._running:
                     self._running[service.name] = self._spawn(service.name, service.command)
                 if self._has_become_ready(service):
                     self._ready.add(service.name)
                     waiting.remove(service)
             if time.monotonic() > deadline:
-                raise CommandError(self._told(waiting[0].name, "is not ready after 3 minutes"))
+                raise CommandError(self._failure(waiting[0].name, "was not ready within 3 minutes"))
             time.sleep(POLL_SECONDS)
 
     def wait(self) -> None:
-        """Return never, unless a service ends by itself: raises CommandError."""
+        """Watch the services for ever. Raises CommandError when one ends by itself."""
         while True:
             self._check()
             time.sleep(1)
 
     def stop(self) -> None:
-        """Stop every service, the last first, and wait for all of them."""
+        """Stop the services in reverse order and wait until all have ended."""
         for name in reversed(list(self._running)):
             if self._running[name].poll() is None:
                 self._running[name].terminate()
@@ -77,16 +77,16 @@ class Supervisor:
         for name, process in self._running.items():
             code = process.poll()
             if code is not None:
-                raise CommandError(self._told(name, f"ended by itself (exit code {code})"))
+                raise CommandError(self._failure(name, f"ended by itself (exit code {code})"))
         if self._guard is not None and self._guard.poll() is not None:
             raise CommandError(
-                "The guard process was ended from outside, so everything is stopped."
+                "The guard process was killed, so all services are stopped; start Cardops again."
             )
 
-    def _told(self, name: str, what: str) -> str:
+    def _failure(self, name: str, what: str) -> str:
         log = self._logs / f"{name}.log"
         last = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
-        return "\n".join([f"The {name} {what}; its log is {log}, and ends:", *last])
+        return "\n".join([f"The {name} process {what}. Its log {log} ends:", *last])
 
     def _spawn(self, name: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
         with (self._logs / f"{name}.log").open("wb") as log:

@@ -11,7 +11,7 @@ import pytest
 from cardops.adapters.postgresql.connection import connect
 from simulation import traffic
 from simulation.generator import REQUESTS_PATH, generate
-from simulation.traffic import NoAnswerError, TrafficReport, run_traffic
+from simulation.traffic import NoResponseError, TrafficReport, run_traffic
 from tests.servers.authorizer_process import AuthorizerProcess
 
 pytestmark = pytest.mark.database
@@ -82,7 +82,7 @@ def test_wrong_response_is_reported_with_expected_and_actual(
     # Nobody was funded, so whoever should have been permitted is unknown.
     assert truth["authorizations"]["permits"] > 0
     assert report.mismatch_count >= truth["authorizations"]["permits"]
-    assert "unknown_user" in report.mismatches[0].answered
+    assert "unknown_user" in report.mismatches[0].received
 
 
 def test_unreachable_authorizer_stops_the_traffic(
@@ -95,5 +95,5 @@ def test_unreachable_authorizer_stops_the_traffic(
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
 
-        with pytest.raises(NoAnswerError, match="did not answer"):
+        with pytest.raises(NoResponseError, match="did not respond"):
             run_traffic(address, "key", requests, [{"user_id": "u"}])

@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: started on demand, shared by all processes of one home.
 
-Belongs here: when it is started and stopped, and by whom. Where it lies is in embedded_places,
-as whom it runs in embedded_user, how its programs are called in embedded_cluster.
+Belongs here: when it is started and stopped, and by which process. Its directories are in places,
+the user it runs as in user, the calls of its programs in cluster.
 """
 
 import time
@@ -15,8 +15,8 @@ from psycopg import sql
 from psycopg.pq import PGconn, Ping
 
 from cardops.adapters.embedded_postgresql.cluster import Cluster
-from cardops.adapters.embedded_postgresql.file_lock import Membership, alone
 from cardops.adapters.embedded_postgresql.places import prepare_places
+from cardops.adapters.file_locks import SharedLock, exclusive_lock
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 
 DATABASES: Final = ("cardops", "dagster")
@@ -25,64 +25,64 @@ POLL_SECONDS: Final = 0.05
 
 
 class EmbeddedServer:
-    """One process's share in the server of a home.
+    """One process's use of the server of a home.
 
-    `join` returns with the server answering, whoever started it; the last one to `leave`
-    stops it. A process that dies leaves without stopping it, and the next one finds it again.
+    `join` returns when the server accepts connections, whichever process started it; the last
+    process to `leave` stops it. A process that is killed leaves it running for the next one.
     """
 
     def __init__(self, home: Path, postgres_bin: Path | None = None) -> None:
         self._home = home.resolve()  # the same server by whichever path it is named
         self._postgres_bin = postgres_bin
         self._cluster: Cluster | None = None
-        self._membership: Membership | None = None
+        self._membership: SharedLock | None = None
 
     def join(self) -> None:
         """Raises DatabaseUnavailableError where the server cannot be started."""
         try:
             (self._home / "postgres").mkdir(parents=True, exist_ok=True)
-            with self._alone():
+            with self._start_lock():
                 self._cluster = Cluster(prepare_places(self._home), self._postgres_bin)
-                membership = Membership(self._home / "postgres" / "users.lock")
+                membership = SharedLock(self._home / "postgres" / "users.lock")
                 try:
                     self._ensure_running(self._cluster)
                 except BaseException:
-                    membership.end()
+                    membership.release()
                     raise
                 self._membership = membership
         except OSError as error:
             raise DatabaseUnavailableError(
                 f"The embedded database under {self._home} cannot be set up: {error.strerror} "
-                f"({error.filename}); mend that, or set CARDOPS_HOME to another place."
+                f"({error.filename}); fix that, or set CARDOPS_HOME to another place."
             ) from error
 
     def leave(self) -> None:
-        """End this share; stops the server where it was the last. Leaving twice is no error."""
+        """Stop using the server, and stop it where no other process uses it. Safe to call twice."""
         membership, self._membership = self._membership, None
         if membership is None or self._cluster is None:
             return
-        with self._alone():
-            if membership.end():
+        with self._start_lock():
+            if membership.release():
                 self._cluster.stop()
 
     def url(self, database: str) -> str:
         """URL of one of its databases, over the Unix socket."""
         if self._cluster is None:
-            raise DatabaseUnavailableError("The embedded database was not joined.")
+            raise DatabaseUnavailableError("The embedded database was not started by this process.")
         host = quote(str(self._cluster.places.socket_directory), safe="/")
         return f"postgresql://cardops:{self._cluster.password()}@/{database}?host={host}"
 
-    def _alone(self) -> AbstractContextManager[None]:
-        return alone(self._home / "postgres" / "start.lock")
+    def _start_lock(self) -> AbstractContextManager[None]:
+        return exclusive_lock(self._home / "postgres" / "start.lock")
 
     def _ensure_running(self, cluster: Cluster) -> None:
         cluster.initialize()
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not self._answers():
+        while not self._accepts_connections():
             if time.monotonic() > deadline:
                 raise DatabaseUnavailableError(
-                    f"The embedded database did not answer within {START_TIMEOUT_SECONDS} s; "
-                    f"its log is {cluster.places.log}."
+                    f"The embedded database did not accept connections within "
+                    f"{START_TIMEOUT_SECONDS} s; its log {cluster.places.log} says why."
                 )
             if cluster.is_alive():
                 time.sleep(POLL_SECONDS)
@@ -90,7 +90,7 @@ class EmbeddedServer:
                 cluster.start()
         self._ensure_databases()
 
-    def _answers(self) -> bool:
+    def _accepts_connections(self) -> bool:
         return PGconn.ping(self.url("postgres").encode()) == Ping.OK
 
     def _ensure_databases(self) -> None:

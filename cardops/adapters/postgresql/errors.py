@@ -1,11 +1,13 @@
 """Errors of the database, each with a sentence that says what to do."""
 
+from cardops.rules.errors import ExplainedError
 
-class DatabaseUnavailableError(RuntimeError):
+
+class DatabaseUnavailableError(ExplainedError, RuntimeError):
     """The database cannot be started or reached; the message says why and what to correct."""
 
 
-class MigrationChangedError(RuntimeError):
+class MigrationChangedError(ExplainedError, RuntimeError):
     """The file of an applied migration has changed."""
 
     def __init__(self, name: str) -> None:

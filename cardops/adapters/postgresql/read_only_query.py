@@ -5,14 +5,15 @@ from typing import Any, Final
 import psycopg
 
 from cardops.adapters.postgresql.connection import connect, with_options
+from cardops.rules.errors import ExplainedError
 
 # A query must not block the traffic it reads, nor outlast the operator's patience.
 STATEMENT_TIMEOUT: Final = "60s"
 LOCK_TIMEOUT: Final = "2s"
 
 
-class QueryRefusedError(Exception):
-    """The database refused the query; the message is the first line of its error."""
+class QueryRefusedError(ExplainedError):
+    """The database refused or failed the query; the message has the first line of its error."""
 
 
 def run_read_only_query(
@@ -35,4 +36,4 @@ def run_read_only_query(
                 return [column.name for column in cursor.description or []], rows
         except psycopg.Error as error:
             message = (str(error).splitlines() or [type(error).__name__])[0]
-            raise QueryRefusedError(message) from None
+            raise QueryRefusedError(f"The query failed: {message}") from None

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cardops.ports import Tracing
+from cardops.rules.errors import ExplainedError
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
@@ -18,7 +19,7 @@ REACH_SECONDS: Final = 2.0
 _NEEDED: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 
 
-class TelemetryError(RuntimeError):
+class TelemetryError(ExplainedError, RuntimeError):
     """Tracing is configured but cannot work; the message is one sentence."""
 
 

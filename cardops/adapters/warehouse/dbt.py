@@ -11,14 +11,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from cardops.adapters.embedded_postgresql.file_lock import alone
+from cardops.adapters.file_locks import exclusive_lock
+from cardops.rules.errors import ExplainedError
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[3] / "dbt_project"
 PARSE_TIMEOUT_SECONDS: Final = 300
 _PARTS: Final = ("models", "macros", "tests")
 
 
-class DbtFailedError(RuntimeError):
+class DbtFailedError(ExplainedError, RuntimeError):
     """dbt failed; the message has its output."""
 
 
@@ -29,7 +30,7 @@ def ensure_manifest(project: Path = PROJECT_DIR) -> Path:
     """
     manifest = project / "target" / "manifest.json"
     manifest.parent.mkdir(exist_ok=True)
-    with alone(project / "target" / "manifest.lock"):
+    with exclusive_lock(project / "target" / "manifest.lock"):
         if not _is_fresh(manifest, project):
             run_dbt(["parse", "--quiet"], {"DBT_TARGET_PATH": str(manifest.parent)}, project)
     return manifest

@@ -15,7 +15,7 @@ from typing import Final
 import duckdb
 from typing_extensions import override
 
-from cardops.adapters.embedded_postgresql.file_lock import alone
+from cardops.adapters.file_locks import exclusive_lock
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import Lake, Warehouse
@@ -95,7 +95,7 @@ class DuckDbWarehouse(Warehouse):
 
     def _exclusively(self) -> AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        return alone(self._folder / "build.lock")
+        return exclusive_lock(self._folder / "build.lock")
 
     def _link_sources(self, lake: Lake) -> None:
         """One folder a table: the lake's files, and one file without rows that has every column."""

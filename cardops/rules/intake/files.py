@@ -6,6 +6,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, NewType
 
+from cardops.rules.errors import ExplainedError
+
 PROGRAM_PATTERN: Final = r"[a-z0-9-]{1,32}"
 ID_PATTERN: Final = r"[A-Za-z0-9_.:-]{1,64}"
 DEFAULT_PROGRAM: Final = "default"
@@ -57,7 +59,7 @@ class FileStatus(StrEnum):
     DEAD = "dead"
 
 
-class IntakeFileMissingError(LookupError):
+class IntakeFileMissingError(ExplainedError, LookupError):
     """No file has this intake id."""
 
     def __init__(self, intake_id: int) -> None:
@@ -66,14 +68,14 @@ class IntakeFileMissingError(LookupError):
         )
 
 
-class BatchMissingError(LookupError):
+class BatchMissingError(ExplainedError, LookupError):
     """No chargeback batch has this id."""
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"There is no chargeback batch {batch_id}.")
 
 
-class StagingLostError(RuntimeError):
+class StagingLostError(ExplainedError, RuntimeError):
     """A file's staged rows are gone or incomplete, as after a crash of the database."""
 
     def __init__(self, intake_id: int) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from cardops.rules.errors import ExplainedError
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectStat:
@@ -19,7 +21,7 @@ class ObjectStat:
     is_whole: bool = True
 
 
-class ObjectStoreError(Exception):
+class ObjectStoreError(ExplainedError):
     """A store could not do what it was asked; the message is one sentence."""
 
 

@@ -14,6 +14,7 @@ from cardops.ports import DeliveryLedger, ObjectStore
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.errors import ExplainedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, Kind
 from cardops.rules.programs.programs import Program, program_problem
 from cardops.services.deliveries.delivery import processed_key
@@ -22,7 +23,7 @@ from cardops.services.intake.quarantine import quarantined_rows
 from cardops.services.intake.waiting_rows import release_rows
 
 
-class SubmissionError(Exception):
+class SubmissionError(ExplainedError):
     """A file cannot be submitted or released; the message is one sentence for the person."""
 
 

@@ -23,7 +23,7 @@ from orchestration.cli.callback_views import (
     endpoint_line,
     endpoint_view,
 )
-from orchestration.cli.known_programs import known_program
+from orchestration.cli.known_programs import administration
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -236,7 +236,7 @@ def replay_range(selection: CallbackSelection, *, json_output: bool) -> None:
 def check_program(name: str | None) -> None:
     """Raises CommandError when the program is unknown."""
     if name is not None:
-        known_program(Adapters(Settings.load()).database.url, name)
+        administration(Adapters(Settings.load())).find(name)
 
 
 def with_callbacks(work: Callable[[CallbackAdapters], Awaitable[Result]]) -> Result:

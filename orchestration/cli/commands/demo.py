@@ -1,4 +1,4 @@
-"""`cardops demo`: one day of card operations, from files to reconciled books, proved by its truth."""
+"""`cardops demo`: one day of card operations, from input files to reconciled books, verified."""
 
 import sys
 from typing import Annotated
@@ -20,16 +20,15 @@ app = typer.Typer()
 def demo(
     *,
     rows: Annotated[
-        int, typer.Option(min=1, max=MAX_DEMO_ROWS, help="Deposits of the day; 50000 is full size.")
+        int, typer.Option(min=1, max=MAX_DEMO_ROWS, help="Number of deposits; 50000 is full size.")
     ] = DEFAULT_ROWS,
     json_output: JsonOption = False,
 ) -> None:
-    """Run one day of card operations, end to end, and compare every figure with the truth.
+    """Run one day of card operations end to end and compare every figure with the expected one.
 
-    Run again, it credits nothing twice and delivers nothing twice. Exit code 0 only where
-    everything agrees.
+    A second run credits and delivers nothing twice. The exit code is 0 only if every figure matches.
     """
-    # This very stream: what dbt says is led elsewhere meanwhile.
+    # Bound now: standard error is redirected while dbt runs.
     progress = ShownProgress(Console(file=sys.stderr))
     from orchestration.demo.steps import run_demo  # noqa: PLC0415 - Dagster costs seconds
 

@@ -1,4 +1,4 @@
-"""`cardops doctor`: checks every configured part and says what to mend."""
+"""`cardops doctor`: checks every configured part and says what to fix."""
 
 import typer
 
@@ -11,13 +11,13 @@ app = typer.Typer()
 
 @app.command()
 def doctor(*, json_output: JsonOption = False) -> None:
-    """Check every configured part and say what to mend. Exit code 1 where something is."""
+    """Check every configured part and say what to fix. Exit code 1 where something needs fixing."""
     found = []
     for finding in findings(Settings.load()):
         found.append(finding)
         if not json_output:
-            typer.echo(f"{'ok  ' if finding.ok else 'MEND'}  {finding.part}: {finding.told}")
-    is_well = all(one.ok for one in found)
+            typer.echo(f"{'ok ' if finding.ok else 'FIX'}  {finding.part}: {finding.message}")
+    is_healthy = all(finding.ok for finding in found)
     if json_output:
-        print_json({"ok": is_well, "checks": [one.described() for one in found]})
-    raise typer.Exit(DONE if is_well else DONE_WITH_FINDINGS)
+        print_json({"ok": is_healthy, "checks": [finding.described() for finding in found]})
+    raise typer.Exit(DONE if is_healthy else DONE_WITH_FINDINGS)

@@ -1,4 +1,4 @@
-"""`cardops generate`: a day of input files with its known truth. Loads no Dagster."""
+"""`cardops generate`: a day of input files and their expected results. Loads no Dagster."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -21,53 +21,59 @@ app = typer.Typer()
 @app.command("generate")
 def generate_command(
     *,
-    out: Annotated[Path, typer.Option(help="Folder to write into; files of a day are replaced.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write to; files of an earlier day in it are replaced.")
+    ],
     rows: Annotated[
-        int, typer.Option(min=1, max=MAX_ROWS, help="Deposits that are to be credited.")
+        int, typer.Option(min=1, max=MAX_ROWS, help="Number of valid deposits.")
     ] = DEFAULT_ROWS,
-    seed: Annotated[int, typer.Option(help="Another seed is another day.")] = DEFAULT_SEED,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; the same seed gives the same files.")
+    ] = DEFAULT_SEED,
     history_end: Annotated[
         datetime | None,
         typer.Option(
-            "--date", formats=["%Y-%m-%d"], help=f"Last day; {DEFAULT_HISTORY_END} unless given."
+            "--date",
+            formats=["%Y-%m-%d"],
+            help=f"Last day of the history; {DEFAULT_HISTORY_END} by default.",
         ),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Write DIR/<kind>/* and DIR/authorizations/requests.ndjson, and DIR/truth.json about them."""
+    """Write input files, authorization requests, and truth.json with the expected results."""
     last = history_end.date() if history_end else DEFAULT_HISTORY_END
     check_not_ahead(last)
-    told = generate(rows, seed, last, out)
+    truth = generate(rows, seed, last, out)
     if json_output:
-        print_json(summary(told, out))
+        print_json(summary(truth, out))
         return
-    for path in told["submission_order"]:
-        counts = told["files"][path]
+    for path in truth["submission_order"]:
+        counts = truth["files"][path]
         say(
-            f"{path}: {counts['read']} rows, {counts['accepted']} to accept, "
-            f"{counts['duplicate']} duplicate, {counts['quarantined']} to quarantine"
+            f"{path}: {counts['read']} rows, {counts['accepted']} valid, "
+            f"{counts['duplicate']} duplicate, {counts['quarantined']} invalid"
         )
-    typer.echo(f"{out / 'truth.json'} says what must become of them.")
+    typer.echo(f"{out / 'truth.json'} has the expected results.")
 
 
 def check_not_ahead(last: date) -> None:
-    """Raises CommandError where good rows would be quarantined as lying in the future."""
+    """Raises CommandError where valid rows would be quarantined because they are in the future."""
     today = datetime.now().astimezone().date()
     if last > today:
         raise CommandError(
-            f"The day may not end after today ({today}): its rows would lie in the future."
+            f"--date must not be after today ({today}): rows in the future would be quarantined."
         )
 
 
-def summary(told: dict[str, Any], out: Path) -> dict[str, Any]:
+def summary(truth: dict[str, Any], out: Path) -> dict[str, Any]:
     """What `--json` prints."""
     return {
         "out": str(out),
         "truth": str(out / "truth.json"),
-        "rows": told["rows"],
-        "seed": told["seed"],
-        "date": told["history_end"],
-        "submission_order": told["submission_order"],
-        "kinds": told["kinds"],
-        "requests": told["authorizations"]["requests"],
+        "rows": truth["rows"],
+        "seed": truth["seed"],
+        "date": truth["history_end"],
+        "submission_order": truth["submission_order"],
+        "kinds": truth["kinds"],
+        "requests": truth["authorizations"]["requests"],
     }

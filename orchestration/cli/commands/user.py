@@ -1,20 +1,19 @@
-"""`cardops user`: blocks and limits of a user's spending."""
+"""`cardops user`: block a user's spending and set spending limits."""
 
 import re
 from typing import Annotated
 
 import typer
 
-from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
-from cardops.adapters.postgresql.connection import connect_info
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import DEFAULT_PROGRAM, ID_PATTERN
 from cardops.settings import Settings
-from orchestration.cli.known_programs import known_program
+from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import (
     Currency,
     Day,
     DayCount,
+    LimitChange,
     Month,
     MonthCount,
     PerAuthorization,
@@ -22,8 +21,7 @@ from orchestration.cli.limit_options import (
     Window,
     WindowAmount,
     WindowCount,
-    Wish,
-    carry_out,
+    apply_change,
     show,
     today,
     whoami,
@@ -39,7 +37,7 @@ ProgramOption = Annotated[str, typer.Option("--program", help="The user's progra
 def block(
     user_id: UserId, *, program: ProgramOption = DEFAULT_PROGRAM, json_output: JsonOption = False
 ) -> None:
-    """Refuse the user's spending from now on; holds and refunds go on."""
+    """Reject the user's authorizations from now on; open holds and refunds still go through."""
     set_blocked(program, user_id, is_blocked=True, json_output=json_output)
 
 
@@ -47,7 +45,7 @@ def block(
 def unblock(
     user_id: UserId, *, program: ProgramOption = DEFAULT_PROGRAM, json_output: JsonOption = False
 ) -> None:
-    """Let the user spend again; what was rejected stays rejected."""
+    """Permit authorizations of the user again; those already rejected stay rejected."""
     set_blocked(program, user_id, is_blocked=False, json_output=json_output)
 
 
@@ -68,34 +66,36 @@ def limits(  # noqa: PLR0913 - one parameter an option
     remove: Remove = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show the limits in force for the user and what is used of each; or change the user's own."""
-    wish = Wish(
+    """Show the user's limits in force and how much of each is used, or change the user's own."""
+    change = LimitChange(
         per_authorization, day, day_count, month, month_count, window, window_amount,
         window_count, tuple(remove or ()),
     )  # fmt: skip
-    url, default = checked(program, user_id)
-    store = PostgresSpendingLimits(url)
-    carry_out(store, program, user_id, currency or default, wish)
+    adapters, default = checked(program, user_id)
+    store = adapters.spending_limits
+    apply_change(store, program, user_id, currency or default, change)
     found = store.used(program, user_id, today())
     show(program, user_id, found, has_use=True, json_output=json_output)
 
 
 def set_blocked(program: str, user_id: str, *, is_blocked: bool, json_output: bool) -> None:
-    """Raises CommandError for what is no user id, and for a missing program."""
-    url, _ = checked(program, user_id)
-    programs = PostgresPrograms(url)
-    programs.set_blocked(program, user_id, is_blocked=is_blocked, changed_by=whoami())
+    """Raises CommandError for an invalid user id, ProgramMissingError for a missing program."""
+    adapters, _ = checked(program, user_id)
+    adapters.programs.set_blocked(program, user_id, is_blocked=is_blocked, changed_by=whoami())
     if json_output:
         print_json({"program": program, "user_id": user_id, "is_blocked": is_blocked})
     else:
-        say(f"User {user_id} of {program} is {'blocked' if is_blocked else 'not blocked'} now.")
+        say(
+            f"User {user_id} of program {program} is now {'blocked' if is_blocked else 'unblocked'}."
+        )
 
 
-def checked(program: str, user_id: str) -> tuple[str, str]:
-    """The database and the program's currency. Raises CommandError."""
+def checked(program: str, user_id: str) -> tuple[Adapters, str]:
+    """The adapters and the program's currency. Raises CommandError, ProgramMissingError."""
     if not re.fullmatch(ID_PATTERN, user_id) or user_id in {".", ".."}:
         raise CommandError(
-            f"{user_id!r} is no user id: use 1 to 64 of letters, digits and the signs _.:- alone."
+            f"{user_id!r} is not a valid user id: use 1 to 64 letters, digits or the signs _.:-"
+            " and nothing else."
         )
-    url = connect_info(Settings.load()).url
-    return url, known_program(url, program).currency
+    adapters = Adapters(Settings.load())
+    return adapters, administration(adapters).find(program).currency

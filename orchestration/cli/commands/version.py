@@ -15,7 +15,7 @@ app = typer.Typer()
 
 @app.command()
 def version(*, json_output: JsonOption = False) -> None:
-    """Print the version, and those of what it stands on."""
+    """Print the version of Cardops and of the main packages it uses."""
     found = {"cardops": metadata.version("cardops"), "python": platform.python_version()}
     found |= {name: metadata.version(name) for name in PARTS}
     if json_output:

@@ -65,5 +65,5 @@ def test_command_queries_the_live_database(database_url: str, tmp_path: Path) ->
 
     assert json.loads(done.stdout)["rows"] == [{"program": "p", "currency": "USD"}]
     assert refused.returncode == 2
-    assert refused.stderr.startswith("The query was not answered: ")
+    assert refused.stderr.startswith("The query failed: ")
     assert len(refused.stderr.strip().splitlines()) == 1

@@ -284,10 +284,12 @@ async def test_the_doctor_says_whether_a_collector_answers(
         settings = Settings(home=tmp_path, database_url=database_url)
         return next(one for one in findings(settings) if one.part == "traces")
 
-    assert (await run(doctor)).told.startswith("None are sent")
+    assert (await run(doctor)).message.startswith("None are sent")
     async with open_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-        assert (await run(doctor)).told == f"A collector answers at 127.0.0.1:{collector.port}."
+        assert (
+            await run(doctor)
+        ).message == f"A collector accepts connections at 127.0.0.1:{collector.port}."
     finding = await run(doctor)
     assert not finding.ok
-    assert "traces are lost, decisions go on" in finding.told
+    assert "traces are lost, decisions go on" in finding.message

@@ -172,7 +172,7 @@ def test_after_all_that_the_log_holds_json_lines_without_secrets_cards_or_bodies
     exchange(target.port, request("GET", f"/{card}/{word}", {"x": target.key}))
     first, *lines = (target.home / "authorizer.log").read_text().splitlines()
 
-    assert first.startswith("The authorizer answers at"), "the command's own word to its user"
+    assert first.startswith("The authorizer listens at"), "the command's own word to its user"
     assert lines
     for line in lines:
         assert set(json.loads(line)) <= {

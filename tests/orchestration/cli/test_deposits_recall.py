@@ -110,5 +110,5 @@ def test_a_file_that_was_never_credited_is_a_sentence(console: Console, recalled
     done = console.run("deposits", "recall", str(stranger))
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "was ever credited, so nothing was taken back" in done.stderr
+    assert "was ever credited, so nothing was recalled" in done.stderr
     assert recalled

@@ -125,7 +125,7 @@ def test_sql_that_writes_or_reads_elsewhere_exits_2(published: Path, query: str)
     done = cardops(published, "sql", query)
 
     assert done.returncode == 2
-    assert done.stderr.startswith("The query was not answered: ")
+    assert done.stderr.startswith("The query failed: ")
     assert "Traceback" not in done.stderr
 
 

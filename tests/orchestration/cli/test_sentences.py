@@ -44,7 +44,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["key", "create", "--scopes", "all"], {}, "mend 'all'"),
     (["program", "rotate-secret", "none"], {}, "There is no program none"),
     (["program", "create", "Bad_Name"], {}, "Bad_Name"),
-    (["user", "block", "two words"], {}, "no user id"),
+    (["user", "block", "two words"], {}, "not a valid user id"),
     (["quarantine", "release", "999"], {}, "999"),
     (["callbacks", "replay", "nope"], {}, "There is no callback nope"),
     (["callbacks", "list", "--program", "nope"], {}, "There is no program nope"),
@@ -60,7 +60,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
         "turn them round",
     ),
     (["deliveries", "retry", "none", "visa"], {}, "Batch none has no file"),
-    (["deposits", "recall", "nowhere.csv"], {}, "nothing was taken back"),
+    (["deposits", "recall", "nowhere.csv"], {}, "nothing was recalled"),
     (["sql", "select 1"], {}, "cardops report --date D"),
     (["submit", "/nowhere.csv", "--kind", "deposits"], {}, "There is no file /nowhere.csv"),
     (["submit", "/etc", "--kind", "deposits"], {}, "There is no file /etc"),
@@ -131,7 +131,7 @@ def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console:
             assert process.poll() is None, "it ended before it was interrupted"
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=240)
 
     assert process.returncode == 130
     assert told.startswith("Interrupted: the file may be ingested in part")
@@ -182,7 +182,7 @@ def test_a_wrong_key_is_a_problem_document_that_says_what_to_do(console: Console
             problem = refused(f"{address}/v1/users/u1/credit", "cpk_test_nope_nope")
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=240)
 
     assert problem["status"] == 401
     assert {"type", "title", "detail"} <= set(problem)

@@ -1,4 +1,4 @@
-"""The processes of `up`: ports, and that none outlives the command, however it ends."""
+"""The processes of `cardops up`: their ports, and that none outlives the command."""
 
 import json
 import os
@@ -44,8 +44,9 @@ finally:
     supervisor.stop()
 """
 
+DEADLINE_SECONDS = 240
 CHILD = "import time; time.sleep(600)"
-# It is killed when the time to stop is over, whoever ends the group: one of the tests waits for it.
+# Killed only after the grace period, whoever ends the group; so only one of the tests uses it.
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
 
 
@@ -65,17 +66,18 @@ def supervised(
     )
     assert process.stdout is not None
     group = int(process.stdout.readline())
-    wait_until(lambda: len(others_in(group)) >= 3, seconds=10)
+    wait_until(lambda: len(others_in(group)) >= 3)
     yield process, group
     process.kill()
     process.wait()
     process.stdout.close()
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Generous: a busy machine is slow, and a process that stays would stay for ever."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition was never met"
         time.sleep(0.1)
 
 
@@ -85,18 +87,18 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
     indirect=["supervised"],
     ids=["interrupted", "killed, with a child that ignores SIGTERM"],
 )
-def test_no_process_is_left_however_the_command_ends(
+def test_no_process_outlives_the_command(
     supervised: tuple[subprocess.Popen[str], int], ending: signal.Signals
 ) -> None:
     process, group = supervised
 
     process.send_signal(ending)
-    process.wait(timeout=60)
+    process.wait(timeout=DEADLINE_SECONDS)
 
-    wait_until(lambda: others_in(group) == [], seconds=30)
+    wait_until(lambda: others_in(group) == [])
 
 
-def test_a_service_that_ends_by_itself_stops_the_others_and_is_named(
+def test_service_that_ends_by_itself_stops_the_others_and_is_named(
     supervised: tuple[subprocess.Popen[str], int],
 ) -> None:
     process, group = supervised
@@ -104,8 +106,8 @@ def test_a_service_that_ends_by_itself_stops_the_others_and_is_named(
 
     os.kill(min(members), signal.SIGKILL)
 
-    assert process.wait(timeout=60) != 0
-    wait_until(lambda: others_in(group) == [], seconds=30)
+    assert process.wait(timeout=DEADLINE_SECONDS) != 0
+    wait_until(lambda: others_in(group) == [])
 
 
 def taken_port() -> socket.socket:
@@ -115,7 +117,7 @@ def taken_port() -> socket.socket:
     return listener
 
 
-def test_a_port_that_was_set_and_is_taken_is_a_sentence() -> None:
+def test_taken_port_of_a_setting_is_refused_with_a_sentence() -> None:
     with taken_port() as listener:
         port = listener.getsockname()[1]
 
@@ -124,7 +126,7 @@ def test_a_port_that_was_set_and_is_taken_is_a_sentence() -> None:
             choose_ports(Settings(ui_port=port))
 
 
-def test_an_unset_port_is_the_next_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unset_port_is_the_next_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with taken_port() as listener:
         port = listener.getsockname()[1]
         monkeypatch.setattr("orchestration.local.ports.DEFAULTS", {"ui": port, "authorizer": port})
@@ -141,7 +143,7 @@ def test_ports_are_written_for_other_programs(tmp_path: Path) -> None:
     assert written == {"ui": 1, "authorizer": 2, "sftp": 3}
 
 
-def test_dagsters_tables_are_made_by_one_process_before_any_other_opens_them(
+def test_one_process_creates_dagsters_tables_before_others_open_them(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "run").mkdir()

@@ -18,7 +18,7 @@ from cardops.adapters.callback_http.client import CallbackClient
 from cardops.rules.callbacks.callbacks import RETRY_SECONDS, CallbackResponse
 from cardops.rules.callbacks.secrets import live_secrets, with_new_secret
 from cardops.services.callbacks.signing import signed_headers, signers_of
-from orchestration.local.ports import responses
+from orchestration.local.ports import accepts_connections
 from tests.factories.documents import DOCS, fences
 from tests.servers.file_servers import free_port
 
@@ -64,7 +64,7 @@ def running(home: Path, secret: str) -> Iterator[int]:
         )
     try:
         end = time.monotonic() + 20
-        while not responses(port):
+        while not accepts_connections(port):
             assert process.poll() is None, (home / "log").read_text()
             assert time.monotonic() < end
             time.sleep(0.05)

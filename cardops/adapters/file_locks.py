@@ -1,4 +1,7 @@
-"""Locks between processes on files; the kernel lets go of them when a process dies."""
+"""Locks between processes on files: the only module that locks a file.
+
+The kernel releases a lock when its process ends, however it ends.
+"""
 
 import fcntl
 import os
@@ -8,25 +11,25 @@ from pathlib import Path
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """One process at a time is inside; the others wait."""
+def exclusive_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock until the block ends. Raises BlockingIOError where it is held and not waited for."""
     handle = _open(path)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)
 
 
-class Membership:
-    """One of the users of a thing. Each holds a shared lock for as long as it lives."""
+class SharedLock:
+    """A lock that several processes hold at once, each until it ends or releases it."""
 
     def __init__(self, path: Path) -> None:
         self._handle = _open(path)
         fcntl.flock(self._handle, fcntl.LOCK_SH)
 
-    def end(self) -> bool:
-        """Leave; True where nobody else is left. Call inside `alone`, so that nobody joins."""
+    def release(self) -> bool:
+        """True where no other process holds it. An exclusive lock must keep new holders out."""
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

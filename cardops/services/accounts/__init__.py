@@ -1,0 +1,1 @@
+"""Use cases on accounts: recalls of deposits, spending limits."""

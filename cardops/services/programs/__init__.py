@@ -1,0 +1,1 @@
+"""Use cases on card programs and their API keys."""
