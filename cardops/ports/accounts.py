@@ -83,6 +83,3 @@ class SpendingLimits(Protocol):
 
     def used(self, program: str, user_id: str, at: datetime) -> Mapping[str, Sequence[Allowance]]:
         """The limits in force for a user with their usage at an instant, by currency."""
-
-    def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
-        """The changes, oldest first, with `changed_at`, `changed_by`, `before` and `after`."""

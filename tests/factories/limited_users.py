@@ -1,4 +1,4 @@
-"""Users with plenty of credit, and who sets their limits: on the fake, and on PostgreSQL."""
+"""Users with ample credit and the limits set on them: the fake and PostgreSQL."""
 
 import json
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ def at_most(
 
 @dataclass
 class Limited:
-    """Users with plenty of credit, and who sets their limits."""
+    """Users with ample credit, their limits, and the authorizations to test them."""
 
     authorizations: Authorizations
     limits: SpendingLimits
@@ -53,11 +53,11 @@ class Limited:
         self.limits.change(PROGRAM, user_id, currency, limits, changed_by="tester")
 
     async def ask(self, amount_minor: int = 100, **fields: Any) -> str:
-        """The reason code of a new question."""
+        """The reason code of a new request."""
         return (await self.ask_all(amount_minor, **fields))[0]
 
     async def ask_all(self, *amounts: int, **fields: Any) -> list[str]:
-        """Reason codes of questions of one batch."""
+        """The reason codes of a batch of requests."""
         requests = []
         for amount_minor in amounts:
             self.count += 1

@@ -1,4 +1,4 @@
-"""Bodies that nobody asked with before, and short ways to ask about them."""
+"""Request bodies with unused ids, and helpers to read what became of them."""
 
 from itertools import count
 from typing import Any

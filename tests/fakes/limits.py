@@ -82,7 +82,6 @@ class FakeSpendingLimits(SpendingLimits):
             currency: self.allowances((program, user_id, currency), at) for currency in currencies
         }
 
-    @override
     def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
         return self.audit.get((program, user_id), [])
 

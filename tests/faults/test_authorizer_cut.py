@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL is cut at every step of a decision: one answer, for ever."""
+"""The connection to PostgreSQL is cut at every step of a decision: there is one response for good."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
 
-READ, WRITE, MOVE_WRITE = "read as materialized", "insert into decisions", "insert into movements"
+READ, WRITE, ACTION_WRITE = "read as materialized", "insert into decisions", "insert into movements"
 BEGIN, READ_LOCKED, COMMIT = "^begin isolation", "for update of a", "^commit$"
 WAITING = """
 select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
@@ -33,7 +33,7 @@ async def proxy(database_url: str) -> AsyncIterator[CuttingProxy]:
 
 
 class Cutting:
-    """An authorizer behind the proxy, one client, and one user with 30.00."""
+    """An authorizer whose database connections go through the proxy, a client, a user with 30.00."""
 
     def __init__(self, api: AuthorizerProcess, proxy: CuttingProxy, url: str) -> None:
         self.api, self.proxy, self.url = api, proxy, url
@@ -44,18 +44,18 @@ class Cutting:
         return await self.client.ask(body | {"capture": capture})
 
     async def overtake(self, transaction_id: str) -> None:
-        """Have a decision read something that changes before it is written: it decides again.
+        """Change what a decision has read before it is written, so that it is decided again.
 
-        The next batches take their locks first.
+        The next batches then take their locks first.
         """
         async with await psycopg.AsyncConnection.connect(self.url) as session:
             await session.execute("update programs set revision = revision + 1")
-            asked = asyncio.create_task(self.ask(transaction_id))
+            decision = asyncio.create_task(self.ask(transaction_id))
             for _ in range(500):
                 if rows(self.url, WAITING):
                     break
                 await asyncio.sleep(0.01)
-        assert (await asked).status == 200
+        assert (await decision).status == 200
 
     def stored(self, transaction_id: str) -> list[bytes]:
         statement = "select answer from decisions where transaction_id = %s"
@@ -66,7 +66,7 @@ class Cutting:
 async def cutting(proxy: CuttingProxy, database_url: str, tmp_path: Path) -> AsyncIterator[Cutting]:
     api = AuthorizerProcess(database_url, tmp_path, {"CARDOPS_DATABASE_URL": proxy.url})
     credit_users(database_url, {"user_1": 3000})
-    # In a thread: the process reaches its database through this loop.
+    # In a thread, because this loop runs the proxy that the process needs to start.
     await asyncio.to_thread(api.__enter__)
     try:
         made = Cutting(api, proxy, database_url)
@@ -115,7 +115,7 @@ async def test_commit_with_lost_reply_is_found_after_the_deadline(
     assert first.status == 503
     assert b"\r\nretry-after:" in first.head
     assert waited < 4.5
-    assert stored == [again.body], "it was committed, only nobody was told"
+    assert stored == [again.body], "it was committed, only the client did not learn it"
     assert again.status == 200
     assert_books_add_up(cutting.url)
 
@@ -123,7 +123,9 @@ async def test_commit_with_lost_reply_is_found_after_the_deadline(
 async def test_capture_with_lost_commit_reply_replays_equal(
     cutting: Cutting,
 ) -> None:
-    for number, (words, where) in enumerate([(MOVE_WRITE, Where.BEFORE_REPLY), *LOCKED_CUTS[-2:]]):
+    for number, (words, where) in enumerate(
+        [(ACTION_WRITE, Where.BEFORE_REPLY), *LOCKED_CUTS[-2:]]
+    ):
         assert (await cutting.ask(f"t{number}", capture=False)).status == 200
         cut = cutting.proxy.cut(words, where)
         path = f"/v1/authorizations/t{number}/capture"
@@ -139,12 +141,12 @@ async def test_capture_with_lost_commit_reply_replays_equal(
 async def test_read_with_lost_connection_is_503_and_next_succeeds(
     cutting: Cutting,
 ) -> None:
-    looks = {
+    reads = {
         "/v1/authorizations/warm": "from decisions as d",
         "/v1/users/user_1/credit": "order by currency",
         "/v1/callbacks": "from callbacks",
     }
-    for path, pattern in looks.items():
+    for path, pattern in reads.items():
         cut = cutting.proxy.cut(pattern, Where.BEFORE_REPLY)
         lost = await cutting.client.call("GET", path)
         again = await cutting.client.call("GET", path)

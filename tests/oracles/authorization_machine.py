@@ -1,6 +1,6 @@
-"""PostgreSQL beside the plain model, step by step; what is drawn is asked of both.
+"""A state machine that runs each drawn step on PostgreSQL and on the model, and compares them.
 
-Belongs here: money and its moves. Limits are in limited_machine.
+Belongs here: decisions, actions, deposits and blocks. Limits are in limited_machine.
 """
 
 import asyncio
@@ -27,25 +27,25 @@ from tests.fakes.clock import FakeClock
 from tests.oracles.authorization_model import AuthorizationModel
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.oracles.recording import text
-from tests.oracles.stored_answers import moved, told, viewed
+from tests.oracles.responses import action_in, decision_in, view_in
 
 T = TypeVar("T")
 
-# Weighted: what is drawn evenly is mostly unknown users, and nothing is permitted or moved.
+# Weighted: evenly drawn values would mostly name unknown users, and nothing would be permitted.
 PROGRAMS = st.sampled_from(["default"] * 5 + ["other"])
 USERS = st.sampled_from(["user_1"] * 6 + ["user_2"] * 3 + ["nobody"])
 CURRENCIES = st.sampled_from(["USD"] * 7 + ["EUR"])
 IDS = st.sampled_from([f"t{number}" for number in range(24)])
 AMOUNTS = st.integers(1, 30)
-MOVES = st.sampled_from(["increment"] * 5 + ["refund"] * 2 + ["capture", "void"])
+ACTIONS = st.sampled_from(["increment"] * 5 + ["refund"] * 2 + ["capture", "void"])
 FIRST_DEPOSITS = (
     ("default", "user_1", "USD", 40),
     ("default", "user_1", "EUR", 5),
     ("default", "user_2", "USD", 20),
     ("other", "user_1", "USD", 20),
 )
-# One tick before and after what a window ends at; past a hold's end; a clock that was set back.
-# Mostly short, else nothing that is held could be moved.
+# One tick before and at the end of a window; past a hold's expiry; a clock that is set back. Mostly
+# short, or no hold would still be open.
 PASSES = st.sampled_from(
     [
         timedelta(microseconds=1),
@@ -63,11 +63,11 @@ PASSES = st.sampled_from(
 
 
 class Machine(RuleBasedStateMachine):
-    """The real adapters on one side, dicts on the other."""
+    """Compares the real adapters with the model."""
 
     url: ClassVar[str]
     steps: ClassVar[int] = 0
-    # How often each reason was told, so that a run can say that it met them all.
+    # How often each reason occurred, so that a long run can assert that all did.
     reasons: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(is_empty=st.sampled_from([False] * 9 + [True]))
     def begin(self, is_empty: bool) -> None:  # noqa: FBT001 - drawn
-        """Most runs have something to spend from the start."""
+        """Most runs start with funds."""
         for number, (program, user, currency, amount) in enumerate(FIRST_DEPOSITS, start=90):
             if not is_empty:
                 self.deposit(program, number, user, currency, amount)
@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
         self.deposits.credit(file, [staged([row])])
         self.deposits.forget_staged(file)
         if (program, f"d{number}") in self.model.deposits:
-            del self.files[intake_id]  # another file's: nothing of this one to recall
+            del self.files[intake_id]  # credited by another file: nothing to recall in this one
         self.model.deposit(program, f"d{number}", user, currency, amount * 5)
 
     @rule(drawn=st.integers(0, 99))
@@ -129,47 +129,47 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         program=PROGRAMS,
-        asked=st.lists(
+        drawn=st.lists(
             st.tuples(IDS, USERS, CURRENCIES, AMOUNTS, st.booleans(), st.integers(0, 9)),
             min_size=1,
             max_size=6,
         ),
     )
-    def authorize(self, program: str, asked: list[tuple[str, str, str, int, bool, int]]) -> None:
-        """One batch of one to six, among them repeats of an id within the batch."""
-        self.compare(program, asked)
+    def authorize(self, program: str, drawn: list[tuple[str, str, str, int, bool, int]]) -> None:
+        """One batch of one to six requests, among them repeated ids."""
+        self.compare(program, drawn)
 
-    def compare(self, program: str, asked: list[tuple[str, str, str, int, bool, int]]) -> None:
+    def compare(self, program: str, drawn: list[tuple[str, str, str, int, bool, int]]) -> None:
         requests = [
             a_request(
                 name, amount_minor=amount, user_id=user, currency=currency, program=program,
                 is_capture=capture, is_dry_run=dry == 0,
             )
-            for name, user, currency, amount, capture, dry in asked
+            for name, user, currency, amount, capture, dry in drawn
         ]  # fmt: skip
         responses = self.run(self.authorizations.decide(requests))
         for response, (name, user, currency, amount, capture, dry) in zip(
-            responses, asked, strict=True
+            responses, drawn, strict=True
         ):
             expected = self.model.authorize(
                 program, name, user, currency, amount,
                 capture=capture, dry_run=dry == 0, at=self.clock.now(),
             )  # fmt: skip
-            assert told(response) == expected
+            assert decision_in(response) == expected
             self.reasons[expected.get("reason", "")] += 1
             if dry and response.body:
                 assert self.bodies.setdefault((program, name), response.body) == response.body
 
     @rule(data=st.data(), program=PROGRAMS, amount=AMOUNTS)
     def ask_again(self, data: st.DataObject, program: str, amount: int) -> None:
-        """The very same question, or the same id with another amount."""
-        known = sorted(name for owner, name in self.model.spendings if owner == program)
-        if not known:
+        """The same request again, or its id with another amount."""
+        decided = sorted(name for owner, name in self.model.spendings if owner == program)
+        if not decided:
             return
-        name = data.draw(st.sampled_from(known))
+        name = data.draw(st.sampled_from(decided))
         user, currency, first, captured = self.model.spendings[program, name].request
-        wished = first if amount < 20 else amount
-        self.compare(program, [(name, user, currency, wished, captured, 1)])
+        repeated = first if amount < 20 else amount
+        self.compare(program, [(name, user, currency, repeated, captured, 1)])
 
     @rule(
         program=PROGRAMS,
@@ -188,21 +188,21 @@ class Machine(RuleBasedStateMachine):
         is_whole: bool,  # noqa: FBT001 - drawn
         key: str,
     ) -> None:
-        self.compare_move(program, name, kind, amount, key, is_whole=is_whole)
+        self.compare_action(program, name, kind, amount, key, is_whole=is_whole)
 
-    def compare_move(
+    def compare_action(
         self, program: str, name: str, kind: str, amount: int, key: str, *, is_whole: bool
     ) -> None:
-        wished = None if kind == "void" or (kind == "capture" and is_whole) else amount
+        requested = None if kind == "void" or (kind == "capture" and is_whole) else amount
         key = key if kind in {"increment", "refund"} else ""
-        sent = None if wished is None else text(wished)
+        sent = None if requested is None else text(requested)
         response = self.run(
             self.authorizations.apply(
                 AuthorizationAction(ActionKind(kind), program, name, sent, key)
             )
         )
-        expected = self.model.action(program, name, kind, wished, key, self.clock.now())
-        assert moved(response) == expected
+        expected = self.model.apply(program, name, kind, requested, key, self.clock.now())
+        assert action_in(response) == expected
         self.reasons[f"increment {expected.get('increment', '')}"] += 1
         if response.body:
             assert (
@@ -211,31 +211,34 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        wished=st.lists(
-            st.tuples(MOVES, AMOUNTS, st.booleans(), st.sampled_from(["k1", "k2", "k3"])),
+        actions=st.lists(
+            st.tuples(ACTIONS, AMOUNTS, st.booleans(), st.sampled_from(["k1", "k2", "k3"])),
             min_size=2,
             max_size=6,
         ),
     )
-    def move_what_can_move(
-        self, data: st.DataObject, wished: list[tuple[str, int, bool, str]]
+    def act_on_matching_state(
+        self, data: st.DataObject, actions: list[tuple[str, int, bool, str]]
     ) -> None:
-        """A name drawn at large seldom has anything to move."""
-        for kind, amount, is_whole, key in wished:
+        """Actions on authorizations in the right state, which few randomly drawn ids are."""
+        for kind, amount, is_whole, key in actions:
             state = "captured" if kind == "refund" else "held"
-            able = sorted(one for one, made in self.model.spendings.items() if made.state == state)
-            if able:
-                program, name = data.draw(st.sampled_from(able))
-                self.compare_move(program, name, kind, amount, key, is_whole=is_whole)
+            spendings = self.model.spendings.items()
+            candidates = sorted(key for key, spending in spendings if spending.state == state)
+            if candidates:
+                program, name = data.draw(st.sampled_from(candidates))
+                self.compare_action(program, name, kind, amount, key, is_whole=is_whole)
 
     @rule(
-        program=PROGRAMS, asked=st.tuples(IDS, USERS, CURRENCIES, AMOUNTS), drawn=st.integers(0, 3)
+        program=PROGRAMS,
+        request=st.tuples(IDS, USERS, CURRENCIES, AMOUNTS),
+        drawn=st.integers(0, 3),
     )
-    def void_before(self, program: str, asked: tuple[str, str, str, int], drawn: int) -> None:
-        """A void that overtakes its question; drawn at large, few ids are voided and unseen."""
-        if drawn == 0 and (program, asked[0]) not in self.model.spendings:
-            self.compare_move(program, asked[0], "void", 1, "", is_whole=True)
-            self.compare(program, [(*asked, True, 1)])
+    def void_before(self, program: str, request: tuple[str, str, str, int], drawn: int) -> None:
+        """A void that arrives before its request, which random draws seldom produce."""
+        if drawn == 0 and (program, request[0]) not in self.model.spendings:
+            self.compare_action(program, request[0], "void", 1, "", is_whole=True)
+            self.compare(program, [(*request, True, 1)])
 
     @rule(by=PASSES)
     def time_passes(self, by: timedelta) -> None:
@@ -247,10 +250,10 @@ class Machine(RuleBasedStateMachine):
         assert self.run(self.authorizations.expire_holds(at, 100)) == self.model.expire(at)
 
     @rule(program=PROGRAMS, name=IDS)
-    def look(self, program: str, name: str) -> None:
+    def find(self, program: str, name: str) -> None:
         view = self.run(self.authorizations.find(program, name))
         expected = self.model.view(program, name, self.clock.now())
-        assert (view and viewed(json.loads(view.body()))) == expected
+        assert (view and view_in(json.loads(view.body()))) == expected
 
     @invariant()
     def books_are_those_of_the_model(self) -> None:
@@ -265,4 +268,4 @@ class Machine(RuleBasedStateMachine):
         }
         assert_books_add_up(self.session, may_be_negative=True)
         negative = {row[:3] for row in stored if row[3] < 0}
-        assert negative <= self.model.was_recalled, "negative without any recall"
+        assert negative <= self.model.recalled_accounts, "negative without a recall"

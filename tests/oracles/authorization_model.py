@@ -1,6 +1,6 @@
-"""What the authorizer must answer, in the slowest and plainest way: dicts, written from the manual.
+"""A slow, plain model of the authorizer: dicts, written from the API guide.
 
-Knows nothing of cardops.rules. A step's answer is a dict of what a partner would be told.
+Uses nothing of cardops.rules. Each step returns a dict with the content of the response.
 """
 
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ HOLD_PERIOD = timedelta(days=7)
 
 @dataclass
 class Spending:
-    """One decided question, and what has come of it."""
+    """One decided request and its present state; amounts in minor units."""
 
     request: tuple[Any, ...]
-    told: dict[str, Any]
+    response: dict[str, Any]
     account: tuple[str, str, str]
     state: str
     held: int = 0
     captured: int = 0
     refunded: int = 0
     expires_at: datetime | None = None
-    done: dict[tuple[str, str], tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    actions: dict[tuple[str, str], tuple[int, dict[str, Any]]] = field(default_factory=dict)
 
 
 class AuthorizationModel:
@@ -38,7 +38,7 @@ class AuthorizationModel:
         self.blocked: set[tuple[str, str]] = set()
         self.spendings: dict[tuple[str, str], Spending] = {}
         self.tombstones: set[tuple[str, str]] = set()
-        self.was_recalled: set[tuple[str, str, str]] = set()
+        self.recalled_accounts: set[tuple[str, str, str]] = set()
         self.limits = LimitModel()
 
     def deposit(self, program: str, deposit_id: str, user: str, currency: str, amount: int) -> None:
@@ -52,10 +52,10 @@ class AuthorizationModel:
             return
         self.recalled.add((program, deposit_id))
         user, currency, amount = self.deposits[program, deposit_id]
-        self.was_recalled.add((program, user, currency))
+        self.recalled_accounts.add((program, user, currency))
         self._add((program, user, currency), -amount)
 
-    def authorize(  # noqa: PLR0913 - a question has that many sides
+    def authorize(  # noqa: PLR0913 - a request has that many fields
         self,
         program: str,
         transaction_id: str,
@@ -70,27 +70,27 @@ class AuthorizationModel:
         key, account = (program, transaction_id), (program, user, currency)
         request = (user, currency, amount, capture)
         if key in self.spendings:
-            known = self.spendings[key]
-            if known.request != request:
+            stored = self.spendings[key]
+            if stored.request != request:
                 return {"kind": "mismatched"}
-            return {**known.told, "kind": "replayed"}
+            return {**stored.response, "kind": "replayed"}
         is_voided = key in self.tombstones
-        reason = "voided_before_arrival" if is_voided else self._why(account, amount, at)
+        reason = "voided_before_arrival" if is_voided else self._reason(account, amount, at)
         permitted = reason == "sufficient_credit"
-        left = self.available.get(account, 0) - (amount if permitted else 0)
-        told = {
+        remaining = self.available.get(account, 0) - (amount if permitted else 0)
+        response = {
             "kind": "decided",
             "status": "PERMIT" if permitted else "REJECT",
             "reason": reason,
-            "remaining": left,
+            "remaining": remaining,
         }
         if dry_run:
-            return told
-        spending = Spending(request, told, account, "captured" if capture else "held")
+            return response
+        spending = Spending(request, response, account, "captured" if capture else "held")
         self.spendings[key] = spending
         if not permitted:
             spending.state = "rejected"
-            return told
+            return response
         self._add(account, -amount)
         self.limits.permit(account, amount, at)
         if capture:
@@ -98,9 +98,9 @@ class AuthorizationModel:
         else:
             spending.held, spending.expires_at = amount, at + HOLD_PERIOD
             self.held[account] = self.held.get(account, 0) + amount
-        return told
+        return response
 
-    def action(
+    def apply(
         self,
         program: str,
         transaction_id: str,
@@ -113,15 +113,15 @@ class AuthorizationModel:
         if spending is None:
             if kind != "void":
                 return {"kind": "unknown"}
-            is_again = (program, transaction_id) in self.tombstones
+            is_repeated = (program, transaction_id) in self.tombstones
             self.tombstones.add((program, transaction_id))
-            told = {"state": "voided", "held": 0, "captured": 0}
-            return {**told, "kind": "replayed" if is_again else "done"}
+            response = {"state": "voided", "held": 0, "captured": 0}
+            return {**response, "kind": "replayed" if is_repeated else "done"}
         if kind == "void" and (program, transaction_id) in self.tombstones:
-            # It was voided before it came; so it is said, however often it is asked.
+            # Voided before it arrived: every further void replays that one.
             return {"state": "voided", "held": 0, "captured": 0, "kind": "replayed"}
-        if (kind, key) in spending.done:
-            return self._again(spending, kind, key, amount, at)
+        if (kind, key) in spending.actions:
+            return self._replay(spending, kind, key, amount, at)
         return self._first(spending, kind, key, amount, at)
 
     def expire(self, at: datetime) -> int:
@@ -148,62 +148,61 @@ class AuthorizationModel:
         needed = {"capture": "held", "void": "held", "increment": "held", "refund": "captured"}
         if state != needed[kind]:
             return {"kind": "forbidden", "state": state}
-        asked = spending.held if amount is None else amount
-        if kind == "capture" and asked > spending.held:
+        requested = spending.held if amount is None else amount
+        if kind == "capture" and requested > spending.held:
             return {"kind": "invalid"}
-        if kind == "refund" and asked > spending.captured - spending.refunded:
+        if kind == "refund" and requested > spending.captured - spending.refunded:
             return {"kind": "invalid"}
-        extra = self._change(spending, kind, asked, at)
-        told = {
+        extra = self._change(spending, kind, requested, at)
+        response = {
             "state": spending.state,
             "held": spending.held,
             "captured": spending.captured,
             **extra,
         }
-        spending.done[kind, key] = (asked, told)
-        return {**told, "kind": "done"}
+        spending.actions[kind, key] = (requested, response)
+        return {**response, "kind": "done"}
 
-    def _change(self, spending: Spending, kind: str, asked: int, at: datetime) -> dict[str, Any]:
+    def _change(self, spending: Spending, kind: str, amount: int, at: datetime) -> dict[str, Any]:
         if kind == "void":
             self._release(spending, "voided")
         elif kind == "capture":
             self._release(spending, "captured")
-            self._add(spending.account, -asked)
-            spending.captured = asked
+            self._add(spending.account, -amount)
+            spending.captured = amount
         elif kind == "refund":
-            spending.refunded += asked
-            self._add(spending.account, asked)
+            spending.refunded += amount
+            self._add(spending.account, amount)
         else:
-            why = self._why(spending.account, asked, at, held_already=spending.held)
-            if why == "sufficient_credit":
-                self.limits.permit(spending.account, asked, at)
-                spending.held += asked
-                self.held[spending.account] += asked
-                self._add(spending.account, -asked)
-            return {"increment": why}
+            reason = self._reason(spending.account, amount, at, held_already=spending.held)
+            if reason == "sufficient_credit":
+                self.limits.permit(spending.account, amount, at)
+                spending.held += amount
+                self.held[spending.account] += amount
+                self._add(spending.account, -amount)
+            return {"increment": reason}
         return {}
 
-    def _again(
+    def _replay(
         self, spending: Spending, kind: str, key: str, amount: int | None, at: datetime
     ) -> dict[str, Any]:
-        first, told = spending.done[kind, key]
+        first, response = spending.actions[kind, key]
         if kind == "capture" and amount is None:
-            # Without an amount it asks for all that was held then.
-            whole = spending.request[2] + spending_increments(spending)
-            amount = whole
+            # Without an amount it captures all that was held then.
+            amount = spending.request[2] + permitted_increments(spending)
         if kind == "void" or amount == first:
-            return {**told, "kind": "replayed"}
+            return {**response, "kind": "replayed"}
         if kind == "capture":
             return {"kind": "forbidden", "state": self._state(spending, at)}
         return {"kind": "mismatched"}
 
-    def _why(
+    def _reason(
         self, account: tuple[str, str, str], amount: int, at: datetime, *, held_already: int = 0
     ) -> str:
         program, user, _ = account
         if (program, user) in self.blocked:
             return "account_blocked"
-        if not any(one[:2] == (program, user) for one in self.available):
+        if not any(known[:2] == (program, user) for known in self.available):
             return "unknown_user"
         if account not in self.available:
             return "currency_not_supported"
@@ -226,9 +225,9 @@ class AuthorizationModel:
         self.available[account] = self.available.get(account, 0) + amount
 
 
-def spending_increments(spending: Spending) -> int:
+def permitted_increments(spending: Spending) -> int:
     return sum(
         amount
-        for (kind, _), (amount, told) in spending.done.items()
-        if kind == "increment" and told["increment"] == "sufficient_credit"
+        for (kind, _), (amount, response) in spending.actions.items()
+        if kind == "increment" and response["increment"] == "sufficient_credit"
     )

@@ -1,6 +1,6 @@
-"""Card numbers in free text, found in the slowest and plainest way: sign by sign, all windows.
+"""A slow, plain model of card number masking: character by character, all windows.
 
-Written from docs/card-numbers.md; of cardops.rules it knows only the schemes' leading digits.
+Written from docs/card-numbers.md; uses only the schemes' leading digits of cardops.rules.
 """
 
 import unicodedata
@@ -22,53 +22,56 @@ def is_separator(sign: str) -> bool:
     return sign in SEPARATORS | DASHES | DOTS or unicodedata.category(sign) == "Zs"
 
 
-def looks_like_a_number(digits: str) -> bool:
+def is_number(digits: str) -> bool:
     if not 12 <= len(digits) <= 19 or len(set(digits)) == 1:
         return False
     total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
+    for index, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + index % 2)
         total += value - 9 if value > 9 else value
     return total % 10 == 0 and scheme_of_number(digits) is not None
 
 
-def hidden(digits: str) -> str:
+def truncate(digits: str) -> str:
     return digits[:6] + "*" * (len(digits) - 10) + digits[-4:]
 
 
-def masked_slowly(text: str) -> str:
-    """Reads to the next digit, and there takes the longest number, or one group of digits."""
-    found, place = "", 0
-    while place < len(text):
-        if not text[place].isdecimal():
-            found, place = found + text[place], place + 1
+def mask_slowly(text: str) -> str:
+    """At each digit, mask the longest number that begins there, or else one group of digits."""
+    masked, position = "", 0
+    while position < len(text):
+        if not text[position].isdecimal():
+            masked, position = masked + text[position], position + 1
             continue
-        ends = ends_of_groups(text, place)
-        numbers = [end for end in ends if looks_like_a_number(ascii_digits(text[place:end]))]
+        ends = ends_of_groups(text, position)
+        numbers = [end for end in ends if is_number(ascii_digits(text[position:end]))]
         if numbers:
-            found, place = found + hidden(ascii_digits(text[place : numbers[-1]])), numbers[-1]
+            number = ascii_digits(text[position : numbers[-1]])
+            masked, position = masked + truncate(number), numbers[-1]
         else:
-            found, place = found + glued(text[place : ends[0]]), ends[0]
-    return found
+            masked, position = masked + mask_embedded(text[position : ends[0]]), ends[0]
+    return masked
 
 
-def ends_of_groups(text: str, place: int) -> list[int]:
-    """Where the group of digits that begins here ends, and each that follows it closely."""
+def ends_of_groups(text: str, position: int) -> list[int]:
+    """The end of the group of digits that begins here, and of each that closely follows it."""
     ends = []
     while True:
-        while place < len(text) and text[place].isdecimal():
-            place += 1
-        ends.append(place)
+        while position < len(text) and text[position].isdecimal():
+            position += 1
+        ends.append(position)
         separators = 0
-        while place < len(text) and (is_widthless(text[place]) or is_separator(text[place])):
-            separators += not is_widthless(text[place])
-            place += 1
-        if place == len(text) or not text[place].isdecimal() or separators > 3:
+        while position < len(text) and (
+            is_widthless(text[position]) or is_separator(text[position])
+        ):
+            separators += not is_widthless(text[position])
+            position += 1
+        if position == len(text) or not text[position].isdecimal() or separators > 3:
             return ends
 
 
-def glued(group: str) -> str:
-    """Hides every sign of a window but six in front and four at the end of all that overlap."""
+def mask_embedded(group: str) -> str:
+    """Masks all but six digits in front and four at the end of each span of overlapping windows."""
     digits, size = ascii_digits(group), len(group)
     if size < 17 or (size == 19 and digits[0] == "1"):
         return group
@@ -76,7 +79,7 @@ def glued(group: str) -> str:
         (start, start + length)
         for start in range(size)
         for length in [{"amex": 15, "diners": 14}.get(scheme_of_number(digits[start:]) or "", 16)]
-        if start + length <= size and looks_like_a_number(digits[start : start + length])
+        if start + length <= size and is_number(digits[start : start + length])
         if size > 19 or start == 0 or start + length == size
     ]
     spans: list[list[int]] = []
@@ -85,11 +88,13 @@ def glued(group: str) -> str:
             spans[-1][1] = max(end, spans[-1][1])
         else:
             spans.append([start, end])
-    found = list(group)
+    masked = list(group)
     for start, end in spans:
-        found[start:end] = hidden(digits[start:end])
-    return "".join(found)
+        masked[start:end] = truncate(digits[start:end])
+    return "".join(masked)
 
 
 def ascii_digits(text: str) -> str:
-    return "".join(str(unicodedata.decimal(sign)) for sign in text if sign.isdecimal())
+    return "".join(
+        str(unicodedata.decimal(character)) for character in text if character.isdecimal()
+    )

@@ -1,8 +1,8 @@
-"""Histories of accounts: what clients saw, held to a legal order.
+"""Histories of accounts: whether what clients observed has a legal order.
 
-Belongs here: observations and the judge of one account. Pure: no store, no client. An account's
-changes have places 1, 2, 3 … (`ledger_seq`); an observation that changed nothing stands after the
-change whose place it tells. The judge knows nothing of cardops.rules.
+Belongs here: observations and the check of one account. Pure: no store, no client. An account's
+changes have places 1, 2, 3 … (`ledger_seq`); an observation that changed nothing comes after the
+change whose place it reports. Uses nothing of cardops.rules.
 """
 
 import math
@@ -15,9 +15,9 @@ NEVER = math.inf
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What counts against limits, or would have, had they not refused it.
+    """An amount that counts against limits, or would have, had they not rejected it.
 
-    `at` is the instant of the decision; `held_already_minor` is what an increment would raise.
+    `at` is the instant of the decision; `held_already_minor` is the hold that an increment raises.
     """
 
     at: datetime
@@ -27,12 +27,12 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One answer (or one thing the store holds that nobody was told of) about one account.
+    """One response about one account, or a stored change that no client was told about.
 
-    `change_minor` is what it did to the available balance, `remaining_minor` what it told of it.
-    `asked_minor` is what a refusal had asked for. `began` and `ended` are the client's clock;
-    what was never answered ended never. `spent` is there where limits had a say: of what was
-    permitted, and of what they refused.
+    `change_minor` is the change of the available balance, `remaining_minor` the balance reported.
+    `asked_minor` is the amount that a rejection had requested. `began` and `ended` are by the
+    client's clock; without a response `ended` is NEVER. `spent` is set for permits, and for
+    rejections by limits.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Event:
 
 
 def violations(events: Sequence[Event]) -> list[str]:
-    """What is wrong with one account's history; nothing where there is a legal order."""
+    """What is wrong with an account's history; empty where it has a legal order."""
     ordered = sorted(events, key=lambda event: (event.place, not event.is_effective))
     return [*_broken_places(ordered), *_broken_balances(ordered), *_broken_times(ordered)]
 
@@ -73,11 +73,11 @@ def _broken_balances(ordered: Sequence[Event]) -> Iterable[str]:
 
 
 def _broken_times(ordered: Sequence[Event]) -> Iterable[str]:
-    """What ended before something earlier in the order began came too late in that order."""
+    """Events that ended before an event placed ahead of them began."""
     latest_began, latest, place_began, place_latest = -NEVER, "", -NEVER, ""
     before: Event | None = None
     for event in ordered:
-        # Refusals in one place saw the same balance: any order among them is legal.
+        # Rejections in one place saw the same balance: any order among them is legal.
         if before is None or (before.place, before.is_effective) != (
             event.place,
             event.is_effective,

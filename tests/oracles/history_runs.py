@@ -1,7 +1,7 @@
-"""A load of partners on two processes while deposits come in, and its verdict.
+"""Load from many partners on two processes while deposits are credited, and the check of it.
 
-Belongs here: putting clients, processes, deposits and whoever else works at once together. What
-they remember is in recording, the judges are in histories and limit_histories.
+Belongs here: running clients, processes and deposits together. What clients record is in recording;
+the checks are in histories and limit_histories.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.oracles.histories import violations
 from tests.oracles.ledger_totals import assert_books_add_up, rows
-from tests.oracles.observed_events import Remembered
+from tests.oracles.observed_events import ObservedEvents
 from tests.oracles.recording import Recorder
 from tests.servers.authorizer_process import AuthorizerProcess
 from tests.servers.killable_credit import credit_users
@@ -30,9 +30,9 @@ async def recorded(
     seed: int,
     beside: Callable[[], Awaitable[None]] | None = None,
 ) -> tuple[Recorder, Files]:
-    """What partners of two processes saw while deposits came in, and when those came.
+    """The recorded calls to two processes, and when each deposit file was credited.
 
-    `beside` is called again and again until the load has ended.
+    `beside` is called repeatedly until the load has ended.
     """
     names = [f"user_{number}" for number in range(users)]
     files: Files = {}
@@ -58,9 +58,9 @@ async def _until_done(load: "asyncio.Task[None]", beside: Callable[[], Awaitable
         await beside()
 
 
-def assert_legal(url: str, recorder: Recorder, files: Files) -> Remembered:
+def assert_legal(url: str, recorder: Recorder, files: Files) -> ObservedEvents:
     """Every account has a legal order, and the books add up."""
-    remembered = Remembered(url, recorder.calls, files)
+    remembered = ObservedEvents(url, recorder.calls, files)
     assert remembered.wrong == []
     for user, events in remembered.events.items():
         assert violations(events) == [], user
@@ -69,7 +69,7 @@ def assert_legal(url: str, recorder: Recorder, files: Files) -> Remembered:
         user: sum(event.change_minor for event in events)
         for user, events in remembered.events.items()
     }
-    # Who was never credited has no account, and nothing.
+    # A user who was never credited has no account.
     assert found == {**dict.fromkeys(found, 0), **stored}
     assert_books_add_up(url)
     return remembered

@@ -1,4 +1,4 @@
-"""Money by two roads: what every test that hurt the authorizer holds the store to afterwards."""
+"""Balances compared with postings and holds: asserted after every test that injects faults."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import psycopg
 
 from cardops.adapters.postgresql.connection import connect
 
-# Balances against everything signed that was ever posted, and holds against what is held.
+# Balances against the sum of all postings, and held amounts against open holds.
 DIFFERENCES = """
 select coalesce(a.program, p.program), coalesce(a.user_id, p.user_id),
     coalesce(a.currency, p.currency), a.available_minor, a.held_minor, p.posted_minor, h.held_minor
@@ -23,7 +23,7 @@ where coalesce(a.available_minor + a.held_minor, 0) <> coalesce(p.posted_minor, 
     or coalesce(a.held_minor, 0) <> coalesce(h.held_minor, 0)
 """
 NEGATIVE = "select * from accounts where available_minor < 0 or held_minor < 0"
-# Each PERMIT's own remaining is what the account had after it, so gaps and repeats show here.
+# Every change of an account has its own ledger_seq.
 SEQUENCES = """
 select program, user_id, currency, ledger_seq, count(*)
 from (
@@ -41,7 +41,7 @@ having count(*) > 1
 def rows(
     where: str | psycopg.Connection, statement: str, *arguments: object
 ) -> list[tuple[Any, ...]]:
-    """What a statement finds, in a session or at a URL."""
+    """The rows of a statement, in a session or at a URL."""
     if isinstance(where, str):
         with connect(where) as session:
             return rows(session, statement, *arguments)
@@ -50,6 +50,6 @@ def rows(
 
 def assert_books_add_up(url: str | psycopg.Connection, *, may_be_negative: bool = False) -> None:
     assert rows(url, DIFFERENCES) == [], "balances differ from postings, or held from holds"
-    assert rows(url, SEQUENCES) == [], "one place in an account's order was given twice"
+    assert rows(url, SEQUENCES) == [], "a ledger_seq of an account was used twice"
     if not may_be_negative:
-        assert rows(url, NEGATIVE) == [], "somebody spent what was not there"
+        assert rows(url, NEGATIVE) == [], "an account was overdrawn"

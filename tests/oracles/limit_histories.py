@@ -1,7 +1,7 @@
-"""Limits that were set and changed while clients asked, and the judge of what was let through.
+"""Limits that changed while clients sent requests, and the check of the decisions under them.
 
-Belongs here: versions of limits in the clients' time, and whether what was permitted or refused
-was so under limits that can have been in force. Pure; knows nothing of cardops.rules.
+Belongs here: versions of limits in the clients' time, and whether each permit and rejection is
+right under a limit that can have been in force. Pure; uses nothing of cardops.rules.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What held for one user: not before `began`, not after `ended`."""
+    """A limit of one user that was in force at some time between `began` and `ended`."""
 
     most: Most
     began: float
@@ -38,11 +38,11 @@ class Version:
 
 
 def versions(changes: Iterable[Change], user_id: str) -> dict[Kind, list[Version]]:
-    """Of each kind of limit what held for a user, in order; changes were made one by one."""
+    """The versions of each kind of limit for a user, in order; `changes` were made one by one."""
     state: dict[tuple[str, Kind], Most] = {}
-    found: dict[Kind, list[Version]] = {}
+    by_kind: dict[Kind, list[Version]] = {}
     for change in changes:
-        history = found.setdefault(change.kind, [Version(NO_LIMIT, -NEVER, NEVER)])
+        history = by_kind.setdefault(change.kind, [Version(NO_LIMIT, -NEVER, NEVER)])
         if change.most is None:
             state.pop((change.user_id, change.kind), None)
         else:
@@ -53,43 +53,49 @@ def versions(changes: Iterable[Change], user_id: str) -> dict[Kind, list[Version
         if most != last.most:
             history[-1] = Version(last.most, last.began, change.ended)
             history.append(Version(most, change.began, NEVER))
-    return found
+    return by_kind
 
 
 def overruns(events: Sequence[Event], changes: Sequence[Change], user_id: str) -> list[str]:
-    """What passed a limit, or was refused for none; nothing where every verdict was right.
+    """Permits that exceed a limit and rejections without cause; empty where all are right.
 
-    Where a limit was changed while a question was under way, both versions are right for it.
+    Where a limit changed while a request was in progress, both versions are valid for it.
     """
     of_user, wrong = versions(changes, user_id), []
     permitted: list[tuple[datetime, int]] = []
     for event in sorted(events, key=lambda event: (event.place, not event.is_effective)):
         if event.spent is None:
             continue
-        over = {kind: _verdicts(event, kind, made, permitted) for kind, made in of_user.items()}
+        over = {
+            kind: _verdicts(event, kind, candidates, permitted)
+            for kind, candidates in of_user.items()
+        }
         if event.is_effective:
-            passed = [kind for kind, verdicts in over.items() if all(verdicts)]
-            wrong += [f"{event.name} passed the limit of {kind}" for kind in passed]
+            exceeded = [kind for kind, verdicts in over.items() if all(verdicts)]
+            wrong += [f"{event.name} passed the limit of {kind}" for kind in exceeded]
             permitted.append((event.spent.at, event.spent.amount_minor))
         elif not any(True in verdicts for verdicts in over.values()):
-            wrong.append(f"{event.name} was refused and passes no limit")
+            wrong.append(f"{event.name} was rejected and exceeds no limit")
     return wrong
 
 
 def _verdicts(
-    event: Event, kind: Kind, made: Sequence[Version], permitted: Sequence[tuple[datetime, int]]
+    event: Event,
+    kind: Kind,
+    candidates: Sequence[Version],
+    permitted: Sequence[tuple[datetime, int]],
 ) -> set[bool]:
-    """Whether it is over the limit, by each version that it can have met."""
+    """Whether the event exceeds the limit, by each version that can have been in force."""
     spent = event.spent
     assert spent is not None
     counted = [amount for when, amount in permitted if counts(kind, when=when, at=spent.at)]
     before = spent.held_already_minor if kind[0] == "authorization" else sum(counted)
-    met = [
+    in_force = [
         version.most
-        for version in made
+        for version in candidates
         if version.began <= event.ended and event.began <= version.ended
     ]
-    return {_is_over(most, before + spent.amount_minor, len(counted) + 1) for most in met}
+    return {_is_over(most, before + spent.amount_minor, len(counted) + 1) for most in in_force}
 
 
 def _is_over(most: Most, amount: int, count: int) -> bool:

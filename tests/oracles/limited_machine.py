@@ -1,6 +1,6 @@
-"""The machine with spending limits: set, changed, removed, looked at.
+"""The state machine with spending limits: set, changed, removed and read.
 
-Belongs here: what is drawn of limits. What limits let through is in limit_model.
+Belongs here: the drawn steps on limits. What limits permit is in limit_model.
 """
 
 from hypothesis import strategies as st
@@ -23,14 +23,14 @@ KINDS = st.sampled_from(
         ("month", 0),
     ]
 )
-# '' is each user of the program; a limit may stand before there is an account.
-WHOSE = st.sampled_from(["", "user_1", "user_1", "user_2"])
+# '' is each user of the program; a limit may exist before the account.
+LIMITED_USERS = st.sampled_from(["", "user_1", "user_1", "user_2"])
 MOST_AMOUNTS = st.one_of(st.none(), st.integers(20, 120))
 MOST_COUNTS = st.one_of(st.none(), st.integers(2, 8))
 
 
 class LimitedMachine(Machine):
-    """All of the machine's rules, and these."""
+    """The machine's rules, and rules for limits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,52 +38,50 @@ class LimitedMachine(Machine):
 
     @rule(
         program=PROGRAMS,
-        user=WHOSE,
+        user=LIMITED_USERS,
         currency=CURRENCIES,
-        wished=st.lists(
+        drawn=st.lists(
             st.tuples(KINDS, st.tuples(MOST_AMOUNTS, MOST_COUNTS)), min_size=1, max_size=3
         ),
     )
-    def limit(
-        self, program: str, user: str, currency: str, wished: list[tuple[Kind, Most]]
-    ) -> None:
-        valid = [(kind, most) for kind, most in wished if limits_something(kind, most)]
-        made = [
+    def limit(self, program: str, user: str, currency: str, drawn: list[tuple[Kind, Most]]) -> None:
+        valid = [(kind, most) for kind, most in drawn if has_maximum(kind, most)]
+        limits = [
             SpendingLimit(LimitKind(name), amount, None if name == "authorization" else count, long)
             for (name, long), (amount, count) in valid
         ]
-        self.limits.change(program, user, currency, made, changed_by="operator")
+        self.limits.change(program, user, currency, limits, changed_by="operator")
         for kind, (amount, count) in valid:
             most = (amount, None if kind[0] == "authorization" else count)
             self.model.limits.change((program, user, currency), kind, most)
 
-    @rule(program=PROGRAMS, user=WHOSE, currency=CURRENCIES, kind=KINDS)
-    def unlimit(self, program: str, user: str, currency: str, kind: Kind) -> None:
+    @rule(program=PROGRAMS, user=LIMITED_USERS, currency=CURRENCIES, kind=KINDS)
+    def remove_limit(self, program: str, user: str, currency: str, kind: Kind) -> None:
         key = (LimitKind(kind[0]), kind[1])
         is_removed = self.limits.remove(program, user, currency, key, changed_by="operator")
         assert is_removed == self.model.limits.remove((program, user, currency), kind)
 
     @rule(program=PROGRAMS, user=st.sampled_from(["user_1", "user_2"]))
-    def look_at_limits(self, program: str, user: str) -> None:
+    def read_limits(self, program: str, user: str) -> None:
         at = self.clock.now()
-        shown = self.limits.used(program, user, at)
+        allowances = self.limits.used(program, user, at)
         for currency in ("USD", "EUR"):
-            found = {
-                (one.limit.kind.value, one.limit.window_seconds): (
-                    (one.limit.max_amount_minor, one.limit.max_count),
-                    one.used_amount_minor,
-                    one.used_count,
+            used = {
+                (allowance.limit.kind.value, allowance.limit.window_seconds): (
+                    (allowance.limit.max_amount_minor, allowance.limit.max_count),
+                    allowance.used_amount_minor,
+                    allowance.used_count,
                 )
-                for one in shown.get(currency, ())
+                for allowance in allowances.get(currency, ())
             }
-            assert found == self.model.limits.used((program, user, currency), at)
+            assert used == self.model.limits.used((program, user, currency), at)
 
 
 class NarrowMachine(LimitedMachine):
-    """The same with what meets limits alone, so that few steps are enough to meet them often."""
+    """Only the rules that concern limits, so that few steps meet limits often."""
 
-    # A rule that is None is none.
-    recall = block = ask_again = action = look = sweep = void_before = None  # type: ignore[assignment]
+    # Setting a rule to None removes it.
+    recall = block = ask_again = action = find = sweep = void_before = None  # type: ignore[assignment]
 
     @initialize(kind=KINDS, most=st.tuples(MOST_AMOUNTS, MOST_COUNTS))
     def begin(self, kind: Kind, most: Most) -> None:  # type: ignore[override]
@@ -92,5 +90,5 @@ class NarrowMachine(LimitedMachine):
             self.deposit("default", number, user, "USD", 1_000)
 
 
-def limits_something(kind: Kind, most: Most) -> bool:
+def has_maximum(kind: Kind, most: Most) -> bool:
     return most[0] is not None or (kind[0] != "authorization" and most[1] is not None)

@@ -1,7 +1,7 @@
-"""From what clients remember, and the order that the store says, to events of each account.
+"""The events of each account, from the calls that clients recorded and the order in the store.
 
-Belongs here: joining the two, and what is wrong with answers taken alone. What each thing changed
-is worked out from what clients asked; the store gives places, and what nobody was told of.
+Belongs here: joining the two, and errors that single responses show. The amount of each change
+follows from the clients' requests; the store gives places, and changes without a response.
 """
 
 import json
@@ -14,7 +14,7 @@ from tests.oracles.histories import NEVER, Event, Spent
 from tests.oracles.ledger_totals import rows
 from tests.oracles.recording import Call
 
-# Of a refusal for another reason than credit, nothing is to be said against the balance.
+# A rejection for a reason other than credit says nothing about the balance.
 ANY_AMOUNT = 1 << 62
 
 DECISIONS = """
@@ -31,8 +31,8 @@ DEPOSITS = "select deposit_id, user_id, amount_minor, ledger_seq, intake_id from
 Key = tuple[str, str, str]
 
 
-class Remembered:
-    """`events` by user; `wrong` lists answers that no order of anything could make right."""
+class ObservedEvents:
+    """`events` by user; `wrong` lists responses that are wrong in any order."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Remembered:
     def _read_decisions(self, stored: Iterable[tuple[Any, ...]]) -> None:
         for name, user, amount, is_capture, status, reason, remaining, seq, response, at in stored:
             calls = self._calls.pop((name, "authorize", ""), [])
-            began, ended = self._told(name, calls, amount, response)
-            told = json.loads(response)
-            sent = (told["status"], round(told["remaining_credit"] * 100), told["as_of"])
+            began, ended = self._time_span(name, calls, amount, response)
+            body = json.loads(response)
+            sent = (body["status"], round(body["remaining_credit"] * 100), body["as_of"])
             if sent != (status, remaining, {"ledger_seq": seq}):
                 self.wrong.append(f"{name} was answered otherwise than it was stored")
             if status == "PERMIT":
@@ -71,14 +71,14 @@ class Remembered:
             self.events[user].append(event)
 
     def _read_movements(self, stored: Iterable[tuple[Any, ...]]) -> None:
-        """In the account's order, refusals after what they saw: each finds its hold as it stood."""
+        """In the account's order, rejections after the change they saw, so that holds are right."""
         for name, kind, key, user, status, reason, amount, seq, response, at in stored:
             calls = self._calls.pop((name, kind, key), [])
             whole = self._held.get(name, 0)
-            # A capture without an amount asks for all that is held.
-            asked = [call if call.amount_minor is not None else None for call in calls]
-            wished = amount if all(asked) and kind not in {"void", "expire"} else None
-            began, ended = self._told(f"{name}/{kind}/{key}", calls, wished, response)
+            # A capture without an amount captures all that is held.
+            has_amounts = all(call.amount_minor is not None for call in calls)
+            requested = amount if has_amounts and kind not in {"void", "expire"} else None
+            began, ended = self._time_span(f"{name}/{kind}/{key}", calls, requested, response)
             if status == "REJECT":
                 spent = Spent(at, amount, whole)
                 event = Event(f"{name}/{kind}/{key}", seq, 0, None, began, ended)
@@ -96,8 +96,8 @@ class Remembered:
                 elif kind != "refund":
                     self._held[name] = 0
                 spends = Spent(at, amount, whole) if kind == "increment" else None
-                name_of_move = f"{name}/{kind}/{key}"
-                event = Event(name_of_move, seq, change, None, began, ended, spent=spends)
+                event_name = f"{name}/{kind}/{key}"
+                event = Event(event_name, seq, change, None, began, ended, spent=spends)
             self.events[user].append(event)
 
     def _read_deposits(
@@ -106,28 +106,28 @@ class Remembered:
         for name, user, amount, seq, intake_id in stored:
             self.events[user].append(Event(name, seq, amount, None, *files[intake_id]))
 
-    def _told(
+    def _time_span(
         self, name: str, calls: Sequence[Call], amount: int | None, response: bytes
     ) -> tuple[float, float]:
-        """When it can have happened; every answer to it must be the one that is stored."""
+        """When the event can have happened; every response to it must equal the stored one."""
         answered = [call for call in calls if call.status == 200]
         for call in answered:
             if call.body != response:
                 self.wrong.append(f"{name} was answered with other bytes than are stored")
             if amount is not None and call.amount_minor != amount:
-                self.wrong.append(f"{name} was answered for another amount than it was decided for")
+                self.wrong.append(f"{name} was answered for another amount than was decided")
         first = [call for call in answered if not call.is_replayed]
         is_sure = all(call.status not in {0, 503} for call in calls)
         if len(first) > 1 or (is_sure and answered and not first):
             self.wrong.append(f"{name} was answered {len(first)} times as the first")
         fitting = [call for call in calls if amount is None or call.amount_minor == amount]
         if not fitting and calls:
-            self.wrong.append(f"{name} stands for what nobody asked")
+            self.wrong.append(f"{name} is stored without any such request")
         began = min((call.began for call in fitting), default=-NEVER)
         return began, min((call.ended for call in answered), default=NEVER)
 
     def _expect_nothing_else(self) -> None:
-        """What is not stored must not have been answered 200 (but voids of ids not seen yet)."""
+        """Without a stored row no call may have got 200, except voids of ids not yet seen."""
         for (name, kind, key), calls in self._calls.items():
             answered = {call.body for call in calls if call.status == 200}
             if kind == "void" and len(answered) == 1:
@@ -137,7 +137,7 @@ class Remembered:
 
 
 def refused(event: Event, reason: str, spent: Spent) -> Event:
-    """It changed nothing: missing credit is judged by the balance, limits by what is spent."""
+    """An event without effect: credit is checked against the balance, limits against usage."""
     asked = spent.amount_minor if reason == "insufficient_credit" else ANY_AMOUNT
     limited = spent if reason == "velocity_limit" else None
     return replace(event, is_effective=False, asked_minor=asked, spent=limited)

@@ -1,7 +1,7 @@
-"""Partners that ask at once over kept connections, and remember what they asked and were told.
+"""Partners that send requests concurrently over persistent connections and record every call.
 
-Belongs here: asking and remembering. What it amounts to is in remembered, whether it is legal in
-histories.
+Belongs here: sending and recording. Turning calls into events is in observed_events, the check of
+their order in histories.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ MAX_REMEMBERED = 40
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `amount_minor` is None for a whole capture and for a void.
+    """One request. `amount_minor` is None for a full capture and for a void.
 
-    `sent_at` is when the kernel had all of it; None where it never had.
+    `sent_at` is when the kernel had accepted all of it; None where it never did.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Asked:
 
 @dataclass
 class Recorder:
-    """Many partners on these ports; everything they saw is in `calls`."""
+    """Many partners on these ports; `calls` holds everything they observed."""
 
     ports: Sequence[int]
     key: str
@@ -69,7 +69,7 @@ class Recorder:
     _shared: list[Asked] = field(default_factory=list)
 
     async def run(self, count: int, *, connections: int = 48) -> None:
-        """`count` requests, all connections at once; returns once each was answered or lost."""
+        """Send `count` requests over all connections; returns once each was answered or lost."""
         self.left = count
         await asyncio.gather(*(self._partner(number) for number in range(connections)))
 
@@ -77,32 +77,32 @@ class Recorder:
         self.left = 0
 
     async def _partner(self, number: int) -> None:
-        chance = random.Random(f"{self.seed}/{number}")  # noqa: S311 - wants the same again
+        chance = random.Random(f"{self.seed}/{number}")  # noqa: S311 - must be reproducible
         async with KeepAlive(self.ports[number % len(self.ports)], self.key) as client:
             while self.left > 0:
                 self.left -= 1
-                await self._one(client, chance, f"{self.seed}-{number}-{self.left}")
+                await self._step(client, chance, f"{self.seed}-{number}-{self.left}")
 
-    async def _one(self, client: KeepAlive, chance: random.Random, name: str) -> None:
+    async def _step(self, client: KeepAlive, chance: random.Random, name: str) -> None:
         drawn = chance.random()
         if drawn < 0.62 or not self._shared:
             await self._authorize(client, chance, name)
             return
-        # Somebody's: most are still under way at another connection, or at another process.
+        # An earlier request, mostly still in progress on another connection or process.
         asked = chance.choice(self._shared)
         if drawn < 0.74:
             await self._ask(client, asked, more=int(drawn > 0.71))
         elif drawn < 0.82:
             part = chance.choice([None, 1, max(1, asked.amount_minor // 2), asked.amount_minor])
-            await self._move(client, "capture", asked, part)
+            await self._act(client, "capture", asked, part)
         elif drawn < 0.88:
-            await self._move(client, "void", asked, None)
+            await self._act(client, "void", asked, None)
         elif drawn < 0.94:
             key = f"i{chance.randrange(3)}"
-            await self._move(client, "increment", asked, chance.randrange(1, 60), key)
+            await self._act(client, "increment", asked, chance.randrange(1, 60), key)
         else:
             key, whole = f"r{chance.randrange(3)}", asked.amount_minor
-            await self._move(client, "refund", asked, chance.randrange(1, whole + 1), key)
+            await self._act(client, "refund", asked, chance.randrange(1, whole + 1), key)
 
     async def _authorize(self, client: KeepAlive, chance: random.Random, name: str) -> None:
         asked = Asked(
@@ -114,8 +114,8 @@ class Recorder:
         self._shared.append(asked)
         if len(self._shared) > MAX_REMEMBERED:
             del self._shared[chance.randrange(MAX_REMEMBERED)]
-        if chance.random() < 0.03:  # the void overtakes it
-            await self._move(client, "void", asked, None)
+        if chance.random() < 0.03:  # the void arrives first
+            await self._act(client, "void", asked, None)
         await self._ask(client, asked)
 
     async def _ask(self, client: KeepAlive, asked: Asked, *, more: int = 0) -> None:
@@ -125,9 +125,9 @@ class Recorder:
         began = time.monotonic()
         reply = await self._call(client, PATH, body)
         amount_minor = asked.amount_minor + more
-        self._remember("authorize", asked, (began, client.sent_at), reply, amount_minor)
+        self._record("authorize", asked, (began, client.sent_at), reply, amount_minor)
 
-    async def _move(
+    async def _act(
         self, client: KeepAlive, kind: str, asked: Asked, amount_minor: int | None, key: str = ""
     ) -> None:
         body: dict[str, object] = {} if amount_minor is None else {"amount": text(amount_minor)}
@@ -135,7 +135,7 @@ class Recorder:
             body[f"{kind}_id"] = key
         began = time.monotonic()
         reply = await self._call(client, f"{PATH}/{asked.transaction_id}/{kind}", body)
-        self._remember(kind, asked, (began, client.sent_at), reply, amount_minor, key)
+        self._record(kind, asked, (began, client.sent_at), reply, amount_minor, key)
 
     async def _call(self, client: KeepAlive, path: str, body: object) -> Response | None:
         try:
@@ -144,7 +144,7 @@ class Recorder:
             await asyncio.sleep(0.02)
             return None
 
-    def _remember(
+    def _record(
         self,
         kind: str,
         asked: Asked,

@@ -1,4 +1,4 @@
-"""Card numbers in free text are found and cut; other numbers stay."""
+"""Card numbers in free text are masked; other numbers are not."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Card numbers are found however they are spelt, and what is none of them stays as it is."""
+"""Card numbers are masked in every spelling, and other numbers never."""
 
 import itertools
 import time
@@ -16,7 +16,7 @@ from cardops.rules.card_numbers import (
     passes_luhn,
     truncate_card_number,
 )
-from tests.oracles.card_number_model import masked_slowly
+from tests.oracles.card_number_model import mask_slowly
 
 VISA, MASTERCARD, AMEX = "4111111111111111", "5500000000000004", "378282246310005"
 BETWEEN = [
@@ -60,7 +60,7 @@ PIECES = st.one_of(
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_masking_agrees_with_the_slow_model(text: str) -> None:
-    assert mask_card_numbers(text) == masked_slowly(text)
+    assert mask_card_numbers(text) == mask_slowly(text)
 
 
 @settings(max_examples=200, deadline=None)
@@ -143,7 +143,7 @@ def test_card_number_column_is_truncated_in_any_script() -> None:
 
 
 def test_hostile_text_is_masked_in_linear_time() -> None:
-    """Time for 16 times as much is within 100 times: a square would be 256 times."""
+    """16 times the text takes at most 100 times as long; quadratic time would be 256 times."""
     for sign in ("4 ", "45", "1", "4\u200b", "4111 ", "5 - "):
         spent = []
         for count in (500, 8_000):

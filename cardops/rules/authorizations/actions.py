@@ -169,7 +169,7 @@ def amount_problem_text(problem: AmountProblem, currency: str) -> str:
         AmountProblem.INVALID_AMOUNT: "is not a plain decimal amount such as 25.00",
         AmountProblem.NON_POSITIVE_AMOUNT: "must be above zero",
         AmountProblem.TOO_MANY_FRACTION_DIGITS: f"has more fraction digits than {currency} has",
-        AmountProblem.AMOUNT_OUT_OF_RANGE: "is larger than any amount that is kept exactly",
+        AmountProblem.AMOUNT_OUT_OF_RANGE: "is larger than any amount that can be stored exactly",
     }[problem]
 
 

@@ -1,4 +1,4 @@
-"""DeliveryLedger, the fake and PostgreSQL alike."""
+"""DeliveryLedger on the fake and on PostgreSQL."""
 
 from collections.abc import Callable
 from dataclasses import replace

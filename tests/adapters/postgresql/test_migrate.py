@@ -100,7 +100,7 @@ def test_migration_that_deadlocks_is_retried(empty_database_url: str) -> None:
             migrating = Thread(target=migrate, args=(session, [first, second]))
             migrating.start()
             wait_for_a_lock(empty_database_url)
-            # Who waited first finds the deadlock first, after a second: the migration.
+            # The migration waited first, so after a second it is the one to detect the deadlock.
             other.execute("lock table cardops.a in row share mode")
         migrating.join(20)
 
@@ -116,4 +116,4 @@ def wait_for_a_lock(url: str) -> None:
             if session.execute(waiting).fetchone():
                 return
             time.sleep(0.01)
-    raise AssertionError("nobody waits for a lock")
+    raise AssertionError("no session waits for a lock")

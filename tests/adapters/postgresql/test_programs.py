@@ -1,4 +1,4 @@
-"""What holds of programs and keys, on the fake and on PostgreSQL."""
+"""Programs and API keys on the fake and on PostgreSQL."""
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_key_is_named_by_its_id_or_full_text() -> None:
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "\x1b[31m", "\u202e", "a\nb", "\udcff"])
 def test_refused_text_is_escaped_and_shortened(text: str) -> None:
-    for told in (program_problem(text), host_problem(text), scope_problem((text,))):
-        assert told
-        assert told.isprintable()
-        assert len(told) < 300
+    for message in (program_problem(text), host_problem(text), scope_problem((text,))):
+        assert message
+        assert message.isprintable()
+        assert len(message) < 300

@@ -1,4 +1,4 @@
-"""Everything that real clients saw at once, from two processes, has a legal order per account."""
+"""The responses of two processes to concurrent clients have a legal order per account."""
 
 import json
 import time
@@ -13,15 +13,15 @@ from tests.oracles.recording import Call
 pytestmark = pytest.mark.database
 
 
-def assert_worth_judging(calls: list[Call]) -> None:
-    """Enough of everything happened: permits, refusals, replays, other bodies, every move."""
-    told = [json.loads(call.body) for call in calls if call.kind == "authorize" and call.body]
-    reasons = {response.get("reason_code") for response in told}
-    done = {(call.kind, call.status) for call in calls}
+def assert_load_was_varied(calls: list[Call]) -> None:
+    """Enough of everything happened: permits, rejections, replays, mismatches, every action."""
+    bodies = [json.loads(call.body) for call in calls if call.kind == "authorize" and call.body]
+    reasons = {response.get("reason_code") for response in bodies}
+    outcomes = {(call.kind, call.status) for call in calls}
     assert {"sufficient_credit", "insufficient_credit", "voided_before_arrival"} <= reasons
     kinds = ("authorize", "capture", "void", "increment", "refund")
-    assert {(kind, 200) for kind in kinds} <= done
-    assert {("authorize", 422), ("capture", 409)} <= done
+    assert {(kind, 200) for kind in kinds} <= outcomes
+    assert {("authorize", 422), ("capture", 409)} <= outcomes
     assert any(call.is_replayed for call in calls)
     assert {call.status for call in calls} <= {200, 404, 409, 422}
 
@@ -44,7 +44,7 @@ async def test_responses_of_two_processes_have_a_legal_order(
 
     assert len(recorder.calls) >= count
     if users < 1_000:
-        assert_worth_judging(recorder.calls)
+        assert_load_was_varied(recorder.calls)
     assert_legal(database_url, recorder, files)
 
 
@@ -53,7 +53,7 @@ async def test_tampered_recorded_history_is_detected(database_url: str, tmp_path
     assert_legal(database_url, recorder, files)
     honest, permits = list(recorder.calls), permitted(recorder.calls)
 
-    # An answer with another byte, one given before it was asked for, one that was never stored.
+    # A response with another byte, one before its request, one that was never stored.
     for altered in (
         replace(permits[3], body=permits[3].body.replace(b'"amount":', b'"amount": ')),
         replace(permits[-1], began=0.0, ended=1.0),

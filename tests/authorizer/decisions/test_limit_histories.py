@@ -1,4 +1,4 @@
-"""Limits that are set, changed and removed while real clients ask are never passed."""
+"""Limits that are set, changed and removed under real load are never exceeded."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from tests.oracles.limit_model import Kind, Most
 pytestmark = pytest.mark.database
 
 USERS = 4
-# Of each kind always the same is named: a change leaves alone what it does not name.
+# Each kind always names the same maximum, since a change keeps what it omits.
 DRAWN: list[tuple[str, Kind, list[Most | None]]] = [
     ("", ("window", 1), [(2_500, None), (6_000, None), None]),
     ("user_0", ("window", 1), [(1_500, None), (9_000, None), None]),
@@ -32,7 +32,7 @@ DRAWN: list[tuple[str, Kind, list[Most | None]]] = [
 
 @dataclass
 class Operator:
-    """Sets one limit after another, and remembers when."""
+    """Sets one limit after another and records when."""
 
     url: str
     chance: random.Random
@@ -65,34 +65,36 @@ QUICK = 4_000
 async def test_changing_limits_under_load_are_never_exceeded(
     database_url: str, tmp_path: Path, count: int
 ) -> None:
-    operator = Operator(database_url, random.Random(count))  # noqa: S311 - wants the same again
+    operator = Operator(database_url, random.Random(count))  # noqa: S311 - must be reproducible
     recorder, files = await recorded(
         database_url, tmp_path, users=USERS, count=count, seed=count, beside=operator.change_one
     )
-    remembered = assert_legal(database_url, recorder, files)
+    observed = assert_legal(database_url, recorder, files)
 
-    for user, events in remembered.events.items():
+    for user, events in observed.events.items():
         assert overruns(events, operator.changes, user) == []
-    assert_worth_judging(remembered.events, operator.changes, is_long=count > QUICK)
-    # The judge of this very history can fail: one permit more, and another's limit is passed.
-    for user, events in remembered.events.items():
+    assert_load_was_varied(observed.events, operator.changes, is_long=count > QUICK)
+    # The check of this very history can fail: with every permit doubled, limits are exceeded.
+    for user, events in observed.events.items():
         limited = [event for event in events if event.spent and event.is_effective]
-        twice = [*events, *(replace(one, name=f"{one.name}/again") for one in limited)]
+        twice = [*events, *(replace(event, name=f"{event.name}/again") for event in limited)]
         assert overruns(twice, operator.changes, user) != []
 
 
-def assert_worth_judging(
+def assert_load_was_varied(
     events: dict[str, list[Event]], changes: list[Change], *, is_long: bool
 ) -> None:
-    """Limits changed often, refused questions and increments, and let others through."""
+    """Limits changed often, rejected requests and increments, and permitted others."""
     spent = [event for of_user in events.values() for event in of_user if event.spent]
-    refused = [event.name for event in spent if not event.is_effective]
-    # What held for somebody, the first version of each kind aside.
-    changed = sum(len(made) - 1 for user in events for made in versions(changes, user).values())
-    told = f"{len(spent)} under {len(changes)} changes of limits, {len(refused)} refused"
-    print(told)  # noqa: T201 - the figure of the proof
-    assert len(refused) > 50, told
-    assert len(spent) > len(refused) + (100 if is_long else 20), told
-    # On a quick machine the short round is over before every rare thing has happened.
-    assert changed > (10 if is_long else 0), told
-    assert any("/increment/" in name for name in refused) or not is_long, told
+    rejected = [event.name for event in spent if not event.is_effective]
+    # Versions in force for a user, without the first of each kind.
+    changed = sum(
+        len(in_order) - 1 for user in events for in_order in versions(changes, user).values()
+    )
+    summary = f"{len(spent)} under {len(changes)} changes of limits, {len(rejected)} refused"
+    print(summary)  # noqa: T201 - the figure of the proof
+    assert len(rejected) > 50, summary
+    assert len(spent) > len(rejected) + (100 if is_long else 20), summary
+    # On a fast machine the short round ends before every rare event has happened.
+    assert changed > (10 if is_long else 0), summary
+    assert any("/increment/" in name for name in rejected) or not is_long, summary

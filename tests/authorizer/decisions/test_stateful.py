@@ -1,4 +1,4 @@
-"""Whatever is asked in whatever order, PostgreSQL answers as the plain model does, step by step."""
+"""Any order of operations: PostgreSQL responds like the model, step by step."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,7 +11,7 @@ from tests.oracles.limited_machine import LimitedMachine, NarrowMachine
 
 pytestmark = pytest.mark.database
 
-# Each was told at least once in a long run; of an increment, what limits say of it.
+# Each occurs at least once in a long run, velocity_limit for an increment too.
 EVERY_REASON = {reason.value for reason in ReasonCode} | {"increment velocity_limit"}
 
 

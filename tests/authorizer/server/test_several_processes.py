@@ -18,7 +18,7 @@ from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from tests.factories.authorizations import NOON
 from tests.oracles.histories import violations
 from tests.oracles.ledger_totals import assert_books_add_up, rows
-from tests.oracles.observed_events import Remembered
+from tests.oracles.observed_events import ObservedEvents
 from tests.oracles.recording import Recorder
 from tests.servers.authorizer_process import CLI, AuthorizerProcess, environment
 from tests.servers.callback_sink import Sink, open_sink
@@ -157,7 +157,7 @@ async def test_a_bulk_load_two_authorizers_and_a_worker_at_once_add_up(
     # Known before any deposit, refused; and spent from, once the load had come to them.
     told = {json.loads(call.body).get("reason_code") for call in recorder.calls if call.body}
     assert {"unknown_user", "sufficient_credit"} <= told
-    remembered = Remembered(database_url, recorder.calls, {1: (began - 30, ended)})
+    remembered = ObservedEvents(database_url, recorder.calls, {1: (began - 30, ended)})
     assert remembered.wrong == []
     for user, events in remembered.events.items():
         assert violations(events) == [], user

@@ -18,7 +18,7 @@ import pytest
 
 from tests.oracles.histories import violations
 from tests.oracles.ledger_totals import assert_books_add_up
-from tests.oracles.observed_events import Remembered
+from tests.oracles.observed_events import ObservedEvents
 from tests.oracles.recording import Recorder
 from tests.servers.authorizer_process import AuthorizerProcess
 from tests.servers.killable_credit import credit_users
@@ -101,7 +101,7 @@ async def test_a_stop_under_load_answers_what_was_sent_before_it(api: Authorizer
     assert took < 3
     assert {call.status for call in before} <= {200, 404, 409, 422, 503}
     assert any(call.status == 200 and call.ended > signalled_at for call in before)
-    remembered = Remembered(api.url, recorder.calls, {900: (0.0, signalled_at)})
+    remembered = ObservedEvents(api.url, recorder.calls, {900: (0.0, signalled_at)})
     assert remembered.wrong == []
     assert violations(remembered.events["user_1"]) == []
     assert_books_add_up(api.url)

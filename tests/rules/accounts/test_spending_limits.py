@@ -1,4 +1,4 @@
-"""Spending limits against a slow model that looks at all that was permitted, question by question."""
+"""Spending limits against a slow model that checks every request against all earlier permits."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +39,7 @@ def limits(draw: st.DrawFn) -> SpendingLimit:
 def model_permits(
     limit: SpendingLimit, amount: int, at: datetime, permitted: list[tuple[datetime, int]]
 ) -> bool:
-    """One limit, said as a person would."""
+    """Whether one limit permits the amount, written as a person would say it."""
     if limit.kind is LimitKind.AUTHORIZATION:
         return amount <= (limit.max_amount_minor or 0)
     counted = []
@@ -68,7 +68,7 @@ def test_limited_batches_decide_like_the_model(
     batches: list[tuple[int, list[int]]],
 ) -> None:
     at, permitted, number = START, [], 0  # type: ignore[var-annotated] # filled below
-    force = {**{one.key: one for one in of_program}, **{one.key: one for one in own}}
+    in_force = {limit.key: limit for limit in [*of_program, *own]}
     for microseconds, amounts in batches:
         at += timedelta(microseconds=microseconds)
         account = AccountState(10_000, allowances=allowances_at(of_program, own, permitted, at))
@@ -80,7 +80,9 @@ def test_limited_batches_decide_like_the_model(
         _, decisions = decide_batch(requests, state, at)
         for decision in decisions:
             amount = decision.request.amount_minor
-            expected = all(model_permits(one, amount, at, permitted) for one in force.values())
+            expected = all(
+                model_permits(limit, amount, at, permitted) for limit in in_force.values()
+            )
             assert (decision.status is Status.PERMIT) is expected
             assert expected or decision.reason_code is ReasonCode.VELOCITY_LIMIT
             permitted += [(at, amount)] if expected else []
@@ -91,7 +93,9 @@ def test_user_limit_replaces_program_limit_of_same_window() -> None:
     own = SpendingLimit(LimitKind.WINDOW, 900, None, 3600)
     minute = SpendingLimit(LimitKind.WINDOW, 10, None, 60)
 
-    assert [one.limit for one in limits_in_force([hour, minute], [own])] == [minute, own]
+    allowances = limits_in_force([hour, minute], [own])
+
+    assert [allowance.limit for allowance in allowances] == [minute, own]
 
 
 def test_change_keeps_omitted_values() -> None:

@@ -1,4 +1,4 @@
-"""Which move is allowed from which state, and what it changes."""
+"""Which action is allowed in which state, and what it changes."""
 
 from datetime import timedelta
 

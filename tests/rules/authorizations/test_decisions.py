@@ -1,4 +1,4 @@
-"""The rule that decides, for one question and for a batch against one that asks one at a time."""
+"""The decision rule for one request, and for batches against a model that decides one at a time."""
 
 import hashlib
 import json
@@ -25,9 +25,9 @@ from tests.factories.authorizations import NOON, PROGRAM, USER, a_request
 KEY = (PROGRAM, USER, "USD")
 
 
-def state_with(available_minor: int, **known: StoredDecision) -> BatchState:
+def state_with(available_minor: int, **stored: StoredDecision) -> BatchState:
     accounts = {KEY: AccountState(available_minor, ledger_seq=1)}
-    return BatchState(accounts, {(PROGRAM, name): one for name, one in known.items()})
+    return BatchState(accounts, {(PROGRAM, name): decision for name, decision in stored.items()})
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_later_request_sees_debit_of_earlier_request() -> None:
 
     _, decisions = decide_batch(requests, state_with(100), NOON)
 
-    assert [one.status for one in decisions] == [Status.PERMIT, Status.REJECT]
-    assert [one.remaining_minor for one in decisions] == [40, 40]
-    assert [one.ledger_seq for one in decisions] == [2, 2]
+    assert [decision.status for decision in decisions] == [Status.PERMIT, Status.REJECT]
+    assert [decision.remaining_minor for decision in decisions] == [40, 40]
+    assert [decision.ledger_seq for decision in decisions] == [2, 2]
 
 
 def test_repeated_id_in_a_batch_is_decided_once() -> None:
@@ -61,7 +61,7 @@ def test_repeated_id_in_a_batch_is_decided_once() -> None:
     responses, decisions = decide_batch(requests, state_with(10_000), NOON)
 
     assert len(decisions) == 1
-    assert [one.kind for one in responses] == [
+    assert [response.kind for response in responses] == [
         ResponseKind.DECIDED,
         ResponseKind.REPLAYED,
         ResponseKind.MISMATCHED,
@@ -72,9 +72,9 @@ def test_repeated_id_in_a_batch_is_decided_once() -> None:
 def test_own_decision_found_after_lost_commit_is_not_a_replay() -> None:
     request = a_request("a")
     responses, _ = decide_batch([request], state_with(10_000), NOON)
-    known = StoredDecision(request.request_hash, responses[0].body)
+    stored = StoredDecision(request.request_hash, responses[0].body)
 
-    again, decisions = decide_batch([request], state_with(0, a=known), NOON)
+    again, decisions = decide_batch([request], state_with(0, a=stored), NOON)
 
     assert again == responses
     assert not decisions
@@ -85,7 +85,7 @@ def test_dry_run_does_not_debit_later_requests() -> None:
 
     responses, decisions = decide_batch(requests, state_with(2500), NOON)
 
-    assert [one.request.transaction_id for one in decisions] == ["b"]
+    assert [decision.request.transaction_id for decision in decisions] == ["b"]
     assert all(b'"PERMIT"' in response.body for response in responses)
 
 
@@ -101,14 +101,14 @@ def test_void_before_arrival_rejects_the_request() -> None:
 
 @dataclass
 class OneAtATime:
-    """The obvious model: a balance, a held sum, a dictionary of what was said."""
+    """The obvious model: a balance, a held amount, and a dictionary of decisions."""
 
     available_minor: int
     held_minor: int = 0
-    said: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    decisions: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
-    def ask(self, request: AuthorizationRequest) -> tuple[ResponseKind, str]:
-        earlier = self.said.get(request.transaction_id)
+    def decide(self, request: AuthorizationRequest) -> tuple[ResponseKind, str]:
+        earlier = self.decisions.get(request.transaction_id)
         if earlier is not None:
             is_same = earlier[0] == request.request_hash
             return (ResponseKind.REPLAYED if is_same else ResponseKind.MISMATCHED), earlier[1]
@@ -117,11 +117,11 @@ class OneAtATime:
             status = "PERMIT"
             self.available_minor -= request.amount_minor
             self.held_minor += 0 if request.is_capture else request.amount_minor
-        self.said[request.transaction_id] = (request.request_hash, status)
+        self.decisions[request.transaction_id] = (request.request_hash, status)
         return ResponseKind.DECIDED, status
 
 
-asked = st.builds(
+REQUESTS = st.builds(
     lambda name, amount, is_capture: a_request(name, amount_minor=amount, is_capture=is_capture),
     st.sampled_from("abcdef"),
     st.integers(1, 60),
@@ -129,7 +129,7 @@ asked = st.builds(
 )
 
 
-@given(st.integers(-20, 150), st.lists(asked, max_size=20))
+@given(st.integers(-20, 150), st.lists(REQUESTS, max_size=20))
 def test_batch_decides_like_single_requests(
     available_minor: int, requests: list[AuthorizationRequest]
 ) -> None:
@@ -137,7 +137,7 @@ def test_batch_decides_like_single_requests(
 
     responses, decisions = decide_batch(requests, state, NOON)
 
-    expected = [model.ask(request) for request in requests]
+    expected = [model.decide(request) for request in requests]
     assert [response.kind for response in responses] == [kind for kind, _ in expected]
     for response, (kind, status) in zip(responses, expected, strict=True):
         assert kind is ResponseKind.MISMATCHED or f'"{status}"'.encode() in response.body

@@ -51,12 +51,6 @@ where program = %s and user_id = %s and currency = %s and kind = %s and window_s
 _RECORD_CHANGE: Final = """
 insert into limit_changes (program, user_id, changed_by, before, after) values (%s, %s, %s, %s, %s)
 """
-_CHANGES: Final = """
-select changed_at, changed_by, before, after
-from limit_changes
-where program = %s and user_id = %s
-order by changed_at
-"""
 _USED: Final = """
 select coalesce(sum(amount_minor), 0), count(*)
 from (
@@ -143,11 +137,6 @@ class PostgresSpendingLimits:
                 for allowance in allowances:
                     _count(session, account, allowance, at)
             return used
-
-    def changes(self, program: str, user_id: str) -> Sequence[Mapping[str, object]]:
-        """The changes with `changed_by`, `before` and `after`, oldest first."""
-        with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(_CHANGES, [program, user_id]).fetchall()
 
     def _session(self) -> AbstractContextManager[psycopg.Connection]:
         return connect(self._url, autocommit=False)

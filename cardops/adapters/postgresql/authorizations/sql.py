@@ -37,7 +37,7 @@ update programs set revision = revision + 1 where program = $1 returning currenc
 # $1-$3: distinct accounts; $4, $5: distinct ids; $6: distinct programs. The limits come without
 # their usage, which needs a later snapshot (limit_rows.py) and is seldom needed.
 _READ: Final = """
-with asked as (
+with requested as (
     select * from {accounts}
 ),
 ids as (
@@ -45,11 +45,11 @@ ids as (
 ),
 read as materialized (
     select a.program, a.user_id, a.currency, a.available_minor, a.held_minor, a.ledger_seq
-    from asked
+    from requested
     inner join accounts as a
-        on a.program = asked.program
-        and a.user_id = asked.user_id
-        and a.currency = asked.currency
+        on a.program = requested.program
+        and a.user_id = requested.user_id
+        and a.currency = requested.currency
     {lock}
 )
 select
@@ -83,9 +83,9 @@ select
     s.kind, s.program, s.user_id, s.currency, s.max_amount_minor, s.max_count, s.window_seconds,
     null, null, null
 from (
-    select program, user_id, currency from asked
+    select program, user_id, currency from requested
     union all
-    select distinct program, '', currency from asked
+    select distinct program, '', currency from requested
 ) as a
 cross join lateral (
     select * from spending_limits as sl
@@ -94,32 +94,32 @@ cross join lateral (
 ) as s
 where exists (select 1 from spending_limits)
 """
-_ASKED: Final = {
+_KEYS: Final = {
     "accounts": _rows(1, {"program": "text", "user_id": "text", "currency": "text"}),
     "ids": _rows(4, {"program": "text", "transaction_id": "text"}),
     "programs": _rows(6, {"program": "text"}),
 }
-READ: Final = _READ.format(**_ASKED, lock="")
+READ: Final = _READ.format(**_KEYS, lock="")
 READ_LOCKED: Final = _READ.format(
-    **_ASKED,
+    **_KEYS,
     lock="order by a.program, a.user_id, a.currency for update of a",  # guard: read-lock-order
 )
 # What a decision needs to know about missing accounts. One created since the first read stays
 # missing for this batch.
 ABSENT: Final = """
 select
-    asked.program, asked.user_id, asked.currency,
+    missing.program, missing.user_id, missing.currency,
     exists (
         select 1 from accounts as o
         where
-            o.program = asked.program and o.user_id = asked.user_id
-            and o.currency <> asked.currency
+            o.program = missing.program and o.user_id = missing.user_id
+            and o.currency <> missing.currency
     ) as is_known,
     coalesce((
         select u.is_blocked from users as u
-        where u.program = asked.program and u.user_id = asked.user_id
+        where u.program = missing.program and u.user_id = missing.user_id
     ), false) as is_blocked
-from unnest($1::text[], $2::text[], $3::text[]) as asked (program, user_id, currency)
+from unnest($1::text[], $2::text[], $3::text[]) as missing (program, user_id, currency)
 """
 _DECISION: Final = {
     "program": "text", "transaction_id": "text", "authorization_id": "text",

@@ -40,14 +40,14 @@ order by p.program
 _RECORD_BLOCK: Final = """
 insert into limit_changes (program, user_id, changed_by, before, after)
 select
-    asked.program, asked.user_id, asked.changed_by,
+    change.program, change.user_id, change.changed_by,
     jsonb_build_object('is_blocked', coalesce(u.is_blocked, false)),
-    jsonb_build_object('is_blocked', asked.is_blocked)
+    jsonb_build_object('is_blocked', change.is_blocked)
 from (
     select %s::boolean as is_blocked, %s::text as changed_by, %s::text as program,
         %s::text as user_id
-) as asked
-left join users as u on u.program = asked.program and u.user_id = asked.user_id
+) as change
+left join users as u on u.program = change.program and u.user_id = change.user_id
 """
 _KEYS: Final = """
 select key_id, program, name, is_test, scopes, created_at, revoked_at

@@ -1,4 +1,4 @@
-"""Crediting that is killed, raced, or cut off ends as crediting that was left in peace."""
+"""Crediting that is killed, concurrent or disconnected ends like undisturbed crediting."""
 
 import signal
 from threading import Thread
@@ -30,14 +30,14 @@ def counts(ledger: ObservedPostgresDepositLedger, intake_id: int = 1) -> dict[st
 
 
 def books(ledger: ObservedPostgresDepositLedger) -> list[tuple[object, ...]]:
-    """Balances, after holding them against their postings."""
+    """The balances, after comparing them with their postings."""
     stored = sorted(row for frame in ledger.accounts() for row in frame.rows())
     summed = sorted(row for frame in ledger.posting_totals() for row in frame.rows())
     assert [(*row[:3], row[3]) for row in stored] == [(*row[:3], row[3]) for row in summed]
     return stored
 
 
-# 180 of the 200 rows are no repeats: nine chunks of 20, and one of none.
+# 20 of the 200 rows are repeats: nine chunks of 20 rows and an empty one.
 @pytest.mark.parametrize("die_after", [1, 5, 10])
 def test_killed_crediting_ends_like_an_undisturbed_one(
     database_url: str, empty_database_url: str, die_after: int
@@ -66,7 +66,7 @@ def test_concurrent_processes_credit_a_file_once(database_url: str) -> None:
 
 
 def test_concurrent_files_credit_a_shared_deposit_once(database_url: str) -> None:
-    # The same deposits for other users: rows and accounts are met in different orders.
+    # The same deposits for other users: the files lock rows and accounts in different orders.
     racing = [
         start_crediting(database_url, 1, rows=400, users=40),
         start_crediting(database_url, 2, rows=400, users=27),
@@ -92,7 +92,7 @@ def test_stage_emptied_by_a_crash_raises_staging_lost(
         real(session, stage, chunk)  # type: ignore[arg-type]
 
     monkeypatch.setattr(deposits, "credit_chunk", crash_before)
-    with pytest.raises(StagingLostError, match="take the file in again"):
+    with pytest.raises(StagingLostError, match="ingest the file again"):
         ledger.credit(FILE, [staged([Deposit("d-1")])])
     with pytest.raises(StagingLostError):
         ledger.outcome(FILE)

@@ -1,4 +1,4 @@
-"""ObservedDepositLedger, the fake and PostgreSQL alike: each deposit once, and what became of each row."""
+"""DepositLedger on the fake and on PostgreSQL: each deposit once, and the outcome of each row."""
 
 import polars as pl
 import pytest
@@ -21,7 +21,7 @@ def ledger(request: pytest.FixtureRequest) -> ObservedDepositLedger:
 
 
 def credit(ledger: ObservedDepositLedger, file: IntakeFile, *deposits: Deposit) -> list[str]:
-    """Credit the deposits; what became of each, in file order."""
+    """Credit the deposits; their outcomes in file order."""
     ledger.credit(file, [staged(deposits)])
     return ledger.outcome(file).get_column("outcome").to_list()
 
@@ -184,7 +184,7 @@ def test_unknown_account_is_none_with_zero_totals(ledger: ObservedDepositLedger)
 
 @pytest.fixture
 def spent_url(database_url: str) -> str:
-    """A database in which user_1 got 500 and has nothing left of it."""
+    """A database in which user_1 was credited 500 and has spent it all."""
     ObservedPostgresDepositLedger(database_url).credit(FILE, [staged([Deposit("d-1")])])
     with connect(database_url) as session:
         session.execute("update accounts set available_minor = 0, held_minor = 0")

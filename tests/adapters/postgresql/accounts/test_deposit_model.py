@@ -1,4 +1,4 @@
-"""Whatever files come, in whatever order and however often: PostgreSQL does as the plain model."""
+"""Any files in any order and number: PostgreSQL behaves like the model."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ STEPS = st.lists(
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of two rows, so that a few rows make several, and users are parted."""
+    """Chunks of two rows, so that a few rows make several chunks and users span chunks."""
     monkeypatch.setattr(staging, "CHUNK_ROWS", 2)
 
 
@@ -66,12 +66,12 @@ def step(ledger: ObservedDepositLedger, action: str, file: Any, rows: pl.DataFra
     if action == "recall":
         return dict(ledger.recall(file, "operator"))
     ledger.credit(file, [rows])
-    # Which number a row got depends on the order of chunks; that it got one does not.
+    # A row's ledger_seq depends on the order of chunks, its outcome does not.
     return ledger.outcome(file).select("row_number", "outcome").rows()
 
 
 def books(ledger: ObservedDepositLedger) -> tuple[list[Any], list[Any]]:
-    """Both roads of every account, in a stable order."""
+    """Every account from both sources, in a stable order."""
     return (
         sorted(row for frame in ledger.accounts() for row in frame.rows()),
         sorted(row for frame in ledger.posting_totals() for row in frame.rows()),

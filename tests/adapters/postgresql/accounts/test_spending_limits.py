@@ -1,4 +1,4 @@
-"""What holds of spending limits, on the fake and on PostgreSQL."""
+"""Spending limits on the fake and on PostgreSQL."""
 
 import asyncio
 import json
@@ -18,6 +18,7 @@ from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.factories.limited_users import CREDIT, PLENTY, Limited, at_most
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
+from tests.oracles.limit_audit import AuditedSpendingLimits
 
 OK, OVER = "sufficient_credit", "velocity_limit"
 
@@ -34,7 +35,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
         url: str = request.getfixturevalue("database_url")
         pool = await pool_with_programs(url)
         authorizations = PostgresAuthorizations(pool, now=clock.now)
-        made = Limited(authorizations, PostgresSpendingLimits(url), clock, pool)
+        made = Limited(authorizations, AuditedSpendingLimits(url), clock, pool)
         await made.credit()
         yield made
         pool.terminate()
@@ -175,7 +176,8 @@ async def test_usage_of_each_limit_is_reported(world: Limited) -> None:
     await world.ask(400)
 
     (day, window) = sorted(
-        world.limits.used(PROGRAM, USER, world.clock.now())["USD"], key=lambda one: one.limit.kind
+        world.limits.used(PROGRAM, USER, world.clock.now())["USD"],
+        key=lambda allowance: allowance.limit.kind,
     )
 
     assert (day.used_amount_minor, day.used_count) == (400, 1)
@@ -194,11 +196,11 @@ async def test_limit_change_keeps_omitted_values_and_is_audited(
     assert not world.limits.remove(PROGRAM, USER, "USD", key, changed_by="other")
     assert world.limits.own(PROGRAM, USER) == {}
 
-    told = world.limits.changes(PROGRAM, USER)
-    assert [one["changed_by"] for one in told] == ["tester", "tester", "other"]
-    assert told[0]["before"] is None
-    assert told[1]["before"] == told[0]["after"]
-    assert told[2]["after"] is None
+    changes = world.limits.changes(PROGRAM, USER)
+    assert [change["changed_by"] for change in changes] == ["tester", "tester", "other"]
+    assert changes[0]["before"] is None
+    assert changes[1]["before"] == changes[0]["after"]
+    assert changes[2]["after"] is None
     assert await world.ask(1001) == OK
 
 
@@ -206,7 +208,7 @@ async def test_limit_change_keeps_omitted_values_and_is_audited(
 async def test_block_is_audited(database_url: str) -> None:
     PostgresPrograms(database_url).set_blocked(PROGRAM, USER, is_blocked=True, changed_by="ann")
 
-    (change,) = PostgresSpendingLimits(database_url).changes(PROGRAM, USER)
+    (change,) = AuditedSpendingLimits(database_url).changes(PROGRAM, USER)
 
     assert (change["changed_by"], change["before"], change["after"]) == (
         "ann",

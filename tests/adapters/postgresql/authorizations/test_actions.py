@@ -1,4 +1,4 @@
-"""What holds of captures, voids, increments, refunds and ends, on the fake and on PostgreSQL."""
+"""Captures, voids, increments, refunds and expiry, on the fake and on PostgreSQL."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def test_refunds_never_exceed_the_captured_amount(world: World) -> None:
         await action(world, "refund", "5", "r2"),
     )
 
-    assert [one.result.value for one in (first, again, mismatch, above, rest)] == [
+    assert [response.result.value for response in (first, again, mismatch, above, rest)] == [
         "done",
         "replayed",
         "mismatched",

@@ -1,4 +1,4 @@
-"""What holds of decisions, on the fake and on PostgreSQL; and on PostgreSQL alone, what fails."""
+"""Decisions on the fake and on PostgreSQL; concurrency and failures on PostgreSQL alone."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -102,21 +102,21 @@ async def test_concurrent_processes_never_overdraw(pool: Pool) -> None:
     responses = await asyncio.gather(*(one_process(number) for number in range(6)))
 
     shared = {response[-1].body for response in responses}
-    permits = sum(b'"PERMIT"' in one.body for response in responses for one in response[:-1])
-    found = await account(world)
+    permits = sum(b'"PERMIT"' in own.body for response in responses for own in response[:-1])
+    balance = await account(world)
     assert len(shared) == 1
-    assert found.available_minor == 10_000 - 300 * permits - 100 * (b'"PERMIT"' in shared.pop())
-    assert 0 <= found.available_minor < 300
+    assert balance.available_minor == 10_000 - 300 * permits - 100 * (b'"PERMIT"' in shared.pop())
+    assert 0 <= balance.available_minor < 300
 
 
 @pytest.mark.database
 @pytest.mark.parametrize(
     "bad",
     [
-        # The table refuses an amount of 0, a column one beyond 2^63; no checked question has them.
+        # The table refuses an amount of 0, a column one above 2^63; no validated request has them.
         a_request("bad", amount_minor=0),
         a_request("bad", amount_minor=2**63),
-        # What stands between the values of a column would make two of one.
+        # The separator of columns inside a value would split it.
         a_request("bad\x1fworse"),
         a_request("bad", user_id="a\x1fb"),
         a_request("bad\ud800"),
@@ -161,7 +161,7 @@ async def test_retry_after_lost_connection_finds_the_commit(pool: Pool) -> None:
 
 
 class LosingItsCommit(PostgresAuthorizations):
-    """The first answer to a COMMIT never arrives."""
+    """Loses the first reply to a COMMIT."""
 
     losses = 0
 

@@ -1,6 +1,6 @@
-"""Whoever meets over several accounts or ids waits in one order, and nobody in a circle.
+"""Batches that conflict over several accounts or ids wait in one order and never deadlock.
 
-Each meeting is arranged: a third session holds what stands in the middle until both wait.
+Each conflict is arranged: a third session locks the middle one until both batches wait.
 """
 
 import asyncio
@@ -46,18 +46,18 @@ where datname = current_database() and wait_event_type = 'Lock'
 
 
 class Watched(PostgresAuthorizations):
-    """Remembers the circles it was in; the batch would be decided again and nobody would know."""
+    """Records deadlocks, which a retry would otherwise hide."""
 
     def __init__(self, pool: Pool, *, is_locking: bool = False) -> None:
         super().__init__(pool)
-        self.circles: list[Exception] = []
+        self.deadlocks: list[Exception] = []
         self._locked_batches = 1_000 if is_locking else 0
 
     async def _decide_in(self, *arguments: Any) -> list[AuthorizationResponse]:
         try:
             return await super()._decide_in(*arguments)
         except asyncpg.DeadlockDetectedError as error:
-            self.circles.append(error)
+            self.deadlocks.append(error)
             raise
 
 
@@ -80,21 +80,21 @@ def holding(url: str, statement: str) -> Iterator[psycopg.Connection]:
 
 
 async def until_waiting(url: str, count: int) -> list[int]:
-    """The sessions that wait for a lock, once there are so many."""
+    """The process ids of sessions that wait for a lock, once there are `count`."""
     for _ in range(500):
-        found = [pid for (pid,) in rows(url, WAITING)]
-        if len(found) >= count:
-            return found
+        waiting = [pid for (pid,) in rows(url, WAITING)]
+        if len(waiting) >= count:
+            return waiting
         await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits: the meeting was not arranged")
+    raise AssertionError("no session waits: the conflict was not arranged")
 
 
-async def met(url: str, held: str, *works: Awaitable[Any]) -> list[Any]:
-    """What becomes of those who all wait before anything they wait for is let go."""
-    with holding(url, held) as session:
+async def in_conflict(url: str, lock: str, *operations: Awaitable[Any]) -> list[Any]:
+    """The results of operations that all wait for a lock before it is released."""
+    with holding(url, lock) as session:
         tasks = []
-        for count, work in enumerate(works, start=1):
-            tasks.append(asyncio.ensure_future(work))
+        for count, operation in enumerate(operations, start=1):
+            tasks.append(asyncio.ensure_future(operation))
             await until_waiting(url, count)
         session.rollback()
         return list(await asyncio.gather(*tasks))
@@ -116,48 +116,50 @@ async def test_batches_locking_the_same_accounts_never_deadlock(
 ) -> None:
     real = adapter.keys_of
 
-    def one_way_or_the_other(requests: Sequence[AuthorizationRequest]) -> list[str]:
-        # A set has no order of its own, and another process another one: here both extremes.
+    def opposite_orders(requests: Sequence[AuthorizationRequest]) -> list[str]:
+        # The order of a set differs between processes: here both extremes.
         columns, is_reversed = real(requests), requests[0].transaction_id.startswith("b")
         split = (column.split(SEPARATOR) for column in columns[:3])
         accounts = sorted(zip(*split, strict=True), reverse=is_reversed)
         return [*map(SEPARATOR.join, zip(*accounts, strict=True)), *columns[3:]]
 
-    monkeypatch.setattr(adapter, "keys_of", one_way_or_the_other)
-    one, other = Watched(pool, is_locking=True), Watched(pool, is_locking=True)
-    responses = await met(
+    monkeypatch.setattr(adapter, "keys_of", opposite_orders)
+    first, second = Watched(pool, is_locking=True), Watched(pool, is_locking=True)
+    responses = await in_conflict(
         database_url,
         HOLD_MIDDLE,
-        one.decide(a_batch("a", USERS)),
-        other.decide(a_batch("b", USERS)),
+        first.decide(a_batch("a", USERS)),
+        second.decide(a_batch("b", USERS)),
     )
 
-    assert [*one.circles, *other.circles] == []
+    assert [*first.deadlocks, *second.deadlocks] == []
     assert list(map(permits, responses)) == [20, 20]
 
 
 async def test_batches_debiting_the_same_accounts_never_deadlock(
     pool: Pool, database_url: str
 ) -> None:
-    """Without locks beforehand; written in the order of ids, which goes the other way in one."""
-    one, other = Watched(pool), Watched(pool)
+    """Without locks beforehand; rows are written by id, whose order is reversed in one batch."""
+    first, second = Watched(pool), Watched(pool)
     backwards = a_batch("b", USERS[::-1])
-    responses = await met(
-        database_url, HOLD_MIDDLE, one.decide(a_batch("a", USERS)), other.decide(backwards)
+    responses = await in_conflict(
+        database_url, HOLD_MIDDLE, first.decide(a_batch("a", USERS)), second.decide(backwards)
     )
 
-    assert [*one.circles, *other.circles] == []
+    assert [*first.deadlocks, *second.deadlocks] == []
     assert list(map(permits, responses)) == [20, 20]
 
 
 async def test_batches_writing_the_same_ids_never_deadlock(pool: Pool, database_url: str) -> None:
-    one, other = Watched(pool), Watched(pool)
-    await one.decide([a_request("first", user_id="another", amount_minor=1)])
+    first, second = Watched(pool), Watched(pool)
+    await first.decide([a_request("first", user_id="another", amount_minor=1)])
     forwards = a_batch("t", ["user_01"] * 20)
     backwards = a_batch("t", ["user_02"] * 20)[::-1]
-    responses = await met(database_url, HOLD_ID, one.decide(forwards), other.decide(backwards))
+    responses = await in_conflict(
+        database_url, HOLD_ID, first.decide(forwards), second.decide(backwards)
+    )
 
-    assert [*one.circles, *other.circles] == []
+    assert [*first.deadlocks, *second.deadlocks] == []
     kinds = [{response.kind for response in batch} for batch in responses]
     assert kinds == [{ResponseKind.DECIDED}, {ResponseKind.MISMATCHED}]
 
@@ -166,35 +168,35 @@ async def test_batch_with_terminated_session_is_retried_in_another(
     pool: Pool, database_url: str
 ) -> None:
     with holding(database_url, HOLD_MIDDLE):
-        asked = asyncio.ensure_future(Watched(pool).decide(a_batch("a", USERS)))
+        decision = asyncio.ensure_future(Watched(pool).decide(a_batch("a", USERS)))
         (waiting,) = await until_waiting(database_url, 1)
         rows(database_url, "select pg_terminate_backend(%s)", waiting)
         await until_waiting_is_another(database_url, waiting)
 
-    assert permits(await asked) == 20
+    assert permits(await decision) == 20
 
 
 async def until_waiting_is_another(url: str, pid: int) -> None:
     for _ in range(500):
-        if any(found != pid for (found,) in rows(url, WAITING)):
+        if any(waiting != pid for (waiting,) in rows(url, WAITING)):
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("nobody asked again")
+    raise AssertionError("the batch was not retried")
 
 
 async def test_concurrent_increments_are_counted_in_turn(pool: Pool, database_url: str) -> None:
-    """Without the account's lock each would count before the other's is there to be counted."""
+    """Without the account's lock neither would count the other."""
     store = PostgresAuthorizations(pool)
     held = [a_request(name, user_id=MIDDLE, is_capture=False) for name in ("h1", "h2")]
     await store.decide(held)
     limit = SpendingLimit(LimitKind.DAY, max_count=3)
     PostgresSpendingLimits(database_url).change(PROGRAM, MIDDLE, "USD", [limit], changed_by="test")
-    raises = [
+    increments = [
         AuthorizationAction(ActionKind.INCREMENT, PROGRAM, name, "0.01", "i1")
         for name in ("h1", "h2")
     ]
-    responses: list[ActionResponse] = await met(
-        database_url, HOLD_MIDDLE, *map(store.apply, raises)
+    responses: list[ActionResponse] = await in_conflict(
+        database_url, HOLD_MIDDLE, *map(store.apply, increments)
     )
 
     assert [b'"velocity_limit"' in response.body for response in responses] == [False, True]

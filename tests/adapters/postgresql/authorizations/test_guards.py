@@ -1,4 +1,4 @@
-"""What the database refuses on its own, should a rule or a reading be wrong."""
+"""The database refuses what a mistaken rule or a wrong read would permit."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is used of a limit is read after the account: whatever comes between, an answer is whole."""
+"""Usage of a limit is read after the account: a change in between never splits a response."""
 
 import json
 from typing import Any
@@ -27,18 +27,18 @@ async def test_limit_rejection_reports_balance_of_the_same_instant(
     credit_users(database_url, {USER: 1000})
     limit = SpendingLimit(LimitKind.DAY, max_count=1)
     PostgresSpendingLimits(database_url).change(PROGRAM, USER, "USD", [limit], changed_by="test")
-    real, others = adapter.add_allowances, [a_request("another's", amount_minor=300)]
+    real, concurrent = adapter.add_allowances, [a_request("concurrent", amount_minor=300)]
 
-    async def count_after_it(*arguments: Any) -> None:
-        if others:
-            await PostgresAuthorizations(pool).decide([others.pop()])
+    async def count_after_a_permit(*arguments: Any) -> None:
+        if concurrent:
+            await PostgresAuthorizations(pool).decide([concurrent.pop()])
         await real(*arguments)
 
-    monkeypatch.setattr(adapter, "add_allowances", count_after_it)
+    monkeypatch.setattr(adapter, "add_allowances", count_after_a_permit)
     request = a_request("t1", amount_minor=100, is_dry_run=is_dry_run)
     (response,) = await PostgresAuthorizations(pool).decide([request])
     pool.terminate()
 
-    told = json.loads(response.body)
-    assert told["reason_code"] == "velocity_limit"
-    assert (told["remaining_credit"], told["as_of"]) == (7.0, {"ledger_seq": 2})
+    body = json.loads(response.body)
+    assert body["reason_code"] == "velocity_limit"
+    assert (body["remaining_credit"], body["as_of"]) == (7.0, {"ledger_seq": 2})

@@ -1,6 +1,6 @@
-"""Locks are taken in one order everywhere: programs, accounts, ids; so nobody waits in a circle.
+"""Locks are taken in one order everywhere (programs, accounts, ids), which rules out deadlocks.
 
-Another session holds the one that comes first; a third one finds that nothing later is held yet.
+A second session holds an earlier lock; a third one finds that no later lock is held yet.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ insert into decisions (
 
 
 class Order:
-    """Whether, while one lock is held, a batch that waits for it holds another."""
+    """Tells whether a batch that waits for one lock already holds another."""
 
     def __init__(self, pool: Pool, store: PostgresAuthorizations) -> None:
         self.pool, self.store = pool, store
 
     async def is_free(
-        self, later: str, *, while_held: str, asked: Sequence[AuthorizationRequest]
+        self, later: str, *, while_held: str, requests: Sequence[AuthorizationRequest]
     ) -> bool:
         async with self.pool.acquire() as holder, self.pool.acquire() as other:
             await holder.execute(f"begin; {while_held}")
-            batch = asyncio.create_task(self.store.decide(asked))
+            batch = asyncio.create_task(self.store.decide(requests))
             await self._is_waiting(other)
             is_free = False
             with suppress(asyncpg.LockNotAvailableError):
@@ -59,7 +59,7 @@ class Order:
             if await session.fetchval(WAITING):
                 return
             await asyncio.sleep(0.01)
-        raise AssertionError("the batch waits for nobody")
+        raise AssertionError("the batch waits for no lock")
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def order(database_url: str) -> AsyncIterator[Order]:
     pool.terminate()
 
 
-ASKED = [
+REQUESTS = [
     a_request("t2", user_id="ben", amount_minor=1),
     a_request("t1", user_id="ann", amount_minor=1),
 ]
@@ -79,23 +79,23 @@ ASKED = [
 
 async def test_decision_locks_program_before_accounts(order: Order) -> None:
     held = ACCOUNT_HELD.format("ann")
-    assert await order.is_free(held, while_held=PROGRAM_HELD, asked=ASKED)
+    assert await order.is_free(held, while_held=PROGRAM_HELD, requests=REQUESTS)
 
 
 async def test_batch_locks_accounts_in_order(order: Order) -> None:
     ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
-    assert await order.is_free(ben, while_held=ann, asked=ASKED)
+    assert await order.is_free(ben, while_held=ann, requests=REQUESTS)
     assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
 
 
 async def test_decision_locks_accounts_before_ids(order: Order) -> None:
     held = ACCOUNT_HELD.format("ann")
-    assert await order.is_free(ID_HELD.format("t1"), while_held=held, asked=ASKED)
+    assert await order.is_free(ID_HELD.format("t1"), while_held=held, requests=REQUESTS)
 
 
 async def test_batch_writes_ids_in_order(order: Order) -> None:
     first, second = ID_HELD.format("t1"), ID_HELD.format("t2")
-    assert await order.is_free(second, while_held=first, asked=ASKED)
+    assert await order.is_free(second, while_held=first, requests=REQUESTS)
     assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
 
 
@@ -110,4 +110,4 @@ async def test_batch_writes_ids_in_order(order: Order) -> None:
 async def test_batch_holds_earlier_locks_while_waiting_for_later(
     order: Order, earlier: str, later: str
 ) -> None:
-    assert not await order.is_free(earlier, while_held=later, asked=ASKED)
+    assert not await order.is_free(earlier, while_held=later, requests=REQUESTS)

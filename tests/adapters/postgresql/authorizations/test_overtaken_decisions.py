@@ -1,4 +1,4 @@
-"""Something changes between the reading of a batch and its writing: it is decided again."""
+"""A batch is decided again where something changes between its read and its write."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -37,8 +37,8 @@ insert into movements (
 
 
 @dataclass
-class Meeting:
-    """Decisions of a store in which the first batch is overtaken, after it was read."""
+class Overtaking:
+    """A store whose first batch is overtaken by `overtake` after its read."""
 
     url: str
     store: PostgresAuthorizations
@@ -52,113 +52,113 @@ class Meeting:
 
 
 @pytest.fixture
-async def meeting(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Meeting]:
+async def overtaking(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Overtaking]:
     pool = await open_pool(database_url)
     await pool.execute("insert into programs (program, currency) values ('default', 'USD')")
     credit_users(database_url, {USER: 1000, "other": 1000})
-    made = Meeting(database_url, PostgresAuthorizations(pool), pool, [], lambda: None)
+    created = Overtaking(database_url, PostgresAuthorizations(pool), pool, [], lambda: None)
     decide, read = adapter.decide_batch, adapter._read
 
-    def decide_after_it(*arguments: Any) -> Any:
-        overtake, made.overtake = made.overtake, lambda: None
+    def decide_after_overtaking(*arguments: Any) -> Any:
+        overtake, created.overtake = created.overtake, lambda: None
         overtake()
         return decide(*arguments)
 
-    async def noted(session: Any, statement: str, requests: Any) -> Any:
-        made.statements.append(statement)
+    async def recorded_read(session: Any, statement: str, requests: Any) -> Any:
+        created.statements.append(statement)
         return await read(session, statement, requests)
 
-    monkeypatch.setattr(adapter, "decide_batch", decide_after_it)
-    monkeypatch.setattr(adapter, "_read", noted)
-    yield made
+    monkeypatch.setattr(adapter, "decide_batch", decide_after_overtaking)
+    monkeypatch.setattr(adapter, "_read", recorded_read)
+    yield created
     pool.terminate()
     assert_books_add_up(database_url)
 
 
-async def test_block_during_decision_is_obeyed(meeting: Meeting) -> None:
-    programs = PostgresPrograms(meeting.url)
-    meeting.overtake = lambda: programs.set_blocked(PROGRAM, USER, is_blocked=True)
-    assert b'"account_blocked"' in (await meeting.ask("t1")).body
+async def test_block_during_decision_is_obeyed(overtaking: Overtaking) -> None:
+    programs = PostgresPrograms(overtaking.url)
+    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, USER, is_blocked=True)
+    assert b'"account_blocked"' in (await overtaking.ask("t1")).body
 
 
-async def test_limit_set_during_decision_is_obeyed(meeting: Meeting) -> None:
+async def test_limit_set_during_decision_is_obeyed(overtaking: Overtaking) -> None:
     limit = SpendingLimit(LimitKind.AUTHORIZATION, 99)
-    limits = PostgresSpendingLimits(meeting.url)
-    meeting.overtake = lambda: limits.change(PROGRAM, "", "USD", [limit], changed_by="test")
-    assert b'"velocity_limit"' in (await meeting.ask("t1", amount_minor=100)).body
-    meeting.store = PostgresAuthorizations(meeting.pool)  # one that has met nobody yet
-    meeting.overtake = lambda: limits.remove(PROGRAM, "", "USD", limit.key, changed_by="test")
-    assert b'"PERMIT"' in (await meeting.ask("t2", amount_minor=100)).body
+    limits = PostgresSpendingLimits(overtaking.url)
+    overtaking.overtake = lambda: limits.change(PROGRAM, "", "USD", [limit], changed_by="test")
+    assert b'"velocity_limit"' in (await overtaking.ask("t1", amount_minor=100)).body
+    overtaking.store = PostgresAuthorizations(overtaking.pool)  # one without a conflict so far
+    overtaking.overtake = lambda: limits.remove(PROGRAM, "", "USD", limit.key, changed_by="test")
+    assert b'"PERMIT"' in (await overtaking.ask("t2", amount_minor=100)).body
 
 
-async def test_void_during_decision_rejects_it(meeting: Meeting) -> None:
+async def test_void_during_decision_rejects_it(overtaking: Overtaking) -> None:
     def void() -> None:
-        with psycopg.connect(meeting.url) as session:
+        with psycopg.connect(overtaking.url) as session:
             session.execute(VOID, [PROGRAM, "t1"])
 
-    meeting.overtake = void
-    assert b'"voided_before_arrival"' in (await meeting.ask("t1")).body
-    assert rows(meeting.url, "select status from decisions") == [("REJECT",)]
+    overtaking.overtake = void
+    assert b'"voided_before_arrival"' in (await overtaking.ask("t1")).body
+    assert rows(overtaking.url, "select status from decisions") == [("REJECT",)]
 
 
-async def test_debit_during_decision_is_not_spent_twice(meeting: Meeting) -> None:
+async def test_debit_during_decision_is_not_spent_twice(overtaking: Overtaking) -> None:
     def spend() -> None:
-        with psycopg.connect(meeting.url) as session:
+        with psycopg.connect(overtaking.url) as session:
             session.execute("update accounts set ledger_seq = 7 where user_id = 'user_1'")
 
-    meeting.overtake = spend
-    responses = await meeting.store.decide(
+    overtaking.overtake = spend
+    responses = await overtaking.store.decide(
         [a_request("t1", amount_minor=400), a_request("t2", amount_minor=1, user_id="other")]
     )
     assert [b'"PERMIT"' in response.body for response in responses] == [True, True]
-    assert b'"ledger_seq":8' in responses[0].body, (
-        "what stands in the answer was true of its commit"
-    )
-    assert rows(meeting.url, "select available_minor from accounts order by user_id") == [
+    assert b'"ledger_seq":8' in responses[0].body, "the response shows the state of its own commit"
+    assert rows(overtaking.url, "select available_minor from accounts order by user_id") == [
         (999,), (600,),
     ]  # fmt: skip
 
 
-async def test_batches_lock_first_for_a_while_after_a_conflict(meeting: Meeting) -> None:
-    programs = PostgresPrograms(meeting.url)
-    meeting.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
+async def test_batches_lock_first_for_a_while_after_a_conflict(overtaking: Overtaking) -> None:
+    programs = PostgresPrograms(overtaking.url)
+    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
     for number in range(LOCKED_BATCHES + 3):
-        await meeting.ask(f"t{number}", amount_minor=1)
-    is_locked = ["for update" in statement for statement in meeting.statements]
+        await overtaking.ask(f"t{number}", amount_minor=1)
+    is_locked = ["for update" in statement for statement in overtaking.statements]
     assert is_locked == [False, *[True] * (LOCKED_BATCHES + 1), False, False]
 
 
 async def test_overtaken_decision_is_dated_after_the_change(
-    meeting: Meeting,
+    overtaking: Overtaking,
 ) -> None:
     began = datetime.now(UTC)
-    programs = PostgresPrograms(meeting.url)
-    meeting.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
-    await meeting.ask("t1")
+    programs = PostgresPrograms(overtaking.url)
+    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
+    await overtaking.ask("t1")
     ((decided_at, changed_at),) = rows(
-        meeting.url, "select decided_at, changed_at from decisions cross join users"
+        overtaking.url, "select decided_at, changed_at from decisions cross join users"
     )
     assert began < changed_at < decided_at
 
 
 async def test_decision_past_write_deadline_is_decided_again(
-    meeting: Meeting,
+    overtaking: Overtaking,
 ) -> None:
-    # A day is closed once all transactions are over that had an id soon after its end.
+    # A day closes once all transactions that had an id soon after its end have ended.
     began = datetime.now(UTC)
-    meeting.overtake = lambda: time.sleep(WRITE_DEADLINE.total_seconds() + 0.1)
-    assert b'"PERMIT"' in (await meeting.ask("t1", amount_minor=1)).body
-    assert len(meeting.statements) == 2
-    ((decided_at,),) = rows(meeting.url, "select decided_at from decisions")
+    overtaking.overtake = lambda: time.sleep(WRITE_DEADLINE.total_seconds() + 0.1)
+    assert b'"PERMIT"' in (await overtaking.ask("t1", amount_minor=1)).body
+    assert len(overtaking.statements) == 2
+    ((decided_at,),) = rows(overtaking.url, "select decided_at from decisions")
     assert decided_at > began + WRITE_DEADLINE
 
 
-async def test_decision_with_slow_clock_takes_locks(meeting: Meeting) -> None:
-    meeting.store = PostgresAuthorizations(
-        meeting.pool, now=lambda: datetime.now(UTC) - timedelta(seconds=4)
+async def test_decision_with_slow_clock_takes_locks(overtaking: Overtaking) -> None:
+    overtaking.store = PostgresAuthorizations(
+        overtaking.pool, now=lambda: datetime.now(UTC) - timedelta(seconds=4)
     )
-    assert b'"PERMIT"' in (await meeting.ask("t1", amount_minor=1)).body
-    assert ["for update" in statement for statement in meeting.statements] == [False, True]
+    assert b'"PERMIT"' in (await overtaking.ask("t1", amount_minor=1)).body
+    assert ["for update" in statement for statement in overtaking.statements] == [False, True]
 
 
 def test_write_deadline_is_below_clock_margin() -> None:

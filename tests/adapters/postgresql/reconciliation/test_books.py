@@ -49,7 +49,7 @@ def store_breaks(url: str, day: date = TODAY) -> list[tuple[object, ...]]:
 
 
 def close_into(lake: FakeLake, url: str, folder: Path, day: date) -> int:
-    """Balances first, then the log, as the assets do; how many rows the log has."""
+    """Write balances first, then the log, as the assets do; returns the log's row count."""
     lake.write("balances", day, "snapshot", closing_balances(accounts_on(url, day)))
     log = folder / "log.parquet"
     export = PostgresTransactionLog(url).export(day, log)

@@ -1,4 +1,4 @@
-"""The transaction log, read out by day: whole, in one snapshot, the same bytes, closed in time."""
+"""The transaction log by day: complete, from one snapshot, reproducible, and closed in time."""
 
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -229,13 +229,13 @@ def test_day_closes_when_its_open_transactions_have_ended(
         late.commit()
     assert (open_export.row_count, open_export.is_closed) == (0, False)
 
-    # Newer transactions, begun after the day's end was seen, keep nothing open. Older ones do, in
-    # any database of the server: other tests' run beside this one, and end.
-    patience = time.monotonic() + 60
+    # Transactions begun after the watermark do not keep the day open. Older ones do, in any
+    # database of the server: those of parallel tests, which end.
+    deadline = time.monotonic() + 60
     with connect(database_url, autocommit=False) as newer:
         insert_in(newer, "decisions", {**DECISION, "transaction_id": "txn-2"})
         closed = log.export(DAY, target)
-        while not closed.is_closed and time.monotonic() < patience:
+        while not closed.is_closed and time.monotonic() < deadline:
             time.sleep(0.05)
             closed = log.export(DAY, target)
         newer.rollback()

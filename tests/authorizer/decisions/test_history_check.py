@@ -1,4 +1,4 @@
-"""The judge of histories can fail: each tampering is found, and what is legal passes."""
+"""The check of histories can fail: each tampering is detected, and legal histories pass."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,7 +49,7 @@ def without(name: str) -> Callable[[], list[Event]]:
         (tampered("permit-e", place=4), "places"),
         (without("permit-a"), "places"),
         (without("never-told"), "missing"),
-        # Answered before what stands ahead of it was asked.
+        # Answered before a request placed ahead of it began.
         (tampered("permit-d", began=0, ended=1.5), "permit-d had ended before"),
         (tampered("refused-b", began=0, ended=1.5), "refused-b had ended before"),
         (tampered("permit-a", began=9, ended=10), "had ended before permit-a began"),

@@ -1,4 +1,4 @@
-"""What an answer of the store tells, in the plain model's words: amounts in minor units."""
+"""The content of the store's responses in the form of the model: amounts in minor units."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ def minor(amount: float) -> int:
     return round(amount * 100)
 
 
-def told(response: AuthorizationResponse) -> dict[str, Any]:
+def decision_in(response: AuthorizationResponse) -> dict[str, Any]:
     if not response.body:
         return {"kind": response.kind.value}
     body = json.loads(response.body)
@@ -23,15 +23,15 @@ def told(response: AuthorizationResponse) -> dict[str, Any]:
     }
 
 
-def moved(response: ActionResponse) -> dict[str, Any]:
+def action_in(response: ActionResponse) -> dict[str, Any]:
     if not response.body:
         state = {} if response.state is None else {"state": response.state.value}
         return {"kind": response.result.value, **state}
     body = json.loads(response.body)
     extra = {"increment": body["increment"]["reason_code"]} if "increment" in body else {}
-    return {"kind": response.result.value, **viewed(body), **extra}
+    return {"kind": response.result.value, **view_in(body), **extra}
 
 
-def viewed(body: dict[str, Any]) -> dict[str, Any]:
+def view_in(body: dict[str, Any]) -> dict[str, Any]:
     held, captured = minor(body["held_amount"]), minor(body["captured_amount"])
     return {"state": body["state"], "held": held, "captured": captured}

@@ -1,4 +1,4 @@
-"""The judge of limits can fail: what passed a limit is found, and so is a refusal for none."""
+"""The check of limits can fail: exceeded limits and wrong rejections are detected."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,10 +34,10 @@ A_MINUTE = [a_change(0, WINDOW, (1000, 3))]
     "events",
     [
         [a_permit(1, 600, 10), a_permit(2, 400, 20), a_refusal(2, 1, 30)],
-        # The window is over to the tick: what was a minute ago does not count.
+        # The window has just ended: a permit exactly a minute ago does not count.
         [a_permit(1, 600, 10), a_permit(2, 600, 70)],
         [a_permit(1, 1, 10), a_permit(2, 1, 11), a_permit(3, 1, 12), a_refusal(3, 1, 13)],
-        # The refusal stands where it saw two of them.
+        # The rejection is placed where it saw two permits.
         [a_permit(1, 1, 10), a_permit(2, 999, 11), a_refusal(2, 1, 13), a_permit(3, 999, 80)],
     ],
 )
@@ -55,7 +55,7 @@ def test_history_within_limits_passes(events: list[Event]) -> None:
         ([a_permit(1, 1001, 10)], "e1 passed"),
         ([a_permit(1, 600, 10), a_refusal(1, 400, 20)], "refused after 1"),
         ([a_refusal(0, 1000, 10)], "refused after 0"),
-        # What another process decided by a clock that is ahead counts.
+        # A permit of another process whose clock is ahead counts.
         ([a_permit(1, 600, 200), a_permit(2, 401, 100)], "e2 passed"),
     ],
 )
@@ -67,7 +67,7 @@ def test_exceeded_limit_or_wrong_rejection_is_detected(events: list[Event], word
 
 
 def test_concurrent_overrun_of_a_limit_is_detected() -> None:
-    """The classic overrun: both counted before either was written."""
+    """The classic race: both counted before either was written."""
     events = [a_permit(1, 1, 10), a_permit(2, 1, 11), a_permit(3, 1, 12), a_permit(4, 1, 12)]
 
     assert overruns(events, A_MINUTE, "u") == ["e4 passed the limit of ('window', 60)"]
@@ -99,7 +99,7 @@ def test_both_versions_are_valid_while_a_limit_changes() -> None:
             for event in (a_permit(1, 300, second), a_refusal(0, 300, second))
         ]
 
-    # The question lasts a second, and the change does.
+    # Both the request and the change take a second.
     assert found(18.9) == [True, False]
     assert found(19.5) == [True, True]
     assert found(20.5) == [True, True]
@@ -124,7 +124,7 @@ def test_user_version_replaces_program_version_until_removed() -> None:
             Version((None, None), 40, NEVER),
         ]
     }
-    assert [one.most for one in versions(changes, "other")[DAY]] == [
+    assert [version.most for version in versions(changes, "other")[DAY]] == [
         (None, None),
         (500, None),
         (100, None),
