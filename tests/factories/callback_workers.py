@@ -88,7 +88,7 @@ class CallbackWorld:
             return await worker.work_once()
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - the condition is not an event's
             await asyncio.sleep(0.01)

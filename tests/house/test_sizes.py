@@ -21,11 +21,14 @@ FOLDERS = (
 # No budget, but a question: past this length a module may have two reasons to change.
 LONG_MODULE_LINES = 400
 # Modules past it that have one reason to change, each with that reason.
-LONG_MODULES = {"authorizer/api/routes.py": "one route after another, each a few lines"}
+LONG_MODULES: dict[str, str] = {}
 MAX_FUNCTION_LINES = 70
 MAX_NESTING = 3
 # What is nested deeper, and reads better whole.
-DEEPLY_NESTED = {"cardops/contracts/reading/elements.py elements", "simulation/traffic.py _post"}
+DEEPLY_NESTED = {
+    "cardops/contracts/reading/json_rows.py array_elements",
+    "simulation/traffic.py _post",
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 

@@ -113,7 +113,7 @@ class AuthorizerProcess:
         if key is not None:
             sent["authorization"] = f"Bearer {key or self.key}"
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, content, sent | dict(headers or {}))
             response = connection.getresponse()

@@ -49,7 +49,7 @@ def card_companies(home: Path, *faults: str) -> Iterator[Server]:
             yield Server(companies.secret("visa", port), companies.inbox("visa"))
         finally:
             server.terminate()
-            assert server.wait(timeout=20) == 0, "the card companies did not end cleanly"
+            assert server.wait(timeout=60) == 0, "the card companies did not end cleanly"
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def openssh(home: Path) -> Iterator[Server]:
             yield Server(secret, inbox)
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=60)
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def ftps(home: Path) -> Iterator[Server]:
             yield Server(secret, inbox)
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=60)
 
 
 def write_certificate(target: Path) -> str:
@@ -147,7 +147,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int, *, timeout_seconds: float = 20) -> None:
+def wait_for_port(port: int, *, timeout_seconds: float = 60) -> None:
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

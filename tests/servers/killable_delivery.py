@@ -1,4 +1,4 @@
-"""A delivering process that kills itself, as `kill -9` would, before or after any of its deeds."""
+"""A delivering process that kills itself, as `kill -9` would, before or after any of its steps."""
 
 import os
 import signal
@@ -18,49 +18,49 @@ from tests.fakes.secrets import FakeSecretStore
 
 
 @dataclass
-class Fate:
-    """Counts deeds; at number `dies_at` the process is gone, without a farewell."""
+class StepCounter:
+    """Counts steps; kills the process at step number `dies_at`."""
 
     dies_at: int | None
-    deeds: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
 
-    def deed(self, name: str) -> None:
-        self.deeds.append(name)
-        if len(self.deeds) == self.dies_at:
+    def step(self, name: str) -> None:
+        self.steps.append(name)
+        if len(self.steps) == self.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass
-class Mortal:
-    """Stands before a port: every call of one of `deeds` is two moments to die at."""
+class KillableProxy:
+    """Wraps a port: every call named in `steps` can be killed before and after."""
 
     inner: Any
-    fate: Fate
-    deeds: frozenset[str]
+    counter: StepCounter
+    steps: frozenset[str]
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.inner, name)
-        if name not in self.deeds:
+        if name not in self.steps:
             return found
 
         def call(*values: Any) -> Any:
-            self.fate.deed(f"before {name}")
+            self.counter.step(f"before {name}")
             result = found(*(self._slow(value) for value in values))
-            self.fate.deed(f"after {name}")
+            self.counter.step(f"after {name}")
             return result
 
         return call
 
     def _slow(self, value: Any) -> Any:
-        return DyingStream(value, self.fate) if hasattr(value, "read") else value
+        return KillableStream(value, self.counter) if hasattr(value, "read") else value
 
 
 @dataclass
-class DyingStream:
-    """A file that is read in two halves, with a moment to die at between them."""
+class KillableStream:
+    """A file that is read in two halves, with a step between them."""
 
     inner: BinaryIO
-    fate: Fate
+    counter: StepCounter
     is_begun: bool = False
 
     def read(self, size: int = -1) -> bytes:
@@ -68,45 +68,45 @@ class DyingStream:
             return self.inner.read(size)
         self.is_begun = True
         half = self.inner.read(200)
-        self.fate.deed("half of write")
+        self.counter.step("half of write")
         return half
 
 
-class MortalDestinations(SecretDestinations):
-    def __init__(self, secrets: FakeSecretStore, fate: Fate) -> None:
+class KillableDestinations(SecretDestinations):
+    def __init__(self, secrets: FakeSecretStore, counter: StepCounter) -> None:
         super().__init__(secrets, Timeouts(10, 10, 10, 10))
-        self._fate = fate
+        self._counter = counter
 
     @override
     def connect(self, destination: str) -> Any:  # Any: a proxy
         session = super().connect(destination)
-        deeds = frozenset({"stat", "write", "read_sha256", "rename", "close"})
-        return Mortal(session, self._fate, deeds)
+        steps = frozenset({"stat", "write", "read_sha256", "rename", "close"})
+        return KillableProxy(session, self._counter, steps)
 
 
-class MortalLedger(PostgresDeliveryLedger):
-    def __init__(self, url: str, fate: Fate) -> None:
+class KillableLedger(PostgresDeliveryLedger):
+    def __init__(self, url: str, counter: StepCounter) -> None:
         super().__init__(url)
-        self._fate = fate
+        self._counter = counter
 
     @override
     def record(self, record: Any) -> None:  # Any: passed on
-        self._fate.deed(f"before record {record.state}")
+        self._counter.step(f"before record {record.state}")
         super().record(record)
-        self._fate.deed(f"after record {record.state}")
+        self._counter.step(f"after record {record.state}")
 
 
 def deliver_and_die(
     url: str, processed: Path, secret: dict[str, object], batch_id: str, dies_at: int | None
 ) -> list[str]:
-    """Deliver in this process; the deeds, if it lives to tell them."""
-    fate = Fate(dies_at)
+    """Deliver in this process; the steps, if it survives."""
+    counter = StepCounter(dies_at)
     delivery_service = DeliveryService(
         processed_store=DirectoryStore(processed),
-        ledger=MortalLedger(url, fate),
-        destinations=MortalDestinations(FakeSecretStore({"destinations/visa": secret}), fate),
+        ledger=KillableLedger(url, counter),
+        destinations=KillableDestinations(FakeSecretStore({"destinations/visa": secret}), counter),
         notifier=FakeNotifier(),
         sleep=lambda _: None,
     )
     delivery_service.deliver(batch_id, "visa")
-    return fate.deeds
+    return counter.steps

@@ -102,7 +102,7 @@ def test_migration_that_deadlocks_is_retried(empty_database_url: str) -> None:
             wait_for_a_lock(empty_database_url)
             # The migration waited first, so after a second it is the one to detect the deadlock.
             other.execute("lock table cardops.a in row share mode")
-        migrating.join(20)
+        migrating.join(60)
 
         row = session.execute("select a.x, b.x from cardops.a, cardops.b").fetchone()
         assert row is None
@@ -111,7 +111,7 @@ def test_migration_that_deadlocks_is_retried(empty_database_url: str) -> None:
 
 def wait_for_a_lock(url: str) -> None:
     with connect(url) as session:
-        for _ in range(500):
+        for _ in range(6_000):
             waiting = "select 1 from pg_locks where not granted and relation is not null"
             if session.execute(waiting).fetchone():
                 return

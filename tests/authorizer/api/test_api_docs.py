@@ -104,7 +104,7 @@ def test_the_guides_program_asks_again_after_a_503_until_it_is_decided(
         program = run(save(PROGRAMS[0], tmp_path), api, "t1", "user_1", "2.00")
         assert program.stderr is not None
         told = program.stderr.readline()
-    out, _ = program.communicate(timeout=20)
+    out, _ = program.communicate(timeout=60)
 
     assert told == "try 1: 503 Not committed in time\n"
     assert out == "PERMIT sufficient_credit 3.00\n"
@@ -121,7 +121,7 @@ def test_the_guides_program_waits_where_it_asked_too_often_and_gives_up_where_it
     try:
         slow.ask({"transaction_id": "t2", "user_id": "user_2", "amount": 1})
         program = run(save(PROGRAMS[0], tmp_path), slow, "t2", "user_2", "9.00")
-        _, told = program.communicate(timeout=20)
+        _, told = program.communicate(timeout=60)
     finally:
         slow.kill()
 

@@ -40,7 +40,7 @@ def figure(api: AuthorizerProcess, name: str) -> float:
     return float(value)
 
 
-def until(is_so: Callable[[], bool], *, seconds: float = 15) -> None:
+def until(is_so: Callable[[], bool], *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not become so"

@@ -120,7 +120,7 @@ def test_a_stop_signal_answers_what_is_in_hand_and_ends_cleanly(
         assert api.ask(request(1)).status == 200
         api.process.send_signal(signal.SIGTERM)
 
-        assert api.process.wait(timeout=20) == 0
+        assert api.process.wait(timeout=60) == 0
         assert response(api, 2) is None
 
 
@@ -131,7 +131,7 @@ def test_two_workers_share_one_port(database_url: str, tmp_path: Path) -> None:
         statuses = {api.ask(request(number)).status for number in range(20)}
         figures = api.call("GET", "/metrics", key=None).body.decode()
         api.process.send_signal(signal.SIGTERM)
-        api.process.wait(timeout=20)
+        api.process.wait(timeout=60)
 
     assert statuses == {200}
     assert 'cardops_http_requests_total{method="POST"' in figures
@@ -189,11 +189,11 @@ def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
         with AuthorizerProcess(database_url, tmp_path, settings) as api:
             url = f"http://127.0.0.1:{sink.server_port}/hook"
             reply = api.ask(request(1) | {"callback_url": url})
-            assert sink.arrived.acquire(timeout=20)
-            assert sink.arrived.acquire(timeout=20)
+            assert sink.arrived.acquire(timeout=60)
+            assert sink.arrived.acquire(timeout=60)
             listed = api.call("GET", "/v1/callbacks").json["data"]
             replayed = api.call("POST", f"/v1/callbacks/{listed[0]['id']}/replay")
-            assert sink.arrived.acquire(timeout=20)
+            assert sink.arrived.acquire(timeout=60)
     finally:
         sink.shutdown()
         thread.join()

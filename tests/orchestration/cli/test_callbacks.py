@@ -142,7 +142,7 @@ def doctor(world: World) -> Finding:
     return next(finding for finding in findings(settings) if finding.part == "callbacks")
 
 
-def wait_for(world: World, states: dict[str, int], seconds: float = 20) -> None:
+def wait_for(world: World, states: dict[str, int], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while world.states() != states:
         assert time.monotonic() < end, world.states()
@@ -156,9 +156,9 @@ def test_stopped_worker_finishes_its_calls(
     sink.seconds = 1.0
     world.add_pending(sink.url)
     with world.worker() as process:
-        assert sink.arrived.acquire(timeout=20)
+        assert sink.arrived.acquire(timeout=60)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert json.loads(output) == {"attempts": 1}
@@ -182,7 +182,7 @@ def test_callbacks_of_a_killed_worker_are_due_when_their_leases_expire(
     world.add_pending(sink.url, 3)
     with world.worker() as process:
         for _ in range(3):
-            assert sink.arrived.acquire(timeout=20)
+            assert sink.arrived.acquire(timeout=60)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     sink.seconds = 0.0

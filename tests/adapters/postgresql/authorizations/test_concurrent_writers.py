@@ -81,7 +81,7 @@ def holding(url: str, statement: str) -> Iterator[psycopg.Connection]:
 
 async def until_waiting(url: str, count: int) -> list[int]:
     """The process ids of sessions that wait for a lock, once there are `count`."""
-    for _ in range(500):
+    for _ in range(6_000):
         waiting = [pid for (pid,) in rows(url, WAITING)]
         if len(waiting) >= count:
             return waiting
@@ -177,7 +177,7 @@ async def test_batch_with_terminated_session_is_retried_in_another(
 
 
 async def until_waiting_is_another(url: str, pid: int) -> None:
-    for _ in range(500):
+    for _ in range(6_000):
         if any(waiting != pid for (waiting,) in rows(url, WAITING)):
             return
         await asyncio.sleep(0.01)

@@ -55,7 +55,7 @@ class Order:
             return is_free
 
     async def _is_waiting(self, session: Session) -> None:
-        for _ in range(500):
+        for _ in range(6_000):
             if await session.fetchval(WAITING):
                 return
             await asyncio.sleep(0.01)
