@@ -1,6 +1,6 @@
 """An order's items: how many, and what they add up to, exactly.
 
-Belongs here: the only cell that is a table of its own; it is read one row at a time.
+Belongs here: the only cell that holds a table; it is read row by row.
 """
 
 import json
@@ -17,7 +17,7 @@ _SUMMARY: Final = pl.Struct({"items_count": pl.Int64, "items_total_minor": pl.In
 
 
 def items_summary(items: str, currency: str) -> pl.Expr:
-    """`items_count` and `items_total_minor`; nulls where there are none or they are unreadable."""
+    """`items_count` and `items_total_minor`; null where items are absent or unreadable."""
     return pl.struct(items, currency).map_elements(
         lambda row: _summary(row[items], row[currency]),
         return_dtype=_SUMMARY,
@@ -32,21 +32,21 @@ def do_not_add_up(items: str, amount_minor: pl.Expr, currency: str) -> pl.Expr:
 
 
 def _summary(items: str | None, currency: str | None) -> dict[str, int | None]:
-    nothing: dict[str, int | None] = {"items_count": None, "items_total_minor": None}
+    unreadable: dict[str, int | None] = {"items_count": None, "items_total_minor": None}
     if items is None or currency not in EXPONENTS:
-        return nothing
+        return unreadable
     try:
-        elements = json.loads(items, parse_float=str, parse_int=str)
-        total = sum((_line_total(element) for element in elements), Decimal())
+        lines = json.loads(items, parse_float=str, parse_int=str)
+        total = sum((_line_total(line) for line in lines), Decimal())
     except (ValueError, TypeError, KeyError, RecursionError):
-        return nothing
+        return unreadable
     minor = total.scaleb(EXPONENTS[currency])
     is_whole = minor == minor.to_integral_value() and minor < 2**63
-    return {"items_count": len(elements), "items_total_minor": int(minor) if is_whole else None}
+    return {"items_count": len(lines), "items_total_minor": int(minor) if is_whole else None}
 
 
-def _line_total(element: dict[str, Any]) -> Decimal:
-    return _number(element["quantity"]) * _number(element["unit_price"])
+def _line_total(line: dict[str, Any]) -> Decimal:
+    return _number(line["quantity"]) * _number(line["unit_price"])
 
 
 def _number(text: Any) -> Decimal:

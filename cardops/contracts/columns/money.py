@@ -1,4 +1,4 @@
-"""Amounts as whole columns: the vectorised twin of cardops.rules.money.parse_amount, its oracle.
+"""Amounts as whole columns; cardops.rules.money.parse_amount is the scalar oracle in tests.
 
 Belongs here: decimal text to minor units and back, as polars expressions. No rounding, no float.
 """
@@ -22,7 +22,7 @@ def exponent_of(currency: str) -> pl.Expr:
 
 
 def amount_minor(amount: str, currency: str) -> pl.Expr:
-    """Minor units, or null wherever `amount_failures` finds fault or the currency is unknown."""
+    """Minor units; null where `amount_failures` holds or the currency is unknown."""
     faults = amount_failures(amount, currency).values()
     return pl.when(~pl.any_horizontal(*faults)).then(_minor(amount, currency))
 
@@ -30,7 +30,7 @@ def amount_minor(amount: str, currency: str) -> pl.Expr:
 def amount_failures(amount: str, currency: str) -> dict[RowReason, pl.Expr]:
     """Reason -> where it holds, false for absent cells.
 
-    An unknown currency silences the digits: only the text's form is judged then.
+    With an unknown currency only the form of the text is checked, not its digits.
     """
     text = pl.col(amount)
     plain = text.str.contains(_UNSIGNED)
@@ -50,7 +50,7 @@ def amount_failures(amount: str, currency: str) -> dict[RowReason, pl.Expr]:
 
 
 def decimal_text(minor: pl.Expr, currency: pl.Expr) -> pl.Expr:
-    """Feeds that count in minor units: `2500`, USD -> `25.00`; other texts stay as they are."""
+    """Text of minor units as decimal text: `2500`, USD -> `25.00`; other text is unchanged."""
     exponent = currency.replace_strict(EXPONENTS, default=0, return_dtype=pl.Int64)
     digits = minor.str.pad_start(exponent + 1, "0")
     text = pl.concat_str(digits.str.head(-exponent), pl.lit("."), digits.str.tail(exponent))
@@ -73,5 +73,5 @@ def _digits(amount: str, currency: str) -> pl.Expr:
 
 
 def _minor(amount: str, currency: str) -> pl.Expr:
-    # Longer digits would not fit; they are out of range whatever they say.
+    # Longer digits do not fit into 64 bits; they are out of range in any case.
     return _digits(amount, currency).str.head(_MAX_DIGITS).cast(pl.Int64, strict=False)

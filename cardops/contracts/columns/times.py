@@ -1,6 +1,6 @@
 """Instants and dates as whole columns, from ISO 8601 text.
 
-Belongs here: text to UTC, and what is wrong with it. The present is handed in, never read.
+Belongs here: text to UTC, and why text is invalid. The present is a parameter.
 """
 
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-# Clocks of senders run ahead; a day covers every time zone as well.
+# Senders' clocks run ahead; a day also covers every time zone.
 MAX_AHEAD: Final = timedelta(hours=24)
 
 _DATE: Final = r"(?P<day>(?:19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2})"
@@ -25,7 +25,7 @@ _DAY_OR_INSTANT: Final = f"^{_DATE}(?:{_TIME}{_OFFSET})?$"
 
 
 def instant(column: str, *, is_day_allowed: bool = False) -> pl.Expr:
-    """The UTC instant of the text, null where it is none; a day alone is its first moment."""
+    """The UTC instant of the text, or null; a date without a time is its first moment."""
     parts = _parts(column, is_day_allowed=is_day_allowed)
     day = parts.struct.field("day").str.to_date("%Y-%m-%d", strict=False)
     seconds = _number(parts, "hour") * 3600 + _number(parts, "minute") * 60
@@ -40,20 +40,20 @@ def day(column: str) -> pl.Expr:
     return instant(column, is_day_allowed=True).dt.date()
 
 
-def is_not_a_time(column: str, *, is_day_allowed: bool) -> pl.Expr:
-    """Where there is text and it is no instant (or day, where that will do)."""
+def is_invalid_time(column: str, *, is_day_allowed: bool) -> pl.Expr:
+    """Where there is text that is not an instant (or a date, where that is allowed)."""
     unread = instant(column, is_day_allowed=is_day_allowed).is_null()
     return pl.col(column).is_not_null() & unread
 
 
 def is_ahead(column: str, now: datetime, *, is_day_allowed: bool) -> pl.Expr:
-    """Where the instant lies further ahead of the present than clocks and zones explain."""
+    """Where the instant is further ahead than clocks and time zones explain."""
     ahead = instant(column, is_day_allowed=is_day_allowed) > pl.lit(now + MAX_AHEAD)
     return ahead.fill_null(value=False)
 
 
 def is_naive(column: str) -> pl.Expr:
-    """Where a time of day stands without an offset: it is read as UTC, and said."""
+    """Where a time of day has no offset: it is read as UTC and flagged."""
     text = pl.col(column)
     return text.str.contains(f"^{_DATE}{_TIME}$").fill_null(value=False)
 

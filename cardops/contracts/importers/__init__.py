@@ -1,1 +1,1 @@
-"""What the columns of processors' dispute reports mean, one module a processor."""
+"""Processors' dispute reports as rows of chargebacks, one module a processor."""

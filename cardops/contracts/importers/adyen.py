@@ -1,7 +1,7 @@
 """Adyen: the dispute transaction details report.
 
 Three pairs of scheme and reason code, for request for information, chargeback and notification
-of fraud; a row fills one. Dates are in the time zone that stands beside them: the day counts.
+of fraud; a row fills one pair. Only the day of a date is read: its time zone is another column.
 """
 
 from typing import Final

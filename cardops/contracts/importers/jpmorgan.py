@@ -1,7 +1,7 @@
 """J.P. Morgan: Dispute Details, Dispute Details V2 and PDE-0017.
 
-Amounts are signed: which side is debited is not the contract's question, so the sign goes.
-Categories are movements of an inventory; one dispute shows under several of them.
+Amounts are signed by the side that is debited, which the contract does not need: the sign is dropped.
+Categories are movements of an inventory; one dispute appears under several.
 """
 
 from typing import Final
@@ -52,7 +52,7 @@ def details_v2() -> dict[str, pl.Expr]:
 
 
 def pde_0017() -> dict[str, pl.Expr]:
-    """Detail records of the delivery file; summary records are no rows."""
+    """Detail records of the delivery file; summary records are skipped."""
     return _columns(category="dispute category code")
 
 

@@ -1,6 +1,6 @@
 """Stripe: the dashboard's payments export, with the dispute in the payment's row.
 
-A payment without a dispute is no row of ours. A second dispute of one payment is not in it.
+Payments without a dispute are skipped. The export has no second dispute of a payment.
 """
 
 from typing import Final

@@ -15,7 +15,7 @@ from pandera import extensions
 from pandera.api.polars.types import PolarsData
 
 from cardops.contracts.columns.money import amount_failures
-from cardops.contracts.columns.times import is_not_a_time
+from cardops.contracts.columns.times import is_invalid_time
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake.files import ID_PATTERN, RowReason
 
@@ -25,7 +25,7 @@ Compile = Callable[[str, Mapping[str, Any], Mapping[str, Any]], Failures]
 
 
 def id_failures(column: str) -> Failures:
-    """`.` and `..` are no ids: they would be folders somewhere."""
+    """`.` and `..` are not ids: as paths they would be folders."""
     text = pl.col(column)
     is_id = text.str.contains(f"^{ID_PATTERN}$") & ~text.is_in([".", ".."])
     return {RowReason.INVALID_ID: (~is_id).fill_null(value=False)}
@@ -38,8 +38,8 @@ def currency_failures(column: str) -> Failures:
 
 
 def time_failures(column: str, *, is_day_allowed: bool) -> Failures:
-    """ISO 8601 with time of day; a date alone will do where the column is a date's."""
-    failed = is_not_a_time(column, is_day_allowed=is_day_allowed)
+    """ISO 8601 with time of day; a date alone is valid in a date column."""
+    failed = is_invalid_time(column, is_day_allowed=is_day_allowed)
     return {RowReason.INVALID_TIMESTAMP: failed}
 
 
@@ -67,7 +67,7 @@ def _passes(data: PolarsData, failures: Failures) -> pl.LazyFrame:
     statistics=["pattern"]
 )
 def is_id(data: PolarsData, *, pattern: str) -> pl.LazyFrame:
-    """An id of ours; `pattern` is for the reader of the schema."""
+    """An id; `pattern` documents the schema."""
     return _passes(data, id_failures(data.key))
 
 
@@ -75,7 +75,7 @@ def is_id(data: PolarsData, *, pattern: str) -> pl.LazyFrame:
     statistics=["standard"]
 )
 def is_currency(data: PolarsData, *, standard: str) -> pl.LazyFrame:
-    """A currency; `standard` is for the reader of the schema."""
+    """A currency; `standard` documents the schema."""
     return _passes(data, currency_failures(data.key))
 
 
@@ -91,7 +91,7 @@ def is_amount(data: PolarsData, *, currency: str) -> pl.LazyFrame:
     statistics=["is_day_allowed"]
 )
 def is_instant(data: PolarsData, *, is_day_allowed: bool) -> pl.LazyFrame:
-    """ISO 8601; a date alone where the column is a date's."""
+    """ISO 8601; a date alone is valid in a date column."""
     return _passes(data, time_failures(data.key, is_day_allowed=is_day_allowed))
 
 

@@ -1,7 +1,7 @@
 """Rows against their contract: all reasons of each row, its flags, and its cells as typed values.
 
-Belongs here: what one row says, with the row it refers to beside it. What other rows of the file and
-of earlier files say is in `versions`.
+Belongs here: a row by itself, with the row it refers to joined to it. Comparisons with other rows of
+the file and with earlier files are in `versions`.
 """
 
 from collections.abc import Mapping
@@ -93,21 +93,21 @@ def referenced_rows(
     """The latest version of each referenced row, by the reference's key; unknown ids are absent."""
     names = {"is_known": pl.Boolean(), reference.key: pl.String()}
     if lake_table is None:
-        taken = {
+        columns = {
             name: pl.Int64() if name.endswith("_minor") else pl.String()
-            for name in reference.taken.values()
+            for name in reference.columns.values()
         }
-        return pl.DataFrame(schema={**names, **taken})
+        return pl.DataFrame(schema={**names, **columns})
     wanted = ids.unique().rename(reference.key).to_frame().lazy()
     # Latest by its own time of update, else by arrival.
     order = ["updated_at", "intake_id", "row_number"]
     return (
         lake_table.filter(pl.col("program") == program)
         .join(wanted, on=reference.key, how="semi")
-        .select(reference.key, *order, *reference.taken, pl.lit(value=True).alias("is_known"))
+        .select(reference.key, *order, *reference.columns, pl.lit(value=True).alias("is_known"))
         .sort(order, nulls_last=False)
         .unique(reference.key, keep="last")
-        .rename(dict(reference.taken))
+        .rename(dict(reference.columns))
         .drop(order)
         .collect()
     )

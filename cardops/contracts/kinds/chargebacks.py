@@ -127,7 +127,7 @@ CHARGEBACKS: Final = KindProfile(
     contract=Contract(
         kind=Kind("chargebacks"),
         model=ChargebackRow,
-        # A header serves one column: `amount` is the disputed one unless that stands there itself.
+        # A header serves one column: `amount` is the disputed one unless the file has `chargeback_amount`.
         aliases={
             "chargeback_amount": ("amount", "amt"),
             "transaction_amount": ("amount", "amt"),
@@ -193,7 +193,7 @@ CHARGEBACKS: Final = KindProfile(
     align_identities=align_networks,
     has_batches=True,
     description=(
-        "One batch's chargebacks with their network, stage and reason; bad rows are quarantined."
+        "One batch's chargebacks with their network, stage and reason; invalid rows are quarantined."
     ),
     job_description="Ingest one batch of chargeback files into the lake.",
     asset_group="chargebacks",

@@ -58,7 +58,7 @@ DEPOSITS: Final = KindProfile(
     immutable=("user_id", "currency", "amount_minor", "occurred_at"),
     applied_to="deposit_ledger",
     description=(
-        "Deposits claimed on one business date, credited once each; bad rows are quarantined."
+        "Deposits claimed on one business date, credited once each; invalid rows are quarantined."
     ),
     job_description="Ingest deposit files into accounts and the lake.",
     asset_kinds=frozenset({"postgres", "parquet"}),

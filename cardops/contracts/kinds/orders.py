@@ -79,6 +79,6 @@ ORDERS: Final = KindProfile(
     },
     identity=("order_id",),
     immutable=("user_id", "currency"),
-    description="Orders as shops tell them, every version; bad rows are quarantined.",
+    description="Orders as shops report them, every version; invalid rows are quarantined.",
     job_description="Ingest order files into the lake.",
 )

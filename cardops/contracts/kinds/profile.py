@@ -40,15 +40,15 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The kind whose lake table a row refers to, by which column, and what it takes from there.
+    """The kind whose lake table a row refers to, by which column, and the columns joined from there.
 
-    `taken`: lake column -> its name beside the row. A row quarantined as `orphaned_reference`
+    `columns`: lake column -> its name beside the row. A row quarantined as `orphaned_reference`
     waits for the referenced row and is released when that arrives.
     """
 
     kind: Kind
     key: str
-    taken: Mapping[str, str]
+    columns: Mapping[str, str]
 
 
 # Rows (joined with what they refer to: see `Reference`) and the mode of their batch, None where
@@ -61,7 +61,7 @@ AlignIdentities = Callable[
 
 
 def no_judgement(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
-    """The contract's checks say everything there is to say."""
+    """Adds nothing to the contract's checks."""
     return Judgement(rows)
 
 

@@ -28,7 +28,7 @@ STATUSES: Final = ("completed", "failed", "pending", "refunded")
 
 
 class TransactionRow(pa.DataFrameModel):
-    """A payment as the processor tells it; it lives on: pending, completed, refunded."""
+    """A payment as the processor reports it: pending, then completed or failed, refunded."""
 
     transaction_id: str = id_field("the processor's id", required=True)
     order_id: str = id_field("the order it pays", required=True)
@@ -99,6 +99,8 @@ TRANSACTIONS: Final = KindProfile(
     immutable=("order_id", "amount_minor", "currency"),
     # The user may be the order's, which arrives before or after.
     not_content=frozenset({"user_id"}),
-    description="Transactions as processors tell them, every version; bad rows are quarantined.",
+    description=(
+        "Transactions as processors report them, every version; invalid rows are quarantined."
+    ),
     job_description="Ingest transaction files into the lake.",
 )

@@ -123,11 +123,11 @@ class CsvRows:
     def _mixed(self, lines: pl.DataFrame, bad: frozenset[int], *, is_last: bool) -> pl.DataFrame:
         texts = lines["raw"].to_list()
         quoted = lines["raw"].str.contains('"', literal=True).arg_true().to_list()
-        exact, taken, end = self._exact(texts, quoted, is_last=is_last)
+        exact, consumed, end = self._exact(texts, quoted, is_last=is_last)
         self._rest = "\n".join(texts[end:]) if end < len(texts) else ""
         self._rest_bad = frozenset(place - end for place in bad if place >= end)
         places = lines.with_row_index("place").filter(_is_record(self.table.skipped))
-        plain = places.filter(~pl.col("place").is_in(taken), pl.col("place") < end)
+        plain = places.filter(~pl.col("place").is_in(consumed), pl.col("place") < end)
         fast = self._fast(plain.select("raw")).with_columns(plain["place"])
         frame = pl.concat([fast, exact], how="diagonal").sort("place")
         is_bad = pl.col("place").is_in(list(bad))
@@ -140,7 +140,7 @@ class CsvRows:
         """Records with quotes, the indexes of their lines, and where an unfinished one begins."""
         width = len(self.table.names)
         places, raws, framings = list[int](), list[str](), list[str | None]()
-        fields, taken = list[list[str]](), list[int]()
+        fields, consumed = list[list[str]](), list[int]()
         after = 0
         skipped = _skipped(texts, quoted, self.table.skipped)
         for place in quoted:
@@ -148,15 +148,15 @@ class CsvRows:
                 continue
             record = record_at(texts, place, width)
             if record.is_open and not is_last:
-                return self._exact_frame(places, raws, framings, fields), taken, place
+                return self._exact_frame(places, raws, framings, fields), consumed, place
             after = place + record.line_count
-            taken.extend(range(place, after))
+            consumed.extend(range(place, after))
             is_whole = record.fields is not None and len(record.fields) == width
             places.append(place)
             raws.append("\n".join(texts[place:after]))
             framings.append(None if is_whole else _MALFORMED)
             fields.append((record.fields or []) if is_whole else [""] * width)
-        return self._exact_frame(places, raws, framings, fields), taken, len(texts)
+        return self._exact_frame(places, raws, framings, fields), consumed, len(texts)
 
     def _exact_frame(
         self,

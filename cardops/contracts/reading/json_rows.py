@@ -20,7 +20,7 @@ from cardops.rules.intake.files import RowReason
 
 CHUNK_ROWS: Final = 50_000
 BLOCK_BYTES: Final = 1024 * 1024
-# A longer element is one malformed row; the array goes on behind it.
+# A longer element is one malformed row; the array continues after it.
 MAX_ELEMENT_CHARACTERS: Final = 1024 * 1024
 
 _BETWEEN: Final = re.compile(r"[\s,\ufeff]*+")
@@ -193,9 +193,9 @@ def array_elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
             end = _end(buffer, position, is_last=is_last)
             if end is None:
                 break
+            if end == position and is_array:
+                yield "", False  # cut short between two elements
             if end == position:
-                if is_array:
-                    yield "", False  # cut short between two elements
                 return
             is_rest = end > len(buffer)
             yield _element(buffer[position:end].rstrip())

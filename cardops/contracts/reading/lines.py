@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 BLOCK_BYTES: Final = 4 * 1024 * 1024
-# A longer line is one malformed row; its text is cut here.
+# A longer line is one malformed row, and its text is cut.
 MAX_LINE_BYTES: Final = 1024 * 1024
 _KEPT_BYTES_OF_LONG_LINE: Final = 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -48,13 +48,13 @@ def blocks(stream: BinaryIO) -> Iterator[Block]:
 
 def _whole_lines(content: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
     """Complete lines, and the rest; a CR at the very end may be half a CRLF."""
-    kept = b"" if is_last or not content.endswith(b"\r") else b"\r"
-    content = content[: len(content) - len(kept)]
+    half = b"" if is_last or not content.endswith(b"\r") else b"\r"
+    content = content[: len(content) - len(half)]
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if is_last:
         return content, b""
     end = content.rfind(b"\n") + 1
-    return content[:end], content[end:] + kept
+    return content[:end], content[end:] + half
 
 
 def _decoded(content: bytes) -> Block:

@@ -1,6 +1,6 @@
 """One way to read an input file, whatever its format: header first, then chunks of text rows.
 
-Belongs here: which reader a file gets, and what its header says. See the package for a chunk.
+Belongs here: which reader a file gets, and its header. The package describes a chunk.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Objects in a bucket or directory: what is known of one, and what can be wrong with one."""
+"""Objects in a bucket or directory, and the errors of stores."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,8 @@ from cardops.rules.errors import ExplainedError
 class ObjectStat:
     """An object's key inside its store, size, and version (ETag, or size, mtime and inode).
 
-    `is_whole`: it came into place at once. A file that is not may still be being written; it is
-    taken when its version stood still over two looks.
+    `is_whole`: it was put in one step. Another file may still be being written; it is claimed when its
+    version is the same in two polls.
     """
 
     key: str
@@ -22,7 +22,7 @@ class ObjectStat:
 
 
 class ObjectStoreError(ExplainedError):
-    """A store could not do what it was asked; the message is one sentence."""
+    """A store failed; the message is one sentence for the operator."""
 
 
 class ObjectMissingError(ObjectStoreError):
@@ -35,18 +35,18 @@ class ObjectMissingError(ObjectStoreError):
 
 
 class ObjectExistsError(ObjectStoreError):
-    """An object of that name is there already, and nothing was changed."""
+    """An object of that name exists already, and nothing was changed."""
 
     def __init__(self, uri: str) -> None:
         super().__init__(f"{uri} exists already and was left as it is; choose another name.")
 
 
 class InvalidKeyError(ObjectStoreError):
-    """A key that leads out of its store, or that no store can keep."""
+    """A key that leads out of its store, or that no store accepts."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"{key!r} is no name of an object: it must be relative, without empty, `.` or `..` parts."
+            f"{key!r} is not a valid object name: it must be relative, without empty, `.` or `..` parts."
         )
 
 

@@ -17,7 +17,7 @@ from cardops.rules.intake.files import FileOutcome, IntakeFile
 
 
 class Applier(Protocol):
-    """Applies the valid rows of one kind outside the lake, and says what became of each.
+    """Applies the valid rows of a kind outside the lake and returns the outcome of each.
 
     Everything here may be done again after a crash, and changes nothing the second time.
     """
@@ -29,7 +29,7 @@ class Applier(Protocol):
         """
 
     def discard_staged(self, intake_file: IntakeFile) -> None:
-        """Drop what was kept to answer `apply` again; the lake file is written by now."""
+        """Drop staged rows; the lake file is written by now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,10 @@ class IntakeRuns(Protocol):
         """Ingest claimed files of one partition."""
 
     def deliver(self, batch_id: str) -> None:
-        """Make and deliver a batch's files. A failure is reported, not raised: the state of each
-        file is in the delivery ledger.
-        """  # noqa: D205 - one sentence
+        """Make and deliver a batch's files.
+
+        A failure is reported, not raised: each file's state is in the delivery ledger.
+        """
 
 
 @dataclass(frozen=True, slots=True)

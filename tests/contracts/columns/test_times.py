@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardops.contracts.columns.times import day, instant, is_ahead, is_naive, is_not_a_time
+from cardops.contracts.columns.times import day, instant, is_ahead, is_invalid_time, is_naive
 
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 NAIVE = st.datetimes(datetime(1900, 1, 2), datetime(2999, 12, 30))  # noqa: DTZ001 - bounds
@@ -51,7 +51,7 @@ def test_text_that_the_standard_library_rejects_is_null(text: str) -> None:
 def test_other_notations_of_an_instant_are_null(text: str) -> None:
     frame = pl.DataFrame({"at": [text]})
 
-    assert frame.select(is_not_a_time("at", is_day_allowed=False)).item()
+    assert frame.select(is_invalid_time("at", is_day_allowed=False)).item()
 
 
 def test_fractions_are_truncated_to_microseconds() -> None:
