@@ -130,7 +130,7 @@ def test_each_process_says_what_the_database_holds_and_what_it_does_itself(
         with connect(database_url) as session:
             session.execute("update callbacks set next_attempt_at = now() - interval '1 hour'")
             session.execute(DISABLED)
-        # Nobody sends: only the authorizers can tell that a callback is owed and an endpoint off.
+        # No worker runs: only the authorizers can report a due callback and a disabled endpoint.
         for api in (one, other):
             until(lambda api=api: figure(api, "cardops_callback_outbox_age_seconds") > 3_500)
             until(lambda api=api: figure(api, "cardops_disabled_callback_endpoints") == 1)

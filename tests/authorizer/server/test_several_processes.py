@@ -106,7 +106,9 @@ async def test_an_answer_is_the_same_for_ever_whatever_has_come_since(two: Two) 
 
 async def test_a_stalled_database_is_503_in_the_deadline_and_a_retry_finds_out(two: Two) -> None:
     credit_users(two.url, {"user_1": 10_000, "user_2": 10_000})
+    # Both have answered before: a process that has just started still loads its adapters.
     assert (await two.one.ask(a_body("warm"))).status == 200
+    assert (await two.other.ask(a_body("warm-2", user_id="user_2"))).status == 200
     with connect(two.url, autocommit=False) as session:
         session.execute("select from accounts where user_id = 'user_1' for update")
         began = time.monotonic()
@@ -179,13 +181,13 @@ def start_worker(url: str, home: Path) -> "subprocess.Popen[bytes]":
 async def until_delivered(url: str, sink: Sink) -> None:
     end = time.monotonic() + 30
     while rows(url, "select 1 from callbacks where state = 'pending' limit 1"):
-        assert time.monotonic() < end, "callbacks are owed and not delivered"
+        assert time.monotonic() < end, "callbacks are still pending"
         await asyncio.sleep(0.2)
-    owed = rows(
+    callbacks = rows(
         url,
         "select c.callback_id, d.answer from decisions as d"
         " left join callbacks as c using (program, transaction_id)",
     )
-    assert {callback_id: {response} for callback_id, response in owed} == {
+    assert {callback_id: {response} for callback_id, response in callbacks} == {
         callback_id: set(bodies) for callback_id, bodies in sink.bodies.items()
     }
