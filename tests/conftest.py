@@ -1,4 +1,4 @@
-"""Shared fixtures: one PostgreSQL a test run, one fresh migrated database a test that asks.
+"""Shared fixtures: one PostgreSQL server per run, one migrated database per test that needs it.
 
 The server is the embedded one, or that of CARDOPS_DATABASE_URL; then everything runs on it.
 """
@@ -22,13 +22,13 @@ from cardops.adapters.postgresql.migrate import migrate
 from cardops.settings import Settings
 from tests.factories.databases import TEST_HOME, new_database, stop_flushing
 
-# A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. No test
-# asks whether the server of all of them outlives the machine; those that kill one have their own.
+# A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. No test needs
+# the shared server to survive the machine; tests that kill a server have their own.
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 MEMORY_BYTES = 8 * 2**30
 
-# Files are handed to workers in this order, then the rest: were a long one last, one worker would
-# run it while the other has nothing left to do. xdist's own order is by number of tests.
+# Workers get files in this order, then the rest. With a long file last, one worker would run it
+# while the other is idle; xdist's default order is by number of tests.
 LONGEST_FIRST = (
     "tests/end_to_end/test_killed_day.py",
     "tests/end_to_end/test_submitted_samples.py",
@@ -42,7 +42,7 @@ LONGEST_FIRST = (
     "tests/adapters/",
 )
 
-# A machine that is busy with something else is no reason to fail; each test has its timeout.
+# A busy machine is no reason to fail; each test has its timeout.
 hypothesis.settings.register_profile(
     "cardops", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -50,7 +50,7 @@ hypothesis.settings.load_profile("cardops")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One home for all workers of a run, which an unprivileged server may enter."""
+    """Make one home for all workers of a run, which an unprivileged server may enter."""
     if hasattr(config.option, "loadscopereorder"):  # xdist's
         config.option.loadscopereorder = False
     if not hasattr(config, "workerinput"):
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         home = Path(tempfile.mkdtemp(prefix="cardops-test-", dir=MEMORY if in_memory else None))
         home.chmod(0o711)
         os.environ[TEST_HOME] = str(home)
-        # Users' shells do not set it, and it would hide an answer that a process never flushed.
+        # Users' shells do not set it, and it would hide output that a process never flushed.
         os.environ.pop("PYTHONUNBUFFERED", None)
 
 
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported to collect stays: the collector need not look through it in each test."""
+    """Exempt what was imported during collection from garbage collection: it stays anyway."""
     gc.collect()
     gc.freeze()
 
@@ -85,7 +85,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _silence_leak_reports() -> None:
-    """DuckDB's bindings list "leaked" objects on exit, after the summary, which is to be seen last."""
+    """Keep the summary last: DuckDB's bindings print "leaked" objects when the process exits."""
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
@@ -106,7 +106,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template_database(server_url: str) -> Iterator[str]:
-    """Name of a migrated database that no session is in: the pattern of all others."""
+    """Name of a migrated database without sessions: the template of all others."""
     with new_database(server_url) as url:
         with connect(with_search_path(url, SCHEMA)) as session:
             migrate(session)
@@ -129,6 +129,6 @@ def empty_database_url(server_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def module_database_url(server_url: str, template_database: str) -> Iterator[str]:
-    """The same, shared by the tests of one module."""
+    """A fresh, migrated database shared by the tests of one module."""
     with new_database(server_url, template=template_database) as url:
         yield with_search_path(url, SCHEMA)

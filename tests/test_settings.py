@@ -1,4 +1,4 @@
-"""What an environment makes of the settings."""
+"""Settings as read from the environment."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from cardops.settings import Settings
 
 
-def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("HOME", "DATABASE_URL", "RAW_URL", "SECRETS", "DEFAULT_CURRENCY", "UI_PORT"):
         monkeypatch.setenv(f"CARDOPS_{name}", "")

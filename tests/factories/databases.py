@@ -15,7 +15,7 @@ from psycopg import sql
 
 from cardops.adapters.postgresql.connection import connect
 
-# Names the folder of this run's server; where it lies there is room for homes beside it.
+# Environment variable with the folder of this run's server; other homes are made beside it.
 TEST_HOME = "CARDOPS_TEST_HOME"
 BOOKS = (
     "accounts",
@@ -33,9 +33,9 @@ BOOKS = (
 
 
 def stop_flushing(server_url: str) -> None:
-    """Let a test's own server leave writes to the kernel: they outlive the server, which is enough.
+    """Switch off flushing on a test's own server.
 
-    A killed process loses nothing by it; only a machine that loses power would.
+    The kernel keeps what was written when a server process is killed; only a power cut would lose it.
     """
     with connect(server_url) as session:
         session.execute("alter system set fsync = off")

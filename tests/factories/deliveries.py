@@ -1,4 +1,4 @@
-"""A chargeback file that is made and on record, ready to be delivered."""
+"""A chargeback file that is made and recorded, ready to be delivered."""
 
 import hashlib
 from datetime import date

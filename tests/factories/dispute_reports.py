@@ -1,4 +1,4 @@
-"""Dispute reports as processors send them: their headers, with rows in the shapes that were seen."""
+"""Dispute reports as processors send them: their headers, with rows in the shapes seen so far."""
 
 from typing import Final
 

@@ -42,7 +42,7 @@ def fences(page: Path) -> list[Fence]:
 
 
 def fits(shown: str, came: str) -> bool:
-    """Whether it came as shown: `…` stands for anything, and white space does not count."""
+    """Whether the output is as shown: `…` stands for anything, white space is ignored."""
     parts = [re.escape(re.sub(r"\s", "", part)) for part in shown.split("…")]
     return re.fullmatch(".*?".join(parts), re.sub(r"\s", "", came)) is not None
 
@@ -54,7 +54,7 @@ class Shell:
         self._process, self._home = process, home
 
     def run(self, text: str) -> str:
-        """What it printed. A command that fails or hangs fails the test, with what it said."""
+        """The output. A command that fails or hangs fails the test and shows its output."""
         end = f"end-{secrets.token_hex(8)}"
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
@@ -62,7 +62,7 @@ class Shell:
         timer = threading.Timer(ANSWER_SECONDS, self._process.kill)
         timer.start()
         try:
-            # By way of a file: what it runs must not read the lines that follow as its input.
+            # Through a file, so that a command cannot read the following lines as its input.
             (self._home / "fence.sh").write_text(text)
             stdin.write(f". ./fence.sh </dev/null\nprintf '\\n%s\\n' {end}\n")
             stdin.flush()

@@ -1,4 +1,4 @@
-"""A copy of the program as a later release may look: its own migration, all else as it is."""
+"""A copy of the program as a later release may look: with one more migration and everything else unchanged."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Request bodies with unused ids, and helpers to read what became of them."""
+"""Request bodies with unused ids, and helpers to read the results."""
 
 from itertools import count
 from typing import Any

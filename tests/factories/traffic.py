@@ -28,7 +28,7 @@ def a_request(transaction_id: str, user_id: str, **more: object) -> Authorizatio
 
 
 class Traffic(threading.Thread):
-    """Runs inside a `with` block; `rounds` says how many rounds were answered."""
+    """Runs inside a `with` block; `rounds` is the number of completed rounds."""
 
     def __init__(self, url: str, user_ids: list[str]) -> None:
         super().__init__(daemon=True)
@@ -46,7 +46,7 @@ class Traffic(threading.Thread):
         self.join()
 
     def wait_for(self, rounds: int) -> None:
-        """Until so many rounds were answered; fails where the thread died."""
+        """Wait for that many completed rounds; fails if the thread died."""
         while self.rounds < rounds:
             assert self.is_alive(), "the traffic ended by itself"
             time.sleep(0.005)

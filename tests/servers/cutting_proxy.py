@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that understands just enough to cut where it is told.
+"""A TCP proxy in front of PostgreSQL that understands just enough to cut at a chosen statement.
 
 Belongs here: PostgreSQL's message framing from the client's side, and cutting. No SQL of ours.
 """
@@ -99,7 +99,7 @@ class CuttingProxy:
             writer.transport.abort()
 
     def matched(self, statement: str) -> Cut | None:
-        """The armed cut where the statement is the one it waits for; it is then used up."""
+        """The armed cut if this is its statement; it is then used up."""
         cut = self._cut
         if cut is None or not re.search(cut.pattern, statement):
             return None
@@ -162,7 +162,7 @@ class Link:
             await self._server_writer.drain()
 
     async def _start(self) -> None:
-        """Start-up messages have a length and no kind; requests for encryption are answered N."""
+        """Start-up messages have a length and no kind; the response to a request for encryption is N."""
         while True:
             (length,) = struct.unpack("!i", await self._reader.readexactly(4))
             message = await self._reader.readexactly(length - 4)
@@ -177,7 +177,7 @@ class Link:
         while True:
             kind, message = await framed(self._server_reader)
             await self._proxy.responses.wait()
-            # Whatever the server says after the cut statement is lost, down to its last word.
+            # Everything that the server sends after the cut statement is lost.
             if self._cut is not None:
                 if kind == READY_FOR_QUERY:
                     return
@@ -210,4 +210,4 @@ async def cutting_proxy(upstream_url: str) -> AsyncIterator[CuttingProxy]:
             yield proxy
         finally:
             proxy.go_away()
-            await asyncio.sleep(0.05)  # its own connections to the server end a little later
+            await asyncio.sleep(0.05)  # its connections to the server end a little later

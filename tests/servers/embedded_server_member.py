@@ -1,4 +1,4 @@
-"""A process that joins the embedded server of a home, says so, and leaves when told.
+"""A process that joins the embedded server of a home, prints it, and leaves on request.
 
 Arguments: the home, and the user id to run as, if another than ours. Prints `joined`, waits for a line on standard input, then leaves.
 """

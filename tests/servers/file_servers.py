@@ -54,7 +54,7 @@ def card_companies(home: Path, *faults: str) -> Iterator[Server]:
 
 @contextmanager
 def openssh(home: Path) -> Iterator[Server]:
-    """A real OpenSSH server as the present user, with a key for its only user."""
+    """A real OpenSSH server run by the current user, with a key for its only user."""
     home.mkdir(parents=True, exist_ok=True)
     inbox = home / "inbox"
     inbox.mkdir()
@@ -113,7 +113,7 @@ def ftps(home: Path) -> Iterator[Server]:
 
 
 def write_certificate(target: Path) -> str:
-    """A certificate for 127.0.0.1 that signs itself, with its key, into one file; the certificate."""
+    """Write a self-signed certificate for 127.0.0.1 and its key to one file; return the certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

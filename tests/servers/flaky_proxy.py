@@ -1,4 +1,4 @@
-"""A small TCP proxy that cuts or stalls a connection once so many bytes went to the server."""
+"""A small TCP proxy that cuts or stalls a connection after some bytes went to the server."""
 
 import socket
 import threading
@@ -52,7 +52,7 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def _begin_trouble(self, source: socket.socket, sink: socket.socket) -> None:
-        """A stalled peer keeps the connection and takes nothing any more."""
+        """A stalled peer keeps the connection open and reads nothing more."""
         if self.trouble == "cut":
             source.close()
             sink.close()

@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector on this loop: takes spans as protobuf, and keeps every byte it was sent."""
+"""An OTLP/HTTP collector on this loop: accepts spans as protobuf and keeps every byte received."""
 
 import asyncio
 import socket
@@ -48,7 +48,7 @@ class Collector:
         return [span for span in self.spans if span.name == name]
 
     async def has(self, name: str, count: int = 1) -> list[Span]:
-        """As many spans of the name; waits for them."""
+        """Wait for that many spans of the name and return them."""
         end = time.monotonic() + 20
         while len(self.named(name)) < count:
             assert time.monotonic() < end, (name, [span.name for span in self.spans])

@@ -1,4 +1,4 @@
-"""S3 as moto plays it: a server, and buckets that the environment leads to."""
+"""S3 simulated by moto: a server, and buckets that the environment points to."""
 
 import uuid
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def moto_server() -> Iterator[str]:
 
 @contextmanager
 def bucket(server: str) -> Iterator[str]:
-    """A fresh bucket's URL; inside the block the environment leads to it, for children too."""
+    """A fresh bucket's URL; inside the block the environment points to it, for child processes too."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", server)
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
