@@ -53,7 +53,7 @@ def test_secrets_file_is_private_and_leaves_no_temporary_file(tmp_path: Path) ->
         os.umask(earlier)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert {one.name for one in tmp_path.iterdir()} == {"secrets.json", "secrets.json.lock"}
+    assert {file.name for file in tmp_path.iterdir()} == {"secrets.json", "secrets.json.lock"}
 
 
 def test_malformed_secrets_file_is_reported_and_unchanged(tmp_path: Path) -> None:

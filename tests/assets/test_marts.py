@@ -68,7 +68,7 @@ def test_every_mart_is_built_and_every_dbt_test_is_a_check(
         for key in (event.asset_key for event in broken.get_asset_materialization_events())
         if key
     }
-    checks = {one.check_name for one in broken.get_asset_check_evaluations()}
+    checks = {check.check_name for check in broken.get_asset_check_evaluations()}
 
     assert set(MARTS) <= built
     assert "assert_no_permit_overdraws" in checks

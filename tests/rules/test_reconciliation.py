@@ -60,13 +60,13 @@ def test_table_rule_finds_the_same_breaks_as_the_scalar_rule(
         (
             (
                 *account[:3],
-                one.side_a.value,
-                one.side_b.value,
-                one.amount_a_minor,
-                one.amount_b_minor,
+                difference.side_a.value,
+                difference.side_b.value,
+                difference.amount_a_minor,
+                difference.amount_b_minor,
             )
             for account in books.rows()
-            for one in breaks_of(Subject(*account[:3]), sides_of(account), STORE_COMPARISONS)
+            for difference in breaks_of(Subject(*account[:3]), sides_of(account), STORE_COMPARISONS)
         ),
         key=lambda row: (row[1], row[3]),
     )
