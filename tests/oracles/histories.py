@@ -30,7 +30,7 @@ class Event:
     """One response about one account, or a stored change that no client was told about.
 
     `change_minor` is the change of the available balance, `remaining_minor` the balance reported.
-    `asked_minor` is the amount that a rejection had requested. `began` and `ended` are by the
+    `requested_minor` is the amount that a rejection had requested. `began` and `ended` are by the
     client's clock; without a response `ended` is NEVER. `spent` is set for permits, and for
     rejections by limits.
     """
@@ -42,7 +42,7 @@ class Event:
     began: float
     ended: float
     is_effective: bool = True
-    asked_minor: int = 0
+    requested_minor: int = 0
     spent: Spent | None = None
 
 
@@ -65,11 +65,11 @@ def _broken_balances(ordered: Sequence[Event]) -> Iterable[str]:
     for event in ordered:
         available += event.change_minor if event.is_effective else 0
         if event.remaining_minor not in {None, available}:
-            yield f"{event.name} told {event.remaining_minor} where {available} was left"
+            yield f"{event.name} reported {event.remaining_minor} where {available} was left"
         if event.is_effective and available < 0:
             yield f"{event.name} left {available}"
-        if not event.is_effective and event.asked_minor <= available:
-            yield f"{event.name} was refused {event.asked_minor} of {available}"
+        if not event.is_effective and event.requested_minor <= available:
+            yield f"{event.name} was refused {event.requested_minor} of {available}"
 
 
 def _broken_times(ordered: Sequence[Event]) -> Iterable[str]:

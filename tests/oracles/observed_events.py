@@ -138,6 +138,6 @@ class ObservedEvents:
 
 def refused(event: Event, reason: str, spent: Spent) -> Event:
     """An event without effect: credit is checked against the balance, limits against usage."""
-    asked = spent.amount_minor if reason == "insufficient_credit" else ANY_AMOUNT
+    requested = spent.amount_minor if reason == "insufficient_credit" else ANY_AMOUNT
     limited = spent if reason == "velocity_limit" else None
-    return replace(event, is_effective=False, asked_minor=asked, spent=limited)
+    return replace(event, is_effective=False, requested_minor=requested, spent=limited)

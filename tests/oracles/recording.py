@@ -38,7 +38,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Asked:
+class SentRequest:
     transaction_id: str
     user_id: str
     amount_minor: int
@@ -66,7 +66,7 @@ class Recorder:
     callback_url: str | None = None
     calls: list[Call] = field(default_factory=list)
     left: int = 0
-    _shared: list[Asked] = field(default_factory=list)
+    _shared: list[SentRequest] = field(default_factory=list)
 
     async def run(self, count: int, *, connections: int = 48) -> None:
         """Send `count` requests over all connections; returns once each was answered or lost."""
@@ -89,53 +89,58 @@ class Recorder:
             await self._authorize(client, chance, name)
             return
         # An earlier request, mostly still in progress on another connection or process.
-        asked = chance.choice(self._shared)
+        request = chance.choice(self._shared)
         if drawn < 0.74:
-            await self._ask(client, asked, more=int(drawn > 0.71))
+            await self._send(client, request, more=int(drawn > 0.71))
         elif drawn < 0.82:
-            part = chance.choice([None, 1, max(1, asked.amount_minor // 2), asked.amount_minor])
-            await self._act(client, "capture", asked, part)
+            part = chance.choice([None, 1, max(1, request.amount_minor // 2), request.amount_minor])
+            await self._act(client, "capture", request, part)
         elif drawn < 0.88:
-            await self._act(client, "void", asked, None)
+            await self._act(client, "void", request, None)
         elif drawn < 0.94:
             key = f"i{chance.randrange(3)}"
-            await self._act(client, "increment", asked, chance.randrange(1, 60), key)
+            await self._act(client, "increment", request, chance.randrange(1, 60), key)
         else:
-            key, whole = f"r{chance.randrange(3)}", asked.amount_minor
-            await self._act(client, "refund", asked, chance.randrange(1, whole + 1), key)
+            key, whole = f"r{chance.randrange(3)}", request.amount_minor
+            await self._act(client, "refund", request, chance.randrange(1, whole + 1), key)
 
     async def _authorize(self, client: KeepAlive, chance: random.Random, name: str) -> None:
-        asked = Asked(
+        request = SentRequest(
             f"t{name}",
             chance.choice(self.users),
             chance.randrange(1, self.max_amount_minor),
             chance.random() < 0.5,
         )
-        self._shared.append(asked)
+        self._shared.append(request)
         if len(self._shared) > MAX_REMEMBERED:
             del self._shared[chance.randrange(MAX_REMEMBERED)]
         if chance.random() < 0.03:  # the void arrives first
-            await self._act(client, "void", asked, None)
-        await self._ask(client, asked)
+            await self._act(client, "void", request, None)
+        await self._send(client, request)
 
-    async def _ask(self, client: KeepAlive, asked: Asked, *, more: int = 0) -> None:
-        body = asked.body(more=more)
+    async def _send(self, client: KeepAlive, request: SentRequest, *, more: int = 0) -> None:
+        body = request.body(more=more)
         if self.callback_url:
             body["callback_url"] = self.callback_url
         began = time.monotonic()
         reply = await self._call(client, PATH, body)
-        amount_minor = asked.amount_minor + more
-        self._record("authorize", asked, (began, client.sent_at), reply, amount_minor)
+        amount_minor = request.amount_minor + more
+        self._record("authorize", request, (began, client.sent_at), reply, amount_minor)
 
     async def _act(
-        self, client: KeepAlive, kind: str, asked: Asked, amount_minor: int | None, key: str = ""
+        self,
+        client: KeepAlive,
+        kind: str,
+        request: SentRequest,
+        amount_minor: int | None,
+        key: str = "",
     ) -> None:
         body: dict[str, object] = {} if amount_minor is None else {"amount": text(amount_minor)}
         if key:
             body[f"{kind}_id"] = key
         began = time.monotonic()
-        reply = await self._call(client, f"{PATH}/{asked.transaction_id}/{kind}", body)
-        self._record(kind, asked, (began, client.sent_at), reply, amount_minor, key)
+        reply = await self._call(client, f"{PATH}/{request.transaction_id}/{kind}", body)
+        self._record(kind, request, (began, client.sent_at), reply, amount_minor, key)
 
     async def _call(self, client: KeepAlive, path: str, body: object) -> Response | None:
         try:
@@ -147,7 +152,7 @@ class Recorder:
     def _record(
         self,
         kind: str,
-        asked: Asked,
+        request: SentRequest,
         times: tuple[float, float | None],
         reply: Response | None,
         amount_minor: int | None,
@@ -155,8 +160,8 @@ class Recorder:
     ) -> None:
         call = Call(
             kind,
-            asked.transaction_id,
-            asked.user_id,
+            request.transaction_id,
+            request.user_id,
             times[0],
             time.monotonic(),
             CONNECTION_LOST if reply is None else reply.status,

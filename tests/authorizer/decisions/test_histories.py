@@ -57,7 +57,7 @@ async def test_tampered_recorded_history_is_detected(database_url: str, tmp_path
     for altered in (
         replace(permits[3], body=permits[3].body.replace(b'"amount":', b'"amount": ')),
         replace(permits[-1], began=0.0, ended=1.0),
-        replace(permits[3], transaction_id="never-asked"),
+        replace(permits[3], transaction_id="never-requested"),
     ):
         others = [call for call in honest if call.transaction_id != altered.transaction_id]
         recorder.calls = [*others, altered]

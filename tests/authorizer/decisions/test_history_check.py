@@ -12,10 +12,10 @@ def a_legal_history() -> list[Event]:
     return [
         Event("deposit", 1, 1000, None, 0, 1),
         Event("permit-a", 2, -400, 600, 2, 5),
-        Event("refused-b", 2, 0, 600, 2, 6, is_effective=False, asked_minor=601),
-        Event("refused-c", 2, 0, 600, 3, 4, is_effective=False, asked_minor=700),
+        Event("refused-b", 2, 0, 600, 2, 6, is_effective=False, requested_minor=601),
+        Event("refused-c", 2, 0, 600, 3, 4, is_effective=False, requested_minor=700),
         Event("permit-d", 3, -600, 0, 3, 7),
-        Event("never-told", 4, 300, None, 8, NEVER),
+        Event("without-response", 4, 300, None, 8, NEVER),
         Event("permit-e", 5, -100, 200, 9, 10),
     ]
 
@@ -42,13 +42,13 @@ def without(name: str) -> Callable[[], list[Event]]:
 @pytest.mark.parametrize(
     ("history", "words"),
     [
-        (tampered("permit-a", remaining_minor=601), "told 601 where 600"),
-        (tampered("refused-b", remaining_minor=0), "told 0 where 600"),
-        (tampered("refused-b", asked_minor=600), "was refused 600 of 600"),
+        (tampered("permit-a", remaining_minor=601), "reported 601 where 600"),
+        (tampered("refused-b", remaining_minor=0), "reported 0 where 600"),
+        (tampered("refused-b", requested_minor=600), "was refused 600 of 600"),
         (tampered("permit-d", change_minor=-601, remaining_minor=-1), "left -1"),
         (tampered("permit-e", place=4), "places"),
         (without("permit-a"), "places"),
-        (without("never-told"), "missing"),
+        (without("without-response"), "missing"),
         # Answered before a request placed ahead of it began.
         (tampered("permit-d", began=0, ended=1.5), "permit-d had ended before"),
         (tampered("refused-b", began=0, ended=1.5), "refused-b had ended before"),

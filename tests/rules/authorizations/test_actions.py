@@ -56,11 +56,15 @@ def outcome(
 def test_action_changes_ledger_held_and_available(
     action: AuthorizationAction, record: Record, change: tuple[int, int, int]
 ) -> None:
-    moved = outcome(action, record, available_minor=500)
+    movement = outcome(action, record, available_minor=500)
 
-    assert isinstance(moved, Movement)
-    assert (moved.posted_minor, moved.held_change_minor, moved.available_change_minor) == change
-    assert moved.ledger_seq == 1
+    assert isinstance(movement, Movement)
+    assert (
+        movement.posted_minor,
+        movement.held_change_minor,
+        movement.available_change_minor,
+    ) == change
+    assert movement.ledger_seq == 1
 
 
 ENDED = [
@@ -110,11 +114,11 @@ def test_excessive_or_malformed_amount_is_invalid(
 
 
 def test_increment_above_balance_is_rejected_without_effect() -> None:
-    moved = outcome(an_action("increment", "5.01", "i"), a_record(), available_minor=500)
+    movement = outcome(an_action("increment", "5.01", "i"), a_record(), available_minor=500)
 
-    assert isinstance(moved, Movement)
-    assert (moved.status, moved.reason_code) == (Status.REJECT, "insufficient_credit")
-    assert (moved.held_change_minor, moved.hold, moved.ledger_seq) == (0, HELD, 0)
+    assert isinstance(movement, Movement)
+    assert (movement.status, movement.reason_code) == (Status.REJECT, "insufficient_credit")
+    assert (movement.held_change_minor, movement.hold, movement.ledger_seq) == (0, HELD, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Books on PostgreSQL: both roads of every account, as of a day's end, beside live traffic."""
+"""Books on PostgreSQL: every account from both sources as of a day's end, under live traffic."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
