@@ -10,14 +10,19 @@ ROOT = Path(__file__).resolve().parents[2]
 # Word in a name -> what to say instead.
 REPLACED = {
     "courier": "delivery service",
+    "deed": "step",
     "fate": "expected outcome",
     "filer": "file builder",
     "folded": "current",
+    "gate": "authenticator",
     "heap": "dataset",
     "keep_aside": "quarantine",
+    "lane": "host queue",
     "owe": "pending",
     "road": "source, placement",
+    "set_aside": "quarantine",
     "spool": "workspace",
+    "take_in": "ingest",
 }
 # Names that another program or a stored column gives, as `path: name`.
 ALLOWED: set[str] = set()
