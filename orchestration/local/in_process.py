@@ -133,6 +133,6 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
         while innermost and innermost.cause:
             innermost = innermost.cause
         if innermost:
-            # Dagster puts the exception's class before its sentence.
+            # Dagster prefixes the message with the exception's class.
             return re.sub(r"^[\w.]+: ", "", innermost.message.strip().splitlines()[0])
     return "The run failed before its first step; `cardops doctor` checks every part."

@@ -39,7 +39,7 @@ def test_definitions_load_with_an_empty_environment(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_lean_definitions_do_without_dagster_dbt() -> None:
+def test_definitions_without_dbt_load_no_dagster_dbt() -> None:
     program = (
         "import sys\n"
         "from orchestration.definitions import build_defs\n"
@@ -51,7 +51,7 @@ def test_lean_definitions_do_without_dagster_dbt() -> None:
     assert done.returncode == 0
 
 
-def test_every_kind_has_its_job_and_its_sensor(lean: dg.RepositoryDefinition) -> None:
+def test_every_kind_has_a_job_and_a_sensor(lean: dg.RepositoryDefinition) -> None:
     jobs = {job.name for job in lean.get_all_jobs()}
     sensors = {sensor.name for sensor in lean.sensor_defs}
 
@@ -63,7 +63,7 @@ def test_every_kind_has_its_job_and_its_sensor(lean: dg.RepositoryDefinition) ->
     assert {"chargeback_delivery_sensor", "run_failure_sensor"} <= sensors
 
 
-def test_every_asset_is_in_a_group_that_tells_the_story(lean: dg.RepositoryDefinition) -> None:
+def test_every_asset_is_in_a_known_group(lean: dg.RepositoryDefinition) -> None:
     graph = lean.asset_graph
     groups = {graph.get(key).group_name for key in graph.materializable_asset_keys}
 
@@ -77,7 +77,7 @@ def test_a_sensors_run_config_fits_the_job(kind: Kind, lean: dg.RepositoryDefini
     assert dg.validate_run_config(lean.get_job(KINDS[kind].job_name), config)
 
 
-def test_one_delivery_run_covers_all_four_networks_of_its_batch_and_no_other() -> None:
+def test_delivery_run_covers_the_four_networks_of_its_batch_only() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("chargeback_batch", ["a-1", "b-1", "c-1"])
         tags = delivery_tags("b-1")

@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.dagster
 
 
-def test_dagster_dbt_still_asks_for_version_and_adapter_where_they_are_overridden() -> None:
+def test_dagster_dbt_still_calls_the_overridden_methods() -> None:
     from dagster_dbt import DbtCliResource  # noqa: PLC0415 - costs seconds
 
     source = inspect.getsource(DbtCliResource.cli)

@@ -1,7 +1,7 @@
-"""Which PostgreSQL programs run the embedded server: the wheel's, or those a setting names.
+"""Finds the PostgreSQL programs of the embedded server: the wheel's, or those a setting names.
 
-An existing data directory decides the major version: PostgreSQL refuses to open another's.
-The wheel is used for its files only, its Python wrapper is never imported.
+An existing data directory decides the major version: PostgreSQL opens no other version's data.
+Only the files of the wheel are used; its Python wrapper is never imported.
 """
 
 import importlib.util
@@ -18,9 +18,9 @@ DEFAULT_MAJOR: Final = 18
 
 
 def choose_binaries(data: Path, postgres_bin: Path | None) -> Path:
-    """The directory of programs fit for this data directory, which may not exist yet.
+    """The directory of programs that can open this data directory, which may not exist yet.
 
-    Raises DatabaseUnavailableError where none fits.
+    Raises DatabaseUnavailableError where there is none.
     """
     needed = data_major(data)
     if postgres_bin is None:
@@ -36,14 +36,14 @@ def choose_binaries(data: Path, postgres_bin: Path | None) -> Path:
 
 
 def data_major(data: Path) -> int | None:
-    """Major version that wrote the data directory, or None where there is none yet."""
+    """Major version that wrote the data directory, or None where it does not exist yet."""
     version = data / "PG_VERSION"
     if not version.exists():
         return None
     text = version.read_text().strip()
     if not re.fullmatch(r"[0-9]{1,3}", text, re.ASCII):
         raise DatabaseUnavailableError(
-            f"{version} says {text[:20]!r}, which is no PostgreSQL version; restore the data "
+            f"{version} contains {text[:20]!r}, which is not a PostgreSQL version; restore the data "
             "directory from a backup."
         )
     return int(text)
@@ -63,7 +63,7 @@ def major_of(directory: Path) -> int:
     match = re.search(r"\(PostgreSQL\) ([0-9]+)", response.stdout)
     if match is None:
         raise DatabaseUnavailableError(
-            f"{directory / 'postgres'} does not say which PostgreSQL it is; set "
+            f"{directory / 'postgres'} does not report a PostgreSQL version; set "
             "CARDOPS_POSTGRES_BIN to a directory that holds postgres, initdb and pg_ctl."
         )
     return int(match[1])

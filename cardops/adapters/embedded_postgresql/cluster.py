@@ -1,4 +1,4 @@
-"""Calls PostgreSQL's own programs: initdb once, pg_ctl start and stop, and what a crash leaves."""
+"""Runs PostgreSQL's programs: initdb once, pg_ctl start and stop, and recovery after a crash."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ from cardops.adapters.embedded_postgresql.places import SOCKET_NAME, Places
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 
 PROGRAM_WAIT_SECONDS: Final = 300
-# How long the backends of a server that was killed may take to notice and end.
+# How long the backends of a killed server may take to notice and exit.
 ORPHANS_TIMEOUT_SECONDS: Final = 60
 FIRST_WITH_SCRAM_ITERATIONS: Final = 16  # major version of PostgreSQL
 SERVER_SETTINGS: Final = {
@@ -23,11 +23,11 @@ SERVER_SETTINGS: Final = {
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # A million accounts and their index; taken from the machine as it is used.
+    # Enough for a million accounts and their index; memory is allocated as it is used.
     "shared_buffers": "256MB",
-    # Bulk credit must not checkpoint every few seconds.
+    # A bulk load of deposits must not trigger a checkpoint every few seconds.
     "max_wal_size": "2GB",
-    # A decision's flush would wait while a new piece of the log, 16 MB, is written full of zeros.
+    # Otherwise a commit waits while a new 16 MB segment of the log is filled with zeros.
     "wal_init_zero": "off",
     "log_min_messages": "warning",
 }
@@ -51,7 +51,7 @@ class Cluster:
             ) from None
 
     def initialize(self) -> None:
-        """Make the data directory, once; half of one, left by a crash, never counts."""
+        """Create the data directory once; an unfinished one that a crash left is replaced."""
         if self.places.data.exists():
             return
         self.places.password_file.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ class Cluster:
         return ("--set=scram_iterations=1",) if major >= FIRST_WITH_SCRAM_ITERATIONS else ()
 
     def start(self) -> None:
-        """Start and wait until it answers; a stale pid file of a dead server is no obstacle."""
+        """Start it and wait until it accepts connections, also with a dead server's stale pid file."""
         self._forget_foreign_pid()
         options = {**SERVER_SETTINGS, "unix_socket_directories": str(self.places.socket_directory)}
         flags = " ".join(shlex.quote(f"--{name}={value}") for name, value in options.items())
@@ -104,17 +104,17 @@ class Cluster:
                 return
 
     def stop(self) -> None:
-        """Stop it and wait; a server that is gone already is no error."""
+        """Stop it and wait. Safe to call where no server runs."""
         if self.is_alive():
             self._control("stop", "-m", "fast")
 
     def is_alive(self) -> bool:
-        """Whether a process serves this data directory, be it only starting or stopping."""
+        """Whether a process serves this data directory, also while it starts or stops."""
         pid = self._recorded_pid()
         return pid is not None and self._is_ours(pid)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kill the server process: for drills."""
+        """Kill the server process, for tests of crash recovery."""
         pid = self._recorded_pid()
         if pid is not None and self._is_ours(pid):
             os.kill(pid, number)
@@ -130,9 +130,9 @@ class Cluster:
         return "postgres" in command and str(self.places.data) in command
 
     def _forget_foreign_pid(self) -> None:
-        """Remove a dead server's pid files where another process has its number by now.
+        """Remove a dead server's pid files where another process now has its process id.
 
-        PostgreSQL only asks whether such a process lives, and would refuse to start.
+        PostgreSQL only checks that the process exists, and would refuse to start.
         """
         pid = self._recorded_pid()
         if pid is not None and not self._is_ours(pid):
@@ -167,7 +167,7 @@ class Cluster:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Create a file that only its owner reads, on disk before this returns."""
+    """Create a file that only its owner may read; it is on disk when this returns."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text)
@@ -176,7 +176,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _command_of(pid: int) -> str:
-    """The command line of a living process, empty where there is none or it is a zombie."""
+    """The command line of a running process; empty for a missing process or a zombie."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")

@@ -1,11 +1,11 @@
-"""Where the embedded server keeps its things, and who may reach them.
+"""The directories of the embedded server, their owners and permissions.
 
-    <home>/postgres/            ours: locks, password, `place` when the cluster lies elsewhere
-    <base>/cluster/             the server's user's alone (0700): data, socket, log
-    <base>/programs-<major>/    a copy, where that user cannot reach the installed programs
+    <home>/postgres/            our user: locks, password, `place` if the cluster is elsewhere
+    <base>/cluster/             the server's user (0700): data, socket, log
+    <base>/programs-<major>/    a copy of the programs, if that user cannot reach the installed ones
 
-`base` is `<home>/postgres`, or a directory under /var/lib where root's home is closed to the
-unprivileged user that the server then runs as.
+`base` is `<home>/postgres`, or a directory under /var/lib if the server runs as an unprivileged
+user that cannot enter root's home.
 """
 
 import hashlib
@@ -42,12 +42,12 @@ class Places:
 
     @property
     def data(self) -> Path:
-        """PostgreSQL's data directory; complete wherever it exists."""
+        """PostgreSQL's data directory; if it exists, it is complete."""
         return self.cluster / "data"
 
     @property
     def log(self) -> Path:
-        """What the server says."""
+        """The server's log file."""
         return self.cluster / "server.log"
 
     @property
@@ -57,7 +57,7 @@ class Places:
 
     @property
     def socket_directory(self) -> Path:
-        """Where the socket is: beside the data, or in a short path where that is too long."""
+        """Directory of the socket: beside the data, or a short path where that one is too long."""
         beside = self.cluster / "socket"
         if _fits_a_socket(beside):
             return beside
@@ -66,7 +66,7 @@ class Places:
         return short if _fits_a_socket(short) else Path("/tmp") / short.name  # noqa: S108 - checked for its owner
 
     def programs(self, installed: Path, major: int) -> Path:
-        """The programs where the server's user can run them, copied if they must be."""
+        """The programs at a path where the server's user can run them; copied if necessary."""
         if self.user.can_enter(installed):
             return installed
         copy = self.base / f"programs-{major}"
@@ -80,7 +80,7 @@ class Places:
 
 
 def prepare_places(home: Path) -> Places:
-    """The places of this home, its directories made with the right owners."""
+    """The directories of this home, created with the right owners."""
     control = home / "postgres"
     control.mkdir(parents=True, exist_ok=True)
     base = _base(control)
@@ -95,7 +95,7 @@ def prepare_places(home: Path) -> Places:
 
 
 def _base(control: Path) -> Path:
-    """Where the cluster lies; decided once, for root by what the server's user can reach."""
+    """Directory of the cluster, chosen once; for root, one that the server's user can reach."""
     place = control / "place"
     if place.exists():
         return _recorded_place(place)
@@ -110,8 +110,8 @@ def _recorded_place(place: Path) -> Path:
     base = Path(place.read_text().strip())
     if not (base / "cluster").is_dir():
         raise DatabaseUnavailableError(
-            f"The database of {place.parent.parent} was kept in {base}, and that directory is "
-            f"gone; bring it back, or remove {place.parent} to begin with an empty database."
+            f"The database of {place.parent.parent} was stored in {base}, and that directory is "
+            f"gone; restore it, or remove {place.parent} to start with an empty database."
         )
     return base
 
@@ -130,13 +130,13 @@ def _new_place_for_root() -> Path:
         return base
     raise DatabaseUnavailableError(
         "PostgreSQL does not run as root, and neither CARDOPS_HOME nor "
-        f"{' nor '.join(str(path) for path in PLACES_FOR_ROOT)} is a place that an unprivileged "
-        "user can reach; set CARDOPS_HOME to one that others may enter, or run as another user."
+        f"{' nor '.join(str(path) for path in PLACES_FOR_ROOT)} is a directory that an unprivileged "
+        "user can enter; set CARDOPS_HOME to one that other users may enter, or run as another user."
     )
 
 
 def _make_private(directory: Path, user: ServerUser) -> None:
-    """A directory that only the server's user enters; refuses one that is somebody else's."""
+    """Create a directory that only the server's user may enter; refuse one of another user."""
     owner = os.geteuid() if user.uid is None else user.uid
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.lstat()
@@ -149,7 +149,7 @@ def _make_private(directory: Path, user: ServerUser) -> None:
 
 
 def _fits_a_socket(directory: Path) -> bool:
-    """Short enough, and plain enough for every driver's URL parser (commas list hosts)."""
+    """Short enough for a socket, and without characters that drivers' URL parsers misread."""
     path = str(directory / SOCKET_NAME)
     return len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES and bool(
         re.fullmatch(r"[A-Za-z0-9_./-]+", path, re.ASCII)

@@ -1,7 +1,7 @@
-"""As whom the embedded server runs: as ourselves, or, for root, as an unprivileged user.
+"""The user of the embedded server: our own, or an unprivileged one if we are root.
 
-PostgreSQL refuses to run as root. Belongs here: running its programs, and telling what that
-user can reach.
+PostgreSQL refuses to run as root. Belongs here: running its programs, and checking what that user
+can reach.
 """
 
 import os
@@ -25,17 +25,17 @@ class ServerUser:
 
     @classmethod
     def for_cluster(cls, data: Path) -> "ServerUser":
-        """Ourselves, unless we are root: then whoever owns the data, or `nobody`."""
+        """Our own user, unless we are root: then the owner of the data, or `nobody`."""
         if os.geteuid() != 0:
             return cls(None)
         owner = data.stat().st_uid if data.exists() else 0
         return cls(owner or UNPRIVILEGED_UID)
 
     def run(self, command: Sequence[str | Path], *, cwd: Path) -> tuple[int, str]:
-        """Run one program to its end, apart from our terminal and our PG* variables.
+        """Run a program to its end, without our terminal and our PG* variables.
 
-        Returns its exit code and what it printed, which goes through a file: a server started
-        by it would hold a pipe open for ever.
+        Returns its exit code and its output. The output goes through a file, because a server that
+        the program starts would hold a pipe open for ever.
         """
         with tempfile.TemporaryFile("w+") as output:
             result = subprocess.run(  # noqa: S603 - our own programs, no shell
@@ -56,7 +56,7 @@ class ServerUser:
             return result.returncode, output.read()
 
     def can_enter(self, directory: Path) -> bool:
-        """Whether this user may go through the directory, asked by trying."""
+        """Whether this user may enter the directory, found by trying."""
         if self.uid is None:
             return True
         command = ["/bin/sh", "-c", 'cd -- "$0"', str(directory)]
@@ -73,7 +73,7 @@ class ServerUser:
         return path
 
 
-# A session that gives its memory back after each statement asks for it again at the next one:
+# Returning memory to the system after each statement and requesting it again at the next one costs
 # a twentieth of a batch's time.
 _KEPT_MEMORY: Final = {"MALLOC_TOP_PAD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str(2**23)}
 

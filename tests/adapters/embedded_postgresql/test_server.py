@@ -43,7 +43,7 @@ def pid_of(home: Path) -> int | None:
     return int(file.read_text().split("\n", 1)[0]) if file.exists() else None
 
 
-def test_processes_that_race_share_one_server_and_the_last_one_out_stops_it(home: Path) -> None:
+def test_concurrent_processes_share_a_server_and_the_last_stops_it(home: Path) -> None:
     with ExitStack() as ended:
         racing = [ended.enter_context(start_joining(home)) for _ in range(4)]
         assert [joined(process) for process in racing] == [True] * 4
@@ -56,7 +56,7 @@ def test_processes_that_race_share_one_server_and_the_last_one_out_stops_it(home
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_an_ordinary_user_has_a_server_of_its_own(home: Path) -> None:
+def test_ordinary_user_has_a_server_of_its_own(home: Path) -> None:
     os.chown(home, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
     with start_joining(home, uid=UNPRIVILEGED_UID) as process:
         assert joined(process)
@@ -65,7 +65,7 @@ def test_an_ordinary_user_has_a_server_of_its_own(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a home closed to its own server")
-def test_roots_closed_home_keeps_its_cluster_where_the_server_can_reach_it(home: Path) -> None:
+def test_roots_private_home_keeps_its_cluster_elsewhere(home: Path) -> None:
     home.chmod(0o700)
     with database(Settings(home=home)) as addresses, connect(addresses.url) as session:
         assert session.execute("select 1").fetchone() == (1,)
@@ -77,7 +77,7 @@ def test_roots_closed_home_keeps_its_cluster_where_the_server_can_reach_it(home:
         EmbeddedServer(home).join()
 
 
-def test_a_server_killed_under_its_users_is_there_for_the_next_one(home: Path) -> None:
+def test_killed_server_is_restarted_by_the_next_user(home: Path) -> None:
     settings = Settings(home=home)
     with database(settings) as first, connect(first.url) as session:
         session.execute("insert into programs (program, currency) values ('kept', 'USD')")
@@ -91,7 +91,7 @@ def test_a_server_killed_under_its_users_is_there_for_the_next_one(home: Path) -
     assert pid_of(home) is None
 
 
-def test_a_pid_file_that_names_another_process_is_no_obstacle(home: Path) -> None:
+def test_pid_file_of_another_process_does_not_stop_the_start(home: Path) -> None:
     with database(Settings(home=home)):
         pass
     stale = home / "postgres" / "cluster" / "data" / "postmaster.pid"
@@ -101,7 +101,7 @@ def test_a_pid_file_that_names_another_process_is_no_obstacle(home: Path) -> Non
         assert session.execute("select 1").fetchone() == (1,)
 
 
-def test_a_long_home_has_its_socket_in_a_short_place(home: Path) -> None:
+def test_long_home_has_its_socket_in_a_short_path(home: Path) -> None:
     deep = home / ("long-name-" * 9)
     with database(Settings(home=deep)) as addresses, connect(addresses.url) as session:
         (directory,) = session.execute("show unix_socket_directories").fetchone() or ("",)
@@ -110,9 +110,7 @@ def test_a_long_home_has_its_socket_in_a_short_place(home: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["12", "not a version"])
-def test_data_of_an_unknown_version_are_refused_with_a_sentence(
-    tmp_path: Path, version: str
-) -> None:
+def test_data_of_an_unknown_version_are_refused(tmp_path: Path, version: str) -> None:
     (tmp_path / "PG_VERSION").write_text(f"{version}\n")
 
     with pytest.raises(DatabaseUnavailableError, match=version):
@@ -127,7 +125,7 @@ def test_programs_of_another_version_than_the_data_are_refused(tmp_path: Path) -
         choose_binaries(tmp_path, installed)
 
 
-def test_a_directory_without_postgresql_is_refused(tmp_path: Path) -> None:
+def test_directory_without_postgresql_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailableError, match="name the directory that holds postgres"):
         choose_binaries(tmp_path / "data", tmp_path)
 
@@ -141,7 +139,7 @@ def test_a_directory_without_postgresql_is_refused(tmp_path: Path) -> None:
         "postgresql://u:hidden%zz@127.0.0.1/db",
     ],
 )
-def test_an_unreachable_url_is_one_sentence_without_the_password(url: str) -> None:
+def test_unreachable_url_is_one_sentence_without_the_password(url: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match="CARDOPS_DATABASE_URL") as refused:
         connect(url)
 
@@ -149,21 +147,21 @@ def test_an_unreachable_url_is_one_sentence_without_the_password(url: str) -> No
     assert "\n" not in str(refused.value)
 
 
-def test_the_server_asks_for_its_password(home: Path) -> None:
+def test_server_requires_its_password(home: Path) -> None:
     with database(Settings(home=home)) as addresses:
         wrong = addresses.url.replace("cardops:", "cardops:x", 1)
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(wrong)
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_home_that_cannot_be_created_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(DatabaseUnavailableError, match="set CARDOPS_HOME to another place"):
         EmbeddedServer(tmp_path / "file" / "home").join()
 
 
-def test_connecting_for_life_ends_with_the_process(home: Path) -> None:
+def test_connect_info_stops_the_server_when_the_process_ends(home: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from cardops.settings import Settings;"
         "from cardops.adapters.postgresql.connection import connect, connect_info;"

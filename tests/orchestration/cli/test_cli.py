@@ -46,14 +46,14 @@ def modules_of(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in LIGHT)])
-def test_a_light_command_never_loads_dagster(arguments: list[str]) -> None:
+def test_light_command_never_loads_dagster(arguments: list[str]) -> None:
     loaded = modules_of(*arguments)
 
     assert "orchestration.cli.main" in loaded
     assert not loaded & {"dagster", "dagster_dbt", "pandera"}
 
 
-def test_help_answers_at_once_and_names_every_command() -> None:
+def test_help_is_fast_and_names_every_command() -> None:
     rounds = [timed_help() for _ in range(3)]
 
     assert all(name in told for _, told in rounds for name in COMMANDS)
@@ -70,7 +70,7 @@ def timed_help() -> tuple[float, str]:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_that_is_listed_exists_and_helps(name: str) -> None:
+def test_every_listed_command_exists_and_has_help(name: str) -> None:
     done = cardops(name, "--help")
 
     assert done.returncode == 0, done.stderr
@@ -96,7 +96,7 @@ def test_version_as_json_is_one_object() -> None:
         ),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
+def test_impossible_command_is_one_sentence_and_exits_2(
     arguments: list[str], environment: dict[str, str], told: str
 ) -> None:
     done = cardops(*arguments, **environment)
@@ -107,12 +107,12 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
     assert "secret" not in done.stderr
 
 
-def test_wrong_use_is_exit_code_2() -> None:
+def test_wrong_usage_exits_2() -> None:
     assert cardops("submit").returncode == 2
     assert cardops("nonsense").returncode == 2
 
 
-def test_a_bug_keeps_its_trace_and_what_is_expected_does_not() -> None:
+def test_only_unexpected_errors_keep_their_traceback() -> None:
     assert sentence_of(CommandError("Do this.")) == "Do this."
     assert sentence_of(DatabaseUnavailableError("Mend that.")) == "Mend that."
     assert "No space left on device" in str(sentence_of(OSError(28, "No space left on device")))
@@ -120,7 +120,7 @@ def test_a_bug_keeps_its_trace_and_what_is_expected_does_not() -> None:
 
 
 @pytest.mark.parametrize("day", ["2020-01-01", "2999-01-01"])
-def test_a_report_of_a_day_that_cannot_be_closed_is_one_sentence(day: str, tmp_path: Path) -> None:
+def test_report_of_a_date_that_cannot_be_closed_is_one_sentence(day: str, tmp_path: Path) -> None:
     done = cardops("report", "--date", day, CARDOPS_HOME=str(tmp_path))
 
     assert (done.returncode, done.stderr.count("Traceback")) == (2, 0)

@@ -66,13 +66,15 @@ def balances(console: Console) -> dict[str, int]:
     return {str(user): int(minor) for user, minor in rows}
 
 
-def test_what_was_credited_is_taken_back_even_below_zero(console: Console, recalled: Any) -> None:
+def test_recall_takes_credit_back_even_below_zero(console: Console, recalled: Any) -> None:
     assert list(recalled) == ["file", "program", "intake_ids", "recalled", "recalled_by"]
     assert recalled["recalled"] == {"JPY": 500, "USD": 3550}
     assert balances(console) == {"u1": -3000, "u2": 0}
 
 
-def test_each_deposit_has_a_posting_that_names_who_asked(console: Console, recalled: Any) -> None:
+def test_each_recalled_deposit_has_a_posting_with_its_requester(
+    console: Console, recalled: Any
+) -> None:
     rows = query(
         console,
         "select deposit_id, amount_minor, recalled_by from deposit_recalls order by deposit_id",
@@ -82,7 +84,7 @@ def test_each_deposit_has_a_posting_that_names_who_asked(console: Console, recal
     assert recalled["recalled_by"] == "ops"
 
 
-def test_the_books_agree_after_a_recall(console: Console, recalled: Any) -> None:
+def test_recall_leaves_no_break(console: Console, recalled: Any) -> None:
     told = console.response("reconcile")
 
     assert told["breaks"] == 0
@@ -90,7 +92,7 @@ def test_the_books_agree_after_a_recall(console: Console, recalled: Any) -> None
     assert recalled
 
 
-def test_said_again_it_adds_nothing_and_answers_the_same(
+def test_repeated_recall_adds_nothing_and_prints_the_same(
     console: Console, credited: Path, recalled: Any
 ) -> None:
     (number,) = recalled["intake_ids"]
@@ -104,7 +106,7 @@ def test_said_again_it_adds_nothing_and_answers_the_same(
     assert query(console, "select distinct recalled_by from deposit_recalls") == [("ops",)]
 
 
-def test_a_file_that_was_never_credited_is_a_sentence(console: Console, recalled: Any) -> None:
+def test_recall_of_an_uncredited_file_is_one_sentence(console: Console, recalled: Any) -> None:
     stranger = write(console.home.parent / "stranger.csv", DEPOSITS.replace("d1", "x1"))
 
     done = console.run("deposits", "recall", str(stranger))

@@ -67,7 +67,7 @@ def test_json_is_one_object_and_nothing_else(
     assert set(told) >= keys
 
 
-def test_the_key_that_is_created_is_a_test_key_with_all_its_parts(console: Console) -> None:
+def test_created_test_key_has_all_its_parts(console: Console) -> None:
     told = console.response("key", "create", "--program", "default", "--test", "--scopes", "callbacks:admin")  # fmt: skip
 
     assert list(told) == ["key_id", "key", "program", "scopes"]
@@ -76,7 +76,7 @@ def test_the_key_that_is_created_is_a_test_key_with_all_its_parts(console: Conso
     assert console.response("key", "revoke", told["key_id"])["revoked"]
 
 
-def test_the_doctor_answers_with_one_object_whatever_it_finds(console: Console) -> None:
+def test_doctor_prints_one_object_whatever_it_finds(console: Console) -> None:
     done = console.run("doctor", "--json")
 
     told = json.loads(done.stdout)
@@ -85,7 +85,7 @@ def test_the_doctor_answers_with_one_object_whatever_it_finds(console: Console) 
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
-def test_a_light_command_answers_at_once(console: Console, arguments: list[str]) -> None:
+def test_light_command_is_fast(console: Console, arguments: list[str]) -> None:
     best = min(timed(console, arguments, number) for number in range(ROUNDS))
 
     assert best < LIMIT_SECONDS
@@ -101,7 +101,7 @@ def timed(console: Console, arguments: list[str], number: int) -> float:
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
-def test_a_light_command_never_loads_dagster(console: Console, arguments: list[str]) -> None:
+def test_light_command_never_loads_dagster(console: Console, arguments: list[str]) -> None:
     loaded = modules_loaded(console.home, [one.format(round="modules") for one in arguments])
 
     assert "orchestration.cli.main" in loaded

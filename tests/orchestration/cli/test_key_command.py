@@ -59,7 +59,7 @@ print(json.dumps(told))
 """
 
 
-def test_what_is_odd_is_one_short_sentence_and_makes_nothing(
+def test_invalid_key_arguments_are_one_sentence_and_create_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
     done = subprocess.run(
@@ -80,7 +80,7 @@ def test_what_is_odd_is_one_short_sentence_and_makes_nothing(
         assert len(error) < 400, about
 
 
-def test_a_key_is_told_once_and_by_no_other_command(console: Console) -> None:
+def test_key_is_shown_once_and_by_no_other_command(console: Console) -> None:
     key_id, key, secret = made(console, "--name", "Käthe's shop")
 
     told = [
@@ -97,7 +97,7 @@ def test_a_key_is_told_once_and_by_no_other_command(console: Console) -> None:
     assert f"Käthe's shop  {'authorizations'}" in console.run("key", "list").stdout
 
 
-def test_a_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
+def test_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
     key_id, key, _ = made(console)
     assert console.response("key", "revoke", key) == {"key_id": key_id, "revoked": True}
     first = revoked_at(console, key_id)
@@ -107,7 +107,7 @@ def test_a_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
     assert revoked_at(console, key_id) == first
 
 
-def test_of_many_who_revoke_at_once_all_are_told_that_it_is_revoked(console: Console) -> None:
+def test_concurrent_revocations_all_report_the_key_revoked(console: Console) -> None:
     key_id, _, _ = made(console)
     with ThreadPoolExecutor(4) as pool:
         told = list(pool.map(lambda _: console.response("key", "revoke", key_id), range(4)))
@@ -116,7 +116,7 @@ def test_of_many_who_revoke_at_once_all_are_told_that_it_is_revoked(console: Con
     assert revoked_at(console, key_id)
 
 
-def test_a_program_is_shown_its_own_keys_alone(console: Console) -> None:
+def test_program_sees_only_its_own_keys(console: Console) -> None:
     key_id, _, _ = made(console)
     other = console.response("key", "create", "--program", "default", "--name", "other")["key_id"]
 

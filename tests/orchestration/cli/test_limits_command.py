@@ -52,7 +52,7 @@ def test_limits_are_set_shown_and_removed(console: Console) -> None:
     ],
     ids=" ".join,
 )
-def test_a_bad_value_is_one_sentence_and_changes_nothing(
+def test_invalid_limit_is_one_sentence_and_changes_nothing(
     console: Console, arguments: list[str]
 ) -> None:
     done = console.run("user", "limits", "u2", *arguments)

@@ -91,13 +91,13 @@ def assert_one_sentence(done: "subprocess.CompletedProcess[str]", told: str) -> 
 
 
 @pytest.mark.parametrize(("arguments", "settings", "told"), CASES, ids=range(len(CASES)))
-def test_what_cannot_be_done_is_one_sentence(
+def test_impossible_command_is_one_sentence(
     console: Console, arguments: list[str], settings: dict[str, str], told: str
 ) -> None:
     assert_one_sentence(console.run(*arguments, **settings), told)
 
 
-def test_a_wrong_password_is_said_and_not_shown(console: Console) -> None:
+def test_wrong_password_is_reported_and_not_shown(console: Console) -> None:
     server = EmbeddedServer(console.home)
     server.join()
     try:
@@ -111,7 +111,7 @@ def test_a_wrong_password_is_said_and_not_shown(console: Console) -> None:
     assert_one_sentence(done, "password authentication failed for user")
 
 
-def test_a_program_that_cannot_be_is_refused_before_a_file_is_touched(console: Console) -> None:
+def test_invalid_program_is_refused_before_a_file_is_touched(console: Console) -> None:
     sample = write(console.home.parent / "poc.json", poc_rows(1))
 
     done = console.run("submit", str(sample), "--kind", "chargebacks", "--program", "Bad_Name")
@@ -120,7 +120,7 @@ def test_a_program_that_cannot_be_is_refused_before_a_file_is_touched(console: C
 
 
 @pytest.mark.dagster
-def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console: Console) -> None:
+def test_interrupted_submit_says_so_and_a_second_one_completes_it(console: Console) -> None:
     row = "dep_cut,user_cut,25.00,USD,2026-01-01T00:00:00Z\n"
     sample = write(
         console.home.parent / "cut.csv", f"deposit_id,user_id,amount,currency,timestamp\n{row}"
@@ -141,7 +141,7 @@ def test_an_interrupted_submit_says_so_and_a_second_one_sees_it_through(console:
 
 
 @pytest.mark.skipif(IS_ROOT, reason="root reads every file")
-def test_a_file_that_may_not_be_read_is_said(console: Console) -> None:
+def test_unreadable_file_is_one_sentence(console: Console) -> None:
     sample = write(console.home.parent / "closed.json", poc_rows(1))
     sample.chmod(0)
 
@@ -154,7 +154,7 @@ def test_a_file_that_may_not_be_read_is_said(console: Console) -> None:
     ("arguments", "settings"),
     [(["authorizer", "--port", "{port}"], {}), (["up"], {"CARDOPS_UI_PORT": "{port}"})],
 )
-def test_a_taken_port_is_named(
+def test_taken_port_is_named(
     console: Console, arguments: list[str], settings: dict[str, str]
 ) -> None:
     with socket.socket() as taken:
@@ -170,7 +170,7 @@ def test_a_taken_port_is_named(
     assert_one_sentence(done, port)
 
 
-def test_a_wrong_key_is_a_problem_document_that_says_what_to_do(console: Console) -> None:
+def test_wrong_key_is_a_problem_document_that_says_what_to_do(console: Console) -> None:
     command = [str(CARDOPS), "authorizer", "--port", "0", "--json"]
     environment = {**os.environ, "CARDOPS_HOME": str(console.home)}
     with subprocess.Popen(
@@ -231,7 +231,7 @@ def fill(disk: Path, *, but: int) -> None:
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can mount a small disk")
-def test_a_disk_too_small_for_the_database_is_said() -> None:
+def test_disk_too_small_for_the_database_is_one_sentence() -> None:
     with small_disk("20m") as disk:
         done = Console(disk / "home").run("key", "list")
 
@@ -240,7 +240,7 @@ def test_a_disk_too_small_for_the_database_is_said() -> None:
 
 @pytest.mark.dagster
 @pytest.mark.skipif(not IS_ROOT, reason="only root can mount a small disk")
-def test_a_disk_that_is_full_is_said_and_a_submit_after_it_counts_every_row_once() -> None:
+def test_full_disk_is_reported_and_a_later_submit_counts_rows_once() -> None:
     with small_disk("400m") as disk:
         console = Console(disk / "home")
         server = EmbeddedServer(console.home)

@@ -54,7 +54,7 @@ def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
     return run.status
 
 
-def test_runs_whose_process_is_gone_are_failed_and_no_others(instance: dg.DagsterInstance) -> None:
+def test_only_runs_whose_process_is_gone_are_failed(instance: dg.DagsterInstance) -> None:
     host = process_tag().rpartition(":")[0]
     started = dg.DagsterRunStatus.STARTED
     gone = a_run(instance, 1, started, f"{host}:{ended_process()}")
@@ -72,7 +72,7 @@ def test_runs_whose_process_is_gone_are_failed_and_no_others(instance: dg.Dagste
     assert end_leftover_runs(instance) == 0
 
 
-def test_a_process_is_alive_until_it_has_ended() -> None:
+def test_process_is_alive_until_it_has_ended() -> None:
     host = process_tag().rpartition(":")[0]
 
     assert is_process_alive(f"{host}:{os.getpid()}")
@@ -88,7 +88,7 @@ def taken(folder: Path, text: str) -> InstanceRef:
 @pytest.mark.parametrize(
     "text", [DAGSTER_YAML, (ROOT / "deploy" / "dagster.yaml").read_text()], ids=["home", "deploy"]
 )
-def test_dagster_takes_the_instances_settings(
+def test_dagster_accepts_the_instances_settings(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(URL_VARIABLE, "postgresql+psycopg2://user@localhost/cardops")
@@ -102,6 +102,6 @@ def test_dagster_takes_the_instances_settings(
 
 
 @pytest.mark.parametrize("text", ["run_queue: {nonsense: 1}", "sensors: {num_workers: many}"])
-def test_dagster_refuses_settings_that_it_does_not_know(text: str, tmp_path: Path) -> None:
+def test_dagster_refuses_unknown_settings(text: str, tmp_path: Path) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError):
         taken(tmp_path, text)

@@ -162,7 +162,7 @@ def first() -> Iterator[Up]:
         yield running
 
 
-def test_it_is_ready_and_says_where(first: Up) -> None:
+def test_up_becomes_ready_and_prints_its_addresses(first: Up) -> None:
     ui = first.told["ui"] + "/server_info"
     with urllib.request.urlopen(ui, timeout=10) as response:  # noqa: S310 - our own address
         assert "dagster_webserver_version" in json.load(response)
@@ -174,7 +174,7 @@ def test_it_is_ready_and_says_where(first: Up) -> None:
     assert first.told["seconds"] < START_SECONDS
 
 
-def test_a_dropped_file_is_credited_and_its_money_spent_with_the_printed_key(first: Up) -> None:
+def test_dropped_file_is_credited_and_spent_with_the_printed_key(first: Up) -> None:
     request: dict[str, object] = {"user_id": "user_up", "amount": "5.00"}
     early = first.ask("/v1/authorizations", {"transaction_id": "early", **request})
     first.copy("deposits", DEPOSITS)
@@ -187,7 +187,7 @@ def test_a_dropped_file_is_credited_and_its_money_spent_with_the_printed_key(fir
     assert (late["status"], late["remaining_credit"]) == ("PERMIT", 20.0)
 
 
-def test_dropped_chargebacks_end_as_files_at_their_card_companies(first: Up) -> None:
+def test_dropped_chargebacks_are_delivered_to_the_card_companies(first: Up) -> None:
     first.drop("transactions", TRANSACTIONS)
     first.drop("chargebacks", CHARGEBACKS)
 
@@ -197,7 +197,7 @@ def test_dropped_chargebacks_end_as_files_at_their_card_companies(first: Up) -> 
     assert first.delivered() == {"visa", "mastercard"}
 
 
-def test_a_second_home_takes_other_ports_and_a_kill_leaves_none_of_it(first: Up) -> None:
+def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) -> None:
     with new_home() as home:
         process = start(home)
         assert process.stdout is not None
@@ -216,7 +216,7 @@ def test_a_second_home_takes_other_ports_and_a_kill_leaves_none_of_it(first: Up)
         assert first.ask("/v1/users/user_up/credit"), "the first goes on"
 
 
-def test_a_port_that_was_set_and_is_taken_ends_it_with_one_sentence(first: Up) -> None:
+def test_taken_port_of_a_setting_ends_up_with_one_sentence(first: Up) -> None:
     port = str(first.told["ports"]["ui"])
     with new_home() as home:
         done = subprocess.run(
@@ -235,7 +235,7 @@ def test_a_port_that_was_set_and_is_taken_ends_it_with_one_sentence(first: Up) -
         assert of_home(home) == {}
 
 
-def test_ctrl_c_stops_everything_that_it_started(first: Up) -> None:
+def test_ctrl_c_stops_every_process(first: Up) -> None:
     """The last of this module: it ends what the others use."""
     started = of_home(first.home)
     first.process.send_signal(signal.SIGINT)
