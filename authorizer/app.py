@@ -1,6 +1,6 @@
 """The ASGI application: the hot route first, FastAPI for everything else.
 
-Belongs here: what holds for every request (its id, its figures, its problem, draining).
+Belongs here: what holds for every request: its id, its metrics, its log line, problems, draining.
 """
 
 import secrets
@@ -24,7 +24,7 @@ from authorizer.metrics import METHODS, Metrics
 from authorizer.server.draining import drain_on_signal
 from authorizer.server.replies import (
     PROGRAM,
-    ClientGoneError,
+    ClientDisconnectedError,
     Receive,
     Reply,
     Scope,
@@ -44,97 +44,108 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 }
 
 
+# nginx's status for a client that disconnected before its response; it is counted, never sent.
+CLIENT_CLOSED_REQUEST: Final = 499
+_INTERNAL_ERROR: Final = "The request failed because of an error in the authorizer."
+
+
 class Application:
-    """Answers requests with the parts that its lifespan opens."""
+    """Answers requests with the dependencies that its lifespan opens."""
 
     def __init__(
         self, open_dependencies: OpenDependencies, *, runs_background: bool = True
     ) -> None:
         self.metrics = Metrics()
         self.is_draining = False
-        self._open_parts = open_dependencies
+        self._open_dependencies = open_dependencies
         self._runs_background = runs_background
         self._dependencies: Dependencies | None = None
         self._tracing: Tracing | None = None
         self._request_log = RequestLog()
-        # Unique among all processes: what is random once, and a count.
-        start = secrets.token_hex(8)
-        self._request_ids = (f"{start}{number:08x}" for number in count(1))
-        self._rest = self._build()
+        # Unique among all processes without a random number for each request.
+        prefix = secrets.token_hex(8)
+        self._request_ids = (f"{prefix}{number:08x}" for number in count(1))
+        self._fastapi = self._build()
 
     def drain(self) -> None:
-        """From now on every new request is answered 503; those under way are finished."""
+        """Answer every new request 503 from now on; requests in progress are completed."""
         self.is_draining = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
-            await self._rest(scope, receive, send)
+            await self._fastapi(scope, receive, send)
             return
         started, request_id = time.perf_counter(), next(self._request_ids)
         if scope["path"] == hot.PATH or self.is_draining:
-            route, status = hot.PATH, await self._answer(scope, receive, send, request_id)
+            route, status = hot.PATH, await self._authorize(scope, receive, send, request_id)
         else:
             route, status = await self._delegate(scope, receive, send, request_id)
-        self._count(scope, route, status, started, request_id)
+        self._record(scope, route, status, started, request_id)
 
-    def take(self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]) -> bool:
-        """Answer a whole POST to the hot route without a task; False where it needs one."""
+    def submit_authorization(
+        self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]
+    ) -> bool:
+        """Call `send` once with the reply to a whole POST to the hot route, and its request id.
+
+        False, and no call, where the request needs a task: its key is not cached, or the process is
+        stopping.
+        """
         if self.is_draining or self._dependencies is None:
             return False
         started, request_id = time.perf_counter(), next(self._request_ids)
 
-        def told(reply: Reply) -> None:
+        def send_and_record(reply: Reply) -> None:
             send(reply, request_id)
-            self._count(scope, hot.PATH, reply.status, started, request_id)
+            self._record(scope, hot.PATH, reply.status, started, request_id)
 
         try:
-            return hot.answer_soon(
+            return hot.submit(
                 scope,
                 body,
                 dependencies=self._dependencies,
                 metrics=self.metrics,
                 request_id=request_id,
-                send=told,
+                send=send_and_record,
             )
-        except Exception:  # noqa: BLE001 - whatever broke, the caller gets an answer
-            told(_broken_reply(request_id))
+        except Exception:  # noqa: BLE001 - whatever failed, the caller gets a response
+            send_and_record(_internal_error_reply(request_id))
             return True
 
-    def refused(self, status: int) -> str:
-        """The id of what was no request to route; it is counted and logged like one."""
+    def record_refusal(self, status: int) -> str:
+        """Count and log a request refused below routing; returns its request id."""
         request_id = next(self._request_ids)
         scope = {"method": "unknown", "headers": ()}
-        self._count(scope, "unmatched", status, time.perf_counter(), request_id)
+        self._record(scope, "unmatched", status, time.perf_counter(), request_id)
         return request_id
 
-    def _count(
+    def _record(
         self, scope: Scope, route: str, status: int, started: float, request_id: str
     ) -> None:
         method, seconds = scope["method"], time.perf_counter() - started
         self.metrics.answered(method, route, status, seconds)
         self._request_log.write(request_id, method, route, status, seconds)
         if self._tracing is not None:
-            named = method if method in METHODS else "_OTHER"
+            known_method = method if method in METHODS else "_OTHER"
             parent, program = header(scope, b"traceparent"), scope.get(PROGRAM)
             self._tracing.emit(
-                AnsweredRequest(named, route, status, seconds, request_id, program, parent)
+                AnsweredRequest(known_method, route, status, seconds, request_id, program, parent)
             )
 
-    def _batched(self, count: int, seconds: float) -> None:
-        self.metrics.batched(count, seconds)
+    def _record_batch(self, request_count: int, seconds: float) -> None:
+        self.metrics.batched(request_count, seconds)
         if self._tracing is not None:
-            self._tracing.emit(DecidedBatch(count, seconds))
+            self._tracing.emit(DecidedBatch(request_count, seconds))
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+    async def _authorize(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         try:
             reply = await self._decide(scope, receive, request_id)
         except ProblemError as problem:
             reply = problem.reply()
-        except ClientGoneError:
-            return 499
-        except Exception:  # noqa: BLE001 - whatever broke, the caller gets an answer
-            reply = _broken_reply(request_id)
+        except ClientDisconnectedError:
+            return CLIENT_CLOSED_REQUEST
+        except Exception:  # noqa: BLE001 - whatever failed, the caller gets a response
+            reply = _internal_error_reply(request_id)
         await send_reply(send, reply, request_id)
         return reply.status
 
@@ -143,9 +154,9 @@ class Application:
             raise unavailable("This process is stopping.")
         if scope["method"] != "POST":
             raise ProblemError(
-                "method-not-allowed", "Only POST is served here.", headers={"allow": "POST"}
+                "method-not-allowed", "This path only accepts POST.", headers={"allow": "POST"}
             )
-        return await hot.response(
+        return await hot.decide(
             scope,
             receive,
             dependencies=self._dependencies,
@@ -156,9 +167,10 @@ class Application:
     async def _delegate(
         self, scope: Scope, receive: Receive, send: Send, request_id: str
     ) -> tuple[str, int]:
+        """Let FastAPI answer; returns the route's template and the status."""
         status = 500
 
-        async def watched(message: MutableMapping[str, Any]) -> None:
+        async def send_with_id(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -169,9 +181,9 @@ class Application:
             await send(message)
 
         scope.setdefault("state", {})["request_id"] = request_id
-        # What broke was logged and answered by `_broken`; the server need not be told again.
+        # `_internal_error` has logged and answered it already; uvicorn would log it again.
         with suppress(Exception):
-            await self._rest(scope, receive, watched)
+            await self._fastapi(scope, receive, send_with_id)
         return getattr(scope.get("route"), "path", "unmatched"), status
 
     def _build(self) -> FastAPI:
@@ -189,17 +201,17 @@ class Application:
         app.state.metrics = self.metrics
         app.add_exception_handler(ProblemError, _problem)
         app.add_exception_handler(HTTPException, _http_problem)
-        app.add_exception_handler(ClientGoneError, _gone)
-        app.add_exception_handler(Exception, _broken)
+        app.add_exception_handler(ClientDisconnectedError, _client_disconnected)
+        app.add_exception_handler(Exception, _internal_error)
         return app
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            self._dependencies = await stack.enter_async_context(self._open_parts())
+            self._dependencies = await stack.enter_async_context(self._open_dependencies())
             app.state.dependencies = self._dependencies
             self._tracing = self._dependencies.tracing
-            self._dependencies.batcher.on_batch = self._batched
+            self._dependencies.batcher.on_batch = self._record_batch
             stack.enter_context(drain_on_signal(self.drain))
             if self._runs_background:
                 await stack.enter_async_context(background_work(self._dependencies, self.metrics))
@@ -209,9 +221,9 @@ class Application:
             self._request_log.flush()
 
 
-def _broken_reply(request_id: str) -> Reply:
+def _internal_error_reply(request_id: str) -> Reply:
     LOGGER.exception("a request failed", extra={"request_id": request_id})
-    return ProblemError("internal-error", "Something broke here.").reply()
+    return ProblemError("internal-error", _INTERNAL_ERROR).reply()
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -222,12 +234,12 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
-    """The router's own refusals, told like ours."""
+    """Refusals of FastAPI's router, as problems."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:  # noqa: PLR2004 - the status itself
         allow = (getattr(error, "headers", None) or {}).get("Allow", "GET")
         problem = ProblemError(
-            "method-not-allowed", "This path has other methods.", headers={"allow": allow}
+            "method-not-allowed", "This path does not accept this method.", headers={"allow": allow}
         )
     elif status == 404:  # noqa: PLR2004 - the status itself
         problem = ProblemError("not-found", "There is no such path.")
@@ -236,10 +248,10 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     return await _problem(request, problem)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)
+async def _client_disconnected(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _internal_error(request: Request, error: Exception) -> Response:
     LOGGER.exception("a request failed", exc_info=error)
-    return await _problem(request, ProblemError("internal-error", "Something broke here."))
+    return await _problem(request, ProblemError("internal-error", _INTERNAL_ERROR))

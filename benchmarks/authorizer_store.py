@@ -38,7 +38,7 @@ async def _decide_for_a_while(url: str, users: int) -> float:
         answered = 0
         while time.perf_counter() < end:
             user = random.randint(1, users)
-            response = await batcher.ask(_request(f"b-{run}-{next(numbers)}", f"u-{user}"))
+            response = await batcher.decide(_request(f"b-{run}-{next(numbers)}", f"u-{user}"))
             answered += response.kind is ResponseKind.DECIDED
         return answered
 

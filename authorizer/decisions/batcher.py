@@ -1,7 +1,8 @@
-"""Group commit: whatever asked while the last batches were under way is the next batch.
+"""Group commit: requests that arrive while a batch is being decided form the next batch.
 
-No timer and no added delay; one batcher a process. A few batches may be under way, so that one is
-decided here while the database works on the others; an account or an id is in one of them only.
+There is no timer and no added delay, and one batcher per process. Two batches may be in flight, so
+that one is decided here while the database works on the other. An account or a transaction id is
+in one of them only, so batches never deadlock.
 """
 
 import asyncio
@@ -22,171 +23,183 @@ from cardops.rules.authorizations.decisions import (
 )
 
 MAX_BATCH: Final = 256
-MAX_UNDER_WAY: Final = 2
-# Fewer than this are not worth a batch of their own.
+MAX_BATCHES_IN_FLIGHT: Final = 2
+# A second batch pays off only from this many requests on.
 MIN_SHARE: Final = 16
-# More than this cannot be answered before their deadline; refusing at once is kinder.
+# Back-pressure: more requests than this cannot be decided before their deadline, so they are
+# refused at once.
 MAX_WAITING: Final = 8_192
-# Passed over because their account is busy; looking further would cost more than it finds.
-MAX_PASSED_OVER: Final = 512
+# Requests skipped because their account is busy. Searching further costs more than it finds.
+MAX_SKIPPED: Final = 512
 DEADLINE_SECONDS: Final = 3.0
-# How often those past their deadline are looked for, while anybody waits.
-LOOK_SECONDS: Final = 0.05
+# One timer for all requests, instead of one each; it runs only while requests are waiting.
+OVERDUE_CHECK_SECONDS: Final = 0.05
 
 logger = logging.getLogger(__name__)
 
 
-class Waiting:
-    """A question on its way to its answer, which is told once."""
+class PendingRequest:
+    """A request that waits for its response; `respond` delivers exactly one."""
 
-    __slots__ = ("_tell", "asked_at", "is_answered", "keys", "request")
+    __slots__ = ("_on_response", "is_answered", "keys", "received_at", "request")
 
     def __init__(
-        self, request: AuthorizationRequest, tell: Callable[[AuthorizationResponse], None]
+        self,
+        request: AuthorizationRequest,
+        on_response: Callable[[AuthorizationResponse], None],
     ) -> None:
         self.request = request
         self.keys = (request.account_key, request.id_key)
-        self.asked_at = time.monotonic()
+        self.received_at = time.monotonic()
         self.is_answered = False
-        self._tell = tell
+        self._on_response = on_response
 
-    def response(self, response: AuthorizationResponse) -> None:
-        """Tell it, unless it was told another before; a caller's failure is nobody else's."""
+    def respond(self, response: AuthorizationResponse) -> None:
+        """Deliver the response, unless one was delivered before. A caller's failure is logged."""
         if self.is_answered:
             return
         self.is_answered = True
         try:
-            self._tell(response)
+            self._on_response(response)
         except Exception:
-            logger.exception("an answer could not be handed over")
+            logger.exception("an authorization response could not be delivered")
 
 
 class Batcher:
-    """Questions wait here for their turn; each is answered from a commit, or `undecided`."""
+    """Decides requests in batches. Every response comes from a commit, or is `undecided`."""
 
     def __init__(
         self, authorizations: Authorizations, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self._authorizations = authorizations
         self._deadline_seconds = deadline_seconds
-        self._waiting: deque[Waiting] = deque()
-        self._asked: dict[int, Sequence[Waiting]] = {}
-        self._busy: set[AccountKey | IdKey] = set()
-        self._under_way = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._look: asyncio.TimerHandle | None = None
-        # Told of each batch: how many questions, how many seconds.
+        self._waiting: deque[PendingRequest] = deque()
+        self._in_flight: dict[int, Sequence[PendingRequest]] = {}
+        self._busy_keys: set[AccountKey | IdKey] = set()
+        self._worker_count = 0
+        self._workers: set[asyncio.Task[None]] = set()
+        self._overdue_check: asyncio.TimerHandle | None = None
+        # Called after each batch with its number of requests and its seconds.
         self.on_batch: Callable[[int, float], None] = lambda _count, _seconds: None
 
     @property
     def waiting_count(self) -> int:
-        """Questions that no batch has taken yet."""
+        """Requests that are in no batch yet."""
         return len(self._waiting)
 
-    async def ask(self, request: AuthorizationRequest) -> AuthorizationResponse:
-        """The question's answer; `undecided` past the deadline."""
+    async def decide(self, request: AuthorizationRequest) -> AuthorizationResponse:
+        """The response to the request; `undecided` past the deadline."""
         future: asyncio.Future[AuthorizationResponse] = asyncio.get_running_loop().create_future()
-        self.put(request, lambda response: None if future.done() else future.set_result(response))
+
+        def resolve(response: AuthorizationResponse) -> None:
+            if not future.done():
+                future.set_result(response)
+
+        self.submit(request, resolve)
         return await future
 
-    def put(
-        self, request: AuthorizationRequest, tell: Callable[[AuthorizationResponse], None]
+    def submit(
+        self,
+        request: AuthorizationRequest,
+        on_response: Callable[[AuthorizationResponse], None],
     ) -> None:
-        """Have `tell` called with the question's answer, `undecided` past the deadline."""
+        """Call `on_response` once with the response; it is `undecided` past the deadline."""
         if len(self._waiting) >= MAX_WAITING:
-            tell(UNDECIDED)
+            on_response(UNDECIDED)
             return
-        self._waiting.append(Waiting(request, tell))
+        self._waiting.append(PendingRequest(request, on_response))
         loop = asyncio.get_running_loop()
-        if self._under_way < MAX_UNDER_WAY:
-            self._under_way += 1
-            task = loop.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        if self._look is None:
-            self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
+        if self._worker_count < MAX_BATCHES_IN_FLIGHT:
+            self._worker_count += 1
+            worker = loop.create_task(self._decide_batches())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        if self._overdue_check is None:
+            self._overdue_check = loop.call_later(OVERDUE_CHECK_SECONDS, self._answer_overdue)
 
     async def drain(self) -> None:
-        """Returns once all who wait are answered."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        """Return once every request that was submitted has its response."""
+        while self._workers:
+            await asyncio.wait(list(self._workers))
 
-    async def _work(self) -> None:
+    async def _decide_batches(self) -> None:
         try:
             while batch := self._next_batch():
-                keys = {key for one in batch for key in one.keys}
-                self._busy |= keys
-                self._asked[id(batch)] = batch
+                keys = {key for pending in batch for key in pending.keys}
+                self._busy_keys |= keys
+                self._in_flight[id(batch)] = batch
                 try:
-                    await self._answer(batch)
+                    await self._decide_batch(batch)
                 finally:
-                    self._busy -= keys
-                    del self._asked[id(batch)]
+                    self._busy_keys -= keys
+                    del self._in_flight[id(batch)]
         finally:
-            # Here and not in a callback: who asks before that ran would wait for nobody.
-            self._under_way -= 1
+            # Not in a done callback: a request submitted before that callback runs would find no
+            # free worker, and would wait although none is running.
+            self._worker_count -= 1
 
-    def _next_batch(self) -> list[Waiting]:
-        """Those who wait, in order, but none whose account or id is under way.
+    def _next_batch(self) -> list[PendingRequest]:
+        """The oldest requests whose account and id are in no other batch.
 
-        No more than an even share of all who are not answered yet: who is answered at once asks
-        again at once, and the batches would soon be one, and nothing beside it.
+        At most an even share of all unanswered requests. Clients that are answered send their next
+        request at once, so without the limit everything would soon be in one batch, and the other
+        worker would be idle.
         """
-        batch: list[Waiting] = []
-        passed_over: list[Waiting] = []
-        waiting, busy = self._waiting, self._busy
-        unanswered = len(waiting) + sum(map(len, self._asked.values()))
-        share = max(math.ceil(unanswered / MAX_UNDER_WAY), MIN_SHARE)
+        batch: list[PendingRequest] = []
+        skipped: list[PendingRequest] = []
+        waiting, busy_keys = self._waiting, self._busy_keys
+        unanswered = len(waiting) + sum(map(len, self._in_flight.values()))
+        share = max(math.ceil(unanswered / MAX_BATCHES_IN_FLIGHT), MIN_SHARE)
         accounts: set[AccountKey] = set()
-        while waiting and len(batch) < MAX_BATCH and len(passed_over) < MAX_PASSED_OVER:
-            one = waiting.popleft()
-            account, transaction = one.keys
-            if one.is_answered:  # its deadline passed while it waited: it is not even asked
+        while waiting and len(batch) < MAX_BATCH and len(skipped) < MAX_SKIPPED:
+            pending = waiting.popleft()
+            account, transaction = pending.keys
+            if pending.is_answered:  # its deadline passed: the store need not decide it
                 continue
-            is_busy = account in busy or transaction in busy
-            # One account's questions gain nothing by being apart.
+            is_busy = account in busy_keys or transaction in busy_keys
+            # Requests of one account gain nothing from being in different batches.
             if is_busy or (len(batch) >= share and account not in accounts):
-                passed_over.append(one)
+                skipped.append(pending)
             else:
-                batch.append(one)
+                batch.append(pending)
                 accounts.add(account)
-        waiting.extendleft(reversed(passed_over))
+        waiting.extendleft(reversed(skipped))
         return batch
 
-    async def _answer(self, batch: Sequence[Waiting]) -> None:
+    async def _decide_batch(self, batch: Sequence[PendingRequest]) -> None:
         started = time.perf_counter()
         try:
-            responses = await self._authorizations.decide([one.request for one in batch])
+            responses = await self._authorizations.decide([pending.request for pending in batch])
         except Exception:
-            # Whatever it was, the neighbours of the next batch are not to wait for ever.
+            # The next batch must go on, whatever failed here.
             logger.exception("a batch could not be decided")
             responses = [UNDECIDED] * len(batch)
         self.on_batch(len(batch), time.perf_counter() - started)
-        # A moment later: the next batch is on its way to the database while these are answered.
-        asyncio.get_running_loop().call_soon(_tell, batch, responses)
+        # Deferred, so that the next batch is on its way to the database while these are written.
+        asyncio.get_running_loop().call_soon(_respond, batch, responses)
 
-    def _give_up_on_overdue(self) -> None:
-        """Tell who waited too long that nothing is known; the next look is while anybody waits."""
-        self._look = None
-        before = time.monotonic() - self._deadline_seconds
-        for batch in [self._waiting, *self._asked.values()]:
-            for one in _asked_before(before, batch):
-                one.response(UNDECIDED)
-        if self._waiting or self._asked:
+    def _answer_overdue(self) -> None:
+        """Answer requests past their deadline `undecided`; repeats while requests are waiting."""
+        self._overdue_check = None
+        oldest_in_time = time.monotonic() - self._deadline_seconds
+        for batch in [self._waiting, *self._in_flight.values()]:
+            for pending in _received_before(oldest_in_time, batch):
+                pending.respond(UNDECIDED)
+        if self._waiting or self._in_flight:
             loop = asyncio.get_running_loop()
-            self._look = loop.call_later(LOOK_SECONDS, self._give_up_on_overdue)
+            self._overdue_check = loop.call_later(OVERDUE_CHECK_SECONDS, self._answer_overdue)
 
 
-def _tell(batch: Sequence[Waiting], responses: Sequence[AuthorizationResponse]) -> None:
-    for one, response in zip(batch, responses, strict=True):
-        one.response(response)
+def _respond(batch: Sequence[PendingRequest], responses: Sequence[AuthorizationResponse]) -> None:
+    for pending, response in zip(batch, responses, strict=True):
+        pending.respond(response)
 
 
-def _asked_before(instant: float, batch: Iterable[Waiting]) -> list[Waiting]:
-    """Those of the batch that asked before the instant; they stand in the order they asked in."""
-    overdue: list[Waiting] = []
-    for one in batch:
-        if one.asked_at >= instant:
+def _received_before(instant: float, batch: Iterable[PendingRequest]) -> list[PendingRequest]:
+    """The requests of a batch received before the instant; a batch is in order of arrival."""
+    overdue: list[PendingRequest] = []
+    for pending in batch:
+        if pending.received_at >= instant:
             break
-        overdue.append(one)
+        overdue.append(pending)
     return overdue

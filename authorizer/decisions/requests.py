@@ -1,4 +1,4 @@
-"""From a decoded body to the question that the rules decide."""
+"""From a decoded body to the request that the rules decide."""
 
 import json
 import secrets
@@ -27,7 +27,7 @@ def request_from_body(
     is_dry_run: bool = False,
     allow_loopback: bool = False,
 ) -> AuthorizationRequest:
-    """The question, valid in form. Raises ProblemError."""
+    """The request, checked field by field. Raises ProblemError."""
     transaction_id = checked_id("transaction_id", body.transaction_id)
     user_id = checked_id("user_id", body.user_id)
     currency = caller.currency if body.currency is None else checked_currency(body.currency)
@@ -61,7 +61,7 @@ def request_from_body(
 
 
 def new_authorization_id() -> str:
-    """`auth_` and what sorts by time of making."""
+    """`auth_` and hexadecimal digits that sort by the time of creation."""
     return f"auth_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 

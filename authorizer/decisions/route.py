@@ -1,7 +1,8 @@
-"""POST /v1/authorizations: the route that decides, ahead of any router. There is no other one.
+"""POST /v1/authorizations: the hot route, answered before any router is asked.
 
-A request that came in one piece from a known key is answered without a task of its own
-(`answer_soon`); one that has to be waited for takes the same steps one by one (`answer`).
+A request that arrived in one piece with a key that is cached is answered without a task of its own
+(`submit`). Any other one takes the same steps in a task (`decide`): there is one decoder, one rule
+and one batcher.
 """
 
 import asyncio
@@ -37,10 +38,10 @@ from cardops.rules.programs.api_keys import Scope as KeyScope
 PATH: Final = "/v1/authorizations"
 
 
-async def response(
+async def decide(
     scope: Scope, receive: Receive, *, dependencies: Dependencies, metrics: Metrics, request_id: str
 ) -> Reply:
-    """The reply to one question. Raises ProblemError."""
+    """The reply to one authorization request. Raises ProblemError."""
     ends_at = asyncio.get_running_loop().time() + dependencies.limits.deadline_seconds
     try:
         async with asyncio.timeout_at(ends_at):
@@ -49,16 +50,16 @@ async def response(
             )
         body = await json_body(scope, receive, ends_at)
         async with asyncio.timeout_at(ends_at):
-            request = _request(scope, body, caller, dependencies, request_id)
-            return reply_to(request, await dependencies.batcher.ask(request), metrics)
+            request = _decode(scope, body, caller, dependencies, request_id)
+            return reply_to(request, await dependencies.batcher.decide(request), metrics)
     except TimeoutError:
         metrics.decided(ResponseKind.UNDECIDED)
         raise unavailable() from None
     except StoreUnavailableError:
-        raise unavailable("The store does not answer.") from None
+        raise unavailable("The database does not answer.") from None
 
 
-def answer_soon(
+def submit(
     scope: Scope,
     body: bytes,
     *,
@@ -67,7 +68,7 @@ def answer_soon(
     request_id: str,
     send: Callable[[Reply], None],
 ) -> bool:
-    """Have `send` called with the reply; False where the key has to be looked up first."""
+    """Call `send` once with the reply; False, and no call, when the key has to be looked up."""
     try:
         caller = dependencies.authenticator.enter_known(
             header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
@@ -77,23 +78,23 @@ def answer_soon(
         check_media_type(scope)
         if len(body) > MAX_BODY_BYTES:
             raise body_too_large()
-        request = _request(scope, body, caller, dependencies, request_id)
+        request = _decode(scope, body, caller, dependencies, request_id)
     except ProblemError as problem:
         send(problem.reply())
         return True
 
-    def told(given: AuthorizationResponse) -> None:
+    def on_response(response: AuthorizationResponse) -> None:
         try:
-            reply = reply_to(request, given, metrics)
+            reply = reply_to(request, response, metrics)
         except ProblemError as problem:
             reply = problem.reply()
         send(reply)
 
-    dependencies.batcher.put(request, told)
+    dependencies.batcher.submit(request, on_response)
     return True
 
 
-def _request(
+def _decode(
     scope: Scope, body: bytes, caller: Caller, dependencies: Dependencies, request_id: str
 ) -> AuthorizationRequest:
     scope[PROGRAM] = caller.program
@@ -107,19 +108,19 @@ def _request(
 
 
 def reply_to(
-    request: AuthorizationRequest, given: AuthorizationResponse, metrics: Metrics
+    request: AuthorizationRequest, response: AuthorizationResponse, metrics: Metrics
 ) -> Reply:
-    """The HTTP answer for what became of the question. Raises ProblemError."""
-    metrics.decided(given.kind)
-    match given.kind:
+    """The HTTP reply for a response of the store. Raises ProblemError."""
+    metrics.decided(response.kind)
+    match response.kind:
         case ResponseKind.DECIDED:
-            return Reply(200, given.body)
+            return Reply(200, response.body)
         case ResponseKind.REPLAYED:
-            return Reply(200, given.body, REPLAYED_HEADERS)
+            return Reply(200, response.body, REPLAYED_HEADERS)
         case ResponseKind.MISMATCHED:
             raise ProblemError(
                 "idempotency-mismatch",
-                f"{request.transaction_id} was decided for another question before.",
+                f"{request.transaction_id} was used for a different request before.",
             )
         case ResponseKind.UNDECIDED:
             raise unavailable()
@@ -128,7 +129,7 @@ def reply_to(
 
 
 async def json_body(scope: Scope, receive: Receive, ends_at: float) -> bytes:
-    """The bytes of a JSON body within its limit; `ends_at` by the loop's clock.
+    """The bytes of a JSON body within its size limit; `ends_at` is a time of the loop's clock.
 
     Raises ProblemError (408, 413, 415).
     """
@@ -140,52 +141,54 @@ async def json_body(scope: Scope, receive: Receive, ends_at: float) -> bytes:
             async with asyncio.timeout_at(ends_at):
                 body = await read_body(receive)
         except TimeoutError:
-            raise _body_too_late() from None
+            raise _body_timeout() from None
     if body is None:
         raise body_too_large()
     return body
 
 
 def check_media_type(scope: Scope) -> None:
-    """Raises ProblemError (415) for anything but plain JSON."""
+    """Raises ProblemError (415) for anything but uncompressed JSON."""
     media_type = header(scope, b"content-type")
     if media_type != "application/json":
         media_type = media_type.partition(";")[0].strip().lower()
     encoding = header(scope, b"content-encoding").strip().lower()
     if media_type != "application/json" or encoding not in {"", "identity"}:
-        raise ProblemError("unsupported-media-type", "The body must be application/json.")
+        raise ProblemError(
+            "unsupported-media-type", "The body must be application/json, not compressed."
+        )
 
 
-def _body_too_late() -> ProblemError:
-    """408: the client's doing, not the store's; nothing was asked yet."""
+def _body_timeout() -> ProblemError:
+    """408, not 503: the client was slow, and the store was not asked."""
     return ProblemError(
-        "request-timeout", "The request's body did not come in time.",
+        "request-timeout", "The request body was not received in time.",
         headers={"connection": "close"},
     )  # fmt: skip
 
 
 def body_too_large() -> ProblemError:
-    """413; what was not read must not be taken for the next request."""
+    """413. The connection is closed, so that the unread rest is not taken for the next request."""
     return ProblemError(
         "body-too-large", "The body is over 16 KiB.", headers={"connection": "close"}
     )
 
 
 def is_dry_run(scope: Scope) -> bool:
-    """`?dry_run=true` or `false`. Raises ProblemError for anything else: it would spend."""
+    """`?dry_run=true` or `false`. Raises ProblemError for anything else, which would spend."""
     query = scope.get("query_string", b"")
     if not query:
         return False
-    asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    check_parameters(asked, "dry_run")
-    values = asked.get("dry_run", ["false"])
+    parameters = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    check_parameters(parameters, "dry_run")
+    values = parameters.get("dry_run", ["false"])
     if values not in (["true"], ["false"]):
         raise invalid("dry_run", "must be true or false")
     return values == ["true"]
 
 
-def check_parameters(asked: Iterable[str], *known: str) -> None:
-    """Raises ProblemError for a query parameter that is none, so that no misspelt one is ignored."""
-    for name in asked:
-        if name not in known:
-            raise invalid("query", f"has a parameter that is none; there is {', '.join(known)}")
+def check_parameters(parameters: Iterable[str], *allowed: str) -> None:
+    """Raises ProblemError for an unknown query parameter: a misspelt one must not be ignored."""
+    for name in parameters:
+        if name not in allowed:
+            raise invalid("query", f"has an unknown parameter; allowed: {', '.join(allowed)}")

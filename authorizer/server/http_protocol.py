@@ -1,7 +1,7 @@
-"""The HTTP server's protocol: questions that came whole are answered without a task of their own.
+"""The HTTP server's protocol: authorizations that arrived in one piece are answered without a task.
 
-Everything else is uvicorn's. What is used of it beyond its documented interface stands here
-alone, and tests/authorizer/server/test_http_protocol.py watches it.
+Belongs here and in bounded_protocol: all that is used of uvicorn's protocol beyond its documented
+interface. tests/authorizer/server/test_uvicorn_internals.py fails when uvicorn changes it.
 """
 
 import asyncio
@@ -15,52 +15,53 @@ from authorizer.server.bounded_protocol import BoundedProtocol
 from authorizer.server.lingering import has_unread
 from authorizer.server.replies import Reply, reply_bytes
 
-# What a client sent before it could know that this process stops arrives within this.
+# A request that was sent before its client could see the stop arrives within this time.
 GRACE_SECONDS: Final = 0.1
-LOOK_SECONDS: Final = 0.01
-_SAYS_CLOSE: Final = (b"connection", b"close")
+UNREAD_CHECK_SECONDS: Final = 0.01
+_CLOSE_HEADER: Final = (b"connection", b"close")
 
 
 class HttpProtocol(BoundedProtocol):
-    """One connection."""
+    """One connection of a client."""
 
-    _held: RequestResponseCycle | None = None
-    _held_app: Any = None
+    # An authorization whose body is incomplete, and the application that is to answer it.
+    _waiting_cycle: RequestResponseCycle | None = None
+    _waiting_app: Any = None
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Called when a request's turn has come; its body may still be on its way."""
+        """Uvicorn calls this when it is a request's turn; its body may be incomplete."""
         if not _is_authorization_request(cycle) or self.flow.write_paused:
             self._start_task(cycle, app)
         elif cycle.more_body:
-            self._held, self._held_app = cycle, app
+            self._waiting_cycle, self._waiting_app = cycle, app
         else:
-            self._take(cycle, app)
+            self._submit(cycle, app)
 
     @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._held is not None:
-            # It did not come whole: what has to be waited for is waited for by a task.
-            cycle, self._held = self._held, None
-            self._start_task(cycle, self._held_app)
+        if self._waiting_cycle is not None:
+            # The body did not arrive in the same piece: a task waits for the rest.
+            cycle, self._waiting_cycle = self._waiting_cycle, None
+            self._start_task(cycle, self._waiting_app)
 
     @override
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self._held is not None and not self._held.more_body:
-            cycle, self._held = self._held, None
-            self._take(cycle, self._held_app)
+        if self._waiting_cycle is not None and not self._waiting_cycle.more_body:
+            cycle, self._waiting_cycle = self._waiting_cycle, None
+            self._submit(cycle, self._waiting_app)
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
-        if self.app.is_draining:  # whoever asks all connections to end may not have seen this one
+        if self.app.is_draining:  # made after the server has told all connections to end
             self.shutdown()
 
     @override
     def shutdown(self) -> None:
-        """The end, a moment later: a request may be on the wire already."""
+        """Close a moment later: a request may be on its way already."""
         self.loop.call_later(GRACE_SECONDS, self._shut_down)
 
     @override
@@ -70,23 +71,23 @@ class HttpProtocol(BoundedProtocol):
 
     def _shut_down(self) -> None:
         if has_unread(self.transport):
-            self.loop.call_later(LOOK_SECONDS, self._shut_down)
+            self.loop.call_later(UNREAD_CHECK_SECONDS, self._shut_down)
         else:
             super().shutdown()
 
     def _start_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        async def last_answer(scope: Any, receive: Any, send: Any) -> None:
+        async def run_and_close(scope: Any, receive: Any, send: Any) -> None:
             if self._is_last():
                 cycle.keep_alive = False
             await app(scope, receive, send)
 
-        super()._start_asgi_task(cycle, last_answer if app.is_draining else app)
+        super()._start_asgi_task(cycle, run_and_close if app.is_draining else app)
 
-    def _take(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _submit(self, cycle: RequestResponseCycle, app: Any) -> None:
         def send(reply: Reply, request_id: str) -> None:
             self._send(cycle, reply, request_id)
 
-        if not app.take(cycle.scope, bytes(cycle.body), send):
+        if not app.submit_authorization(cycle.scope, bytes(cycle.body), send):
             self._start_task(cycle, app)
 
     def _send(self, cycle: RequestResponseCycle, reply: Reply, request_id: str) -> None:
@@ -94,15 +95,17 @@ class HttpProtocol(BoundedProtocol):
         cycle.message_event.set()
         if cycle.disconnected or self.transport.is_closing():
             return
-        says_close = _SAYS_CLOSE in reply.headers
-        closes = says_close or not cycle.keep_alive or (self.app.is_draining and self._is_last())
-        self.transport.write(reply_bytes(reply, request_id, closes=closes and not says_close))
+        has_close_header = _CLOSE_HEADER in reply.headers
+        closes = (
+            has_close_header or not cycle.keep_alive or (self.app.is_draining and self._is_last())
+        )
+        self.transport.write(reply_bytes(reply, request_id, closes=closes and not has_close_header))
         if closes:
             self.transport.close()
         self.on_response_complete()
 
     def _is_last(self) -> bool:
-        """Whether the client has asked nothing else yet: it is told to ask elsewhere."""
+        """Whether no further request was received; the response then says `connection: close`."""
         return not self.pipeline and not has_unread(self.transport)
 
 

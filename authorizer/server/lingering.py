@@ -1,8 +1,8 @@
-"""A connection's end: who was still sending gets its last answer all the same.
+"""Lingering close: a client that is still sending receives the last response all the same.
 
-A socket that is closed while bytes lie unread in it is reset, and a reset may reach the client
-before it has read its answer. So the answer's side is closed first, and what still comes is read
-and dropped until the client has closed too.
+Closing a socket with unread bytes resets the connection, and the reset may destroy the response
+before the client has read it. So only the sending side is closed at first, and what the client
+still sends is read and dropped until it has closed too (RFC 9112, section 9.6).
 """
 
 import asyncio
@@ -12,12 +12,12 @@ import termios
 from collections.abc import Callable
 from typing import Any, Final
 
-# As long as this for the client to read its answer; longer would let it hold the connection.
-AFTERMATH_SECONDS: Final = 2.0
+# Enough for a client to read its response; a longer time would let it hold the connection.
+LINGER_SECONDS: Final = 2.0
 
 
 class LingeringTransport:
-    """A transport whose `close` is gentle where its client is owed that."""
+    """A transport whose `close` lingers while the client is sending a request."""
 
     def __init__(
         self,
@@ -25,44 +25,44 @@ class LingeringTransport:
         loop: asyncio.AbstractEventLoop,
         *,
         is_sending: Callable[[], bool],
-        on_end: Callable[[], None],
+        on_close: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._loop = loop
         self._is_sending = is_sending
-        self._on_end = on_end
-        self._is_ending = False
-        self._closing: asyncio.TimerHandle | None = None
-        # Every answer goes through it: it is not to cost one call more.
+        self._on_close = on_close
+        self._is_lingering = False
+        self._close_timer: asyncio.TimerHandle | None = None
+        # Bound directly: every response passes here, and one more call each would be measurable.
         self.write = transport.write
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """Whether nothing more is to be answered here."""
-        return self._is_ending or self._transport.is_closing()
+        """Whether no more responses are sent on this connection."""
+        return self._is_lingering or self._transport.is_closing()
 
     def close(self) -> None:
-        """At once where the client has nothing to send; else once it has seen the end."""
+        """Close at once if the client is not sending; else after it has closed, or `LINGER_SECONDS`."""
         if self._transport.is_closing():
-            if self._closing is not None:
-                self._closing.cancel()
-        elif not (self._is_ending or self._is_sending() or has_unread(self._transport)):
+            if self._close_timer is not None:
+                self._close_timer.cancel()
+        elif not (self._is_lingering or self._is_sending() or has_unread(self._transport)):
             self._transport.close()
-        elif not self._is_ending:
-            self._is_ending = True
-            self._on_end()
+        elif not self._is_lingering:
+            self._is_lingering = True
+            self._on_close()
             self._transport.resume_reading()
             self._transport.write_eof()
-            self._closing = self._loop.call_later(AFTERMATH_SECONDS, self._transport.close)
+            self._close_timer = self._loop.call_later(LINGER_SECONDS, self._transport.close)
 
 
 def has_unread(transport: asyncio.BaseTransport) -> bool:
-    """Whether bytes of this connection lie in the kernel that nobody has read."""
+    """Whether the kernel holds bytes of this connection that were not read yet."""
     found = bytearray(4)
     try:
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, found)
     except (AttributeError, OSError, ValueError):
-        return False  # it is closed
+        return False  # the socket is closed
     return int.from_bytes(found, sys.byteorder) > 0

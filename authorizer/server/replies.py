@@ -1,11 +1,11 @@
-"""Raw ASGI: reading a bounded body, sending an answer. Types of that protocol."""
+"""Responses as bytes and as ASGI messages, and bodies read within their limit. Types of ASGI."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias
 
 MAX_BODY_BYTES: Final = 16 * 1024
-# Where a request's scope keeps the program that asks.
+# The key of an ASGI scope under which the caller's program is stored.
 PROGRAM: Final = "cardops.program"
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -20,12 +20,12 @@ JSON_HEADERS: Final[Headers] = (
 REPLAYED_HEADERS: Final[Headers] = (*JSON_HEADERS, (b"idempotent-replayed", b"true"))
 
 
-class ClientGoneError(Exception):
-    """The client hung up before its request was whole."""
+class ClientDisconnectedError(Exception):
+    """The client disconnected before its request was complete."""
 
 
 class Reply(NamedTuple):
-    """A whole answer."""
+    """A complete HTTP response."""
 
     status: int
     body: bytes
@@ -33,7 +33,7 @@ class Reply(NamedTuple):
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """The first header of that lower-case name, or nothing."""
+    """The first header of this lower-case name; empty without one."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value).decode("latin-1")
@@ -41,26 +41,26 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 async def read_body(receive: Receive) -> bytes | None:
-    """The body, or None where it is over its limit. Raises ClientGoneError."""
+    """The body, None if it is over `MAX_BODY_BYTES`. Raises ClientDisconnectedError."""
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body = bytes(message.get("body", b""))
         return body if len(body) <= MAX_BODY_BYTES else None
-    dependencies, size = [], 0
+    pieces, size = [], 0
     while True:
         if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        dependencies.append(bytes(message.get("body", b"")))
-        size += len(dependencies[-1])
+            raise ClientDisconnectedError
+        pieces.append(bytes(message.get("body", b"")))
+        size += len(pieces[-1])
         if size > MAX_BODY_BYTES:
             return None
         if not message.get("more_body"):
-            return b"".join(dependencies)
+            return b"".join(pieces)
         message = await receive()
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
-    """Send it whole."""
+    """Send the reply as two ASGI messages."""
     headers = [
         *reply.headers,
         (b"content-length", str(len(reply.body)).encode()),
@@ -71,7 +71,7 @@ async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
 
 
 def reply_bytes(reply: Reply, request_id: str, *, closes: bool) -> bytes:
-    """The whole answer as HTTP/1.1 writes it. Names and values of headers are our own."""
+    """The response as HTTP/1.1. Header names and values are ours and need no check."""
     head = _HEADS.get((reply.status, reply.headers)) or head_bytes(reply.status, reply.headers)
     close = b"connection: close\r\n" if closes else b""
     return b"%bcontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (
@@ -81,7 +81,7 @@ def reply_bytes(reply: Reply, request_id: str, *, closes: bool) -> bytes:
 
 def head_bytes(status: int, headers: Headers) -> bytes:
     """Status line and headers."""
-    lines = [b"%b: %b\r\n" % one for one in headers]
+    lines = [b"%b: %b\r\n" % header_line for header_line in headers]
     return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), b"".join(lines))
 
 

@@ -29,13 +29,15 @@ from tests.fakes.secrets import FakeSecretStore
 class Watched(Application):
     """Counts what was answered without a task."""
 
-    taken = 0
+    submitted_count = 0
 
     @override
-    def take(self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]) -> bool:
-        is_taken = super().take(scope, body, send)
-        self.taken += is_taken
-        return is_taken
+    def submit_authorization(
+        self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]
+    ) -> bool:
+        is_submitted = super().submit_authorization(scope, body, send)
+        self.submitted_count += is_submitted
+        return is_submitted
 
 
 class Slow(FakeAuthorizations):

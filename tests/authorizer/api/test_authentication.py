@@ -113,14 +113,15 @@ async def test_a_key_revoked_while_in_use_at_two_processes_is_dead_in_a_second(
 ) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api, api.beside() as beside:
         made = api.programs.create_key("default", "k", [WRITE], is_test=True)
-        statuses: list[tuple[float, int]] = []
+        statuses: list[tuple[float, float, int]] = []
 
         async def use(port: int, name: str) -> None:
             async with KeepAlive(port, made.key) as client:
                 while not statuses or time.monotonic() < end:
                     body = {"transaction_id": name, "user_id": "u", "amount": 1}
                     began = time.monotonic()
-                    statuses.append((began, (await client.ask(body)).status))
+                    status = (await client.ask(body)).status
+                    statuses.append((began, time.monotonic(), status))
                     await asyncio.sleep(0.002)
 
         end = time.monotonic() + 2.5
@@ -132,7 +133,8 @@ async def test_a_key_revoked_while_in_use_at_two_processes_is_dead_in_a_second(
         revoked_at = time.monotonic()
         await running
 
-    assert {status for began, status in statuses if began < asked_at} == {200}
-    late = {status for began, status in statuses if began > revoked_at + CACHE_SECONDS}
+    # One that was sent before and answered after may be either, on a machine that is busy.
+    assert {status for _, ended, status in statuses if ended < asked_at} == {200}
+    late = {status for began, _, status in statuses if began > revoked_at + CACHE_SECONDS}
     assert late == {401}
-    assert {status for _, status in statuses} == {200, 401}
+    assert {status for _, _, status in statuses} == {200, 401}

@@ -76,7 +76,7 @@ class Desk:
             "type": "http", "method": "POST", "path": "/v1/authorizations", "headers": headers,
             "query_string": b"",
         }  # fmt: skip
-        async with self.app._lifespan(self.app._rest):
+        async with self.app._lifespan(self.app._fastapi):
             self.app.is_draining = self.is_draining
             await self.app(scope, receive, send)
         return sent[0]["status"], json.loads(sent[1]["body"])
@@ -123,7 +123,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(action: str) -> None:
     scope = {
         "type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"",
     }  # fmt: skip
-    async with administration.app._lifespan(administration.app._rest), asyncio.timeout(5):
+    async with administration.app._lifespan(administration.app._fastapi), asyncio.timeout(5):
         await administration.app(scope, receive, send)
 
     assert sent[0]["status"] == 408
@@ -134,7 +134,7 @@ class Impatient(Batcher):
 
     @override
     async def drain(self) -> None:
-        for task in self._tasks:
+        for task in self._workers:
             task.cancel()
 
 
@@ -163,9 +163,9 @@ async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
     store = Counting()
     store.sizes = []
     batcher = Batcher(store)
-    first = asyncio.create_task(batcher.ask(a_request("first")))
+    first = asyncio.create_task(batcher.decide(a_request("first")))
     await asyncio.sleep(0)
-    rest = [asyncio.create_task(batcher.ask(a_request(f"t{n}"))) for n in range(300)]
+    rest = [asyncio.create_task(batcher.decide(a_request(f"t{n}"))) for n in range(300)]
 
     responses = await asyncio.gather(first, *rest)
 
@@ -179,13 +179,13 @@ async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> No
     batcher = Batcher(store)
 
     async def caller() -> list[AuthorizationResponse]:
-        first = await batcher.ask(a_request("first", user_id="u1"))
-        return [first, await batcher.ask(a_request("second", user_id="u1"))]
+        first = await batcher.decide(a_request("first", user_id="u1"))
+        return [first, await batcher.decide(a_request("second", user_id="u1"))]
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         twice = group.create_task(caller())
         await asyncio.sleep(0.01)
-        other = group.create_task(batcher.ask(a_request("other", user_id="u2")))
+        other = group.create_task(batcher.decide(a_request("other", user_id="u2")))
         await asyncio.sleep(0.01)
         waited = not (twice.done() or other.done())
         store.release.set()
@@ -239,7 +239,7 @@ async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None
         for n in range(60):
             await asyncio.sleep(0.0005 * (number % 4))
             request = a_request(f"t{number}-{n}", user_id=f"u{(number + n) % 7}")
-            kinds.append((await batcher.ask(request)).kind)
+            kinds.append((await batcher.decide(request)).kind)
         return kinds
 
     async with asyncio.timeout(20):
@@ -253,5 +253,5 @@ async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:
     store = Counting()
     batcher = Batcher(store)
 
-    assert await batcher.ask(a_request("broken")) == UNDECIDED
-    assert (await batcher.ask(a_request("fine"))).kind is ResponseKind.DECIDED
+    assert await batcher.decide(a_request("broken")) == UNDECIDED
+    assert (await batcher.decide(a_request("fine"))).kind is ResponseKind.DECIDED

@@ -168,7 +168,7 @@ async def test_what_is_refused_below_the_routes_has_an_id_that_the_log_knows(
 async def test_one_connection_too_many_is_told_so_with_an_id(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authorizer.server.bounded_protocol.most_connections", lambda: 0)
+    monkeypatch.setattr("authorizer.server.bounded_protocol.max_connections", lambda: 0)
     async with Connection(served) as client:
         status, head, _ = await client.response()
 
@@ -181,7 +181,7 @@ async def test_one_connection_too_many_is_told_so_with_an_id(
 async def test_a_client_that_never_closes_does_not_hold_its_connection(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authorizer.server.lingering.AFTERMATH_SECONDS", 0.05)
+    monkeypatch.setattr("authorizer.server.lingering.LINGER_SECONDS", 0.05)
     async with Connection(served) as client:
         await client.send(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 40_000)
         await client.response()

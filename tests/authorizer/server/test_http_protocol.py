@@ -12,11 +12,11 @@ from tests.servers.in_process_authorizer import Connection, Served, serving
 
 async def test_a_whole_question_needs_no_task(served: Served) -> None:
     async with Connection(served) as client:
-        before = served.app.taken
+        before = served.app.submitted_count
         await client.send(served.request("whole"))
 
         assert await client.name() == "whole"
-        assert served.app.taken == before + 1
+        assert served.app.submitted_count == before + 1
 
 
 async def test_a_question_in_pieces_is_answered_the_same_and_the_next_one_too(
@@ -108,7 +108,7 @@ async def test_what_is_wrong_is_a_problem_with_the_requests_id(served: Served) -
 async def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_protocol, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(bounded_protocol, "TIMEOUT_SECONDS", 0.5)
     async with serving() as served, AsyncExitStack() as stack:
         made = [await stack.enter_async_context(Connection(served)) for _ in range(32)]
         slow, silent = made[:16], made[16:]
