@@ -51,7 +51,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         415, "Not JSON", "Send `Content-Type: application/json`, not compressed."
     ),
     "invalid-request": Kind(
-        422, "Invalid request", "Mend the fields named in `errors`. The id is not used up."
+        422, "Invalid request", "Fix the fields named in `errors`. The id is not used up."
     ),
     "idempotency-mismatch": Kind(
         422,
