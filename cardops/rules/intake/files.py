@@ -19,7 +19,7 @@ Kind = NewType("Kind", str)
 
 
 class RowReason(StrEnum):
-    """Why a row is quarantined: a closed set (interfaces.md, "Input files")."""
+    """Why a row is quarantined: a closed set (docs/file-formats.md)."""
 
     MISSING_FIELD = "missing_field"
     MALFORMED_ROW = "malformed_row"

@@ -78,7 +78,7 @@ class Submissions:
     report: Callable[[str], None]
 
     def submit(self, submission: Submission) -> dict[str, Any]:
-        """Submit a file and wait; the JSON object of interfaces.md. Raises SubmissionError."""
+        """Submit a file and wait; the JSON object that `cardops submit --json` prints. Raises SubmissionError."""
         started = time.monotonic()
         self.require_program(submission.program)
         claims, kind = self.claims, submission.kind
@@ -109,7 +109,7 @@ class Submissions:
         return self.ingest(submission, self._enter_released(key, submission.kind))
 
     def ingest(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
-        """Run a claimed file's intake and what follows from it; the answer of interfaces.md."""
+        """Run a claimed file's intake and what follows from it; the same object."""
         run: IntakeRun | None = None
         if entry.status is not FileStatus.REFUSED:
             run = self.runs.ingest_file(submission.kind, [entry])
@@ -175,7 +175,7 @@ class Submissions:
 
 
 def describe_file(submission: Submission, entry: IntakeFile, run_id: str | None) -> dict[str, Any]:
-    """What became of a file, with the keys of interfaces.md."""
+    """What became of a file, as `cardops submit --json` prints it."""
     outcome = entry.outcome or FileOutcome()
     return {
         "file": str(submission.path),
