@@ -1,9 +1,8 @@
 """Settings to adapters: the only module of the product that names an adapter.
 
 Every entry point (assets through resources, sensors, commands, demo, authorizer, callback worker)
-takes its parts from an `Adapters`. Each part is built when it is first asked for, and its module
-is imported then: who wants the version of Cardops loads no database driver, and the authorizer
-never loads polars.
+takes its adapters from an `Adapters`. Each adapter is imported and built when it is first asked
+for: `cardops version` loads no database driver, and the authorizer never loads polars.
 
 Belongs here: which adapter serves which port under which setting. Use cases are in
 cardops.services.
@@ -63,8 +62,8 @@ class Adapters:
 
     Asking for any part of the database starts the embedded server where no URL is set, and applies
     migrations. Raises DatabaseUnavailableError, MigrationChangedError, SettingsError,
-    SecretUnreadableError, each with a sentence for the operator. Where `aws` or
-    `duckdb` is left out, boto3 and duckdb themselves make clients and sessions.
+    SecretUnreadableError, each with a sentence for the operator. Without `aws` or `duckdb`,
+    clients come from boto3 and sessions from duckdb directly.
     """
 
     def __init__(
@@ -184,7 +183,7 @@ class Adapters:
         return run_read_only_query(self.database.url, query, max_rows)
 
     def query_marts(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """The same of the published marts. Raises MartsQueryError, NothingBuiltError."""
+        """The same for the published marts. Raises MartsQueryError, NothingBuiltError."""
         from cardops.adapters.warehouse.published_query import query_published
 
         return query_published(self.settings.home, query, max_rows)
@@ -238,7 +237,7 @@ class Adapters:
 
     @cached_property
     def transaction_log(self) -> TransactionLog:
-        """Every decision and movement, by business date."""
+        """Every decision, deposit, recall and action, by business date."""
         from cardops.adapters.postgresql.reconciliation.transaction_log import (
             PostgresTransactionLog,
         )
@@ -339,7 +338,7 @@ class AuthorizerAdapters:
 
 
 def file_lock(path: Path, *, wait: bool = True) -> AbstractContextManager[None]:
-    """One process at a time in the block. Raises BlockingIOError where it is taken and `wait` is off."""
+    """One process at a time in the block. Raises BlockingIOError if locked and `wait` is false."""
     from cardops.adapters.file_locks import exclusive_lock
 
     return exclusive_lock(path, wait=wait)
@@ -377,7 +376,7 @@ def dbt_program() -> tuple[Path, str]:
 
 
 def dbt_manifest() -> Path:
-    """The dbt project's manifest, parsed anew where it is older. Raises DbtFailedError."""
+    """The dbt project's manifest, parsed again if the project is newer. Raises DbtFailedError."""
     from cardops.adapters.warehouse.dbt import ensure_manifest
 
     return ensure_manifest()

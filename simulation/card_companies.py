@@ -1,7 +1,7 @@
 """The card companies' SFTP server: one process, one user and folder a network, for demo and tests.
 
-Belongs here: playing the outside. It knows nothing of chargeback files; what a company receives
-lies under `<home>/card_companies/<network>/inbox`. Faults are asked for by name: a quota, so that
+Belongs here: the part of the world outside. It knows nothing of chargeback files; what a company receives
+lies under `<home>/card_companies/<network>/inbox`. Options switch faults on: a quota, so that
 its disk is full, or refused renames.
 """
 
@@ -48,7 +48,7 @@ class CardCompanies:
 
     @property
     def folder(self) -> Path:
-        """The root of all of them."""
+        """The folder that contains each company's own."""
         return self.home / "card_companies"
 
     def inbox(self, network: str) -> Path:
@@ -104,7 +104,7 @@ class CardCompanies:
         return self.folder / f"{network}.password"
 
 
-class _Reception(asyncssh.SSHServer):
+class _LoginServer(asyncssh.SSHServer):
     """Authenticates each company's customer by password only."""
 
     def __init__(self, companies: CardCompanies) -> None:
@@ -171,7 +171,7 @@ async def serve(
     listener = await asyncssh.listen(
         _HOST,
         port,
-        server_factory=lambda: _Reception(companies),
+        server_factory=lambda: _LoginServer(companies),
         server_host_keys=[companies.host_key()],
         sftp_factory=lambda channel: _Folder(companies, channel),
         allow_scp=False,

@@ -200,14 +200,14 @@ def _compare(report: TrafficReport, expected: Expected, status: int, content: by
     received = (
         _decision(content) if status == _HTTP_OK else (f"HTTP {status}", content[:200].decode(), 0)
     )
-    right = (expected["status"], expected["reason_code"], expected["remaining"])
+    wanted = (expected["status"], expected["reason_code"], expected["remaining"])
     report.statuses[received[0]] += 1
     report.reason_codes[received[1] if status == _HTTP_OK else received[0]] += 1
-    if received == right:
+    if received == wanted:
         return
     report.mismatch_count += 1
     if len(report.mismatches) < MAX_MISMATCHES_STORED:
-        mismatch = Mismatch(str(expected["transaction_id"]), str(right), str(received))
+        mismatch = Mismatch(str(expected["transaction_id"]), str(wanted), str(received))
         report.mismatches.append(mismatch)
 
 

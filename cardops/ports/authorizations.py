@@ -51,7 +51,7 @@ class CallerDirectory(Protocol):
         """The caller of a live key; None where unknown or revoked."""
 
     async def is_ready(self) -> bool:
-        """Whether the store answers."""
+        """Whether the store responds."""
 
 
 class Tracing(Protocol):

@@ -1,4 +1,4 @@
-"""Callbacks: the outbox they wait in, who sends them, who administers and counts them."""
+"""Callbacks: their outbox, their sender, their administration and their metrics."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CallbackAdministration(Protocol):
     """What operators look up and change about callbacks."""
 
     async def find(self, callback_id: str) -> Callback | None:
-        """One callback."""
+        """The callback, or None where the id is unknown."""
 
     async def attempts(self, callback_ids: Sequence[str]) -> list[CallbackAttempt]:
         """The delivery log of callbacks as far as it is retained, oldest first."""

@@ -26,7 +26,7 @@ class TransactionLog(Protocol):
         """Record the export; `is_closed` days are reconciled as final."""
 
     def busy_dates(self) -> Sequence[date]:
-        """UTC dates with an event, in order."""
+        """UTC dates that have at least one event, in order."""
 
 
 class DayExport(Protocol):
@@ -55,7 +55,7 @@ class Books(Protocol):
         """
 
     def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Applied deposit files up to that date, by currency: what each says, what was posted."""
+        """Applied deposit files up to that date, by currency: the file's total and the posted total."""
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one that have events and no final export."""

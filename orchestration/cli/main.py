@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "demo": "Run one day of card operations end to end and verify every figure.",
     "up": "Run the Dagster UI, sensors, authorizer and SFTP server until Ctrl-C.",
     "generate": "Write a realistic day of input files, with the expected results.",
-    "submit": "Ingest a file and report what became of each row.",
+    "submit": "Ingest a file and count accepted, duplicate and quarantined rows.",
     "authorizer": "Run the authorizer alone.",
     "program": "Create card programs, rotate callback secrets, set limits.",
     "key": "Create, list and revoke API keys.",
@@ -100,6 +100,7 @@ def _load(name: str) -> Any:
     loader = typer.main.get_group if name in GROUPS else typer.main.get_command
     command: Any = loader(module.app)
     command.name = name
+    command.help = command.help or COMMANDS[name]
     # Options for shell completion belong to the whole program, not to each command.
     command.params = [
         option for option in command.params if not str(option.name).endswith("_completion")

@@ -12,7 +12,7 @@ from orchestration.local.in_process import InProcessRuns, RunResult
 
 
 class ReportedRuns:
-    """Runs of a command; a delivery that fails is a remark, each file's state is in the answer."""
+    """Runs of a command: a failed delivery is reported and does not end the command."""
 
     def __init__(self, runs: InProcessRuns) -> None:
         self._runs = runs

@@ -23,7 +23,7 @@ from simulation.card_companies import CardCompanies
 
 @dataclass(frozen=True, slots=True)
 class DemoBooks:
-    """Reads the figures of one program out of one home."""
+    """Reads the figures of one program from one home."""
 
     adapters: Adapters
     program: str
@@ -44,8 +44,8 @@ class DemoBooks:
 
     def records(self) -> list[ChargebackFileRecord]:
         """The program's chargeback files of all batches."""
-        every = self.adapters.delivery_ledger.all()
-        return [record for record in every if record.program == self.program]
+        records = self.adapters.delivery_ledger.all()
+        return [record for record in records if record.program == self.program]
 
     def received(self, records: Sequence[ChargebackFileRecord]) -> dict[str, dict[str, Any]]:
         """Rows and amounts by card company, of the files that arrived there complete."""

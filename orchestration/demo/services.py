@@ -1,6 +1,6 @@
 """The processes a demo talks to: the card companies' SFTP server and the authorizer.
 
-Belongs here: their free ports, and that none is left running. `cardops up` starts more.
+Belongs here: choosing free ports for them, and stopping both. `cardops up` starts more.
 """
 
 import socket
@@ -34,8 +34,8 @@ def outside_processes(settings: Settings) -> Iterator[Callable[[], str]]:
         ThreadPoolExecutor(1) as starting,
     ):
         ports = _free_ports("ui", *NEEDED)
-        every = services(settings.home, ports, Path(sockets))
-        needed = [service for service in every if service.name in NEEDED]
+        listed = services(settings.home, ports, Path(sockets))
+        needed = [service for service in listed if service.name in NEEDED]
         supervisor = Supervisor(settings.home, {})
         started = starting.submit(supervisor.start, needed)
 
@@ -57,10 +57,10 @@ def _free_ports(*names: str) -> dict[str, int]:
     """Free ports, all held until each is chosen, so that they differ."""
     sockets = [socket.socket() for _ in names]
     try:
-        for held in sockets:
-            held.bind((HOST, 0))
+        for listener in sockets:
+            listener.bind((HOST, 0))
         pairs = zip(names, sockets, strict=True)
-        return {name: int(held.getsockname()[1]) for name, held in pairs}
+        return {name: int(listener.getsockname()[1]) for name, listener in pairs}
     finally:
-        for held in sockets:
-            held.close()
+        for listener in sockets:
+            listener.close()

@@ -211,19 +211,19 @@ def _is_repeat(truth: Mapping[str, Any], submitted: Mapping[str, IntakeFile]) ->
 
 def _counts(kind: Kind, submitted: Mapping[str, IntakeFile]) -> dict[str, Any]:
     """The counts of a kind's files together, as `cardops submit` has them for one."""
-    every = [
+    outcomes = [
         intake_file.outcome
         for intake_file in submitted.values()
         if intake_file.arrival.kind == kind and intake_file.outcome
     ]
-    outcomes = [outcome for outcome in every if not outcome.error]
+    applied = [outcome for outcome in outcomes if not outcome.error]
     return {
-        "files": len(every),
-        "refused": len(every) - len(outcomes),
-        **{name: sum(getattr(outcome, name) for outcome in outcomes) for name in demo_truth.COUNTS},
-        "reasons": _added(outcomes, lambda outcome: outcome.reasons),
-        "flags": _added(outcomes, lambda outcome: outcome.flags),
-        "totals": _added(outcomes, lambda outcome: outcome.totals_minor),
+        "files": len(outcomes),
+        "refused": len(outcomes) - len(applied),
+        **{name: sum(getattr(outcome, name) for outcome in applied) for name in demo_truth.COUNTS},
+        "reasons": _added(applied, lambda outcome: outcome.reasons),
+        "flags": _added(applied, lambda outcome: outcome.flags),
+        "totals": _added(applied, lambda outcome: outcome.totals_minor),
     }
 
 

@@ -129,6 +129,6 @@ def _compare(what: str, expected: Json, found: Json) -> Iterator[str]:
 
 def shortened(differences: Iterable[str]) -> list[str]:
     """The first few differences, and how many more there are."""
-    every = list(differences)
-    more = len(every) - MAX_DIFFERENCES_SHOWN
-    return every[:MAX_DIFFERENCES_SHOWN] + ([f"… and {more} more"] if more > 0 else [])
+    listed = list(differences)
+    more = len(listed) - MAX_DIFFERENCES_SHOWN
+    return listed[:MAX_DIFFERENCES_SHOWN] + ([f"… and {more} more"] if more > 0 else [])

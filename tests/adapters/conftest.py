@@ -1,4 +1,4 @@
-"""S3 as moto plays it, for the contract suites of the stores."""
+"""S3 simulated by moto, for the contract suites of the stores."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,6 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3_url(s3_server: str) -> Iterator[str]:
-    """A fresh bucket with a prefix; the environment leads to it."""
+    """A fresh bucket with a prefix; the environment points to it."""
     with bucket(s3_server) as url:
         yield f"{url}/some/prefix"

@@ -1,4 +1,4 @@
-"""Alarms reach the file and the topic, and never stop the work they tell of."""
+"""Alarms reach the file and the topic, and never stop the work they report."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What holds of secret stores, on the fake, the file and the mocked manager."""
+"""One contract for every secret store: the fake, the file and the mocked AWS manager."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""A small day's files, and how the day ends when nothing disturbs it."""
+"""A small day's files, and the result of an undisturbed run."""
 
 import fcntl
 import os

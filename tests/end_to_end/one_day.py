@@ -130,7 +130,7 @@ def ingest_file(kind: Kind, claims: Claims, runs: InProcessRuns) -> None:
     for files in files_by_partition(claims.intake_ledger.unfinished(kind)):
         runs.ingest_file(kind, files)
     if kind == Kind("chargebacks"):
-        for batch_id in sorted({str(one.batch_id) for one in chargeback_files(claims)}):
+        for batch_id in sorted({str(record.batch_id) for record in chargeback_files(claims)}):
             runs.deliver(batch_id)
 
 
@@ -140,9 +140,9 @@ def chargeback_files(claims: Claims) -> list[Any]:
 
 
 async def spend(url: str) -> None:
-    """Forty purchases of one user; sent again they are the same requests."""
+    """Forty purchases of one user; a repeated run sends the same requests."""
     pool = await open_pool(url)
-    # By bytes: a given server may sort text otherwise.
+    # By bytes: another server may sort text differently.
     user_id = await pool.fetchval(
         "select min(user_id collate \"C\") from accounts where currency = 'USD'"
     )
@@ -168,7 +168,7 @@ if __name__ == "__main__":
     parser.add_argument("day", type=Path)
     parser.add_argument("--die", choices=PLACES)
     options = parser.parse_args()
-    staging.CHUNK_ROWS = 40  # type: ignore[misc] # a small day shall have many chunks
+    staging.CHUNK_ROWS = 40  # type: ignore[misc] # a small day must have many chunks
     if options.die:
         PLACES[options.die]()
     run_day(options.day, Settings.load())

@@ -16,9 +16,9 @@ def test_day_on_given_database_ends_as_on_embedded_one(
 ) -> None:
     with companies_of(given_instance):
         assert given_instance.run(day) == 0
-        given = ending(given_instance)
+        ended = ending(given_instance)
 
-    assert given == undisturbed
+    assert ended == undisturbed
     assert not (given_instance.home / "postgres").exists()
     with connect(given_instance.overrides["database_url"]) as session:
         schemas: dict[str, list[str]] = dict(

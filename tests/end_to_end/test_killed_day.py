@@ -15,8 +15,8 @@ def test_day_killed_at_every_dangerous_step_ends_as_undisturbed_day(
     day: Path, undisturbed: Ending, instance: Instance
 ) -> None:
     with companies_of(instance):
-        for place in ("merge", "rename", "lake", "export"):
-            assert instance.run(day, die=place) == -signal.SIGKILL, f"did not die at {place}"
+        for step in ("merge", "rename", "lake", "export"):
+            assert instance.run(day, die=step) == -signal.SIGKILL, f"did not die at {step}"
         assert instance.run(day) == 0
         killed = ending(instance)
 

@@ -51,7 +51,7 @@ def test_buckets_hold_delivered_files_and_quarantined_rows(
 ) -> None:
     processed = open_store(s3_instance.settings.store_url("processed"))
     failed = open_store(s3_instance.settings.store_url("failed"))
-    made = {
+    stored = {
         Path(stat.key).name: hashlib.sha256(processed.get(stat.key)).hexdigest()
         for stat in processed.list_objects("")
         if stat.key.endswith(".csv")
@@ -64,7 +64,7 @@ def test_buckets_hold_delivered_files_and_quarantined_rows(
     quarantined = sum((outcome or {})["quarantined"] for *_, outcome in s3_ending.files)
 
     assert delivered
-    assert made == delivered
+    assert stored == delivered
     assert quarantined > 0
     assert failed.list_objects("")
 

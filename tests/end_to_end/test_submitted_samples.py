@@ -1,4 +1,4 @@
-"""`cardops submit` as a user runs it, with the files that people already have."""
+"""`cardops submit` with files as shops and processors export them."""
 
 import csv
 import json
@@ -79,11 +79,11 @@ def test_size_balanced_batch_is_delivered_in_four_balanced_files(
     assert counts(balanced) == (POC_ROWS, POC_ROWS, 0, 0)
     assert balanced["flags"] == {"transaction_unknown": POC_ROWS}
     assert [file["rows"] for file in balanced["files"]] == [7, 7, 7, 6]
-    for place, file in enumerate(balanced["files"], start=1):
+    for number, file in enumerate(balanced["files"], start=1):
         assert tuple(file) == FILE_KEYS
         assert (file["network"], file["delivered"]) == ("mixed", True)
         name = Path(file["path"]).name
-        assert name.startswith(f"CB_mixed-{place}_default_")
+        assert name.startswith(f"CB_mixed-{number}_default_")
         assert file["remote_path"].endswith(f"/{name}")
         assert {name, f"{name}.ctl"} <= set(console.delivered()["default"])
 

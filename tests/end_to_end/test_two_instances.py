@@ -1,4 +1,4 @@
-"""Two instances beside each other on one machine: another home is all it takes."""
+"""Two instances on one machine share nothing: they differ only in their home."""
 
 import json
 import subprocess

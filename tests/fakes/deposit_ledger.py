@@ -114,9 +114,9 @@ class FakeDepositLedger(DepositLedger):
         return number, "duplicate" if same else "conflicting_duplicate", None
 
     def _sums(self, key: Key) -> tuple[int, int]:
-        mine = [event for event in self.events.values() if event.account == key]
-        recalled = sum(event.amount_minor for event in mine if event.is_recalled)
-        return sum(event.amount_minor for event in mine), recalled
+        own = [event for event in self.events.values() if event.account == key]
+        recalled = sum(event.amount_minor for event in own if event.is_recalled)
+        return sum(event.amount_minor for event in own), recalled
 
     def _balance(self, key: Key) -> int:
         deposits, recalls = self._sums(key)

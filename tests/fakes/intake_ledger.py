@@ -176,9 +176,9 @@ class FakeIntakeLedger(IntakeLedger):
             )
 
     def _same(self, arrival: Arrival) -> IntakeFile | None:
-        place = (arrival.bucket, arrival.key, arrival.content_sha256)
+        identity = (arrival.bucket, arrival.key, arrival.content_sha256)
         for file in self.files.values():
-            if (file.arrival.bucket, file.arrival.key, file.arrival.content_sha256) == place:
+            if (file.arrival.bucket, file.arrival.key, file.arrival.content_sha256) == identity:
                 return file
         return None
 

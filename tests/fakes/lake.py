@@ -1,4 +1,4 @@
-"""A lake in memory; `local_path` writes it out where a reader wants files."""
+"""A lake in memory; `local_path` writes it to disk for readers of files."""
 
 import tempfile
 from collections.abc import Sequence

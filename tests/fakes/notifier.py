@@ -1,4 +1,4 @@
-"""A notifier that remembers."""
+"""A notifier that records its alarms."""
 
 from dataclasses import dataclass, field
 

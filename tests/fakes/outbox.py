@@ -29,7 +29,7 @@ from cardops.rules.callbacks.endpoints import (
 
 
 class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
-    """`add` is what the commit of a decision does in the database."""
+    """`add` does what the commit of a decision does in the database."""
 
     def __init__(self) -> None:
         self.callbacks: dict[str, Callback] = {}

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL is cut at every step of a decision: there is one response for good."""
+"""The connection to PostgreSQL is cut at every step of a decision: the response never changes."""
 
 import asyncio
 import time
@@ -28,8 +28,8 @@ LOCKED_CUTS = [(words, where) for words in (BEGIN, READ_LOCKED, WRITE, COMMIT) f
 
 @pytest.fixture
 async def proxy(database_url: str) -> AsyncIterator[CuttingProxy]:
-    async with cutting_proxy(database_url) as made:
-        yield made
+    async with cutting_proxy(database_url) as opened:
+        yield opened
 
 
 class Cutting:
@@ -69,10 +69,10 @@ async def cutting(proxy: CuttingProxy, database_url: str, tmp_path: Path) -> Asy
     # In a thread, because this loop runs the proxy that the process needs to start.
     await asyncio.to_thread(api.__enter__)
     try:
-        made = Cutting(api, proxy, database_url)
-        assert (await made.ask("warm")).status == 200
-        yield made
-        await made.client.close()
+        cutting = Cutting(api, proxy, database_url)
+        assert (await cutting.ask("warm")).status == 200
+        yield cutting
+        await cutting.client.close()
     finally:
         api.__exit__()
 

@@ -148,7 +148,7 @@ async def until_served(recorder: Recorder) -> None:
 
 def assert_no_response_was_lost(system: KillableSystem) -> None:
     observed = ObservedEvents(system.url, system.calls, system.files)
-    assert observed.wrong == [], logged_failures(system.home)
+    assert observed.errors == [], logged_failures(system.home)
     for user, events in observed.events.items():
         assert violations(events) == [], user
     assert_books_add_up(system.url)
@@ -175,8 +175,8 @@ async def test_kills_under_load_lose_no_response_and_no_callback(
 ) -> None:
     began = time.monotonic()
     for number in range(rounds):
-        for place, victim in enumerate(["authorizer", "postgres", "worker"]):
-            await system.round(3 * number + place + 1, victim)
+        for index, victim in enumerate(["authorizer", "postgres", "worker"]):
+            await system.round(3 * number + index + 1, victim)
         assert_no_response_was_lost(system)
     await system.deliver_all()
     took = time.monotonic() - began

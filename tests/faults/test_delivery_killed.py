@@ -28,8 +28,8 @@ KILLED = -9
 
 
 @dataclass
-class Place:
-    """A real server, a real ledger, and processes that deliver from the one to the other."""
+class KillableDelivery:
+    """A real server, a real ledger, and processes that deliver files and can be killed."""
 
     server: Server
     url: str
@@ -39,12 +39,12 @@ class Place:
     def ledger(self) -> PostgresDeliveryLedger:
         return PostgresDeliveryLedger(self.url)
 
-    def made(self, batch_id: str) -> ChargebackFileRecord:
+    def make_file(self, batch_id: str) -> ChargebackFileRecord:
         self.processed.mkdir(exist_ok=True)
         return a_made_file(self.ledger, DirectoryStore(self.processed), batch_id)
 
     def deliver(self, batch_id: str, dies_at: int | None = None) -> int:
-        """In a process of its own; its exit code."""
+        """Deliver in a separate process; returns its exit code."""
         spawn = multiprocessing.get_context("forkserver")
         spawn.set_forkserver_preload(["tests.servers.killable_delivery"])
         values = (self.url, self.processed, self.server.secret, batch_id, dies_at)
@@ -60,7 +60,7 @@ class Place:
         return record.state
 
     def finals(self) -> dict[str, str]:
-        """Hashes of everything that carries a final name."""
+        """Hash of each file with a final name."""
         return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in self.server.inbox.iterdir()
@@ -68,7 +68,7 @@ class Place:
         }
 
     def collect(self) -> list[str]:
-        """The card company takes what has a final name."""
+        """The card company collects the files with a final name."""
         names = list(self.finals())
         for name in names:
             (self.server.inbox / name).unlink()
@@ -83,66 +83,72 @@ class Place:
         pytest.param("ftps", marks=pytest.mark.soak),
     ],
 )
-def place(
+def killable(
     request: pytest.FixtureRequest,
     module_database_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Place]:
+) -> Iterator[KillableDelivery]:
     home = tmp_path_factory.mktemp(request.param)
     with SERVERS[request.param](home / "server") as server:
-        yield Place(server, module_database_url, home / "processed")
+        yield KillableDelivery(server, module_database_url, home / "processed")
 
 
-def whole(record: ChargebackFileRecord) -> dict[str, str]:
+def expected_files(record: ChargebackFileRecord) -> dict[str, str]:
     return {
         record.file_name: record.content_sha256,
         f"{record.file_name}.ctl": record.control_sha256,
     }
 
 
-def kill_at_every_step(place: Place, name: str) -> Iterator[tuple[str, ChargebackFileRecord]]:
-    """A new batch for each step, whose delivery was killed there; ends where nothing is left to kill."""
+def kill_at_every_step(
+    killable: KillableDelivery, name: str
+) -> Iterator[tuple[str, ChargebackFileRecord]]:
+    """One batch for each step, its delivery killed at that step, until a delivery survives."""
     for dies_at in range(1, 100):
-        record = place.made(f"{name}-{place.server.port}-{dies_at}")
-        code = place.deliver(record.batch_id, dies_at)
+        record = killable.make_file(f"{name}-{killable.server.port}-{dies_at}")
+        code = killable.deliver(record.batch_id, dies_at)
         assert code in {0, KILLED}
         if code == 0:
-            assert dies_at > 25, "too few steps were seen for this to prove anything"
-            place.collect()
+            assert dies_at > 25, "too few steps to prove anything"
+            killable.collect()
             return
         yield record.batch_id, record
 
 
-def test_after_any_kill_files_are_absent_or_whole_and_a_rerun_finishes(place: Place) -> None:
-    for batch_id, record in kill_at_every_step(place, "again"):
-        found = place.finals()
-        assert found.items() <= whole(record).items(), "a final name with other content"
+def test_killed_delivery_leaves_no_partial_file_and_a_rerun_finishes(
+    killable: KillableDelivery,
+) -> None:
+    for batch_id, record in kill_at_every_step(killable, "again"):
+        found = killable.finals()
+        assert found.items() <= expected_files(record).items(), "a final name has other content"
         assert f"{record.file_name}.ctl" not in found or record.file_name in found
 
-        assert place.deliver(batch_id) == 0
-        assert place.finals() == whole(record)
-        assert place.state(batch_id) is DeliveryState.DELIVERED
-        place.collect()
+        assert killable.deliver(batch_id) == 0
+        assert killable.finals() == expected_files(record)
+        assert killable.state(batch_id) is DeliveryState.DELIVERED
+        killable.collect()
 
 
-def test_files_collected_between_kill_and_rerun_are_not_sent_again(place: Place) -> None:
-    for batch_id, record in kill_at_every_step(place, "collected"):
-        collected = place.collect()
-        assert place.deliver(batch_id) == 0
-        received = collected + place.collect()
+def test_files_collected_between_kill_and_rerun_are_not_sent_again(
+    killable: KillableDelivery,
+) -> None:
+    for batch_id, record in kill_at_every_step(killable, "collected"):
+        collected = killable.collect()
+        assert killable.deliver(batch_id) == 0
+        received = collected + killable.collect()
 
         assert len(received) == len(set(received)), "sent twice"
-        state = place.state(batch_id)
+        state = killable.state(batch_id)
         if state is DeliveryState.DELIVERED:
-            assert set(received) == set(whole(record))
+            assert set(received) == set(expected_files(record))
         else:
             assert state is DeliveryState.DELIVERED_UNCONFIRMED
             assert collected, "nothing was collected, so nothing is uncertain"
 
 
-def test_process_that_is_not_killed_delivers(place: Place) -> None:
-    record = place.made(f"alive-{place.server.port}")
+def test_process_that_is_not_killed_delivers(killable: KillableDelivery) -> None:
+    record = killable.make_file(f"alive-{killable.server.port}")
 
-    assert place.deliver(record.batch_id) == 0
-    assert place.finals() == whole(record)
-    place.collect()
+    assert killable.deliver(record.batch_id) == 0
+    assert killable.finals() == expected_files(record)
+    killable.collect()

@@ -1,4 +1,4 @@
-"""Wrong keys, wrong passwords, stalls, full disks, refused renames and cut connections, all real."""
+"""Delivery with wrong keys and passwords, stalls, full disks, refused renames and lost connections."""
 
 import hashlib
 import time
@@ -48,7 +48,7 @@ class Sender:
         self.notifier = FakeNotifier()
         self.secrets = FakeSecretStore()
         self.pauses: list[float] = []
-        self.made = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
+        self.record = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
 
     def deliver(self, secret: Mapping[str, object], *, patience: float = 5) -> ChargebackFileRecord:
         self.secrets.put("destinations/visa", secret)
@@ -76,10 +76,10 @@ def received(server: Server) -> dict[str, str]:
     }
 
 
-def whole(made: ChargebackFileRecord) -> dict[str, str]:
+def expected_files(record: ChargebackFileRecord) -> dict[str, str]:
     return {
-        made.file_name: made.content_sha256,
-        f"{made.file_name}.ctl": made.control_sha256,
+        record.file_name: record.content_sha256,
+        f"{record.file_name}.ctl": record.control_sha256,
     }
 
 
@@ -112,7 +112,7 @@ def test_both_files_are_delivered_without_retry(server: Server) -> None:
 
     assert record.state is DeliveryState.DELIVERED
     assert record.remote_path == f"{server.secret['folder']}/{record.file_name}"
-    assert received(server) == whole(sender.made)
+    assert received(server) == expected_files(sender.record)
     assert not sender.pauses
     assert not sender.notifier.alarms
 
@@ -188,7 +188,7 @@ def test_connection_cut_at_any_point_is_retried(server: Server, after_bytes: int
 
     assert record.state is DeliveryState.DELIVERED
     assert proxy.connections == record.attempt_count == 2
-    assert received(server) == whole(sender.made)
+    assert received(server) == expected_files(sender.record)
 
 
 @pytest.mark.parametrize("kind", SFTP)
@@ -214,7 +214,7 @@ def test_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
         assert not received(server)
     with card_companies(tmp_path) as server:
         assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
-        assert received(server) == whole(sender.made)
+        assert received(server) == expected_files(sender.record)
 
 
 def test_refused_rename_raises_one_alarm_and_leaves_no_file(tmp_path: Path) -> None:
@@ -232,17 +232,17 @@ def test_size_decides_where_reading_is_forbidden(tmp_path: Path) -> None:
     sender = Sender()
     with card_companies(tmp_path, "--refuse-reading") as server:
         assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
-        assert received(server) == whole(sender.made)
+        assert received(server) == expected_files(sender.record)
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_different_file_of_the_same_name_is_never_overwritten(server: Server) -> None:
     sender = Sender()
-    (server.inbox / sender.made.file_name).write_bytes(b"not ours")
+    (server.inbox / sender.record.file_name).write_bytes(b"not ours")
     record = sender.deliver(server.secret)
 
     assert record.state is DeliveryState.FAILED
-    assert (server.inbox / sender.made.file_name).read_bytes() == b"not ours"
+    assert (server.inbox / sender.record.file_name).read_bytes() == b"not ours"
 
 
 @pytest.mark.parametrize("kind", ALL)

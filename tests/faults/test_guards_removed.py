@@ -159,7 +159,7 @@ def without(guard: Guard, text: str) -> str:
     line = rf"^( *)\S[^\n]*(?:#|--) guard: {guard.name}$"
     block = rf"^( *)(?:#|--) guard-begin: {guard.name}$.*?(?:#|--) guard-end: {guard.name}$"
     found = re.findall(f"(?ms:{block})|(?m:{line})", text)
-    assert len(found) == 1, f"guard {guard.name}: {len(found)} places"
+    assert len(found) == 1, f"guard {guard.name}: found {len(found)} times"
     changed = re.sub(f"(?ms){block}", lambda match: match[1] + guard.replacement, text)
     return re.sub(f"(?m){line}", lambda match: match[1] + guard.replacement, changed)
 
@@ -179,7 +179,7 @@ def file_of(guard: Guard, copy: Path) -> Path:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository's files."""
-    place = tmp_path_factory.mktemp("copy")
+    target = tmp_path_factory.mktemp("copy")
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -189,9 +189,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in listing.stdout.split("\n"):
         if name.endswith((".py", ".sql", ".toml", ".csv", ".html")) and (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, place / name)
-    return place
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    return target
 
 
 def outcome(copy: Path, test: str, server_url: str) -> tuple[int, str]:
@@ -215,7 +215,7 @@ def outcome(copy: Path, test: str, server_url: str) -> tuple[int, str]:
         for guard in GUARDS
     ],
 )
-def test_a_named_test_fails_without_the_guard(guard: Guard, copy: Path, server_url: str) -> None:
+def test_guards_test_fails_without_the_guard(guard: Guard, copy: Path, server_url: str) -> None:
     status, output = outcome(copy, guard.test, server_url)
     assert status == PASSED, output
     file = file_of(guard, copy)

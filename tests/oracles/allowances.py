@@ -1,4 +1,4 @@
-"""The usage of spending limits, counted anew from the list of all permitted amounts."""
+"""The usage of spending limits, counted again from the list of all permitted amounts."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

@@ -93,7 +93,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(is_empty=st.sampled_from([False] * 9 + [True]))
     def begin(self, is_empty: bool) -> None:  # noqa: FBT001 - drawn
-        """Most runs start with funds."""
+        """Most runs begin with funds."""
         for number, (program, user, currency, amount) in enumerate(FIRST_DEPOSITS, start=90):
             if not is_empty:
                 self.deposit(program, number, user, currency, amount)

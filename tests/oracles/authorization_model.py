@@ -118,7 +118,7 @@ class AuthorizationModel:
             response = {"state": "voided", "held": 0, "captured": 0}
             return {**response, "kind": "replayed" if is_repeated else "done"}
         if kind == "void" and (program, transaction_id) in self.tombstones:
-            # Voided before it arrived: every further void replays that one.
+            # Voided before it arrived: every later void replays the first.
             return {"state": "voided", "held": 0, "captured": 0, "kind": "replayed"}
         if (kind, key) in spending.actions:
             return self._replay(spending, kind, key, amount, at)

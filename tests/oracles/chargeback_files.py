@@ -1,6 +1,6 @@
-"""The scalar chargeback file: one row at a time, as a person would write it down.
+"""The scalar chargeback file, written one row at a time.
 
-cardops.contracts.lake.chargeback_csv must make the same bytes of whole columns.
+cardops.contracts.lake.chargeback_csv must produce the same bytes from whole columns.
 """
 
 import csv
@@ -51,7 +51,7 @@ class Chargeback:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A file's bytes, and what was counted while they were made."""
+    """A file's bytes, with its counts and totals."""
 
     content: bytes
     row_count: int
@@ -60,7 +60,7 @@ class Body:
 
     @property
     def sha256(self) -> str:
-        """Of the bytes, in hexadecimal."""
+        """Hash of the bytes, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
 
 

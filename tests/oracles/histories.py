@@ -1,8 +1,8 @@
 """Histories of accounts: whether what clients observed has a legal order.
 
 Belongs here: observations and the check of one account. Pure: no store, no client. An account's
-changes have places 1, 2, 3 … (`ledger_seq`); an observation that changed nothing comes after the
-change whose place it reports. Uses nothing of cardops.rules.
+changes have positions 1, 2, 3 … (`ledger_seq`); an observation that changed nothing comes after
+the change whose position it reports. Uses nothing of cardops.rules.
 """
 
 import math
@@ -27,7 +27,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One response about one account, or a stored change that no client was told about.
+    """One response about one account, or a stored change without a response.
 
     `change_minor` is the change of the available balance, `remaining_minor` the balance reported.
     `requested_minor` is the amount that a rejection had requested. `began` and `ended` are by the
@@ -36,7 +36,7 @@ class Event:
     """
 
     name: str
-    place: int
+    position: int
     change_minor: int
     remaining_minor: int | None
     began: float
@@ -48,16 +48,16 @@ class Event:
 
 def violations(events: Sequence[Event]) -> list[str]:
     """What is wrong with an account's history; empty where it has a legal order."""
-    ordered = sorted(events, key=lambda event: (event.place, not event.is_effective))
-    return [*_broken_places(ordered), *_broken_balances(ordered), *_broken_times(ordered)]
+    ordered = sorted(events, key=lambda event: (event.position, not event.is_effective))
+    return [*_broken_positions(ordered), *_broken_balances(ordered), *_broken_times(ordered)]
 
 
-def _broken_places(ordered: Sequence[Event]) -> Iterable[str]:
-    places = [event.place for event in ordered if event.is_effective]
-    if places != list(range(1, len(places) + 1)):
-        seen = set(places)
-        missing = sorted(set(range(1, len(places) + 1)) - seen)[:3]
-        yield f"changes do not stand in places 1 to {len(places)}: missing {missing}"
+def _broken_positions(ordered: Sequence[Event]) -> Iterable[str]:
+    positions = [event.position for event in ordered if event.is_effective]
+    if positions != list(range(1, len(positions) + 1)):
+        found = set(positions)
+        missing = sorted(set(range(1, len(positions) + 1)) - found)[:3]
+        yield f"changes do not have positions 1 to {len(positions)}: missing {missing}"
 
 
 def _broken_balances(ordered: Sequence[Event]) -> Iterable[str]:
@@ -73,20 +73,20 @@ def _broken_balances(ordered: Sequence[Event]) -> Iterable[str]:
 
 
 def _broken_times(ordered: Sequence[Event]) -> Iterable[str]:
-    """Events that ended before an event placed ahead of them began."""
-    latest_began, latest, place_began, place_latest = -NEVER, "", -NEVER, ""
+    """Events that ended before an event ordered before them began."""
+    latest_began, latest, position_began, position_latest = -NEVER, "", -NEVER, ""
     before: Event | None = None
     for event in ordered:
-        # Rejections in one place saw the same balance: any order among them is legal.
-        if before is None or (before.place, before.is_effective) != (
-            event.place,
+        # Rejections at one position saw the same balance: any order among them is legal.
+        if before is None or (before.position, before.is_effective) != (
+            event.position,
             event.is_effective,
         ):
-            if place_began > latest_began:
-                latest_began, latest = place_began, place_latest
-            place_began = -NEVER
+            if position_began > latest_began:
+                latest_began, latest = position_began, position_latest
+            position_began = -NEVER
         if event.ended < latest_began:
-            yield f"{event.name} had ended before {latest} began, and stands after it"
-        if event.began > place_began:
-            place_began, place_latest = event.began, event.name
+            yield f"{event.name} had ended before {latest} began, and is ordered after it"
+        if event.began > position_began:
+            position_began, position_latest = event.began, event.name
         before = event

@@ -41,7 +41,7 @@ async def recorded(
         second = stack.enter_context(first.beside())
         recorder = Recorder([first.port, second.port], first.key, names, seed=seed)
         load = asyncio.create_task(recorder.run(count))
-        others = asyncio.create_task(_until_done(load, beside)) if beside else load
+        extra = asyncio.create_task(_until_done(load, beside)) if beside else load
         number = 0
         while not load.done():
             number, began = number + 1, time.monotonic()
@@ -49,7 +49,7 @@ async def recorded(
             await asyncio.to_thread(credit_users, url, amounts, intake_id=number)
             files[number] = (began, time.monotonic())
             await asyncio.wait([load], timeout=1.0)
-        await asyncio.gather(load, others)
+        await asyncio.gather(load, extra)
     return recorder, files
 
 
@@ -61,7 +61,7 @@ async def _until_done(load: "asyncio.Task[None]", beside: Callable[[], Awaitable
 def assert_legal(url: str, recorder: Recorder, files: Files) -> ObservedEvents:
     """Every account has a legal order, and the books add up."""
     remembered = ObservedEvents(url, recorder.calls, files)
-    assert remembered.wrong == []
+    assert remembered.errors == []
     for user, events in remembered.events.items():
         assert violations(events) == [], user
     stored = dict(rows(url, "select user_id, available_minor from accounts"))

@@ -61,9 +61,9 @@ def overruns(events: Sequence[Event], changes: Sequence[Change], user_id: str) -
 
     Where a limit changed while a request was in progress, both versions are valid for it.
     """
-    of_user, wrong = versions(changes, user_id), []
+    of_user, errors = versions(changes, user_id), []
     permitted: list[tuple[datetime, int]] = []
-    for event in sorted(events, key=lambda event: (event.place, not event.is_effective)):
+    for event in sorted(events, key=lambda event: (event.position, not event.is_effective)):
         if event.spent is None:
             continue
         over = {
@@ -72,11 +72,11 @@ def overruns(events: Sequence[Event], changes: Sequence[Change], user_id: str) -
         }
         if event.is_effective:
             exceeded = [kind for kind, verdicts in over.items() if all(verdicts)]
-            wrong += [f"{event.name} passed the limit of {kind}" for kind in exceeded]
+            errors += [f"{event.name} passed the limit of {kind}" for kind in exceeded]
             permitted.append((event.spent.at, event.spent.amount_minor))
         elif not any(True in verdicts for verdicts in over.values()):
-            wrong.append(f"{event.name} was rejected and exceeds no limit")
-    return wrong
+            errors.append(f"{event.name} was rejected and exceeds no limit")
+    return errors
 
 
 def _verdicts(

@@ -1,7 +1,7 @@
 """The events of each account, from the calls that clients recorded and the order in the store.
 
 Belongs here: joining the two, and errors that single responses show. The amount of each change
-follows from the clients' requests; the store gives places, and changes without a response.
+follows from the clients' requests; the store gives positions, and changes without a response.
 """
 
 import json
@@ -32,7 +32,7 @@ Key = tuple[str, str, str]
 
 
 class ObservedEvents:
-    """`events` by user; `wrong` lists responses that are wrong in any order."""
+    """`events` by user; `errors` lists responses that no order explains."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class ObservedEvents:
         files: Mapping[int, tuple[float, float]],
     ) -> None:
         self.events: dict[str, list[Event]] = defaultdict(list)
-        self.wrong: list[str] = []
+        self.errors: list[str] = []
         self._calls: dict[Key, list[Call]] = defaultdict(list)
         for call in calls:
             self._calls[call.transaction_id, call.kind, call.key].append(call)
             if call.status >= 500 and call.status != 503:
-                self.wrong.append(f"{call.kind} of {call.transaction_id} was {call.status}")
+                self.errors.append(f"{call.kind} of {call.transaction_id} was {call.status}")
         self._held: dict[str, int] = {}
         self._read_decisions(rows(url, DECISIONS))
         self._read_movements(rows(url, MOVEMENTS))
@@ -60,7 +60,7 @@ class ObservedEvents:
             body = json.loads(response)
             sent = (body["status"], round(body["remaining_credit"] * 100), body["as_of"])
             if sent != (status, remaining, {"ledger_seq": seq}):
-                self.wrong.append(f"{name} was answered otherwise than it was stored")
+                self.errors.append(f"{name} was returned with other figures than are stored")
             if status == "PERMIT":
                 self._held[name] = 0 if is_capture else amount
                 spent = Spent(at, amount)
@@ -74,28 +74,28 @@ class ObservedEvents:
         """In the account's order, rejections after the change they saw, so that holds are right."""
         for name, kind, key, user, status, reason, amount, seq, response, at in stored:
             calls = self._calls.pop((name, kind, key), [])
-            whole = self._held.get(name, 0)
+            held = self._held.get(name, 0)
             # A capture without an amount captures all that is held.
             has_amounts = all(call.amount_minor is not None for call in calls)
             requested = amount if has_amounts and kind not in {"void", "expire"} else None
             began, ended = self._time_span(f"{name}/{kind}/{key}", calls, requested, response)
             if status == "REJECT":
-                spent = Spent(at, amount, whole)
+                spent = Spent(at, amount, held)
                 event = Event(f"{name}/{kind}/{key}", seq, 0, None, began, ended)
                 event = refused(event, reason, spent)
             else:
                 change = {
-                    "capture": whole - amount,
-                    "void": whole,
-                    "expire": whole,
+                    "capture": held - amount,
+                    "void": held,
+                    "expire": held,
                     "increment": -amount,
                     "refund": amount,
                 }[kind]
                 if kind == "increment":
-                    self._held[name] = whole + amount
+                    self._held[name] = held + amount
                 elif kind != "refund":
                     self._held[name] = 0
-                spends = Spent(at, amount, whole) if kind == "increment" else None
+                spends = Spent(at, amount, held) if kind == "increment" else None
                 event_name = f"{name}/{kind}/{key}"
                 event = Event(event_name, seq, change, None, began, ended, spent=spends)
             self.events[user].append(event)
@@ -110,30 +110,30 @@ class ObservedEvents:
         self, name: str, calls: Sequence[Call], amount: int | None, response: bytes
     ) -> tuple[float, float]:
         """When the event can have happened; every response to it must equal the stored one."""
-        answered = [call for call in calls if call.status == 200]
-        for call in answered:
+        successful = [call for call in calls if call.status == 200]
+        for call in successful:
             if call.body != response:
-                self.wrong.append(f"{name} was answered with other bytes than are stored")
+                self.errors.append(f"{name} was returned with other bytes than are stored")
             if amount is not None and call.amount_minor != amount:
-                self.wrong.append(f"{name} was answered for another amount than was decided")
-        first = [call for call in answered if not call.is_replayed]
+                self.errors.append(f"{name} was returned for another amount than was decided")
+        first = [call for call in successful if not call.is_replayed]
         is_sure = all(call.status not in {0, 503} for call in calls)
-        if len(first) > 1 or (is_sure and answered and not first):
-            self.wrong.append(f"{name} was answered {len(first)} times as the first")
+        if len(first) > 1 or (is_sure and successful and not first):
+            self.errors.append(f"{name} was returned {len(first)} times as a new decision")
         fitting = [call for call in calls if amount is None or call.amount_minor == amount]
         if not fitting and calls:
-            self.wrong.append(f"{name} is stored without any such request")
+            self.errors.append(f"{name} is stored without any such request")
         began = min((call.began for call in fitting), default=-NEVER)
-        return began, min((call.ended for call in answered), default=NEVER)
+        return began, min((call.ended for call in successful), default=NEVER)
 
     def _expect_nothing_else(self) -> None:
         """Without a stored row no call may have got 200, except voids of ids not yet seen."""
         for (name, kind, key), calls in self._calls.items():
-            answered = {call.body for call in calls if call.status == 200}
-            if kind == "void" and len(answered) == 1:
+            successful = {call.body for call in calls if call.status == 200}
+            if kind == "void" and len(successful) == 1:
                 continue
-            if answered:
-                self.wrong.append(f"{name}/{kind}/{key} was answered and is not stored")
+            if successful:
+                self.errors.append(f"{name}/{kind}/{key} was returned and is not stored")
 
 
 def refused(event: Event, reason: str, spent: Spent) -> Event:

@@ -69,7 +69,7 @@ class Recorder:
     _shared: list[SentRequest] = field(default_factory=list)
 
     async def run(self, count: int, *, connections: int = 48) -> None:
-        """Send `count` requests over all connections; returns once each was answered or lost."""
+        """Send `count` requests over all connections; returns when each has its response or is lost."""
         self.left = count
         await asyncio.gather(*(self._partner(number) for number in range(connections)))
 
@@ -101,8 +101,8 @@ class Recorder:
             key = f"i{chance.randrange(3)}"
             await self._act(client, "increment", request, chance.randrange(1, 60), key)
         else:
-            key, whole = f"r{chance.randrange(3)}", request.amount_minor
-            await self._act(client, "refund", request, chance.randrange(1, whole + 1), key)
+            key, total = f"r{chance.randrange(3)}", request.amount_minor
+            await self._act(client, "refund", request, chance.randrange(1, total + 1), key)
 
     async def _authorize(self, client: KeepAlive, chance: random.Random, name: str) -> None:
         request = SentRequest(

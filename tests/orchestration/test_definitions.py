@@ -1,4 +1,4 @@
-"""The code location loads with an empty environment, and holds together."""
+"""The code location loads with an empty environment, and its parts fit together."""
 
 import subprocess
 import sys
@@ -71,7 +71,7 @@ def test_every_asset_is_in_a_known_group(lean: dg.RepositoryDefinition) -> None:
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_sensors_run_config_fits_the_job(kind: Kind, lean: dg.RepositoryDefinition) -> None:
+def test_sensor_run_config_is_valid_for_its_job(kind: Kind, lean: dg.RepositoryDefinition) -> None:
     config = {"ops": {kind: {"config": {"intake_ids": [1, 2]}}}}
 
     assert dg.validate_run_config(lean.get_job(KINDS[kind].job_name), config)

@@ -1,4 +1,4 @@
-"""deploy/install.py: uv under pip's configuration, and pip where uv cannot be had."""
+"""deploy/install.py: uv with pip's configuration, and pip where uv is missing or fails."""
 
 import importlib.util
 from pathlib import Path

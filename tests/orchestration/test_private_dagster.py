@@ -1,4 +1,4 @@
-"""What Cardops uses of Dagster that is not public, so that a new version that changes it is noticed."""
+"""Private parts of Dagster that Cardops uses: a new version that changes them fails here."""
 
 import inspect
 

@@ -130,16 +130,18 @@ def test_own_timestamps_and_counters_are_unchanged() -> None:
 def test_quarantined_row_contains_no_card_number() -> None:
     raws = [f"a,{between.join(VISA)},b" for between in BETWEEN] + [in_script(VISA, "\uff10")]
     numbered = {"row_number": range(len(raws)), "reasons": [[""]] * len(raws), "raw": raws}
-    kept = quarantine_frame(pl.DataFrame(numbered).lazy(), "a.csv").collect()["raw"].to_list()
-    assert all("411111******1111" in raw for raw in kept)
+    quarantined = (
+        quarantine_frame(pl.DataFrame(numbered).lazy(), "a.csv").collect()["raw"].to_list()
+    )
+    assert all("411111******1111" in raw for raw in quarantined)
 
 
 def test_card_number_column_is_truncated_in_any_script() -> None:
-    wrong = in_script("4111111111111112", "\uff10")
-    chunk = pl.DataFrame({"row_number": [1], "raw": [f"t1,{wrong}"], "card_number": [wrong]})
+    mistyped = in_script("4111111111111112", "\uff10")
+    chunk = pl.DataFrame({"row_number": [1], "raw": [f"t1,{mistyped}"], "card_number": [mistyped]})
     (raw,) = mask_card_number_in_raw(chunk)["raw"]
-    assert wrong not in raw
-    assert wrong[6:-4] not in raw
+    assert mistyped not in raw
+    assert mistyped[6:-4] not in raw
 
 
 def test_hostile_text_is_masked_in_linear_time() -> None:
@@ -154,7 +156,7 @@ def test_hostile_text_is_masked_in_linear_time() -> None:
 
 
 def test_both_patterns_know_every_separator() -> None:
-    for one, other in itertools.product(BETWEEN, ["", "\u200b"]):
-        text = "4" + (one + other + "1") + "1" * 14
+    for separator, invisible in itertools.product(BETWEEN, ["", "\u200b"]):
+        text = "4" + (separator + invisible + "1") + "1" * 14
         assert pl.Series([text]).str.contains(CANDIDATE).all()
         assert mask_card_numbers(text) == "411111******1111"

@@ -21,7 +21,7 @@ def test_equal_sources_make_no_break() -> None:
     assert breaks_of(ANA, {Side.BALANCES: 5, Side.POSTINGS: 5}, STORE_COMPARISONS[:1]) == []
 
 
-def test_a_break_has_both_sides_and_their_difference() -> None:
+def test_break_has_both_sides_and_their_difference() -> None:
     found = breaks_of(ANA, {Side.BALANCES: 5, Side.POSTINGS: 7}, STORE_COMPARISONS[:1])
 
     assert found == [Break(ANA, Side.BALANCES, Side.POSTINGS, 5, 7)]
@@ -90,8 +90,8 @@ def test_totals_satisfy_the_identity_without_breaks() -> None:
 def books_of(accounts: list[tuple[int, ...]]) -> pl.DataFrame:
     """Available, held, deposits, recalls, spends, reversals, open holds of one user each."""
     rows = [
-        ("default", f"user_{number}", "USD", one[0], one[1], number, *one[2:])
-        for number, one in enumerate(accounts)
+        ("default", f"user_{number}", "USD", amounts[0], amounts[1], number, *amounts[2:])
+        for number, amounts in enumerate(accounts)
     ]
     return pl.DataFrame(rows, schema=BOOKS_COLUMNS, orient="row")
 

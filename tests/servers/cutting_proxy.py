@@ -1,6 +1,6 @@
-"""A TCP proxy in front of PostgreSQL that understands just enough to cut at a chosen statement.
+"""A TCP proxy in front of PostgreSQL that cuts a connection at a chosen statement.
 
-Belongs here: PostgreSQL's message framing from the client's side, and cutting. No SQL of ours.
+Belongs here: PostgreSQL's message framing from the client's side. Knows no table of Cardops.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Where(StrEnum):
 class Cut:
     """The next statement that has the pattern, in any connection, cuts that connection.
 
-    `stays_down` cuts all others with it, and nobody gets through until `is_down` is taken back.
+    `stays_down` cuts all others with it, and no connection succeeds until `is_down` is reset.
     """
 
     pattern: str
@@ -41,7 +41,7 @@ class Cut:
 class CuttingProxy:
     """`url` leads through it; `cut` arms one cut; `is_down` refuses new connections.
 
-    While `answers` is cleared, what the server says is kept back.
+    While `responses` is cleared, the server's messages are held back.
     """
 
     def __init__(self, upstream_url: str) -> None:
@@ -66,7 +66,7 @@ class CuttingProxy:
         return self._cut
 
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client, until either side ends or it is cut."""
+        """Serve one client until either side closes or the connection is cut."""
         if self.is_down:
             writer.transport.abort()
             return
@@ -77,9 +77,9 @@ class CuttingProxy:
             with suppress(OSError, asyncio.IncompleteReadError):
                 await link.run()
         finally:
-            for one in (writer, server_writer):
-                self._writers.discard(one)
-                one.transport.abort()
+            for end in (writer, server_writer):
+                self._writers.discard(end)
+                end.transport.abort()
 
     def go_away(self) -> None:
         self.is_down = True

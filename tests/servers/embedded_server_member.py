@@ -57,5 +57,5 @@ if __name__ == "__main__":
     with database(Settings(home=Path(sys.argv[1]))) as addresses:
         with connect(addresses.url) as session:
             session.execute("select count(*) from accounts")
-        print("joined", flush=True)  # noqa: T201 - this is what it is for
+        print("joined", flush=True)  # noqa: T201 - the parent process waits for it
         sys.stdin.readline()

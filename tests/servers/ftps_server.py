@@ -1,4 +1,4 @@
-"""A server that speaks FTP with TLS alone; a process of its own, run by tests.servers.file_servers."""
+"""A server that accepts only FTP with TLS, in a process of its own; run by tests.servers.file_servers."""
 
 import sys
 from pathlib import Path

@@ -23,12 +23,12 @@ class Listener:
         self._socket.settimeout(0.05)
         self.port: int = self._socket.getsockname()[1]
         self.connections = 0
-        self._ends = threading.Event()
+        self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
     def _serve(self) -> None:
-        while not self._ends.is_set():
+        while not self._is_closing.is_set():
             try:
                 self._socket.accept()[0].close()
             except TimeoutError:
@@ -36,7 +36,7 @@ class Listener:
             self.connections += 1
 
     def close(self) -> None:
-        self._ends.set()
+        self._is_closing.set()
         self._thread.join()
         self._socket.close()
 
@@ -55,15 +55,19 @@ class Connects:
 
 
 class Names:
-    """A name server with prepared answers, one per lookup, the last one repeated."""
+    """A name server: one list of addresses for each lookup, the last one repeated."""
 
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *addresses_by_lookup: list[str]) -> None:
+        self.addresses_by_lookup = list(addresses_by_lookup)
         self.lookups: list[str] = []
 
     def __call__(self, host: str, port: int, family: socket.AddressFamily) -> AddressEntries:
         self.lookups.append(host)
-        addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        addresses = (
+            self.addresses_by_lookup.pop(0)
+            if len(self.addresses_by_lookup) > 1
+            else self.addresses_by_lookup[0]
+        )
         return [
             (
                 socket.AF_INET6 if ":" in address else socket.AF_INET,
@@ -96,11 +100,11 @@ CONNECTS: list[Connects] = []
 
 @pytest.fixture(scope="module")
 def the_listener() -> Iterator[Listener]:
-    made = Listener()
-    yield made
+    opened = Listener()
+    yield opened
     time.sleep(0.2)  # a connection under way is counted too
-    made.close()
-    assert made.connections == 0
+    opened.close()
+    assert opened.connections == 0
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ def connects() -> Iterator[list[Any]]:
     """Addresses connected to. An audit hook cannot be removed, so all tests share one."""
     if not CONNECTS:
         CONNECTS.append(Connects())
-    connects_made = CONNECTS[0]
-    connects_made.is_on, connects_made.addresses = True, []
-    yield connects_made.addresses
-    connects_made.is_on = False
+    recorder = CONNECTS[0]
+    recorder.is_on, recorder.addresses = True, []
+    yield recorder.addresses
+    recorder.is_on = False

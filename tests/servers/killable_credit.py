@@ -63,7 +63,7 @@ def main(url: str, intake_id: str, rows: str, users: str, prefix: str, die_after
         if done == int(die_after):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    deposits.credit_chunk = credit_chunk  # type: ignore[attr-defined] # dies where told
+    deposits.credit_chunk = credit_chunk  # type: ignore[attr-defined] # dies at the chosen chunk
     frame = rows_of_a_file(int(rows), int(users), prefix)
     PostgresDepositLedger(url).credit(an_intake_file(int(intake_id)), [frame])
 

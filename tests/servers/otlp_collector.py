@@ -67,7 +67,7 @@ class Collector:
 
     def _read(self, request: Any) -> None:
         for of_resource in request.resource_spans:
-            self.resource = told(of_resource.resource.attributes)
+            self.resource = values_of(of_resource.resource.attributes)
             for of_scope in of_resource.scope_spans:
                 self.spans += [read(span) for span in of_scope.spans]
 
@@ -77,7 +77,7 @@ def read(span: Any) -> Span:
     return Span(
         name=span.name,
         kind=span.kind,
-        attributes=told(span.attributes),
+        attributes=values_of(span.attributes),
         trace_id=span.trace_id.hex(),
         parent_id=span.parent_span_id.hex(),
         is_error=span.status.code == span.status.STATUS_CODE_ERROR,
@@ -85,8 +85,11 @@ def read(span: Any) -> Span:
     )
 
 
-def told(attributes: Any) -> dict[str, Any]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
+def values_of(attributes: Any) -> dict[str, Any]:
+    return {
+        attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value"))
+        for attribute in attributes
+    }
 
 
 @asynccontextmanager

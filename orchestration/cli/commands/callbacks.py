@@ -39,7 +39,14 @@ Result = TypeVar("Result")
 
 app = typer.Typer(no_args_is_help=True)
 Program = Annotated[str | None, typer.Option(help="Only this program's.")]
-Instant = Annotated[str | None, typer.Option(metavar="DATE|INSTANT", help="ISO 8601, in UTC.")]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="DATE|INSTANT", help="Created at or after this, ISO 8601 in UTC."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="DATE|INSTANT", help="Created before this; now unless given."),
+]
 
 
 @app.command()
@@ -64,8 +71,12 @@ def run(
 def list_callbacks(
     *,
     program: Program = None,
-    status: Annotated[str | None, typer.Option(help="pending, delivered or dead.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED)] = 100,
+    status: Annotated[
+        str | None, typer.Option(help="Only pending, delivered or dead ones.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=MAX_LISTED, help="Highest number of callbacks to list.")
+    ] = 100,
     attempts: Annotated[bool, typer.Option("--attempts", help="Show each attempt.")] = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -102,7 +113,9 @@ def list_callbacks(
 
 @app.command("show")
 def show_one(
-    callback_id: Annotated[str, typer.Argument(help="Its id, as `callbacks list` shows it.")],
+    callback_id: Annotated[
+        str, typer.Argument(help="The callback's id, as `callbacks list` shows it.")
+    ],
     *,
     json_output: JsonOption = False,
 ) -> None:
@@ -124,17 +137,21 @@ def show_one(
 @app.command()
 def replay(  # noqa: PLR0913 - a selection has as many parts
     callback_id: Annotated[
-        str | None, typer.Argument(help="One id; or select a range with --since.")
+        str | None, typer.Argument(help="Id of one callback; --since selects several instead.")
     ] = None,
     *,
     program: Program = None,
-    since: Instant = None,
-    until: Instant = None,
-    status: Annotated[str, typer.Option(help="Of a range: dead, delivered or pending.")] = "dead",
-    endpoint: Annotated[str | None, typer.Option(help="Of a range: only to this URL.")] = None,
+    since: Since = None,
+    until: Until = None,
+    status: Annotated[
+        str, typer.Option(help="With --since, only callbacks that are dead, delivered or pending.")
+    ] = "dead",
+    endpoint: Annotated[
+        str | None, typer.Option(help="With --since, only callbacks to this URL.")
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Replay one callback, or all that were created in a range: it is due now, as if never tried.
+    """Make one callback, or all of a range, pending and due now, with all attempts ahead.
 
     The partner receives the same webhook-id as before.
     """
@@ -188,7 +205,7 @@ def endpoints(
 
 @app.command()
 def enable(
-    endpoint: Annotated[str, typer.Argument(help="Its URL; a query is ignored.")],
+    endpoint: Annotated[str, typer.Argument(help="The endpoint's URL; a query is ignored.")],
     *,
     program: Program = None,
     json_output: JsonOption = False,
@@ -277,7 +294,7 @@ def instant(text: str | None, default: datetime) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise CommandError(
-            f"{text} is no date or instant; write 2026-11-20 or 2026-11-20T12:00:00Z."
+            f"{text} is not a date or an instant; write 2026-11-20 or 2026-11-20T12:00:00Z."
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

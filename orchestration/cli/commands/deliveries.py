@@ -1,4 +1,4 @@
-"""`cardops deliveries`: list chargeback files and their state; retry one on an operator's word."""
+"""`cardops deliveries`: list chargeback files with their state, and retry a delivery."""
 
 from typing import Annotated
 
@@ -30,12 +30,12 @@ def list_deliveries(
     *,
     state: Annotated[
         str | None,
-        typer.Option(help="made, sending, delivered, delivered_unconfirmed or failed."),
+        typer.Option(help="Only made, sending, delivered, delivered_unconfirmed or failed ones."),
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Only files of this batch.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List chargeback files, newest first. Exits with 1 if one of them needs an operator."""
+    """List chargeback files, newest first. Exit code 1 if one of them needs an operator."""
     if state is not None and state not in set(DeliveryState):
         raise CommandError(f"--state must be one of {', '.join(DeliveryState)}.")
     ledger = Adapters(Settings.load()).delivery_ledger
@@ -53,7 +53,9 @@ def list_deliveries(
 @app.command()
 def retry(
     batch: Annotated[str, typer.Argument(help="The batch, as `deliveries list` shows it.")],
-    network: Annotated[str, typer.Argument(help="visa, mastercard, amex or discover.")],
+    network: Annotated[
+        str, typer.Argument(help="Its network: visa, mastercard, amex or discover.")
+    ],
     *,
     received: Annotated[
         bool, typer.Option("--received", help="The card company has it: record that, send nothing.")

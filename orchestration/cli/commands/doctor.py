@@ -11,7 +11,7 @@ app = typer.Typer()
 
 @app.command()
 def doctor(*, json_output: JsonOption = False) -> None:
-    """Check every configured part and say what to fix. Exit code 1 where something needs fixing."""
+    """Check every configured part and say what to fix. Exit code 1 if something needs fixing."""
     found = []
     for finding in findings(Settings.load()):
         found.append(finding)

@@ -26,11 +26,11 @@ def reconcile(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Compare the books of a business date with independent sources; exits with 1 on a break.
+    """Compare the books of a business date with independent sources. Exit code 1 on a break.
 
-    Balances are compared with postings and holds in the store, deposit files with what was posted
-    and with the lake. Once the day's closing balances and log are in the lake, these are compared
-    with each other too.
+    Balances are compared with postings and holds in the database, and deposit
+    files with their postings and with the lake. Closing balances and the
+    transaction log are compared too, once they are in the lake.
     """
     adapters = Adapters(Settings.load())
     service = ReconciliationService(adapters.books, adapters.lake, adapters.lake_books)

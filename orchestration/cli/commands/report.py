@@ -24,10 +24,10 @@ def report(
     ],
     json_output: JsonOption = False,
 ) -> None:
-    """Make the daily report, one HTML file; exits with 1 if the day has breaks or failed checks.
+    """Build the daily report, one HTML file. Exit code 1 if the day has breaks or failed checks.
 
-    A day that is not over, or not in the marts yet, is closed first: balances, log,
-    reconciliation and marts, which takes about half a minute.
+    A day that is not over, or not in the marts yet, is closed first: balances,
+    log, reconciliation and marts. That takes about half a minute.
     """
     day = business_date.date()
     adapters = Adapters(Settings.load())

@@ -38,7 +38,7 @@ def parse_kind(name: str) -> str:
 
 
 KIND_OPTION: Final = typer.Option(
-    help="What its rows are.", parser=parse_kind, metavar=f"[{'|'.join(KIND_NAMES)}]"
+    help="Kind of its rows.", parser=parse_kind, metavar=f"[{'|'.join(KIND_NAMES)}]"
 )
 
 
@@ -46,14 +46,16 @@ KIND_OPTION: Final = typer.Option(
 def submit(
     file: Annotated[Path, typer.Argument(help="CSV, JSON, NDJSON or Parquet, plain or .gz.")],
     kind: Annotated[str, KIND_OPTION],
-    program: Annotated[str, typer.Option(help="The card program it belongs to.")] = DEFAULT_PROGRAM,
-    mode: Annotated[Mode | None, typer.Option(help="How its chargebacks are split.")] = None,
+    program: Annotated[
+        str, typer.Option(help="Card program that the file belongs to.")
+    ] = DEFAULT_PROGRAM,
+    mode: Annotated[Mode | None, typer.Option(help="How chargebacks are split into files.")] = None,
     *,
     json_output: JsonOption = False,
 ) -> None:
-    """Ingest a file, wait, and print what became of each row.
+    """Ingest a file and print how many rows were accepted, duplicate or quarantined.
 
-    Exit code 0: all rows accepted or duplicate; 1: some were quarantined; 2: refused.
+    Exit code 0: all rows accepted or duplicate; 1: some need attention; 2: refused.
     """
     if not file.is_file():
         raise CommandError(f"There is no file {file}; check the path.")
@@ -91,7 +93,7 @@ def exit_code(response: Mapping[str, Any]) -> int:
 
 
 def show(response: Mapping[str, Any]) -> None:
-    """The answer for a person."""
+    """Print the result for people."""
     if response["error"]:
         typer.echo(f"Refused: {response['error']}")
         return

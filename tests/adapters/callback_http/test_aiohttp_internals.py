@@ -15,11 +15,11 @@ from tests.servers.partners import a_partner
 
 async def test_connector_factory_is_where_the_limit_expects_it() -> None:
     async with aiohttp.TCPConnector() as connector:
-        made = connector._factory()
+        handler = connector._factory()
         bound_responses(connector)
         bounded = connector._factory()
 
-    assert type(made) is ResponseHandler
+    assert type(handler) is ResponseHandler
     assert type(bounded) is BoundedResponseHandler
 
 

@@ -133,10 +133,10 @@ async def test_endless_body_is_cut_and_its_status_counts(
 async def test_body_of_the_maximum_size_is_read_and_a_longer_one_is_cut(
     client: CallbackClient,
 ) -> None:
-    whole = head(content_length=MAX_RESPONSE_BYTES) + b"x" * MAX_RESPONSE_BYTES
+    response = head(content_length=MAX_RESPONSE_BYTES) + b"x" * MAX_RESPONSE_BYTES
     beginning = head(content_length=10**12)
     async with (
-        a_partner(responding(whole)) as exact,
+        a_partner(responding(response)) as exact,
         a_partner(flooding(b"x" * 65536, beginning)) as endless,
     ):
         responses = [await post(client, exact), await post(client, endless)]

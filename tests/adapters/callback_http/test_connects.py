@@ -38,12 +38,12 @@ PUBLIC = ["93.184.216.34", "2606:4700::1111"]
 async def test_host_with_any_internal_address_is_refused(
     internal: str, mixed: str, listener: Listener, connects: list[Any]
 ) -> None:
-    answers = {
+    addresses = {
         "alone": [internal],
         "after a public one": [*PUBLIC, internal],
         "before a public one": [internal, *PUBLIC],
     }
-    names = Names(answers[mixed])
+    names = Names(addresses[mixed])
     async with a_client(names) as client:
         response = await post(client, f"https://hooks.example.com:{listener.port}/")
 

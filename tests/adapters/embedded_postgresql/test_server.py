@@ -1,4 +1,4 @@
-"""The embedded server: one for all processes of a home, there again after any crash."""
+"""The embedded server: one for all processes of a home, restarted after any crash."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.database
 
 @pytest.fixture(autouse=True)
 def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These are about the embedded server, also where the others have a given one."""
+    """Use the embedded server, even where other tests run on a given one."""
     monkeypatch.setenv("CARDOPS_DATABASE_URL", "")
 
 
@@ -69,9 +69,9 @@ def test_roots_private_home_keeps_its_cluster_elsewhere(home: Path) -> None:
     home.chmod(0o700)
     with database(Settings(home=home)) as addresses, connect(addresses.url) as session:
         assert session.execute("select 1").fetchone() == (1,)
-    place = Path((home / "postgres" / "place").read_text().strip())
-    assert (place / "cluster" / "data").is_dir()
-    shutil.rmtree(place)
+    base = Path((home / "postgres" / "place").read_text().strip())
+    assert (base / "cluster" / "data").is_dir()
+    shutil.rmtree(base)
 
     with pytest.raises(DatabaseUnavailableError, match="that directory is gone"):
         EmbeddedServer(home).join()
@@ -149,9 +149,9 @@ def test_unreachable_url_is_one_sentence_without_the_password(url: str) -> None:
 
 def test_server_requires_its_password(home: Path) -> None:
     with database(Settings(home=home)) as addresses:
-        wrong = addresses.url.replace("cardops:", "cardops:x", 1)
+        wrong_url = addresses.url.replace("cardops:", "cardops:x", 1)
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(wrong)
+            psycopg.connect(wrong_url)
 
 
 def test_home_that_cannot_be_created_is_one_sentence(tmp_path: Path) -> None:

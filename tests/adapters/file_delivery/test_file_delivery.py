@@ -1,4 +1,4 @@
-"""One contract for every way to reach a card company: in memory, SFTP twice, FTP with TLS."""
+"""One contract for every FileDelivery: in memory, SFTP on two servers, FTP with TLS."""
 
 import hashlib
 import io
@@ -45,8 +45,8 @@ def ftps_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[FileDelivery, str]]:
-    """An open session, and a folder with nothing of this test in it."""
+def opened(request: pytest.FixtureRequest) -> Iterator[tuple[FileDelivery, str]]:
+    """An open session, and a folder without files of this test."""
     if request.param == "fake":
         yield FakeDestinations().connect("visa"), "/inbox"
         return
@@ -59,8 +59,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[FileDelivery, str]]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 32_480, 1_000_003])
-def test_written_file_is_read_back_unchanged(place: tuple[FileDelivery, str], size: int) -> None:
-    session, folder = place
+def test_written_file_is_read_back_unchanged(opened: tuple[FileDelivery, str], size: int) -> None:
+    session, folder = opened
     content = os.urandom(size)
     session.write(f"{folder}/a.csv.part", io.BytesIO(content))
 
@@ -70,22 +70,22 @@ def test_written_file_is_read_back_unchanged(place: tuple[FileDelivery, str], si
     assert session.read_sha256(f"{folder}/a.csv.part") == hashlib.sha256(content).hexdigest()
 
 
-def test_second_write_replaces_the_whole_file(place: tuple[FileDelivery, str]) -> None:
-    session, folder = place
+def test_second_write_replaces_the_whole_file(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
     session.write(f"{folder}/a.part", io.BytesIO(b"longer than the next"))
     session.write(f"{folder}/a.part", io.BytesIO(b"short"))
 
     assert session.read_sha256(f"{folder}/a.part") == hashlib.sha256(b"short").hexdigest()
 
 
-def test_missing_file_has_no_stat(place: tuple[FileDelivery, str]) -> None:
-    session, folder = place
+def test_missing_file_has_no_stat(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
 
     assert session.stat(f"{folder}/nothing.csv") is None
 
 
-def test_renamed_file_exists_only_under_its_new_name(place: tuple[FileDelivery, str]) -> None:
-    session, folder = place
+def test_renamed_file_exists_only_under_its_new_name(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
     session.write(f"{folder}/a.csv.part", io.BytesIO(b"x"))
     session.rename(f"{folder}/a.csv.part", f"{folder}/a.csv")
 
@@ -93,8 +93,8 @@ def test_renamed_file_exists_only_under_its_new_name(place: tuple[FileDelivery, 
     assert session.stat(f"{folder}/a.csv") is not None
 
 
-def test_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
-    session, folder = place
+def test_rename_never_overwrites(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
     session.write(f"{folder}/a.csv", io.BytesIO(b"first"))
     session.write(f"{folder}/a.csv.part", io.BytesIO(b"second"))
 
@@ -103,15 +103,15 @@ def test_rename_never_overwrites(place: tuple[FileDelivery, str]) -> None:
     assert session.read_sha256(f"{folder}/a.csv") == hashlib.sha256(b"first").hexdigest()
 
 
-def test_missing_file_cannot_be_renamed(place: tuple[FileDelivery, str]) -> None:
-    session, folder = place
+def test_missing_file_cannot_be_renamed(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
 
     with pytest.raises(PermanentDeliveryError):
         session.rename(f"{folder}/none.part", f"{folder}/none.csv")
 
 
-def test_removing_twice_succeeds(place: tuple[FileDelivery, str]) -> None:
-    session, folder = place
+def test_removing_twice_succeeds(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
     session.write(f"{folder}/a.part", io.BytesIO(b"x"))
     session.remove(f"{folder}/a.part")
     session.remove(f"{folder}/a.part")

@@ -1,4 +1,4 @@
-"""One contract for every object store: the fake, a directory, and S3 (as moto plays it)."""
+"""One contract for every object store: the fake, a directory, and S3 (simulated by moto)."""
 
 import os
 import threading
@@ -153,9 +153,9 @@ def test_only_a_renamed_file_counts_as_complete_at_once(
     time.sleep(0.05)  # file times are as coarse as the kernel's tick
     (tmp_path / "temporary").rename(tmp_path / "renamed")
 
-    whole = {stat.key: stat.is_whole for stat in directory.list_objects("")}
+    completeness = {stat.key: stat.is_whole for stat in directory.list_objects("")}
 
-    assert whole == {"renamed": True, "written": False}
+    assert completeness == {"renamed": True, "written": False}
 
 
 def test_links_are_not_followed(directory: ObjectStore, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Nobody has anything yet."""
+    """A world without accounts."""
     if request.param == "fake":
         yield FakeWorld()
         return

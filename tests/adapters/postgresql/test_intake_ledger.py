@@ -1,4 +1,4 @@
-"""IntakeLedger, the fake and PostgreSQL alike."""
+"""IntakeLedger on the fake and on PostgreSQL."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -150,15 +150,15 @@ def test_known_files_are_not_put_into_a_second_batch(ledger: IntakeLedger) -> No
 
 def test_batches_are_numbered_by_program_and_date(ledger: IntakeLedger) -> None:
     here = an_arrival("a", kind=Kind("chargebacks"))
-    there = replace(here, key="b", program="other")
+    elsewhere = replace(here, key="b", program="other")
     tomorrow = replace(here, key="c")
-    made = [
+    batches = [
         ledger.claim_batch([here], A_DAY, mode="by_network"),
-        ledger.claim_batch([there], A_DAY, mode="size_balanced"),
+        ledger.claim_batch([elsewhere], A_DAY, mode="size_balanced"),
         ledger.claim_batch([tomorrow], A_DAY + timedelta(days=1), mode="by_network"),
     ]
 
-    assert [batch and batch.batch_id for batch in made] == [
+    assert [batch and batch.batch_id for batch in batches] == [
         "default-2026-03-01-001",
         "other-2026-03-01-001",
         "default-2026-03-02-001",
@@ -171,12 +171,12 @@ def test_no_batch_is_made_without_arrivals(ledger: IntakeLedger) -> None:
 
 def test_second_lock_holder_waits_and_sees_the_current_entry(ledger: IntakeLedger) -> None:
     file, _ = ledger.claim(an_arrival(), A_DAY)
-    first_is_in, seen = Event(), []
+    first_is_in, statuses = Event(), []
 
     def second() -> None:
         first_is_in.wait()
         with ledger.exclusively(file.intake_id) as fresh:
-            seen.append(fresh.status)
+            statuses.append(fresh.status)
 
     other = Thread(target=second)
     other.start()
@@ -184,10 +184,10 @@ def test_second_lock_holder_waits_and_sees_the_current_entry(ledger: IntakeLedge
         first_is_in.set()
         other.join(0.2)
         ledger.finish(file.intake_id, FileOutcome())
-        assert seen == []
+        assert statuses == []
     other.join()
 
-    assert seen == [FileStatus.APPLIED]
+    assert statuses == [FileStatus.APPLIED]
 
 
 def test_rows_wait_for_their_reference_until_released(ledger: IntakeLedger) -> None:

@@ -38,28 +38,28 @@ def test_existing_program_is_not_changed(programs: Programs) -> None:
 
 def test_key_is_listed_without_its_secret(programs: Programs) -> None:
     programs.create(Program("acme"))
-    made = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=True)
-    presented = parse_bearer(f"Bearer {made.key}")
+    created = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=True)
+    presented = parse_bearer(f"Bearer {created.key}")
 
     (listed,) = programs.keys("acme")
 
     assert presented is not None
-    assert (presented.key_id, presented.is_test) == (made.key_id, True)
+    assert (presented.key_id, presented.is_test) == (created.key_id, True)
     assert (listed.key_id, listed.name, listed.scopes) == (
-        made.key_id,
+        created.key_id,
         "shop",
         ("authorizations:read",),
     )
-    assert presented.secret not in repr(listed) + repr(made)
+    assert presented.secret not in repr(listed) + repr(created)
 
 
 def test_key_keeps_its_first_revocation(programs: Programs) -> None:
     programs.create(Program("acme"))
-    made = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=False)
+    created = programs.create_key("acme", "shop", [Scope.AUTHORIZATIONS_READ], is_test=False)
 
-    assert programs.revoke_key(made.key_id)
+    assert programs.revoke_key(created.key_id)
     (first,) = programs.keys("acme")
-    assert programs.revoke_key(made.key_id)
+    assert programs.revoke_key(created.key_id)
 
     assert first.revoked_at is not None
     assert programs.keys("acme") == [first]
@@ -86,10 +86,12 @@ def test_invalid_key_name_is_refused(name: str) -> None:
 
 
 def test_key_is_named_by_its_id_or_full_text() -> None:
-    whole = f"cpk_live_abc123_{'s' * 40}"
+    full_key = f"cpk_live_abc123_{'s' * 40}"
 
-    assert [named_key_id(text) for text in ("abc123", whole)] == ["abc123", "abc123"]
-    assert {named_key_id(text) for text in ("", whole[:-41], f"{whole} ", "a b", "a\n")} == {None}
+    assert [named_key_id(text) for text in ("abc123", full_key)] == ["abc123", "abc123"]
+    assert {named_key_id(text) for text in ("", full_key[:-41], f"{full_key} ", "a b", "a\n")} == {
+        None
+    }
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "\x1b[31m", "\u202e", "a\nb", "\udcff"])

@@ -1,4 +1,4 @@
-"""An operator's query on the live database: answered, bounded, and read-only."""
+"""An operator's query on the live database: bounded and read-only."""
 
 import json
 from pathlib import Path
@@ -60,10 +60,10 @@ def test_command_queries_the_live_database(database_url: str, tmp_path: Path) ->
         session.execute("insert into programs (program, currency) values ('p', 'USD')")
     console = Console(tmp_path)
     query = "select program, currency from programs where program = 'p'"
-    answered = console.run("sql", "--live", query, "--json", CARDOPS_DATABASE_URL=database_url)
+    done = console.run("sql", "--live", query, "--json", CARDOPS_DATABASE_URL=database_url)
     refused = console.run("sql", "--live", "drop table programs", CARDOPS_DATABASE_URL=database_url)
 
-    assert json.loads(answered.stdout)["rows"] == [{"program": "p", "currency": "USD"}]
+    assert json.loads(done.stdout)["rows"] == [{"program": "p", "currency": "USD"}]
     assert refused.returncode == 2
     assert refused.stderr.startswith("The query failed: ")
     assert len(refused.stderr.strip().splitlines()) == 1

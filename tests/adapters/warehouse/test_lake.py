@@ -1,4 +1,4 @@
-"""One contract for every lake: the fake, a directory, and S3 (as moto plays it)."""
+"""One contract for every lake: the fake, a directory, and S3 (simulated by moto)."""
 
 from datetime import date
 from pathlib import Path
@@ -29,29 +29,29 @@ def amounts(lake: Lake, *business_dates: date) -> list[tuple[date, int]]:
     return sorted(frame.select("business_date", "amount_minor").collect().rows())
 
 
-def some(*values: int) -> pl.DataFrame:
+def frame_of(*values: int) -> pl.DataFrame:
     return pl.DataFrame({"amount_minor": values}, schema={"amount_minor": pl.Int64})
 
 
 def test_rows_are_scanned_with_their_business_date(lake: Lake) -> None:
-    lake.write("deposits", FRIDAY, "000000000001", some(1, 2))
-    lake.write("deposits", SATURDAY, "000000000002", some(3))
-    lake.write("orders", SATURDAY, "000000000003", some(9))
+    lake.write("deposits", FRIDAY, "000000000001", frame_of(1, 2))
+    lake.write("deposits", SATURDAY, "000000000002", frame_of(3))
+    lake.write("orders", SATURDAY, "000000000003", frame_of(9))
 
     assert amounts(lake) == [(FRIDAY, 1), (FRIDAY, 2), (SATURDAY, 3)]
     assert amounts(lake, SATURDAY) == [(SATURDAY, 3)]
 
 
 def test_rewritten_file_replaces_itself_and_no_other(lake: Lake) -> None:
-    lake.write("deposits", FRIDAY, "a", some(1))
-    lake.write("deposits", FRIDAY, "b", some(2))
-    lake.write("deposits", FRIDAY, "a", some(5))
+    lake.write("deposits", FRIDAY, "a", frame_of(1))
+    lake.write("deposits", FRIDAY, "b", frame_of(2))
+    lake.write("deposits", FRIDAY, "a", frame_of(5))
 
     assert amounts(lake) == [(FRIDAY, 2), (FRIDAY, 5)]
 
 
 def test_table_without_files_scans_to_none(lake: Lake) -> None:
-    lake.write("deposits", FRIDAY, "a", some(1))
+    lake.write("deposits", FRIDAY, "a", frame_of(1))
 
     assert lake.scan("orders") is None
     assert lake.scan("deposits", [SATURDAY]) is None
@@ -59,13 +59,13 @@ def test_table_without_files_scans_to_none(lake: Lake) -> None:
 
 
 def test_empty_frame_is_written_and_scans_to_no_rows(lake: Lake) -> None:
-    lake.write("deposits", FRIDAY, "a", some())
+    lake.write("deposits", FRIDAY, "a", frame_of())
 
     assert amounts(lake) == []
 
 
 def test_parquet_file_built_elsewhere_is_stored(lake: Lake, tmp_path: Path) -> None:
-    some(7).write_parquet(tmp_path / "built.parquet")
+    frame_of(7).write_parquet(tmp_path / "built.parquet")
 
     uri = lake.write_file("deposits", FRIDAY, "a", tmp_path / "built.parquet")
 
@@ -74,10 +74,10 @@ def test_parquet_file_built_elsewhere_is_stored(lake: Lake, tmp_path: Path) -> N
 
 
 def test_local_path_has_current_files_and_nothing_stale(lake: Lake) -> None:
-    lake.write("deposits", FRIDAY, "a", some(1))
+    lake.write("deposits", FRIDAY, "a", frame_of(1))
     lake.local_path("deposits")
-    lake.write("deposits", FRIDAY, "a", some(4))
-    lake.write("deposits", SATURDAY, "b", some(5))
+    lake.write("deposits", FRIDAY, "a", frame_of(4))
+    lake.write("deposits", SATURDAY, "b", frame_of(5))
 
     folder = lake.local_path("deposits")
 
@@ -96,7 +96,7 @@ def test_local_path_of_a_table_without_files_is_empty(lake: Lake) -> None:
 def test_mirror_deletes_files_that_left_the_bucket(s3_url: str, tmp_path: Path) -> None:
     store = open_store(s3_url)
     lake = ParquetLake(store, tmp_path)
-    lake.write("deposits", FRIDAY, "a", some(1))
+    lake.write("deposits", FRIDAY, "a", frame_of(1))
     lake.local_path("deposits")
     store.delete("deposits/business_date=2026-11-20/a.parquet")
 

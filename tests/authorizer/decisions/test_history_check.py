@@ -46,10 +46,10 @@ def without(name: str) -> Callable[[], list[Event]]:
         (tampered("refused-b", remaining_minor=0), "reported 0 where 600"),
         (tampered("refused-b", requested_minor=600), "was refused 600 of 600"),
         (tampered("permit-d", change_minor=-601, remaining_minor=-1), "left -1"),
-        (tampered("permit-e", place=4), "places"),
-        (without("permit-a"), "places"),
+        (tampered("permit-e", position=4), "positions"),
+        (without("permit-a"), "positions"),
         (without("without-response"), "missing"),
-        # Answered before a request placed ahead of it began.
+        # It ended before a request ordered before it began.
         (tampered("permit-d", began=0, ended=1.5), "permit-d had ended before"),
         (tampered("refused-b", began=0, ended=1.5), "refused-b had ended before"),
         (tampered("permit-a", began=9, ended=10), "had ended before permit-a began"),

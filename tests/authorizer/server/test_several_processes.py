@@ -160,7 +160,7 @@ async def test_a_bulk_load_two_authorizers_and_a_worker_at_once_add_up(
     told = {json.loads(call.body).get("reason_code") for call in recorder.calls if call.body}
     assert {"unknown_user", "sufficient_credit"} <= told
     remembered = ObservedEvents(database_url, recorder.calls, {1: (began - 30, ended)})
-    assert remembered.wrong == []
+    assert remembered.errors == []
     for user, events in remembered.events.items():
         assert violations(events) == [], user
     credited = "select sum(amount_minor)::bigint, count(*) from deposit_events"

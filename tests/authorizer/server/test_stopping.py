@@ -102,7 +102,7 @@ async def test_a_stop_under_load_answers_what_was_sent_before_it(api: Authorizer
     assert {call.status for call in before} <= {200, 404, 409, 422, 503}
     assert any(call.status == 200 and call.ended > signalled_at for call in before)
     remembered = ObservedEvents(api.url, recorder.calls, {900: (0.0, signalled_at)})
-    assert remembered.wrong == []
+    assert remembered.errors == []
     assert violations(remembered.events["user_1"]) == []
     assert_books_add_up(api.url)
 

@@ -1,4 +1,4 @@
-"""`cardops callbacks` as processes: stopped, killed, several at once, and their output."""
+"""`cardops callbacks` as processes: stopped, killed, concurrent, and their output."""
 
 import json
 import os
@@ -31,7 +31,7 @@ SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
 
 
 class Sink(ThreadingHTTPServer):
-    """A partner's endpoint: it answers with `status` after `seconds`."""
+    """A partner's endpoint: it responds with `status` after `seconds`."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -63,7 +63,7 @@ class SinkHandler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_disabled_endpoint_is_listed_enabled_and_its_callbacks_replayed(
     world.command("run", "--once")
     shown = world.command("show", listed["data"][-1]["id"])
 
-    assert (unhealthy.ok, unhealthy.told.partition(" and ")[0]) == (
+    assert (unhealthy.ok, unhealthy.message.partition(" and ")[0]) == (
         False,
         "1 callback endpoints are disabled",
     )
@@ -242,7 +242,7 @@ def test_disabled_endpoint_is_listed_enabled_and_its_callbacks_replayed(
     [
         (["replay"], "Name one callback by its id, or a range"),
         (["replay", "cb_1", "--since", "2026-11-20"], "Name one callback by its id, or a range"),
-        (["replay", "--since", "yesterday"], "yesterday is no date or instant"),
+        (["replay", "--since", "yesterday"], "yesterday is not a date or an instant"),
         (["replay", "--since", "2026-11-20", "--status", "lost"], "--status is pending"),
         (["show", "cb_none"], "There is no callback cb_none"),
         (["enable", "https://x.example.com/"], "is failing or disabled"),

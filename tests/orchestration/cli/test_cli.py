@@ -1,4 +1,4 @@
-"""The frame of the command: quick, lazy, and one sentence for what is expected to go wrong."""
+"""The `cardops` command starts fast, imports lazily and prints expected errors as one sentence."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def cardops(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def modules_of(*arguments: str) -> set[str]:
-    """What is loaded when the command has answered."""
+    """The modules that are loaded when the command ends."""
     program = (
         "import sys, json\n"
         f"sys.argv = ['cardops', *{list(arguments)!r}]\n"
@@ -56,17 +56,17 @@ def test_light_command_never_loads_dagster(arguments: list[str]) -> None:
 def test_help_is_fast_and_names_every_command() -> None:
     rounds = [timed_help() for _ in range(3)]
 
-    assert all(name in told for _, told in rounds for name in COMMANDS)
+    assert all(name in text for _, text in rounds for name in COMMANDS)
     assert min(seconds for seconds, _ in rounds) < LIMIT_SECONDS
 
 
 def timed_help() -> tuple[float, str]:
-    """Processor seconds: the wall clock says more about a machine's other work."""
+    """CPU seconds: wall-clock time would depend on the machine's other work."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = cardops("--help").stdout
+    text = cardops("--help").stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return spent, told
+    return spent, text
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -84,7 +84,7 @@ def test_version_as_json_is_one_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "told"),
+    ("arguments", "environment", "words"),
     [
         (["submit", "/nowhere.csv", "--kind", "deposits"], {}, "There is no file /nowhere.csv"),
         (["submit", "pyproject.toml", "--kind", "orders", "--mode", "by_network"], {}, "--mode is"),
@@ -97,12 +97,12 @@ def test_version_as_json_is_one_object() -> None:
     ],
 )
 def test_impossible_command_is_one_sentence_and_exits_2(
-    arguments: list[str], environment: dict[str, str], told: str
+    arguments: list[str], environment: dict[str, str], words: str
 ) -> None:
     done = cardops(*arguments, **environment)
 
     assert done.returncode == 2
-    assert told in done.stderr
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
 
@@ -114,7 +114,7 @@ def test_wrong_usage_exits_2() -> None:
 
 def test_only_unexpected_errors_keep_their_traceback() -> None:
     assert sentence_of(CommandError("Do this.")) == "Do this."
-    assert sentence_of(DatabaseUnavailableError("Mend that.")) == "Mend that."
+    assert sentence_of(DatabaseUnavailableError("Fix that.")) == "Fix that."
     assert "No space left on device" in str(sentence_of(OSError(28, "No space left on device")))
     assert sentence_of(KeyError("a bug")) is None
 

@@ -1,4 +1,4 @@
-"""`cardops deliveries` against the real ledger, the real store and a real server."""
+"""`cardops deliveries` with the real ledger, store and SFTP server."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def ledger(
 
 
 @pytest.fixture
-def made(ledger: PostgresDeliveryLedger, tmp_path: Path) -> ChargebackFileRecord:
+def record(ledger: PostgresDeliveryLedger, tmp_path: Path) -> ChargebackFileRecord:
     folder = tmp_path / "home" / "processed"
     folder.mkdir(parents=True)
     return a_made_file(ledger, DirectoryStore(folder), "default-2026-11-20-1")
@@ -53,21 +53,21 @@ def cardops(*arguments: str) -> tuple[int, dict[str, object]]:
     return result.exit_code, json.loads(result.stdout)
 
 
-def test_made_files_are_listed(made: ChargebackFileRecord) -> None:
+def test_made_files_are_listed(record: ChargebackFileRecord) -> None:
     code, listed = cardops("list")
 
     assert code == 0
     assert listed["data"] == [
         {
-            "batch": made.batch_id,
+            "batch": record.batch_id,
             "network": "visa",
             "program": "default",
             "destination": "visa",
-            "sequence": made.sequence,
-            "file": made.file_name,
+            "sequence": record.sequence,
+            "file": record.file_name,
             "rows": 3,
             "totals": {"USD": 7500},
-            "sha256": made.content_sha256,
+            "sha256": record.content_sha256,
             "state": "made",
             "delivered": False,
             "remote_path": None,
@@ -81,52 +81,52 @@ def test_made_files_are_listed(made: ChargebackFileRecord) -> None:
 @pytest.mark.parametrize("state", [DeliveryState.MADE, DeliveryState.FAILED])
 def test_retry_delivers_a_failed_file(
     ledger: PostgresDeliveryLedger,
-    made: ChargebackFileRecord,
+    record: ChargebackFileRecord,
     server: Server,
     state: DeliveryState,
 ) -> None:
-    ledger.record(replace(made, state=state))
-    code, shown = cardops("retry", made.batch_id, "visa")
+    ledger.record(replace(record, state=state))
+    code, shown = cardops("retry", record.batch_id, "visa")
 
     assert (code, shown["state"]) == (0, "delivered")
-    assert (server.inbox / made.file_name).exists()
+    assert (server.inbox / record.file_name).exists()
 
 
 def test_unconfirmed_file_is_not_sent_without_an_operators_word(
-    ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
+    ledger: PostgresDeliveryLedger, record: ChargebackFileRecord, server: Server
 ) -> None:
-    ledger.record(replace(made, state=DeliveryState.DELIVERED_UNCONFIRMED))
+    ledger.record(replace(record, state=DeliveryState.DELIVERED_UNCONFIRMED))
     with pytest.raises(CommandError, match="--received"):
-        cardops("retry", made.batch_id, "visa")
+        cardops("retry", record.batch_id, "visa")
     assert not list(server.inbox.iterdir())
 
-    assert cardops("retry", made.batch_id, "visa", "--received")[1]["state"] == "delivered"
+    assert cardops("retry", record.batch_id, "visa", "--received")[1]["state"] == "delivered"
     assert not list(server.inbox.iterdir())
 
 
 def test_unconfirmed_file_is_sent_on_an_operators_word(
-    ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
+    ledger: PostgresDeliveryLedger, record: ChargebackFileRecord, server: Server
 ) -> None:
-    ledger.record(replace(made, state=DeliveryState.DELIVERED_UNCONFIRMED))
+    ledger.record(replace(record, state=DeliveryState.DELIVERED_UNCONFIRMED))
 
-    assert cardops("retry", made.batch_id, "visa", "--send-again")[1]["state"] == "delivered"
+    assert cardops("retry", record.batch_id, "visa", "--send-again")[1]["state"] == "delivered"
     assert {path.name for path in server.inbox.iterdir()} == {
-        made.file_name,
-        f"{made.file_name}.ctl",
+        record.file_name,
+        f"{record.file_name}.ctl",
     }
 
 
 def test_delivered_file_is_never_sent_again(
-    ledger: PostgresDeliveryLedger, made: ChargebackFileRecord, server: Server
+    ledger: PostgresDeliveryLedger, record: ChargebackFileRecord, server: Server
 ) -> None:
-    ledger.record(replace(made, state=DeliveryState.DELIVERED))
+    ledger.record(replace(record, state=DeliveryState.DELIVERED))
 
-    assert cardops("retry", made.batch_id, "visa", "--send-again")[0] == 0
+    assert cardops("retry", record.batch_id, "visa", "--send-again")[0] == 0
     assert not list(server.inbox.iterdir())
 
 
-def test_failed_retry_says_why_and_exits_1(made: ChargebackFileRecord) -> None:
-    code, shown = cardops("retry", made.batch_id, "visa")
+def test_failed_retry_says_why_and_exits_1(record: ChargebackFileRecord) -> None:
+    code, shown = cardops("retry", record.batch_id, "visa")
 
     assert (code, shown["state"]) == (1, "failed")
     assert "destinations/visa is missing" in str(shown["last_error"])

@@ -1,4 +1,4 @@
-"""`cardops deposits recall`, on the books of a real file taken in by `cardops submit`."""
+"""`cardops deposits recall`, on a real file that `cardops submit` ingested."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def console() -> Iterator[Console]:
 
 @pytest.fixture(scope="module")
 def credited(console: Console) -> Path:
-    """A file that was credited, and of which 30.00 USD were spent since."""
+    """A credited file; user u1 has spent 30.00 USD of it since."""
     file = write(console.home.parent / "deposits.csv", DEPOSITS)
     assert console.response("submit", str(file), "--kind", "deposits")["accepted"] == 3
     query(
@@ -85,10 +85,10 @@ def test_each_recalled_deposit_has_a_posting_with_its_requester(
 
 
 def test_recall_leaves_no_break(console: Console, recalled: Any) -> None:
-    told = console.response("reconcile")
+    result = console.response("reconcile")
 
-    assert told["breaks"] == 0
-    assert told["balances"] == {"JPY": 0, "USD": -3000}
+    assert result["breaks"] == 0
+    assert result["balances"] == {"JPY": 0, "USD": -3000}
     assert recalled
 
 

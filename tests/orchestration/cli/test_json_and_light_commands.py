@@ -1,4 +1,4 @@
-"""Every command answers programs with one object; those that need no Dagster answer at once."""
+"""Every command prints one JSON object; commands that need no Dagster are fast."""
 
 import json
 import os
@@ -26,7 +26,7 @@ LIGHT = [
     ["deliveries", "list"],
     ["quarantine", "list"],
 ]
-ANSWERS = [
+OUTPUTS = [
     (["version"], {"cardops", "python"}),
     (["program", "create", "acme"], {"program", "currency", "mode", "callback_secret"}),
     (["program", "list"], {"data"}),
@@ -53,35 +53,35 @@ ANSWERS = [
 @pytest.fixture(scope="module")
 def console() -> Iterator[Console]:
     with a_home() as console:
-        # The first one migrates.
+        # The first command applies the migrations, which takes longer.
         console.run("key", "list")
         yield console
 
 
-@pytest.mark.parametrize(("arguments", "keys"), ANSWERS, ids=range(len(ANSWERS)))
+@pytest.mark.parametrize(("arguments", "keys"), OUTPUTS, ids=range(len(OUTPUTS)))
 def test_json_is_one_object_and_nothing_else(
     console: Console, arguments: list[str], keys: set[str]
 ) -> None:
-    told = console.response(*arguments)
+    result = console.response(*arguments)
 
-    assert set(told) >= keys
+    assert set(result) >= keys
 
 
 def test_created_test_key_has_all_its_parts(console: Console) -> None:
-    told = console.response("key", "create", "--program", "default", "--test", "--scopes", "callbacks:admin")  # fmt: skip
+    result = console.response("key", "create", "--program", "default", "--test", "--scopes", "callbacks:admin")  # fmt: skip
 
-    assert list(told) == ["key_id", "key", "program", "scopes"]
-    assert told["key"].startswith(f"cpk_test_{told['key_id']}_")
-    assert told["scopes"] == ["callbacks:admin"]
-    assert console.response("key", "revoke", told["key_id"])["revoked"]
+    assert list(result) == ["key_id", "key", "program", "scopes"]
+    assert result["key"].startswith(f"cpk_test_{result['key_id']}_")
+    assert result["scopes"] == ["callbacks:admin"]
+    assert console.response("key", "revoke", result["key_id"])["revoked"]
 
 
 def test_doctor_prints_one_object_whatever_it_finds(console: Console) -> None:
     done = console.run("doctor", "--json")
 
-    told = json.loads(done.stdout)
-    assert done.returncode == (0 if told["ok"] else 1)
-    assert {"database", "disk", "card companies"} <= {one["part"] for one in told["checks"]}
+    report = json.loads(done.stdout)
+    assert done.returncode == (0 if report["ok"] else 1)
+    assert {"database", "disk", "card companies"} <= {check["part"] for check in report["checks"]}
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
@@ -92,9 +92,9 @@ def test_light_command_is_fast(console: Console, arguments: list[str]) -> None:
 
 
 def timed(console: Console, arguments: list[str], number: int) -> float:
-    """Seconds of processor: what the clock would show were the machine not busy with other tests."""
+    """CPU seconds, which do not depend on the other tests that run at the same time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = console.run(*(one.format(round=number) for one in arguments))
+    done = console.run(*(argument.format(round=number) for argument in arguments))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -102,7 +102,9 @@ def timed(console: Console, arguments: list[str], number: int) -> float:
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_light_command_never_loads_dagster(console: Console, arguments: list[str]) -> None:
-    loaded = modules_loaded(console.home, [one.format(round="modules") for one in arguments])
+    loaded = modules_loaded(
+        console.home, [argument.format(round="modules") for argument in arguments]
+    )
 
     assert "orchestration.cli.main" in loaded
     assert not loaded & {"dagster", "dagster_dbt", "dbt", "pandera"}

@@ -1,4 +1,4 @@
-"""`cardops key` with whatever is typed: no secret is told again, and nothing odd is kept."""
+"""`cardops key`: a secret is shown only once, and invalid arguments change nothing."""
 
 import json
 import subprocess
@@ -22,10 +22,10 @@ def console() -> Iterator[Console]:
         yield console
 
 
-def made(console: Console, *arguments: str) -> tuple[str, str, str]:
-    """A new key's id, its whole text, and its secret alone."""
-    told = console.response("key", "create", "--program", "acme", *arguments)
-    return told["key_id"], told["key"], told["key"].rpartition("_")[2]
+def created_key(console: Console, *arguments: str) -> tuple[str, str, str]:
+    """A new key's id, the full key, and its secret part."""
+    created = console.response("key", "create", "--program", "acme", *arguments)
+    return created["key_id"], created["key"], created["key"].rpartition("_")[2]
 
 
 ODD = [
@@ -42,11 +42,11 @@ ODD = [
     ["revoke", ""], ["revoke", "\udcff"], ["revoke", "a\nb"], ["revoke", "a\0"],
     ["revoke", "x" * 100_000], ["revoke", "' or true --"], ["revoke", "%"], ["revoke", "gone"],
 ]  # fmt: skip
-# Each as its process would run it, all in one: a process each takes a second.
+# All in one process: a process for each would take a second.
 MANY = """
 import contextlib, io, json, sys
 from orchestration.cli.main import main
-told = []
+results = []
 for arguments in json.loads(sys.stdin.read()):
     sys.argv, out, error = ["cardops", "key", *arguments], io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
@@ -54,8 +54,8 @@ for arguments in json.loads(sys.stdin.read()):
             main()
         except BaseException as ended:
             code = ended.code if isinstance(ended, SystemExit) else repr(ended)
-    told.append([code, out.getvalue(), error.getvalue()])
-print(json.dumps(told))
+    results.append([code, out.getvalue(), error.getvalue()])
+print(json.dumps(results))
 """
 
 
@@ -81,24 +81,24 @@ def test_invalid_key_arguments_are_one_sentence_and_create_nothing(
 
 
 def test_key_is_shown_once_and_by_no_other_command(console: Console) -> None:
-    key_id, key, secret = made(console, "--name", "Käthe's shop")
+    key_id, key, secret = created_key(console, "--name", "Käthe's shop")
 
-    told = [
+    commands = [
         console.run("key", "list"), console.run("key", "list", "--json"),
         console.run("key", "revoke", key), console.run("key", "revoke", key + "x"),
         console.run("key", "revoke", key.replace(key_id, "gone")),
         console.run("key", "revoke", f"{key} "),
     ]  # fmt: skip
 
-    assert not [done for done in told if secret in done.stdout + done.stderr]
+    assert not [done for done in commands if secret in done.stdout + done.stderr]
     files = [path for path in console.home.rglob("*.log") if path.is_file()]
     assert files
     assert not [path for path in files if secret in path.read_text(errors="replace")]
     assert f"Käthe's shop  {'authorizations'}" in console.run("key", "list").stdout
 
 
-def test_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
-    key_id, key, _ = made(console)
+def test_full_key_is_revoked_once(console: Console) -> None:
+    key_id, key, _ = created_key(console)
     assert console.response("key", "revoke", key) == {"key_id": key_id, "revoked": True}
     first = revoked_at(console, key_id)
 
@@ -108,16 +108,16 @@ def test_whole_key_is_revoked_by_its_id_and_once(console: Console) -> None:
 
 
 def test_concurrent_revocations_all_report_the_key_revoked(console: Console) -> None:
-    key_id, _, _ = made(console)
+    key_id, _, _ = created_key(console)
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(lambda _: console.response("key", "revoke", key_id), range(4)))
+        results = list(pool.map(lambda _: console.response("key", "revoke", key_id), range(4)))
 
-    assert told == [{"key_id": key_id, "revoked": True}] * 4
+    assert results == [{"key_id": key_id, "revoked": True}] * 4
     assert revoked_at(console, key_id)
 
 
 def test_program_sees_only_its_own_keys(console: Console) -> None:
-    key_id, _, _ = made(console)
+    key_id, _, _ = created_key(console)
     other = console.response("key", "create", "--program", "default", "--name", "other")["key_id"]
 
     assert key_id in listed(console, "acme")
@@ -129,7 +129,7 @@ def test_program_sees_only_its_own_keys(console: Console) -> None:
 def listed(console: Console, program: str) -> dict[str, dict[str, object]]:
     found = console.response("key", "list", "--program", program)["data"]
     assert "secret" not in json.dumps(found)
-    return {one["key_id"]: one for one in found}
+    return {key["key_id"]: key for key in found}
 
 
 def revoked_at(console: Console, key_id: str) -> object:

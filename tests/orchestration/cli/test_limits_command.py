@@ -18,18 +18,20 @@ def console() -> Iterator[Console]:
 
 def test_limits_are_set_shown_and_removed(console: Console) -> None:
     console.response("program", "limits", "default", "--day", "500.00", "--month-count", "90")
-    told = console.response(
+    result = console.response(
         "user", "limits", "u1", "--day", "20.50", "--window", "24h", "--window-count", "3"
     )
 
-    by_kind = {one["kind"]: one for one in told["limits"]}
+    by_kind = {limit["kind"]: limit for limit in result["limits"]}
     assert set(by_kind) == {"day", "month", "window"}
     assert by_kind["day"]["max_amount_minor"] == 2050
     assert (by_kind["window"]["window_seconds"], by_kind["window"]["used_count"]) == (86_400, 0)
     assert by_kind["month"]["max_count"] == 90
 
-    told = console.response("user", "limits", "u1", "--remove", "day")
-    assert {one["max_amount_minor"] for one in told["limits"] if one["kind"] == "day"} == {50_000}
+    result = console.response("user", "limits", "u1", "--remove", "day")
+    assert {limit["max_amount_minor"] for limit in result["limits"] if limit["kind"] == "day"} == {
+        50_000
+    }
     assert "20.50" not in console.run("user", "limits", "u1").stdout
     assert "500.00" in console.run("user", "limits", "u1").stdout
 

@@ -28,7 +28,7 @@ def cardops(home: Path, *arguments: str, url: str = "") -> subprocess.CompletedP
 def books(database_url: str) -> str:
     deposits = [Deposit("d-1"), Deposit("d-2", "user_2", 25), Deposit("d-3", currency="JPY")]
     PostgresDepositLedger(database_url).credit(an_intake_file(1), [staged(deposits)])
-    # The command sets the schema itself, so it is given the address alone.
+    # The command sets the schema itself, so the URL has none.
     return database_url.partition("&options")[0].partition("?options")[0]
 
 

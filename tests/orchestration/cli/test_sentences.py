@@ -1,4 +1,4 @@
-"""What goes wrong is one sentence on standard error and exit code 2, from the real console script."""
+"""The console script prints an expected error as one sentence and exits with 2."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.factories.samples import poc_rows, write
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 
-PASSWORD = "sekret"  # noqa: S105 - made up, to be looked for in what is said
+PASSWORD = "sekret"  # noqa: S105 - invented, so that tests can search output for it
 CLOSED = f"postgresql://u:{PASSWORD}@127.0.0.1:1/db"
 IS_ROOT = os.geteuid() == 0
 MIB = 1024 * 1024
@@ -41,7 +41,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["authorizer", "--port", "0"], {"CARDOPS_DATABASE_URL": CLOSED}, "cannot be reached"),
     (["key", "list"], {"CARDOPS_HOME": "/proc/nowhere"}, "/proc/nowhere"),
     (["key", "revoke", "nope"], {}, "There is no key nope"),
-    (["key", "create", "--scopes", "all"], {}, "mend 'all'"),
+    (["key", "create", "--scopes", "all"], {}, "correct 'all'"),
     (["program", "rotate-secret", "none"], {}, "There is no program none"),
     (["program", "create", "Bad_Name"], {}, "Bad_Name"),
     (["user", "block", "two words"], {}, "not a valid user id"),
@@ -57,7 +57,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (
         ["callbacks", "replay", "--since", "2026-11-21", "--until", "2026-11-20"],
         {},
-        "turn them round",
+        "exchange them or change one",
     ),
     (["deliveries", "retry", "none", "visa"], {}, "Batch none has no file"),
     (["deposits", "recall", "nowhere.csv"], {}, "nothing was recalled"),
@@ -80,9 +80,9 @@ def console() -> Iterator[Console]:
         yield console
 
 
-def assert_one_sentence(done: "subprocess.CompletedProcess[str]", told: str) -> None:
+def assert_one_sentence(done: "subprocess.CompletedProcess[str]", words: str) -> None:
     assert done.returncode == 2, done.stderr
-    assert told in done.stderr
+    assert words in done.stderr
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.rstrip().endswith(".")
@@ -90,11 +90,11 @@ def assert_one_sentence(done: "subprocess.CompletedProcess[str]", told: str) -> 
     assert PASSWORD not in done.stderr
 
 
-@pytest.mark.parametrize(("arguments", "settings", "told"), CASES, ids=range(len(CASES)))
+@pytest.mark.parametrize(("arguments", "settings", "words"), CASES, ids=range(len(CASES)))
 def test_impossible_command_is_one_sentence(
-    console: Console, arguments: list[str], settings: dict[str, str], told: str
+    console: Console, arguments: list[str], settings: dict[str, str], words: str
 ) -> None:
-    assert_one_sentence(console.run(*arguments, **settings), told)
+    assert_one_sentence(console.run(*arguments, **settings), words)
 
 
 def test_wrong_password_is_reported_and_not_shown(console: Console) -> None:
@@ -131,11 +131,11 @@ def test_interrupted_submit_says_so_and_a_second_one_completes_it(console: Conso
             assert process.poll() is None, "it ended before it was interrupted"
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=240)
+        _, message = process.communicate(timeout=240)
 
     assert process.returncode == 130
-    assert told.startswith("Interrupted: the file may be ingested in part")
-    assert told.count("\n") == 1
+    assert message.startswith("Interrupted: the file may be ingested in part")
+    assert message.count("\n") == 1
     again = console.response(*submit)
     assert again["read"] == again["accepted"] + again["duplicate"] == 1
 
@@ -154,16 +154,16 @@ def test_unreadable_file_is_one_sentence(console: Console) -> None:
     ("arguments", "settings"),
     [(["authorizer", "--port", "{port}"], {}), (["up"], {"CARDOPS_UI_PORT": "{port}"})],
 )
-def test_taken_port_is_named(
+def test_occupied_port_is_named(
     console: Console, arguments: list[str], settings: dict[str, str]
 ) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
 
         done = console.run(
-            *(one.format(port=port) for one in arguments),
+            *(argument.format(port=port) for argument in arguments),
             **{name: value.format(port=port) for name, value in settings.items()},
         )
 
@@ -190,7 +190,7 @@ def test_wrong_key_is_a_problem_document_that_says_what_to_do(console: Console) 
 
 
 def refused(url: str, key: str) -> dict[str, object]:
-    """The problem document with which the question is refused, asked until the server listens."""
+    """The problem document with which the request is refused."""
     headers = {"Authorization": f"Bearer {key}"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own server
     with pytest.raises(urllib.error.HTTPError) as refusal:
@@ -202,7 +202,7 @@ def refused(url: str, key: str) -> dict[str, object]:
 
 @contextmanager
 def small_disk(size: str) -> Iterator[Path]:
-    """A disk of its own, which only root can make."""
+    """A small file system of its own, which only root can mount."""
     with tempfile.TemporaryDirectory(prefix="cardops-disk-") as folder:
         Path(folder).chmod(0o711)
         disk = Path(folder) / "disk"
@@ -258,8 +258,8 @@ def test_full_disk_is_reported_and_a_later_submit_counts_rows_once() -> None:
             assert_one_sentence(console.run("program", "create", "acme"), "No space left on device")
             (disk / "filler").unlink()
 
-            told = console.response("submit", str(sample), "--kind", "deposits")
+            result = console.response("submit", str(sample), "--kind", "deposits")
 
-            assert told["read"] == told["accepted"] + told["duplicate"] == 1
+            assert result["read"] == result["accepted"] + result["duplicate"] == 1
         finally:
             server.leave()

@@ -1,4 +1,4 @@
-"""The Dagster instance: its settings are such that Dagster takes, and a crash leaves no run behind."""
+"""The Dagster instance: Dagster accepts its settings, and a crash leaves no run open."""
 
 import os
 import subprocess
@@ -59,7 +59,7 @@ def test_only_runs_whose_process_is_gone_are_failed(instance: dg.DagsterInstance
     started = dg.DagsterRunStatus.STARTED
     gone = a_run(instance, 1, started, f"{host}:{ended_process()}")
     of_a_server = a_run(instance, 2, started, None)
-    mine = a_run(instance, 3, started, process_tag())
+    own = a_run(instance, 3, started, process_tag())
     elsewhere = a_run(instance, 4, started, "another-machine:1")
     done = a_run(instance, 5, dg.DagsterRunStatus.SUCCESS, f"{host}:{ended_process()}")
 
@@ -67,7 +67,7 @@ def test_only_runs_whose_process_is_gone_are_failed(instance: dg.DagsterInstance
 
     failed = dg.DagsterRunStatus.FAILURE
     assert [status_of(instance, run) for run in (gone, of_a_server)] == [failed, failed]
-    assert [status_of(instance, run) for run in (mine, elsewhere)] == [started, started]
+    assert [status_of(instance, run) for run in (own, elsewhere)] == [started, started]
     assert status_of(instance, done) is dg.DagsterRunStatus.SUCCESS
     assert end_leftover_runs(instance) == 0
 
@@ -79,8 +79,8 @@ def test_process_is_alive_until_it_has_ended() -> None:
     assert not is_process_alive(f"{host}:{ended_process()}")
 
 
-def taken(folder: Path, text: str) -> InstanceRef:
-    """The settings as Dagster takes them out of its home."""
+def loaded(folder: Path, text: str) -> InstanceRef:
+    """The settings as Dagster reads them from its home."""
     (folder / "dagster.yaml").write_text(text)
     return InstanceRef.from_dir(str(folder))
 
@@ -94,7 +94,7 @@ def test_dagster_accepts_the_instances_settings(
     monkeypatch.setenv(URL_VARIABLE, "postgresql+psycopg2://user@localhost/cardops")
     monkeypatch.setenv("CARDOPS_COMPUTE_LOGS_BUCKET", "logs")
 
-    settings: Mapping[str, Any] = taken(tmp_path, text).settings
+    settings: Mapping[str, Any] = loaded(tmp_path, text).settings
 
     assert settings["telemetry"] == {"enabled": False}
     assert settings["freshness"] == {"enabled": True}
@@ -104,4 +104,4 @@ def test_dagster_accepts_the_instances_settings(
 @pytest.mark.parametrize("text", ["run_queue: {nonsense: 1}", "sensors: {num_workers: many}"])
 def test_dagster_refuses_unknown_settings(text: str, tmp_path: Path) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError):
-        taken(tmp_path, text)
+        loaded(tmp_path, text)

@@ -1,4 +1,4 @@
-"""The processes of `cardops up`: their ports, and that none outlives the command."""
+"""The processes of `cardops up`: their ports, and no process outlives the command."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from orchestration.local.services import services
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# Two services, one of which has a child of its own, under the real supervisor.
+# Two services under the real supervisor; one of them has a child process.
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ finally:
 
 DEADLINE_SECONDS = 240
 CHILD = "import time; time.sleep(600)"
-# Killed only after the grace period, whoever ends the group; so only one of the tests uses it.
+# It is killed only after the grace period, which is slow, so only one test uses it.
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
 
 
@@ -55,7 +55,7 @@ def supervised(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A running supervisor, and the process group of its services."""
-    # A database of its own address: the guard then has no embedded server to end.
+    # With a database URL the guard has no embedded server to stop.
     environment = {**os.environ, "CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path), getattr(request, "param", CHILD)],
@@ -74,7 +74,7 @@ def supervised(
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Generous: a busy machine is slow, and a process that stays would stay for ever."""
+    """Wait long: a busy machine is slow, and a process that is left over never ends."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "the condition was never met"
@@ -110,15 +110,15 @@ def test_service_that_ends_by_itself_stops_the_others_and_is_named(
     wait_until(lambda: others_in(group) == [])
 
 
-def taken_port() -> socket.socket:
+def occupied_port() -> socket.socket:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     return listener
 
 
-def test_taken_port_of_a_setting_is_refused_with_a_sentence() -> None:
-    with taken_port() as listener:
+def test_occupied_port_of_a_setting_is_refused() -> None:
+    with occupied_port() as listener:
         port = listener.getsockname()[1]
 
         assert not is_free(port)
@@ -127,7 +127,7 @@ def test_taken_port_of_a_setting_is_refused_with_a_sentence() -> None:
 
 
 def test_unset_port_is_the_next_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with taken_port() as listener:
+    with occupied_port() as listener:
         port = listener.getsockname()[1]
         monkeypatch.setattr("orchestration.local.ports.DEFAULTS", {"ui": port, "authorizer": port})
         chosen = choose_ports(Settings())
@@ -150,7 +150,9 @@ def test_one_process_creates_dagsters_tables_before_others_open_them(
     listed = services(tmp_path, {"ui": 1, "authorizer": 2, "sftp": 3}, tmp_path)
 
     without_dagster = {"code", "sftp", "authorizer"}
-    assert {one.name: one.needs for one in listed if one.name not in without_dagster} == {
+    assert {
+        service.name: service.needs for service in listed if service.name not in without_dagster
+    } == {
         "ui": ("code",),
         "daemon": ("code",),
     }

@@ -1,4 +1,4 @@
-"""`cardops up` as a user meets it: one command, files dropped, answers given, nothing left behind."""
+"""`cardops up` from outside: it ingests dropped files, decides requests and leaves no process."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.factories.databases import new_home
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[3]
-# On two free cores the UI answers in half of 45 s; the tests share theirs with other tests.
+# Two free cores need half of this; the tests share theirs with other tests.
 START_SECONDS = 45
 
 DEPOSITS = """\
@@ -44,14 +44,14 @@ txn_up_2,50.00,USD,mastercard,case_up_2,2026-02-01,4837
 
 @dataclass
 class Up:
-    """A running `cardops up`, and what it said."""
+    """A running `cardops up`, and the addresses that it printed."""
 
     home: Path
     process: subprocess.Popen[str]
-    told: dict[str, Any]
+    addresses: dict[str, Any]
 
     def drop(self, kind: str, text: str) -> None:
-        """As a transfer program does: under a passing name, then renamed."""
+        """As a transfer program does: under a temporary name, then renamed."""
         folder = self.home / "raw" / "incoming" / kind
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "up.csv.part").write_text(text)
@@ -66,12 +66,12 @@ class Up:
         shutil.copy(source, folder / "copied.csv")
 
     def ask(self, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
-        """The authorizer's answer, with the printed key."""
+        """The authorizer's response, with the printed key."""
         request = urllib.request.Request(  # noqa: S310 - our own address
-            self.told["authorizer"] + path,
+            self.addresses["authorizer"] + path,
             data=json.dumps(body).encode() if body else None,
             headers={
-                "Authorization": f"Bearer {self.told['key']}",
+                "Authorization": f"Bearer {self.addresses['key']}",
                 "Content-Type": "application/json",
             },
         )
@@ -87,7 +87,7 @@ class Up:
             return []
 
     def delivered(self) -> set[str]:
-        """Networks whose folder at the SFTP server holds a whole pair."""
+        """Networks whose SFTP folder holds a chargeback file with its control file."""
         inboxes = (self.home / "card_companies").glob("*/inbox")
         return {
             inbox.parent.name
@@ -97,8 +97,10 @@ class Up:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")}
-    return {**mine, "CARDOPS_HOME": str(home), **more}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")
+    }
+    return {**inherited, "CARDOPS_HOME": str(home), **more}
 
 
 def start(home: Path) -> subprocess.Popen[str]:
@@ -133,19 +135,19 @@ def of_home(home: Path) -> dict[int, str]:
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            told = _told(process)
-            if str(home) in told and int(process.name) != os.getpid():
-                found[int(process.name)] = told[:200]
+            description = _description(process)
+            if str(home) in description and int(process.name) != os.getpid():
+                found[int(process.name)] = description[:200]
     return found
 
 
-def _told(process: Path) -> str:
-    told = (process / "cmdline").read_bytes()
+def _description(process: Path) -> str:
+    description = (process / "cmdline").read_bytes()
     with suppress(OSError):
-        told += (process / "environ").read_bytes()
+        description += (process / "environ").read_bytes()
     with suppress(OSError):
-        told += os.fsencode((process / "cwd").readlink())
-    return told.decode(errors="replace").replace("\0", " ")
+        description += os.fsencode((process / "cwd").readlink())
+    return description.decode(errors="replace").replace("\0", " ")
 
 
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 240) -> float:
@@ -163,15 +165,15 @@ def first() -> Iterator[Up]:
 
 
 def test_up_becomes_ready_and_prints_its_addresses(first: Up) -> None:
-    ui = first.told["ui"] + "/server_info"
+    ui = first.addresses["ui"] + "/server_info"
     with urllib.request.urlopen(ui, timeout=10) as response:  # noqa: S310 - our own address
         assert "dagster_webserver_version" in json.load(response)
 
     written = json.loads((first.home / "run" / "ports.json").read_text())
-    assert written == first.told["ports"]
-    assert first.told["ui"].endswith(f":{written['ui']}")
-    print(f"ready after {first.told['seconds']} s")  # noqa: T201 - a figure to watch
-    assert first.told["seconds"] < START_SECONDS
+    assert written == first.addresses["ports"]
+    assert first.addresses["ui"].endswith(f":{written['ui']}")
+    print(f"ready after {first.addresses['seconds']} s")  # noqa: T201 - a figure to watch
+    assert first.addresses["seconds"] < START_SECONDS
 
 
 def test_dropped_file_is_credited_and_spent_with_the_printed_key(first: Up) -> None:
@@ -202,8 +204,8 @@ def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) ->
         process = start(home)
         assert process.stdout is not None
         second = json.loads(process.stdout.readline())
-        beside = set(second["ports"].values()) & set(first.told["ports"].values())
-        mine = set(of_home(home))
+        beside = set(second["ports"].values()) & set(first.addresses["ports"].values())
+        processes = set(of_home(home))
 
         process.kill()
         process.wait()
@@ -211,13 +213,13 @@ def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) ->
         wait_until(lambda: not of_home(home), "its end")
 
         assert beside == set()
-        assert second["ports"]["ui"] > first.told["ports"]["ui"]
-        assert len(mine) > 6
-        assert first.ask("/v1/users/user_up/credit"), "the first goes on"
+        assert second["ports"]["ui"] > first.addresses["ports"]["ui"]
+        assert len(processes) > 6
+        assert first.ask("/v1/users/user_up/credit"), "the first instance no longer responds"
 
 
-def test_taken_port_of_a_setting_ends_up_with_one_sentence(first: Up) -> None:
-    port = str(first.told["ports"]["ui"])
+def test_up_with_an_occupied_port_is_one_sentence(first: Up) -> None:
+    port = str(first.addresses["ports"]["ui"])
     with new_home() as home:
         done = subprocess.run(
             [sys.executable, "-m", "orchestration.cli.main", "up"],
@@ -236,7 +238,7 @@ def test_taken_port_of_a_setting_ends_up_with_one_sentence(first: Up) -> None:
 
 
 def test_ctrl_c_stops_every_process(first: Up) -> None:
-    """The last of this module: it ends what the others use."""
+    """The last test of this module: it stops what the others use."""
     started = of_home(first.home)
     first.process.send_signal(signal.SIGINT)
 
@@ -247,7 +249,7 @@ def test_ctrl_c_stops_every_process(first: Up) -> None:
 
 
 def _is_ours(pid: int) -> bool:
-    """Not another process that has got the number since."""
+    """False for another process that reuses the id."""
     with suppress(OSError):
-        return "orchestration" in _told(Path(f"/proc/{pid}"))
+        return "orchestration" in _description(Path(f"/proc/{pid}"))
     return False

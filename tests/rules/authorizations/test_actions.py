@@ -140,8 +140,8 @@ def test_action_is_idempotent_by_its_key(
     earlier = StoredAction(1000, -2500, b"as it was")
     record = a_record(Hold(State.CAPTURED, 0, 1000, LATER))
 
-    given = outcome(an_action(kind, amount, "k"), record, earlier=earlier)
+    response = outcome(an_action(kind, amount, "k"), record, earlier=earlier)
 
-    assert isinstance(given, ActionResponse)
-    assert given.result is result
-    assert given.body == (b"as it was" if result is ActionResult.REPLAYED else b"")
+    assert isinstance(response, ActionResponse)
+    assert response.result is result
+    assert response.body == (b"as it was" if result is ActionResult.REPLAYED else b"")

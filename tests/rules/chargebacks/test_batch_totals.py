@@ -1,4 +1,4 @@
-"""A batch's accounting finds every row and every unit of money, or says what is missing."""
+"""Batch totals account for every row and every minor unit, or report what is missing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Stages, legal moves and deadlines of a dispute."""
+"""Stages, legal transitions and deadlines of a dispute."""
 
 from datetime import date
 
@@ -77,10 +77,10 @@ def test_visa_had_no_allocation_before_its_reform() -> None:
 
 
 def test_feed_deadline_has_precedence() -> None:
-    given = date(2026, 12, 8)
-    deadline = merchant_deadline("visa", Stage.CHARGEBACK, date(2026, 11, 20), given)
+    from_feed = date(2026, 12, 8)
+    deadline = merchant_deadline("visa", Stage.CHARGEBACK, date(2026, 11, 20), from_feed)
 
-    assert deadline == Deadline(given, DeadlineSource.FEED)
+    assert deadline == Deadline(from_feed, DeadlineSource.FEED)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The at most four CSV files of a batch: whole, exact, and the same however often they are made."""
+"""The CSV files of a batch: at most four, complete, exact and reproducible."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What a destination's secret must say, and the sentence where it does not."""
+"""What a destination's secret must contain, and the error where it does not."""
 
 import pytest
 

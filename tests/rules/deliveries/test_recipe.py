@@ -22,72 +22,74 @@ ENDS = {Step.DONE, Step.STOP_DIFFERENT, Step.UNCONFIRMED}
 SENDING = DeliveryState.SENDING
 
 
-def after(step: Step, seen: RemoteState) -> RemoteState:
+def after(step: Step, remote: RemoteState) -> RemoteState:
     match step:
         case Step.WRITE_CSV:
-            return RemoteState(seen.csv, RemoteFile.MATCHES, seen.control, seen.control_part)
+            return RemoteState(remote.csv, RemoteFile.MATCHES, remote.control, remote.control_part)
         case Step.WRITE_CONTROL:
-            return RemoteState(seen.csv, seen.csv_part, seen.control, RemoteFile.MATCHES)
+            return RemoteState(remote.csv, remote.csv_part, remote.control, RemoteFile.MATCHES)
         case Step.RECORD_INTENT:
-            return seen
+            return remote
         case _:
-            return seen.after_rename(step)
+            return remote.after_rename(step)
 
 
 @pytest.mark.parametrize("is_intended", [False, True])
-@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_steps_always_end(seen: RemoteState, *, is_intended: bool) -> None:
+@pytest.mark.parametrize("remote", EVERYTHING, ids=str)
+def test_steps_always_end(remote: RemoteState, *, is_intended: bool) -> None:
     steps = []
-    while (step := next_step(seen, is_intended=is_intended)) not in ENDS:
+    while (step := next_step(remote, is_intended=is_intended)) not in ENDS:
         steps.append(step)
         is_intended = is_intended or step is Step.RECORD_INTENT
-        seen = after(step, seen)
+        remote = after(step, remote)
 
     assert len(steps) == len(set(steps)) <= 5
 
 
 @pytest.mark.parametrize("is_intended", [False, True])
-@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_final_name_is_never_overwritten(seen: RemoteState, *, is_intended: bool) -> None:
-    step = next_step(seen, is_intended=is_intended)
+@pytest.mark.parametrize("remote", EVERYTHING, ids=str)
+def test_final_name_is_never_overwritten(remote: RemoteState, *, is_intended: bool) -> None:
+    step = next_step(remote, is_intended=is_intended)
 
-    assert step is not Step.RENAME_CSV or seen.csv is RemoteFile.ABSENT
-    assert step is not Step.RENAME_CONTROL or seen.control is RemoteFile.ABSENT
-    if RemoteFile.DIFFERENT in {seen.csv, seen.control}:
+    assert step is not Step.RENAME_CSV or remote.csv is RemoteFile.ABSENT
+    assert step is not Step.RENAME_CONTROL or remote.control is RemoteFile.ABSENT
+    if RemoteFile.DIFFERENT in {remote.csv, remote.control}:
         assert step is Step.STOP_DIFFERENT
 
 
-@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_rename_waits_for_the_recorded_intent(seen: RemoteState) -> None:
-    assert next_step(seen, is_intended=False) not in {Step.RENAME_CSV, Step.RENAME_CONTROL}
+@pytest.mark.parametrize("remote", EVERYTHING, ids=str)
+def test_rename_waits_for_the_recorded_intent(remote: RemoteState) -> None:
+    assert next_step(remote, is_intended=False) not in {Step.RENAME_CSV, Step.RENAME_CONTROL}
 
 
 @pytest.mark.parametrize("is_intended", [False, True])
-@pytest.mark.parametrize("seen", EVERYTHING, ids=str)
-def test_only_a_matching_temporary_file_is_renamed(seen: RemoteState, *, is_intended: bool) -> None:
-    step = next_step(seen, is_intended=is_intended)
+@pytest.mark.parametrize("remote", EVERYTHING, ids=str)
+def test_only_a_matching_temporary_file_is_renamed(
+    remote: RemoteState, *, is_intended: bool
+) -> None:
+    step = next_step(remote, is_intended=is_intended)
 
-    assert step is not Step.RENAME_CSV or seen.csv_part is RemoteFile.MATCHES
-    assert step is not Step.RENAME_CONTROL or seen.control_part is RemoteFile.MATCHES
+    assert step is not Step.RENAME_CSV or remote.csv_part is RemoteFile.MATCHES
+    assert step is not Step.RENAME_CONTROL or remote.control_part is RemoteFile.MATCHES
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "remote",
     [
         RemoteState(),
         RemoteState(control_part=RemoteFile.MATCHES),
         RemoteState(csv=RemoteFile.MATCHES),
     ],
 )
-def test_possibly_collected_file_is_not_sent_again(seen: RemoteState) -> None:
-    assert next_step(seen, is_intended=True) is Step.UNCONFIRMED
+def test_possibly_collected_file_is_not_sent_again(remote: RemoteState) -> None:
+    assert next_step(remote, is_intended=True) is Step.UNCONFIRMED
 
 
 def test_csv_is_renamed_before_its_control_file() -> None:
-    both = RemoteState(csv_part=RemoteFile.MATCHES, control_part=RemoteFile.MATCHES)
+    uploaded = RemoteState(csv_part=RemoteFile.MATCHES, control_part=RemoteFile.MATCHES)
 
-    assert next_step(both, is_intended=True) is Step.RENAME_CSV
-    assert next_step(after(Step.RENAME_CSV, both), is_intended=True) is Step.RENAME_CONTROL
+    assert next_step(uploaded, is_intended=True) is Step.RENAME_CSV
+    assert next_step(after(Step.RENAME_CSV, uploaded), is_intended=True) is Step.RENAME_CONTROL
 
 
 def test_collected_csv_with_control_file_is_done() -> None:
@@ -104,7 +106,7 @@ def test_existing_pair_is_done_without_an_intent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "seen", "then"),
+    ("state", "remote", "then"),
     [
         (DeliveryState.MADE, None, DeliveryState.FAILED),
         (SENDING, None, SENDING),
@@ -114,9 +116,9 @@ def test_existing_pair_is_done_without_an_intent() -> None:
     ],
 )
 def test_intent_is_withdrawn_only_where_nothing_was_renamed(
-    state: DeliveryState, seen: RemoteState | None, then: DeliveryState
+    state: DeliveryState, remote: RemoteState | None, then: DeliveryState
 ) -> None:
-    assert state_after_refusal(state, seen) is then
+    assert state_after_refusal(state, remote) is then
 
 
 @given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))

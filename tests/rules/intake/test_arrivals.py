@@ -21,14 +21,14 @@ PROGRAMS = {"default", "acme"}
         ("incoming/deposits/default/a.json", "default"),
     ],
 )
-def test_the_first_folder_is_the_program(key: str, program: str) -> None:
+def test_first_folder_is_the_program(key: str, program: str) -> None:
     place = place_of(key, Kind("deposits"), PROGRAMS)
 
     assert (place.program, place.error) == (program, None)
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "words"),
     [
         ("incoming/deposits/other/a.csv", "No program 'other' is registered"),
         ("incoming/deposits/2026-11-20/a.csv", "No program '2026-11-20' is registered"),
@@ -38,11 +38,11 @@ def test_the_first_folder_is_the_program(key: str, program: str) -> None:
         ("incoming/deposits/csv", "csv was not read"),
     ],
 )
-def test_file_in_a_wrong_place_is_refused_with_a_sentence(key: str, told: str) -> None:
+def test_file_in_a_wrong_folder_is_refused(key: str, words: str) -> None:
     error = place_of(key, Kind("deposits"), PROGRAMS).error
 
     assert error is not None
-    assert told in error
+    assert words in error
 
 
 @pytest.mark.parametrize("name", [".a.csv.Xy12", "a.csv.part", "a.csv.filepart", "a.tmp", "a.csv~"])

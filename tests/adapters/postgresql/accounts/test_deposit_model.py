@@ -1,4 +1,4 @@
-"""Any files in any order and number: PostgreSQL behaves like the model."""
+"""PostgreSQL behaves like the model for any number of files in any order."""
 
 from datetime import timedelta
 from typing import Any

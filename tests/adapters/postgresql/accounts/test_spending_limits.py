@@ -28,16 +28,16 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
     clock = FakeClock(datetime(2026, 11, 20, 12, 0, tzinfo=UTC))
     if request.param == "fake":
         fake = FakeAuthorizations(clock)
-        made = Limited(fake, fake.limits, clock)
-        await made.credit()
-        yield made
+        limited = Limited(fake, fake.limits, clock)
+        await limited.credit()
+        yield limited
     else:
         url: str = request.getfixturevalue("database_url")
         pool = await pool_with_programs(url)
         authorizations = PostgresAuthorizations(pool, now=clock.now)
-        made = Limited(authorizations, AuditedSpendingLimits(url), clock, pool)
-        await made.credit()
-        yield made
+        limited = Limited(authorizations, AuditedSpendingLimits(url), clock, pool)
+        await limited.credit()
+        yield limited
         pool.terminate()
 
 

@@ -63,11 +63,11 @@ class Watched(PostgresAuthorizations):
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    made = await open_pool(database_url)
-    await made.execute("insert into programs (program, currency) values ('default', 'USD')")
+    opened = await open_pool(database_url)
+    await opened.execute("insert into programs (program, currency) values ('default', 'USD')")
     credit_users(database_url, dict.fromkeys([*USERS, "another"], 10_000))
-    yield made
-    made.terminate()
+    yield opened
+    opened.terminate()
     assert_books_add_up(database_url)
 
 

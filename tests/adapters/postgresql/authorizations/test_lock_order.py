@@ -33,7 +33,7 @@ insert into decisions (
 
 
 class Order:
-    """Tells whether a batch that waits for one lock already holds another."""
+    """Checks whether a batch that waits for one lock already holds another."""
 
     def __init__(self, pool: Pool, store: PostgresAuthorizations) -> None:
         self.pool, self.store = pool, store

@@ -156,8 +156,8 @@ def test_live_traffic_causes_no_breaks(database_url: str, tmp_path: Path) -> Non
 def rows_after_the_balances(lake: FakeLake) -> int:
     log = lake.frames["transaction_log", TODAY, "snapshot"]
     balances = lake.frames["balances", TODAY, "snapshot"]
-    both = log.join(balances, on=["program", "user_id", "currency"], suffix="_read")
-    return both.filter(pl.col("ledger_seq") > pl.col("ledger_seq_read")).height
+    joined = log.join(balances, on=["program", "user_id", "currency"], suffix="_read")
+    return joined.filter(pl.col("ledger_seq") > pl.col("ledger_seq_read")).height
 
 
 def test_missing_log_row_is_a_break_in_the_lake(database_url: str, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_dates_are_exported_until_closed(database_url: str, tmp_path: Path) -> N
     assert books.dates_to_export(TODAY) == []
 
 
-def test_deposit_file_totals_show_said_and_posted(database_url: str) -> None:
+def test_deposit_file_totals_show_claimed_and_posted(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
     execute(
         database_url,
