@@ -115,11 +115,11 @@ class AwsSecretStore:
 
 def secret_store(settings: Settings, aws: AwsClients | None = None) -> SecretStore:
     """The store that CARDOPS_SECRETS names. Raises SettingsError, SecretUnreadableError."""
-    kind, _, place = settings.secrets_url.partition(":")
-    if kind == "file" and place:
-        return FileSecretStore(Path(place.removeprefix("//")).expanduser())
+    kind, _, location = settings.secrets_url.partition(":")
+    if kind == "file" and location:
+        return FileSecretStore(Path(location.removeprefix("//")).expanduser())
     if kind == "aws":
-        return AwsSecretStore(place, aws)
+        return AwsSecretStore(location, aws)
     raise SettingsError("CARDOPS_SECRETS is not usable: it must be file:PATH or aws:PREFIX")
 
 

@@ -102,8 +102,8 @@ def checked_socket(*, allow_loopback: bool) -> Callable[[tuple[Any, ...]], socke
     def make(entry: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = entry
         check_address(str(address[0]), allow_loopback=allow_loopback)
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        return made
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        return opened
 
     return make

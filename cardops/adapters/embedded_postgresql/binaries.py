@@ -77,8 +77,8 @@ def _of_the_wheel(major: int, data: Path) -> Path:
             f"CARDOPS_POSTGRES_BIN to the programs of version {major}."
         )
     spec = importlib.util.find_spec(WHEEL)
-    for place in (spec and spec.submodule_search_locations) or []:
-        directory = Path(place) / WHEEL_FOLDERS[major] / "bin"
+    for location in (spec and spec.submodule_search_locations) or []:
+        directory = Path(location) / WHEEL_FOLDERS[major] / "bin"
         if (directory / "postgres").exists():
             return directory
     raise DatabaseUnavailableError(

@@ -96,9 +96,9 @@ class Cluster:
             try:
                 self._control("start", "-l", str(self.places.log), "-o", flags)
             except DatabaseUnavailableError:
-                said = self._log_since(log_start)
-                if "still in use" not in said or time.monotonic() > deadline:
-                    raise DatabaseUnavailableError(self._why_not(said)) from None
+                output = self._log_since(log_start)
+                if "still in use" not in output or time.monotonic() > deadline:
+                    raise DatabaseUnavailableError(self._why_not(output)) from None
                 time.sleep(0.2)
             else:
                 return
@@ -147,22 +147,22 @@ class Cluster:
         installed = choose_binaries(self.places.data, self._postgres_bin)
         major = data_major(self.places.data) or major_of(installed)
         directory = self.places.programs(installed, major)
-        code, said = self.places.user.run(
+        code, output = self.places.user.run(
             [directory / program, *arguments], cwd=self.places.cluster
         )
         if code != 0:
-            raise DatabaseUnavailableError(self._why_not(said))
+            raise DatabaseUnavailableError(self._why_not(output))
 
     def _log_since(self, position: int) -> str:
         with self.places.log.open("rb") as log:
             log.seek(position)
             return log.read().decode(errors="replace")
 
-    def _why_not(self, said: str) -> str:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+    def _why_not(self, output: str) -> str:
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
         telling = [line for line in lines if "FATAL" in line or "error:" in line] or lines[-1:]
         reason = telling[0] if telling else "it gave no reason"
-        hint = "free some disk space" if "No space left" in said else f"see {self.places.log}"
+        hint = "free some disk space" if "No space left" in output else f"see {self.places.log}"
         return f"The embedded database cannot be started: {reason}; {hint}."
 
 

@@ -75,9 +75,11 @@ class ServerUser:
 
 # Returning memory to the system after each statement and requesting it again at the next one costs
 # a twentieth of a batch's time.
-_KEPT_MEMORY: Final = {"MALLOC_TOP_PAD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str(2**23)}
+_MEMORY_SETTINGS: Final = {"MALLOC_TOP_PAD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str(2**23)}
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, **_KEPT_MEMORY, "LC_ALL": "C", "TZ": "UTC"}
+    passed_on = {
+        name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ
+    }
+    return {**passed_on, **_MEMORY_SETTINGS, "LC_ALL": "C", "TZ": "UTC"}

@@ -168,8 +168,8 @@ def _open_client(client: paramiko.SSHClient, destination: Destination, timeouts:
     """Connect and authenticate; no host key but the pinned one is accepted."""
     where = f"{destination.name} ({destination.host}:{destination.port})"
     key_type, host_key = _host_key(destination)
-    place = _known_hosts_name(destination)
-    client.get_host_keys().add(place, key_type, host_key)
+    host_name = _known_hosts_name(destination)
+    client.get_host_keys().add(host_name, key_type, host_key)
     try:
         client.connect(
             destination.host,

@@ -1,4 +1,4 @@
-"""Whether the database answers, checked on a separate session so that a full pool does not matter."""
+"""Whether the database responds, checked on a separate session so that a full pool does not matter."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ class Readiness:
         self._valid_until = 0.0
 
     async def is_ready(self) -> bool:
-        """Whether the database answers within READY_TIMEOUT_SECONDS; cached for CACHE_SECONDS."""
+        """Whether the database responds within READY_TIMEOUT_SECONDS; cached for CACHE_SECONDS."""
         async with self._lock:
             if time.monotonic() >= self._valid_until:
                 self._is_ready = await self._check()

@@ -117,7 +117,7 @@ def _resource(service: str) -> Resource:
     """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, and our own names where they are unset."""
     configured = Resource.create()
     is_named = not str(configured.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
-    ours: dict[str, AttributeValue] = {} if is_named else {SERVICE_NAME: service}
+    defaults: dict[str, AttributeValue] = {} if is_named else {SERVICE_NAME: service}
     if SERVICE_VERSION not in configured.attributes:
-        ours[SERVICE_VERSION] = version("cardops")
-    return configured.merge(Resource(ours))
+        defaults[SERVICE_VERSION] = version("cardops")
+    return configured.merge(Resource(defaults))

@@ -43,7 +43,7 @@ def dbt_executable() -> str:
 
 def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
     """Run dbt on the project with this environment. Raises DbtFailedError."""
-    places = {
+    directories = {
         "DBT_PROJECT_DIR": str(project),
         "DBT_PROFILES_DIR": str(project),
         "DBT_LOG_PATH": str(project / "target"),
@@ -52,7 +52,7 @@ def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = P
     done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
         [dbt_executable(), *arguments],
         cwd=project,
-        env={**os.environ, **places, **environment},
+        env={**os.environ, **directories, **environment},
         capture_output=True,
         text=True,
         check=False,

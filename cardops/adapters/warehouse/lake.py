@@ -23,7 +23,7 @@ from cardops.rules.intake.objects import ObjectStat
 HIVE_SCHEMA: Final = {"business_date": pl.Date}
 COMPRESSION: Final = "zstd"
 FETCHED_AT_ONCE: Final = 8
-# What a mirror remembers about the versions it holds.
+# File in a mirror that lists the versions it has.
 MANIFEST: Final = ".versions.json"
 
 
@@ -91,22 +91,22 @@ class ParquetLake(Lake):
         return options
 
     def _mirrored(self, table: str) -> Path:
-        """The table's folder with the bucket's present files, each whole, and no others."""
+        """The table's folder, with exactly the files that are now in the bucket."""
         mirror = DirectoryStore(self._mirror)
         manifest = f"{table}/{MANIFEST}"
-        held = _read_versions(self._mirror / manifest)
-        wanted = {stat.key: stat.version for stat in self._files(table, None)}
-        for key in held.keys() - wanted.keys():
+        mirrored = _read_versions(self._mirror / manifest)
+        current = {stat.key: stat.version for stat in self._files(table, None)}
+        for key in mirrored.keys() - current.keys():
             mirror.delete(key)
         missing = [
             key
-            for key, version in wanted.items()
-            if held.get(key) != version or not (self._mirror / key).exists()
+            for key, version in current.items()
+            if mirrored.get(key) != version or not (self._mirror / key).exists()
         ]
         # A lake is many small files, and each costs a round trip.
         with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
             list(pool.map(lambda key: mirror.replace(key, self._store.get(key)), missing))
-        mirror.replace(manifest, json.dumps(wanted).encode())
+        mirror.replace(manifest, json.dumps(current).encode())
         return self._mirror / table
 
 

@@ -10,7 +10,7 @@ from cardops.rules.errors import ExplainedError
 
 
 class MartsQueryError(ExplainedError):
-    """DuckDB refused or failed the query; the message carries its words."""
+    """DuckDB refused or failed the query; the message quotes its error."""
 
 
 def query_published(

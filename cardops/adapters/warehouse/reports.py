@@ -1,4 +1,4 @@
-"""The figures of the daily report, asked of the marts with DuckDB, and the folder of its pages."""
+"""The figures of the daily report, read from the marts with DuckDB, and the folder of its pages."""
 
 from datetime import date
 from pathlib import Path
@@ -48,7 +48,7 @@ class DuckDbReports(Reports):
 
 
 def _frame(session: "duckdb.DuckDBPyConnection", query: str, business_date: date) -> "pd.DataFrame":
-    """The answer with Arrow's types: integers and decimals stay exact, also beside nulls."""
+    """The result with Arrow's types: integers and decimals stay exact, also beside nulls."""
     import pandas as pd  # noqa: PLC0415 - half a second, and only a report needs it
 
     values = {"day": business_date} if "$day" in query else None

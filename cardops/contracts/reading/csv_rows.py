@@ -44,7 +44,7 @@ class CsvRows:
         self._rest_bad: frozenset[int] = frozenset()
 
     def chunks(self) -> Iterator[pl.DataFrame]:
-        """Frames of `row_number`, `raw`, `framing` and the fields by place."""
+        """Frames of `row_number`, `raw`, `framing` and the fields by index."""
         yield self._chunk(self._first)
         for block in self._blocks:
             yield self._chunk(block)
@@ -78,15 +78,15 @@ class CsvRows:
             )
         end = start + record.line_count
         header_line = "\n".join(lines[start:end])
-        bad = frozenset(place - end for place in block.bad_lines if place >= end)
+        bad = frozenset(index - end for index in block.bad_lines if index >= end)
         skipped = _SECTION_RECORDS if has_sections else None
         return Table(tuple(record.fields), header_line, skipped), Block("\n".join(lines[end:]), bad)
 
     def _section(self, lines: Sequence[str], start: int) -> int:
         """A report of several sections: the header line of the one with the disputes in it."""
-        for place in range(start, len(lines)):
-            if self._is_section(lines[place]):
-                return place
+        for index in range(start, len(lines)):
+            if self._is_section(lines[index]):
+                return index
         raise FileRefusedError(
             f"{self._name} begins like a report of several sections but has none with disputes, "
             "so nothing was ingested: ask its sender for the detail report."
@@ -116,7 +116,7 @@ class CsvRows:
         if self._rest:
             shift = self._rest.count("\n") + 1
             text = f"{self._rest}\n{text}"
-            bad = self._rest_bad | {place + shift for place in bad}
+            bad = self._rest_bad | {index + shift for index in bad}
         lines = pl.Series("raw", [text]).str.split("\n").explode()
         return lines.to_frame(), bad
 
@@ -125,42 +125,42 @@ class CsvRows:
         quoted = lines["raw"].str.contains('"', literal=True).arg_true().to_list()
         exact, consumed, end = self._exact(texts, quoted, is_last=is_last)
         self._rest = "\n".join(texts[end:]) if end < len(texts) else ""
-        self._rest_bad = frozenset(place - end for place in bad if place >= end)
-        places = lines.with_row_index("place").filter(_is_record(self.table.skipped))
-        plain = places.filter(~pl.col("place").is_in(consumed), pl.col("place") < end)
-        fast = self._fast(plain.select("raw")).with_columns(plain["place"])
-        frame = pl.concat([fast, exact], how="diagonal").sort("place")
-        is_bad = pl.col("place").is_in(list(bad))
+        self._rest_bad = frozenset(index - end for index in bad if index >= end)
+        numbered = lines.with_row_index("index").filter(_is_record(self.table.skipped))
+        plain = numbered.filter(~pl.col("index").is_in(consumed), pl.col("index") < end)
+        fast = self._fast(plain.select("raw")).with_columns(plain["index"])
+        frame = pl.concat([fast, exact], how="diagonal").sort("index")
+        is_bad = pl.col("index").is_in(list(bad))
         framing = pl.when(is_bad).then(pl.lit(_BAD)).otherwise(pl.col("framing"))
-        return frame.with_columns(framing=framing).drop("place")
+        return frame.with_columns(framing=framing).drop("index")
 
     def _exact(
         self, texts: list[str], quoted: Sequence[int], *, is_last: bool
     ) -> tuple[pl.DataFrame, list[int], int]:
         """Records with quotes, the indexes of their lines, and where an unfinished one begins."""
         width = len(self.table.names)
-        places, raws, framings = list[int](), list[str](), list[str | None]()
+        indexes, raws, framings = list[int](), list[str](), list[str | None]()
         fields, consumed = list[list[str]](), list[int]()
         after = 0
         skipped = _skipped(texts, quoted, self.table.skipped)
-        for place in quoted:
-            if place < after or place in skipped:
+        for index in quoted:
+            if index < after or index in skipped:
                 continue
-            record = record_at(texts, place, width)
+            record = record_at(texts, index, width)
             if record.is_open and not is_last:
-                return self._exact_frame(places, raws, framings, fields), consumed, place
-            after = place + record.line_count
-            consumed.extend(range(place, after))
+                return self._exact_frame(indexes, raws, framings, fields), consumed, index
+            after = index + record.line_count
+            consumed.extend(range(index, after))
             is_whole = record.fields is not None and len(record.fields) == width
-            places.append(place)
-            raws.append("\n".join(texts[place:after]))
+            indexes.append(index)
+            raws.append("\n".join(texts[index:after]))
             framings.append(None if is_whole else _MALFORMED)
             fields.append((record.fields or []) if is_whole else [""] * width)
-        return self._exact_frame(places, raws, framings, fields), consumed, len(texts)
+        return self._exact_frame(indexes, raws, framings, fields), consumed, len(texts)
 
     def _exact_frame(
         self,
-        places: list[int],
+        indexes: list[int],
         raws: list[str],
         framings: list[str | None],
         fields: list[list[str]],
@@ -169,19 +169,19 @@ class CsvRows:
         width = len(self.table.names)
         return pl.DataFrame(
             {
-                "place": pl.Series(places, dtype=pl.UInt32),
+                "index": pl.Series(indexes, dtype=pl.UInt32),
                 "raw": pl.Series(raws, dtype=pl.String),
                 "framing": pl.Series(framings, dtype=pl.String),
                 **{
-                    str(place): pl.Series(columns[place] if columns else [], dtype=pl.String)
-                    for place in range(width)
+                    str(index): pl.Series(columns[index] if columns else [], dtype=pl.String)
+                    for index in range(width)
                 },
             }
         ).with_columns(framing=_with_nul())
 
     def _fast(self, lines: pl.DataFrame) -> pl.DataFrame:
         width = len(self.table.names)
-        names = [str(place) for place in range(width)]
+        names = [str(index) for index in range(width)]
         parts = pl.col("raw").str.split_exact(",", width - 1).struct.rename_fields(names)
         is_whole = pl.col("raw").str.count_matches(",", literal=True) == width - 1
         framing = pl.when(~is_whole).then(pl.lit(_MALFORMED)).alias("framing")
@@ -194,11 +194,11 @@ class CsvRows:
             raws,
             [_MALFORMED] * len(raws),
             [[""] * len(self.table.names)] * len(raws),
-        ).drop("place")
+        ).drop("index")
 
 
 def _first_record(lines: Sequence[str]) -> int | None:
-    return next((place for place, line in enumerate(lines) if line.strip(" \t")), None)
+    return next((index for index, line in enumerate(lines) if line.strip(" \t")), None)
 
 
 def _is_record(skipped: str | None) -> pl.Expr:
@@ -209,7 +209,7 @@ def _is_record(skipped: str | None) -> pl.Expr:
 def _skipped(texts: list[str], quoted: Sequence[int], skipped: str | None) -> frozenset[int]:
     if skipped is None:
         return frozenset()
-    lines = pl.Series([texts[place] for place in quoted], dtype=pl.String)
+    lines = pl.Series([texts[index] for index in quoted], dtype=pl.String)
     return frozenset(quoted[at] for at in lines.str.contains(skipped).arg_true())
 
 

@@ -62,7 +62,7 @@ def _decoded(content: bytes) -> Block:
         return Block(content.decode())
     except UnicodeDecodeError:
         lines = content.split(b"\n")
-        bad = frozenset(place for place, line in enumerate(lines) if not _is_text(line))
+        bad = frozenset(index for index, line in enumerate(lines) if not _is_text(line))
         return Block(content.decode(errors="replace"), bad)
 
 

@@ -54,7 +54,7 @@ class ParquetRows:
         flat = _flattened(table)
         texts = pl.DataFrame({name: _text(flat.column(name)) for name in flat.column_names})
         names = {
-            list(self._fields)[place]: column for column, place in self.header.positions.items()
+            list(self._fields)[index]: column for column, index in self.header.positions.items()
         }
         is_bad = pl.any_horizontal(
             *(
@@ -107,10 +107,10 @@ def _flat_fields(schema: pa.Schema) -> dict[str, pa.DataType]:
 
 
 def _flattened(table: pa.Table) -> pa.Table:
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if _is_nested_method(field):
-            values = table.column(place).combine_chunks()
-            table = table.set_column(place, field.name, values.field("type"))
+            values = table.column(index).combine_chunks()
+            table = table.set_column(index, field.name, values.field("type"))
             if "provider" not in table.column_names and field.type.get_field_index("provider") >= 0:
                 table = table.append_column("provider", values.field("provider"))
             elif "provider" not in table.column_names:

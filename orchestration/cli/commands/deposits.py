@@ -32,13 +32,13 @@ def recall(
         typer.Option(help="Program of the file, where several programs had the same one."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Who asked for the recall; by default you, on this machine.")
+        str | None, typer.Option(help="Who requested the recall; by default you, on this machine.")
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Take back every deposit that a file credited; balances may go below zero.
 
-    Each becomes a negative posting that records who asked. Running it again adds nothing.
+    Each becomes a negative posting that records who requested it. Running it again adds nothing.
     """
     adapters = Adapters(Settings.load())
     service = RecallService(adapters.intake_ledger, adapters.deposit_ledger)

@@ -81,7 +81,7 @@ def test_recording_the_same_file_again_keeps_its_state(ledger: DeliveryLedger) -
 def test_recorded_file_cannot_change(ledger: DeliveryLedger, change: dict[str, Any]) -> None:
     ledger.record_made(A_FILE)
 
-    with pytest.raises(FrozenFileError, match="is on record with other bytes"):
+    with pytest.raises(FrozenFileError, match="was recorded with other bytes"):
         ledger.record_made(replace(A_FILE, **change))
     assert ledger.find(A_FILE.batch_id, "visa") == A_FILE
 

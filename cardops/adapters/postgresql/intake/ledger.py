@@ -161,14 +161,14 @@ def _claim(
 ) -> tuple[IntakeFile, bool]:
     is_new = claim_file(session, arrival, business_date)
     where: LiteralString = "where bucket = %s and key = %s and content_sha256 = %s"
-    place = [arrival.bucket, arrival.key, arrival.content_sha256]
+    identity = [arrival.bucket, arrival.key, arrival.content_sha256]
     if not is_new:
         # The same content was put there again: record its version, so that it is not read again.
         session.execute(
             _UPDATE + "version = %s " + where + " and version <> %s",
-            [arrival.version, *place, arrival.version],
+            [arrival.version, *identity, arrival.version],
         )
-    row = session.execute(SELECT + where, place).fetchone()
+    row = session.execute(SELECT + where, identity).fetchone()
     if row is None:
         raise IntakeFileMissingError(0)
     return file_of(row), is_new

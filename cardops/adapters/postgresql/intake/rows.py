@@ -51,7 +51,7 @@ def file_of(row: tuple[Any, ...]) -> IntakeFile:
 def claim_file(
     session: psycopg.Connection, arrival: Arrival, business_date: date, batch_id: str | None = None
 ) -> bool:
-    """Insert the file; False where the same content was at that place before."""
+    """Insert the file; False where the same content was under that key before."""
     values = {
         **asdict(arrival),
         "kind": arrival.kind,

@@ -43,5 +43,5 @@ class PostgresCallerDirectory:
         )
 
     async def is_ready(self) -> bool:
-        """Whether the database answers, even if the pool is fully in use."""
+        """Whether the database responds, even if the pool is fully in use."""
         return await self._readiness.is_ready()
