@@ -1,6 +1,6 @@
-"""The ASGI application: the hot route first, FastAPI for everything else.
+"""The ASGI application: it answers the hot route itself and delegates the rest to FastAPI.
 
-Belongs here: what holds for every request: its id, its metrics, its log line, problems, draining.
+Belongs here: what every request gets: a request id, metrics, a log line, problems, draining.
 """
 
 import secrets
@@ -15,6 +15,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from authorizer.api.documentation import ROUTERS, TITLE, VERSION
+from authorizer.api.endpoints import response_from_reply
 from authorizer.api.problems import ProblemError, unavailable
 from authorizer.background import background_work
 from authorizer.decisions import route as hot
@@ -35,7 +36,7 @@ from authorizer.server.replies import (
 from cardops.ports import Tracing
 from cardops.rules.authorizations.traces import AnsweredRequest, DecidedBatch
 
-# FastAPI's own traces carry paths, and so the ids of users; ours are in cardops.rules.authorizations.traces.
+# FastAPI's own traces carry paths, and so user ids; ours are in cardops.rules.authorizations.traces.
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False,
     "metrics": False,
@@ -72,7 +73,7 @@ class Application:
         self.is_draining = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._fastapi(scope, receive, send)
             return
@@ -86,10 +87,10 @@ class Application:
     def submit_authorization(
         self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]
     ) -> bool:
-        """Call `send` once with the reply to a whole POST to the hot route, and its request id.
+        """Call `send` once with the reply to a complete POST to the hot route, and its request id.
 
-        False, and no call, where the request needs a task: its key is not cached, or the process is
-        stopping.
+        Returns False without calling it if the request needs a task: its key is not cached, or the
+        process is stopping.
         """
         if self.is_draining or self._dependencies is None:
             return False
@@ -123,7 +124,7 @@ class Application:
         self, scope: Scope, route: str, status: int, started: float, request_id: str
     ) -> None:
         method, seconds = scope["method"], time.perf_counter() - started
-        self.metrics.answered(method, route, status, seconds)
+        self.metrics.count_request(method, route, status, seconds)
         self._request_log.write(request_id, method, route, status, seconds)
         if self._tracing is not None:
             known_method = method if method in METHODS else "_OTHER"
@@ -133,7 +134,7 @@ class Application:
             )
 
     def _record_batch(self, request_count: int, seconds: float) -> None:
-        self.metrics.batched(request_count, seconds)
+        self.metrics.observe_batch(request_count, seconds)
         if self._tracing is not None:
             self._tracing.emit(DecidedBatch(request_count, seconds))
 
@@ -181,7 +182,7 @@ class Application:
             await send(message)
 
         scope.setdefault("state", {})["request_id"] = request_id
-        # `_internal_error` has logged and answered it already; uvicorn would log it again.
+        # `_internal_error` has already logged and answered it; uvicorn would log it again.
         with suppress(Exception):
             await self._fastapi(scope, receive, send_with_id)
         return getattr(scope.get("route"), "path", "unmatched"), status
@@ -228,13 +229,11 @@ def _internal_error_reply(request_id: str) -> Reply:
 
 async def _problem(request: Request, error: Exception) -> Response:
     problem = error if isinstance(error, ProblemError) else ProblemError("internal-error", "")
-    reply = problem.reply()
-    headers = {name.decode(): value.decode() for name, value in reply.headers}
-    return Response(reply.body, reply.status, headers=headers)
+    return response_from_reply(problem.reply())
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
-    """Refusals of FastAPI's router, as problems."""
+    """Errors of FastAPI's router, as problems."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:  # noqa: PLR2004 - the status itself
         allow = (getattr(error, "headers", None) or {}).get("Allow", "GET")
@@ -242,9 +241,9 @@ async def _http_problem(request: Request, error: Exception) -> Response:
             "method-not-allowed", "This path does not accept this method.", headers={"allow": allow}
         )
     elif status == 404:  # noqa: PLR2004 - the status itself
-        problem = ProblemError("not-found", "There is no such path.")
+        problem = ProblemError("not-found", "Unknown path.")
     else:
-        problem = ProblemError("invalid-request", "The request cannot be read.")
+        problem = ProblemError("invalid-request", "The request is invalid.")
     return await _problem(request, problem)
 
 

@@ -1,4 +1,4 @@
-"""What runs beside requests: callbacks are sent, expired holds end, ages are measured."""
+"""Background loops: send callbacks, release expired holds, measure ages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,17 +13,17 @@ from cardops.services.callbacks.host_queues import Pace
 from cardops.services.callbacks.sending import CallbackSending
 from cardops.services.loops import cancel_and_wait, repeat_forever
 
-# Decisions are made on the same loop and go first: at most about 1,500 callbacks a second.
+# Decisions share this event loop and have priority: at most about 1,500 callbacks per second.
 CALLS_PER_TURN: Final = 4
 PAUSE_SECONDS: Final = 0.002
 SWEEP_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 5.0
-MAX_SWEPT: Final = 500
+MAX_EXPIRED_PER_SWEEP: Final = 500
 
 
 @asynccontextmanager
 async def background_work(dependencies: Dependencies, metrics: Metrics) -> AsyncIterator[None]:
-    """All loops, until the block ends; callbacks in flight are then waited for."""
+    """Run all loops until the block ends, then wait for callbacks in flight."""
     async with AsyncExitStack() as stack:
         if dependencies.callback_sender is not None:
             sending = callback_sending(dependencies, dependencies.callback_sender, metrics)
@@ -45,7 +45,7 @@ async def background_work(dependencies: Dependencies, metrics: Metrics) -> Async
 def callback_sending(
     dependencies: Dependencies, sender: CallbackSender, metrics: Metrics
 ) -> CallbackSending:
-    """Callback sending at a pace that leaves the loop to decisions."""
+    """Callback sending at a pace that leaves most of the event loop to decisions."""
     ports = CallbackPorts(
         dependencies.outbox,
         dependencies.secrets,
@@ -63,22 +63,24 @@ def callback_sending(
 
 
 async def sweep(dependencies: Dependencies, metrics: Metrics) -> int:
-    """End expired holds, a bounded batch; returns how many."""
-    count = await dependencies.authorizations.expire_holds(dependencies.clock.now(), MAX_SWEPT)
-    metrics.swept()
+    """Release a bounded batch of expired holds; returns how many."""
+    count = await dependencies.authorizations.expire_holds(
+        dependencies.clock.now(), MAX_EXPIRED_PER_SWEEP
+    )
+    metrics.record_sweep()
     return count
 
 
 async def watch(dependencies: Dependencies, metrics: Metrics) -> int:
-    """Put the ages and counts that only the database knows into the metrics."""
-    at = dependencies.clock.now()
-    due = await dependencies.outbox.oldest_due_at(at)
-    overdue = await dependencies.authorizations.oldest_overdue_at(at)
+    """Read the ages and counts that only the database knows and report them as metrics."""
+    now = dependencies.clock.now()
+    due_at = await dependencies.outbox.oldest_due_at(now)
+    overdue_at = await dependencies.authorizations.oldest_overdue_at(now)
     disabled_count = await dependencies.outbox.disabled_endpoint_count()
-    metrics.watched(
-        due.timestamp() if due else None,
-        overdue.timestamp() if overdue else None,
+    metrics.record_watch(
+        due_at.timestamp() if due_at else None,
+        overdue_at.timestamp() if overdue_at else None,
         disabled_count,
     )
-    metrics.busy(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
+    metrics.set_load(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
     return 0

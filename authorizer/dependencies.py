@@ -1,4 +1,4 @@
-"""What the application is made of: ports and limits, handed in by main or by a test."""
+"""The ports and limits of the application, provided by authorizer.main or by a test."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -25,7 +25,7 @@ REQUESTS_PER_SECOND: Final = 20_000.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Numbers that bound a request, and what a test key may do."""
+    """Limits of a request, and what a test key may do."""
 
     deadline_seconds: float = REQUEST_DEADLINE_SECONDS
     requests_per_second: float = REQUESTS_PER_SECOND
@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Dependencies:
-    """The ports, and what is built over them once a process."""
+    """The ports, and the batcher and authenticator built over them once per process."""
 
     authorizations: Authorizations
     callers: CallerDirectory
@@ -43,7 +43,7 @@ class Dependencies:
     secrets: SecretStore
     clock: Clock
     limits: Limits = field(default_factory=Limits)
-    # None where another process sends callbacks.
+    # None if another process sends callbacks.
     callback_sender: CallbackSender | None = None
     notifier: Notifier | None = None
     tracing: Tracing | None = None

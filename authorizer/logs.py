@@ -1,6 +1,6 @@
-"""JSON lines on standard error: one a request, with the id that lies on its decision row.
+"""JSON lines on standard error: one per request, with the request id stored on its decision.
 
-Nothing that a caller sent is logged but its path's template: no body, no key, no card number.
+Of the request only its method and route template are logged: no body, no key, no card number.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _FIELDS: Final = ("request_id",)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """Formats each record as one JSON object per line."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logs() -> None:
-    """Send everything of this process to standard error as JSON lines."""
+    """Write all logs of this process to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -44,14 +44,14 @@ def set_up_logs() -> None:
 
 
 class RequestLog:
-    """One line a request, written a few at once: a write each would cost as much as a decision."""
+    """Buffers one line per request: a write for each would cost as much as a decision."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def write(self, request_id: str, method: str, route: str, status: int, seconds: float) -> None:
-        """Remember one request's line; it is written within `FLUSH_SECONDS`."""
+        """Buffer one request's line; it is written within `FLUSH_SECONDS`."""
         if not LOGGER.isEnabledFor(logging.INFO):
             return
         line = {
@@ -69,7 +69,7 @@ class RequestLog:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what is remembered."""
+        """Write the buffered lines."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Prometheus figures of one process, or of all workers together. Labels are route templates only."""
+"""Prometheus metrics of one process, or of all workers together. Route labels are templates only."""
 
 import os
 import platform
@@ -16,65 +16,71 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 MULTIPROCESS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
-# A client may send any word as its method; each would be a series of its own.
+# A client may send any method; each would be a new time series.
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-# Instants are kept and ages told when asked, so that they grow also while nothing updates them.
+# Instants are stored and ages computed at each scrape, so that an age grows while nothing updates it.
 _AGES: Final = {
     "cardops_callback_outbox_age_seconds": (
         "cardops_callback_outbox_oldest_due_timestamp_seconds",
-        "How long the callback that waits longest has been due; 0 where none waits.",
+        "How long the oldest due callback has been due; 0 if none is due.",
     ),
     "cardops_sweeper_age_seconds": (
         "cardops_sweeper_last_success_timestamp_seconds",
-        "How long ago overdue holds were looked for with success.",
+        "How long ago the sweeper last released expired holds successfully.",
     ),
     "cardops_overdue_hold_age_seconds": (
         "cardops_overdue_hold_oldest_timestamp_seconds",
-        "How long the oldest hold past its time still stands; 0 where none does.",
+        "How long the oldest expired hold has been awaiting release; 0 if there is none.",
     ),
     "cardops_watch_age_seconds": (
         "cardops_watch_last_success_timestamp_seconds",
-        "How long ago these instants were read with success.",
+        "How long ago these instants were last read successfully.",
     ),
 }
 
 
 class Metrics:
-    """Figures of one application; children are kept, so that counting costs a microsecond."""
+    """Metrics of one application. Labelled children are cached, so that counting costs a microsecond."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
-            "cardops_http_requests", "Requests answered.", ["method", "route", "status"],
+            "cardops_http_requests", "Requests that were answered.", ["method", "route", "status"],
             registry=self._registry,
         )  # fmt: skip
         self._seconds = Histogram(
-            "cardops_http_request_seconds", "From request to answer.", ["route"],
+            "cardops_http_request_seconds", "Time from request to response.", ["route"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=self._registry,
         )  # fmt: skip
-        # Without labels, so that it is there, at zero, before the first one: the rate of a series
-        # that appears with its first failure does not know of that failure.
+        # Without labels, so that the series exists at zero before the first failure: the rate of a
+        # series that appears with its first failure misses that failure.
         self._failures = Counter(
-            "cardops_http_failures", "Requests that ended in an error of ours (500).",
+            "cardops_http_failures", "Requests that failed with an internal error (500).",
             registry=self._registry,
         )  # fmt: skip
         self._decisions = Counter(
-            "cardops_decisions", "Decisions answered.", ["kind"], registry=self._registry
+            "cardops_decisions",
+            "Responses to authorization requests, by kind.",
+            ["kind"],
+            registry=self._registry,
         )
         self._callbacks = Counter(
-            "cardops_callback_attempts", "Attempts by outcome.", ["state"], registry=self._registry
+            "cardops_callback_attempts",
+            "Callback attempts, by outcome.",
+            ["state"],
+            registry=self._registry,
         )
         self._endpoints = Counter(
-            "cardops_callback_endpoints_disabled", "Endpoints that were disabled by failing.",
+            "cardops_callback_endpoints_disabled", "Callback endpoints disabled after failures.",
             registry=self._registry,
         )  # fmt: skip
-        self._batch_questions = Histogram(
-            "cardops_batch_questions", "Questions that one commit decided.",
+        self._batch_sizes = Histogram(
+            "cardops_batch_questions", "Authorization requests decided in one commit.",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256), registry=self._registry,
         )  # fmt: skip
         self._batch_seconds = Histogram(
-            "cardops_batch_seconds", "From a batch's first statement to its commit.",
+            "cardops_batch_seconds", "Time from a batch's first statement to its commit.",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=self._registry,
         )  # fmt: skip
@@ -85,32 +91,32 @@ class Metrics:
 
     def _make_gauges(self) -> None:
         self._waiting = Gauge(
-            "cardops_questions_waiting", "Questions that no batch has taken yet.",
+            "cardops_questions_waiting", "Authorization requests waiting for a batch.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
         self._sessions = Gauge(
-            "cardops_database_sessions_in_use", "Sessions of the pool that work.",
+            "cardops_database_sessions_in_use", "Database sessions of the pool in use.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
         self._disabled = Gauge(
-            "cardops_disabled_callback_endpoints", "Endpoints that are disabled just now.",
+            "cardops_disabled_callback_endpoints", "Callback endpoints that are disabled now.",
             multiprocess_mode="mostrecent", registry=self._registry,
         )  # fmt: skip
         self._instants = {
             name: Gauge(
-                name, f"An instant, in seconds since 1970. {told}",
+                name, f"An instant, in seconds since 1970. {description}",
                 multiprocess_mode="mostrecent", registry=self._registry,
             )
-            for name, told in _AGES.values()
+            for name, description in _AGES.values()
         }  # fmt: skip
         self._build = Gauge(
-            "cardops_build_info", "Always 1; its labels say what runs.", ["version", "python"],
+            "cardops_build_info", "Always 1; its labels name the versions.", ["version", "python"],
             multiprocess_mode="max", registry=self._registry,
         )  # fmt: skip
         self._build.labels(version("cardops"), platform.python_version()).set(1)
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request."""
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request and observe its duration."""
         key = (method, route, status)
         if key not in self._children:
             if method not in METHODS:
@@ -122,48 +128,48 @@ class Metrics:
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             self._failures.inc()
 
-    def decided(self, kind: str) -> None:
-        """One answer to a question: decided, replayed, mismatched, undecided."""
+    def count_decision(self, kind: str) -> None:
+        """Count one response to an authorization request, by its kind."""
         if kind not in self._kinds:
             self._kinds[kind] = self._decisions.labels(kind)
         self._kinds[kind].inc()
 
-    def batched(self, count: int, seconds: float) -> None:
-        """One batch of questions."""
-        self._batch_questions.observe(count)
+    def observe_batch(self, count: int, seconds: float) -> None:
+        """Observe the size and duration of one batch."""
+        self._batch_sizes.observe(count)
         self._batch_seconds.observe(seconds)
 
-    def busy(self, waiting: int, sessions: int) -> None:
-        """How much is going on just now."""
+    def set_load(self, waiting: int, sessions: int) -> None:
+        """Set the number of waiting requests and of database sessions in use."""
         self._waiting.set(waiting)
         self._sessions.set(sessions)
 
-    def swept(self) -> None:
-        """Overdue holds were looked for."""
+    def record_sweep(self) -> None:
+        """Record that expired holds were released successfully just now."""
         self._set("cardops_sweeper_last_success_timestamp_seconds", time.time())
 
-    def watched(
+    def record_watch(
         self, oldest_due: float | None, oldest_overdue: float | None, disabled_count: int
     ) -> None:
-        """Since when a callback has been due, and a hold past its time; None where none is."""
+        """Record since when a callback has been due and a hold expired; None if there is none."""
         self._disabled.set(disabled_count)
         self._set("cardops_callback_outbox_oldest_due_timestamp_seconds", oldest_due or 0)
         self._set("cardops_overdue_hold_oldest_timestamp_seconds", oldest_overdue or 0)
         self._set("cardops_watch_last_success_timestamp_seconds", time.time())
 
     def called_back(self, state: str) -> None:
-        """One attempt at a callback, by the state it led to."""
+        """Count one callback attempt, by the state it led to."""
         self._callbacks.labels(state).inc()
 
     def endpoint_disabled(self) -> None:
-        """One endpoint that only failed, or is gone."""
+        """Count one endpoint that was disabled after failures or a 410."""
         self._endpoints.inc()
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """All metrics in the Prometheus exposition format."""
         registry = self._registry
         if directory := os.environ.get(MULTIPROCESS_DIRECTORY):
-            forget_the_dead(Path(directory))
+            remove_ended_workers(Path(directory))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # carries no types
         ages = CollectorRegistry()
@@ -175,7 +181,7 @@ class Metrics:
 
 
 class _Ages(Collector):
-    """Ages of the instants that a registry holds; an instant never set has none."""
+    """Computes ages from a registry's instants; the age of an instant that was never set is 0."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         instants = {name for name, _ in _AGES.values()}
@@ -188,15 +194,15 @@ class _Ages(Collector):
 
     @override
     def collect(self) -> Iterator[Metric]:
-        """One gauge an age."""
+        """One gauge per age."""
         now = time.time()
-        for name, (instant, told) in _AGES.items():
+        for name, (instant, description) in _AGES.items():
             at = self._instants.get(instant, 0)
-            yield GaugeMetricFamily(name, told, value=max(now - at, 0) if at else 0)
+            yield GaugeMetricFamily(name, description, value=max(now - at, 0) if at else 0)
 
 
-def forget_the_dead(directory: Path) -> None:
-    """A worker that ended has no questions waiting and no sessions any more."""
+def remove_ended_workers(directory: Path) -> None:
+    """Remove the live gauges of workers that ended: their requests and sessions are gone."""
     for path in directory.glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
         try:

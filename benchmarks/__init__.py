@@ -1,1 +1,1 @@
-"""One command each; prints a ratio against a limit measured in the same run."""
+"""Benchmarks; each prints a ratio to a limit measured in the same run."""

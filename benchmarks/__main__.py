@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME]`: run all, or one, and print the table."""
+"""`python -m benchmarks [NAME…]`: run the named benchmarks, or all, and print the table."""
 
 import sys
 
@@ -14,13 +14,14 @@ ALL = [
 
 
 def main() -> None:
-    """Exit 2 where the name is unknown."""
-    wanted = set(sys.argv[1:])
-    unknown = wanted - {benchmark.name for benchmark in ALL}
+    """Exits with a message if a name is unknown."""
+    names = set(sys.argv[1:])
+    unknown = names - {benchmark.name for benchmark in ALL}
     if unknown:
-        names = "\n  ".join(benchmark.name for benchmark in ALL)
-        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are:\n  {names}")
-    show(list(run_all([one for one in ALL if not wanted or one.name in wanted])))
+        known = "\n  ".join(benchmark.name for benchmark in ALL)
+        sys.exit(f"Unknown benchmark {', '.join(sorted(unknown))}; choose from:\n  {known}")
+    selected = [benchmark for benchmark in ALL if not names or benchmark.name in names]
+    show(list(run_all(selected)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answers while a large deposit file is credited, against answers with nothing beside them."""
+"""Response times during the credit of a large deposit file, against those without one."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def _sides() -> Iterator[Sides]:
 
 
 def _p99_during_credit(bench: BenchDatabase, port: int, request: Request, intake_id: int) -> float:
-    """Of the answers from the credit's first second to its last."""
+    """The 99th percentile in milliseconds, from the start of the credit to its end."""
     command = [sys.executable, "-m", "benchmarks.credit_file", bench.url, str(intake_id)]
     with subprocess.Popen([*command, str(USERS)]) as crediting:  # noqa: S603 - our own module
         try:
@@ -38,7 +38,7 @@ def _p99_during_credit(bench: BenchDatabase, port: int, request: Request, intake
         finally:
             crediting.terminate()
     if crediting.returncode:
-        raise RuntimeError("the file was not credited")
+        raise RuntimeError("The credit of the deposit file failed; its error is above.")
     return 1000 * percentile(seconds, P99)
 
 

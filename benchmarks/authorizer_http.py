@@ -1,4 +1,4 @@
-"""Durable decisions over HTTP: against pgbench, and against the framework's own no-op."""
+"""Durable decisions over HTTP, against pgbench and against a no-op route of the framework."""
 
 import json
 import os
@@ -30,7 +30,7 @@ PEAK_MILLISECONDS: Final = 50.0
 
 
 def authorization_requests(path: str, key: str, users: int) -> Request:
-    """Purchases of one cent, each with an id of its own, by any of the users."""
+    """Requests for one cent, each with a new id, by a random user."""
     run, numbers, random = token_hex(6), count(), Random(1)  # noqa: S311 - a load, not a secret
     head = (
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n"
@@ -48,19 +48,19 @@ def authorization_requests(path: str, key: str, users: int) -> Request:
 
 
 def saturated(port: int, request: Request) -> float:
-    """Answers a second to so many connections that always ask."""
+    """Responses per second while every connection always has a request in progress."""
     return uvloop.run(Load(port, CONNECTIONS, request).saturate(ROUND_SECONDS))
 
 
 def latencies_ms(port: int, request: Request, per_second: float) -> list[float]:
-    """Milliseconds of each answer at a fixed rate."""
+    """The latency of each response in milliseconds, at a fixed rate."""
     seconds = uvloop.run(Load(port, CONNECTIONS, request).at_rate(per_second, ROUND_SECONDS))
-    return [1000 * one for one in seconds]
+    return [1000 * latency for latency in seconds]
 
 
 @contextmanager
 def authorizer(bench: BenchDatabase) -> Iterator[tuple[int, str]]:
-    """The real sidecar on that database: its port, and a key of the program `bench`."""
+    """The authorizer on this database: its port, and a key of the program `bench`."""
     key = PostgresPrograms(bench.url).create_key("bench", "b", tuple(Scope), is_test=True).key
     with TemporaryDirectory(prefix="cardops-bench-") as home:
         environment = {**os.environ, "CARDOPS_DATABASE_URL": bench.url, "CARDOPS_HOME": home}
@@ -71,7 +71,7 @@ def authorizer(bench: BenchDatabase) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def noop() -> Iterator[int]:
-    """The framework's typed route: its port."""
+    """The no-op server's port."""
     with (
         TemporaryDirectory() as home,
         _served(["benchmarks.noop_server"], dict(os.environ), Path(home) / "log") as line,
@@ -102,29 +102,29 @@ def _against_pgbench() -> Iterator[Sides]:
 
 @contextmanager
 def _against_noop() -> Iterator[Sides]:
-    with bench_database(USERS) as bench, authorizer(bench) as (port, key), noop() as other:
-        asked = authorization_requests("/v1/authorizations", key, USERS)
-        typed = authorization_requests("/typed", key, USERS)
-        yield Sides(lambda: saturated(port, asked), lambda: saturated(other, typed))
+    with bench_database(USERS) as bench, authorizer(bench) as (port, key), noop() as noop_port:
+        request = authorization_requests("/v1/authorizations", key, USERS)
+        noop_request = authorization_requests("/typed", key, USERS)
+        yield Sides(lambda: saturated(port, request), lambda: saturated(noop_port, noop_request))
 
 
 @contextmanager
 def _p99_against_noop() -> Iterator[Sides]:
-    with bench_database(USERS) as bench, authorizer(bench) as (port, key), noop() as other:
-        asked = authorization_requests("/v1/authorizations", key, USERS)
-        typed = authorization_requests("/typed", key, USERS)
+    with bench_database(USERS) as bench, authorizer(bench) as (port, key), noop() as noop_port:
+        request = authorization_requests("/v1/authorizations", key, USERS)
+        noop_request = authorization_requests("/typed", key, USERS)
         yield Sides(
-            lambda: percentile(latencies_ms(port, asked, 1000), P99),
-            lambda: percentile(latencies_ms(other, typed, 1000), P99),
+            lambda: percentile(latencies_ms(port, request, 1000), P99),
+            lambda: percentile(latencies_ms(noop_port, noop_request, 1000), P99),
         )
 
 
 @contextmanager
 def _mean_at_peak() -> Iterator[Sides]:
     with bench_database(USERS) as bench, authorizer(bench) as (port, key):
-        asked = authorization_requests("/v1/authorizations", key, USERS)
+        request = authorization_requests("/v1/authorizations", key, USERS)
         yield Sides(
-            lambda: mean(latencies_ms(port, asked, PEAK_PER_SECOND)), lambda: PEAK_MILLISECONDS
+            lambda: mean(latencies_ms(port, request, PEAK_PER_SECOND)), lambda: PEAK_MILLISECONDS
         )
 
 

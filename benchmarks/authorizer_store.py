@@ -1,4 +1,4 @@
-"""Group commit at store level against pgbench: the same work, one decision a transaction."""
+"""Group commit at store level, against pgbench with one decision per transaction."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ CALLERS: Final = 128
 
 
 def decisions_per_second(bench: BenchDatabase, users: int) -> float:
-    """Decisions that `CALLERS` callers, each waiting for its answer, get out of one batcher."""
+    """Decisions per second of one batcher, for `CALLERS` callers that each await their response."""
     return uvloop.run(_decide_for_a_while(bench.url, users))
 
 

@@ -1,4 +1,4 @@
-"""A database of accounts to benchmark on: a server of its own, thrown away afterwards."""
+"""A database with accounts for benchmarks, on its own temporary server."""
 
 import re
 import subprocess
@@ -15,20 +15,20 @@ from cardops.settings import Settings
 
 HERE: Final = Path(__file__).parent
 ROUND_SECONDS: Final = 8
-PLENTY_MINOR: Final = 10**12
+AVAILABLE_MINOR: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class BenchDatabase:
-    """Where the accounts `u-1` to `u-<users>` of program `bench` are, in USD."""
+    """A database with the USD accounts `u-1` to `u-<users>` of the program `bench`."""
 
     url: str
     users: int
     programs: Path
 
     def pgbench(self, *, clients: int = 32, users: int | None = None) -> float:
-        """Decisions a second: one call of the PL/pgSQL function a transaction."""
-        shown = subprocess.run(  # noqa: S603 - the server's own program
+        """Decisions per second, with one call of the PL/pgSQL function per transaction."""
+        output = subprocess.run(  # noqa: S603 - the server's own program
             [
                 self.programs / "pgbench",
                 *("-M", "prepared", "-n", "-c", str(clients), "-j", "2"),
@@ -39,15 +39,15 @@ class BenchDatabase:
             text=True,
             check=True,
         )
-        found = re.search(r"^tps = ([0-9.]+)", shown.stdout, re.MULTILINE)
-        if found is None:
-            raise RuntimeError(f"pgbench said no rate: {shown.stdout}")
-        return float(found.group(1))
+        rate = re.search(r"^tps = ([0-9.]+)", output.stdout, re.MULTILINE)
+        if rate is None:
+            raise RuntimeError(f"pgbench reported no rate: {output.stdout}")
+        return float(rate.group(1))
 
 
 @contextmanager
 def bench_database(users: int) -> Iterator[BenchDatabase]:
-    """A fresh embedded server with that many accounts, each with plenty of credit."""
+    """A new embedded server with this many accounts, each with ample credit."""
     with tempfile.TemporaryDirectory(prefix="cardops-bench-") as home:
         Path(home).chmod(0o711)
         settings = Settings(home=Path(home), database_url=None)
@@ -57,7 +57,7 @@ def bench_database(users: int) -> Iterator[BenchDatabase]:
                 session.execute(
                     "insert into accounts select 'bench', 'u-' || n, 'USD', %s, 0, 0"
                     " from generate_series(1, %s) as n",
-                    [PLENTY_MINOR, users],
+                    [AVAILABLE_MINOR, users],
                 )
                 session.execute("vacuum analyze accounts")
                 session.execute((HERE / "decide_one.sql").read_text())

@@ -1,7 +1,7 @@
 """Callbacks sent by one worker, against a bare client that posts the same bytes.
 
-The sink is a process of its own on loopback that answers every request with 200; the bare client
-uses no database, signs nothing and records nothing.
+The sink is a separate process on loopback that answers every request with 200; the bare client uses
+no database, signs nothing and records nothing.
 """
 
 import asyncio
@@ -51,12 +51,12 @@ class Sink(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport to answer on."""
+        """Store the transport for responses."""
         self._transport = cast("asyncio.Transport", transport)
 
     @override
     def data_received(self, data: bytes) -> None:
-        """The body has the same length in every request."""
+        """Answer every complete request; all bodies have the same length."""
         self._unread += data
         while (end := self._unread.find(b"\r\n\r\n")) >= 0:
             request_length = end + 4 + len(BODY)
@@ -68,7 +68,7 @@ class Sink(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where the callbacks are, where they go, and how they are signed."""
+    """The database with the callbacks, the sink's URL and the signing secrets."""
 
     database_url: str
     sink_url: str
@@ -76,7 +76,7 @@ class Bench:
 
 
 def drained_per_second(bench: Bench) -> float:
-    """From the worker's start until the last callback is recorded as delivered."""
+    """Callbacks per second, from the worker's start until the last one is recorded as delivered."""
     return uvloop.run(_drain(bench))
 
 
@@ -87,7 +87,7 @@ async def _drain(bench: Bench) -> float:
     ports = CallbackPorts(PostgresCallbackOutbox(pool), bench.secrets, client, SystemClock())
     started = time.perf_counter()
     async with CallbackSending(ports).running():
-        while await pool.fetchval(  # noqa: ASYNC110 - only the database knows
+        while await pool.fetchval(  # noqa: ASYNC110 - only the database knows the state
             "select exists (select 1 from callbacks where state = 'pending')"
         ):
             await asyncio.sleep(0.05)
@@ -115,16 +115,16 @@ async def _add_pending(pool: asyncpg.Pool, url: str) -> None:
 
 
 def posted_per_second(bench: Bench) -> float:
-    """As many concurrent callers as the worker has for one host."""
+    """Posts per second by as many concurrent callers as the worker uses for one host."""
     return uvloop.run(_post(bench.sink_url))
 
 
 async def _post(url: str) -> float:
-    left = iter(range(CALLBACKS))
+    remaining = iter(range(CALLBACKS))
     async with aiohttp.ClientSession() as session:
 
         async def caller() -> None:
-            for _ in left:
+            for _ in remaining:
                 async with session.post(
                     url, data=BODY, headers={"content-type": "application/json"}
                 ) as response:

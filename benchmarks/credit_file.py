@@ -1,6 +1,6 @@
-"""A deposit file of a million rows credited in a process of its own, as an intake run does it.
+"""Credit a deposit file of a million rows in a separate process, as an intake run does.
 
-`python -m benchmarks.credit_file URL INTAKE_ID USERS`; nothing is printed, exit 0 when credited.
+`python -m benchmarks.credit_file URL INTAKE_ID USERS` prints nothing and exits 0 once credited.
 """
 
 import sys
@@ -16,7 +16,7 @@ ROWS: Final = 1_000_000
 
 
 def main(url: str, intake_id: str, users: str) -> None:
-    """One cent a row, each user in turn."""
+    """Credit one cent per row, to each user in turn."""
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     numbers = pl.int_range(ROWS, eager=True)
     rows = pl.DataFrame(
@@ -30,8 +30,8 @@ def main(url: str, intake_id: str, users: str) -> None:
         }
     )
     arrival = Arrival(Kind("deposits"), "bench", "bench", f"{intake_id}.csv", "1", "0" * 64, 1)
-    file = IntakeFile(int(intake_id), arrival, noon.date(), FileStatus.APPLYING)
-    PostgresDepositLedger(url).credit(file, [rows])
+    intake_file = IntakeFile(int(intake_id), arrival, noon.date(), FileStatus.APPLYING)
+    PostgresDepositLedger(url).credit(intake_file, [rows])
 
 
 if __name__ == "__main__":

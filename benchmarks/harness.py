@@ -1,7 +1,7 @@
-"""How a benchmark is run: ours and its limit in turn, medians, one JSON line each.
+"""How benchmarks run: rounds of ours and its limit alternate; medians; one JSON line each.
 
-These machines are noisy: what is said is a ratio of two medians of interleaved rounds, never a
-figure alone. A benchmark is a context manager that sets up once and yields its two sides.
+Machines are noisy, so a result is the ratio of two medians of interleaved rounds, never a single
+figure. A benchmark is a context manager that sets up once and yields its two sides.
 """
 
 import json
@@ -21,7 +21,7 @@ RESULTS: Final = Path(__file__).parent / "results" / "latest.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """One round of ours and one of its limit; each returns a figure in the benchmark's unit."""
+    """Functions that measure one round of ours and of its limit, in the benchmark's unit."""
 
     ours: Callable[[], float]
     limit: Callable[[], float]
@@ -29,7 +29,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A named comparison. `goal` says in words which ratio is wanted."""
+    """A named comparison; `goal` states the desired ratio."""
 
     name: str
     unit: str
@@ -51,7 +51,7 @@ class Result:
 
 
 def run(benchmark: Benchmark) -> Result:
-    """Interleave the rounds, so that what disturbs one side disturbs the other too."""
+    """Interleave the rounds, so that noise affects both sides."""
     ours, limits = [], []
     with benchmark.sides() as sides:
         for _ in range(benchmark.rounds):
@@ -62,7 +62,7 @@ def run(benchmark: Benchmark) -> Result:
 
 
 def run_all(benchmarks: list[Benchmark]) -> Iterator[tuple[Benchmark, Result]]:
-    """Run each, write its JSON line as soon as it is known, say on stderr what is under way."""
+    """Run each, append its JSON line to the results, and print its name to stderr."""
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("w") as lines:
         for benchmark in benchmarks:
@@ -74,8 +74,8 @@ def run_all(benchmarks: list[Benchmark]) -> Iterator[tuple[Benchmark, Result]]:
 
 
 def show(results: list[tuple[Benchmark, Result]]) -> None:
-    """The table a person reads."""
-    table = Table("benchmark", "ours", "limit", "unit", "ratio", "wanted")
+    """Print the results as a table."""
+    table = Table("benchmark", "ours", "limit", "unit", "ratio", "goal")
     for benchmark, result in results:
         table.add_row(
             result.name,

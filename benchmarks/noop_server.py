@@ -1,7 +1,7 @@
-"""The framework with nothing behind it: what an answer costs before any decision is made.
+"""A FastAPI server without any decision: the framework's own cost of a response.
 
-`python -m benchmarks.noop_server`: prints its port, serves until it is ended. `POST /typed` is
-FastAPI's own typed route with the body and the answer of an authorization.
+`python -m benchmarks.noop_server` prints its port and serves until it is stopped. `POST /typed` is
+a typed FastAPI route with the body and the response of an authorization.
 """
 
 from decimal import Decimal
@@ -15,7 +15,7 @@ from authorizer.main import HOST, bind
 
 
 class Body(BaseModel):
-    """An authorization's body."""
+    """An authorization request."""
 
     transaction_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
     user_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
@@ -25,13 +25,13 @@ class Body(BaseModel):
 
 
 class AsOf(BaseModel):
-    """Where the ledger stood."""
+    """The account's sequence number at the decision."""
 
     ledger_seq: int
 
 
 class Decision(BaseModel):
-    """An authorization's answer."""
+    """An authorization response."""
 
     transaction_id: str
     authorization_id: str
@@ -68,9 +68,9 @@ def build() -> FastAPI:
 
 
 def main() -> None:
-    """Serve as the authorizer is served."""
+    """Serve with the same uvicorn options as the authorizer."""
     bound = bind(HOST, 0)
-    print(bound.getsockname()[1], flush=True)  # noqa: T201 - for the program that started it
+    print(bound.getsockname()[1], flush=True)  # noqa: T201 - the parent process reads it
     config = uvicorn.Config(
         build(), loop="uvloop", http="httptools", log_config=None, access_log=False
     )

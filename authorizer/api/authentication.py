@@ -1,4 +1,4 @@
-"""Who may come in: the key is proved, has the scope, and has not asked too often."""
+"""Authenticate API keys: the secret is verified, the scope present, the rate not exceeded."""
 
 import asyncio
 import math
@@ -18,23 +18,24 @@ from cardops.rules.programs.api_keys import (
 )
 from cardops.rules.programs.rate_limits import TokenBucket
 
-# A revoked key works no longer than this.
+# A revoked key is accepted for at most this long.
 CACHE_SECONDS: Final = 1.0
 MAX_CACHED_KEYS: Final = 10_000
-# Made-up keys are looked up few at a time: the store's sessions are for those who have one.
-MAX_STRANGERS_AT_ONCE: Final = 2
-MAX_STRANGERS_WAITING: Final = 512
+# Keys that are not cached are looked up few at a time, so that a flood of made-up keys cannot take
+# the database sessions of authenticated callers.
+MAX_CONCURRENT_LOOKUPS: Final = 2
+MAX_WAITING_LOOKUPS: Final = 512
 
 
 @dataclass(slots=True)
 class _Entry:
     caller: Caller
-    until: float
+    expires_at: float
     bucket: TokenBucket
 
 
 class Authenticator:
-    """Callers by key id, read again every second. Unknown keys are not remembered."""
+    """Callers by key id, cached for `CACHE_SECONDS`. Unknown keys are not cached."""
 
     def __init__(
         self,
@@ -48,46 +49,46 @@ class Authenticator:
         self._monotonic = monotonic
         self._entries: dict[str, _Entry] = {}
         self._reading: dict[str, asyncio.Task[_Entry | None]] = {}
-        self._strangers = 0
-        self._stranger_turn = asyncio.Semaphore(MAX_STRANGERS_AT_ONCE)
+        self._lookup_count = 0
+        self._lookup_slots = asyncio.Semaphore(MAX_CONCURRENT_LOOKUPS)
 
-    async def enter(self, authorization: str, scope: Scope) -> Caller:
+    async def authenticate(self, authorization: str, scope: Scope) -> Caller:
         """The caller. Raises ProblemError (401, 403, 429), StoreUnavailableError."""
         presented = parse_bearer(authorization)
         entry = None if presented is None else await self._entry(presented.key_id)
-        return self._admitted(presented, entry, scope)
+        return self._authorized(presented, entry, scope)
 
-    def enter_known(self, authorization: str, scope: Scope) -> Caller | None:
-        """The same without waiting; None where the key has to be looked up. Raises ProblemError."""
+    def authenticate_cached(self, authorization: str, scope: Scope) -> Caller | None:
+        """The same without waiting; None if the key is not cached. Raises ProblemError."""
         presented = parse_bearer(authorization)
         entry = None if presented is None else self._fresh(presented.key_id)
         if presented is not None and entry is None:
             return None
-        return self._admitted(presented, entry, scope)
+        return self._authorized(presented, entry, scope)
 
-    def _admitted(
+    def _authorized(
         self, presented: PresentedKey | None, entry: _Entry | None, scope: Scope
     ) -> Caller:
         if presented is None or entry is None or not is_verified(presented, entry.caller):
             raise ProblemError(
                 "unauthorized",
-                "There is no live key in the Authorization header.",
+                "The Authorization header has no valid API key.",
                 headers={"www-authenticate": "Bearer"},
             )
         if scope.value not in entry.caller.scopes:
             raise ProblemError("forbidden", f"This key lacks the scope {scope.value}.")
-        wait = entry.bucket.take(self._monotonic())
-        if wait:
+        wait_seconds = entry.bucket.take(self._monotonic())
+        if wait_seconds:
             raise ProblemError(
                 "too-many-requests",
-                f"This key may ask {self._rate:g} times a second.",
-                headers={"retry-after": str(math.ceil(wait))},
+                f"This key is limited to {self._rate:g} requests per second.",
+                headers={"retry-after": str(math.ceil(wait_seconds))},
             )
         return entry.caller
 
     def _fresh(self, key_id: str) -> _Entry | None:
         entry = self._entries.get(key_id)
-        return entry if entry is not None and self._monotonic() < entry.until else None
+        return entry if entry is not None and self._monotonic() < entry.expires_at else None
 
     async def _entry(self, key_id: str) -> _Entry | None:
         fresh = self._fresh(key_id)
@@ -95,21 +96,21 @@ class Authenticator:
             return fresh
         reading = self._reading.get(key_id)
         if reading is None:
-            # Of all who ask with a key whose second is over, one reads it for all.
+            # Concurrent requests with the same expired key share one read.
             reading = asyncio.create_task(self._read(key_id, self._entries.get(key_id)))
             self._reading[key_id] = reading
-            reading.add_done_callback(lambda task: self._has_read(key_id, task))
-        # One who gives up must not take the answer from the others.
+            reading.add_done_callback(lambda task: self._on_read(key_id, task))
+        # A cancelled request must not cancel the read for the others.
         return await asyncio.shield(reading)
 
-    def _has_read(self, key_id: str, task: "asyncio.Task[_Entry | None]") -> None:
+    def _on_read(self, key_id: str, task: "asyncio.Task[_Entry | None]") -> None:
         self._reading.pop(key_id, None)
         if not task.cancelled():
-            task.exception()  # seen here, for the case that everybody who asked gave up
+            task.exception()  # retrieved here in case every waiting request was cancelled
 
     async def _read(self, key_id: str, entry: _Entry | None) -> _Entry | None:
         now = self._monotonic()
-        caller = await (self._stranger if entry is None else self._callers.find_caller)(key_id)
+        caller = await (self._look_up if entry is None else self._callers.find_caller)(key_id)
         if caller is None:
             self._entries.pop(key_id, None)
             return None
@@ -119,13 +120,13 @@ class Authenticator:
         self._entries[key_id] = _Entry(caller, now + CACHE_SECONDS, bucket)
         return self._entries[key_id]
 
-    async def _stranger(self, key_id: str) -> Caller | None:
-        """A key not seen lately waits for its turn among its like. Raises ProblemError (503)."""
-        if self._strangers >= MAX_STRANGERS_WAITING:
-            raise unavailable("Too many unknown keys ask at once.")
-        self._strangers += 1
+    async def _look_up(self, key_id: str) -> Caller | None:
+        """The caller of a key that is not cached. Raises ProblemError (503) if too many wait."""
+        if self._lookup_count >= MAX_WAITING_LOOKUPS:
+            raise unavailable("Too many unknown keys are being looked up; retry later.")
+        self._lookup_count += 1
         try:
-            async with self._stranger_turn:
+            async with self._lookup_slots:
                 return await self._callers.find_caller(key_id)
         finally:
-            self._strangers -= 1
+            self._lookup_count -= 1

@@ -1,15 +1,13 @@
-"""Routes of authorizations: decide, look up, capture, void, refund, increment.
-
-`POST /v1/authorizations` is declared here and answered in authorizer.decisions.route.
-"""
+"""Routes of authorizations: decide, look up, capture, void, refund, increment."""
 
 import asyncio
-from typing import Final, assert_never
+from typing import Annotated, Final, assert_never
 
-from fastapi import Request, Response
+from fastapi import Request, Response, Security
 
 from authorizer.api.bodies import amount_text, checked_id, decode, is_id
 from authorizer.api.endpoints import (
+    API_KEY,
     PathId,
     Reader,
     RequestDependencies,
@@ -19,6 +17,7 @@ from authorizer.api.endpoints import (
     json_response,
     new_router,
     not_found,
+    response_from_reply,
 )
 from authorizer.api.operations import (
     BODY_PROBLEMS,
@@ -48,9 +47,9 @@ from cardops.rules.authorizations.actions import (
     ActionResult,
     AuthorizationAction,
 )
-from cardops.rules.programs.api_keys import Caller
+from cardops.rules.programs.api_keys import Caller, Scope
 
-ONE_AUTHORIZATION: Final = "/v1/authorizations/{transaction_id}"
+AUTHORIZATION_PATH: Final = "/v1/authorizations/{transaction_id}"
 
 router = new_router("authorizations")
 
@@ -78,15 +77,26 @@ router = new_router("authorizations")
         **query_parameters({"dry_run": {"type": "boolean", "default": False}}),
     },
 )
-async def authorize(_caller: Writer) -> Response:
+async def authorize(
+    request: Request,
+    dependencies: RequestDependencies,
+    _key: Annotated[object, Security(API_KEY, scopes=[Scope.AUTHORIZATIONS_WRITE.value])],
+) -> Response:
     """Spends or holds the amount if the user's credit covers it. `dry_run` decides and stores nothing."""
-    # Declared for its schema alone: the application answers this path before it asks the router
-    # (authorizer.decisions.route), because routing would cost more than the decision.
-    raise NotImplementedError
+    # The application calls `hot.decide` itself, before the router: routing would cost more than
+    # the decision. The key is declared for the document only; `hot.decide` checks it.
+    reply = await hot.decide(
+        request.scope,
+        request.receive,
+        dependencies=dependencies,
+        metrics=request.app.state.metrics,
+        request_id=request.state.request_id,
+    )
+    return response_from_reply(reply)
 
 
 @router.get(
-    ONE_AUTHORIZATION,
+    AUTHORIZATION_PATH,
     summary="The stored decision with its present state",
     responses={
         200: success("The authorization", json_content(AuthorizationState)),
@@ -96,7 +106,7 @@ async def authorize(_caller: Writer) -> Response:
 async def get_authorization(
     transaction_id: PathId, caller: Reader, dependencies: RequestDependencies
 ) -> Response:
-    """The decision, null before it arrived, and the present state."""
+    """The decision, null while its request has not arrived, and the present state."""
     view = None
     if is_id(transaction_id):
         view = await in_time(
@@ -108,7 +118,7 @@ async def get_authorization(
 
 
 @router.post(
-    f"{ONE_AUTHORIZATION}/capture",
+    f"{AUTHORIZATION_PATH}/capture",
     summary="Capture the whole hold or a part of it, once",
     responses={
         200: success("The state after it", json_content(AuthorizationState), replays=True),
@@ -126,8 +136,8 @@ async def capture(
 
 
 @router.post(
-    f"{ONE_AUTHORIZATION}/void",
-    summary="Release a hold, or make sure that an id never spends",
+    f"{AUTHORIZATION_PATH}/void",
+    summary="Release a hold, or reject an id before it arrives",
     responses={
         200: success("The state after it", json_content(AuthorizationState), replays=True),
         **problems(409, *BODY_PROBLEMS),
@@ -144,7 +154,7 @@ async def void(
 
 
 @router.post(
-    f"{ONE_AUTHORIZATION}/refund",
+    f"{AUTHORIZATION_PATH}/refund",
     summary="Refund a captured amount, whole or in parts",
     responses={
         200: success("The state after it", json_content(AuthorizationState), replays=True),
@@ -162,7 +172,7 @@ async def refund(
 
 
 @router.post(
-    f"{ONE_AUTHORIZATION}/increment",
+    f"{AUTHORIZATION_PATH}/increment",
     summary="Increase a hold, decided like a new authorization",
     responses={
         200: success("The state after it", json_content(AuthorizationState), replays=True),

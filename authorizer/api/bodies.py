@@ -1,4 +1,4 @@
-"""From bytes to checked values: exact amounts, no repeated key, nothing a store could choke on.
+"""Decode and validate request bodies: exact amounts, no repeated keys, only storable text.
 
 A decoder alone would let through repeated keys (the last one wins), exponents, NUL characters
 and integers that other readers round (store-and-authorization.md, Traps).
@@ -30,13 +30,13 @@ _decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
 
 def decode(body: bytes, kind: type[BodyT]) -> BodyT:
-    """The body as its type. Raises ProblemError for anything that is not exactly that."""
+    """The body as its type. Raises ProblemError (422) for anything else."""
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     try:
         value: BodyT = decoder.decode(body)
-        # Every key needs a colon: no more colons than keys found, then none is repeated.
+        # Every key has a colon: with no more colons than distinct keys, no key is repeated.
         if body.count(b":") > _key_count(value):
             _refuse_repeated_keys(body)
     except msgspec.ValidationError as error:
@@ -49,26 +49,26 @@ def decode(body: bytes, kind: type[BodyT]) -> BodyT:
 
 
 def checked_id(field: str, value: str) -> str:
-    """An id of the form `[A-Za-z0-9_.:-]{1,64}`. Raises ProblemError."""
+    """A valid id, `[A-Za-z0-9_.:-]{1,64}`. Raises ProblemError (422)."""
     if is_id(value):
         return value
-    raise invalid(field, "must be 1 to 64 of letters, digits and _.:-, and neither . nor ..")
+    raise invalid(field, "must be 1 to 64 letters, digits or _.:- and not just . or ..")
 
 
 def is_id(value: str) -> bool:
-    """Whether it has an id's form."""
+    """Whether the value is a valid id."""
     return _ID.fullmatch(value) is not None and value not in {".", ".."}
 
 
 def checked_currency(value: str) -> str:
-    """A known ISO 4217 code. Raises ProblemError."""
+    """A supported ISO 4217 code. Raises ProblemError (422)."""
     if value in EXPONENTS:
         return value
     raise invalid("currency", "must be an upper-case ISO 4217 code such as USD")
 
 
 def amount_text(raw: msgspec.Raw) -> str | None:
-    """The very characters of a JSON number or of a decimal text; None for null."""
+    """The digits of a JSON number or decimal string exactly as sent; None for null."""
     text = bytes(raw).strip()
     try:
         if text == b"null":
@@ -79,7 +79,7 @@ def amount_text(raw: msgspec.Raw) -> str | None:
 
 
 def checked_amount(raw: msgspec.Raw, currency: str) -> int:
-    """Minor units. Raises ProblemError."""
+    """The amount in minor units of the currency. Raises ProblemError (422)."""
     amount = parse_amount(amount_text(raw) or "", currency)
     if isinstance(amount, AmountProblem):
         raise invalid("amount", amount_problem_text(amount, currency))
@@ -87,7 +87,7 @@ def checked_amount(raw: msgspec.Raw, currency: str) -> int:
 
 
 def details_of(body: AuthorizationBody) -> dict[str, object] | None:
-    """Merchant, channel and metadata, as they are stored; None where there is nothing."""
+    """Merchant, channel and metadata as they are stored; None if the body has none of them."""
     if body.merchant is None and body.channel is None and not body.metadata:
         return None
     details: dict[str, object] = {}
@@ -95,38 +95,39 @@ def details_of(body: AuthorizationBody) -> dict[str, object] | None:
         merchant = {
             name: value for name, value in msgspec.structs.asdict(body.merchant).items() if value
         }
-        _refuse_unkeepable("merchant", merchant, 0)
+        _refuse_unstorable("merchant", merchant, 0)
         if merchant:
             details["merchant"] = merchant
     if body.channel is not None:
-        _refuse_unkeepable("channel", body.channel, 0)
+        _refuse_unstorable("channel", body.channel, 0)
         details["channel"] = body.channel
     if body.metadata:
-        _refuse_unkeepable("metadata", body.metadata, 0)
+        _refuse_unstorable("metadata", body.metadata, 0)
         details["metadata"] = body.metadata
     return details or None
 
 
-def without_card_numbers(value: Any) -> Any:
-    """The same JSON value, with every card number in a key, text or whole number truncated.
+def with_masked_card_numbers(value: Any) -> Any:
+    """The same JSON value with every card number masked, in keys, strings and numbers.
 
-    Raises ProblemError where two keys of one object would be one: nothing is kept by chance.
+    Raises ProblemError (422) if two keys of one object are equal once masked: one of their values
+    would be lost.
     """
     if isinstance(value, Mapping):
-        cut = {
-            mask_card_numbers(key): without_card_numbers(member) for key, member in value.items()
+        masked = {
+            mask_card_numbers(key): with_masked_card_numbers(member)
+            for key, member in value.items()
         }
-        if len(cut) < len(value):
-            raise invalid("metadata", "has two keys that differ in a card number alone")
-        return cut
+        if len(masked) < len(value):
+            raise invalid("metadata", "has two keys that differ only in a card number")
+        return masked
     if isinstance(value, list):
-        return [without_card_numbers(member) for member in value]
+        return [with_masked_card_numbers(member) for member in value]
     if isinstance(value, str):
         return mask_card_numbers(value)
     if isinstance(value, float) and _is_card_number(int(value)):
-        return mask_card_numbers(
-            str(int(value))
-        )  # of a fraction nothing is kept: no amount is a card number
+        # The fraction is dropped: a card number has none.
+        return mask_card_numbers(str(int(value)))
     if isinstance(value, int) and _is_card_number(value):
         return mask_card_numbers(str(value))
     return value
@@ -136,42 +137,42 @@ def _is_card_number(number: int) -> bool:
     return is_card_number(str(abs(number)))
 
 
-def _refuse_unkeepable(field: str, value: object, depth: int) -> None:
-    """Raises ProblemError for what PostgreSQL or another JSON reader would not keep exactly."""
+def _refuse_unstorable(field: str, value: object, depth: int) -> None:
+    """Raises ProblemError (422) for values that PostgreSQL or a JSON reader cannot store exactly."""
     if depth > MAX_METADATA_DEPTH:
         raise invalid(field, f"is nested deeper than {MAX_METADATA_DEPTH} levels")
     if isinstance(value, str) and _CONTROL.search(value) and (field != "metadata" or "\0" in value):
         raise invalid(field, "contains a control character")
     if isinstance(value, int) and abs(value) > MAX_AMOUNT_MINOR:
-        raise invalid(field, "contains an integer beyond 2^53 - 1; send it as text")
+        raise invalid(field, "contains an integer beyond 2^53 - 1; send it as a string")
     if isinstance(value, Mapping):
         for key, member in value.items():
-            _refuse_unkeepable(field, key, depth + 1)
-            _refuse_unkeepable(field, member, depth + 1)
+            _refuse_unstorable(field, key, depth + 1)
+            _refuse_unstorable(field, member, depth + 1)
     elif isinstance(value, list):
         for member in value:
-            _refuse_unkeepable(field, member, depth + 1)
+            _refuse_unstorable(field, member, depth + 1)
 
 
 def _key_count(value: msgspec.Struct) -> int:
-    """Keys that certainly stand in the body: those of the top level that are not null."""
+    """At least how many distinct keys the body has: its top-level members that are not null."""
     return sum(getattr(value, name) is not None for name in value.__struct_fields__)
 
 
 def _refuse_repeated_keys(body: bytes) -> None:
-    # Numbers stay text: turning a number of thousands of digits into one is quadratic.
+    # Numbers stay strings: converting a number of thousands of digits is quadratic.
     json.loads(body.decode(), object_pairs_hook=_without_repeats, parse_int=str, parse_float=str)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ProblemError("invalid-request", "A key stands twice in one object of the body.")
+        raise ProblemError("invalid-request", "An object in the body repeats a key.")
     return found
 
 
 def _refuse(message: str) -> NoReturn:
-    """The decoder's message as a problem; it names fields and types, never values."""
+    """Raises the decoder's message as a problem; it names fields and types, never values."""
     match = _AT_FIELD.match(message)
     field = (match["field"] if match else "") or "body"
     if missing := re.search(r"missing required field `([^`]*)`", message):
@@ -179,4 +180,4 @@ def _refuse(message: str) -> NoReturn:
     if unknown := re.search(r"unknown field `([^`]*)`", message):
         field = unknown[1]
     what = match["what"] if match else message
-    raise invalid(field[:100], f"is not usable: {what[:200]}") from None
+    raise invalid(field[:100], f"is invalid: {what[:200]}") from None

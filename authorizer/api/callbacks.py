@@ -1,4 +1,4 @@
-"""Routes of callbacks: list them, replay one."""
+"""Routes of callbacks: list and replay."""
 
 import re
 from typing import Final
@@ -50,7 +50,7 @@ async def list_callbacks(
     if status is not None and status not in set(CallbackState):
         raise invalid("status", "must be pending, delivered or dead")
     if cursor is not None and not re.fullmatch(CURSOR_SCHEMA, cursor):
-        raise invalid("cursor", "must be the next_cursor of a page")
+        raise invalid("cursor", "must be the next_cursor of an earlier page")
     if limit not in set(map(str, range(1, MAX_PAGE + 1))):
         raise invalid("limit", f"must be from 1 to {MAX_PAGE}")
     page = dependencies.outbox.list_callbacks(caller.program, status, cursor, int(limit))
@@ -63,7 +63,10 @@ async def list_callbacks(
     "/v1/callbacks/{callback_id}/replay",
     summary="Send a callback again",
     status_code=202,
-    responses={202: success("It is pending", json_content(CallbackReplayed)), **problems(404)},
+    responses={
+        202: success("The callback is pending", json_content(CallbackReplayed)),
+        **problems(404),
+    },
 )
 async def replay_callback(
     callback_id: PathId, caller: Admin, dependencies: RequestDependencies

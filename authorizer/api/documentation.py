@@ -71,7 +71,7 @@ def openapi_document() -> dict[str, Any]:
         version=VERSION,
         description=_ABOUT,
         license_info={"name": "MIT", "identifier": "MIT"},
-        routes=[route for each in ROUTERS for route in each.routes],
+        routes=[route for api_router in ROUTERS for route in api_router.routes],
     )
     _, types = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
     components = document["components"]
@@ -87,8 +87,8 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Correct what FastAPI assumes of an operation."""
-    # FastAPI adds its own 422 where a path has a parameter; ours are texts that are always valid.
+    """Correct what FastAPI assumes about an operation."""
+    # FastAPI adds its own 422 to paths with a parameter; ours are strings that are always valid.
     if "application/json" in operation["responses"].get("422", {}).get("content", {}):
         del operation["responses"]["422"]
     scopes = [scope for key in operation.get("security", []) for scope in key["key"]]
@@ -109,7 +109,7 @@ def _asset_bytes(name: str) -> bytes:
 
 @functools.cache
 def _reference() -> tuple[str, Mapping[str, str]]:
-    """Swagger UI's page and its headers: it may run its own scripts and call this server alone."""
+    """Swagger UI's page and headers: it may only run its own scripts and call this server."""
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title=TITLE,
@@ -133,14 +133,14 @@ def _reference() -> tuple[str, Mapping[str, str]]:
 
 @router.get(
     "/problems/{slug}",
-    summary="What a problem's `type` means",
+    summary="The page of a problem's `type`",
     responses={
         200: success("The page", text_content(HTML)),
         **problems(404, needs_key=False),
     },
 )
 async def get_problem(slug: str) -> HTMLResponse:
-    """What the problem means and what to do, for people."""
+    """A page for people: what the problem means and what to do."""
     text = problem_page(slug)
     if text is None:
         raise not_found("problem")
@@ -195,5 +195,5 @@ async def get_reference_asset(
 )
 async def get_document() -> Response:
     """The OpenAPI document, for programs."""
-    # The first call takes 0.1 s, during which decisions must go on.
+    # The first call takes 0.1 s; in a thread it does not delay decisions.
     return json_response(await asyncio.to_thread(_document_bytes))

@@ -1,4 +1,4 @@
-"""What every module of routes uses: the application's parts, the caller, deadlines, responses."""
+"""Shared by the route modules: dependencies, the authenticated caller, deadlines, responses."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -11,7 +11,7 @@ from fastapi.security import HTTPBearer
 from authorizer.api.operations import ID_PARAMETER
 from authorizer.api.problems import ProblemError, unavailable
 from authorizer.dependencies import Dependencies
-from authorizer.server.replies import PROGRAM
+from authorizer.server.replies import PROGRAM, Reply
 from cardops.rules.authorizations.decisions import StoreUnavailableError
 from cardops.rules.programs.api_keys import Caller, Scope
 
@@ -27,7 +27,7 @@ API_KEY: Final = HTTPBearer(
 
 
 def new_router(tag: str) -> APIRouter:
-    """A router whose operations have this tag and are called after their functions."""
+    """A router whose operations carry this tag; an operation id is its function's name."""
     return APIRouter(
         tags=[tag],
         default_response_class=Response,
@@ -40,18 +40,18 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def dependencies_of(request: Request) -> Dependencies:
-    """The parts of the application that received the request."""
+    """The dependencies of the application that received the request."""
     dependencies: Dependencies = request.app.state.dependencies
     return dependencies
 
 
 RequestDependencies = Annotated[Dependencies, Depends(dependencies_of)]
-# An id in a path. Our own code checks it: a malformed one is 404, where FastAPI would answer 422.
+# The route checks an id in a path: a malformed one is 404, where FastAPI would answer 422.
 PathId = Annotated[str, Path(json_schema_extra=dict(ID_PARAMETER))]
 
 
 async def in_time(dependencies: Dependencies, work: Awaitable[T]) -> T:
-    """The result within the request's deadline. Raises ProblemError (503)."""
+    """The result, within the request's deadline. Raises ProblemError (503) on timeout or no database."""
     try:
         async with asyncio.timeout(dependencies.limits.deadline_seconds):
             return await work
@@ -60,19 +60,19 @@ async def in_time(dependencies: Dependencies, work: Awaitable[T]) -> T:
 
 
 def needs(scope: Scope) -> Any:
-    """A FastAPI dependency: the caller, whose key has this scope."""
+    """A FastAPI dependency: the authenticated caller, whose key has this scope."""
 
-    async def enter(
+    async def authenticate(
         request: Request,
         dependencies: RequestDependencies,
         _declared: Annotated[object, Security(API_KEY, scopes=[scope.value])],
     ) -> Caller:
         header = request.headers.get("authorization", "")
-        caller = await in_time(dependencies, dependencies.authenticator.enter(header, scope))
+        caller = await in_time(dependencies, dependencies.authenticator.authenticate(header, scope))
         request.scope[PROGRAM] = caller.program
         return caller
 
-    return Depends(enter)
+    return Depends(authenticate)
 
 
 Writer = Annotated[Caller, needs(Scope.AUTHORIZATIONS_WRITE)]
@@ -88,6 +88,12 @@ def json_response(
     return Response(body, status, headers=headers, media_type="application/json")
 
 
+def response_from_reply(reply: Reply) -> Response:
+    """The same response in FastAPI's type."""
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    return Response(reply.body, reply.status, headers=headers)
+
+
 def not_found(what: str) -> ProblemError:
-    """The same problem for what does not exist and for what belongs to another program."""
+    """One problem for an unknown id and for an id of another program, so that neither is revealed."""
     return ProblemError("not-found", f"There is no such {what} in this program.")

@@ -13,8 +13,8 @@ router = new_router("health")
 
 @router.get(
     "/livez",
-    summary="Whether the process runs",
-    responses={200: success("It runs", json_content(Health)), **problems(needs_key=False)},
+    summary="Liveness of the process",
+    responses={200: success("The process runs", json_content(Health)), **problems(needs_key=False)},
 )
 async def get_liveness() -> Response:
     """Answers as long as the process runs."""
@@ -23,11 +23,14 @@ async def get_liveness() -> Response:
 
 @router.get(
     "/readyz",
-    summary="Whether the database answers",
-    responses={200: success("It answers", json_content(Health)), **problems(needs_key=False)},
+    summary="Readiness: whether the database answers",
+    responses={
+        200: success("The database answers", json_content(Health)),
+        **problems(needs_key=False),
+    },
 )
 async def get_readiness(dependencies: RequestDependencies) -> Response:
-    """Depends on the database and on nothing else."""
+    """200 if the database answers; nothing else is checked."""
     if not await in_time(dependencies, dependencies.callers.is_ready()):
         raise unavailable("The database does not answer.")
     return json_response(b'{"status":"ok"}')
@@ -44,5 +47,5 @@ async def get_readiness(dependencies: RequestDependencies) -> Response:
 async def get_metrics(request: Request, dependencies: RequestDependencies) -> Response:
     """Metrics of this process, or of all its workers together."""
     metrics: Metrics = request.app.state.metrics
-    metrics.busy(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
+    metrics.set_load(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
     return Response(metrics.text(), media_type=PROMETHEUS_TEXT)

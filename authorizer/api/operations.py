@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of a route beyond its signature, for FastAPI's decorators.
+"""Parts of the OpenAPI document that FastAPI cannot derive from a route's signature.
 
 Belongs here: responses, problems, headers and bodies in OpenAPI's terms. The document itself is
-put together in authorizer.api.documentation.
+generated in authorizer.api.documentation.
 """
 
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ ID_PARAMETER: Final = {"minLength": 1, "maxLength": 64, "pattern": schemas.ID_SC
 # Shared response headers: the `components.headers` of the document.
 HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "x-request-id": {
-        "description": "Names the request in the operator's log and on the stored decision.",
+        "description": "Identifies the request in the operator's log and on the stored decision.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
     },
     "idempotent-replayed": {
-        "description": "`true` when this response was given before; absent the first time.",
+        "description": "`true` if the response is a replay; absent the first time.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "retry-after": {
-        "description": "Seconds to wait before the retry, which uses the same id.",
+        "description": "Seconds to wait before a retry with the same id.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"},
     },
@@ -36,9 +36,9 @@ HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _HEADER_OF_STATUS: Final = {401: "www-authenticate", 429: "retry-after", 503: "retry-after"}
 _ALWAYS: Final = (500, 503)
-# The caller may lack a key, be too fast, or the store may be down, whatever the path.
+# On every path the key may be invalid, the rate exceeded or the database unavailable.
 _ALWAYS_WITH_KEY: Final = (401, 403, 429, *_ALWAYS)
-# What may be wrong with a body.
+# Problems of any route with a body.
 BODY_PROBLEMS: Final = (408, 413, 415, 422)
 _LINKED_OPERATIONS: Final = ("get_authorization", "capture", "void", "refund", "increment")
 
@@ -51,14 +51,14 @@ def json_content(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def text_content(media_type: str) -> dict[str, Any]:
-    """A response that is text."""
+    """A text response."""
     return {media_type: {"schema": {"type": "string"}}}
 
 
 def success(
     description: str, content: Mapping[str, Any], *, replays: bool = False
 ) -> dict[str, Any]:
-    """The successful response. `replays`: it may have been given before."""
+    """The successful response. `replays`: it may be a replay of an earlier one."""
     names = ["x-request-id", *(["idempotent-replayed"] if replays else [])]
     return {
         "description": description,
@@ -68,14 +68,14 @@ def success(
 
 
 def with_links(response: dict[str, Any]) -> dict[str, Any]:
-    """The response of a decision, with links to what may follow it."""
+    """The response of a decision, with links to the operations that may follow."""
     parameters = {"transaction_id": "$response.body#/transaction_id"}
     links = {name: {"operationId": name, "parameters": parameters} for name in _LINKED_OPERATIONS}
     return {**response, "links": links}
 
 
 def problems(*statuses: int, needs_key: bool = True, may_mismatch: bool = False) -> Responses:
-    """Problem responses: the given statuses, and those that any route may answer."""
+    """Problem responses: the given statuses and those common to all routes."""
     always = _ALWAYS_WITH_KEY if needs_key else _ALWAYS
     return {
         status: _problem(status, may_mismatch=may_mismatch)
@@ -86,13 +86,13 @@ def problems(*statuses: int, needs_key: bool = True, may_mismatch: bool = False)
 def request_body(
     kind: type[msgspec.Struct], example: Mapping[str, Any], *, is_required: bool = True
 ) -> dict[str, Any]:
-    """The JSON body of a request, read by our own decoder and so unknown to FastAPI."""
+    """A JSON request body; FastAPI does not see it, because the route decodes it itself."""
     content = {"schema": schema_of(kind), "examples": {"usual": {"value": example}}}
     return {"requestBody": {"required": is_required, "content": {"application/json": content}}}
 
 
 def query_parameters(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Optional query parameters, checked by our own code and so unknown to FastAPI."""
+    """Optional query parameters; FastAPI does not see them, because the route checks them itself."""
     return {
         "parameters": [
             {"name": name, "in": "query", "required": False, "schema": schema}

@@ -1,4 +1,4 @@
-"""The page of each problem `type`, for people: no script, no font, nothing fetched from elsewhere."""
+"""The HTML page of each problem `type`: no scripts, no fonts, nothing loaded from elsewhere."""
 
 import html
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _STYLE: Final = (
 
 
 def page_headers(*sources: str) -> Mapping[str, str]:
-    """Headers of a page that may load nothing but the sources (CSP directives) and not be framed."""
+    """Headers of a page that only loads the given sources (CSP directives) and cannot be framed."""
     policy = "; ".join(["default-src 'none'", *sources, _NO_FRAMES])
     return {"content-security-policy": policy, **_COMMON_HEADERS}
 
@@ -25,7 +25,7 @@ PROBLEM_PAGE_HEADERS: Final = page_headers("style-src 'unsafe-inline'")
 
 
 def problem_page(slug: str) -> str | None:
-    """The HTML page of a problem, None where there is no such problem."""
+    """The HTML page of a problem; None for an unknown slug."""
     kind = KINDS.get(slug)
     if kind is None:
         return None
@@ -36,14 +36,14 @@ def problem_page(slug: str) -> str | None:
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
         f"<p>Status <code>{kind.status}</code> · type <code>/problems/{slug}</code></p>"
         f"<h2>What to do</h2><p>{_with_code(kind.advice)}</p>"
-        "<p>In the response, <code>detail</code> says what was wrong this time, <code>errors</code> "
-        "names the fields, and the header <code>x-request-id</code> names the request in the "
+        "<p>In the response, <code>detail</code> says what is wrong with this request, <code>errors</code> "
+        "names the fields, and the header <code>x-request-id</code> identifies it in the "
         'operator\'s log.</p><p><a href="/docs">All operations</a></p></body></html>'
     )
 
 
 def _with_code(text: str) -> str:
-    """Escaped text in which `this` is set as code."""
+    """Escaped text; backticks become code elements."""
     pieces = html.escape(text).split("`")
     return "".join(
         f"<code>{piece}</code>" if number % 2 else piece for number, piece in enumerate(pieces)

@@ -1,4 +1,4 @@
-"""What can be wrong with a request: a closed catalogue, answered as RFC 9457 and served as pages."""
+"""The closed catalogue of problems (RFC 9457), each also served as a page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MEDIA_TYPE: Final = b"application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of problem: its status, its title, and what to do about it."""
+    """One kind of problem: its HTTP status, its title, and what the caller should do."""
 
     status: int
     title: str
@@ -25,11 +25,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unauthorized": Kind(
         401,
         "No valid key",
-        "Send `Authorization: Bearer cpk_…` with a live key; `cardops key create` makes one.",
+        "Send `Authorization: Bearer cpk_…` with a key that is not revoked; `cardops key create` makes one.",
     ),
-    "forbidden": Kind(
-        403, "Key without this scope", "Use a key that has the scope named in the detail."
-    ),
+    "forbidden": Kind(403, "Scope missing", "Use a key that has the scope named in the detail."),
     "not-found": Kind(
         404, "Not found", "Check the path and the id; ids of other programs are not found either."
     ),
@@ -37,43 +35,45 @@ KINDS: Final[Mapping[str, Kind]] = {
         405, "Method not allowed", "Use a method that the Allow header names."
     ),
     "invalid-state": Kind(
-        409, "The state forbids this", "The member `state` says where the authorization stands."
+        409,
+        "The state forbids this",
+        "Read the member `state`: it is the authorization's present state.",
     ),
     "body-too-large": Kind(413, "Body too large", "Keep a body within 16 KiB."),
     "malformed-http": Kind(
-        400, "Not HTTP", "Send well-formed HTTP/1.1, with one Content-Length or one coding."
+        400, "Malformed HTTP", "Send HTTP/1.1 with one Content-Length or one Transfer-Encoding."
     ),
     "request-timeout": Kind(
-        408, "Too slow", "Send a request whole and at once. Its id is not used up."
+        408, "Request timeout", "Send the whole request without pauses. Its id is not used up."
     ),
     "headers-too-large": Kind(431, "Headers too large", "Send at most 100 headers and 32 KiB."),
     "unsupported-media-type": Kind(
-        415, "Not JSON", "Send `Content-Type: application/json`, not compressed."
+        415, "Unsupported media type", "Send `Content-Type: application/json`, not compressed."
     ),
     "invalid-request": Kind(
         422, "Invalid request", "Fix the fields named in `errors`. The id is not used up."
     ),
     "idempotency-mismatch": Kind(
         422,
-        "The id belongs to another question",
-        "This id was used with other content before. Use a new id for a new question.",
+        "Id already used for a different request",
+        "This id was used before with other content. Use a new id for a new request.",
     ),
-    "too-many-requests": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
+    "too-many-requests": Kind(429, "Too many requests", "Wait for the seconds in Retry-After."),
     "internal-error": Kind(
         500,
-        "Something broke",
-        "Ask again with the same id: what was decided is answered, nothing is decided twice.",
+        "Internal error",
+        "Retry with the same id: a stored decision is replayed, nothing is decided twice.",
     ),
     "unavailable": Kind(
         503,
         "Not committed in time",
-        "Nothing is permitted without a commit. Ask again with the same id after Retry-After.",
+        "Nothing is permitted without a commit. Retry with the same id after Retry-After.",
     ),
 }
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem."""
+    """Ends a request with a problem response."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
     def reply(self) -> Reply:
-        """The answer to send."""
+        """The response to send."""
         kind = KINDS[self.slug]
         body = ProblemOut(
             f"/problems/{self.slug}", kind.title, kind.status, self.detail, self.errors, self.state
@@ -103,12 +103,12 @@ class ProblemError(Exception):
 
 
 def invalid(field: str, detail: str) -> ProblemError:
-    """One field that is wrong; the value itself is never repeated."""
+    """A problem with one field; its value is never repeated."""
     return ProblemError(
         "invalid-request", f"{field} {detail}.", errors=[FieldError(field, f"{field} {detail}.")]
     )
 
 
 def unavailable(detail: str = "The store did not commit in time.") -> ProblemError:
-    """Try again in a second."""
+    """A problem that asks the caller to retry in a second."""
     return ProblemError("unavailable", detail, headers={"retry-after": "1"})

@@ -1,6 +1,6 @@
-"""The bodies of requests and answers, as types: what decodes them also documents them.
+"""Types of request and response bodies, which both decode and document them.
 
-Belongs here: shapes. What the decoder alone would let through is in authorizer.api.bodies.
+Belongs here: shapes. Validation beyond the shape is in authorizer.api.bodies.
 """
 
 from typing import Annotated, Any, Final
@@ -19,7 +19,7 @@ CURSOR_SCHEMA: Final = "^cb_[0-9a-f]{1,61}$"
 # 2^53 - 1 minor units of a currency with two digits; the currency's own digits are checked too.
 MAX_AMOUNT: Final = 90_071_992_547_409
 AMOUNT_SCHEMA: Final[dict[str, Any]] = {
-    "description": "In the currency's own unit, read exactly; a JSON number or decimal text.",
+    "description": "In the currency's own unit, read exactly; a JSON number or decimal string.",
     "examples": [25.00, "25.00"],
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_AMOUNT},
@@ -51,7 +51,7 @@ ReasonCodeOut = Annotated[str, Meta(extra_json_schema={"enum": list(ReasonCode)}
 
 
 class Merchant(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is to be paid."""
+    """The merchant to be paid."""
 
     id: Text | None = None
     name: Text | None = None
@@ -60,7 +60,7 @@ class Merchant(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthorizationBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A question: may this user spend this much?"""
+    """An authorization request: may this user spend this amount?"""
 
     transaction_id: Id
     user_id: Id
@@ -74,25 +74,25 @@ class AuthorizationBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaptureBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of the hold is taken; all of it unless said."""
+    """The amount to capture; the whole hold by default."""
 
-    # A factory, since a default that is raw cannot be documented.
+    # A factory: msgspec cannot document a Raw default.
     amount: AmountOrNull = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class VoidBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing to say: a void releases all that is held."""
+    """An empty object: a void releases the whole hold."""
 
 
 class RefundBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Captured money given back, whole or in parts."""
+    """A refund of captured money, whole or partial."""
 
     amount: AmountIn
     refund_id: Id
 
 
 class IncrementBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """More to be held."""
+    """An increase of a hold."""
 
     amount: AmountIn
     increment_id: Id
@@ -120,7 +120,7 @@ class AuthorizationOut(Struct, frozen=True):
 
 
 class IncrementOut(Struct, frozen=True):
-    """What became of an increment."""
+    """The decision on an increment."""
 
     id: str
     status: StatusOut
@@ -129,7 +129,7 @@ class IncrementOut(Struct, frozen=True):
 
 
 class AuthorizationState(Struct, frozen=True, omit_defaults=True):
-    """A decision, null before it arrived, with its present state."""
+    """A decision, null while its request has not arrived, with its present state."""
 
     decision: AuthorizationOut | None
     state: Annotated[str, Meta(extra_json_schema={"enum": list(State)})]
@@ -184,20 +184,20 @@ class CallbackReplayed(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """All is well."""
+    """The process is healthy."""
 
     status: Annotated[str, Meta(extra_json_schema={"enum": ["ok"]})]
 
 
 class FieldError(Struct, frozen=True):
-    """What is wrong with one field."""
+    """Why one field is invalid."""
 
     field: str
     detail: str
 
 
 class ProblemOut(Struct, frozen=True, omit_defaults=True):
-    """RFC 9457. `errors` names fields, `state` is what forbids a move."""
+    """A problem (RFC 9457). `errors` names invalid fields, `state` the state that forbids the action."""
 
     type: str
     title: str

@@ -1,4 +1,4 @@
-"""Routes of users: their balances."""
+"""Routes of users: balances."""
 
 from collections.abc import Sequence
 
@@ -43,12 +43,12 @@ async def get_credit(
 
 
 def _credit_body(user_id: str, accounts: Sequence[Account]) -> bytes:
-    """The body of a UserCredit. Written by hand: amounts keep the currency's digits."""
-    members = ",".join(map(_account, accounts))
+    """The JSON of a UserCredit, formatted here because amounts keep the currency's digits."""
+    members = ",".join(map(_account_json, accounts))
     return f'{{"user_id":"{user_id}","credit":[{members}]}}'.encode()
 
 
-def _account(account: Account) -> str:
+def _account_json(account: Account) -> str:
     currency = account.currency
     return (
         f'{{"currency":"{currency}"'

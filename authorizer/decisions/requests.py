@@ -9,7 +9,7 @@ from authorizer.api.bodies import (
     checked_currency,
     checked_id,
     details_of,
-    without_card_numbers,
+    with_masked_card_numbers,
 )
 from authorizer.api.problems import invalid
 from authorizer.api.schemas import AuthorizationBody
@@ -33,7 +33,7 @@ def request_from_body(
     currency = caller.currency if body.currency is None else checked_currency(body.currency)
     amount_minor = checked_amount(body.amount, currency)
     url = _checked_url(body.callback_url, caller, allow_loopback=allow_loopback)
-    details = without_card_numbers(details_of(body))
+    details = with_masked_card_numbers(details_of(body))
     is_capture = body.capture is not False
     return AuthorizationRequest(
         program=caller.program,

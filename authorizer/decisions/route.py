@@ -45,7 +45,7 @@ async def decide(
     ends_at = asyncio.get_running_loop().time() + dependencies.limits.deadline_seconds
     try:
         async with asyncio.timeout_at(ends_at):
-            caller = await dependencies.authenticator.enter(
+            caller = await dependencies.authenticator.authenticate(
                 header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
             )
         body = await json_body(scope, receive, ends_at)
@@ -53,7 +53,7 @@ async def decide(
             request = _decode(scope, body, caller, dependencies, request_id)
             return reply_to(request, await dependencies.batcher.decide(request), metrics)
     except TimeoutError:
-        metrics.decided(ResponseKind.UNDECIDED)
+        metrics.count_decision(ResponseKind.UNDECIDED)
         raise unavailable() from None
     except StoreUnavailableError:
         raise unavailable("The database does not answer.") from None
@@ -70,7 +70,7 @@ def submit(
 ) -> bool:
     """Call `send` once with the reply; False, and no call, when the key has to be looked up."""
     try:
-        caller = dependencies.authenticator.enter_known(
+        caller = dependencies.authenticator.authenticate_cached(
             header(scope, b"authorization"), KeyScope.AUTHORIZATIONS_WRITE
         )
         if caller is None:
@@ -111,7 +111,7 @@ def reply_to(
     request: AuthorizationRequest, response: AuthorizationResponse, metrics: Metrics
 ) -> Reply:
     """The HTTP reply for a response of the store. Raises ProblemError."""
-    metrics.decided(response.kind)
+    metrics.count_decision(response.kind)
     match response.kind:
         case ResponseKind.DECIDED:
             return Reply(200, response.body)

@@ -1,1 +1,1 @@
-"""Everything below HTTP routing: the protocol, its limits, graceful stop."""
+"""Everything below HTTP routing: the protocol, its limits, graceful shutdown."""

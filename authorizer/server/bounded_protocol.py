@@ -1,7 +1,7 @@
-"""HTTP/1.1 below the application: limits and timeouts; whatever is refused is answered as a problem.
+"""HTTP/1.1 below the application: limits and timeouts; every refusal is answered with a problem.
 
-Belongs here: what must hold before there is a request to route. uvicorn alone answers malformed
-HTTP with plain text, and a client that never finishes its headers keeps its connection for ever.
+Belongs here: checks made before a request can be routed. uvicorn alone answers malformed HTTP with
+plain text, and keeps the connection of a client that never finishes its headers open for ever.
 What each limit defends against is in docs/http-server.md.
 """
 
@@ -27,21 +27,21 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 # periods of this length.
 TIMEOUT_SECONDS: Final = 10.0
 MAX_CONNECTIONS: Final = 8_192
-# File descriptors that the process needs beside those of its clients: sessions, logs, callbacks.
+# File descriptors reserved for database sessions, logs and callbacks.
 RESERVED_FILES: Final = 256
 _UPGRADE_HEADERS: Final = (b"upgrade", b"http2-settings")
-# The headers of a request cannot be too long if all that was received of it is not.
+# Up to this many bytes received, the headers cannot exceed their limit and need no counting.
 _SMALL_REQUEST: Final = MAX_HEADER_BYTES
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection of a client. Requests are numbered from 1 in order of arrival."""
 
-    # The last request that started, whose headers are complete, that is complete.
+    # Numbers of the last request that started, completed its headers, was completed.
     _started = 0
     _headers_complete = 0
     _completed = 0
-    # The last request that had started when the timeouts were last checked.
+    # `_started` when the timeouts were last checked.
     _last_checked = 0
     # Bytes received since the last headers were complete.
     _header_bytes = 0
@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("")
 
     def _parse_until_upgrade(self, data: memoryview) -> memoryview:
-        """Parse; returns what follows the headers of a request that offers an upgrade, else nothing."""
+        """Parse; returns the bytes after the headers of a request that offers an upgrade, else none."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -106,9 +106,9 @@ class BoundedProtocol(HttpToolsProtocol):
         return data[:0]
 
     def _ignore_upgrade(self) -> None:
-        """Ignore an offer to upgrade (RFC 9110, section 7.8), which the parser takes for accepted.
+        """Ignore an offer to upgrade (RFC 9110, section 7.8), which the parser treats as accepted.
 
-        A new parser reads the same headers once more, without the offer.
+        A new parser reads the same headers again without the offer.
         """
         if self._is_refusing:
             return
@@ -167,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return size > MAX_HEADER_BYTES
 
     def _check_timeouts(self) -> None:
-        """Close a connection that sent nothing, or whose request is still incomplete since last time."""
+        """Close a connection that sent nothing, or whose request was incomplete at the last check too."""
         if self.transport.is_closing():
             return
         is_late = self._started == self._last_checked and self._completed != self._started
@@ -193,7 +193,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 # A response to an earlier request is being sent; two must not be mixed.
                 self.transport.close()
                 return
-            # The body of this very request is malformed: the application need not answer it.
+            # The body of the current request is malformed: the application must not answer it.
             cycle.disconnected = True
             cycle.message_event.set()
         headers = {"retry-after": "1"} if slug == "unavailable" else {}
@@ -203,17 +203,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def without_upgrade(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The headers as they were parsed, without the offer to upgrade, and the empty line after them."""
+    """The headers as parsed, without the offer to upgrade, and the empty line after them."""
     lines = []
     for name, value in headers:
-        words = [word.strip() for word in value.split(b",")] if name == b"connection" else [value]
-        kept = [word for word in words if word.lower() not in _UPGRADE_HEADERS]
+        items = [item.strip() for item in value.split(b",")] if name == b"connection" else [value]
+        items = [item for item in items if item.lower() not in _UPGRADE_HEADERS]
         if name not in _UPGRADE_HEADERS:
-            lines.append(b"%b: %b\r\n" % (name, b", ".join(kept)))
+            lines.append(b"%b: %b\r\n" % (name, b", ".join(items)))
     return b"".join([*lines, b"\r\n"])
 
 
 def max_connections() -> int:
-    """As many clients as leave the process the file descriptors it needs for its own work."""
+    """The most clients that leave the process enough file descriptors for its own work."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if files < 0 else max(min(MAX_CONNECTIONS, files - RESERVED_FILES), 64)

@@ -1,8 +1,8 @@
-"""Graceful stop: every request received before the stop signal is answered.
+"""Graceful shutdown: every request received before the stop signal is answered.
 
 A request counts as received when its bytes are in the kernel: read already, unread on an open
-connection, or on a connection that was not accepted yet. The batch under way is decided, later
-requests are answered 503, and then the server stops.
+connection, or on a connection that is not accepted yet. The current batch is decided, later requests
+are answered 503, and then the server stops.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MAX_ACCEPTED: Final = 4_096
 
 @contextmanager
 def drain_on_signal(drain: Callable[[], None]) -> Iterator[None]:
-    """Call `drain` when SIGTERM arrives, then the handler that was installed before."""
+    """Call `drain` on SIGTERM, then the handler that was installed before."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -42,11 +42,11 @@ def drain_on_signal(drain: Callable[[], None]) -> Iterator[None]:
 
 
 class DrainingServer(Server):
-    """uvicorn's server, which on its own resets connections that were not accepted yet."""
+    """uvicorn's server, which alone would reset connections that are not accepted yet."""
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept and answer every connection that is waiting, then shut down."""
+        """Accept and answer every waiting connection, then shut down."""
         self.config.loaded_app.drain()
         # There is no await between these two steps, so no connection can arrive in between.
         waiting = list(accept_waiting(sockets or []))

@@ -1,7 +1,6 @@
-"""The HTTP server's protocol: authorizations that arrived in one piece are answered without a task.
+"""The HTTP server's protocol: authorization requests received in one piece need no task.
 
-Belongs here and in bounded_protocol: all that is used of uvicorn's protocol beyond its documented
-interface. tests/authorizer/server/test_uvicorn_internals.py fails when uvicorn changes it.
+Belongs here and in bounded_protocol: every use of uvicorn's protocol beyond its documented interface. tests/authorizer/server/test_uvicorn_internals.py fails when uvicorn changes it.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ from authorizer.server.bounded_protocol import BoundedProtocol
 from authorizer.server.lingering import has_unread
 from authorizer.server.replies import Reply, reply_bytes
 
-# A request that was sent before its client could see the stop arrives within this time.
+# A request that the client sent before it saw the shutdown arrives within this time.
 GRACE_SECONDS: Final = 0.1
 UNREAD_CHECK_SECONDS: Final = 0.01
 _CLOSE_HEADER: Final = (b"connection", b"close")
@@ -24,13 +23,13 @@ _CLOSE_HEADER: Final = (b"connection", b"close")
 class HttpProtocol(BoundedProtocol):
     """One connection of a client."""
 
-    # An authorization whose body is incomplete, and the application that is to answer it.
+    # A request whose body is incomplete, and the application that will answer it.
     _waiting_cycle: RequestResponseCycle | None = None
     _waiting_app: Any = None
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Uvicorn calls this when it is a request's turn; its body may be incomplete."""
+        """Called by uvicorn when a request is next to be answered; its body may be incomplete."""
         if not _is_authorization_request(cycle) or self.flow.write_paused:
             self._start_task(cycle, app)
         elif cycle.more_body:
@@ -42,7 +41,7 @@ class HttpProtocol(BoundedProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._waiting_cycle is not None:
-            # The body did not arrive in the same piece: a task waits for the rest.
+            # The body was not in the same piece: a task waits for the rest.
             cycle, self._waiting_cycle = self._waiting_cycle, None
             self._start_task(cycle, self._waiting_app)
 
@@ -56,12 +55,12 @@ class HttpProtocol(BoundedProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
-        if self.app.is_draining:  # made after the server has told all connections to end
+        if self.app.is_draining:  # accepted after the server shut down its connections
             self.shutdown()
 
     @override
     def shutdown(self) -> None:
-        """Close a moment later: a request may be on its way already."""
+        """Close after `GRACE_SECONDS`: a request may be in transit."""
         self.loop.call_later(GRACE_SECONDS, self._shut_down)
 
     @override
@@ -105,7 +104,7 @@ class HttpProtocol(BoundedProtocol):
         self.on_response_complete()
 
     def _is_last(self) -> bool:
-        """Whether no further request was received; the response then says `connection: close`."""
+        """Whether no further request was received: the response then carries `connection: close`."""
         return not self.pipeline and not has_unread(self.transport)
 
 

@@ -1,8 +1,8 @@
-"""Lingering close: a client that is still sending receives the last response all the same.
+"""Lingering close: a client that is still sending also receives the last response.
 
 Closing a socket with unread bytes resets the connection, and the reset may destroy the response
-before the client has read it. So only the sending side is closed at first, and what the client
-still sends is read and dropped until it has closed too (RFC 9112, section 9.6).
+before the client has read it. So the server first closes only its sending side, and discards what
+the client still sends until the client closes too (RFC 9112, section 9.6).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import termios
 from collections.abc import Callable
 from typing import Any, Final
 
-# Enough for a client to read its response; a longer time would let it hold the connection.
+# Enough for a client to read its response; more would let it hold the connection.
 LINGER_SECONDS: Final = 2.0
 
 
@@ -33,18 +33,18 @@ class LingeringTransport:
         self._on_close = on_close
         self._is_lingering = False
         self._close_timer: asyncio.TimerHandle | None = None
-        # Bound directly: every response passes here, and one more call each would be measurable.
+        # Bound directly: another call for every response would be measurable.
         self.write = transport.write
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """Whether no more responses are sent on this connection."""
+        """Whether no more responses can be sent on this connection."""
         return self._is_lingering or self._transport.is_closing()
 
     def close(self) -> None:
-        """Close at once if the client is not sending; else after it has closed, or `LINGER_SECONDS`."""
+        """Close immediately if the client is not sending, else once it closes or after `LINGER_SECONDS`."""
         if self._transport.is_closing():
             if self._close_timer is not None:
                 self._close_timer.cancel()
@@ -59,7 +59,7 @@ class LingeringTransport:
 
 
 def has_unread(transport: asyncio.BaseTransport) -> bool:
-    """Whether the kernel holds bytes of this connection that were not read yet."""
+    """Whether the kernel has received bytes of this connection that are still unread."""
     found = bytearray(4)
     try:
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, found)

@@ -1,4 +1,4 @@
-"""Responses as bytes and as ASGI messages, and bodies read within their limit. Types of ASGI."""
+"""Responses as bytes and as ASGI messages, request bodies read within their limit, ASGI types."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -33,7 +33,7 @@ class Reply(NamedTuple):
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """The first header of this lower-case name; empty without one."""
+    """The first header of this lower-case name; empty if it is missing."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value).decode("latin-1")
@@ -71,7 +71,7 @@ async def send_reply(send: Send, reply: Reply, request_id: str) -> None:
 
 
 def reply_bytes(reply: Reply, request_id: str, *, closes: bool) -> bytes:
-    """The response as HTTP/1.1. Header names and values are ours and need no check."""
+    """The response as HTTP/1.1. Header names and values are constants, so they are not validated."""
     head = _HEADS.get((reply.status, reply.headers)) or head_bytes(reply.status, reply.headers)
     close = b"connection: close\r\n" if closes else b""
     return b"%bcontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (

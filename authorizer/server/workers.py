@@ -1,8 +1,7 @@
 """Several worker processes on one socket, supervised by uvicorn.
 
-Belongs here: all that is used of uvicorn's private supervisor interface
-(`multiprocess.Process`, `Process._server`). tests/authorizer/server/test_uvicorn_internals.py fails
-when uvicorn changes one of them.
+Belongs here: every use of uvicorn's private supervisor interface (`multiprocess.Process`,
+`Process._server`). tests/authorizer/server/test_uvicorn_internals.py fails when uvicorn changes it.
 """
 
 import os
@@ -18,12 +17,12 @@ from authorizer.server.draining import DrainingServer
 
 
 class DrainingProcess(multiprocess.Process):
-    """A worker that stops as gracefully as a single process does."""
+    """A worker that shuts down as gracefully as a single process."""
 
     @property
     @override
     def server(self) -> Server:
-        """The worker's own server, created in the worker when it is first asked for."""
+        """The worker's own server, created in the worker on first use."""
         if self._server is None:
             self._server = DrainingServer(config=self.config)
         return self._server

@@ -1,4 +1,4 @@
-"""Fixtures of several test modules: an authorizer over HTTP, and where nobody may get to."""
+"""Fixtures of the authorizer's tests: servers, users, and a listener on a forbidden host."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories.request_bodies import a_user
 from tests.servers.authorizer_process import AuthorizerProcess
-from tests.servers.in_process_authorizer import Served, serving
+from tests.servers.in_process_authorizer import InProcessServer, in_process_server
 from tests.servers.internal_hosts import connects, listener, the_listener
 
 __all__ = ["connects", "listener", "the_listener"]
@@ -21,13 +21,13 @@ def api(
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
+async def server() -> AsyncIterator[InProcessServer]:
     """A server in this process, over fakes."""
-    async with serving() as one:
-        yield one
+    async with in_process_server() as started:
+        yield started
 
 
 @pytest.fixture
 def user(api: AuthorizerProcess) -> str:
-    """A user with 100.00 USD, of one test alone."""
+    """A user with 100.00 USD, used by one test only."""
     return a_user(api)

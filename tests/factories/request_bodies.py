@@ -19,17 +19,17 @@ def a_body(user: str, **fields: Any) -> dict[str, Any]:
     return {"transaction_id": f"txn_{next(_numbers)}", "user_id": user, "amount": 25.00} | fields
 
 
-def raw(user: str, amount: str) -> bytes:
+def raw_body(user: str, amount: str) -> bytes:
     return (
         f'{{"transaction_id":"txn_{next(_numbers)}","user_id":"{user}","amount":{amount}}}'
     ).encode()
 
 
 def credit_of(api: AuthorizerProcess, user: str) -> dict[str, Any]:
-    (found,) = api.call("GET", f"/v1/users/{user}/credit").json["credit"]
-    assert isinstance(found, dict)
-    return found
+    (account,) = api.call("GET", f"/v1/users/{user}/credit").json["credit"]
+    assert isinstance(account, dict)
+    return account
 
 
-def moved(api: AuthorizerProcess, transaction_id: str, kind: str, body: Any = None) -> Reply:
+def apply_action(api: AuthorizerProcess, transaction_id: str, kind: str, body: Any = None) -> Reply:
     return api.call("POST", f"/v1/authorizations/{transaction_id}/{kind}", body)

@@ -41,7 +41,7 @@ class Cutting:
 
     async def ask(self, transaction_id: str, *, capture: bool = True) -> Response:
         body = {"transaction_id": transaction_id, "user_id": "user_1", "amount": "1.00"}
-        return await self.client.ask(body | {"capture": capture})
+        return await self.client.authorize(body | {"capture": capture})
 
     async def overtake(self, transaction_id: str) -> None:
         """Change what a decision has read before it is written, so that it is decided again.

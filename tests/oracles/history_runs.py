@@ -38,7 +38,7 @@ async def recorded(
     files: Files = {}
     with ExitStack() as stack:
         first = stack.enter_context(AuthorizerProcess(url, home, SETTINGS))
-        second = stack.enter_context(first.beside())
+        second = stack.enter_context(first.second_process())
         recorder = Recorder([first.port, second.port], first.key, names, seed=seed)
         load = asyncio.create_task(recorder.run(count))
         extra = asyncio.create_task(_until_done(load, beside)) if beside else load

@@ -1,4 +1,4 @@
-"""The authorizer as its own process, as a partner meets it."""
+"""The authorizer in its own process, called over HTTP as a partner calls it."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ class Reply:
 
     @property
     def problem(self) -> str:
-        """The problem's slug; the answer is a problem and nothing else."""
+        """The problem's slug; asserts that the response is a problem."""
         assert self.headers["content-type"] == "application/problem+json"
         assert self.json["status"] == self.status
         slug: str = self.json["type"].removeprefix("/problems/")
@@ -41,7 +41,7 @@ class Reply:
 
 @dataclass
 class AuthorizerProcess:
-    """`with` starts it and ends it; `credit` is what a deposit does."""
+    """A running authorizer; `with` starts and kills it. `credit` stands in for a deposit."""
 
     url: str
     home: Path
@@ -62,8 +62,8 @@ class AuthorizerProcess:
         self._close_streams()
 
     @contextmanager
-    def beside(self) -> Iterator[Self]:
-        """A second process over the same database, known by the same key."""
+    def second_process(self) -> Iterator[Self]:
+        """A second process on the same database, called with the same key."""
         other = replace(self)
         other.programs, other.key = self.programs, self.key
         other.start()
@@ -108,21 +108,21 @@ class AuthorizerProcess:
         key: str | None = "",
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request on a connection of its own; `key=None` sends none."""
-        sent = {"content-type": "application/json"} if body is not None else {}
+        """One request on a new connection; `key=None` sends no key."""
+        all_headers = {"content-type": "application/json"} if body is not None else {}
         if key is not None:
-            sent["authorization"] = f"Bearer {key or self.key}"
+            all_headers["authorization"] = f"Bearer {key or self.key}"
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path, content, sent | dict(headers or {}))
+            connection.request(method, path, content, all_headers | dict(headers or {}))
             response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Reply(response.status, found, response.read())
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, received, response.read())
         finally:
             connection.close()
 
-    def ask(self, body: Any, **options: Any) -> Reply:
+    def authorize(self, body: Any, **options: Any) -> Reply:
         return self.call("POST", "/v1/authorizations", body, **options)
 
     def _close_streams(self) -> None:
@@ -131,5 +131,7 @@ class AuthorizerProcess:
 
 
 def environment(url: str, home: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")}
-    return {**kept, "CARDOPS_DATABASE_URL": url, "CARDOPS_HOME": str(home), **settings}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")
+    }
+    return {**inherited, "CARDOPS_DATABASE_URL": url, "CARDOPS_HOME": str(home), **settings}

@@ -1,4 +1,4 @@
-"""The server in this process, over fakes; and a client's connection to it."""
+"""The HTTP server in this process, over fakes, and a client connection to it."""
 
 import asyncio
 import contextlib
@@ -26,8 +26,8 @@ from tests.fakes.programs import FakePrograms
 from tests.fakes.secrets import FakeSecretStore
 
 
-class Watched(Application):
-    """Counts what was answered without a task."""
+class CountingApplication(Application):
+    """Counts the authorization requests that were answered without a task."""
 
     submitted_count = 0
 
@@ -40,8 +40,8 @@ class Watched(Application):
         return is_submitted
 
 
-class Slow(FakeAuthorizations):
-    """Takes a moment, so that a request can be under way."""
+class SlowAuthorizations(FakeAuthorizations):
+    """Takes 50 ms per batch, so that a test can act while a request is in progress."""
 
     @override
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
@@ -49,21 +49,21 @@ class Slow(FakeAuthorizations):
         return await super().decide(requests)
 
 
-class Served:
+class InProcessServer:
     """A server in this process over fakes."""
 
     def __init__(self) -> None:
-        self.authorizations = Slow()
+        self.authorizations = SlowAuthorizations()
         self.programs = FakePrograms()
         self.key = self.programs.create_key("default", "k", list(KeyScope), is_test=True).key
-        self.app = Watched(self.open_dependencies, runs_background=False)
+        self.app = CountingApplication(self.open_dependencies, runs_background=False)
         config = uvicorn.Config(
             self.app, http=HttpProtocol, log_config=None, lifespan="on", server_header=False,
             date_header=False, proxy_headers=False, ws="none",
         )  # fmt: skip
-        self.server = DrainingServer(config)
-        self.bound = bind("127.0.0.1", 0)
-        self.port: int = self.bound.getsockname()[1]
+        self.uvicorn = DrainingServer(config)
+        self.listener = bind("127.0.0.1", 0)
+        self.port: int = self.listener.getsockname()[1]
 
     @asynccontextmanager
     async def open_dependencies(self) -> AsyncIterator[Dependencies]:
@@ -72,8 +72,9 @@ class Served:
             FakeClock(), Limits(),
         )  # fmt: skip
 
-    def request(self, name: str, *headers: str, version: str = "1.1") -> bytes:
-        body = json.dumps({"transaction_id": name, "user_id": USER, "amount": "1.00"}).encode()
+    def request(self, transaction_id: str, *headers: str, version: str = "1.1") -> bytes:
+        fields = {"transaction_id": transaction_id, "user_id": USER, "amount": "1.00"}
+        body = json.dumps(fields).encode()
         lines = [
             f"POST /v1/authorizations HTTP/{version}", "host: a",
             f"authorization: Bearer {self.key}", "content-type: application/json",
@@ -83,26 +84,26 @@ class Served:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Served]:
-    """Its key is known to it from the start, for a second."""
-    one = Served()
-    await one.authorizations.credit(USER, 100_000)
-    running = asyncio.create_task(one.server.serve(sockets=[one.bound]))
-    while not one.server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
+async def in_process_server() -> AsyncIterator[InProcessServer]:
+    """A running server whose cache already holds the key, for a second."""
+    server = InProcessServer()
+    await server.authorizations.credit(USER, 100_000)
+    running = asyncio.create_task(server.uvicorn.serve(sockets=[server.listener]))
+    while not server.uvicorn.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
-    async with Connection(one) as warm:
-        await warm.send(one.request("warm"))
-        await warm.response()
-    yield one
-    one.server.should_exit = True
+    async with Connection(server) as warm_up:
+        await warm_up.send(server.request("warm-up"))
+        await warm_up.response()
+    yield server
+    server.uvicorn.should_exit = True
     await running
 
 
 class Connection:
-    """A client's connection."""
+    """A client connection."""
 
-    def __init__(self, served: Served) -> None:
-        self.port = served.port
+    def __init__(self, server: InProcessServer) -> None:
+        self.port = server.port
 
     async def __aenter__(self) -> Self:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -123,7 +124,8 @@ class Connection:
             length = int(head.partition("content-length: ")[2].partition("\r")[0])
             return int(head.split()[1]), head, await self.reader.readexactly(length)
 
-    async def name(self) -> str:
+    async def decided_id(self) -> str:
+        """The transaction id of the next response, which must be a decision."""
         status, _, body = await self.response()
         assert status == 200
         return str(json.loads(body)["transaction_id"])

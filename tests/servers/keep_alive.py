@@ -1,4 +1,4 @@
-"""A partner's HTTP client over one kept connection, on bare streams: cheap, and hides nothing."""
+"""A partner's HTTP client over one keep-alive connection, on bare streams, without retries."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class Response:
 
 
 class KeepAlive:
-    """One connection; it is made anew where it was lost. Raises OSError where an answer was lost."""
+    """One connection, reopened after it was lost. Raises OSError if a response was lost."""
 
     def __init__(self, port: int, key: str) -> None:
         self.port = port
@@ -34,7 +34,7 @@ class KeepAlive:
             f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
             "Content-Type: application/json\r\n"
         )
-        # When the kernel had the last request; None until then.
+        # When the kernel accepted the whole last request; None before that.
         self.sent_at: float | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -46,15 +46,15 @@ class KeepAlive:
         await self.close()
 
     async def close(self) -> None:
-        """Returns once its connection is closed."""
+        """Close the connection, and wait until it is closed."""
         writer, self._reader, self._writer = self._writer, None, None
         if writer is not None:
             writer.close()
-            with suppress(OSError):  # the other side was first, and rough
+            with suppress(OSError):  # the server has reset the connection
                 await writer.wait_closed()
 
     async def call(self, method: str, path: str, body: object = None) -> Response:
-        """One answer. Raises OSError, TimeoutError."""
+        """The response to one request. Raises OSError, TimeoutError."""
         content = b"" if body is None else json.dumps(body).encode()
         request = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(content)}\r\n\r\n"
         try:
@@ -62,12 +62,12 @@ class KeepAlive:
                 return await self._exchange(request.encode() + content)
         except asyncio.IncompleteReadError as error:
             await self.close()
-            raise ConnectionResetError("the answer was cut") from error
+            raise ConnectionResetError("the response was incomplete") from error
         except (OSError, asyncio.CancelledError):
             await self.close()
             raise
 
-    async def ask(self, body: object) -> Response:
+    async def authorize(self, body: object) -> Response:
         return await self.call("POST", "/v1/authorizations", body)
 
     async def _exchange(self, request: bytes) -> Response:

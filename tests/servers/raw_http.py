@@ -1,4 +1,4 @@
-"""HTTP as nobody's library would write it: bytes in, bytes out, over a socket of one's own."""
+"""Raw HTTP over a socket, for requests that no HTTP library would send."""
 
 import json
 import socket
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass
 class RawReply:
-    """What came back until the server closed, or was silent."""
+    """Everything received until the server closed the connection or the timeout."""
 
     data: bytes
 
     @property
     def status(self) -> int:
-        """0 where the connection ended without an answer."""
+        """The first response's status; 0 if the connection ended without a response."""
         return int(self.data.split(b" ", 2)[1]) if self.data else 0
 
     @property
@@ -27,7 +27,7 @@ class RawReply:
 
     @property
     def count(self) -> int:
-        """How many answers there are."""
+        """The number of responses."""
         return self.data.count(b"HTTP/1.1 ")
 
     @property
@@ -39,7 +39,7 @@ class RawReply:
 
 
 def exchange(port: int, *parts: bytes, seconds: float = 5.0) -> RawReply:
-    """Send the parts, read until the server closes or nothing comes for a while."""
+    """Send the parts and read until the server closes, or sends nothing for so many seconds."""
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         try:
@@ -55,7 +55,7 @@ def exchange(port: int, *parts: bytes, seconds: float = 5.0) -> RawReply:
 def request(
     method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
 ) -> bytes:
-    """A request whose connection ends with it."""
+    """A request with `connection: close`."""
     lines = {"host": "a", "connection": "close", **(headers or {})}
     if body:
         lines.setdefault("content-length", str(len(body)))

@@ -1,4 +1,4 @@
-"""Each alert names a runbook that is there, and asks for figures that a real server shows."""
+"""Each alert names an existing runbook and queries metrics that a real server exposes."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ HEADINGS = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
-def test_an_alert_names_a_runbook_with_its_five_headings(rule: dict[str, Any]) -> None:
+def test_alert_names_a_runbook_with_its_five_headings(rule: dict[str, Any]) -> None:
     page = (ROOT / rule["annotations"]["runbook"]).read_text()
 
     assert re.findall(r"^## (.*)$", page, re.MULTILINE) == HEADINGS
@@ -33,11 +33,11 @@ def test_an_alert_names_a_runbook_with_its_five_headings(rule: dict[str, Any]) -
     )
 
 
-def test_a_failure_is_a_rise_from_zero_so_that_the_first_one_is_alarmed() -> None:
+def test_failure_counter_starts_at_zero_and_counts_only_500() -> None:
     metrics = Metrics()
     before = metrics.text().decode()
     for status in (200, 503, 422, 500):
-        metrics.answered("POST", "/v1/authorizations", status, 0.01)
+        metrics.count_request("POST", "/v1/authorizations", status, 0.01)
     after = metrics.text().decode()
 
     assert "cardops_http_failures_total 0.0\n" in before
@@ -45,18 +45,18 @@ def test_a_failure_is_a_rise_from_zero_so_that_the_first_one_is_alarmed() -> Non
 
 
 @pytest.mark.database
-def test_every_figure_that_an_alert_asks_for_is_shown_and_ages_are_true(
+def test_every_metric_in_an_alert_is_exposed_with_plausible_ages(
     database_url: str, tmp_path: Path
 ) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api:
-        api.ask({"transaction_id": "t", "user_id": "u", "amount": 1})
+        api.authorize({"transaction_id": "t", "user_id": "u", "amount": 1})
         text = api.call("GET", "/metrics", key=None).body.decode()
-    shown = dict(re.findall(r"^(cardops_\w+)(?:\{.*\})? (\S+)$", text, re.MULTILINE))
-    asked = {name for rule in RULES for name in re.findall(r"cardops_\w+", rule["expr"])}
+    exposed = dict(re.findall(r"^(cardops_\w+)(?:\{.*\})? (\S+)$", text, re.MULTILINE))
+    queried = {name for rule in RULES for name in re.findall(r"cardops_\w+", rule["expr"])}
 
-    assert asked <= set(shown)
-    assert shown["cardops_http_failures_total"] == "0.0"
-    assert 0 <= float(shown["cardops_sweeper_age_seconds"]) < 10
-    assert float(shown["cardops_callback_outbox_age_seconds"]) == 0
+    assert queried <= set(exposed)
+    assert exposed["cardops_http_failures_total"] == "0.0"
+    assert 0 <= float(exposed["cardops_sweeper_age_seconds"]) < 10
+    assert float(exposed["cardops_callback_outbox_age_seconds"]) == 0
     assert "cardops_batch_questions_count 1.0" in text
     assert re.search(r'cardops_build_info\{python="3\.\d+\.\d+",version="[^"]+"\} 1\.0', text)

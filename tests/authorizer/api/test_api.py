@@ -1,4 +1,4 @@
-"""Decisions and moves as the contract says, over real HTTP on a real database."""
+"""Decisions and actions over real HTTP on a real database."""
 
 import json
 import re
@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.factories.request_bodies import a_body, credit_of, moved, raw
+from tests.factories.request_bodies import a_body, apply_action, credit_of, raw_body
 from tests.servers.authorizer_process import AuthorizerProcess
 
 pytestmark = pytest.mark.database
 
 
-def test_a_permit_has_every_member_and_exact_digits(api: AuthorizerProcess, user: str) -> None:
-    reply = api.ask(a_body(user, transaction_id="exact"))
+def test_permit_has_every_member_and_exact_digits(api: AuthorizerProcess, user: str) -> None:
+    reply = api.authorize(a_body(user, transaction_id="exact"))
 
     assert reply.status == 200
     assert list(reply.json) == [
@@ -27,10 +27,10 @@ def test_a_permit_has_every_member_and_exact_digits(api: AuthorizerProcess, user
 
 
 @pytest.mark.parametrize("amount", ["25", "25.0", "25.00", '"25"', '"25.00"', '"\\u0032\\u0035"'])
-def test_an_amount_is_read_exactly_from_number_or_text(
+def test_amount_is_read_exactly_from_a_number_or_a_string(
     api: AuthorizerProcess, user: str, amount: str
 ) -> None:
-    assert b'"amount":25.00' in api.ask(raw(user, amount)).body
+    assert b'"amount":25.00' in api.authorize(raw_body(user, amount)).body
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_an_amount_is_read_exactly_from_number_or_text(
         '"1,000"', '"25.00 USD"', '"٢٥"', '"NaN"', '"1e3"', '"-25"', '"0x10"', '"25\\u0000"',
     ],
 )  # fmt: skip
-def test_what_is_no_plain_amount_is_refused_and_uses_up_no_id(
+def test_invalid_amount_is_refused_and_uses_up_no_id(
     api: AuthorizerProcess, user: str, amount: str
 ) -> None:
-    body = raw(user, amount)
-    refused = api.ask(body)
+    body = raw_body(user, amount)
+    refused = api.authorize(body)
 
     assert (refused.status, refused.problem) == (422, "invalid-request")
-    assert api.ask({**json.loads(raw(user, "1")), "user_id": user}).status == 200
+    assert api.authorize({**json.loads(raw_body(user, "1")), "user_id": user}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,8 @@ def test_what_is_no_plain_amount_is_refused_and_uses_up_no_id(
         {"callback_url": "https://unregistered.example/"}, {"callback_url": 5},
     ],
 )  # fmt: skip
-def test_an_invalid_field_is_named(
-    api: AuthorizerProcess, user: str, change: dict[str, Any]
-) -> None:
-    refused = api.ask(a_body(user, **change))
+def test_invalid_field_is_named(api: AuthorizerProcess, user: str, change: dict[str, Any]) -> None:
+    refused = api.authorize(a_body(user, **change))
 
     assert (refused.status, refused.problem) == (422, "invalid-request")
     assert refused.json["errors"]
@@ -87,20 +85,16 @@ def test_an_invalid_field_is_named(
         + b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"}",
     ],
 )  # fmt: skip
-def test_a_body_that_is_not_one_plain_object_is_refused(
-    api: AuthorizerProcess, body: bytes
-) -> None:
-    refused = api.ask(body)
+def test_malformed_body_is_refused(api: AuthorizerProcess, body: bytes) -> None:
+    refused = api.authorize(body)
 
     assert (refused.status, refused.problem) == (422, "invalid-request")
 
 
-def test_the_same_question_in_another_spelling_is_replayed(
-    api: AuthorizerProcess, user: str
-) -> None:
+def test_same_request_spelled_differently_is_replayed(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user, metadata={"a": 1, "b": 2.0})
-    first = api.ask(body)
-    again = api.ask(
+    first = api.authorize(body)
+    again = api.authorize(
         {**body, "amount": "25.0", "currency": "USD", "capture": True, "metadata": {"b": 2, "a": 1}}
     )
 
@@ -113,23 +107,21 @@ def test_the_same_question_in_another_spelling_is_replayed(
     [{"amount": 26}, {"capture": False}, {"channel": "pos"}, {"metadata": {"a": 1}},
      {"merchant": {"id": "m"}}, {"callback_url": "https://hooks.example.com/"}, {"user_id": "u"}],
 )  # fmt: skip
-def test_another_question_with_the_same_id_is_refused(
+def test_different_request_with_the_same_id_is_refused(
     api: AuthorizerProcess, user: str, change: dict[str, Any]
 ) -> None:
     body = a_body(user)
-    api.ask(body)
-    refused = api.ask(body | change)
+    api.authorize(body)
+    refused = api.authorize(body | change)
 
     assert (refused.status, refused.problem) == (422, "idempotency-mismatch")
 
 
-def test_of_racing_first_questions_one_is_decided_and_the_others_refused_or_replayed(
-    api: AuthorizerProcess, user: str
-) -> None:
+def test_racing_requests_with_one_id_are_decided_once(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user)
     bodies = [body, {**body, "amount": 1}] * 8
     with ThreadPoolExecutor(16) as pool:
-        replies = list(pool.map(api.ask, bodies))
+        replies = list(pool.map(api.authorize, bodies))
 
     decided = {reply.body for reply in replies if reply.status == 200}
     assert len(decided) == 1
@@ -137,17 +129,15 @@ def test_of_racing_first_questions_one_is_decided_and_the_others_refused_or_repl
     assert sum(reply.status == 200 for reply in replies) == 8
 
 
-def test_many_parallel_questions_of_one_user_never_overdraw(
-    api: AuthorizerProcess, user: str
-) -> None:
+def test_parallel_requests_of_one_user_never_overdraw(api: AuthorizerProcess, user: str) -> None:
     with ThreadPoolExecutor(24) as pool:
-        replies = list(pool.map(api.ask, [a_body(user, amount=3) for _ in range(60)]))
+        replies = list(pool.map(api.authorize, [a_body(user, amount=3) for _ in range(60)]))
 
     assert sum(reply.json["status"] == "PERMIT" for reply in replies) == 33
     assert credit_of(api, user)["remaining_credit"] == 1.0
 
 
-def test_a_dry_run_writes_nothing(api: AuthorizerProcess, user: str) -> None:
+def test_dry_run_stores_nothing(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user)
     dry = api.call("POST", "/v1/authorizations?dry_run=true", body)
 
@@ -158,65 +148,68 @@ def test_a_dry_run_writes_nothing(api: AuthorizerProcess, user: str) -> None:
     assert credit_of(api, user)["remaining_credit"] == 100.0
 
 
-def test_a_hold_goes_its_way_over_http(api: AuthorizerProcess, user: str) -> None:
+def test_hold_is_incremented_captured_and_refunded(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user, capture=False)
     name = body["transaction_id"]
-    response = api.ask(body)
+    response = api.authorize(body)
 
     held = api.call("GET", f"/v1/authorizations/{name}")
     assert held.body == (
         b'{"decision":' + response.body + b',"state":"held","held_amount":25.00,'
         b'"captured_amount":0.00,"currency":"USD"}'
     )
-    raised = moved(api, name, "increment", {"amount": 5, "increment_id": "i"})
+    raised = apply_action(api, name, "increment", {"amount": 5, "increment_id": "i"})
     assert raised.json["increment"] == {
         "id": "i", "status": "PERMIT", "reason_code": "sufficient_credit", "amount": 5.0,
     }  # fmt: skip
-    assert moved(api, name, "capture", {"amount": "30.01"}).status == 422
-    captured = moved(api, name, "capture", {"amount": "10.00"})
+    assert apply_action(api, name, "capture", {"amount": "30.01"}).status == 422
+    captured = apply_action(api, name, "capture", {"amount": "10.00"})
     assert (captured.json["state"], captured.json["captured_amount"]) == ("captured", 10.0)
-    assert moved(api, name, "capture", {"amount": 10}).body == captured.body
-    refused = moved(api, name, "capture", {"amount": 11})
+    assert apply_action(api, name, "capture", {"amount": 10}).body == captured.body
+    refused = apply_action(api, name, "capture", {"amount": 11})
     assert (refused.status, refused.problem, refused.json["state"]) == (
         409,
         "invalid-state",
         "captured",
     )
-    assert moved(api, name, "void").status == 409
+    assert apply_action(api, name, "void").status == 409
     refund = {"amount": 4, "refund_id": "r"}
-    assert moved(api, name, "refund", refund).body == moved(api, name, "refund", refund).body
-    assert moved(api, name, "refund", {"amount": 5, "refund_id": "r"}).status == 422
-    assert moved(api, name, "refund", {"amount": 6.01, "refund_id": "r2"}).status == 422
+    assert (
+        apply_action(api, name, "refund", refund).body
+        == apply_action(api, name, "refund", refund).body
+    )
+    assert apply_action(api, name, "refund", {"amount": 5, "refund_id": "r"}).status == 422
+    assert apply_action(api, name, "refund", {"amount": 6.01, "refund_id": "r2"}).status == 422
     assert credit_of(api, user) == {
         "currency": "USD", "remaining_credit": 94.0, "held": 0.0, "ledger_balance": 94.0,
     }  # fmt: skip
 
 
-def test_a_void_of_an_id_not_seen_yet_leaves_a_tombstone(api: AuthorizerProcess, user: str) -> None:
+def test_void_of_an_unknown_id_rejects_its_later_request(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user)
-    first = moved(api, body["transaction_id"], "void")
+    first = apply_action(api, body["transaction_id"], "void")
 
     assert (first.status, first.json["state"], first.json["decision"]) == (200, "voided", None)
-    assert moved(api, body["transaction_id"], "void", {}).body == first.body
-    assert api.ask(body).json["reason_code"] == "voided_before_arrival"
+    assert apply_action(api, body["transaction_id"], "void", {}).body == first.body
+    assert api.authorize(body).json["reason_code"] == "voided_before_arrival"
 
 
 @pytest.mark.parametrize("kind", ["capture", "refund", "increment"])
-def test_a_move_of_an_unknown_id_is_not_found(api: AuthorizerProcess, kind: str) -> None:
+def test_action_on_an_unknown_id_is_not_found(api: AuthorizerProcess, kind: str) -> None:
     body = {"amount": 1} | ({} if kind == "capture" else {f"{kind}_id": "x"})
 
-    assert moved(api, "unknown", kind, body).problem == "not-found"
+    assert apply_action(api, "unknown", kind, body).problem == "not-found"
 
 
 def test_another_program_finds_nothing(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user)
-    api.ask(body)
-    stranger = api.programs.create_key(
-        "other", "s", ["authorizations:read", "authorizations:write"], is_test=False
+    api.authorize(body)
+    other_key = api.programs.create_key(
+        "other", "k", ["authorizations:read", "authorizations:write"], is_test=False
     ).key
     path = f"/v1/authorizations/{body['transaction_id']}"
 
-    assert api.call("GET", path, key=stranger).problem == "not-found"
-    assert api.call("GET", f"/v1/users/{user}/credit", key=stranger).problem == "not-found"
-    assert api.ask(body, key=stranger).json["reason_code"] == "unknown_user"
+    assert api.call("GET", path, key=other_key).problem == "not-found"
+    assert api.call("GET", f"/v1/users/{user}/credit", key=other_key).problem == "not-found"
+    assert api.authorize(body, key=other_key).json["reason_code"] == "unknown_user"
     assert credit_of(api, user)["remaining_credit"] == 75.0

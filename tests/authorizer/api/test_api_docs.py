@@ -1,4 +1,4 @@
-"""Every command that docs/api.md shows, run as it stands there against a real authorizer."""
+"""Every command of docs/api.md, run unchanged against a real authorizer."""
 
 import os
 import re
@@ -35,12 +35,12 @@ def api(
     home = tmp_path_factory.mktemp("home")
     FileSecretStore(home / "secrets.json").put(secret_name("default"), SECRET_VALUE)
     settings = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
-    with AuthorizerProcess(module_database_url, home, settings) as made:
-        yield made
+    with AuthorizerProcess(module_database_url, home, settings) as started:
+        yield started
 
 
 def save(program: Fence, home: Path, receiver_port: int = 9000) -> Path:
-    """The program under the name that its first line says."""
+    """Save the program under the name in its first line."""
     name = re.match(r"# (\w+\.py): ", program.text)
     assert name, program.text
     path = home / name[1]
@@ -49,43 +49,47 @@ def save(program: Fence, home: Path, receiver_port: int = 9000) -> Path:
 
 
 @pytest.mark.database
-def test_every_command_of_the_guide_answers_as_the_guide_says(
+def test_every_command_of_the_guide_prints_what_the_guide_shows(
     api: AuthorizerProcess, tmp_path: Path
 ) -> None:
     api.credit("user_456", 10_000)
     receiver_port = free_port()
-    here = {
+    replacements = {
         "http://127.0.0.1:8000": f"http://127.0.0.1:{api.port}",
         "127.0.0.1:9000": f"127.0.0.1:{receiver_port}",
         "cpk_test_YOURS": api.key,
         "whsec_YOURS": SECRET,
     }
-    assert {name: PAGE.read_text().count(name) for name in here} == dict.fromkeys(here, 1)
+    assert {name: PAGE.read_text().count(name) for name in replacements} == dict.fromkeys(
+        replacements, 1
+    )
     python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    came = None
+    output = None
     with shell(tmp_path, python) as bash:
         for fence in FENCES:
             match fence.language:
                 case "python":
                     save(fence, tmp_path, receiver_port)
                 case "sh":
-                    assert not came, f"line {fence.line}: nothing is shown of what came before"
+                    assert not output, (
+                        f"line {fence.line}: the output of the previous command is not shown"
+                    )
                     text = fence.text
-                    for name, real in here.items():
-                        text = text.replace(name, real)
-                    came = bash.run(text)
+                    for example, actual in replacements.items():
+                        text = text.replace(example, actual)
+                    output = bash.run(text)
                 case "text":
-                    assert came, f"line {fence.line}: what answers this?"
-                    assert fits(fence.text, came), f"line {fence.line}:\n{came}"
-                    came = None
+                    assert output, f"line {fence.line}: no command printed this"
+                    assert fits(fence.text, output), f"line {fence.line}:\n{output}"
+                    output = None
                 case other:
-                    pytest.fail(f"line {fence.line}: nobody runs {other!r}")
-    assert not came, "nothing is shown of what came last"
+                    pytest.fail(f"line {fence.line}: cannot run {other!r}")
+    assert not output, "the output of the last command is not shown"
 
 
-def run(program: Path, api: AuthorizerProcess, *words: str) -> "subprocess.Popen[str]":
+def run(program: Path, api: AuthorizerProcess, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, str(program), *words],
+        [sys.executable, str(program), *arguments],
         env={"API": f"http://127.0.0.1:{api.port}", "CARDOPS_KEY": api.key},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -94,44 +98,44 @@ def run(program: Path, api: AuthorizerProcess, *words: str) -> "subprocess.Popen
 
 
 @pytest.mark.database
-def test_the_guides_program_asks_again_after_a_503_until_it_is_decided(
+def test_guide_program_retries_after_503_until_decided(
     api: AuthorizerProcess, tmp_path: Path
 ) -> None:
     api.credit("user_1", 500)
     with connect(api.url) as session, session.transaction():
-        # Nobody gets past this lock in time: a real 503, and it may be decided after it.
+        # No request gets past this lock before its deadline: a real 503.
         session.execute("select 1 from accounts where user_id = 'user_1' for update")
         program = run(save(PROGRAMS[0], tmp_path), api, "t1", "user_1", "2.00")
         assert program.stderr is not None
-        told = program.stderr.readline()
-    out, _ = program.communicate(timeout=60)
+        first_line = program.stderr.readline()
+    stdout, _ = program.communicate(timeout=60)
 
-    assert told == "try 1: 503 Not committed in time\n"
-    assert out == "PERMIT sufficient_credit 3.00\n"
+    assert first_line == "attempt 1: 503 Not committed in time\n"
+    assert stdout == "PERMIT sufficient_credit 3.00\n"
     assert api.call("GET", "/v1/users/user_1/credit").json["credit"][0]["remaining_credit"] == 3
 
 
 @pytest.mark.database
-def test_the_guides_program_waits_where_it_asked_too_often_and_gives_up_where_it_is_wrong(
+def test_guide_program_waits_after_429_and_gives_up_on_422(
     api: AuthorizerProcess, tmp_path: Path
 ) -> None:
     slow = replace(api, settings={"CARDOPS_KEY_REQUESTS_PER_SECOND": "1"})
     slow.key = api.key
     slow.start()
     try:
-        slow.ask({"transaction_id": "t2", "user_id": "user_2", "amount": 1})
+        slow.authorize({"transaction_id": "t2", "user_id": "user_2", "amount": 1})
         program = run(save(PROGRAMS[0], tmp_path), slow, "t2", "user_2", "9.00")
-        _, told = program.communicate(timeout=60)
+        _, stderr = program.communicate(timeout=60)
     finally:
         slow.kill()
 
-    assert "try 1: 429 Too many requests\n" in told
-    assert "try 2: 422 The id belongs to another question\n" in told
-    assert "try 3" not in told
+    assert "attempt 1: 429 Too many requests\n" in stderr
+    assert "attempt 2: 422 Id already used for a different request\n" in stderr
+    assert "attempt 3" not in stderr
     assert program.returncode == 1
 
 
-def test_the_guide_names_every_reason_and_every_kind_of_problem() -> None:
+def test_guide_names_every_reason_code_and_problem() -> None:
     text = PAGE.read_text()
     reasons = set(re.findall(r"^\| `(\w+)` \| [^|]*[;,]? ?[^|]* \|$", text, re.MULTILINE))
     problems = re.findall(r"^\| [0-9, ]+ \| (.*) \|$", text, re.MULTILINE)

@@ -1,7 +1,8 @@
-"""The gate: how long a key is believed that was read once, and what a revocation ends."""
+"""How long the authenticator caches a key, and when a revocation takes effect."""
 
 import asyncio
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,123 +19,138 @@ from tests.servers.keep_alive import KeepAlive
 WRITE = Scope.AUTHORIZATIONS_WRITE
 
 
-class Keys(FakePrograms):
-    """Counts how often a key is read; may be away, or slow to tell what it read."""
+class CountingPrograms(FakePrograms):
+    """Counts reads of keys; can be unavailable, or delay the result of a read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_away = False
-        self.reads = 0
-        self.tells = asyncio.Event()
-        self.tells.set()
+        self.is_unavailable = False
+        self.read_count = 0
+        self.may_return = asyncio.Event()
+        self.may_return.set()
 
     @override
     async def find_caller(self, key_id: str) -> Caller | None:
-        self.reads += 1
-        if self.is_away:
+        self.read_count += 1
+        if self.is_unavailable:
             raise StoreUnavailableError
-        found = await super().find_caller(key_id)
-        await self.tells.wait()
-        return found
+        caller = await super().find_caller(key_id)
+        await self.may_return.wait()
+        return caller
 
 
-class Desk:
-    """A gate with a clock of its own, and a key that came in at second 0."""
+class AuthenticatorWithClock:
+    """An authenticator with its own clock, and a key."""
 
     def __init__(self) -> None:
         self.at = 0.0
-        self.keys = Keys()
-        self.made: NewKey = self.keys.create_key("default", "k", [WRITE], is_test=False)
+        self.keys = CountingPrograms()
+        self.key: NewKey = self.keys.create_key("default", "k", [WRITE], is_test=False)
         self.authenticator = Authenticator(
             self.keys, requests_per_second=1000, monotonic=lambda: self.at
         )
 
-    async def comes_in(self, *, at: float) -> bool:
+    async def is_accepted(self, *, at: float) -> bool:
         self.at = at
-        header = f"Bearer {self.made.key}"
+        header = f"Bearer {self.key.key}"
         try:
-            known = self.authenticator.enter_known(header, WRITE)
-            caller = known or await self.authenticator.enter(header, WRITE)
+            cached = self.authenticator.authenticate_cached(header, WRITE)
+            caller = cached or await self.authenticator.authenticate(header, WRITE)
         except ProblemError as problem:
             return {"unauthorized": False}[problem.slug]
-        assert caller.key_id == self.made.key_id
+        assert caller.key_id == self.key.key_id
         return True
 
 
-async def test_a_key_in_use_is_refused_a_second_after_its_revocation_at_the_latest() -> None:
-    administration = Desk()
-    assert await administration.comes_in(at=0)
-    assert await administration.comes_in(at=0.5)
-    administration.keys.revoke_key(administration.made.key_id)
+async def test_revoked_key_is_refused_once_its_cache_entry_expires() -> None:
+    access = AuthenticatorWithClock()
+    assert await access.is_accepted(at=0)
+    assert await access.is_accepted(at=0.5)
+    access.keys.revoke_key(access.key.key_id)
 
-    came = {at: await administration.comes_in(at=at) for at in (0.6, 0.999, CACHE_SECONDS, 1.5, 60)}
+    accepted = {at: await access.is_accepted(at=at) for at in (0.6, 0.999, CACHE_SECONDS, 1.5, 60)}
 
-    assert came == {0.6: True, 0.999: True, CACHE_SECONDS: False, 1.5: False, 60: False}
+    assert accepted == {0.6: True, 0.999: True, CACHE_SECONDS: False, 1.5: False, 60: False}
 
 
-async def test_a_second_counts_from_before_the_key_was_read() -> None:
-    administration = Desk()
-    administration.keys.tells.clear()
-    slow = asyncio.create_task(administration.comes_in(at=0))
+async def test_cache_entry_expires_a_second_after_its_read_began() -> None:
+    access = AuthenticatorWithClock()
+    access.keys.may_return.clear()
+    slow = asyncio.create_task(access.is_accepted(at=0))
     await asyncio.sleep(0.01)
-    administration.keys.revoke_key(
-        administration.made.key_id
-    )  # after the store was read, before it is told
-    administration.at = 0.9
-    administration.keys.tells.set()
+    access.keys.revoke_key(access.key.key_id)  # after the store was read, before it is told
+    access.at = 0.9
+    access.keys.may_return.set()
 
     assert await slow
-    assert await administration.comes_in(at=0.95)
-    assert not await administration.comes_in(at=1.0)
+    assert await access.is_accepted(at=0.95)
+    assert not await access.is_accepted(at=1.0)
 
 
-async def test_a_store_that_is_away_makes_no_known_key_good_for_longer() -> None:
-    administration = Desk()
-    assert await administration.comes_in(at=0)
-    administration.keys.is_away = True
+async def test_unavailable_store_does_not_extend_a_cached_key() -> None:
+    access = AuthenticatorWithClock()
+    assert await access.is_accepted(at=0)
+    access.keys.is_unavailable = True
 
-    assert await administration.comes_in(at=0.9)
+    assert await access.is_accepted(at=0.9)
     with pytest.raises(StoreUnavailableError):
-        await administration.comes_in(at=1.0)
+        await access.is_accepted(at=1.0)
 
 
-async def test_of_many_who_ask_as_the_second_ends_one_reads_the_key() -> None:
-    administration = Desk()
-    came = await asyncio.gather(*(administration.comes_in(at=0) for _ in range(50)))
-    came += await asyncio.gather(*(administration.comes_in(at=1.0) for _ in range(50)))
+async def test_concurrent_requests_share_one_read_of_an_expired_key() -> None:
+    access = AuthenticatorWithClock()
+    accepted = await asyncio.gather(*(access.is_accepted(at=0) for _ in range(50)))
+    accepted += await asyncio.gather(*(access.is_accepted(at=1.0) for _ in range(50)))
 
-    assert came == [True] * 100
-    assert administration.keys.reads == 2
+    assert accepted == [True] * 100
+    assert access.keys.read_count == 2
+
+
+@dataclass(frozen=True)
+class Use:
+    """One request with the key."""
+
+    port: int
+    began: float
+    ended: float
+    status: int
 
 
 @pytest.mark.database
-async def test_a_key_revoked_while_in_use_at_two_processes_is_dead_in_a_second(
+async def test_key_in_use_at_two_processes_is_refused_a_second_after_revocation(
     database_url: str, tmp_path: Path
 ) -> None:
-    with AuthorizerProcess(database_url, tmp_path) as api, api.beside() as beside:
-        made = api.programs.create_key("default", "k", [WRITE], is_test=True)
-        statuses: list[tuple[float, float, int]] = []
+    with AuthorizerProcess(database_url, tmp_path) as first, first.second_process() as second:
+        key = first.programs.create_key("default", "k", [WRITE], is_test=True)
+        uses: list[Use] = []
 
-        async def use(port: int, name: str) -> None:
-            async with KeepAlive(port, made.key) as client:
-                while not statuses or time.monotonic() < end:
-                    body = {"transaction_id": name, "user_id": "u", "amount": 1}
+        async def keep_using(port: int, transaction_id: str) -> None:
+            body = {"transaction_id": transaction_id, "user_id": "u", "amount": 1}
+            async with KeepAlive(port, key.key) as client:
+                while not uses or time.monotonic() < end:
                     began = time.monotonic()
-                    status = (await client.ask(body)).status
-                    statuses.append((began, time.monotonic(), status))
+                    status = (await client.authorize(body)).status
+                    uses.append(Use(port, began, time.monotonic(), status))
                     await asyncio.sleep(0.002)
 
         end = time.monotonic() + 2.5
-        uses = [use(port, f"t{port}-{n}") for port in (api.port, beside.port) for n in range(4)]
-        running = asyncio.gather(*uses)
+        ports = (first.port, second.port)
+        running = asyncio.gather(
+            *(keep_using(port, f"t{port}-{n}") for port in ports for n in range(4))
+        )
         await asyncio.sleep(0.7)
-        asked_at = time.monotonic()
-        await asyncio.to_thread(api.programs.revoke_key, made.key_id)
+        revoking_at = time.monotonic()
+        await asyncio.to_thread(first.programs.revoke_key, key.key_id)
         revoked_at = time.monotonic()
         await running
 
-    # One that was sent before and answered after may be either, on a machine that is busy.
-    assert {status for _, ended, status in statuses if ended < asked_at} == {200}
-    late = {status for began, _, status in statuses if began > revoked_at + CACHE_SECONDS}
-    assert late == {401}
-    assert {status for _, _, status in statuses} == {200, 401}
+    assert {use.status for use in uses} == {200, 401}
+    # A request in progress during the revocation may get either status.
+    assert {use.status for use in uses if use.ended < revoking_at} == {200}
+    for port in ports:
+        here = [use for use in uses if use.port == port]
+        late = {use.status for use in here if use.began > revoked_at + CACHE_SECONDS}
+        assert late == {401}
+        # Once a process has refused the key, it never accepts it again.
+        first_refused_at = min(use.ended for use in here if use.status == 401)
+        assert {use.status for use in here if use.began > first_refused_at} == {401}

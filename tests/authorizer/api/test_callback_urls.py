@@ -170,7 +170,7 @@ def test_hostile_callback_url_is_422_and_never_called(
             "amount": 1,
             "callback_url": url.format(port=listener.port) if "{port}" in url else url,
         }
-        reply = api.ask(body, key=api.live)  # type: ignore[attr-defined]
+        reply = api.authorize(body, key=api.live)  # type: ignore[attr-defined]
         if reply.status != 422 or "callback_url" not in reply.body.decode():
             accepted.append((url, reply.status, reply.body))
     with connect(api.url) as session:
@@ -199,4 +199,4 @@ def test_hostile_callback_url_is_422_and_never_called(
 def test_test_key_may_call_loopback_but_no_other_host(api: AuthorizerProcess, url: str) -> None:
     body = {"transaction_id": "t", "user_id": "u", "amount": 1, "callback_url": url}
 
-    assert api.ask(body).status == 422
+    assert api.authorize(body).status == 422

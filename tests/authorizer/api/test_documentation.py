@@ -1,4 +1,4 @@
-"""The OpenAPI document as FastAPI generates it, and the pages of problems."""
+"""The generated OpenAPI document, and the problem pages."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ OPERATIONS = [operation for methods in DOCUMENT["paths"].values() for operation 
 
 
 def references(value: Any) -> set[str]:
-    """Everything that a part of the document refers to."""
+    """All `$ref` values in a part of the document."""
     if isinstance(value, dict):
         inner = set().union(*(references(member) for member in value.values()))
         return inner | {value["$ref"]} if "$ref" in value else inner
@@ -25,7 +25,7 @@ def references(value: Any) -> set[str]:
     return set()
 
 
-def test_every_reference_of_the_document_leads_to_a_component() -> None:
+def test_every_reference_resolves_to_a_component() -> None:
     found = references(DOCUMENT)
 
     assert found
@@ -34,7 +34,7 @@ def test_every_reference_of_the_document_leads_to_a_component() -> None:
         assert name in DOCUMENT["components"][kind], reference
 
 
-def test_no_schema_of_fastapi_itself_is_in_the_document() -> None:
+def test_document_contains_no_default_schema_of_fastapi() -> None:
     assert "HTTPValidationError" not in str(DOCUMENT)
     assert "Successful Response" not in str(DOCUMENT)
 
@@ -65,10 +65,12 @@ def test_every_operation_says_whether_it_needs_a_key() -> None:
         ("increment", schemas.IncrementBody),
     ],
 )
-def test_an_example_body_is_one_that_the_decoder_accepts(
+def test_example_body_is_accepted_by_the_decoder(
     operation_id: str, kind: type[msgspec.Struct]
 ) -> None:
-    (operation,) = (one for one in OPERATIONS if one["operationId"] == operation_id)
+    (operation,) = (
+        candidate for candidate in OPERATIONS if candidate["operationId"] == operation_id
+    )
     content = operation["requestBody"]["content"]["application/json"]
 
     assert content["schema"]["$ref"].rpartition("/")[2] == kind.__name__
@@ -78,7 +80,7 @@ def test_an_example_body_is_one_that_the_decoder_accepts(
         )
 
 
-def test_an_operation_names_only_problems_that_it_has() -> None:
+def test_operations_document_only_their_own_problems() -> None:
     mismatch = {
         operation["operationId"]
         for operation in OPERATIONS

@@ -1,4 +1,4 @@
-"""Health and figures while something is wrong: a full pool, a database that is away or hangs."""
+"""Health and metrics during failures: a full pool, a database that is down or hangs."""
 
 import asyncio
 import re
@@ -35,15 +35,15 @@ def timed(work: Callable[[], Reply]) -> tuple[Reply, float]:
     return work(), time.monotonic() - began
 
 
-def figure(api: AuthorizerProcess, name: str) -> float:
+def metric(api: AuthorizerProcess, name: str) -> float:
     (value,) = re.findall(rf"^{name} (\S+)$", get(api, "/metrics").body.decode(), re.MULTILINE)
     return float(value)
 
 
-def until(is_so: Callable[[], bool], *, seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not become so"
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.1)
 
 
@@ -51,17 +51,17 @@ def a_body(name: str, **fields: object) -> dict[str, object]:
     return {"transaction_id": name, "user_id": "user_1", "amount": "1.00", **fields}
 
 
-def test_a_full_pool_is_no_database_that_is_away(database_url: str, tmp_path: Path) -> None:
+def test_exhausted_session_pool_does_not_fail_readiness(database_url: str, tmp_path: Path) -> None:
     names = [f"t{number}" for number in range(2 * MAX_SESSIONS)]
     with AuthorizerProcess(database_url, tmp_path) as api, ThreadPoolExecutor(len(names)) as pool:
         credit_users(database_url, {"user_1": 10_000})
         for name in names:
-            assert api.ask(a_body(name, capture=False)).status == 200
+            assert api.authorize(a_body(name, capture=False)).status == 200
         with connect(database_url, autocommit=False) as session:
             session.execute("select from accounts for update")
             path = "/v1/authorizations/{}/capture"
             actions = [pool.submit(api.call, "POST", path.format(name)) for name in names]
-            until(lambda: figure(api, "cardops_database_sessions_in_use") == MAX_SESSIONS)
+            until(lambda: metric(api, "cardops_database_sessions_in_use") == MAX_SESSIONS)
             ready, took = timed(lambda: get(api, "/readyz"))
             alive = get(api, "/livez")
             session.rollback()
@@ -72,25 +72,25 @@ def test_a_full_pool_is_no_database_that_is_away(database_url: str, tmp_path: Pa
         assert took < 0.5
         assert statuses <= {200, 503}
         assert set(again) == {200}
-        until(lambda: figure(api, "cardops_database_sessions_in_use") == 0)
+        until(lambda: metric(api, "cardops_database_sessions_in_use") == 0)
     assert_books_add_up(database_url)
 
 
 @pytest.fixture
 async def proxy(database_url: str) -> AsyncIterator[CuttingProxy]:
-    async with cutting_proxy(database_url) as made:
-        yield made
+    async with cutting_proxy(database_url) as started:
+        yield started
 
 
 @pytest.mark.parametrize(
-    ("fails", "mends"),
+    ("fail", "recover"),
     [
         pytest.param(CuttingProxy.go_away, CuttingProxy.come_back, id="away"),
         pytest.param(CuttingProxy.fall_silent, CuttingProxy.speak_again, id="silent"),
     ],
 )
-async def test_a_database_that_fails_is_503_in_time_and_found_again(
-    proxy: CuttingProxy, database_url: str, tmp_path: Path, fails: Change, mends: Change
+async def test_failed_database_is_503_in_time_and_recovers(
+    proxy: CuttingProxy, database_url: str, tmp_path: Path, fail: Change, recover: Change
 ) -> None:
     call_soon = asyncio.get_running_loop().call_soon_threadsafe
 
@@ -98,42 +98,45 @@ async def test_a_database_that_fails_is_503_in_time_and_found_again(
         settings = {"CARDOPS_DATABASE_URL": proxy.url}
         with AuthorizerProcess(database_url, tmp_path, settings) as api:
             assert get(api, "/readyz").status == 200
-            assert api.ask(a_body("before")).status == 200
-            call_soon(fails, proxy)
+            assert api.authorize(a_body("before")).status == 200
+            call_soon(fail, proxy)
             until(lambda: get(api, "/readyz").status == 503, seconds=3)
             assert_unavailable_in_time(api)
-            call_soon(mends, proxy)
+            call_soon(recover, proxy)
             until(lambda: get(api, "/readyz").status == 200)
-            until(lambda: api.ask(a_body("meanwhile")).status == 200)
+            until(lambda: api.authorize(a_body("meanwhile")).status == 200)
 
-    # In a thread: the process reaches its database through this loop.
+    # In a thread, because the proxy to the database runs on this event loop.
     await asyncio.to_thread(watch)
 
 
 def assert_unavailable_in_time(api: AuthorizerProcess) -> None:
-    ready, took = timed(lambda: get(api, "/readyz"))
-    asked, waited = timed(lambda: api.ask(a_body("meanwhile")))
+    ready, ready_after = timed(lambda: get(api, "/readyz"))
+    decided, decided_after = timed(lambda: api.authorize(a_body("meanwhile")))
 
-    for reply in (ready, asked):
+    for reply in (ready, decided):
         assert (reply.problem, reply.headers["retry-after"]) == ("unavailable", "1")
-    assert (took < 2.0, waited < 4.0) == (True, True)
+    assert (ready_after < 2.0, decided_after < 4.0) == (True, True)
     assert {get(api, path).status for path in ("/metrics", "/livez")} == {200}
 
 
-def test_each_process_says_what_the_database_holds_and_what_it_does_itself(
+def test_each_process_reports_database_state_and_its_own_work(
     database_url: str, tmp_path: Path
 ) -> None:
     settings = {"CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false"}
-    with AuthorizerProcess(database_url, tmp_path, settings) as one, one.beside() as other:
+    with (
+        AuthorizerProcess(database_url, tmp_path, settings) as first,
+        first.second_process() as second,
+    ):
         url = "https://hooks.example.com/a"
-        assert one.ask(a_body("t1", callback_url=url)).status == 200
+        assert first.authorize(a_body("t1", callback_url=url)).status == 200
         with connect(database_url) as session:
             session.execute("update callbacks set next_attempt_at = now() - interval '1 hour'")
             session.execute(DISABLED)
         # No worker runs: only the authorizers can report a due callback and a disabled endpoint.
-        for api in (one, other):
-            until(lambda api=api: figure(api, "cardops_callback_outbox_age_seconds") > 3_500)
-            until(lambda api=api: figure(api, "cardops_disabled_callback_endpoints") == 1)
-        counted = [figure(api, "cardops_batch_questions_count") for api in (one, other)]
+        for api in (first, second):
+            until(lambda api=api: metric(api, "cardops_callback_outbox_age_seconds") > 3_500)
+            until(lambda api=api: metric(api, "cardops_disabled_callback_endpoints") == 1)
+        counted = [metric(api, "cardops_batch_questions_count") for api in (first, second)]
 
         assert counted == [1, 0]

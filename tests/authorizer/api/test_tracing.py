@@ -1,4 +1,4 @@
-"""OpenTelemetry, held to what a collector receives: on, off, wanted and not possible."""
+"""OpenTelemetry, checked by what a collector receives: enabled, disabled, misconfigured."""
 
 import asyncio
 import os
@@ -25,9 +25,9 @@ from tests.servers.file_servers import free_port
 from tests.servers.otlp_collector import Collector, Span, open_collector
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-CARD_NUMBER, USER, TRANSACTION = "4111111111111111", "user-who-is-nobodys-business", "txn-of-theirs"
-# Everything that may be told; a new attribute is a decision, so it is named here too.
-TOLD = {
+CARD_NUMBER, USER, TRANSACTION = "4111111111111111", "private-user-id", "private-transaction-id"
+# The only attributes that may be sent; a new one is a deliberate decision.
+ALLOWED_ATTRIBUTES = {
     "http.request.method",
     "http.route",
     "http.response.status_code",
@@ -45,15 +45,15 @@ def settings(collector: Collector, **more: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true",
-        # The framework could trace by itself, with paths and what callers sent: it must not.
+        # The framework could send its own traces, with paths and request data: it must not.
         "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
         **more,
     }
 
 
-def ask(api: AuthorizerProcess, **more: Any) -> Any:
+def authorize(api: AuthorizerProcess, **more: Any) -> Any:
     body = {"transaction_id": TRANSACTION, "user_id": USER, "amount": 2, "capture": False}
-    return api.ask(body | more, headers={"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"})
+    return api.authorize(body | more, headers={"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"})
 
 
 def give_secret(home: Path) -> None:
@@ -61,52 +61,52 @@ def give_secret(home: Path) -> None:
     FileSecretStore(home / "secrets.json").put(secret_name("default"), value)
 
 
-async def run(work: Any, *words: Any, **more: Any) -> Any:
-    return await asyncio.to_thread(work, *words, **more)
+async def run(work: Any, *arguments: Any, **options: Any) -> Any:
+    return await asyncio.to_thread(work, *arguments, **options)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a collector heard of some requests, and two of their answers."""
+class Traced:
+    """What a collector received for some requests, and two of their responses."""
 
     collector: Collector
     private: Sequence[str]
     first: Reply
     refused: Reply
 
-    def one(self, name: str) -> Span:
+    def span(self, name: str) -> Span:
         (span,) = self.collector.named(name)
         return span
 
 
 @pytest.fixture
-async def heard(database_url: str, tmp_path: Path) -> Heard:
+async def traced(database_url: str, tmp_path: Path) -> Traced:
     give_secret(tmp_path)
     path = f"/v1/authorizations/{TRANSACTION}"
-    # No key, and what is no traceparent.
-    nobody = {"traceparent": CARD_NUMBER, "tracestate": f"user={USER}"}
+    # Sent without a key, and with an invalid traceparent.
+    invalid_context = {"traceparent": CARD_NUMBER, "tracestate": f"user={USER}"}
     async with open_collector() as collector, open_sink() as sink:
         with AuthorizerProcess(database_url, tmp_path, settings(collector)) as api:
             api.credit(USER, 1_000)
-            first = await run(ask, api, callback_url=sink.url, metadata={"card": CARD_NUMBER})
+            first = await run(authorize, api, callback_url=sink.url, metadata={"card": CARD_NUMBER})
             await run(api.call, "GET", path)
             await run(api.call, "GET", f"/v1/users/{USER}/credit")
             await run(api.call, "GET", f"/{CARD_NUMBER}?user={USER}")
             await run(api.call, "PROPFIND", path)
-            refused = await run(api.call, "POST", f"{path}/void", key=None, headers=nobody)
+            refused = await run(api.call, "POST", f"{path}/void", key=None, headers=invalid_context)
             await collector.has("POST callback")
             await collector.has("POST /v1/authorizations/{transaction_id}/void")
             secret = api.key.rpartition("_")[2]
     private = (CARD_NUMBER, "411111", USER, TRANSACTION, secret, sink.url, "/hook")
-    return Heard(collector, private, first, refused)
+    return Traced(collector, private, first, refused)
 
 
 @pytest.mark.database
-async def test_requests_batches_and_callbacks_are_told(heard: Heard) -> None:
-    decided = heard.one("POST /v1/authorizations")
-    looked_up = heard.one("GET /v1/authorizations/{transaction_id}")
-    voided = heard.one("POST /v1/authorizations/{transaction_id}/void")
-    batch, callback = heard.one("decide batch"), heard.one("POST callback")
+async def test_requests_batches_and_callbacks_are_traced(traced: Traced) -> None:
+    decided = traced.span("POST /v1/authorizations")
+    looked_up = traced.span("GET /v1/authorizations/{transaction_id}")
+    voided = traced.span("POST /v1/authorizations/{transaction_id}/void")
+    batch, callback = traced.span("decide batch"), traced.span("POST callback")
 
     assert (decided.trace_id, decided.parent_id) == (TRACE_ID, PARENT_ID)
     assert (decided.kind, batch.kind, callback.kind) == (2, 1, 3)
@@ -115,11 +115,11 @@ async def test_requests_batches_and_callbacks_are_told(heard: Heard) -> None:
         "http.route": "/v1/authorizations",
         "http.response.status_code": 200,
         "cardops.program": "default",
-        "cardops.request_id": heard.first.headers["x-request-id"],
+        "cardops.request_id": traced.first.headers["x-request-id"],
     }
     assert looked_up.attributes["cardops.program"] == "default"
     assert looked_up.trace_id != TRACE_ID
-    assert voided.attributes["cardops.request_id"] == heard.refused.headers["x-request-id"]
+    assert voided.attributes["cardops.request_id"] == traced.refused.headers["x-request-id"]
     assert (voided.parent_id, "cardops.program" in voided.attributes) == ("", False)
     assert batch.attributes == {"cardops.batch.questions": 1}
     assert 0 < batch.milliseconds < decided.milliseconds
@@ -129,31 +129,33 @@ async def test_requests_batches_and_callbacks_are_told(heard: Heard) -> None:
         "cardops.program": "default",
         "cardops.callback.state": "delivered",
         "cardops.callback.attempt": 1,
-        "cardops.request_id": heard.first.headers["x-request-id"],
+        "cardops.request_id": traced.first.headers["x-request-id"],
     }
-    assert heard.collector.resource["service.name"] == "cardops-authorizer"
+    assert traced.collector.resource["service.name"] == "cardops-authorizer"
 
 
 @pytest.mark.database
-async def test_nothing_is_told_that_names_anybody(heard: Heard) -> None:
-    names = {span.name for span in heard.collector.spans}
-    everything = b"".join(heard.collector.bodies).decode("latin-1")
+async def test_traces_contain_no_private_data(traced: Traced) -> None:
+    names = {span.name for span in traced.collector.spans}
+    everything = b"".join(traced.collector.bodies).decode("latin-1")
 
     assert {"GET unmatched", "_OTHER /v1/authorizations/{transaction_id}"} <= names
-    assert {name for span in heard.collector.spans for name in span.attributes} <= TOLD
-    # The framework would trace by itself, with paths and what callers sent.
-    assert heard.collector.paths == {"/v1/traces"}
-    assert [one for one in heard.private if one in everything] == []
+    assert {
+        name for span in traced.collector.spans for name in span.attributes
+    } <= ALLOWED_ATTRIBUTES
+    # The framework's own traces would carry paths and request data.
+    assert traced.collector.paths == {"/v1/traces"}
+    assert [value for value in traced.private if value in everything] == []
 
 
 @pytest.mark.database
 @pytest.mark.parametrize("off", [{"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_SDK_DISABLED": "true"}])
-async def test_where_it_is_off_a_collector_hears_nothing(
+async def test_disabled_tracing_sends_nothing(
     database_url: str, tmp_path: Path, off: Mapping[str, str]
 ) -> None:
     async with open_collector() as collector:
         with AuthorizerProcess(database_url, tmp_path, settings(collector, **off)) as api:
-            assert (await run(ask, api)).status == 200
+            assert (await run(authorize, api)).status == 200
             await run(api.call, "GET", f"/v1/authorizations/{TRANSACTION}")
             api.process.send_signal(signal.SIGTERM)
             assert await run(api.process.wait, timeout=20) == 0
@@ -162,13 +164,11 @@ async def test_where_it_is_off_a_collector_hears_nothing(
 
 
 @pytest.mark.database
-async def test_what_was_not_told_yet_is_told_when_the_process_stops(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_buffered_spans_are_sent_at_shutdown(database_url: str, tmp_path: Path) -> None:
     async with open_collector() as collector:
         slow = settings(collector, OTEL_BSP_SCHEDULE_DELAY="60000", OTEL_SERVICE_NAME="cards")
         with AuthorizerProcess(database_url, tmp_path, slow) as api:
-            await run(ask, api)
+            await run(authorize, api)
             assert not collector.spans
             api.process.send_signal(signal.SIGTERM)
             assert await run(api.process.wait, timeout=20) == 0
@@ -178,15 +178,15 @@ async def test_what_was_not_told_yet_is_told_when_the_process_stops(
 
 
 @pytest.mark.database
-def test_a_collector_that_is_away_holds_up_neither_answers_nor_a_stop(
+def test_unreachable_collector_delays_neither_responses_nor_shutdown(
     database_url: str, tmp_path: Path
 ) -> None:
-    away = settings(Collector(free_port()))
-    with AuthorizerProcess(database_url, tmp_path, away) as api:
-        assert ask(api).status == 200
+    unreachable = settings(Collector(free_port()))
+    with AuthorizerProcess(database_url, tmp_path, unreachable) as api:
+        assert authorize(api).status == 200
         time.sleep(0.5)
         started = time.monotonic()
-        assert ask(api).headers["idempotent-replayed"] == "true"
+        assert authorize(api).headers["idempotent-replayed"] == "true"
         answered = time.monotonic() - started
         api.process.send_signal(signal.SIGTERM)
         assert api.process.wait(timeout=20) == 0
@@ -197,16 +197,14 @@ def test_a_collector_that_is_away_holds_up_neither_answers_nor_a_stop(
 
 
 @pytest.mark.database
-async def test_a_callback_worker_of_its_own_tells_what_nobody_took(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_callback_worker_traces_a_failed_callback(database_url: str, tmp_path: Path) -> None:
     give_secret(tmp_path)
-    nobody = Sink()
-    nobody.port = free_port()
+    unreachable = Sink()
+    unreachable.port = free_port()
     async with open_collector() as collector:
-        alone = {"CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false"}
-        with AuthorizerProcess(database_url, tmp_path, settings(collector, **alone)) as api:
-            given = await run(ask, api, callback_url=nobody.url)
+        own_settings = {"CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false"}
+        with AuthorizerProcess(database_url, tmp_path, settings(collector, **own_settings)) as api:
+            sent = await run(authorize, api, callback_url=unreachable.url)
         worker = await run(
             subprocess.run,
             [sys.executable, "-c", CLI, "callbacks", "run", "--once"],
@@ -221,26 +219,26 @@ async def test_a_callback_worker_of_its_own_tells_what_nobody_took(
     assert callback.is_error
     assert callback.attributes["error.type"] == "no_answer"
     assert callback.attributes["cardops.callback.state"] == "pending"
-    assert callback.attributes["cardops.request_id"] == given.headers["x-request-id"]
+    assert callback.attributes["cardops.request_id"] == sent.headers["x-request-id"]
     assert collector.resource["service.name"] == "cardops-callbacks"
 
 
-def test_it_is_off_unless_an_endpoint_is_named_and_then_its_packages_are_not_loaded() -> None:
+def test_tracing_is_off_and_not_imported_without_an_endpoint() -> None:
     script = "import sys, authorizer.main; print('opentelemetry.sdk' in sys.modules)"
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
 
     assert open_tracing("x", {}) is None
     assert open_tracing("x", {"OTEL_EXPORTER_OTLP_ENDPOINT": " "}) is None
-    assert found.stdout.strip() == "False", found.stderr
+    assert result.stdout.strip() == "False", result.stderr
 
 
-def test_wanted_without_its_packages_is_one_sentence_that_names_them(tmp_path: Path) -> None:
+def test_missing_packages_are_named_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nsys.modules['opentelemetry.sdk'] = None\n"
     )
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", CLI, "authorizer", "--port", "0"],
         env={
             **environment("postgresql://127.0.0.1:1/none", tmp_path, {}),
@@ -252,13 +250,13 @@ def test_wanted_without_its_packages_is_one_sentence_that_names_them(tmp_path: P
         check=False,
     )
 
-    assert found.returncode == 2
-    assert "pip install 'cardops[otel]'" in found.stderr
-    assert len(found.stderr.strip().splitlines()) == 1
+    assert result.returncode == 2
+    assert "pip install 'cardops[otel]'" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("variables", "message"),
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "http://127.0.0.1:4318"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "not an HTTP address"),
@@ -269,22 +267,20 @@ def test_wanted_without_its_packages_is_one_sentence_that_names_them(tmp_path: P
         ),
     ],
 )
-def test_an_endpoint_that_cannot_be_spoken_to_is_said_at_start(
-    given: Mapping[str, str], words: str
-) -> None:
-    with pytest.raises(TelemetryError, match=words):
-        check_telemetry(given)
+def test_invalid_endpoint_is_reported_at_start(variables: Mapping[str, str], message: str) -> None:
+    with pytest.raises(TelemetryError, match=message):
+        check_telemetry(variables)
 
 
 @pytest.mark.database
-async def test_the_doctor_says_whether_a_collector_answers(
+async def test_doctor_reports_whether_a_collector_answers(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def doctor() -> Finding:
         settings = Settings(home=tmp_path, database_url=database_url)
-        return next(one for one in findings(settings) if one.part == "traces")
+        return next(finding for finding in findings(settings) if finding.part == "traces")
 
-    assert (await run(doctor)).message.startswith("None are sent")
+    assert (await run(doctor)).message.startswith("Not configured")
     async with open_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
         assert (
@@ -292,4 +288,4 @@ async def test_the_doctor_says_whether_a_collector_answers(
         ).message == f"A collector accepts connections at 127.0.0.1:{collector.port}."
     finding = await run(doctor)
     assert not finding.ok
-    assert "traces are lost, decisions go on" in finding.message
+    assert "traces are lost, decisions are not affected" in finding.message

@@ -1,4 +1,4 @@
-"""One authorizer over one database for all attacks of a worker; each test has its own ids."""
+"""One authorizer and one database for all attacks of a test worker; each test uses its own ids."""
 
 import os
 from collections.abc import Iterator
@@ -29,18 +29,18 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """Everything that the document says is served."""
+    """Every operation in the OpenAPI document."""
     return [
         Operation(
-            described["operationId"],
+            operation["operationId"],
             method.upper(),
             path,
-            described["summary"],
-            scope=described["security"][0]["key"][0] if "security" in described else None,
-            has_body="requestBody" in described,
+            operation["summary"],
+            scope=operation["security"][0]["key"][0] if "security" in operation else None,
+            has_body="requestBody" in operation,
         )
         for path, methods in openapi_document()["paths"].items()
-        for method, described in methods.items()
+        for method, operation in methods.items()
     ]
 
 
@@ -48,7 +48,7 @@ OPERATIONS = operations()
 
 
 class Target(AuthorizerProcess):
-    """The server under attack, and the ids an attacker is not to reach."""
+    """The server under attack, and helpers to create users, bodies and keys."""
 
     def a_user(self, amount_minor: int = 10_000, *, program: str = "default") -> str:
         name = f"user_{os.getpid()}_{next(_numbers)}"

@@ -1,4 +1,4 @@
-"""API10:2023: what a partner's endpoint answers to a callback is bounded, cleaned and not followed."""
+"""API10:2023: responses of a partner's endpoint are truncated, cleaned and never followed."""
 
 import socketserver
 import threading
@@ -17,7 +17,7 @@ SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
 
 
 class Partner(socketserver.ThreadingTCPServer):
-    """Answers every call with the same bytes, and counts."""
+    """A server that answers every call with the same bytes and counts calls."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -53,7 +53,7 @@ def partner(response: bytes) -> Iterator[Partner]:
         server.server_close()
 
 
-def test_hostile_answers_to_callbacks_are_bounded_and_told_cleanly(
+def test_hostile_callback_responses_are_truncated_and_cleaned(
     database_url: str, tmp_path: Path
 ) -> None:
     with partner(b"HTTP/1.1 204 No Content\r\n\r\n") as inner:
@@ -72,12 +72,12 @@ def test_hostile_answers_to_callbacks_are_bounded_and_told_cleanly(
                 with partner(response) as hostile:
                     url = f"http://127.0.0.1:{hostile.port}/"
                     body = {"transaction_id": f"t{number}", "user_id": "u", "amount": 1}
-                    assert api.ask(body | {"callback_url": url}).status == 200
-                    found = attempted(api, f"t{number}")
-                assert found["status"] == "pending"
-                assert len(found["last_error"]) < 4_096
-                assert "\x00" not in found["last_error"]
-                assert found["last_status_code"] in {302, 500, None}
+                    assert api.authorize(body | {"callback_url": url}).status == 200
+                    callback = attempted_callback(api, f"t{number}")
+                assert callback["status"] == "pending"
+                assert len(callback["last_error"]) < 4_096
+                assert "\x00" not in callback["last_error"]
+                assert callback["last_status_code"] in {302, 500, None}
             assert api.call("GET", "/readyz", key=None).status == 200
             log = (tmp_path / "authorizer.log").read_text()
         assert inner.calls == 0, "a redirect was followed"
@@ -85,8 +85,8 @@ def test_hostile_answers_to_callbacks_are_bounded_and_told_cleanly(
         assert "AAAA" not in log
 
 
-def attempted(api: AuthorizerProcess, transaction_id: str) -> dict[str, object]:
-    """The callback once it was tried."""
+def attempted_callback(api: AuthorizerProcess, transaction_id: str) -> dict[str, object]:
+    """The callback, once it was attempted."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         for callback in api.call("GET", "/v1/callbacks").json["data"]:

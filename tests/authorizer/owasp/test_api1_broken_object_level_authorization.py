@@ -1,4 +1,4 @@
-"""API1:2023: another program's ids are worth nothing, on every route that takes one."""
+"""API1:2023: ids of another program are unknown on every route that takes one."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.authorizer.owasp.conftest import Target
 
 pytestmark = pytest.mark.database
 ALL = ("authorizations:read", "authorizations:write", "callbacks:admin")
-MOVES = [
+ACTIONS = [
     ("capture", None),
     ("capture", {"amount": 1}),
     ("refund", {"amount": 1, "refund_id": "r"}),
@@ -16,73 +16,76 @@ MOVES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "body"), MOVES)
-def test_a_move_of_anothers_authorization_is_not_found_and_moves_nothing(
+@pytest.mark.parametrize(("kind", "body"), ACTIONS)
+def test_action_on_another_programs_authorization_is_not_found(
     target: Target, kind: str, body: Any
 ) -> None:
     user = target.a_user()
-    asked = target.a_body(user, capture=kind == "refund")
-    target.ask(asked)
-    path = f"/v1/authorizations/{asked['transaction_id']}"
+    authorization = target.a_body(user, capture=kind == "refund")
+    target.authorize(authorization)
+    path = f"/v1/authorizations/{authorization['transaction_id']}"
     before = target.call("GET", path).body
 
     foreign = target.action(
-        asked["transaction_id"], kind, body, key=target.a_key(*ALL, program="other")
+        authorization["transaction_id"], kind, body, key=target.a_key(*ALL, program="other")
     )
     unknown = target.action("never_seen", kind, body, key=target.a_key(*ALL, program="other"))
 
     assert foreign.problem == "not-found"
-    assert foreign.body == unknown.body, "what exists elsewhere must look like what does not"
+    assert foreign.body == unknown.body, "another program's id must look like an unknown id"
     assert target.call("GET", path).body == before
 
 
-def test_a_void_by_another_program_voids_only_its_own_future(target: Target) -> None:
+def test_void_by_another_program_does_not_affect_ours(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(user, capture=False)
-    target.ask(asked)
-    stranger = target.a_key(*ALL, program="other")
+    authorization = target.a_body(user, capture=False)
+    target.authorize(authorization)
+    other_key = target.a_key(*ALL, program="other")
 
-    assert target.action(asked["transaction_id"], "void", key=stranger).json["decision"] is None
-    kept = target.call("GET", f"/v1/authorizations/{asked['transaction_id']}")
-    assert kept.json["state"] == "held"
+    assert (
+        target.action(authorization["transaction_id"], "void", key=other_key).json["decision"]
+        is None
+    )
+    ours = target.call("GET", f"/v1/authorizations/{authorization['transaction_id']}")
+    assert ours.json["state"] == "held"
 
 
-def test_reading_anothers_objects_finds_nothing(target: Target) -> None:
+def test_reading_another_programs_objects_finds_nothing(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(user, callback_url="https://hooks.example.com/x")
-    target.ask(asked)
-    stranger = target.a_key(*ALL, program="other")
+    authorization = target.a_body(user, callback_url="https://hooks.example.com/x")
+    target.authorize(authorization)
+    other_key = target.a_key(*ALL, program="other")
     (callback,) = [
-        one
-        for one in target.call("GET", "/v1/callbacks?limit=100").json["data"]
-        if one["transaction_id"] == asked["transaction_id"]
+        candidate
+        for candidate in target.call("GET", "/v1/callbacks?limit=100").json["data"]
+        if candidate["transaction_id"] == authorization["transaction_id"]
     ]
-    paths = [f"/v1/authorizations/{asked['transaction_id']}", f"/v1/users/{user}/credit"]
+    paths = [f"/v1/authorizations/{authorization['transaction_id']}", f"/v1/users/{user}/credit"]
 
-    assert [target.call("GET", path, key=stranger).problem for path in paths] == ["not-found"] * 2
+    assert [target.call("GET", path, key=other_key).problem for path in paths] == ["not-found"] * 2
     replay = f"/v1/callbacks/{callback['id']}/replay"
-    assert target.call("POST", replay, key=stranger).problem == "not-found"
-    assert target.call("GET", "/v1/callbacks", key=stranger).json["data"] == []
-    cursor = target.call("GET", f"/v1/callbacks?cursor={callback['id']}", key=stranger)
+    assert target.call("POST", replay, key=other_key).problem == "not-found"
+    assert target.call("GET", "/v1/callbacks", key=other_key).json["data"] == []
+    cursor = target.call("GET", f"/v1/callbacks?cursor={callback['id']}", key=other_key)
     assert cursor.json == {"data": [], "next_cursor": None}
 
 
-def test_spending_another_programs_user_looks_like_an_unknown_one(target: Target) -> None:
+def test_another_programs_user_is_an_unknown_user(target: Target) -> None:
     user = target.a_user()
-    stranger = target.a_key(*ALL, program="other")
+    other_key = target.a_key(*ALL, program="other")
 
-    reply = target.ask(target.a_body(user), key=stranger)
+    reply = target.authorize(target.a_body(user), key=other_key)
 
     assert (reply.json["reason_code"], reply.json["remaining_credit"]) == ("unknown_user", 0.0)
     assert target.remaining(user) == 100.0
 
 
-def test_the_same_id_in_two_programs_is_two_decisions(target: Target) -> None:
+def test_same_id_in_two_programs_is_two_decisions(target: Target) -> None:
     mine = target.a_body(target.a_user())
     theirs = mine | {"user_id": target.a_user(program="other"), "amount": 1}
 
-    first = target.ask(mine)
-    second = target.ask(theirs, key=target.a_key(*ALL, program="other"))
+    first = target.authorize(mine)
+    second = target.authorize(theirs, key=target.a_key(*ALL, program="other"))
 
     assert (first.json["status"], second.json["status"]) == ("PERMIT", "PERMIT")
-    assert target.ask(mine).body == first.body
+    assert target.authorize(mine).body == first.body

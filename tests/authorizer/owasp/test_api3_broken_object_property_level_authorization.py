@@ -1,4 +1,4 @@
-"""API3:2023: nobody sets what is not theirs to set, and answers carry only what they should."""
+"""API3:2023: callers cannot set internal fields, and responses contain only documented members."""
 
 from typing import Any
 
@@ -18,43 +18,43 @@ pytestmark = pytest.mark.database
         {"__proto__": {"status": "PERMIT"}}, {"User_id": "x"}, {"user_id ": "x"}, {"": 1},
     ],
 )  # fmt: skip
-def test_a_field_that_is_not_the_callers_is_refused(target: Target, extra: dict[str, Any]) -> None:
+def test_field_that_callers_may_not_set_is_refused(target: Target, extra: dict[str, Any]) -> None:
     user = target.a_user()
-    refused = target.ask(target.a_body(user) | extra)
+    refused = target.authorize(target.a_body(user) | extra)
 
     assert (refused.status, refused.problem) == (422, "invalid-request")
     assert target.remaining(user) == 100.0
 
 
 @pytest.mark.parametrize("kind", ["capture", "void", "refund", "increment"])
-def test_so_it_is_with_moves(target: Target, kind: str) -> None:
-    asked = target.a_body(target.a_user(), capture=False)
-    target.ask(asked)
+def test_extra_field_in_an_action_is_refused(target: Target, kind: str) -> None:
+    authorization = target.a_body(target.a_user(), capture=False)
+    target.authorize(authorization)
     body = {"amount": 1, f"{kind}_id": "x"} if kind in {"refund", "increment"} else {}
 
-    refused = target.action(asked["transaction_id"], kind, body | {"state": "captured"})
+    refused = target.action(authorization["transaction_id"], kind, body | {"state": "captured"})
 
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "state")
-    path = f"/v1/authorizations/{asked['transaction_id']}"
+    path = f"/v1/authorizations/{authorization['transaction_id']}"
     assert target.call("GET", path).json["held_amount"] == 25.0
 
 
-def test_a_repeated_key_never_lets_the_second_value_win(target: Target) -> None:
+def test_repeated_json_key_is_refused(target: Target) -> None:
     user = target.a_user()
     body = f'{{"transaction_id":"dup","user_id":"{user}","amount":90,"amount":1}}'.encode()
     escaped = body.replace(b'"amount":1', b'"\\u0061mount":1')
 
-    assert [target.ask(one).status for one in (body, escaped)] == [422, 422]
+    assert [target.authorize(repeated).status for repeated in (body, escaped)] == [422, 422]
     assert target.remaining(user) == 100.0
 
 
-def test_answers_carry_their_documented_members_only(target: Target) -> None:
+def test_responses_contain_only_documented_members(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(
+    authorization = target.a_body(
         user, metadata={"note": "private"}, callback_url="https://hooks.example.com/"
     )
-    target.ask(asked)
-    state = target.call("GET", f"/v1/authorizations/{asked['transaction_id']}").json
+    target.authorize(authorization)
+    state = target.call("GET", f"/v1/authorizations/{authorization['transaction_id']}").json
     credit = target.call("GET", f"/v1/users/{user}/credit").json
     callback = target.call("GET", "/v1/callbacks?limit=1").json["data"][0]
 

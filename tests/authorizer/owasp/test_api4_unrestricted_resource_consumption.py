@@ -1,4 +1,4 @@
-"""API4:2023: size, depth, slowness and number of what a caller sends are bounded."""
+"""API4:2023: size, depth, duration and rate of requests are limited."""
 
 import socket
 import time
@@ -24,22 +24,24 @@ pytestmark = pytest.mark.database
         b'{"transaction_id":"t","user_id":"u","amount":1,"metadata":{' + b",".join(b'"%d":0' % n for n in range(1800)) + b',"0":1}}',
     ],
 )  # fmt: skip
-def test_a_bomb_within_the_limit_is_refused_in_no_time(target: Target, body: bytes) -> None:
+def test_json_bomb_within_the_size_limit_is_refused_quickly(target: Target, body: bytes) -> None:
     started = time.monotonic()
-    refused = target.ask(body)
+    refused = target.authorize(body)
 
     assert refused.status == 422
     assert time.monotonic() - started < 1.0
 
 
-def test_a_body_over_the_limit_is_refused_whether_it_says_so_or_not(target: Target) -> None:
+def test_body_over_the_limit_is_refused_with_or_without_a_length(target: Target) -> None:
     key = {"authorization": f"Bearer {target.key}", "content-type": "application/json"}
-    said = request("POST", "/v1/authorizations", {**key, "content-length": "999999999999999999"})
+    with_length = request(
+        "POST", "/v1/authorizations", {**key, "content-length": "999999999999999999"}
+    )
     chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
-    unsaid = request("POST", "/v1/authorizations", {**key, "transfer-encoding": "chunked"})
+    chunked = request("POST", "/v1/authorizations", {**key, "transfer-encoding": "chunked"})
 
-    assert exchange(target.port, said).problem == "body-too-large"
-    assert exchange(target.port, unsaid, chunk, chunk).problem == "body-too-large"
+    assert exchange(target.port, with_length).problem == "body-too-large"
+    assert exchange(target.port, chunked, chunk, chunk).problem == "body-too-large"
 
 
 def test_too_many_or_too_long_headers_are_431(target: Target) -> None:
@@ -52,16 +54,16 @@ def test_too_many_or_too_long_headers_are_431(target: Target) -> None:
     assert exchange(target.port, path).problem == "headers-too-large"
 
 
-def test_headers_without_end_are_cut_off(target: Target) -> None:
+def test_endless_headers_are_disconnected(target: Target) -> None:
     flood = [b"x-%d: %s\r\n" % (number, b"a" * 1000) for number in range(2_000)]
 
     reply = exchange(target.port, b"GET /livez HTTP/1.1\r\n", *flood)
 
-    assert reply.status in {431, 0}, "the answer, or a connection that was reset"
+    assert reply.status in {431, 0}, "a response, or a reset connection"
 
 
-@pytest.mark.soak  # test_http_protocol has a server of less patience
-def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(target: Target) -> None:
+@pytest.mark.soak  # test_http_protocol tests the same with a shorter timeout
+def test_slow_and_silent_clients_are_disconnected(target: Target) -> None:
     """Slowloris: 64 connections that never end their headers, others that never begin."""
     started = time.monotonic()
     slow, silent = [], []
@@ -84,41 +86,39 @@ def test_who_dawdles_over_headers_or_says_nothing_is_cut_off(target: Target) -> 
 
 
 @pytest.mark.parametrize("path", ["/v1/authorizations", "/v1/authorizations/t/refund"])
-def test_a_body_that_does_not_come_ends_at_the_deadline(target: Target, path: str) -> None:
+def test_missing_body_times_out_with_408(target: Target, path: str) -> None:
     headers = {
         "authorization": f"Bearer {target.key}", "content-type": "application/json",
         "content-length": "100",
     }  # fmt: skip
-    undecided = figures(target)
+    undecided = undecided_counts(target)
     started = time.monotonic()
     reply = exchange(target.port, request("POST", path, headers) + b"{", seconds=8)
 
     assert (reply.status, reply.problem) == (408, "request-timeout")
     assert time.monotonic() - started < 6
-    assert figures(target) == undecided, "nobody asked the store"
+    assert undecided_counts(target) == undecided, "the store was not called"
 
 
-def figures(target: Target) -> list[str]:
+def undecided_counts(target: Target) -> list[str]:
     text = target.call("GET", "/metrics", key=None).body.decode()
     return [line for line in text.splitlines() if 'kind="undecided"' in line and "_total" in line]
 
 
-def test_made_up_keys_by_the_thousand_do_not_stop_those_who_have_one(target: Target) -> None:
+def test_flood_of_unknown_keys_does_not_block_valid_keys(target: Target) -> None:
     user = target.a_user(100_000)
 
-    def made_up(number: int) -> int:
-        return target.ask({}, key=f"cpk_test_stranger{number}_x").status
+    def send_with_unknown_key(number: int) -> int:
+        return target.authorize({}, key=f"cpk_test_stranger{number}_x").status
 
     with ThreadPoolExecutor(16) as pool:
-        strangers = pool.map(made_up, range(600))
-        statuses = {target.ask(target.a_body(user, amount=1)).status for _ in range(40)}
+        refusals = pool.map(send_with_unknown_key, range(600))
+        statuses = {target.authorize(target.a_body(user, amount=1)).status for _ in range(40)}
         assert statuses == {200}
-        assert set(strangers) <= {401, 503}
+        assert set(refusals) <= {401, 503}
 
 
-def test_a_token_bucket_holds_at_its_edge_and_retry_after_is_true(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_rate_limit_holds_and_retry_after_is_sufficient(database_url: str, tmp_path: Path) -> None:
     settings = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "4"}
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""API5:2023: a key does what its scopes say, whatever verb or spelling of a path is tried."""
+"""API5:2023: a key permits what its scopes allow, whatever method or spelling of a path is tried."""
 
 import itertools
 
@@ -28,7 +28,7 @@ def test_every_operation_declares_its_scope() -> None:
 
 
 @pytest.mark.parametrize("scope", [READ, WRITE, ADMIN])
-def test_a_scope_opens_its_own_operations_and_no_other(target: Target, scope: str) -> None:
+def test_scope_permits_only_its_own_operations(target: Target, scope: str) -> None:
     key = target.a_key(scope)
     for operation in GUARDED:
         path = operation.path.replace("{", "").replace("}", "")
@@ -36,8 +36,8 @@ def test_a_scope_opens_its_own_operations_and_no_other(target: Target, scope: st
         assert (reply.status == 403) == (SCOPES[operation.operation_id] != scope), operation
 
 
-def test_the_scope_is_judged_before_the_body_is_read(target: Target) -> None:
-    assert target.ask(b"{", key=target.a_key(READ)).problem == "forbidden"
+def test_scope_is_checked_before_the_body_is_read(target: Target) -> None:
+    assert target.authorize(b"{", key=target.a_key(READ)).problem == "forbidden"
 
 
 @pytest.mark.parametrize(
@@ -50,26 +50,26 @@ def test_the_scope_is_judged_before_the_body_is_read(target: Target) -> None:
         "x-rewrite-url",
     ],
 )
-def test_a_header_changes_neither_verb_nor_path(target: Target, header: str) -> None:
+def test_override_headers_change_neither_method_nor_path(target: Target, header: str) -> None:
     value = "/v1/callbacks" if "url" in header else "DELETE"
     reply = target.call("GET", "/livez", key=None, headers={header: value})
 
     assert reply.json == {"status": "ok"}
 
 
-def test_verbs_that_are_not_served_are_405_and_say_which_are(target: Target) -> None:
+def test_unsupported_methods_are_405_with_an_allow_header(target: Target) -> None:
     served: dict[str, set[str]] = {}
     for operation in OPERATIONS:
         served.setdefault(operation.path, set()).add(operation.method)
-    verbs = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LOCK"]
-    for path, verb in itertools.product(served, verbs):
-        if verb in served[path]:
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LOCK"]
+    for path, method in itertools.product(served, methods):
+        if method in served[path]:
             continue
-        raw = request(verb, path.replace("{", "").replace("}", ""))
+        raw = request(method, path.replace("{", "").replace("}", ""))
         reply = exchange(target.port, raw)
-        assert reply.problem == "method-not-allowed", (verb, path)
+        assert reply.problem == "method-not-allowed", (method, path)
         allowed = reply.head.partition("allow: ")[2].partition("\r")[0].upper().split(", ")
-        assert set(allowed) - {"HEAD"} == served[path], (verb, path)
+        assert set(allowed) - {"HEAD"} == served[path], (method, path)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_verbs_that_are_not_served_are_405_and_say_which_are(target: Target) -> 
         "/livez/../v1/callbacks", "/metrics%2f..%2fv1%2fcallbacks", "/.env", "/admin", "/v1/authorizations/a/b/capture",
     ],
 )  # fmt: skip
-def test_another_spelling_of_a_path_is_another_path(target: Target, path: str) -> None:
+def test_altered_path_is_not_found(target: Target, path: str) -> None:
     for key in (target.key, "none"):
         raw = request("GET", path, {"authorization": f"Bearer {key}"})
         reply = exchange(target.port, raw)
@@ -90,7 +90,7 @@ def test_another_spelling_of_a_path_is_another_path(target: Target, path: str) -
         assert reply.problem in {"not-found", "method-not-allowed"}
 
 
-def test_a_percent_encoded_letter_is_the_same_path_with_the_same_guard(target: Target) -> None:
+def test_percent_encoded_path_requires_the_same_key(target: Target) -> None:
     raw = request("GET", "/v1/%63allbacks", {"authorization": "Bearer none"})
 
     assert exchange(target.port, raw).problem == "unauthorized"

@@ -1,4 +1,4 @@
-"""API6:2023: spending cannot be automated past what is there: not by races, retries or tricks."""
+"""API6:2023: races, retries and dry runs cannot spend more than the available credit."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,53 +10,57 @@ from tests.authorizer.owasp.conftest import Target
 pytestmark = pytest.mark.database
 
 
-def together(target: Target, calls: list[tuple[str, str, Any]]) -> list[int]:
+def concurrent_statuses(target: Target, calls: list[tuple[str, str, Any]]) -> list[int]:
     with ThreadPoolExecutor(16) as pool:
-        return [reply.status for reply in pool.map(lambda one: target.action(*one), calls)]
+        return [reply.status for reply in pool.map(lambda call: target.action(*call), calls)]
 
 
-def test_a_hold_captured_many_times_at_once_is_captured_once(target: Target) -> None:
+def test_concurrent_captures_capture_a_hold_once(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(user, capture=False)
-    target.ask(asked)
-    name = asked["transaction_id"]
+    authorization = target.a_body(user, capture=False)
+    target.authorize(authorization)
+    name = authorization["transaction_id"]
 
-    statuses = together(target, [(name, "capture", {"amount": 10 + n % 2}) for n in range(16)])
+    statuses = concurrent_statuses(
+        target, [(name, "capture", {"amount": 10 + n % 2}) for n in range(16)]
+    )
 
     assert sorted(set(statuses)) == [200, 409]
     assert target.remaining(user) in {90.0, 89.0}
 
 
-def test_refunds_at_once_never_pass_what_was_captured(target: Target) -> None:
+def test_concurrent_refunds_never_exceed_the_captured_amount(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(user)
-    target.ask(asked)
-    name = asked["transaction_id"]
+    authorization = target.a_body(user)
+    target.authorize(authorization)
+    name = authorization["transaction_id"]
 
     calls = [(name, "refund", {"amount": 10, "refund_id": f"r{n}"}) for n in range(16)]
-    statuses = together(target, calls)
+    statuses = concurrent_statuses(target, calls)
 
     assert statuses.count(200) == 2
     assert target.remaining(user) == 95.0
 
 
-def test_one_refund_repeated_at_once_is_one_refund(target: Target) -> None:
+def test_concurrent_repeats_of_one_refund_refund_once(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(user)
-    target.ask(asked)
+    authorization = target.a_body(user)
+    target.authorize(authorization)
 
     body = {"amount": 10, "refund_id": "same"}
-    assert set(together(target, [(asked["transaction_id"], "refund", body)] * 16)) == {200}
+    assert set(
+        concurrent_statuses(target, [(authorization["transaction_id"], "refund", body)] * 16)
+    ) == {200}
     assert target.remaining(user) == 85.0
 
 
-def test_void_capture_and_increment_at_once_leave_one_outcome(target: Target) -> None:
+def test_concurrent_void_capture_and_increment_leave_one_outcome(target: Target) -> None:
     user = target.a_user()
-    asked = target.a_body(user, amount=50, capture=False)
-    target.ask(asked)
-    name = asked["transaction_id"]
+    authorization = target.a_body(user, amount=50, capture=False)
+    target.authorize(authorization)
+    name = authorization["transaction_id"]
 
-    together(target, [
+    concurrent_statuses(target, [
         (name, kind, body)
         for n in range(5)
         for kind, body in (
@@ -72,12 +76,12 @@ def test_void_capture_and_increment_at_once_leave_one_outcome(target: Target) ->
     assert target.remaining(user) == (100.0 if state["state"] == "voided" else 80.0)
 
 
-def test_dry_runs_by_the_hundred_find_the_edge_but_spend_nothing(target: Target) -> None:
+def test_many_dry_runs_spend_nothing(target: Target) -> None:
     user = target.a_user()
     with ThreadPoolExecutor(8) as pool:
-        asked = [target.a_body(user, amount=amount) for amount in range(50, 151)]
-        dry = lambda body: target.call("POST", "/v1/authorizations?dry_run=true", body)  # noqa: E731
-        found = [reply.json["status"] for reply in pool.map(dry, asked)]
+        bodies = [target.a_body(user, amount=amount) for amount in range(50, 151)]
+        dry_run = lambda body: target.call("POST", "/v1/authorizations?dry_run=true", body)  # noqa: E731
+        found = [reply.json["status"] for reply in pool.map(dry_run, bodies)]
 
     assert found == ["PERMIT"] * 51 + ["REJECT"] * 50
     assert target.remaining(user) == 100.0
@@ -86,7 +90,7 @@ def test_dry_runs_by_the_hundred_find_the_edge_but_spend_nothing(target: Target)
 @pytest.mark.parametrize(
     "query", ["dry_run=true&dry_run=false", "dry_run=1", "dry_run=", "dry_run=TRUE"]
 )
-def test_an_unclear_dry_run_is_refused_and_never_spends(target: Target, query: str) -> None:
+def test_ambiguous_dry_run_is_refused_and_never_spends(target: Target, query: str) -> None:
     user = target.a_user()
     refused = target.call("POST", f"/v1/authorizations?{query}", target.a_body(user))
 

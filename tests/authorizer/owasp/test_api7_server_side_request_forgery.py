@@ -1,7 +1,7 @@
-"""API7:2023: a callback URL leads nowhere but to a registered host, by its literal form.
+"""API7:2023: a callback URL must name a registered host literally.
 
-The table of hostile URLs is in test_callback_ssrf, that of lying name servers in
-test_callback_connects.
+More hostile URLs are in tests/authorizer/api/test_callback_urls.py, hostile name servers in
+tests/adapters/callback_http/test_connects.py.
 """
 
 import time
@@ -26,23 +26,21 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("url", HOSTILE)
-def test_a_hostile_callback_url_is_refused_at_intake_and_uses_up_no_id(
-    target: Target, url: str
-) -> None:
+def test_hostile_callback_url_is_refused_and_uses_up_no_id(target: Target, url: str) -> None:
     user = target.a_user()
     body = target.a_body(user)
-    refused = target.ask(body | {"callback_url": url})
+    refused = target.authorize(body | {"callback_url": url})
 
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "callback_url")
     assert url not in refused.body.decode() or not url
-    assert target.ask(body).json["status"] == "PERMIT"
+    assert target.authorize(body).json["status"] == "PERMIT"
 
 
-def test_intake_looks_up_no_name(target: Target) -> None:
-    """A name look-up could be timed, and would tell what resolves inside."""
+def test_request_resolves_no_host_name(target: Target) -> None:
+    """A caller could time DNS look-ups and learn which internal names resolve."""
     user = target.a_user()
     started = time.monotonic()
     for number in range(20):
         url = f"https://does-not-exist-{number}.invalid/"
-        assert target.ask(target.a_body(user, callback_url=url)).status == 422
+        assert target.authorize(target.a_body(user, callback_url=url)).status == 422
     assert time.monotonic() - started < 2

@@ -1,8 +1,8 @@
-"""The application over fakes: no server, no database, answers at once."""
+"""The application over fakes, without a server or a database."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,8 +37,10 @@ class Stuck(FakeAuthorizations):
         return []
 
 
-class Desk:
-    """An application in its lifespan, asked without a server."""
+class ApplicationClient:
+    """Calls an application in its lifespan, without a server."""
+
+    is_draining = False
 
     def __init__(self, authorizations: FakeAuthorizations, **limits: Any) -> None:
         self.programs = FakePrograms()
@@ -58,79 +60,111 @@ class Desk:
 
         self.app = Application(open_dependencies, runs_background=False)
 
-    async def ask(self, amount: object = 25) -> tuple[int, dict[str, Any]]:
-        body = {"transaction_id": "t", "user_id": USER, "amount": amount}
-        sent: list[Any] = []
+    async def authorize(self, amount: object = 25) -> tuple[int, dict[str, Any]]:
+        async with self.app._lifespan(self.app._fastapi):
+            self.app.is_draining = self.is_draining
+            start, body = await self.post(self.app, {"amount": amount})
+        return start["status"], json.loads(body["body"])
+
+    async def post(
+        self, asgi: Callable[..., Awaitable[None]], fields: dict[str, object]
+    ) -> list[dict[str, Any]]:
+        """The ASGI messages that answer an authorization request."""
+        body = {"transaction_id": "t", "user_id": USER, **fields}
+        messages: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": json.dumps(body).encode()}
 
-        async def send(message: Any) -> None:
-            sent.append(message)
+        async def send(message: dict[str, Any]) -> None:
+            messages.append(message)
 
-        headers = [
-            (b"authorization", f"Bearer {self.key}".encode()),
-            (b"content-type", b"application/json"),
-        ]
-        scope = {
-            "type": "http", "method": "POST", "path": "/v1/authorizations", "headers": headers,
-            "query_string": b"",
+        await asgi(self.scope("/v1/authorizations"), receive, send)
+        return messages
+
+    def scope(self, path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+        return {
+            "type": "http", "method": "POST", "path": path, "query_string": b"",
+            "headers": [
+                (b"authorization", f"Bearer {self.key}".encode()),
+                (b"content-type", b"application/json"),
+                *headers,
+            ],
+            "state": {"request_id": "0" * 24},
         }  # fmt: skip
-        async with self.app._lifespan(self.app._fastapi):
-            self.app.is_draining = self.is_draining
-            await self.app(scope, receive, send)
-        return sent[0]["status"], json.loads(sent[1]["body"])
-
-    is_draining = False
 
 
-async def test_a_request_is_answered_from_fakes() -> None:
+async def test_request_is_answered_over_fakes() -> None:
     authorizations = FakeAuthorizations()
     await authorizations.credit(USER, 10_000)
 
-    status, response = await Desk(authorizations).ask("25.00")
+    status, response = await ApplicationClient(authorizations).authorize("25.00")
 
     assert (status, response["status"], response["remaining_credit"]) == (200, "PERMIT", 75.0)
 
 
-async def test_a_store_that_does_not_commit_in_time_is_503_and_no_guess() -> None:
-    administration = Desk(Stuck(), deadline_seconds=0.05)
-    administration.dependencies.batcher = Impatient(administration.dependencies.authorizations)
+async def test_router_answers_an_authorization_like_the_hot_path() -> None:
+    requests: list[dict[str, object]] = [
+        {"amount": "25.00"},  # decided, here and at the router
+        {"amount": "25.00"},  # replayed
+        {"amount": "26.00"},  # another request with the same id
+        {"amount": "1", "surprise": 1},  # an invalid body
+    ]
 
-    status, response = await administration.ask()
+    def comparable(messages: list[dict[str, Any]]) -> tuple[int, dict[bytes, bytes], Any]:
+        start, body = messages
+        headers = dict(start["headers"])
+        headers.pop(b"x-request-id", None)
+        headers.pop(b"content-length")  # differs with the amount of digits in generated ids
+        content = json.loads(body["body"])
+        for generated in ("authorization_id", "decided_at"):
+            content.pop(generated, None)
+        return start["status"], headers, content
+
+    answers = []
+    for is_hot in (True, False):
+        authorizations = FakeAuthorizations()
+        await authorizations.credit(USER, 10_000)
+        client = ApplicationClient(authorizations)
+        async with client.app._lifespan(client.app._fastapi):
+            asgi = client.app if is_hot else client.app._fastapi
+            answers.append([comparable(await client.post(asgi, fields)) for fields in requests])
+
+    assert answers[0] == answers[1]
+    assert [status for status, _, _ in answers[1]] == [200, 200, 422, 422]
+    assert answers[1][1][1][b"idempotent-replayed"] == b"true"
+
+
+async def test_commit_after_the_deadline_is_503() -> None:
+    client = ApplicationClient(Stuck(), deadline_seconds=0.05)
+    client.dependencies.batcher = Impatient(client.dependencies.authorizations)
+
+    status, response = await client.authorize()
 
     assert (status, response["type"]) == (503, "/problems/unavailable")
 
 
 @pytest.mark.parametrize("action", ["capture", "void", "refund", "increment"])
-async def test_a_body_that_never_comes_is_not_waited_for(action: str) -> None:
-    administration = Desk(FakeAuthorizations(), deadline_seconds=0.05)
-    sent: list[Any] = []
+async def test_missing_body_times_out_with_408(action: str) -> None:
+    client = ApplicationClient(FakeAuthorizations(), deadline_seconds=0.05)
+    messages: list[Any] = []
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(3600)
         return {}
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        messages.append(message)
 
-    headers = [
-        (b"authorization", f"Bearer {administration.key}".encode()),
-        (b"content-type", b"application/json"),
-        (b"content-length", b"50"),
-    ]
-    path = f"/v1/authorizations/t/{action}"
-    scope = {
-        "type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"",
-    }  # fmt: skip
-    async with administration.app._lifespan(administration.app._fastapi), asyncio.timeout(5):
-        await administration.app(scope, receive, send)
+    scope = client.scope(f"/v1/authorizations/t/{action}", (b"content-length", b"50"))
+    async with client.app._lifespan(client.app._fastapi), asyncio.timeout(5):
+        await client.app(scope, receive, send)
 
-    assert sent[0]["status"] == 408
+    assert messages[0]["status"] == 408
 
 
 class Impatient(Batcher):
-    """Leaves a stuck batch behind, so that the test ends."""
+    """Cancels a stuck batch when draining, so that the test ends."""
 
     @override
     async def drain(self) -> None:
@@ -138,17 +172,19 @@ class Impatient(Batcher):
             task.cancel()
 
 
-async def test_a_process_that_is_stopping_answers_503() -> None:
-    administration = Desk(FakeAuthorizations())
-    administration.is_draining = True
+async def test_draining_process_answers_503() -> None:
+    client = ApplicationClient(FakeAuthorizations())
+    client.is_draining = True
 
-    assert (await administration.ask())[0] == 503
+    assert (await client.authorize())[0] == 503
 
 
-class Counting(FakeAuthorizations):
-    """Remembers how large its batches were; the first one waits for a turn of the loop."""
+class BatchSizeRecorder(FakeAuthorizations):
+    """Records the size of each batch, and yields to the event loop before it decides."""
 
-    sizes: list[int] = []  # noqa: RUF012 - one instance a test
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
 
     @override
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
@@ -159,9 +195,8 @@ class Counting(FakeAuthorizations):
         return await super().decide(requests)
 
 
-async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
-    store = Counting()
-    store.sizes = []
+async def test_requests_arriving_during_a_batch_form_the_next_batch() -> None:
+    store = BatchSizeRecorder()
     batcher = Batcher(store)
     first = asyncio.create_task(batcher.decide(a_request("first")))
     await asyncio.sleep(0)
@@ -174,8 +209,8 @@ async def test_whatever_arrived_meanwhile_is_the_next_batch() -> None:
     assert max(store.sizes) == MAX_BATCH
 
 
-async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> None:
-    store = RemoteFile()
+async def test_request_sent_as_the_last_batch_ends_is_decided() -> None:
+    store = BlockedStore()
     batcher = Batcher(store)
 
     async def caller() -> list[AuthorizationResponse]:
@@ -198,8 +233,8 @@ async def test_who_asks_when_every_batch_has_just_ended_is_not_forgotten() -> No
     assert names == ["first", "second", "other"]
 
 
-class RemoteFile(FakeAuthorizations):
-    """Answers nobody before it is told to, then all at once."""
+class BlockedStore(FakeAuthorizations):
+    """Decides nothing until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -211,27 +246,27 @@ class RemoteFile(FakeAuthorizations):
         return await super().decide(requests)
 
 
-class Watched(FakeAuthorizations):
-    """Knows which accounts are being decided, and how many batches at once there were."""
+class ConcurrencyRecorder(FakeAuthorizations):
+    """Records the accounts of concurrent batches, and the most batches there were at once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.under_way: list[set[AccountKey]] = []
-        self.most = 0
+        self.concurrent: list[set[AccountKey]] = []
+        self.most_concurrent = 0
 
     @override
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         accounts = {request.account_key for request in requests}
-        assert not any(accounts & other for other in self.under_way)
-        self.under_way.append(accounts)
-        self.most = max(self.most, len(self.under_way))
+        assert not any(accounts & other for other in self.concurrent)
+        self.concurrent.append(accounts)
+        self.most_concurrent = max(self.most_concurrent, len(self.concurrent))
         await asyncio.sleep(0.001)
-        self.under_way.remove(accounts)
+        self.concurrent.remove(accounts)
         return await super().decide(requests)
 
 
-async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None:
-    store = Watched()
+async def test_concurrent_batches_never_share_an_account() -> None:
+    store = ConcurrencyRecorder()
     batcher = Batcher(store)
 
     async def caller(number: int) -> list[ResponseKind]:
@@ -245,12 +280,12 @@ async def test_two_batches_are_under_way_but_never_one_account_in_both() -> None
     async with asyncio.timeout(20):
         kinds = await asyncio.gather(*(caller(number) for number in range(20)))
 
-    assert {kind for one in kinds for kind in one} == {ResponseKind.DECIDED}
-    assert store.most == 2
+    assert {kind for caller_kinds in kinds for kind in caller_kinds} == {ResponseKind.DECIDED}
+    assert store.most_concurrent == 2
 
 
-async def test_a_batch_that_fails_leaves_nobody_waiting() -> None:
-    store = Counting()
+async def test_failed_batch_answers_undecided_and_the_next_one_works() -> None:
+    store = BatchSizeRecorder()
     batcher = Batcher(store)
 
     assert await batcher.decide(a_request("broken")) == UNDECIDED

@@ -1,4 +1,4 @@
-"""The authorizer as a process: what it loads, how it stops, what a kill leaves behind."""
+"""The authorizer as a process: its imports, its settings, its shutdown, a kill, callbacks."""
 
 import http.client
 import json
@@ -27,29 +27,29 @@ from tests.servers.authorizer_process import CLI, AuthorizerProcess, environment
     "module",
     ["authorizer.main", "orchestration.cli.commands.key", "orchestration.cli.commands.authorizer"],
 )
-def test_the_authorizer_loads_neither_dagster_nor_the_contracts(module: str) -> None:
+def test_authorizer_imports_neither_dagster_nor_contracts(module: str) -> None:
     heavy = ("dagster", "polars", "pandera", "cardops.contracts", "boto3", "duckdb")
     script = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
 
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
 
-    assert found.stdout.strip() == "[]", found.stderr
+    assert result.stdout.strip() == "[]", result.stderr
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         ({"CARDOPS_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "cannot be reached"),
         ({"CARDOPS_SECRETS": "vault:x"}, "CARDOPS_SECRETS"),
         ({"CARDOPS_DEFAULT_CURRENCY": "usd"}, "CARDOPS_DEFAULT_CURRENCY"),
     ],
 )
-def test_what_is_wrong_at_start_is_one_sentence(
-    tmp_path: Path, settings: dict[str, str], words: str
+def test_invalid_setting_at_start_is_one_sentence(
+    tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", CLI, "authorizer", "--port", "0"],
         capture_output=True,
         check=False,
@@ -57,15 +57,15 @@ def test_what_is_wrong_at_start_is_one_sentence(
         env=environment("postgresql://127.0.0.1:1/none", tmp_path, settings),
     )
 
-    assert found.returncode == 2
-    assert words in found.stderr
-    assert len(found.stderr.strip().splitlines()) == 1
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.database
-def test_an_occupied_port_is_one_sentence(database_url: str, tmp_path: Path) -> None:
+def test_port_in_use_is_one_sentence(database_url: str, tmp_path: Path) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api:
-        found = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", CLI, "authorizer", "--port", str(api.port)],
             capture_output=True,
             check=False,
@@ -73,8 +73,8 @@ def test_an_occupied_port_is_one_sentence(database_url: str, tmp_path: Path) -> 
             env=environment(database_url, tmp_path, {}),
         )
 
-    assert found.returncode == 2
-    assert len(found.stderr.strip().splitlines()) == 1
+    assert result.returncode == 2
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def request(number: int) -> dict[str, Any]:
@@ -82,13 +82,11 @@ def request(number: int) -> dict[str, Any]:
 
 
 @pytest.mark.database
-def test_every_answer_received_before_a_kill_is_in_the_store(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_every_response_received_before_a_kill_is_stored(database_url: str, tmp_path: Path) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api:
         api.credit("user_1", 1_000_000)
-        # The process loads its adapters before it answers for the first time.
-        assert api.ask(request(3000)).status == 200
+        # The process imports its adapters before its first response.
+        assert api.authorize(request(3000)).status == 200
         threading.Timer(0.7, api.process.kill).start()
         with ThreadPoolExecutor(8) as pool:
             bodies = [body for body in pool.map(lambda n: response(api, n), range(3000)) if body]
@@ -104,20 +102,18 @@ def test_every_answer_received_before_a_kill_is_in_the_store(
 
 
 def response(api: AuthorizerProcess, number: int) -> bytes | None:
-    """The answer's bytes, None where the process was gone."""
+    """The response's bytes; None if the process was gone."""
     try:
-        return api.ask(request(number)).body
+        return api.authorize(request(number)).body
     except (OSError, http.client.HTTPException):
         return None
 
 
 @pytest.mark.database
-def test_a_stop_signal_answers_what_is_in_hand_and_ends_cleanly(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_stop_signal_ends_the_process_cleanly(database_url: str, tmp_path: Path) -> None:
     with AuthorizerProcess(database_url, tmp_path) as api:
         api.credit("user_1", 1_000_000)
-        assert api.ask(request(1)).status == 200
+        assert api.authorize(request(1)).status == 200
         api.process.send_signal(signal.SIGTERM)
 
         assert api.process.wait(timeout=60) == 0
@@ -125,24 +121,26 @@ def test_a_stop_signal_answers_what_is_in_hand_and_ends_cleanly(
 
 
 @pytest.mark.database
-def test_two_workers_share_one_port(database_url: str, tmp_path: Path) -> None:
+def test_two_workers_share_one_port_and_one_set_of_metrics(
+    database_url: str, tmp_path: Path
+) -> None:
     with AuthorizerProcess(database_url, tmp_path, workers=2) as api:
         api.credit("user_1", 1_000_000)
-        statuses = {api.ask(request(number)).status for number in range(20)}
-        figures = api.call("GET", "/metrics", key=None).body.decode()
+        statuses = {api.authorize(request(number)).status for number in range(20)}
+        metrics = api.call("GET", "/metrics", key=None).body.decode()
         api.process.send_signal(signal.SIGTERM)
         api.process.wait(timeout=60)
 
     assert statuses == {200}
-    assert 'cardops_http_requests_total{method="POST"' in figures
-    assert 'status="200"} 20.0' in figures
+    assert 'cardops_http_requests_total{method="POST"' in metrics
+    assert 'status="200"} 20.0' in metrics
 
 
 @pytest.mark.database
-def test_a_key_that_asks_too_often_is_429(database_url: str, tmp_path: Path) -> None:
+def test_key_over_its_rate_limit_is_429(database_url: str, tmp_path: Path) -> None:
     settings = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "1"}
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
-        replies = [api.ask(request(number)) for number in range(10)]
+        replies = [api.authorize(request(number)) for number in range(10)]
 
     refused = [reply for reply in replies if reply.status == 429]
     assert refused
@@ -151,7 +149,7 @@ def test_a_key_that_asks_too_often_is_429(database_url: str, tmp_path: Path) -> 
 
 
 class Sink(HTTPServer):
-    """A partner's endpoint: fails the first call, takes the second."""
+    """A partner's endpoint: it fails the first call and accepts later ones."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), SinkHandler)
@@ -171,11 +169,11 @@ class SinkHandler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.mark.database
-def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
+def test_callback_sends_the_signed_response_bytes_and_is_retried(
     database_url: str, tmp_path: Path
 ) -> None:
     secrets = FileSecretStore(tmp_path / "secrets.json")
@@ -188,7 +186,7 @@ def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
     try:
         with AuthorizerProcess(database_url, tmp_path, settings) as api:
             url = f"http://127.0.0.1:{sink.server_port}/hook"
-            reply = api.ask(request(1) | {"callback_url": url})
+            reply = api.authorize(request(1) | {"callback_url": url})
             assert sink.arrived.acquire(timeout=60)
             assert sink.arrived.acquire(timeout=60)
             listed = api.call("GET", "/v1/callbacks").json["data"]
@@ -209,7 +207,7 @@ def test_a_callback_carries_the_answers_bytes_signed_and_is_tried_again(
 
 
 @pytest.mark.database
-def test_an_authorizer_that_is_told_so_leaves_callbacks_to_a_worker(
+def test_authorizer_leaves_callbacks_to_a_worker_when_configured(
     database_url: str, tmp_path: Path
 ) -> None:
     settings = {
@@ -217,19 +215,19 @@ def test_an_authorizer_that_is_told_so_leaves_callbacks_to_a_worker(
         "CARDOPS_AUTHORIZER_SENDS_CALLBACKS": "false",
     }
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
-        api.ask(request(1) | {"callback_url": "http://127.0.0.1:9/"})
+        api.authorize(request(1) | {"callback_url": "http://127.0.0.1:9/"})
         time.sleep(1.5)
-        (waiting,) = api.call("GET", "/v1/callbacks").json["data"]
+        (callback,) = api.call("GET", "/v1/callbacks").json["data"]
 
-    assert (waiting["status"], waiting["attempts"]) == ("pending", 0)
+    assert (callback["status"], callback["attempts"]) == ("pending", 0)
 
 
 @pytest.mark.database
-def test_a_callback_to_loopback_is_refused_to_a_live_key(database_url: str, tmp_path: Path) -> None:
+def test_loopback_callback_url_is_refused_for_a_live_key(database_url: str, tmp_path: Path) -> None:
     settings = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
     with AuthorizerProcess(database_url, tmp_path, settings) as api:
         live = api.programs.create_key("default", "l", ["authorizations:write"], is_test=False).key
         body = request(1) | {"callback_url": "http://127.0.0.1:9/"}
 
-        assert api.ask(body, key=live).problem == "invalid-request"
-        assert api.ask(body).status == 200
+        assert api.authorize(body, key=live).problem == "invalid-request"
+        assert api.authorize(body).status == 200

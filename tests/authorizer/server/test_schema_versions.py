@@ -1,4 +1,4 @@
-"""A schema that is newer than an authorizer, or older, while partners ask all the time."""
+"""A schema that is newer or older than an authorizer, under constant load."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ APPLIED = "select version from schema_migrations order by version"
 
 
 async def until(recorder: Recorder, wanted: int, *, since: float) -> None:
-    """Until so many requests that began since then were answered."""
+    """Wait until so many requests that began after `since` were answered."""
     for _ in range(1_000):
         if len(answered(recorder.calls, since)) >= wanted:
             return
@@ -37,74 +37,72 @@ def answered(calls: list[Call], since: float) -> list[Call]:
     return [call for call in calls if call.began > since and call.status == 200]
 
 
-def assert_refused_only_between(began: float, ended: float, asking: list[Recorder]) -> None:
-    """Whoever waited for the migration itself for too long was told to ask again; nobody else."""
-    calls = [call for one in asking for call in one.calls]
+def assert_refused_only_between(began: float, ended: float, recorders: list[Recorder]) -> None:
+    """Only requests concurrent with the migration were refused, with 503."""
+    calls = [call for recorder in recorders for call in recorder.calls]
     assert {call.status for call in calls} <= {200, 404, 409, 422, 503}
     refused = [call for call in calls if call.status == 503]
     assert all(began < call.ended and call.began < ended for call in refused)
     assert len(refused) < len(calls) / 10
 
 
-async def test_a_later_release_comes_and_goes_beside_this_one_under_load(
-    database_url: str, tmp_path: Path
-) -> None:
-    """Ours runs, the later one migrates under it and decides beside it; ours is then started anew.
+async def test_two_releases_run_side_by_side_under_load(database_url: str, tmp_path: Path) -> None:
+    """A later release migrates the schema and runs beside ours; then ours starts a second time.
 
-    What both told everybody has one legal order, whichever of them was asked.
+    The responses of all processes have one legal order per account.
     """
     credit_users(database_url, dict.fromkeys(USERS, 100_000))
     later = await asyncio.to_thread(later_release, tmp_path / "later")
     with ExitStack() as stack:
         ours = stack.enter_context(AuthorizerProcess(database_url, tmp_path, SETTINGS))
-        asking = [Recorder([ours.port], ours.key, USERS, seed=1)]
-        loads = [asyncio.create_task(asking[0].run(1_000_000, connections=8))]
-        await until(asking[0], 100, since=0.0)
+        recorders = [Recorder([ours.port], ours.key, USERS, seed=1)]
+        loads = [asyncio.create_task(recorders[0].run(1_000_000, connections=8))]
+        await until(recorders[0], 100, since=0.0)
         theirs = replace(ours, settings={**SETTINGS, **later})
         theirs.programs, theirs.key = ours.programs, ours.key
         starting_at = time.monotonic()
         await asyncio.to_thread(theirs.start)
         stack.callback(theirs.kill)
         migrated_at = time.monotonic()
-        # Half of the second load's partners ask each of them.
-        asking.append(Recorder([ours.port, theirs.port], ours.key, USERS, seed=2))
-        loads.append(asyncio.create_task(asking[1].run(1_000_000, connections=8)))
-        for recorder in asking:
+        # The second load goes to both processes.
+        recorders.append(Recorder([ours.port, theirs.port], ours.key, USERS, seed=2))
+        loads.append(asyncio.create_task(recorders[1].run(1_000_000, connections=8)))
+        for recorder in recorders:
             await until(recorder, 150, since=migrated_at)
-        with ours.beside() as anew:
-            asking.append(Recorder([anew.port], ours.key, USERS, seed=3))
-            loads.append(asyncio.create_task(asking[2].run(1_000_000, connections=4)))
-            await until(asking[2], 100, since=0.0)
-            for recorder in asking:
+        with ours.second_process() as restarted:
+            recorders.append(Recorder([restarted.port], ours.key, USERS, seed=3))
+            loads.append(asyncio.create_task(recorders[2].run(1_000_000, connections=4)))
+            await until(recorders[2], 100, since=0.0)
+            for recorder in recorders:
                 recorder.stop()
             await asyncio.gather(*loads)
 
     assert rows(database_url, APPLIED)[-1] == (VERSION,)
-    assert_refused_only_between(starting_at, migrated_at, asking)
-    asking[0].calls += [*asking[1].calls, *asking[2].calls]
-    assert_legal(database_url, asking[0], {900: (0.0, 1.0)})
+    assert_refused_only_between(starting_at, migrated_at, recorders)
+    recorders[0].calls += [*recorders[1].calls, *recorders[2].calls]
+    assert_legal(database_url, recorders[0], {900: (0.0, 1.0)})
 
 
 @pytest.fixture
 def older_url(empty_database_url: str) -> str:
-    """A database of the first release, with a user's money in it."""
+    """A database of the first release with funded users."""
     with connect(empty_database_url) as session:
-        migrate(session, [one for one in known_migrations() if one.version <= 4])
+        migrate(session, [migration for migration in known_migrations() if migration.version <= 4])
     credit_users(empty_database_url, dict.fromkeys(USERS, 100_000))
     return empty_database_url
 
 
-async def test_two_that_start_at_once_on_an_older_schema_bring_it_up_to_date_under_load(
+async def test_two_processes_migrate_an_older_schema_under_load(
     older_url: str, tmp_path: Path
 ) -> None:
-    """Deposits come in all the while, and the partners ask from the first moment on."""
+    """Deposits and requests continue during the migration."""
     with ExitStack() as stack:
         began = time.monotonic()
         loading = start_crediting(older_url, 1, rows=4_000, users=40)
         stack.callback(loading.kill)
         first = AuthorizerProcess(older_url, tmp_path, SETTINGS)
         await asyncio.to_thread(stack.enter_context, first)
-        second = stack.enter_context(first.beside())
+        second = stack.enter_context(first.second_process())
         names = [f"user_{number}" for number in range(40)]
         recorder = Recorder([first.port, second.port], first.key, names)
         load = asyncio.create_task(recorder.run(1_000_000, connections=16))
@@ -116,7 +114,7 @@ async def test_two_that_start_at_once_on_an_older_schema_bring_it_up_to_date_und
         first.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(first.process.wait, 20) == 0
 
-    known = [(one.version,) for one in known_migrations()]
+    known = [(migration.version,) for migration in known_migrations()]
     assert rows(older_url, APPLIED) == known
     assert {call.status for call in recorder.calls} <= {200, 404, 409, 422}
     assert_legal(older_url, recorder, {900: (0.0, 1.0), 1: (began - 30, ended)})

@@ -34,30 +34,32 @@ def a_body(name: str, amount: str = "1.00", **fields: object) -> dict[str, objec
     return {"transaction_id": name, "user_id": "user_1", "amount": amount, **fields}
 
 
-class Two:
-    """Two processes on one database; `one` and `other` are a client of each."""
+class TwoProcesses:
+    """Two processes on one database, and one client for each."""
 
     def __init__(self, url: str, first: AuthorizerProcess, second: AuthorizerProcess) -> None:
         self.url, self.first, self.second = url, first, second
-        self.one = KeepAlive(first.port, first.key)
-        self.other = KeepAlive(second.port, first.key)
+        self.first_client = KeepAlive(first.port, first.key)
+        self.second_client = KeepAlive(second.port, first.key)
 
     async def race(self, first: object, second: object) -> tuple[Response, Response]:
-        return await asyncio.gather(self.one.ask(first), self.other.ask(second))
+        return await asyncio.gather(
+            self.first_client.authorize(first), self.second_client.authorize(second)
+        )
 
 
 @pytest.fixture
-async def two(database_url: str, tmp_path: Path) -> AsyncIterator[Two]:
+async def two(database_url: str, tmp_path: Path) -> AsyncIterator[TwoProcesses]:
     with ExitStack() as stack:
         first = stack.enter_context(AuthorizerProcess(database_url, tmp_path, SETTINGS))
-        second = stack.enter_context(first.beside())
-        made = Two(database_url, first, second)
-        yield made
-        await made.one.close()
-        await made.other.close()
+        second = stack.enter_context(first.second_process())
+        processes = TwoProcesses(database_url, first, second)
+        yield processes
+        await processes.first_client.close()
+        await processes.second_client.close()
 
 
-async def test_one_question_asked_first_at_two_processes_is_decided_once(two: Two) -> None:
+async def test_one_request_sent_to_two_processes_is_decided_once(two: TwoProcesses) -> None:
     credit_users(two.url, {"user_1": 1000})
     for number in range(40):
         body = a_body(f"t{number}")
@@ -70,17 +72,17 @@ async def test_one_question_asked_first_at_two_processes_is_decided_once(two: Tw
     assert rows(two.url, "select available_minor, ledger_seq from accounts") == [(0, 11)]
 
 
-async def test_two_questions_under_one_id_at_two_processes_leave_one_and_refuse_the_other(
-    two: Two,
+async def test_conflicting_requests_at_two_processes_decide_one(
+    two: TwoProcesses,
 ) -> None:
-    # Different users, so that no lock of an account keeps the two from passing each other.
+    # Different users, so that no account lock orders the two requests.
     credit_users(two.url, {"user_1": 10_000, "user_2": 10_000})
     for number in range(40):
         bodies = [a_body(f"t{number}"), a_body(f"t{number}", user_id="user_2")]
         replies = await two.race(*bodies)
 
         assert sorted(reply.status for reply in replies) == [200, 422]
-        winner = next(place for place, reply in enumerate(replies) if reply.status == 200)
+        winner = next(index for index, reply in enumerate(replies) if reply.status == 200)
         again, refused = await two.race(bodies[winner], bodies[1 - winner])
         assert (again.body, again.is_replayed) == (replies[winner].body, True)
         assert refused.json["type"] == "/problems/idempotency-mismatch"
@@ -88,39 +90,42 @@ async def test_two_questions_under_one_id_at_two_processes_leave_one_and_refuse_
     assert rows(two.url, "select sum(available_minor)::bigint from accounts") == [(16_000,)]
 
 
-async def test_an_answer_is_the_same_for_ever_whatever_has_come_since(two: Two) -> None:
-    rejected = await two.one.ask(a_body("t1"))
+async def test_replay_is_identical_whatever_happened_since(two: TwoProcesses) -> None:
+    rejected = await two.first_client.authorize(a_body("t1"))
     credit_users(two.url, {"user_1": 10_000})
-    held = await two.one.ask(a_body("t2", capture=False))
-    captured = await two.other.call("POST", "/v1/authorizations/t2/capture", {})
+    held = await two.first_client.authorize(a_body("t2", capture=False))
+    captured = await two.second_client.call("POST", "/v1/authorizations/t2/capture", {})
     with connect(two.url) as session:
         session.execute("update decisions set decided_at = decided_at - interval '5 years'")
 
-    again = [await two.other.ask(a_body("t1")), await two.other.ask(a_body("t2", capture=False))]
-    recaptured = await two.one.call("POST", "/v1/authorizations/t2/capture", {})
+    again = [
+        await two.second_client.authorize(a_body("t1")),
+        await two.second_client.authorize(a_body("t2", capture=False)),
+    ]
+    recaptured = await two.first_client.call("POST", "/v1/authorizations/t2/capture", {})
 
     assert [reply.body for reply in again] == [rejected.body, held.body]
     assert all(reply.is_replayed for reply in [*again, recaptured])
     assert recaptured.body == captured.body
 
 
-async def test_a_stalled_database_is_503_in_the_deadline_and_a_retry_finds_out(two: Two) -> None:
+async def test_stalled_database_is_503_in_time_and_a_retry_is_decided(two: TwoProcesses) -> None:
     credit_users(two.url, {"user_1": 10_000, "user_2": 10_000})
-    # Both have answered before: a process that has just started still loads its adapters.
-    assert (await two.one.ask(a_body("warm"))).status == 200
-    assert (await two.other.ask(a_body("warm-2", user_id="user_2"))).status == 200
+    # Warm up both: a process that has just started still imports its adapters.
+    assert (await two.first_client.authorize(a_body("warm"))).status == 200
+    assert (await two.second_client.authorize(a_body("warm-2", user_id="user_2"))).status == 200
     with connect(two.url, autocommit=False) as session:
         session.execute("select from accounts where user_id = 'user_1' for update")
         began = time.monotonic()
-        stalled = asyncio.create_task(two.one.ask(a_body("t1")))
+        stalled = asyncio.create_task(two.first_client.authorize(a_body("t1")))
         await asyncio.sleep(0.2)
-        # Another process, and another user: nobody waits for what they have no part in.
-        free = await two.other.ask(a_body("t2", user_id="user_2"))
+        # A request for another user at the other process does not wait.
+        free = await two.second_client.authorize(a_body("t2", user_id="user_2"))
         free_after = time.monotonic() - began
         reply = await stalled
         waited = time.monotonic() - began
         session.rollback()
-    again = await two.one.ask(a_body("t1"))
+    again = await two.first_client.authorize(a_body("t1"))
 
     assert (free.status, free_after < 1.0) == (200, True)
     assert reply.status == 503
@@ -133,8 +138,8 @@ async def test_a_stalled_database_is_503_in_the_deadline_and_a_retry_finds_out(t
     assert_books_add_up(two.url)
 
 
-async def test_a_bulk_load_two_authorizers_and_a_worker_at_once_add_up(
-    two: Two, database_url: str, tmp_path: Path
+async def test_credit_load_two_authorizers_and_a_worker_add_up(
+    two: TwoProcesses, database_url: str, tmp_path: Path
 ) -> None:
     store = FileSecretStore(tmp_path / "secrets.json")
     store.put(secret_name("default"), with_new_secret(None, b"s" * 32, NOON)[1])
@@ -156,12 +161,12 @@ async def test_a_bulk_load_two_authorizers_and_a_worker_at_once_add_up(
         assert await asyncio.to_thread(worker.wait, 20) == 0
 
     assert {call.status for call in recorder.calls} <= {200, 404, 409, 422}
-    # Known before any deposit, refused; and spent from, once the load had come to them.
-    told = {json.loads(call.body).get("reason_code") for call in recorder.calls if call.body}
-    assert {"unknown_user", "sufficient_credit"} <= told
-    remembered = ObservedEvents(database_url, recorder.calls, {1: (began - 30, ended)})
-    assert remembered.errors == []
-    for user, events in remembered.events.items():
+    # Users are unknown before their first deposit and can spend after it.
+    reasons = {json.loads(call.body).get("reason_code") for call in recorder.calls if call.body}
+    assert {"unknown_user", "sufficient_credit"} <= reasons
+    observed = ObservedEvents(database_url, recorder.calls, {1: (began - 30, ended)})
+    assert observed.errors == []
+    for user, events in observed.events.items():
         assert violations(events) == [], user
     credited = "select sum(amount_minor)::bigint, count(*) from deposit_events"
     assert rows(database_url, credited) == [(3_600 * 500, 3_600)]

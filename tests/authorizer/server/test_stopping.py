@@ -1,7 +1,7 @@
-"""A stop: whoever had sent a request before the signal is answered, and told that it is the end.
+"""Graceful shutdown: every request sent before the signal is answered, with `connection: close`.
 
-The process is halted while clients send, so that everything lies unread in the kernel as the
-signal comes: in the buffers of kept connections, and in the queue of those not accepted yet.
+The process is paused while clients send, so that every request is unread in the kernel when the
+signal arrives: in the buffers of open connections, and in the queue of connections to accept.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tests.servers.raw_http import RawReply
 
 pytestmark = pytest.mark.database
 
-KEPT, FRESH, PIPELINED = 8, 40, 3
+KEEP_ALIVE_COUNT, NEW_COUNT, PIPELINED_COUNT = 8, 40, 3
 
 
 @pytest.fixture(
@@ -40,13 +40,13 @@ async def api(
 ) -> AsyncIterator[AuthorizerProcess]:
     with AuthorizerProcess(database_url, tmp_path, workers=request.param) as process:
         credit_users(database_url, {"user_1": 1_000_000})
-        # Workers come up after their supervisor.
+        # Workers start after their supervisor.
         await asyncio.gather(*(asyncio.to_thread(process.call, "GET", "/livez") for _ in range(20)))
         yield process
 
 
 class Client:
-    """A connection that sends without waiting."""
+    """A connection that sends requests without waiting for responses."""
 
     def __init__(self, api: AuthorizerProcess) -> None:
         self.port, self.key = api.port, api.key
@@ -59,8 +59,8 @@ class Client:
         self.writer.close()
         await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
 
-    def ask(self, *names: str) -> None:
-        """All at once, as it is written at once."""
+    def send_requests(self, *names: str) -> None:
+        """Send one request for each name in a single write."""
         self.writer.write(b"".join(self._request(name) for name in names))
 
     async def response(self) -> RawReply:
@@ -69,11 +69,11 @@ class Client:
         return RawReply(head + await self.reader.readexactly(length))
 
     async def responses(self, count: int) -> list[RawReply]:
-        """So many, and then the end of the connection: nothing else and no reset."""
+        """Exactly so many responses, and then the end of the connection without a reset."""
         async with asyncio.timeout(10):
-            found = [await self.response() for _ in range(count)]
+            replies = [await self.response() for _ in range(count)]
             assert await self.reader.read() == b""
-        return found
+        return replies
 
     def _request(self, name: str) -> bytes:
         body = json.dumps({"transaction_id": name, "user_id": "user_1", "amount": "1.00"}).encode()
@@ -84,7 +84,7 @@ class Client:
         return head.encode() + body
 
 
-async def test_a_stop_under_load_answers_what_was_sent_before_it(api: AuthorizerProcess) -> None:
+async def test_shutdown_under_load_answers_requests_sent_before_it(api: AuthorizerProcess) -> None:
     recorder = Recorder([api.port], api.key, ["user_1"])
     load = asyncio.create_task(recorder.run(1_000_000, connections=16))
     await asyncio.sleep(0.5)
@@ -95,51 +95,60 @@ async def test_a_stop_under_load_answers_what_was_sent_before_it(api: Authorizer
     recorder.stop()
     await load
 
-    # Bytes that the kernel had before the signal; what was sent after it may come after the end.
+    # Only requests that the kernel had before the signal must be answered.
     before = [call for call in recorder.calls if (call.sent_at or signalled_at) < signalled_at]
     assert code == 0
     assert took < 3
     assert {call.status for call in before} <= {200, 404, 409, 422, 503}
     assert any(call.status == 200 and call.ended > signalled_at for call in before)
-    remembered = ObservedEvents(api.url, recorder.calls, {900: (0.0, signalled_at)})
-    assert remembered.errors == []
-    assert violations(remembered.events["user_1"]) == []
+    observed = ObservedEvents(api.url, recorder.calls, {900: (0.0, signalled_at)})
+    assert observed.errors == []
+    assert violations(observed.events["user_1"]) == []
     assert_books_add_up(api.url)
 
 
-async def test_every_request_sent_before_a_stop_is_answered(api: AuthorizerProcess) -> None:
+async def test_every_request_sent_before_a_shutdown_is_answered(api: AuthorizerProcess) -> None:
     async with AsyncExitStack() as stack:
-        kept = [await stack.enter_async_context(Client(api)) for _ in range(KEPT)]
+        keep_alive = [await stack.enter_async_context(Client(api)) for _ in range(KEEP_ALIVE_COUNT)]
         idle = await stack.enter_async_context(Client(api))
-        for number, client in enumerate([*kept, idle]):
-            client.ask(f"before-{number}")
+        for number, client in enumerate([*keep_alive, idle]):
+            client.send_requests(f"before-{number}")
             assert (await client.response()).status == 200
         halted = pids_of(api)
         for pid in halted:
             os.kill(pid, signal.SIGSTOP)
-        fresh = [await stack.enter_async_context(Client(api)) for _ in range(FRESH)]
-        asked = {client: [f"kept-{number}"] for number, client in enumerate(kept)}
-        asked |= {client: [f"fresh-{number}"] for number, client in enumerate(fresh)}
-        asked[kept[0]] = [f"pipelined-{number}" for number in range(PIPELINED)]
-        for client, names in asked.items():
-            client.ask(*names)
+        new = [await stack.enter_async_context(Client(api)) for _ in range(NEW_COUNT)]
+        ids_by_client = {
+            client: [f"keep_alive-{number}"] for number, client in enumerate(keep_alive)
+        }
+        ids_by_client |= {client: [f"new-{number}"] for number, client in enumerate(new)}
+        ids_by_client[keep_alive[0]] = [f"pipelined-{number}" for number in range(PIPELINED_COUNT)]
+        for client, names in ids_by_client.items():
+            client.send_requests(*names)
         api.process.send_signal(signal.SIGTERM)
         for pid in halted:
             os.kill(pid, signal.SIGCONT)
 
-        found = {client: await client.responses(len(names)) for client, names in asked.items()}
+        replies_by_client = {
+            client: await client.responses(len(names)) for client, names in ids_by_client.items()
+        }
         assert await idle.responses(0) == []
         assert await asyncio.to_thread(api.process.wait, 20) == 0
 
-    assert {reply.status for replies in found.values() for reply in replies} <= {200, 503}
-    if api.workers == 1:  # several are told a moment later, by the one that got the signal
-        assert all("\r\nconnection: close" in replies[-1].head for replies in found.values())
+    assert {reply.status for replies in replies_by_client.values() for reply in replies} <= {
+        200,
+        503,
+    }
+    if api.workers == 1:  # the supervisor forwards the signal to its workers a moment later
+        assert all(
+            "\r\nconnection: close" in replies[-1].head for replies in replies_by_client.values()
+        )
 
 
 def pids_of(api: AuthorizerProcess) -> list[int]:
-    """The process that the clients talk to, or the supervisor with its workers."""
+    """The server process, or the supervisor and its workers."""
     parents = {
         int(path.parent.name): int(path.read_text().rpartition(")")[2].split()[1])
         for path in Path("/proc").glob("[0-9]*/stat")
     }
-    return [api.process.pid, *(pid for pid, of in parents.items() if of == api.process.pid)]
+    return [api.process.pid, *(pid for pid, parent in parents.items() if parent == api.process.pid)]

@@ -1,6 +1,6 @@
-"""What the server uses of uvicorn beyond its documented interface: each is there, as expected.
+"""Every use of uvicorn beyond its documented interface still works.
 
-A failure here means that uvicorn has changed. Read the module that is named before the lock moves.
+A failure here means that uvicorn changed: review the module it names before updating the lock file.
 """
 
 import ast
@@ -23,24 +23,24 @@ from authorizer.server import bounded_protocol, draining, http_protocol, workers
 PROTOCOL_MODULES = (bounded_protocol, http_protocol)
 
 
-async def nothing(scope: object, receive: object, send: object) -> None:
+async def empty_application(scope: object, receive: object, send: object) -> None:
     """An ASGI application."""
 
 
 @pytest.fixture
 async def protocol() -> AsyncIterator[HttpToolsProtocol]:
-    """uvicorn's own protocol amid a request: all that it sets is set."""
-    config = uvicorn.Config(nothing, log_config=None, ws="none")
-    made = HttpToolsProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-    made.connection_made(asyncio.Transport())
-    made.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n")
-    yield made
-    made.cycle.disconnected = True
-    await asyncio.gather(*made.tasks)
+    """uvicorn's own protocol amid a request, so that all its attributes are set."""
+    config = uvicorn.Config(empty_application, log_config=None, ws="none")
+    protocol = HttpToolsProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    protocol.connection_made(asyncio.Transport())
+    protocol.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n")
+    yield protocol
+    protocol.cycle.disconnected = True
+    await asyncio.gather(*protocol.tasks)
 
 
 def attributes_of(module: ModuleType, *objects: str) -> set[str]:
-    """The names that a module reads of `self`, `cycle`, … or overrides."""
+    """The attributes that a module reads or sets on the given objects (`self`, `cycle`, …)."""
     tree = ast.parse(Path(str(module.__file__)).read_text())
     return {
         node.attr
@@ -49,28 +49,28 @@ def attributes_of(module: ModuleType, *objects: str) -> set[str]:
     }
 
 
-def names_of_ours(module: ModuleType) -> set[str]:
-    """Names that a module's classes define themselves, without overriding one of uvicorn's."""
+def own_names(module: ModuleType) -> set[str]:
+    """Names that a module's classes define without overriding one of uvicorn's."""
     return {
         name
-        for made in vars(module).values()
-        if isinstance(made, type) and made.__module__ == module.__name__
-        for name in vars(made)
+        for defined in vars(module).values()
+        if isinstance(defined, type) and defined.__module__ == module.__name__
+        for name in vars(defined)
         if not hasattr(HttpToolsProtocol, name)
     }
 
 
-async def test_every_protocol_attribute_that_is_used_exists(protocol: HttpToolsProtocol) -> None:
-    ours = {name for module in PROTOCOL_MODULES for name in names_of_ours(module)}
+async def test_every_used_protocol_attribute_exists(protocol: HttpToolsProtocol) -> None:
+    own = {name for module in PROTOCOL_MODULES for name in own_names(module)}
     used = {
         name for module in PROTOCOL_MODULES for name in attributes_of(module, "self", "super()")
     }
 
-    assert {name for name in used - ours if not hasattr(protocol, name)} == set()
-    assert used - ours >= {"cycle", "pipeline", "flow", "_unset_keepalive_if_required"}
+    assert {name for name in used - own if not hasattr(protocol, name)} == set()
+    assert used - own >= {"cycle", "pipeline", "flow", "_unset_keepalive_if_required"}
 
 
-async def test_every_cycle_attribute_that_is_used_exists(protocol: HttpToolsProtocol) -> None:
+async def test_every_used_cycle_attribute_exists(protocol: HttpToolsProtocol) -> None:
     names = ("cycle", "self.cycle")
     used = {name for module in PROTOCOL_MODULES for name in attributes_of(module, *names)}
 
@@ -82,9 +82,9 @@ async def test_every_cycle_attribute_that_is_used_exists(protocol: HttpToolsProt
 def test_overridden_methods_take_the_arguments_uvicorn_passes(module: ModuleType) -> None:
     overridden = [
         (name, method, getattr(HttpToolsProtocol, name))
-        for made in vars(module).values()
-        if isinstance(made, type) and issubclass(made, HttpToolsProtocol)
-        for name, method in vars(made).items()
+        for defined in vars(module).values()
+        if isinstance(defined, type) and issubclass(defined, HttpToolsProtocol)
+        for name, method in vars(defined).items()
         if inspect.isfunction(method) and hasattr(HttpToolsProtocol, name)
     ]
 
@@ -95,7 +95,7 @@ def test_overridden_methods_take_the_arguments_uvicorn_passes(module: ModuleType
         ], name
 
 
-def test_a_request_starts_and_ends_through_the_methods_that_are_overridden() -> None:
+def test_requests_start_and_end_through_the_overridden_methods() -> None:
     def names(function: Any) -> set[str]:
         return set(function.__code__.co_names)
 
@@ -106,24 +106,24 @@ def test_a_request_starts_and_ends_through_the_methods_that_are_overridden() -> 
     assert "on_response" in names(RequestResponseCycle.send)
 
 
-def test_the_parser_offers_the_leniency_that_is_asked_of_it() -> None:
+def test_parser_accepts_the_leniency_option() -> None:
     parser = httptools.HttpRequestParser(object())
 
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    assert parser.set_dangerous_leniencies(lenient_data_after_close=True) is None  # type: ignore[func-returns-value] # it raises if unknown
 
 
-def test_the_supervisor_makes_its_workers_from_the_replaced_class(
+def test_supervisor_creates_its_workers_from_the_replaced_class(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every place that starts a worker looks the class up in the module when it runs."""
+    """Every place that starts a worker looks up the class in the module at run time."""
     source = inspect.getsource(multiprocess.Multiprocess)
 
     assert source.count(" = Process(self.config, self.sockets)") == 4
     assert multiprocess.Multiprocess.init_processes.__globals__ is vars(multiprocess)
 
 
-def test_a_worker_runs_the_draining_server() -> None:
-    config = uvicorn.Config(nothing, log_config=None)
+def test_worker_runs_the_draining_server() -> None:
+    config = uvicorn.Config(empty_application, log_config=None)
     process = workers.DrainingProcess(config, [])
     try:
         assert process._server is None
