@@ -1,1 +1,1 @@
-"""The FastAPI sidecar that answers partners: may this user spend?"""
+"""The FastAPI sidecar that decides authorization requests of partners."""

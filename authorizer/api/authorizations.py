@@ -200,7 +200,7 @@ async def _apply(
     amount: str | None = None,
     key: str = "",
 ) -> Response:
-    """Apply one action and answer its result. Raises ProblemError."""
+    """Apply one action; returns the response for its result. Raises ProblemError."""
     if not is_id(transaction_id):
         raise not_found("authorization")
     dependencies = dependencies_of(request)

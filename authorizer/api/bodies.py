@@ -1,6 +1,6 @@
 """Decode and validate request bodies: exact amounts, no repeated keys, only storable text.
 
-A decoder alone would let through repeated keys (the last one wins), exponents, NUL characters
+The decoder alone accepts repeated keys (the last one wins), exponents, NUL characters
 and integers that other readers round (store-and-authorization.md, Traps).
 """
 
@@ -165,10 +165,10 @@ def _refuse_repeated_keys(body: bytes) -> None:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ProblemError("invalid-request", "An object in the body repeats a key.")
-    return found
+    return members
 
 
 def _refuse(message: str) -> NoReturn:

@@ -96,4 +96,4 @@ def response_from_reply(reply: Reply) -> Response:
 
 def not_found(what: str) -> ProblemError:
     """One problem for an unknown id and for an id of another program, so that neither is revealed."""
-    return ProblemError("not-found", f"There is no such {what} in this program.")
+    return ProblemError("not-found", f"Unknown {what} in this program.")

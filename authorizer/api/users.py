@@ -33,10 +33,10 @@ async def get_credit(
     """The user's balances by currency."""
     accounts = []
     if is_id(user_id):
-        found = await in_time(
+        stored = await in_time(
             dependencies, dependencies.authorizations.accounts(caller.program, user_id)
         )
-        accounts = list(found)
+        accounts = list(stored)
     if not accounts:
         raise not_found("user")
     return json_response(_credit_body(user_id, accounts))

@@ -1,4 +1,4 @@
-"""POST /v1/authorizations: the hot route, answered before any router is asked.
+"""POST /v1/authorizations: the hot route, answered before routing.
 
 A request that arrived in one piece with a key that is cached is answered without a task of its own
 (`submit`). Any other one takes the same steps in a task (`decide`): there is one decoder, one rule
@@ -160,7 +160,7 @@ def check_media_type(scope: Scope) -> None:
 
 
 def _body_timeout() -> ProblemError:
-    """408, not 503: the client was slow, and the store was not asked."""
+    """408, not 503: the client was slow, and the store was not called."""
     return ProblemError(
         "request-timeout", "The request body was not received in time.",
         headers={"connection": "close"},

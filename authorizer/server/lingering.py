@@ -60,9 +60,9 @@ class LingeringTransport:
 
 def has_unread(transport: asyncio.BaseTransport) -> bool:
     """Whether the kernel has received bytes of this connection that are still unread."""
-    found = bytearray(4)
+    unread_count = bytearray(4)
     try:
-        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, found)
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, unread_count)
     except (AttributeError, OSError, ValueError):
         return False  # the socket is closed
-    return int.from_bytes(found, sys.byteorder) > 0
+    return int.from_bytes(unread_count, sys.byteorder) > 0

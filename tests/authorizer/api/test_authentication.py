@@ -78,7 +78,8 @@ async def test_cache_entry_expires_a_second_after_its_read_began() -> None:
     access.keys.may_return.clear()
     slow = asyncio.create_task(access.is_accepted(at=0))
     await asyncio.sleep(0.01)
-    access.keys.revoke_key(access.key.key_id)  # after the store was read, before it is told
+    # The store has read the key, but not yet returned it.
+    access.keys.revoke_key(access.key.key_id)
     access.at = 0.9
     access.keys.may_return.set()
 

@@ -26,10 +26,10 @@ def references(value: Any) -> set[str]:
 
 
 def test_every_reference_resolves_to_a_component() -> None:
-    found = references(DOCUMENT)
+    all_references = references(DOCUMENT)
 
-    assert found
-    for reference in found:
+    assert all_references
+    for reference in all_references:
         kind, name = re.fullmatch(r"#/components/(\w+)/([\w-]+)", reference).groups()  # type: ignore[union-attr] # a mismatch fails the test as well
         assert name in DOCUMENT["components"][kind], reference
 

@@ -40,7 +40,7 @@ def without(name: str) -> Callable[[], list[Event]]:
 
 
 @pytest.mark.parametrize(
-    ("history", "words"),
+    ("history", "message"),
     [
         (tampered("permit-a", remaining_minor=601), "reported 601 where 600"),
         (tampered("refused-b", remaining_minor=0), "reported 0 where 600"),
@@ -56,10 +56,10 @@ def without(name: str) -> Callable[[], list[Event]]:
         (tampered("refused-c", began=8, ended=8.5), "permit-d had ended before refused-c began"),
     ],
 )
-def test_tampered_history_is_detected(history: Callable[[], list[Event]], words: str) -> None:
-    found = violations(history())
+def test_tampered_history_is_detected(history: Callable[[], list[Event]], message: str) -> None:
+    reported = violations(history())
 
-    assert any(words in sentence for sentence in found), found
+    assert any(message in sentence for sentence in reported), reported
 
 
 def test_lost_update_is_detected() -> None:

@@ -47,7 +47,7 @@ def test_history_within_limits_passes(events: list[Event]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "words"),
+    ("events", "message"),
     [
         ([a_permit(1, 600, 10), a_permit(2, 401, 20)], "e2 passed the limit of ('window', 60)"),
         ([a_permit(1, 600, 10), a_permit(2, 600, 69.9)], "e2 passed"),
@@ -59,11 +59,11 @@ def test_history_within_limits_passes(events: list[Event]) -> None:
         ([a_permit(1, 600, 200), a_permit(2, 401, 100)], "e2 passed"),
     ],
 )
-def test_exceeded_limit_or_wrong_rejection_is_detected(events: list[Event], words: str) -> None:
-    found = overruns(events, A_MINUTE, "u")
+def test_exceeded_limit_or_wrong_rejection_is_detected(events: list[Event], message: str) -> None:
+    reported = overruns(events, A_MINUTE, "u")
 
-    assert len(found) == 1, found
-    assert words in found[0]
+    assert len(reported) == 1, reported
+    assert message in reported[0]
 
 
 def test_concurrent_overrun_of_a_limit_is_detected() -> None:
@@ -93,17 +93,17 @@ def test_days_and_months_restart_at_midnight(kind: tuple[str, int], later: int) 
 def test_both_versions_are_valid_while_a_limit_changes() -> None:
     changes = [a_change(0, DAY, (500, None)), a_change(20, DAY, (100, None))]
 
-    def found(second: float) -> list[bool]:
+    def are_within_limits(second: float) -> list[bool]:
         return [
             overruns([event], changes, "u") == []
             for event in (a_permit(1, 300, second), a_refusal(0, 300, second))
         ]
 
     # Both the request and the change take a second.
-    assert found(18.9) == [True, False]
-    assert found(19.5) == [True, True]
-    assert found(20.5) == [True, True]
-    assert found(21.1) == [False, True]
+    assert are_within_limits(18.9) == [True, False]
+    assert are_within_limits(19.5) == [True, True]
+    assert are_within_limits(20.5) == [True, True]
+    assert are_within_limits(21.1) == [False, True]
 
 
 def test_user_version_replaces_program_version_until_removed() -> None:

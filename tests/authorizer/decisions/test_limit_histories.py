@@ -51,8 +51,8 @@ class Operator:
             key = (LimitKind(name), seconds)
             limits.remove("default", user, "USD", key, changed_by="operator")
         else:
-            made = SpendingLimit(LimitKind(name), *most, seconds)
-            limits.change("default", user, "USD", [made], changed_by="operator")
+            limit = SpendingLimit(LimitKind(name), *most, seconds)
+            limits.change("default", user, "USD", [limit], changed_by="operator")
 
 
 QUICK = 4_000
@@ -85,7 +85,7 @@ def assert_load_was_varied(
     events: dict[str, list[Event]], changes: list[Change], *, is_long: bool
 ) -> None:
     """Limits changed often, rejected requests and increments, and permitted others."""
-    spent = [event for of_user in events.values() for event in of_user if event.spent]
+    spent = [event for user_events in events.values() for event in user_events if event.spent]
     rejected = [event.name for event in spent if not event.is_effective]
     # Versions in force for a user, without the first of each kind.
     changed = sum(

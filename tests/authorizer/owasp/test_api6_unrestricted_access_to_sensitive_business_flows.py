@@ -81,9 +81,9 @@ def test_many_dry_runs_spend_nothing(target: Target) -> None:
     with ThreadPoolExecutor(8) as pool:
         bodies = [target.a_body(user, amount=amount) for amount in range(50, 151)]
         dry_run = lambda body: target.call("POST", "/v1/authorizations?dry_run=true", body)  # noqa: E731
-        found = [reply.json["status"] for reply in pool.map(dry_run, bodies)]
+        statuses = [reply.json["status"] for reply in pool.map(dry_run, bodies)]
 
-    assert found == ["PERMIT"] * 51 + ["REJECT"] * 50
+    assert statuses == ["PERMIT"] * 51 + ["REJECT"] * 50
     assert target.remaining(user) == 100.0
 
 

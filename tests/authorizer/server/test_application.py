@@ -29,7 +29,7 @@ from tests.fakes.secrets import FakeSecretStore
 
 
 class Stuck(FakeAuthorizations):
-    """A store that never answers."""
+    """A store that never commits."""
 
     @override
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
@@ -105,7 +105,7 @@ async def test_request_is_answered_over_fakes() -> None:
 
 async def test_router_answers_an_authorization_like_the_hot_path() -> None:
     requests: list[dict[str, object]] = [
-        {"amount": "25.00"},  # decided, here and at the router
+        {"amount": "25.00"},  # decided
         {"amount": "25.00"},  # replayed
         {"amount": "26.00"},  # another request with the same id
         {"amount": "1", "surprise": 1},  # an invalid body
@@ -115,24 +115,34 @@ async def test_router_answers_an_authorization_like_the_hot_path() -> None:
         start, body = messages
         headers = dict(start["headers"])
         headers.pop(b"x-request-id", None)
-        headers.pop(b"content-length")  # differs with the amount of digits in generated ids
+        headers.pop(b"content-length")  # depends on generated ids
         content = json.loads(body["body"])
         for generated in ("authorization_id", "decided_at"):
             content.pop(generated, None)
         return start["status"], headers, content
 
-    answers = []
+    responses = []
     for is_hot in (True, False):
         authorizations = FakeAuthorizations()
         await authorizations.credit(USER, 10_000)
         client = ApplicationClient(authorizations)
         async with client.app._lifespan(client.app._fastapi):
             asgi = client.app if is_hot else client.app._fastapi
-            answers.append([comparable(await client.post(asgi, fields)) for fields in requests])
+            responses.append([comparable(await client.post(asgi, fields)) for fields in requests])
 
-    assert answers[0] == answers[1]
-    assert [status for status, _, _ in answers[1]] == [200, 200, 422, 422]
-    assert answers[1][1][1][b"idempotent-replayed"] == b"true"
+    assert responses[0] == responses[1]
+    assert [status for status, _, _ in responses[1]] == [200, 200, 422, 422]
+    assert responses[1][1][1][b"idempotent-replayed"] == b"true"
+
+
+async def test_router_refuses_an_authorization_with_an_invalid_key() -> None:
+    client = ApplicationClient(FakeAuthorizations())
+    client.key = f"{client.key}x"
+
+    async with client.app._lifespan(client.app._fastapi):
+        start, _ = await client.post(client.app._fastapi, {"amount": "25.00"})
+
+    assert start["status"] == 401
 
 
 async def test_commit_after_the_deadline_is_503() -> None:

@@ -24,13 +24,13 @@ USERS = ["user_1", "user_2", "user_3"]
 APPLIED = "select version from schema_migrations order by version"
 
 
-async def until(recorder: Recorder, wanted: int, *, since: float) -> None:
+async def until_answered(recorder: Recorder, count: int, *, since: float) -> None:
     """Wait until so many requests that began after `since` were answered."""
     for _ in range(1_000):
-        if len(answered(recorder.calls, since)) >= wanted:
+        if len(answered(recorder.calls, since)) >= count:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"fewer than {wanted} requests were answered")
+    raise AssertionError(f"fewer than {count} requests were answered")
 
 
 def answered(calls: list[Call], since: float) -> list[Call]:
@@ -57,7 +57,7 @@ async def test_two_releases_run_side_by_side_under_load(database_url: str, tmp_p
         ours = stack.enter_context(AuthorizerProcess(database_url, tmp_path, SETTINGS))
         recorders = [Recorder([ours.port], ours.key, USERS, seed=1)]
         loads = [asyncio.create_task(recorders[0].run(1_000_000, connections=8))]
-        await until(recorders[0], 100, since=0.0)
+        await until_answered(recorders[0], 100, since=0.0)
         theirs = replace(ours, settings={**SETTINGS, **later})
         theirs.programs, theirs.key = ours.programs, ours.key
         starting_at = time.monotonic()
@@ -68,11 +68,11 @@ async def test_two_releases_run_side_by_side_under_load(database_url: str, tmp_p
         recorders.append(Recorder([ours.port, theirs.port], ours.key, USERS, seed=2))
         loads.append(asyncio.create_task(recorders[1].run(1_000_000, connections=8)))
         for recorder in recorders:
-            await until(recorder, 150, since=migrated_at)
+            await until_answered(recorder, 150, since=migrated_at)
         with ours.second_process() as restarted:
             recorders.append(Recorder([restarted.port], ours.key, USERS, seed=3))
             loads.append(asyncio.create_task(recorders[2].run(1_000_000, connections=4)))
-            await until(recorders[2], 100, since=0.0)
+            await until_answered(recorders[2], 100, since=0.0)
             for recorder in recorders:
                 recorder.stop()
             await asyncio.gather(*loads)
@@ -108,7 +108,7 @@ async def test_two_processes_migrate_an_older_schema_under_load(
         load = asyncio.create_task(recorder.run(1_000_000, connections=16))
         assert await asyncio.to_thread(loading.wait, 60) == 0
         ended = time.monotonic()
-        await until(recorder, 300, since=0.0)
+        await until_answered(recorder, 300, since=0.0)
         recorder.stop()
         await load
         first.process.send_signal(signal.SIGTERM)
