@@ -5,10 +5,11 @@ this process is gone, even by kill -9.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +20,43 @@ POLL_SECONDS: Final = 0.1
 START_TIMEOUT_SECONDS: Final = 180
 STOP_TIMEOUT_SECONDS: Final = 15
 LOG_LINES_SHOWN: Final = 5
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class StopRequest:
+    """Whether a stop signal has arrived: SIGTERM, SIGHUP, or SIGINT from Ctrl-C.
+
+    The handler only sets a flag. One that raised might do so while `subprocess` holds the lock of
+    a process, and stopping that process would then wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self._is_set
+
+    def listen(self) -> None:
+        """Take over the stop signals of this process; a second Ctrl-C changes nothing."""
+        for number in STOP_SIGNALS:
+            # SIGINT too: a shell without job control starts its children with SIGINT ignored.
+            signal.signal(number, self._set)
+
+    def _set(self, _number: int, _frame: object) -> None:
+        self._is_set = True
 
 
 class Supervisor:
     """The processes of one home, from start to stop."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_stopping = is_stopping
         self._logs = home / "run" / "logs"
         self._environment = {**os.environ, **environment}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -33,12 +65,15 @@ class Supervisor:
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self, services: Sequence[Service]) -> None:
-        """Start the services and wait until all are ready. Raises CommandError."""
+        """Start the services and wait until all are ready. Raises CommandError.
+
+        Returns early when a stop is requested; `wait` then returns at once.
+        """
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_guard()
         waiting = list(services)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while waiting:
+        while waiting and not self._is_stopping():
             for service in [item for item in waiting if self._ready.issuperset(item.needs)]:
                 if service.name not in self._running:
                     self._running[service.name] = self._spawn(service.name, service.command)
@@ -50,10 +85,10 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def wait(self) -> None:
-        """Watch the services for ever. Raises CommandError when one ends by itself."""
-        while True:
+        """Watch the services until a stop is requested. Raises CommandError when one ends by itself."""
+        while not self._is_stopping():
             self._check()
-            time.sleep(1)
+            time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
         """Stop the services in reverse order and wait until all have ended."""

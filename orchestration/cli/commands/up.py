@@ -1,6 +1,5 @@
 """`cardops up`: everything of one home, until Ctrl-C."""
 
-import signal
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from orchestration.local.home_lock import only_process_of
 from orchestration.local.instance import prepare_instance
 from orchestration.local.ports import HOST, choose_ports, write_ports
 from orchestration.local.services import services
-from orchestration.local.supervisor import Supervisor
+from orchestration.local.supervisor import StopRequest, Supervisor
 
 app = typer.Typer()
 
@@ -41,17 +40,17 @@ def up(*, json_output: JsonOption = False) -> None:
         key = administration(adapters).demo_key(DEFAULT_PROGRAM)
         dbt_manifest()
         write_ports(settings.home, ports)
-        supervisor = Supervisor(settings.home, environment)
+        stop_request = StopRequest()
+        stop_request.listen()
+        supervisor = Supervisor(settings.home, environment, stop_request)
         try:
-            _stop_on_signals()
             supervisor.start(services(settings.home, ports, Path(sockets)))
-            ready = addresses(settings.home, ports, key, time.monotonic() - started)
-            _show(ready, json_output=json_output)
+            if not stop_request():
+                ready = addresses(settings.home, ports, key, time.monotonic() - started)
+                _show(ready, json_output=json_output)
             supervisor.wait()
-        except KeyboardInterrupt:
             say("Stopping …")
         finally:
-            _ignore_signals()
             supervisor.stop()
             (settings.home / "run" / "ports.json").unlink(missing_ok=True)
 
@@ -91,15 +90,3 @@ Try it in another terminal:
 
 Press Ctrl-C to stop."""
     )
-
-
-def _stop_on_signals() -> None:
-    # SIGINT too: a shell without job control starts its children with SIGINT ignored.
-    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(ending, signal.default_int_handler)
-
-
-def _ignore_signals() -> None:
-    """A second Ctrl-C must not interrupt the stop half-way."""
-    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(ending, signal.SIG_IGN)

@@ -16,7 +16,8 @@ from cardops.settings import Settings
 from orchestration.cli.output import CommandError
 from orchestration.local.guard import others_in
 from orchestration.local.ports import choose_ports, is_free, write_ports
-from orchestration.local.services import services
+from orchestration.local.services import Service, services
+from orchestration.local.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,10 +26,12 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from orchestration.local.services import Service
-from orchestration.local.supervisor import Supervisor
+from orchestration.local.supervisor import StopRequest, Supervisor
 
 PARENT = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {sys.argv[2]!r}]); time.sleep(600)"
-supervisor = Supervisor(Path(sys.argv[1]), {})
+stop_request = StopRequest()
+stop_request.listen()
+supervisor = Supervisor(Path(sys.argv[1]), {}, stop_request)
 try:
     supervisor.start(
         [
@@ -38,8 +41,6 @@ try:
     )
     print(supervisor._guard.pid, flush=True)
     supervisor.wait()
-except KeyboardInterrupt:
-    pass
 finally:
     supervisor.stop()
 """
@@ -156,3 +157,16 @@ def test_one_process_creates_dagsters_tables_before_others_open_them(
         "ui": ("code",),
         "daemon": ("code",),
     }
+
+
+def test_stop_request_ends_the_wait_for_services_that_never_get_ready(tmp_path: Path) -> None:
+    never_ready = Service("slow", (sys.executable, "-c", CHILD), is_ready=lambda: False)
+    checks = iter([False, False])
+    supervisor = Supervisor(tmp_path, os.environ, is_stopping=lambda: next(checks, True))
+    try:
+        supervisor.start([never_ready])
+        supervisor.wait()
+    finally:
+        supervisor.stop()
+
+    assert next(checks, None) is None
