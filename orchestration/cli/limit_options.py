@@ -141,8 +141,10 @@ def show(
     if json_output:
         print_json({"program": program, "user_id": user_id or None, "limits": rows})
         return
-    whom = f"user {user_id} of program {program}" if user_id else f"each user of program {program}"
-    typer.echo(f"Spending limits of {whom}:" if rows else f"No spending limits for {whom}.")
+    subject = (
+        f"user {user_id} of program {program}" if user_id else f"each user of program {program}"
+    )
+    typer.echo(f"Spending limits of {subject}:" if rows else f"No spending limits for {subject}.")
     for currency, allowances in found.items():
         for allowance in allowances:
             typer.echo(_line(currency, allowance, has_use=has_use))

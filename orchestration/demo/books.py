@@ -85,10 +85,12 @@ class DemoBooks:
             ).fetchall()
         return {
             "chargeback_rate": {
-                method: {"disputed": part, "settled": whole} for method, part, whole in disputed
+                method: {"disputed": numerator, "settled": denominator}
+                for method, numerator, denominator in disputed
             },
             "payment_failure_rate": {
-                method: {"failed": part, "attempts": whole} for method, part, whole in failed
+                method: {"failed": numerator, "attempts": denominator}
+                for method, numerator, denominator in failed
             },
         }
 

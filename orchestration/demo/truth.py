@@ -116,15 +116,15 @@ def response_differences(truth: Json, traffic: Json) -> list[str]:
     decisions = truth["authorizations"]
     expected = {name: decisions[name] for name in ("permits", "rejects", "reason_codes")}
     found = {name: traffic[name] for name in expected}
-    wrong = [f"{traffic['mismatches']} responses differ from the expected ones"]
-    return [*_compare("{}", expected, found), *(wrong if traffic["mismatches"] else [])]
+    mismatches = [f"{traffic['mismatches']} responses differ from the expected ones"]
+    return [*_compare("{}", expected, found), *(mismatches if traffic["mismatches"] else [])]
 
 
 def _compare(what: str, expected: Json, found: Json) -> Iterator[str]:
     for name in sorted({*expected, *found}):
         if expected.get(name) != found.get(name):
-            place = what.format(name)
-            yield f"{place} should be {expected.get(name)}, is {found.get(name)}"
+            subject = what.format(name)
+            yield f"{subject} should be {expected.get(name)}, is {found.get(name)}"
 
 
 def shortened(differences: Iterable[str]) -> list[str]:

@@ -21,9 +21,11 @@ def choose_ports(settings: Settings) -> dict[str, int]:
     """
     chosen: dict[str, int] = {}
     for service, default in DEFAULTS.items():
-        wanted: int | None = getattr(settings, f"{service}_port")
+        configured: int | None = getattr(settings, f"{service}_port")
         chosen[service] = (
-            _require(service, wanted) if wanted else _next_free(default, set(chosen.values()))
+            _require(service, configured)
+            if configured
+            else _next_free(default, set(chosen.values()))
         )
     return chosen
 

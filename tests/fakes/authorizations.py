@@ -126,14 +126,14 @@ class FakeAuthorizations(Authorizations):
         return len(overdue)
 
     async def oldest_overdue_at(self, at: datetime) -> datetime | None:
-        ends = [
+        expiries = [
             record.hold.expires_at
             for record in self.records.values()
             if record.hold
             and record.hold.state is State.HELD
             and state_of(record, at) is State.EXPIRED
         ]
-        return min(ends, default=None)
+        return min(expiries, default=None)
 
     def _account(self, key: AccountKey) -> AccountState:
         is_blocked = key[:2] in self.blocked

@@ -100,8 +100,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Serv
 @pytest.fixture
 def server(servers: dict[str, Server], kind: str) -> Server:
     found = servers[kind]
-    for left_over in found.inbox.iterdir():
-        left_over.unlink()
+    for path in found.inbox.iterdir():
+        path.unlink()
     return found
 
 

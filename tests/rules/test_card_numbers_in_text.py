@@ -97,11 +97,11 @@ def test_card_number_adjacent_to_other_digits_is_found(text: str, safe: str) -> 
 @settings(deadline=None)
 @given(st.lists(card_numbers(), min_size=2, max_size=4), st.text("0123456789", max_size=4))
 def test_adjacent_card_numbers_are_all_masked(numbers: list[str], more: str) -> None:
-    found, place = mask_card_numbers(more + "".join(numbers) + more), len(more)
+    found, start = mask_card_numbers(more + "".join(numbers) + more), len(more)
     for number in numbers:
-        hidden = found[place + 6 : place + len(number) - 4]
+        hidden = found[start + 6 : start + len(number) - 4]
         assert set(hidden) == {"*"}
-        place += len(number)
+        start += len(number)
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ class Proxy:
                     threading.Thread(target=self._pump, args=arguments, daemon=True).start()
 
     def close(self) -> None:
-        for end in self._open:
+        for peer in self._open:
             with suppress(OSError):
-                end.close()
+                peer.close()
 
     def _pump(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
         passed = 0
@@ -47,9 +47,9 @@ class Proxy:
                     self._begin_trouble(source, sink)
                     return
                 sink.sendall(block)
-        for end in (source, sink):
+        for peer in (source, sink):
             with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                peer.shutdown(socket.SHUT_RDWR)
 
     def _begin_trouble(self, source: socket.socket, sink: socket.socket) -> None:
         """A stalled peer keeps the connection open and reads nothing more."""

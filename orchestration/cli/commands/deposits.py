@@ -42,8 +42,8 @@ def recall(
     """
     adapters = Adapters(Settings.load())
     service = RecallService(adapters.intake_ledger, adapters.deposit_ledger)
-    who = by or whoami()
-    result = _result(file, service.recall(file, _file_key(file, program), who), who)
+    recalled_by = by or whoami()
+    result = _result(file, service.recall(file, _file_key(file, program), recalled_by), recalled_by)
     if json_output:
         print_json(result)
     else:
@@ -62,13 +62,13 @@ def _file_key(file: str, program: str | None) -> DepositFileKey:
     return DepositFileKey(key=file, program=program)
 
 
-def _result(file: str, recall: Recall, who: str) -> dict[str, Any]:
+def _result(file: str, recall: Recall, recalled_by: str) -> dict[str, Any]:
     return {
         "file": file,
         "program": recall.files[0].arrival.program,
         "intake_ids": [intake_file.intake_id for intake_file in recall.files],
         "recalled": recall.totals_minor,
-        "recalled_by": who,
+        "recalled_by": recalled_by,
     }
 
 

@@ -40,14 +40,14 @@ def create(
     json_output: JsonOption = False,
 ) -> None:
     """Create an API key. It is shown only once."""
-    wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
-    problems = [program_problem(program), key_name_problem(name), scope_problem(wanted)]
+    requested = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
+    problems = [program_problem(program), key_name_problem(name), scope_problem(requested)]
     found = [problem for problem in problems if problem]
     if found:
         raise CommandError(" ".join(found))
     adapters = Adapters(Settings.load())
     ensure_program(adapters, program)
-    created = adapters.programs.create_key(program, name, wanted, is_test=test)
+    created = adapters.programs.create_key(program, name, requested, is_test=test)
     if json_output:
         print_json(
             {

@@ -35,9 +35,9 @@ def report(
     if day >= datetime.now(UTC).date() or not adapters.reports.is_built(day):
         say(f"Closing {day}: balances, transaction log, reconciliation, marts")
         is_clean = close(adapters.settings, day)
-    made = _write(adapters, day)
-    _print(made, json_output=json_output)
-    if len(made.figures.breaks) or not is_clean:
+    written = _write(adapters, day)
+    _print(written, json_output=json_output)
+    if len(written.figures.breaks) or not is_clean:
         raise typer.Exit(DONE_WITH_FINDINGS)
 
 
@@ -75,17 +75,17 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
         raise CommandError(f"{error} The log above says why the close failed.") from None
 
 
-def _print(made: "DailyReport", *, json_output: bool) -> None:
-    breaks = len(made.figures.breaks)
+def _print(written: "DailyReport", *, json_output: bool) -> None:
+    breaks = len(written.figures.breaks)
     if json_output:
         print_json(
             {
-                "business_date": made.figures.business_date.isoformat(),
-                "path": str(made.path),
-                "decisions": made.figures.decision_count,
+                "business_date": written.figures.business_date.isoformat(),
+                "path": str(written.path),
+                "decisions": written.figures.decision_count,
                 "breaks": breaks,
-                "is_closed": made.figures.is_closed,
+                "is_closed": written.figures.is_closed,
             }
         )
     else:
-        typer.echo(f"{made.path}\n{breaks} break(s)")
+        typer.echo(f"{written.path}\n{breaks} break(s)")

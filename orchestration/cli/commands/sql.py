@@ -49,7 +49,7 @@ def sql(
 def _table(columns: Sequence[str], rows: Rows) -> str:
     """Columns under their names, as wide as their widest value."""
     lines = [columns, *([_shown(value) for value in row] for row in rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     ruled = [lines[0], ["-" * width for width in widths], *islice(lines, 1, None)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()

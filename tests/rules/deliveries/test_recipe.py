@@ -17,7 +17,7 @@ from cardops.rules.deliveries.recipe import (
 )
 from cardops.rules.deliveries.records import DeliveryState
 
-EVERYTHING = [RemoteState(*held) for held in product(RemoteFile, repeat=4)]
+EVERYTHING = [RemoteState(*files) for files in product(RemoteFile, repeat=4)]
 ENDS = {Step.DONE, Step.STOP_DIFFERENT, Step.UNCONFIRMED}
 SENDING = DeliveryState.SENDING
 

@@ -22,9 +22,9 @@ PROGRAMS = {"default", "acme"}
     ],
 )
 def test_first_folder_is_the_program(key: str, program: str) -> None:
-    place = place_of(key, Kind("deposits"), PROGRAMS)
+    placement = place_of(key, Kind("deposits"), PROGRAMS)
 
-    assert (place.program, place.error) == (program, None)
+    assert (placement.program, placement.error) == (program, None)
 
 
 @pytest.mark.parametrize(
