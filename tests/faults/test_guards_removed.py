@@ -64,7 +64,7 @@ GUARDS = [
     ),
     Guard(
         "unique key of decisions",
-        f"{PROCESSES}::test_two_questions_under_one_id_at_two_processes_leave_one_and_refuse_the_other",
+        f"{PROCESSES}::test_conflicting_requests_at_two_processes_decide_one",
         "    constraint permit",
         "    primary key (program, transaction_id),\n    constraint permit",
     ),

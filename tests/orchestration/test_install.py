@@ -24,17 +24,17 @@ def test_pips_configuration_is_handed_to_uv(
 ) -> None:
     written = tmp_path / "pip.conf"
     written.write_text(
-        "[global]\nindex-url = https://mirror.example/simple\nfind-links = /a /b\n"
+        "[global]\nindex-url = https://mirror.example/packages\nfind-links = /a /b\n"
         "[install]\ntrusted-host = mirror.example\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(written))
-    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://second.example/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://second.example/packages")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 
     variables = install.uv_environment()
 
-    assert variables["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
-    assert variables["UV_INDEX"] == "https://second.example/simple"
+    assert variables["UV_DEFAULT_INDEX"] == "https://mirror.example/packages"
+    assert variables["UV_INDEX"] == "https://second.example/packages"
     assert variables["UV_FIND_LINKS"] == "/a,/b"
     assert variables["UV_INSECURE_HOST"] == "mirror.example"
 

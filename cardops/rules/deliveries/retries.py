@@ -31,7 +31,7 @@ class RetryCount:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether operators were told so already."""
+        """Whether the alarm about it was already raised."""
         return self.count > MAX_RETRIES
 
     def is_due(self, now: datetime) -> bool:

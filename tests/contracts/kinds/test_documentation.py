@@ -11,7 +11,7 @@ def test_page_contains_the_tables_of_the_contracts() -> None:
 
 
 def test_every_column_is_documented() -> None:
-    told = tables()
+    documented = tables()
 
     for profile in KINDS.values():
-        assert all(f"| `{column}` |" in told for column in profile.contract.columns)
+        assert all(f"| `{column}` |" in documented for column in profile.contract.columns)

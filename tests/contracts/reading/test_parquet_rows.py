@@ -25,8 +25,8 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["amount", "note"])
 def test_repeated_parquet_column_refuses_the_file(name: str) -> None:
-    names = [*(one for one in NAMES if one != name), name, name]
-    values = [VALUES[NAMES.index(one)] if one in NAMES else ["x"] for one in names]
+    names = [*(other for other in NAMES if other != name), name, name]
+    values = [VALUES[NAMES.index(known)] if known in NAMES else ["x"] for known in names]
 
     with pytest.raises(FileRefusedError, match=f"has column {name} twice"):
         rows(pa.table(values, names=names))

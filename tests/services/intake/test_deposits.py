@@ -157,7 +157,9 @@ def test_card_number_in_header_is_masked_everywhere(world: IntakeWorld) -> None:
     )
 
     assert outcome.unknown_columns == ("411111******1111",)
-    assert not [one for one in world.failed_store.contents.values() if b"1111 1111" in one]
+    assert not [
+        content for content in world.failed_store.contents.values() if b"1111 1111" in content
+    ]
 
 
 def test_file_that_fails_every_run_is_marked_dead_and_blocks_no_other(

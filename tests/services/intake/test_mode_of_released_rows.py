@@ -23,9 +23,9 @@ def test_released_rows_keep_the_mode_of_their_batch() -> None:
     (key,) = world.ingest("transactions", PAID).released
     world.raw_store.create("incoming/chargebacks/default/other.csv", b"x")
     stats = [
-        one
-        for one in world.raw_store.list_objects("incoming/chargebacks/default/")
-        if one.key in {key, "incoming/chargebacks/default/other.csv"}
+        stat
+        for stat in world.raw_store.list_objects("incoming/chargebacks/default/")
+        if stat.key in {key, "incoming/chargebacks/default/other.csv"}
     ]
 
     batches = claims_of(world).claim_batches(Kind("chargebacks"), stats)

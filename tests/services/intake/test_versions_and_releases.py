@@ -97,10 +97,10 @@ def test_transaction_that_arrives_during_judging_releases_its_chargeback(
 ) -> None:
     wait_for = world.intake_ledger.wait_for
 
-    def overtaken(*told: Any) -> None:
+    def overtaken(*arguments: Any) -> None:
         world.intake_ledger.wait_for = wait_for  # type: ignore[method-assign]  # once
         world.submit("transactions", csv_file(TRANSACTIONS, PAID))
-        wait_for(*told)
+        wait_for(*arguments)
 
     world.intake_ledger.wait_for = overtaken  # type: ignore[method-assign, assignment]  # the race
     taken = world.ingest("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
