@@ -16,6 +16,8 @@ from cardops.services.intake.claiming import Claims
 from sensors.intake import arrival_sensor
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
+pytestmark = pytest.mark.dagster
+
 
 class StatementLine(pa.DataFrameModel):
     entry_id: str = id_field("the bank's id", required=True)
