@@ -57,10 +57,9 @@ def intake_asset(
         ports = IntakePorts(
             **{name: getattr(resources, name) for name in _PORTS},
             appliers={name: applier(getattr(resources, name)) for name in applied_to if applier},
-            kinds=kinds,
         )
         files = files_of_partition(profile, context.partition_key, ports.intake_ledger)
-        results = ingest_files(files, config.intake_ids, ports)
+        results = ingest_files(files, config.intake_ids, ports, kinds)
         return dg.MaterializeResult(metadata=intake_metadata(results, ports.lake))
 
     return ingested

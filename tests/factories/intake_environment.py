@@ -45,7 +45,6 @@ class IntakeWorld:
             programs=self.programs,
             clock=self.clock,
             appliers={"deposit_ledger": CreditDeposits(self.deposit_ledger)},
-            kinds=self.kinds,
         )
 
     def submit(
@@ -62,7 +61,7 @@ class IntakeWorld:
         number = len(self.raw_store.contents)
         key = f"incoming/{kind}/{program}/{number:03d}/{name}"
         self.raw_store.create(key, body)
-        return ingest_file(self.claim(key), self.ports)
+        return ingest_file(self.claim(key), self.ports, self.kinds)
 
     def claim(self, key: str) -> int:
         """Claim an object by its key; chargebacks as a batch of their own."""

@@ -11,7 +11,6 @@ from typing import Protocol
 import polars as pl
 
 from cardops.contracts.kinds.profile import KindProfile
-from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
 from cardops.rules.intake.files import FileOutcome, IntakeFile
 
@@ -32,6 +31,13 @@ class Applier(Protocol):
         """Drop staged rows; the lake file is written by now."""
 
 
+class ApplierMissingError(RuntimeError):
+    """A kind's rows cannot be applied by this process: it was given no applier for them."""
+
+    def __init__(self, profile: KindProfile) -> None:
+        super().__init__(f"Ingesting {profile.kind} needs an applier for {profile.applied_to}.")
+
+
 @dataclass(frozen=True, slots=True)
 class IntakePorts:
     """The ports of one intake. `appliers`: by the name in a profile's `applied_to`."""
@@ -43,11 +49,17 @@ class IntakePorts:
     programs: Programs
     clock: Clock
     appliers: Mapping[str, Applier] = field(default_factory=dict)
-    kinds: Kinds = field(default_factory=lambda: KINDS)
 
-    def profile(self, intake_file: IntakeFile) -> KindProfile:
-        """The profile of the file's kind."""
-        return self.kinds[intake_file.arrival.kind]
+    def applier(self, profile: KindProfile) -> Applier | None:
+        """The applier of a kind; None where its rows are compared with the lake instead.
+
+        Raises ApplierMissingError.
+        """
+        if profile.applied_to is None:
+            return None
+        if profile.applied_to not in self.appliers:
+            raise ApplierMissingError(profile)
+        return self.appliers[profile.applied_to]
 
 
 @dataclass(frozen=True, slots=True)

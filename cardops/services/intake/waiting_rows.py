@@ -12,21 +12,22 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.judging.judging import referenced_rows
+from cardops.contracts.judging.workspace import Workspace
+from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.kinds.registry import Kinds
 from cardops.ports import ObjectStore
 from cardops.rules.intake.arrivals import released_key
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectExistsError
 from cardops.services.intake.ports import IntakePorts
 from cardops.services.intake.quarantine import quarantined_rows, source_format
-from cardops.services.intake.workspace import Workspace
 
 # Ids looked up at once.
 MAX_REFERENCES: Final = 10_000
 
 
 def record_waiting(
-    workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts
+    workspace: Workspace, profile: KindProfile, intake_file: IntakeFile, ports: IntakePorts
 ) -> tuple[str, ...]:
     """Record which rows wait for which id, and release those whose reference arrived meanwhile."""
     waiting = (
@@ -36,22 +37,28 @@ def record_waiting(
         .collect()
     )
     ports.intake_ledger.wait_for(intake_file, dict(waiting.iter_rows()))
-    profile = ports.profile(intake_file)
-    if profile.reference is None or waiting.is_empty():
+    table = ports.lake.scan(profile.reference.kind) if profile.reference else None
+    if profile.reference is None or table is None or waiting.is_empty():
         return ()
-    reference, program = profile.reference, intake_file.arrival.program
-    table = ports.lake.scan(reference.kind)
-    arrived = referenced_rows(table, reference, program, waiting["waits_for"])[reference.key]
-    return _release(profile.kind, list(arrived), intake_file, ports)
+    arrived = table.filter(
+        pl.col("program") == intake_file.arrival.program,
+        pl.col(profile.reference.key).is_in(waiting["waits_for"].implode()),
+    )
+    ids = arrived.select(profile.reference.key).unique().collect().to_series().sort()
+    return _release(profile.kind, list(ids), intake_file, ports)
 
 
 def release_waiting(
-    workspace: Workspace, outcome: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts
+    workspace: Workspace,
+    outcomes: pl.DataFrame,
+    intake_file: IntakeFile,
+    ports: IntakePorts,
+    kinds: Kinds,
 ) -> tuple[str, ...]:
     """Release rows of other kinds that waited for rows of this file."""
-    accepted = outcome.lazy().filter(pl.col("outcome") == "accepted")
+    accepted = outcomes.lazy().filter(pl.col("outcome") == "accepted")
     released: list[str] = []
-    for profile in ports.kinds.values():
+    for profile in kinds.values():
         reference = profile.reference
         if reference is None or reference.kind != intake_file.arrival.kind:
             continue

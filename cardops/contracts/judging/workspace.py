@@ -1,10 +1,12 @@
-"""Rows of one file on this machine's disk, between reading and applying.
+"""Rows of one file on this machine's disk, from reading until they are applied.
 
 Belongs here: parts written one after another and read as one table, so that no file has to fit in
 memory. The folder belongs to one run and is removed with it.
 """
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,3 +44,10 @@ class Workspace:
         """The dataset's parts in order."""
         for path in self.parts.get(dataset, []):
             yield pl.read_parquet(path)
+
+
+@contextmanager
+def temporary_workspace() -> Iterator[Workspace]:
+    """A workspace whose folder is removed at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="cardops-intake-") as folder:
+        yield Workspace(Path(folder))
