@@ -109,10 +109,10 @@ def _allot(
         {"batch": batch_id, "network": network, "destination": destination},
     )
     row = session.execute(
-        "select own.sequence, coalesce(max(earlier.sequence), 0) from delivery_sequences as own"
-        " left join delivery_sequences as earlier on earlier.destination = own.destination"
-        " and earlier.sequence < own.sequence"
-        " where own.batch_id = %s and own.network = %s group by own.sequence",
+        "select own.sequence, coalesce(("
+        "select max(earlier.sequence) from delivery_sequences as earlier"
+        " where earlier.destination = own.destination and earlier.sequence < own.sequence), 0)"
+        " from delivery_sequences as own where own.batch_id = %s and own.network = %s",
         [batch_id, network],
     ).fetchone()
     if row is None:

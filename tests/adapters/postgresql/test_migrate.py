@@ -8,7 +8,7 @@ import pytest
 
 from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
 from cardops.adapters.postgresql.errors import MigrationChangedError
-from cardops.adapters.postgresql.migrate import Migration, known_migrations, migrate
+from cardops.adapters.postgresql.migrate import OUTSIDE, Migration, known_migrations, migrate
 from tests.factories.databases import with_database
 
 pytestmark = pytest.mark.database
@@ -109,11 +109,65 @@ def test_migration_that_deadlocks_is_retried(empty_database_url: str) -> None:
         assert migrate(session, [first, second]) == 0
 
 
-def wait_for_a_lock(url: str) -> None:
+def test_indexes_are_built_while_a_process_waits_and_rows_are_written(
+    empty_database_url: str,
+) -> None:
+    first = replace(NEXT, statements="create table later (id bigint);")
+    concurrent = Migration(
+        9001, "9001_index.sql",
+        f"{OUTSIDE}\ncreate index concurrently if not exists later_by_id on later (id);\n"
+        "alter table later set (fillfactor = 70);\n",
+    )  # fmt: skip
+    with connect(empty_database_url) as session, connect(empty_database_url) as other:
+        migrate(session, [first])
+        with other.transaction():
+            # An index that is built concurrently waits for this transaction, but nobody for the index.
+            other.execute("insert into cardops.later values (1)")
+            migrations = [
+                Thread(target=start_migration, args=(empty_database_url, [first, concurrent]))
+                for _ in range(2)
+            ]
+            for migrating in migrations:
+                migrating.start()
+            wait_for_a_lock(empty_database_url, "virtualxid")
+            other.execute("insert into cardops.later values (2)")
+        for migrating in migrations:
+            migrating.join(60)
+
+        assert migrate(session, [first, concurrent]) == 0
+        valid = "select indisvalid from pg_index where indexrelid = 'cardops.later_by_id'::regclass"
+        assert session.execute(valid).fetchone() == (True,)
+
+
+def test_index_that_a_killed_runner_left_unfinished_is_built_again(
+    empty_database_url: str,
+) -> None:
+    twice = "create table later (id bigint); insert into later values (1), (1);"
+    broken = Migration(
+        9001, "9001_index.sql",
+        f"{OUTSIDE}\ncreate unique index concurrently if not exists later_by_id on later (id);\n",
+    )  # fmt: skip
+    with connect(empty_database_url) as session:
+        migrate(session, [replace(NEXT, statements=twice)])
+        with pytest.raises(Exception, match="could not create unique index"):
+            migrate(session, [replace(NEXT, statements=twice), broken])
+        session.execute("delete from cardops.later")
+
+        assert migrate(session, [replace(NEXT, statements=twice), broken]) == 1
+        valid = "select indisvalid from pg_index where indexrelid = 'cardops.later_by_id'::regclass"
+        assert session.execute(valid).fetchone() == (True,)
+
+
+def start_migration(url: str, migrations: list[Migration]) -> None:
+    with connect(url) as session:
+        migrate(session, migrations)
+
+
+def wait_for_a_lock(url: str, kind: str = "relation") -> None:
     with connect(url) as session:
         for _ in range(6_000):
-            waiting = "select 1 from pg_locks where not granted and relation is not null"
-            if session.execute(waiting).fetchone():
+            waiting = "select 1 from pg_locks where not granted and locktype = %s"
+            if session.execute(waiting, [kind]).fetchone():
                 return
             time.sleep(0.01)
     raise AssertionError("no session waits for a lock")

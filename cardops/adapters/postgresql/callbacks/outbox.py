@@ -118,7 +118,10 @@ class PostgresCallbackOutbox:
     ) -> tuple[list[Callback], str | None]:
         """A page, newest first, and the next cursor."""
         with store_errors_translated():
-            rows = await self._pool.fetch(sql.LIST, program, state, cursor, limit + 1)
+            if cursor is None:
+                rows = await self._pool.fetch(sql.LIST, program, state, limit + 1)
+            else:
+                rows = await self._pool.fetch(sql.LIST_BEFORE, program, state, limit + 1, cursor)
         page = [callback_from(row) for row in rows[:limit]]
         return page, page[-1].callback_id if len(rows) > limit else None
 

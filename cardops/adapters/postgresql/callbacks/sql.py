@@ -240,15 +240,44 @@ using (
 ) as old
 where e.program = old.program and e.endpoint = old.endpoint and e.last_failed_at < $1
 """
-LIST: Final = f"""
-select {COLUMNS} from callbacks
-where
-    ($1::text is null or program = $1)
-    and ($2::text is null or state = $2)
-    and ($3::text is null or callback_id < $3)
-order by callback_id desc
-limit $4
-"""  # noqa: S608 - the columns are ours
+# The program of a parameter, or where it is null every program that has callbacks: one index step each.
+PROGRAMS: Final = """
+with recursive every_program (program) as (
+    select min(program) from callbacks
+    union all
+    select (select min(c.program) from callbacks as c where c.program > e.program)
+    from every_program as e
+    where e.program is not null
+),
+programs_asked (program) as (
+    select {program}::text where {program}::text is not null
+    union all
+    select program from every_program where {program}::text is null and program is not null
+)
+"""
+# $1 program or null, $2 state or null, $3 limit, $4 the last id of the page before. The newest of each
+# program and state, then the newest of those: as many index steps as rows, however many callbacks
+# there are. Another text without a cursor: with one statement for both, $4 could be null, and no plan
+# would begin at it.
+_LIST: Final = """
+{programs}
+select c.*
+from programs_asked as p
+cross join unnest(
+    case when $2::text is null then array['pending', 'delivered', 'dead'] else array[$2] end
+) as s (state)
+cross join lateral (
+    select {columns} from callbacks as l
+    where l.program = p.program and l.state = s.state{before}
+    order by l.callback_id desc
+    limit $3
+) as c
+order by c.callback_id desc
+limit $3
+"""
+_LIST_PARTS: Final = {"programs": PROGRAMS.format(program="$1"), "columns": COLUMNS}
+LIST: Final = _LIST.format(**_LIST_PARTS, before="")
+LIST_BEFORE: Final = _LIST.format(**_LIST_PARTS, before=" and l.callback_id < $4")
 REPLAY: Final = """
 update callbacks
 set
