@@ -9,10 +9,11 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.authorizer_http import CONNECTIONS, P99, authorization_requests, authorizer
+from benchmarks.authorizer_http import CONNECTIONS, P99, authorization_requests
 from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_database
 from benchmarks.harness import Benchmark, Sides
 from benchmarks.load import Load, Request, percentile
+from benchmarks.servers import authorizer
 
 USERS: Final = 1_000_000
 PER_SECOND: Final = 200

@@ -1,26 +1,23 @@
-"""Durable decisions over HTTP, against pgbench and against a no-op route of the framework."""
+"""Durable decisions over HTTP, against pgbench, the store alone, a no-op route, and the peer.
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+The peer (plain_fastapi.py) is the design that most teams would write, on the same database.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 from random import Random
 from secrets import token_hex
 from statistics import mean
-from tempfile import TemporaryDirectory
-from typing import IO, Final, cast
+from typing import Final
 
 import uvloop
 
-from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_database
+from benchmarks.authorizer_store import decisions_per_second
+from benchmarks.bench_database import ROUND_SECONDS, bench_database
 from benchmarks.harness import Benchmark, Sides
 from benchmarks.load import Load, Request, percentile
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.rules.programs.api_keys import Scope
+from benchmarks.servers import authorizer, noop, plain_fastapi
 
 USERS: Final = 1_000_000
 CONNECTIONS: Final = 128
@@ -59,45 +56,32 @@ def latencies_ms(port: int, request: Request, per_second: float) -> list[float]:
 
 
 @contextmanager
-def authorizer(bench: BenchDatabase) -> Iterator[tuple[int, str]]:
-    """The authorizer on this database: its port, and a key of the program `bench`."""
-    key = PostgresPrograms(bench.url).create_key("bench", "b", tuple(Scope), is_test=True).key
-    with TemporaryDirectory(prefix="cardops-bench-") as home:
-        environment = {**os.environ, "CARDOPS_DATABASE_URL": bench.url, "CARDOPS_HOME": home}
-        command = ["orchestration.cli.main", "authorizer", "--port", "0", "--json"]
-        with _served(command, environment, Path(home) / "log") as line:
-            yield json.loads(line)["port"], key
-
-
-@contextmanager
-def noop() -> Iterator[int]:
-    """The no-op server's port."""
-    with (
-        TemporaryDirectory() as home,
-        _served(["benchmarks.noop_server"], dict(os.environ), Path(home) / "log") as line,
-    ):
-        yield int(line)
-
-
-@contextmanager
-def _served(command: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=errors, env=environment
-        ) as process,
-    ):
-        try:
-            yield cast("IO[bytes]", process.stdout).readline().decode()
-        finally:
-            process.terminate()
-
-
-@contextmanager
 def _against_pgbench() -> Iterator[Sides]:
     with bench_database(USERS) as bench, authorizer(bench) as (port, key):
         request = authorization_requests("/v1/authorizations", key, USERS)
         yield Sides(lambda: saturated(port, request), bench.pgbench)
+
+
+@contextmanager
+def _against_store() -> Iterator[Sides]:
+    with bench_database(USERS) as bench, authorizer(bench) as (port, key):
+        request = authorization_requests("/v1/authorizations", key, USERS)
+        yield Sides(lambda: saturated(port, request), lambda: decisions_per_second(bench, USERS))
+
+
+@contextmanager
+def _against_peer(measure: Callable[[int, Request], float]) -> Iterator[Sides]:
+    with (
+        bench_database(USERS) as bench,
+        authorizer(bench) as (port, key),
+        plain_fastapi(bench) as peer_port,
+    ):
+        request = authorization_requests("/v1/authorizations", key, USERS)
+        yield Sides(lambda: measure(port, request), lambda: measure(peer_port, request))
+
+
+def _p99_at_500(port: int, request: Request) -> float:
+    return percentile(latencies_ms(port, request, 500), P99)
 
 
 @contextmanager
@@ -129,6 +113,16 @@ def _mean_at_peak() -> Iterator[Sides]:
 
 
 BENCHMARKS: Final = [
+    Benchmark(
+        "http_decisions_vs_plain_fastapi",
+        "decisions/s",
+        "at least 4.0",
+        lambda: _against_peer(saturated),
+    ),
+    Benchmark(
+        "p99_500rps_vs_plain_fastapi", "ms", "at most 1.0", lambda: _against_peer(_p99_at_500)
+    ),
+    Benchmark("http_decisions_vs_store", "decisions/s", "at least 0.6", _against_store),
     Benchmark("http_decisions_vs_pgbench", "decisions/s", "at least 2.5", _against_pgbench),
     Benchmark("http_decisions_vs_noop", "decisions/s", "at least 2.0", _against_noop),
     Benchmark("p99_1000rps_vs_noop", "ms", "at most 1.5", _p99_against_noop),

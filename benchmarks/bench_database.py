@@ -32,7 +32,7 @@ class BenchDatabase:
             [
                 self.programs / "pgbench",
                 *("-M", "prepared", "-n", "-c", str(clients), "-j", "2"),
-                *("-T", str(ROUND_SECONDS), "-D", f"users={users or self.users}"),
+                *("-T", str(max(round(ROUND_SECONDS), 1)), "-D", f"users={users or self.users}"),
                 *("-f", str(HERE / "decide_spread.pgbench"), self.url),
             ],
             capture_output=True,

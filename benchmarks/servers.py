@@ -1,0 +1,62 @@
+"""Servers in processes of their own: the authorizer, the no-op server and the peer."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, cast
+
+from benchmarks.bench_database import BenchDatabase
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.rules.programs.api_keys import Scope
+
+
+@contextmanager
+def authorizer(bench: BenchDatabase) -> Iterator[tuple[int, str]]:
+    """The authorizer on this database: its port, and a key of the program `bench`."""
+    key = PostgresPrograms(bench.url).create_key("bench", "b", tuple(Scope), is_test=True).key
+    with TemporaryDirectory(prefix="cardops-bench-") as home:
+        environment = {**os.environ, "CARDOPS_DATABASE_URL": bench.url, "CARDOPS_HOME": home}
+        command = ["orchestration.cli.main", "authorizer", "--port", "0", "--json"]
+        with _served(command, environment, Path(home) / "log") as line:
+            yield json.loads(line)["port"], key
+
+
+@contextmanager
+def noop() -> Iterator[int]:
+    """The no-op server's port."""
+    with (
+        TemporaryDirectory() as home,
+        _served(["benchmarks.noop_server"], dict(os.environ), Path(home) / "log") as line,
+    ):
+        yield int(line)
+
+
+@contextmanager
+def plain_fastapi(bench: BenchDatabase) -> Iterator[int]:
+    """The peer's port, on this database."""
+    with (
+        TemporaryDirectory() as home,
+        _served(
+            ["benchmarks.plain_fastapi", bench.url], dict(os.environ), Path(home) / "log"
+        ) as line,
+    ):
+        yield int(line)
+
+
+@contextmanager
+def _served(command: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=errors, env=environment
+        ) as process,
+    ):
+        try:
+            yield cast("IO[bytes]", process.stdout).readline().decode()
+        finally:
+            process.terminate()
