@@ -4,8 +4,7 @@ Belongs here: one factory for every kind, the run config that names files, and w
 What is particular to a kind is in its profile.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -13,11 +12,11 @@ import dagster as dg
 import polars as pl
 
 from assets.partitions import batches, business_dates
+from assets.tables import records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import IntakeLedger, Lake
-from cardops.rules.card_numbers import mask_card_numbers
-from cardops.rules.intake.files import FileOutcome, IntakeFile
+from cardops.rules.intake.files import FileOutcome, IntakeFile, total_outcome
 from cardops.rules.money import format_amount
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import Applier, IngestResult, IntakePorts
@@ -106,29 +105,32 @@ def files_of_partition(
 def intake_metadata(results: Sequence[IngestResult], lake: Lake) -> dict[str, Any]:
     """Counts, money by currency, reasons, flags, a preview, and where the quarantine is."""
     outcomes = [result.outcome for result in results]
-    totals = _added(outcomes, "totals_minor")
+    total = total_outcome(outcomes)
     return {
         "files": len(results),
-        **{name: _sum(outcomes, name) for name in COUNTS},
-        "counts_by_file": _table([_file_counts(result) for result in results], "file"),
-        "money": {currency: format_amount(total, currency) for currency, total in totals.items()},
-        "reasons": _added(outcomes, "reasons"),
-        "flags": _added(outcomes, "flags"),
+        **{name: getattr(total, name) for name in COUNTS},
+        "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
+        "money": {
+            currency: format_amount(minor, currency)
+            for currency, minor in total.totals_minor.items()
+        },
+        "reasons": total.reasons,
+        "flags": total.flags,
         "refused": {
             result.intake_file.arrival.key: result.outcome.error
             for result in results
             if result.outcome.error
         },
-        "unknown_columns": sorted({name for o in outcomes for name in o.unknown_columns}),
+        "unknown_columns": list(total.unknown_columns),
         "quarantine": [o.quarantine_path for o in outcomes if o.quarantine_path],
         "released": [key for result in results for key in result.released],
-        "preview": _table(_preview(results, lake), "row_number"),
+        "preview": records_metadata(_preview(results, lake), "row_number"),
     }
 
 
 def every_row_counted(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
     """Whether each applied file of the partition says what became of every row it had."""
-    applied = [file.outcome for file in files if file.outcome and not file.outcome.error]
+    total = total_outcome([file.outcome for file in files if file.outcome])
     unaccounted = [
         file.arrival.key for file in files if file.outcome and not _adds_up(file.outcome)
     ]
@@ -136,8 +138,8 @@ def every_row_counted(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
         passed=not unaccounted,
         metadata={
             "files": len(files),
-            "read": _sum(applied, "read"),
-            "accepted": _sum(applied, "accepted"),
+            "read": total.read,
+            "accepted": total.accepted,
             "unaccounted": unaccounted,
         },
     )
@@ -170,17 +172,6 @@ def _rows_by_file(files: Sequence[IntakeFile], lake: Lake) -> dict[int, int]:
     return dict(table.group_by("intake_id").agg(pl.len()).collect().iter_rows())
 
 
-def _sum(outcomes: Sequence[FileOutcome], name: str) -> int:
-    return sum(getattr(outcome, name) for outcome in outcomes)
-
-
-def _added(outcomes: Sequence[FileOutcome], name: str) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for outcome in outcomes:
-        counts.update(getattr(outcome, name))
-    return dict(sorted(counts.items()))
-
-
 def _file_counts(result: IngestResult) -> dict[str, object]:
     counts = {name: getattr(result.outcome, name) for name in COUNTS}
     return {"file": result.intake_file.arrival.key, **counts}
@@ -196,26 +187,3 @@ def _preview(results: Sequence[IngestResult], lake: Lake) -> list[dict[str, obje
     is_ingested = pl.col("intake_id").is_in([intake_file.intake_id for intake_file in files])
     rows = table.filter(is_ingested).head(PREVIEW_ROWS).collect()
     return rows.drop("program", "intake_id", "source_file", "business_date").to_dicts()
-
-
-def _table(records: Sequence[Mapping[str, object]], first_column: str) -> dg.TableMetadataValue:
-    """Records as Dagster's table; without any, a table with one column and no rows."""
-    names = list(records[0]) if records else [first_column]
-    return dg.MetadataValue.table(
-        [dg.TableRecord({name: _cell(record[name]) for name in names}) for record in records],
-        dg.TableSchema([dg.TableColumn(name, _column_type(records, name)) for name in names]),
-    )
-
-
-def _column_type(records: Sequence[Mapping[str, object]], name: str) -> str:
-    is_number = bool(records) and all(isinstance(record[name], int) for record in records)
-    return "int" if is_number else "string"
-
-
-def _cell(value: object) -> str | int:
-    """A cell without a card number."""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "" if value is None else mask_card_numbers(str(value))

@@ -5,8 +5,7 @@ Dagster.
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Final, Protocol
 from cardops.bootstrap import Adapters, dbt_manifest
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord
-from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
+from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind, total_outcome
 from cardops.rules.programs.api_keys import Scope
 from cardops.settings import Settings
 from orchestration.cli.known_programs import ensure_program
@@ -217,23 +216,15 @@ def _counts(kind: Kind, submitted: Mapping[str, IntakeFile]) -> dict[str, Any]:
         if intake_file.arrival.kind == kind and intake_file.outcome
     ]
     applied = [outcome for outcome in outcomes if not outcome.error]
+    total = total_outcome(applied)
     return {
         "files": len(outcomes),
         "refused": len(outcomes) - len(applied),
-        **{name: sum(getattr(outcome, name) for outcome in applied) for name in demo_truth.COUNTS},
-        "reasons": _added(applied, lambda outcome: outcome.reasons),
-        "flags": _added(applied, lambda outcome: outcome.flags),
-        "totals": _added(applied, lambda outcome: outcome.totals_minor),
+        **{name: getattr(total, name) for name in demo_truth.COUNTS},
+        "reasons": total.reasons,
+        "flags": total.flags,
+        "totals": total.totals_minor,
     }
-
-
-def _added(
-    outcomes: Sequence[FileOutcome], counts_of: Callable[[FileOutcome], Mapping[str, int]]
-) -> dict[str, int]:
-    sums: Counter[str] = Counter()
-    for outcome in outcomes:
-        sums.update(counts_of(outcome))
-    return dict(sorted(sums.items()))
 
 
 def _file(record: ChargebackFileRecord) -> dict[str, Any]:

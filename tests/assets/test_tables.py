@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from assets.tables import table_metadata
+from assets.tables import records_metadata, table_metadata
 
 pytestmark = pytest.mark.dagster
 
@@ -26,3 +26,20 @@ def test_empty_frame_shows_its_columns() -> None:
 
     assert [column.name for column in shown.schema.columns] == ["user_id"]
     assert list(shown.records) == []
+
+
+def test_card_numbers_in_text_are_masked() -> None:
+    records = [{"row_number": 1, "note": "paid with 4111111111111111", "tags": ["a", "b"]}]
+
+    (from_records,) = records_metadata(records, "row_number").records
+    (from_frame,) = table_metadata(pl.DataFrame(records).to_pandas()).records
+
+    assert "4111111111111111" not in str(from_records.data)
+    assert "4111111111111111" not in str(from_frame.data)
+    assert from_records.data["tags"] == "a b"
+
+
+def test_no_records_show_the_first_column() -> None:
+    shown = records_metadata([], "row_number")
+
+    assert [column.name for column in shown.schema.columns] == ["row_number"]

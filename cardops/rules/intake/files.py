@@ -1,6 +1,7 @@
 """Input files: names of kinds, row reasons, flags, and counts that must add up."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -143,6 +144,29 @@ class FileOutcome:
                 f"read {self.read} rows but accounted for {self.accepted} accepted + "
                 f"{self.duplicate} duplicate + {self.quarantined} quarantined"
             )
+
+
+def total_outcome(outcomes: Sequence[FileOutcome]) -> FileOutcome:
+    """The counts and sums of several files together, as one outcome."""
+
+    def added(counts_of: Callable[[FileOutcome], Mapping[str, int]]) -> dict[str, int]:
+        sums: Counter[str] = Counter()
+        for outcome in outcomes:
+            sums.update(counts_of(outcome))
+        return dict(sorted(sums.items()))
+
+    return FileOutcome(
+        read=sum(outcome.read for outcome in outcomes),
+        accepted=sum(outcome.accepted for outcome in outcomes),
+        duplicate=sum(outcome.duplicate for outcome in outcomes),
+        quarantined=sum(outcome.quarantined for outcome in outcomes),
+        reasons=added(lambda outcome: outcome.reasons),
+        flags=added(lambda outcome: outcome.flags),
+        totals_minor=added(lambda outcome: outcome.totals_minor),
+        unknown_columns=tuple(
+            sorted({name for outcome in outcomes for name in outcome.unknown_columns})
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
