@@ -32,8 +32,10 @@ page as (
         select l.callback_id, l.url, l.created_at from callbacks as l
         where
             l.program = p.program and l.state = $3
-            and l.callback_id > $1 and l.callback_id < $2
-        order by l.callback_id
+            -- Compared and ordered as rows, or a plan may read all states by the primary key.
+            and (l.program, l.state, l.callback_id) > (p.program, $3, $1)
+            and (l.program, l.state, l.callback_id) < (p.program, $3, $2)
+        order by l.program, l.state, l.callback_id
         limit 5000
     ) as c
     order by c.callback_id
@@ -42,20 +44,29 @@ page as (
 replayed as (
     update callbacks as c
     set state = 'pending', attempt_count = 0, next_attempt_at = now(), ended_at = null
-    from page as p
     where
-        c.callback_id = p.callback_id and c.state = $3
-        and p.created_at >= $4 and p.created_at < $5
-        and ($7::text is null or split_part(p.url, '?', 1) = $7)
+        c.state = $3
+        and c.callback_id = any(array(
+            select p.callback_id from page as p
+            where
+                p.created_at >= $4 and p.created_at < $5
+                and ($7::text is null or split_part(p.url, '?', 1) = $7)
+        ))
     returning 1
 )
 select max(callback_id) as last_id, (select count(*) from replayed) as replayed from page
 """  # noqa: S608 - a piece of ours
-_ENDPOINTS: Final = f"""
+_FAILING: Final = f"""
 select {ENDPOINT_COLUMNS} from callback_endpoints
-where ($1::text is null or program = $1) and (not $2 or disabled_at is not null)
+where $1::text is null or program = $1
 order by program, endpoint
-limit $3
+limit $2
+"""  # noqa: S608 - the columns are ours
+_DISABLED: Final = f"""
+select {ENDPOINT_COLUMNS} from callback_endpoints
+where disabled_at is not null and ($1::text is null or program = $1)
+order by program, endpoint
+limit $2
 """  # noqa: S608 - the columns are ours
 _ENABLE: Final = """
 delete from callback_endpoints where endpoint = $2 and ($1::text is null or program = $1)
@@ -99,7 +110,8 @@ class PostgresCallbackAdministration:
 
     async def endpoints(self, program: str | None, *, only_disabled: bool) -> list[Endpoint]:
         """Endpoints that have failed since their last success."""
-        rows = await self._pool.fetch(_ENDPOINTS, program, only_disabled, MAX_ENDPOINTS)
+        statement = _DISABLED if only_disabled else _FAILING
+        rows = await self._pool.fetch(statement, program, MAX_ENDPOINTS)
         return [endpoint_from(row) for row in rows]
 
     async def enable(self, program: str | None, endpoint: str) -> int:

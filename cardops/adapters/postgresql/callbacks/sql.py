@@ -269,7 +269,7 @@ cross join unnest(
 cross join lateral (
     select {columns} from callbacks as l
     where l.program = p.program and l.state = s.state{before}
-    order by l.callback_id desc
+    order by l.program desc, l.state desc, l.callback_id desc
     limit $3
 ) as c
 order by c.callback_id desc
@@ -277,7 +277,12 @@ limit $3
 """
 _LIST_PARTS: Final = {"programs": PROGRAMS.format(program="$1"), "columns": COLUMNS}
 LIST: Final = _LIST.format(**_LIST_PARTS, before="")
-LIST_BEFORE: Final = _LIST.format(**_LIST_PARTS, before=" and l.callback_id < $4")
+LIST_BEFORE: Final = _LIST.format(
+    **_LIST_PARTS,
+    before="""
+        -- Compared and ordered as rows, or a plan may read all states by the primary key.
+        and (l.program, l.state, l.callback_id) < (p.program, s.state, $4)""",
+)
 REPLAY: Final = """
 update callbacks
 set

@@ -1,0 +1,130 @@
+"""A database with a long history: what a card program has after a while, in its usual proportions."""
+
+from datetime import timedelta
+
+import psycopg
+
+# Each day has the same share of everything; today is the last one.
+DAYS = 40
+
+_FILL = """
+insert into programs (program, currency) values ('default', 'USD'), ('other', 'USD')
+on conflict do nothing;
+insert into api_keys (key_id, program, name, is_test, secret_sha256, scopes)
+select 'key' || n, 'default', 'k', false, sha256(n::text::bytea), '{}' from generate_series(1, 50) as n;
+insert into accounts (program, user_id, currency, available_minor, held_minor, ledger_seq)
+select 'default', 'user_' || n, 'USD', 1000000, 1000, 1
+from generate_series(1, %(rows)s / 4) as n;
+insert into users (program, user_id, is_blocked)
+select 'default', 'user_' || n, n %% 2 = 0 from generate_series(1, %(rows)s / 20) as n;
+insert into limit_changes (program, user_id, changed_by)
+select 'default', 'user_' || n, 'somebody' from generate_series(1, %(rows)s / 20) as n;
+
+insert into intake_files (
+    kind, program, bucket, key, version, content_sha256, size_bytes, business_date, batch_id,
+    status, outcome
+)
+select
+    (array['deposits', 'transactions', 'orders', 'chargebacks'])[n %% 4 + 1], 'default', 'raw',
+    'incoming/file_' || n, 'v1', md5(n::text), 100, (at - n * step)::date,
+    case when n %% 4 = 3 then 'default-' || n end,
+    case when n %% 200 = 0 then 'refused' when n %% 1000 = 1 then 'claimed' else 'applied' end,
+    '{"read": 1, "accepted": 1, "duplicate": 0, "quarantined": 0, "reasons": {}, "flags": {}, '
+    '"totals_minor": {"USD": 1}, "unknown_columns": []}'
+from generate_series(1, %(rows)s / 8) as n,
+    (select now() as at, interval '%(days)s days' / (%(rows)s / 8.0) as step) as t;
+insert into waiting_rows (intake_id, row_number, kind, program, reference_id, released_to)
+select n, 1, 'chargebacks', 'default', 'txn_' || n, case when n %% 50 <> 0 then n end
+from generate_series(1, %(rows)s / 8) as n;
+insert into chargeback_batches (batch_id, program, business_date, number, mode)
+select 'default-' || n, 'default', current_date - n / 100, n %% 100, 'by_network'
+from generate_series(1, %(rows)s / 8) as n;
+insert into delivery_sequences (batch_id, network, destination, sequence)
+select 'default-' || n, 'visa', 'visa', n from generate_series(1, %(rows)s / 8) as n;
+insert into deliveries (
+    batch_id, network, program, destination, sequence, file_name, row_count, totals,
+    content_sha256, control_sha256, state, made_at
+)
+select
+    'default-' || n, 'visa', 'default', 'visa', n, 'CB_' || n, 1, '{}', 'aa', 'bb',
+    case when n %% 500 = 0 then 'failed' else 'delivered' end, now() - n * interval '1 minute'
+from generate_series(1, %(rows)s / 8) as n;
+
+insert into deposit_events (
+    program, deposit_id, user_id, currency, amount_minor, occurred_at, intake_id, row_number,
+    content_hash, ledger_seq, posted_at
+)
+select
+    'default', 'dep_' || n, 'user_' || (n %% (%(rows)s / 4) + 1), 'USD', 100, at, n / 50 + 1, n,
+    '', n, at - (%(rows)s - n) * step
+from generate_series(1, %(rows)s) as n,
+    (select now() as at, interval '%(days)s days' / %(rows)s as step) as t;
+insert into deposit_recalls (
+    program, deposit_id, user_id, currency, amount_minor, recalled_by, ledger_seq, posted_at
+)
+select program, deposit_id, user_id, currency, amount_minor, 'somebody', ledger_seq, posted_at
+from deposit_events where intake_id %% 10 = 3;
+
+insert into decisions (
+    program, transaction_id, authorization_id, question_hash, user_id, currency, amount_minor,
+    is_capture, status, reason_code, remaining_minor, ledger_seq, answer, decided_at
+)
+select
+    'default', 'txn_' || n, 'auth_' || n, sha256(n::text::bytea),
+    'user_' || (n * 7 %% (%(rows)s / 4) + 1), 'USD', 10, n %% 5 <> 0,
+    case when n %% 10 = 9 then 'REJECT' else 'PERMIT' end, 'sufficient_credit', 5, n, '{}',
+    at - (%(rows)s - n) * step
+from generate_series(1, %(rows)s) as n,
+    (select now() as at, interval '%(days)s days' / %(rows)s as step) as t;
+insert into holds (
+    program, transaction_id, user_id, currency, state, held_minor, expires_at
+)
+select
+    program, transaction_id, user_id, currency,
+    case when decided_at > now() - interval '1 day' then 'held' else 'captured' end, 10,
+    decided_at + interval '7 days'
+from decisions where not is_capture and status = 'PERMIT';
+insert into movements (
+    program, transaction_id, kind, movement_key, user_id, currency, status, reason_code,
+    amount_minor, posted_minor, held_change_minor, ledger_seq, answer, posted_at
+)
+select
+    program, transaction_id, case when n %% 3 = 0 then 'increment' else 'capture' end, '', user_id,
+    currency, 'PERMIT', 'x', 10, -10, -10, ledger_seq, '{}', decided_at
+from (select *, row_number() over () as n from decisions where not is_capture) as d;
+
+insert into callbacks (
+    callback_id, program, transaction_id, url, body, state, attempt_count, next_attempt_at,
+    created_at, ended_at
+)
+select
+    'cb_' || lpad(to_hex((extract(epoch from decided_at) * 1000000)::bigint), 16, '0')
+        || lpad(to_hex(n), 16, '0'),
+    program, transaction_id, 'https://host' || n %% 20 || '.example.com/hook', '{}',
+    case when n %% 400 = 0 then 'dead' when n > %(rows)s - 200 then 'pending' else 'delivered' end,
+    1, decided_at, decided_at, case when n <= %(rows)s - 200 then decided_at end
+from (select *, row_number() over (order by decided_at) as n from decisions) as d;
+insert into callback_attempts (
+    callback_id, started_at, attempt_count, duration_milliseconds, status_code
+)
+select callback_id, created_at, 1, 20, 200 from callbacks;
+insert into callback_endpoints (
+    program, endpoint, failing_since, last_failed_at, failure_count, disabled_at, closed_at
+)
+select
+    'default', 'https://failing' || n || '.example.com/', at, at, 1,
+    case when n %% 500 = 0 then at end, case when n %% 500 = 0 then at end
+from generate_series(1, %(rows)s / 8) as n,
+    (select now() - interval '1 day' as at) as t;
+insert into exported_days (business_date, exported_at, is_closed, row_count, content_sha256)
+select current_date - n, now(), n > 2, 0, '' from generate_series(1, %(days)s) as n;
+"""
+
+
+def fill_history(session: psycopg.Connection, rows: int, *, days: int = DAYS) -> None:
+    """Give each table its share of so many decisions over so many days, and statistics of them."""
+    session.execute((_FILL % {"rows": rows, "days": days}).encode())
+    session.execute("vacuum analyze")
+
+
+HISTORY = timedelta(days=DAYS)

@@ -1,0 +1,218 @@
+"""Calls of every statement that the product sends to PostgreSQL, over a database with a long history.
+
+A new statement needs a call here: tests/adapters/postgresql/test_query_plans.py finds it in the
+adapters' text and fails until it was planned.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
+from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.inspection import first_response, inspect_database
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.adapters.postgresql.readiness import Readiness
+from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
+from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
+from cardops.adapters.postgresql.sessions import Pool, open_pool
+from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
+from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
+from cardops.rules.callbacks.callbacks import (
+    Callback,
+    CallbackResponse,
+    CallbackSelection,
+    CallbackState,
+    attempt_result,
+)
+from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
+from cardops.rules.programs.programs import Program
+from tests.factories.authorizations import a_request
+from tests.factories.intake import Deposit, an_arrival, an_intake_file, staged
+
+TODAY = datetime.now(UTC).date()
+DEPOSITS, CHARGEBACKS = Kind("deposits"), Kind("chargebacks")
+GONE = CallbackResponse(status_code=410)
+FAILED = CallbackResponse(status_code=500)
+DELIVERED = CallbackResponse(status_code=200)
+
+
+async def call_everything(url: str) -> None:
+    """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
+    call_intake(url)
+    call_deposits(url)
+    call_programs(url)
+    call_deliveries(url)
+    call_close(url)
+    pool = await open_pool(url)
+    try:
+        await call_authorizations(pool)
+        await call_callbacks(pool)
+        await call_directory(url, pool)
+    finally:
+        pool.terminate()
+
+
+def call_intake(url: str) -> None:
+    ledger = PostgresIntakeLedger(url)
+    arrival = an_arrival("incoming/new.csv", content="new")
+    ledger.known_versions("raw", ["incoming/file_3", "incoming/file_4"])
+    file, _ = ledger.claim(arrival, TODAY)
+    ledger.claim(an_arrival("incoming/new.csv", content="new", version="v2"), TODAY)
+    batch = ledger.claim_batch(
+        [an_arrival("incoming/c.csv", kind=CHARGEBACKS)], TODAY, mode="by_network"
+    )
+    assert batch is not None
+    ledger.batch(batch.batch_id)
+    ledger.find_all(DEPOSITS, intake_id=5, key="incoming/file_4", content_sha256="x")
+    ledger.needing_attention()
+    ledger.claimed_on(DEPOSITS, TODAY - timedelta(days=3))
+    ledger.unfinished()
+    ledger.unfinished(DEPOSITS)
+    with ledger.exclusively(file.intake_id):
+        ledger.begin(file.intake_id)
+    ledger.mark(file.intake_id, FileStatus.DEAD)
+    ledger.finish(file.intake_id, FileOutcome(read=1, accepted=1))
+    ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
+    rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
+    ledger.released(rows, file.intake_id)
+
+
+def call_deposits(url: str) -> None:
+    ledger = PostgresDepositLedger(url)
+    file = an_intake_file(1_000_000)
+    batch = staged([Deposit(f"new_{n}", user_id=f"user_{n}") for n in range(10)])
+    ledger.credit(file, [batch])
+    ledger.outcome(file)
+    ledger.recall(file, "somebody")
+    ledger.forget_staged(file)
+    for _ in ledger.accounts():
+        pass
+
+
+def call_programs(url: str) -> None:
+    programs, limits = PostgresPrograms(url), PostgresSpendingLimits(url)
+    programs.create(Program("fresh", "USD", callback_hosts=("host1.example.com",)))
+    programs.find("fresh")
+    programs.all()
+    key = programs.create_key("fresh", "name", (), is_test=False)
+    programs.keys("fresh")
+    programs.revoke_key(key.key_id)
+    programs.set_blocked("default", "user_7", is_blocked=False)
+    limit = SpendingLimit(LimitKind.MONTH, max_amount_minor=10**9)
+    limits.change("default", "user_7", "USD", [limit], changed_by="somebody")
+    limits.own("default", "user_7")
+    limits.used("default", "user_7", datetime.now(UTC))
+    limits.remove("default", "user_7", "USD", limit.key, changed_by="somebody")
+    limits.change("default", "user_8", "USD", [limit], changed_by="somebody")
+
+
+def call_deliveries(url: str) -> None:
+    ledger = PostgresDeliveryLedger(url)
+    ledger.allot("new", "visa", destination="visa")
+    record = ChargebackFileRecord(
+        batch_id="new", network="visa", program="default", destination="visa", sequence=10**6,
+        file_name="CB_1.csv", row_count=2, totals_minor={"USD": 1}, content_sha256="aa",
+        control_sha256="bb",
+    )  # fmt: skip
+    ledger.record_made(record)
+    ledger.files_of("new")
+    with ledger.exclusively("new", "visa"):
+        ledger.record(record)
+    ledger.all(["failed", "sending"])
+
+
+def call_close(url: str) -> None:
+    log, books = PostgresTransactionLog(url), PostgresBooks(url)
+    yesterday = TODAY - timedelta(days=1)
+    with TemporaryDirectory() as folder:
+        export = log.export(yesterday, Path(folder) / "day.parquet")
+    log.record_export(yesterday, export)
+    log.busy_dates()
+    books.dates_to_export(TODAY)
+    for _ in books.accounts(yesterday):
+        pass
+    books.deposit_files(yesterday)
+    inspect_database(url)
+    first_response(url, "default", "PERMIT")
+
+
+async def call_authorizations(pool: Pool) -> None:
+    store = PostgresAuthorizations(pool)
+    hook = "https://host1.example.com/hook"
+    held = a_request("new_held", user_id="user_3", amount_minor=1, is_capture=False)
+    await store.decide(
+        [
+            a_request("txn_77", user_id="user_1"),
+            a_request("new_1", user_id="user_2", amount_minor=1, callback_url=hook),
+            a_request("new_2", user_id="user_8", amount_minor=1),
+            a_request("new_3", user_id="nobody"),
+            held,
+        ]
+    )
+    store._locked_batches = 1
+    await store.decide([a_request("new_4", user_id="user_4", amount_minor=1)])
+    for kind, transaction_id, amount, key in (
+        (ActionKind.INCREMENT, "new_held", "0.01", "i1"),
+        (ActionKind.CAPTURE, "new_held", None, ""),
+        (ActionKind.REFUND, "new_held", "0.01", "r1"),
+        (ActionKind.VOID, "unseen", None, ""),
+    ):
+        await store.apply(AuthorizationAction(kind, "default", transaction_id, amount, key))
+    await store.find("default", "new_held")
+    await store.find("default", "unseen")
+    await store.accounts("default", "user_3")
+    now = datetime.now(UTC)
+    await store.oldest_overdue_at(now)
+    await store.expire_holds(now + timedelta(days=6, hours=1), 20)
+
+
+async def call_callbacks(pool: Pool) -> None:
+    outbox, administration = PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool)
+    now = datetime.now(UTC)
+    for program in (None, "default"):
+        for state in (None, *CallbackState):
+            page, cursor = await outbox.list_callbacks(program, state, None, 50)
+            assert page
+            # A page from the middle: as cheap as the first.
+            await outbox.list_callbacks(program, state, cursor or page[-1].callback_id, 50)
+    leased = await outbox.lease_due(now, 100, 60)
+    assert leased
+    responses: list[tuple[Callback, CallbackResponse]] = [
+        (callback, (DELIVERED, FAILED, GONE)[int(callback.url[12:].partition(".")[0]) % 3])
+        for callback in leased[:-1]
+    ]
+    await outbox.record(
+        [attempt_result(callback, response, now, 0.5) for callback, response in responses]
+    )
+    await outbox.release(leased[-1:], now)
+    await outbox.oldest_due_at(now)
+    await outbox.dead_letter_disabled(now)
+    await outbox.disabled_endpoint_count()
+    await outbox.prune(now - timedelta(days=39), 100)
+    one = leased[0].callback_id
+    await outbox.replay("default", one)
+    await administration.find(one)
+    await administration.attempts([one])
+    for program in (None, "default"):
+        await administration.replay_selected(
+            CallbackSelection(now - timedelta(days=1), now, CallbackState.DEAD, program)
+        )
+        await administration.endpoints(program, only_disabled=True)
+    await administration.endpoints("default", only_disabled=False)
+    await administration.enable("default", "https://failing7.example.com/")
+
+
+async def call_directory(url: str, pool: Pool) -> None:
+    readiness = Readiness(url)
+    callers = PostgresCallerDirectory(pool, readiness)
+    await callers.find_caller("key7")
+    assert await callers.is_ready()
+    readiness.terminate()
