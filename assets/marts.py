@@ -18,7 +18,7 @@ from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
 
 if TYPE_CHECKING:
-    from dagster_dbt import DagsterDbtTranslator
+    from resources.dagster_dbt_names import DagsterDbtTranslator
 
 GROUP: Final = "analytics"
 # The publication waits for the whole dbt build: these marts are the last it makes.
@@ -60,7 +60,10 @@ def published_marts(
 
 def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
     """The dbt models of that manifest, and the publication of the marts."""
-    from dagster_dbt import DbtCliResource, dbt_assets  # noqa: PLC0415 - costs five seconds
+    from resources.dagster_dbt_names import (  # noqa: PLC0415 - costs a second
+        DbtCliResource,
+        dbt_assets,
+    )
 
     @dbt_assets(
         manifest=manifest,
@@ -113,7 +116,7 @@ def _environment_variables(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _translator() -> "DagsterDbtTranslator":
-    from dagster_dbt import (  # noqa: PLC0415 - costs five seconds
+    from resources.dagster_dbt_names import (  # noqa: PLC0415 - costs a second
         DagsterDbtTranslator,
         DagsterDbtTranslatorSettings,
     )

@@ -368,11 +368,11 @@ def trace_collector() -> str:
     return collector_address()
 
 
-def dbt_program() -> tuple[Path, str]:
-    """The folder of the dbt project, and the dbt that is installed beside this interpreter."""
+def dbt_program() -> tuple[Path, tuple[str, ...]]:
+    """The folder of the dbt project, and the command that runs dbt."""
     from cardops.adapters.warehouse import dbt
 
-    return dbt.PROJECT_DIR, dbt.dbt_executable()
+    return dbt.PROJECT_DIR, dbt.dbt_command()
 
 
 def dbt_manifest() -> Path:

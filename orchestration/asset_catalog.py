@@ -37,7 +37,7 @@ def assets_of(*, with_dbt: bool) -> list[dg.AssetsDefinition]:
     found = cast("list[dg.AssetsDefinition]", dg.load_assets_from_modules(MODULES))
     if not with_dbt:
         return found
-    from assets.marts import marts_assets  # noqa: PLC0415 - dagster_dbt costs five seconds
+    from assets.marts import marts_assets  # noqa: PLC0415 - dagster_dbt costs a second
 
     return [*found, *marts_assets(dbt_manifest()), report.daily_report]
 

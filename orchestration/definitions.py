@@ -25,7 +25,7 @@ def build_defs(
     all_jobs = jobs(assets)
     bound = {**resources(), **(resource_overrides or {})}
     if with_dbt:
-        from resources.dbt import dbt_resource  # noqa: PLC0415 - dagster_dbt costs five seconds
+        from resources.dbt import dbt_resource  # noqa: PLC0415 - dagster_dbt costs a second
 
         bound = {"dbt": dbt_resource(), **bound}
     return dg.Definitions(

@@ -8,11 +8,11 @@ where a new version no longer calls them.
 from functools import cached_property
 from importlib import metadata
 
-from dagster_dbt import DbtCliResource
 from packaging.version import Version
 from typing_extensions import override
 
 from cardops.bootstrap import dbt_program
+from resources.dagster_dbt_names import DbtCliResource
 
 
 class InstalledDbt(DbtCliResource):
@@ -34,10 +34,10 @@ class InstalledDbt(DbtCliResource):
 
 def dbt_resource() -> InstalledDbt:
     """The dbt beside this interpreter, on this repository's project and profile."""
-    project, executable = dbt_program()
+    project, (executable, *arguments) = dbt_program()
     return InstalledDbt(
         project_dir=str(project),
         profiles_dir=str(project),
         dbt_executable=executable,
-        global_config_flags=["--no-use-colors"],
+        global_config_flags=[*arguments, "--no-use-colors"],
     )

@@ -23,7 +23,7 @@ WARM: Final = (
     "dagster._cli",
     "dagster._grpc.server",
     "dagster_postgres",
-    "dagster_dbt",
+    "resources.dagster_dbt_names",
     "boto3",
     "asyncssh",
     "duckdb",

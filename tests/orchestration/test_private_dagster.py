@@ -1,6 +1,8 @@
 """Private parts of Dagster that Cardops uses: a new version that changes them fails here."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -8,12 +10,41 @@ pytestmark = pytest.mark.dagster
 
 
 def test_dagster_dbt_still_calls_the_overridden_methods() -> None:
-    from dagster_dbt import DbtCliResource  # noqa: PLC0415 - costs seconds
+    from resources.dagster_dbt_names import DbtCliResource  # noqa: PLC0415 - costs seconds
 
     source = inspect.getsource(DbtCliResource.cli)
 
     assert "self._cli_version" in source
     assert "self._initialize_dbt_core_adapter(args)" in source
+
+
+def test_dagster_dbt_loads_without_dbt_and_finds_every_node() -> None:
+    program = (
+        "import json, sys\n"
+        "from cardops.bootstrap import dbt_manifest\n"
+        "from assets.marts import marts_assets\n"
+        "models, _ = marts_assets(dbt_manifest())\n"
+        "nodes = json.loads(dbt_manifest().read_text())['nodes'].values()\n"
+        "wanted = {node['name'] for node in nodes if node['resource_type'] == 'model'}\n"
+        "assert {key.to_user_string() for key in models.keys} == wanted, models.keys\n"
+        "assert len(models.check_keys) > len(wanted)\n"
+        "sys.exit(any(name in sys.modules for name in ('dbt.version', 'dbt.cli', 'agate')))\n"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert loaded.returncode == 0, loaded.stderr
+
+
+def test_dbt_still_formats_messages_where_levels_are_checked() -> None:
+    from dbt_common.events import logger  # noqa: PLC0415 - costs a second
+
+    source = inspect.getsource(logger._Logger.write_line)
+
+    assert "self.create_line(msg)" in source
+    assert "write_line" not in vars(logger._JsonLogger)
 
 
 def test_code_server_still_starts_runs_from_its_multiprocessing_context() -> None:

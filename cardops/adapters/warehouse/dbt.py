@@ -36,9 +36,9 @@ def ensure_manifest(project: Path = PROJECT_DIR) -> Path:
     return manifest
 
 
-def dbt_executable() -> str:
+def dbt_command() -> tuple[str, ...]:
     """The dbt that is installed beside this interpreter, whatever the PATH says."""
-    return str(Path(sys.executable).parent / "dbt")
+    return (sys.executable, "-P", "-m", "cardops.adapters.warehouse.dbt_process")
 
 
 def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
@@ -50,7 +50,7 @@ def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = P
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
-        [dbt_executable(), *arguments],
+        [*dbt_command(), *arguments],
         cwd=project,
         env={**os.environ, **directories, **environment},
         capture_output=True,

@@ -65,6 +65,8 @@ class DuckDbWarehouse(Warehouse):
                 "CARDOPS_BUILD_FILE": str(self.build_file),
                 "DBT_TARGET_PATH": str(self.target_path),
                 "DBT_LOG_PATH": str(self._folder / "logs"),
+                # Every statement as JSON, which nobody reads: the console has results and errors.
+                "DBT_LOG_LEVEL_FILE": "none",
             }
 
     @contextmanager
