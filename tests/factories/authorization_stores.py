@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
@@ -24,8 +25,10 @@ class FakeWorld:
 
 @dataclass
 class PostgresWorld:
+    """With a DatabaseClock the pool's sessions read that clock; otherwise the real one."""
+
     pool: Pool
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(datetime.now(UTC)))
 
     def __post_init__(self) -> None:
         self.authorizations = PostgresAuthorizations(self.pool, now=self.clock.now)

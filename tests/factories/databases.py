@@ -26,6 +26,7 @@ BOOKS = (
     "decisions",
     "holds",
     "movements",
+    "voided_ids",
     "callbacks",
     "spending_limits",
     "limit_changes",

@@ -49,7 +49,7 @@ class Cutting:
         The next batches then take their locks first.
         """
         async with await psycopg.AsyncConnection.connect(self.url) as session:
-            await session.execute("update programs set revision = revision + 1")
+            await session.execute("update accounts set revision = revision + 1")
             decision = asyncio.create_task(self.ask(transaction_id))
             for _ in range(500):
                 if rows(self.url, WAITING):

@@ -27,6 +27,7 @@ MISTAKEN_RULE = f"{STORE}/authorizations/test_guards.py"
 LOCK_ORDER = f"{STORE}/authorizations/test_lock_order.py"
 CONCURRENT = f"{STORE}/authorizations/test_concurrent_writers.py"
 OVERTAKEN = f"{STORE}/authorizations/test_overtaken_decisions.py"
+WRITERS = f"{STORE}/authorizations/test_writers.py"
 OVERTAKEN_LIMITS = f"{STORE}/authorizations/test_limits_overtaken.py"
 LIMITS = f"{STORE}/accounts/test_spending_limits.py"
 PROCESSES = "tests/authorizer/server/test_several_processes.py"
@@ -92,22 +93,41 @@ GUARDS = [
     ),
     Guard("debit-lock-order", f"{LOCK_ORDER}::test_batch_locks_accounts_in_order"),
     Guard("id-order", f"{LOCK_ORDER}::test_batch_writes_ids_in_order"),
+    Guard("debit-unchanged-revision", f"{OVERTAKEN}::test_block_during_decision_is_obeyed"),
     Guard(
-        "programs-before-accounts",
-        f"{LOCK_ORDER}::test_decision_locks_program_before_accounts",
-        "(select count(*) from debited) = $2::bigint"
-        " and (select count(*) from unchanged) = $3::bigint",
+        "locked-read-revision",
+        f"{OVERTAKEN}::test_block_during_wait_for_locks_is_obeyed",
+        'revision="r.revision",',
     ),
-    Guard("program-revision", f"{OVERTAKEN}::test_block_during_decision_is_obeyed"),
+    Guard(
+        "new-account-revision",
+        f"{OVERTAKEN}::test_repeated_block_completes_one_that_was_killed",
+        "set revision = a.revision",
+    ),
+    Guard("program-revision", f"{OVERTAKEN}::test_limit_set_during_decision_is_obeyed"),
+    Guard(
+        "new-program-revision",
+        f"{OVERTAKEN}::test_limit_set_during_decision_is_obeyed",
+        '"update programs set revision = revision where program = %s"',
+    ),
+    Guard("voided-ids", f"{OVERTAKEN}::test_void_during_decision_rejects_it"),
+    Guard(
+        "voids-wait-for-decisions",
+        f"{WRITERS}::test_void_waits_for_a_decision_that_is_being_written",
+    ),
+    Guard(
+        "limits-wait-for-decisions",
+        f"{WRITERS}::test_program_limit_waits_for_decisions_that_are_being_written",
+    ),
+    Guard(
+        "writers-visible",
+        f"{WRITERS}::test_change_is_not_reported_where_locks_are_hidden",
+        "if False:",
+    ),
     Guard(
         "members-alone",
         f"{AUTHORIZATIONS}::test_failing_member_does_not_fail_its_batch",
         "break",
-    ),
-    Guard(
-        "void-revision",
-        f"{ACTIONS}::test_concurrent_void_and_authorization_never_both_win",
-        "select currency from programs where program = $1",
     ),
     Guard(
         "read-lock-order",
@@ -127,11 +147,6 @@ GUARDS = [
     Guard(
         "action-account-lock",
         f"{CONCURRENT}::test_concurrent_increments_are_counted_in_turn",
-    ),
-    Guard(
-        "change-revision",
-        f"{OVERTAKEN}::test_limit_set_during_decision_is_obeyed",
-        '"update programs set revision = revision where program = %s"',
     ),
 ]
 IN_CI = GUARDS[:2]

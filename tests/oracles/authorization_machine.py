@@ -21,9 +21,9 @@ from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from tests.factories.authorizations import a_request
+from tests.factories.database_clock import DatabaseClock
 from tests.factories.databases import empty_books
 from tests.factories.intake import Deposit, an_intake_file, staged
-from tests.fakes.clock import FakeClock
 from tests.oracles.authorization_model import AuthorizationModel
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.oracles.recording import text
@@ -74,9 +74,9 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.session = connect(self.url)
         empty_books(self.session)
-        self.model, self.clock = AuthorizationModel(), FakeClock()
+        self.model, self.clock = AuthorizationModel(), DatabaseClock(self.url)
         self.runner = asyncio.Runner()
-        self.pool = self.run(open_pool(self.url, max_size=2))
+        self.pool = self.run(open_pool(self.clock.url, max_size=2))
         self.authorizations = PostgresAuthorizations(self.pool, now=self.clock.now)
         self.deposits, self.programs = PostgresDepositLedger(self.url), PostgresPrograms(self.url)
         self.files: dict[int, tuple[str, str]] = {}
@@ -89,6 +89,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.run(self.pool.close())
         self.runner.close()
+        self.clock.close()
         self.session.close()
 
     @initialize(is_empty=st.sampled_from([False] * 9 + [True]))

@@ -27,6 +27,8 @@ Pool: TypeAlias = asyncpg.Pool
 # Tables grow from empty while plans stay prepared, so a plan with a scan is never right.
 SERVER_SETTINGS: Final = {
     "application_name": "cardops authorizer",
+    # Snapshots younger than the statement's table locks (authorizations/writers.py).
+    "default_transaction_isolation": "read committed",
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",

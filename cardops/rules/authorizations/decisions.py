@@ -130,6 +130,8 @@ class AccountState:
     exists: bool = True
     is_known_user: bool = True
     is_blocked: bool = False
+    # Rises with every block and changed limit of the user; the write compares it.
+    revision: int = 0
     allowances: list[Allowance] = field(default_factory=list)
 
 
@@ -149,8 +151,10 @@ class BatchState:
     tombstones: set[IdKey] = field(default_factory=set)
     # Limits of the batch's accounts, and under user '' those of their programs.
     limits: dict[AccountKey, list[SpendingLimit]] = field(default_factory=dict)
-    # By program: rises with every change (block, limit, void) that decisions must not miss.
+    # By program: rises with every change of the program's limits; the write compares it.
     revisions: dict[str, int] = field(default_factory=dict)
+    # The database's instant of the read, which is that of the decisions.
+    read_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Decision(NamedTuple):
@@ -242,6 +246,11 @@ _OUTCOME_JSON: Final = {
     reason: f',"status":"{status_of(reason)}","reason_code":"{reason}","reason":"{text}"'
     for reason, text in REASON_TEXTS.items()
 }
+
+
+def is_rejected_by_void(response: bytes) -> bool:
+    """Whether a stored response is the rejection of an id that had been voided before."""
+    return _OUTCOME_JSON[ReasonCode.VOIDED_BEFORE_ARRIVAL].encode() in response
 
 
 def _debit(request: AuthorizationRequest, account: AccountState) -> None:

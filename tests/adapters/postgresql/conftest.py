@@ -20,6 +20,7 @@ from tests.factories.authorization_stores import (
     pool_with_programs,
 )
 from tests.factories.authorizations import NOON, a_request
+from tests.factories.database_clock import DatabaseClock
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 
@@ -37,9 +38,11 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "fake":
         yield FakeWorld()
         return
-    opened = await pool_with_programs(request.getfixturevalue("database_url"))
-    yield PostgresWorld(opened)
+    clock = DatabaseClock(request.getfixturevalue("database_url"))
+    opened = await pool_with_programs(clock.url)
+    yield PostgresWorld(opened, clock)
     opened.terminate()
+    clock.close()
 
 
 @dataclass
@@ -77,14 +80,17 @@ async def callback_store(request: pytest.FixtureRequest) -> AsyncIterator[Callba
 
         yield CallbackStore(fake.outbox, fake.outbox, decide)
         return
-    pool = await open_pool(request.getfixturevalue("database_url"))
+    database_clock = DatabaseClock(request.getfixturevalue("database_url"))
+    pool = await open_pool(database_clock.url)
 
     async def decide_in_postgresql(
         requests: Sequence[AuthorizationRequest], at: datetime
     ) -> object:
-        return await PostgresAuthorizations(pool, now=lambda: at).decide(requests)
+        database_clock.at = at
+        return await PostgresAuthorizations(pool).decide(requests)
 
     yield CallbackStore(
         PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool), decide_in_postgresql
     )
     pool.terminate()
+    database_clock.close()

@@ -4,19 +4,19 @@ Belongs here: limits, their changes, and their usage as an operator sees it. The
 are in authorizations/limit_rows.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cardops.adapters.postgresql.accounts.changes import change_program, change_user
 from cardops.adapters.postgresql.authorizations.limit_rows import limit_of
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.programs.programs import NEW_REVISION
 from cardops.rules.accounts.spending_limits import (
     Allowance,
     LimitKind,
@@ -25,6 +25,8 @@ from cardops.rules.accounts.spending_limits import (
     limits_in_force,
     merge_limit,
 )
+
+Result = TypeVar("Result")
 
 _LIMITS: Final = """
 select currency, kind, max_amount_minor, max_count, window_seconds
@@ -83,8 +85,8 @@ class PostgresSpendingLimits:
         changed_by: str,
     ) -> None:
         """Set the limits, all or none; an amount or count that a limit omits keeps its value."""
-        with self._session() as session:
-            session.execute(NEW_REVISION, [program])
+
+        def set_all(session: psycopg.Connection) -> None:
             for limit in limits:
                 before = _find(session, program, user_id, currency, limit.key)
                 after = merge_limit(before, limit)
@@ -98,6 +100,8 @@ class PostgresSpendingLimits:
                     [program, user_id, changed_by, _json(currency, before), _json(currency, after)],
                 )
 
+        self._change(program, user_id, set_all)
+
     def remove(
         self,
         program: str,
@@ -108,8 +112,8 @@ class PostgresSpendingLimits:
         changed_by: str,
     ) -> bool:
         """Remove a limit; False where there is none."""
-        with self._session() as session:
-            session.execute(NEW_REVISION, [program])
+
+        def remove_one(session: psycopg.Connection) -> bool:
             before = _find(session, program, user_id, currency, key)
             if before is None:
                 return False
@@ -118,6 +122,8 @@ class PostgresSpendingLimits:
                 _RECORD_CHANGE, [program, user_id, changed_by, _json(currency, before), None]
             )
             return True
+
+        return self._change(program, user_id, remove_one)
 
     def own(self, program: str, user_id: str) -> Mapping[str, Sequence[SpendingLimit]]:
         """The limits set for exactly this user (or `''`), by currency."""
@@ -137,6 +143,14 @@ class PostgresSpendingLimits:
                 for allowance in allowances:
                     _count(session, account, allowance, at)
             return used
+
+    def _change(
+        self, program: str, user_id: str, change: Callable[[psycopg.Connection], Result]
+    ) -> Result:
+        """The change in force for every decision; `''` stands for all users of the program."""
+        if user_id:
+            return change_user(self._url, program, user_id, change)
+        return change_program(self._url, program, change)
 
     def _session(self) -> AbstractContextManager[psycopg.Connection]:
         return connect(self._url, autocommit=False)

@@ -4,14 +4,16 @@ Belongs here: locks, reads and writes. Which action is allowed is decided in
 cardops.rules.authorizations.actions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
 from cardops.adapters.postgresql.authorizations import sql
 from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances_of_account
+from cardops.adapters.postgresql.authorizations.voided_ids import void_before_arrival
 from cardops.adapters.postgresql.sessions import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
@@ -31,8 +33,13 @@ from cardops.rules.authorizations.actions import (
     increment_field,
     view_after,
 )
-from cardops.rules.authorizations.decisions import AccountState, Status, StoreUnavailableError
-from cardops.rules.authorizations.records import Hold, Record, State, state_of, tombstone_view
+from cardops.rules.authorizations.decisions import (
+    AccountState,
+    Status,
+    StoreUnavailableError,
+    is_rejected_by_void,
+)
+from cardops.rules.authorizations.records import Hold, Record, State, state_of
 
 
 async def apply_action_with_retries(
@@ -41,11 +48,17 @@ async def apply_action_with_retries(
     """Apply the action, with a bounded number of attempts. Raises StoreUnavailableError."""
     for _ in range(MAX_ATTEMPTS):
         try:
-            async with transaction(pool) as session:
-                return await apply_action(session, action, now)
+            return await _void_unseen(pool, action) or await _apply(pool, action, now)
         except (*TRANSIENT_ERRORS, asyncpg.IntegrityConstraintViolationError):
             continue
     raise StoreUnavailableError
+
+
+async def _apply(
+    pool: Pool, action: AuthorizationAction, now: Callable[[], datetime]
+) -> ActionResponse:
+    async with transaction(pool) as session:
+        return await apply_action(session, action, now)
 
 
 async def apply_action(
@@ -53,11 +66,6 @@ async def apply_action(
 ) -> ActionResponse:
     """Decide and write one action inside the session's transaction."""
     record = await find_record(session, action.program, action.transaction_id)
-    if record is None and action.kind is ActionKind.VOID:
-        currency = await session.fetchval(sql.LOCK_PROGRAM, action.program)
-        record = await find_record(session, action.program, action.transaction_id)
-        if record is None:
-            return await _void_before_arrival(session, action, currency, now())
     if record is None:
         return ActionResponse(ActionResult.UNKNOWN)
     account = await _lock_account(session, record)
@@ -76,19 +84,34 @@ async def apply_action(
     return ActionResponse(ActionResult.DONE, body)
 
 
+async def _void_unseen(pool: Pool, action: AuthorizationAction) -> ActionResponse | None:
+    """The response to a void whose authorization has not arrived, or was rejected by a void."""
+    if action.kind is not ActionKind.VOID:
+        return None
+    async with pool.acquire() as session:
+        record = await find_record(session, action.program, action.transaction_id)
+    if record is not None and not is_rejected_by_void(record.response):
+        return None
+    responses = await void_before_arrival(pool, [action])
+    return responses.get((action.program, action.transaction_id))
+
+
 async def find_record(session: Session, program: str, transaction_id: str) -> Record | None:
     """The decision with its hold and refunds, from one snapshot; None where unknown."""
     row = await session.fetchrow(sql.FIND_DECISION, program, transaction_id)
-    if row is None:
-        return None
+    return None if row is None else record_from(row)
+
+
+def record_from(row: Mapping[str, Any]) -> Record:
+    """The authorization in a row of FIND_DECISION."""
     hold = None
     if row["state"] is not None:
         hold = Hold(
             State(row["state"]), row["held_minor"], row["captured_minor"], row["expires_at"]
         )
     return Record(
-        program=program,
-        transaction_id=transaction_id,
+        program=row["program"],
+        transaction_id=row["transaction_id"],
         user_id=row["user_id"],
         currency=row["currency"],
         amount_minor=row["amount_minor"],
@@ -144,21 +167,6 @@ async def _find_earlier(session: Session, action: AuthorizationAction) -> Stored
         sql.FIND_MOVEMENT, action.program, action.transaction_id, action.kind.value, action.key
     )
     return StoredAction(*row) if row else None
-
-
-async def _void_before_arrival(
-    session: Session, action: AuthorizationAction, currency: str, at: datetime
-) -> ActionResponse:
-    """Write a tombstone. The program's new revision makes concurrent decisions notice it."""
-    earlier = await _find_earlier(session, action)
-    if earlier is not None:
-        return ActionResponse(ActionResult.REPLAYED, earlier.response)
-    body = tombstone_view(currency).body()
-    await session.execute(
-        sql.INSERT_MOVEMENT, action.program, action.transaction_id, "void", "", None, None,
-        "PERMIT", "void", 0, 0, 0, 0, body, action.key_id, action.request_id, at,
-    )  # fmt: skip
-    return ActionResponse(ActionResult.DONE, body)
 
 
 async def _write(

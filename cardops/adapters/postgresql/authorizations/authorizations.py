@@ -14,7 +14,7 @@ from cardops.adapters.postgresql.authorizations import sql
 from cardops.adapters.postgresql.authorizations.actions import (
     apply_action_with_retries,
     expire_holds,
-    find_record,
+    record_from,
 )
 from cardops.adapters.postgresql.authorizations.limit_rows import OvertakenError, add_allowances
 from cardops.adapters.postgresql.authorizations.rows import (
@@ -50,7 +50,7 @@ DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
 # value: the members are decided one by one, so that only the one at fault fails.
 CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 # What was read has changed: the write statement divides by zero (sql.py), or the count of limits
-# notices it before.
+# notices it before. With locks it happens where a block or a limit was changed or an id voided.
 OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)
 # A batch decided without a lock is written within this time or decided again: its transaction gets
 # its id with the write, which must be well before the day can be closed (transaction_log.py).
@@ -86,6 +86,8 @@ class PostgresAuthorizations:
                 # Another attempt would keep the next batch waiting; the callers retry.
                 if isinstance(error, TimeoutError):
                     break
+            except OVERTAKEN:
+                continue
             except CONFLICTS:
                 # guard-begin: members-alone
                 return [await self._decide_single(request) for request in requests]
@@ -103,9 +105,9 @@ class PostgresAuthorizations:
 
     async def _find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         async with self._pool.acquire() as session:
-            record = await find_record(session, program, transaction_id)
-            if record is not None:
-                return view_of(record, self._now())
+            row = await session.fetchrow(sql.FIND_DECISION, program, transaction_id)
+            if row is not None:
+                return view_of(record_from(row), row["read_at"])
             if await session.fetchrow(sql.FIND_MOVEMENT, program, transaction_id, "void", ""):
                 return tombstone_view(await session.fetchval(sql.PROGRAM_CURRENCY, program))
         return None
@@ -130,7 +132,7 @@ class PostgresAuthorizations:
         for _ in range(MAX_ATTEMPTS):
             try:
                 return (await self._decide_locked([request]))[0]
-            except (*TRANSIENT_ERRORS, *CONFLICTS):
+            except (*TRANSIENT_ERRORS, *CONFLICTS, *OVERTAKEN):
                 continue
         return UNDECIDED
 
@@ -151,7 +153,7 @@ class PostgresAuthorizations:
     async def _decide_locked(
         self, requests: Sequence[AuthorizationRequest]
     ) -> list[AuthorizationResponse]:
-        async with transaction(self._pool, _begin(requests)) as session:
+        async with transaction(self._pool, sql.BEGIN) as session:
             return await self._decide_in(session, sql.READ_LOCKED, requests, NO_WRITE_DEADLINE)
 
     async def _decide_in(
@@ -162,14 +164,13 @@ class PostgresAuthorizations:
         within: timedelta,
     ) -> list[AuthorizationResponse]:
         state = await _read(session, statement, requests)
-        at = self._now()
+        at = state.read_at
         await add_allowances(session, state, at)
         responses, decisions = decide_batch(requests, state, at)
         if decisions:
             write, arguments = write_arguments(
                 decisions,
-                state.revisions,
-                at,
+                state,
                 until=at + within,
                 hold_ends_at=at + self._hold_period,
             )
@@ -185,8 +186,3 @@ async def _read(
     if absent[0]:
         add_absent(state, await session.fetch(sql.ABSENT, *absent))
     return state
-
-
-def _begin(requests: Sequence[AuthorizationRequest]) -> str:
-    programs = sorted({request.program for request in requests})
-    return sql.BEGIN.format(programs=",".join(f"'{program}'" for program in programs))

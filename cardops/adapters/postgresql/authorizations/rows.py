@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cardops.adapters.postgresql.authorizations.sql import SEPARATOR, write_statement
@@ -18,6 +18,7 @@ from cardops.rules.authorizations.decisions import (
     StoredDecision,
 )
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_KEYS: Final[list[Collection[str]]] = [()] * 3
 
 
@@ -26,6 +27,7 @@ class AccountDebit:
     """The debit of one account by a batch, in minor units."""
 
     seq_before: int
+    revision: int
     debit_minor: int = 0
     held_minor: int = 0
     ledger_seq: int = 0
@@ -54,19 +56,22 @@ def batch_state(rows: Iterable[Mapping[str, Any]]) -> BatchState:
     """The state that the rows of the read statement describe."""
     state = BatchState()
     for row in rows:
-        tag, program, name, currency, available, held, seq, is_blocked, request_hash, response = (
-            row.values()
-        )
+        (
+            tag, program, name, currency, available, held, seq, is_blocked, revision, request_hash,
+            response,
+        ) = row.values()  # fmt: skip
         if tag == "account":
             state.accounts[program, name, currency] = AccountState(
-                available, held, seq, is_blocked=is_blocked
+                available, held, seq, is_blocked=is_blocked, revision=revision
             )
         elif tag == "decision":
             state.stored[program, name] = StoredDecision(request_hash, response)
         elif tag == "void":
             state.tombstones.add((program, name))
         elif tag == "program":
-            state.revisions[program] = available
+            state.revisions[program] = revision
+        elif tag == "clock":
+            state.read_at = EPOCH + timedelta(microseconds=available)
         else:
             limit = SpendingLimit(LimitKind(tag), available, held, seq)
             state.limits.setdefault((program, name, currency), []).append(limit)
@@ -92,8 +97,7 @@ def add_absent(state: BatchState, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def write_arguments(
     decisions: Sequence[Decision],
-    revisions: Mapping[str, int],
-    at: datetime,
+    state: BatchState,
     *,
     until: datetime,
     hold_ends_at: datetime,
@@ -102,7 +106,7 @@ def write_arguments(
 
     Rows are in the order of their ids, so that two processes with the same ids never deadlock.
     """
-    debits = _debits(decisions)
+    at, debits = state.read_at, _debits(decisions, state)
     decisions = sorted(decisions, key=lambda decision: decision.request.id_key)  # guard: id-order
     requests, statuses, reasons, remaining, seqs, responses = zip(*decisions, strict=True)
     (
@@ -125,10 +129,12 @@ def write_arguments(
         _texts([debit.held_minor for debit in debits.values()]),
         _texts([debit.ledger_seq for debit in debits.values()]),
         _texts([debit.seq_before for debit in debits.values()]),
+        _texts([debit.revision for debit in debits.values()]),
     ]
-    columns += [revisions, _texts(revisions.values())]
+    columns += [state.revisions, _texts(state.revisions.values())]
+    voided_count = len(state.tombstones.intersection(zip(programs, ids, strict=True)))
     arguments: list[object] = [
-        at, len(debits), len(revisions), until, *map(column, columns)
+        at, len(debits), len(state.revisions), voided_count, until, *map(column, columns)
     ]  # fmt: skip
     if has_holds:
         arguments.append(hold_ends_at)
@@ -153,7 +159,7 @@ def _texts(values: Iterable[object]) -> list[str]:
     return list(map(str, values))
 
 
-def _debits(decisions: Sequence[Decision]) -> dict[AccountKey, AccountDebit]:
+def _debits(decisions: Sequence[Decision], state: BatchState) -> dict[AccountKey, AccountDebit]:
     """Sums by account; the decisions of an account must be in the order in which they were made."""
     debits: dict[AccountKey, AccountDebit] = {}
     for request, status, _, _, ledger_seq, _ in decisions:
@@ -162,7 +168,7 @@ def _debits(decisions: Sequence[Decision]) -> dict[AccountKey, AccountDebit]:
         key = request.account_key
         debit = debits.get(key)
         if debit is None:
-            debit = debits[key] = AccountDebit(ledger_seq - 1)
+            debit = debits[key] = AccountDebit(ledger_seq - 1, state.accounts[key].revision)
         debit.debit_minor += request.amount_minor
         if not request.is_capture:
             debit.held_minor += request.amount_minor

@@ -14,7 +14,7 @@ from typing import Final
 SEPARATOR: Final = "\x1f"
 
 
-def _rows(first: int, columns: Mapping[str, str]) -> str:
+def rows_of(first: int, columns: Mapping[str, str]) -> str:
     """The columns from parameter number `first` on, as rows of `t`; an empty text is null."""
     texts = ", ".join(
         f"string_to_array(${number}, e'\\x1f', '')::{kind}[]"
@@ -23,19 +23,12 @@ def _rows(first: int, columns: Mapping[str, str]) -> str:
     return f"unnest({texts}) as t ({', '.join(columns)})"
 
 
-# The share lock keeps blocks, limits and voids of these programs from changing while a locked batch
-# is decided. Sent in the round trip of BEGIN; a program name has only [a-z0-9-].
-BEGIN: Final = (
-    "begin isolation level read committed; "
-    "select 1 from programs where program in ({programs}) order by program for share"
-)
-# The new revision makes every decision in progress notice this change and start again.
-LOCK_PROGRAM: Final = """
-update programs set revision = revision + 1 where program = $1 returning currency -- guard: void-revision
-"""
+# A statement's snapshot must be younger than its table locks (writers.py), whatever the default.
+BEGIN: Final = "begin isolation level read committed"
 
 # $1-$3: distinct accounts; $4, $5: distinct ids; $6: distinct programs. The limits come without
-# their usage, which needs a later snapshot (limit_rows.py) and is seldom needed.
+# their usage, which needs a later snapshot (limit_rows.py) and is seldom needed. The instant comes
+# last: where the statement locks, it is read once the locks are there.
 _READ: Final = """
 with requested as (
     select * from {accounts}
@@ -44,7 +37,8 @@ ids as (
     select * from {ids}
 ),
 read as materialized (
-    select a.program, a.user_id, a.currency, a.available_minor, a.held_minor, a.ledger_seq
+    select
+        a.program, a.user_id, a.currency, a.available_minor, a.held_minor, a.ledger_seq, a.revision
     from requested
     inner join accounts as a
         on a.program = requested.program
@@ -55,33 +49,27 @@ read as materialized (
 select
     'account' as tag, r.program, r.user_id as name, r.currency,
     r.available_minor, r.held_minor, r.ledger_seq, coalesce(u.is_blocked, false) as is_blocked,
-    null::bytea as question_hash, null::bytea as answer
+    {revision} as revision, null::bytea as question_hash, null::bytea as answer
 from read as r
 left join users as u on u.program = r.program and u.user_id = r.user_id
 union all
 select
-    'decision', d.program, d.transaction_id, null, null, null, null, null,
+    'decision', d.program, d.transaction_id, null, null, null, null, null, null,
     d.question_hash, d.answer
 from ids
 inner join decisions as d on d.program = ids.program and d.transaction_id = ids.transaction_id
 union all
-select 'void', ids.program, ids.transaction_id, null, null, null, null, null, null, null
+select 'void', v.program, v.transaction_id, null, null, null, null, null, null, null, null
 from ids
-cross join lateral (
-    select 1 from movements as m
-    where
-        m.program = ids.program and m.transaction_id = ids.transaction_id
-        and m.kind = 'void' and m.movement_key = ''
-    limit 1
-) as v
+inner join voided_ids as v on v.program = ids.program and v.transaction_id = ids.transaction_id
 union all
-select 'program', p.program, null, null, p.revision, null, null, null, null, null
+select 'program', p.program, null, null, null, null, null, null, p.revision, null, null
 from {programs}
 inner join programs as p on p.program = t.program
 union all
 select
     s.kind, s.program, s.user_id, s.currency, s.max_amount_minor, s.max_count, s.window_seconds,
-    null, null, null
+    null, null, null, null
 from (
     select program, user_id, currency from requested
     union all
@@ -93,16 +81,28 @@ cross join lateral (
     offset 0
 ) as s
 where exists (select 1 from spending_limits)
+union all
+select
+    'clock', null, null, null, (extract(epoch from clock_timestamp()) * 1000000)::bigint, null,
+    null, null, null, null, null
 """
 _KEYS: Final = {
-    "accounts": _rows(1, {"program": "text", "user_id": "text", "currency": "text"}),
-    "ids": _rows(4, {"program": "text", "transaction_id": "text"}),
-    "programs": _rows(6, {"program": "text"}),
+    "accounts": rows_of(1, {"program": "text", "user_id": "text", "currency": "text"}),
+    "ids": rows_of(4, {"program": "text", "transaction_id": "text"}),
+    "programs": rows_of(6, {"program": "text"}),
 }
-READ: Final = _READ.format(**_KEYS, lock="")
+READ: Final = _READ.format(**_KEYS, lock="", revision="r.revision")
+# Everything but the locked balances is as of the statement's snapshot, which may be older than the
+# locks. So is this revision: with the locked row's own, the write would not notice a block that was
+# committed while this statement waited.
+_REVISION_OF_SNAPSHOT: Final = """(
+        select s.revision from accounts as s
+        where s.program = r.program and s.user_id = r.user_id and s.currency = r.currency
+    )"""
 READ_LOCKED: Final = _READ.format(
     **_KEYS,
     lock="order by a.program, a.user_id, a.currency for update of a",  # guard: read-lock-order
+    revision=_REVISION_OF_SNAPSHOT,  # guard: locked-read-revision
 )
 # What a decision needs to know about missing accounts. One created since the first read stays
 # missing for this batch.
@@ -130,18 +130,21 @@ _DECISION: Final = {
 }  # fmt: skip
 _DEBIT: Final = {
     "program": "text", "user_id": "text", "currency": "text", "debit_minor": "bigint",
-    "held_minor": "bigint", "ledger_seq": "bigint", "seq_before": "bigint",
+    "held_minor": "bigint", "ledger_seq": "bigint", "seq_before": "bigint", "revision": "bigint",
 }  # fmt: skip
 _PROGRAM: Final = {"program": "text", "revision": "bigint"}
+FIRST_COLUMN: Final = 6
 _CALLBACK: Final = {"callback_id": "text", "url": "text", "is_test": "boolean"}
 
-# $1: the instant of the decisions; $2, $3: number of accounts and of programs; $4: deadline of the
-# write, by which the transaction has its id (transaction_log.py closes days by transaction ids);
-# then the columns above, in this order.
-# Lock order, as everywhere: programs, accounts, ids; each kind in its own order.
+# $1: the instant of the decisions; $2, $3: number of accounts and of programs; $4: number of ids that
+# were voided before; $5: deadline of the write, by which the transaction has its id
+# (transaction_log.py closes days by transaction ids); then the columns above, in this order.
+# Lock order, as everywhere: accounts, ids; each kind in its own order.
 # The guard against overdrafts is in the statement that debits. If anything that was read without a
 # lock has changed since, nothing may be committed; the only way for one statement to do that is to
-# fail, here by a division by zero.
+# fail, here by a division by zero. Accounts are compared in their newest version; programs and
+# voided ids as of this statement's snapshot, and whoever changes those waits for the statements
+# whose snapshot may be older (writers.py).
 _WRITE: Final = """
 with decided as (
     select * from {decided}
@@ -172,24 +175,28 @@ debited as (
         a.user_id = t.user_id and a.currency = t.currency
         and a.program = t.program -- guard: debit-program
         and a.ledger_seq = t.seq_before -- guard: debit-unchanged-account
+        and a.revision = t.revision -- guard: debit-unchanged-revision
         and a.available_minor >= t.debit_minor -- guard: debit-covered
     returning 1
-),
-unchanged as (
-    select 1
-    from {programs}
-    inner join programs as p
-        on p.program = t.program
-        and p.revision = t.revision -- guard: program-revision
-    order by p.program
-    for share of p
 ){held}{callbacks}
 select 1 / (
-    -- guard-begin: programs-before-accounts
-    (select count(*) from unchanged) = $3::bigint
-    and clock_timestamp() < $4::timestamptz
+    clock_timestamp() < $5::timestamptz
     and (select count(*) from debited) = $2::bigint
-    -- guard-end: programs-before-accounts
+    and (
+        select count(*)
+        from {programs}
+        inner join programs as p
+            on p.program = t.program
+            and p.revision = t.revision -- guard: program-revision
+    ) = $3::bigint
+    -- guard-begin: voided-ids
+    and (
+        select count(*)
+        from decided as d
+        inner join voided_ids as v
+            on v.program = d.program and v.transaction_id = d.transaction_id
+    ) = $4::bigint
+    -- guard-end: voided-ids
 )::integer
 """
 _HELD: Final = """,
@@ -220,14 +227,14 @@ pending_callbacks as (
 def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
     """Decisions, debits, holds and callbacks in one commit; the holds' end is the last argument."""
     columns = {**_DECISION, **(_CALLBACK if has_callbacks else {})}
-    decided = _rows(5, columns)
-    debits = _rows(5 + len(columns), _DEBIT)
-    position = 5 + len(columns) + len(_DEBIT)
+    decided = rows_of(FIRST_COLUMN, columns)
+    debits = rows_of(FIRST_COLUMN + len(columns), _DEBIT)
+    position = FIRST_COLUMN + len(columns) + len(_DEBIT)
     hold_ends_at = f"${position + len(_PROGRAM)}::timestamptz"
     return _WRITE.format(
         decided=decided,
         debits=debits,
-        programs=_rows(position, _PROGRAM),
+        programs=rows_of(position, _PROGRAM),
         held=_HELD.format(hold_ends_at=hold_ends_at) if has_holds else "",
         callbacks=_CALLBACKS if has_callbacks else "",
     )
@@ -235,13 +242,14 @@ def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
 
 FIND_DECISION: Final = """
 select
-    d.user_id, d.currency, d.amount_minor, d.is_capture, d.status, d.answer,
+    d.program, d.transaction_id, d.user_id, d.currency, d.amount_minor, d.is_capture, d.status, d.answer,
     h.state, h.held_minor, h.captured_minor, h.expires_at,
     (
         select coalesce(sum(m.posted_minor), 0)::bigint from movements as m
         where
             m.program = d.program and m.transaction_id = d.transaction_id and m.kind = 'refund'
-    ) as refunded_minor
+    ) as refunded_minor,
+    clock_timestamp() as read_at
 from decisions as d
 left join holds as h on h.program = d.program and h.transaction_id = d.transaction_id
 where d.program = $1 and d.transaction_id = $2

@@ -9,6 +9,7 @@ from typing import Final
 import psycopg
 from psycopg.rows import dict_row
 
+from cardops.adapters.postgresql.accounts.changes import change_user
 from cardops.adapters.postgresql.connection import connect
 from cardops.rules.programs.api_keys import (
     KEY_ID_LENGTH,
@@ -19,12 +20,6 @@ from cardops.rules.programs.api_keys import (
     secret_sha256,
 )
 from cardops.rules.programs.programs import Program
-
-# The first statement of every change that decisions must not miss: it locks the program, so that
-# such changes run one after the other, and makes decisions in progress start again.
-NEW_REVISION: Final = (
-    "update programs set revision = revision + 1 where program = %s"  # guard: change-revision
-)
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _PROGRAMS: Final = """
@@ -119,16 +114,21 @@ class PostgresPrograms:
     def set_blocked(
         self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
     ) -> None:
-        """Block or unblock a user's spending, also of a user without an account."""
-        with self._session() as session:
-            session.execute(NEW_REVISION, [program])
+        """Block or unblock a user's spending, also of a user without an account.
+
+        Once it has returned, nothing is permitted that did not see it.
+        """
+
+        def block(session: psycopg.Connection) -> None:
             session.execute(_RECORD_BLOCK, [is_blocked, changed_by, program, user_id])
             session.execute(
                 "insert into users (program, user_id, is_blocked) values (%s, %s, %s) "
                 "on conflict (program, user_id) do update "
-                "set is_blocked = excluded.is_blocked, changed_at = now()",
+                "set is_blocked = excluded.is_blocked, changed_at = clock_timestamp()",
                 [program, user_id, is_blocked],
             )
+
+        change_user(self._url, program, user_id, block)
 
     def _programs(self, program: str | None) -> list[Program]:
         with self._session() as session, session.cursor(row_factory=dict_row) as cursor:

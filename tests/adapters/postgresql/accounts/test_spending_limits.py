@@ -15,6 +15,7 @@ from cardops.rules.authorizations.actions import ActionKind, ActionResult, Autho
 from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorization_stores import pool_with_programs
 from tests.factories.authorizations import PROGRAM, USER, a_request
+from tests.factories.database_clock import DatabaseClock
 from tests.factories.limited_users import CREDIT, PLENTY, Limited, at_most
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
@@ -25,20 +26,22 @@ OK, OVER = "sufficient_credit", "velocity_limit"
 
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
-    clock = FakeClock(datetime(2026, 11, 20, 12, 0, tzinfo=UTC))
     if request.param == "fake":
+        clock = FakeClock()
         fake = FakeAuthorizations(clock)
         limited = Limited(fake, fake.limits, clock)
         await limited.credit()
         yield limited
     else:
         url: str = request.getfixturevalue("database_url")
-        pool = await pool_with_programs(url)
-        authorizations = PostgresAuthorizations(pool, now=clock.now)
-        limited = Limited(authorizations, AuditedSpendingLimits(url), clock, pool)
+        database_clock = DatabaseClock(url)
+        pool = await pool_with_programs(database_clock.url)
+        authorizations = PostgresAuthorizations(pool, now=database_clock.now)
+        limited = Limited(authorizations, AuditedSpendingLimits(url), database_clock, pool)
         await limited.credit()
         yield limited
         pool.terminate()
+        database_clock.close()
 
 
 async def test_authorization_above_its_limit_is_rejected(world: Limited) -> None:

@@ -1,4 +1,4 @@
-"""Locks are taken in one order everywhere (programs, accounts, ids), which rules out deadlocks.
+"""Locks are taken in one order everywhere (accounts, ids), which rules out deadlocks.
 
 A second session holds an earlier lock; a third one finds that no later lock is held yet.
 """
@@ -77,9 +77,15 @@ REQUESTS = [
 ]
 
 
-async def test_decision_locks_program_before_accounts(order: Order) -> None:
-    held = ACCOUNT_HELD.format("ann")
-    assert await order.is_free(held, while_held=PROGRAM_HELD, requests=REQUESTS)
+async def test_decision_waits_for_no_lock_on_its_program(order: Order) -> None:
+    async with order.pool.acquire() as holder:
+        await holder.execute(f"begin; {PROGRAM_HELD}")
+        for is_locking in (False, True):
+            order.store._locked_batches = int(is_locking)
+            requests = [a_request(f"t{is_locking}", user_id="ann", amount_minor=1)]
+            (response,) = await asyncio.wait_for(order.store.decide(requests), 2)
+            assert b'"PERMIT"' in response.body
+        await holder.execute("rollback")
 
 
 async def test_batch_locks_accounts_in_order(order: Order) -> None:

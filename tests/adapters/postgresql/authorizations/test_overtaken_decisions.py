@@ -1,9 +1,10 @@
 """A batch is decided again where something changes between its read and its write."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -27,13 +28,21 @@ from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
 
-VOID = """
-with met as (update programs set revision = revision + 1)
-insert into movements (
-    program, transaction_id, kind, movement_key, status, reason_code, amount_minor, posted_minor,
-    held_change_minor, ledger_seq, answer, posted_at
-) values (%s, %s, 'void', '', 'PERMIT', 'void', 0, 0, 0, 0, '', now())
+ANNOUNCE = "insert into voided_ids (program, transaction_id) values (%s, %s)"
+BLOCK = "insert into users (program, user_id, is_blocked) values (%s, %s, true)"
+NEW_REVISION = "update accounts set revision = revision + 1 where user_id = %s"
+WAITING = """
+select pid from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'
 """
+
+
+async def until_waiting(url: str) -> None:
+    for _ in range(1_000):
+        if rows(url, WAITING):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("no decision waits for a lock")
 
 
 @dataclass
@@ -80,26 +89,54 @@ async def overtaking(
 async def test_block_during_decision_is_obeyed(overtaking: Overtaking) -> None:
     programs = PostgresPrograms(overtaking.url)
     overtaking.overtake = lambda: programs.set_blocked(PROGRAM, USER, is_blocked=True)
-    assert b'"account_blocked"' in (await overtaking.ask("t1")).body
+    assert b'"account_blocked"' in (await overtaking.ask("t1", amount_minor=1)).body
 
 
-async def test_limit_set_during_decision_is_obeyed(overtaking: Overtaking) -> None:
+async def test_block_during_wait_for_locks_is_obeyed(overtaking: Overtaking) -> None:
+    # The statement that locks accounts began before the block, and got its locks after it.
+    overtaking.store._locked_batches = 1
+    with psycopg.connect(overtaking.url) as block, psycopg.connect(overtaking.url) as first:
+        block.execute(NEW_REVISION, [USER])
+        decision = asyncio.create_task(overtaking.ask("t1", amount_minor=1))
+        await until_waiting(overtaking.url)
+        first.execute(BLOCK, [PROGRAM, USER])
+        first.commit()
+        block.commit()
+        assert b'"account_blocked"' in (await decision).body
+
+
+async def test_block_of_another_user_overtakes_nothing(overtaking: Overtaking) -> None:
+    programs = PostgresPrograms(overtaking.url)
+    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, "other", is_blocked=True)
+    assert b'"PERMIT"' in (await overtaking.ask("t1", amount_minor=1)).body
+    assert len(overtaking.statements) == 1
+
+
+async def test_repeated_block_completes_one_that_was_killed(overtaking: Overtaking) -> None:
+    def block_killed_and_again() -> None:
+        with psycopg.connect(overtaking.url) as session:
+            session.execute(BLOCK, [PROGRAM, USER])
+        PostgresPrograms(overtaking.url).set_blocked(PROGRAM, USER, is_blocked=True)
+
+    overtaking.overtake = block_killed_and_again
+    assert b'"account_blocked"' in (await overtaking.ask("t1", amount_minor=1)).body
+
+
+@pytest.mark.parametrize("user_id", [USER, ""])
+async def test_limit_set_during_decision_is_obeyed(overtaking: Overtaking, user_id: str) -> None:
     limit = SpendingLimit(LimitKind.AUTHORIZATION, 99)
     limits = PostgresSpendingLimits(overtaking.url)
-    overtaking.overtake = lambda: limits.change(PROGRAM, "", "USD", [limit], changed_by="test")
+    overtaking.overtake = lambda: limits.change(PROGRAM, user_id, "USD", [limit], changed_by="test")
     assert b'"velocity_limit"' in (await overtaking.ask("t1", amount_minor=100)).body
-    overtaking.store = PostgresAuthorizations(overtaking.pool)  # one without a conflict so far
-    overtaking.overtake = lambda: limits.remove(PROGRAM, "", "USD", limit.key, changed_by="test")
-    assert b'"PERMIT"' in (await overtaking.ask("t2", amount_minor=100)).body
 
 
 async def test_void_during_decision_rejects_it(overtaking: Overtaking) -> None:
     def void() -> None:
         with psycopg.connect(overtaking.url) as session:
-            session.execute(VOID, [PROGRAM, "t1"])
+            session.execute(ANNOUNCE, [PROGRAM, "t1"])
 
     overtaking.overtake = void
-    assert b'"voided_before_arrival"' in (await overtaking.ask("t1")).body
+    assert b'"voided_before_arrival"' in (await overtaking.ask("t1", amount_minor=1)).body
     assert rows(overtaking.url, "select status from decisions") == [("REJECT",)]
 
 
@@ -121,7 +158,7 @@ async def test_debit_during_decision_is_not_spent_twice(overtaking: Overtaking) 
 
 async def test_batches_lock_first_for_a_while_after_a_conflict(overtaking: Overtaking) -> None:
     programs = PostgresPrograms(overtaking.url)
-    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
+    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, USER, is_blocked=False)
     for number in range(LOCKED_BATCHES + 3):
         await overtaking.ask(f"t{number}", amount_minor=1)
     is_locked = ["for update" in statement for statement in overtaking.statements]
@@ -133,8 +170,8 @@ async def test_overtaken_decision_is_dated_after_the_change(
 ) -> None:
     began = datetime.now(UTC)
     programs = PostgresPrograms(overtaking.url)
-    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, "nobody", is_blocked=True)
-    await overtaking.ask("t1")
+    overtaking.overtake = lambda: programs.set_blocked(PROGRAM, USER, is_blocked=True)
+    await overtaking.ask("t1", amount_minor=1)
     ((decided_at, changed_at),) = rows(
         overtaking.url, "select decided_at, changed_at from decisions cross join users"
     )
@@ -151,14 +188,6 @@ async def test_decision_past_write_deadline_is_decided_again(
     assert len(overtaking.statements) == 2
     ((decided_at,),) = rows(overtaking.url, "select decided_at from decisions")
     assert decided_at > began + WRITE_DEADLINE
-
-
-async def test_decision_with_slow_clock_takes_locks(overtaking: Overtaking) -> None:
-    overtaking.store = PostgresAuthorizations(
-        overtaking.pool, now=lambda: datetime.now(UTC) - timedelta(seconds=4)
-    )
-    assert b'"PERMIT"' in (await overtaking.ask("t1", amount_minor=1)).body
-    assert ["for update" in statement for statement in overtaking.statements] == [False, True]
 
 
 def test_write_deadline_is_below_clock_margin() -> None:

@@ -11,6 +11,7 @@ from cardops.adapters.postgresql.sessions import open_pool
 from cardops.ports import CallbackOutbox
 from cardops.rules.callbacks.callbacks import CallbackResponse, CallbackState, attempt_result
 from tests.factories.authorizations import NOON, a_request
+from tests.factories.database_clock import DatabaseClock
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 
@@ -26,10 +27,12 @@ async def outbox(request: pytest.FixtureRequest) -> AsyncIterator[CallbackOutbox
         await fake.decide(requests)
         yield fake.outbox
         return
-    pool = await open_pool(request.getfixturevalue("database_url"))
-    await PostgresAuthorizations(pool, now=lambda: NOON).decide([*requests, a_request("none")])
+    clock = DatabaseClock(request.getfixturevalue("database_url"), NOON)
+    pool = await open_pool(clock.url)
+    await PostgresAuthorizations(pool).decide([*requests, a_request("none")])
     yield PostgresCallbackOutbox(pool)
     pool.terminate()
+    clock.close()
 
 
 async def test_leased_callback_is_not_leased_again_until_the_lease_expires(
