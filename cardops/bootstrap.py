@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Authorizations,
         Books,
         CallbackAdministration,
+        CallbackArchive,
         CallbackOutbox,
         CallbackSender,
         CallerDirectory,
@@ -250,6 +251,15 @@ class Adapters:
         from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 
         return PostgresBooks(self.database.url)
+
+    @cached_property
+    def callback_archive(self) -> CallbackArchive:
+        """Old callbacks and attempts, with the days for which the settings retain them."""
+        from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
+        from cardops.rules.callbacks.archives import Retention
+
+        retention = Retention(self.settings.callback_days, self.settings.callback_log_days)
+        return PostgresCallbackArchive(self.database.url, retention)
 
     # PostgreSQL, asynchronous
 

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     sftp_port: Port | None = None
     allow_loopback_callbacks: bool = False
     authorizer_sends_callbacks: bool = True
+    callback_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     callback_log_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     hold_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 604_800
     key_requests_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 20_000

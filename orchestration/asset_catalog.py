@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets import (
     balances,
+    callback_archive,
     chargeback_deliveries,
     chargeback_files,
     chargebacks,
@@ -27,6 +28,7 @@ MODULES: tuple[ModuleType, ...] = (
     balances,
     log,
     reconciliation,
+    callback_archive,
     chargeback_files,
     chargeback_deliveries,
 )

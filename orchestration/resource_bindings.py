@@ -7,6 +7,7 @@ from resources.analytics import LakeBooksResource, ReportsResource, WarehouseRes
 from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
 from resources.ledgers import (
     BooksResource,
+    CallbackArchiveResource,
     DeliveryLedgerResource,
     DepositLedgerResource,
     IntakeLedgerResource,
@@ -32,6 +33,7 @@ def resources() -> Mapping[str, Any]:
         "delivery_ledger": DeliveryLedgerResource(),
         "log_reader": LogReaderResource(),
         "books": BooksResource(),
+        "archive": CallbackArchiveResource(),
         "lake_books": LakeBooksResource(),
         "warehouse": WarehouseResource(),
         "reports": ReportsResource(),

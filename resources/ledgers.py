@@ -5,6 +5,7 @@ from typing_extensions import override
 
 from cardops.ports import (
     Books,
+    CallbackArchive,
     DeliveryLedger,
     DepositLedger,
     IntakeLedger,
@@ -52,6 +53,14 @@ class BooksResource(dg.ConfigurableResource[Books]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Books:
         return adapters().books
+
+
+class CallbackArchiveResource(dg.ConfigurableResource[CallbackArchive]):
+    """Old callbacks, and for how long they are retained."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> CallbackArchive:
+        return adapters().callback_archive
 
 
 class ProgramsResource(dg.ConfigurableResource[Programs]):

@@ -11,6 +11,7 @@ from cardops.ports.accounts import DepositLedger, SpendingLimits
 from cardops.ports.authorizations import Authorizations, CallerDirectory, Tracing
 from cardops.ports.callbacks import (
     CallbackAdministration,
+    CallbackArchive,
     CallbackMetrics,
     CallbackOutbox,
     CallbackSender,
@@ -28,6 +29,7 @@ __all__ = [
     "Authorizations",
     "Books",
     "CallbackAdministration",
+    "CallbackArchive",
     "CallbackMetrics",
     "CallbackOutbox",
     "CallbackSender",

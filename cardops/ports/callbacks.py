@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from contextlib import AbstractContextManager
+    from datetime import date, datetime
+    from pathlib import Path
 
+    from cardops.rules.callbacks.archives import ArchivedTable, ArchivePart, Retention
     from cardops.rules.callbacks.callbacks import (
         Callback,
         CallbackAttempt,
@@ -54,7 +57,7 @@ class CallbackOutbox(Protocol):
         """How many endpoints are disabled now; at most ten thousand are counted."""
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Delete attempts and endpoint failures from before an instant; returns how many."""
+        """Forget endpoints that last failed before an instant; returns how many."""
 
     async def list_callbacks(
         self, program: str | None, state: str | None, cursor: str | None, limit: int
@@ -66,6 +69,38 @@ class CallbackOutbox(Protocol):
 
         It is tried once even if its endpoint is disabled.
         """
+
+
+class CallbackArchive(Protocol):
+    """Old callbacks and attempts in the store, by the day of the callback's id."""
+
+    retention: Retention
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """One process at a time in the block; others wait."""
+
+    def next_day(self, table: ArchivedTable, after: date, until: datetime) -> date | None:
+        """The first day after that one with rows that ended before `until`; None where none has."""
+
+    def export(
+        self, table: ArchivedTable, business_date: date, until: datetime, target: Path
+    ) -> ArchivePart | None:
+        """Write the day's rows that ended before `until` to one Parquet file; None where it has none.
+
+        Columns are those of `cardops.contracts.lake.callback_archive`.
+        """
+
+    def record(self, part: ArchivePart) -> None:
+        """Record that the part is in the lake: from now on its rows may be deleted."""
+
+    def to_delete(self, table: ArchivedTable) -> Sequence[ArchivePart]:
+        """Recorded parts whose rows may still be in the store, oldest first."""
+
+    def delete(self, table: ArchivedTable, ids: Sequence[str], instants: Sequence[datetime]) -> int:
+        """Delete these rows in one commit, where they are as they were archived; returns how many."""
+
+    def finish(self, part: ArchivePart) -> None:
+        """Record that the part's rows are deleted."""
 
 
 class CallbackAdministration(Protocol):

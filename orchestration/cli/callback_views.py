@@ -1,11 +1,19 @@
 """How commands show callbacks, attempts and endpoints; bodies are never shown."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from cardops.rules.authorizations.decisions import instant_text
-from cardops.rules.callbacks.callbacks import Callback, CallbackAttempt
-from cardops.rules.callbacks.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import polars as pl
+
+    from cardops.rules.callbacks.callbacks import Callback, CallbackAttempt
+    from cardops.rules.callbacks.endpoints import Endpoint
 
 
 def callback_view(
@@ -28,6 +36,29 @@ def callback_view(
     if attempts is not None:
         view["log"] = [attempt_view(attempt) for attempt in attempts]
     return view
+
+
+def archived_view(rows: pl.LazyFrame, callback_id: str) -> dict[str, object] | None:
+    """An archived callback for `--json`, from its day's rows; None where it is not among them."""
+    import polars as pl  # noqa: PLC0415 - a tenth of a second, and only an archived callback needs it
+
+    found = rows.filter(pl.col("callback_id") == callback_id).sort("ended_at").collect().to_dicts()
+    if not found:
+        return None
+    row = found[-1]
+    return {
+        "id": callback_id,
+        "program": row["program"],
+        "transaction_id": row["transaction_id"],
+        "request_id": row["request_id"],
+        "endpoint": row["endpoint"],
+        "status": "archived",
+        "attempts": row["attempt_count"],
+        "created_at": instant_text(row["created_at"]),
+        "ended_at": instant_text(row["ended_at"]),
+        "last_status_code": row["last_status_code"],
+        "body_sha256": row["body_sha256"],
+    }
 
 
 def attempt_view(attempt: CallbackAttempt) -> dict[str, object]:

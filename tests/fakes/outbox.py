@@ -152,21 +152,14 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
 
     @override
     async def prune(self, before: datetime, limit: int) -> int:
-        old = [
-            attempt
-            for attempt in self.log
-            if attempt.started_at < before
-            and self.callbacks[attempt.callback_id].created_at < before
-        ][:limit]
         silent = [
             key
             for key, endpoint in self.failing.items()
             if endpoint.last_failed_at < before and endpoint.disabled_at is None
         ][:limit]
-        self.log = [attempt for attempt in self.log if attempt not in old]
         for key in silent:
             del self.failing[key]
-        return len(old) + len(silent)
+        return len(silent)
 
     @override
     async def list_callbacks(

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.columns.types import INTEGER, TEXT
-from cardops.contracts.lake import transaction_log
+from cardops.contracts.lake import callback_archive, transaction_log
 
 # The name of a table's only file of a business date, where the whole date is rewritten at once.
 SNAPSHOT: Final = "snapshot"
@@ -41,6 +41,7 @@ def lake_tables() -> Mapping[str, pl.Schema]:
         transaction_log.TABLE: transaction_log.COLUMNS,
         "balances": BALANCES,
         "reconciliation_breaks": RECONCILIATION_BREAKS,
+        **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
     }
 
 

@@ -20,7 +20,7 @@ DEFAULT_LOG_DAYS: Final = 30
 
 
 class CallbackSending:
-    """Sends due callbacks, closes disabled endpoints, prunes the delivery log after `log_days`."""
+    """Sends due callbacks, closes disabled endpoints, forgets endpoints that have not failed for `log_days`."""
 
     def __init__(
         self, ports: CallbackPorts, *, log_days: int = DEFAULT_LOG_DAYS, pace: Pace | None = None

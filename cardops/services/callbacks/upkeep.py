@@ -1,4 +1,4 @@
-"""Upkeep of callbacks: closes disabled endpoints, prunes the delivery log."""
+"""Upkeep of callbacks: closes disabled endpoints, forgets endpoints that recovered."""
 
 import asyncio
 from datetime import timedelta
@@ -35,7 +35,10 @@ class CallbackUpkeep:
         return len(endpoints)
 
     async def prune(self) -> int:
-        """Delete entries older than the delivery log's retention, a bounded batch per step."""
+        """Forget endpoints that have not failed for the delivery log's retention, a batch a step.
+
+        The log itself is archived by the daily close (services/callbacks/archiving.py).
+        """
         return await self._ports.outbox.prune(
             self._ports.clock.now() - self._log_period, MAX_PRUNED
         )

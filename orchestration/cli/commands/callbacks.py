@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 import typer
 
 from cardops.bootstrap import Adapters, CallbackAdapters
+from cardops.rules.callbacks.archives import ArchivedTable, day_of
 from cardops.rules.callbacks.callbacks import (
     Callback,
     CallbackAttempt,
@@ -17,6 +18,7 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.callbacks.endpoints import endpoint_of
 from cardops.settings import Settings
 from orchestration.cli.callback_views import (
+    archived_view,
     attempt_line,
     callback_line,
     callback_view,
@@ -127,7 +129,8 @@ def show_one(
 
     callback, log = with_callbacks(read)
     if callback is None:
-        raise unknown_callback(callback_id)
+        show_archived(callback_id, json_output=json_output)
+        return
     if json_output:
         print_json(callback_view(callback, log))
     else:
@@ -227,6 +230,36 @@ def enable(
         )
 
 
+@app.command()
+def archive(
+    *,
+    business_date: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="As of this date; today unless given."),
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Move delivered callbacks and attempts to the lake once their retention has ended.
+
+    The daily close does this too. Dead and pending callbacks stay.
+    """
+    from cardops.services.callbacks.archiving import CallbackArchiving  # noqa: PLC0415 - polars
+
+    adapters = Adapters(Settings.load())
+    archiving = CallbackArchiving(adapters.callback_archive, adapters.lake)
+    day = (business_date or datetime.now(UTC)).date()
+    rows = dict.fromkeys(map(str, ArchivedTable), 0)
+    for part in archiving.archive_until(day):
+        rows[part.table] += part.row_count
+    if json_output:
+        print_json(rows)
+    else:
+        say(
+            f"{rows[ArchivedTable.CALLBACKS]} callbacks and {rows[ArchivedTable.ATTEMPTS]} attempts "
+            "were archived to the lake."
+        )
+
+
 def replay_range(selection: CallbackSelection, *, json_output: bool) -> None:
     """Replay the selected callbacks, and warn when their endpoints are disabled."""
 
@@ -299,8 +332,25 @@ def instant(text: str | None, default: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def show_archived(callback_id: str, *, json_output: bool) -> None:
+    """Show a callback that is in the lake only. Raises CommandError where it is not there either."""
+    day = day_of(callback_id)
+    rows = Adapters(Settings.load()).lake.scan(ArchivedTable.CALLBACKS, [day]) if day else None
+    found = None if rows is None else archived_view(rows, callback_id)
+    if found is None:
+        raise unknown_callback(callback_id)
+    if json_output:
+        print_json(found)
+    else:
+        typer.echo(
+            f"{callback_id}  {found['program']}  {found['transaction_id']}  archived  delivered "
+            f"{found['ended_at']} after {found['attempts']} attempts"
+        )
+
+
 def unknown_callback(callback_id: str) -> CommandError:
-    """The error for an id that does not exist."""
+    """The error for an id that is not in the store."""
     return CommandError(
-        f"There is no callback {callback_id}; list callbacks with `cardops callbacks list`."
+        f"There is no callback {callback_id} in the store; list callbacks with `cardops callbacks "
+        "list`. Delivered ones are archived after a time and cannot be sent again."
     )

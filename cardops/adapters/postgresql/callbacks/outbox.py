@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cardops.adapters.postgresql.authorizations.rows import callback_id_from
 from cardops.adapters.postgresql.callbacks import sql
 from cardops.adapters.postgresql.sessions import Pool, store_errors_translated, transaction
 from cardops.rules.callbacks.callbacks import (
@@ -104,14 +103,8 @@ class PostgresCallbackOutbox:
         return count
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Delete attempts and endpoint failures from before an instant; returns how many."""
-        count = 0
-        for statement, arguments in (
-            (sql.PRUNE_ATTEMPTS, (callback_id_from(before), before, limit)),
-            (sql.PRUNE_ENDPOINTS, (before, limit)),
-        ):
-            count += row_count(await self._pool.execute(statement, *arguments))
-        return count
+        """Forget endpoints that last failed before an instant; returns how many."""
+        return row_count(await self._pool.execute(sql.PRUNE_ENDPOINTS, before, limit))
 
     async def list_callbacks(
         self, program: str | None, state: str | None, cursor: str | None, limit: int

@@ -220,17 +220,6 @@ update callback_endpoints set closed_at = $3
 where program = $1 and endpoint = $2 and disabled_at is not null and closed_at is null
 returning 1
 """
-# Ids begin with the instant they were generated at, so old entries are found by the key.
-PRUNE_ATTEMPTS: Final = """
-delete from callback_attempts as a
-using (
-    select callback_id, started_at from callback_attempts
-    where callback_id < $1 and started_at < $2
-    order by callback_id, started_at
-    limit $3
-) as old
-where a.callback_id = old.callback_id and a.started_at = old.started_at
-"""
 PRUNE_ENDPOINTS: Final = """
 delete from callback_endpoints as e
 using (

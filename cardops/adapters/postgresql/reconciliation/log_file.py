@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import polars as pl
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -17,9 +18,11 @@ from cardops.contracts.lake.transaction_log import COLUMNS
 ROW_GROUP_ROWS: Final = 100_000
 
 
-def write_log(session: psycopg.Connection, query: sql.Composed, target: Path) -> tuple[int, str]:
-    """Write the query's rows, which have the log's columns; (row count, SHA-256 of the file)."""
-    schema = _arrow_schema()
+def write_log(
+    session: psycopg.Connection, query: sql.Composed, target: Path, columns: pl.Schema = COLUMNS
+) -> tuple[int, str]:
+    """Write the query's rows, which have these columns; (row count, SHA-256 of the file)."""
+    schema = _arrow_schema(columns)
     row_count = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for table in _tables(session, query, schema):
@@ -56,9 +59,9 @@ def _parse(chunk: bytes, schema: pa.Schema) -> pa.Table:
     )
 
 
-def _arrow_schema() -> pa.Schema:
+def _arrow_schema(columns: pl.Schema) -> pa.Schema:
     """The contract's columns in Arrow; with plain strings, which every reader supports."""
-    schema = COLUMNS.to_frame().to_arrow().schema
+    schema = columns.to_frame().to_arrow().schema
     large = pa.large_string()
     return pa.schema(
         [
