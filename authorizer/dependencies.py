@@ -13,6 +13,7 @@ from cardops.ports import (
     CallbackSender,
     CallerDirectory,
     Clock,
+    DatabaseWatch,
     Notifier,
     SecretStore,
     Tracing,
@@ -47,6 +48,8 @@ class Dependencies:
     callback_sender: CallbackSender | None = None
     notifier: Notifier | None = None
     tracing: Tracing | None = None
+    # None if the database is not ours to start.
+    database_watch: DatabaseWatch | None = None
     sessions_in_use: Callable[[], int] = lambda: 0
     batcher: Batcher = field(init=False)
     authenticator: Authenticator = field(init=False)

@@ -76,6 +76,7 @@ async def dependencies_from(settings: Settings) -> AsyncIterator[Dependencies]:
             callback_sender=sender if settings.authorizer_sends_callbacks else None,
             notifier=adapters.notifier,
             tracing=tracing,
+            database_watch=adapters.database_watch,
             sessions_in_use=store.sessions_in_use,
         )
 

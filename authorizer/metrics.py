@@ -98,6 +98,15 @@ class Metrics:
             "cardops_database_sessions_in_use", "Database sessions of the pool in use.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
+        self._database_down = Gauge(
+            "cardops_embedded_database_down", "1 while the embedded database does not run, else 0.",
+            multiprocess_mode="livemax", registry=self._registry,
+        )  # fmt: skip
+        self._database_outages = Gauge(
+            "cardops_embedded_database_outages",
+            "How often the embedded database was found gone, and was started again.",
+            multiprocess_mode="livemax", registry=self._registry,
+        )  # fmt: skip
         self._disabled = Gauge(
             "cardops_disabled_callback_endpoints", "Callback endpoints that are disabled now.",
             multiprocess_mode="mostrecent", registry=self._registry,
@@ -143,6 +152,11 @@ class Metrics:
         """Set the number of waiting requests and of database sessions in use."""
         self._waiting.set(waiting)
         self._sessions.set(sessions)
+
+    def set_database(self, *, is_down: bool, outage_count: int) -> None:
+        """Set whether the embedded database is down now, and how often it was."""
+        self._database_down.set(int(is_down))
+        self._database_outages.set(outage_count)
 
     def record_sweep(self) -> None:
         """Record that expired holds were released successfully just now."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         CallbackSender,
         CallerDirectory,
         Clock,
+        DatabaseWatch,
         DeliveryLedger,
         DepositLedger,
         Destinations,
@@ -84,6 +85,13 @@ class Adapters:
         from cardops.adapters.postgresql.connection import connect_info
 
         return connect_info(self.settings)
+
+    @property
+    def database_watch(self) -> DatabaseWatch | None:
+        """What keeps the embedded server running; None where a URL names another server."""
+        from cardops.adapters.postgresql.connection import database_watch
+
+        return database_watch(self.settings)
 
     @cached_property
     def clock(self) -> Clock:

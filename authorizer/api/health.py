@@ -31,6 +31,9 @@ async def get_liveness() -> Response:
 )
 async def get_readiness(dependencies: RequestDependencies) -> Response:
     """200 if the database answers; nothing else is checked."""
+    watch = dependencies.database_watch
+    if watch is not None and watch.outage is not None:
+        raise unavailable("The embedded database does not run; it is being started again.")
     if not await in_time(dependencies, dependencies.callers.is_ready()):
         raise unavailable("The database does not answer.")
     return json_response(b'{"status":"ok"}')
@@ -48,4 +51,6 @@ async def get_metrics(request: Request, dependencies: RequestDependencies) -> Re
     """Metrics of this process, or of all its workers together."""
     metrics: Metrics = request.app.state.metrics
     metrics.set_load(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
+    if (watch := dependencies.database_watch) is not None:
+        metrics.set_database(is_down=watch.outage is not None, outage_count=watch.outage_count)
     return Response(metrics.text(), media_type=PROMETHEUS_TEXT)

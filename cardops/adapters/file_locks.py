@@ -1,24 +1,61 @@
 """Locks between processes on files: the only module that locks a file.
 
-The kernel releases a lock when its process ends, however it ends.
+The kernel releases a lock when its process ends, however it ends. A forked child does not keep the
+exclusive locks of its parent.
 """
 
 import fcntl
 import os
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+POLL_SECONDS: Final = 0.02
+# How long a lock's holder must have been stopped (SIGSTOP, Ctrl-Z) before waiting for it is given up.
+STOPPED_SECONDS: Final = 2.0
+
+_exclusive: set[int] = set()
+
+
+class HolderStoppedError(Exception):
+    """The lock's holder does not run: it was stopped by a signal, and may continue at any time."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"process {pid} is stopped")
+        self.pid = pid
 
 
 @contextmanager
 def exclusive_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock until the block ends. Raises BlockingIOError where it is held and not waited for."""
     handle = _open(path)
+    _exclusive.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        os.close(handle)
+        _close(handle)
+
+
+@contextmanager
+def recorded_lock(path: Path) -> Iterator[None]:
+    """An exclusive lock whose file names the process that holds it.
+
+    Raises HolderStoppedError where that process has been stopped for `STOPPED_SECONDS`.
+    """
+    handle = _open(path)
+    _exclusive.add(handle)
+    try:
+        _wait_for(handle)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+        os.ftruncate(handle, 0)
+    finally:
+        _close(handle)
 
 
 class SharedLock:
@@ -40,5 +77,58 @@ class SharedLock:
             os.close(self._handle)
 
 
+def _wait_for(handle: int) -> None:
+    stopped_since: tuple[int, float] | None = None
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _holder(handle)
+            if pid is None or not _is_stopped(pid):
+                stopped_since = None
+            elif stopped_since is None or stopped_since[0] != pid:
+                stopped_since = (pid, time.monotonic())
+            elif time.monotonic() - stopped_since[1] > STOPPED_SECONDS:
+                raise HolderStoppedError(pid) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def _holder(handle: int) -> int | None:
+    text = os.pread(handle, 20, 0)
+    return int(text) if text.isdigit() else None
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal stopped the process: state T in /proc or ps."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return False
+        command = ["ps", "-o", "state=", "-p", str(pid)]
+        state = subprocess.run(  # noqa: S603 - a fixed program, a number as its argument
+            command, capture_output=True, text=True, check=False
+        ).stdout
+    return state.strip().startswith("T")
+
+
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _close(handle: int) -> None:
+    # A forked child has closed it already, and the number may be another file's there.
+    if handle in _exclusive:
+        _exclusive.discard(handle)
+        os.close(handle)
+
+
+def _release_in_child() -> None:
+    """Close what the parent holds: the lock would stay until the child ends as well."""
+    while _exclusive:
+        os.close(_exclusive.pop())
+
+
+os.register_at_fork(after_in_child=_release_in_child)

@@ -16,6 +16,18 @@ class Clock(Protocol):
         """The present instant, aware, in UTC."""
 
 
+class DatabaseWatch(Protocol):
+    """Keeps the database running that belongs to this installation, and says when it does not run."""
+
+    @property
+    def outage(self) -> str | None:
+        """Why the database does not run now; None while it runs."""
+
+    @property
+    def outage_count(self) -> int:
+        """How often it was found gone since this process began to use it."""
+
+
 class SecretStore(Protocol):
     """Named secrets, each a JSON object."""
 

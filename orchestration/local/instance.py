@@ -4,9 +4,10 @@ Belongs here: Dagster's configuration. Its tables have a database of their own o
 """
 
 import os
+import select
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cardops.bootstrap import Adapters, file_lock
 from cardops.settings import Settings
@@ -104,6 +105,31 @@ def keep_connections(instance: "dg.DagsterInstance") -> None:
         pool_recycle=POOL_RECYCLE_SECONDS,
         max_overflow=POOL_MAX_OVERFLOW,
     )
+    _replace_dead_connections()
+
+
+def _replace_dead_connections() -> None:
+    """Let pools of this process open a new connection where a pooled one has lost its server.
+
+    Dagster's pools do not: the first statement after the database was restarted would fail the run.
+    """
+    from sqlalchemy import event, pool  # noqa: PLC0415 - dagster imports it too, in seconds
+
+    if not event.contains(pool.Pool, "checkout", _require_connection):
+        event.listen(pool.Pool, "checkout", _require_connection)
+
+
+def _require_connection(session: Any, _record: object, _checked_out: object) -> None:
+    """Raises DisconnectionError, upon which the pool opens another connection.
+
+    Nothing is sent: an idle session has something to read only when the server has ended it.
+    """
+    from sqlalchemy.exc import DisconnectionError  # noqa: PLC0415 - as above
+
+    poll = select.poll()
+    poll.register(session.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError
 
 
 def process_tag() -> str:

@@ -1,4 +1,8 @@
-"""kill -9 of authorizer, PostgreSQL and callback worker under load: no response is lost."""
+"""kill -9 of authorizer, PostgreSQL and callback worker under load: no response is lost.
+
+The authorizer and the worker use the embedded server themselves, and nobody else does: a killed
+PostgreSQL is started again by one of the two, with no other command.
+"""
 
 import asyncio
 import os
@@ -7,13 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.connection import connect, database
 from cardops.adapters.secrets import FileSecretStore
+from cardops.bootstrap import stop_unused_server
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from cardops.settings import Settings
 from tests.factories.authorizations import NOON
@@ -28,9 +33,12 @@ from tests.servers.killable_credit import credit_users
 
 pytestmark = pytest.mark.database
 
-SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+# Without a URL both processes use the embedded server of their home.
+SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true", "CARDOPS_DATABASE_URL": ""}
 USERS = [f"user_{number}" for number in range(6)]
 LOAD_SECONDS = 0.6
+OK = 200
+RECOVERY_SECONDS = 60  # on a busy machine; it takes less than a second
 
 
 class KillableSystem:
@@ -45,7 +53,7 @@ class KillableSystem:
         self.worker = self.start_worker()
         self.calls: list[Call] = []
         self.files: dict[int, tuple[float, float]] = {}
-        self.servers: list[EmbeddedServer] = []
+        self.outages: list[float] = []
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
         with (self.home / "worker.log").open("ab") as log:
@@ -60,8 +68,19 @@ class KillableSystem:
         self.api.kill()
 
     def kill_postgres(self) -> None:
+        """Kill the server's main process, or every second time all its processes at once."""
+        self.killed = self.server_pid()
+        children = Path(f"/proc/{self.killed}/task/{self.killed}/children").read_text().split()
+        os.kill(self.killed, signal.SIGKILL)
+        for child in children if len(self.outages) % 2 else []:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+
+    def server_pid(self) -> int:
         file = self.home / "postgres" / "cluster" / "data" / "postmaster.pid"
-        os.kill(int(file.read_text().split("\n", 1)[0]), signal.SIGKILL)
+        pid = int(file.read_text().split("\n", 1)[0])
+        assert pid > 1  # 0 would be the whole group of this process
+        return pid
 
     def kill_worker(self) -> None:
         self.worker.kill()
@@ -73,9 +92,22 @@ class KillableSystem:
         elif victim == "worker":
             self.worker = self.start_worker()
         else:
-            server = EmbeddedServer(self.home)
-            server.join()
-            self.servers.append(server)
+            self.outages.append(self.wait_until_ready())
+
+    def wait_until_ready(self) -> float:
+        """Wait until the authorizer uses another server, without doing anything; returns seconds."""
+        began = time.monotonic()
+        while not self._is_served_again():
+            assert time.monotonic() < began + RECOVERY_SECONDS, "nobody started the server again"
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def _is_served_again(self) -> bool:
+        try:
+            is_another = self.server_pid() != self.killed
+        except (FileNotFoundError, ValueError):  # it is just starting
+            return False
+        return is_another and self.api.call("GET", "/readyz", key=None).status == OK
 
     async def round(self, number: int, victim: str) -> None:
         """Run load, kill the victim in the middle of it, and start it again."""
@@ -98,7 +130,7 @@ class KillableSystem:
             await asyncio.sleep(LOAD_SECONDS)
             recorder.stop()
             await load
-        assert any(call.status == 200 for call in recorder.calls), "no request succeeded"
+        assert any(call.status == OK for call in recorder.calls), "no request succeeded"
         self.calls += recorder.calls
 
     async def deliver_all(self) -> None:
@@ -116,8 +148,6 @@ class KillableSystem:
     def stop(self) -> None:
         self.kill_worker()
         self.api.__exit__()
-        for server in self.servers:
-            server.leave()
 
 
 @pytest.fixture
@@ -132,16 +162,17 @@ async def system(home: Path) -> AsyncIterator[KillableSystem]:
     async with open_sink() as sink:
         with database(Settings(home=home)) as addresses:
             killable = await asyncio.to_thread(KillableSystem, addresses.url, home, sink)
-            try:
-                yield killable
-            finally:
-                await asyncio.to_thread(killable.stop)
+        try:
+            yield killable
+        finally:
+            await asyncio.to_thread(killable.stop)
+            stop_unused_server(Settings(home=home))
 
 
 async def until_served(recorder: Recorder) -> None:
     """Wait for the first successful response: on a busy machine it takes longer than the load."""
     for _ in range(3_000):
-        if any(call.status == 200 for call in recorder.calls):
+        if any(call.status == OK for call in recorder.calls):
             return
         await asyncio.sleep(0.01)
 
@@ -178,12 +209,24 @@ async def test_kills_under_load_lose_no_response_and_no_callback(
         for index, victim in enumerate(["authorizer", "postgres", "worker"]):
             await system.round(3 * number + index + 1, victim)
         assert_no_response_was_lost(system)
+        assert_recovery_was_told(system)
     await system.deliver_all()
     took = time.monotonic() - began
-    print(f"{3 * rounds} kills, {len(system.calls)} calls in {took:.0f} s")  # noqa: T201
+    outages = f"PostgreSQL was back in {min(system.outages):.1f} to {max(system.outages):.1f} s"
+    print(f"{3 * rounds} kills, {len(system.calls)} calls in {took:.0f} s; {outages}")  # noqa: T201
 
     assert_no_response_was_lost(system)
     assert_every_callback_arrived(system)
+
+
+def assert_recovery_was_told(system: KillableSystem) -> None:
+    """The authorizer's metrics and log have the outage and its end."""
+    metrics = system.api.call("GET", "/metrics", key=None).body.decode()
+    assert "cardops_embedded_database_down 0.0" in metrics
+    assert "cardops_embedded_database_outages 1.0" in metrics  # since this authorizer started
+    log = (system.home / "authorizer.log").read_text()
+    assert "is gone: its process ended" in log
+    assert "runs again after" in log
 
 
 def logged_failures(home: Path) -> str:

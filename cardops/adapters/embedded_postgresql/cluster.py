@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,9 @@ SERVER_SETTINGS: Final = {
     # Otherwise a commit waits while a new 16 MB segment of the log is filled with zeros.
     "wal_init_zero": "off",
     "log_min_messages": "warning",
+    # After a crash all files must be on disk before recovery: flushing the file system once takes a
+    # tenth of the time that opening and flushing each of a thousand files takes.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 
 
@@ -126,16 +130,17 @@ class Cluster:
             return None
 
     def _is_ours(self, pid: int) -> bool:
-        command = _command_of(pid)
-        return "postgres" in command and str(self.places.data) in command
+        program, *arguments = _command_of(pid)
+        return program.endswith("postgres") and str(self.places.data) in arguments
 
     def _forget_foreign_pid(self) -> None:
         """Remove a dead server's pid files where another process now has its process id.
 
-        PostgreSQL only checks that the process exists, and would refuse to start.
+        PostgreSQL only checks that the process exists, and would refuse to start. It also refuses
+        an empty file, which a full disk leaves.
         """
         pid = self._recorded_pid()
-        if pid is not None and not self._is_ours(pid):
+        if pid is None or not self._is_ours(pid):
             (self.places.data / "postmaster.pid").unlink(missing_ok=True)
             (self.places.socket_directory / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
@@ -175,14 +180,16 @@ def write_private(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _command_of(pid: int) -> str:
-    """The command line of a running process; empty for a missing process or a zombie."""
+def _command_of(pid: int) -> list[str]:
+    """Program and arguments of a running process; one empty word for a missing one or a zombie."""
     if Path("/proc/self/cmdline").exists():
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         except OSError:
-            return ""
-    command = ["ps", "-o", "command=", "-p", str(pid)]
-    return subprocess.run(  # noqa: S603 - a fixed program, a number as its argument
-        command, capture_output=True, text=True, check=False
-    ).stdout
+            return [""]
+        return command.split("\0")
+    ps = ["ps", "-o", "command=", "-p", str(pid)]
+    listed = subprocess.run(  # noqa: S603 - a fixed program, a number as its argument
+        ps, capture_output=True, text=True, check=False
+    )
+    return listed.stdout.split() or [""]

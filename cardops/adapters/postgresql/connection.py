@@ -17,6 +17,7 @@ import psycopg
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.adapters.postgresql.migrate import migrate
+from cardops.ports import DatabaseWatch
 from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
 
@@ -57,12 +58,18 @@ def database(settings: Settings) -> Iterator[DatabaseUrl]:
 
 def connect_info(settings: Settings) -> DatabaseUrl:
     """The migrated database until this process ends; further calls return the same."""
-    key = (os.getpid(), settings.database_url or str(settings.home))
+    key = _key(settings)
     if key not in _joined:
         _joined[key] = _open(settings)
         if _joined[key][1] is not None:
             atexit.register(_leave, key)
     return _joined[key][0]
+
+
+def database_watch(settings: Settings) -> DatabaseWatch | None:
+    """What keeps the embedded server running that this process joined; None for a given URL."""
+    joined = _joined.get(_key(settings))
+    return joined[1].watch if joined and joined[1] else None
 
 
 def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
@@ -113,6 +120,10 @@ def check_url(url: str) -> None:
             f"The URL of the database {_redacted(url)} has a port that is not a number from 1 to "
             "65535; correct CARDOPS_DATABASE_URL."
         ) from None
+
+
+def _key(settings: Settings) -> tuple[int, str]:
+    return os.getpid(), settings.database_url or str(settings.home)
 
 
 def _open(settings: Settings) -> tuple[DatabaseUrl, EmbeddedServer | None]:

@@ -1,8 +1,10 @@
 """The Dagster instance: Dagster accepts its settings, and a crash leaves no run open."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,21 @@ import dagster as dg
 import pytest
 from dagster._core.instance.ref import InstanceRef
 
+from cardops.adapters.postgresql import connection
+from cardops.bootstrap import Adapters
+from cardops.settings import Settings
 from orchestration.local.instance import (
     DAGSTER_YAML,
     PROCESS_TAG,
     URL_VARIABLE,
     end_leftover_runs,
     is_process_alive,
+    keep_connections,
+    open_instance,
+    prepare_instance,
     process_tag,
 )
+from tests.factories.databases import new_home
 
 pytestmark = pytest.mark.dagster
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,3 +114,34 @@ def test_dagster_accepts_the_instances_settings(
 def test_dagster_refuses_unknown_settings(text: str, tmp_path: Path) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError):
         loaded(tmp_path, text)
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home with an embedded server, which this process uses until the test ends."""
+    monkeypatch.setenv("CARDOPS_DATABASE_URL", "")
+    with new_home() as path:
+        settings = Settings(home=path)
+        for name, value in prepare_instance(settings).items():
+            monkeypatch.setenv(name, value)
+        yield path
+        connection._leave(connection._key(settings))
+
+
+@pytest.mark.database
+def test_pooled_connections_survive_a_restart_of_the_database(home: Path) -> None:
+    settings = Settings(home=home)
+    watch = Adapters(settings).database_watch
+    assert watch is not None
+    with open_instance(settings) as instance:
+        keep_connections(instance)
+        assert instance.get_runs() == []
+        pid_file = home / "postgres" / "cluster" / "data" / "postmaster.pid"
+        os.kill(int(pid_file.read_text().split("\n", 1)[0]), signal.SIGKILL)
+        end = time.monotonic() + 60
+        while watch.outage_count == 0 or watch.outage is not None:
+            assert time.monotonic() < end, "nobody started the server again"
+            time.sleep(0.02)
+
+        # The first statement on a pooled connection that has lost its server.
+        assert instance.get_runs() == []
