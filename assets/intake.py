@@ -16,7 +16,13 @@ from assets.tables import records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import IntakeLedger, Lake
-from cardops.rules.intake.files import FileOutcome, IntakeFile, total_outcome
+from cardops.rules.intake.files import (
+    FileOutcome,
+    FileRecalledError,
+    FileStatus,
+    IntakeFile,
+    total_outcome,
+)
 from cardops.rules.money import format_amount
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import Applier, IngestResult, IntakePorts
@@ -121,6 +127,11 @@ def intake_metadata(results: Sequence[IngestResult], lake: Lake) -> dict[str, An
             for result in results
             if result.outcome.error
         },
+        "recalled": {
+            result.intake_file.arrival.key: str(FileRecalledError(result.intake_file))
+            for result in results
+            if result.intake_file.status is FileStatus.RECALLED
+        },
         "unknown_columns": list(total.unknown_columns),
         "quarantine": [o.quarantine_path for o in outcomes if o.quarantine_path],
         "released": [key for result in results for key in result.released],
@@ -146,8 +157,10 @@ def every_row_counted(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
 
 
 def every_accepted_row_in_lake(files: Sequence[IntakeFile], lake: Lake) -> dg.AssetCheckResult:
-    """Whether the lake holds as many rows of each file as were accepted of it."""
+    """Whether the lake holds as many rows of each file as were accepted; of a recalled file, none."""
     expected = {file.intake_id: file.outcome.accepted for file in files if file.outcome}
+    recalled = (file for file in files if file.status is FileStatus.RECALLED)
+    expected |= {file.intake_id: 0 for file in recalled}
     found = _rows_by_file(files, lake)
     missing = {
         str(intake_id): {"accepted": accepted, "in_lake": found.get(intake_id, 0)}

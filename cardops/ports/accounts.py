@@ -15,21 +15,27 @@ if TYPE_CHECKING:
 
 
 class DepositLedger(Protocol):
-    """Deposits into accounts, credited and recalled once each."""
+    """Deposits into accounts, credited once each; a recalled one again only as requested.
+
+    A deposit's credits are numbered. A recall takes back one of them, and a reinstatement is the
+    next, so at most one credit of a deposit stands at any time.
+    """
 
     def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
         """Credit valid rows once each, in committed chunks; safe to kill and run again.
 
         Columns: row_number i64, deposit_id str, user_id str, currency str, amount_minor i64,
-        occurred_at datetime[us, UTC]. The first row in file order wins a deposit id.
+        occurred_at datetime[us, UTC]. The first row in file order wins a deposit id. Deposits that
+        were recalled stay recalled, unless a reinstatement of the file was requested: then they are
+        credited with the content of these rows, and the request is finished.
         """
 
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
         """The outcome of each staged row: row_number i64, outcome str, ledger_seq i64 or null.
 
         outcome: `accepted` (this row was credited), `duplicate` (another row with the same content
-        was), `conflicting_duplicate` (another row with the same id and other content was). In row
-        order. Call after `credit`, before `forget_staged`. Raises StagingLostError where the staged
+        was), `conflicting_duplicate` (another row with the same id and other content was),
+        `recalled_before` (the deposit was credited and recalled). In row order. Call after `credit`, before `forget_staged`. Raises StagingLostError where the staged
         rows are no longer complete.
         """
 
@@ -37,11 +43,22 @@ class DepositLedger(Protocol):
         """Drop the file's staged rows."""
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
-        """Take back every deposit the file credited, even if balances become negative.
+        """Take back every standing credit of the file, even if balances become negative.
 
-        Returns the recalled total by currency in minor units. Idempotent: a repeated call posts
-        nothing and returns the same.
+        Ends an unfinished reinstatement of the file. Returns the recalled total by currency in
+        minor units. Idempotent: a repeated call posts nothing and returns the same.
         """
+
+    def request_reinstatement(
+        self, intake_file: IntakeFile, requested_by: str, reason: str
+    ) -> None:
+        """Record that the next `credit` of the file credits its recalled deposits again.
+
+        An unfinished request is kept as it is, so that a repeat after a crash continues it.
+        """
+
+    def reinstated(self, intake_file: IntakeFile) -> Mapping[str, int]:
+        """Standing reinstatements by this file: total by currency in minor units."""
 
     def accounts(self) -> Iterator[pl.DataFrame]:
         """All accounts in chunks, from one snapshot.

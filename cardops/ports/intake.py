@@ -68,6 +68,12 @@ class IntakeLedger(Protocol):
     def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
         """Files with quarantined rows, refused or dead, newest first, at most MAX_LISTED_FILES."""
 
+    def released_from(self, origin: IntakeFile) -> Sequence[IntakeFile]:
+        """Files made of released rows of this one, oldest first."""
+
+    def recalled(self, kind: Kind, program: str, content_sha256: str) -> IntakeFile | None:
+        """The first recalled file of the program with this content, or None."""
+
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
 
@@ -81,13 +87,19 @@ class IntakeLedger(Protocol):
         """Lock the file until the block ends (other holders wait); its current entry."""
 
     def begin(self, intake_id: int) -> int:
-        """Mark `applying`; returns the attempt's number, from 1."""
+        """Mark `applying`; returns the attempt's number since the last success, from 1."""
 
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
-        """Record `applied`, or `refused` where the outcome has an error, with its counts."""
+        """Record `applied`, or `refused` where the outcome has an error, with its counts.
+
+        Attempts are counted from 1 again.
+        """
 
     def mark(self, intake_id: int, status: FileStatus) -> None:
-        """Set the status only, for example `dead` after repeated crashes."""
+        """Set the status only. The staged rows of a dead or recalled file are dropped with it."""
+
+    def restart(self, intake_id: int) -> None:
+        """Mark `claimed`, with attempts counted from 1 again, as a person requested."""
 
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
         """Record quarantined rows (row number -> id they wait for); replaces earlier ones."""

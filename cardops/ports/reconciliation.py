@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TransactionLog(Protocol):
-    """Every decision, deposit, recall and action, exported by business date."""
+    """Every decision, deposit, recall, reinstatement and action, exported by business date."""
 
     def export(self, business_date: date, target: Path) -> DayExport:
         """Write the whole day, from one snapshot, to one Parquet file.
@@ -55,7 +55,10 @@ class Books(Protocol):
         """
 
     def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Applied deposit files up to that date, by currency: the file's total and the posted total."""
+        """Deposit files up to that date, by currency: the file's total and what stands of it.
+
+        Applied files, and recalled ones, whose total is zero. A credit stands unless it was recalled.
+        """
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one that have events and no final export."""

@@ -22,6 +22,8 @@ BOOKS = (
     "users",
     "deposit_events",
     "deposit_recalls",
+    "deposit_reinstatements",
+    "reinstatement_requests",
     "deposit_stagings",
     "decisions",
     "holds",

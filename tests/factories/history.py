@@ -64,6 +64,19 @@ insert into deposit_recalls (
 )
 select program, deposit_id, user_id, currency, amount_minor, 'somebody', ledger_seq, posted_at
 from deposit_events where intake_id %% 10 = 3;
+insert into deposit_reinstatements (
+    program, deposit_id, credit_number, user_id, currency, amount_minor, occurred_at, intake_id,
+    row_number, content_hash, reinstated_by, reason, ledger_seq, posted_at
+)
+select
+    program, deposit_id, 2, user_id, currency, amount_minor, occurred_at, intake_id, row_number,
+    content_hash, 'somebody', 'a mistake', ledger_seq, posted_at
+from deposit_events where intake_id %% 2 = 1;
+insert into reinstatement_requests (intake_id, request_number, requested_by, reason, finished_at)
+select distinct on (intake_id) intake_id, 1, 'somebody', 'a mistake', posted_at
+from deposit_reinstatements;
+insert into reinstatement_requests (intake_id, request_number, requested_by, reason, finished_at)
+select 1000000 + n, 1, 'somebody', 'a mistake', now() from generate_series(1, %(rows)s / 20) as n;
 
 insert into decisions (
     program, transaction_id, authorization_id, question_hash, user_id, currency, amount_minor,

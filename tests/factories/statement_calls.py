@@ -72,6 +72,8 @@ def call_intake(url: str) -> None:
     assert batch is not None
     ledger.batch(batch.batch_id)
     ledger.find_all(DEPOSITS, intake_id=5, key="incoming/file_4", content_sha256="x")
+    ledger.recalled(DEPOSITS, "default", "x")
+    ledger.released_from(file)
     ledger.needing_attention()
     ledger.claimed_on(DEPOSITS, TODAY - timedelta(days=3))
     ledger.unfinished()
@@ -79,6 +81,7 @@ def call_intake(url: str) -> None:
     with ledger.exclusively(file.intake_id):
         ledger.begin(file.intake_id)
     ledger.mark(file.intake_id, FileStatus.DEAD)
+    ledger.restart(file.intake_id)
     ledger.finish(file.intake_id, FileOutcome(read=1, accepted=1))
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
@@ -92,6 +95,9 @@ def call_deposits(url: str) -> None:
     ledger.credit(file, [batch])
     ledger.outcome(file)
     ledger.recall(file, "somebody")
+    ledger.request_reinstatement(file, "somebody", "a mistake")
+    ledger.credit(file, [batch])
+    ledger.reinstated(file)
     ledger.forget_staged(file)
     for _ in ledger.accounts():
         pass

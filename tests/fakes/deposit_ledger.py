@@ -20,7 +20,7 @@ KEY = {"program": pl.String(), "user_id": pl.String(), "currency": pl.String()}
 
 @dataclass
 class Event:
-    """One credited deposit."""
+    """One credit of a deposit."""
 
     intake_id: int
     row_number: int
@@ -32,10 +32,12 @@ class Event:
 
 
 class FakeDepositLedger(DepositLedger):
-    """Credits at once and remembers each credited deposit."""
+    """Credits at once and remembers each credit of each deposit, the latest last."""
 
     def __init__(self) -> None:
-        self.events: dict[tuple[str, str], Event] = {}
+        self.events: dict[tuple[str, str], list[Event]] = defaultdict(list)
+        self.requests: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        self.unfinished: set[int] = set()
         self.sequences: dict[Key, int] = defaultdict(int)
         self.staged: dict[int, list[dict[str, Any]]] = {}
 
@@ -45,6 +47,7 @@ class FakeDepositLedger(DepositLedger):
         self.staged[intake_file.intake_id] = rows
         for row in sorted(rows, key=lambda row: int(row["row_number"])):
             self._credit_once(intake_file, row)
+        self.unfinished.discard(intake_file.intake_id)
 
     @override
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
@@ -59,13 +62,33 @@ class FakeDepositLedger(DepositLedger):
 
     @override
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
+        self.unfinished.discard(intake_file.intake_id)
         totals: dict[str, int] = defaultdict(int)
-        for event in self.events.values():
-            if event.intake_id == intake_file.intake_id:
-                totals[event.account[2]] += event.amount_minor
+        for credited in self.events.values():
+            own = [event for event in credited if event.intake_id == intake_file.intake_id]
+            for event in own:
                 if not event.is_recalled:
                     event.is_recalled = True
                     self.sequences[event.account] += 1
+            for event in own[-1:]:
+                totals[event.account[2]] += event.amount_minor
+        return dict(totals)
+
+    @override
+    def request_reinstatement(
+        self, intake_file: IntakeFile, requested_by: str, reason: str
+    ) -> None:
+        if intake_file.intake_id not in self.unfinished:
+            self.requests[intake_file.intake_id].append((requested_by, reason))
+            self.unfinished.add(intake_file.intake_id)
+
+    @override
+    def reinstated(self, intake_file: IntakeFile) -> Mapping[str, int]:
+        totals: dict[str, int] = defaultdict(int)
+        for credited in self.events.values():
+            for event in credited[1:]:
+                if event.intake_id == intake_file.intake_id and not event.is_recalled:
+                    totals[event.account[2]] += event.amount_minor
         return dict(totals)
 
     @override
@@ -91,30 +114,36 @@ class FakeDepositLedger(DepositLedger):
         return AccountTotals(*key, *self._sums(key), 0, 0)
 
     def _credit_once(self, intake_file: IntakeFile, row: dict[str, Any]) -> None:
-        program = intake_file.arrival.program
-        if (program, row["deposit_id"]) in self.events:
+        credited = self.events[intake_file.arrival.program, row["deposit_id"]]
+        is_requested = intake_file.intake_id in self.unfinished
+        if credited and not (credited[-1].is_recalled and is_requested):
             return
-        account = (program, row["user_id"], row["currency"])
+        account = (intake_file.arrival.program, row["user_id"], row["currency"])
         self.sequences[account] += 1
-        self.events[program, row["deposit_id"]] = Event(
-            intake_file.intake_id,
-            row["row_number"],
-            _content(row),
-            account,
-            row["amount_minor"],
-            self.sequences[account],
+        credited.append(
+            Event(
+                intake_file.intake_id,
+                row["row_number"],
+                _content(row),
+                account,
+                row["amount_minor"],
+                self.sequences[account],
+            )
         )
 
     def _outcome_of(self, file: IntakeFile, row: dict[str, Any]) -> tuple[int, str, int | None]:
-        event = self.events[file.arrival.program, row["deposit_id"]]
+        event = self.events[file.arrival.program, row["deposit_id"]][-1]
         number = int(row["row_number"])
+        if event.is_recalled:
+            return number, "recalled_before", None
         if (event.intake_id, event.row_number) == (file.intake_id, number):
             return number, "accepted", event.ledger_seq
         same = event.content == _content(row)
         return number, "duplicate" if same else "conflicting_duplicate", None
 
     def _sums(self, key: Key) -> tuple[int, int]:
-        own = [event for event in self.events.values() if event.account == key]
+        events = [event for credited in self.events.values() for event in credited]
+        own = [event for event in events if event.account == key]
         recalled = sum(event.amount_minor for event in own if event.is_recalled)
         return sum(event.amount_minor for event in own), recalled
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from cardops.ports import IntakeLedger
 from cardops.ports.intake import MAX_LISTED_FILES
+from cardops.rules.intake.arrivals import released_prefix
 from cardops.rules.intake.files import (
     Arrival,
     BatchMissingError,
@@ -28,7 +29,6 @@ class FakeIntakeLedger(IntakeLedger):
 
     def __init__(self) -> None:
         self.files: dict[int, IntakeFile] = {}
-        self.attempts: dict[int, int] = defaultdict(int)
         self.batches: dict[str, ChargebackBatch] = {}
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.releases: dict[tuple[int, int], int] = {}
@@ -108,6 +108,16 @@ class FakeIntakeLedger(IntakeLedger):
         return files[:MAX_LISTED_FILES]
 
     @override
+    def released_from(self, origin: IntakeFile) -> Sequence[IntakeFile]:
+        prefix = released_prefix(origin)
+        return [file for file in self.files.values() if file.arrival.key.startswith(prefix)]
+
+    @override
+    def recalled(self, kind: Kind, program: str, content_sha256: str) -> IntakeFile | None:
+        files = self.find_all(kind, content_sha256=content_sha256, program=program)
+        return next((file for file in files if file.status is FileStatus.RECALLED), None)
+
+    @override
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         files = self.files.values()
         return [f for f in files if (f.arrival.kind, f.business_date) == (kind, business_date)]
@@ -133,18 +143,25 @@ class FakeIntakeLedger(IntakeLedger):
 
     @override
     def begin(self, intake_id: int) -> int:
-        self.mark(intake_id, FileStatus.APPLYING)
-        self.attempts[intake_id] += 1
-        return self.attempts[intake_id]
+        file = self.find(intake_id)
+        attempt = file.attempt_count + 1
+        self._put(replace(file, status=FileStatus.APPLYING, attempt_count=attempt))
+        return attempt
 
     @override
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         status = FileStatus.REFUSED if outcome.error else FileStatus.APPLIED
-        self._put(replace(self.find(intake_id), status=status, outcome=outcome))
+        file = self.find(intake_id)
+        self._put(replace(file, status=status, outcome=outcome, attempt_count=0))
 
     @override
     def mark(self, intake_id: int, status: FileStatus) -> None:
         self._put(replace(self.find(intake_id), status=status))
+
+    @override
+    def restart(self, intake_id: int) -> None:
+        file = self.find(intake_id)
+        self._put(replace(file, status=FileStatus.CLAIMED, attempt_count=0))
 
     @override
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
@@ -174,6 +191,10 @@ class FakeIntakeLedger(IntakeLedger):
             self.releases.update(
                 {(file, row): released_to for row in numbers if (file, row) in self.waits}
             )
+
+    def begun(self, intake_id: int, attempt_count: int) -> None:
+        """Runs that began the file and were killed."""
+        self._put(replace(self.find(intake_id), attempt_count=attempt_count))
 
     def _same(self, arrival: Arrival) -> IntakeFile | None:
         identity = (arrival.bucket, arrival.key, arrival.content_sha256)

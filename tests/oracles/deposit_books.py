@@ -24,7 +24,8 @@ _ACCOUNT: Final = (
 )
 _TOTALS: Final = """
 select program, user_id, currency,
-    coalesce(sum(minor) filter (where kind = 'deposit'), 0)::bigint as deposits_minor,
+    coalesce(sum(minor) filter (where kind in ('deposit', 'reinstatement')), 0)::bigint
+        as deposits_minor,
     coalesce(-sum(minor) filter (where kind = 'recall'), 0)::bigint as recalls_minor,
     coalesce(-sum(minor) filter (where kind = 'spend'), 0)::bigint as spends_minor,
     coalesce(sum(minor) filter (where kind = 'reversal'), 0)::bigint as reversals_minor,

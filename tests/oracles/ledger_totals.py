@@ -28,6 +28,7 @@ SEQUENCES = """
 select program, user_id, currency, ledger_seq, count(*)
 from (
     select program, user_id, currency, ledger_seq from deposit_events
+    union all select program, user_id, currency, ledger_seq from deposit_reinstatements
     union all select program, user_id, currency, ledger_seq from deposit_recalls
     union all select program, user_id, currency, ledger_seq from decisions where status = 'PERMIT'
     union all select program, user_id, currency, ledger_seq from movements

@@ -27,6 +27,8 @@ from cardops.contracts.reading.source import SourceFile
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 
 _ORPHAN: Final = str(RowReason.ORPHANED_REFERENCE)
+# Outcomes of valid rows that are quarantined; each is its row's reason.
+_NOT_APPLIED: Final = (str(RowReason.CONFLICTING_DUPLICATE), str(RowReason.RECALLED_BEFORE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,12 @@ def _write_lake_file(
 
 
 def _quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
-    """Rows whose id was accepted before with other content."""
-    conflicts = outcomes.filter(pl.col("outcome") == "conflicting_duplicate")
-    rows = workspace.scan("valid").join(conflicts.lazy(), on="row_number", how="semi")
+    """Rows whose id was accepted before with other content, or whose deposit was recalled."""
+    conflicts = outcomes.filter(pl.col("outcome").is_in(_NOT_APPLIED)).lazy()
+    rows = workspace.scan("valid").join(conflicts, on="row_number")
     quarantined = rows.select(
         "row_number",
-        pl.lit([str(RowReason.CONFLICTING_DUPLICATE)], pl.List(pl.String)).alias("reasons"),
+        pl.concat_list("outcome").alias("reasons"),
         "raw",
         pl.lit(None, pl.String).alias("waits_for"),
     )

@@ -23,6 +23,7 @@ class LogKind(StrEnum):
     REFUND = "refund"
     DEPOSIT = "deposit"
     RECALL = "recall"
+    REINSTATEMENT = "reinstatement"
 
 
 # `posted_minor` is the signed effect on the ledger balance, `held_change_minor` on the held one.

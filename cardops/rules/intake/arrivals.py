@@ -77,9 +77,13 @@ def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
 
 def released_key(origin: IntakeFile, digest: str, extension: str) -> str:
     """The key of a file made of rows of `origin`; `digest` is of its content."""
+    return f"{released_prefix(origin)}{digest}.{extension}"
+
+
+def released_prefix(origin: IntakeFile) -> str:
+    """How the keys of all files made of rows of `origin` begin."""
     arrival = origin.arrival
-    folder = f"{prefix_of(arrival.kind)}{arrival.program}/released"
-    return f"{folder}/{origin.intake_id:012d}-{digest}.{extension}"
+    return f"{prefix_of(arrival.kind)}{arrival.program}/released/{origin.intake_id:012d}-"
 
 
 def released_from(key: str) -> int | None:

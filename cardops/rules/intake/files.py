@@ -37,6 +37,7 @@ class RowReason(StrEnum):
     CONFLICTING_DUPLICATE = "conflicting_duplicate"
     ORPHANED_REFERENCE = "orphaned_reference"
     UNROUTABLE_NETWORK = "unroutable_network"
+    RECALLED_BEFORE = "recalled_before"
 
 
 class RowFlag(StrEnum):
@@ -51,13 +52,18 @@ class RowFlag(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """Where a file stands in the intake ledger. `dead`: given up after repeated crashes."""
+    """Where a file stands in the intake ledger.
+
+    `dead`: given up after repeated crashes. `recalled`: taken back; it credits nothing, whoever
+    ingests it, until it is reinstated.
+    """
 
     CLAIMED = "claimed"
     APPLYING = "applying"
     APPLIED = "applied"
     REFUSED = "refused"
     DEAD = "dead"
+    RECALLED = "recalled"
 
 
 class IntakeFileMissingError(ExplainedError, LookupError):
@@ -109,7 +115,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class IntakeFile:
-    """A claimed file. `business_date` is the UTC date of its claim and never changes."""
+    """A claimed file. `business_date` is the UTC date of its claim and never changes.
+
+    `attempt_count`: how often it was begun since it was claimed, applied or released.
+    """
 
     intake_id: int
     arrival: Arrival
@@ -117,6 +126,12 @@ class IntakeFile:
     status: FileStatus
     batch_id: str | None = None
     outcome: "FileOutcome | None" = None
+    attempt_count: int = 0
+
+    @property
+    def lake_name(self) -> str:
+        """The name of the file's own Parquet file in its lake table."""
+        return f"{self.intake_id:012d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +193,14 @@ class ChargebackBatch:
     business_date: date
     mode: str
     files: tuple[IntakeFile, ...] = ()
+
+
+class FileRecalledError(ExplainedError, RuntimeError):
+    """The file was recalled, and nothing of it may be credited."""
+
+    def __init__(self, intake_file: IntakeFile) -> None:
+        super().__init__(
+            f"Intake file {intake_file.intake_id} ({intake_file.arrival.key}) was recalled before, "
+            "so nothing of it is credited. If it should be, run `cardops deposits reinstate "
+            f"{intake_file.intake_id} --by NAME --why TEXT`."
+        )

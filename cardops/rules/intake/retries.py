@@ -17,11 +17,12 @@ _PAUSE_FACTOR: Final = 4
 class Tries:
     """How many runs were requested again, and when the last was; 0 when first seen unfinished.
 
-    `last_at` is ISO 8601.
+    `last_at` is ISO 8601. `attempt_count` is what the intake ledger had counted by then.
     """
 
     count: int
     last_at: str
+    attempt_count: int = 0
 
     def is_due(self, now: datetime) -> bool:
         """Whether the pause is over. The first one lets a command begin what it claimed."""
@@ -33,6 +34,10 @@ class Tries:
         """Whether no further run is requested."""
         return self.count >= MAX_TRIES
 
-    def next(self, now: datetime) -> "Tries":
+    def next(self, now: datetime, attempt_count: int) -> "Tries":
         """After one more run was requested."""
-        return Tries(self.count + 1, now.isoformat())
+        return Tries(self.count + 1, now.isoformat(), attempt_count)
+
+    def are_of_an_earlier_life(self, attempt_count: int) -> bool:
+        """Whether the ledger counts from 1 again: the file succeeded or was released since."""
+        return attempt_count < self.attempt_count

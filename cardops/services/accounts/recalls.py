@@ -1,26 +1,23 @@
-"""Take back what a wrong or returned deposit file credited, by negative postings."""
+"""Take back what a wrong or returned deposit file credited, by negative postings.
+
+Belongs here: the order of steps. A file is marked recalled before the first posting, so that a crash
+in between is visible and nothing of the file is credited any more; a repeat finishes it.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Final
+from dataclasses import dataclass
 
-from cardops.ports import DepositLedger, IntakeLedger
+from cardops.ports import DepositLedger, IntakeLedger, Lake
 from cardops.rules.errors import ExplainedError
-from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
-
-# A dead file may have been credited in part; one that is still being ingested may finish first.
-CREDITED: Final = frozenset({FileStatus.APPLIED, FileStatus.DEAD})
-
-
-@dataclass(frozen=True, slots=True)
-class DepositFileKey:
-    """What identifies a deposit file: its intake id, its key under incoming/, or its content."""
-
-    intake_id: int | None = None
-    key: str | None = None
-    content_sha256: str | None = None
-    program: str | None = None
+from cardops.rules.intake.files import FileStatus, IntakeFile
+from cardops.services.accounts.deposit_files import (
+    DepositFileKey,
+    named_files,
+    programs_of,
+    related_files,
+)
+from cardops.services.intake.recalled_files import clear_lake_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +33,65 @@ class RecallRefusedError(ExplainedError):
 
 
 class RecallService:
-    """Recalls deposit files. A file is recalled once: the second time adds no posting."""
+    """Recalls deposit files. The second time adds no posting.
 
-    def __init__(self, intake_ledger: IntakeLedger, deposit_ledger: DepositLedger) -> None:
+    Waits for a run that is ingesting one of them. What was credited is taken back; what was not
+    credited yet never will be.
+    """
+
+    def __init__(
+        self, intake_ledger: IntakeLedger, deposit_ledger: DepositLedger, lake: Lake
+    ) -> None:
         self._intake_ledger = intake_ledger
         self._ledger = deposit_ledger
+        self._lake = lake
 
     def recall(self, name: str, known: DepositFileKey, recalled_by: str) -> Recall:
         """Recall every deposit of that file; balances may go below zero.
 
         `name` is what the operator called the file. Raises RecallRefusedError.
         """
-        found = self._intake_ledger.find_all(Kind("deposits"), **asdict(known))
-        files = _credited(name, found)
+        files = _recallable(name, named_files(self._intake_ledger, known))
+        self._mark(related_files(self._intake_ledger, files))
+        # A file with the same content may have been claimed before the mark could stop it.
+        files = _readable(related_files(self._intake_ledger, files))
+        self._mark(files)
         totals: Counter[str] = Counter()
         for intake_file in files:
-            for currency, minor in sorted(self._ledger.recall(intake_file, recalled_by).items()):
-                totals[currency] += minor
-        return Recall(files, dict(totals))
+            totals.update(self._take_back(intake_file, recalled_by))
+        return Recall(files, dict(sorted(totals.items())))
+
+    def _mark(self, files: Sequence[IntakeFile]) -> None:
+        for intake_file in _readable(files):
+            with self._intake_ledger.exclusively(intake_file.intake_id) as current:
+                if current.status is not FileStatus.RECALLED:
+                    self._intake_ledger.mark(current.intake_id, FileStatus.RECALLED)
+
+    def _take_back(self, intake_file: IntakeFile, recalled_by: str) -> dict[str, int]:
+        with self._intake_ledger.exclusively(intake_file.intake_id) as current:
+            if current.status is not FileStatus.RECALLED:
+                return {}  # reinstated since
+            totals = self._ledger.recall(current, recalled_by)
+            clear_lake_file(current, self._lake)
+            return dict(totals)
 
 
-def _credited(name: str, files: Sequence[IntakeFile]) -> Sequence[IntakeFile]:
-    credited = [intake_file for intake_file in files if intake_file.status in CREDITED]
-    if not credited:
+def _recallable(name: str, files: Sequence[IntakeFile]) -> Sequence[IntakeFile]:
+    readable = _readable(files)
+    if not readable:
         raise RecallRefusedError(
             f"No deposit file {name} was ever credited, so nothing was recalled; name the file "
             "itself, its key under incoming/ or its intake id."
         )
-    programs = sorted({intake_file.arrival.program for intake_file in credited})
+    programs = programs_of(readable)
     if len(programs) > 1:
         raise RecallRefusedError(
             f"{name} was credited in several programs ({', '.join(programs)}), so nothing was "
             "recalled; choose one with --program."
         )
-    return credited
+    return readable
+
+
+def _readable(files: Sequence[IntakeFile]) -> list[IntakeFile]:
+    """A refused file credited nothing and never will."""
+    return [file for file in files if file.status is not FileStatus.REFUSED]

@@ -27,6 +27,7 @@ from cardops.services.intake.quarantine import (
     quarantine_rows,
     quarantined_orphans,
 )
+from cardops.services.intake.recalled_files import is_recalled, result_of_recalled
 from cardops.services.intake.waiting_rows import record_waiting, release_waiting
 
 # A file whose runs died so often needs a person.
@@ -96,6 +97,8 @@ def _is_before(other: IntakeFile, intake_file: IntakeFile) -> bool:
 
 def _ingest_exclusively(intake_id: int, ports: IntakePorts, kinds: Kinds) -> IngestResult:
     with ports.intake_ledger.exclusively(intake_id) as intake_file:
+        if is_recalled(intake_file, ports.intake_ledger):
+            return result_of_recalled(intake_file, ports.lake)
         is_unfinished = intake_file.status in {FileStatus.CLAIMED, FileStatus.APPLYING}
         if ports.intake_ledger.begin(intake_id) > MAX_ATTEMPTS and is_unfinished:
             ports.intake_ledger.mark(intake_id, FileStatus.DEAD)
@@ -125,8 +128,9 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
         else:
             outcomes = applier.apply(intake_file, workspace.chunks("valid"))
         settled = settle_file(workspace, profile, outcomes, intake_file)
-        name = f"{intake_file.intake_id:012d}"
-        ports.lake.write_file(profile.kind, intake_file.business_date, name, settled.lake_path)
+        ports.lake.write_file(
+            profile.kind, intake_file.business_date, intake_file.lake_name, settled.lake_path
+        )
         path = quarantine_rows(ports.failed_store, intake_file, workspace.scan("quarantined"), rows)
         released = () if is_repeat else record_waiting(workspace, profile, intake_file, ports)
         released += release_waiting(workspace, outcomes, intake_file, ports, kinds)

@@ -24,7 +24,8 @@ class Applier(Protocol):
     def apply(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
         """Apply rows in file order; `row_number`, `outcome` and lake columns that it fills.
 
-        outcome: accepted, duplicate, conflicting_duplicate, as in cardops.contracts.judging.
+        outcome: accepted, duplicate, conflicting_duplicate, as in cardops.contracts.judging, or
+        recalled_before.
         """
 
     def discard_staged(self, intake_file: IntakeFile) -> None:

@@ -4,23 +4,33 @@ Belongs here: what `cardops submit` and `cardops quarantine release` do. How an 
 orchestration.cli; what runs a job is handed in.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from cardops.ports import DeliveryLedger, ObjectStore
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.errors import ExplainedError
-from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, Kind
+from cardops.rules.intake.files import (
+    FileOutcome,
+    FileRecalledError,
+    FileStatus,
+    IntakeFile,
+    Kind,
+)
 from cardops.rules.programs.programs import Program, program_problem
 from cardops.services.deliveries.delivery import processed_key
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.quarantine import quarantined_rows
 from cardops.services.intake.waiting_rows import release_rows
+
+# How `cardops submit` names a file's status; any other file is, or is about to be, applied.
+_SUBMITTED_STATUS: Final = {FileStatus.REFUSED: "refused", FileStatus.RECALLED: "recalled"}
 
 
 class SubmissionError(ExplainedError):
@@ -78,10 +88,18 @@ class Submissions:
     report: Callable[[str], None]
 
     def submit(self, submission: Submission) -> dict[str, Any]:
-        """Submit a file and wait; the JSON object that `cardops submit --json` prints. Raises SubmissionError."""
+        """Submit a file and wait; the JSON object that `cardops submit --json` prints. Raises SubmissionError.
+
+        A file that was recalled is not put under `incoming/` again.
+        """
         started = time.monotonic()
         self.require_program(submission.program)
         claims, kind = self.claims, submission.kind
+        with submission.path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        recalled = claims.intake_ledger.recalled(kind, submission.program, digest)
+        if recalled is not None:
+            return describe_file(submission, recalled, None)
         (stat,) = claims.put(kind, submission.program, [submission.path])
         entry = claims.enter(kind, stat, mode=submission.mode)
         response = self.ingest(submission, entry)
@@ -91,12 +109,13 @@ class Submissions:
     def release(self, entry: IntakeFile, row_numbers: Sequence[int]) -> dict[str, Any]:
         """Judge quarantined rows again, all where none is named; a refused or dead file, whole.
 
-        Raises SubmissionError where the file has no quarantined rows.
+        Raises FileRecalledError, and SubmissionError where the file has no quarantined rows.
         """
+        if entry.status is FileStatus.RECALLED:
+            raise FileRecalledError(entry)
         submission = Submission(Path(entry.arrival.key), entry.arrival.kind, entry.arrival.program)
-        if entry.status is FileStatus.REFUSED:
-            self.claims.intake_ledger.mark(entry.intake_id, FileStatus.CLAIMED)
         if entry.status in {FileStatus.REFUSED, FileStatus.DEAD}:
+            self.claims.intake_ledger.restart(entry.intake_id)
             return self.ingest(submission, self.claims.intake_ledger.find(entry.intake_id))
         key = release_rows(
             entry,
@@ -111,7 +130,7 @@ class Submissions:
     def ingest(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
         """Run a claimed file's intake and what follows from it; the same object."""
         run: IntakeRun | None = None
-        if entry.status is not FileStatus.REFUSED:
+        if entry.status not in {FileStatus.REFUSED, FileStatus.RECALLED}:
             run = self.runs.ingest_file(submission.kind, [entry])
             entry = self.claims.intake_ledger.find(entry.intake_id)
         response = describe_file(submission, entry, run.run_id if run else None)
@@ -176,11 +195,13 @@ class Submissions:
 
 def describe_file(submission: Submission, entry: IntakeFile, run_id: str | None) -> dict[str, Any]:
     """What became of a file, as `cardops submit --json` prints it."""
-    outcome = entry.outcome or FileOutcome()
+    is_recalled = entry.status is FileStatus.RECALLED
+    # The stored counts of a recalled file are those of the time before its recall.
+    outcome = FileOutcome() if is_recalled else entry.outcome or FileOutcome()
     return {
         "file": str(submission.path),
         "kind": submission.kind,
-        "status": "refused" if entry.status is FileStatus.REFUSED else "applied",
+        "status": _SUBMITTED_STATUS.get(entry.status, "applied"),
         "read": outcome.read,
         "accepted": outcome.accepted,
         "duplicate": outcome.duplicate,
@@ -188,7 +209,7 @@ def describe_file(submission: Submission, entry: IntakeFile, run_id: str | None)
         "reasons": dict(outcome.reasons),
         "flags": dict(outcome.flags),
         "quarantine": outcome.quarantine_path,
-        "error": outcome.error,
+        "error": str(FileRecalledError(entry)) if is_recalled else outcome.error,
         "run_id": run_id,
         "seconds": 0.0,
     }

@@ -55,7 +55,8 @@ def submit(
 ) -> None:
     """Ingest a file and print how many rows were accepted, duplicate or quarantined.
 
-    Exit code 0: all rows accepted or duplicate; 1: some need attention; 2: refused.
+    Exit code 0: all rows accepted or duplicate; 1: some need attention; 2: refused, or recalled
+    before.
     """
     if not file.is_file():
         raise CommandError(f"There is no file {file}; check the path.")
@@ -84,8 +85,8 @@ def submit(
 
 
 def exit_code(response: Mapping[str, Any]) -> int:
-    """2 for a refused file, 1 where something needs attention, else 0."""
-    if response["status"] == "refused":
+    """2 for a refused or recalled file, 1 where something needs attention, else 0."""
+    if response["status"] in {"refused", "recalled"}:
         return NOT_POSSIBLE
     undelivered = any(not file["delivered"] for file in response.get("files", ()))
     findings = response["quarantined"] or undelivered or response.get("failed_checks")
@@ -95,12 +96,17 @@ def exit_code(response: Mapping[str, Any]) -> int:
 def show(response: Mapping[str, Any]) -> None:
     """Print the result for people."""
     if response["error"]:
-        typer.echo(f"Refused: {response['error']}")
+        typer.echo(f"{response['status'].capitalize()}: {response['error']}")
         return
     _show_counts(response)
     for file in response.get("files", ()):
         where = file["remote_path"] if file["delivered"] else "NOT DELIVERED"
         typer.echo(f"{file['network']}: {file['rows']} rows -> {where}")
+    if response["reasons"].get("recalled_before"):
+        typer.echo(
+            "Deposits that were recalled before stay recalled. To credit them with the amounts of "
+            "this file, run `cardops deposits reinstate FILE --by NAME --why TEXT`."
+        )
     if response["quarantine"]:
         typer.echo(f"Quarantined rows: {response['quarantine']}")
     typer.echo(f"Run {response['run_id']}, {response['seconds']} s")

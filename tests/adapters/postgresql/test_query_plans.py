@@ -49,11 +49,14 @@ READ_WHOLE = {
         "decisions",
         "deposit_events",
         "deposit_recalls",
+        "deposit_reinstatements",
         "holds",
         "movements",
     },
     "from said full join posted using (program, intake_id, currency)": {
         "deposit_events",
+        "deposit_recalls",
+        "deposit_reinstatements",
         "intake_files",
     },
 }

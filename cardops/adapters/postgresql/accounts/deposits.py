@@ -1,4 +1,4 @@
-"""DepositLedger on PostgreSQL: credits and recalls in committed chunks, and each row's outcome.
+"""DepositLedger on PostgreSQL: deposits posted in committed chunks, and each row's outcome.
 
 Belongs here: the order of work on one file. Staging is in staging.py, a chunk's SQL in posting.py.
 """
@@ -15,8 +15,16 @@ from psycopg import sql
 from cardops.adapters.postgresql.accounts.posting import (
     CONTENT_HASH,
     LOOK_UPS,
+    ReinstatementRequest,
     credit_chunk,
     recall_chunk,
+)
+from cardops.adapters.postgresql.accounts.reinstatements import (
+    add_request,
+    find_request,
+    finish_requests,
+    recalled_totals,
+    reinstated_totals,
 )
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
@@ -47,20 +55,38 @@ ACCOUNTS: Final = pl.Schema(
 _ACCOUNTS: Final = sql.SQL(
     "select program, user_id, currency, available_minor, held_minor, ledger_seq from accounts"
 ).format()
-# A row without any event was not credited: then the join returns fewer rows than were staged.
+# A deposit's latest credit decides. A row without any event was not credited: then the join returns
+# fewer rows than were staged.
 _OUTCOME: Final = """
-select s.row_number,
+with credited as (
+    select s.row_number,
+        r.deposit_id is not null as is_recalled,
+        coalesce(i.intake_id, e.intake_id) = {intake_id}
+            and coalesce(i.row_number, e.row_number) = s.row_number as is_own,
+        coalesce(i.content_hash, e.content_hash) = {content_hash} as is_same,
+        coalesce(i.ledger_seq, e.ledger_seq) as ledger_seq
+    from {stage} as s
+    join deposit_events as e on e.program = {program} and e.deposit_id = s.deposit_id
+    left join (
+        select distinct on (deposit_id)
+            deposit_id, credit_number, intake_id, row_number, content_hash, ledger_seq
+        from deposit_reinstatements
+        where program = {program} and deposit_id in (select deposit_id from {stage})
+        order by deposit_id, credit_number desc
+    ) as i on i.deposit_id = s.deposit_id
+    left join deposit_recalls as r
+        on r.program = {program} and r.deposit_id = s.deposit_id
+        and r.credit_number = coalesce(i.credit_number, 1)
+)
+select row_number,
     case
-        when e.intake_id = {intake_id} and e.row_number = s.row_number then 'accepted'
-        when e.content_hash = {content_hash} then 'duplicate'
+        when is_recalled then 'recalled_before'
+        when is_own then 'accepted'
+        when is_same then 'duplicate'
         else 'conflicting_duplicate'
     end,
-    case
-        when e.intake_id = {intake_id} and e.row_number = s.row_number then e.ledger_seq
-    end
-from {stage} as s
-join deposit_events as e on e.program = {program} and e.deposit_id = s.deposit_id
-order by s.row_number
+    case when is_own and not is_recalled then ledger_seq end
+from credited order by row_number
 """
 
 
@@ -84,7 +110,12 @@ class PostgresDepositLedger:
         """
         stage = Stage(intake_file)
         with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
-            _post_chunks(runner, stage, credit_chunk)
+            request = runner.run(partial(find_request, intake_id=stage.intake_id))
+            _post_chunks(
+                runner, stage, partial(credit_chunk, request=request) if request else credit_chunk
+            )
+            if request:
+                runner.run(partial(finish_requests, intake_id=stage.intake_id))
 
     def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
         """The outcome of each staged row. Raises StagingLostError."""
@@ -96,16 +127,32 @@ class PostgresDepositLedger:
         run_in_transaction(self.url, Stage(intake_file).drop)
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
-        """Take back every deposit the file credited; totals by currency, equal on repeat."""
+        """Take back every standing credit of the file; totals by currency, equal on repeat."""
 
         def take_back(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
             recall_chunk(session, stage, chunk, recalled_by=recalled_by)
 
         stage = Stage(intake_file)
         with self._staged(stage, stage.fill_from_events) as runner:
+            runner.run(partial(finish_requests, intake_id=stage.intake_id))
             _post_chunks(runner, stage, take_back)
             runner.run(stage.drop)
-            return runner.run(lambda session: _recalled_totals(session, intake_file.intake_id))
+            return runner.run(partial(recalled_totals, intake_id=stage.intake_id))
+
+    def request_reinstatement(
+        self, intake_file: IntakeFile, requested_by: str, reason: str
+    ) -> None:
+        """Record that the next `credit` of the file credits its recalled deposits again."""
+        request = ReinstatementRequest(requested_by, reason)
+        run_in_transaction(
+            self.url, partial(add_request, intake_id=intake_file.intake_id, request=request)
+        )
+
+    def reinstated(self, intake_file: IntakeFile) -> Mapping[str, int]:
+        """Standing reinstatements by this file: total by currency in minor units."""
+        return run_in_transaction(
+            self.url, partial(reinstated_totals, intake_id=intake_file.intake_id)
+        )
 
     def accounts(self) -> Iterator[pl.DataFrame]:
         """All accounts in chunks, from one snapshot; the session stays open to the end."""
@@ -138,13 +185,3 @@ def _outcome(session: psycopg.Connection, stage: Stage) -> pl.DataFrame:
     if staged is None or frame.height != staged[0]:
         raise StagingLostError(stage.intake_id)
     return frame
-
-
-def _recalled_totals(session: psycopg.Connection, intake_id: int) -> dict[str, int]:
-    rows = session.execute(
-        "select r.currency, sum(r.amount_minor)::bigint from deposit_recalls as r"
-        " join deposit_events as e using (program, deposit_id)"
-        " where e.intake_id = %s group by r.currency order by r.currency",
-        [intake_id],
-    ).fetchall()
-    return dict(rows)

@@ -1,18 +1,21 @@
-"""The SQL that posts one chunk of staged rows to accounts: credit, or recall.
+"""The SQL that posts one chunk of staged rows to accounts: credit, reinstate or recall.
 
-Both lock the chunk's accounts in id order, then insert postings and change balances in one
-statement, so that the two cannot differ. Both are idempotent.
+All lock the chunk's accounts in id order, then insert postings and change balances in one
+statement, so that the two cannot differ. All are idempotent.
 
 The program is a column of the staged rows and joined like the others: with a constant, the planner
 would take a table without statistics for nearly empty and scan it for every chunk.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Final, LiteralString
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
+from cardops.rules.intake.files import FileRecalledError, FileStatus
 
 # Two deposits are the same if user, currency, minor units and the instant (microseconds) agree.
 # Ids contain no vertical bar, so no two contents have the same text.
@@ -80,17 +83,46 @@ posted as (
         {intake_id}, row_number, content_hash, next_seq, statement_timestamp()
     from fresh order by deposit_id
     on conflict (program, deposit_id) do nothing
-    returning program, user_id, currency, amount_minor, ledger_seq
+    returning program, user_id, currency, amount_minor as change_minor, ledger_seq
 ),
-sums as (
-    select program, user_id, currency, sum(amount_minor)::bigint as amount_minor,
-        max(ledger_seq) as ledger_seq
-    from posted group by program, user_id, currency
-)
-update accounts as a
-set available_minor = a.available_minor + sums.amount_minor, ledger_seq = sums.ledger_seq
-from sums
-where a.program = sums.program and a.user_id = sums.user_id and a.currency = sums.currency
+"""
+
+# Credits the deposits whose latest credit was recalled, with the content of the staged rows.
+_REINSTATE: Final = """
+with latest as (
+    select s.*, {content_hash} as content_hash, coalesce(i.credit_number, 1) as credit_number
+    from (select s.* {chunk}) as s
+    join deposit_events as e on e.program = s.program and e.deposit_id = s.deposit_id
+    left join lateral (
+        select max(i.credit_number) as credit_number from deposit_reinstatements as i
+        where i.program = s.program and i.deposit_id = s.deposit_id
+    ) as i on true
+),
+fresh as (
+    select l.*, a.ledger_seq + row_number() over (
+        partition by l.user_id, l.currency order by l.row_number
+    ) as next_seq
+    from latest as l
+    join accounts as a
+        on a.program = l.program and a.user_id = l.user_id and a.currency = l.currency
+    where exists (
+        select from deposit_recalls as r
+        where r.program = l.program and r.deposit_id = l.deposit_id
+            and r.credit_number = l.credit_number
+    ) -- guard: reinstate-recalled-only
+),
+posted as (
+    insert into deposit_reinstatements (
+        program, deposit_id, credit_number, user_id, currency, amount_minor, occurred_at,
+        intake_id, row_number, content_hash, reinstated_by, reason, ledger_seq, posted_at
+    )
+    select program, deposit_id, credit_number + 1, user_id, currency, amount_minor, occurred_at,
+        {intake_id}, row_number, content_hash, %(requested_by)s, %(reason)s, next_seq,
+        statement_timestamp()
+    from fresh order by deposit_id
+    on conflict (program, deposit_id, credit_number) do nothing
+    returning program, user_id, currency, amount_minor as change_minor, ledger_seq
+),
 """
 
 _RECALL: Final = """
@@ -104,36 +136,64 @@ with fresh as (
     where not exists (
         select from deposit_recalls as r
         where r.program = s.program and r.deposit_id = s.deposit_id
+            and r.credit_number = s.credit_number
     )
 ),
 posted as (
     insert into deposit_recalls (
-        program, deposit_id, user_id, currency, amount_minor, recalled_by, ledger_seq, posted_at
+        program, deposit_id, credit_number, user_id, currency, amount_minor, recalled_by,
+        ledger_seq, posted_at
     )
-    select program, deposit_id, user_id, currency, amount_minor, %(recalled_by)s, next_seq,
-        statement_timestamp()
+    select program, deposit_id, credit_number, user_id, currency, amount_minor, %(recalled_by)s,
+        next_seq, statement_timestamp()
     from fresh order by deposit_id
-    on conflict (program, deposit_id) do nothing
-    returning program, user_id, currency, amount_minor, ledger_seq
+    on conflict (program, deposit_id, credit_number) do nothing
+    returning program, user_id, currency, -amount_minor as change_minor, ledger_seq
 ),
+"""
+
+# Ends each of the statements above: balances change by what was posted, and whether all of it was.
+_CHANGE_BALANCES: Final = """
 sums as (
-    select program, user_id, currency, sum(amount_minor)::bigint as amount_minor,
+    select program, user_id, currency, sum(change_minor)::bigint as change_minor,
         max(ledger_seq) as ledger_seq
     from posted group by program, user_id, currency
+),
+changed as (
+    update accounts as a
+    set available_minor = a.available_minor + sums.change_minor, ledger_seq = sums.ledger_seq
+    from sums
+    where a.program = sums.program and a.user_id = sums.user_id and a.currency = sums.currency
 )
-update accounts as a
-set available_minor = a.available_minor - sums.amount_minor, ledger_seq = sums.ledger_seq
-from sums
-where a.program = sums.program and a.user_id = sums.user_id and a.currency = sums.currency
+select (select count(*) from fresh) = (select count(*) from posted)
 """
 
 
-def credit_chunk(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
-    """Credit the chunk's deposits that were not credited before."""
+@dataclass(frozen=True, slots=True)
+class ReinstatementRequest:
+    """Who requested that a file's recalled deposits be credited again, and why."""
+
+    requested_by: str
+    reason: str
+
+
+def credit_chunk(
+    session: psycopg.Connection,
+    stage: Stage,
+    chunk: Chunk,
+    request: ReinstatementRequest | None = None,
+) -> None:
+    """Credit the chunk's deposits that were not credited before, and recalled ones if requested.
+
+    Raises FileRecalledError where the file was recalled meanwhile.
+    """
+    _refuse_recalled(session, stage)
     values = _values(chunk)
     opened = session.execute(_statement(stage, _OPEN_ACCOUNTS), values).rowcount
     session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
-    session.execute(_statement(stage, _CREDIT), values)
+    _post(session, stage, _CREDIT, values)
+    if request is not None:
+        _post(session, stage, _REINSTATE, {**values, **asdict(request)})
     if opened:
         session.execute(_statement(stage, _CLOSE_UNUSED), values)
 
@@ -144,7 +204,26 @@ def recall_chunk(
     """Take the chunk's deposits back, even if a balance becomes negative."""
     values = _values(chunk)
     session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
-    session.execute(_statement(stage, _RECALL), {**values, "recalled_by": recalled_by})
+    _post(session, stage, _RECALL, {**values, "recalled_by": recalled_by})
+
+
+def _refuse_recalled(session: psycopg.Connection, stage: Stage) -> None:
+    """Locks the file's entry, so that it is recalled before or after this chunk, not during it."""
+    row = session.execute(
+        "select status from intake_files where intake_id = %s for share", [stage.intake_id]
+    ).fetchone()
+    if row is not None and row[0] == FileStatus.RECALLED:  # guard: recalled-file
+        raise FileRecalledError(stage.intake_file)
+
+
+def _post(
+    session: psycopg.Connection, stage: Stage, text: LiteralString, values: Mapping[str, object]
+) -> None:
+    row = session.execute(_statement(stage, text + _CHANGE_BALANCES), values).fetchone()
+    if row is None or not row[0]:
+        # Another file posted one of these deposits at the same moment. Its number in the account's
+        # sequence would stay unused; the next attempt sees that posting and numbers without a gap.
+        raise errors.SerializationFailure("a deposit was posted by another file meanwhile")
 
 
 def _values(chunk: Chunk) -> dict[str, object]:

@@ -33,9 +33,10 @@ class Stage:
     """The staged rows of one file."""
 
     def __init__(self, intake_file: IntakeFile) -> None:
+        self.intake_file = intake_file
         self.intake_id = intake_id = intake_file.intake_id
         self.program = intake_file.arrival.program
-        self.table = sql.Identifier(f"deposit_stage_{intake_id}")
+        self.table = _table(intake_id)
 
     def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
         """Stage the rows, replacing any earlier ones; returns how many."""
@@ -52,14 +53,13 @@ class Stage:
         return count
 
     def fill_from_events(self, session: psycopg.Connection) -> int:
-        """Stage the deposits that the file credited and that were not recalled; returns how many."""
+        """Stage the file's credits that stand, first ones and reinstatements; returns how many."""
         self.drop(session)
         session.execute(
             self.sql(
-                "create unlogged table {stage} as select program, row_number, deposit_id, user_id, currency,"
-                " amount_minor, occurred_at, false as is_repeat from deposit_events as e"
-                " where intake_id = {intake_id} and not exists (select from deposit_recalls as r"
-                " where r.program = e.program and r.deposit_id = e.deposit_id)"
+                "create unlogged table {stage} as select program, row_number, deposit_id, credit_number,"
+                " user_id, currency, amount_minor, occurred_at, false as is_repeat"
+                " from standing_deposits where intake_id = {intake_id}"
             )
         )
         row = session.execute(self.sql("select count(*) from {stage}")).fetchone()
@@ -69,8 +69,7 @@ class Stage:
 
     def drop(self, session: psycopg.Connection) -> None:
         """Drop the staged rows; a file that was never staged is not an error."""
-        session.execute(self.sql("drop table if exists {stage}"))
-        session.execute("delete from deposit_stagings where intake_id = %s", [self.intake_id])
+        drop_stage(session, self.intake_id)
 
     def check_complete(self, session: psycopg.Connection) -> None:
         """Raises StagingLostError where a crash of the database emptied the stage."""
@@ -135,3 +134,13 @@ class Stage:
             "insert into deposit_stagings (intake_id, row_count) values (%s, %s)",
             [self.intake_id, count],
         )
+
+
+def drop_stage(session: psycopg.Connection, intake_id: int) -> None:
+    """Drop a file's staged rows, whether or not there are any."""
+    session.execute(sql.SQL("drop table if exists {}").format(_table(intake_id)))
+    session.execute("delete from deposit_stagings where intake_id = %s", [intake_id])
+
+
+def _table(intake_id: int) -> sql.Identifier:
+    return sql.Identifier(f"deposit_stage_{intake_id}")

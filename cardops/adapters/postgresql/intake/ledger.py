@@ -6,10 +6,12 @@ Belongs here: entries of files. Rows that wait for a reference are in `waiting`.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, LiteralString
+from functools import partial
+from typing import Any, Final, LiteralString
 
 import psycopg
 
+from cardops.adapters.postgresql.accounts.staging import drop_stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.intake.rows import (
     SELECT,
@@ -22,6 +24,7 @@ from cardops.adapters.postgresql.intake.rows import (
 from cardops.adapters.postgresql.intake.waiting import WaitingRows
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports.intake import MAX_LISTED_FILES
+from cardops.rules.intake.arrivals import released_prefix
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
@@ -32,6 +35,8 @@ from cardops.rules.intake.files import (
     Kind,
 )
 
+# Nothing is credited from their staged rows any more.
+_GIVEN_UP: Final = frozenset({FileStatus.DEAD, FileStatus.RECALLED})
 _UPDATE: LiteralString = "update intake_files set "
 
 
@@ -88,6 +93,25 @@ class PostgresIntakeLedger(WaitingRows):
         )
         return self._files(where, program, MAX_LISTED_FILES)
 
+    def released_from(self, origin: IntakeFile) -> Sequence[IntakeFile]:
+        """Files made of released rows of this one, oldest first."""
+        where = (
+            "where strpos(key, '/released/') > 0"
+            " and left(split_part(key, '/released/', 2), 12) = %s"
+            " and bucket = %s and starts_with(key, %s) order by intake_id"
+        )
+        prefix = released_prefix(origin)
+        return self._files(where, origin.lake_name, origin.arrival.bucket, prefix)
+
+    def recalled(self, kind: Kind, program: str, content_sha256: str) -> IntakeFile | None:
+        """The first recalled file of the program with this content, or None."""
+        where = (
+            "where content_sha256 = %s and kind = %s and program = %s and status = 'recalled'"
+            " order by intake_id limit 1"
+        )
+        files = self._files(where, content_sha256, kind, program)
+        return files[0] if files else None
+
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
         where = "where kind = %s and business_date = %s order by intake_id"
@@ -112,30 +136,31 @@ class PostgresIntakeLedger(WaitingRows):
             yield self.find(intake_id)
 
     def begin(self, intake_id: int) -> int:
-        """Mark `applying`; returns the attempt's number, from 1."""
+        """Mark `applying`; returns the attempt's number since the last success, from 1."""
         return self._change(
             intake_id, "status = 'applying', ended_at = null, attempt_count = attempt_count + 1"
         )
 
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
-        """Record `applied`, or `refused` where the outcome has an error, with its counts."""
+        """Record `applied`, or `refused` where the outcome has an error, with its counts.
+
+        Attempts are counted from 1 again.
+        """
         status = FileStatus.APPLIED if outcome.error is None else FileStatus.REFUSED
         self._change(
             intake_id,
-            "status = %s, outcome = %s, ended_at = now()",
+            "status = %s, outcome = %s, ended_at = now(), attempt_count = 0",
             status.value,
             outcome_text(outcome),
         )
 
     def mark(self, intake_id: int, status: FileStatus) -> None:
-        """Set the status only, for example `dead` after repeated crashes."""
-        self._change(
-            intake_id,
-            "status = %s, ended_at = case when %s in ('claimed', 'applying') then null"
-            " else now() end",
-            status.value,
-            status.value,
-        )
+        """Set the status only. The staged rows of a dead or recalled file are dropped with it."""
+        run_in_transaction(self.url, partial(_mark, intake_id=intake_id, status=status))
+
+    def restart(self, intake_id: int) -> None:
+        """Mark `claimed`, with attempts counted from 1 again, as a person requested."""
+        self._change(intake_id, "status = 'claimed', ended_at = null, attempt_count = 0")
 
     def _change(self, intake_id: int, change: LiteralString, *values: object) -> int:
         rows = self._rows(
@@ -154,6 +179,18 @@ class PostgresIntakeLedger(WaitingRows):
         return run_in_transaction(
             self.url, lambda session: session.execute(query, values).fetchall()
         )
+
+
+def _mark(session: psycopg.Connection, intake_id: int, status: FileStatus) -> None:
+    changed = session.execute(
+        _UPDATE + "status = %s, ended_at = case when %s then null else now() end"
+        " where intake_id = %s",
+        [status.value, status in {FileStatus.CLAIMED, FileStatus.APPLYING}, intake_id],
+    )
+    if changed.rowcount == 0:
+        raise IntakeFileMissingError(intake_id)
+    if status in _GIVEN_UP:
+        drop_stage(session, intake_id)
 
 
 def _claim(

@@ -18,7 +18,9 @@ _ACCOUNTS: Final = sql.SQL(
     with posted as (
         select
             program, user_id, currency,
-            sum(posted_minor) filter (where kind = 'deposit' and not is_later) as deposits,
+            sum(posted_minor) filter (
+                where kind in ('deposit', 'reinstatement') and not is_later
+            ) as deposits,
             -sum(posted_minor) filter (where kind = 'recall' and not is_later) as recalls,
             -sum(posted_minor) filter (where kind = 'spend' and not is_later) as spends,
             sum(posted_minor) filter (where kind = 'reversal' and not is_later) as reversals,
@@ -61,20 +63,22 @@ _ACCOUNTS: Final = sql.SQL(
     """
 )
 
+# Of a recalled file nothing may stand, whatever its counts were before the recall.
 _DEPOSIT_FILES: Final = sql.SQL(
     """
-    with said as (
-        select program, intake_id, total.key as currency, total.value::bigint as said_minor
-        from intake_files, jsonb_each_text(outcome -> 'totals_minor') as total
-        where kind = 'deposits' and status = 'applied' and business_date <= {day}
+    with files as (
+        select program, intake_id, status, outcome from intake_files
+        where kind = 'deposits' and status in ('applied', 'recalled') and business_date <= {day}
+    ),
+    said as (
+        select program, intake_id, total.key as currency,
+            case status when 'recalled' then 0 else total.value::bigint end as said_minor
+        from files, jsonb_each_text(outcome -> 'totals_minor') as total
     ),
     posted as (
         select program, intake_id, currency, sum(amount_minor)::bigint as posted_minor
-        from deposit_events
-        where intake_id in (
-            select intake_id from intake_files
-            where kind = 'deposits' and status = 'applied' and business_date <= {day}
-        )
+        from standing_deposits
+        where intake_id in (select intake_id from files)
         group by program, intake_id, currency
     )
     select
@@ -105,6 +109,8 @@ _DATES_TO_EXPORT: Final = """
                        where posted_at >= day and posted_at < day + interval '1 day')
             or exists (select from deposit_recalls
                        where posted_at >= day and posted_at < day + interval '1 day')
+            or exists (select from deposit_reinstatements
+                       where posted_at >= day and posted_at < day + interval '1 day')
             or exists (select from decisions
                        where decided_at >= day and decided_at < day + interval '1 day')
             or exists (select from movements
@@ -127,7 +133,7 @@ class PostgresBooks:
             yield from stream_frames(session, _ACCOUNTS.format(midnight=midnight), BOOKS_COLUMNS)
 
     def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Applied deposit files up to that date: the total of each, and the amount posted of it."""
+        """Applied and recalled deposit files up to that date: each one's total, and what stands."""
         query = _DEPOSIT_FILES.format(day=sql.Literal(business_date))
         with connect(self._url) as session:
             return read_frame(session, query, DEPOSIT_FILE_COLUMNS)

@@ -47,8 +47,15 @@ select * from (
     from deposit_events
     where posted_at >= {start} and posted_at < {end}
     union all
-    select program, 'recall', deposit_id, null, user_id, currency, amount_minor, -amount_minor,
-        0, null, null, null, null, ledger_seq, posted_at, null, null
+    select program, 'reinstatement', deposit_id || '/' || credit_number, null, user_id, currency,
+        amount_minor, amount_minor, 0, null, null, null, null, ledger_seq, posted_at, null, null
+    from deposit_reinstatements
+    where posted_at >= {start} and posted_at < {end}
+    union all
+    select program, 'recall',
+        deposit_id || case when credit_number > 1 then '/' || credit_number else '' end, null,
+        user_id, currency, amount_minor, -amount_minor, 0, null, null, null, null, ledger_seq,
+        posted_at, null, null
     from deposit_recalls
     where posted_at >= {start} and posted_at < {end}
 ) as day
@@ -100,7 +107,7 @@ class PostgresTransactionLog:
         run_in_transaction(self._url, lambda session: _record(session, business_date, export))
 
     def busy_dates(self) -> Sequence[date]:
-        """UTC dates with a decision, deposit, recall or action, in order."""
+        """UTC dates with any event, in order."""
         rows = run_in_transaction(self._url, lambda session: session.execute(_BUSY).fetchall())
         return [day for (day,) in rows]
 
@@ -112,14 +119,16 @@ with recursive busy (day) as (
         (select min(decided_at) from decisions),
         (select min(posted_at) from movements),
         (select min(posted_at) from deposit_events),
-        (select min(posted_at) from deposit_recalls)
+        (select min(posted_at) from deposit_recalls),
+        (select min(posted_at) from deposit_reinstatements)
     ) at time zone 'UTC')::date
     union all
     select (least(
         (select min(decided_at) from decisions where decided_at >= next_day),
         (select min(posted_at) from movements where posted_at >= next_day),
         (select min(posted_at) from deposit_events where posted_at >= next_day),
-        (select min(posted_at) from deposit_recalls where posted_at >= next_day)
+        (select min(posted_at) from deposit_recalls where posted_at >= next_day),
+        (select min(posted_at) from deposit_reinstatements where posted_at >= next_day)
     ) at time zone 'UTC')::date
     from busy
     cross join lateral (

@@ -26,7 +26,7 @@ DEPOSITS = st.builds(
 )
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["credit", "credit", "credit", "recall"]),
+        st.sampled_from(["credit", "credit", "recall", "recall", "reinstate"]),
         st.integers(1, 3),
         st.sampled_from(["default", "other"]),
     ),
@@ -65,9 +65,12 @@ def test_any_sequence_of_files_matches_the_model(
 def step(ledger: ObservedDepositLedger, action: str, file: Any, rows: pl.DataFrame) -> object:
     if action == "recall":
         return dict(ledger.recall(file, "operator"))
+    if action == "reinstate":
+        ledger.request_reinstatement(file, "operator", "recalled by mistake")
     ledger.credit(file, [rows])
     # A row's ledger_seq depends on the order of chunks, its outcome does not.
-    return ledger.outcome(file).select("row_number", "outcome").rows()
+    outcomes = ledger.outcome(file).select("row_number", "outcome").rows()
+    return outcomes, dict(ledger.reinstated(file))
 
 
 def books(ledger: ObservedDepositLedger) -> tuple[list[Any], list[Any]]:
@@ -80,4 +83,7 @@ def books(ledger: ObservedDepositLedger) -> tuple[list[Any], list[Any]]:
 
 def empty(url: str) -> None:
     with connect(url) as session:
-        session.execute("truncate accounts, deposit_events, deposit_recalls, deposit_stagings")
+        session.execute(
+            "truncate accounts, deposit_events, deposit_recalls, deposit_reinstatements,"
+            " reinstatement_requests, deposit_stagings"
+        )
