@@ -45,6 +45,8 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 }
 
 
+# With a wrong clock nothing below it is answered; health and metrics are.
+API_PREFIX: Final = "/v1/"
 # nginx's status for a client that disconnected before its response; it is counted, never sent.
 CLIENT_CLOSED_REQUEST: Final = 499
 _INTERNAL_ERROR: Final = "The request failed because of an error in the authorizer."
@@ -78,7 +80,8 @@ class Application:
             await self._fastapi(scope, receive, send)
             return
         started, request_id = time.perf_counter(), next(self._request_ids)
-        if scope["path"] == hot.PATH or self.is_draining:
+        # The hot route also answers for a process that serves nothing of the API.
+        if scope["path"] == hot.PATH or self.is_draining or self._refuses(scope["path"]):
             route, status = hot.PATH, await self._authorize(scope, receive, send, request_id)
         else:
             route, status = await self._delegate(scope, receive, send, request_id)
@@ -92,7 +95,7 @@ class Application:
         Returns False without calling it if the request needs a task: its key is not cached, or the
         process is stopping.
         """
-        if self.is_draining or self._dependencies is None:
+        if self.is_draining or self._dependencies is None or self._clock_problem:
             return False
         started, request_id = time.perf_counter(), next(self._request_ids)
 
@@ -119,6 +122,13 @@ class Application:
         scope = {"method": "unknown", "headers": ()}
         self._record(scope, "unmatched", status, time.perf_counter(), request_id)
         return request_id
+
+    @property
+    def _clock_problem(self) -> str | None:
+        return None if self._dependencies is None else self._dependencies.clock_check.problem
+
+    def _refuses(self, path: str) -> bool:
+        return bool(self._clock_problem) and path.startswith(API_PREFIX)
 
     def _record(
         self, scope: Scope, route: str, status: int, started: float, request_id: str
@@ -153,6 +163,8 @@ class Application:
     async def _decide(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         if self.is_draining or self._dependencies is None:
             raise unavailable("This process is stopping.")
+        if self._clock_problem:
+            raise unavailable(self._clock_problem)
         if scope["method"] != "POST":
             raise ProblemError(
                 "method-not-allowed", "This path only accepts POST.", headers={"allow": "POST"}
@@ -213,6 +225,8 @@ class Application:
             app.state.dependencies = self._dependencies
             self._tracing = self._dependencies.tracing
             self._dependencies.batcher.on_batch = self._record_batch
+            self._dependencies.clock_check.on_reading = self.metrics.set_clock_skew
+            await self._dependencies.clock_check.check()
             stack.enter_context(drain_on_signal(self.drain))
             if self._runs_background:
                 await stack.enter_async_context(background_work(self._dependencies, self.metrics))

@@ -1,4 +1,4 @@
-"""Background loops: send callbacks, release expired holds, measure ages."""
+"""Background loops: send callbacks, release expired holds, measure ages, compare clocks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from cardops.ports import CallbackSender
 from cardops.services.callbacks.callback_ports import CallbackPorts
 from cardops.services.callbacks.host_queues import Pace
 from cardops.services.callbacks.sending import CallbackSending
+from cardops.services.clock_check import CHECK_SECONDS
 from cardops.services.loops import cancel_and_wait, repeat_forever
 
 # Decisions share this event loop and have priority: at most about 1,500 callbacks per second.
@@ -35,6 +36,7 @@ async def background_work(dependencies: Dependencies, metrics: Metrics) -> Async
             asyncio.create_task(
                 repeat_forever(lambda: watch(dependencies, metrics), WATCH_SECONDS)
             ),
+            asyncio.create_task(repeat_forever(dependencies.clock_check.check, CHECK_SECONDS)),
         ]
         try:
             yield
@@ -50,7 +52,7 @@ def callback_sending(
         dependencies.outbox,
         dependencies.secrets,
         sender,
-        dependencies.clock,
+        dependencies.clock_check,
         notifier=dependencies.notifier,
         metrics=metrics,
         tracing=dependencies.tracing,
@@ -65,7 +67,7 @@ def callback_sending(
 async def sweep(dependencies: Dependencies, metrics: Metrics) -> int:
     """Release a bounded batch of expired holds; returns how many."""
     count = await dependencies.authorizations.expire_holds(
-        dependencies.clock.now(), MAX_EXPIRED_PER_SWEEP
+        dependencies.clock_check.now(), MAX_EXPIRED_PER_SWEEP
     )
     metrics.record_sweep()
     return count
@@ -73,7 +75,7 @@ async def sweep(dependencies: Dependencies, metrics: Metrics) -> int:
 
 async def watch(dependencies: Dependencies, metrics: Metrics) -> int:
     """Read the ages and counts that only the database knows and report them as metrics."""
-    now = dependencies.clock.now()
+    now = dependencies.clock_check.now()
     due_at = await dependencies.outbox.oldest_due_at(now)
     overdue_at = await dependencies.authorizations.oldest_overdue_at(now)
     disabled_count = await dependencies.outbox.disabled_endpoint_count()

@@ -13,12 +13,14 @@ from cardops.ports import (
     CallbackSender,
     CallerDirectory,
     Clock,
+    DatabaseTime,
     DatabaseWatch,
     Notifier,
     SecretStore,
     Tracing,
 )
 from cardops.services.callbacks.sending import DEFAULT_LOG_DAYS
+from cardops.services.clock_check import ClockCheck
 
 REQUEST_DEADLINE_SECONDS: Final = 3.0
 REQUESTS_PER_SECOND: Final = 20_000.0
@@ -51,10 +53,14 @@ class Dependencies:
     # None if the database is not ours to start.
     database_watch: DatabaseWatch | None = None
     sessions_in_use: Callable[[], int] = lambda: 0
+    # None where there is no database whose clock could differ.
+    database_time: DatabaseTime | None = None
+    clock_check: ClockCheck = field(init=False)
     batcher: Batcher = field(init=False)
     authenticator: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
+        self.clock_check = ClockCheck(self.clock, self.database_time)
         self.batcher = Batcher(self.authorizations, deadline_seconds=self.limits.deadline_seconds)
         self.authenticator = Authenticator(
             self.callers, requests_per_second=self.limits.requests_per_second

@@ -68,6 +68,7 @@ async def dependencies_from(settings: Settings) -> AsyncIterator[Dependencies]:
             outbox=store.outbox,
             secrets=adapters.secrets,
             clock=adapters.clock,
+            database_time=store.database_time,
             limits=Limits(
                 requests_per_second=settings.key_requests_per_second,
                 allow_loopback=settings.allow_loopback_callbacks,

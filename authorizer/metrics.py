@@ -98,6 +98,12 @@ class Metrics:
             "cardops_database_sessions_in_use", "Database sessions of the pool in use.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
+        self._clock_skew = Gauge(
+            "cardops_clock_skew_seconds",
+            "How far the local clock is off the database's, beyond the round trip; above 2 this "
+            "process serves nothing.",
+            multiprocess_mode="livemax", registry=self._registry,
+        )  # fmt: skip
         self._database_down = Gauge(
             "cardops_embedded_database_down", "1 while the embedded database does not run, else 0.",
             multiprocess_mode="livemax", registry=self._registry,
@@ -152,6 +158,10 @@ class Metrics:
         """Set the number of waiting requests and of database sessions in use."""
         self._waiting.set(waiting)
         self._sessions.set(sessions)
+
+    def set_clock_skew(self, seconds: float) -> None:
+        """Set how far the local clock is provably off the database's."""
+        self._clock_skew.set(seconds)
 
     def set_database(self, *, is_down: bool, outage_count: int) -> None:
         """Set whether the embedded database is down now, and how often it was."""

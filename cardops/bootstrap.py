@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         CallbackSender,
         CallerDirectory,
         Clock,
+        DatabaseTime,
         DatabaseWatch,
         DeliveryLedger,
         DepositLedger,
@@ -99,6 +100,13 @@ class Adapters:
         from cardops.adapters.clock import SystemClock
 
         return SystemClock()
+
+    @cached_property
+    def database_clock(self) -> Clock:
+        """The database's clock, read with every look: for what is decided by an instant."""
+        from cardops.adapters.postgresql.database_clock import PostgresClock
+
+        return PostgresClock(self.database.url)
 
     @cached_property
     def secrets(self) -> SecretStore:
@@ -203,6 +211,15 @@ class Adapters:
 
         return inspect_database(self.database.url)
 
+    def check_clock(self) -> None:
+        """Raises ClockSkewError where this machine's clock is seconds off the database's."""
+        from cardops.adapters.postgresql.inspection import read_clocks
+        from cardops.rules.clocks import ClockSkewError
+
+        reading = read_clocks(self.database.url, self.clock)
+        if reading.is_off:
+            raise ClockSkewError(reading)
+
     def first_response(self, program: str, status: str) -> str:
         """The first authorization response with that status, as sent; empty where there is none."""
         from cardops.adapters.postgresql.inspection import first_response
@@ -278,14 +295,17 @@ class Adapters:
             PostgresCallbackAdministration,
         )
         from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
+        from cardops.adapters.postgresql.readiness import Readiness
         from cardops.adapters.postgresql.sessions import open_pool
 
-        pool = await open_pool(self.database.url, max_size=CALLBACK_SESSIONS)
+        url = self.database.url
+        pool, readiness = await open_pool(url, max_size=CALLBACK_SESSIONS), Readiness(url)
         try:
             yield CallbackAdapters(
-                PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool)
+                PostgresCallbackOutbox(pool), PostgresCallbackAdministration(pool), readiness
             )
         finally:
+            readiness.terminate()
             pool.terminate()
 
     @asynccontextmanager
@@ -317,6 +337,7 @@ class Adapters:
             yield AuthorizerAdapters(
                 authorizations=PostgresAuthorizations(pool, hold_period=hold_period),
                 callers=PostgresCallerDirectory(pool, readiness),
+                database_time=readiness,
                 outbox=PostgresCallbackOutbox(pool),
                 sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
             )
@@ -343,6 +364,7 @@ class CallbackAdapters:
 
     outbox: CallbackOutbox
     administration: CallbackAdministration
+    database_time: DatabaseTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +373,7 @@ class AuthorizerAdapters:
 
     authorizations: Authorizations
     callers: CallerDirectory
+    database_time: DatabaseTime
     outbox: CallbackOutbox
     sessions_in_use: Callable[[], int]
 

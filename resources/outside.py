@@ -24,8 +24,8 @@ class NotifierResource(dg.ConfigurableResource[Notifier]):
 
 
 class ClockResource(dg.ConfigurableResource[Clock]):
-    """The machine's clock, in UTC."""
+    """The database's clock, in UTC."""
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Clock:
-        return adapters().clock
+        return adapters().database_clock

@@ -30,12 +30,14 @@ async def get_liveness() -> Response:
     },
 )
 async def get_readiness(dependencies: RequestDependencies) -> Response:
-    """200 if the database answers; nothing else is checked."""
+    """200 if the database answers and this process's clock agrees with the database's."""
     watch = dependencies.database_watch
     if watch is not None and watch.outage is not None:
         raise unavailable("The embedded database does not run; it is being started again.")
     if not await in_time(dependencies, dependencies.callers.is_ready()):
         raise unavailable("The database does not answer.")
+    if dependencies.clock_check.problem:
+        raise unavailable(dependencies.clock_check.problem)
     return json_response(b'{"status":"ok"}')
 
 

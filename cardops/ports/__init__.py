@@ -17,7 +17,13 @@ from cardops.ports.callbacks import (
     CallbackSender,
 )
 from cardops.ports.deliveries import DeliveryLedger, Destinations, FileDelivery
-from cardops.ports.environment import Clock, DatabaseWatch, Notifier, SecretStore
+from cardops.ports.environment import (
+    Clock,
+    DatabaseTime,
+    DatabaseWatch,
+    Notifier,
+    SecretStore,
+)
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.programs import Programs
@@ -35,6 +41,7 @@ __all__ = [
     "CallbackSender",
     "CallerDirectory",
     "Clock",
+    "DatabaseTime",
     "DatabaseWatch",
     "DayExport",
     "DeliveryLedger",

@@ -16,6 +16,13 @@ class Clock(Protocol):
         """The present instant, aware, in UTC."""
 
 
+class DatabaseTime(Protocol):
+    """The clock that decides: the database's."""
+
+    async def database_time(self) -> datetime | None:
+        """Its present instant, aware; None where the database does not respond in time."""
+
+
 class DatabaseWatch(Protocol):
     """Keeps the database running that belongs to this installation, and says when it does not run."""
 

@@ -8,6 +8,8 @@ import uvloop
 from cardops.bootstrap import Adapters
 from cardops.services.callbacks.callback_ports import CallbackPorts
 from cardops.services.callbacks.sending import CallbackSending
+from cardops.services.clock_check import CHECK_SECONDS, ClockCheck
+from cardops.services.loops import cancel_and_wait, repeat_forever
 from cardops.settings import Settings
 from orchestration.cli.output import say
 
@@ -24,11 +26,13 @@ async def _run(adapters: Adapters, *, once: bool) -> int:
         adapters.callback_adapters() as callbacks,
         adapters.callback_sender() as sender,
     ):
+        clock = ClockCheck(adapters.clock, callbacks.database_time)
+        await clock.check()
         ports = CallbackPorts(
             callbacks.outbox,
             adapters.secrets,
             sender,
-            adapters.clock,
+            clock,
             notifier=adapters.notifier,
             tracing=tracing,
         )
@@ -36,7 +40,9 @@ async def _run(adapters: Adapters, *, once: bool) -> int:
         if once:
             await sending.send_due()
         else:
+            comparing = asyncio.create_task(repeat_forever(clock.check, CHECK_SECONDS))
             await _send_until_stopped(sending)
+            await cancel_and_wait(comparing)
         return sending.count
 
 

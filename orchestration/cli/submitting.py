@@ -38,7 +38,7 @@ def open_submissions(settings: Settings, runs: InProcessRuns | None = None) -> S
             adapters.failed_store,
             adapters.intake_ledger,
             adapters.programs,
-            adapters.clock,
+            adapters.database_clock,
         ),
         runs=ReportedRuns(runs or InProcessRuns(settings)),
         delivery_ledger=adapters.delivery_ledger,

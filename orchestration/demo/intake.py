@@ -42,7 +42,7 @@ class DemoIntake:
             adapters.failed_store,
             self._ledger,
             adapters.programs,
-            adapters.clock,
+            adapters.database_clock,
         )
 
     def ingest_day(

@@ -125,7 +125,7 @@ class _Demo:
     def _close(self, runs: InProcessRuns, ingested: IngestedDay) -> None:
         """Close every business date that this demo touched: two where midnight passed meanwhile."""
         dates = {intake_file.business_date for intake_file in ingested.submitted.values()}
-        for business_date in sorted(dates | {self.adapters.clock.now().date()}):
+        for business_date in sorted(dates | {self.adapters.database_clock.now().date()}):
             self.progress.step(f"Closing {business_date}: reconciliation, marts, report")
             with _dbt_output_in(self.adapters.settings.home / "run" / "logs" / "daily_close.log"):
                 result = runs.run("daily_close", partition_key=business_date.isoformat())
@@ -139,7 +139,7 @@ class _Demo:
         known_files: set[str],
     ) -> DemoResult:
         self.progress.step("Comparing every figure with the expected one")
-        today = self.adapters.clock.now().date()
+        today = self.adapters.database_clock.now().date()
         balances, records, kpis = books.balances(), books.records(), books.kpis()
         breaks = books.breaks(today)
         truth = self.truth

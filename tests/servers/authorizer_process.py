@@ -47,6 +47,7 @@ class AuthorizerProcess:
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
+    command: str = CLI
 
     def __enter__(self) -> Self:
         self.programs = PostgresPrograms(self.url)
@@ -73,7 +74,7 @@ class AuthorizerProcess:
             other.kill()
 
     def start(self) -> None:
-        command = [sys.executable, "-c", CLI, "authorizer", "--port", "0", "--json"]
+        command = [sys.executable, "-c", self.command, "authorizer", "--port", "0", "--json"]
         with (self.home / "authorizer.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--workers", str(self.workers)],

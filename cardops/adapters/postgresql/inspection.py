@@ -1,8 +1,12 @@
 """Facts about the store that an operator or the demo reads; nothing here changes it."""
 
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from cardops.adapters.postgresql.connection import connect
+from cardops.ports import Clock
+from cardops.rules.clocks import ClockReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,15 @@ def inspect_database(url: str) -> DatabaseFacts:
         ).fetchone()
     version, migrations, disabled = row or ("", 0, 0)
     return DatabaseFacts(str(version), int(migrations), int(disabled))
+
+
+def read_clocks(url: str, clock: Clock) -> ClockReading:
+    """The database's clock beside the local one. Raises DatabaseUnavailableError."""
+    with connect(url) as session:
+        started, asked_at = time.monotonic(), clock.now()
+        row = session.execute("select clock_timestamp()").fetchone()
+        answered_at = asked_at + timedelta(seconds=time.monotonic() - started)
+    return ClockReading(asked_at, row[0] if row else asked_at, answered_at)
 
 
 def first_response(url: str, program: str, status: str) -> str:

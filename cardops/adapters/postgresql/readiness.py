@@ -1,8 +1,9 @@
-"""Whether the database responds, checked on a separate session so that a full pool does not matter."""
+"""Whether the database responds, and its time, on a session that a full pool does not matter to."""
 
 import asyncio
 import time
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -29,9 +30,14 @@ class Readiness:
         """Whether the database responds within READY_TIMEOUT_SECONDS; cached for CACHE_SECONDS."""
         async with self._lock:
             if time.monotonic() >= self._valid_until:
-                self._is_ready = await self._check()
+                self._is_ready = await self._read_time() is not None
                 self._valid_until = time.monotonic() + CACHE_SECONDS
             return self._is_ready
+
+    async def database_time(self) -> datetime | None:
+        """The instant of the database's clock; None where it does not respond in time."""
+        async with self._lock:
+            return await self._read_time()
 
     def terminate(self) -> None:
         """Close the session at once."""
@@ -39,15 +45,16 @@ class Readiness:
             self._session.terminate()
             self._session = None
 
-    async def _check(self) -> bool:
+    async def _read_time(self) -> datetime | None:
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
                 if self._session is None or self._session.is_closed():
                     self._session = await asyncpg.connect(
                         self._url, server_settings=SERVER_SETTINGS
                     )
-                return bool(await self._session.fetchval("select true"))
+                at: datetime = await self._session.fetchval("select clock_timestamp()")
+                return at
         except (*TRANSIENT_ERRORS, asyncpg.PostgresError):
             with suppress(*TRANSIENT_ERRORS):
                 self.terminate()
-            return False
+            return None

@@ -31,7 +31,7 @@ def authorizer(
     adapters = Adapters(settings)
     _ = adapters.secrets
     is_tracing_configured()
-    _ = adapters.database
+    adapters.check_clock()
     wanted_port = port if port is not None else settings.authorizer_port or DEFAULT_PORT
     try:
         bound = bind(host, wanted_port)
