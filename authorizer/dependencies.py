@@ -16,6 +16,7 @@ from cardops.ports import (
     DatabaseTime,
     DatabaseWatch,
     Notifier,
+    Reads,
     SecretStore,
     Tracing,
 )
@@ -43,6 +44,7 @@ class Dependencies:
     authorizations: Authorizations
     callers: CallerDirectory
     outbox: CallbackOutbox
+    reads: Reads
     secrets: SecretStore
     clock: Clock
     limits: Limits = field(default_factory=Limits)

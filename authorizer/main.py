@@ -66,6 +66,7 @@ async def dependencies_from(settings: Settings) -> AsyncIterator[Dependencies]:
             authorizations=store.authorizations,
             callers=store.callers,
             outbox=store.outbox,
+            reads=store.reads,
             secrets=adapters.secrets,
             clock=adapters.clock,
             database_time=store.database_time,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Notifier,
         ObjectStore,
         Programs,
+        Reads,
         Reports,
         SecretStore,
         SpendingLimits,
@@ -328,10 +329,18 @@ class Adapters:
         from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
         from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
         from cardops.adapters.postgresql.readiness import Readiness
+        from cardops.adapters.postgresql.reads import SESSIONS, STATEMENT_TIMEOUT, PostgresReads
         from cardops.adapters.postgresql.sessions import open_pool
 
         url = self.database.url
         pool, readiness = await open_pool(url), Readiness(url)
+        readers = await open_pool(
+            url,
+            max_size=SESSIONS,
+            application_name="cardops reads",
+            statement_timeout=STATEMENT_TIMEOUT,
+            default_transaction_read_only="on",
+        )
         hold_period = timedelta(seconds=self.settings.hold_seconds)
         try:
             yield AuthorizerAdapters(
@@ -339,10 +348,12 @@ class Adapters:
                 callers=PostgresCallerDirectory(pool, readiness),
                 database_time=readiness,
                 outbox=PostgresCallbackOutbox(pool),
+                reads=PostgresReads(readers),
                 sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
             )
         finally:
             readiness.terminate()
+            readers.terminate()
             pool.terminate()
 
     @asynccontextmanager
@@ -375,6 +386,7 @@ class AuthorizerAdapters:
     callers: CallerDirectory
     database_time: DatabaseTime
     outbox: CallbackOutbox
+    reads: Reads
     sessions_in_use: Callable[[], int]
 
 

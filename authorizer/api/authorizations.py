@@ -100,7 +100,7 @@ async def authorize(
     summary="The stored decision with its present state",
     responses={
         200: success("The authorization", json_content(AuthorizationState)),
-        **problems(404),
+        **problems(404, is_read=True),
     },
 )
 async def get_authorization(
@@ -109,9 +109,8 @@ async def get_authorization(
     """The decision, null while its request has not arrived, and the present state."""
     view = None
     if is_id(transaction_id):
-        view = await in_time(
-            dependencies, dependencies.authorizations.find(caller.program, transaction_id)
-        )
+        lookup = dependencies.reads.find(caller.program, transaction_id)
+        view = await in_time(dependencies, lookup, is_read=True)
     if view is None:
         raise not_found("authorization")
     return json_response(view.body())

@@ -25,13 +25,19 @@ from cardops.rules.callbacks.callbacks import Callback, CallbackState
 
 MAX_PAGE: Final = 100
 
+# Said of every unknown id, whether it ever existed or not.
+ARCHIVED: Final = (
+    "A delivered callback is archived after some days and cannot be sent again; its response stays at "
+    "GET /v1/authorizations/{transaction_id}."
+)
+
 router = new_router("callbacks")
 
 
 @router.get(
     "/v1/callbacks",
     summary="Callbacks of the program, newest first",
-    responses={200: success("A page", json_content(CallbackPage)), **problems(422)},
+    responses={200: success("A page", json_content(CallbackPage)), **problems(422, is_read=True)},
     openapi_extra=query_parameters(
         {
             "status": {"type": "string", "enum": list(CallbackState)},
@@ -53,8 +59,8 @@ async def list_callbacks(
         raise invalid("cursor", "must be the next_cursor of an earlier page")
     if limit not in set(map(str, range(1, MAX_PAGE + 1))):
         raise invalid("limit", f"must be from 1 to {MAX_PAGE}")
-    page = dependencies.outbox.list_callbacks(caller.program, status, cursor, int(limit))
-    callbacks, next_cursor = await in_time(dependencies, page)
+    page = dependencies.reads.list_callbacks(caller.program, status, cursor, int(limit))
+    callbacks, next_cursor = await in_time(dependencies, page, is_read=True)
     body = CallbackPage([_callback_out(callback) for callback in callbacks], next_cursor)
     return json_response(msgspec.json.encode(body))
 
@@ -76,7 +82,7 @@ async def replay_callback(
         dependencies, dependencies.outbox.replay(caller.program, callback_id)
     )
     if not is_known:
-        raise not_found("callback")
+        raise not_found("callback", hint=ARCHIVED)
     return json_response(msgspec.json.encode(CallbackReplayed(callback_id)), 202)
 
 

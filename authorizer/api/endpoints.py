@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from authorizer.api.operations import ID_PARAMETER
-from authorizer.api.problems import ProblemError, unavailable
+from authorizer.api.problems import ProblemError, read_timeout, unavailable
 from authorizer.dependencies import Dependencies
 from authorizer.server.replies import PROGRAM, Reply
-from cardops.rules.authorizations.decisions import StoreUnavailableError
+from cardops.rules.authorizations.decisions import ReadTimeoutError, StoreUnavailableError
 from cardops.rules.programs.api_keys import Caller, Scope
 
 T = TypeVar("T")
@@ -50,12 +50,16 @@ RequestDependencies = Annotated[Dependencies, Depends(dependencies_of)]
 PathId = Annotated[str, Path(json_schema_extra=dict(ID_PARAMETER))]
 
 
-async def in_time(dependencies: Dependencies, work: Awaitable[T]) -> T:
+async def in_time(dependencies: Dependencies, work: Awaitable[T], *, is_read: bool = False) -> T:
     """The result, within the request's deadline. Raises ProblemError (503) on timeout or no database."""
     try:
         async with asyncio.timeout(dependencies.limits.deadline_seconds):
             return await work
-    except (TimeoutError, StoreUnavailableError, ConnectionError):
+    except ReadTimeoutError:
+        raise read_timeout() from None
+    except TimeoutError:
+        raise (read_timeout() if is_read else unavailable()) from None
+    except (StoreUnavailableError, ConnectionError):
         raise unavailable() from None
 
 
@@ -94,6 +98,6 @@ def response_from_reply(reply: Reply) -> Response:
     return Response(reply.body, reply.status, headers=headers)
 
 
-def not_found(what: str) -> ProblemError:
+def not_found(what: str, hint: str = "") -> ProblemError:
     """One problem for an unknown id and for an id of another program, so that neither is revealed."""
-    return ProblemError("not-found", f"Unknown {what} in this program.")
+    return ProblemError("not-found", f"Unknown {what} in this program. {hint}".rstrip())

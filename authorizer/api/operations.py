@@ -5,6 +5,7 @@ generated in authorizer.api.documentation.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
@@ -74,13 +75,14 @@ def with_links(response: dict[str, Any]) -> dict[str, Any]:
     return {**response, "links": links}
 
 
-def problems(*statuses: int, needs_key: bool = True, may_mismatch: bool = False) -> Responses:
+def problems(
+    *statuses: int, needs_key: bool = True, may_mismatch: bool = False, is_read: bool = False
+) -> Responses:
     """Problem responses: the given statuses and those common to all routes."""
     always = _ALWAYS_WITH_KEY if needs_key else _ALWAYS
-    return {
-        status: _problem(status, may_mismatch=may_mismatch)
-        for status in sorted({*statuses, *always})
-    }
+    impossible = set() if may_mismatch else {"idempotency-mismatch"}
+    impossible |= set() if is_read else {"read-timeout"}
+    return {status: _problem(status, impossible) for status in sorted({*statuses, *always})}
 
 
 def request_body(
@@ -106,10 +108,12 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
-def _problem(status: int, *, may_mismatch: bool) -> dict[str, Any]:
-    kinds = {slug: kind for slug, kind in KINDS.items() if kind.status == status}
-    if not may_mismatch:
-        kinds.pop("idempotency-mismatch", None)
+def _problem(status: int, impossible: AbstractSet[str]) -> dict[str, Any]:
+    kinds = {
+        slug: kind
+        for slug, kind in KINDS.items()
+        if kind.status == status and slug not in impossible
+    }
     names = ["x-request-id"]
     if status in _HEADER_OF_STATUS:
         names.append(_HEADER_OF_STATUS[status])

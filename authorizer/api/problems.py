@@ -69,6 +69,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Not committed in time",
         "Nothing is permitted without a commit. Retry with the same id after Retry-After.",
     ),
+    "read-timeout": Kind(
+        503,
+        "The read took too long",
+        "Retry after Retry-After, a list with a smaller `limit`. Decisions are not affected by reads.",
+    ),
 }
 
 
@@ -107,6 +112,12 @@ def invalid(field: str, detail: str) -> ProblemError:
     return ProblemError(
         "invalid-request", f"{field} {detail}.", errors=[FieldError(field, f"{field} {detail}.")]
     )
+
+
+def read_timeout() -> ProblemError:
+    """A problem that asks the caller to read again in a second."""
+    detail = "The database did not answer this read in time."
+    return ProblemError("read-timeout", detail, headers={"retry-after": "1"})
 
 
 def unavailable(detail: str = "The store did not commit in time.") -> ProblemError:

@@ -25,7 +25,10 @@ router = new_router("users")
 @router.get(
     "/v1/users/{user_id}/credit",
     summary="A user's balances by currency",
-    responses={200: success("The balances", json_content(UserCredit)), **problems(404)},
+    responses={
+        200: success("The balances", json_content(UserCredit)),
+        **problems(404, is_read=True),
+    },
 )
 async def get_credit(
     user_id: PathId, caller: Reader, dependencies: RequestDependencies
@@ -34,7 +37,7 @@ async def get_credit(
     accounts = []
     if is_id(user_id):
         stored = await in_time(
-            dependencies, dependencies.authorizations.accounts(caller.program, user_id)
+            dependencies, dependencies.reads.accounts(caller.program, user_id), is_read=True
         )
         accounts = list(stored)
     if not accounts:

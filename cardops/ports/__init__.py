@@ -27,6 +27,7 @@ from cardops.ports.environment import (
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.programs import Programs
+from cardops.ports.reads import Reads
 from cardops.ports.reconciliation import Books, DayExport, LakeBooks, TransactionLog
 from cardops.ports.warehouse import Publication, Reports, Warehouse
 
@@ -56,6 +57,7 @@ __all__ = [
     "ObjectStore",
     "Programs",
     "Publication",
+    "Reads",
     "Reports",
     "SecretStore",
     "SpendingLimits",

@@ -23,6 +23,7 @@ from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import FakeCallbackOutbox
 from tests.fakes.programs import FakePrograms
+from tests.fakes.reads import FakeReads
 from tests.fakes.secrets import FakeSecretStore
 
 
@@ -67,8 +68,10 @@ class InProcessServer:
 
     @asynccontextmanager
     async def open_dependencies(self) -> AsyncIterator[Dependencies]:
+        outbox = FakeCallbackOutbox()
         yield Dependencies(
-            self.authorizations, self.programs, FakeCallbackOutbox(), FakeSecretStore(),
+            self.authorizations, self.programs, outbox, FakeReads(self.authorizations, outbox),
+            FakeSecretStore(),
             FakeClock(), Limits(),
         )  # fmt: skip
 

@@ -57,8 +57,8 @@ TRANSIENT_ERRORS: Final = (
 )
 
 
-async def open_pool(url: str, *, max_size: int = MAX_SESSIONS) -> Pool:
-    """A pool of sessions. Raises DatabaseUnavailableError."""
+async def open_pool(url: str, *, max_size: int = MAX_SESSIONS, **settings: str) -> Pool:
+    """A pool of sessions, with these settings in place of the usual. Raises DatabaseUnavailableError."""
     try:
         return await asyncpg.create_pool(
             url,
@@ -66,7 +66,7 @@ async def open_pool(url: str, *, max_size: int = MAX_SESSIONS) -> Pool:
             max_size=max_size,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings=SERVER_SETTINGS,
+            server_settings={**SERVER_SETTINGS, **settings},
             reset=_skip_reset,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -116,6 +116,10 @@ class StoreUnavailableError(RuntimeError):
     """The store committed nothing in time, so no decision is known."""
 
 
+class ReadTimeoutError(StoreUnavailableError):
+    """A read took longer than it may; decisions are not affected."""
+
+
 @dataclass(slots=True)
 class AccountState:
     """One account as a batch read it, updated while the batch is decided.

@@ -25,6 +25,7 @@ from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import FakeCallbackOutbox
 from tests.fakes.programs import FakePrograms
+from tests.fakes.reads import FakeReads
 from tests.fakes.secrets import FakeSecretStore
 
 
@@ -45,10 +46,12 @@ class ApplicationClient:
     def __init__(self, authorizations: FakeAuthorizations, **limits: Any) -> None:
         self.programs = FakePrograms()
         self.key = self.programs.create_key("default", "k", list(Scope), is_test=True).key
+        outbox = FakeCallbackOutbox()
         self.dependencies = Dependencies(
             authorizations,
             self.programs,
-            FakeCallbackOutbox(),
+            outbox,
+            FakeReads(authorizations, outbox),
             FakeSecretStore(),
             FakeClock(),
             Limits(**limits),
