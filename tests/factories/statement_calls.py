@@ -12,6 +12,7 @@ from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
+from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
@@ -24,6 +25,7 @@ from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresT
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
+from cardops.rules.callbacks.archives import Retention
 from cardops.rules.callbacks.callbacks import (
     Callback,
     CallbackResponse,
@@ -34,8 +36,10 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
 from cardops.rules.programs.programs import Program
+from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
 from tests.factories.intake import Deposit, an_arrival, an_intake_file, staged
+from tests.fakes.lake import FakeLake
 
 TODAY = datetime.now(UTC).date()
 DEPOSITS, CHARGEBACKS = Kind("deposits"), Kind("chargebacks")
@@ -51,6 +55,7 @@ async def call_everything(url: str) -> None:
     call_programs(url)
     call_deliveries(url)
     call_close(url)
+    call_archive(url)
     pool = await open_pool(url)
     try:
         await call_authorizations(pool)
@@ -118,6 +123,7 @@ def call_programs(url: str) -> None:
     limits.used("default", "user_7", datetime.now(UTC))
     limits.remove("default", "user_7", "USD", limit.key, changed_by="somebody")
     limits.change("default", "user_8", "USD", [limit], changed_by="somebody")
+    limits.change("fresh", "", "USD", [limit], changed_by="somebody")
 
 
 def call_deliveries(url: str) -> None:
@@ -150,6 +156,12 @@ def call_close(url: str) -> None:
     first_response(url, "default", "PERMIT")
 
 
+def call_archive(url: str) -> None:
+    # Of forty days of history the two oldest.
+    archive = PostgresCallbackArchive(url, Retention(callback_days=39, attempt_days=39))
+    assert list(CallbackArchiving(archive, FakeLake()).archive_until(TODAY))
+
+
 async def call_authorizations(pool: Pool) -> None:
     store = PostgresAuthorizations(pool)
     hook = "https://host1.example.com/hook"
@@ -169,6 +181,7 @@ async def call_authorizations(pool: Pool) -> None:
         (ActionKind.INCREMENT, "new_held", "0.01", "i1"),
         (ActionKind.CAPTURE, "new_held", None, ""),
         (ActionKind.REFUND, "new_held", "0.01", "r1"),
+        (ActionKind.VOID, "unseen", None, ""),
         (ActionKind.VOID, "unseen", None, ""),
     ):
         await store.apply(AuthorizationAction(kind, "default", transaction_id, amount, key))

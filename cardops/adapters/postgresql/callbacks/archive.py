@@ -15,13 +15,15 @@ from psycopg import sql
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.authorizations.rows import callback_id_from
 from cardops.adapters.postgresql.callbacks.sql import PROGRAMS
-from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.connection import connect, with_options
 from cardops.adapters.postgresql.reconciliation.log_file import write_log
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.contracts.lake.callback_archive import COLUMNS
 from cardops.rules.callbacks.archives import ArchivedTable, ArchivePart, Retention, day_of
 
 LOCK: Final = "callback-archive"
+# Rows are deleted by their keys, whatever the planner believes of a batch or a table.
+_BY_KEY: Final = ("-cenable_seqscan=off", "-cenable_hashjoin=off", "-cenable_mergejoin=off")
 # The oldest of each program's delivered callbacks that ended in time: an index step each, where all
 # others of that age were archived before.
 _FIRST_CALLBACK: Final = f"""
@@ -155,7 +157,8 @@ class PostgresCallbackArchive:
         """Delete these rows in one commit, where they are as they were archived; returns how many."""
         values = [list(ids), list(instants)]
         return run_in_transaction(
-            self._url, lambda session: session.execute(_DELETE[table], values).rowcount
+            with_options(self._url, *_BY_KEY),
+            lambda session: session.execute(_DELETE[table], values).rowcount,
         )
 
     def finish(self, part: ArchivePart) -> None:
