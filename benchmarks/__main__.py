@@ -2,7 +2,16 @@
 
 import sys
 
-from benchmarks import authorizer_credit, authorizer_http, authorizer_store, callback_drain
+from benchmarks import (
+    authorizer_actions,
+    authorizer_credit,
+    authorizer_http,
+    authorizer_store,
+    block_latency,
+    callback_drain,
+    list_endpoints,
+    sweeper,
+)
 from benchmarks.harness import run_all, show
 
 ALL = [
@@ -10,6 +19,10 @@ ALL = [
     *authorizer_http.BENCHMARKS,
     *authorizer_credit.BENCHMARKS,
     *callback_drain.BENCHMARKS,
+    *authorizer_actions.BENCHMARKS,
+    *sweeper.BENCHMARKS,
+    *block_latency.BENCHMARKS,
+    *list_endpoints.BENCHMARKS,
 ]
 
 

@@ -16,7 +16,7 @@ import uvloop
 from benchmarks.authorizer_store import decisions_per_second
 from benchmarks.bench_database import ROUND_SECONDS, bench_database
 from benchmarks.harness import Benchmark, Sides
-from benchmarks.load import Load, Request, percentile
+from benchmarks.load import Load, Request, percentile, post
 from benchmarks.servers import authorizer, noop, plain_fastapi
 
 USERS: Final = 1_000_000
@@ -29,17 +29,14 @@ PEAK_MILLISECONDS: Final = 50.0
 def authorization_requests(path: str, key: str, users: int) -> Request:
     """Requests for one cent, each with a new id, by a random user."""
     run, numbers, random = token_hex(6), count(), Random(1)  # noqa: S311 - a load, not a secret
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n"
-        "content-type: application/json\r\ncontent-length: "
-    )
 
     def request() -> bytes:
-        body = (
+        return post(
+            path,
+            key,
             f'{{"transaction_id":"h-{run}-{next(numbers)}",'
-            f'"user_id":"u-{random.randint(1, users)}","amount":0.01}}'
+            f'"user_id":"u-{random.randint(1, users)}","amount":0.01}}',
         )
-        return f"{head}{len(body)}\r\n\r\n{body}".encode()
 
     return request
 

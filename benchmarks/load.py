@@ -9,7 +9,7 @@ never sleeps takes a processor from the server it measures.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from typing_extensions import override
@@ -17,6 +17,18 @@ from typing_extensions import override
 # Returns the bytes of a new request.
 Request = Callable[[], bytes]
 CONNECT_SECONDS: Final = 10.0
+
+
+class RequestsRefusedError(RuntimeError):
+    """Requests of a load got another status than 200, so its figures mean something else."""
+
+
+def post(path: str, key: str, body: str) -> bytes:
+    """A request with a key and a JSON body."""
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+    ).encode()
 
 
 class _Connection(asyncio.Protocol):
@@ -57,16 +69,22 @@ class Load:
         self._request = request
         self._free: deque[_Connection] = deque()
         self._waiting: deque[float] = deque()
-        self._until: float = 0.0
+        self._goes_on: Callable[[], bool] = lambda: False
         self._all_answered = asyncio.Event()
         self.latencies: list[float] = []
         self.refused = 0
 
-    async def saturate(self, seconds: float) -> float:
+    async def answer(self, requests: Sequence[bytes]) -> float:
+        """Responses per second until each of these requests has its response."""
+        waiting = deque(requests)
+        self._request, self._count = waiting.popleft, min(self._count, len(waiting))
+        return await self.saturate(lambda: bool(waiting))
+
+    async def saturate(self, until: float | Callable[[], bool]) -> float:
         """Responses per second while every connection always has a request in progress."""
         await self._connect()
         started = time.perf_counter()
-        self._until = started + seconds
+        self._goes_on = until if callable(until) else _for_seconds(until)
         for connection in list(self._free):
             connection.send(self._request(), time.perf_counter())
         self._free.clear()
@@ -120,7 +138,7 @@ class Load:
             self.latencies.append(now - connection.send_at)
         else:
             self.refused += 1
-        if now < self._until:
+        if self._goes_on():
             connection.send(self._request(), now)
         elif self._waiting:
             connection.send(self._request(), self._waiting.popleft())
@@ -133,7 +151,7 @@ class Load:
         for connection in self._free:
             connection.transport.close()
         if self.refused:
-            raise RuntimeError(f"{self.refused} requests did not get status 200.")
+            raise RequestsRefusedError(f"{self.refused} requests did not get status 200.")
 
 
 def _for_seconds(seconds: float) -> Callable[[], bool]:

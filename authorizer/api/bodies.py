@@ -26,18 +26,19 @@ BodyT = TypeVar("BodyT", bound=msgspec.Struct)
 _ID = re.compile(ID_PATTERN)
 _AT_FIELD = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<field>.*)`)?$", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+# By type: its decoder, and the number of its required members.
+_decoders: dict[type[msgspec.Struct], tuple[msgspec.json.Decoder[Any], int]] = {}
 
 
 def decode(body: bytes, kind: type[BodyT]) -> BodyT:
     """The body as its type. Raises ProblemError (422) for anything else."""
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    decoder, required_count = _decoders.get(kind) or _add_decoder(kind)
     try:
         value: BodyT = decoder.decode(body)
-        # Every key has a colon: with no more colons than distinct keys, no key is repeated.
-        if body.count(b":") > _key_count(value):
+        # Every key has a colon: with no more colons than distinct keys, no key is repeated. A body
+        # that decodes has all required members, and usually no other.
+        colon_count = body.count(b":")
+        if colon_count > required_count and colon_count > _key_count(value):
             _refuse_repeated_keys(body)
     except msgspec.ValidationError as error:
         _refuse(str(error))
@@ -46,6 +47,12 @@ def decode(body: bytes, kind: type[BodyT]) -> BodyT:
     except (msgspec.DecodeError, ValueError):
         raise ProblemError("invalid-request", "The body is not well-formed JSON.") from None
     return value
+
+
+def _add_decoder(kind: type[msgspec.Struct]) -> tuple[msgspec.json.Decoder[Any], int]:
+    required_count = sum(field.required for field in msgspec.structs.fields(kind))
+    _decoders[kind] = (msgspec.json.Decoder(kind), required_count)
+    return _decoders[kind]
 
 
 def checked_id(field: str, value: str) -> str:

@@ -31,10 +31,9 @@ def parse_amount(text: str, currency: str) -> int | AmountProblem:
     `currency` must be a key of EXPONENTS. ASCII digits with at most the currency's fraction digits;
     no plus sign, exponent, separator, symbol or NaN (docs/file-formats.md).
     """
-    if _NEGATIVE.fullmatch(text):
-        return AmountProblem.NON_POSITIVE_AMOUNT
     if not _UNSIGNED.fullmatch(text):
-        return AmountProblem.INVALID_AMOUNT
+        is_negative = _NEGATIVE.fullmatch(text) is not None
+        return AmountProblem.NON_POSITIVE_AMOUNT if is_negative else AmountProblem.INVALID_AMOUNT
     whole, _, fraction = text.partition(".")
     exponent = EXPONENTS[currency]
     if not (whole + fraction).strip("0"):

@@ -107,6 +107,30 @@ async def test_concurrent_requests_share_one_read_of_an_expired_key() -> None:
     assert access.keys.read_count == 2
 
 
+async def test_key_in_use_is_read_again_before_its_entry_expires() -> None:
+    access = AuthenticatorWithClock()
+    header = f"Bearer {access.key.key}"
+    await access.is_accepted(at=0)
+
+    for tenths in range(50):
+        access.at = tenths / 10
+        assert access.authenticator.authenticate_cached(header, WRITE) is not None
+        await asyncio.sleep(0.001)
+
+    assert access.keys.read_count == 10
+
+
+async def test_revocation_found_by_an_early_read_takes_effect_at_once() -> None:
+    access = AuthenticatorWithClock()
+    assert await access.is_accepted(at=0)
+    assert await access.is_accepted(at=0.1)
+    access.keys.revoke_key(access.key.key_id)
+    assert await access.is_accepted(at=0.6)
+    await asyncio.sleep(0.01)
+
+    assert not await access.is_accepted(at=0.7)
+
+
 @dataclass(frozen=True)
 class Use:
     """One request with the key."""
