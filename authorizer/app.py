@@ -224,7 +224,7 @@ class Application:
             self._dependencies = await stack.enter_async_context(self._open_dependencies())
             app.state.dependencies = self._dependencies
             self._tracing = self._dependencies.tracing
-            self._dependencies.batcher.on_batch = self._record_batch
+            self._dependencies.batcher.decisions.on_batch = self._record_batch
             self._dependencies.clock_check.on_reading = self.metrics.set_clock_skew
             await self._dependencies.clock_check.check()
             stack.enter_context(drain_on_signal(self.drain))

@@ -1,12 +1,17 @@
-"""Background loops: send callbacks, release expired holds, measure ages, compare clocks."""
+"""Background loops: send callbacks, release expired holds, measure ages, compare clocks.
+
+Belongs here: which loops run, and how often. What the sweeper does is in sweeper.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 from authorizer.dependencies import Dependencies
 from authorizer.metrics import Metrics
+from authorizer.sweeper import Sweeper
 from cardops.ports import CallbackSender
 from cardops.services.callbacks.callback_ports import CallbackPorts
 from cardops.services.callbacks.host_queues import Pace
@@ -19,7 +24,6 @@ CALLS_PER_TURN: Final = 4
 PAUSE_SECONDS: Final = 0.002
 SWEEP_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 5.0
-MAX_EXPIRED_PER_SWEEP: Final = 500
 
 
 @asynccontextmanager
@@ -31,13 +35,15 @@ async def background_work(dependencies: Dependencies, metrics: Metrics) -> Async
             await stack.enter_async_context(sending.running())
         loops = [
             asyncio.create_task(
-                repeat_forever(lambda: sweep(dependencies, metrics), SWEEP_SECONDS)
-            ),
-            asyncio.create_task(
-                repeat_forever(lambda: watch(dependencies, metrics), WATCH_SECONDS)
+                repeat_forever(partial(watch, dependencies, metrics), WATCH_SECONDS)
             ),
             asyncio.create_task(repeat_forever(dependencies.clock_check.check, CHECK_SECONDS)),
         ]
+        if dependencies.expired_holds is not None:
+            sweeper = Sweeper(
+                dependencies.expired_holds, dependencies.batcher, metrics, dependencies.notifier
+            )
+            loops.append(asyncio.create_task(repeat_forever(sweeper.turn, SWEEP_SECONDS)))
         try:
             yield
         finally:
@@ -64,25 +70,18 @@ def callback_sending(
     )
 
 
-async def sweep(dependencies: Dependencies, metrics: Metrics) -> int:
-    """Release a bounded batch of expired holds; returns how many."""
-    count = await dependencies.authorizations.expire_holds(
-        dependencies.clock_check.now(), MAX_EXPIRED_PER_SWEEP
-    )
-    metrics.record_sweep()
-    return count
-
-
 async def watch(dependencies: Dependencies, metrics: Metrics) -> int:
     """Read the ages and counts that only the database knows and report them as metrics."""
     now = dependencies.clock_check.now()
     due_at = await dependencies.outbox.oldest_due_at(now)
-    overdue_at = await dependencies.authorizations.oldest_overdue_at(now)
+    overdue_at = None
+    if dependencies.expired_holds is not None:
+        overdue_at = await dependencies.expired_holds.oldest_overdue_at()
     disabled_count = await dependencies.outbox.disabled_endpoint_count()
     metrics.record_watch(
         due_at.timestamp() if due_at else None,
         overdue_at.timestamp() if overdue_at else None,
         disabled_count,
     )
-    metrics.set_load(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
+    dependencies.report_load(metrics)
     return 0

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from authorizer.api.authentication import Authenticator
 from authorizer.decisions.batcher import Batcher
+from authorizer.metrics import Metrics
 from cardops.ports import (
     Authorizations,
     CallbackOutbox,
@@ -15,6 +16,7 @@ from cardops.ports import (
     Clock,
     DatabaseTime,
     DatabaseWatch,
+    ExpiredHolds,
     Notifier,
     Reads,
     SecretStore,
@@ -48,6 +50,8 @@ class Dependencies:
     secrets: SecretStore
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    # None if the holds of this application are released by another process.
+    expired_holds: ExpiredHolds | None = None
     # None if another process sends callbacks.
     callback_sender: CallbackSender | None = None
     notifier: Notifier | None = None
@@ -66,6 +70,12 @@ class Dependencies:
         self.batcher = Batcher(self.authorizations, deadline_seconds=self.limits.deadline_seconds)
         self.authenticator = Authenticator(
             self.callers, requests_per_second=self.limits.requests_per_second
+        )
+
+    def report_load(self, metrics: Metrics) -> None:
+        """Report what waits and which sessions are in use."""
+        metrics.set_load(
+            self.batcher.waiting_count, self.batcher.actions.waiting_count, self.sessions_in_use()
         )
 
 

@@ -64,6 +64,7 @@ async def dependencies_from(settings: Settings) -> AsyncIterator[Dependencies]:
     ):
         yield Dependencies(
             authorizations=store.authorizations,
+            expired_holds=store.expired_holds,
             callers=store.callers,
             outbox=store.outbox,
             reads=store.reads,

@@ -94,8 +94,16 @@ class Metrics:
             "cardops_questions_waiting", "Authorization requests waiting for a batch.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
+        self._actions_waiting = Gauge(
+            "cardops_actions_waiting", "Captures, voids, refunds and increments without a response.",
+            multiprocess_mode="livesum", registry=self._registry,
+        )  # fmt: skip
+        self._stuck_holds = Gauge(
+            "cardops_stuck_holds", "Expired holds that the last turn of the sweeper could not release.",
+            multiprocess_mode="mostrecent", registry=self._registry,
+        )  # fmt: skip
         self._sessions = Gauge(
-            "cardops_database_sessions_in_use", "Database sessions of the pool in use.",
+            "cardops_database_sessions_in_use", "Database sessions of the pools in use.",
             multiprocess_mode="livesum", registry=self._registry,
         )  # fmt: skip
         self._clock_skew = Gauge(
@@ -154,10 +162,15 @@ class Metrics:
         self._batch_sizes.observe(count)
         self._batch_seconds.observe(seconds)
 
-    def set_load(self, waiting: int, sessions: int) -> None:
-        """Set the number of waiting requests and of database sessions in use."""
+    def set_load(self, waiting: int, actions_waiting: int, sessions: int) -> None:
+        """Set the number of waiting requests and actions and of database sessions in use."""
         self._waiting.set(waiting)
+        self._actions_waiting.set(actions_waiting)
         self._sessions.set(sessions)
+
+    def set_stuck_holds(self, count: int) -> None:
+        """Set how many expired holds cannot be released."""
+        self._stuck_holds.set(count)
 
     def set_clock_skew(self, seconds: float) -> None:
         """Set how far the local clock is provably off the database's."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         DeliveryLedger,
         DepositLedger,
         Destinations,
+        ExpiredHolds,
         IntakeLedger,
         Lake,
         LakeBooks,
@@ -322,39 +323,29 @@ class Adapters:
 
     @asynccontextmanager
     async def authorizer_adapters(self) -> AsyncIterator[AuthorizerAdapters]:
-        """What decisions need, on a pool of their own, until the block ends."""
+        """What decisions, actions and callbacks need, until the block ends."""
         from cardops.adapters.postgresql.authorizations.authorizations import (
             PostgresAuthorizations,
         )
+        from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
+        from cardops.adapters.postgresql.authorizer_pools import authorizer_pools
         from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
         from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
-        from cardops.adapters.postgresql.readiness import Readiness
-        from cardops.adapters.postgresql.reads import SESSIONS, STATEMENT_TIMEOUT, PostgresReads
-        from cardops.adapters.postgresql.sessions import open_pool
+        from cardops.adapters.postgresql.reads import PostgresReads
 
-        url = self.database.url
-        pool, readiness = await open_pool(url), Readiness(url)
-        readers = await open_pool(
-            url,
-            max_size=SESSIONS,
-            application_name="cardops reads",
-            statement_timeout=STATEMENT_TIMEOUT,
-            default_transaction_read_only="on",
-        )
         hold_period = timedelta(seconds=self.settings.hold_seconds)
-        try:
+        async with authorizer_pools(self.database.url) as pools:
             yield AuthorizerAdapters(
-                authorizations=PostgresAuthorizations(pool, hold_period=hold_period),
-                callers=PostgresCallerDirectory(pool, readiness),
-                database_time=readiness,
-                outbox=PostgresCallbackOutbox(pool),
-                reads=PostgresReads(readers),
-                sessions_in_use=lambda: pool.get_size() - pool.get_idle_size(),
+                authorizations=PostgresAuthorizations(
+                    pools.decisions, action_pool=pools.actions, hold_period=hold_period
+                ),
+                expired_holds=PostgresExpiredHolds(pools.actions),
+                callers=PostgresCallerDirectory(pools.decisions, pools.readiness),
+                database_time=pools.readiness,
+                outbox=PostgresCallbackOutbox(pools.actions),
+                reads=PostgresReads(pools.readers),
+                sessions_in_use=pools.in_use,
             )
-        finally:
-            readiness.terminate()
-            readers.terminate()
-            pool.terminate()
 
     @asynccontextmanager
     async def tracing(self, service: str) -> AsyncIterator[Tracing | None]:
@@ -383,6 +374,7 @@ class AuthorizerAdapters:
     """Decisions, who may ask for them, and the outbox of their callbacks."""
 
     authorizations: Authorizations
+    expired_holds: ExpiredHolds
     callers: CallerDirectory
     database_time: DatabaseTime
     outbox: CallbackOutbox

@@ -28,7 +28,7 @@ from authorizer.api.operations import (
     success,
     with_links,
 )
-from authorizer.api.problems import ProblemError, invalid
+from authorizer.api.problems import NOT_COMMITTED, ProblemError, invalid, unavailable
 from authorizer.api.schemas import (
     AuthorizationBody,
     AuthorizationOut,
@@ -206,7 +206,7 @@ async def _apply(
     action = AuthorizationAction(
         kind, caller.program, transaction_id, amount, key, caller.key_id, request.state.request_id
     )
-    return response_to(await in_time(dependencies, dependencies.authorizations.apply(action)))
+    return response_to(await in_time(dependencies, dependencies.batcher.apply(action)))
 
 
 def response_to(applied: ActionResponse) -> Response:
@@ -225,6 +225,8 @@ def response_to(applied: ActionResponse) -> Response:
             raise ProblemError("idempotency-mismatch", "This id was used with another amount.")
         case ActionResult.INVALID:
             raise invalid("amount", applied.detail)
+        case ActionResult.INCONSISTENT | ActionResult.LOCKED | ActionResult.UNDECIDED:
+            raise unavailable(applied.detail or NOT_COMMITTED)
         case unreachable:
             assert_never(unreachable)
 

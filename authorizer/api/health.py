@@ -52,7 +52,7 @@ async def get_readiness(dependencies: RequestDependencies) -> Response:
 async def get_metrics(request: Request, dependencies: RequestDependencies) -> Response:
     """Metrics of this process, or of all its workers together."""
     metrics: Metrics = request.app.state.metrics
-    metrics.set_load(dependencies.batcher.waiting_count, dependencies.sessions_in_use())
+    dependencies.report_load(metrics)
     if (watch := dependencies.database_watch) is not None:
         metrics.set_database(is_down=watch.outage is not None, outage_count=watch.outage_count)
     return Response(metrics.text(), media_type=PROMETHEUS_TEXT)

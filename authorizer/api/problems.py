@@ -9,6 +9,7 @@ import msgspec
 from authorizer.api.schemas import FieldError, ProblemOut
 from authorizer.server.replies import Reply
 
+NOT_COMMITTED: Final = "The store did not commit in time."
 MEDIA_TYPE: Final = b"application/problem+json"
 
 
@@ -120,6 +121,6 @@ def read_timeout() -> ProblemError:
     return ProblemError("read-timeout", detail, headers={"retry-after": "1"})
 
 
-def unavailable(detail: str = "The store did not commit in time.") -> ProblemError:
+def unavailable(detail: str = NOT_COMMITTED) -> ProblemError:
     """A problem that asks the caller to retry in a second."""
     return ProblemError("unavailable", detail, headers={"retry-after": "1"})

@@ -124,7 +124,7 @@ def reply_to(
                 "idempotency-mismatch",
                 f"{request.transaction_id} was used for a different request before.",
             )
-        case ResponseKind.UNDECIDED:
+        case ResponseKind.LOCKED | ResponseKind.UNDECIDED:
             raise unavailable()
         case unreachable:
             assert_never(unreachable)

@@ -8,7 +8,7 @@ importing this package is cheap.
 """
 
 from cardops.ports.accounts import DepositLedger, SpendingLimits
-from cardops.ports.authorizations import Authorizations, CallerDirectory, Tracing
+from cardops.ports.authorizations import Authorizations, CallerDirectory, ExpiredHolds, Tracing
 from cardops.ports.callbacks import (
     CallbackAdministration,
     CallbackArchive,
@@ -48,6 +48,7 @@ __all__ = [
     "DeliveryLedger",
     "DepositLedger",
     "Destinations",
+    "ExpiredHolds",
     "FileDelivery",
     "IntakeLedger",
     "Lake",

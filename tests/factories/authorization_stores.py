@@ -6,8 +6,16 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
 from cardops.adapters.postgresql.sessions import Pool, open_pool
+from cardops.ports import Authorizations, ExpiredHolds
 from cardops.rules.accounts.ledger import Account
+from cardops.rules.authorizations.actions import (
+    ActionKind,
+    ActionResponse,
+    ActionResult,
+    AuthorizationAction,
+)
 from cardops.rules.authorizations.decisions import ResponseKind
 from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.fakes.authorizations import FakeAuthorizations
@@ -20,6 +28,7 @@ class FakeWorld:
 
     def __post_init__(self) -> None:
         self.authorizations = FakeAuthorizations(self.clock)
+        self.expired_holds = self.authorizations
         self.credit, self.block = self.authorizations.credit, self.authorizations.block
 
 
@@ -31,7 +40,8 @@ class PostgresWorld:
     clock: FakeClock = field(default_factory=lambda: FakeClock(datetime.now(UTC)))
 
     def __post_init__(self) -> None:
-        self.authorizations = PostgresAuthorizations(self.pool, now=self.clock.now)
+        self.authorizations = PostgresAuthorizations(self.pool)
+        self.expired_holds = PostgresExpiredHolds(self.pool)
 
     async def credit(self, user_id: str, amount_minor: int, *, program: str = PROGRAM) -> None:
         await self.pool.execute(
@@ -76,3 +86,20 @@ async def ask(world: World, *args: Any, **fields: Any) -> dict[str, Any]:
 async def account(world: World, program: str = PROGRAM) -> Account:
     (found,) = await world.authorizations.accounts(program, USER)
     return found
+
+
+async def apply(store: Authorizations, action: AuthorizationAction) -> ActionResponse:
+    """The response to one action."""
+    (response,) = await store.apply([action])
+    return response
+
+
+async def expire_all(store: Authorizations, expired_holds: ExpiredHolds, limit: int = 100) -> int:
+    """Release overdue holds in one batch; returns how many."""
+    overdue = await expired_holds.overdue(None, limit)
+    actions = [
+        AuthorizationAction(ActionKind.EXPIRE, hold.program, hold.transaction_id)
+        for hold in overdue
+    ]
+    responses = await store.apply(actions)
+    return sum(response.result is ActionResult.DONE for response in responses)

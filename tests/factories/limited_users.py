@@ -67,6 +67,6 @@ class Limited:
 
     async def increment(self, transaction_id: str, amount: str, key: str) -> ActionResponse:
         action = AuthorizationAction(ActionKind.INCREMENT, PROGRAM, transaction_id, amount, key)
-        response = await self.authorizations.apply(action)
+        (response,) = await self.authorizations.apply([action])
         assert response.result in {ActionResult.DONE, ActionResult.REPLAYED}
         return response

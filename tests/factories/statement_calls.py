@@ -10,7 +10,10 @@ from tempfile import TemporaryDirectory
 
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.authorizations.actions import OPTIMISTIC_ATTEMPTS
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
+from cardops.adapters.postgresql.authorizations.voided_ids import void_before_arrival
 from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
@@ -25,6 +28,7 @@ from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresT
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
+from cardops.rules.authorizations.records import OverdueHold
 from cardops.rules.callbacks.archives import Retention
 from cardops.rules.callbacks.callbacks import (
     Callback,
@@ -123,6 +127,7 @@ def call_programs(url: str) -> None:
     limits.used("default", "user_7", datetime.now(UTC))
     limits.remove("default", "user_7", "USD", limit.key, changed_by="somebody")
     limits.change("default", "user_8", "USD", [limit], changed_by="somebody")
+    limits.change("default", "", "USD", [limit], changed_by="somebody")
     limits.change("fresh", "", "USD", [limit], changed_by="somebody")
 
 
@@ -177,20 +182,29 @@ async def call_authorizations(pool: Pool) -> None:
     )
     store._locked_batches = 1
     await store.decide([a_request("new_4", user_id="user_4", amount_minor=1)])
-    for kind, transaction_id, amount, key in (
-        (ActionKind.INCREMENT, "new_held", "0.01", "i1"),
-        (ActionKind.CAPTURE, "new_held", None, ""),
-        (ActionKind.REFUND, "new_held", "0.01", "r1"),
-        (ActionKind.VOID, "unseen", None, ""),
-        (ActionKind.VOID, "unseen", None, ""),
-    ):
-        await store.apply(AuthorizationAction(kind, "default", transaction_id, amount, key))
+    actions = [
+        AuthorizationAction(kind, "default", transaction_id, amount, key)
+        for kind, transaction_id, amount, key in (
+            (ActionKind.INCREMENT, "new_held", "0.01", "i1"),
+            (ActionKind.CAPTURE, "new_held", None, ""),
+            (ActionKind.REFUND, "new_held", "0.01", "r1"),
+            (ActionKind.VOID, "unseen", None, ""),
+        )
+    ]
+    await store.apply(actions)
+    await store._actions._attempt(actions, OPTIMISTIC_ATTEMPTS)  # with locks
+    await void_before_arrival(pool, actions[-1:])
+    await store.accounts_of([("default", "new_held")])
+    await store.locked_accounts([("default", "user_3", "USD")])
     await store.find("default", "new_held")
     await store.find("default", "unseen")
     await store.accounts("default", "user_3")
-    now = datetime.now(UTC)
-    await store.oldest_overdue_at(now)
-    await store.expire_holds(now + timedelta(days=6, hours=1), 20)
+    holds = PostgresExpiredHolds(pool)
+    await holds.take_lease("this process")
+    await holds.oldest_overdue_at()
+    after = OverdueHold(datetime.now(UTC) - timedelta(days=1), "default", "txn_1", "u", "USD")
+    await holds.overdue(None, 256)
+    await holds.overdue(after, 256)
 
 
 async def call_callbacks(pool: Pool) -> None:

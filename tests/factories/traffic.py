@@ -79,5 +79,5 @@ class Traffic(threading.Thread):
         ):
             key = "r-1" if kind is ActionKind.REFUND else ""
             await authorizations.apply(
-                AuthorizationAction(kind, "default", transaction_id, amount, key)
+                [AuthorizationAction(kind, "default", transaction_id, amount, key)]
             )

@@ -28,6 +28,8 @@ LOCK_ORDER = f"{STORE}/authorizations/test_lock_order.py"
 CONCURRENT = f"{STORE}/authorizations/test_concurrent_writers.py"
 OVERTAKEN = f"{STORE}/authorizations/test_overtaken_decisions.py"
 WRITERS = f"{STORE}/authorizations/test_writers.py"
+OVERTAKEN_ACTIONS = f"{STORE}/authorizations/test_overtaken_actions.py"
+LOCKED = f"{STORE}/authorizations/test_locked_accounts.py"
 OVERTAKEN_LIMITS = f"{STORE}/authorizations/test_limits_overtaken.py"
 LIMITS = f"{STORE}/accounts/test_spending_limits.py"
 PROCESSES = "tests/authorizer/server/test_several_processes.py"
@@ -127,7 +129,7 @@ GUARDS = [
     Guard(
         "members-alone",
         f"{AUTHORIZATIONS}::test_failing_member_does_not_fail_its_batch",
-        "break",
+        "done = [self.undecided] * len(left)",
     ),
     Guard(
         "read-lock-order",
@@ -145,8 +147,40 @@ GUARDS = [
         "if False:",
     ),
     Guard(
+        "locked-apart",
+        f"{LOCKED}::test_members_on_a_locked_account_are_set_apart",
+        "for place in ():",
+    ),
+    Guard(
         "action-account-lock",
-        f"{CONCURRENT}::test_concurrent_increments_are_counted_in_turn",
+        f"{OVERTAKEN_ACTIONS}::test_action_overtaken_again_and_again_takes_locks",
+    ),
+    Guard(
+        "action-unchanged-account",
+        f"{OVERTAKEN_ACTIONS}::test_change_of_account_during_action_is_not_lost",
+    ),
+    Guard(
+        "action-unchanged-revision",
+        f"{OVERTAKEN_ACTIONS}::test_block_during_increment_is_obeyed",
+    ),
+    Guard(
+        "action-program-revision",
+        f"{OVERTAKEN_ACTIONS}::test_limit_set_during_increment_is_obeyed",
+    ),
+    Guard(
+        "action-write-deadline",
+        f"{OVERTAKEN_ACTIONS}::test_action_written_late_is_dated_when_it_was_written",
+    ),
+    Guard(
+        "action-consistent-hold",
+        f"{OVERTAKEN_ACTIONS}::test_contradicting_hold_fails_alone",
+        "if False:",
+    ),
+    Guard("action-lock-order", f"{LOCK_ORDER}::test_action_batch_locks_accounts_in_order"),
+    Guard(
+        "action-id-order",
+        f"{LOCK_ORDER}::test_action_batch_writes_ids_in_order",
+        "columns = _movement_columns(decided)",
     ),
 ]
 IN_CI = GUARDS[:2]

@@ -16,10 +16,12 @@ from typing_extensions import override
 
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
+from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
+from tests.factories.authorization_stores import expire_all
 from tests.factories.authorizations import a_request
 from tests.factories.database_clock import DatabaseClock
 from tests.factories.databases import empty_books
@@ -77,7 +79,8 @@ class Machine(RuleBasedStateMachine):
         self.model, self.clock = AuthorizationModel(), DatabaseClock(self.url)
         self.runner = asyncio.Runner()
         self.pool = self.run(open_pool(self.clock.url, max_size=2))
-        self.authorizations = PostgresAuthorizations(self.pool, now=self.clock.now)
+        self.authorizations = PostgresAuthorizations(self.pool)
+        self.expired_holds = PostgresExpiredHolds(self.pool)
         self.deposits, self.programs = PostgresDepositLedger(self.url), PostgresPrograms(self.url)
         self.files: dict[int, tuple[str, str]] = {}
         self.bodies: dict[object, bytes] = {}
@@ -197,9 +200,9 @@ class Machine(RuleBasedStateMachine):
         requested = None if kind == "void" or (kind == "capture" and is_whole) else amount
         key = key if kind in {"increment", "refund"} else ""
         sent = None if requested is None else text(requested)
-        response = self.run(
+        (response,) = self.run(
             self.authorizations.apply(
-                AuthorizationAction(ActionKind(kind), program, name, sent, key)
+                [AuthorizationAction(ActionKind(kind), program, name, sent, key)]
             )
         )
         expected = self.model.apply(program, name, kind, requested, key, self.clock.now())
@@ -245,10 +248,10 @@ class Machine(RuleBasedStateMachine):
     def time_passes(self, by: timedelta) -> None:
         self.clock.at += by
 
-    @rule(seconds=st.sampled_from([0, 3600]))
-    def sweep(self, seconds: int) -> None:
-        at = self.clock.now() - timedelta(seconds=seconds)
-        assert self.run(self.authorizations.expire_holds(at, 100)) == self.model.expire(at)
+    @rule()
+    def sweep(self) -> None:
+        expired = self.run(expire_all(self.authorizations, self.expired_holds))
+        assert expired == self.model.expire(self.clock.now())
 
     @rule(program=PROGRAMS, name=IDS)
     def find(self, program: str, name: str) -> None:

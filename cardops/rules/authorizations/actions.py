@@ -1,16 +1,17 @@
 """Actions on an authorization after its decision: capture, void, refund, increment, expire.
 
-Belongs here: which state allows which action, and what an action changes. Every action is decided
-under the lock of its account and is idempotent by its key.
+Belongs here: which state allows which action, and what an action changes. Every action is idempotent
+by its key. Several actions of one batch are in cardops.rules.authorizations.action_batches.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from cardops.rules.authorizations.decisions import (
     AccountState,
+    IdKey,
     ReasonCode,
     Status,
     check_spending,
@@ -29,6 +30,9 @@ class ActionKind(StrEnum):
     INCREMENT = "increment"
     REFUND = "refund"
 
+
+# (program, transaction_id, kind, key).
+ActionKey: TypeAlias = "tuple[str, str, ActionKind, str]"
 
 # The state in which an authorization must be for each kind of action.
 ALLOWED_FROM: Final = {
@@ -57,11 +61,23 @@ class AuthorizationAction:
     key_id: str | None = None
     request_id: str | None = None
 
+    @property
+    def id_key(self) -> IdKey:
+        """The authorization that is acted on."""
+        return (self.program, self.transaction_id)
+
+    @property
+    def idempotency_key(self) -> ActionKey:
+        """At most one action is ever done under it."""
+        return (self.program, self.transaction_id, self.kind, self.key)
+
 
 class ActionResult(StrEnum):
     """The outcome of an action; only DONE changes anything, and only DONE uses up the key.
 
-    REPLAYED returns the stored response of an earlier action with the same key.
+    REPLAYED returns the stored response of an earlier action with the same key. INCONSISTENT: the hold
+    and its account contradict each other. LOCKED: another session has the account locked. UNDECIDED:
+    nothing was committed in time.
     """
 
     DONE = "done"
@@ -70,19 +86,30 @@ class ActionResult(StrEnum):
     FORBIDDEN = "forbidden"
     MISMATCHED = "mismatched"
     INVALID = "invalid"
+    INCONSISTENT = "inconsistent"
+    LOCKED = "locked"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
 class ActionResponse:
     """`body` holds the bytes to send.
 
-    `state` is the state that forbids the action, `detail` says what is invalid.
+    `state` is the state that forbids the action, `detail` says what is invalid or inconsistent.
     """
 
     result: ActionResult
     body: bytes = b""
     state: State | None = None
     detail: str = ""
+
+
+UNDECIDED_ACTION: Final = ActionResponse(ActionResult.UNDECIDED)
+LOCKED_ACTION: Final = ActionResponse(ActionResult.LOCKED)
+INCONSISTENT: Final = ActionResponse(
+    ActionResult.INCONSISTENT,
+    detail="The hold contradicts its account, so nothing was changed; an operator must look at it.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +167,12 @@ def decide_action(
     problem = _excess_amount_problem(action.kind, amount, record)
     if problem:
         return ActionResponse(ActionResult.INVALID, detail=problem)
-    return _movement(action, amount, record, account)
-
-
-def expire(record: Record, account: AccountState) -> Movement:
-    """The movement that releases an expired hold."""
-    action = AuthorizationAction(ActionKind.EXPIRE, record.program, record.transaction_id)
-    return _movement(action, record.hold.held_minor if record.hold else 0, record, account)
+    movement = _movement(action, amount, record, account)
+    if (
+        not account.exists or account.held_minor + movement.held_change_minor < 0
+    ):  # guard: action-consistent-hold
+        return INCONSISTENT
+    return movement
 
 
 def _amount_of(

@@ -92,11 +92,15 @@ class AuthorizationRequest(NamedTuple):
 
 
 class ResponseKind(StrEnum):
-    """`mismatched`: the id belongs to a different request. `undecided`: nothing was committed."""
+    """`mismatched`: the id belongs to a different request. `undecided`: nothing was committed.
+
+    `locked`: nothing was committed, because another session has the account locked.
+    """
 
     DECIDED = "decided"
     REPLAYED = "replayed"
     MISMATCHED = "mismatched"
+    LOCKED = "locked"
     UNDECIDED = "undecided"
 
 
@@ -109,6 +113,7 @@ class AuthorizationResponse(NamedTuple):
 
 _DECIDED: Final = ResponseKind.DECIDED
 MISMATCHED: Final = AuthorizationResponse(ResponseKind.MISMATCHED)
+LOCKED: Final = AuthorizationResponse(ResponseKind.LOCKED)
 UNDECIDED: Final = AuthorizationResponse(ResponseKind.UNDECIDED)
 
 

@@ -6,8 +6,9 @@ Belongs here: states, holds, views. Changes to them are in cardops.rules.authori
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from cardops.rules.authorizations.decisions import Status
+from cardops.rules.authorizations.decisions import AccountKey, Status
 from cardops.rules.money import format_amount
 
 
@@ -31,6 +32,21 @@ class Hold:
     expires_at: datetime
 
 
+class OverdueHold(NamedTuple):
+    """An open hold past its expiry by the database's clock; a position in the sweeper's order."""
+
+    expires_at: datetime
+    program: str
+    transaction_id: str
+    user_id: str
+    currency: str
+
+    @property
+    def account_key(self) -> AccountKey:
+        """The account whose funds are held."""
+        return (self.program, self.user_id, self.currency)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """Everything stored about one authorization. Amounts in minor units of `currency`."""
@@ -45,6 +61,11 @@ class Record:
     response: bytes
     hold: Hold | None = None
     refunded_minor: int = 0
+
+    @property
+    def account_key(self) -> AccountKey:
+        """The account that was debited, or would have been."""
+        return (self.program, self.user_id, self.currency)
 
     @property
     def captured_minor(self) -> int:

@@ -5,12 +5,18 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from cardops.adapters.postgresql.authorizer_pools import (
+    ACTION_SESSIONS,
+    DECISION_SESSIONS,
+    authorizer_pools,
+)
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.sessions import MAX_SESSIONS
+from cardops.adapters.postgresql.reads import SESSIONS
 from tests.oracles.ledger_totals import assert_books_add_up
 from tests.servers.authorizer_process import AuthorizerProcess, Reply
 from tests.servers.cutting_proxy import CuttingProxy, cutting_proxy
@@ -51,8 +57,19 @@ def a_body(name: str, **fields: object) -> dict[str, object]:
     return {"transaction_id": name, "user_id": "user_1", "amount": "1.00", **fields}
 
 
-def test_exhausted_session_pool_does_not_fail_readiness(database_url: str, tmp_path: Path) -> None:
-    names = [f"t{number}" for number in range(2 * MAX_SESSIONS)]
+async def test_exhausted_session_pools_do_not_fail_readiness(database_url: str) -> None:
+    async with authorizer_pools(database_url) as pools, AsyncExitStack() as stack:
+        for pool in (pools.decisions, pools.actions, pools.readers):
+            for _ in range(pool.get_max_size()):
+                await stack.enter_async_context(pool.acquire())
+        assert pools.in_use() == DECISION_SESSIONS + ACTION_SESSIONS + SESSIONS
+        began = time.monotonic()
+        assert await pools.readiness.is_ready()
+        assert time.monotonic() - began < 0.5
+
+
+def test_captures_on_locked_accounts_take_no_sessions(database_url: str, tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(16)]
     with AuthorizerProcess(database_url, tmp_path) as api, ThreadPoolExecutor(len(names)) as pool:
         credit_users(database_url, {"user_1": 10_000})
         for name in names:
@@ -61,7 +78,9 @@ def test_exhausted_session_pool_does_not_fail_readiness(database_url: str, tmp_p
             session.execute("select from accounts for update")
             path = "/v1/authorizations/{}/capture"
             actions = [pool.submit(api.call, "POST", path.format(name)) for name in names]
-            until(lambda: metric(api, "cardops_database_sessions_in_use") == MAX_SESSIONS)
+            until(lambda: metric(api, "cardops_actions_waiting") == len(names))
+            time.sleep(0.3)  # longer than a batch waits for a lock
+            in_use = [metric(api, "cardops_database_sessions_in_use") for _ in range(5)]
             ready, seconds_taken = timed(lambda: get(api, "/readyz"))
             alive = get(api, "/livez")
             session.rollback()
@@ -70,6 +89,7 @@ def test_exhausted_session_pool_does_not_fail_readiness(database_url: str, tmp_p
 
         assert (ready.status, alive.status) == (200, 200)
         assert seconds_taken < 0.5
+        assert max(in_use) <= 2
         assert statuses <= {200, 503}
         assert set(again) == {200}
         until(lambda: metric(api, "cardops_database_sessions_in_use") == 0)

@@ -10,7 +10,8 @@ import pytest
 from typing_extensions import override
 
 from authorizer.app import Application
-from authorizer.decisions.batcher import MAX_BATCH, Batcher
+from authorizer.decisions.batcher import Batcher
+from authorizer.decisions.queues import MAX_BATCH
 from authorizer.dependencies import Dependencies, Limits
 from cardops.rules.authorizations.decisions import (
     UNDECIDED,
@@ -181,7 +182,7 @@ class Impatient(Batcher):
 
     @override
     async def drain(self) -> None:
-        for task in self._workers:
+        for task in self.decisions._workers:
             task.cancel()
 
 

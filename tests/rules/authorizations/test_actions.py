@@ -40,7 +40,8 @@ def outcome(
     available_minor: int = 0,
     earlier: StoredAction | None = None,
 ) -> Movement | ActionResponse:
-    return decide(action, record, AccountState(available_minor), earlier=earlier, at=NOON)
+    account = AccountState(available_minor, held_minor=2500)
+    return decide(action, record, account, earlier=earlier, at=NOON)
 
 
 @pytest.mark.parametrize(

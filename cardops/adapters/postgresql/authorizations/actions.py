@@ -1,194 +1,171 @@
-"""Actions on an authorization on PostgreSQL: each in one commit, under the lock of its account.
+"""Actions on authorizations on PostgreSQL: many in one commit, decided by cardops.rules.
 
-Belongs here: locks, reads and writes. Which action is allowed is decided in
-cardops.rules.authorizations.actions.
+Belongs here: how a batch is read and written, and what happens when that fails. Which action is
+allowed is decided in cardops.rules.authorizations.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Final
 
 import asyncpg
 
-from cardops.adapters.postgresql.authorizations import sql
-from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances_of_account
+from cardops.adapters.postgresql.authorizations import action_sql, sql
+from cardops.adapters.postgresql.authorizations.action_rows import (
+    action_columns,
+    action_state,
+    columns_of,
+    write_arguments,
+)
+from cardops.adapters.postgresql.authorizations.attempts import CONFLICTS, OVERTAKEN, Attempts
+from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances, limit_of
 from cardops.adapters.postgresql.authorizations.voided_ids import void_before_arrival
 from cardops.adapters.postgresql.sessions import (
+    CONNECT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
     Pool,
     Session,
     transaction,
 )
+from cardops.rules.authorizations.action_batches import ActionState, decide_actions
 from cardops.rules.authorizations.actions import (
+    INCONSISTENT,
+    LOCKED_ACTION,
+    UNDECIDED_ACTION,
     ActionKind,
     ActionResponse,
     ActionResult,
     AuthorizationAction,
-    Movement,
-    StoredAction,
-    decide_action,
-    expire,
-    increment_field,
-    view_after,
 )
 from cardops.rules.authorizations.decisions import (
-    AccountState,
-    Status,
+    AccountKey,
+    BatchState,
+    IdKey,
     StoreUnavailableError,
-    is_rejected_by_void,
 )
-from cardops.rules.authorizations.records import Hold, Record, State, state_of
+
+# A batch that was overtaken this often takes its locks first.
+OPTIMISTIC_ATTEMPTS: Final = 2
+# As for decisions: what was decided without a lock is written within this time or decided again.
+WRITE_DEADLINE: Final = timedelta(seconds=2)
+NO_WRITE_DEADLINE: Final = timedelta(days=366)
 
 
-async def apply_action_with_retries(
-    pool: Pool, action: AuthorizationAction, now: Callable[[], datetime]
-) -> ActionResponse:
-    """Apply the action, with a bounded number of attempts. Raises StoreUnavailableError."""
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            return await _void_unseen(pool, action) or await _apply(pool, action, now)
-        except (*TRANSIENT_ERRORS, asyncpg.IntegrityConstraintViolationError):
-            continue
-    raise StoreUnavailableError
+class ActionStore:
+    """Applies batches of actions, dated by the database's clock."""
 
-
-async def _apply(
-    pool: Pool, action: AuthorizationAction, now: Callable[[], datetime]
-) -> ActionResponse:
-    async with transaction(pool) as session:
-        return await apply_action(session, action, now)
-
-
-async def apply_action(
-    session: Session, action: AuthorizationAction, now: Callable[[], datetime]
-) -> ActionResponse:
-    """Decide and write one action inside the session's transaction."""
-    record = await find_record(session, action.program, action.transaction_id)
-    if record is None:
-        return ActionResponse(ActionResult.UNKNOWN)
-    account = await _lock_account(session, record)
-    # Read again: what was read before the lock may be out of date.
-    record = await find_record(session, action.program, action.transaction_id) or record
-    earlier = await _find_earlier(session, action)
-    at = now()
-    if action.kind is ActionKind.INCREMENT and earlier is None:
-        key = (record.program, record.user_id, record.currency)
-        await add_allowances_of_account(session, key, account, at)
-    outcome = decide_action(action, record, account, earlier=earlier, at=at)
-    if isinstance(outcome, ActionResponse):
-        return outcome
-    body = view_after(record, outcome).body(increment_field(outcome, record.currency))
-    await _write(session, action, record, replace(outcome, response=body), at)
-    return ActionResponse(ActionResult.DONE, body)
-
-
-async def _void_unseen(pool: Pool, action: AuthorizationAction) -> ActionResponse | None:
-    """The response to a void whose authorization has not arrived, or was rejected by a void."""
-    if action.kind is not ActionKind.VOID:
-        return None
-    async with pool.acquire() as session:
-        record = await find_record(session, action.program, action.transaction_id)
-    if record is not None and not is_rejected_by_void(record.response):
-        return None
-    responses = await void_before_arrival(pool, [action])
-    return responses.get((action.program, action.transaction_id))
-
-
-async def find_record(session: Session, program: str, transaction_id: str) -> Record | None:
-    """The decision with its hold and refunds, from one snapshot; None where unknown."""
-    row = await session.fetchrow(sql.FIND_DECISION, program, transaction_id)
-    return None if row is None else record_from(row)
-
-
-def record_from(row: Mapping[str, Any]) -> Record:
-    """The authorization in a row of FIND_DECISION."""
-    hold = None
-    if row["state"] is not None:
-        hold = Hold(
-            State(row["state"]), row["held_minor"], row["captured_minor"], row["expires_at"]
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._attempts = Attempts(
+            self._attempt,
+            self._apply_alone,
+            self._accounts_by_place,
+            UNDECIDED_ACTION,
+            LOCKED_ACTION,
         )
-    return Record(
-        program=row["program"],
-        transaction_id=row["transaction_id"],
-        user_id=row["user_id"],
-        currency=row["currency"],
-        amount_minor=row["amount_minor"],
-        is_capture=row["is_capture"],
-        status=Status(row["status"]),
-        response=row["answer"],
-        hold=hold,
-        refunded_minor=row["refunded_minor"],
-    )
+
+    async def apply(self, actions: Sequence[AuthorizationAction]) -> list[ActionResponse]:
+        """One response per action, in order; what cannot be committed in time is `undecided`."""
+        responses = await self._attempts.results(self._pool, actions)
+        return await self._with_tombstones(actions, responses)
+
+    async def accounts_of(self, ids: Collection[IdKey]) -> Mapping[IdKey, AccountKey]:
+        """The account that each known authorization names."""
+        rows = await self._pool.fetch(action_sql.ACCOUNTS_OF, *columns_of(set(ids), 2))
+        return {(row[0], row[1]): (row[0], row[2], row[3]) for row in rows}
+
+    async def _attempt(
+        self, actions: Sequence[AuthorizationAction], number: int
+    ) -> list[ActionResponse]:
+        if number < OPTIMISTIC_ATTEMPTS:
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as session:
+                return await self._apply_in(session, actions, WRITE_DEADLINE)
+        async with transaction(self._pool, sql.BEGIN) as session:
+            ids = columns_of({action.id_key for action in actions}, 2)
+            await session.execute(action_sql.LOCK_ACCOUNTS, *ids)
+            return await self._apply_in(session, actions, NO_WRITE_DEADLINE)
+
+    async def _apply_alone(self, action: AuthorizationAction) -> ActionResponse:
+        """Under the account's lock; an action of a lost commit is found by its key."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return (await self._attempt([action], OPTIMISTIC_ATTEMPTS))[0]
+            except asyncpg.LockNotAvailableError:
+                return LOCKED_ACTION
+            except asyncpg.CheckViolationError:
+                return INCONSISTENT
+            except (*OVERTAKEN, *TRANSIENT_ERRORS, *CONFLICTS):
+                continue
+        return UNDECIDED_ACTION
+
+    async def _apply_in(
+        self, session: Session, actions: Sequence[AuthorizationAction], within: timedelta
+    ) -> list[ActionResponse]:
+        rows = await session.fetch(action_sql.READ, *action_columns(actions))
+        if not rows:  # no such program
+            return [ActionResponse(ActionResult.UNKNOWN)] * len(actions)
+        at = rows[0]["at"]
+        state, limited = action_state(rows)
+        if limited:
+            await _add_allowances(session, state, limited, at)
+        responses, decided = decide_actions(actions, state, at)
+        if decided:
+            arguments = write_arguments(decided, state, at, until=at + within)
+            await session.execute(action_sql.WRITE, *arguments)
+        return responses
+
+    async def _accounts_by_place(
+        self, actions: Mapping[int, AuthorizationAction]
+    ) -> Mapping[int, AccountKey]:
+        accounts = await self.accounts_of({action.id_key for action in actions.values()})
+        return {
+            place: accounts[action.id_key]
+            for place, action in actions.items()
+            if action.id_key in accounts
+        }
+
+    async def _with_tombstones(
+        self, actions: Sequence[AuthorizationAction], responses: list[ActionResponse]
+    ) -> list[ActionResponse]:
+        """Void ids whose authorization has not arrived; one that arrives meanwhile is voided."""
+        unseen = {
+            place: action
+            for place, action in enumerate(actions)
+            if action.kind is ActionKind.VOID and responses[place].result is ActionResult.UNKNOWN
+        }
+        if not unseen:
+            return responses
+        written = await self._void_unseen([*unseen.values()])
+        for place, action in unseen.items():
+            responses[place] = written[action.id_key]
+            if responses[place].result is ActionResult.DONE:
+                # A repeated void of the batch has the response of the first.
+                written[action.id_key] = replace(responses[place], result=ActionResult.REPLAYED)
+        return responses
+
+    async def _void_unseen(
+        self, voids: Sequence[AuthorizationAction]
+    ) -> dict[IdKey, ActionResponse]:
+        by_id = {void.id_key: void for void in voids}
+        responses = dict.fromkeys(by_id, UNDECIDED_ACTION)
+        try:
+            stored = await void_before_arrival(self._pool, [*by_id.values()])
+            arrived = [void for key, void in by_id.items() if key not in stored]
+            applied = await self._attempts.results(self._pool, arrived)
+        except (StoreUnavailableError, *TRANSIENT_ERRORS):
+            return responses
+        arrived_keys = (void.id_key for void in arrived)
+        return {**responses, **stored, **dict(zip(arrived_keys, applied, strict=True))}
 
 
-async def expire_holds(pool: Pool, at: datetime, limit: int) -> int:
-    """Release up to `limit` expired holds, each in its own commit; returns how many."""
-    async with pool.acquire() as session:
-        overdue = await session.fetch(sql.OVERDUE_HOLDS, at, limit)
-    count = 0
-    for program, transaction_id in overdue:
-        async with transaction(pool) as session:
-            count += await _expire_hold(session, program, transaction_id, at)
-    return count
-
-
-async def _expire_hold(session: Session, program: str, transaction_id: str, at: datetime) -> bool:
-    record = await find_record(session, program, transaction_id)
-    if record is None:
-        return False
-    account = await _lock_account(session, record)
-    record = await find_record(session, program, transaction_id) or record
-    is_open = record.hold is not None and record.hold.state is State.HELD
-    if not is_open or state_of(record, at) is not State.EXPIRED:
-        return False
-    movement = expire(record, account)
-    body = view_after(record, movement).body()
-    action = AuthorizationAction(ActionKind.EXPIRE, program, transaction_id)
-    await _write(session, action, record, replace(movement, response=body), at)
-    return True
-
-
-async def _lock_account(session: Session, record: Record) -> AccountState:
-    row = await session.fetchrow(sql.LOCK_ACCOUNT, record.program, record.user_id, record.currency)
-    if row is None:
-        return AccountState(exists=False, is_known_user=False)
-    return AccountState(
-        row["available_minor"],
-        row["held_minor"],
-        row["ledger_seq"],
-        is_blocked=row["is_blocked"],
-    )
-
-
-async def _find_earlier(session: Session, action: AuthorizationAction) -> StoredAction | None:
-    row = await session.fetchrow(
-        sql.FIND_MOVEMENT, action.program, action.transaction_id, action.kind.value, action.key
-    )
-    return StoredAction(*row) if row else None
-
-
-async def _write(
-    session: Session, action: AuthorizationAction, record: Record, movement: Movement, at: datetime
+async def _add_allowances(
+    session: Session, state: ActionState, limited: Collection[AccountKey], at: datetime
 ) -> None:
-    await session.execute(
-        sql.INSERT_MOVEMENT, record.program, record.transaction_id, movement.kind.value,
-        movement.key, record.user_id, record.currency, movement.status.value,
-        str(movement.reason_code), movement.amount_minor, movement.posted_minor,
-        movement.held_change_minor, movement.ledger_seq, movement.response, action.key_id,
-        action.request_id, at,
-    )  # fmt: skip
-    if not movement.is_effective:
-        return
-    changed = await session.execute(
-        sql.CHANGE_ACCOUNT, record.program, record.user_id, record.currency,
-        movement.available_change_minor, movement.held_change_minor, movement.ledger_seq,
-    )  # fmt: skip
-    if changed != "UPDATE 1":
-        raise StoreUnavailableError
-    if movement.hold is not None and movement.hold != record.hold:
-        await session.execute(
-            sql.CHANGE_HOLD, record.program, record.transaction_id, movement.hold.state.value,
-            movement.hold.held_minor, movement.hold.captured_minor,
-        )  # fmt: skip
+    """Give these accounts their limits in force and their usage. Raises OvertakenError."""
+    batch = BatchState({key: state.accounts[key] for key in limited})
+    for row in await session.fetch(action_sql.LIMITS, *columns_of(limited, 3)):
+        key = (row["program"], row["user_id"], row["currency"])
+        batch.limits.setdefault(key, []).append(limit_of(row))
+    await add_allowances(session, batch, at)

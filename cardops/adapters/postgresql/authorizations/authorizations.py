@@ -4,19 +4,22 @@ Belongs here: how a batch is locked, read and written, and what happens when tha
 decision itself is in cardops.rules.authorizations.decisions; actions are in actions.py.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 import asyncpg
 
-from cardops.adapters.postgresql.authorizations import sql
-from cardops.adapters.postgresql.authorizations.actions import (
-    apply_action_with_retries,
-    expire_holds,
-    record_from,
+from cardops.adapters.postgresql.authorizations import action_sql, sql
+from cardops.adapters.postgresql.authorizations.action_rows import action_columns, action_state
+from cardops.adapters.postgresql.authorizations.actions import ActionStore
+from cardops.adapters.postgresql.authorizations.attempts import (
+    CONFLICTS,
+    OVERTAKEN,
+    Attempts,
+    locked_accounts,
 )
-from cardops.adapters.postgresql.authorizations.limit_rows import OvertakenError, add_allowances
+from cardops.adapters.postgresql.authorizations.limit_rows import add_allowances
 from cardops.adapters.postgresql.authorizations.rows import (
     absent_accounts,
     add_absent,
@@ -34,24 +37,21 @@ from cardops.adapters.postgresql.sessions import (
     transaction,
 )
 from cardops.rules.accounts.ledger import Account
-from cardops.rules.authorizations.actions import ActionResponse, AuthorizationAction
+from cardops.rules.authorizations.actions import ActionKind, ActionResponse, AuthorizationAction
 from cardops.rules.authorizations.decisions import (
+    LOCKED,
     UNDECIDED,
+    AccountKey,
     AuthorizationRequest,
     AuthorizationResponse,
     BatchState,
+    IdKey,
     decide_batch,
 )
 from cardops.rules.authorizations.records import AuthorizationView, tombstone_view, view_of
 
 DEFAULT_HOLD_PERIOD: Final = timedelta(days=7)
 
-# Another process was first, or the guard refused what the rule permitted, or a column cannot hold a
-# value: the members are decided one by one, so that only the one at fault fails.
-CONFLICTS: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
-# What was read has changed: the write statement divides by zero (sql.py), or the count of limits
-# notices it before. With locks it happens where a block or a limit was changed or an id voided.
-OVERTAKEN: Final = (asyncpg.DivisionByZeroError, OvertakenError)
 # A batch decided without a lock is written within this time or decided again: its transaction gets
 # its id with the write, which must be well before the day can be closed (transaction_log.py).
 WRITE_DEADLINE: Final = timedelta(seconds=2)
@@ -67,49 +67,46 @@ class PostgresAuthorizations:
         self,
         pool: Pool,
         *,
+        action_pool: Pool | None = None,
         hold_period: timedelta = DEFAULT_HOLD_PERIOD,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = pool
+        # Actions must not take the sessions of decisions.
+        self._actions = ActionStore(action_pool or pool)
         self._hold_period = hold_period
-        self._now = now
         self._locked_batches = 0
+        self._attempts = Attempts(
+            self._attempt, self._decide_single, _accounts_of, UNDECIDED, LOCKED
+        )
 
     async def decide(self, requests: Sequence[AuthorizationRequest]) -> list[AuthorizationResponse]:
         """One response per request; a batch that fails is decided member by member."""
-        if not requests:
-            return []
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                return await self._decide_once(requests)
-            except TRANSIENT_ERRORS as error:
-                # Another attempt would keep the next batch waiting; the callers retry.
-                if isinstance(error, TimeoutError):
-                    break
-            except OVERTAKEN:
-                continue
-            except CONFLICTS:
-                # guard-begin: members-alone
-                return [await self._decide_single(request) for request in requests]
-                # guard-end: members-alone
-        return [UNDECIDED] * len(requests)
+        return await self._attempts.results(self._pool, requests)
 
-    async def apply(self, action: AuthorizationAction) -> ActionResponse:
-        """Capture, void, refund or increment, in one commit."""
-        return await apply_action_with_retries(self._pool, action, self._now)
+    async def apply(self, actions: Sequence[AuthorizationAction]) -> list[ActionResponse]:
+        """Captures, voids, refunds, increments and expiries, in one commit."""
+        return await self._actions.apply(actions)
+
+    async def accounts_of(self, ids: Collection[IdKey]) -> Mapping[IdKey, AccountKey]:
+        """The account that each known authorization names."""
+        with store_errors_translated():
+            return await self._actions.accounts_of(ids)
+
+    async def locked_accounts(self, accounts: Collection[AccountKey]) -> Collection[AccountKey]:
+        """Which of these accounts another session has locked."""
+        with store_errors_translated():
+            return await locked_accounts(self._pool, accounts)
 
     async def find(self, program: str, transaction_id: str) -> AuthorizationView | None:
         """The decision with its state; a void that arrived first is a view without a decision."""
+        void = AuthorizationAction(ActionKind.VOID, program, transaction_id)
         with store_errors_translated():
-            return await self._find(program, transaction_id)
-
-    async def _find(self, program: str, transaction_id: str) -> AuthorizationView | None:
-        async with self._pool.acquire() as session:
-            row = await session.fetchrow(sql.FIND_DECISION, program, transaction_id)
-            if row is not None:
-                return view_of(record_from(row), row["read_at"])
-            if await session.fetchrow(sql.FIND_MOVEMENT, program, transaction_id, "void", ""):
-                return tombstone_view(await session.fetchval(sql.PROGRAM_CURRENCY, program))
+            rows = await self._pool.fetch(action_sql.READ, *action_columns([void]))
+            state, _ = action_state(rows)
+            if record := state.records.get(void.id_key):
+                return view_of(record, rows[0]["at"])
+            if void.idempotency_key in state.earlier:
+                return tombstone_view(await self._pool.fetchval(sql.PROGRAM_CURRENCY, program))
         return None
 
     async def accounts(self, program: str, user_id: str) -> Sequence[Account]:
@@ -118,20 +115,18 @@ class PostgresAuthorizations:
             rows = await self._pool.fetch(sql.ACCOUNTS, program, user_id)
         return [Account(**dict(row)) for row in rows]
 
-    async def expire_holds(self, at: datetime, limit: int) -> int:
-        """Release expired holds, each in its own commit; returns how many."""
-        return await expire_holds(self._pool, at, limit)
-
-    async def oldest_overdue_at(self, at: datetime) -> datetime | None:
-        """The earliest `expires_at` of the overdue holds, or None."""
-        expires_at: datetime | None = await self._pool.fetchval(sql.OLDEST_OVERDUE_HOLD, at)
-        return expires_at
+    async def _attempt(
+        self, requests: Sequence[AuthorizationRequest], _number: int
+    ) -> list[AuthorizationResponse]:
+        return await self._decide_once(requests)
 
     async def _decide_single(self, request: AuthorizationRequest) -> AuthorizationResponse:
         """Retries a bounded number of times; a decision of a lost commit is found by its key."""
         for _ in range(MAX_ATTEMPTS):
             try:
                 return (await self._decide_locked([request]))[0]
+            except asyncpg.LockNotAvailableError:
+                return LOCKED
             except (*TRANSIENT_ERRORS, *CONFLICTS, *OVERTAKEN):
                 continue
         return UNDECIDED
@@ -176,6 +171,10 @@ class PostgresAuthorizations:
             )
             await session.execute(write, *arguments)
         return responses
+
+
+async def _accounts_of(requests: Mapping[int, AuthorizationRequest]) -> Mapping[int, AccountKey]:
+    return {place: request.account_key for place, request in requests.items()}
 
 
 async def _read(

@@ -46,11 +46,6 @@ cross join lateral (
 ) as m
 order by w.place
 """
-LIMITS_OF: Final = """
-select user_id, kind, max_amount_minor, max_count, window_seconds
-from spending_limits
-where program = $1 and user_id in ('', $2) and currency = $3
-"""
 
 
 class OvertakenError(RuntimeError):
@@ -80,19 +75,6 @@ async def add_allowances(session: Session, state: BatchState, at: datetime) -> N
             account.allowances = limits_in_force(of_program, own)
             limited.append((key, account))
     await _count(session, limited, at)
-
-
-async def add_allowances_of_account(
-    session: Session, key: AccountKey, account: AccountState, at: datetime
-) -> None:
-    """The same for one locked account."""
-    program, user_id, currency = key
-    rows = await session.fetch(LIMITS_OF, program, user_id, currency)
-    account.allowances = limits_in_force(
-        [limit_of(row) for row in rows if row["user_id"] == ""],
-        [limit_of(row) for row in rows if row["user_id"] != ""],
-    )
-    await _count(session, [(key, account)], at)
 
 
 async def _count(

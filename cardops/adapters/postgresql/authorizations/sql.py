@@ -240,34 +240,6 @@ def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
     )
 
 
-FIND_DECISION: Final = """
-select
-    d.program, d.transaction_id, d.user_id, d.currency, d.amount_minor, d.is_capture, d.status, d.answer,
-    h.state, h.held_minor, h.captured_minor, h.expires_at,
-    (
-        select coalesce(sum(m.posted_minor), 0)::bigint from movements as m
-        where
-            m.program = d.program and m.transaction_id = d.transaction_id and m.kind = 'refund'
-    ) as refunded_minor,
-    clock_timestamp() as read_at
-from decisions as d
-left join holds as h on h.program = d.program and h.transaction_id = d.transaction_id
-where d.program = $1 and d.transaction_id = $2
-"""
-FIND_MOVEMENT: Final = """
-select amount_minor, held_change_minor, answer
-from movements
-where program = $1 and transaction_id = $2 and kind = $3 and movement_key = $4
-"""
-LOCK_ACCOUNT: Final = """
-select a.available_minor, a.held_minor, a.ledger_seq,
-    coalesce((
-        select u.is_blocked from users as u where u.program = a.program and u.user_id = a.user_id
-    ), false) as is_blocked
-from accounts as a
-where a.program = $1 and a.user_id = $2 and a.currency = $3
-for update of a -- guard: action-account-lock
-"""
 ACCOUNTS: Final = """
 select program, user_id, currency, available_minor, held_minor, ledger_seq
 from accounts
@@ -275,36 +247,3 @@ where program = $1 and user_id = $2
 order by currency
 """
 PROGRAM_CURRENCY: Final = "select currency from programs where program = $1"
-INSERT_MOVEMENT: Final = """
-insert into movements (
-    program, transaction_id, kind, movement_key, user_id, currency, status, reason_code,
-    amount_minor, posted_minor, held_change_minor, ledger_seq, answer, key_id, request_id, posted_at
-)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-"""
-CHANGE_ACCOUNT: Final = """
-update accounts
-set
-    available_minor = available_minor + $4::bigint,
-    held_minor = held_minor + $5::bigint,
-    ledger_seq = $6
-where
-    program = $1 and user_id = $2 and currency = $3
-    and ($4::bigint >= 0 or available_minor + $4::bigint >= 0)
-"""
-CHANGE_HOLD: Final = """
-update holds set state = $3, held_minor = $4, captured_minor = $5
-where program = $1 and transaction_id = $2
-"""
-OLDEST_OVERDUE_HOLD: Final = """
-select expires_at from holds where state = 'held' and expires_at <= $1
-order by expires_at
-limit 1
-"""
-OVERDUE_HOLDS: Final = """
-select program, transaction_id
-from holds
-where state = 'held' and expires_at <= $1
-order by expires_at
-limit $2
-"""

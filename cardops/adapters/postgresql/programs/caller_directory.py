@@ -1,11 +1,17 @@
 """The callers that API keys belong to, as the authorizer reads them."""
 
+import asyncio
+from typing import Final
+
 import asyncpg
 
 from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.sessions import TRANSIENT_ERRORS, Pool
 from cardops.rules.authorizations.decisions import StoreUnavailableError
 from cardops.rules.programs.api_keys import Caller
+
+# Keys are looked up on the sessions of decisions, which must not run out of them.
+MAX_LOOKUPS: Final = 2
 
 _FIND_CALLER = """
 select
@@ -22,12 +28,14 @@ class PostgresCallerDirectory:
 
     def __init__(self, pool: Pool, readiness: Readiness) -> None:
         self._pool = pool
+        self._sessions = asyncio.Semaphore(MAX_LOOKUPS)
         self._readiness = readiness
 
     async def find_caller(self, key_id: str) -> Caller | None:
         """The caller of a live key; None where unknown or revoked. Raises StoreUnavailableError."""
         try:
-            row = await self._pool.fetchrow(_FIND_CALLER, key_id)
+            async with self._sessions:
+                row = await self._pool.fetchrow(_FIND_CALLER, key_id)
         except (*TRANSIENT_ERRORS, asyncpg.PostgresError) as error:
             raise StoreUnavailableError from error
         if row is None:

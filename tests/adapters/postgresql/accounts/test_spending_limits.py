@@ -36,7 +36,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[Limited]:
         url: str = request.getfixturevalue("database_url")
         database_clock = DatabaseClock(url)
         pool = await pool_with_programs(database_clock.url)
-        authorizations = PostgresAuthorizations(pool, now=database_clock.now)
+        authorizations = PostgresAuthorizations(pool)
         limited = Limited(authorizations, AuditedSpendingLimits(url), database_clock, pool)
         await limited.credit()
         yield limited
@@ -123,7 +123,7 @@ async def test_increments_are_limited_and_counted_once(world: Limited) -> None:
 async def test_void_restores_no_allowance(world: Limited) -> None:
     world.set(at_most("day", 1000))
     await world.ask(1000, is_capture=False)
-    await world.authorizations.apply(AuthorizationAction(ActionKind.VOID, PROGRAM, "t1"))
+    await world.authorizations.apply([AuthorizationAction(ActionKind.VOID, PROGRAM, "t1")])
 
     assert await world.ask(1) == OVER
 

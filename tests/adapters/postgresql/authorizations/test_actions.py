@@ -15,7 +15,14 @@ from cardops.rules.authorizations.actions import (
     AuthorizationAction,
 )
 from cardops.rules.authorizations.decisions import ResponseKind
-from tests.factories.authorization_stores import PostgresWorld, World, account, ask
+from tests.factories.authorization_stores import (
+    PostgresWorld,
+    World,
+    account,
+    apply,
+    ask,
+    expire_all,
+)
 from tests.factories.authorizations import PROGRAM, USER, a_request
 
 
@@ -31,7 +38,7 @@ async def hold(world: World) -> None:
 
 
 async def action(world: World, *args: Any, **fields: Any) -> ActionResponse:
-    return await world.authorizations.apply(an_action(*args, **fields))
+    return await apply(world.authorizations, an_action(*args, **fields))
 
 
 async def test_partial_capture_releases_the_rest_once(world: World) -> None:
@@ -111,8 +118,8 @@ async def test_void_before_its_authorization_rejects_it(world: World) -> None:
 async def test_action_on_unknown_or_foreign_id_is_unknown(world: World) -> None:
     await hold(world)
 
-    unknown = await world.authorizations.apply(
-        AuthorizationAction(ActionKind.CAPTURE, PROGRAM, "nothing")
+    unknown = await apply(
+        world.authorizations, AuthorizationAction(ActionKind.CAPTURE, PROGRAM, "nothing")
     )
     foreign = await action(world, "capture", program="other")
 
@@ -127,11 +134,11 @@ async def test_sweeper_releases_expired_hold_that_cannot_be_captured(
     world.clock.advance(days=7)
 
     captured = await action(world, "capture")
-    swept = await world.authorizations.expire_holds(world.clock.now(), 10)
+    swept = await expire_all(world.authorizations, world.expired_holds)
 
     assert (captured.result, captured.state) == (ActionResult.FORBIDDEN, "expired")
     assert swept == 1
-    assert await world.authorizations.expire_holds(world.clock.now(), 10) == 0
+    assert await expire_all(world.authorizations, world.expired_holds) == 0
     assert (await account(world)).available_minor == 3000
     view = await world.authorizations.find(PROGRAM, "txn_1")
     assert view is not None
@@ -146,7 +153,7 @@ async def test_concurrent_void_and_authorization_never_both_win(pool: Pool) -> N
         name = f"meet{number}"
         (response,), voided = await asyncio.gather(
             world.authorizations.decide([a_request(name, amount_minor=1, is_capture=False)]),
-            world.authorizations.apply(AuthorizationAction(ActionKind.VOID, PROGRAM, name)),
+            apply(world.authorizations, AuthorizationAction(ActionKind.VOID, PROGRAM, name)),
         )
         view = await world.authorizations.find(PROGRAM, name)
         assert view is not None

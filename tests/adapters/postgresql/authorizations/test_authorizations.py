@@ -1,7 +1,6 @@
 """Decisions on the fake and on PostgreSQL; concurrency and failures on PostgreSQL alone."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -151,7 +150,7 @@ async def test_database_refuses_a_permit_that_overdraws(pool: Pool) -> None:
 async def test_retry_after_lost_connection_finds_the_commit(pool: Pool) -> None:
     world = PostgresWorld(pool)
     await world.credit(USER, 3000)
-    authorizations = LosingItsCommit(pool, now=lambda: datetime.now(UTC))
+    authorizations = LosingItsCommit(pool)
 
     (response,) = await authorizations.decide([a_request()])
 

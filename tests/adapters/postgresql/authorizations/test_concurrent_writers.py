@@ -25,6 +25,7 @@ from cardops.rules.authorizations.decisions import (
     AuthorizationResponse,
     ResponseKind,
 )
+from tests.factories.authorization_stores import apply
 from tests.factories.authorizations import PROGRAM, a_request
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
@@ -196,7 +197,7 @@ async def test_concurrent_increments_are_counted_in_turn(pool: Pool, database_ur
         for name in ("h1", "h2")
     ]
     responses: list[ActionResponse] = await in_conflict(
-        database_url, HOLD_MIDDLE, *map(store.apply, increments)
+        database_url, HOLD_MIDDLE, *(apply(store, increment) for increment in increments)
     )
 
     assert [b'"velocity_limit"' in response.body for response in responses] == [False, True]

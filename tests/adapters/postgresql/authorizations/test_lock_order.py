@@ -12,6 +12,11 @@ import pytest
 
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.sessions import Pool, Session, open_pool
+from cardops.rules.authorizations.actions import (
+    ActionKind,
+    ActionResponse,
+    AuthorizationAction,
+)
 from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
 from tests.factories.authorizations import a_request
 from tests.servers.killable_credit import credit_users
@@ -30,6 +35,12 @@ insert into decisions (
     is_capture, status, reason_code, remaining_minor, ledger_seq, answer, decided_at
 ) values ('default', '{}', 'a', '', 'u', 'USD', 1, true, 'REJECT', 'unknown_user', 0, 0, '', now())
 """
+ACTION_HELD = """
+insert into movements (
+    program, transaction_id, kind, movement_key, status, reason_code, amount_minor, posted_minor,
+    held_change_minor, ledger_seq, answer, posted_at
+) values ('default', '{}', 'capture', '', 'PERMIT', 'capture', 1, 0, 0, 0, '', now())
+"""
 
 
 class Order:
@@ -39,11 +50,17 @@ class Order:
         self.pool, self.store = pool, store
 
     async def is_free(
-        self, later: str, *, while_held: str, requests: Sequence[AuthorizationRequest]
+        self,
+        later: str,
+        *,
+        while_held: str,
+        requests: Sequence[AuthorizationRequest] | Sequence[AuthorizationAction],
     ) -> bool:
         async with self.pool.acquire() as holder, self.pool.acquire() as other:
             await holder.execute(f"begin; {while_held}")
-            batch = asyncio.create_task(self.store.decide(requests))
+            is_decision = isinstance(requests[0], AuthorizationRequest)
+            work = self.store.decide if is_decision else self.store.apply
+            batch = asyncio.create_task(work(requests))  # type: ignore[operator]
             await self._is_waiting(other)
             is_free = False
             with suppress(asyncpg.LockNotAvailableError):
@@ -51,7 +68,7 @@ class Order:
                 is_free = True
             await other.execute("rollback")
             await holder.execute("rollback")
-            self.responses: list[AuthorizationResponse] = await batch
+            self.responses: list[AuthorizationResponse | ActionResponse] = await batch
             return is_free
 
     async def _is_waiting(self, session: Session) -> None:
@@ -75,6 +92,10 @@ REQUESTS = [
     a_request("t2", user_id="ben", amount_minor=1),
     a_request("t1", user_id="ann", amount_minor=1),
 ]
+HOLDS = [request._replace(is_capture=False) for request in REQUESTS]
+CAPTURES = [
+    AuthorizationAction(ActionKind.CAPTURE, "default", name, "0.01") for name in ("t2", "t1")
+]
 
 
 async def test_decision_waits_for_no_lock_on_its_program(order: Order) -> None:
@@ -92,6 +113,26 @@ async def test_batch_locks_accounts_in_order(order: Order) -> None:
     ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
     assert await order.is_free(ben, while_held=ann, requests=REQUESTS)
     assert [b'"PERMIT"' in response.body for response in order.responses] == [True, True]
+
+
+async def test_action_batch_locks_accounts_in_order(order: Order) -> None:
+    await order.store.decide(HOLDS)
+    ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
+    assert await order.is_free(ben, while_held=ann, requests=CAPTURES)
+    assert [b'"captured"' in response.body for response in order.responses] == [True, True]
+
+
+async def test_action_batch_writes_ids_in_order(order: Order) -> None:
+    await order.store.decide(HOLDS)
+    first, second = ACTION_HELD.format("t1"), ACTION_HELD.format("t2")
+    assert await order.is_free(second, while_held=first, requests=CAPTURES)
+    assert [b'"captured"' in response.body for response in order.responses] == [True, True]
+
+
+async def test_action_locks_accounts_before_ids(order: Order) -> None:
+    await order.store.decide(HOLDS)
+    held = ACCOUNT_HELD.format("ann")
+    assert await order.is_free(ACTION_HELD.format("t1"), while_held=held, requests=CAPTURES)
 
 
 async def test_decision_locks_accounts_before_ids(order: Order) -> None:

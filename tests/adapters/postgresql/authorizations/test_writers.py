@@ -21,6 +21,7 @@ from cardops.rules.authorizations.actions import (
     AuthorizationAction,
 )
 from cardops.rules.authorizations.decisions import AuthorizationResponse
+from tests.factories.authorization_stores import apply
 from tests.factories.authorizations import PROGRAM, USER, a_request
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
@@ -66,7 +67,7 @@ def hold(store: PostgresAuthorizations, name: str) -> "asyncio.Task[list[Authori
 
 def void(store: PostgresAuthorizations, name: str) -> "asyncio.Task[ActionResponse]":
     action = AuthorizationAction(ActionKind.VOID, PROGRAM, name)
-    return asyncio.create_task(store.apply(action))
+    return asyncio.create_task(apply(store, action))
 
 
 async def is_done(task: "asyncio.Task[object]", seconds: float) -> bool:
