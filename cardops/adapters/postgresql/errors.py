@@ -7,6 +7,16 @@ class DatabaseUnavailableError(ExplainedError, RuntimeError):
     """The database cannot be started or reached; the message says why and what to correct."""
 
 
+class MigrationBlockedError(ExplainedError, RuntimeError):
+    """Long queries kept a migration from its locks."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A migration found no moment in which to change a table, because long queries read it; "
+            "the table is as before. End them (pg_stat_activity shows them) or wait, then start again."
+        )
+
+
 class MigrationChangedError(ExplainedError, RuntimeError):
     """The file of an applied migration has changed."""
 

@@ -19,12 +19,14 @@ from typing import Final
 
 import psycopg
 
-from cardops.adapters.postgresql.errors import MigrationChangedError
+from cardops.adapters.postgresql.errors import MigrationBlockedError, MigrationChangedError
 
 # Any number that nothing else locks in this database.
 LOCK_KEY: Final = 0x0CA2D095
 MAX_ATTEMPTS: Final = 10
 LOCK_PAUSE_SECONDS: Final = 0.1
+# A change that gave way to a long query lets the traffic behind it pass before it tries again.
+BLOCKED_PAUSE_SECONDS: Final = 2.0
 OUTSIDE: Final = "-- Outside a transaction."
 # A change of a table waits for those who read it, and everybody else waits behind the change.
 MAX_BLOCKING: Final = "2s"
@@ -72,7 +74,8 @@ def known_migrations() -> list[Migration]:
 def migrate(session: psycopg.Connection, migrations: Sequence[Migration] | None = None) -> int:
     """Apply the missing migrations; returns how many.
 
-    Raises MigrationChangedError where the file of an applied migration has changed.
+    Raises MigrationChangedError where the file of an applied migration has changed, and
+    MigrationBlockedError where long queries left no moment to change a table.
     """
     known = known_migrations() if migrations is None else migrations
     count = 0
@@ -90,9 +93,14 @@ def _apply_with_retries(session: psycopg.Connection, known: Sequence[Migration])
     for _ in range(MAX_ATTEMPTS - 1):
         try:
             return _apply_next(session, known)
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
+        except psycopg.errors.DeadlockDetected:
             continue
-    return _apply_next(session, known)
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(BLOCKED_PAUSE_SECONDS)
+    try:
+        return _apply_next(session, known)
+    except psycopg.errors.LockNotAvailable:
+        raise MigrationBlockedError from None
 
 
 def _apply_next(session: psycopg.Connection, known: Sequence[Migration]) -> bool:

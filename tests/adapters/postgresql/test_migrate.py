@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
-from cardops.adapters.postgresql.errors import MigrationChangedError
+from cardops.adapters.postgresql.errors import MigrationBlockedError, MigrationChangedError
 from cardops.adapters.postgresql.migrate import OUTSIDE, Migration, known_migrations, migrate
 from tests.factories.databases import with_database
 
@@ -156,6 +156,24 @@ def test_index_that_a_killed_runner_left_unfinished_is_built_again(
         assert migrate(session, [replace(NEXT, statements=twice), broken]) == 1
         valid = "select indisvalid from pg_index where indexrelid = 'cardops.later_by_id'::regclass"
         assert session.execute(valid).fetchone() == (True,)
+
+
+def test_change_that_a_long_query_holds_up_gives_way_and_is_tried_again(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cardops.adapters.postgresql.migrate.BLOCKED_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("cardops.adapters.postgresql.migrate.MAX_ATTEMPTS", 2)
+    first = replace(NEXT, statements="create table later (id bigint);")
+    change = "set local lock_timeout = '50ms'; alter table later add column x text;"
+    second = Migration(9001, "9001_column.sql", change)
+    with connect(empty_database_url) as session, connect(empty_database_url) as other:
+        migrate(session, [first])
+        with other.transaction():
+            other.execute("select * from cardops.later")
+            with pytest.raises(MigrationBlockedError, match="no moment in which to change a table"):
+                migrate(session, [first, second])
+
+        assert migrate(session, [first, second]) == 1
 
 
 def start_migration(url: str, migrations: list[Migration]) -> None:
