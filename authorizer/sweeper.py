@@ -17,6 +17,8 @@ from cardops.ports import ExpiredHolds, Notifier
 from cardops.rules.authorizations.actions import ActionResponse, ActionResult
 from cardops.rules.authorizations.records import OverdueHold
 
+# Two batches: one is decided here while the database works on the other.
+PAGE: Final = 2 * MAX_BATCH
 # Shorter than the lease (15 s) and than the pause before the next turn.
 TURN_SECONDS: Final = 4.0
 # A lock of a second is ordinary; one that keeps a hold for a minute is reported.
@@ -59,7 +61,7 @@ class Sweeper:
         A hold that cannot be released does not keep the others.
         """
         released_count = 0
-        page = await self._expired_holds.overdue(None, MAX_BATCH)
+        page = await self._expired_holds.overdue(None, PAGE)
         if not page:
             self._report({})
         elif await self._expired_holds.take_lease(self._holder):
@@ -76,9 +78,9 @@ class Sweeper:
             released_count += sum(_is_done(response) for response in responses)
             stuck |= _stuck_among(page, responses)
             is_overloaded = any(_is_undecided(response) for response in responses)
-            if is_overloaded or len(page) < MAX_BATCH or time.monotonic() >= ends_at:
+            if is_overloaded or len(page) < PAGE or time.monotonic() >= ends_at:
                 break
-            page = await self._expired_holds.overdue(page[-1], MAX_BATCH)
+            page = await self._expired_holds.overdue(page[-1], PAGE)
         self._report(stuck)
         return released_count
 

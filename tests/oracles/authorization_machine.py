@@ -197,21 +197,33 @@ class Machine(RuleBasedStateMachine):
     def compare_action(
         self, program: str, name: str, kind: str, amount: int, key: str, *, is_whole: bool
     ) -> None:
-        requested = None if kind == "void" or (kind == "capture" and is_whole) else amount
-        key = key if kind in {"increment", "refund"} else ""
-        sent = None if requested is None else text(requested)
-        (response,) = self.run(
+        self.compare_actions([(program, name, kind, amount, is_whole, key)])
+
+    def compare_actions(self, drawn: list[tuple[str, str, str, int, bool, str]]) -> None:
+        """One batch of actions, which must be answered as if they came one by one."""
+        steps = []
+        for program, name, kind, amount, is_whole, key in drawn:
+            requested = None if kind == "void" or (kind == "capture" and is_whole) else amount
+            used_key = key if kind in {"increment", "refund"} else ""
+            steps.append((program, name, kind, requested, used_key))
+        responses = self.run(
             self.authorizations.apply(
-                [AuthorizationAction(ActionKind(kind), program, name, sent, key)]
+                [
+                    AuthorizationAction(
+                        ActionKind(kind), program, name,
+                        None if requested is None else text(requested), key,
+                    )
+                    for program, name, kind, requested, key in steps
+                ]
             )
-        )
-        expected = self.model.apply(program, name, kind, requested, key, self.clock.now())
-        assert action_in(response) == expected
-        self.reasons[f"increment {expected.get('increment', '')}"] += 1
-        if response.body:
-            assert (
-                self.bodies.setdefault((program, name, kind, key), response.body) == response.body
-            )
+        )  # fmt: skip
+        for response, (program, name, kind, requested, key) in zip(responses, steps, strict=True):
+            expected = self.model.apply(program, name, kind, requested, key, self.clock.now())
+            assert action_in(response) == expected
+            self.reasons[f"increment {expected.get('increment', '')}"] += 1
+            if response.body:
+                body = self.bodies.setdefault((program, name, kind, key), response.body)
+                assert body == response.body
 
     @rule(
         data=st.data(),
@@ -232,6 +244,30 @@ class Machine(RuleBasedStateMachine):
             if candidates:
                 program, name = data.draw(st.sampled_from(candidates))
                 self.compare_action(program, name, kind, amount, key, is_whole=is_whole)
+
+    @rule(
+        data=st.data(),
+        actions=st.lists(
+            st.tuples(
+                st.sampled_from(["increment"] * 3 + ["refund"] * 2 + ["capture", "void"]),
+                AMOUNTS,
+                st.booleans(),
+                st.sampled_from(["k1", "k2", "k3"]),
+            ),
+            min_size=2,
+            max_size=8,
+        ),
+    )
+    def act_in_batch(self, data: st.DataObject, actions: list[tuple[str, int, bool, str]]) -> None:
+        """Several actions in one commit, often on one authorization or one account."""
+        known = sorted(self.model.spendings) or [("default", "t0")]
+        few = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=3))
+        self.compare_actions(
+            [
+                (*data.draw(st.sampled_from([*few, ("default", "t1")])), kind, amount, whole, key)
+                for kind, amount, whole, key in actions
+            ]
+        )
 
     @rule(
         program=PROGRAMS,
