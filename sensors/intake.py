@@ -73,7 +73,7 @@ class Tick:
         intake_ids = ",".join(str(file.intake_id) for file in files)
         partition = partition_of(files[0])
         return dg.RunRequest(
-            run_key=f"{partition}/{intake_ids}/{attempt}",
+            run_key=f"{partition}/{','.join(map(_numbered, files))}/{attempt}",
             partition_key=partition,
             run_config=run_config(self.profile, files),
             tags={INTAKE_TAG: intake_ids},
@@ -83,6 +83,12 @@ class Tick:
         if waiting:
             return f"{len(waiting)} files may still be being written; the next poll decides."
         return f"No new {self.profile.kind} files."
+
+
+def _numbered(intake_file: IntakeFile) -> str:
+    """A file in a run's key: Dagster never runs a key again, but an attempt series begins anew."""
+    series = f".{intake_file.attempt_series}" if intake_file.attempt_series else ""
+    return f"{intake_file.intake_id}{series}"
 
 
 def _new_batches(files: Sequence[IntakeFile]) -> list[dg.AddDynamicPartitionsRequest]:

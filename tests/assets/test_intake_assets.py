@@ -9,7 +9,8 @@ import pytest
 
 from assets import chargebacks, deposits, orders, transactions
 from assets.intake import every_accepted_row_in_lake, every_row_counted
-from cardops.rules.intake.files import Kind
+from cardops.rules.intake.files import FileStatus, Kind
+from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 pytestmark = pytest.mark.dagster
@@ -51,6 +52,27 @@ def test_run_ingests_the_files_of_its_partition_and_reports(world: IntakeWorld) 
         "no_deposit_is_credited_twice",
     }
     assert all(evaluation.passed for evaluation in evaluations)
+
+
+def test_recalled_file_is_reported_beside_the_others_of_its_partition(world: IntakeWorld) -> None:
+    first = dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, ROWS[0]))
+    ingest_file(first, world.ports)
+    world.intake_ledger.mark(first, FileStatus.RECALLED)
+    dropped(world, "incoming/deposits/default/b.csv", csv_file(HEADER, ROWS[0].replace("d1", "d2")))
+
+    result = dg.materialize(
+        [deposits.deposits, *dg.load_asset_checks_from_modules([deposits])],
+        partition_key=DAY,
+        resources=resources(world),
+    )
+
+    metadata = result.asset_materializations_for_node("deposits")[0].metadata
+    recalled = metadata["recalled"].value
+    assert isinstance(recalled, dict)
+    assert list(recalled) == ["incoming/deposits/default/a.csv"]
+    assert (metadata["files"].value, metadata["accepted"].value) == (2, 1)
+    assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
+    assert world.rows("deposits")["deposit_id"].to_list() == ["d2"]
 
 
 def test_run_config_limits_which_files_are_ingested(world: IntakeWorld) -> None:

@@ -29,6 +29,7 @@ class FakeIntakeLedger(IntakeLedger):
 
     def __init__(self) -> None:
         self.files: dict[int, IntakeFile] = {}
+        self.attempts: dict[int, int] = defaultdict(int)
         self.batches: dict[str, ChargebackBatch] = {}
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.releases: dict[tuple[int, int], int] = {}
@@ -143,16 +144,16 @@ class FakeIntakeLedger(IntakeLedger):
 
     @override
     def begin(self, intake_id: int) -> int:
-        file = self.find(intake_id)
-        attempt = file.attempt_count + 1
-        self._put(replace(file, status=FileStatus.APPLYING, attempt_count=attempt))
-        return attempt
+        self.mark(intake_id, FileStatus.APPLYING)
+        self.attempts[intake_id] += 1
+        return self.attempts[intake_id]
 
     @override
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         status = FileStatus.REFUSED if outcome.error else FileStatus.APPLIED
         file = self.find(intake_id)
-        self._put(replace(file, status=status, outcome=outcome, attempt_count=0))
+        self._put(replace(_new_series(file), status=status, outcome=outcome))
+        self.attempts[intake_id] = 0
 
     @override
     def mark(self, intake_id: int, status: FileStatus) -> None:
@@ -160,8 +161,8 @@ class FakeIntakeLedger(IntakeLedger):
 
     @override
     def restart(self, intake_id: int) -> None:
-        file = self.find(intake_id)
-        self._put(replace(file, status=FileStatus.CLAIMED, attempt_count=0))
+        self._put(replace(_new_series(self.find(intake_id)), status=FileStatus.CLAIMED))
+        self.attempts[intake_id] = 0
 
     @override
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
@@ -192,10 +193,6 @@ class FakeIntakeLedger(IntakeLedger):
                 {(file, row): released_to for row in numbers if (file, row) in self.waits}
             )
 
-    def begun(self, intake_id: int, attempt_count: int) -> None:
-        """Runs that began the file and were killed."""
-        self._put(replace(self.find(intake_id), attempt_count=attempt_count))
-
     def _same(self, arrival: Arrival) -> IntakeFile | None:
         identity = (arrival.bucket, arrival.key, arrival.content_sha256)
         for file in self.files.values():
@@ -210,3 +207,7 @@ class FakeIntakeLedger(IntakeLedger):
     def _put(self, file: IntakeFile) -> IntakeFile:
         self.files[file.intake_id] = file
         return file
+
+
+def _new_series(file: IntakeFile) -> IntakeFile:
+    return replace(file, attempt_series=file.attempt_series + 1)

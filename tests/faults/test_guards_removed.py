@@ -32,6 +32,9 @@ OVERTAKEN_ACTIONS = f"{STORE}/authorizations/test_overtaken_actions.py"
 LOCKED = f"{STORE}/authorizations/test_locked_accounts.py"
 OVERTAKEN_LIMITS = f"{STORE}/authorizations/test_limits_overtaken.py"
 LIMITS = f"{STORE}/accounts/test_spending_limits.py"
+DEPOSIT_FAULTS = f"{STORE}/accounts/test_deposit_faults.py"
+RECALLS = "tests/services/accounts/test_recalls.py"
+REINSTATEMENTS = "tests/services/accounts/test_reinstatements.py"
 PROCESSES = "tests/authorizer/server/test_several_processes.py"
 # pytest's own exit codes: a test failed, as opposed to none found or none loaded.
 PASSED, FAILED = 0, 1
@@ -181,6 +184,26 @@ GUARDS = [
         "action-id-order",
         f"{LOCK_ORDER}::test_action_batch_writes_ids_in_order",
         "columns = _movement_columns(decided)",
+    ),
+    Guard(
+        "recalled-ingest",
+        f"{RECALLS}::test_recalled_file_does_not_stop_others_of_its_date",
+        "if False:",
+    ),
+    Guard(
+        "recalled-file",
+        f"{RECALLS}::test_run_that_lost_its_lock_credits_nothing_of_a_recalled_file",
+        "if False:",
+    ),
+    Guard(
+        "reinstate-recalled-only",
+        f"{REINSTATEMENTS}::test_file_without_recalled_deposits_reinstates_nothing",
+        "true",
+    ),
+    Guard(
+        "posting-sequence",
+        f"{DEPOSIT_FAULTS}::test_deposit_posted_meanwhile_leaves_no_gap_in_a_sequence",
+        "if False:",
     ),
 ]
 IN_CI = GUARDS[:2]

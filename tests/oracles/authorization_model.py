@@ -55,6 +55,17 @@ class AuthorizationModel:
         self.recalled_accounts.add((program, user, currency))
         self._add((program, user, currency), -amount)
 
+    def reinstate(
+        self, program: str, deposit_id: str, user: str, currency: str, amount: int
+    ) -> bool:
+        """Whether it was recalled and is now credited, with this content."""
+        if (program, deposit_id) not in self.recalled:
+            return False
+        self.recalled.remove((program, deposit_id))
+        self.deposits[program, deposit_id] = (user, currency, amount)
+        self._add((program, user, currency), amount)
+        return True
+
     def authorize(  # noqa: PLR0913 - a request has that many fields
         self,
         program: str,

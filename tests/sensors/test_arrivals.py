@@ -191,6 +191,20 @@ def test_file_of_crashed_runs_is_retried_with_back_off_then_dead(
     assert "a.csv" in alarm[1]
 
 
+def test_released_file_gets_runs_of_its_own_again(deposits: Desk) -> None:
+    deposits.put("a.csv")
+    deposits.tick()
+    keys: list[str] = []
+    for _ in range(2):
+        for _ in range(60):
+            keys += [request.run_key or "" for request in deposits.tick()]
+            deposits.clock.advance(minutes=30)
+        assert deposits.ledger.find(1).status is FileStatus.DEAD
+        deposits.ledger.restart(1)
+
+    assert len(set(keys)) == len(keys) == 2 * MAX_TRIES, "Dagster skips a key that it has run"
+
+
 def test_file_marked_dead_by_its_run_raises_one_alarm(deposits: Desk) -> None:
     deposits.put("a.csv")
     deposits.tick()

@@ -117,7 +117,7 @@ class Arrival:
 class IntakeFile:
     """A claimed file. `business_date` is the UTC date of its claim and never changes.
 
-    `attempt_count`: how often it was begun since it was claimed, applied or released.
+    `attempt_series`: how often its attempts were counted from 1 again.
     """
 
     intake_id: int
@@ -126,7 +126,7 @@ class IntakeFile:
     status: FileStatus
     batch_id: str | None = None
     outcome: "FileOutcome | None" = None
-    attempt_count: int = 0
+    attempt_series: int = 0
 
     @property
     def lake_name(self) -> str:

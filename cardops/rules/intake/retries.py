@@ -17,12 +17,13 @@ _PAUSE_FACTOR: Final = 4
 class Tries:
     """How many runs were requested again, and when the last was; 0 when first seen unfinished.
 
-    `last_at` is ISO 8601. `attempt_count` is what the intake ledger had counted by then.
+    `last_at` is ISO 8601. `series`: the file's attempt series, since tries of an earlier one do not
+    count.
     """
 
     count: int
     last_at: str
-    attempt_count: int = 0
+    series: int = 0
 
     def is_due(self, now: datetime) -> bool:
         """Whether the pause is over. The first one lets a command begin what it claimed."""
@@ -34,10 +35,6 @@ class Tries:
         """Whether no further run is requested."""
         return self.count >= MAX_TRIES
 
-    def next(self, now: datetime, attempt_count: int) -> "Tries":
+    def next(self, now: datetime) -> "Tries":
         """After one more run was requested."""
-        return Tries(self.count + 1, now.isoformat(), attempt_count)
-
-    def are_of_an_earlier_life(self, attempt_count: int) -> bool:
-        """Whether the ledger counts from 1 again: the file succeeded or was released since."""
-        return attempt_count < self.attempt_count
+        return Tries(self.count + 1, now.isoformat(), self.series)

@@ -97,7 +97,7 @@ def _is_before(other: IntakeFile, intake_file: IntakeFile) -> bool:
 
 def _ingest_exclusively(intake_id: int, ports: IntakePorts, kinds: Kinds) -> IngestResult:
     with ports.intake_ledger.exclusively(intake_id) as intake_file:
-        if is_recalled(intake_file, ports.intake_ledger):
+        if is_recalled(intake_file, ports.intake_ledger):  # guard: recalled-ingest
             return result_of_recalled(intake_file, ports.lake)
         is_unfinished = intake_file.status in {FileStatus.CLAIMED, FileStatus.APPLYING}
         if ports.intake_ledger.begin(intake_id) > MAX_ATTEMPTS and is_unfinished:

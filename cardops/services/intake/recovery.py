@@ -47,15 +47,15 @@ class Recovery:
         for intake_file in unfinished[:MAX_UNFINISHED]:
             intake_id = intake_file.intake_id
             seen = tried.get(intake_id)
-            if seen is None or seen.are_of_an_earlier_life(intake_file.attempt_count):
-                seen = Tries(0, now.isoformat())
+            if seen is None or seen.series != intake_file.attempt_series:
+                seen = Tries(0, now.isoformat(), intake_file.attempt_series)
             if intake_id in busy or not seen.is_due(now):
                 tries[intake_id] = seen
             elif seen.are_exhausted:
                 self.intake_ledger.mark(intake_id, FileStatus.DEAD)
                 self._alert(intake_file)
             else:
-                tries[intake_id] = seen.next(now, intake_file.attempt_count)
+                tries[intake_id] = seen.next(now)
                 due.append(intake_file)
         self._alert_of_dead(set(tried) - {file.intake_id for file in unfinished})
         return RecoveryPlan(tuple(due), tries)

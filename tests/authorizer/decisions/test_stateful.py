@@ -7,7 +7,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from cardops.adapters.postgresql.connection import connect
 from cardops.rules.authorizations.decisions import ReasonCode
 from tests.oracles.authorization_machine import Machine
-from tests.oracles.limited_machine import LimitedMachine, NarrowMachine
+from tests.oracles.limited_machine import NarrowMachine
+from tests.oracles.recalling_machine import RecallingMachine
 
 pytestmark = pytest.mark.database
 
@@ -18,9 +19,11 @@ EVERY_REASON = {reason.value for reason in ReasonCode} | {"increment velocity_li
 @pytest.mark.parametrize(
     ("machine", "examples", "steps"),
     [
-        (LimitedMachine, 12, 30),
+        (RecallingMachine, 12, 30),
         (NarrowMachine, 12, 20),
-        pytest.param(LimitedMachine, 150, 60, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+        pytest.param(
+            RecallingMachine, 150, 60, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]
+        ),
     ],
 )
 def test_any_order_of_operations_matches_the_model(

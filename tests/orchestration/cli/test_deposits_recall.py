@@ -114,3 +114,30 @@ def test_recall_of_an_uncredited_file_is_one_sentence(console: Console, recalled
     assert (done.returncode, done.stdout) == (2, "")
     assert "was ever credited, so nothing was recalled" in done.stderr
     assert recalled
+
+
+def test_submitting_a_recalled_file_says_so_and_exits_2(
+    console: Console, credited: Path, recalled: Any
+) -> None:
+    response = console.response("submit", str(credited), "--kind", "deposits", code=2)
+
+    (number,) = recalled["intake_ids"]
+    assert (response["status"], response["accepted"], response["duplicate"]) == ("recalled", 0, 0)
+    assert f"cardops deposits reinstate {number}" in response["error"]
+    assert balances(console) == {"u1": -3000, "u2": 0}
+
+
+def test_reinstated_file_is_credited_and_leaves_no_break(
+    console: Console, credited: Path, recalled: Any
+) -> None:
+    done = console.response(
+        "deposits", "reinstate", str(credited), "--by", "boss", "--why", "a mistake"
+    )
+
+    assert done["intake_ids"] == recalled["intake_ids"]
+    assert done["reinstated"] == {"JPY": 500, "USD": 3550}
+    assert [file["status"] for file in done["files"]] == ["applied"]
+    assert balances(console) == {"u1": 550, "u2": 500}
+    assert console.response("reconcile")["breaks"] == 0
+    audit = "select requested_by, reason from reinstatement_requests"
+    assert query(console, audit) == [("boss", "a mistake")]

@@ -167,7 +167,7 @@ def test_file_that_fails_every_run_is_marked_dead_and_blocks_no_other(
 ) -> None:
     world.raw_store.create("incoming/deposits/default/bad.csv", csv_file(HEADER, GOOD).encode())
     intake_id = world.claim("incoming/deposits/default/bad.csv")
-    world.intake_ledger.begun(intake_id, MAX_ATTEMPTS)
+    world.intake_ledger.attempts[intake_id] = MAX_ATTEMPTS
 
     with pytest.raises(AttemptsExhaustedError, match="marked dead"):
         ingest_file(intake_id, world.ports)
@@ -201,5 +201,5 @@ def test_file_behind_a_failing_one_names_it_and_is_ingested_later(
     with pytest.raises(EarlierFileError, match=r"file\.csv was not ingested yet.*/bad\.csv"):
         world.submit("deposits", csv_file(HEADER, GOOD))
 
-    world.intake_ledger.begun(earlier, MAX_ATTEMPTS)
+    world.intake_ledger.attempts[earlier] = MAX_ATTEMPTS
     assert world.submit("deposits", csv_file(HEADER, GOOD)).duplicate == 1

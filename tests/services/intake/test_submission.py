@@ -131,7 +131,7 @@ def test_dead_file_is_ingested_when_released(person: Person) -> None:
         "incoming/deposits/default/a.csv", csv_file(HEADER, GOOD).encode()
     )
     intake_id = person.world.claim("incoming/deposits/default/a.csv")
-    ledger.begun(intake_id, MAX_ATTEMPTS)
+    ledger.attempts[intake_id] = MAX_ATTEMPTS
     ledger.mark(intake_id, FileStatus.DEAD)
 
     response = person.submissions.release(ledger.find(intake_id), [])

@@ -105,11 +105,14 @@ fresh as (
     from latest as l
     join accounts as a
         on a.program = l.program and a.user_id = l.user_id and a.currency = l.currency
-    where exists (
+    where
+    -- guard-begin: reinstate-recalled-only
+    exists (
         select from deposit_recalls as r
         where r.program = l.program and r.deposit_id = l.deposit_id
             and r.credit_number = l.credit_number
-    ) -- guard: reinstate-recalled-only
+    )
+    -- guard-end: reinstate-recalled-only
 ),
 posted as (
     insert into deposit_reinstatements (
@@ -220,7 +223,7 @@ def _post(
     session: psycopg.Connection, stage: Stage, text: LiteralString, values: Mapping[str, object]
 ) -> None:
     row = session.execute(_statement(stage, text + _CHANGE_BALANCES), values).fetchone()
-    if row is None or not row[0]:
+    if row is None or not row[0]:  # guard: posting-sequence
         # Another file posted one of these deposits at the same moment. Its number in the account's
         # sequence would stay unused; the next attempt sees that posting and numbers without a gap.
         raise errors.SerializationFailure("a deposit was posted by another file meanwhile")

@@ -37,6 +37,7 @@ from cardops.rules.intake.files import (
 
 # Nothing is credited from their staged rows any more.
 _GIVEN_UP: Final = frozenset({FileStatus.DEAD, FileStatus.RECALLED})
+_NEW_SERIES: LiteralString = " attempt_count = 0, attempt_series = attempt_series + 1"
 _UPDATE: LiteralString = "update intake_files set "
 
 
@@ -149,7 +150,7 @@ class PostgresIntakeLedger(WaitingRows):
         status = FileStatus.APPLIED if outcome.error is None else FileStatus.REFUSED
         self._change(
             intake_id,
-            "status = %s, outcome = %s, ended_at = now(), attempt_count = 0",
+            "status = %s, outcome = %s, ended_at = now()," + _NEW_SERIES,
             status.value,
             outcome_text(outcome),
         )
@@ -160,7 +161,7 @@ class PostgresIntakeLedger(WaitingRows):
 
     def restart(self, intake_id: int) -> None:
         """Mark `claimed`, with attempts counted from 1 again, as a person requested."""
-        self._change(intake_id, "status = 'claimed', ended_at = null, attempt_count = 0")
+        self._change(intake_id, "status = 'claimed', ended_at = null," + _NEW_SERIES)
 
     def _change(self, intake_id: int, change: LiteralString, *values: object) -> int:
         rows = self._rows(

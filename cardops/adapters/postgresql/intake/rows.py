@@ -24,7 +24,7 @@ from cardops.rules.intake.files import (
 # The order in which file_of expects a row's columns.
 SELECT: Final = (
     "select intake_id, kind, program, bucket, key, version, content_sha256, size_bytes,"
-    " business_date, status, batch_id, outcome, attempt_count from intake_files "
+    " business_date, status, batch_id, outcome, attempt_series from intake_files "
 )
 CLAIM: Final = (
     "insert into intake_files"
@@ -37,7 +37,7 @@ CLAIM: Final = (
 
 def file_of(row: tuple[Any, ...]) -> IntakeFile:
     """The entry in a row of SELECT."""
-    intake_id, kind, *arrival, business_date, status, batch_id, outcome, attempt_count = row
+    intake_id, kind, *arrival, business_date, status, batch_id, outcome, attempt_series = row
     return IntakeFile(
         intake_id=intake_id,
         arrival=Arrival(Kind(kind), *arrival),
@@ -45,7 +45,7 @@ def file_of(row: tuple[Any, ...]) -> IntakeFile:
         status=FileStatus(status),
         batch_id=batch_id,
         outcome=None if outcome is None else _outcome_of(outcome),
-        attempt_count=attempt_count,
+        attempt_series=attempt_series,
     )
 
 

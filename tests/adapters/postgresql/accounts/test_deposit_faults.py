@@ -1,6 +1,7 @@
 """Crediting that is killed, concurrent or disconnected ends like undisturbed crediting."""
 
 import signal
+import time
 from threading import Thread
 
 import psycopg
@@ -134,6 +135,32 @@ def test_concurrent_recalls_take_each_deposit_back_once(database_url: str) -> No
 
     assert totals == [{"USD": 180 * 500}] * 3
     assert {row[3] for row in books_after_recall(ledger)} == {0}
+
+
+def test_deposit_posted_meanwhile_leaves_no_gap_in_a_sequence(database_url: str) -> None:
+    ledger = ObservedPostgresDepositLedger(database_url)
+    rows = staged([Deposit("d-1", user_id="user_2"), Deposit("d-2", user_id="user_2")])
+    crediting = Thread(target=lambda: ledger.credit(FILE, [rows]))
+    with connect(database_url, autocommit=False) as other:
+        other.execute(
+            "insert into deposit_events (program, deposit_id, user_id, currency, amount_minor,"
+            " occurred_at, intake_id, row_number, content_hash, ledger_seq, posted_at)"
+            " values ('default', 'd-1', 'user_1', 'USD', 1, now(), 2, 1, '', 1, now())"
+        )
+        crediting.start()
+        wait_until_blocked(database_url, other)
+    crediting.join()
+
+    account = ledger.account("default", "user_2", "USD")
+    assert account is not None
+    assert (account.available_minor, account.ledger_seq) == (500, 1)
+
+
+def wait_until_blocked(database_url: str, other: psycopg.Connection) -> None:
+    blocked = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+    with connect(database_url) as session:
+        while session.execute(blocked, [other.info.backend_pid]).fetchone() == (0,):
+            time.sleep(0.01)
 
 
 def books_after_recall(ledger: ObservedPostgresDepositLedger) -> list[tuple[object, ...]]:

@@ -162,6 +162,64 @@ def test_recalled_deposit_is_not_credited_again(ledger: ObservedDepositLedger) -
     assert available(ledger) == 0
 
 
+def reinstate(ledger: ObservedDepositLedger, file: IntakeFile, *deposits: Deposit) -> list[str]:
+    ledger.request_reinstatement(file, "operator", "recalled by mistake")
+    return credit(ledger, file, *deposits)
+
+
+def test_recalled_deposit_is_recalled_before_in_every_file(ledger: ObservedDepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    ledger.recall(FILE, "operator")
+
+    assert credit(ledger, FILE, Deposit("d-1")) == ["recalled_before"]
+    assert credit(ledger, OTHER_FILE, Deposit("d-1"), Deposit("d-2")) == [
+        "recalled_before",
+        "accepted",
+    ]
+
+
+def test_reinstated_deposit_has_the_content_of_the_named_file(
+    ledger: ObservedDepositLedger,
+) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    ledger.recall(FILE, "operator")
+
+    corrected = Deposit("d-1", user_id="user_2", amount_minor=40)
+    assert reinstate(ledger, OTHER_FILE, corrected) == ["accepted"]
+    assert ledger.reinstated(OTHER_FILE) == {"USD": 40}
+    assert (available(ledger), available(ledger, "user_2")) == (0, 40)
+    assert credit(ledger, FILE, Deposit("d-1")) == ["conflicting_duplicate"]
+
+
+def test_request_is_finished_with_one_credit(ledger: ObservedDepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    reinstate(ledger, FILE, Deposit("d-1"))
+    ledger.recall(FILE, "operator")
+
+    assert credit(ledger, FILE, Deposit("d-1")) == ["recalled_before"]
+    assert available(ledger) == 0
+
+
+def test_recall_ends_an_unfinished_request(ledger: ObservedDepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    ledger.request_reinstatement(FILE, "operator", "recalled by mistake")
+    ledger.recall(FILE, "operator")
+
+    assert credit(ledger, FILE, Deposit("d-1")) == ["recalled_before"]
+
+
+def test_deposit_is_recalled_and_reinstated_repeatedly(ledger: ObservedDepositLedger) -> None:
+    credit(ledger, FILE, Deposit("d-1"))
+    for _ in range(3):
+        assert ledger.recall(FILE, "operator") == {"USD": 500}
+        assert (available(ledger), ledger.reinstated(FILE)) == (0, {})
+        assert reinstate(ledger, FILE, Deposit("d-1")) == ["accepted"]
+        assert (available(ledger), ledger.reinstated(FILE)) == (500, {"USD": 500})
+    account = ledger.account("default", "user_1", "USD")
+    assert account is not None
+    assert account.ledger_seq == 7
+
+
 def test_balances_equal_sums_of_postings(ledger: ObservedDepositLedger) -> None:
     credit(ledger, FILE, Deposit("d-1", amount_minor=100), Deposit("d-2", user_id="user_2"))
     credit(ledger, OTHER_FILE, Deposit("d-3", amount_minor=7, currency="EUR"))
