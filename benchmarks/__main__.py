@@ -1,4 +1,7 @@
-"""`python -m benchmarks [NAME…]`: run the named benchmarks, or all, and print the table."""
+"""`python -m benchmarks [NAME…]`: run the named benchmarks, or all, and print the table.
+
+`python -m benchmarks growth [DECISIONS]` measures what decisions leave behind instead.
+"""
 
 import sys
 
@@ -9,6 +12,7 @@ from benchmarks import (
     authorizer_store,
     block_latency,
     callback_drain,
+    growth,
     list_endpoints,
     sweeper,
 )
@@ -28,6 +32,9 @@ ALL = [
 
 def main() -> None:
     """Exits with a message if a name is unknown."""
+    if sys.argv[1:2] == ["growth"]:
+        growth.main(sys.argv[2:])
+        return
     names = set(sys.argv[1:])
     unknown = names - {benchmark.name for benchmark in ALL}
     if unknown:
