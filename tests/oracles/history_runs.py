@@ -6,7 +6,7 @@ the checks are in histories and limit_histories.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SETTINGS = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "1000000"}
 Files = dict[int, tuple[float, float]]
 
 
-async def recorded(
+async def recorded(  # noqa: PLR0913 - all but two have names
     url: str,
     home: Path,
     *,
@@ -29,17 +29,18 @@ async def recorded(
     count: int,
     seed: int,
     beside: Callable[[], Awaitable[None]] | None = None,
+    processes: Callable[[ExitStack], Sequence[AuthorizerProcess]] | None = None,
 ) -> tuple[Recorder, Files]:
     """The recorded calls to two processes, and when each deposit file was credited.
 
-    `beside` is called repeatedly until the load has ended.
+    `beside` is called repeatedly until the load has ended; `processes` starts others than usual.
     """
     names = [f"user_{number}" for number in range(users)]
     files: Files = {}
     with ExitStack() as stack:
-        first = stack.enter_context(AuthorizerProcess(url, home, SETTINGS))
-        second = stack.enter_context(first.second_process())
-        recorder = Recorder([first.port, second.port], first.key, names, seed=seed)
+        started = processes(stack) if processes else two_processes(stack, url, home)
+        ports = [process.port for process in started]
+        recorder = Recorder(ports, started[0].key, names, seed=seed)
         load = asyncio.create_task(recorder.run(count))
         extra = asyncio.create_task(_until_done(load, beside)) if beside else load
         number = 0
@@ -51,6 +52,12 @@ async def recorded(
             await asyncio.wait([load], timeout=1.0)
         await asyncio.gather(load, extra)
     return recorder, files
+
+
+def two_processes(stack: ExitStack, url: str, home: Path) -> list[AuthorizerProcess]:
+    """Two on one database, until the stack is closed."""
+    first = stack.enter_context(AuthorizerProcess(url, home, SETTINGS))
+    return [first, stack.enter_context(first.second_process())]
 
 
 async def _until_done(load: "asyncio.Task[None]", beside: Callable[[], Awaitable[None]]) -> None:

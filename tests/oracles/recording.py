@@ -14,6 +14,7 @@ from tests.servers.keep_alive import KeepAlive, Response
 
 PATH = "/v1/authorizations"
 CONNECTION_LOST = 0
+UNAVAILABLE = 503
 MAX_REMEMBERED = 40
 
 
@@ -144,10 +145,13 @@ class Recorder:
 
     async def _call(self, client: KeepAlive, path: str, body: object) -> Response | None:
         try:
-            return await client.call("POST", path, body)
+            reply = await client.call("POST", path, body)
         except (OSError, TimeoutError):
             await asyncio.sleep(0.02)
             return None
+        if reply.status == UNAVAILABLE:
+            await asyncio.sleep(0.2)
+        return reply
 
     def _record(
         self,

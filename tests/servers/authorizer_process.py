@@ -63,9 +63,9 @@ class AuthorizerProcess:
         self._close_streams()
 
     @contextmanager
-    def second_process(self) -> Iterator[Self]:
+    def second_process(self, **changes: Any) -> Iterator[Self]:
         """A second process on the same database, called with the same key."""
-        other = replace(self)
+        other = replace(self, **changes)
         other.programs, other.key = self.programs, self.key
         other.start()
         try:

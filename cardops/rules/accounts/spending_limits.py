@@ -65,8 +65,8 @@ def limits_in_force(
 def counting_start(limit: SpendingLimit, at: datetime) -> datetime | None:
     """The start of the limit's period at `at`; None where nothing earlier counts.
 
-    A window of N seconds begins just after `at` less N. The period has no end: decisions of another
-    process whose clock is ahead count too, so that clock skew never permits more.
+    A window of N seconds begins just after `at` less N. The period has no end: what was decided
+    before the clock was set back counts too, so that setting it never permits more.
     """
     match limit.kind:
         case LimitKind.AUTHORIZATION:

@@ -17,9 +17,8 @@ from cardops.adapters.postgresql.reconciliation.log_file import write_log
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports import DayExport
 
-# Instants of postings come from the authorizer's clock, the day's end here from the database's. And
-# a decision made without a lock gets its transaction id up to WRITE_DEADLINE later
-# (authorizations.py).
+# A decision made without a lock gets its transaction id up to WRITE_DEADLINE (authorizations.py)
+# after its instant; both are by the database's clock.
 CLOCK_MARGIN: Final = timedelta(seconds=5)
 
 # Collation "C" sorts by bytes, so that the order is the same on every server.

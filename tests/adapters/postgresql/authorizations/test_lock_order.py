@@ -109,6 +109,14 @@ async def test_decision_waits_for_no_lock_on_its_program(order: Order) -> None:
         await holder.execute("rollback")
 
 
+async def test_decisions_leave_no_mark_of_a_lock_on_their_program(order: Order) -> None:
+    # Each share lock of several sessions is a multixact, which a vacuum has to clear away.
+    for number in range(4):
+        order.store._locked_batches = number % 2
+        await order.store.decide([a_request(f"t{number}", user_id="ann", amount_minor=1)])
+    assert await order.pool.fetchval("select xmax::text from programs") == "0"
+
+
 async def test_batch_locks_accounts_in_order(order: Order) -> None:
     ann, ben = ACCOUNT_HELD.format("ann"), ACCOUNT_HELD.format("ben")
     assert await order.is_free(ben, while_held=ann, requests=REQUESTS)
