@@ -1,6 +1,5 @@
 """Actions over HTTP: captures against decisions, and decisions beside a storm of actions."""
 
-import multiprocessing
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -14,8 +13,8 @@ import uvloop
 from benchmarks.authorizer_http import CONNECTIONS, P99, USERS, authorization_requests, latencies_ms
 from benchmarks.bench_database import ROUND_SECONDS, bench_database
 from benchmarks.harness import Benchmark, Sides
-from benchmarks.load import Load, Request, RequestsRefusedError, percentile, post
-from benchmarks.servers import authorizer
+from benchmarks.load import Load, Request, percentile, post
+from benchmarks.servers import authorizer, beside
 from cardops.adapters.postgresql.connection import connect
 
 PER_SECOND: Final = 500
@@ -112,19 +111,11 @@ def p99(port: int, request: Request) -> float:
 @contextmanager
 def storm(port: int, key: str, per_second: float | None) -> Iterator[None]:
     """Increments on one account until the block ends: at this rate, or each caller without pause."""
-    context = multiprocessing.get_context("spawn")
-    started, stopped = context.Event(), context.Event()
-    process = context.Process(target=_act, args=(port, key, per_second, started, stopped))
-    process.start()
-    try:
-        started.wait()
+    with beside(_act, port, key, per_second):
         yield
-    finally:
-        stopped.set()
-        process.join()
 
 
-def _act(port: int, key: str, per_second: float | None, started: Event, stopped: Event) -> None:
+def _act(port: int, key: str, per_second: float | None, started: Event) -> None:
     holds = Holds(key, 0)
     uvloop.run(
         Load(port, CONNECTIONS, holds.new).answer([holds.of(BUSY_USER) for _ in range(BUSY_HOLDS)])
@@ -132,13 +123,12 @@ def _act(port: int, key: str, per_second: float | None, started: Event, stopped:
     started.set()
     callers = CONNECTIONS if per_second else RETRYING_CALLERS
     load = Load(port, callers, holds.increments())
-    try:
-        if per_second is None:
-            uvloop.run(load.saturate(lambda: not stopped.is_set()))
-        else:
-            uvloop.run(load.at_rate(per_second, lambda: not stopped.is_set()))
-    except RequestsRefusedError:
-        pass  # an action that is refused, because its account is busy, is an answer too
+    endless = load.at_rate(per_second, _forever) if per_second else load.saturate(_forever)
+    uvloop.run(endless)
+
+
+def _forever() -> bool:
+    return True
 
 
 BENCHMARKS: Final = [

@@ -1,7 +1,6 @@
 """How long a block takes while 1, 4, 8 or 16 authorizers decide on the same database."""
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ from benchmarks.authorizer_http import P99, authorization_requests
 from benchmarks.bench_database import ROUND_SECONDS, BenchDatabase, bench_database
 from benchmarks.harness import Benchmark, Sides
 from benchmarks.load import Load, percentile
-from benchmarks.servers import authorizer
+from benchmarks.servers import authorizer, beside
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 
 USERS: Final = 100_000
@@ -31,7 +30,7 @@ def block_ms(bench: BenchDatabase, ports: list[int], key: str) -> float:
     """The 99th percentile in milliseconds of blocks, from the call until it returns."""
     programs, flags = PostgresPrograms(bench.url), cycle((True, False))
     seconds: list[float] = []
-    with _load(ports, key):
+    with beside(run_load, ports, key):
         end = time.perf_counter() + ROUND_SECONDS
         while time.perf_counter() < end:
             started = time.perf_counter()
@@ -41,27 +40,15 @@ def block_ms(bench: BenchDatabase, ports: list[int], key: str) -> float:
     return 1000 * percentile(seconds, P99)
 
 
-@contextmanager
-def _load(ports: list[int], key: str) -> Iterator[None]:
-    context = multiprocessing.get_context("spawn")
-    started, stopped = context.Event(), context.Event()
-    process = context.Process(target=_run_load, args=(ports, key, started, stopped))
-    process.start()
-    try:
-        started.wait()
-        yield
-    finally:
-        stopped.set()
-        process.join()
+def run_load(ports: list[int], key: str, started: Event) -> None:
+    """Decisions at an even rate at all ports, without end."""
 
-
-def _run_load(ports: list[int], key: str, started: Event, stopped: Event) -> None:
     async def all_loads() -> None:
         request = authorization_requests("/v1/authorizations", key, USERS)
         loads = [Load(port, CONNECTIONS_EACH, request) for port in ports]
         started.set()
         rate = PER_SECOND / len(ports)
-        await asyncio.gather(*(load.at_rate(rate, lambda: not stopped.is_set()) for load in loads))
+        await asyncio.gather(*(load.at_rate(rate, lambda: True) for load in loads))
 
     uvloop.run(all_loads())
 

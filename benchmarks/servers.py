@@ -1,18 +1,40 @@
-"""Servers in processes of their own: the authorizer, the no-op server and the peer."""
+"""Processes beside a benchmark: the authorizer, the no-op server, the peer, a load."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, cast
+from typing import IO, Final, cast
 
 from benchmarks.bench_database import BenchDatabase
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.programs.api_keys import Scope
+
+START_SECONDS: Final = 60.0
+
+
+@contextmanager
+def beside(run: Callable[..., None], *arguments: object) -> Iterator[None]:
+    """Run `run(*arguments, started)` in a process of its own, which is ended with the block.
+
+    It sets the event `started` when its load begins.
+    """
+    context = multiprocessing.get_context("spawn")
+    started = context.Event()
+    process = context.Process(target=run, args=(*arguments, started), daemon=True)
+    process.start()
+    try:
+        if not started.wait(START_SECONDS):
+            raise RuntimeError("The load beside the benchmark did not start; its error is above.")
+        yield
+    finally:
+        process.terminate()
+        process.join()
 
 
 @contextmanager
