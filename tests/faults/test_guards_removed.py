@@ -35,6 +35,7 @@ LIMITS = f"{STORE}/accounts/test_spending_limits.py"
 DEPOSIT_FAULTS = f"{STORE}/accounts/test_deposit_faults.py"
 RECALLS = "tests/services/accounts/test_recalls.py"
 REINSTATEMENTS = "tests/services/accounts/test_reinstatements.py"
+ARCHIVING = "tests/services/callbacks/test_archiving.py"
 PROCESSES = "tests/authorizer/server/test_several_processes.py"
 # pytest's own exit codes: a test failed, as opposed to none found or none loaded.
 PASSED, FAILED = 0, 1
@@ -204,6 +205,14 @@ GUARDS = [
         "posting-sequence",
         f"{DEPOSIT_FAULTS}::test_deposit_posted_meanwhile_leaves_no_gap_in_a_sequence",
         "if False:",
+    ),
+    Guard(
+        "recorded-before-deleted",
+        f"{ARCHIVING}::test_run_killed_anywhere_is_continued_whole_and_once",
+    ),
+    Guard(
+        "archived-as-it-is",
+        f"{ARCHIVING}::test_callback_replayed_between_archive_and_deletion_stays",
     ),
 ]
 IN_CI = GUARDS[:2]
