@@ -114,13 +114,17 @@ class Cluster:
 
     def is_alive(self) -> bool:
         """Whether a process serves this data directory, also while it starts or stops."""
+        return self.server_pid() is not None
+
+    def server_pid(self) -> int | None:
+        """The process that serves this data directory, also while it starts or stops."""
         pid = self._recorded_pid()
-        return pid is not None and self._is_ours(pid)
+        return pid if pid is not None and self._is_ours(pid) else None
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill the server process, for tests of crash recovery."""
-        pid = self._recorded_pid()
-        if pid is not None and self._is_ours(pid):
+        pid = self.server_pid()
+        if pid is not None:
             os.kill(pid, number)
 
     def _recorded_pid(self) -> int | None:
@@ -139,8 +143,7 @@ class Cluster:
         PostgreSQL only checks that the process exists, and would refuse to start. It also refuses
         an empty file, which a full disk leaves.
         """
-        pid = self._recorded_pid()
-        if pid is None or not self._is_ours(pid):
+        if self.server_pid() is None:
             (self.places.data / "postmaster.pid").unlink(missing_ok=True)
             (self.places.socket_directory / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 

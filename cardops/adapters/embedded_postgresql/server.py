@@ -62,7 +62,7 @@ class EmbeddedServer:
                     raise
                 self._membership, self._joined_by = membership, os.getpid()
             self._watch = ServerWatch(
-                self._cluster.is_alive, self._start_again, name=f"The database of {self._home}"
+                self._cluster.server_pid, self._start_again, name=f"The database of {self._home}"
             )
             self._watch.begin()
         except OSError as error:

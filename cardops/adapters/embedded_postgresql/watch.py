@@ -22,6 +22,7 @@ POLL_SECONDS: Final = 0.25
 STABLE_SECONDS: Final = 5.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 60.0
+BY_ANOTHER: Final = " (another process started it)"
 
 
 @dataclass(slots=True)
@@ -53,15 +54,15 @@ class StartPauses:
 class ServerWatch(DatabaseWatch):
     """A thread that looks at the server until `end`.
 
-    `is_alive` says whether the server's process runs; `start` starts it if it does not, waits until
-    it accepts connections, and returns whether this process started it. It may raise
-    DatabaseUnavailableError or OSError.
+    `server_pid` is the process that serves the data, None if there is none. `start` starts one if
+    there is none, waits until it accepts connections, and returns whether this process started it.
+    It may raise DatabaseUnavailableError or OSError.
     """
 
     def __init__(
-        self, is_alive: Callable[[], bool], start: Callable[[], bool], *, name: str
+        self, server_pid: Callable[[], int | None], start: Callable[[], bool], *, name: str
     ) -> None:
-        self._is_alive = is_alive
+        self._server_pid = server_pid
         self._start = start
         self._name = name
         self._pauses = StartPauses()
@@ -92,9 +93,16 @@ class ServerWatch(DatabaseWatch):
         return self._outage_count
 
     def _run(self) -> None:
+        known = self._server_pid()
         while not self._is_ending.wait(POLL_SECONDS):
-            if not self._is_alive():
+            pid = self._server_pid()
+            if pid is None:
                 self._end_outage()
+                pid = self._server_pid()
+            elif pid != known:  # another process was faster than this look
+                self._outage_count += 1
+                LOGGER.warning("%s was gone and runs again%s.", self._name, BY_ANOTHER)
+            known = pid
 
     def _end_outage(self) -> None:
         """Start the server again, however often that takes."""
@@ -114,7 +122,7 @@ class ServerWatch(DatabaseWatch):
             else:
                 self._pauses.end_outage(time.monotonic())
                 self._outage = None
-                by = "" if is_ours else " (another process started it)"
+                by = "" if is_ours else BY_ANOTHER
                 seconds = time.monotonic() - began
                 LOGGER.warning("%s runs again after %.1f s%s.", self._name, seconds, by)
                 return

@@ -16,7 +16,7 @@ import pytest
 from cardops.adapters import file_locks
 from cardops.adapters.embedded_postgresql import watch
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
-from cardops.adapters.embedded_postgresql.watch import StartPauses
+from cardops.adapters.embedded_postgresql.watch import ServerWatch, StartPauses
 from cardops.adapters.postgresql.connection import database_watch
 from cardops.settings import Settings
 from tests.factories.databases import new_home
@@ -122,6 +122,16 @@ def test_racing_users_start_the_server_once(
     ours = [text for text in caplog.messages if text.endswith(" s.")]
     theirs = [text for text in caplog.messages if text.endswith("(another process started it).")]
     assert (len(ours), len(theirs)) == (1, 4)
+
+
+def test_restart_between_two_looks_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    pids = iter([11, 11])
+    watching = ServerWatch(lambda: next(pids, 12), lambda: False, name="The database")
+    watching.begin()
+    until(lambda: watching.outage_count == 1)
+    watching.end()
+
+    assert caplog.messages == ["The database was gone and runs again (another process started it)."]
 
 
 def test_server_stopped_by_hand_is_started_again(server: EmbeddedServer, home: Path) -> None:

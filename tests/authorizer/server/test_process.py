@@ -137,6 +137,20 @@ def test_two_workers_share_one_port_and_one_set_of_metrics(
 
 
 @pytest.mark.database
+def test_workers_end_with_their_killed_supervisor(database_url: str, tmp_path: Path) -> None:
+    with AuthorizerProcess(database_url, tmp_path, workers=2) as api:
+        assert api.call("GET", "/livez", key=None).status == 200
+        pid = api.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(children) >= 2
+        api.kill()
+        end = time.monotonic() + 60
+        while left := [child for child in children if Path(f"/proc/{child}").exists()]:
+            assert time.monotonic() < end, f"processes {left} serve on"
+            time.sleep(0.05)
+
+
+@pytest.mark.database
 def test_key_over_its_rate_limit_is_429(database_url: str, tmp_path: Path) -> None:
     settings = {"CARDOPS_KEY_REQUESTS_PER_SECOND": "1"}
     with AuthorizerProcess(database_url, tmp_path, settings) as api:

@@ -132,3 +132,20 @@ def test_worker_runs_the_draining_server() -> None:
     finally:
         process.parent_conn.close()
         process.child_conn.close()
+
+
+def test_worker_that_is_slow_to_start_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = workers.DrainingProcess(uvicorn.Config(empty_application, log_config=None), [])
+    try:
+        assert [process.ping(timeout=0) for _ in range(3)] == [True] * 3
+        monkeypatch.setattr(workers, "START_TIMEOUT_SECONDS", 0)
+        assert not process.ping(timeout=0)
+
+        assert process.child_conn.recv() == b"ping"
+        assert not process.child_conn.poll(0), "more than one question is waiting"
+        process.child_conn.send("started")
+        assert process.ping(timeout=0)
+        assert not process.ping(timeout=0), "later health checks are answered in time"
+    finally:
+        process.parent_conn.close()
+        process.child_conn.close()

@@ -86,6 +86,18 @@ class Up:
                 raise
             return []
 
+    def database_pid(self) -> int:
+        file = self.home / "postgres" / "cluster" / "data" / "postmaster.pid"
+        pid = int(file.read_text().split("\n", 1)[0])
+        assert pid > 1  # 0 would be the whole group of this process
+        return pid
+
+    def has_other_database(self, former: int) -> bool:
+        """Whether another server than that one runs and the authorizer uses it."""
+        with suppress(FileNotFoundError, ValueError, urllib.error.HTTPError):  # not yet
+            return self.database_pid() != former and self.ask("/readyz")["status"] == "ok"
+        return False
+
     def delivered(self) -> set[str]:
         """Networks whose SFTP folder holds a chargeback file with its control file."""
         inboxes = (self.home / "card_companies").glob("*/inbox")
@@ -187,6 +199,18 @@ def test_dropped_file_is_credited_and_spent_with_the_printed_key(first: Up) -> N
 
     assert (early["status"], early["reason_code"]) == ("REJECT", "unknown_user")
     assert (late["status"], late["remaining_credit"]) == ("PERMIT", 20.0)
+
+
+def test_killed_database_is_back_without_another_command(first: Up) -> None:
+    """The tests after this one show that sensors, runs and pools go on as well."""
+    killed = first.database_pid()
+    os.kill(killed, signal.SIGKILL)
+    seconds = wait_until(lambda: first.has_other_database(killed), "the database", seconds=60)
+    print(f"the database was back after {seconds:.1f} s")  # noqa: T201 - a figure to watch
+
+    assert first.credit("user_up")
+    logged = (first.home / "run" / "logs" / "authorizer.log").read_text()
+    assert "runs again after" in logged
 
 
 def test_dropped_chargebacks_are_delivered_to_the_card_companies(first: Up) -> None:
