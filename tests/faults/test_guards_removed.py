@@ -126,6 +126,10 @@ GUARDS = [
         f"{WRITERS}::test_program_limit_waits_for_decisions_that_are_being_written",
     ),
     Guard(
+        "sessions-read-committed",
+        f"{WRITERS}::test_write_sees_what_was_committed_before_its_table_locks",
+    ),
+    Guard(
         "writers-visible",
         f"{WRITERS}::test_change_is_not_reported_where_locks_are_hidden",
         "if False:",

@@ -28,7 +28,7 @@ Pool: TypeAlias = asyncpg.Pool
 SERVER_SETTINGS: Final = {
     "application_name": "cardops authorizer",
     # Snapshots younger than the statement's table locks (authorizations/writers.py).
-    "default_transaction_isolation": "read committed",
+    "default_transaction_isolation": "read committed",  # guard: sessions-read-committed
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -36,7 +36,8 @@ SERVER_SETTINGS: Final = {
     "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "3s",
     "statement_timeout": "5s",
-    "idle_in_transaction_session_timeout": "10s",
+    # A process that is stopped in a transaction keeps its locks no longer than others wait for them.
+    "idle_in_transaction_session_timeout": "3s",
 }
 
 # Lost connections and conflicts: the request itself is fine and may be retried.

@@ -12,6 +12,7 @@ from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendin
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.authorizations.writers import LocksHiddenError
 from cardops.adapters.postgresql.connection import connect, with_options
+from cardops.adapters.postgresql.migrate import known_migrations, migrate
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.actions import (
@@ -32,6 +33,8 @@ WAITING = """
 select pid from pg_stat_activity
 where datname = current_database() and wait_event_type = 'Lock'
 """
+# The migration that moved announced voids to a table of their own.
+VOIDED_IDS = 10
 LIMIT = SpendingLimit(LimitKind.AUTHORIZATION, 50)
 
 
@@ -122,6 +125,31 @@ async def test_changes_do_not_wait_for_readers_or_other_writers(
         assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.parametrize("is_locking", [False, True])
+async def test_write_sees_what_was_committed_before_its_table_locks(
+    pool: Pool,
+    database_url: str,
+    is_locking: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """What the wait relies on: a write without table locks yet has no snapshot yet either."""
+    with connect(database_url) as session:
+        name = session.info.dbname
+        session.execute(f"alter database {name} set default_transaction_isolation = 'serializable'")
+    await pool.expire_connections()  # the setting must not reach the authorizer's new sessions
+    store = PostgresAuthorizations(pool)
+    store._locked_batches = int(is_locking)
+    with psycopg.connect(database_url) as other:
+        other.execute("lock table decisions in share row exclusive mode")
+        decision = hold(store, "t1")
+        await until_waiting(database_url)
+        with connect(database_url) as session:
+            session.execute(
+                "insert into voided_ids (program, transaction_id) values ('default', 't1')"
+            )
+        other.commit()
+        assert b'"voided_before_arrival"' in (await decision)[0].body
+
+
 async def test_void_rejects_a_decision_that_comes_while_it_waits(
     pool: Pool, database_url: str
 ) -> None:
@@ -161,3 +189,28 @@ async def test_change_is_not_reported_where_locks_are_hidden(database_url: str) 
     url = with_options(database_url, "-csearch_path=cardops,hiding,pg_catalog")
     with pytest.raises(LocksHiddenError, match="does not show its locks"):
         PostgresSpendingLimits(url).change(PROGRAM, "", "USD", [LIMIT], changed_by="test")
+
+
+async def test_void_from_before_the_migration_still_rejects_its_authorization(
+    empty_database_url: str,
+) -> None:
+    before = [migration for migration in known_migrations() if migration.version < VOIDED_IDS]
+    with connect(empty_database_url) as session:
+        migrate(session, before)
+        session.execute("insert into programs (program, currency) values ('default', 'USD')")
+        session.execute(
+            "insert into movements (program, transaction_id, kind, movement_key, status,"
+            " reason_code, amount_minor, posted_minor, held_change_minor, ledger_seq, answer,"
+            " posted_at) values ('default', 't1', 'void', '', 'PERMIT', 'void', 0, 0, 0, 0,"
+            " 'the stored answer', now())"
+        )
+        migrate(session)
+    credit_users(empty_database_url, {USER: 1000})
+    pool = await open_pool(empty_database_url)
+    store = PostgresAuthorizations(pool)
+    again = await void(store, "t1")
+    (response,) = await store.decide([a_request("t1", amount_minor=1)])
+    pool.terminate()
+
+    assert (again.result, again.body) == (ActionResult.REPLAYED, b"the stored answer")
+    assert b'"voided_before_arrival"' in response.body
