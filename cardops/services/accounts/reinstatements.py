@@ -56,9 +56,9 @@ class ReinstatementService:
         """
         files = self._chosen(name, known)
         for intake_file in files:
-            self.deposit_ledger.request_reinstatement(intake_file, requested_by, reason)
-        for intake_file in files:
+            # Together, so that a recall comes before both or ends the request after both.
             with self._intake_ledger.exclusively(intake_file.intake_id):
+                self.deposit_ledger.request_reinstatement(intake_file, requested_by, reason)
                 self._intake_ledger.restart(intake_file.intake_id)
         responses = [self._ingest(intake_file) for intake_file in files]
         totals: Counter[str] = Counter()

@@ -189,3 +189,30 @@ def wait_for_a_lock(url: str, kind: str = "relation") -> None:
                 return
             time.sleep(0.01)
     raise AssertionError("no session waits for a lock")
+
+
+def test_files_recalled_before_become_recalled(empty_database_url: str) -> None:
+    with connect(empty_database_url) as session:
+        migrate(session, [m for m in known_migrations() if m.version < 12])
+        session.execute("set search_path to cardops")
+        session.execute(
+            "insert into intake_files (kind, program, bucket, key, version, content_sha256,"
+            " size_bytes, business_date, status) select 'deposits', 'default', 'b', n::text, 'v',"
+            " n::text, 1, '2026-03-01', 'applied' from generate_series(1, 2) as n"
+        )
+        session.execute(
+            "insert into deposit_events (program, deposit_id, user_id, currency, amount_minor,"
+            " occurred_at, intake_id, row_number, content_hash, ledger_seq, posted_at)"
+            " select 'default', n::text, 'u', 'USD', 1, now(), n, 1, '', n, now()"
+            " from generate_series(1, 2) as n"
+        )
+        session.execute(
+            "insert into deposit_recalls (program, deposit_id, user_id, currency, amount_minor,"
+            " recalled_by, ledger_seq, posted_at) values ('default', '1', 'u', 'USD', 1, 'x', 3, now())"
+        )
+        migrate(session)
+
+        found = session.execute("select status from intake_files order by intake_id").fetchall()
+        assert found == [("recalled",), ("applied",)]
+        standing = session.execute("select deposit_id from standing_deposits").fetchall()
+        assert standing == [("2",)]
