@@ -46,6 +46,9 @@ class BoundedProtocol(HttpToolsProtocol):
     # Bytes received since the last headers were complete.
     _header_bytes = 0
     _is_refusing = False
+    # The last request that was answered without a task, and when.
+    _answered = 0
+    _answered_at = 0.0
     _timeout_check: asyncio.TimerHandle | None = None
 
     @override
@@ -176,8 +179,24 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._started or (is_late and self.cycle.response_complete):
             self.transport.close()
         else:
+            if self._is_idle():
+                self.timeout_keep_alive_handler()
             self._last_checked = self._started
             self._timeout_check = self.loop.call_later(TIMEOUT_SECONDS, self._check_timeouts)
+
+    def record_answer(self) -> None:
+        """Start waiting for the next request, without uvicorn's timer for each response.
+
+        The periodic check closes an idle connection, at most `TIMEOUT_SECONDS` later than the timer
+        would. Closing late is safe: a load balancer closes before us.
+        """
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._answered, self._answered_at = self._started, self.loop.time()
+
+    def _is_idle(self) -> bool:
+        is_waiting = self._answered == self._started == self._completed
+        return is_waiting and self.loop.time() - self._answered_at >= self.timeout_keep_alive
 
     def _is_receiving_request(self) -> bool:
         return self._completed != self._started

@@ -101,7 +101,10 @@ class HttpProtocol(BoundedProtocol):
         self.transport.write(reply_bytes(reply, request_id, closes=closes and not has_close_header))
         if closes:
             self.transport.close()
-        self.on_response_complete()
+        if closes or self.pipeline:
+            self.on_response_complete()
+        else:
+            self.record_answer()
 
     def _is_last(self) -> bool:
         """Whether no further request was received: the response then carries `connection: close`."""

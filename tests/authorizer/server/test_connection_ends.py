@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from authorizer.server import bounded_protocol
 from authorizer.server.bounded_protocol import BoundedProtocol
 from tests.servers.authorizer_process import AuthorizerProcess
 from tests.servers.in_process_authorizer import Connection, InProcessServer
@@ -80,6 +81,22 @@ async def test_unread_request_is_answered_before_the_idle_timeout_closes(
         protocol.timeout_keep_alive_handler()
 
         assert await client.decided_id() == "second"
+
+
+async def test_idle_connection_is_closed_after_the_keep_alive_time(
+    server: InProcessServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_protocol, "TIMEOUT_SECONDS", 0.1)
+    server.uvicorn.config.timeout_keep_alive = 1
+    started = time.monotonic()
+    async with Connection(server) as client:
+        for number in range(6):  # longer than the keep-alive time, but never idle for it
+            await client.send(server.request(f"t{number}"))
+            assert await client.decided_id() == f"t{number}"
+            await asyncio.sleep(0.2)
+
+        assert await client.is_closed()
+    assert time.monotonic() - started > 2
 
 
 async def test_half_closed_connection_still_receives_its_response(server: InProcessServer) -> None:
