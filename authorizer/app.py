@@ -18,7 +18,9 @@ from authorizer.api.documentation import ROUTERS, TITLE, VERSION
 from authorizer.api.endpoints import response_from_reply
 from authorizer.api.problems import ProblemError, unavailable
 from authorizer.background import background_work
+from authorizer.decisions import action_route
 from authorizer.decisions import route as hot
+from authorizer.decisions.action_route import action_path
 from authorizer.dependencies import Dependencies, OpenDependencies
 from authorizer.logs import LOGGER, RequestLog
 from authorizer.metrics import METHODS, Metrics
@@ -90,7 +92,7 @@ class Application:
     def submit_authorization(
         self, scope: Scope, body: bytes, send: Callable[[Reply, str], None]
     ) -> bool:
-        """Call `send` once with the reply to a complete POST to the hot route, and its request id.
+        """Call `send` once with the reply to a complete POST of a request or an action, and its id.
 
         Returns False without calling it if the request needs a task: its key is not cached, or the
         process is stopping.
@@ -98,12 +100,23 @@ class Application:
         if self.is_draining or self._dependencies is None or self._clock_problem:
             return False
         started, request_id = time.perf_counter(), next(self._request_ids)
+        action = None if scope["path"] == hot.PATH else action_path(scope["path"])
+        route = hot.PATH if action is None else action.template
 
         def send_and_record(reply: Reply) -> None:
             send(reply, request_id)
-            self._record(scope, hot.PATH, reply.status, started, request_id)
+            self._record(scope, route, reply.status, started, request_id)
 
         try:
+            if action is not None:
+                return action_route.submit(
+                    scope,
+                    action,
+                    body,
+                    dependencies=self._dependencies,
+                    request_id=request_id,
+                    send=send_and_record,
+                )
             return hot.submit(
                 scope,
                 body,

@@ -1,11 +1,11 @@
 """Routes of authorizations: decide, look up, capture, void, refund, increment."""
 
 import asyncio
-from typing import Annotated, Final, assert_never
+from typing import Annotated, Final
 
 from fastapi import Request, Response, Security
 
-from authorizer.api.bodies import amount_text, checked_id, decode, is_id
+from authorizer.api.bodies import is_id
 from authorizer.api.endpoints import (
     API_KEY,
     PathId,
@@ -16,7 +16,6 @@ from authorizer.api.endpoints import (
     in_time,
     json_response,
     new_router,
-    not_found,
     response_from_reply,
 )
 from authorizer.api.operations import (
@@ -28,7 +27,6 @@ from authorizer.api.operations import (
     success,
     with_links,
 )
-from authorizer.api.problems import NOT_COMMITTED, ProblemError, invalid, unavailable
 from authorizer.api.schemas import (
     AuthorizationBody,
     AuthorizationOut,
@@ -39,13 +37,16 @@ from authorizer.api.schemas import (
     VoidBody,
 )
 from authorizer.decisions import route as hot
+from authorizer.decisions.action_route import (
+    ActionPath,
+    action_from_body,
+    has_no_body,
+    reply_to_action,
+    unknown_authorization,
+)
 from authorizer.decisions.route import json_body
-from authorizer.dependencies import Dependencies
 from cardops.rules.authorizations.actions import (
     ActionKind,
-    ActionResponse,
-    ActionResult,
-    AuthorizationAction,
 )
 from cardops.rules.programs.api_keys import Caller, Scope
 
@@ -112,7 +113,7 @@ async def get_authorization(
         lookup = dependencies.reads.find(caller.program, transaction_id)
         view = await in_time(dependencies, lookup, is_read=True)
     if view is None:
-        raise not_found("authorization")
+        raise unknown_authorization()
     return json_response(view.body())
 
 
@@ -125,13 +126,9 @@ async def get_authorization(
     },
     openapi_extra=request_body(CaptureBody, {"amount": 10.00}, is_required=False),
 )
-async def capture(
-    transaction_id: PathId, request: Request, caller: Writer, dependencies: RequestDependencies
-) -> Response:
+async def capture(transaction_id: PathId, request: Request, caller: Writer) -> Response:
     """Captures the amount, or all of the hold without one; the rest is released."""
-    body = decode(await _optional_body(request, dependencies), CaptureBody)
-    amount = amount_text(body.amount)
-    return await _apply(ActionKind.CAPTURE, transaction_id, request, caller, amount=amount)
+    return await _apply(ActionPath(ActionKind.CAPTURE, transaction_id), request, caller)
 
 
 @router.post(
@@ -143,13 +140,9 @@ async def capture(
     },
     openapi_extra=request_body(VoidBody, {}, is_required=False),
 )
-async def void(
-    transaction_id: PathId, request: Request, caller: Writer, dependencies: RequestDependencies
-) -> Response:
+async def void(transaction_id: PathId, request: Request, caller: Writer) -> Response:
     """Releases a hold. An id that has not arrived yet will be rejected when it does."""
-    decode(await _optional_body(request, dependencies), VoidBody)
-    checked_id("transaction_id", transaction_id)
-    return await _apply(ActionKind.VOID, transaction_id, request, caller)
+    return await _apply(ActionPath(ActionKind.VOID, transaction_id), request, caller)
 
 
 @router.post(
@@ -161,13 +154,9 @@ async def void(
     },
     openapi_extra=request_body(RefundBody, {"amount": 4.00, "refund_id": "refund_1"}),
 )
-async def refund(
-    transaction_id: PathId, request: Request, caller: Writer, dependencies: RequestDependencies
-) -> Response:
+async def refund(transaction_id: PathId, request: Request, caller: Writer) -> Response:
     """Gives a captured amount back, whole or in parts, each with its own `refund_id`."""
-    body = decode(await _required_body(request, dependencies), RefundBody)
-    key, amount = checked_id("refund_id", body.refund_id), amount_text(body.amount) or ""
-    return await _apply(ActionKind.REFUND, transaction_id, request, caller, amount=amount, key=key)
+    return await _apply(ActionPath(ActionKind.REFUND, transaction_id), request, caller)
 
 
 @router.post(
@@ -179,68 +168,18 @@ async def refund(
     },
     openapi_extra=request_body(IncrementBody, {"amount": 5.00, "increment_id": "more_1"}),
 )
-async def increment(
-    transaction_id: PathId, request: Request, caller: Writer, dependencies: RequestDependencies
-) -> Response:
+async def increment(transaction_id: PathId, request: Request, caller: Writer) -> Response:
     """Increases a hold; look at `increment.status` for the decision."""
-    body = decode(await _required_body(request, dependencies), IncrementBody)
-    key, amount = checked_id("increment_id", body.increment_id), amount_text(body.amount) or ""
-    return await _apply(
-        ActionKind.INCREMENT, transaction_id, request, caller, amount=amount, key=key
-    )
+    return await _apply(ActionPath(ActionKind.INCREMENT, transaction_id), request, caller)
 
 
-async def _apply(
-    kind: ActionKind,
-    transaction_id: str,
-    request: Request,
-    caller: Caller,
-    *,
-    amount: str | None = None,
-    key: str = "",
-) -> Response:
+async def _apply(path: ActionPath, request: Request, caller: Caller) -> Response:
     """Apply one action; returns the response for its result. Raises ProblemError."""
-    if not is_id(transaction_id):
-        raise not_found("authorization")
     dependencies = dependencies_of(request)
-    action = AuthorizationAction(
-        kind, caller.program, transaction_id, amount, key, caller.key_id, request.state.request_id
-    )
-    return response_to(await in_time(dependencies, dependencies.batcher.apply(action)))
-
-
-def response_to(applied: ActionResponse) -> Response:
-    """The HTTP response for an action's result. Raises ProblemError."""
-    match applied.result:
-        case ActionResult.DONE:
-            return json_response(applied.body)
-        case ActionResult.REPLAYED:
-            return json_response(applied.body, headers={"idempotent-replayed": "true"})
-        case ActionResult.UNKNOWN:
-            raise not_found("authorization")
-        case ActionResult.FORBIDDEN:
-            state = str(applied.state)
-            raise ProblemError("invalid-state", f"The authorization is {state}.", state=state)
-        case ActionResult.MISMATCHED:
-            raise ProblemError("idempotency-mismatch", "This id was used with another amount.")
-        case ActionResult.INVALID:
-            raise invalid("amount", applied.detail)
-        case ActionResult.INCONSISTENT | ActionResult.LOCKED | ActionResult.UNDECIDED:
-            raise unavailable(applied.detail or NOT_COMMITTED)
-        case unreachable:
-            assert_never(unreachable)
-
-
-async def _required_body(request: Request, dependencies: Dependencies) -> bytes:
-    """The JSON body, received before the deadline. Raises ProblemError (408, 413, 415)."""
-    ends_at = asyncio.get_running_loop().time() + dependencies.limits.deadline_seconds
-    return await json_body(request.scope, request.receive, ends_at)
-
-
-async def _optional_body(request: Request, dependencies: Dependencies) -> bytes:
-    """The JSON body, `{}` when the request has none."""
-    if request.headers.get("content-length", "0") == "0" and not request.headers.get(
-        "transfer-encoding"
-    ):
-        return b"{}"
-    return await _required_body(request, dependencies)
+    body = b"{}"
+    if not has_no_body(request.scope, path.kind):
+        ends_at = asyncio.get_running_loop().time() + dependencies.limits.deadline_seconds
+        body = await json_body(request.scope, request.receive, ends_at)
+    action = action_from_body(path, body, caller, request.state.request_id)
+    applied = await in_time(dependencies, dependencies.batcher.apply(action))
+    return response_from_reply(reply_to_action(applied))

@@ -73,9 +73,15 @@ class Batcher:
     async def apply(self, action: AuthorizationAction) -> ActionResponse:
         """The response to the action; `undecided` past the deadline, and at once where too many wait."""
         future, resolve = _future(ActionResponse)
-        self.actions.submit(action, resolve)
-        self._watch_deadlines()
+        self.submit_action(action, resolve)
         return await future
+
+    def submit_action(
+        self, action: AuthorizationAction, on_response: Callable[[ActionResponse], None]
+    ) -> None:
+        """The same with a callback, which is called once."""
+        self.actions.submit(action, on_response)
+        self._watch_deadlines()
 
     async def expire(self, holds: Sequence[OverdueHold]) -> list[ActionResponse]:
         """Release these holds in one batch; one whose account is locked is not waited for."""

@@ -1,4 +1,4 @@
-"""The HTTP server's protocol: authorization requests received in one piece need no task.
+"""The HTTP server's protocol: authorization requests and actions received in one piece need no task.
 
 Belongs here and in bounded_protocol: every use of uvicorn's protocol beyond its documented interface. tests/authorizer/server/test_uvicorn_internals.py fails when uvicorn changes it.
 """
@@ -10,6 +10,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from authorizer.decisions import route as hot
+from authorizer.decisions.action_route import action_path
 from authorizer.server.bounded_protocol import BoundedProtocol
 from authorizer.server.lingering import has_unread
 from authorizer.server.replies import Reply, reply_bytes
@@ -114,7 +115,7 @@ class HttpProtocol(BoundedProtocol):
 def _is_authorization_request(cycle: RequestResponseCycle) -> bool:
     scope = cycle.scope
     return (
-        scope["path"] == hot.PATH
+        (scope["path"] == hot.PATH or action_path(scope["path"]) is not None)
         and scope["method"] == "POST"
         and not cycle.waiting_for_100_continue
     )

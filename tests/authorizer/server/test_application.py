@@ -304,3 +304,73 @@ async def test_failed_batch_answers_undecided_and_the_next_one_works() -> None:
 
     assert await batcher.decide(a_request("broken")) == UNDECIDED
     assert (await batcher.decide(a_request("fine"))).kind is ResponseKind.DECIDED
+
+
+ACTIONS: list[tuple[str, bytes, bytes]] = [
+    ("held/capture", b'{"amount":"10.00"}', b"application/json"),
+    ("held/capture", b'{"amount":10}', b"application/json"),  # replayed
+    ("held/capture", b'{"amount":"11.00"}', b"application/json"),  # another amount
+    ("held/refund", b'{"amount":"1.00","refund_id":"r1"}', b"application/json"),
+    ("held/refund", b'{"amount":"90.00","refund_id":"r2"}', b"application/json"),
+    ("held/refund", b'{"amount":"1.00"}', b"application/json"),
+    ("held/refund", b"", b"application/json"),
+    ("held/increment", b'{"amount":"1.00","increment_id":"/"}', b"application/json"),
+    ("held/capture", b"{}", b"text/plain"),
+    ("held/capture", b'{"amount":1,"amount":2}', b"application/json"),
+    ("held/void", b"", b"text/plain"),  # no body, so its type does not matter
+    ("unknown/void", b"", b""),
+    ("unknown/capture", b"", b""),
+    ("~/void", b"", b""),
+    ("~/capture", b"", b""),
+    ("held/void", b" " * 20_000, b"application/json"),
+]
+
+
+async def test_router_answers_actions_like_the_direct_way() -> None:
+    answers: list[list[Any]] = []
+    held = a_request("held", is_capture=False)
+    for is_direct in (True, False):
+        authorizations = FakeAuthorizations()
+        await authorizations.credit(USER, 10_000)
+        await authorizations.decide([held])
+        client = ApplicationClient(authorizations)
+        async with client.app._lifespan(client.app._fastapi):
+            await client.post(client.app, {"amount": 1})  # the key is cached from here on
+            answers.append(
+                [await answer_to(client, *action, is_direct=is_direct) for action in ACTIONS]
+            )
+
+    assert answers[0] == answers[1]
+    assert [status for status, *_ in answers[0]] == [
+        200, 200, 409, 200, 422, 422, 422, 422, 415, 422, 409, 200, 404, 422, 404, 413,
+    ]  # fmt: skip
+
+
+async def answer_to(
+    client: ApplicationClient, path: str, body: bytes, media_type: bytes, *, is_direct: bool
+) -> tuple[int, dict[bytes, bytes], Any]:
+    """Status, headers and body of one action."""
+    scope = client.scope(f"/v1/authorizations/{path}", (b"content-length", b"%d" % len(body)))
+    scope["headers"] = [
+        (name, media_type if name == b"content-type" else value) for name, value in scope["headers"]
+    ]
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    if is_direct:
+        assert client.app.submit_authorization(
+            scope, body, lambda reply, _id: future.set_result(reply)
+        )
+        reply = await future
+        return reply.status, dict(reply.headers), json.loads(reply.body)
+    messages: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await client.app._fastapi(scope, receive, send)
+    start, content = messages
+    headers = dict(start["headers"])
+    del headers[b"content-length"]
+    return start["status"], headers, json.loads(content["body"])
