@@ -156,7 +156,7 @@ async def test_contradicting_hold_fails_alone(overtaking: Overtaking) -> None:
         an_action("capture", "h1"), an_action("void", "h2"), an_action("void", "h3")
     )
     assert [response.result.value for response in responses] == ["inconsistent", "done", "done"]
-    assert rows(overtaking.url, "select count(distinct xid) from movements") == [(1,)]
+    assert rows(overtaking.url, "select count(distinct xmin::text) from movements") == [(1,)]
 
 
 async def test_action_written_late_is_dated_when_it_was_written(
