@@ -87,12 +87,15 @@ class IntakeLedger(Protocol):
         """Lock the file until the block ends (other holders wait); its current entry."""
 
     def begin(self, intake_id: int) -> int:
-        """Mark `applying`; returns the attempt's number since the last success, from 1."""
+        """Mark `applying`; returns the attempt's number since the last success, from 1.
+
+        Raises FileRecalledError.
+        """
 
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         """Record `applied`, or `refused` where the outcome has an error, with its counts.
 
-        Attempts are counted from 1 again.
+        Attempts are counted from 1 again. Raises FileRecalledError.
         """
 
     def mark(self, intake_id: int, status: FileStatus) -> None:

@@ -17,6 +17,7 @@ from cardops.rules.intake.files import (
     BatchMissingError,
     ChargebackBatch,
     FileOutcome,
+    FileRecalledError,
     FileStatus,
     IntakeFile,
     IntakeFileMissingError,
@@ -144,6 +145,7 @@ class FakeIntakeLedger(IntakeLedger):
 
     @override
     def begin(self, intake_id: int) -> int:
+        self._require_not_recalled(intake_id)
         self.mark(intake_id, FileStatus.APPLYING)
         self.attempts[intake_id] += 1
         return self.attempts[intake_id]
@@ -151,8 +153,9 @@ class FakeIntakeLedger(IntakeLedger):
     @override
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         status = FileStatus.REFUSED if outcome.error else FileStatus.APPLIED
-        file = self.find(intake_id)
-        self._put(replace(_new_series(file), status=status, outcome=outcome))
+        self._require_not_recalled(intake_id)
+        file = _new_series(self.find(intake_id))
+        self._put(replace(file, status=status, outcome=outcome))
         self.attempts[intake_id] = 0
 
     @override
@@ -192,6 +195,10 @@ class FakeIntakeLedger(IntakeLedger):
             self.releases.update(
                 {(file, row): released_to for row in numbers if (file, row) in self.waits}
             )
+
+    def _require_not_recalled(self, intake_id: int) -> None:
+        if self.find(intake_id).status is FileStatus.RECALLED:
+            raise FileRecalledError(self.find(intake_id))
 
     def _same(self, arrival: Arrival) -> IntakeFile | None:
         identity = (arrival.bucket, arrival.key, arrival.content_sha256)

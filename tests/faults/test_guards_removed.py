@@ -192,7 +192,7 @@ GUARDS = [
     ),
     Guard(
         "recalled-ingest",
-        f"{RECALLS}::test_recalled_file_does_not_stop_others_of_its_date",
+        f"{RECALLS}::test_half_credited_file_is_recalled_and_never_finished",
         "if False:",
     ),
     Guard(

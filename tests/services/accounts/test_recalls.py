@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from cardops.adapters.postgresql.accounts import deposits, posting
-from cardops.rules.intake.files import FileRecalledError, FileStatus
+from cardops.rules.intake.files import FileOutcome, FileRecalledError, FileStatus
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.ingestion import MAX_ATTEMPTS, AttemptsExhaustedError
 from tests.factories.deposit_desk import DepositDesk, a_line
@@ -209,6 +209,13 @@ def test_run_that_lost_its_lock_credits_nothing_of_a_recalled_file(recalled: Dep
 
     with pytest.raises(FileRecalledError):
         recalled.deposit_ledger.credit(entry, [frame])
+    for end in (
+        recalled.intake_ledger.begin,
+        lambda number: recalled.intake_ledger.finish(number, FileOutcome()),
+    ):
+        with pytest.raises(FileRecalledError):
+            end(1)
+    assert recalled.status() == "recalled"
     assert recalled.balances() == {"u1": 0, "u2": 0}
 
 

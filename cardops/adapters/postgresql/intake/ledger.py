@@ -29,6 +29,7 @@ from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
     FileOutcome,
+    FileRecalledError,
     FileStatus,
     IntakeFile,
     IntakeFileMissingError,
@@ -161,16 +162,25 @@ class PostgresIntakeLedger(WaitingRows):
 
     def restart(self, intake_id: int) -> None:
         """Mark `claimed`, with attempts counted from 1 again, as a person requested."""
-        self._change(intake_id, "status = 'claimed', ended_at = null," + _NEW_SERIES)
+        self._rows(
+            _UPDATE
+            + "status = 'claimed', ended_at = null,"
+            + _NEW_SERIES
+            + " where intake_id = %s returning intake_id",
+            intake_id,
+        )
 
     def _change(self, intake_id: int, change: LiteralString, *values: object) -> int:
+        """Change a file that is not recalled. Raises FileRecalledError, IntakeFileMissingError."""
         rows = self._rows(
-            _UPDATE + change + " where intake_id = %s returning attempt_count",
+            _UPDATE + change + " where intake_id = %s and status <> 'recalled'"
+            " returning attempt_count",
             *values,
             intake_id,
         )
         if not rows:
-            raise IntakeFileMissingError(intake_id)
+            # A run whose lock was lost must not undo the state.
+            raise FileRecalledError(self.find(intake_id))
         return int(rows[0][0])
 
     def _files(self, where: LiteralString, *values: object) -> list[IntakeFile]:
