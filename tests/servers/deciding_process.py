@@ -72,7 +72,7 @@ class Deciding:
             number = int(time.time() * SHARED_IDS_PER_SECOND) + self.chance.randrange(2)
             action = AuthorizationAction(ActionKind.VOID, PROGRAM, f"s{number}")
             try:
-                response = await self.store.apply(action)
+                (response,) = await self.store.apply([action])
             except StoreUnavailableError:
                 continue
             if response.result in {ActionResult.DONE, ActionResult.REPLAYED}:
