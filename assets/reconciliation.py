@@ -13,8 +13,8 @@ import polars as pl
 
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import table_metadata
-from cardops.ports import Books, Lake, LakeBooks, TransactionLog
-from cardops.rules.reconciliation import COMPARISONS, Comparison
+from cardops.ports import Books, Lake, LakeBooks, ObjectStore, TransactionLog
+from cardops.rules.reconciliation.comparisons import COMPARISONS, Comparison
 from cardops.services.reconciliation.reconciling import (
     ReconciliationService,
     breaks_of,
@@ -38,15 +38,21 @@ def reconciliation_breaks(
     log_reader: dg.ResourceParam[TransactionLog],
     lake: dg.ResourceParam[Lake],
     lake_books: dg.ResourceParam[LakeBooks],
+    raw_store: dg.ResourceParam[ObjectStore],
 ) -> dg.MaterializeResult[None]:
-    """Breaks of the date, one row each: of an account, or of a program's deposit files."""
-    service = ReconciliationService(books, lake, lake_books)
-    business_date = date.fromisoformat(context.partition_key)
-    found, uri = service.reconcile_closed(business_date, log_reader)
+    """Breaks of the date, one row each: of an account, an authorization, a file or a log.
+
+    What changed since the last date without a break is compared; `cardops reconcile --full` compares
+    everything.
+    """
+    service = ReconciliationService(books, lake, lake_books, log_reader, raw_store)
+    found, uri = service.reconcile_closed(date.fromisoformat(context.partition_key))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": found.breaks.height,
             "accounts": found.account_count,
+            "compared_from": str(found.since) if found.since else "the beginning",
+            "raw_files_recounted": found.recounted_files,
             "totals_minor": dg.MetadataValue.json(found.totals.to_dicts()),
             "breaks": table_metadata(found.breaks.head(MAX_BREAKS_SHOWN).to_pandas()),
             "uri": dg.MetadataValue.path(uri),

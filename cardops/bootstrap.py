@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cardops.adapters.aws.clients import AwsClients
     from cardops.adapters.postgresql.connection import DatabaseUrl
     from cardops.adapters.postgresql.inspection import DatabaseFacts
+    from cardops.adapters.postgresql.reconciliation.damages import PostgresDamages
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
     from cardops.adapters.warehouse.sessions import DuckDbSessions
     from cardops.ports import (
@@ -387,6 +388,20 @@ def file_lock(path: Path, *, wait: bool = True) -> AbstractContextManager[None]:
     from cardops.adapters.file_locks import exclusive_lock
 
     return exclusive_lock(path, wait=wait)
+
+
+def copied_database(url: str) -> AbstractContextManager[str]:
+    """URL of a copy of the whole store, dropped when the block ends. Raises CopyRefusedError."""
+    from cardops.adapters.postgresql.database_copy import copied_database
+
+    return copied_database(url)
+
+
+def store_damages(url: str) -> PostgresDamages:
+    """Plants damages in the database of a copy."""
+    from cardops.adapters.postgresql.reconciliation.damages import PostgresDamages
+
+    return PostgresDamages(url)
 
 
 def stop_unused_server(settings: Settings) -> None:

@@ -28,7 +28,13 @@ from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.programs import Programs
 from cardops.ports.reads import Reads
-from cardops.ports.reconciliation import Books, DayExport, LakeBooks, TransactionLog
+from cardops.ports.reconciliation import (
+    Books,
+    DayExport,
+    ExportedDay,
+    LakeBooks,
+    TransactionLog,
+)
 from cardops.ports.warehouse import Publication, Reports, Warehouse
 
 __all__ = [
@@ -49,6 +55,7 @@ __all__ = [
     "DepositLedger",
     "Destinations",
     "ExpiredHolds",
+    "ExportedDay",
     "FileDelivery",
     "IntakeLedger",
     "Lake",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import date, datetime
     from pathlib import Path
 
     import polars as pl
+
+    from cardops.rules.reconciliation.raw_files import CountedFile
 
 
 class TransactionLog(Protocol):
@@ -42,33 +44,80 @@ class DayExport(Protocol):
     exported_at: datetime
 
 
-class Books(Protocol):
-    """What reconciliation reads of the store: every account from two sources, in one snapshot."""
+class ExportedDay(Protocol):
+    """What was recorded of a date's last export."""
 
-    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
+    @property
+    def row_count(self) -> int:
+        """Rows of the exported file."""
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of the exported file."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the date was over, and every transaction open at its end had ended."""
+
+
+class Books(Protocol):
+    """What reconciliation reads of the store, and what it records there.
+
+    `since` limits what is read to that date and later; without it, everything is read. Each call is
+    one snapshot, so that live traffic makes no break.
+    """
+
+    def accounts(self, business_date: date, *, since: date | None = None) -> Iterator[pl.DataFrame]:
         """Each account as it stood at the end of the business date, in chunks.
 
         Columns are those of `cardops.contracts.lake.reconciliation.BOOKS_COLUMNS`: the materialised
-        balances (less what was dated later), and the sums of its postings and open holds. An
-        account that only one source knows has zeros in the other. `ledger_seq` is the account's at
-        the snapshot: rows with a later one were written after it. Live traffic makes no break.
+        balances (less what was dated later), and the sums of its postings (dated since) and open
+        holds. An account that only one source knows has zeros in the other. `ledger_seq` is the
+        account's at the snapshot: rows with a later one were written after it. What an account
+        below zero owed before `since` is `earlier_obligations_minor`.
         """
 
-    def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Deposit files up to that date, by currency: the file's total and what stands of it.
+    def breaks(self, business_date: date, *, since: date | None = None) -> pl.DataFrame:
+        """What the named checks of the store find: FOUND_COLUMNS."""
 
-        Applied files, and recalled ones, whose total is zero. A credit stands unless it was recalled.
-        """
+    def deposit_files(self, business_date: date, *, since: date | None = None) -> pl.DataFrame:
+        """Deposit files up to that date by currency: DEPOSIT_FILE_COLUMNS; since: those changed."""
+
+    def counted_files(
+        self, business_date: date, *, since: date | None = None
+    ) -> Sequence[CountedFile]:
+        """The same files, with what the intake ledger recorded of each."""
+
+    def credited_rows(self, intake_id: int) -> pl.DataFrame:
+        """The rows that a file credited: CREDITED_COLUMNS."""
+
+    def known_deposits(self, program: str, deposit_ids: Sequence[str]) -> pl.DataFrame:
+        """The latest credit of each of these deposits: CREDITED_COLUMNS."""
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one that have events and no final export."""
+
+    def exported(self, since: date, business_date: date) -> Mapping[date, ExportedDay]:
+        """What was recorded of the exports of these dates."""
+
+    def last_reconciled(self, business_date: date) -> date | None:
+        """The latest earlier date that was closed when it was reconciled, without a break."""
+
+    def record_reconciled(
+        self, business_date: date, *, since: date | None, break_count: int
+    ) -> None:
+        """Record the outcome of a closed date; of another, nothing is recorded."""
 
 
 class LakeBooks(Protocol):
     """What reconciliation reads of the lake: closing balances and transaction log."""
 
-    def differing_accounts(self, business_date: date) -> pl.DataFrame:
+    def differing_accounts(
+        self, business_date: date, *, opening: date | None = None
+    ) -> pl.DataFrame:
         """Accounts whose closing balance differs from their log; empty where all agree.
+
+        `opening`: an earlier date from whose closing balances the log is added up.
 
         Columns: program, user_id, currency, balances, held_balances, transaction_log,
         transaction_log_holds (minor units). Raises LakeIncompleteError where the date has no
@@ -80,3 +129,6 @@ class LakeBooks(Protocol):
 
     def exported_dates(self) -> AbstractSet[date]:
         """The business dates whose transaction log is in the lake."""
+
+    def log_file(self, business_date: date) -> Path:
+        """The date's transaction log on this machine's disk, whether it is there or not."""

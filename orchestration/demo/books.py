@@ -63,7 +63,13 @@ class DemoBooks:
     def breaks(self, business_date: date) -> int:
         """Breaks that reconciliation finds on that date."""
         adapters = self.adapters
-        service = ReconciliationService(adapters.books, adapters.lake, adapters.lake_books)
+        service = ReconciliationService(
+            adapters.books,
+            adapters.lake,
+            adapters.lake_books,
+            adapters.transaction_log,
+            adapters.raw_store,
+        )
         return service.reconcile(business_date).breaks.height
 
     def example(self, status: str) -> str:

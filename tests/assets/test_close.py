@@ -11,9 +11,11 @@ from assets.reconciliation import reconciliation, reconciliation_breaks
 from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.contracts.lake.tables import empty_frame
+from cardops.rules.reconciliation.comparisons import COMPARISONS
 from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
-from tests.fakes.books import FakeBooks, an_account
+from tests.fakes.books import FakeBooks, a_deposit_file, an_account
 from tests.fakes.lake import FakeLake
+from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.transaction_log import FakeTransactionLog
 
 pytestmark = pytest.mark.dagster
@@ -43,6 +45,7 @@ def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.Execu
             "log_reader": log,
             "lake": lake,
             "lake_books": DuckDbLakeBooks(lake),
+            "raw_store": FakeObjectStore(),
         },
         raise_on_error=False,
     )
@@ -59,10 +62,14 @@ def was_published(result: dg.ExecuteInProcessResult) -> bool:
 def test_agreeing_sources_close_the_day_with_every_check_passed() -> None:
     lake = FakeLake()
 
-    result = close(FakeBooks([ANA], [("default", 1, "USD", 0, 0)]), a_log(*LOG), lake)
+    result = close(
+        FakeBooks([ANA], [a_deposit_file(0, 0, accepted_rows=0, credited_rows=0)]),
+        a_log(*LOG),
+        lake,
+    )
 
     assert result.success
-    assert len(result.get_asset_check_evaluations()) == 8
+    assert len(result.get_asset_check_evaluations()) == len(COMPARISONS) + 1
     assert was_published(result)
     assert lake.frames["balances", DAY, "snapshot"].rows() == [
         ("default", "ana", "USD", 700, 0, 700, 2)
@@ -77,7 +84,7 @@ def test_agreeing_sources_close_the_day_with_every_check_passed() -> None:
         (FakeBooks([ANA]), LOG[:1], "transaction_log_adds_up_to_balances"),
         (FakeBooks([{**ANA, "open_holds_minor": 1}]), LOG, "held_balance_equals_open_holds"),
         (
-            FakeBooks([ANA], [("default", 1, "USD", 500, 499)]),
+            FakeBooks([ANA], [a_deposit_file(500, 499)]),
             LOG,
             "deposits_posted_equal_control_totals",
         ),
@@ -99,12 +106,16 @@ def test_deposits_missing_in_the_lake_are_a_break_of_the_program() -> None:
     lake = FakeLake()
     lake.write("deposits", DAY, "1", rows_of("deposits", {"amount_minor": 400}))
 
-    result = close(FakeBooks([ANA], [("default", 1, "USD", 500, 500)]), a_log(*LOG), lake)
+    result = close(FakeBooks([ANA], [a_deposit_file(500, 500)]), a_log(*LOG), lake)
 
     assert failed_checks(result) == {"deposits_in_the_lake_equal_deposits_posted"}
-    assert lake.frames["reconciliation_breaks", DAY, "snapshot"].rows() == [
-        ("default", None, "USD", "lake_deposits", "deposit_events", 400, 500)
-    ]
+    (found,) = lake.frames["reconciliation_breaks", DAY, "snapshot"].rows()
+    assert found[:7] == ("default", None, "USD", "lake_deposits", "deposit_events", 400, 500)
+    assert found[7:] == (
+        "deposits_in_the_lake_equal_deposits_posted",
+        "intake file 1 (incoming/deposits/a.csv)",
+        "minor",
+    )
 
 
 def test_earlier_dates_that_are_not_final_are_exported_again() -> None:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from cardops.adapters.clock import SystemClock
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
@@ -14,10 +12,9 @@ from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.warehouse.lake import ParquetLake
-from cardops.contracts.lake.reconciliation import breaks_in, file_sides
+from cardops.contracts.lake.reconciliation import file_breaks
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.programs.programs import Program
-from cardops.rules.reconciliation import FILE_COMPARISONS
 from cardops.services.accounts.deposit_files import DEPOSITS, DepositFileKey
 from cardops.services.accounts.recalls import Recall, RecallService
 from cardops.services.accounts.reinstatements import Reinstatement, ReinstatementService
@@ -26,6 +23,7 @@ from cardops.services.intake.claiming import Claims
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.submission import Submission, Submissions
+from cardops.services.reconciliation.recount import recount_files
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 
@@ -142,12 +140,11 @@ class DepositDesk:
         return table.select("deposit_id", "amount_minor").sort("deposit_id").collect().rows()
 
     def file_breaks(self) -> list[tuple[Any, ...]]:
-        """Breaks between deposit files, the store and the lake."""
-        found = PostgresBooks(self.url).deposit_files(self.ports.clock.now().date())
-        breaks: pl.DataFrame = breaks_in(
-            file_sides(found, self.lake.scan("deposits")), FILE_COMPARISONS
-        )
-        return breaks.rows()
+        """What is wrong with the files in store and lake, and by a recount of the raw ones."""
+        books, today = PostgresBooks(self.url), self.ports.clock.now().date()
+        files = file_breaks(books.deposit_files(today), self.lake.scan("deposits"))
+        recounted = recount_files(books.counted_files(today), self.raw_store, books)
+        return [*files.rows(), *recounted.found.rows(), *books.breaks(today).rows()]
 
 
 SEQUENCE_GAPS = """

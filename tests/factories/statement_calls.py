@@ -154,9 +154,18 @@ def call_close(url: str) -> None:
     log.record_export(yesterday, export)
     log.busy_dates()
     books.dates_to_export(TODAY)
-    for _ in books.accounts(yesterday):
-        pass
-    books.deposit_files(yesterday)
+    books.exported(yesterday, TODAY)
+    books.record_reconciled(yesterday, since=yesterday, break_count=0)
+    books.last_reconciled(TODAY)
+    # As every night, and all of it, as an operator does.
+    for since in (yesterday, None):
+        for _ in books.accounts(yesterday, since=since):
+            pass
+        books.breaks(yesterday, since=since)
+        books.deposit_files(yesterday, since=since)
+        books.counted_files(yesterday, since=since)
+    books.credited_rows(5)
+    books.known_deposits("default", ["dep_1", "dep_2"])
     inspect_database(url)
     first_response(url, "default", "PERMIT")
 

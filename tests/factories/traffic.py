@@ -58,6 +58,10 @@ class Traffic(threading.Thread):
     async def _spend(self) -> None:
         pool = await open_pool(self._url, max_size=2)
         try:
+            await pool.execute(
+                "insert into programs (program, currency) values ('default', 'USD')"
+                " on conflict do nothing"
+            )
             authorizations = PostgresAuthorizations(pool)
             for number in count():
                 if self._ended.is_set():

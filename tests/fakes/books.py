@@ -1,14 +1,20 @@
 """Books in memory, with the accounts and files that a test gives them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
 from typing_extensions import override
 
-from cardops.contracts.lake.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
-from cardops.ports import Books
+from cardops.contracts.lake.reconciliation import (
+    BOOKS_COLUMNS,
+    CREDITED_COLUMNS,
+    DEPOSIT_FILE_COLUMNS,
+    FOUND_COLUMNS,
+)
+from cardops.ports import Books, ExportedDay
+from cardops.rules.reconciliation.raw_files import CountedFile
 
 
 def an_account(user_id: str, **more: int) -> dict[str, object]:
@@ -17,22 +23,81 @@ def an_account(user_id: str, **more: int) -> dict[str, object]:
     return {"program": "default", "user_id": user_id, "currency": "USD", **zeros, **more}
 
 
+def a_deposit_file(said_minor: int, posted_minor: int, **more: object) -> dict[str, object]:
+    """An applied deposit file of one row, as the store has it."""
+    return {
+        "program": "default",
+        "intake_id": 1,
+        "currency": "USD",
+        "key": "incoming/deposits/a.csv",
+        "status": "applied",
+        "business_date": date(2026, 11, 20),
+        "said_minor": said_minor,
+        "posted_minor": posted_minor,
+        "accepted_rows": 1,
+        "credited_rows": 1,
+        **more,
+    }
+
+
 @dataclass
 class FakeBooks(Books):
-    """`pending` are the dates without a final export."""
+    """`pending` are the dates without a final export; `found` is what the named checks find."""
 
     account_rows: list[dict[str, object]] = field(default_factory=list)
-    file_rows: list[tuple[str, int, str, int, int]] = field(default_factory=list)
+    file_rows: list[dict[str, object]] = field(default_factory=list)
     pending: list[date] = field(default_factory=list)
+    found: list[dict[str, object]] = field(default_factory=list)
+    files: list[CountedFile] = field(default_factory=list)
+    credits: dict[int, pl.DataFrame] = field(default_factory=dict)
+    exports: Mapping[date, ExportedDay] = field(default_factory=dict)
+    reconciled: dict[date, tuple[date | None, int]] = field(default_factory=dict)
 
     @override
-    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
+    def accounts(self, business_date: date, *, since: date | None = None) -> Iterator[pl.DataFrame]:
         yield pl.DataFrame(self.account_rows, schema=BOOKS_COLUMNS)
 
     @override
-    def deposit_files(self, business_date: date) -> pl.DataFrame:
-        return pl.DataFrame(self.file_rows, schema=DEPOSIT_FILE_COLUMNS, orient="row")
+    def breaks(self, business_date: date, *, since: date | None = None) -> pl.DataFrame:
+        return pl.DataFrame(self.found, schema=FOUND_COLUMNS)
+
+    @override
+    def deposit_files(self, business_date: date, *, since: date | None = None) -> pl.DataFrame:
+        return pl.DataFrame(self.file_rows, schema=DEPOSIT_FILE_COLUMNS)
+
+    @override
+    def counted_files(
+        self, business_date: date, *, since: date | None = None
+    ) -> Sequence[CountedFile]:
+        return self.files
+
+    @override
+    def credited_rows(self, intake_id: int) -> pl.DataFrame:
+        return self.credits.get(intake_id, pl.DataFrame(schema=CREDITED_COLUMNS))
+
+    @override
+    def known_deposits(self, program: str, deposit_ids: Sequence[str]) -> pl.DataFrame:
+        own = [self.credits[file.intake_id] for file in self.files if file.program == program]
+        known = pl.concat([pl.DataFrame(schema=CREDITED_COLUMNS), *own])
+        return known.filter(pl.col("deposit_id").is_in(deposit_ids))
 
     @override
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         return [day for day in self.pending if day <= business_date]
+
+    @override
+    def exported(self, since: date, business_date: date) -> Mapping[date, ExportedDay]:
+        return {
+            day: export for day, export in self.exports.items() if since <= day <= business_date
+        }
+
+    @override
+    def last_reconciled(self, business_date: date) -> date | None:
+        clean = [day for day, (_, count) in self.reconciled.items() if not count]
+        return max((day for day in clean if day < business_date), default=None)
+
+    @override
+    def record_reconciled(
+        self, business_date: date, *, since: date | None, break_count: int
+    ) -> None:
+        self.reconciled[business_date] = (since, break_count)

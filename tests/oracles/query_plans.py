@@ -30,6 +30,7 @@ class Scan:
     table: str
     rows: int
     blocks: int
+    loops: int
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,6 @@ def _scans(node: dict[str, Any]) -> Iterator[Scan]:
             for child in children
             if child["Node Type"] != "Bitmap Index Scan"
         )
-        yield Scan(node["Node Type"], node["Relation Name"], round(rows * loops), blocks)
+        yield Scan(node["Node Type"], node["Relation Name"], round(rows * loops), blocks, loops)
     for child in children:
         yield from _scans(child)

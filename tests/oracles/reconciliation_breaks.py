@@ -6,7 +6,7 @@ cardops.contracts.lake.reconciliation must find the same breaks in whole tables.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cardops.rules.reconciliation import COMPARISONS, Comparison, Side
+from cardops.rules.reconciliation.comparisons import Comparison, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,3 @@ def holds(comparison: Comparison, amount_a_minor: int, amount_b_minor: int) -> b
     if comparison.is_floor:
         return amount_a_minor >= amount_b_minor
     return amount_a_minor == amount_b_minor
-
-
-def check_of(side_a: str, side_b: str) -> str:
-    """The check under which a break of these sides is shown. Raises KeyError for unknown ones."""
-    checks = {(item.side_a.value, item.side_b.value): item.check for item in COMPARISONS}
-    return checks[side_a, side_b]

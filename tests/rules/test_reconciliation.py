@@ -1,5 +1,7 @@
 """Comparisons of independent sources; the vectorised comparison agrees with the scalar rule."""
 
+from pathlib import Path
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +12,14 @@ from cardops.contracts.lake.reconciliation import (
     store_sides,
     totals_by_currency,
 )
-from cardops.rules.reconciliation import COMPARISONS, STORE_COMPARISONS, Side
-from tests.oracles.reconciliation_breaks import Break, Subject, breaks_of, check_of
+from cardops.rules.reconciliation.comparisons import COMPARISONS, STORE_COMPARISONS, Side
+from tests.oracles.reconciliation_breaks import Break, Subject, breaks_of
 
 ANA = Subject("default", "ana", "USD")
 AMOUNTS = st.integers(-3, 3)
+SHOWN = [
+    "program", "user_id", "currency", "side_a", "side_b", "amount_a_minor", "amount_b_minor",
+]  # fmt: skip
 
 
 def test_equal_sources_make_no_break() -> None:
@@ -43,7 +48,7 @@ def test_account_may_be_below_zero_by_recalled_deposits_and_no_more() -> None:
 
 
 def test_each_comparison_has_a_check_of_its_own() -> None:
-    names = [check_of(comparison.side_a, comparison.side_b) for comparison in COMPARISONS]
+    names = [comparison.check for comparison in COMPARISONS]
 
     assert len(set(names)) == len(COMPARISONS)
 
@@ -54,7 +59,12 @@ def test_table_rule_finds_the_same_breaks_as_the_scalar_rule(
 ) -> None:
     books = books_of(accounts)
 
-    found = breaks_in(store_sides(books), STORE_COMPARISONS).sort("user_id", "side_a").rows()
+    found = (
+        breaks_in(store_sides(books), STORE_COMPARISONS)
+        .sort("user_id", "side_a")
+        .select(SHOWN)
+        .rows()
+    )
 
     assert found == sorted(
         (
@@ -93,12 +103,12 @@ def books_of(accounts: list[tuple[int, ...]]) -> pl.DataFrame:
         ("default", f"user_{number}", "USD", amounts[0], amounts[1], number, *amounts[2:])
         for number, amounts in enumerate(accounts)
     ]
-    return pl.DataFrame(rows, schema=BOOKS_COLUMNS, orient="row")
+    return pl.DataFrame([(*row, 0, 0) for row in rows], schema=BOOKS_COLUMNS, orient="row")
 
 
 def sides_of(account: tuple[object, ...]) -> dict[Side, int]:
     available, held, _, deposits, recalls, spends, reversals, open_holds = (
-        int(str(value)) for value in account[3:]
+        int(str(value)) for value in account[3:11]
     )
     return {
         Side.BALANCES: available + held,
@@ -108,3 +118,14 @@ def sides_of(account: tuple[object, ...]) -> dict[Side, int]:
         Side.AVAILABLE_BALANCES: available,
         Side.OBLIGATIONS: -recalls,
     }
+
+
+def test_each_check_has_a_paragraph_in_the_runbook_and_a_place_in_the_docs() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    runbook = (docs / "runbooks/reconciliation-breaks.md").read_text()
+    overview = (docs / "reconciliation.md").read_text()
+
+    for comparison in COMPARISONS:
+        assert f"\n### {comparison.check}\n" in runbook
+        assert f"`{comparison.check}`" in overview
+    assert runbook.count("\n### ") == len(COMPARISONS)

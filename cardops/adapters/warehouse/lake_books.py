@@ -15,10 +15,12 @@ from typing_extensions import override
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import SNAPSHOT
 from cardops.ports import Lake, LakeBooks
-from cardops.rules.reconciliation import LakeIncompleteError
+from cardops.rules.reconciliation.comparisons import LakeIncompleteError
 
 DEFAULT_MEMORY_LIMIT: Final = "512MB"
 
+# The log is added up from an opening balance, which has every row of its date up to its `ledger_seq`
+# (and none dated later). Without one, from nothing.
 # First every account's plain sums are compared. Only for those that differ, log rows written after
 # the balance was read (a later ledger_seq) are excluded, so live traffic during the export makes no
 # break. An account with log rows of an earlier day but without a balance is a break against zero.
@@ -27,11 +29,24 @@ _DIFFERING_ACCOUNTS: Final = """
         select program, user_id, currency, ledger_minor, held_minor, ledger_seq
         from read_parquet($balances)
     ),
+    opening as (
+        select program, user_id, currency, ledger_minor, held_minor, ledger_seq
+        from {opening}
+    ),
     log as (
-        select program, user_id, currency, posted_minor, held_change_minor, ledger_seq,
-            business_date
-        from read_parquet($log, hive_partitioning = true, hive_types = {'business_date': date})
-        where business_date <= $day and (posted_minor <> 0 or held_change_minor <> 0)
+        select l.program, l.user_id, l.currency, l.posted_minor, l.held_change_minor, l.ledger_seq,
+            l.business_date
+        from read_parquet(
+            $log, hive_partitioning = true, hive_types = {{'business_date': date}}
+        ) as l
+        left join opening using (program, user_id, currency)
+        where l.business_date between $first and $day
+            and (l.posted_minor <> 0 or l.held_change_minor <> 0)
+            and (l.business_date > $first or l.ledger_seq > coalesce(opening.ledger_seq, 0))
+        union all by name
+        select program, user_id, currency, ledger_minor as posted_minor,
+            held_minor as held_change_minor, 0 as ledger_seq, $first::date as business_date
+        from opening
     ),
     sums as (
         select program, user_id, currency, sum(posted_minor) as posted,
@@ -66,6 +81,8 @@ _DIFFERING_ACCOUNTS: Final = """
     where balances <> transaction_log or held_balances <> transaction_log_holds
     order by program, user_id, currency
 """
+_OPENING: Final = "read_parquet($opening)"
+_NOTHING: Final = "(select * from read_parquet($balances) limit 0)"
 
 
 class DuckDbLakeBooks(LakeBooks):
@@ -83,16 +100,20 @@ class DuckDbLakeBooks(LakeBooks):
         self._memory_limit = memory_limit
 
     @override
-    def differing_accounts(self, business_date: date) -> pl.DataFrame:
+    def differing_accounts(
+        self, business_date: date, *, opening: date | None = None
+    ) -> pl.DataFrame:
         balances = self._balances_file(business_date)
         log = self._lake.local_path("transaction_log")
         if not balances.exists():
             raise LakeIncompleteError(f"no closing balances for {business_date}", "balances")
         if not any(log.glob("*/*.parquet")):
             raise LakeIncompleteError("no transaction log", "transaction_log")
-        return self._query(
-            {"balances": str(balances), "log": f"{log}/*/*.parquet", "day": business_date}
-        )
+        files = {"balances": str(balances), "log": f"{log}/*/*.parquet"}
+        if opening is None:
+            return self._query(_NOTHING, {**files, "first": date.min, "day": business_date})
+        opened = {"opening": str(self._balances_file(opening)), "first": opening}
+        return self._query(_OPENING, {**files, **opened, "day": business_date})
 
     @override
     def has_closing_balances(self, business_date: date) -> bool:
@@ -109,9 +130,14 @@ class DuckDbLakeBooks(LakeBooks):
         folder = self._lake.local_path("balances") / f"business_date={business_date}"
         return folder / f"{SNAPSHOT}.parquet"
 
-    def _query(self, values: dict[str, object]) -> pl.DataFrame:
+    @override
+    def log_file(self, business_date: date) -> Path:
+        folder = self._lake.local_path("transaction_log") / f"business_date={business_date}"
+        return folder / f"{SNAPSHOT}.parquet"
+
+    def _query(self, opening: str, values: dict[str, object]) -> pl.DataFrame:
         with TemporaryDirectory() as spill, self._sessions.in_memory() as session:
             session.execute(f"set memory_limit = '{self._memory_limit}'")
             session.execute(f"set temp_directory = '{spill}'")
-            relation = session.sql(_DIFFERING_ACCOUNTS, params=values)
+            relation = session.sql(_DIFFERING_ACCOUNTS.format(opening=opening), params=values)
             return pl.DataFrame(relation.to_arrow_table())

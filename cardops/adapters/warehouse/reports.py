@@ -115,8 +115,9 @@ _QUERIES: Final = {
         order by reply_by_date, network, case_number limit 20
     """,
     "breaks": """
-        select program, user_id, currency, side_a, amount_a_minor, side_b, amount_b_minor,
-            difference_minor
+        select check_name, program, coalesce(user_id, '') as user_id,
+            coalesce(subject, '') as subject, currency, side_a, amount_a_minor, side_b,
+            amount_b_minor, difference_minor
         from fct_reconciliation_breaks where business_date = $day
         order by abs(difference_minor) desc, program, user_id limit 50
     """,

@@ -22,11 +22,13 @@ BALANCES: Final = pl.Schema(
         **dict.fromkeys(("available_minor", "held_minor", "ledger_minor", "ledger_seq"), INTEGER),
     }
 )
-# A break of a whole program has no user. The sides are names of cardops.rules.reconciliation.
+# A break of a file or a date has no user, one of row counts no currency. Sides, names of checks and
+# units are those of cardops.rules.reconciliation.comparisons; the amounts count what the unit says.
 RECONCILIATION_BREAKS: Final = pl.Schema(
     {
         **dict.fromkeys(("program", "user_id", "currency", "side_a", "side_b"), TEXT),
         **dict.fromkeys(("amount_a_minor", "amount_b_minor"), INTEGER),
+        **dict.fromkeys(("check_name", "subject", "unit"), TEXT),
     }
 )
 

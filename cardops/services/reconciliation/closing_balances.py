@@ -20,7 +20,7 @@ TABLE: Final = "balances"
 
 @dataclass(frozen=True, slots=True)
 class ClosedAccounts:
-    """The closing balances that were written, and their totals by currency in minor units."""
+    """The closing balances that were written, and by currency the date's totals in minor units."""
 
     balances: pl.DataFrame
     totals: pl.DataFrame
@@ -34,7 +34,7 @@ class ClosedAccounts:
 
 def write_closing_balances(business_date: date, books: Books, lake: Lake) -> ClosedAccounts:
     """Replace the date's closing balances in the lake with those of one snapshot of the store."""
-    accounts = join_frames(books.accounts(business_date), BOOKS_COLUMNS)
+    accounts = join_frames(books.accounts(business_date, since=business_date), BOOKS_COLUMNS)
     balances = closing_balances(accounts)
     uri = lake.write(TABLE, business_date, SNAPSHOT, balances)
     return ClosedAccounts(balances, totals_by_currency(accounts), uri)

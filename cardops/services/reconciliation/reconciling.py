@@ -1,12 +1,14 @@
 """Reconcile a business date: compare every figure with an independent source of it.
 
 The asset, `cardops reconcile` and the demo all come here. Belongs here: which sources are compared
-on a date, and where the breaks are recorded. What is compared with what is in
+on a date, from when on, and where the breaks are recorded. What is compared with what is in
 cardops.rules.reconciliation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import Final
 
 import polars as pl
@@ -14,23 +16,38 @@ import polars as pl
 from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
     breaks_in,
-    file_sides,
+    closing_balance_breaks,
+    file_breaks,
     join_frames,
+    named_breaks,
     store_sides,
     totals_by_currency,
 )
 from cardops.contracts.lake.tables import RECONCILIATION_BREAKS, SNAPSHOT
-from cardops.ports import Books, Lake, LakeBooks, TransactionLog
-from cardops.rules.reconciliation import (
-    FILE_COMPARISONS,
+from cardops.ports import Books, Lake, LakeBooks, ObjectStore, TransactionLog
+from cardops.rules.reconciliation.comparisons import (
     LAKE_COMPARISONS,
     STORE_COMPARISONS,
     Comparison,
     ExportMissingError,
     NotReconciledError,
 )
+from cardops.services.reconciliation.exported_logs import ExportedLogs
+from cardops.services.reconciliation.recount import recount_files
 
 TABLE: Final = "reconciliation_breaks"
+
+
+class Extent(StrEnum):
+    """How far back a reconciliation looks.
+
+    CHANGES: from the last date that was reconciled without a break, as every night. STORE: all of
+    the store, and the date's files and log. ALL: all files and exported logs too.
+    """
+
+    CHANGES = "changes"
+    STORE = "store"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,8 @@ class Reconciliation:
     """The breaks of a date, one row each, and its totals by currency, all in minor units.
 
     `includes_lake`: closing balances and log of the date were in the lake and were compared too.
+    `since`: the first date whose postings were read, None for all. `missing_raw_files` were not
+    counted again, because the store of raw files has them no more.
     """
 
     business_date: date
@@ -45,56 +64,120 @@ class Reconciliation:
     totals: pl.DataFrame
     breaks: pl.DataFrame
     includes_lake: bool
+    since: date | None = None
+    recounted_files: int = 0
+    missing_raw_files: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationService:
-    """Compares store, deposit files and lake."""
+    """Compares store, raw deposit files and lake."""
 
     books: Books
     lake: Lake
     lake_books: LakeBooks
+    log_reader: TransactionLog
+    raw_store: ObjectStore
 
-    def reconcile(self, business_date: date) -> Reconciliation:
+    def reconcile(self, business_date: date, extent: Extent = Extent.STORE) -> Reconciliation:
         """Compare what there is of the date; the lake is left out until it has the whole date."""
         is_in_lake = (
             self.lake_books.has_closing_balances(business_date)
             and business_date in self.lake_books.exported_dates()
         )
-        return self._compare(business_date, includes_lake=is_in_lake)
+        return self._compare(business_date, extent, includes_lake=is_in_lake)
 
-    def reconcile_closed(
-        self, business_date: date, log_reader: TransactionLog
-    ) -> tuple[Reconciliation, str]:
-        """Compare every source and record the breaks in the lake; returns their URI too.
+    def reconcile_closed(self, business_date: date) -> tuple[Reconciliation, str]:
+        """Compare what changed since the last date without a break, and record the breaks in the lake.
 
-        Raises ExportMissingError, LakeIncompleteError where the lake lacks a part: missing data
-        never counts as agreement.
+        Returns the URI of these too. Raises ExportMissingError, LakeIncompleteError where the lake
+        lacks a part: missing data never counts as agreement.
         """
-        busy_dates = {day for day in log_reader.busy_dates() if day <= business_date}
+        busy_dates = {day for day in self.log_reader.busy_dates() if day <= business_date}
         missing = sorted(busy_dates - self.lake_books.exported_dates())
         if missing:
             raise ExportMissingError(missing)
-        found = self._compare(business_date, includes_lake=True)
-        return found, self.lake.write(TABLE, business_date, SNAPSHOT, found.breaks)
+        found = self._compare(business_date, Extent.CHANGES, includes_lake=True)
+        uri = self.lake.write(TABLE, business_date, SNAPSHOT, found.breaks)
+        self.books.record_reconciled(
+            business_date, since=found.since, break_count=found.breaks.height
+        )
+        return found, uri
 
-    def _compare(self, business_date: date, *, includes_lake: bool) -> Reconciliation:
-        accounts = join_frames(self.books.accounts(business_date), BOOKS_COLUMNS)
-        files = file_sides(self.books.deposit_files(business_date), self.lake.scan("deposits"))
+    def _compare(
+        self, business_date: date, extent: Extent, *, includes_lake: bool
+    ) -> Reconciliation:
+        opening = self._opening(business_date) if extent is Extent.CHANGES else None
+        since = None if opening is None else opening + timedelta(days=1)
+        accounts = join_frames(self.books.accounts(business_date, since=since), BOOKS_COLUMNS)
+        named = self.books.breaks(business_date, since=since)
+        # Files and logs are read again where they may have changed, or on request.
+        files_since = None if extent is Extent.ALL else since or business_date
+        recount = recount_files(
+            self.books.counted_files(business_date, since=files_since), self.raw_store, self.books
+        )
+        opened = None if opening is None else self.lake.scan("balances", [opening])
+        sides = store_sides(accounts, None if opened is None else opened.collect())
         breaks = [
-            breaks_in(store_sides(accounts), STORE_COMPARISONS),
-            breaks_in(files, FILE_COMPARISONS),
+            breaks_in(sides, STORE_COMPARISONS),
+            self._file_breaks(business_date, since),
+            named_breaks(pl.concat([named, recount.found])),
         ]
         if includes_lake:
-            differing = self.lake_books.differing_accounts(business_date)
-            breaks.append(breaks_in(differing, LAKE_COMPARISONS))
+            breaks.append(self._lake_breaks(business_date, accounts, opening, files_since))
         return Reconciliation(
             business_date=business_date,
             account_count=accounts.height,
             totals=totals_by_currency(accounts),
             breaks=pl.concat(breaks),
             includes_lake=includes_lake,
+            since=since,
+            recounted_files=recount.read_count,
+            missing_raw_files=recount.missing_keys,
         )
+
+    def _opening(self, business_date: date) -> date | None:
+        """The last date without a break, whose closing balances the lake must still have."""
+        opening = self.books.last_reconciled(business_date)
+        if opening is None or not self.lake_books.has_closing_balances(opening):
+            return None
+        return opening
+
+    def _file_breaks(self, business_date: date, since: date | None) -> pl.DataFrame:
+        """Of files that changed: also of older dates, of which the lake has other files too."""
+        files = self.books.deposit_files(business_date, since=since)
+        if since is None:
+            until = pl.col("business_date") <= business_date
+            deposits = self.lake.scan("deposits")
+            return file_breaks(files, None if deposits is None else deposits.filter(until))
+        new_dates = [
+            since + timedelta(days=number) for number in range((business_date - since).days + 1)
+        ]
+        deposits = self.lake.scan("deposits", [*new_dates, *files["business_date"]])
+        if deposits is not None:
+            is_changed = pl.col("intake_id").is_in(files["intake_id"].implode())
+            deposits = deposits.filter(pl.col("business_date").is_in(new_dates) | is_changed)
+        return file_breaks(files, deposits)
+
+    def _lake_breaks(
+        self,
+        business_date: date,
+        accounts: pl.DataFrame,
+        opening: date | None,
+        files_since: date | None,
+    ) -> pl.DataFrame:
+        differing = self.lake_books.differing_accounts(business_date, opening=opening)
+        exported = self.books.exported(files_since or date.min, business_date)
+        logs = ExportedLogs(self.lake_books, self.log_reader)
+        found = [
+            breaks_in(differing, LAKE_COMPARISONS),
+            named_breaks(logs.breaks(exported)),
+        ]
+        balances = self.lake.scan("balances", [business_date])
+        if balances is not None:
+            is_closed = business_date in exported and exported[business_date].is_closed
+            found.append(closing_balance_breaks(balances.collect(), accounts, is_closed=is_closed))
+        return pl.concat(found)
 
 
 def recorded_breaks(business_date: date, lake: Lake) -> pl.DataFrame:
@@ -102,11 +185,24 @@ def recorded_breaks(business_date: date, lake: Lake) -> pl.DataFrame:
     rows = lake.scan(TABLE, [business_date])
     if rows is None:
         raise NotReconciledError(business_date)
-    return rows.select(RECONCILIATION_BREAKS.names()).collect()
+    known = rows.collect()
+    return pl.concat(
+        [
+            pl.DataFrame(schema=RECONCILIATION_BREAKS),
+            known.select(name for name in RECONCILIATION_BREAKS if name in known.columns),
+        ],
+        how="diagonal",
+    )
 
 
 def breaks_of(comparison: Comparison, breaks: pl.DataFrame) -> pl.DataFrame:
-    """Those of the breaks that this comparison found."""
-    return breaks.filter(
-        pl.col("side_a") == comparison.side_a.value, pl.col("side_b") == comparison.side_b.value
+    """Those of the breaks that this comparison found.
+
+    Breaks recorded before checks had names are told by their sides.
+    """
+    is_unnamed = pl.col("check_name").is_null()
+    has_sides = (pl.col("side_a") == comparison.side_a.value) & (
+        pl.col("side_b") == comparison.side_b.value
     )
+    is_named = (pl.col("check_name") == comparison.check).fill_null(value=False)
+    return breaks.filter(is_named | (is_unnamed & has_sides))

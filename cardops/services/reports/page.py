@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import format_amount
 from cardops.services.reports.figures import ReportFigures
 
@@ -53,7 +54,8 @@ _DEADLINES: Final[Headings] = {
     "days_left": "Days left", "minor": "Disputed", "currency": "",
 }  # fmt: skip
 _BREAKS: Final[Headings] = {
-    "program": "Program", "user_id": "User", "side_a": "One source", "amount_a_minor": "says",
+    "check_name": "Check", "program": "Program", "user_id": "User", "subject": "Of",
+    "side_a": "One source", "amount_a_minor": "says",
     "side_b": "The other", "amount_b_minor": "says", "difference_minor": "Difference",
     "currency": "",
 }  # fmt: skip
@@ -152,6 +154,7 @@ def _section(
     anchor: str, title: str, charts: Sequence[str], frame: "pd.DataFrame", headings: Headings
 ) -> Section:
     records: list[dict[str, Any]] = frame.to_dict("records")
+    headings = {name: text for name, text in headings.items() if not records or name in records[0]}
     numeric = {name for name in headings if records and _is_number(name, records[0][name])}
     head = [Cell(heading, name in numeric) for name, heading in headings.items()]
     rows = [[Cell(_text(record, name), name in numeric) for name in headings] for record in records]
@@ -163,7 +166,8 @@ def _text(record: Mapping[str, Any], name: str) -> str:
     value = record[name]
     if value is None:
         return ""
-    if name == "minor" or name.endswith("_minor"):
+    is_amount = name == "minor" or name.endswith("_minor")
+    if is_amount and record["currency"] in EXPONENTS:
         return _money(value, record["currency"])
     if isinstance(value, Decimal):
         return f"{value * 100:.2f} %"

@@ -6,13 +6,20 @@ from typing import Annotated, Any, Final
 import typer
 
 from cardops.bootstrap import Adapters
+from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import format_amount
-from cardops.services.reconciliation.reconciling import Reconciliation, ReconciliationService
+from cardops.rules.reconciliation.comparisons import Unit
+from cardops.services.reconciliation.reconciling import (
+    Extent,
+    Reconciliation,
+    ReconciliationService,
+)
 from cardops.settings import Settings
 from orchestration.cli.output import DONE_WITH_FINDINGS, JsonOption, print_json, say
 
 TOTALS: Final = ("deposits", "spends", "reversals", "balances")
 MAX_BREAKS_SHOWN: Final = 20
+RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
 app = typer.Typer()
 
@@ -24,21 +31,41 @@ def reconcile(
         datetime | None,
         typer.Option("--date", formats=["%Y-%m-%d"], help="Business date; today unless given."),
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", help="Read every raw deposit file and every exported log again, of all dates."
+        ),
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Compare the books of a business date with independent sources. Exit code 1 on a break.
 
-    Balances are compared with postings and holds in the database, and deposit
-    files with their postings and with the lake. Closing balances and the
-    transaction log are compared too, once they are in the lake.
+    All accounts, authorizations and deposits in the database are compared with
+    their postings, holds, actions and files, and deposit files with the lake.
+    The date's raw files are counted again. Closing balances and the transaction
+    log are compared too, once they are in the lake. docs/reconciliation.md
+    lists the checks.
     """
     adapters = Adapters(Settings.load())
-    service = ReconciliationService(adapters.books, adapters.lake, adapters.lake_books)
-    found = service.reconcile((business_date or datetime.now(UTC)).date())
+    service = ReconciliationService(
+        adapters.books,
+        adapters.lake,
+        adapters.lake_books,
+        adapters.transaction_log,
+        adapters.raw_store,
+    )
+    extent = Extent.ALL if full else Extent.STORE
+    found = service.reconcile((business_date or datetime.now(UTC)).date(), extent)
     if not found.includes_lake:
         say(
             f"The lake has no closing balances and log of {found.business_date} yet; compared "
             "without them."
+        )
+    if found.missing_raw_files:
+        say(
+            f"{len(found.missing_raw_files)} raw file(s) are not there any more and were not "
+            f"counted again, {found.missing_raw_files[0]} for one."
         )
     for row in found.breaks.head(MAX_BREAKS_SHOWN).iter_rows(named=True):
         say(_break_sentence(row))
@@ -62,12 +89,24 @@ def _result(found: Reconciliation) -> dict[str, Any]:
 
 
 def _break_sentence(row: dict[str, Any]) -> str:
-    subject = f"user {row['user_id']}" if row["user_id"] else "deposit files"
-    a, b = (format_amount(row[f"amount_{side}_minor"], row["currency"]) for side in "ab")
+    where = [
+        f"program {row['program']}" if row["program"] else None,
+        f"user {row['user_id']}" if row["user_id"] else None,
+        row["subject"],
+    ]
     return (
-        f"Break: program {row['program']}, {subject}: {row['side_a']} says {a} {row['currency']}, "
-        f"{row['side_b']} says {b} {row['currency']}."
+        f"Break: {', '.join(part for part in where if part)}: {row['side_a']} says "
+        f"{_figure(row, 'a')}, {row['side_b']} says {_figure(row, 'b')}. "
+        f"What to do: {RUNBOOK}#{row['check_name']}"
     )
+
+
+def _figure(row: dict[str, Any], side: str) -> str:
+    """An amount with its currency, or a count with what it counts."""
+    number = row[f"amount_{side}_minor"]
+    if row["unit"] == Unit.MINOR and row["currency"] in EXPONENTS:
+        return f"{format_amount(number, row['currency'])} {row['currency']}"
+    return f"{number} {row['unit']}"
 
 
 def _summary(result: dict[str, Any]) -> str:

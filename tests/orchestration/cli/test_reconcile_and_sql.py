@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -11,8 +12,9 @@ import pytest
 
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
-from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.factories.intake import Deposit, an_arrival, staged
 
 CARDOPS = Path(sys.executable).parent / "cardops"
 
@@ -27,7 +29,10 @@ def cardops(home: Path, *arguments: str, url: str = "") -> subprocess.CompletedP
 @pytest.fixture
 def books(database_url: str) -> str:
     deposits = [Deposit("d-1"), Deposit("d-2", "user_2", 25), Deposit("d-3", currency="JPY")]
-    PostgresDepositLedger(database_url).credit(an_intake_file(1), [staged(deposits)])
+    ledger = PostgresIntakeLedger(database_url)
+    intake_file, _ = ledger.claim(an_arrival(), datetime.now(UTC).date())
+    ledger.begin(intake_file.intake_id)
+    PostgresDepositLedger(database_url).credit(intake_file, [staged(deposits)])
     # The command sets the schema itself, so the URL has none.
     return database_url.partition("&options")[0].partition("?options")[0]
 

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
-from cardops.rules.reconciliation import (
+from cardops.rules.reconciliation.comparisons import (
     STORE_COMPARISONS,
     ExportMissingError,
     LakeIncompleteError,
@@ -21,6 +21,7 @@ from cardops.services.reconciliation.reconciling import (
 from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
 from tests.fakes.books import FakeBooks, an_account
 from tests.fakes.lake import FakeLake
+from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.transaction_log import FakeTransactionLog
 
 EVE = date(2026, 11, 19)
@@ -34,8 +35,13 @@ def a_log(*postings: dict[str, object]) -> FakeTransactionLog:
 FULL_LOG = (a_posting("ana", 1000, 1), a_posting("ana", -300, 2))
 
 
-def a_service(lake: FakeLake, account: dict[str, object] = ANA) -> ReconciliationService:
-    return ReconciliationService(FakeBooks([account]), lake, DuckDbLakeBooks(lake))
+def a_service(
+    lake: FakeLake, account: dict[str, object] = ANA, log: FakeTransactionLog | None = None
+) -> ReconciliationService:
+    books = FakeBooks([account], exports=log.exports if log else {})
+    return ReconciliationService(
+        books, lake, DuckDbLakeBooks(lake), log or a_log(), FakeObjectStore()
+    )
 
 
 def close(lake: FakeLake, log: FakeTransactionLog) -> None:
@@ -66,7 +72,7 @@ def test_closed_reconciliation_records_its_breaks() -> None:
     lake, log = FakeLake(), a_log(*FULL_LOG)
     close(lake, log)
 
-    found, uri = a_service(lake).reconcile_closed(DAY, log)
+    found, uri = a_service(lake, log=log).reconcile_closed(DAY)
 
     assert found.breaks.is_empty()
     assert uri.endswith("snapshot.parquet")
@@ -79,7 +85,7 @@ def test_closed_reconciliation_needs_every_busy_date() -> None:
     close(lake, log)
 
     with pytest.raises(ExportMissingError, match=str(EVE)):
-        a_service(lake).reconcile_closed(DAY, log)
+        a_service(lake, log=log).reconcile_closed(DAY)
 
 
 def test_closed_reconciliation_needs_closing_balances() -> None:
@@ -87,7 +93,7 @@ def test_closed_reconciliation_needs_closing_balances() -> None:
     LogExport(log, FakeBooks([ANA]), lake).export(DAY)
 
     with pytest.raises(LakeIncompleteError, match="materialize `balances` first"):
-        a_service(lake).reconcile_closed(DAY, log)
+        a_service(lake, log=log).reconcile_closed(DAY)
 
 
 def test_unreconciled_date_has_no_recorded_breaks() -> None:

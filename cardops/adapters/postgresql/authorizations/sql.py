@@ -158,7 +158,7 @@ written as (
     select
         program, transaction_id, authorization_id, decode(question_hash, 'hex'), user_id, currency,
         amount_minor, is_capture, status, reason_code, remaining_minor, ledger_seq,
-        convert_to(answer, 'UTF8'), details, key_id, request_id, $1::timestamptz
+        convert_to(answer, 'UTF8'), {details}, key_id, request_id, $1::timestamptz
     from decided
 ),
 debited as (
@@ -222,6 +222,11 @@ pending_callbacks as (
     where url is not null
 )"""
 
+# So that a callback that is missing is noticed (reconciliation/authorization_checks.py).
+_DETAILS_WITH_CALLBACK: Final = """case when url is null then details else
+            coalesce(details, '{}'::jsonb) || jsonb_build_object('callback_id', callback_id)
+        end"""
+
 
 @cache
 def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
@@ -237,6 +242,7 @@ def write_statement(*, has_callbacks: bool, has_holds: bool) -> str:
         programs=rows_of(position, _PROGRAM),
         held=_HELD.format(hold_ends_at=hold_ends_at) if has_holds else "",
         callbacks=_CALLBACKS if has_callbacks else "",
+        details=_DETAILS_WITH_CALLBACK if has_callbacks else "details",
     )
 
 

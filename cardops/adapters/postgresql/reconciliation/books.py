@@ -1,31 +1,64 @@
-"""Books on PostgreSQL: every account from both sources, read in one snapshot."""
+"""Books on PostgreSQL: accounts, deposit files and named checks, each in one snapshot.
 
-from collections.abc import Iterator, Sequence
-from datetime import date
+Belongs here: how they are read. The SQL of the named checks is in the modules `*_checks`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
-from psycopg import sql
+import psycopg
+from psycopg import IsolationLevel, sql
 
-from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.connection import connect, with_options
 from cardops.adapters.postgresql.frames import read_frame, stream_frames
-from cardops.contracts.lake.reconciliation import BOOKS_COLUMNS, DEPOSIT_FILE_COLUMNS
+from cardops.adapters.postgresql.reconciliation.deposit_checks import (
+    COUNTED_FILES,
+    DEPOSIT_FILES,
+)
+from cardops.adapters.postgresql.reconciliation.named_checks import CHECKS, instant, values
+from cardops.adapters.postgresql.transactions import run_in_transaction
+from cardops.contracts.lake.reconciliation import (
+    BOOKS_COLUMNS,
+    CREDITED_COLUMNS,
+    DEPOSIT_FILE_COLUMNS,
+    FOUND_COLUMNS,
+)
+from cardops.rules.reconciliation.raw_files import CountedFile
+
+Session = AbstractContextManager[psycopg.Connection]
+
+LOOK_UPS: Final = (
+    "-cenable_hashjoin=off",
+    "-cenable_mergejoin=off",
+    "-cenable_seqscan=off",
+    "-crandom_page_cost=1.1",
+)
+
 
 # One statement, so one snapshot: balances, postings and holds are of the same instant. Changes
-# dated after the business date are subtracted from the balances and left out of the sums.
+# dated after the business date are subtracted from the balances and left out of the sums. Without
+# an earlier date the sums are of all postings; with one, of those dated since, and what an account
+# below zero owed before is looked up for that account.
 _ACCOUNTS: Final = sql.SQL(
     """
     with posted as (
         select
             program, user_id, currency,
-            sum(posted_minor) filter (
-                where kind in ('deposit', 'reinstatement') and not is_later
-            ) as deposits,
+            sum(posted_minor) filter (where kind = 'deposit' and not is_later) as deposits,
             -sum(posted_minor) filter (where kind = 'recall' and not is_later) as recalls,
             -sum(posted_minor) filter (where kind = 'spend' and not is_later) as spends,
             sum(posted_minor) filter (where kind = 'reversal' and not is_later) as reversals,
+            sum(posted_minor) filter (where kind = 'reinstatement' and not is_later)
+                as reinstatements,
             sum(posted_minor) filter (where is_later) as later
-        from (select *, posted_at >= {midnight} as is_later from postings) as dated
+        from (
+            select *, posted_at >= {midnight} as is_later from postings where posted_at >= {since}
+        ) as dated
         group by program, user_id, currency
     ),
     open_holds as (
@@ -54,7 +87,9 @@ _ACCOUNTS: Final = sql.SQL(
         coalesce(ledger_seq, 0),
         coalesce(deposits, 0)::bigint, coalesce(recalls, 0)::bigint,
         coalesce(spends, 0)::bigint, coalesce(reversals, 0)::bigint,
-        (coalesce(open_holds.held, 0) - coalesce(held_later.held, 0))::bigint
+        (coalesce(open_holds.held, 0) - coalesce(held_later.held, 0))::bigint,
+        coalesce(reinstatements, 0)::bigint,
+        {earlier_obligations}::bigint
     from accounts
     full join posted using (program, user_id, currency)
     full join open_holds using (program, user_id, currency)
@@ -62,32 +97,40 @@ _ACCOUNTS: Final = sql.SQL(
     order by program, user_id, currency
     """
 )
-
-# Of a recalled file nothing may stand, whatever its counts were before the recall.
-_DEPOSIT_FILES: Final = sql.SQL(
+_EARLIER_OBLIGATIONS: Final = sql.SQL(
     """
-    with files as (
-        select program, intake_id, status, outcome from intake_files
-        where kind = 'deposits' and status in ('applied', 'recalled') and business_date <= {day}
-    ),
-    said as (
-        select program, intake_id, total.key as currency,
-            case status when 'recalled' then 0 else total.value::bigint end as said_minor
-        from files, jsonb_each_text(outcome -> 'totals_minor') as total
-    ),
-    posted as (
-        select program, intake_id, currency, sum(amount_minor)::bigint as posted_minor
-        from standing_deposits
-        where intake_id in (select intake_id from files)
-        group by program, intake_id, currency
-    )
-    select
-        program, intake_id, currency, coalesce(said_minor, 0), coalesce(posted_minor, 0)
-    from said full join posted using (program, intake_id, currency)
-    order by intake_id, currency
+    case when available_minor < 0 then coalesce((
+        select sum(r.amount_minor) from deposit_recalls as r
+        where r.program = accounts.program and r.user_id = accounts.user_id
+            and r.currency = accounts.currency and r.posted_at < {since}
+    ), 0) - coalesce((
+        select sum(i.amount_minor) from deposit_reinstatements as i
+        where i.program = accounts.program and i.user_id = accounts.user_id
+            and i.currency = accounts.currency and i.posted_at < {since}
+    ), 0) else 0 end
     """
 )
-
+# The rows that a file credited; a row that was recalled and credited again is here twice.
+_CREDITED_ROWS: Final = sql.SQL(
+    """
+    select c.row_number, c.deposit_id, c.user_id, c.currency, c.amount_minor,
+        (extract(epoch from c.occurred_at) * 1000000)::bigint,
+        (r.program is null)::text
+    from deposit_credits as c
+    left join deposit_recalls as r using (program, deposit_id, credit_number)
+    where c.intake_id = {intake_id}
+    order by c.row_number
+    """
+)
+_KNOWN_DEPOSITS: Final = sql.SQL(
+    """
+    select distinct on (deposit_id) row_number, deposit_id, user_id, currency, amount_minor,
+        (extract(epoch from occurred_at) * 1000000)::bigint, 'true'
+    from deposit_credits
+    where program = {program} and deposit_id = any({deposit_ids})
+    order by deposit_id, credit_number desc
+    """
+)
 # The first exported day bounds the search: the export that wrote it wrote all earlier days too.
 _DATES_TO_EXPORT: Final = """
     select day::date
@@ -120,25 +163,127 @@ _DATES_TO_EXPORT: Final = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedDay:
+    """Implements cardops.ports.ExportedDay."""
+
+    row_count: int
+    content_sha256: str
+    is_closed: bool
+
+
 class PostgresBooks:
-    """Implements cardops.ports.Books. Read-only, with a session per call."""
+    """Implements cardops.ports.Books, with a session for each call."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, session: Callable[[], Session] | None = None) -> None:
+        """`session`: opens another session than one on the URL, for example one on a copy."""
         self._url = url
+        self._session: Callable[[], Session] = session or partial(_snapshot, url)
+        self._look_ups = session or partial(_snapshot, with_options(url, *LOOK_UPS))
 
-    def accounts(self, business_date: date) -> Iterator[pl.DataFrame]:
+    def accounts(self, business_date: date, *, since: date | None = None) -> Iterator[pl.DataFrame]:
         """Each account from both sources, as of the end of the business date."""
-        midnight = sql.SQL("({}::date + interval '1 day')").format(sql.Literal(business_date))
-        with connect(self._url) as session:
-            yield from stream_frames(session, _ACCOUNTS.format(midnight=midnight), BOOKS_COLUMNS)
+        query = _ACCOUNTS.format(
+            midnight=instant(business_date + timedelta(days=1)),
+            since=instant(since),
+            earlier_obligations=(
+                sql.Literal(0)
+                if since is None
+                else _EARLIER_OBLIGATIONS.format(since=instant(since))
+            ),
+        )
+        with self._session() as session:
+            yield from stream_frames(session, query, BOOKS_COLUMNS)
 
-    def deposit_files(self, business_date: date) -> pl.DataFrame:
-        """Applied and recalled deposit files up to that date: each one's total, and what stands."""
-        query = _DEPOSIT_FILES.format(day=sql.Literal(business_date))
-        with connect(self._url) as session:
+    def breaks(self, business_date: date, *, since: date | None = None) -> pl.DataFrame:
+        """What the named checks find, in one snapshot."""
+        filled = values(business_date, since)
+        with self._reading(since) as session:
+            found = [
+                read_frame(session, sql.SQL(check).format(**filled), FOUND_COLUMNS)
+                for check in CHECKS
+            ]
+        return pl.concat(found)
+
+    def deposit_files(self, business_date: date, *, since: date | None = None) -> pl.DataFrame:
+        """Deposit files up to that date: the total of each, and the amount posted of it."""
+        query = sql.SQL(DEPOSIT_FILES).format(**values(business_date, since))
+        with self._reading(since) as session:
             return read_frame(session, query, DEPOSIT_FILE_COLUMNS)
+
+    def credited_rows(self, intake_id: int) -> pl.DataFrame:
+        """The rows that a file credited."""
+        query = _CREDITED_ROWS.format(intake_id=sql.Literal(intake_id))
+        with self._look_ups() as session:
+            return read_frame(session, query, CREDITED_COLUMNS)
+
+    def known_deposits(self, program: str, deposit_ids: Sequence[str]) -> pl.DataFrame:
+        """The latest credit of each of these deposits of the program."""
+        query = _KNOWN_DEPOSITS.format(
+            program=sql.Literal(program), deposit_ids=sql.Literal(list(deposit_ids))
+        )
+        with self._session() as session:
+            return read_frame(session, query, CREDITED_COLUMNS)
+
+    def counted_files(
+        self, business_date: date, *, since: date | None = None
+    ) -> Sequence[CountedFile]:
+        """Deposit files up to that date and what was recorded of each; since: those that changed."""
+        query = sql.SQL(COUNTED_FILES).format(**values(business_date, since))
+        with self._reading(since) as session:
+            return [CountedFile(*row) for row in session.execute(query).fetchall()]
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one that have events and no final export."""
-        with connect(self._url) as session:
+        with self._session() as session:
             return [row[0] for row in session.execute(_DATES_TO_EXPORT, {"day": business_date})]
+
+    def exported(self, since: date, business_date: date) -> Mapping[date, ExportedDay]:
+        """What was recorded of the exports of these dates."""
+        with self._session() as session:
+            rows = session.execute(_EXPORTED, [since, business_date]).fetchall()
+        return {day: ExportedDay(*columns) for day, *columns in rows}
+
+    def last_reconciled(self, business_date: date) -> date | None:
+        """The latest earlier date that was closed when it was reconciled, without a break."""
+        with self._session() as session:
+            row = session.execute(_LAST_RECONCILED, [business_date]).fetchone()
+        return None if row is None else row[0]
+
+    def record_reconciled(
+        self, business_date: date, *, since: date | None, break_count: int
+    ) -> None:
+        """Record the outcome of a closed date; of another, which may still change, nothing."""
+        arguments = [since, break_count, business_date]
+        run_in_transaction(self._url, lambda session: session.execute(_RECORD, arguments))
+
+    def _reading(self, since: date | None) -> Session:
+        """What changed is looked up by indexes, whatever its share of the tables; all is scanned."""
+        return self._session() if since is None else self._look_ups()
+
+
+_EXPORTED: Final = """
+select business_date, row_count, content_sha256, is_closed
+from exported_days where business_date between %s and %s
+"""
+_LAST_RECONCILED: Final = """
+select business_date from reconciled_days
+where business_date < %s and break_count = 0
+order by business_date desc limit 1
+"""
+_RECORD: Final = """
+insert into reconciled_days (business_date, compared_from, break_count)
+select business_date, %s, %s from exported_days where business_date = %s and is_closed
+on conflict (business_date) do update
+set reconciled_at = excluded.reconciled_at, compared_from = excluded.compared_from,
+    break_count = excluded.break_count
+"""
+
+
+@contextmanager
+def _snapshot(url: str) -> Iterator[psycopg.Connection]:
+    """A session whose statements all see one snapshot."""
+    with connect(url, autocommit=False) as session:
+        session.isolation_level = IsolationLevel.REPEATABLE_READ
+        session.read_only = True
+        yield session

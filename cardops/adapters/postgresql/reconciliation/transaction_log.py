@@ -87,17 +87,15 @@ class PostgresTransactionLog:
 
     def export(self, business_date: date, target: Path) -> DayExport:
         """Write the whole day from one snapshot; a closed day always gives the same bytes."""
-        start = datetime.combine(business_date, time(), UTC)
-        end = start + timedelta(days=1)
+        end = datetime.combine(business_date, time(), UTC) + timedelta(days=1)
         watermark = run_in_transaction(
             self._url, lambda session: _watermark(session, business_date, end)
         )
-        query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
         with connect(self._url, autocommit=False) as session:
             session.isolation_level = IsolationLevel.REPEATABLE_READ
             session.read_only = True
             exported_at, oldest_open = _snapshot(session)
-            row_count, content_sha256 = write_log(session, query, target)
+            row_count, content_sha256 = write_day(session, business_date, target)
         is_closed = watermark is not None and oldest_open > int(watermark.rpartition("/")[2])
         return Exported(row_count, watermark, is_closed, content_sha256, exported_at)
 
@@ -109,6 +107,14 @@ class PostgresTransactionLog:
         """UTC dates with any event, in order."""
         rows = run_in_transaction(self._url, lambda session: session.execute(_BUSY).fetchall())
         return [day for (day,) in rows]
+
+
+def write_day(session: psycopg.Connection, business_date: date, target: Path) -> tuple[int, str]:
+    """Write the day as the session sees it; (row count, SHA-256 of the file)."""
+    start = datetime.combine(business_date, time(), UTC)
+    end = start + timedelta(days=1)
+    query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
+    return write_log(session, query, target)
 
 
 # From one date with an event to the next: an index step each, however many events there are.

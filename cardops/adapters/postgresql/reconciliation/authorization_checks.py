@@ -1,0 +1,226 @@
+"""SQL of the named checks of authorizations: decision, hold, actions, responses and callbacks.
+
+Belongs here: SQL text. What each check is called and which sides it compares is in
+cardops.rules.reconciliation.comparisons. Every statement returns the columns of
+cardops.contracts.lake.reconciliation.FOUND_COLUMNS, and reads authorizations that were decided or
+acted on since an instant (`-infinity` for all): an authorization that changed is checked whole.
+"""
+
+from typing import Final, LiteralString
+
+# A void that arrived before its authorization has no account; every other action has one.
+FIGURES: Final[LiteralString] = """
+with touched as (
+    select program, transaction_id from movements where posted_at >= {since}
+    union
+    select program, transaction_id from decisions where decided_at >= {since}
+    {all_holds}
+),
+acted as (
+    select
+        m.program, m.transaction_id,
+        min(m.user_id) as user_id, min(m.currency) as currency,
+        count(*) filter (where m.user_id is not null) as action_count,
+        count(*) filter (where m.kind = 'void' and m.user_id is null) as early_void_count,
+        count(*) filter (
+            where m.user_id is not null and d.user_id is not null
+            and (m.user_id, m.currency) is distinct from (d.user_id, d.currency)
+        ) as foreign_count,
+        count(*) filter (where m.kind in ('capture', 'void', 'expire') and m.user_id is not null)
+            as ending_count,
+        min(m.kind) filter (where m.kind in ('capture', 'void', 'expire')) as ending,
+        coalesce(sum(m.amount_minor) filter (where m.kind = 'capture'), 0) as captures,
+        coalesce(sum(m.amount_minor) filter (where m.kind = 'refund'), 0) as refunds,
+        coalesce(sum(m.amount_minor) filter (
+            where m.kind = 'increment' and m.status = 'PERMIT'
+        ), 0) as increments,
+        coalesce(sum(m.posted_minor), 0) as posted,
+        sum(
+            case
+                when m.status <> 'PERMIT' then 0
+                when m.kind = 'capture' then -m.amount_minor
+                when m.kind = 'refund' then m.amount_minor
+                else 0
+            end
+        ) as said,
+        count(*) filter (
+            where m.posted_minor <> case
+                when m.status <> 'PERMIT' then 0
+                when m.kind = 'capture' then -m.amount_minor
+                when m.kind = 'refund' then m.amount_minor
+                else 0
+            end
+            or (m.held_change_minor <> case
+                when m.kind = 'increment' and m.status = 'PERMIT' then m.amount_minor
+                else 0
+            end and m.kind in ('increment', 'refund'))
+        ) as misposted_count,
+        coalesce(sum(m.held_change_minor), 0) as held_change
+    from touched
+    inner join movements as m using (program, transaction_id)
+    left join decisions as d using (program, transaction_id)
+    group by m.program, m.transaction_id
+),
+figures as (
+    select
+        program, transaction_id,
+        coalesce(d.user_id, h.user_id, a.user_id) as user_id,
+        coalesce(d.currency, h.currency, a.currency) as currency,
+        d.status = 'PERMIT' as is_permitted,
+        d.status = 'PERMIT' and not d.is_capture as is_hold,
+        h.state, h.held_minor, h.captured_minor, h.program is not null as has_hold,
+        coalesce(a.action_count, 0) as action_count,
+        coalesce(a.early_void_count, 0) as early_void_count,
+        (
+            select count(*) from voided_ids as v
+            where v.program = touched.program and v.transaction_id = touched.transaction_id
+        ) as announced_count,
+        coalesce(a.foreign_count, 0) as foreign_count,
+        coalesce(a.misposted_count, 0) as misposted_count,
+        coalesce(a.ending_count, 0) as ending_count,
+        a.ending, a.posted, a.said,
+        coalesce(a.captures, 0) as captures,
+        coalesce(a.refunds, 0) as refunds,
+        case when d.status = 'PERMIT' and not d.is_capture then d.amount_minor else 0 end
+            + coalesce(a.increments, 0) as permitted,
+        case
+            when d.status = 'PERMIT' and d.is_capture then d.amount_minor
+            else coalesce(a.captures, 0)
+        end as captured,
+        case when d.status = 'PERMIT' and not d.is_capture then d.amount_minor else 0 end
+            + coalesce(a.held_change, 0) as open_minor
+    from touched
+    left join decisions as d using (program, transaction_id)
+    left join holds as h using (program, transaction_id)
+    left join acted as a using (program, transaction_id)
+)
+"""
+AUTHORIZATIONS: Final[LiteralString] = """
+{figures}
+select found.check_name, program, user_id, currency,
+    'authorization ' || transaction_id || found.detail, found.a::bigint, found.b::bigint
+from figures
+cross join lateral (
+    values
+    ('actions_have_a_permitted_decision', action_count, 0, '',
+        action_count > 0 and is_permitted is not true),
+    ('actions_are_on_the_account_of_their_decision', foreign_count, 0, '', foreign_count > 0),
+    ('early_voids_are_announced', early_void_count, announced_count, '',
+        early_void_count > announced_count),
+    ('early_voids_refuse_their_authorization', early_void_count, is_permitted::integer, '',
+        early_void_count > 0 and is_permitted),
+    ('actions_post_their_amounts', posted, said, '', misposted_count > 0),
+    ('captures_are_within_the_permitted_amount', captures, permitted, '', captures > permitted),
+    ('refunds_are_within_the_captured_amount', refunds, captured, '', refunds > captured),
+    ('holds_end_at_most_once', ending_count, 1, '', ending_count > 1),
+    ('holds_have_a_permitted_decision', has_hold::integer, coalesce(is_hold, false)::integer, '',
+        has_hold <> coalesce(is_hold, false)),
+    ('hold_states_agree_with_actions', (state <> 'held')::integer, ending_count,
+        ' is ' || state || ', its actions say ' || coalesce(ending, 'none'),
+        has_hold and ending_count <= 1 and state <> case ending
+            when 'capture' then 'captured'
+            when 'void' then 'voided'
+            when 'expire' then 'expired'
+            else 'held'
+        end),
+    ('held_amounts_agree_with_actions', held_minor, open_minor, '',
+        has_hold and held_minor <> open_minor),
+    ('captured_amounts_agree_with_actions', captured_minor, captures, '',
+        has_hold and captured_minor <> captures)
+) as found (check_name, a, b, detail, is_break)
+where found.is_break
+"""
+
+# The response's text in escape format: never fails, whatever the bytes. An empty object is what an
+# import writes where no response was sent.
+DECISION_RESPONSES: Final[LiteralString] = """
+with responses as (
+    select d.*, encode(d.answer, 'escape') as body, c.exponent, c.factor
+    from decisions as d
+    inner join {currencies} on c.currency = d.currency
+    where d.decided_at >= {since} and octet_length(d.answer) > 2
+    offset 0
+),
+compared as (
+    select *, concat_ws(', ',
+        case when strpos(body, '"transaction_id":"' || transaction_id || '"') = 0
+            then 'transaction_id' end,
+        case when strpos(body, '"authorization_id":"' || authorization_id || '"') = 0
+            then 'authorization_id' end,
+        case when strpos(body, '"status":"' || status || '","reason_code":"' || reason_code || '"') = 0
+            then 'status or reason_code' end,
+        case when strpos(body, '"amount":' || round(amount_minor / factor, exponent)
+            || ',"currency":"' || currency || '"') = 0 then 'amount or currency' end,
+        case when strpos(body, '"remaining_credit":' || round(remaining_minor / factor, exponent)
+            || ',') = 0 then 'remaining_credit' end,
+        case when strpos(body, '"ledger_seq":' || ledger_seq || '}}') = 0 then 'ledger_seq' end
+    ) as differing
+    from responses
+)
+select 'responses_agree_with_decisions', program, user_id, currency,
+    'authorization ' || transaction_id || ': ' || differing,
+    coalesce(round(substring(body from '"remaining_credit":(-?[0-9]{{1,16}}(?:\\.[0-9]{{1,4}})?)')::numeric
+        * factor), 0)::bigint,
+    remaining_minor
+from compared
+where differing <> ''
+"""
+ACTION_RESPONSES: Final[LiteralString] = """
+select 'responses_agree_with_actions', m.program, m.user_id, m.currency,
+    'authorization ' || m.transaction_id || ', ' || m.kind
+        || case when m.movement_key = '' then '' else ' ' || m.movement_key end,
+    coalesce(
+        round(substring(encode(m.answer, 'escape')
+            from '"captured_amount":([0-9]{{1,16}}(?:\\.[0-9]{{1,4}})?)')::numeric * c.factor), 0
+    )::bigint,
+    m.amount_minor
+from movements as m
+inner join decisions as d using (program, transaction_id)
+inner join {currencies} on c.currency = m.currency
+where m.posted_at >= {since} and m.user_id is not null
+    and octet_length(m.answer) > 2 and octet_length(d.answer) > 2
+    and (
+        position(d.answer in m.answer) = 0
+        or (m.kind in ('capture', 'void', 'expire')
+            and strpos(encode(m.answer, 'escape'), '"state":"' || case m.kind
+                when 'capture' then 'captured' when 'void' then 'voided' else 'expired'
+            end || '"') = 0)
+        or (m.kind = 'capture'
+            and strpos(encode(m.answer, 'escape'), '"captured_amount":'
+                || round(m.amount_minor / c.factor, c.exponent) || ',') = 0)
+        or (m.kind = 'increment'
+            and strpos(encode(m.answer, 'escape'), '"increment":{{"id":"' || m.movement_key
+                || '","status":"' || m.status || '"') = 0)
+    )
+"""
+
+# A decision with a callback says so in its details. A callback that was delivered long ago may have
+# been moved to the archive, so a missing one is searched for recent decisions only.
+CALLBACKS: Final[LiteralString] = """
+select 'callbacks_repeat_the_response', d.program, d.user_id, d.currency,
+    'callback ' || c.callback_id || ' of authorization ' || d.transaction_id, 1::bigint, 1::bigint
+from decisions as d
+inner join callbacks as c on c.callback_id = d.details ->> 'callback_id'
+where d.decided_at >= {since} and c.body <> d.answer
+{all_callbacks}
+union all
+select 'decisions_have_their_callback', d.program, d.user_id, d.currency,
+    'authorization ' || d.transaction_id || ', callback ' || (d.details ->> 'callback_id'),
+    1::bigint, 0::bigint
+from decisions as d
+where d.decided_at >= greatest({since}, now() - interval '1 day')
+    and d.details ? 'callback_id'
+    and not exists (
+        select from callbacks as c where c.callback_id = d.details ->> 'callback_id'
+    )
+"""
+# Of a full check: also callbacks that no decision names.
+ALL_CALLBACKS: Final[LiteralString] = """
+union
+select 'callbacks_repeat_the_response', c.program, d.user_id, d.currency,
+    'callback ' || c.callback_id || ' of authorization ' || c.transaction_id,
+    1::bigint, (d.program is not null)::integer::bigint
+from callbacks as c
+left join decisions as d on d.program = c.program and d.transaction_id = c.transaction_id
+where d.program is null or c.body <> d.answer
+"""

@@ -1,0 +1,1 @@
+"""What must agree in the books, and the kinds of damage that prove the checks."""

@@ -1,0 +1,187 @@
+"""The specimen: a small program with one of everything, made by the product's own use cases.
+
+Belongs here: what happens to it in its one day. Damages change its rows by these names, so they are
+found in whatever store the specimen was added to.
+"""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from cardops.bootstrap import Adapters
+from cardops.ports import Authorizations
+from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
+from cardops.rules.authorizations.decisions import AuthorizationRequest
+from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.rules.programs.programs import Program
+from cardops.services.accounts.deposit_files import DepositFileKey
+from cardops.services.accounts.recalls import RecallService
+from cardops.services.intake.applying import CreditDeposits
+from cardops.services.intake.claiming import Claims
+from cardops.services.intake.ingestion import ingest_files
+from cardops.services.intake.ports import IntakePorts
+from cardops.services.reconciliation.closing_balances import write_closing_balances
+from cardops.services.reconciliation.file_damages import PROGRAM
+from cardops.services.reconciliation.log_export import LogExport
+
+DEPOSITS: Final = Kind("deposits")
+AT: Final = "2026-03-01T00:00:00Z"
+# The first file is a CSV; damages of raw files change it.
+FIRST_FILE: Final = f"""\
+user_id,amount,deposit_id,timestamp,currency
+ana,100.00,d-ana-1,{AT},USD
+ana,50,d-ana-2,{AT},USD
+"ben",70.00,d-ben,{AT},
+ana,50.00,d-ana-2,{AT},USD
+ben,71.00,d-ben,{AT},USD
+ben,-5.00,d-negative,{AT},USD
+"""
+CAS: Final = [
+    {"user_id": "cas", "amount": "30.00", "deposit_id": "d-cas", "timestamp": AT, "currency": "EUR"},
+    {"user_id": "cas", "amount": "free", "deposit_id": "d-free", "timestamp": AT, "currency": "EUR"},
+]  # fmt: skip
+DAN: Final = {
+    "userId": "dan",
+    "amt": "12.5",
+    "depositId": "d-dan",
+    "created_at": AT,
+    "currency": "USD",
+}
+EVE: Final = f"user_id,amount,deposit_id,timestamp\neve,20.00,d-eve,{AT}\n"
+
+
+def make_specimen(adapters: Adapters) -> date:
+    """Deposits, authorizations and the close of today; returns the business date."""
+    adapters.programs.create(Program(PROGRAM, currency="USD"))
+    with TemporaryDirectory() as folder:
+        submit_deposits(adapters, PROGRAM, _files(Path(folder)))
+    _recall(adapters, "eve")
+    (flo,) = _recall(adapters, "flo")
+    _reinstate(adapters, flo)
+    asyncio.run(_authorize(adapters))
+    business_date = datetime.now(UTC).date()
+    close_books(adapters, business_date)
+    return business_date
+
+
+def close_books(adapters: Adapters, business_date: date) -> None:
+    """Write the date's closing balances and its log to the lake."""
+    write_closing_balances(business_date, adapters.books, adapters.lake)
+    export = LogExport(adapters.transaction_log, adapters.books, adapters.lake)
+    export.export(business_date)
+
+
+def _recall(adapters: Adapters, user_id: str) -> Sequence[IntakeFile]:
+    """Recall the file of this user."""
+    stats = adapters.raw_store.list_objects(f"incoming/deposits/{PROGRAM}/")
+    key = next(stat.key for stat in stats if user_id in stat.key)
+    service = RecallService(adapters.intake_ledger, adapters.deposit_ledger, adapters.lake)
+    return service.recall(key, DepositFileKey(key=key), "prove").files
+
+
+def _reinstate(adapters: Adapters, recalled: IntakeFile) -> None:
+    adapters.deposit_ledger.request_reinstatement(recalled, "prove", "to prove the checks")
+    adapters.intake_ledger.restart(recalled.intake_id)
+    ingest_files([adapters.intake_ledger.find(recalled.intake_id)], [], _intake_ports(adapters))
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    contents: Mapping[str, bytes] = {
+        "1-first.csv": FIRST_FILE.encode(),
+        "2-cas.json": json.dumps(CAS).encode(),
+        "3-dan.ndjson.gz": gzip.compress(json.dumps(DAN).encode() + b"\n"),
+        "4-eve.csv": EVE.encode(),
+        "5-flo.csv": EVE.replace("eve", "flo").encode(),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in contents]
+
+
+def submit_deposits(adapters: Adapters, program: str, files: Sequence[Path]) -> None:
+    """Put the files into the raw store and ingest them, without Dagster."""
+    claims = Claims(
+        adapters.raw_store,
+        adapters.failed_store,
+        adapters.intake_ledger,
+        adapters.programs,
+        adapters.clock,
+    )
+    claimed = claims.claim(DEPOSITS, claims.put(DEPOSITS, program, files))
+    ingest_files(claimed, [], _intake_ports(adapters))
+
+
+def _intake_ports(adapters: Adapters) -> IntakePorts:
+    return IntakePorts(
+        raw_store=adapters.raw_store,
+        failed_store=adapters.failed_store,
+        lake=adapters.lake,
+        intake_ledger=adapters.intake_ledger,
+        programs=adapters.programs,
+        clock=adapters.clock,
+        appliers={"deposit_ledger": CreditDeposits(adapters.deposit_ledger)},
+    )
+
+
+async def _authorize(adapters: Adapters) -> None:
+    async with adapters.authorizer_adapters() as opened:
+        authorizations = opened.authorizations
+        await authorizations.apply([_action(ActionKind.VOID, "t-tombstone")])
+        # One by one: the sequence of each account is then that of this list.
+        for request in (
+            _request("t-first", 2_50),
+            _request("t-spent", 10_00, callback_url="https://prove.example/hook"),
+            _request("t-held", 10_00, is_capture=False),
+            _request("t-part", 10_00, is_capture=False),
+            _request("t-void", 5_00, is_capture=False),
+            _request("t-raised", 5_00, is_capture=False),
+            _request("t-rejected", 100_000_00),
+            _request("t-tombstone", 1_00),
+            _request("t-nobody", 1_00, user_id="nobody"),
+        ):
+            await authorizations.decide([request])
+        await _act(authorizations)
+
+
+async def _act(authorizations: Authorizations) -> None:
+    for action in (
+        _action(ActionKind.REFUND, "t-spent", "4.00", "r-1"),
+        _action(ActionKind.REFUND, "t-spent", "1.00", "r-2"),
+        _action(ActionKind.CAPTURE, "t-part", "6.00"),
+        _action(ActionKind.VOID, "t-void"),
+        _action(ActionKind.INCREMENT, "t-raised", "5.00", "i-1"),
+        _action(ActionKind.INCREMENT, "t-raised", "100000.00", "i-2"),
+    ):
+        await authorizations.apply([action])
+
+
+def _request(
+    transaction_id: str,
+    amount_minor: int,
+    *,
+    user_id: str = "ana",
+    is_capture: bool = True,
+    callback_url: str | None = None,
+) -> AuthorizationRequest:
+    return AuthorizationRequest(
+        program=PROGRAM,
+        transaction_id=transaction_id,
+        user_id=user_id,
+        amount_minor=amount_minor,
+        currency="USD",
+        request_hash=transaction_id.encode(),
+        authorization_id=f"auth_{transaction_id}",
+        is_capture=is_capture,
+        callback_url=callback_url,
+    )
+
+
+def _action(
+    kind: ActionKind, transaction_id: str, amount: str | None = None, key: str = ""
+) -> AuthorizationAction:
+    return AuthorizationAction(kind, PROGRAM, transaction_id, amount, key)

@@ -1,0 +1,99 @@
+"""The nightly reconciliation compares what changed since the last date without a break."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.bootstrap import Adapters
+from cardops.services.reconciliation.reconciling import Extent, Reconciliation
+from orchestration.proving.specimen import close_books
+from tests.factories.busy_days import (
+    adapters_of,
+    be_busy,
+    damaged,
+    move_to_yesterday,
+    service_of,
+)
+
+pytestmark = pytest.mark.database
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+CHANGED_BALANCE = """
+    update accounts set available_minor = available_minor + 1
+    where (program, user_id, currency) = (
+        select program, user_id, currency from accounts where {moved_today} = (user_id in (
+            select user_id from deposit_events where posted_at >= current_date
+        )) limit 1
+    )
+"""
+
+
+def checks_of(found: Reconciliation) -> set[str]:
+    return set(found.breaks["check_name"])
+
+
+@pytest.fixture(scope="module")
+def store(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Adapters:
+    """Yesterday was busy, closed and reconciled; today has been busy too."""
+    adapters = adapters_of(module_database_url, tmp_path_factory.mktemp("home"))
+    be_busy(adapters, seed=5)
+    move_to_yesterday(adapters)
+    close_books(adapters, YESTERDAY)
+    with connect(adapters.database.url) as session:
+        # As the second export after the day's end finds it.
+        session.execute("update exported_days set is_closed = true")
+    found, _ = service_of(adapters).reconcile_closed(YESTERDAY)
+    assert (checks_of(found), found.since) == (set(), None)
+    be_busy(adapters, seed=6)
+    close_books(adapters, TODAY)
+    return adapters
+
+
+def test_second_night_reads_from_the_first_and_finds_nothing(store: Adapters) -> None:
+    found, _ = service_of(store).reconcile_closed(TODAY)
+
+    assert (checks_of(found), found.since) == (set(), TODAY)
+    assert found.account_count > 100
+
+
+def test_no_extent_finds_a_break_in_books_that_agree(store: Adapters) -> None:
+    found = {extent: service_of(store).reconcile(TODAY, extent) for extent in Extent}
+
+    assert [checks_of(result) for result in found.values()] == [set()] * len(Extent)
+    assert found[Extent.ALL].recounted_files > found[Extent.CHANGES].recounted_files > 0
+
+
+@pytest.mark.parametrize("moved_today", ["true", "false"])
+def test_night_finds_a_balance_that_changed(store: Adapters, moved_today: str) -> None:
+    """Also of an account that nothing moved today: yesterday's closing balance is the source."""
+    statement = CHANGED_BALANCE.replace("{moved_today}", moved_today)
+
+    with damaged(store, statement) as service:
+        found = service.reconcile(TODAY, Extent.CHANGES)
+
+    assert found.since == TODAY
+    assert "ledger_balance_equals_sum_of_postings" in checks_of(found)
+
+
+def test_date_with_a_break_is_compared_again(store: Adapters) -> None:
+    with damaged(store, "update reconciled_days set break_count = 1") as service:
+        found = service.reconcile(TODAY, Extent.CHANGES)
+
+    assert (checks_of(found), found.since) == (set(), None)
+
+
+def test_open_date_is_never_recorded_as_reconciled(store: Adapters) -> None:
+    service_of(store).reconcile_closed(TODAY)
+
+    assert store.books.last_reconciled(TODAY + timedelta(days=1)) == YESTERDAY
+
+
+def test_file_whose_state_changed_today_is_counted_again(store: Adapters) -> None:
+    """Whatever its date is: a file that is recalled, for example."""
+    with damaged(store, "update intake_files set ended_at = now() where intake_id = 1") as service:
+        files = service.books.counted_files(TODAY, since=TODAY)
+
+    assert 1 in [file.intake_id for file in files]
+    assert 1 not in [file.intake_id for file in store.books.counted_files(TODAY, since=TODAY)]
