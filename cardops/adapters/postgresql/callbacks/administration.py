@@ -32,13 +32,11 @@ page as (
         select l.callback_id, l.url, l.created_at from callbacks as l
         where
             l.program = p.program and l.state = $3
-            -- Compared and ordered as rows, or a plan may read all states by the primary key.
-            and (l.program, l.state, l.callback_id) > (p.program, $3, $1)
-            and (l.program, l.state, l.callback_id) < (p.program, $3, $2)
-        order by l.program, l.state, l.callback_id
+            and l.callback_id > $1 collate "C" and l.callback_id < $2 collate "C"
+        order by l.callback_id collate "C"
         limit 5000
     ) as c
-    order by c.callback_id
+    order by c.callback_id collate "C"
     limit 5000
 ),
 replayed as (
@@ -54,7 +52,7 @@ replayed as (
         ))
     returning 1
 )
-select max(callback_id) as last_id, (select count(*) from replayed) as replayed from page
+select max(callback_id collate "C") as last_id, (select count(*) from replayed) as replayed from page
 """  # noqa: S608 - a piece of ours
 _FAILING: Final = f"""
 select {ENDPOINT_COLUMNS} from callback_endpoints

@@ -28,15 +28,15 @@ _BY_KEY: Final = ("-cenable_seqscan=off", "-cenable_hashjoin=off", "-cenable_mer
 # others of that age were archived before.
 _FIRST_CALLBACK: Final = f"""
 {PROGRAMS.format(program="null")}
-select min(first.callback_id)
+select min(first.callback_id collate "C")
 from programs_asked as p
 cross join lateral (
     select c.callback_id from callbacks as c
     where
         c.program = p.program and c.state = 'delivered'
-        and (c.program, c.state, c.callback_id) >= (p.program, 'delivered', %(first)s)
-        and c.callback_id < %(end)s and c.ended_at < %(until)s
-    order by c.program, c.state, c.callback_id
+        and c.callback_id >= %(first)s collate "C" and c.callback_id < %(end)s collate "C"
+        and c.ended_at < %(until)s
+    order by c.callback_id collate "C"
     limit 1
 ) as first
 """  # noqa: S608 - a piece of ours

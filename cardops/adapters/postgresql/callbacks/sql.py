@@ -246,7 +246,7 @@ programs_asked (program) as (
 """
 # $1 program or null, $2 state or null, $3 limit, $4 the last id of the page before. The newest of each
 # program and state, then the newest of those: as many index steps as rows, however many callbacks
-# there are. Another text without a cursor: with one statement for both, $4 could be null, and no plan
+# there are, by the index whose ids are in the order of bytes. Another text without a cursor: with one statement for both, $4 could be null, and no plan
 # would begin at it.
 _LIST: Final = """
 {programs}
@@ -258,20 +258,15 @@ cross join unnest(
 cross join lateral (
     select {columns} from callbacks as l
     where l.program = p.program and l.state = s.state{before}
-    order by l.program desc, l.state desc, l.callback_id desc
+    order by l.callback_id collate "C" desc
     limit $3
 ) as c
-order by c.callback_id desc
+order by c.callback_id collate "C" desc
 limit $3
 """
 _LIST_PARTS: Final = {"programs": PROGRAMS.format(program="$1"), "columns": COLUMNS}
 LIST: Final = _LIST.format(**_LIST_PARTS, before="")
-LIST_BEFORE: Final = _LIST.format(
-    **_LIST_PARTS,
-    before="""
-        -- Compared and ordered as rows, or a plan may read all states by the primary key.
-        and (l.program, l.state, l.callback_id) < (p.program, s.state, $4)""",
-)
+LIST_BEFORE: Final = _LIST.format(**_LIST_PARTS, before=' and l.callback_id < $4 collate "C"')
 REPLAY: Final = """
 update callbacks
 set
