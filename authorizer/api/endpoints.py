@@ -45,7 +45,12 @@ def dependencies_of(request: Request) -> Dependencies:
     return dependencies
 
 
-RequestDependencies = Annotated[Dependencies, Depends(dependencies_of)]
+async def _request_dependencies(request: Request) -> Dependencies:
+    """The same as a coroutine: FastAPI would run a plain function in a thread, for each request."""
+    return dependencies_of(request)
+
+
+RequestDependencies = Annotated[Dependencies, Depends(_request_dependencies)]
 # The route checks an id in a path: a malformed one is 404, where FastAPI would answer 422.
 PathId = Annotated[str, Path(json_schema_extra=dict(ID_PARAMETER))]
 
