@@ -30,20 +30,26 @@ class Readiness:
         """Whether the database responds within READY_TIMEOUT_SECONDS; cached for CACHE_SECONDS."""
         async with self._lock:
             if time.monotonic() >= self._valid_until:
-                self._is_ready = await self._read_time() is not None
-                self._valid_until = time.monotonic() + CACHE_SECONDS
+                await self._read()
             return self._is_ready
 
     async def database_time(self) -> datetime | None:
         """The instant of the database's clock; None where it does not respond in time."""
         async with self._lock:
-            return await self._read_time()
+            return await self._read()
 
     def terminate(self) -> None:
         """Close the session at once."""
         if self._session is not None:
             self._session.terminate()
             self._session = None
+
+    async def _read(self) -> datetime | None:
+        """Whoever waits for this reading learns from it too, instead of waiting for another."""
+        at = await self._read_time()
+        self._is_ready = at is not None
+        self._valid_until = time.monotonic() + CACHE_SECONDS
+        return at
 
     async def _read_time(self) -> datetime | None:
         try:
