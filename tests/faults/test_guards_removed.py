@@ -182,7 +182,7 @@ GUARDS = [
     Guard(
         "action-consistent-hold",
         f"{OVERTAKEN_ACTIONS}::test_contradicting_hold_fails_alone",
-        "if False:",
+        "return movement",
     ),
     Guard("action-lock-order", f"{LOCK_ORDER}::test_action_batch_locks_accounts_in_order"),
     Guard(

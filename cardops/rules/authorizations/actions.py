@@ -168,11 +168,8 @@ def decide_action(
     if problem:
         return ActionResponse(ActionResult.INVALID, detail=problem)
     movement = _movement(action, amount, record, account)
-    if (
-        not account.exists or account.held_minor + movement.held_change_minor < 0
-    ):  # guard: action-consistent-hold
-        return INCONSISTENT
-    return movement
+    is_consistent = account.exists and account.held_minor + movement.held_change_minor >= 0
+    return movement if is_consistent else INCONSISTENT  # guard: action-consistent-hold
 
 
 def _amount_of(
