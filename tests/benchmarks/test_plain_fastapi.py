@@ -8,13 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.plain_fastapi import build
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.programs.api_keys import Scope
 from cardops.rules.programs.programs import Program
-
-pytest.importorskip("greenlet", reason="the peer needs sqlalchemy[asyncio]")
-from benchmarks.plain_fastapi import build
 
 pytestmark = pytest.mark.database
 
