@@ -17,6 +17,7 @@ from tests.servers.killable_credit import credit_users
 pytestmark = pytest.mark.database
 
 READ, WRITE, ACTION_WRITE = "read as materialized", "insert into decisions", "insert into movements"
+ACTION_READ = "left join decisions as d"
 BEGIN, READ_LOCKED, COMMIT = "^begin isolation", "for update of a", "^commit$"
 WAITING = """
 select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
@@ -124,7 +125,12 @@ async def test_capture_with_lost_commit_reply_replays_equal(
     cutting: Cutting,
 ) -> None:
     for number, (words, where) in enumerate(
-        [(ACTION_WRITE, Where.BEFORE_REPLY), *LOCKED_CUTS[-2:]]
+        [
+            (ACTION_READ, Where.BEFORE),
+            (ACTION_READ, Where.BEFORE_REPLY),
+            (ACTION_WRITE, Where.BEFORE),
+            (ACTION_WRITE, Where.BEFORE_REPLY),
+        ]
     ):
         assert (await cutting.ask(f"t{number}", capture=False)).status == 200
         cut = cutting.proxy.cut(words, where)
@@ -142,7 +148,7 @@ async def test_read_with_lost_connection_is_503_and_next_succeeds(
     cutting: Cutting,
 ) -> None:
     reads = {
-        "/v1/authorizations/warm": "from decisions as d",
+        "/v1/authorizations/warm": ACTION_READ,
         "/v1/users/user_1/credit": "order by currency",
         "/v1/callbacks": "from callbacks",
     }
