@@ -14,7 +14,10 @@ create table voided_ids (
 -- One pass over movements, which only reads: about a second per five million rows. It comes before
 -- the statement that locks accounts.
 insert into voided_ids (program, transaction_id, announced_at)
-select program, transaction_id, posted_at
+select
+program,
+transaction_id,
+posted_at
 from movements
 where kind = 'void' and movement_key = '' and user_id is null;
 
