@@ -9,7 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +51,9 @@ def recorded_lock(path: Path) -> Iterator[None]:
     try:
         _wait_for(handle)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        # On a full disk the lock holds without a name: its holder is waited for, stopped or not.
+        with suppress(OSError):
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
         os.ftruncate(handle, 0)
     finally:

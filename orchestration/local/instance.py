@@ -123,9 +123,12 @@ def _require_connection(session: Any, _record: object, _checked_out: object) -> 
     """Raises DisconnectionError, upon which the pool opens another connection.
 
     Nothing is sent: an idle session has something to read only when the server has ended it.
+    Drivers without a socket of their own, such as SQLite's, lose no server.
     """
     from sqlalchemy.exc import DisconnectionError  # noqa: PLC0415 - as above
 
+    if not hasattr(session, "fileno"):
+        return
     poll = select.poll()
     poll.register(session.fileno(), select.POLLIN)
     if poll.poll(0):

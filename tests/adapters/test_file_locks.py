@@ -72,5 +72,17 @@ def test_running_holder_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with process_with(FORK, path), exclusive_lock(path, wait=False):
-        pass
+    with process_with(FORK, path):
+        # The child closes its copy of the lock's handle as soon as it runs.
+        ends_at = time.monotonic() + 30
+        while not is_free(path):
+            assert time.monotonic() < ends_at, "the child kept its parent's lock"
+            time.sleep(0.01)
+
+
+def is_free(path: Path) -> bool:
+    try:
+        with exclusive_lock(path, wait=False):
+            return True
+    except BlockingIOError:
+        return False

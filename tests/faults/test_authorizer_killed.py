@@ -225,8 +225,9 @@ def assert_recovery_was_told(system: KillableSystem) -> None:
     assert "cardops_embedded_database_down 0.0" in metrics
     assert "cardops_embedded_database_outages 1.0" in metrics  # since this authorizer started
     log = (system.home / "authorizer.log").read_text()
-    assert "is gone: its process ended" in log
-    assert "runs again after" in log
+    # Whichever process looked first started it; the others saw another server.
+    assert "is gone: its process ended" in log or "was gone and runs again" in log
+    assert "runs again" in log
 
 
 def logged_failures(home: Path) -> str:

@@ -170,7 +170,11 @@ class Cluster:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         telling = [line for line in lines if "FATAL" in line or "error:" in line] or lines[-1:]
         reason = telling[0] if telling else "it gave no reason"
-        hint = "free some disk space" if "No space left" in output else f"see {self.places.log}"
+        # A write that was cut short is how PostgreSQL notices a full disk first, unnamed.
+        if "wrote only" in output and "No space left" not in output:
+            reason += " (No space left on device)"
+        is_full = "No space left" in reason or "No space left" in output
+        hint = "free some disk space" if is_full else f"see {self.places.log}"
         return f"The embedded database cannot be started: {reason}; {hint}."
 
 

@@ -15,9 +15,9 @@ create table voided_ids (
 -- the statement that locks accounts.
 insert into voided_ids (program, transaction_id, announced_at)
 select
-program,
-transaction_id,
-posted_at
+    program,
+    transaction_id,
+    posted_at
 from movements
 where kind = 'void' and movement_key = '' and user_id is null;
 
