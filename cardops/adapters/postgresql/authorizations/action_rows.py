@@ -69,7 +69,7 @@ def action_state(rows: Iterable[Mapping[str, Any]]) -> tuple[ActionState, set[Ac
                 is_blocked=row["is_blocked"],
                 revision=row["revision"],
             )
-        if row["has_limits"]:
+        if row["has_limits"] and record.account_key in state.accounts:
             limited.add(record.account_key)
     return state, limited
 

@@ -205,3 +205,18 @@ async def test_actions_of_a_batch_see_each_other(overtaking: Overtaking) -> None
     assert b'"sufficient_credit"' in responses[8].body
     assert overtaking.reads <= 2
     assert_books_add_up(overtaking.url)
+
+
+async def test_increment_for_an_unknown_user_is_refused_under_a_program_limit(
+    overtaking: Overtaking,
+) -> None:
+    limit = SpendingLimit(LimitKind.DAY, 100)
+    PostgresSpendingLimits(overtaking.url).change(PROGRAM, "", "USD", [limit], changed_by="test")
+    await overtaking.store.decide([a_request("h9", user_id="nobody", is_capture=False)])
+
+    refused, other = await overtaking.apply(
+        an_action("increment", "h9", "0.01", "i1"), an_action("void", "h2")
+    )
+
+    assert refused.result is ActionResult.FORBIDDEN
+    assert other.result is ActionResult.DONE
