@@ -85,7 +85,10 @@ def test_proving_leaves_the_books_as_they_were(store: Adapters, proved: dict[str
 def test_user_without_the_right_to_create_a_database_is_told_what_to_do(
     module_database_url: str, store: Adapters
 ) -> None:
+    may_create_roles = "select rolcreaterole or rolsuper from pg_roles where rolname = current_user"
     with connect(module_database_url) as session:
+        if session.execute(may_create_roles).fetchone() != (True,):
+            pytest.skip("the user of this database may not create another user")
         session.execute("create role cardops_reader login password 'x'")
         session.execute("grant all on schema cardops to cardops_reader")
         session.execute("grant select on all tables in schema cardops to cardops_reader")
