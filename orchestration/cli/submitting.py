@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import IntakeFile, Kind
-from cardops.services.intake.claiming import Claims
 from cardops.services.intake.submission import Submissions
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError, say
+from orchestration.composition import claims_of
 from orchestration.local.in_process import InProcessRuns, RunResult
 
 
@@ -33,13 +33,7 @@ def open_submissions(settings: Settings, runs: InProcessRuns | None = None) -> S
     """What submits files to the home of these settings."""
     adapters = Adapters(settings)
     return Submissions(
-        claims=Claims(
-            adapters.raw_store,
-            adapters.failed_store,
-            adapters.intake_ledger,
-            adapters.programs,
-            adapters.database_clock,
-        ),
+        claims=claims_of(adapters),
         runs=ReportedRuns(runs or InProcessRuns(settings)),
         delivery_ledger=adapters.delivery_ledger,
         processed_store=adapters.processed_store,

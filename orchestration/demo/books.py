@@ -17,7 +17,7 @@ from cardops.bootstrap import Adapters
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
-from cardops.services.reconciliation.reconciling import ReconciliationService
+from orchestration.composition import reconciliation_of
 from simulation.card_companies import CardCompanies
 
 
@@ -62,15 +62,7 @@ class DemoBooks:
 
     def breaks(self, business_date: date) -> int:
         """Breaks that reconciliation finds on that date."""
-        adapters = self.adapters
-        service = ReconciliationService(
-            adapters.books,
-            adapters.lake,
-            adapters.lake_books,
-            adapters.transaction_log,
-            adapters.raw_store,
-        )
-        return service.reconcile(business_date).breaks.height
+        return reconciliation_of(self.adapters).reconcile(business_date).breaks.height
 
     def example(self, status: str) -> str:
         """The first response with that status, as the partner received it; empty without one."""

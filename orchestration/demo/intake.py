@@ -13,7 +13,7 @@ from typing import Final
 from cardops.bootstrap import Adapters
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
-from cardops.services.intake.claiming import Claims
+from orchestration.composition import claims_of
 from orchestration.local.in_process import InProcessRuns
 
 # Kinds whose rows may wait for rows of another kind, in the order in which they are ingested.
@@ -37,13 +37,7 @@ class DemoIntake:
         self._runs = runs
         self._program = program
         self._ledger = adapters.intake_ledger
-        self._claims = Claims(
-            adapters.raw_store,
-            adapters.failed_store,
-            self._ledger,
-            adapters.programs,
-            adapters.database_clock,
-        )
+        self._claims = claims_of(adapters)
 
     def ingest_day(
         self, day: Path, order: Sequence[str], on_group: Callable[[str], None]

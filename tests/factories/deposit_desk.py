@@ -74,7 +74,7 @@ class DepositDesk:
         return Run()
 
     def deliver(self, batch_id: str) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"batch {batch_id} was to be delivered, but deposits have none")
 
     @property
     def submissions(self) -> Submissions:

@@ -198,7 +198,7 @@ def recorded_breaks(business_date: date, lake: Lake) -> pl.DataFrame:
 def breaks_of(comparison: Comparison, breaks: pl.DataFrame) -> pl.DataFrame:
     """Those of the breaks that this comparison found.
 
-    Breaks recorded before checks had names are told by their sides.
+    Breaks recorded before checks had names are recognised by their sides.
     """
     is_unnamed = pl.col("check_name").is_null()
     has_sides = (pl.col("side_a") == comparison.side_a.value) & (

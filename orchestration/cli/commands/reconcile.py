@@ -12,10 +12,10 @@ from cardops.rules.reconciliation.comparisons import Unit
 from cardops.services.reconciliation.reconciling import (
     Extent,
     Reconciliation,
-    ReconciliationService,
 )
 from cardops.settings import Settings
 from orchestration.cli.output import DONE_WITH_FINDINGS, JsonOption, print_json, say
+from orchestration.composition import reconciliation_of
 
 TOTALS: Final = ("deposits", "spends", "reversals", "balances")
 MAX_BREAKS_SHOWN: Final = 20
@@ -48,13 +48,7 @@ def reconcile(
     lists the checks.
     """
     adapters = Adapters(Settings.load())
-    service = ReconciliationService(
-        adapters.books,
-        adapters.lake,
-        adapters.lake_books,
-        adapters.transaction_log,
-        adapters.raw_store,
-    )
+    service = reconciliation_of(adapters)
     extent = Extent.ALL if full else Extent.STORE
     found = service.reconcile((business_date or datetime.now(UTC)).date(), extent)
     if not found.includes_lake:

@@ -1,0 +1,30 @@
+"""Use cases composed over the adapters of one home, for commands, the demo and proofs alike.
+
+Belongs here: services that more than one of them needs. Assets and sensors ask for ports instead.
+"""
+
+from cardops.bootstrap import Adapters
+from cardops.services.intake.claiming import Claims
+from cardops.services.reconciliation.reconciling import ReconciliationService
+
+
+def claims_of(adapters: Adapters) -> Claims:
+    """What claims files; their business date is the database's."""
+    return Claims(
+        adapters.raw_store,
+        adapters.failed_store,
+        adapters.intake_ledger,
+        adapters.programs,
+        adapters.database_clock,
+    )
+
+
+def reconciliation_of(adapters: Adapters) -> ReconciliationService:
+    """What compares the books with their sources."""
+    return ReconciliationService(
+        adapters.books,
+        adapters.lake,
+        adapters.lake_books,
+        adapters.transaction_log,
+        adapters.raw_store,
+    )
