@@ -1,15 +1,23 @@
 """Use cases composed over the adapters of one home, for commands, the demo and proofs alike.
 
 Belongs here: services that more than one of them needs. Assets and sensors ask for ports instead.
+Each is imported when it is asked for: comparing books loads nothing that judges files.
 """
 
-from cardops.bootstrap import Adapters
-from cardops.services.intake.claiming import Claims
-from cardops.services.reconciliation.reconciling import ReconciliationService
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cardops.bootstrap import Adapters
+    from cardops.services.intake.claiming import Claims
+    from cardops.services.reconciliation.reconciling import ReconciliationService
 
 
 def claims_of(adapters: Adapters) -> Claims:
     """What claims files; their business date is the database's."""
+    from cardops.services.intake.claiming import Claims
+
     return Claims(
         adapters.raw_store,
         adapters.failed_store,
@@ -21,6 +29,8 @@ def claims_of(adapters: Adapters) -> Claims:
 
 def reconciliation_of(adapters: Adapters) -> ReconciliationService:
     """What compares the books with their sources."""
+    from cardops.services.reconciliation.reconciling import ReconciliationService
+
     return ReconciliationService(
         adapters.books,
         adapters.lake,
