@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
     from cardops.services.intake.claiming import Claims
+    from cardops.services.intake.ports import IntakePorts
     from cardops.services.reconciliation.reconciling import ReconciliationService
 
 
@@ -24,6 +25,22 @@ def claims_of(adapters: Adapters) -> Claims:
         adapters.intake_ledger,
         adapters.programs,
         adapters.database_clock,
+    )
+
+
+def intake_ports_of(adapters: Adapters) -> IntakePorts:
+    """What ingests claimed deposit files without Dagster; its instants are the database's."""
+    from cardops.services.intake.applying import CreditDeposits
+    from cardops.services.intake.ports import IntakePorts
+
+    return IntakePorts(
+        raw_store=adapters.raw_store,
+        failed_store=adapters.failed_store,
+        lake=adapters.lake,
+        intake_ledger=adapters.intake_ledger,
+        programs=adapters.programs,
+        clock=adapters.database_clock,
+        appliers={"deposit_ledger": CreditDeposits(adapters.deposit_ledger)},
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -21,13 +21,11 @@ from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.programs.programs import Program
 from cardops.services.accounts.deposit_files import DepositFileKey
 from cardops.services.accounts.recalls import RecallService
-from cardops.services.intake.applying import CreditDeposits
-from cardops.services.intake.claiming import Claims
 from cardops.services.intake.ingestion import ingest_files
-from cardops.services.intake.ports import IntakePorts
 from cardops.services.reconciliation.closing_balances import write_closing_balances
 from cardops.services.reconciliation.file_damages import PROGRAM
 from cardops.services.reconciliation.log_export import LogExport
+from orchestration.composition import claims_of, intake_ports_of
 
 DEPOSITS: Final = Kind("deposits")
 AT: Final = "2026-03-01T00:00:00Z"
@@ -64,7 +62,7 @@ def make_specimen(adapters: Adapters) -> date:
     (flo,) = _recall(adapters, "flo")
     _reinstate(adapters, flo)
     asyncio.run(_authorize(adapters))
-    business_date = datetime.now(UTC).date()
+    business_date = adapters.database_clock.now().date()
     close_books(adapters, business_date)
     return business_date
 
@@ -87,7 +85,7 @@ def _recall(adapters: Adapters, user_id: str) -> Sequence[IntakeFile]:
 def _reinstate(adapters: Adapters, recalled: IntakeFile) -> None:
     adapters.deposit_ledger.request_reinstatement(recalled, "prove", "to prove the checks")
     adapters.intake_ledger.restart(recalled.intake_id)
-    ingest_files([adapters.intake_ledger.find(recalled.intake_id)], [], _intake_ports(adapters))
+    ingest_files([adapters.intake_ledger.find(recalled.intake_id)], [], intake_ports_of(adapters))
 
 
 def _files(folder: Path) -> Sequence[Path]:
@@ -105,27 +103,9 @@ def _files(folder: Path) -> Sequence[Path]:
 
 def submit_deposits(adapters: Adapters, program: str, files: Sequence[Path]) -> None:
     """Put the files into the raw store and ingest them, without Dagster."""
-    claims = Claims(
-        adapters.raw_store,
-        adapters.failed_store,
-        adapters.intake_ledger,
-        adapters.programs,
-        adapters.clock,
-    )
+    claims = claims_of(adapters)
     claimed = claims.claim(DEPOSITS, claims.put(DEPOSITS, program, files))
-    ingest_files(claimed, [], _intake_ports(adapters))
-
-
-def _intake_ports(adapters: Adapters) -> IntakePorts:
-    return IntakePorts(
-        raw_store=adapters.raw_store,
-        failed_store=adapters.failed_store,
-        lake=adapters.lake,
-        intake_ledger=adapters.intake_ledger,
-        programs=adapters.programs,
-        clock=adapters.clock,
-        appliers={"deposit_ledger": CreditDeposits(adapters.deposit_ledger)},
-    )
+    ingest_files(claimed, [], intake_ports_of(adapters))
 
 
 async def _authorize(adapters: Adapters) -> None:
