@@ -133,6 +133,6 @@ def _forever() -> bool:
 
 BENCHMARKS: Final = [
     Benchmark("captures_vs_decisions", "captures/s", "at least 0.7", _captures),
-    Benchmark("p99_beside_actions_vs_alone", "ms", "at most 1.5", _beside_actions),
+    Benchmark("p99_beside_move_storm", "ms", "at most 1.5", _beside_actions),
     Benchmark("p99_beside_locked_account_vs_alone", "ms", "at most 1.5", _beside_locked_account),
 ]

@@ -62,8 +62,8 @@ def _sides(process_count: int) -> Iterator[Sides]:
 
 
 BENCHMARKS: Final = [
-    Benchmark("block_ms_1_process", "ms", "at most 1.0", lambda: _sides(1), rounds=1),
-    Benchmark("block_ms_4_processes", "ms", "at most 1.0", lambda: _sides(4), rounds=1),
-    Benchmark("block_ms_8_processes", "ms", "at most 1.0", lambda: _sides(8), rounds=1),
-    Benchmark("block_ms_16_processes", "ms", "at most 1.0", lambda: _sides(16), rounds=1),
+    Benchmark("block_at_1_process_ms", "ms", "at most 1.0", lambda: _sides(1), rounds=1),
+    Benchmark("block_at_4_processes_ms", "ms", "at most 1.0", lambda: _sides(4), rounds=1),
+    Benchmark("block_at_8_processes_ms", "ms", "at most 1.0", lambda: _sides(8), rounds=1),
+    Benchmark("block_at_16_processes_ms", "ms", "at most 1.0", lambda: _sides(16), rounds=1),
 ]

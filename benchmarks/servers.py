@@ -79,6 +79,9 @@ def _served(command: list[str], environment: dict[str, str], log: Path) -> Itera
         ) as process,
     ):
         try:
-            yield cast("IO[bytes]", process.stdout).readline().decode()
+            line = cast("IO[bytes]", process.stdout).readline().decode()
+            if not line:
+                sys.exit(f"{command[0]} ended before it served:\n{log.read_text()}")
+            yield line
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""The console script as a user runs it: a process of its own, with nothing inherited but PATH."""
+"""The commands as a user runs them: processes of their own, with nothing inherited but PATH."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
@@ -15,6 +16,7 @@ from cardops.adapters.secrets import FileSecretStore
 from simulation.card_companies import CardCompanies
 from tests.factories.databases import new_home, stop_flushing
 from tests.servers.file_servers import card_companies
+from tests.servers.warm_command import run_command, warm_context
 
 CARDOPS = Path(sys.executable).with_name("cardops")
 TIMEOUT_SECONDS = 240
@@ -27,10 +29,31 @@ class Console:
     home: Path
 
     def run(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        """`settings` are environment variables."""
+        """The command, in a process that has the slow imports behind it.
+
+        `settings` are environment variables.
+        """
+        with TemporaryDirectory() as folder:
+            output, errors = Path(folder, "output"), Path(folder, "errors")
+            environment = self._environment(**settings)
+            process = warm_context().Process(
+                target=run_command,
+                args=(list(arguments), environment, self.home.parent, output, errors),
+            )
+            process.start()
+            process.join(TIMEOUT_SECONDS)
+            if process.exitcode is None:
+                process.kill()
+                raise subprocess.TimeoutExpired(list(arguments), TIMEOUT_SECONDS)
+            return subprocess.CompletedProcess(
+                list(arguments), process.exitcode, output.read_text(), errors.read_text()
+            )
+
+    def run_anew(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """The console script in an interpreter of its own, as a shell starts it."""
         return subprocess.run(
             [str(CARDOPS), *arguments],
-            env=self._environment(**settings),
+            env=self._environment(),
             cwd=self.home.parent,
             capture_output=True,
             text=True,

@@ -1,7 +1,6 @@
 """A delivering process is killed at each of its steps: nothing is partial, nothing is sent twice."""
 
 import hashlib
-import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from tests.factories.deliveries import a_made_file
 from tests.servers.file_servers import SSHD, Server, card_companies, ftps, openssh
 from tests.servers.killable_delivery import deliver_and_die
+from tests.servers.warm_command import warm_context
 
 pytestmark = pytest.mark.database
 
@@ -45,10 +45,8 @@ class KillableDelivery:
 
     def deliver(self, batch_id: str, dies_at: int | None = None) -> int:
         """Deliver in a separate process; returns its exit code."""
-        spawn = multiprocessing.get_context("forkserver")
-        spawn.set_forkserver_preload(["tests.servers.killable_delivery"])
         values = (self.url, self.processed, self.server.secret, batch_id, dies_at)
-        process = spawn.Process(target=deliver_and_die, args=values)
+        process = warm_context().Process(target=deliver_and_die, args=values)
         process.start()
         process.join(60)
         assert process.exitcode is not None, "the delivery hangs"

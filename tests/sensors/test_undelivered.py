@@ -124,8 +124,8 @@ def test_retry_pauses_grow_and_end_with_one_alarm(
     minute = 0
     while minute < 10 * 24 * 60:
         requested += [minute for _ in daemon.tick()]
-        # After the alarm no more requests may follow, so longer steps are enough.
-        step = 60 if daemon.notifier.alarms else 2
+        # The first pauses are of minutes, the later ones of hours; after the alarm none may follow.
+        step = 2 if len(requested) < 3 else 60 if daemon.notifier.alarms else 10
         minute += step
         daemon.clock.advance(minutes=step)
 

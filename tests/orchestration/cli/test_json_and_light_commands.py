@@ -94,7 +94,7 @@ def test_light_command_is_fast(console: Console, arguments: list[str]) -> None:
 def timed(console: Console, arguments: list[str], number: int) -> float:
     """CPU seconds, which do not depend on the other tests that run at the same time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = console.run(*(argument.format(round=number) for argument in arguments))
+    done = console.run_anew(*(argument.format(round=number) for argument in arguments))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
