@@ -108,9 +108,7 @@ def _make_files(
     make_some_late(stream("late"), purchases, late)
     deposits = make_deposit_files(stream("deposits"), world, rows, history_end)
     *orders, late_orders = make_order_files(stream("orders"), world, purchases, rows)
-    transactions = make_transaction_files(
-        stream("transactions"), world, purchases, rows, late_orders.path
-    )
+    transactions = make_transaction_files(stream("transactions"), world, purchases, rows)
     chargebacks = make_chargeback_files(
         stream("chargebacks"),
         world,

@@ -58,14 +58,14 @@ class TransactionFiles:
 
 
 def make_transaction_files(
-    rng: Random, world: World, purchases: Sequence[Purchase], rows: int, late_orders: str
+    rng: Random, world: World, purchases: Sequence[Purchase], rows: int
 ) -> TransactionFiles:
-    """Each attempt to pay is a transaction; `late_orders` is the file that releases some."""
+    """Each attempt to pay is a transaction."""
     files = _empty_files()
     for number, purchase in enumerate(purchases):
         for attempt in purchase.attempts:
             files.all()[_PLACEMENTS[purchase.placement]].rows.append(
-                _transaction(rng, purchase, attempt, float(number), late_orders)
+                _transaction(rng, purchase, attempt, float(number))
             )
     _add_versions(rng, files, count_of(rows, _VERSIONS_PER_MILLE))
     _add_orphans(rng, world, files, count_of(rows, _ORPHANS_PER_MILLE))
@@ -98,9 +98,7 @@ def _empty_files() -> TransactionFiles:
     )
 
 
-def _transaction(
-    rng: Random, purchase: Purchase, attempt: Attempt, position: float, late_orders: str
-) -> Row:
+def _transaction(rng: Random, purchase: Purchase, attempt: Attempt, position: float) -> Row:
     user, is_late = purchase.user, purchase.placement is Placement.LATE_ORDER
     number = user.card_number if happens(rng, 20) else masked(user.card_number)
     cells: dict[str, Cell] = {
@@ -122,7 +120,7 @@ def _transaction(
     }
     row = Row(cells, purchase.amount_minor, purchase.currency, position)
     if is_late:
-        row.quarantined(RowReason.ORPHANED_REFERENCE).released_by = late_orders
+        row.flagged(RowFlag.ORDER_UNKNOWN)
     return row
 
 
@@ -150,7 +148,7 @@ def _add_versions(rng: Random, files: TransactionFiles, count: int) -> None:
 
 
 def _add_orphans(rng: Random, world: World, files: TransactionFiles, count: int) -> None:
-    """Transactions whose orders never arrive: orphaned without a user, flagged with one."""
+    """Transactions whose orders never arrive, with a user and without one."""
     end = files.cards.end
     plain = rng.sample(files.cards.plain_rows(), k=min(2 * count, len(files.cards.rows) // 4))
     for number, original in enumerate(plain):
@@ -161,9 +159,7 @@ def _add_orphans(rng: Random, world: World, files: TransactionFiles, count: int)
         )
         if number % 2:
             row.cells["user_id"] = ""
-            row.quarantined(RowReason.ORPHANED_REFERENCE)
-        else:
-            row.flagged(RowFlag.ORDER_UNKNOWN)
+        row.flagged(RowFlag.ORDER_UNKNOWN)
         files.cards.rows.append(row)
 
 

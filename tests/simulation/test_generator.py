@@ -31,7 +31,8 @@ SMALL = 400
 IMPOSSIBLE_REASONS = {
     Kind("deposits"): {"invalid_status", "orphaned_reference", "unroutable_network"},
     Kind("orders"): {"orphaned_reference", "unroutable_network"},
-    Kind("transactions"): {"unroutable_network"},
+    # What it takes from its order it can do without.
+    Kind("transactions"): {"orphaned_reference", "unroutable_network"},
     Kind("chargebacks"): set[str](),
 }
 # Nobody recalls a file within a generated day.

@@ -1,6 +1,7 @@
 """Transactions: payments as processors report them, from pending to completed to refunded.
 
-A transaction without a user takes its order's. Where the order has not arrived, the row waits.
+A transaction without a user takes its order's. Where the order has not arrived, it is accepted without
+one: waiting would hold back its disputes. The marts take the user from the order once that is there.
 """
 
 from typing import Final
@@ -22,7 +23,7 @@ from cardops.contracts.kinds.contract import (
     text_field,
 )
 from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
-from cardops.rules.intake.files import Kind, RowFlag, RowReason
+from cardops.rules.intake.files import Kind, RowFlag
 
 STATUSES: Final = ("completed", "failed", "pending", "refunded")
 
@@ -51,11 +52,11 @@ class TransactionRow(pa.DataFrameModel):
 
 
 def judge_transactions(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
-    """An order is required only for the user; a missing order is a flag otherwise."""
+    """An order is never required: one that is missing is a flag."""
     is_unknown = ~pl.col("is_known") & pl.col("order_id").is_not_null()
     return Judgement(
         rows.with_columns(user_id=pl.coalesce("user_id", "order_user")),
-        {RowReason.ORPHANED_REFERENCE: pl.col("user_id").is_null() & is_unknown},
+        {},
         {
             RowFlag.ORDER_UNKNOWN: is_unknown,
             RowFlag.CURRENCY_DIFFERS: pl.col("currency") != pl.col("order_currency"),

@@ -48,17 +48,27 @@ def test_json_rows_are_released_as_ndjson(world: IntakeWorld) -> None:
     assert ingest_file(world.claim(arrived.released[0]), world.ports).outcome.accepted == 1
 
 
-def test_transaction_without_user_waits_for_its_order(world: IntakeWorld) -> None:
+def test_transaction_without_user_is_accepted_before_its_order(world: IntakeWorld) -> None:
     line = PAID.replace("u1", "")
-    waiting = world.submit("transactions", csv_file(TRANSACTIONS, line))
-    assert waiting.reasons == {"orphaned_reference": 1}
+    early = world.submit("transactions", csv_file(TRANSACTIONS, line))
+    assert (early.accepted, early.reasons, early.flags) == (1, {}, {"order_unknown": 1})
 
     order = "o1,u7,100.00,USD,paid,2026-11-01T10:00:00Z"
     header = "order_id,user_id,amount,currency,status,created_at"
     arrived = world.ingest("orders", csv_file(header, order))
-    ingest_file(world.claim(arrived.released[0]), world.ports)
+    later = world.submit("transactions", csv_file(TRANSACTIONS, line.replace("t1", "t2")))
 
-    assert world.rows("transactions")["user_id"].to_list() == ["u7"]
+    assert arrived.released == ()
+    assert (later.accepted, later.flags) == (1, {})
+    assert world.rows("transactions")["user_id"].to_list() == [None, "u7"]
+
+
+def test_dispute_of_a_transaction_whose_order_never_comes_goes_on(world: IntakeWorld) -> None:
+    world.submit("transactions", csv_file(TRANSACTIONS, PAID.replace("u1", "")))
+
+    disputed = world.submit("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c1,"))
+
+    assert (disputed.accepted, disputed.reasons) == (1, {})
 
 
 def test_changed_transaction_is_a_new_version_and_history_is_kept(world: IntakeWorld) -> None:
