@@ -13,6 +13,7 @@ from benchmarks import (
     block_latency,
     callback_drain,
     growth,
+    ingest,
     list_endpoints,
     sweeper,
 )
@@ -27,6 +28,7 @@ ALL = [
     *sweeper.BENCHMARKS,
     *block_latency.BENCHMARKS,
     *list_endpoints.BENCHMARKS,
+    *ingest.BENCHMARKS,
 ]
 
 

@@ -13,6 +13,12 @@ from cardops.rules.money import MAX_AMOUNT_MINOR
 
 _UNSIGNED: Final = r"^[0-9]+(\.[0-9]+)?$"
 _NEGATIVE: Final = r"^-[0-9]+(\.[0-9]+)?$"
+_AMOUNT, _CURRENCY = "amount", "currency"
+# Positive, and below the largest amount in every currency; at most two fraction digits.
+_PLAIN: Final = r"^(?:[1-9][0-9]{0,10}(?:\.[0-9]{1,2})?|0\.(?:[1-9][0-9]?|0[1-9]))$"
+_USUAL: Final = r"^[1-9][0-9]{0,10}\.[0-9]{2}$"
+_WITH_CENTS: Final = [code for code, exponent in EXPONENTS.items() if exponent >= 2]  # noqa: PLR2004
+_TWO_DIGITS: Final = [code for code, exponent in EXPONENTS.items() if exponent == 2]  # noqa: PLR2004
 _MAX_DIGITS: Final = len(str(MAX_AMOUNT_MINOR))
 
 
@@ -23,6 +29,35 @@ def exponent_of(currency: str) -> pl.Expr:
 
 def amount_minor(amount: str, currency: str) -> pl.Expr:
     """Minor units; null where `amount_failures` holds or the currency is unknown."""
+    both = pl.struct(pl.col(amount).alias(_AMOUNT), pl.col(currency).alias(_CURRENCY))
+    return both.map_batches(_read_minor, return_dtype=pl.Int64(), is_elementwise=True)
+
+
+def is_plain_amount(amount: str, currency: str) -> pl.Expr:
+    """Where the text is surely valid in the row's currency; a cheap test.
+
+    False says nothing: the exact checks must look at the row.
+    """
+    text, code = pl.col(amount), pl.col(currency)
+    is_fraction_allowed = code.is_in(_WITH_CENTS) | ~text.str.contains(".", literal=True)
+    return text.str.contains(_PLAIN) & is_fraction_allowed & code.is_in(list(EXPONENTS))
+
+
+def _read_minor(rows: pl.Series) -> pl.Series:
+    """Amounts like `25.00` in one step, the rest by the exact expressions."""
+    frame = rows.struct.unnest()
+    text, code = frame[_AMOUNT], frame[_CURRENCY]
+    is_usual = (text.str.contains(_USUAL) & code.is_in(_TWO_DIGITS)).fill_null(value=False)
+    usual = text if is_usual.all() else text.set(~is_usual, None)
+    minor = usual.str.replace(".", "", literal=True).cast(pl.Int64)
+    rest = (~is_usual).arg_true()
+    if rest.is_empty():
+        return minor
+    exact = frame[rest].select(_exact_minor(_AMOUNT, _CURRENCY)).to_series()
+    return minor.scatter(rest, exact)
+
+
+def _exact_minor(amount: str, currency: str) -> pl.Expr:
     faults = amount_failures(amount, currency).values()
     return pl.when(~pl.any_horizontal(*faults)).then(_minor(amount, currency))
 

@@ -4,9 +4,12 @@ Belongs here: text to UTC, and why text is invalid. The present is a parameter.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
+
+from cardops.contracts.columns.types import INSTANT
 
 # Senders' clocks run ahead; a day also covers every time zone.
 MAX_AHEAD: Final = timedelta(hours=24)
@@ -24,8 +27,50 @@ _INSTANT: Final = f"^{_DATE}{_TIME}{_OFFSET}$"
 _DAY_OR_INSTANT: Final = f"^{_DATE}(?:{_TIME}{_OFFSET})?$"
 
 
+# The usual form, `2026-11-20T10:00:00Z`, and days that are in every year's calendar.
+_USUAL_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+_SURE_DAY: Final = (
+    r"(?:19|2[0-9])[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
+_USUAL_TIME: Final = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+_USUAL_INSTANT: Final = f"^{_SURE_DAY}{_USUAL_TIME}$"
+_USUAL_DAY_OR_INSTANT: Final = f"^{_SURE_DAY}(?:{_USUAL_TIME})?$"
+
+
+def is_plain_time(column: str, latest: datetime | None, *, is_day_allowed: bool) -> pl.Expr:
+    """Where the text is surely valid, has an offset and is not after `latest`; a cheap test.
+
+    False says nothing: the exact checks must look at the row.
+    """
+    text = pl.col(column)
+    plain = text.str.contains(_USUAL_DAY_OR_INSTANT if is_day_allowed else _USUAL_INSTANT)
+    if latest is None:
+        return plain
+    # In this form texts are in the order of their instants.
+    return plain & (text <= latest.strftime(_USUAL_FORMAT))
+
+
 def instant(column: str, *, is_day_allowed: bool = False) -> pl.Expr:
     """The UTC instant of the text, or null; a date without a time is its first moment."""
+    read = partial(_read_instants, is_day_allowed=is_day_allowed)
+    return pl.col(column).map_batches(read, return_dtype=INSTANT, is_elementwise=True)
+
+
+def _read_instants(texts: pl.Series, *, is_day_allowed: bool) -> pl.Series:
+    """The usual form in one step, the rest by `_exact_instant`."""
+    is_usual = texts.str.contains(_USUAL_INSTANT)
+    found = texts.set(~is_usual, None) if not is_usual.all() else texts
+    instants = found.str.to_datetime(_USUAL_FORMAT, time_unit="us", strict=False)
+    instants = instants.dt.replace_time_zone("UTC")
+    rest = (~is_usual).arg_true()
+    if rest.is_empty():
+        return instants
+    exact = _exact_instant(texts.name, is_day_allowed=is_day_allowed)
+    return instants.scatter(rest, texts.gather(rest).to_frame().select(exact).to_series())
+
+
+def _exact_instant(column: str, *, is_day_allowed: bool) -> pl.Expr:
     parts = _parts(column, is_day_allowed=is_day_allowed)
     day = parts.struct.field("day").str.to_date("%Y-%m-%d", strict=False)
     seconds = _number(parts, "hour") * 3600 + _number(parts, "minute") * 60

@@ -6,6 +6,7 @@ skipped.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -14,8 +15,8 @@ import polars as pl
 from pandera import extensions
 from pandera.api.polars.types import PolarsData
 
-from cardops.contracts.columns.money import amount_failures
-from cardops.contracts.columns.times import is_invalid_time
+from cardops.contracts.columns.money import amount_failures, is_plain_amount
+from cardops.contracts.columns.times import is_invalid_time, is_plain_time
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake.files import ID_PATTERN, RowReason
 
@@ -113,6 +114,33 @@ def compiled(model: type[pa.DataFrameModel]) -> Mapping[RowReason, pl.Expr]:
         for reason, failed in _column_failures(column, schema).items():
             failures.setdefault(reason, []).append(failed)
     return {reason: pl.any_horizontal(*found) for reason, found in failures.items()}
+
+
+def plain_rows(model: type[pa.DataFrameModel], latest: datetime) -> pl.Expr:
+    """Where every column surely passes its checks and no time is naive or after `latest`.
+
+    A cheap test; rows that fail it may be valid, and go through `compiled`.
+    """
+    columns = model.to_schema().columns.items()
+    return pl.all_horizontal(_is_plain(name, schema, latest) for name, schema in columns)
+
+
+def _is_plain(column: str, schema: pa.Column, latest: datetime) -> pl.Expr:
+    limit = None if (schema.metadata or {}).get("may_be_ahead") else latest
+    passes = [_passes_plainly(column, check, schema, limit) for check in schema.checks]
+    present = pl.all_horizontal(pl.col(column).is_not_null(), *passes).fill_null(value=False)
+    return present | pl.col(column).is_null() if schema.nullable else present
+
+
+def _passes_plainly(
+    column: str, check: pa.Check, schema: pa.Column, latest: datetime | None
+) -> pl.Expr:
+    name, values = str(check.name), check.statistics or {}
+    if name == "is_amount":
+        return is_plain_amount(column, values["currency"])
+    if name == "is_instant":
+        return is_plain_time(column, latest, is_day_allowed=values["is_day_allowed"])
+    return ~pl.any_horizontal(*COMPILED[name](column, values, schema.metadata or {}).values())
 
 
 def _column_failures(column: str, schema: pa.Column) -> Failures:

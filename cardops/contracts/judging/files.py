@@ -4,13 +4,14 @@ Belongs here: what follows from the file and its circumstances alone. Nothing is
 workspace; what the result changes outside is in cardops.services.intake.
 """
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from cardops.contracts.judging.judging import (
     Circumstances,
@@ -19,7 +20,7 @@ from cardops.contracts.judging.judging import (
     referenced_rows,
 )
 from cardops.contracts.judging.quarantine import mask_card_number_in_raw
-from cardops.contracts.judging.versions import row_outcomes
+from cardops.contracts.judging.uniqueness import outcomes_of
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.rows import InputRows
@@ -59,29 +60,50 @@ class SettledFile:
 def judge_file(
     content: BinaryIO, profile: KindProfile, circumstances: FileCircumstances, workspace: Workspace
 ) -> InputRows:
-    """Fill the datasets `text`, `valid` (typed) and `quarantined` (with all reasons).
+    """Fill the datasets `valid` (typed) and `quarantined` (with all reasons), in one pass.
 
-    Raises FileRefusedError, before any row is judged.
+    Rows that refer to others are spooled as `text` first.
+    Raises FileRefusedError.
     """
     rows = InputRows(SourceFile(circumstances.intake_file.arrival.key, content), profile.contract)
     default = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
-    for chunk in rows.chunks():
-        workspace.add("text", mask_card_number_in_raw(chunk).with_columns(default))
+    texts: Iterator[pl.DataFrame] = (
+        mask_card_number_in_raw(chunk).with_columns(default) for chunk in rows.chunks()
+    )
+    referenced = None
+    if profile.reference is not None:
+        # Which ids are referred to is known only after the last row.
+        for chunk in texts:
+            workspace.add("text", chunk)
+        texts = workspace.chunks("text")
+        referenced = _referenced(workspace, profile, circumstances)
     judged_by = Circumstances(
         now=circumstances.now,
-        referenced=_referenced(workspace, profile, circumstances),
+        referenced=referenced,
         batch_mode=circumstances.batch_mode,
         orphans=circumstances.orphans,
     )
-    is_valid = pl.col("reasons").list.len() == 0
-    for chunk in workspace.chunks("text"):
-        judged = judge_rows(chunk, profile, judged_by)
-        workspace.add("valid", lake_values(judged.filter(is_valid), profile))
-        quarantined = judged.filter(~is_valid)
-        workspace.add(
-            "quarantined", quarantined.select("row_number", "reasons", "raw", _waits_for(profile))
-        )
+    for chunk in texts:
+        _judge_chunk(chunk, profile, judged_by, workspace)
     return rows
+
+
+def _judge_chunk(
+    chunk: pl.DataFrame, profile: KindProfile, judged_by: Circumstances, workspace: Workspace
+) -> None:
+    judged = judge_rows(chunk, profile, judged_by)
+    is_valid = judged.others["reasons"].list.len() == 0
+    valid = lake_values(judged.plain, profile)
+    if is_valid.any():
+        others = lake_values(judged.others.filter(is_valid), profile)
+        valid = pl.concat([valid, others]).sort("row_number")
+    workspace.add("valid", valid)
+    quarantined = judged.others.filter(~is_valid)
+    if not quarantined.is_empty() or not workspace.count("read"):
+        columns = ("row_number", "reasons", "raw", _waits_for(profile))
+        workspace.add("quarantined", quarantined.select(*columns))
+    workspace.add_raw(chunk.select("row_number", "raw"))
+    workspace.count_rows("read", chunk.height)
 
 
 def compare_with_earlier(
@@ -92,7 +114,7 @@ def compare_with_earlier(
     own_program = pl.col("program") == intake_file.arrival.program
     before = pl.col("intake_id") < intake_file.intake_id
     earlier = None if table is None else table.filter(own_program, before)
-    return row_outcomes(workspace.scan("valid"), earlier, profile)
+    return outcomes_of(workspace, earlier, profile)
 
 
 def settle_file(
@@ -104,14 +126,13 @@ def settle_file(
     """
     lake_path = _write_lake_file(workspace, profile, outcomes, intake_file)
     _quarantine_conflicts(workspace, outcomes)
-    reasons = workspace.scan("quarantined").select(pl.col("reasons").explode()).collect()
     accepted = pl.scan_parquet(lake_path)
     outcome = FileOutcome(
-        read=workspace.count("text"),
+        read=workspace.count("read"),
         accepted=accepted.select(pl.len()).collect().item(),
-        duplicate=outcomes.filter(pl.col("outcome") == "duplicate").height,
+        duplicate=int((outcomes["outcome"] == "duplicate").sum()),
         quarantined=workspace.count("quarantined"),
-        reasons=dict(sorted(Counter(reasons.to_series().drop_nulls()).items())),
+        reasons=_reason_counts(workspace),
         flags=_flag_counts(accepted),
         totals_minor=_control_totals(accepted, profile),
     )
@@ -121,31 +142,47 @@ def settle_file(
 def _write_lake_file(
     workspace: Workspace, profile: KindProfile, outcomes: pl.DataFrame, intake_file: IntakeFile
 ) -> Path:
-    accepted = outcomes.filter(pl.col("outcome") == "accepted").drop("outcome")
-    rows = workspace.scan("valid").join(accepted.lazy(), on="row_number").sort("row_number")
-    origin = _origin(intake_file)
-    table = rows.select(
-        *(
-            origin.get(name, pl.col(name)).cast(column_type).alias(name)
-            for name, column_type in profile.lake_table.items()
-        )
-    )
+    """Part by part, so that memory does not grow with the file."""
+    ordered = outcomes if outcomes["row_number"].is_sorted() else outcomes.sort("row_number")
     path = workspace.folder / "lake.parquet"
-    table.sink_parquet(path)
+    schema = profile.lake_table.to_frame().to_arrow().schema
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for part in workspace.chunks("valid"):
+            accepted = _accepted(part, ordered).select(
+                *(
+                    _origin(intake_file).get(name, pl.col(name)).cast(column_type).alias(name)
+                    for name, column_type in profile.lake_table.items()
+                )
+            )
+            if not accepted.is_empty():
+                writer.write_table(accepted.to_arrow().cast(schema))
     return path
+
+
+def _accepted(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The accepted rows of a part of the valid ones, with what the ledger says of each."""
+    if part.is_empty():
+        return part.join(outcomes.clear().drop("outcome"), on="row_number")
+    numbers = outcomes["row_number"]
+    first = numbers.search_sorted(part["row_number"][0], side="left")
+    last = numbers.search_sorted(part["row_number"][-1], side="right")
+    accepted = outcomes[first:last].filter(pl.col("outcome") == "accepted").drop("outcome")
+    if accepted.height == part.height and accepted["row_number"].equals(part["row_number"]):
+        return part.hstack(accepted.drop("row_number"))
+    return part.join(accepted, on="row_number", maintain_order="left")
 
 
 def _quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
     """Rows whose id was accepted before with other content, or whose deposit was recalled."""
-    conflicts = outcomes.filter(pl.col("outcome").is_in(_NOT_APPLIED)).lazy()
-    rows = workspace.scan("valid").join(conflicts, on="row_number")
-    quarantined = rows.select(
-        "row_number",
-        pl.concat_list("outcome").alias("reasons"),
-        "raw",
-        pl.lit(None, pl.String).alias("waits_for"),
-    )
-    workspace.add("quarantined", quarantined.collect())
+    conflicts = outcomes.filter(pl.col("outcome").is_in(_NOT_APPLIED))
+    for rows in workspace.with_raw(conflicts.select("row_number", "outcome")):
+        quarantined = rows.select(
+            "row_number",
+            pl.concat_list(pl.col("outcome").cast(pl.String)).alias("reasons"),
+            "raw",
+            pl.lit(None, pl.String).alias("waits_for"),
+        )
+        workspace.add("quarantined", quarantined)
 
 
 def _referenced(
@@ -175,14 +212,24 @@ def _origin(intake_file: IntakeFile) -> dict[str, pl.Expr]:
     }
 
 
+def _reason_counts(workspace: Workspace) -> dict[str, int]:
+    reasons = workspace.scan("quarantined").select(
+        pl.col("reasons").list.explode(keep_nulls=False, empty_as_null=False)
+    )
+    counts = reasons.group_by("reasons").agg(pl.len()).sort("reasons")
+    return dict(counts.collect(engine="streaming").iter_rows())
+
+
 def _flag_counts(rows: pl.LazyFrame) -> dict[str, int]:
     flags = rows.select(pl.col("flags").list.explode(keep_nulls=False, empty_as_null=False))
-    return dict(flags.group_by("flags").agg(pl.len()).sort("flags").collect().iter_rows())
+    return dict(
+        flags.group_by("flags").agg(pl.len()).sort("flags").collect(engine="streaming").iter_rows()
+    )
 
 
 def _control_totals(rows: pl.LazyFrame, profile: KindProfile) -> dict[str, int]:
     if profile.control_totals is None:
         return {}
     amount, currency = profile.control_totals
-    totals = rows.group_by(currency).agg(pl.col(amount).sum()).sort(currency).collect()
-    return dict(totals.iter_rows())
+    totals = rows.group_by(currency).agg(pl.col(amount).sum()).sort(currency)
+    return dict(totals.collect(engine="streaming").iter_rows())

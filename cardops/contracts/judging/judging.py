@@ -12,10 +12,10 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.columns.cards import mask_numbers_in_text
-from cardops.contracts.columns.times import is_ahead, is_naive
-from cardops.contracts.judging.checks import compiled
+from cardops.contracts.columns.times import MAX_AHEAD, is_ahead, is_naive
+from cardops.contracts.judging.checks import compiled, plain_rows
 from cardops.contracts.kinds.contract import Contract
-from cardops.contracts.kinds.profile import KindProfile, Reference
+from cardops.contracts.kinds.profile import Judgement, KindProfile, Reference
 from cardops.rules.intake.files import RowFlag, RowReason
 
 CODES: Final = pl.List(pl.String)
@@ -35,16 +35,50 @@ class Circumstances:
     orphans: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedRows:
+    """A chunk's rows with `reasons` and `flags`: those surely valid without any, and the others."""
+
+    plain: pl.DataFrame
+    others: pl.DataFrame
+
+
 def judge_rows(
     chunk: pl.DataFrame, profile: KindProfile, circumstances: Circumstances
-) -> pl.DataFrame:
+) -> JudgedRows:
     """The chunk with `reasons` (empty: valid) and `flags`, in the order of their enums.
 
-    Cells are filled from the referenced row. A row that could not be parsed has that reason alone:
-    its cells mean nothing.
+    Cells are filled from the referenced row. Most rows pass a cheap test and need no other; only the
+    rest goes through the exact checks.
     """
     joined = _with_referenced(chunk, profile.reference, circumstances.referenced)
     judgement = profile.judge(joined, circumstances.batch_mode)
+    is_plain = judgement.rows.select(_is_plain(profile, judgement, circumstances)).to_series()
+    empty = pl.lit([], CODES)
+    plain = judgement.rows.filter(is_plain).with_columns(
+        empty.alias("reasons"), empty.alias("flags")
+    )
+    return JudgedRows(plain, judge_exactly(judgement, profile, circumstances, ~is_plain))
+
+
+def _is_plain(profile: KindProfile, judgement: Judgement, circumstances: Circumstances) -> pl.Expr:
+    marks = [*judgement.reasons.values(), *judgement.flags.values()]
+    if circumstances.orphans:
+        marks.append(pl.col("row_number").is_in(list(circumstances.orphans)))
+    return pl.all_horizontal(
+        pl.col("framing").is_null(),
+        plain_rows(profile.contract.model, circumstances.now + MAX_AHEAD),
+        *(~mark.fill_null(value=False) for mark in marks),
+    )
+
+
+def judge_exactly(
+    judgement: Judgement, profile: KindProfile, circumstances: Circumstances, wanted: pl.Series
+) -> pl.DataFrame:
+    """The wanted rows with their reasons and flags, by every check.
+
+    A row that could not be parsed has that reason alone: its cells mean nothing.
+    """
     failures = contract_failures(profile.contract, circumstances.now)
     for reason, failed in judgement.reasons.items():
         failures[reason] = failures.get(reason, pl.lit(value=False)) | failed
@@ -63,7 +97,7 @@ def judge_rows(
     marks = [
         expression.alias(_mark(code)) for code, expression in [*reasons.items(), *flags.items()]
     ]
-    marked = judgement.rows.lazy().with_columns(marks).collect()
+    marked = judgement.rows.filter(wanted).lazy().with_columns(marks).collect()
     return _listed(_listed(marked, RowReason, "reasons"), RowFlag, "flags")
 
 
@@ -78,13 +112,13 @@ def contract_failures(contract: Contract, now: datetime) -> dict[RowReason, pl.E
 
 
 def lake_values(valid: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:
-    """`row_number`, `raw`, `flags` and the row's own lake columns, typed, of valid judged rows."""
+    """`row_number`, `flags` and the row's own lake columns, typed, of valid judged rows."""
     rows = mask_numbers_in_text(valid, profile.typed_text)
     values = (
         profile.lake_values.get(name, pl.col(name)).cast(profile.lake_table[name]).alias(name)
         for name in profile.row_columns
     )
-    return rows.lazy().select("row_number", "raw", "flags", *values).collect()
+    return rows.lazy().select("row_number", "flags", *values).collect()
 
 
 def referenced_rows(

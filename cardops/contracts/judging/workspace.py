@@ -5,7 +5,7 @@ memory. The folder belongs to one run and is removed with it.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import polars as pl
 
 @dataclass
 class Workspace:
-    """Named datasets of rows: `text` as read, `valid`, `quarantined`.
+    """Named datasets of rows: `text` as read, `valid`, `quarantined`, and the records as they stood.
 
     All parts of a dataset have the same columns.
     """
@@ -23,6 +23,7 @@ class Workspace:
     folder: Path
     parts: dict[str, list[Path]] = field(default_factory=dict)
     row_counts: dict[str, int] = field(default_factory=dict)
+    raw_starts: list[int] = field(default_factory=list)
 
     def add(self, dataset: str, rows: pl.DataFrame) -> None:
         """Write one part; an empty one is written too, for its columns."""
@@ -30,7 +31,33 @@ class Workspace:
         path = self.folder / f"{dataset}-{len(paths):06d}.parquet"
         rows.write_parquet(path, compression="lz4", statistics=False)
         paths.append(path)
-        self.row_counts[dataset] = self.row_counts.get(dataset, 0) + rows.height
+        self.count_rows(dataset, rows.height)
+
+    def add_raw(self, rows: pl.DataFrame) -> None:
+        """Write `row_number` and `raw` of the next rows: few of them are ever looked up."""
+        if rows.is_empty():
+            return
+        paths = self.parts.setdefault("raw", [])
+        path = self.folder / f"raw-{len(paths):06d}.arrow"
+        rows.write_ipc(path)
+        paths.append(path)
+        self.raw_starts.append(rows["row_number"][0])
+
+    def with_raw(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """These rows with their `raw`, in portions in the file's order."""
+        if rows.is_empty():
+            return
+        after = [*self.raw_starts[1:], None]
+        for path, start, end in zip(self.parts["raw"], self.raw_starts, after, strict=True):
+            number = pl.col("row_number")
+            wanted = rows.filter(number >= start, number < end if end else pl.lit(value=True))
+            if not wanted.is_empty():
+                records = pl.read_ipc(path)
+                yield records.join(wanted, on="row_number", maintain_order="left")
+
+    def count_rows(self, dataset: str, rows: int) -> None:
+        """Add to the dataset's count."""
+        self.row_counts[dataset] = self.row_counts.get(dataset, 0) + rows
 
     def count(self, dataset: str) -> int:
         """Rows in the dataset."""
@@ -40,10 +67,10 @@ class Workspace:
         """The dataset as one table. Write a part before reading."""
         return pl.scan_parquet(self.parts[dataset])
 
-    def chunks(self, dataset: str) -> Iterator[pl.DataFrame]:
-        """The dataset's parts in order."""
+    def chunks(self, dataset: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The dataset's parts in order, with these columns or all."""
         for path in self.parts.get(dataset, []):
-            yield pl.read_parquet(path)
+            yield pl.read_parquet(path, columns=None if columns is None else list(columns))
 
 
 @contextmanager

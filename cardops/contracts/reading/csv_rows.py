@@ -1,14 +1,17 @@
-"""CSV to chunks: lines without a quote as whole columns, lines with one record by record.
+"""CSV to chunks: most lines as whole columns, lines with unusual quotes record by record.
 
 Belongs here: where records begin and end, their fields, and finding the header.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from cardops.contracts.reading.cells import Fields, Lines, Marks
 from cardops.contracts.reading.lines import Block, blocks
 from cardops.contracts.reading.records import record_at
 from cardops.contracts.reading.source import FileRefusedError
@@ -19,6 +22,8 @@ _MALFORMED = str(RowReason.MALFORMED_ROW)
 # How a report of several sections begins, and its records that are not rows.
 _SECTION_STARTS = ("BEGIN,", 'BEGIN"', "RPDE0017S", "Record Type")
 _SECTION_RECORDS = r'^"?(BEGIN|END|RPDE0017S)\b'
+# What `framing` may be, by the code that the fast path gives a line.
+_FRAMINGS: Final = pl.Series([None, _MALFORMED, _BAD], dtype=pl.String)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +45,21 @@ class CsvRows:
         self._sections = sections
         self.table, self._first = self._header()
         self._row_number = 0
-        self._rest = ""
+        self._rest = b""
         self._rest_bad: frozenset[int] = frozenset()
+        self._is_trimmed = False
 
-    def chunks(self) -> Iterator[pl.DataFrame]:
-        """Frames of `row_number`, `raw`, `framing` and the fields by index."""
+    def chunks(self, *, is_trimmed: bool = False) -> Iterator[pl.DataFrame]:
+        """Frames of `row_number`, `raw`, `framing` and the fields by index.
+
+        `is_trimmed`: fields without spaces and tabs around them, and null where nothing is left.
+        """
+        self._is_trimmed = is_trimmed
         yield self._chunk(self._first)
         for block in self._blocks:
             yield self._chunk(block)
         if self._rest:
-            rest, self._rest = Block(self._rest, self._rest_bad), ""
+            rest, self._rest = Block(self._rest, self._rest_bad), b""
             yield self._chunk(rest, is_last=True)
 
     def _header(self) -> tuple[Table, Block]:
@@ -80,7 +90,9 @@ class CsvRows:
         header_line = "\n".join(lines[start:end])
         bad = frozenset(index - end for index in block.bad_lines if index >= end)
         skipped = _SECTION_RECORDS if has_sections else None
-        return Table(tuple(record.fields), header_line, skipped), Block("\n".join(lines[end:]), bad)
+        return Table(tuple(record.fields), header_line, skipped), Block(
+            "\n".join(lines[end:]).encode(), bad
+        )
 
     def _section(self, lines: Sequence[str], start: int) -> int:
         """A report of several sections: the header line of the one with the disputes in it."""
@@ -105,112 +117,155 @@ class CsvRows:
         return frame.select(numbers.alias("row_number"), pl.exclude("row_number"))
 
     def _split(self, block: Block, *, is_last: bool) -> pl.DataFrame:
-        lines, bad = self._lines(block)
-        if not bad and '"' not in block.text and not self._rest:
-            return self._fast(lines.filter(_is_record(self.table.skipped)))
-        return self._mixed(lines, bad, is_last=is_last)
+        content, bad = self._with_rest(block)
+        lines = Lines(content)
+        fields = Fields(lines, len(self.table.names))
+        is_record = ~self._is_no_record(lines, fields)
+        hard = np.flatnonzero(fields.is_hard & is_record)
+        exact: _ExactRecords | None = None
+        if hard.size:
+            exact = _ExactRecords(lines, len(self.table.names))
+            end = exact.read(hard.tolist(), is_last=is_last)
+            is_record[exact.consumed] = False
+            is_record[end:] = False
+            self._keep_rest(lines, end, bad)
+        frame = self._fast(lines, fields, is_record, bad)
+        if exact is None or not exact.indexes:
+            return frame.drop("index")
+        found = exact.frame(bad, is_trimmed=self._is_trimmed)
+        return pl.concat([frame, found]).sort("index").drop("index")
 
-    def _lines(self, block: Block) -> tuple[pl.DataFrame, frozenset[int]]:
+    def _with_rest(self, block: Block) -> tuple[bytes, frozenset[int]]:
         """The block's lines, preceded by those of a record that was still open."""
-        text, bad = block.text, block.bad_lines
-        if self._rest:
-            shift = self._rest.count("\n") + 1
-            text = f"{self._rest}\n{text}"
-            bad = self._rest_bad | {index + shift for index in bad}
-        lines = pl.Series("raw", [text]).str.split("\n").explode()
-        return lines.to_frame(), bad
+        if not self._rest:
+            return block.content, block.bad_lines
+        shift = self._rest.count(b"\n") + 1
+        bad = self._rest_bad | {index + shift for index in block.bad_lines}
+        content, self._rest = self._rest + b"\n" + block.content, b""
+        return content, bad
 
-    def _mixed(self, lines: pl.DataFrame, bad: frozenset[int], *, is_last: bool) -> pl.DataFrame:
-        texts = lines["raw"].to_list()
-        quoted = lines["raw"].str.contains('"', literal=True).arg_true().to_list()
-        exact, consumed, end = self._exact(texts, quoted, is_last=is_last)
-        self._rest = "\n".join(texts[end:]) if end < len(texts) else ""
-        self._rest_bad = frozenset(index - end for index in bad if index >= end)
-        numbered = lines.with_row_index("index").filter(_is_record(self.table.skipped))
-        plain = numbered.filter(~pl.col("index").is_in(consumed), pl.col("index") < end)
-        fast = self._fast(plain.select("raw")).with_columns(plain["index"])
-        frame = pl.concat([fast, exact], how="diagonal").sort("index")
-        is_bad = pl.col("index").is_in(list(bad))
-        framing = pl.when(is_bad).then(pl.lit(_BAD)).otherwise(pl.col("framing"))
-        return frame.with_columns(framing=framing).drop("index")
+    def _keep_rest(self, lines: Lines, end: int, bad: frozenset[int]) -> None:
+        """Lines of a record that the next block may finish."""
+        if end < len(lines):
+            self._rest = lines.content[lines.starts[end] :]
+            self._rest_bad = frozenset(index - end for index in bad if index >= end)
 
-    def _exact(
-        self, texts: list[str], quoted: Sequence[int], *, is_last: bool
-    ) -> tuple[pl.DataFrame, list[int], int]:
-        """Records with quotes, the indexes of their lines, and where an unfinished one begins."""
-        width = len(self.table.names)
-        indexes, raws, framings = list[int](), list[str](), list[str | None]()
-        fields, consumed = list[list[str]](), list[int]()
-        after = 0
-        skipped = _skipped(texts, quoted, self.table.skipped)
-        for index in quoted:
-            if index < after or index in skipped:
-                continue
-            record = record_at(texts, index, width)
-            if record.is_open and not is_last:
-                return self._exact_frame(indexes, raws, framings, fields), consumed, index
-            after = index + record.line_count
-            consumed.extend(range(index, after))
-            is_whole = record.fields is not None and len(record.fields) == width
-            indexes.append(index)
-            raws.append("\n".join(texts[index:after]))
-            framings.append(None if is_whole else _MALFORMED)
-            fields.append((record.fields or []) if is_whole else [""] * width)
-        return self._exact_frame(indexes, raws, framings, fields), consumed, len(texts)
+    def _is_no_record(self, lines: Lines, fields: Fields) -> Marks:
+        """Blank lines, and those that belong to no section."""
+        found = np.zeros(len(lines), dtype=np.bool_)
+        for index in np.flatnonzero(fields.may_be_blank):
+            found[index] = not lines[index].strip(" \t")
+        if self.table.skipped is not None:
+            texts = lines.texts(lines.starts, lines.ends)
+            found |= texts.str.contains(self.table.skipped).to_numpy()
+        return found
 
-    def _exact_frame(
-        self,
-        indexes: list[int],
-        raws: list[str],
-        framings: list[str | None],
-        fields: list[list[str]],
+    def _fast(
+        self, lines: Lines, fields: Fields, is_record: Marks, bad: frozenset[int]
     ) -> pl.DataFrame:
-        columns = [list(column) for column in zip(*fields, strict=True)] if fields else []
+        """The rows of these lines; those with too many or too few fields are malformed."""
         width = len(self.table.names)
+        is_row = is_record & fields.is_whole & ~fields.is_hard
+        rows = np.flatnonzero(is_record)
+        framing = np.where(is_row, 0, 1)
+        framing[lines.with_byte(b"\0")] = 2
+        framing[list(bad)] = 2
+        columns = fields.columns(np.flatnonzero(is_row), is_trimmed=self._is_trimmed)
+        if not is_row[rows].all():
+            # Where each row's fields are among those of the whole lines.
+            places = pl.Series(np.cumsum(is_row)[rows] - 1)
+            places = places.set(pl.Series(~is_row[rows]), None)
+            absent = None if self._is_trimmed else ""
+            columns = [
+                column.gather(places).fill_null(absent)
+                if absent is not None
+                else column.gather(places)
+                for column in columns
+            ]
         return pl.DataFrame(
             {
-                "index": pl.Series(indexes, dtype=pl.UInt32),
-                "raw": pl.Series(raws, dtype=pl.String),
-                "framing": pl.Series(framings, dtype=pl.String),
-                **{
-                    str(index): pl.Series(columns[index] if columns else [], dtype=pl.String)
-                    for index in range(width)
-                },
+                "index": pl.Series(rows, dtype=pl.Int64),
+                "raw": lines.texts(lines.starts[rows], lines.ends[rows]),
+                "framing": _framing(framing[rows]),
+                **{str(at): columns[at] for at in range(width)},
             }
-        ).with_columns(framing=_with_nul())
-
-    def _fast(self, lines: pl.DataFrame) -> pl.DataFrame:
-        width = len(self.table.names)
-        names = [str(index) for index in range(width)]
-        parts = pl.col("raw").str.split_exact(",", width - 1).struct.rename_fields(names)
-        is_whole = pl.col("raw").str.count_matches(",", literal=True) == width - 1
-        framing = pl.when(~is_whole).then(pl.lit(_MALFORMED)).alias("framing")
-        frame = lines.select("raw", framing, parts.alias("parts")).unnest("parts")
-        return frame.with_columns(framing=_with_nul())
+        )
 
     def _malformed(self, raws: list[str]) -> pl.DataFrame:
-        return self._exact_frame(
-            list(range(len(raws))),
-            raws,
-            [_MALFORMED] * len(raws),
-            [[""] * len(self.table.names)] * len(raws),
-        ).drop("index")
+        absent = pl.lit(None if self._is_trimmed else "", pl.String)
+        fields = (absent.alias(str(at)) for at in range(len(self.table.names)))
+        raw = pl.Series("raw", raws, dtype=pl.String)
+        return (
+            raw.to_frame()
+            .with_columns(pl.lit(_MALFORMED).alias("framing"), *fields)
+            .with_columns(framing=_with_nul())
+        )
+
+
+class _ExactRecords:
+    """Records that begin on lines with unusual quotes, read one by one."""
+
+    def __init__(self, lines: Lines, width: int) -> None:
+        self._lines = lines
+        self._width = width
+        self.indexes: list[int] = []
+        self.consumed: list[int] = []
+        self._raws: list[str] = []
+        self._framings: list[str | None] = []
+        self._fields: list[list[str]] = []
+
+    def read(self, hard: Sequence[int], *, is_last: bool) -> int:
+        """Read the records of these lines; the line on which an unfinished one begins."""
+        after = 0
+        for index in hard:
+            if index < after:
+                continue
+            record = record_at(self._lines, index, self._width)
+            if record.is_open and not is_last:
+                return index
+            after = index + record.line_count
+            self.consumed.extend(range(index, after))
+            is_whole = record.fields is not None and len(record.fields) == self._width
+            self.indexes.append(index)
+            self._raws.append("\n".join(self._lines[line] for line in range(index, after)))
+            self._framings.append(None if is_whole else _MALFORMED)
+            self._fields.append((record.fields or []) if is_whole else [""] * self._width)
+        return len(self._lines)
+
+    def frame(self, bad: frozenset[int], *, is_trimmed: bool) -> pl.DataFrame:
+        """The rows, with the index of their first line."""
+        columns = list(zip(*self._fields, strict=True))
+        frame = pl.DataFrame(
+            {
+                "index": pl.Series(self.indexes, dtype=pl.Int64),
+                "raw": pl.Series(self._raws, dtype=pl.String),
+                "framing": pl.Series(self._framings, dtype=pl.String),
+                **{str(at): pl.Series(columns[at], dtype=pl.String) for at in range(self._width)},
+            }
+        ).with_columns(framing=_with_nul())
+        is_bad = pl.col("index").is_in(list(bad))
+        framing = pl.when(is_bad).then(pl.lit(_BAD)).otherwise(pl.col("framing"))
+        marked = frame.with_columns(framing=framing)
+        names = [str(at) for at in range(self._width)]
+        return trimmed(marked, names) if is_trimmed else marked
+
+
+def trimmed(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """These columns without spaces and tabs around their texts, and null where nothing is left."""
+    texts = frame.with_columns(pl.col(name).str.strip_chars(" \t") for name in names)
+    return texts.with_columns(
+        pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names
+    )
+
+
+def _framing(codes: npt.NDArray[np.int64]) -> pl.Series:
+    if not codes.any():
+        return pl.repeat(None, len(codes), dtype=pl.String, eager=True)
+    return _FRAMINGS.gather(pl.Series(codes, dtype=pl.UInt32))
 
 
 def _first_record(lines: Sequence[str]) -> int | None:
     return next((index for index, line in enumerate(lines) if line.strip(" \t")), None)
-
-
-def _is_record(skipped: str | None) -> pl.Expr:
-    is_blank = pl.col("raw").str.strip_chars(" \t") == ""
-    return ~is_blank & ~pl.col("raw").str.contains(skipped) if skipped else ~is_blank
-
-
-def _skipped(texts: list[str], quoted: Sequence[int], skipped: str | None) -> frozenset[int]:
-    if skipped is None:
-        return frozenset()
-    lines = pl.Series([texts[index] for index in quoted], dtype=pl.String)
-    return frozenset(quoted[at] for at in lines.str.contains(skipped).arg_true())
 
 
 def _with_nul() -> pl.Expr:

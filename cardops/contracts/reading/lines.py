@@ -16,11 +16,19 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 @dataclass(slots=True)
 class Block:
-    """Whole lines, joined by LF, without a last LF. `bad_lines` held bytes that are not text."""
+    """Whole lines in UTF-8, joined by LF, without a last LF.
 
-    text: str
+    `bad_lines` held bytes that are not text; U+FFFD stands there.
+    """
+
+    content: bytes
     bad_lines: frozenset[int] = field(default_factory=frozenset)
     is_too_long: bool = False
+
+    @property
+    def text(self) -> str:
+        """The lines as text."""
+        return self.content.decode()
 
 
 def blocks(stream: BinaryIO) -> Iterator[Block]:
@@ -58,21 +66,23 @@ def _whole_lines(content: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
 
 
 def _decoded(content: bytes) -> Block:
-    try:
-        return Block(content.decode())
-    except UnicodeDecodeError:
-        lines = content.split(b"\n")
-        bad = frozenset(index for index, line in enumerate(lines) if not _is_text(line))
-        return Block(content.decode(errors="replace"), bad)
+    if _is_text(content):
+        return Block(content)
+    lines = content.split(b"\n")
+    bad = frozenset(index for index, line in enumerate(lines) if not _is_text(line))
+    return Block(content.decode(errors="replace").encode(), bad)
 
 
 def _too_long(content: bytes) -> Block:
-    return Block(content[:_KEPT_BYTES_OF_LONG_LINE].decode(errors="replace"), is_too_long=True)
+    kept = content[:_KEPT_BYTES_OF_LONG_LINE].decode(errors="replace").encode()
+    return Block(kept, is_too_long=True)
 
 
-def _is_text(line: bytes) -> bool:
+def _is_text(content: bytes) -> bool:
+    if content.isascii():
+        return True
     try:
-        line.decode()
+        content.decode()
     except UnicodeDecodeError:
         return False
     return True

@@ -5,8 +5,7 @@ costs the row in which it was opened; the next line begins a new record.
 """
 
 import re
-from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 # An address may contain line ends; a quote still open after so many lines was a mistake.
 MAX_RECORD_LINES: Final = 50
@@ -16,6 +15,14 @@ _PLAIN: Final = re.compile(r'(?![ \t]*+")([^,]*+)(,|\Z)')
 _OPEN: Final = re.compile(r'[ \t]*+"([^"]*+(?:""[^"]*+)*+)\Z')
 _REST_OF_OPEN: Final = re.compile(r'([^"]*+(?:""[^"]*+)*+)"[ \t]*+(,|\Z)')
 _STILL_OPEN: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+\Z')
+
+
+class TextLines(Protocol):
+    """Physical lines of text, by index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> str: ...
 
 
 class Record(NamedTuple):
@@ -29,7 +36,7 @@ class Record(NamedTuple):
     is_open: bool = False
 
 
-def record_at(lines: Sequence[str], start: int, field_count: int | None = None) -> Record:
+def record_at(lines: TextLines, start: int, field_count: int | None = None) -> Record:
     """The record that begins on that line.
 
     A record over several lines must have `field_count` fields, if given: otherwise the quote was

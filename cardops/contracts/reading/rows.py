@@ -10,7 +10,7 @@ import polars as pl
 
 from cardops.contracts.importers.importers import SECTIONS, Importer, importer_for
 from cardops.contracts.kinds.contract import Contract
-from cardops.contracts.reading.csv_rows import CsvRows
+from cardops.contracts.reading.csv_rows import CsvRows, trimmed
 from cardops.contracts.reading.json_rows import JsonRows
 from cardops.contracts.reading.parquet_rows import ParquetRows
 from cardops.contracts.reading.source import (
@@ -54,8 +54,7 @@ class InputRows:
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns, trimmed."""
         with refusing_broken_compression(self._source.name):
-            for chunk in self._chunks:
-                yield _trimmed(chunk, self._contract)
+            yield from self._chunks
 
     def _open(self) -> Iterator[pl.DataFrame]:
         stream = opened(self._source)
@@ -76,19 +75,21 @@ class InputRows:
         header = resolve(rows.table.names, self._contract)
         self._refuse(header)
         self._unknown = header.unknown
-        return (_placed(chunk, header, self._contract) for chunk in rows.chunks())
+        chunks = rows.chunks(is_trimmed=True)
+        return (_placed(chunk, header, self._contract) for chunk in chunks)
 
     def _imported(self, importer: Importer, rows: CsvRows) -> Iterator[pl.DataFrame]:
         self.importer = importer.name
         self._unknown = importer.unused(rows.table.names)
         names = [normalised(name) for name in rows.table.names]
-        return (importer.imported(chunk, names, self._contract) for chunk in rows.chunks())
+        chunks = (importer.imported(chunk, names, self._contract) for chunk in rows.chunks())
+        return self._trimmed(chunks)
 
     def _parquet(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
         rows = ParquetRows(self._source.name, stream, self._contract)
         self._refuse(rows.header)
         self._unknown = rows.header.unknown
-        return rows.chunks()
+        return self._trimmed(rows.chunks())
 
     def _json_rows(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
         start = stream.read(64 * 1024).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -104,7 +105,10 @@ class InputRows:
             )
         is_lines = self.format == "ndjson" and start[:1] == b"{"
         self._json = JsonRows(stream, self._contract, is_lines=is_lines)
-        return self._json.chunks()
+        return self._trimmed(self._json.chunks())
+
+    def _trimmed(self, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        return (trimmed(chunk, self._contract.columns) for chunk in chunks)
 
     def _refuse(self, header: Header) -> None:
         if header.missing:
@@ -132,13 +136,4 @@ def _placed(chunk: pl.DataFrame, header: Header, contract: Contract) -> pl.DataF
             else pl.lit(None, pl.String).alias(column)
             for column in contract.columns
         ),
-    )
-
-
-def _trimmed(chunk: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    trimmed = (pl.col(column).str.strip_chars(" \t") for column in contract.columns)
-    texts = chunk.with_columns(*trimmed)
-    return texts.with_columns(
-        pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
-        for column in contract.columns
     )

@@ -1,0 +1,169 @@
+"""A block of CSV lines to columns, without copying its text: where lines and fields begin and end.
+
+Belongs here: the fast path. It reads lines without a quote, and lines whose quotes stand at the ends
+of whole fields; every other line with a quote is left to cardops.contracts.reading.records.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+Positions = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
+
+_LF, _COMMA, _QUOTE, _SPACE, _TAB = b"\n", b",", b'"', b" ", b"\t"
+# Arrow stores texts up to this length inside the view, longer ones by their place in a buffer.
+_INLINE_BYTES: Final = 12
+_PADDING: Final = b"\0" * _INLINE_BYTES
+# Masks of the first 0 to 4 bytes of a little-endian word.
+_FIRST_BYTES: Final = np.array([0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF], dtype=np.uint32)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a block of UTF-8, without a last LF."""
+
+    content: bytes
+
+    @cached_property
+    def octets(self) -> npt.NDArray[np.uint8]:
+        """The content and a few bytes more."""
+        # Words are read from any byte of the content, so some must follow it.
+        return np.frombuffer(self.content + _PADDING, dtype=np.uint8)
+
+    def positions(self, sign: bytes) -> Positions:
+        """Where the byte stands."""
+        if sign not in self.content:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero(self.octets[: len(self.content)] == ord(sign))
+
+    @cached_property
+    def ends(self) -> Positions:
+        """Where each line ends."""
+        return np.append(self.positions(_LF), len(self.content))
+
+    @cached_property
+    def starts(self) -> Positions:
+        """Where each line begins."""
+        return np.concatenate([[0], self.ends[:-1] + 1])
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: Any) -> str:
+        """The text of one line."""
+        return self.content[self.starts[index] : self.ends[index]].decode()
+
+    def with_byte(self, sign: bytes) -> Marks:
+        """Which lines contain the byte."""
+        found = np.zeros(len(self), dtype=np.bool_)
+        found[np.searchsorted(self.ends, self.positions(sign))] = True
+        return found
+
+    def texts(
+        self, starts: Positions, ends: Positions, *, is_null: Marks | None = None
+    ) -> pl.Series:
+        """These parts of the content as text, which stays where it is."""
+        lengths = (ends - starts).astype(np.uint32)
+        words = np.ndarray((len(self.octets) - 3,), "<u4", buffer=self.octets, strides=(1,))
+        views = np.zeros((len(starts), 4), dtype=np.uint32)
+        views[:, 0] = lengths
+        views[:, 1] = words[starts]
+        views[:, 3] = starts
+        short = np.flatnonzero(lengths <= _INLINE_BYTES)
+        if short.size:
+            for word in range(3):
+                count = np.clip(lengths[short].astype(np.int64) - 4 * word, 0, 4)
+                views[short, 1 + word] = words[starts[short] + 4 * word] & _FIRST_BYTES[count]
+        validity = (
+            None if is_null is None else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+        )
+        buffers = [validity, pa.py_buffer(views), pa.py_buffer(self.octets)]
+        array = pa.Array.from_buffers(pa.string_view(), len(starts), buffers)
+        return pl.Series(values=array)
+
+
+class Fields:
+    """The fields of each line, where the fast path can tell them."""
+
+    def __init__(self, lines: Lines, width: int) -> None:
+        self._lines = lines
+        self._width = width
+        self._quotes = lines.positions(_QUOTE)
+        self._commas = self._between_fields()
+        self._first = np.searchsorted(self._commas, lines.starts)
+        counts = np.diff(np.append(self._first, len(self._commas)))
+        self.is_whole: Marks = counts == width - 1
+        self.has_quote: Marks = lines.with_byte(_QUOTE)
+        # Lines whose quotes need the exact reader.
+        self.is_hard: Marks = self.has_quote & ~self._has_simple_quotes()
+        self.may_be_blank: Marks = counts == 0
+
+    def columns(self, rows: Positions, *, is_trimmed: bool) -> list[pl.Series]:
+        """The fields of these lines, all of which are whole and not hard.
+
+        `is_trimmed`: without spaces and tabs around, and null where nothing is left.
+        """
+        starts, ends = self._cells(rows)
+        if self._quotes.size:
+            is_quoted = (self._lines.octets[starts] == ord(_QUOTE)) & (starts < ends)
+            starts, ends = starts + is_quoted, ends - is_quoted
+        if not is_trimmed:
+            return [self._lines.texts(starts[:, at], ends[:, at]) for at in range(self._width)]
+        if _SPACE in self._lines.content or _TAB in self._lines.content:
+            starts, ends = self._trimmed(starts, ends)
+        columns = []
+        for at in range(self._width):
+            is_null = starts[:, at] == ends[:, at]
+            mask = is_null if is_null.any() else None
+            columns.append(self._lines.texts(starts[:, at], ends[:, at], is_null=mask))
+        return columns
+
+    def _between_fields(self) -> Positions:
+        """Commas that are not inside quotes."""
+        commas = self._lines.positions(_COMMA)
+        if not self._quotes.size:
+            return commas
+        line = np.searchsorted(self._lines.ends, commas)
+        before_line = np.searchsorted(self._quotes, self._lines.starts)[line]
+        is_inside = (np.searchsorted(self._quotes, commas) - before_line) % 2 == 1
+        outside: Positions = commas[~is_inside]
+        return outside
+
+    def _cells(self, rows: Positions) -> tuple[Positions, Positions]:
+        at = self._first[rows][:, None] + np.arange(self._width - 1)
+        commas = self._commas[at] if at.size else np.empty(at.shape, dtype=np.int64)
+        starts = np.column_stack([self._lines.starts[rows], commas + 1])
+        ends = np.column_stack([commas, self._lines.ends[rows]])
+        return starts, ends
+
+    def _has_simple_quotes(self) -> Marks:
+        """Whole lines in which every field has no quote, or one at its beginning and its end."""
+        simple = np.zeros(len(self._lines), dtype=np.bool_)
+        rows = np.flatnonzero(self.has_quote & self.is_whole)
+        if not rows.size:
+            return simple
+        starts, ends = self._cells(rows)
+        counts = np.searchsorted(self._quotes, ends) - np.searchsorted(self._quotes, starts)
+        first, last = self._lines.octets[starts], self._lines.octets[ends - 1]
+        is_around = (counts == 2) & (first == ord(_QUOTE)) & (last == ord(_QUOTE))  # noqa: PLR2004 - one at each end
+        simple[rows] = ((counts == 0) | is_around).all(axis=1)
+        return simple
+
+    def _trimmed(self, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        content = self._lines.octets
+        while (blank := (starts < ends) & _is_blank(content[starts])).any():
+            starts = starts + blank
+        while (blank := (starts < ends) & _is_blank(content[ends - 1])).any():
+            ends = ends - blank
+        return starts, ends
+
+
+def _is_blank(values: npt.NDArray[np.uint8]) -> Marks:
+    blank: Marks = (values == ord(_SPACE)) | (values == ord(_TAB))
+    return blank
