@@ -3,14 +3,18 @@
 Belongs here: what is decided before any row is read, and why a file is refused whole.
 """
 
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from cardops.contracts.kinds.contract import Contract
+from cardops.contracts.reading.compression import (
+    BrokenCompressionError,
+    broken_compression,
+    decompressed,
+    plain_name,
+)
 
 FORMATS: Final = ("csv", "json", "ndjson", "parquet")
 
@@ -33,33 +37,32 @@ class SourceFile:
 
     @property
     def format(self) -> str:
-        """By extension, `.gz` aside. Raises FileRefusedError."""
-        extension = self.name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
+        """By extension, that of a compression aside. Raises FileRefusedError."""
+        extension = plain_name(self.name).rsplit(".", 1)[-1]
         if extension not in FORMATS:
             raise FileRefusedError(
-                f"{self.name} is none of .csv, .json, .ndjson and .parquet (each also as .gz), so "
+                f"{self.name} is none of .csv, .json, .ndjson and .parquet (each also as .gz or .zst), so "
                 "nothing was read: rename it after its format and send it again."
             )
         return extension
 
 
 def opened(source: SourceFile) -> BinaryIO:
-    """The bytes, decompressed where the name ends in .gz. Raises FileRefusedError if empty."""
+    """The bytes, decompressed where the name says so. Raises FileRefusedError if empty."""
     stream = source.content
     if not stream.read(1):
         raise FileRefusedError(f"{source.name} is empty, so nothing was ingested: send it again.")
     stream.seek(0)
-    if source.name.lower().endswith(".gz"):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-    return stream
+    return decompressed(source.name, stream)
 
 
 @contextmanager
 def refusing_broken_compression(name: str) -> Iterator[None]:
-    """Turn a truncated or damaged .gz into a refusal of the whole file."""
+    """Turn a truncated or damaged compression into a refusal of the whole file."""
     try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        with broken_compression():
+            yield
+    except BrokenCompressionError as error:
         raise FileRefusedError(
             f"{name} ends before its compression does or is damaged ({error}), so no row of it was "
             "ingested: transfer it again."

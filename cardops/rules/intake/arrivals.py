@@ -18,7 +18,7 @@ SUFFIXES: Final = ("csv", "json", "ndjson", "parquet")
 _TEMPORARY: Final = re.compile(
     r"^\.|\.(part|partial|tmp|temp|filepart|crdownload|swp)$|~$", re.IGNORECASE
 )
-_READABLE: Final = re.compile(rf"\.({'|'.join(SUFFIXES)})(\.gz)?$", re.IGNORECASE)
+_READABLE: Final = re.compile(rf"\.({'|'.join(SUFFIXES)})(\.gz|\.zst)?$", re.IGNORECASE)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
@@ -101,7 +101,7 @@ def unreadable(name: str) -> str:
     """Why a file with any other extension is refused."""
     return (
         f"{name} was not read: its extension is none of .csv, .json, .ndjson and .parquet (each "
-        "also as .gz). Rename it after its format and submit it again."
+        "also as .gz or .zst). Rename it after its format and submit it again."
     )
 
 

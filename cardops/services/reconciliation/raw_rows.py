@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO, Final, cast
 
 import polars as pl
+import pyarrow as pa
 
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake.files import ID_PATTERN
@@ -55,9 +56,8 @@ def read_rows(name: str, content: BinaryIO) -> Iterator[Values | None]:
 
     Closes `content` at the end.
     """
-    plain = name.lower().removesuffix(".gz")
-    is_packed = name.lower().endswith(".gz")
-    stream = cast("BinaryIO", gzip.GzipFile(fileobj=content)) if is_packed else content
+    plain = name.lower().removesuffix(".gz").removesuffix(".zst")
+    stream = _decompressed(name.lower(), content)
     if plain.endswith(".parquet"):
         yield from _parquet_rows(stream)
         return
@@ -66,6 +66,17 @@ def read_rows(name: str, content: BinaryIO) -> Iterator[Values | None]:
             yield from _csv_rows(text)
         else:
             yield from _json_rows(text, may_have_lines=plain.endswith(".ndjson"))
+
+
+def _decompressed(name: str, content: BinaryIO) -> BinaryIO:
+    if name.endswith(".gz"):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=content))
+    if not name.endswith(".zst"):
+        return content
+    stream = pa.CompressedInputStream(pa.PythonFile(content, mode="r"), "zstd")
+    # Parquet is read from its end, which a compressed stream cannot reach.
+    is_parquet = name.endswith(".parquet.zst")
+    return cast("BinaryIO", io.BytesIO(stream.read()) if is_parquet else stream)
 
 
 def as_deposit(row_number: int, values: Values | None, currency: str) -> RawDeposit | None:

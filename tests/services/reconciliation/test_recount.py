@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from cardops.contracts.lake.reconciliation import CREDITED_COLUMNS
@@ -115,12 +116,14 @@ def test_recount_agrees_on_odd_csv() -> None:
     assert breaks_of(world) == []
 
 
-@pytest.mark.parametrize("name", ["a.json", "a.ndjson", "a.json.gz"])
+@pytest.mark.parametrize("name", ["a.json", "a.ndjson", "a.json.gz", "a.json.zst"])
 def test_recount_agrees_on_odd_json(name: str) -> None:
     world = IntakeWorld()
     for number, content in enumerate(ODD_JSON):
         body = content.replace("%s", AT).encode()
         packed = gzip.compress(body) if name.endswith(".gz") else body
+        if name.endswith(".zst"):
+            packed = pa.Codec("zstd").compress(body, asbytes=True)
         world.submit("deposits", packed, name=name, program=f"p{number}")
 
     assert breaks_of(world) == []
