@@ -99,9 +99,9 @@ def _judge_chunk(
         valid = pl.concat([valid, others]).sort("row_number")
     workspace.add("valid", valid)
     quarantined = judged.others.filter(~is_valid)
-    if not quarantined.is_empty() or not workspace.count("read"):
-        columns = ("row_number", "reasons", "raw", _waits_for(profile))
-        workspace.add("quarantined", quarantined.select(*columns))
+    # One part for each chunk, so that rows quarantined later find theirs.
+    columns = ("row_number", "reasons", "raw", _waits_for(profile))
+    workspace.add("quarantined", quarantined.select(*columns))
     workspace.add_raw(chunk.select("row_number", "raw"))
     workspace.count_rows("read", chunk.height)
 
@@ -175,14 +175,15 @@ def _accepted(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
 def _quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
     """Rows whose id was accepted before with other content, or whose deposit was recalled."""
     conflicts = outcomes.filter(pl.col("outcome").is_in(_NOT_APPLIED))
-    for rows in workspace.with_raw(conflicts.select("row_number", "outcome")):
-        quarantined = rows.select(
+    for index, rows in workspace.with_raw(conflicts.select("row_number", "outcome")):
+        more = rows.select(
             "row_number",
             pl.concat_list(pl.col("outcome").cast(pl.String)).alias("reasons"),
             "raw",
             pl.lit(None, pl.String).alias("waits_for"),
         )
-        workspace.add("quarantined", quarantined)
+        part = pl.read_parquet(workspace.parts["quarantined"][index])
+        workspace.replace_part("quarantined", index, pl.concat([part, more]).sort("row_number"))
 
 
 def _referenced(

@@ -23,7 +23,7 @@ class Workspace:
     folder: Path
     parts: dict[str, list[Path]] = field(default_factory=dict)
     row_counts: dict[str, int] = field(default_factory=dict)
-    raw_starts: list[int] = field(default_factory=list)
+    raw_numbers: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, dataset: str, rows: pl.DataFrame) -> None:
         """Write one part; an empty one is written too, for its columns."""
@@ -33,27 +33,33 @@ class Workspace:
         paths.append(path)
         self.count_rows(dataset, rows.height)
 
+    def replace_part(self, dataset: str, index: int, rows: pl.DataFrame) -> None:
+        """Write one part again, with more rows."""
+        path = self.parts[dataset][index]
+        earlier = pl.scan_parquet(path).select(pl.len()).collect().item()
+        self.count_rows(dataset, rows.height - earlier)
+        rows.write_parquet(path, compression="lz4", statistics=False)
+
     def add_raw(self, rows: pl.DataFrame) -> None:
         """Write `row_number` and `raw` of the next rows: few of them are ever looked up."""
-        if rows.is_empty():
-            return
         paths = self.parts.setdefault("raw", [])
         path = self.folder / f"raw-{len(paths):06d}.arrow"
         rows.write_ipc(path)
         paths.append(path)
-        self.raw_starts.append(rows["row_number"][0])
+        numbers = rows["row_number"]
+        self.raw_numbers.append((numbers[0], numbers[-1]) if len(numbers) else (0, -1))
 
-    def with_raw(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """These rows with their `raw`, in portions in the file's order."""
+    def with_raw(self, rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+        """These rows with their `raw`, by the index of the part they were read in."""
         if rows.is_empty():
             return
-        after = [*self.raw_starts[1:], None]
-        for path, start, end in zip(self.parts["raw"], self.raw_starts, after, strict=True):
-            number = pl.col("row_number")
-            wanted = rows.filter(number >= start, number < end if end else pl.lit(value=True))
+        for index, (path, numbers) in enumerate(
+            zip(self.parts["raw"], self.raw_numbers, strict=True)
+        ):
+            wanted = rows.filter(pl.col("row_number").is_between(*numbers))
             if not wanted.is_empty():
                 records = pl.read_ipc(path)
-                yield records.join(wanted, on="row_number", maintain_order="left")
+                yield index, records.join(wanted, on="row_number", maintain_order="left")
 
     def count_rows(self, dataset: str, rows: int) -> None:
         """Add to the dataset's count."""

@@ -6,11 +6,13 @@ cardops.contracts.judging.quarantine.
 
 import io
 import json
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
-from cardops.contracts.judging.quarantine import quarantine_csv, quarantine_frame
+from cardops.contracts.judging.quarantine import quarantine_frame, quarantine_table
 from cardops.contracts.reading.rows import InputRows
 from cardops.ports import ObjectStore
 from cardops.rules.card_numbers import mask_card_numbers
@@ -38,20 +40,24 @@ def quarantine_rows(
 ) -> str | None:
     """Replace the file's quarantine with these rows; its URI, or None where there are none."""
     folder = folder_of(intake_file)
-    own = quarantine_frame(rows, intake_file.arrival.key).collect()
+    own = quarantine_frame(rows, intake_file.arrival.key)
     others = _rows_of_others(failed, intake_file)
-    stored = own if others is None else pl.concat([others, own])
-    for name in ("rows.parquet", "rows.csv", "source.json", "error.json"):
-        failed.delete(f"{folder}/{name}")
-    if stored.is_empty():
-        return None
-    parquet = io.BytesIO()
-    stored.write_parquet(parquet)
-    source = {"format": origin.format, "header_line": mask_card_numbers(origin.header_line)}
-    failed.replace(f"{folder}/source.json", json.dumps(source).encode())
-    failed.replace(f"{folder}/rows.csv", quarantine_csv(stored))
-    failed.replace(f"{folder}/rows.parquet", parquet.getvalue())
-    return None if own.is_empty() else failed.uri(folder)
+    other_count = 0 if others is None else others.height
+    stored = own if others is None else pl.concat([others.lazy(), own])
+    with tempfile.TemporaryDirectory(prefix="cardops-quarantine-") as name:
+        parquet, table = Path(name) / "rows.parquet", Path(name) / "rows.csv"
+        stored.sink_parquet(parquet)
+        count = pl.scan_parquet(parquet).select(pl.len()).collect().item()
+        for stale in ("rows.parquet", "rows.csv", "source.json", "error.json"):
+            failed.delete(f"{folder}/{stale}")
+        if count == 0:
+            return None
+        quarantine_table(pl.scan_parquet(parquet)).sink_csv(table)
+        source = {"format": origin.format, "header_line": mask_card_numbers(origin.header_line)}
+        failed.replace(f"{folder}/source.json", json.dumps(source).encode())
+        failed.replace(f"{folder}/rows.csv", table)
+        failed.replace(f"{folder}/rows.parquet", parquet)
+    return None if count == other_count else failed.uri(folder)
 
 
 def quarantine_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) -> str:
