@@ -35,7 +35,8 @@ class DepositLedger(Protocol):
 
         outcome: `accepted` (this row was credited), `duplicate` (another row with the same content
         was), `conflicting_duplicate` (another row with the same id and other content was),
-        `recalled_before` (the deposit was credited and recalled). In row order. Call after `credit`, before `forget_staged`. Raises StagingLostError where the staged
+        `recalled_before` (the deposit was credited and recalled), `amount_out_of_range` (it did not
+        fit into its account's balance, or repeats one that did not). In row order. Call after `credit`, before `forget_staged`. Raises StagingLostError where the staged
         rows are no longer complete.
         """
 

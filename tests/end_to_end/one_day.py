@@ -17,7 +17,7 @@ from typing import Any
 
 from cardops.adapters.clock import SystemClock
 from cardops.adapters.object_stores.opening import open_store
-from cardops.adapters.postgresql.accounts import deposits, staging
+from cardops.adapters.postgresql.accounts import deposits
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.connection import connect_info
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
@@ -37,6 +37,7 @@ from cardops.settings import Settings
 from orchestration.cli.garbage import collect_seldom
 from orchestration.local.in_process import InProcessRuns
 from sensors.intake import files_by_partition
+from tests.factories.chunks import fix_chunk_rows
 
 ORDER = (Kind("deposits"), Kind("orders"), Kind("transactions"), Kind("chargebacks"))
 
@@ -168,7 +169,7 @@ if __name__ == "__main__":
     parser.add_argument("day", type=Path)
     parser.add_argument("--die", choices=PLACES)
     options = parser.parse_args()
-    staging.CHUNK_ROWS = 40  # type: ignore[misc] # a small day must have many chunks
+    fix_chunk_rows(40)  # a small day must have many chunks
     if options.die:
         PLACES[options.die]()
     run_day(options.day, Settings.load())

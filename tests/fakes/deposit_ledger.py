@@ -9,7 +9,7 @@ import polars as pl
 from typing_extensions import override
 
 from cardops.ports import DepositLedger
-from cardops.rules.accounts.ledger import Account
+from cardops.rules.accounts.ledger import MAX_BALANCE_MINOR, Account
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 from tests.oracles.deposit_books import TOTALS, AccountTotals
 
@@ -40,11 +40,13 @@ class FakeDepositLedger(DepositLedger):
         self.unfinished: set[int] = set()
         self.sequences: dict[Key, int] = defaultdict(int)
         self.staged: dict[int, list[dict[str, Any]]] = {}
+        self.refused: set[tuple[int, str]] = set()
 
     @override
     def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
         rows = [row for batch in batches for row in batch.to_dicts()]
         self.staged[intake_file.intake_id] = rows
+        self.refused = {known for known in self.refused if known[0] != intake_file.intake_id}
         for row in sorted(rows, key=lambda row: int(row["row_number"])):
             self._credit_once(intake_file, row)
         self.unfinished.discard(intake_file.intake_id)
@@ -119,6 +121,12 @@ class FakeDepositLedger(DepositLedger):
         if credited and not (credited[-1].is_recalled and is_requested):
             return
         account = (intake_file.arrival.program, row["user_id"], row["currency"])
+        refusal = (intake_file.intake_id, row["deposit_id"])
+        if refusal in self.refused:
+            return
+        if self._balance(account) + row["amount_minor"] > MAX_BALANCE_MINOR:
+            self.refused.add(refusal)
+            return
         self.sequences[account] += 1
         credited.append(
             Event(
@@ -132,14 +140,22 @@ class FakeDepositLedger(DepositLedger):
         )
 
     def _outcome_of(self, file: IntakeFile, row: dict[str, Any]) -> tuple[int, str, int | None]:
-        event = self.events[file.arrival.program, row["deposit_id"]][-1]
         number = int(row["row_number"])
+        credited = self.events[file.arrival.program, row["deposit_id"]]
+        is_refused = (file.intake_id, row["deposit_id"]) in self.refused
+        if is_refused and (not credited or self._is_first(file, row)):
+            return number, "amount_out_of_range", None
+        event = credited[-1]
         if event.is_recalled:
             return number, "recalled_before", None
         if (event.intake_id, event.row_number) == (file.intake_id, number):
             return number, "accepted", event.ledger_seq
         same = event.content == _content(row)
         return number, "duplicate" if same else "conflicting_duplicate", None
+
+    def _is_first(self, file: IntakeFile, row: dict[str, Any]) -> bool:
+        same = [r for r in self.staged[file.intake_id] if r["deposit_id"] == row["deposit_id"]]
+        return bool(row["row_number"] == min(r["row_number"] for r in same))
 
     def _sums(self, key: Key) -> tuple[int, int]:
         events = [event for credited in self.events.values() for event in credited]

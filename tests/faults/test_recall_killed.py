@@ -11,7 +11,7 @@ from tests.servers.killable_recall import die_at_steps
 pytestmark = pytest.mark.database
 
 # More steps than either has; a process that dies at none of them ends by itself.
-ALL_STEPS = range(1, 46)
+ALL_STEPS = range(1, 56)
 SOME_STEPS = (9, 14)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(900)]
 

@@ -1,7 +1,7 @@
 """A process that credits one file and may kill itself on the way: run as a script.
 
-Arguments: the database's URL, intake id, rows, users, prefix of deposit ids, and after how many
-chunks it kills itself (0: never).
+Arguments: the database's URL, intake id, rows, users, prefix of deposit ids, after how many
+chunks it kills itself (0: never), and the rows of a chunk (0: as the product chooses).
 """
 
 import os
@@ -13,8 +13,9 @@ from pathlib import Path
 import polars as pl
 import psycopg
 
-from cardops.adapters.postgresql.accounts import deposits, posting, staging
+from cardops.adapters.postgresql.accounts import deposits, posting
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from tests.factories.chunks import fix_chunk_rows
 from tests.factories.intake import Deposit, an_intake_file, staged
 
 CHUNK_ROWS = 20
@@ -41,8 +42,16 @@ def credit_users(url: str, amounts: "dict[str, int]", *, intake_id: int = 900) -
 
 
 def start_crediting(url: str, intake_id: int, **options: object) -> "subprocess.Popen[str]":
-    """The same in a process of its own. Options: rows, users, prefix, die_after."""
-    chosen = {"rows": 200, "users": 40, "prefix": "d", "die_after": 0, **options}
+    """The same in a process of its own. Options: rows, users, prefix, die_after,
+    chunk_rows."""
+    chosen: dict[str, object] = {
+        "rows": 200,
+        "users": 40,
+        "prefix": "d",
+        "die_after": 0,
+        "chunk_rows": CHUNK_ROWS,
+    }
+    chosen |= options
     arguments = [url, str(intake_id), *(str(value) for value in chosen.values())]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.servers.killable_credit", *arguments],
@@ -51,8 +60,10 @@ def start_crediting(url: str, intake_id: int, **options: object) -> "subprocess.
     )
 
 
-def main(url: str, intake_id: str, rows: str, users: str, prefix: str, die_after: str) -> None:
-    staging.CHUNK_ROWS = CHUNK_ROWS  # type: ignore[misc] # small files, several chunks
+def main(url: str, intake_id: str, rows: str, users: str, prefix: str, *chunks: str) -> None:
+    die_after, chunk_rows = map(int, chunks)
+    if chunk_rows:
+        fix_chunk_rows(chunk_rows)
     real, done = posting.credit_chunk, 0
 
     def credit_chunk(session: psycopg.Connection, stage: object, chunk: object) -> None:
@@ -60,7 +71,7 @@ def main(url: str, intake_id: str, rows: str, users: str, prefix: str, die_after
         # The chunks before this one are committed; this one is posted and will not be committed.
         real(session, stage, chunk)  # type: ignore[arg-type]
         done += 1
-        if done == int(die_after):
+        if done == die_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     deposits.credit_chunk = credit_chunk  # type: ignore[attr-defined] # dies at the chosen chunk

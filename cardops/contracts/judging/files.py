@@ -29,7 +29,11 @@ from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 
 _ORPHAN: Final = str(RowReason.ORPHANED_REFERENCE)
 # Outcomes of valid rows that are quarantined; each is its row's reason.
-_NOT_APPLIED: Final = (str(RowReason.CONFLICTING_DUPLICATE), str(RowReason.RECALLED_BEFORE))
+_NOT_APPLIED: Final = (
+    str(RowReason.CONFLICTING_DUPLICATE),
+    str(RowReason.RECALLED_BEFORE),
+    str(RowReason.AMOUNT_OUT_OF_RANGE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,5 +236,6 @@ def _control_totals(rows: pl.LazyFrame, profile: KindProfile) -> dict[str, int]:
     if profile.control_totals is None:
         return {}
     amount, currency = profile.control_totals
-    totals = rows.group_by(currency).agg(pl.col(amount).sum()).sort(currency)
-    return dict(totals.collect(engine="streaming").iter_rows())
+    # The sum of a file may exceed an i64, in which each of its amounts fits.
+    sums = rows.group_by(currency).agg(pl.col(amount).cast(pl.Int128).sum()).sort(currency)
+    return dict(sums.collect(engine="streaming").iter_rows())

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cardops.adapters.postgresql.accounts import deposits, posting
+from cardops.adapters.postgresql.accounts import deposits, pacing, posting
 from cardops.rules.intake.files import FileOutcome, FileRecalledError, FileStatus
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.ingestion import MAX_ATTEMPTS, AttemptsExhaustedError
@@ -40,7 +40,8 @@ def recalled(desk: DepositDesk) -> DepositDesk:
 def kill_before_chunk(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Crediting ends before its chunk of that number; chunks have one row."""
     monkeypatch.setattr(posting, "credit_chunk", posting.credit_chunk)
-    monkeypatch.setattr("cardops.adapters.postgresql.accounts.staging.CHUNK_ROWS", 1)
+    for name in ("FIRST_ROWS", "MIN_ROWS", "MAX_ROWS"):
+        monkeypatch.setattr(pacing, name, 1)
     real, chunks = posting.credit_chunk, iter(range(1, 1_000))
 
     def credit(session: psycopg.Connection, *args: Any, **options: Any) -> None:

@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 import polars as pl
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
+from cardops.adapters.postgresql.accounts.crediting import CONTENT_HASH, refuse_beyond_range
+from cardops.adapters.postgresql.accounts.pacing import ChunkPace
 from cardops.adapters.postgresql.accounts.posting import (
-    CONTENT_HASH,
     LOOK_UPS,
     ReinstatementRequest,
     credit_chunk,
@@ -29,8 +30,10 @@ from cardops.adapters.postgresql.accounts.reinstatements import (
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.connection import connect, with_options
+from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.adapters.postgresql.frames import read_frame, stream_frames
 from cardops.adapters.postgresql.transactions import (
+    MAX_ATTEMPTS,
     TransactionRunner,
     run_in_transaction,
     transaction_runner,
@@ -55,45 +58,69 @@ ACCOUNTS: Final = pl.Schema(
 _ACCOUNTS: Final = sql.SQL(
     "select program, user_id, currency, available_minor, held_minor, ledger_seq from accounts"
 ).format()
-# A deposit's latest credit decides. A row without any event was not credited: then the join returns
-# fewer rows than were staged.
+# First the rows that this file credited, which are nearly all of them, then the others: a deposit's
+# latest credit decides. A row without any event was refused, or was not posted: then the query
+# returns fewer rows than were staged.
 _OUTCOME: Final = """
-with credited as (
-    select s.row_number,
+with own as materialized (
+    select e.row_number, e.ledger_seq
+    from deposit_events as e
+    where e.intake_id = {intake_id} and not exists (
+        select from deposit_recalls as r
+        where r.program = e.program and r.deposit_id = e.deposit_id
+    )
+),
+others as materialized (
+    select s.* from {stage} as s
+    where not exists (select from own where own.row_number = s.row_number)
+),
+credited as (
+    select s.row_number, s.refusal,
         r.deposit_id is not null as is_recalled,
         coalesce(i.intake_id, e.intake_id) = {intake_id}
             and coalesce(i.row_number, e.row_number) = s.row_number as is_own,
         coalesce(i.content_hash, e.content_hash) = {content_hash} as is_same,
         coalesce(i.ledger_seq, e.ledger_seq) as ledger_seq
-    from {stage} as s
+    from others as s
     join deposit_events as e on e.program = {program} and e.deposit_id = s.deposit_id
     left join (
         select distinct on (deposit_id)
             deposit_id, credit_number, intake_id, row_number, content_hash, ledger_seq
         from deposit_reinstatements
-        where program = {program} and deposit_id in (select deposit_id from {stage})
+        where program = {program} and deposit_id in (select deposit_id from others)
         order by deposit_id, credit_number desc
     ) as i on i.deposit_id = s.deposit_id
     left join deposit_recalls as r
         on r.program = {program} and r.deposit_id = s.deposit_id
         and r.credit_number = coalesce(i.credit_number, 1)
 )
+select own.row_number, 'accepted', own.ledger_seq
+from own join {stage} as s on s.row_number = own.row_number
+union all
 select row_number,
     case
+        when refusal is not null then refusal
         when is_recalled then 'recalled_before'
         when is_own then 'accepted'
         when is_same then 'duplicate'
         else 'conflicting_duplicate'
     end,
     case when is_own and not is_recalled then ledger_seq end
-from credited order by row_number
+from credited
+union all
+select s.row_number, f.refusal, null
+from others as s
+join (select deposit_id, refusal from others where refusal is not null) as f using (deposit_id)
+where not exists (
+    select from deposit_events as e where e.program = {program} and e.deposit_id = s.deposit_id
+)
 """
 
 
 class ChunkOperation(Protocol):
     """Posts one chunk in one commit."""
 
-    def __call__(self, session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
+    def __call__(self, stage: Stage, chunk: Chunk) -> None:
         """Post the chunk."""
 
 
@@ -111,9 +138,7 @@ class PostgresDepositLedger:
         stage = Stage(intake_file)
         with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
             request = runner.run(partial(find_request, intake_id=stage.intake_id))
-            _post_chunks(
-                runner, stage, partial(credit_chunk, request=request) if request else credit_chunk
-            )
+            _post_chunks(runner, stage, partial(_credit, runner=runner, request=request))
             if request:
                 runner.run(partial(finish_requests, intake_id=stage.intake_id))
 
@@ -129,8 +154,8 @@ class PostgresDepositLedger:
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
         """Take back every standing credit of the file; totals by currency, equal on repeat."""
 
-        def take_back(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
-            recall_chunk(session, stage, chunk, recalled_by=recalled_by)
+        def take_back(stage: Stage, chunk: Chunk) -> None:
+            runner.run(partial(recall_chunk, stage=stage, chunk=chunk, recalled_by=recalled_by))
 
         stage = Stage(intake_file)
         with self._staged(stage, stage.fill_from_events) as runner:
@@ -172,15 +197,44 @@ class PostgresDepositLedger:
 
 
 def _post_chunks(runner: TransactionRunner, stage: Stage, operation: ChunkOperation) -> None:
-    for chunk in runner.run(lambda session: list(stage.chunks(session))):
-        runner.run(partial(operation, stage=stage, chunk=chunk))
+    pace, chunk = ChunkPace(), None
+    while chunk := runner.run(partial(stage.chunk_after, last=chunk, row_count=pace.row_count)):
+        with pace.measured():
+            operation(stage=stage, chunk=chunk)
     # A crash of the database empties the unlogged stage: skipped rows must not pass as posted.
-    runner.run(stage.check_complete)
+    runner.run(stage.finish)
+
+
+def _credit(
+    stage: Stage, chunk: Chunk, runner: TransactionRunner, request: ReinstatementRequest | None
+) -> None:
+    """Credit the chunk without the rows that do not fit into their account.
+
+    Balances go on changing between finding these rows and crediting the others.
+    """
+    credit = partial(credit_chunk, stage=stage, chunk=chunk)
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return runner.run(partial(credit, request=request) if request else credit)
+        except errors.NumericValueOutOfRange:
+            runner.run(
+                partial(
+                    refuse_beyond_range,
+                    stage=stage,
+                    chunk=chunk,
+                    is_requested=request is not None,
+                )
+            )
+    raise DatabaseUnavailableError(
+        f"Balances of accounts at the largest amount that can be stored changed {MAX_ATTEMPTS} "
+        "times while they were credited; nothing was lost, run it again."
+    )
 
 
 def _outcome(session: psycopg.Connection, stage: Stage) -> pl.DataFrame:
     stage.check_complete(session)
-    frame = read_frame(session, stage.sql(_OUTCOME, content_hash=CONTENT_HASH), OUTCOME)
+    query = stage.sql(_OUTCOME, content_hash=CONTENT_HASH)
+    frame = read_frame(session, query, OUTCOME).sort("row_number")
     staged = session.execute(stage.sql("select count(*) from {stage}")).fetchone()
     if staged is None or frame.height != staged[0]:
         raise StagingLostError(stage.intake_id)

@@ -1,7 +1,7 @@
-"""The SQL that posts one chunk of staged rows to accounts: credit, reinstate or recall.
+"""One chunk of staged rows posted to accounts: credited, reinstated or recalled.
 
 All lock the chunk's accounts in id order, then insert postings and change balances in one
-statement, so that the two cannot differ. All are idempotent.
+statement, so that the two cannot differ. All are idempotent. The SQL of credits is in crediting.py.
 
 The program is a column of the staged rows and joined like the others: with a constant, the planner
 would take a table without statistics for nearly empty and scan it for every chunk.
@@ -14,27 +14,15 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import errors, sql
 
-from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
+from cardops.adapters.postgresql.accounts.crediting import CONTENT_HASH, post_credits
+from cardops.adapters.postgresql.accounts.staging import CHUNK, Chunk, Stage
 from cardops.rules.intake.files import FileRecalledError, FileStatus
-
-# Two deposits are the same if user, currency, minor units and the instant (microseconds) agree.
-# Ids contain no vertical bar, so no two contents have the same text.
-CONTENT_HASH: Final = sql.SQL(
-    "sha256(convert_to(s.user_id || '|' || s.currency || '|' || s.amount_minor || '|' ||"
-    " (extract(epoch from s.occurred_at) * 1000000)::bigint, 'UTF8'))"
-)
 
 # For sessions that post chunks: index look-ups, whatever the size of a table.
 LOOK_UPS: Final = (
     "-cenable_hashjoin=off",
     "-cenable_mergejoin=off",
     "-crandom_page_cost=1.1",
-)
-
-_CHUNK: Final = (
-    "from {stage} as s where not s.is_repeat"
-    " and (s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
-    " and (s.user_id, s.row_number) <= (%(to_user)s, %(to_row)s)"
 )
 
 _OPEN_ACCOUNTS: Final = (
@@ -57,35 +45,6 @@ _CLOSE_UNUSED: Final = (
     " where a.program = k.program and a.user_id = k.user_id and a.currency = k.currency"
     " and a.ledger_seq = 0"
 )
-
-# posted_at is read after the accounts are locked, when the transaction has its id: so a day can be
-# closed by transaction ids, and an account's rows are in its posting order.
-_CREDIT: Final = """
-with fresh as (
-    select s.*, {content_hash} as content_hash,
-        a.ledger_seq + row_number() over (
-            partition by s.user_id, s.currency order by s.row_number
-        ) as next_seq
-    from (select s.* {chunk}) as s
-    join accounts as a
-        on a.program = s.program and a.user_id = s.user_id and a.currency = s.currency
-    where not exists (
-        select from deposit_events as e
-        where e.program = s.program and e.deposit_id = s.deposit_id
-    )
-),
-posted as (
-    insert into deposit_events (
-        program, deposit_id, user_id, currency, amount_minor, occurred_at,
-        intake_id, row_number, content_hash, ledger_seq, posted_at
-    )
-    select program, deposit_id, user_id, currency, amount_minor, occurred_at,
-        {intake_id}, row_number, content_hash, next_seq, statement_timestamp()
-    from fresh order by deposit_id
-    on conflict (program, deposit_id) do nothing
-    returning program, user_id, currency, amount_minor as change_minor, ledger_seq
-),
-"""
 
 # Credits the deposits whose latest credit was recalled, with the content of the staged rows.
 _REINSTATE: Final = """
@@ -156,6 +115,7 @@ posted as (
 """
 
 # Ends each of the statements above: balances change by what was posted, and whether all of it was.
+# The held amount is added and taken away, so that a ledger balance beyond i64 is an error too.
 _CHANGE_BALANCES: Final = """
 sums as (
     select program, user_id, currency, sum(change_minor)::bigint as change_minor,
@@ -164,7 +124,8 @@ sums as (
 ),
 changed as (
     update accounts as a
-    set available_minor = a.available_minor + sums.change_minor, ledger_seq = sums.ledger_seq
+    set available_minor = a.available_minor + a.held_minor + sums.change_minor - a.held_minor,
+        ledger_seq = sums.ledger_seq
     from sums
     where a.program = sums.program and a.user_id = sums.user_id and a.currency = sums.currency
 )
@@ -188,26 +149,36 @@ def credit_chunk(
 ) -> None:
     """Credit the chunk's deposits that were not credited before, and recalled ones if requested.
 
-    Raises FileRecalledError where the file was recalled meanwhile.
+    Raises FileRecalledError where the file was recalled meanwhile, and
+    psycopg.errors.NumericValueOutOfRange where a balance would no longer be an i64.
     """
+    # Not flushed: what spends a credit flushes it (docs/decisions/0046). The id comes before the
+    # instants of the postings, so that a day can be closed by transaction ids.
+    session.execute("select set_config('synchronous_commit', 'off', true), pg_current_xact_id()")
     _refuse_recalled(session, stage)
-    values = _values(chunk)
-    opened = session.execute(_statement(stage, _OPEN_ACCOUNTS), values).rowcount
-    session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
-    _post(session, stage, _CREDIT, values)
+    post_credits(session, stage, chunk)
     if request is not None:
-        _post(session, stage, _REINSTATE, {**values, **asdict(request)})
-    if opened:
-        session.execute(_statement(stage, _CLOSE_UNUSED), values)
+        _reinstate(session, stage, chunk, request)
 
 
 def recall_chunk(
     session: psycopg.Connection, stage: Stage, chunk: Chunk, *, recalled_by: str
 ) -> None:
     """Take the chunk's deposits back, even if a balance becomes negative."""
-    values = _values(chunk)
+    values = chunk.values()
     session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
     _post(session, stage, _RECALL, {**values, "recalled_by": recalled_by})
+
+
+def _reinstate(
+    session: psycopg.Connection, stage: Stage, chunk: Chunk, request: ReinstatementRequest
+) -> None:
+    values = chunk.values()
+    opened = session.execute(_statement(stage, _OPEN_ACCOUNTS), values).rowcount
+    session.execute(_statement(stage, _LOCK_ACCOUNTS), values)
+    _post(session, stage, _REINSTATE, {**values, **asdict(request)})
+    if opened:
+        session.execute(_statement(stage, _CLOSE_UNUSED), values)
 
 
 def _refuse_recalled(session: psycopg.Connection, stage: Stage) -> None:
@@ -229,14 +200,5 @@ def _post(
         raise errors.SerializationFailure("a deposit was posted by another file meanwhile")
 
 
-def _values(chunk: Chunk) -> dict[str, object]:
-    return {
-        "after_user": chunk.after_user,
-        "after_row": chunk.after_row,
-        "to_user": chunk.to_user,
-        "to_row": chunk.to_row,
-    }
-
-
 def _statement(stage: Stage, text: LiteralString) -> sql.Composed:
-    return stage.sql(text, chunk=stage.sql(_CHUNK), content_hash=CONTENT_HASH)
+    return stage.sql(text, chunk=stage.sql(CHUNK), content_hash=CONTENT_HASH)

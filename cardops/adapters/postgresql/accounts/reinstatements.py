@@ -41,21 +41,21 @@ def finish_requests(session: psycopg.Connection, intake_id: int) -> None:
 def recalled_totals(session: psycopg.Connection, intake_id: int) -> dict[str, int]:
     """What was recalled of the file's latest credit of each deposit, in minor units by currency."""
     rows = session.execute(
-        "select c.currency, sum(c.amount_minor)::bigint from ("
+        "select c.currency, sum(c.amount_minor) from ("
         " select distinct on (program, deposit_id) * from deposit_credits where intake_id = %s"
         " order by program, deposit_id, credit_number desc) as c"
         " join deposit_recalls as r using (program, deposit_id, credit_number)"
         " group by c.currency order by c.currency",
         [intake_id],
     ).fetchall()
-    return dict(rows)
+    return {currency: int(total_minor) for currency, total_minor in rows}
 
 
 def reinstated_totals(session: psycopg.Connection, intake_id: int) -> dict[str, int]:
     """The file's reinstatements that stand, in minor units by currency."""
     rows = session.execute(
-        "select currency, sum(amount_minor)::bigint from standing_deposits"
+        "select currency, sum(amount_minor) from standing_deposits"
         " where intake_id = %s and credit_number > 1 group by currency order by currency",
         [intake_id],
     ).fetchall()
-    return dict(rows)
+    return {currency: int(total_minor) for currency, total_minor in rows}

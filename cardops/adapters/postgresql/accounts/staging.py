@@ -1,22 +1,27 @@
-"""The staged rows of one deposit file: an unlogged table per file, divided into chunks.
+"""The staged rows of one deposit file: an unlogged table per file, read in chunks.
 
 Belongs here: staging and chunks. Posting a chunk to accounts is in posting.py.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Final, LiteralString
 
 import polars as pl
 import psycopg
 from psycopg import sql
 
-from cardops.rules.intake.files import IntakeFile, StagingLostError
+from cardops.rules.intake.files import IntakeFile, RowReason, StagingLostError
 
-# Few enough that an authorization waits less than 0.1 s for the accounts of a chunk.
-CHUNK_ROWS: Final = 1_000
 COLUMNS: Final = ("row_number", "deposit_id", "user_id", "currency", "amount_minor", "occurred_at")
 WRITE_ROWS: Final = 100_000
+
+# The rows of a chunk that are to be posted.
+CHUNK: Final = (
+    "from {stage} as s where not s.is_repeat and s.refusal is null"
+    " and (s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
+    " and (s.user_id, s.row_number) <= (%(to_user)s, %(to_row)s)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,23 @@ class Chunk:
     to_user: str
     to_row: int
 
+    def values(self) -> dict[str, object]:
+        """The chunk's ends, as the parameters of a statement."""
+        return asdict(self)
+
 
 class Stage:
-    """The staged rows of one file."""
+    """The staged rows of one file.
+
+    `has_posted_rows`: whether rows may have been posted before, so that each must be looked up.
+    """
 
     def __init__(self, intake_file: IntakeFile) -> None:
         self.intake_file = intake_file
         self.intake_id = intake_id = intake_file.intake_id
         self.program = intake_file.arrival.program
         self.table = _table(intake_id)
+        self.has_posted_rows = True
 
     def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
         """Stage the rows, replacing any earlier ones; returns how many."""
@@ -45,11 +58,13 @@ class Stage:
             self.sql(
                 "create unlogged table {stage} (program text not null default {program}, row_number bigint not null, deposit_id text not null,"
                 " user_id text not null, currency text not null, amount_minor bigint not null,"
-                " occurred_at timestamptz not null, is_repeat boolean not null default false)"
+                " occurred_at timestamptz not null, is_repeat boolean not null default false,"
+                " refusal text)"
             )
         )
         count = self._copy_in(session, batches)
         self._seal(session, count)
+        self.has_posted_rows = self._was_begun(session)
         return count
 
     def fill_from_events(self, session: psycopg.Connection) -> int:
@@ -58,7 +73,8 @@ class Stage:
         session.execute(
             self.sql(
                 "create unlogged table {stage} as select program, row_number, deposit_id, credit_number,"
-                " user_id, currency, amount_minor, occurred_at, false as is_repeat"
+                " user_id, currency, amount_minor, occurred_at, false as is_repeat,"
+                " null::text as refusal"
                 " from standing_deposits where intake_id = {intake_id}"
             )
         )
@@ -70,6 +86,19 @@ class Stage:
     def drop(self, session: psycopg.Connection) -> None:
         """Drop the staged rows; a file that was never staged is not an error."""
         drop_stage(session, self.intake_id)
+
+    def finish(self, session: psycopg.Connection) -> None:
+        """Flush everything that was posted. Raises StagingLostError where rows may be missing.
+
+        The commit flushes only if it writes something, also where the last chunk posted nothing.
+        """
+        self.check_complete(session)
+        # guard-begin: credit-flushed
+        session.execute(
+            "update deposit_stagings set row_count = row_count where intake_id = %s",
+            [self.intake_id],
+        )
+        # guard-end: credit-flushed
 
     def check_complete(self, session: psycopg.Connection) -> None:
         """Raises StagingLostError where a crash of the database emptied the stage."""
@@ -84,19 +113,33 @@ class Stage:
         if staged is None or staged[0] != sealed[0]:
             raise StagingLostError(self.intake_id)
 
-    def chunks(self, session: psycopg.Connection) -> Iterator[Chunk]:
-        """The rows in user order in chunks of CHUNK_ROWS; a user's rows may span two chunks."""
-        ends = session.execute(
+    def chunk_after(
+        self, session: psycopg.Connection, last: Chunk | None, row_count: int
+    ) -> Chunk | None:
+        """The next rows in user order, None at the end; a user's rows may span two chunks."""
+        after = (last.to_user, last.to_row) if last else ("", -1)
+        end = session.execute(
             self.sql(
-                "select user_id, row_number from (select user_id, row_number, row_number() over w as n,"
-                " count(*) over () as all_rows from {stage} window w as (order by user_id, row_number)"
-                ") as ordered where n % {chunk_rows} = 0 or n = all_rows order by n"
-            )
-        ).fetchall()
-        after = ("", -1)
-        for end in ends:
-            yield Chunk(*after, *end)
-            after = end
+                "select user_id, row_number from (select user_id, row_number from {stage}"
+                " where (user_id, row_number) > (%s, %s) order by user_id, row_number limit %s"
+                ") as following order by user_id desc, row_number desc limit 1"
+            ),
+            [*after, row_count],
+        ).fetchone()
+        return None if end is None else Chunk(*after, *end)
+
+    def refuse(self, session: psycopg.Connection, chunk: Chunk, row_numbers: Sequence[int]) -> None:
+        """Leave these rows of the chunk out: their outcome says that they could not be applied."""
+        session.execute(
+            self.sql(
+                "update {stage} as s set refusal = {refusal}"
+                " where (s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
+                " and (s.user_id, s.row_number) <= (%(to_user)s, %(to_row)s)"
+                " and s.row_number = any(%(row_numbers)s)",
+                refusal=sql.Literal(str(RowReason.AMOUNT_OUT_OF_RANGE)),
+            ),
+            {**chunk.values(), "row_numbers": list(row_numbers)},
+        )
 
     def sql(self, text: LiteralString, **parts: sql.Composable) -> sql.Composed:
         """A statement on this stage; `parts` fill further fields in braces."""
@@ -104,7 +147,6 @@ class Stage:
             stage=self.table,
             program=sql.Literal(self.program),
             intake_id=sql.Literal(self.intake_id),
-            chunk_rows=sql.Literal(CHUNK_ROWS),
             columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
             **parts,
         )
@@ -119,6 +161,12 @@ class Stage:
                 count += batch.height
         return count
 
+    def _was_begun(self, session: psycopg.Connection) -> bool:
+        row = session.execute(
+            "select exists (select from deposit_events where intake_id = %s)", [self.intake_id]
+        ).fetchone()
+        return row is None or bool(row[0])
+
     def _seal(self, session: psycopg.Connection, count: int) -> None:
         """Index the rows, mark repeats of an earlier row's deposit id, and record the row count."""
         session.execute(
@@ -129,7 +177,7 @@ class Stage:
             )
         )
         session.execute(self.sql("create index on {stage} (user_id, row_number)"))
-        session.execute(self.sql("analyze {stage}"))
+        session.execute(self.sql("analyze {stage} (program, user_id, currency, row_number)"))
         session.execute(
             "insert into deposit_stagings (intake_id, row_count) values (%s, %s)",
             [self.intake_id, count],

@@ -7,7 +7,7 @@ from threading import Thread
 import psycopg
 import pytest
 
-from cardops.adapters.postgresql.accounts import deposits, posting, staging
+from cardops.adapters.postgresql.accounts import deposits, pacing, posting
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.rules.intake.files import StagingLostError
@@ -22,7 +22,8 @@ OTHER_FILE = an_intake_file(2)
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "CHUNK_ROWS", CHUNK_ROWS)
+    for name in ("FIRST_ROWS", "MIN_ROWS", "MAX_ROWS"):
+        monkeypatch.setattr(pacing, name, CHUNK_ROWS)
 
 
 def counts(ledger: ObservedPostgresDepositLedger, intake_id: int = 1) -> dict[str, int]:
@@ -154,6 +155,72 @@ def test_deposit_posted_meanwhile_leaves_no_gap_in_a_sequence(database_url: str)
     account = ledger.account("default", "user_2", "USD")
     assert account is not None
     assert (account.available_minor, account.ledger_seq) == (500, 1)
+
+
+def test_reinstatement_posted_meanwhile_leaves_no_gap_in_a_sequence(database_url: str) -> None:
+    ledger = ObservedPostgresDepositLedger(database_url)
+    rows = staged([Deposit("d-1", user_id="user_2"), Deposit("d-2", user_id="user_2")])
+    ledger.credit(FILE, [rows])
+    ledger.recall(FILE, "operator")
+    ledger.request_reinstatement(FILE, "operator", "recalled by mistake")
+    crediting = Thread(target=lambda: ledger.credit(FILE, [rows]))
+    with connect(database_url, autocommit=False) as other:
+        other.execute(
+            "insert into deposit_reinstatements (program, deposit_id, credit_number, user_id,"
+            " currency, amount_minor, occurred_at, intake_id, row_number, content_hash,"
+            " reinstated_by, reason, ledger_seq, posted_at)"
+            " values ('default', 'd-1', 2, 'user_1', 'USD', 1, now(), 2, 1, '', 'x', 'x', 1, now())"
+        )
+        crediting.start()
+        wait_until_blocked(database_url, other)
+    crediting.join()
+
+    account = ledger.account("default", "user_2", "USD")
+    assert account is not None
+    # Two credits, two recalls and one reinstatement.
+    assert (account.available_minor, account.ledger_seq) == (500, 5)
+
+
+def test_debit_that_a_chunk_waited_for_is_kept(database_url: str) -> None:
+    ledger = ObservedPostgresDepositLedger(database_url)
+    ledger.credit(OTHER_FILE, [staged([Deposit("d-0")])])
+    crediting = Thread(target=lambda: ledger.credit(FILE, [staged([Deposit("d-1")])]))
+    with connect(database_url, autocommit=False) as other:
+        other.execute(
+            "update accounts set available_minor = available_minor - 100,"
+            " ledger_seq = ledger_seq + 1"
+        )
+        crediting.start()
+        wait_until_blocked(database_url, other)
+        (written,) = other.execute("select clock_timestamp()").fetchone() or (None,)
+    crediting.join()
+
+    account = ledger.account("default", "user_1", "USD")
+    assert account is not None
+    assert (account.available_minor, account.ledger_seq) == (900, 3)
+    with connect(database_url) as session:
+        posted = session.execute(
+            "select ledger_seq, posted_at > %s from deposit_events where deposit_id = 'd-1'",
+            [written],
+        ).fetchone()
+    assert posted == (3, True), "dated and numbered after the debit"
+
+
+def test_account_opened_meanwhile_is_credited_by_both_files(database_url: str) -> None:
+    ledger = ObservedPostgresDepositLedger(database_url)
+    crediting = Thread(target=lambda: ledger.credit(FILE, [staged([Deposit("d-1")])]))
+    with connect(database_url, autocommit=False) as other:
+        other.execute(
+            "insert into accounts (program, user_id, currency, available_minor, ledger_seq)"
+            " values ('default', 'user_1', 'USD', 70, 1)"
+        )
+        crediting.start()
+        wait_until_blocked(database_url, other)
+    crediting.join()
+
+    account = ledger.account("default", "user_1", "USD")
+    assert account is not None
+    assert (account.available_minor, account.ledger_seq) == (570, 2)
 
 
 def wait_until_blocked(database_url: str, other: psycopg.Connection) -> None:

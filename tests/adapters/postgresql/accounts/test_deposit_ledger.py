@@ -255,3 +255,42 @@ def test_recall_always_posts_and_may_overdraw(spent_url: str) -> None:
     ledger.recall(FILE, "operator")
 
     assert available(ledger) == -500
+
+
+def test_deposit_beyond_the_largest_balance_is_refused_alone(ledger: ObservedDepositLedger) -> None:
+    outcomes = credit(
+        ledger,
+        FILE,
+        Deposit("d-1", amount_minor=2**62),
+        Deposit("d-2", amount_minor=2**62),
+        Deposit("d-3", amount_minor=2**62 - 1),
+        Deposit("d-2", amount_minor=1),
+        Deposit("d-4", user_id="user_2"),
+    )
+
+    refused = "amount_out_of_range"
+    assert outcomes == ["accepted", refused, "accepted", refused, "accepted"]
+    assert (available(ledger), available(ledger, "user_2")) == (2**63 - 1, 500)
+
+
+def test_refused_deposit_is_credited_once_its_account_has_room(
+    ledger: ObservedDepositLedger,
+) -> None:
+    assert credit(ledger, FILE, Deposit("d-1", amount_minor=2**63 - 1)) == ["accepted"]
+    assert credit(ledger, OTHER_FILE, Deposit("d-2")) == ["amount_out_of_range"]
+
+    ledger.recall(FILE, "operator")
+
+    assert credit(ledger, OTHER_FILE, Deposit("d-2")) == ["accepted"]
+    assert available(ledger) == 500
+
+
+@pytest.mark.database
+def test_held_credit_counts_towards_the_largest_balance(database_url: str) -> None:
+    ledger = ObservedPostgresDepositLedger(database_url)
+    credit(ledger, FILE, Deposit("d-1", amount_minor=2**63 - 1))
+    with connect(database_url) as session:
+        session.execute("update accounts set available_minor = 0, held_minor = 9223372036854775807")
+
+    assert credit(ledger, OTHER_FILE, Deposit("d-2")) == ["amount_out_of_range"]
+    assert available(ledger) == 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cardops.adapters.postgresql.accounts import staging
+from cardops.adapters.postgresql.accounts import pacing
 from cardops.adapters.postgresql.connection import connect
 from tests.factories.intake import AN_INSTANT, Deposit, an_intake_file, staged
 from tests.fakes.deposit_ledger import FakeDepositLedger
@@ -38,7 +38,8 @@ STEPS = st.lists(
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of two rows, so that a few rows make several chunks and users span chunks."""
-    monkeypatch.setattr(staging, "CHUNK_ROWS", 2)
+    for name in ("FIRST_ROWS", "MIN_ROWS", "MAX_ROWS"):
+        monkeypatch.setattr(pacing, name, 2)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -59,6 +60,30 @@ def test_any_sequence_of_files_matches_the_model(
         file = an_intake_file(number + (10 if program == "other" else 0), program=program)
         rows = staged(files[number - 1])
         assert step(real, action, file, rows) == step(model, action, file, rows)
+        assert books(real) == books(model)
+
+
+HUGE_DEPOSITS = st.builds(
+    Deposit,
+    deposit_id=st.sampled_from([f"d-{n}" for n in range(6)]),
+    user_id=st.sampled_from(["user_1", "user_2"]),
+    amount_minor=st.sampled_from([1, 2**61, 2**62, 2**63 - 1]),
+)
+
+
+@pytest.mark.usefixtures("small_chunks")
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(files=st.lists(st.lists(HUGE_DEPOSITS, max_size=7), min_size=1, max_size=2))
+def test_any_sequence_of_huge_deposits_matches_the_model(
+    database_url: str, files: list[list[Deposit]]
+) -> None:
+    empty(database_url)
+    real, model = ObservedPostgresDepositLedger(database_url), FakeDepositLedger()
+    for number, deposits in enumerate([*files, files[0]], start=1):
+        file, rows = an_intake_file(1 if number > len(files) else number), staged(deposits)
+        assert step(real, "credit", file, rows) == step(model, "credit", file, rows)
         assert books(real) == books(model)
 
 
