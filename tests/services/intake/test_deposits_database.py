@@ -12,6 +12,7 @@ from cardops.rules.intake.files import Arrival, FileStatus, Kind
 from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.ingestion import ingest_file
 from cardops.services.intake.ports import IntakePorts
+from tests.factories.deposit_desk import DepositDesk, a_line
 from tests.factories.intake_environment import csv_file
 from tests.fakes.clock import FakeClock
 from tests.fakes.lake import FakeLake
@@ -59,3 +60,21 @@ def test_file_is_credited_once_and_counts_the_same_again(database_url: str, tmp_
     assert account is not None
     assert account.available_minor == 2500
     assert ports.intake_ledger.find(intake_file.intake_id).status is FileStatus.APPLIED
+
+
+def test_deposits_beyond_the_largest_balance_cost_no_other_row(
+    database_url: str, tmp_path: Path
+) -> None:
+    desk = DepositDesk(database_url, tmp_path)
+    largest = "90071992547409.91"  # 2^53 - 1 cents, of which 1,024 fit into a balance
+    lines = [a_line(f"d{n}", largest, "u1") for n in range(1026)]
+
+    done = desk.submit(*lines, a_line("s", "10.23", "u1"), a_line("v", largest, "u2"))
+
+    assert (done["read"], done["accepted"], done["quarantined"]) == (1028, 1026, 2)
+    assert done["reasons"] == {"amount_out_of_range": 2}
+    assert desk.balances() == {"u1": 2**63 - 1, "u2": 2**53 - 1}
+    stored = desk.intake_ledger.find(1).outcome
+    assert stored is not None
+    assert stored.totals_minor == {"USD": 2**63 + 2**53 - 2}
+    assert len(desk.in_lake()) == 1026

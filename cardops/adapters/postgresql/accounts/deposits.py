@@ -31,7 +31,7 @@ from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.connection import connect, with_options
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
-from cardops.adapters.postgresql.frames import read_frame, stream_frames
+from cardops.adapters.postgresql.frames import stream_frames
 from cardops.adapters.postgresql.transactions import (
     MAX_ATTEMPTS,
     TransactionRunner,
@@ -94,7 +94,7 @@ credited as (
         on r.program = {program} and r.deposit_id = s.deposit_id
         and r.credit_number = coalesce(i.credit_number, 1)
 )
-select own.row_number, 'accepted', own.ledger_seq
+select own.row_number, 'accepted' as outcome, own.ledger_seq
 from own join {stage} as s on s.row_number = own.row_number
 union all
 select row_number,
@@ -114,6 +114,15 @@ join (select deposit_id, refusal from others where refusal is not null) as f usi
 where not exists (
     select from deposit_events as e where e.program = {program} and e.deposit_id = s.deposit_id
 )
+"""
+
+
+# Several rows per message: one message each would cost more than everything else of the outcome.
+_AS_LINES: Final = """
+select string_agg(
+    row_number || ',' || outcome || ',' || coalesce(ledger_seq::text, ''), chr(10)
+)
+from ({outcomes}) as o group by row_number / 1000
 """
 
 
@@ -233,8 +242,11 @@ def _credit(
 
 def _outcome(session: psycopg.Connection, stage: Stage) -> pl.DataFrame:
     stage.check_complete(session)
-    query = stage.sql(_OUTCOME, content_hash=CONTENT_HASH)
-    frame = read_frame(session, query, OUTCOME).sort("row_number")
+    outcomes = stage.sql(_OUTCOME, content_hash=CONTENT_HASH)
+    lines = session.execute(stage.sql(_AS_LINES, outcomes=outcomes)).fetchall()
+    text = "\n".join(row[0] for row in lines).encode()
+    frame = pl.read_csv(text, has_header=False, schema=OUTCOME) if text else OUTCOME.to_frame()
+    frame = frame.sort("row_number")
     staged = session.execute(stage.sql("select count(*) from {stage}")).fetchone()
     if staged is None or frame.height != staged[0]:
         raise StagingLostError(stage.intake_id)
