@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 import polars as pl
 import pyarrow.parquet as pq
 
+from cardops.contracts.columns.types import TEXT
 from cardops.contracts.judging.judging import (
     Circumstances,
     judge_rows,
@@ -150,7 +151,13 @@ def _write_lake_file(
     ordered = outcomes if outcomes["row_number"].is_sorted() else outcomes.sort("row_number")
     path = workspace.folder / "lake.parquet"
     schema = profile.lake_table.to_frame().to_arrow().schema
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    # A dictionary only costs time where values do not repeat.
+    repeated = [
+        name
+        for name, column_type in profile.lake_table.items()
+        if column_type == TEXT and name not in profile.identity
+    ]
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated) as writer:
         for part in workspace.chunks("valid"):
             accepted = _accepted(part, ordered).select(
                 *(

@@ -4,6 +4,7 @@ Belongs here: the first look, by one hash of each row's identity, in 8 bytes a r
 same identity compare is in `versions`.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -32,18 +33,15 @@ def outcomes_of(
     valid = workspace.scan("valid")
     if earlier is not None or profile.align_identities is not identities_as_they_are:
         return _typed(row_outcomes(valid, earlier, profile))
-    numbers, hashes = _identities(workspace, profile)
-    repeated = _repeated(hashes)
-    outcomes = pl.DataFrame(
-        {
-            "row_number": numbers,
-            "outcome": pl.repeat("accepted", len(numbers), dtype=OUTCOME, eager=True),
-        }
-    )
+    repeated = _repeated(workspace, profile)
+    numbers = pl.concat(part["row_number"] for part in workspace.chunks("valid", ["row_number"]))
+    accepted = pl.repeat("accepted", len(numbers), dtype=OUTCOME, eager=True)
+    outcomes = pl.DataFrame({"row_number": numbers, "outcome": accepted})
     if not repeated.size:
         return outcomes
-    suspects = pl.DataFrame({"row_number": numbers, "hash": hashes}).filter(
-        pl.col("hash").is_in(pl.Series(repeated).implode())
+    values = pl.Series(repeated).implode()
+    suspects = pl.concat(
+        part.filter(pl.col("hash").is_in(values)) for part in _identities(workspace, profile)
     )
     compared = [
         _typed(row_outcomes(valid.join(portion, on="row_number", how="semi"), None, profile))
@@ -53,19 +51,20 @@ def outcomes_of(
     return pl.concat([others, *compared]).sort("row_number")
 
 
-def _identities(workspace: Workspace, profile: KindProfile) -> tuple[pl.Series, Hashes]:
-    numbers, hashes = [], []
+def _identities(workspace: Workspace, profile: KindProfile) -> Iterator[pl.DataFrame]:
     identity = pl.struct(profile.identity).hash(0).alias("hash")
-    for part in workspace.chunks("valid", columns=("row_number", *profile.identity)):
-        rows = part.select("row_number", identity)
-        numbers.append(rows["row_number"])
-        hashes.append(rows["hash"].to_numpy())
-    return pl.concat(numbers), np.concatenate(hashes)
+    for part in workspace.chunks("valid", ["row_number", *profile.identity]):
+        yield part.select("row_number", identity)
 
 
-def _repeated(hashes: Hashes) -> Hashes:
-    ordered = np.sort(hashes)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+def _repeated(workspace: Workspace, profile: KindProfile) -> Hashes:
+    """Hashes of more than one row. They are sorted in place: one number a row is held, no more."""
+    hashes, filled = np.empty(workspace.count("valid"), dtype=np.uint64), 0
+    for part in _identities(workspace, profile):
+        hashes[filled : filled + part.height] = part["hash"].to_numpy()
+        filled += part.height
+    hashes.sort()
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
 
 
 def _portions(suspects: pl.DataFrame) -> list[pl.LazyFrame]:

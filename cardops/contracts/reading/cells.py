@@ -109,20 +109,25 @@ class Fields:
 
         `is_trimmed`: without spaces and tabs around, and null where nothing is left.
         """
-        starts, ends = self._cells(rows)
+        blank = np.flatnonzero(self._has_blanks[rows]) if is_trimmed else None
+        return [self._column(starts, ends, blank) for starts, ends in self._cells(rows)]
+
+    def _column(self, starts: Positions, ends: Positions, blank: Positions | None) -> pl.Series:
+        """`blank`: which of the cells may have blanks around them; None to leave them."""
         if self._quotes.size:
             is_quoted = (self._lines.octets[starts] == ord(_QUOTE)) & (starts < ends)
             starts, ends = starts + is_quoted, ends - is_quoted
-        if not is_trimmed:
-            return [self._lines.texts(starts[:, at], ends[:, at]) for at in range(self._width)]
-        if _SPACE in self._lines.content or _TAB in self._lines.content:
-            starts, ends = self._trimmed(starts, ends)
-        columns = []
-        for at in range(self._width):
-            is_null = starts[:, at] == ends[:, at]
-            mask = is_null if is_null.any() else None
-            columns.append(self._lines.texts(starts[:, at], ends[:, at], is_null=mask))
-        return columns
+        if blank is None:
+            return self._lines.texts(starts, ends)
+        if blank.size:
+            starts, ends = starts.copy(), ends.copy()
+            starts[blank], ends[blank] = self._trimmed(starts[blank], ends[blank])
+        is_null = starts == ends
+        return self._lines.texts(starts, ends, is_null=is_null if is_null.any() else None)
+
+    @cached_property
+    def _has_blanks(self) -> Marks:
+        return self._lines.with_byte(_SPACE) | self._lines.with_byte(_TAB)
 
     def _between_fields(self) -> Positions:
         """Commas that are not inside quotes."""
@@ -135,24 +140,26 @@ class Fields:
         outside: Positions = commas[~is_inside]
         return outside
 
-    def _cells(self, rows: Positions) -> tuple[Positions, Positions]:
-        at = self._first[rows][:, None] + np.arange(self._width - 1)
-        commas = self._commas[at] if at.size else np.empty(at.shape, dtype=np.int64)
-        starts = np.column_stack([self._lines.starts[rows], commas + 1])
-        ends = np.column_stack([commas, self._lines.ends[rows]])
-        return starts, ends
+    def _cells(self, rows: Positions) -> list[tuple[Positions, Positions]]:
+        """Where each field of these lines begins and ends, field by field."""
+        first, starts = self._first[rows], self._lines.starts[rows]
+        cells = []
+        for at in range(self._width - 1):
+            comma = self._commas[first + at] if rows.size else first
+            cells.append((starts, comma))
+            starts = comma + 1
+        return [*cells, (starts, self._lines.ends[rows])]
 
     def _has_simple_quotes(self) -> Marks:
         """Whole lines in which every field has no quote, or one at its beginning and its end."""
         simple = np.zeros(len(self._lines), dtype=np.bool_)
         rows = np.flatnonzero(self.has_quote & self.is_whole)
-        if not rows.size:
-            return simple
-        starts, ends = self._cells(rows)
-        counts = np.searchsorted(self._quotes, ends) - np.searchsorted(self._quotes, starts)
-        first, last = self._lines.octets[starts], self._lines.octets[ends - 1]
-        is_around = (counts == 2) & (first == ord(_QUOTE)) & (last == ord(_QUOTE))  # noqa: PLR2004 - one at each end
-        simple[rows] = ((counts == 0) | is_around).all(axis=1)
+        simple[rows] = True
+        for starts, ends in self._cells(rows) if rows.size else []:
+            counts = np.searchsorted(self._quotes, ends) - np.searchsorted(self._quotes, starts)
+            first, last = self._lines.octets[starts], self._lines.octets[ends - 1]
+            is_around = (counts == 2) & (first == ord(_QUOTE)) & (last == ord(_QUOTE))  # noqa: PLR2004 - one at each end
+            simple[rows] &= (counts == 0) | is_around
         return simple
 
     def _trimmed(self, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:

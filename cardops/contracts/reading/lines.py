@@ -3,14 +3,16 @@
 Belongs here: bytes to text and lines. The readers interpret the lines.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-BLOCK_BYTES: Final = 4 * 1024 * 1024
+BLOCK_BYTES: Final = 8 * 1024 * 1024
 # A longer line is one malformed row, and its text is cut.
 MAX_LINE_BYTES: Final = 1024 * 1024
 _KEPT_BYTES_OF_LONG_LINE: Final = 1024
+_BAD_BYTE: Final = re.compile(r"[\udc80-\udcff]")
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -66,23 +68,22 @@ def _whole_lines(content: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
 
 
 def _decoded(content: bytes) -> Block:
-    if _is_text(content):
-        return Block(content)
-    lines = content.split(b"\n")
-    bad = frozenset(index for index, line in enumerate(lines) if not _is_text(line))
-    return Block(content.decode(errors="replace").encode(), bad)
+    try:
+        if not content.isascii():
+            content.decode()
+    except UnicodeDecodeError:
+        return Block(content.decode(errors="replace").encode(), frozenset(_bad_lines(content)))
+    return Block(content)
+
+
+def _bad_lines(content: bytes) -> Iterator[int]:
+    text, line, counted = content.decode(errors="surrogateescape"), 0, 0
+    for bad in _BAD_BYTE.finditer(text):
+        line += text.count("\n", counted, bad.start())
+        counted = bad.start()
+        yield line
 
 
 def _too_long(content: bytes) -> Block:
     kept = content[:_KEPT_BYTES_OF_LONG_LINE].decode(errors="replace").encode()
     return Block(kept, is_too_long=True)
-
-
-def _is_text(content: bytes) -> bool:
-    if content.isascii():
-        return True
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
