@@ -13,7 +13,7 @@ import polars as pl
 
 from cardops.contracts.reading.cells import Fields, Lines, Marks
 from cardops.contracts.reading.lines import Block, blocks
-from cardops.contracts.reading.records import record_at
+from cardops.contracts.reading.records import MAX_RECORD_LINES, Record, record_at
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import RowReason
 
@@ -208,6 +208,7 @@ class _ExactRecords:
     def __init__(self, lines: Lines, width: int) -> None:
         self._lines = lines
         self._width = width
+        self._quoted = np.flatnonzero(lines.with_byte(b'"'))
         self.indexes: list[int] = []
         self.consumed: list[int] = []
         self._raws: list[str] = []
@@ -220,7 +221,7 @@ class _ExactRecords:
         for index in hard:
             if index < after:
                 continue
-            record = record_at(self._lines, index, self._width)
+            record = self._record(index)
             if record.is_open and not is_last:
                 return index
             after = index + record.line_count
@@ -231,6 +232,16 @@ class _ExactRecords:
             self._framings.append(None if is_whole else _MALFORMED)
             self._fields.append((record.fields or []) if is_whole else [""] * self._width)
         return len(self._lines)
+
+    def _record(self, index: int) -> Record:
+        """Lines without a quote close nothing: they are not looked at one by one."""
+        end = index + MAX_RECORD_LINES
+        following = np.searchsorted(self._quoted, index, side="right")
+        is_near = following < len(self._quoted) and self._quoted[following] < end
+        if is_near or end > len(self._lines):
+            return record_at(self._lines, index, self._width)
+        record = record_at([self._lines[index]], 0, self._width)
+        return Record(None) if record.is_open else record
 
     def frame(self, bad: frozenset[int], *, is_trimmed: bool) -> pl.DataFrame:
         """The rows, with the index of their first line."""

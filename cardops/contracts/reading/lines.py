@@ -3,16 +3,17 @@
 Belongs here: bytes to text and lines. The readers interpret the lines.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
+
+import numpy as np
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024
 # A longer line is one malformed row, and its text is cut.
 MAX_LINE_BYTES: Final = 1024 * 1024
 _KEPT_BYTES_OF_LONG_LINE: Final = 1024
-_BAD_BYTE: Final = re.compile(r"[\udc80-\udcff]")
+_FIRST_BAD, _LAST_BAD = 0xDC80, 0xDCFF
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -76,12 +77,13 @@ def _decoded(content: bytes) -> Block:
     return Block(content)
 
 
-def _bad_lines(content: bytes) -> Iterator[int]:
-    text, line, counted = content.decode(errors="surrogateescape"), 0, 0
-    for bad in _BAD_BYTE.finditer(text):
-        line += text.count("\n", counted, bad.start())
-        counted = bad.start()
-        yield line
+def _bad_lines(content: bytes) -> list[int]:
+    # Bytes that are not text become these code points, which no text has.
+    text = content.decode(errors="surrogateescape").encode("utf-32-le", errors="surrogatepass")
+    codes = np.frombuffer(text, dtype="<u4")
+    bad = np.flatnonzero((codes >= _FIRST_BAD) & (codes <= _LAST_BAD))
+    found: list[int] = np.searchsorted(np.flatnonzero(codes == ord("\n")), bad).tolist()
+    return found
 
 
 def _too_long(content: bytes) -> Block:

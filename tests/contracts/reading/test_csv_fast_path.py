@@ -56,6 +56,19 @@ def read_fast(text: str, *, is_trimmed: bool) -> list[tuple[str | None, list[str
     ]
 
 
+@pytest.mark.parametrize("distance", [1, 48, 49, 50, 51, 70])
+@pytest.mark.parametrize("after", [0, 1, 60])
+def test_quote_that_closes_far_below_is_read_like_the_slow_one(distance: int, after: int) -> None:
+    rows = ['"open,b,c', *["d,e,f"] * (distance - 1), 'x",y,z', *["g,h,i"] * after]
+
+    found = read_fast("\n".join(rows), is_trimmed=False)
+
+    expected = read_slowly("\n".join(rows))
+    assert [(framing, raw) for framing, _, raw in found] == [
+        (framing, raw) for framing, _, raw in expected
+    ]
+
+
 @pytest.mark.parametrize("block_bytes", [5, 1 << 20])
 @settings(max_examples=100, deadline=None)
 @given(text=FILES)
