@@ -27,6 +27,8 @@ from cardops.services.reconciliation.file_damages import PROGRAM
 from cardops.services.reconciliation.log_export import LogExport
 from orchestration.composition import claims_of, intake_ports_of
 
+# As of every request by a partner; the copy needs no such key.
+KEY_ID: Final = "prove"
 DEPOSITS: Final = Kind("deposits")
 AT: Final = "2026-03-01T00:00:00Z"
 # The first file is a CSV; damages of raw files change it.
@@ -158,10 +160,11 @@ def _request(
         authorization_id=f"auth_{transaction_id}",
         is_capture=is_capture,
         callback_url=callback_url,
+        key_id=KEY_ID,
     )
 
 
 def _action(
     kind: ActionKind, transaction_id: str, amount: str | None = None, key: str = ""
 ) -> AuthorizationAction:
-    return AuthorizationAction(kind, PROGRAM, transaction_id, amount, key)
+    return AuthorizationAction(kind, PROGRAM, transaction_id, amount, key, KEY_ID)

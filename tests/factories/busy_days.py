@@ -30,6 +30,18 @@ DATED = {
     "intake_files": "ended_at",
 }
 
+# What repeats the instant of a decision as text.
+RESPONSES = {"decisions": "answer", "movements": "answer", "callbacks": "body"}
+_DATE_RESPONSES = """
+update {} set {column} = convert_to(regexp_replace(
+    convert_from({column}, 'UTF8'), '"decided_at":"[0-9-]+T',
+    '"decided_at":"' || (
+        substring(convert_from({column}, 'UTF8') from '"decided_at":"([0-9-]+)T')::date - 1
+    ) || 'T'
+), 'UTF8')
+where convert_from({column}, 'UTF8') like '%"decided_at"%'
+"""
+
 
 def adapters_of(url: str, home: Path) -> Adapters:
     """Those of an instance with this database; the URL may already have the search_path."""
@@ -90,6 +102,12 @@ def move_to_yesterday(adapters: Adapters) -> None:
                 )
             )
         session.execute("update intake_files set business_date = business_date - 1")
+        for table, column in RESPONSES.items():
+            session.execute(
+                sql.SQL(_DATE_RESPONSES).format(
+                    sql.Identifier(table), column=sql.Identifier(column)
+                )
+            )
     for folder in adapters.lake.local_path("deposits").glob("business_date=*"):
         day = date.fromisoformat(folder.name.removeprefix("business_date="))
         folder.rename(folder.with_name(f"business_date={day - timedelta(days=1)}"))

@@ -132,6 +132,7 @@ AUTHORIZATION_CHECKS: Final = (
     Comparison(
         "early_voids_refuse_their_authorization", Side.ACTIONS, Side.DECISIONS, unit=Unit.ROWS
     ),
+    Comparison("voided_decisions_are_announced", Side.DECISIONS, Side.VOIDED_IDS, unit=Unit.ROWS),
     Comparison("actions_post_their_amounts", Side.POSTINGS, Side.ACTIONS),
     Comparison("captures_are_within_the_permitted_amount", Side.CAPTURES, Side.PERMITTED_AMOUNTS),
     Comparison("refunds_are_within_the_captured_amount", Side.REFUNDS, Side.CAPTURED_AMOUNTS),

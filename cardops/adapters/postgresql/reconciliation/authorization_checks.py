@@ -1,4 +1,4 @@
-"""SQL of the named checks of authorizations: decision, hold, actions, responses and callbacks.
+"""SQL of the named checks of authorizations: decision, hold, actions and callbacks.
 
 Belongs here: SQL text. What each check is called and which sides it compares is in
 cardops.rules.reconciliation.comparisons. Every statement returns the columns of
@@ -68,6 +68,7 @@ figures as (
         coalesce(d.currency, h.currency, a.currency) as currency,
         d.status = 'PERMIT' as is_permitted,
         d.status = 'PERMIT' and not d.is_capture as is_hold,
+        d.reason_code = 'voided_before_arrival' as is_voided,
         h.state, h.held_minor, h.captured_minor, h.program is not null as has_hold,
         coalesce(a.action_count, 0) as action_count,
         coalesce(a.early_void_count, 0) as early_void_count,
@@ -109,6 +110,7 @@ cross join lateral (
         early_void_count > announced_count),
     ('early_voids_refuse_their_authorization', early_void_count, is_permitted::integer, '',
         early_void_count > 0 and is_permitted),
+    ('voided_decisions_are_announced', 1, 0, '', is_voided and announced_count = 0),
     ('actions_post_their_amounts', posted, said, '', misposted_count > 0),
     ('captures_are_within_the_permitted_amount', captures, permitted, '', captures > permitted),
     ('refunds_are_within_the_captured_amount', refunds, captured, '', refunds > captured),
@@ -129,69 +131,6 @@ cross join lateral (
         has_hold and captured_minor <> captures)
 ) as found (check_name, a, b, detail, is_break)
 where found.is_break
-"""
-
-# The response's text in escape format: never fails, whatever the bytes. An empty object is what an
-# import writes where no response was sent.
-DECISION_RESPONSES: Final[LiteralString] = """
-with responses as (
-    select d.*, encode(d.answer, 'escape') as body, c.exponent, c.factor
-    from decisions as d
-    inner join {currencies} on c.currency = d.currency
-    where d.decided_at >= {since} and octet_length(d.answer) > 2
-    offset 0
-),
-compared as (
-    select *, concat_ws(', ',
-        case when strpos(body, '"transaction_id":"' || transaction_id || '"') = 0
-            then 'transaction_id' end,
-        case when strpos(body, '"authorization_id":"' || authorization_id || '"') = 0
-            then 'authorization_id' end,
-        case when strpos(body, '"status":"' || status || '","reason_code":"' || reason_code || '"') = 0
-            then 'status or reason_code' end,
-        case when strpos(body, '"amount":' || round(amount_minor / factor, exponent)
-            || ',"currency":"' || currency || '"') = 0 then 'amount or currency' end,
-        case when strpos(body, '"remaining_credit":' || round(remaining_minor / factor, exponent)
-            || ',') = 0 then 'remaining_credit' end,
-        case when strpos(body, '"ledger_seq":' || ledger_seq || '}}') = 0 then 'ledger_seq' end
-    ) as differing
-    from responses
-)
-select 'responses_agree_with_decisions', program, user_id, currency,
-    'authorization ' || transaction_id || ': ' || differing,
-    coalesce(round(substring(body from '"remaining_credit":(-?[0-9]{{1,16}}(?:\\.[0-9]{{1,4}})?)')::numeric
-        * factor), 0)::bigint,
-    remaining_minor
-from compared
-where differing <> ''
-"""
-ACTION_RESPONSES: Final[LiteralString] = """
-select 'responses_agree_with_actions', m.program, m.user_id, m.currency,
-    'authorization ' || m.transaction_id || ', ' || m.kind
-        || case when m.movement_key = '' then '' else ' ' || m.movement_key end,
-    coalesce(
-        round(substring(encode(m.answer, 'escape')
-            from '"captured_amount":([0-9]{{1,16}}(?:\\.[0-9]{{1,4}})?)')::numeric * c.factor), 0
-    )::bigint,
-    m.amount_minor
-from movements as m
-inner join decisions as d using (program, transaction_id)
-inner join {currencies} on c.currency = m.currency
-where m.posted_at >= {since} and m.user_id is not null
-    and octet_length(m.answer) > 2 and octet_length(d.answer) > 2
-    and (
-        position(d.answer in m.answer) = 0
-        or (m.kind in ('capture', 'void', 'expire')
-            and strpos(encode(m.answer, 'escape'), '"state":"' || case m.kind
-                when 'capture' then 'captured' when 'void' then 'voided' else 'expired'
-            end || '"') = 0)
-        or (m.kind = 'capture'
-            and strpos(encode(m.answer, 'escape'), '"captured_amount":'
-                || round(m.amount_minor / c.factor, c.exponent) || ',') = 0)
-        or (m.kind = 'increment'
-            and strpos(encode(m.answer, 'escape'), '"increment":{{"id":"' || m.movement_key
-                || '","status":"' || m.status || '"') = 0)
-    )
 """
 
 # A decision with a callback says so in its details. A callback that was delivered long ago may have

@@ -95,6 +95,10 @@ where program = 'cardops-prove' and user_id = 'ana';
 -- damage: early_void_forgotten
 delete from voided_ids where program = 'cardops-prove' and transaction_id = 't-tombstone';
 
+-- damage: early_void_lost
+delete from movements where program = 'cardops-prove' and transaction_id = 't-tombstone';
+delete from voided_ids where program = 'cardops-prove' and transaction_id = 't-tombstone';
+
 -- damage: permit_after_an_early_void
 update decisions set status = 'PERMIT' where program = 'cardops-prove' and transaction_id = 't-tombstone';
 
@@ -142,6 +146,65 @@ set answer = convert_to(
     replace(convert_from(answer, 'UTF8'), '"state":"captured"', '"state":"voided"'), 'UTF8'
 )
 where program = 'cardops-prove' and transaction_id = 't-part' and kind = 'capture';
+
+-- damage: response_of_another_instant
+update decisions
+set answer = convert_to(
+    regexp_replace(convert_from(answer, 'UTF8'), '"decided_at":"[0-9]+', '"decided_at":"2020'), 'UTF8'
+)
+where program = 'cardops-prove' and transaction_id = 't-held';
+
+-- damage: response_emptied
+update decisions set answer = '{}' where program = 'cardops-prove' and transaction_id = 't-rejected';
+
+-- damage: response_with_another_field
+update decisions
+set answer = convert_to(
+    regexp_replace(convert_from(answer, 'UTF8'), '","amount"', '","amount":1.00,"reason":"","amount"'), 'UTF8'
+)
+where program = 'cardops-prove' and transaction_id = 't-held';
+
+-- damage: action_response_emptied
+update movements set answer = '{}'
+where program = 'cardops-prove' and transaction_id = 't-void' and kind = 'void';
+
+-- damage: refund_response_of_another_amount
+update movements
+set answer = convert_to(
+    regexp_replace(convert_from(answer, 'UTF8'), '"captured_amount":[0-9.]+', '"captured_amount":99.99'), 'UTF8'
+)
+where program = 'cardops-prove' and transaction_id = 't-spent' and kind = 'refund'
+    and movement_key = 'r-1';
+
+-- damage: refund_response_of_another_state
+update movements
+set answer = convert_to(
+    regexp_replace(convert_from(answer, 'UTF8'), '"state":"captured"', '"state":"voided"'), 'UTF8'
+)
+where program = 'cardops-prove' and transaction_id = 't-spent' and kind = 'refund'
+    and movement_key = 'r-2';
+
+-- damage: capture_response_still_holds
+update movements
+set answer = convert_to(
+    regexp_replace(convert_from(answer, 'UTF8'), '"held_amount":[0-9.]+', '"held_amount":77.00'), 'UTF8'
+)
+where program = 'cardops-prove' and transaction_id = 't-part' and kind = 'capture';
+
+-- damage: increment_response_of_another_amount
+update movements
+set answer = convert_to(
+    regexp_replace(convert_from(answer, 'UTF8'), '"held_amount":[0-9.]+', '"held_amount":99.99'), 'UTF8'
+)
+where program = 'cardops-prove' and transaction_id = 't-raised' and movement_key = 'i-1';
+
+-- damage: rejected_increment_of_another_amount
+update movements set amount_minor = amount_minor - 1
+where program = 'cardops-prove' and transaction_id = 't-raised' and movement_key = 'i-2';
+
+-- damage: early_void_response_changed
+update movements set answer = '{}x'
+where program = 'cardops-prove' and transaction_id = 't-tombstone' and kind = 'void';
 
 -- damage: callback_changed
 update callbacks set body = body || '\x20' where program = 'cardops-prove' and transaction_id = 't-spent';

@@ -1,7 +1,7 @@
 """The named checks of the store as SQL, and what their texts are filled with.
 
 Belongs here: the list of statements, each of which is one snapshot. The texts are in the modules
-`account_checks`, `authorization_checks` and `deposit_checks`.
+`account_checks`, `authorization_checks`, `response_checks` and `deposit_checks`.
 """
 
 from datetime import UTC, date, datetime, time
@@ -15,17 +15,19 @@ from cardops.adapters.postgresql.reconciliation.account_checks import (
     SEQUENCES,
 )
 from cardops.adapters.postgresql.reconciliation.authorization_checks import (
-    ACTION_RESPONSES,
     ALL_CALLBACKS,
     AUTHORIZATIONS,
     CALLBACKS,
-    DECISION_RESPONSES,
     FIGURES,
 )
 from cardops.adapters.postgresql.reconciliation.deposit_checks import (
     DEPOSITS,
     FILE_STATES,
     FILES,
+)
+from cardops.adapters.postgresql.reconciliation.response_checks import (
+    ACTION_RESPONSES,
+    DECISION_RESPONSES,
 )
 from cardops.rules.currencies import EXPONENTS
 
