@@ -101,7 +101,7 @@ async def authorize(
     summary="The stored decision with its present state",
     responses={
         200: success("The authorization", json_content(AuthorizationState)),
-        **problems(404, is_read=True),
+        **problems(404, 422, is_read=True),
     },
 )
 async def get_authorization(

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from authorizer.api.bodies import is_id
 from authorizer.api.endpoints import (
     Admin,
+    CallbackLister,
     PathId,
     RequestDependencies,
     in_time,
@@ -19,7 +20,6 @@ from authorizer.api.endpoints import (
 from authorizer.api.operations import json_content, problems, query_parameters, success
 from authorizer.api.problems import invalid
 from authorizer.api.schemas import CURSOR_SCHEMA, CallbackOut, CallbackPage, CallbackReplayed
-from authorizer.decisions.route import check_parameters
 from cardops.rules.authorizations.decisions import instant_text
 from cardops.rules.callbacks.callbacks import Callback, CallbackState
 
@@ -47,11 +47,10 @@ router = new_router("callbacks")
     ),
 )
 async def list_callbacks(
-    request: Request, caller: Admin, dependencies: RequestDependencies
+    request: Request, caller: CallbackLister, dependencies: RequestDependencies
 ) -> Response:
     """Callbacks of the program, newest first."""
     query = request.query_params
-    check_parameters(query, "status", "cursor", "limit")
     status, cursor, limit = query.get("status"), query.get("cursor"), query.get("limit", "50")
     if status is not None and status not in set(CallbackState):
         raise invalid("status", "must be pending, delivered or dead")
@@ -71,7 +70,7 @@ async def list_callbacks(
     status_code=202,
     responses={
         202: success("The callback is pending", json_content(CallbackReplayed)),
-        **problems(404),
+        **problems(404, 422),
     },
 )
 async def replay_callback(

@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from authorizer.api.operations import ID_PARAMETER
 from authorizer.api.problems import ProblemError, read_timeout, unavailable
+from authorizer.decisions.route import check_parameters
 from authorizer.dependencies import Dependencies
 from authorizer.server.replies import PROGRAM, Reply
 from cardops.rules.authorizations.decisions import ReadTimeoutError, StoreUnavailableError
@@ -68,8 +69,11 @@ async def in_time(dependencies: Dependencies, work: Awaitable[T], *, is_read: bo
         raise unavailable() from None
 
 
-def needs(scope: Scope) -> Any:
-    """A FastAPI dependency: the authenticated caller, whose key has this scope."""
+def needs(scope: Scope, *parameters: str) -> Any:
+    """A FastAPI dependency: the authenticated caller, whose key has this scope.
+
+    A query with any other parameter than these is refused.
+    """
 
     async def authenticate(
         request: Request,
@@ -79,6 +83,7 @@ def needs(scope: Scope) -> Any:
         header = request.headers.get("authorization", "")
         caller = await in_time(dependencies, dependencies.authenticator.authenticate(header, scope))
         request.scope[PROGRAM] = caller.program
+        check_parameters(request.scope, *parameters)
         return caller
 
     return Depends(authenticate)
@@ -87,6 +92,7 @@ def needs(scope: Scope) -> Any:
 Writer = Annotated[Caller, needs(Scope.AUTHORIZATIONS_WRITE)]
 Reader = Annotated[Caller, needs(Scope.AUTHORIZATIONS_READ)]
 Admin = Annotated[Caller, needs(Scope.CALLBACKS_ADMIN)]
+CallbackLister = Annotated[Caller, needs(Scope.CALLBACKS_ADMIN, "status", "cursor", "limit")]
 
 
 def json_response(

@@ -27,7 +27,7 @@ router = new_router("users")
     summary="A user's balances by currency",
     responses={
         200: success("The balances", json_content(UserCredit)),
-        **problems(404, is_read=True),
+        **problems(404, 422, is_read=True),
     },
 )
 async def get_credit(

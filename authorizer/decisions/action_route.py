@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, assert_never
 from authorizer.api.bodies import amount_text, checked_id, decode, is_id
 from authorizer.api.problems import NOT_COMMITTED, ProblemError, invalid, unavailable
 from authorizer.api.schemas import CaptureBody, IncrementBody, RefundBody, VoidBody
-from authorizer.decisions.route import PATH, body_too_large, check_media_type
+from authorizer.decisions.route import PATH, body_too_large, check_media_type, check_parameters
 from authorizer.dependencies import Dependencies
 from authorizer.server.replies import (
     MAX_BODY_BYTES,
@@ -80,6 +80,7 @@ def submit(
         if caller is None:
             return False
         scope[PROGRAM] = caller.program
+        check_parameters(scope)
         if has_no_body(scope, path.kind):
             body = b"{}"
         else:

@@ -6,7 +6,7 @@ and one batcher.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, assert_never
 from urllib.parse import parse_qs
 
@@ -182,15 +182,23 @@ def is_dry_run(scope: Scope) -> bool:
     if not query:
         return False
     parameters = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    check_parameters(parameters, "dry_run")
+    check_parameters(scope, "dry_run")
     values = parameters.get("dry_run", ["false"])
     if values not in (["true"], ["false"]):
         raise invalid("dry_run", "must be true or false")
     return values == ["true"]
 
 
-def check_parameters(parameters: Iterable[str], *allowed: str) -> None:
-    """Raises ProblemError for an unknown query parameter: a misspelt one must not be ignored."""
-    for name in parameters:
+def check_parameters(scope: Scope, *allowed: str) -> None:
+    """Raises ProblemError for an unknown query parameter.
+
+    One that is misspelt, or meant for another path, must not be ignored: `dry_run` would spend.
+    """
+    query = scope.get("query_string", b"")
+    if not query:
+        return
+    for name in parse_qs(query.decode("latin-1"), keep_blank_values=True):
         if name not in allowed:
-            raise invalid("query", f"has an unknown parameter; allowed: {', '.join(allowed)}")
+            raise invalid(
+                "query", f"has an unknown parameter; allowed: {', '.join(allowed) or 'none'}"
+            )

@@ -102,7 +102,13 @@ class IntakeLedger(Protocol):
         """Set the status only. The staged rows of a dead or recalled file are dropped with it."""
 
     def restart(self, intake_id: int) -> None:
-        """Mark `claimed`, with attempts counted from 1 again, as a person requested."""
+        """Mark `claimed`, with attempts counted from 1 again, as a person requested.
+
+        Raises FileRecalledError: a recalled file is reinstated instead.
+        """
+
+    def reinstate(self, intake_id: int) -> None:
+        """The same for any file, also a recalled one, whose deposits are credited again."""
 
     def wait_for(self, intake_file: IntakeFile, references: Mapping[int, str]) -> None:
         """Record quarantined rows (row number -> id they wait for); replaces earlier ones."""

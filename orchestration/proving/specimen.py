@@ -86,7 +86,7 @@ def _recall(adapters: Adapters, user_id: str) -> Sequence[IntakeFile]:
 
 def _reinstate(adapters: Adapters, recalled: IntakeFile) -> None:
     adapters.deposit_ledger.request_reinstatement(recalled, "prove", "to prove the checks")
-    adapters.intake_ledger.restart(recalled.intake_id)
+    adapters.intake_ledger.reinstate(recalled.intake_id)
     ingest_files([adapters.intake_ledger.find(recalled.intake_id)], [], intake_ports_of(adapters))
 
 

@@ -164,6 +164,12 @@ class FakeIntakeLedger(IntakeLedger):
 
     @override
     def restart(self, intake_id: int) -> None:
+        if self.find(intake_id).status is FileStatus.RECALLED:
+            raise FileRecalledError(self.find(intake_id))
+        self.reinstate(intake_id)
+
+    @override
+    def reinstate(self, intake_id: int) -> None:
         self._put(replace(_new_series(self.find(intake_id)), status=FileStatus.CLAIMED))
         self.attempts[intake_id] = 0
 

@@ -13,6 +13,7 @@ from cardops.rules.errors import ExplainedError
 from cardops.rules.intake.files import FileStatus, IntakeFile
 from cardops.services.accounts.deposit_files import (
     DepositFileKey,
+    ambiguous_key,
     named_files,
     programs_of,
     related_files,
@@ -83,6 +84,9 @@ def _recallable(name: str, files: Sequence[IntakeFile]) -> Sequence[IntakeFile]:
             f"No deposit file {name} was ever credited, so nothing was recalled; name the file "
             "itself, its key under incoming/ or its intake id."
         )
+    ambiguity = ambiguous_key(name, readable)
+    if ambiguity:
+        raise RecallRefusedError(f"{ambiguity}, so nothing was recalled; name one by its id.")
     programs = programs_of(readable)
     if len(programs) > 1:
         raise RecallRefusedError(

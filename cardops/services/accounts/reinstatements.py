@@ -16,10 +16,12 @@ from cardops.rules.intake.files import DEFAULT_PROGRAM, FileStatus, IntakeFile
 from cardops.services.accounts.deposit_files import (
     DEPOSITS,
     DepositFileKey,
+    ambiguous_key,
     named_files,
     programs_of,
     related_files,
 )
+from cardops.services.intake.contents import require_claimed_content
 from cardops.services.intake.submission import Submission, Submissions
 
 
@@ -52,14 +54,16 @@ class ReinstatementService:
         """Credit the recalled deposits that the file names, with its amounts.
 
         `name` is what the operator called the file; one that was never submitted is submitted by
-        it. Raises ReinstatementRefusedError.
+        it. Raises ReinstatementRefusedError, ContentReplacedError.
         """
         files = self._chosen(name, known)
+        for intake_file in files:
+            require_claimed_content(self.submissions.claims.raw_store, intake_file)
         for intake_file in files:
             # Together, so that a recall comes before both or ends the request after both.
             with self._intake_ledger.exclusively(intake_file.intake_id):
                 self.deposit_ledger.request_reinstatement(intake_file, requested_by, reason)
-                self._intake_ledger.restart(intake_file.intake_id)
+                self._intake_ledger.reinstate(intake_file.intake_id)
         responses = [self._ingest(intake_file) for intake_file in files]
         totals: Counter[str] = Counter()
         for intake_file in files:
@@ -72,6 +76,11 @@ class ReinstatementService:
 
     def _chosen(self, name: str, known: DepositFileKey) -> Sequence[IntakeFile]:
         found = named_files(self._intake_ledger, known) or self._submitted(name, known)
+        ambiguity = ambiguous_key(name, found)
+        if ambiguity:
+            raise ReinstatementRefusedError(
+                f"{ambiguity}, so nothing was reinstated; name one by its id."
+            )
         programs = programs_of(found)
         if len(programs) > 1:
             raise ReinstatementRefusedError(

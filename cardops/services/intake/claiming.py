@@ -4,12 +4,10 @@ Belongs here: from an object to an entry of the ledger. Sensors, `cardops submit
 claim through this. Which run follows is decided elsewhere.
 """
 
-import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import Clock, IntakeLedger, ObjectStore, Programs
@@ -29,9 +27,8 @@ from cardops.rules.intake.files import (
     Kind,
 )
 from cardops.rules.intake.objects import ObjectMissingError, ObjectStat
+from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.quarantine import quarantine_refusal
-
-BLOCK_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +116,7 @@ class Claims:
     def _arrival(self, place: Place, stat: ObjectStat) -> Arrival | None:
         """The file as the ledger knows files, its content hashed; None where it was removed."""
         try:
-            content_sha256 = self._sha256(stat.key)
+            digest = content_sha256(self.raw_store, stat.key)
         except ObjectMissingError:
             return None
         return Arrival(
@@ -128,7 +125,7 @@ class Claims:
             bucket=self.raw_store.url,
             key=stat.key,
             version=stat.version,
-            content_sha256=content_sha256,
+            content_sha256=digest,
             size_bytes=stat.size_bytes,
         )
 
@@ -162,10 +159,3 @@ class Claims:
         path = quarantine_refusal(self.failed_store, intake_file, sentence)
         outcome = FileOutcome(quarantine_path=path, error=sentence)
         self.intake_ledger.finish(intake_file.intake_id, outcome)
-
-    def _sha256(self, key: str) -> str:
-        digest = hashlib.sha256()
-        with self.raw_store.open(key) as stream:
-            while block := stream.read(BLOCK_BYTES):
-                digest.update(block)
-        return digest.hexdigest()

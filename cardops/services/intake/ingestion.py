@@ -21,6 +21,11 @@ from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
 from cardops.rules.programs.programs import Program
+from cardops.services.intake.contents import (
+    ContentReplacedError,
+    claimed_content,
+    require_claimed_content,
+)
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import (
     quarantine_refusal,
@@ -100,17 +105,28 @@ def _ingest_exclusively(intake_id: int, ports: IntakePorts, kinds: Kinds) -> Ing
         if is_recalled(intake_file, ports.intake_ledger):  # guard: recalled-ingest
             return result_of_recalled(intake_file, ports.lake)
         is_unfinished = intake_file.status in {FileStatus.CLAIMED, FileStatus.APPLYING}
-        if ports.intake_ledger.begin(intake_id) > MAX_ATTEMPTS and is_unfinished:
+        if not is_unfinished:
+            # A repeat that cannot be done leaves the file as it is.
+            require_claimed_content(ports.raw_store, intake_file)
+        attempt = ports.intake_ledger.begin(intake_id)
+        if attempt > MAX_ATTEMPTS and is_unfinished:
             ports.intake_ledger.mark(intake_id, FileStatus.DEAD)
             raise AttemptsExhaustedError(intake_file)
         try:
             result = _ingest(intake_file, ports, kinds)
         except FileRefusedError as error:
-            path = quarantine_refusal(ports.failed_store, intake_file, str(error))
-            outcome = FileOutcome(quarantine_path=path, error=str(error))
-            result = IngestResult(intake_file, outcome)
+            result = _refused(intake_file, error, ports)
+        except ContentReplacedError as error:
+            if attempt > 1 or intake_file.attempt_series or not is_unfinished:
+                raise  # some of its rows may be applied, which a refused file never has
+            result = _refused(intake_file, error, ports)
         ports.intake_ledger.finish(intake_id, result.outcome)
         return result
+
+
+def _refused(intake_file: IntakeFile, error: Exception, ports: IntakePorts) -> IngestResult:
+    path = quarantine_refusal(ports.failed_store, intake_file, str(error))
+    return IngestResult(intake_file, FileOutcome(quarantine_path=path, error=str(error)))
 
 
 def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> IngestResult:
@@ -120,7 +136,7 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
     orphans = quarantined_orphans(ports.failed_store, intake_file) if is_repeat else frozenset()
     circumstances = _circumstances(intake_file, profile, ports, orphans)
     with temporary_workspace() as workspace:
-        with ports.raw_store.open(intake_file.arrival.key) as content:
+        with claimed_content(ports.raw_store, intake_file) as content:
             rows = judge_file(content, profile, circumstances, workspace)
         applier = ports.applier(profile)
         if applier is None:

@@ -1,29 +1,53 @@
 """What ingesting does with a recalled deposit file: nothing, and it says so.
 
 Belongs here: whether a file is recalled, and what the lake then has of it. A file is its content: one
-that arrives again under another key is the recalled one.
+that arrives again under another key is the recalled one. Rows released from a file are that file's.
 """
 
 from dataclasses import replace
 
 from cardops.contracts.lake.tables import empty_frame
 from cardops.ports import IntakeLedger, Lake
-from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
+from cardops.rules.intake.arrivals import released_from
+from cardops.rules.intake.files import (
+    FileOutcome,
+    FileStatus,
+    IntakeFile,
+    IntakeFileMissingError,
+)
 from cardops.services.intake.ports import IngestResult
 
 
 def is_recalled(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> bool:
-    """Whether the file, or one of its program with the same content, was recalled; records that.
+    """Whether the file was recalled, or one whose fate it shares; records that.
 
+    That is one of its program with the same content, and the one whose rows were released into it.
     Call it with the file locked.
     """
     if intake_file.status is FileStatus.RECALLED:
         return True
-    arrival = intake_file.arrival
-    if intake_ledger.recalled(arrival.kind, arrival.program, arrival.content_sha256) is None:
+    if not _shares_recall(intake_file, intake_ledger):
         return False
     intake_ledger.mark(intake_file.intake_id, FileStatus.RECALLED)
     return True
+
+
+def _shares_recall(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> bool:
+    arrival = intake_file.arrival
+    if intake_ledger.recalled(arrival.kind, arrival.program, arrival.content_sha256):
+        return True
+    origin_id = released_from(arrival.key)
+    if origin_id is None or origin_id >= intake_file.intake_id:
+        return False
+    try:
+        origin = intake_ledger.find(origin_id)
+    except IntakeFileMissingError:
+        return False  # a file that somebody gave such a name
+    if (origin.arrival.kind, origin.arrival.program) != (arrival.kind, arrival.program):
+        return False
+    if origin.status is FileStatus.RECALLED:  # guard: recalled-origin
+        return True
+    return _shares_recall(origin, intake_ledger)
 
 
 def result_of_recalled(intake_file: IntakeFile, lake: Lake) -> IngestResult:

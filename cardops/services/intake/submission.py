@@ -115,6 +115,7 @@ class Submissions:
             raise FileRecalledError(entry)
         submission = Submission(Path(entry.arrival.key), entry.arrival.kind, entry.arrival.program)
         if entry.status in {FileStatus.REFUSED, FileStatus.DEAD}:
+            # Refused where the file was recalled since it was read.
             self.claims.intake_ledger.restart(entry.intake_id)
             return self.ingest(submission, self.claims.intake_ledger.find(entry.intake_id))
         key = release_rows(
@@ -124,7 +125,15 @@ class Submissions:
             failed_store=self.claims.failed_store,
         )
         if key is None:
-            raise SubmissionError(f"Intake file {entry.intake_id} has no quarantined rows.")
+            named = (
+                f"row {', '.join(map(str, row_numbers))} in quarantine"
+                if row_numbers
+                else "quarantined rows"
+            )
+            raise SubmissionError(
+                f"Intake file {entry.intake_id} has no {named}, so nothing was released; "
+                "`cardops quarantine list` shows where its rows are."
+            )
         return self.ingest(submission, self._enter_released(key, submission.kind))
 
     def ingest(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def release_rows(
     raw_store: ObjectStore,
     failed_store: ObjectStore,
 ) -> str | None:
-    """Make a file of these quarantined rows; its key, or None where the file has none.
+    """Make a file of these quarantined rows; its key, or None where none of them is there.
 
     The name follows from the content: releasing the same rows twice makes one file.
     """
@@ -84,6 +84,8 @@ def release_rows(
     if quarantined is None:
         return None
     raws = quarantined.filter(pl.col("row_number").is_in(list(row_numbers)))["raw"].to_list()
+    if not raws:
+        return None
     source = source_format(failed_store, origin)
     if source.is_csv:
         lines, extension = [source.header_line, *raws], "csv"

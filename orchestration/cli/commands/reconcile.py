@@ -1,6 +1,6 @@
 """`cardops reconcile`: compare the books of a business date. Loads no Dagster."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,7 +14,7 @@ from cardops.services.reconciliation.reconciling import (
     Reconciliation,
 )
 from cardops.settings import Settings
-from orchestration.cli.output import DONE_WITH_FINDINGS, JsonOption, print_json, say
+from orchestration.cli.output import DONE_WITH_FINDINGS, CommandError, JsonOption, print_json, say
 from orchestration.composition import reconciliation_of
 
 TOTALS: Final = ("deposits", "spends", "reversals", "balances")
@@ -50,7 +50,13 @@ def reconcile(
     adapters = Adapters(Settings.load())
     service = reconciliation_of(adapters)
     extent = Extent.ALL if full else Extent.STORE
-    found = service.reconcile((business_date or datetime.now(UTC)).date(), extent)
+    today = adapters.database_clock.now().date()
+    chosen = business_date.date() if business_date else today
+    if chosen > today:
+        raise CommandError(
+            f"{chosen} has not begun, so there is nothing to compare; it is {today}."
+        )
+    found = service.reconcile(chosen, extent)
     if not found.includes_lake:
         say(
             f"The lake has no closing balances and log of {found.business_date} yet; compared "

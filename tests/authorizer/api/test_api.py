@@ -148,6 +148,30 @@ def test_dry_run_stores_nothing(api: AuthorizerProcess, user: str) -> None:
     assert credit_of(api, user)["remaining_credit"] == 100.0
 
 
+@pytest.mark.parametrize("query", ["dry_run=true", "x", "amount=1.00"])
+def test_query_of_a_path_without_parameters_is_refused(
+    api: AuthorizerProcess, user: str, query: str
+) -> None:
+    body = a_body(user, capture=False)
+    api.authorize(body)
+    path = f"/v1/authorizations/{body['transaction_id']}"
+    increment = {"amount": 1.00, "increment_id": "i"}
+    refused = [
+        api.call("POST", f"{path}/increment?{query}", increment),
+        api.call("POST", f"{path}/capture?{query}", {"amount": 5.00}),
+        api.call("POST", f"{path}/capture?{query}"),
+        api.call("POST", f"{path}/void?{query}"),
+        api.call("POST", f"{path}/refund?{query}", {"amount": 1.00, "refund_id": "r"}),
+        api.call("GET", f"{path}?{query}"),
+        api.call("GET", f"/v1/users/{user}/credit?{query}"),
+        api.call("POST", f"/v1/callbacks/cb_1/replay?{query}"),
+    ]
+
+    assert {(reply.status, reply.problem) for reply in refused} == {(422, "invalid-request")}
+    assert api.call("GET", path).json["state"] == "held"
+    assert credit_of(api, user)["held"] == 25.00
+
+
 def test_hold_is_incremented_captured_and_refunded(api: AuthorizerProcess, user: str) -> None:
     body = a_body(user, capture=False)
     name = body["transaction_id"]

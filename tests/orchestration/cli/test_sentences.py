@@ -69,6 +69,7 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["generate", "--rows", "0", "--out", "x"], {}, "'--rows'"),
     (["generate", "--rows", "many", "--out", "x"], {}, "'--rows'"),
     (["report", "--date", "yesterday"], {}, "'--date'"),
+    (["reconcile", "--date", "2130-01-01"], {}, "2130-01-01 has not begun"),
     (["nonsense"], {}, "No such command 'nonsense'"),
     (["key", "list", "--nonsense"], {}, "No such option: --nonsense"),
 ]

@@ -125,6 +125,16 @@ def test_file_without_quarantined_rows_has_nothing_to_release(person: Person) ->
         person.submissions.release(person.world.intake_ledger.find(1), [])
 
 
+def test_row_that_is_not_in_quarantine_releases_no_file(person: Person) -> None:
+    person.submit("deposits", csv_file(HEADER, GOOD, "u1,x,d2,2026-11-20T10:00:00Z"))
+    before = sorted(person.world.raw_store.contents)
+
+    with pytest.raises(SubmissionError, match="Intake file 1 has no row 999 in quarantine"):
+        person.submissions.release(person.world.intake_ledger.find(1), [999])
+
+    assert sorted(person.world.raw_store.contents) == before
+
+
 def test_dead_file_is_ingested_when_released(person: Person) -> None:
     ledger = person.world.intake_ledger
     person.world.raw_store.create(

@@ -161,7 +161,14 @@ class PostgresIntakeLedger(WaitingRows):
         run_in_transaction(self.url, partial(_mark, intake_id=intake_id, status=status))
 
     def restart(self, intake_id: int) -> None:
-        """Mark `claimed`, with attempts counted from 1 again, as a person requested."""
+        """Mark `claimed`, with attempts counted from 1 again, as a person requested.
+
+        Raises FileRecalledError, IntakeFileMissingError.
+        """
+        self._change(intake_id, "status = 'claimed', ended_at = null," + _NEW_SERIES)
+
+    def reinstate(self, intake_id: int) -> None:
+        """The same for any file, also a recalled one, whose deposits are credited again."""
         self._rows(
             _UPDATE
             + "status = 'claimed', ended_at = null,"
