@@ -397,6 +397,13 @@ def copied_database(url: str) -> AbstractContextManager[str]:
     return copied_database(url)
 
 
+def keep_one_program(url: str, program: str) -> None:
+    """Remove all other programs from the database of a copy."""
+    from cardops.adapters.postgresql.database_copy import keep_one_program
+
+    keep_one_program(url, program)
+
+
 def store_damages(url: str) -> PostgresDamages:
     """Plants damages in the database of a copy."""
     from cardops.adapters.postgresql.reconciliation.damages import PostgresDamages

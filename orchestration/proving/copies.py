@@ -5,39 +5,63 @@ Belongs here: what is copied, and where to. The originals are read and nothing e
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from cardops.bootstrap import Adapters, copied_database, store_damages
-from cardops.services.reconciliation.file_damages import FileCopies
+from cardops.bootstrap import Adapters, copied_database, keep_one_program, store_damages
+from cardops.ports import Lake
+from cardops.services.reconciliation.file_damages import PROGRAM, FileCopies
 from cardops.services.reconciliation.proving import Proving
+from cardops.services.reconciliation.reconciling import ReconciliationService
 from cardops.settings import Settings
-from orchestration.proving.specimen import make_specimen
+from orchestration.proving.specimen import close_books, make_specimen
 
 # The tables of the lake that reconciliation reads.
 LAKE_TABLES: Final = ("deposits", "balances", "transaction_log")
 
 
 @contextmanager
-def proving(settings: Settings) -> Iterator[Proving]:
-    """Ready to plant damages in copies of what these settings name. Raises CopyRefusedError."""
+def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]:
+    """Ready to plant damages in copies of what these settings name. Raises CopyRefusedError.
+
+    The whole copy is compared once, without a damage. Then everything but the specimen is removed
+    from it, so that a damage takes as long on a large store as on a small one.
+    """
     original = Adapters(settings)
+    say("Copying the store.")
     with copied_database(original.database.url) as url, TemporaryDirectory() as folder:
-        home = Path(folder)
-        for table in LAKE_TABLES:
-            source = original.lake.local_path(table)
-            shutil.copytree(source, home / "lake" / table, copy_function=_link)
-        adapters = Adapters(Settings(home=home, database_url=url))
-        business_date = make_specimen(adapters)
+        whole = Adapters(Settings(home=Path(folder) / "whole", database_url=url))
+        specimen = Adapters(Settings(home=Path(folder) / "specimen", database_url=url))
+        say("Adding a small program that has one of everything.")
+        business_date = make_specimen(specimen)
+        say("Closing the books of the copy.")
+        for adapters in (original, specimen):
+            _link_tables(adapters.lake, Path(folder) / "whole" / "lake")
+        close_books(whole, business_date)
+        say("Comparing the copy without any damage.")
+        undamaged = ReconciliationService(
+            whole.books, whole.lake, whole.lake_books, whole.transaction_log, specimen.raw_store
+        ).reconcile(business_date)
+        say("Removing all other programs from the copy.")
+        keep_one_program(url, PROGRAM)
+        close_books(specimen, business_date)
         yield Proving(
             store=store_damages(url),
-            copies=FileCopies(adapters.lake, adapters.raw_store, business_date),
-            lake_books=adapters.lake_books,
+            copies=FileCopies(specimen.lake, specimen.raw_store, business_date),
+            lake_books=specimen.lake_books,
             business_date=business_date,
+            undamaged=undamaged.breaks,
         )
+
+
+def _link_tables(lake: Lake, target: Path) -> None:
+    for table in LAKE_TABLES:
+        source = lake.local_path(table)
+        if source.is_dir():
+            shutil.copytree(source, target / table, copy_function=_link, dirs_exist_ok=True)
 
 
 def _link(source: str, target: str) -> str:

@@ -29,6 +29,13 @@ inner join information_schema.tables using (table_schema, table_name)
 where table_schema = %s and table_type = 'BASE TABLE' and table_name <> 'schema_migrations'
 group by table_name
 """
+_TABLES_OF_PROGRAMS: Final = """
+select table_name
+from information_schema.columns
+inner join information_schema.tables using (table_schema, table_name)
+where table_schema = %s and table_type = 'BASE TABLE' and column_name = 'program'
+order by table_name
+"""
 _NEXT_FILE: Final = """
 select setval(
     pg_get_serial_sequence('intake_files', 'intake_id'),
@@ -55,6 +62,29 @@ def copied_database(url: str) -> Iterator[str]:
     finally:
         with connect(url) as session:
             session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def keep_one_program(url: str, program: str) -> None:
+    """Remove the rows of all other programs, and what was recorded of exports, from a copy.
+
+    What is kept is written anew: that takes as long as what is kept, not as what is removed.
+    """
+    with connect(url, autocommit=False) as copy:
+        for (table,) in copy.execute(_TABLES_OF_PROGRAMS, [SCHEMA]).fetchall():
+            names = {
+                "table": sql.Identifier(table),
+                "kept": sql.Identifier(f"kept_{table}"),
+                "program": sql.Literal(program),
+            }
+            for command in (
+                "create temporary table {kept} (like {table}) on commit drop",
+                "insert into {kept} select * from {table} where program = {program}",
+                "truncate {table}",
+                "insert into {table} overriding system value select * from {kept}",
+            ):
+                copy.execute(sql.SQL(command).format(**names))
+        copy.execute("truncate exported_days, reconciled_days")
+        copy.execute("analyze")
 
 
 def _refuse_large(session: psycopg.Connection) -> None:

@@ -75,13 +75,12 @@ class Proving:
     copies: FileCopies
     lake_books: LakeBooks
     business_date: date
+    # The breaks that the whole copy had, before everything but the specimen was removed from it.
+    undamaged: pl.DataFrame
 
-    def undamaged(self) -> pl.DataFrame:
-        """The breaks that the copy has without any damage."""
-        return self._breaks("", self.lake_books)
-
-    def proofs(self, undamaged: pl.DataFrame) -> Iterator[Proof]:
-        """Each kind of damage, and the checks whose breaks are not among those."""
+    def proofs(self) -> Iterator[Proof]:
+        """Each kind of damage, and the checks whose breaks are there because of it."""
+        undamaged = self._breaks("", self.lake_books)
         differing = self.lake_books.differing_accounts(self.business_date)
         unchanged = _UnchangedLakeBooks(self.lake_books, differing)
         for damage in DAMAGES:

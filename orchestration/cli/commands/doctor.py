@@ -44,15 +44,15 @@ def _prove(settings: Settings, *, json_output: bool) -> int:
     from orchestration.proving.copies import proving  # noqa: PLC0415
 
     proofs = []
-    say("Copying the store and the lake.")
-    with proving(settings) as proof_run:
-        undamaged = proof_run.undamaged()
+    with proving(settings, say) as proof_run:
+        undamaged = proof_run.undamaged
         if not undamaged.is_empty():
             say(
                 f"The books have {undamaged.height} break(s) without any planted damage; "
                 "`cardops reconcile` shows them."
             )
-        for proof in proof_run.proofs(undamaged):
+        say("Planting damages, one after the other.")
+        for proof in proof_run.proofs():
             proofs.append(proof)
             if not json_output:
                 verdict = "found " if proof.is_found else "MISSED"

@@ -13,15 +13,28 @@ from cardops.bootstrap import Adapters
 from cardops.rules.reconciliation.comparisons import COMPARISONS
 from cardops.rules.reconciliation.damages import DAMAGES, Damage
 from orchestration.cli.commands import doctor
-from tests.factories.busy_days import adapters_of, be_busy
+from tests.factories.busy_days import adapters_of, be_busy, move_to_yesterday
 
 pytestmark = pytest.mark.database
+
+# What it says on standard error while it works.
+PARTS = [
+    "Copying the store.",
+    "Adding a small program that has one of everything.",
+    "Closing the books of the copy.",
+    "Comparing the copy without any damage.",
+    "Removing all other programs from the copy.",
+    "Planting damages, one after the other.",
+]
 
 
 @pytest.fixture(scope="module")
 def store(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Adapters:
+    """Busy on two dates, and nothing of them is exported yet."""
     adapters = adapters_of(module_database_url, tmp_path_factory.mktemp("home"))
     be_busy(adapters, seed=5)
+    move_to_yesterday(adapters)
+    be_busy(adapters, seed=6, rounds=1)
     return adapters
 
 
@@ -63,6 +76,7 @@ def test_missed_damage_is_printed_and_exits_1(
 
     assert (done.exit_code, bool(proved)) == (1, True)
     assert "MISSED  nothing_planted" in done.stdout
+    assert done.stderr.splitlines() == PARTS
     assert "0 of 1 kinds of damage were found." in done.stdout
 
 
