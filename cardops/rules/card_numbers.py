@@ -6,7 +6,7 @@ and what is not is described in docs/card-numbers.md.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cardops.rules.chargebacks.routing import scheme_of_number
@@ -46,6 +46,7 @@ _UNUSUAL: Final = re.compile("[\u00a0\u00ad\u00b7\u0660-\U0010ffff]")
 _RUN: Final = re.compile(rf"(?<!\d)\d(?:{_as_python(_BETWEEN)}\d){{11,}}")
 _ASCII_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ \t_./-]{0,3}[0-9]){11,}")
 _GROUP: Final = re.compile(r"\d+")
+_IN_ID: Final = "[A-Za-z0-9_.:-]"
 
 
 def passes_luhn(digits: str) -> bool:
@@ -67,8 +68,18 @@ def truncate_card_number(digits: str) -> str:
     return digits[:BIN_DIGITS] + hidden + digits[-LAST_DIGITS:]
 
 
-def mask_card_numbers(text: str) -> str:
-    """The text with every card number truncated and without separators; other digits stay."""
+def mask_card_numbers(text: str, ids: Sequence[str] = ()) -> str:
+    """The text with every card number truncated and without separators; other digits stay.
+
+    `ids` stay whole where they stand by themselves, whatever their digits look like.
+    """
+    if ids:
+        alternatives = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+        parts = re.split(f"(?<!{_IN_ID})({alternatives})(?!{_IN_ID})", text)
+        # Every second part is an id.
+        return "".join(
+            part if index % 2 else mask_card_numbers(part) for index, part in enumerate(parts)
+        )
     is_usual = text.isascii() or not _UNUSUAL.search(text)
     return (_ASCII_RUN if is_usual else _RUN).sub(_mask_run, text)
 

@@ -130,10 +130,41 @@ def test_own_timestamps_and_counters_are_unchanged() -> None:
 def test_quarantined_row_contains_no_card_number() -> None:
     raws = [f"a,{between.join(VISA)},b" for between in BETWEEN] + [in_script(VISA, "\uff10")]
     numbered = {"row_number": range(len(raws)), "reasons": [[""]] * len(raws), "raw": raws}
-    quarantined = (
-        quarantine_frame(pl.DataFrame(numbered).lazy(), "a.csv").collect()["raw"].to_list()
+    rows = pl.DataFrame(
+        {
+            **numbered,
+            "ids": pl.Series([[]] * len(raws), dtype=pl.List(pl.String)),
+            "waits_for": [None] * len(raws),
+        }
     )
+    quarantined = quarantine_frame(rows.lazy(), "a.csv").collect()["raw"].to_list()
     assert all("411111******1111" in raw for raw in quarantined)
+
+
+def test_ids_stay_whole_and_other_numbers_do_not() -> None:
+    ids = [VISA, f"txn-{VISA}", f"2{VISA}2"]
+    text = f"{ids[0]},{ids[1]},{ids[2]},card {VISA[:4]} {VISA[4:]},{VISA}0x,{VISA}-{VISA}"
+
+    masked = mask_card_numbers(text, ids)
+
+    assert masked.startswith(",".join(ids))
+    assert VISA not in masked.removeprefix(",".join(ids)).replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "waits_for", "kept"),
+    [
+        (VISA, None, "411111******1111"),
+        (VISA, "t1", VISA),
+        (f"t{VISA}", None, f"t{VISA}"),
+        ("24445009258991394411771", None, "24445009258991394411771"),
+    ],
+)
+def test_id_of_a_quarantined_row_stays_whole(name: str, waits_for: str | None, kept: str) -> None:
+    row = {"row_number": 1, "reasons": ["x"], "raw": f"{name},b", "ids": [name]}
+    rows = pl.DataFrame([{**row, "waits_for": waits_for}])
+
+    assert quarantine_frame(rows.lazy(), "a.csv").collect()["raw"].item() == f"{kept},b"
 
 
 def test_card_number_column_is_truncated_in_any_script() -> None:

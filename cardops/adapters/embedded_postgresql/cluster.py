@@ -18,6 +18,10 @@ from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 PROGRAM_WAIT_SECONDS: Final = 300
 # How long the backends of a killed server may take to notice and exit.
 ORPHANS_TIMEOUT_SECONDS: Final = 60
+# Why a start after a kill may fail once: processes of the killed server still end; or recovery made
+# the initial fork of an unlogged table again whose creation had been rolled back, and finds the main
+# one. That recovery has removed it for the next.
+_PASSING: Final = ("still in use", "File exists")
 FIRST_WITH_SCRAM_ITERATIONS: Final = 16  # major version of PostgreSQL
 SERVER_SETTINGS: Final = {
     "listen_addresses": "",
@@ -101,7 +105,8 @@ class Cluster:
                 self._control("start", "-l", str(self.places.log), "-o", flags)
             except DatabaseUnavailableError:
                 output = self._log_since(log_start)
-                if "still in use" not in output or time.monotonic() > deadline:
+                is_passing = any(sign in output for sign in _PASSING)
+                if not is_passing or time.monotonic() > deadline:
                     raise DatabaseUnavailableError(self._why_not(output)) from None
                 time.sleep(0.2)
             else:
@@ -110,7 +115,13 @@ class Cluster:
     def stop(self) -> None:
         """Stop it and wait. Safe to call where no server runs."""
         if self.is_alive():
-            self._control("stop", "-m", "fast")
+            try:
+                self._control("stop", "-m", "fast")
+            except DatabaseUnavailableError:
+                if (
+                    self.is_alive()
+                ):  # else it ended by itself meanwhile, as one does that cannot start
+                    raise
 
     def is_alive(self) -> bool:
         """Whether a process serves this data directory, also while it starts or stops."""

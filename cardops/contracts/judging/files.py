@@ -20,7 +20,7 @@ from cardops.contracts.judging.judging import (
     lake_values,
     referenced_rows,
 )
-from cardops.contracts.judging.quarantine import mask_card_number_in_raw
+from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
 from cardops.contracts.judging.uniqueness import outcomes_of
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
@@ -105,7 +105,8 @@ def _judge_chunk(
     workspace.add("valid", valid)
     quarantined = judged.others.filter(~is_valid)
     # One part for each chunk, so that rows quarantined later find theirs.
-    columns = ("row_number", "reasons", "raw", _waits_for(profile))
+    ids = ids_like_card_numbers(profile.contract.ids)
+    columns = ("row_number", "reasons", "raw", _waits_for(profile), ids)
     workspace.add("quarantined", quarantined.select(*columns))
     workspace.add_raw(chunk.select("row_number", "raw"))
     workspace.count_rows("read", chunk.height)
@@ -192,6 +193,7 @@ def _quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
             pl.concat_list(pl.col("outcome").cast(pl.String)).alias("reasons"),
             "raw",
             pl.lit(None, pl.String).alias("waits_for"),
+            pl.lit([], pl.List(pl.String)).alias("ids"),
         )
         part = pl.read_parquet(workspace.parts["quarantined"][index])
         workspace.replace_part("quarantined", index, pl.concat([part, more]).sort("row_number"))

@@ -59,6 +59,16 @@ class Contract:
         )
 
     @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Columns that hold ids."""
+        schema = self.model.to_schema()
+        return tuple(
+            name
+            for name, column in schema.columns.items()
+            if any(check.name == "is_id" for check in column.checks)
+        )
+
+    @cached_property
     def times(self) -> Mapping[str, bool]:
         """Columns that hold instants -> whether a date without a time of day is accepted."""
         schema = self.model.to_schema()

@@ -91,6 +91,45 @@ def test_killed_server_is_restarted_by_the_next_user(home: Path) -> None:
     assert pid_of(home) is None
 
 
+# The rollback is not in the log yet when the server dies, the creation is. The process dies with it,
+# or would start the server again.
+ROLLED_BACK = """
+import os, signal, sys
+from pathlib import Path
+from cardops.adapters.embedded_postgresql.server import EmbeddedServer
+from cardops.adapters.postgresql.connection import connect
+
+home = Path(sys.argv[1])
+server = EmbeddedServer(home)
+server.join()
+url = server.url("postgres")
+pid_file = home / "postgres" / "cluster" / "data" / "postmaster.pid"
+pid = int(pid_file.read_text().splitlines()[0])
+with connect(url) as session:
+    session.execute("alter system set wal_writer_delay = '10s'")
+    session.execute("select pg_reload_conf()")
+    session.execute("create table flushed (n int)")
+    session.execute("checkpoint")
+with connect(url, autocommit=False) as staging, connect(url) as other:
+    staging.execute("create unlogged table staged (n int)")
+    other.execute("insert into flushed values (1)")
+    staging.rollback()
+    os.kill(pid, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_kill_after_a_rolled_back_staging_table_does_not_stop_the_start(home: Path) -> None:
+    died = subprocess.run([sys.executable, "-c", ROLLED_BACK, str(home)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    server = EmbeddedServer(home)
+    server.join()
+
+    with connect(server.url("postgres")) as session:
+        assert session.execute("select n from flushed").fetchall() == [(1,)]
+    server.leave()
+
+
 def test_pid_file_of_another_process_does_not_stop_the_start(home: Path) -> None:
     with database(Settings(home=home)):
         pass

@@ -38,6 +38,25 @@ def test_released_row_is_not_accepted_again_by_a_repeat(world: IntakeWorld) -> N
     assert world.rows("chargebacks").height == 1
 
 
+def test_waiting_row_keeps_ids_that_look_like_card_numbers(world: IntakeWorld) -> None:
+    """The reference passes the check digit test of a card number; the card number is one."""
+    arn, case = "24445003607598380000007", "4111111111111111"
+    header = f"{CHARGEBACKS},arn,chargeback_reason"
+    waiting = f"t1,25.00,2026-11-10,,{case},,{arn},paid with 4111 1111 1111 1111"
+    taken = world.ingest("chargebacks", csv_file(header, waiting))
+    assert taken.outcome.reasons == {"orphaned_reference": 1}
+
+    arrived = world.ingest("transactions", csv_file(TRANSACTIONS, PAID))
+    later = ingest_file(world.claim(arrived.released[0]), world.ports)
+
+    assert (later.outcome.accepted, later.outcome.reasons) == (1, {})
+    row = world.rows("chargebacks").row(0, named=True)
+    assert (row["arn"], row["case_number"]) == (arn, case)
+    stored = b"".join(world.failed_store.contents.values()) + arrived.released[0].encode()
+    assert b"4111 1111 1111 1111" not in stored
+    assert row["reason_text"] == "paid with 411111******1111"
+
+
 def test_json_rows_are_released_as_ndjson(world: IntakeWorld) -> None:
     row = {"transaction_id": "t1", "chargeback_amount": "5", "dispute_date": "2026-11-10"}
     world.submit("chargebacks", json.dumps([row], indent=2), name="a.json")
