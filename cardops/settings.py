@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cardops.rules.authorizations.records import LONGEST_HOLD_SECONDS
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.errors import ExplainedError
 
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
     authorizer_sends_callbacks: bool = True
     callback_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     callback_log_days: Annotated[int, Field(ge=1, le=3_650)] = 30
-    hold_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 604_800
+    hold_seconds: Annotated[int, Field(ge=1, le=LONGEST_HOLD_SECONDS)] = 604_800
     key_requests_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 20_000
 
     @field_validator("default_currency")

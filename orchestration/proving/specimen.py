@@ -15,8 +15,10 @@ from typing import Final
 
 from cardops.bootstrap import Adapters
 from cardops.ports import Authorizations
+from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from cardops.rules.authorizations.decisions import AuthorizationRequest
+from cardops.rules.authorizations.request_hashes import request_hash
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.programs.programs import Program
 from cardops.services.accounts.deposit_files import DepositFileKey
@@ -64,6 +66,9 @@ def make_specimen(adapters: Adapters) -> date:
     (flo,) = _recall(adapters, "flo")
     _reinstate(adapters, flo)
     asyncio.run(_authorize(adapters))
+    limit = SpendingLimit(LimitKind.DAY, max_amount_minor=50_00)
+    adapters.spending_limits.change(PROGRAM, "ben", "USD", [limit], changed_by="prove")
+    adapters.programs.set_blocked(PROGRAM, "cas", is_blocked=True, changed_by="prove")
     return adapters.database_clock.now().date()
 
 
@@ -155,7 +160,14 @@ def _request(
         user_id=user_id,
         amount_minor=amount_minor,
         currency="USD",
-        request_hash=transaction_id.encode(),
+        request_hash=request_hash(
+            user_id,
+            amount_minor,
+            "USD",
+            is_capture=is_capture,
+            callback_url=callback_url,
+            details=None,
+        ),
         authorization_id=f"auth_{transaction_id}",
         is_capture=is_capture,
         callback_url=callback_url,

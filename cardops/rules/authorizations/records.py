@@ -6,10 +6,13 @@ Belongs here: states, holds, views. Changes to them are in cardops.rules.authori
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cardops.rules.authorizations.decisions import AccountKey, Status
 from cardops.rules.money import format_amount
+
+# A hold may be set to last this long, and no longer: 365 days.
+LONGEST_HOLD_SECONDS: Final = 31_536_000
 
 
 class State(StrEnum):

@@ -22,6 +22,9 @@ class Side(StrEnum):
     LOGGED_HOLDS = "transaction_log_holds"
     AVAILABLE_BALANCES = "available_balances"
     OBLIGATIONS = "obligations"
+    LIMITS = "limits"
+    LIMIT_CHANGES = "limit_changes"
+    REQUESTS = "requests"
     REPLAYED_EVENTS = "replayed_events"
     LAST_SEQUENCE = "last_sequence"
     EVENTS = "events"
@@ -121,6 +124,7 @@ SEQUENCE_CHECKS: Final = (
     Comparison(
         "remaining_credit_equals_running_balance", Side.REMAINING_CREDIT, Side.REPLAYED_EVENTS
     ),
+    Comparison("instants_follow_the_sequence", Side.EVENTS, Side.LAST_SEQUENCE, unit=Unit.EVENTS),
 )
 # Of each authorization: its decision, its hold and its actions.
 AUTHORIZATION_CHECKS: Final = (
@@ -138,6 +142,8 @@ AUTHORIZATION_CHECKS: Final = (
     Comparison("refunds_are_within_the_captured_amount", Side.REFUNDS, Side.CAPTURED_AMOUNTS),
     Comparison("holds_end_at_most_once", Side.ENDINGS, Side.HOLDS, unit=Unit.EVENTS),
     Comparison("holds_have_a_permitted_decision", Side.HOLDS, Side.DECISIONS, unit=Unit.ROWS),
+    Comparison("holds_end_in_time", Side.HOLDS, Side.DECISIONS, unit=Unit.ROWS),
+    Comparison("decisions_are_the_hashed_requests", Side.DECISIONS, Side.REQUESTS, unit=Unit.ROWS),
     Comparison("hold_states_agree_with_actions", Side.HOLDS, Side.ACTIONS, unit=Unit.EVENTS),
     Comparison("held_amounts_agree_with_actions", Side.HOLDS, Side.ACTIONS),
     Comparison("captured_amounts_agree_with_actions", Side.CAPTURED_AMOUNTS, Side.CAPTURES),
@@ -149,6 +155,7 @@ AUTHORIZATION_CHECKS: Final = (
 # Of each deposit, and of each deposit file whatever its state.
 DEPOSIT_CHECKS: Final = (
     Comparison("deposits_have_their_intake_file", Side.DEPOSIT_EVENTS, Side.INTAKE_FILES),
+    Comparison("deposits_agree_with_their_content_hash", Side.DEPOSIT_EVENTS, Side.RAW_FILES),
     Comparison("recalls_have_their_deposit", Side.RECALLS, Side.DEPOSIT_EVENTS),
     Comparison("reinstatements_have_their_recall", Side.REINSTATEMENTS, Side.RECALLS),
     Comparison("unfinished_files_have_credited_nothing", Side.DEPOSIT_EVENTS, Side.INTAKE_FILES),
@@ -188,8 +195,14 @@ EXPORT_CHECKS: Final = (
     ),
     Comparison("exported_log_equals_the_stores_events", Side.LAKE_LOG, Side.EVENTS, unit=Unit.ROWS),
 )
+# Of each limit and block, in a full reconciliation.
+LIMIT_CHECKS: Final = (
+    Comparison(
+        "limits_in_force_are_the_last_recorded", Side.LIMITS, Side.LIMIT_CHANGES, unit=Unit.ROWS
+    ),
+)
 # What one read-only transaction on the store evaluates.
-STORE_CHECKS: Final = (*SEQUENCE_CHECKS, *AUTHORIZATION_CHECKS, *DEPOSIT_CHECKS)
+STORE_CHECKS: Final = (*SEQUENCE_CHECKS, *AUTHORIZATION_CHECKS, *DEPOSIT_CHECKS, *LIMIT_CHECKS)
 COMPARISONS: Final = (
     *STORE_COMPARISONS,
     *LAKE_COMPARISONS,

@@ -27,6 +27,8 @@ DAMAGES: Final = (
     Damage("account_sequence_ahead", "account_sequences_have_no_gap"),
     Damage("sequence_number_repeated", "account_sequences_have_no_repeat"),
     Damage("remaining_credit_changed", "remaining_credit_equals_running_balance"),
+    Damage("decision_dated_earlier", "instants_follow_the_sequence"),
+    Damage("action_dated_earlier", "instants_follow_the_sequence"),
     # Authorizations
     Damage("refund_above_the_capture", "refunds_are_within_the_captured_amount"),
     Damage("capture_above_the_hold", "captures_are_within_the_permitted_amount"),
@@ -40,6 +42,10 @@ DAMAGES: Final = (
     Damage("hold_ended_twice", "holds_end_at_most_once"),
     Damage("hold_state_changed", "hold_states_agree_with_actions"),
     Damage("hold_lost", "holds_have_a_permitted_decision"),
+    Damage("hold_without_end", "holds_end_in_time"),
+    Damage("rejection_of_another_user", "decisions_are_the_hashed_requests"),
+    Damage("request_hash_changed", "decisions_are_the_hashed_requests"),
+    Damage("callback_to_another_url", "decisions_are_the_hashed_requests"),
     Damage("hold_without_decision", "holds_have_a_permitted_decision"),
     Damage("held_amount_changed", "held_amounts_agree_with_actions"),
     Damage("captured_amount_changed", "captured_amounts_agree_with_actions"),
@@ -57,7 +63,13 @@ DAMAGES: Final = (
     Damage("early_void_response_changed", "responses_agree_with_actions"),
     Damage("callback_changed", "callbacks_repeat_the_response"),
     Damage("callback_lost", "decisions_have_their_callback"),
+    # Limits and blocks
+    Damage("limit_lost", "limits_in_force_are_the_last_recorded"),
+    Damage("limit_raised", "limits_in_force_are_the_last_recorded"),
+    Damage("limit_change_lost", "limits_in_force_are_the_last_recorded"),
+    Damage("block_lifted", "limits_in_force_are_the_last_recorded"),
     # Deposits and their files
+    Damage("content_hash_changed", "deposits_agree_with_their_content_hash"),
     Damage("credit_from_no_file", "deposits_have_their_intake_file"),
     Damage("dead_file_with_credit", "unfinished_files_have_credited_nothing"),
     Damage("dead_file_with_doubled_amount", "raw_deposits_equal_deposits_credited"),
@@ -81,4 +93,6 @@ DAMAGES: Final = (
     Damage("logged_hold_changed", "transaction_log_adds_up_to_held_balances"),
     Damage("log_row_lost", "exported_log_is_in_the_lake_unchanged"),
     Damage("exported_event_lost", "exported_log_equals_the_stores_events"),
+    Damage("exported_increment_lost", "exported_log_equals_the_stores_events"),
+    Damage("exported_early_void_lost", "exported_log_equals_the_stores_events"),
 )

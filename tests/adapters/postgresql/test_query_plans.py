@@ -59,6 +59,8 @@ READ_WHOLE = {
         "movements",
         "voided_ids",
     },
+    # Also of a full one only: limits, blocks and the record of their changes.
+    "from limit_changes where coalesce(after, before) is not null": {"limit_changes", "users"},
     # The nightly one reads each account once.
     "full join open_holds using (program, user_id, currency)": {"accounts"},
 }

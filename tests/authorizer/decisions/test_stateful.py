@@ -10,11 +10,16 @@ from hypothesis.stateful import run_state_machine_as_test
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.rules.authorizations.decisions import ReasonCode
-from cardops.rules.reconciliation.comparisons import AUTHORIZATION_CHECKS
+from cardops.rules.reconciliation.comparisons import (
+    AUTHORIZATION_CHECKS,
+    LIMIT_CHECKS,
+    SEQUENCE_CHECKS,
+)
 from tests.oracles.authorization_machine import Machine
 from tests.oracles.limited_machine import NarrowMachine
 from tests.oracles.recalling_machine import RecallingMachine
 
+CHECKS = (*SEQUENCE_CHECKS, *AUTHORIZATION_CHECKS, *LIMIT_CHECKS)
 pytestmark = pytest.mark.database
 
 # Each occurs at least once in a long run, velocity_limit for an increment too.
@@ -54,12 +59,12 @@ def test_any_order_of_operations_matches_the_model(
     if examples >= 100:
         assert EVERY_REASON <= machine.reasons.keys()
     assert machine.steps >= examples * steps // 2
-    assert authorization_breaks(database_url) == set()
+    assert breaks_of_history(database_url) == set()
 
 
-def authorization_breaks(url: str) -> set[object]:
-    """What the checks of authorizations and their responses find in the history that was made."""
-    names = {comparison.check for comparison in AUTHORIZATION_CHECKS}
+def breaks_of_history(url: str) -> set[object]:
+    """What the checks of accounts, authorizations and limits find in the history that was made."""
+    names = {comparison.check for comparison in CHECKS}
     found = PostgresBooks(url).breaks(datetime.now(UTC).date())
     return set(
         found.filter(pl.col("check_name").is_in(names)).select("check_name", "subject").rows()

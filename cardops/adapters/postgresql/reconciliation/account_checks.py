@@ -71,6 +71,25 @@ left join accounts using (program, user_id, currency)
 where coalesce(ledger_seq, 0) < last_event
 """
 
+# One break an account, the earliest event before whose number there is a later instant.
+INSTANTS: Final[LiteralString] = """
+{events},
+followed as (
+    select *, max(at) over (
+        partition by program, user_id, currency order by ledger_seq
+        rows between unbounded preceding and 1 preceding
+    ) as latest_before
+    from events
+)
+select distinct on (program, user_id, currency)
+    'instants_follow_the_sequence', program, user_id, currency,
+    'number ' || ledger_seq || ' of ' || at || ', after ' || latest_before,
+    ledger_seq, ledger_seq - 1
+from followed
+where at < latest_before - interval '10 minutes'
+order by program, user_id, currency, ledger_seq
+"""
+
 # One break an account, its earliest. Backwards from the account's balance: what was available after an event is the balance less all
 # later changes. A rejected request saw the state after the event whose number it names.
 RUNNING_BALANCES: Final[LiteralString] = """

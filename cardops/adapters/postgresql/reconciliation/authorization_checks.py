@@ -69,6 +69,7 @@ figures as (
         d.status = 'PERMIT' as is_permitted,
         d.status = 'PERMIT' and not d.is_capture as is_hold,
         d.reason_code = 'voided_before_arrival' as is_voided,
+        h.expires_at > d.decided_at + {longest_hold} as is_overlong,
         h.state, h.held_minor, h.captured_minor, h.program is not null as has_hold,
         coalesce(a.action_count, 0) as action_count,
         coalesce(a.early_void_count, 0) as early_void_count,
@@ -117,6 +118,7 @@ cross join lateral (
     ('holds_end_at_most_once', ending_count, 1, '', ending_count > 1),
     ('holds_have_a_permitted_decision', has_hold::integer, coalesce(is_hold, false)::integer, '',
         has_hold <> coalesce(is_hold, false)),
+    ('holds_end_in_time', 1, 0, '', coalesce(is_overlong, false)),
     ('hold_states_agree_with_actions', (state <> 'held')::integer, ending_count,
         ' is ' || state || ', its actions say ' || coalesce(ending, 'none'),
         has_hold and ending_count <= 1 and state <> case ending
@@ -131,6 +133,23 @@ cross join lateral (
         has_hold and captured_minor <> captures)
 ) as found (check_name, a, b, detail, is_break)
 where found.is_break
+"""
+
+# The hash of the request, computed again from the row (rules/authorizations/request_hashes.py). What a
+# request said of merchant, channel or metadata is not stored as it was hashed, so those are left out;
+# so is a callback that is in the archive, or whose URL JSON would escape.
+REQUEST_HASHES: Final[LiteralString] = """
+select 'decisions_are_the_hashed_requests', d.program, d.user_id, d.currency,
+    'authorization ' || d.transaction_id, 1::bigint, 0::bigint
+from decisions as d
+left join callbacks as c on c.callback_id = d.details ->> 'callback_id'
+where d.decided_at >= {since} and octet_length(d.question_hash) = 32
+    and coalesce(d.details, '{{}}'::jsonb) - 'callback_id' = '{{}}'::jsonb
+    and (d.details -> 'callback_id' is null or c.url ~ '^[!#-[\\]-~]+$')
+    and d.question_hash <> sha256(convert_to(
+        '["' || d.user_id || '",' || d.amount_minor || ',"' || d.currency || '",'
+        || d.is_capture || ',' || coalesce('"' || c.url || '"', 'null') || ',null]', 'UTF8'
+    ))
 """
 
 # A decision with a callback says so in its details. A callback that was delivered long ago may have

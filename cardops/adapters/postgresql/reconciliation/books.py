@@ -20,7 +20,12 @@ from cardops.adapters.postgresql.reconciliation.deposit_checks import (
     COUNTED_FILES,
     DEPOSIT_FILES,
 )
-from cardops.adapters.postgresql.reconciliation.named_checks import CHECKS, instant, values
+from cardops.adapters.postgresql.reconciliation.named_checks import (
+    CHECKS,
+    FULL_CHECKS,
+    instant,
+    values,
+)
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
@@ -201,7 +206,7 @@ class PostgresBooks:
         with self._reading(since) as session:
             found = [
                 read_frame(session, sql.SQL(check).format(**filled), FOUND_COLUMNS)
-                for check in CHECKS
+                for check in (*CHECKS, *(FULL_CHECKS if since is None else ()))
             ]
         return pl.concat(found)
 

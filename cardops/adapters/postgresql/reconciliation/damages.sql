@@ -212,6 +212,44 @@ update callbacks set body = body || '\x20' where program = 'cardops-prove' and t
 -- damage: callback_lost
 delete from callbacks where program = 'cardops-prove' and transaction_id = 't-spent';
 
+-- damage: decision_dated_earlier
+update decisions set decided_at = decided_at - interval '40 days'
+where program = 'cardops-prove' and transaction_id = 't-spent';
+
+-- damage: action_dated_earlier
+update movements set posted_at = posted_at - interval '30 days'
+where program = 'cardops-prove' and transaction_id = 't-part' and kind = 'capture';
+
+-- damage: hold_without_end
+update holds set expires_at = expires_at + interval '10 years'
+where program = 'cardops-prove' and transaction_id = 't-held';
+
+-- damage: rejection_of_another_user
+update decisions set user_id = 'ben' where program = 'cardops-prove' and transaction_id = 't-rejected';
+
+-- damage: request_hash_changed
+update decisions set question_hash = sha256('another') where program = 'cardops-prove' and transaction_id = 't-held';
+
+-- damage: callback_to_another_url
+update callbacks set url = 'https://elsewhere.example/hook'
+where program = 'cardops-prove' and transaction_id = 't-spent';
+
+-- damage: limit_lost
+delete from spending_limits where program = 'cardops-prove' and user_id = 'ben';
+
+-- damage: limit_raised
+update spending_limits set max_amount_minor = max_amount_minor * 2 where program = 'cardops-prove' and user_id = 'ben';
+
+-- damage: limit_change_lost
+delete from limit_changes where program = 'cardops-prove' and user_id = 'ben';
+
+-- damage: block_lifted
+update users set is_blocked = false where program = 'cardops-prove' and user_id = 'cas';
+
+-- damage: content_hash_changed
+update deposit_events set content_hash = sha256('another')
+where program = 'cardops-prove' and deposit_id = 'd-cas';
+
 -- damage: credit_from_no_file
 insert into deposit_events (
     program, deposit_id, user_id, currency, amount_minor, occurred_at, intake_id, row_number,
@@ -335,3 +373,10 @@ delete from deposit_events where program = 'cardops-prove' and deposit_id = 'd-d
 
 -- damage: exported_event_lost
 delete from decisions where program = 'cardops-prove' and transaction_id = 't-rejected';
+
+-- damage: exported_increment_lost
+delete from movements
+where program = 'cardops-prove' and transaction_id = 't-raised' and movement_key = 'i-2';
+
+-- damage: exported_early_void_lost
+delete from movements where program = 'cardops-prove' and transaction_id = 't-tombstone' and kind = 'void';

@@ -14,6 +14,14 @@ left join intake_files as f
     on f.intake_id = c.intake_id and f.program = c.program and f.kind = 'deposits'
 where c.posted_at >= {since} and f.intake_id is null
 union all
+select 'deposits_agree_with_their_content_hash', c.program, c.user_id, c.currency,
+    'deposit ' || c.deposit_id, c.amount_minor, 0::bigint
+from deposit_credits as c
+where c.posted_at >= {since} and c.content_hash <> sha256(convert_to(
+    c.user_id || '|' || c.currency || '|' || c.amount_minor || '|'
+    || (extract(epoch from c.occurred_at) * 1000000)::bigint, 'UTF8'
+))
+union all
 select 'recalls_have_their_deposit', r.program, r.user_id, r.currency,
     'deposit ' || r.deposit_id, r.amount_minor, coalesce(c.amount_minor, 0)
 from deposit_recalls as r

@@ -1,16 +1,18 @@
 """The named checks of the store as SQL, and what their texts are filled with.
 
 Belongs here: the list of statements, each of which is one snapshot. The texts are in the modules
-`account_checks`, `authorization_checks`, `response_checks` and `deposit_checks`.
+`account_checks`, `authorization_checks`, `response_checks`, `deposit_checks` and
+`limit_checks`.
 """
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from psycopg import sql
 
 from cardops.adapters.postgresql.reconciliation.account_checks import (
     EVENTS,
+    INSTANTS,
     RUNNING_BALANCES,
     SEQUENCES,
 )
@@ -19,28 +21,35 @@ from cardops.adapters.postgresql.reconciliation.authorization_checks import (
     AUTHORIZATIONS,
     CALLBACKS,
     FIGURES,
+    REQUEST_HASHES,
 )
 from cardops.adapters.postgresql.reconciliation.deposit_checks import (
     DEPOSITS,
     FILE_STATES,
     FILES,
 )
+from cardops.adapters.postgresql.reconciliation.limit_checks import LIMITS
 from cardops.adapters.postgresql.reconciliation.response_checks import (
     ACTION_RESPONSES,
     DECISION_RESPONSES,
 )
+from cardops.rules.authorizations.records import LONGEST_HOLD_SECONDS
 from cardops.rules.currencies import EXPONENTS
 
 CHECKS: Final = (
     SEQUENCES,
     RUNNING_BALANCES,
+    INSTANTS,
     AUTHORIZATIONS,
+    REQUEST_HASHES,
     DECISION_RESPONSES,
     ACTION_RESPONSES,
     CALLBACKS,
     DEPOSITS,
     FILE_STATES,
 )
+# What only a full reconciliation evaluates.
+FULL_CHECKS: Final = (LIMITS,)
 # What has neither a decision nor an action.
 _ALL_TOUCHED: Final = """
     union select program, transaction_id from holds
@@ -62,6 +71,7 @@ def values(business_date: date, since: date | None) -> dict[str, sql.Composable]
             "union select program, user_id, currency, 1 from accounts" if is_full else ""
         ),
         "currencies": _CURRENCIES,
+        "longest_hold": sql.Literal(timedelta(seconds=LONGEST_HOLD_SECONDS)),
     }
     for name, text in (("events", EVENTS), ("figures", FIGURES), ("files", FILES)):
         filled[name] = sql.SQL(text).format(**filled)
