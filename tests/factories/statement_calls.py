@@ -91,6 +91,7 @@ def call_intake(url: str) -> None:
         ledger.begin(file.intake_id)
     ledger.mark(file.intake_id, FileStatus.DEAD)
     ledger.restart(file.intake_id)
+    ledger.reinstate(file.intake_id)
     ledger.finish(file.intake_id, FileOutcome(read=1, accepted=1))
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
@@ -100,12 +101,14 @@ def call_intake(url: str) -> None:
 def call_deposits(url: str) -> None:
     ledger = PostgresDepositLedger(url)
     file = an_intake_file(1_000_000)
-    batch = staged([Deposit(f"new_{n}", user_id=f"user_{n}") for n in range(10)])
-    ledger.credit(file, [batch])
+    deposits = [Deposit(f"new_{n}", user_id=f"user_{n}") for n in range(10)]
+    ledger.credit(file, [staged(deposits)])
     ledger.outcome(file)
     ledger.recall(file, "somebody")
     ledger.request_reinstatement(file, "somebody", "a mistake")
-    ledger.credit(file, [batch])
+    # A balance has no room for one of them, and an account is opened in vain for another.
+    odd = [Deposit("huge", "user_1", 2**63 - 1), Deposit("dep_7", "stranger")]
+    ledger.credit(file, [staged([*deposits, *odd])])
     ledger.reinstated(file)
     ledger.forget_staged(file)
     for _ in ledger.accounts():

@@ -60,15 +60,18 @@ _ACCOUNTS: Final = sql.SQL(
 ).format()
 # First the rows that this file credited, which are nearly all of them, then the others: a deposit's
 # latest credit decides. A row without any event was refused, or was not posted: then the query
-# returns fewer rows than were staged.
+# returns fewer rows than were staged. Recalls are looked up one by one (`lateral` with a limit): to hash
+# them would read those of all years.
 _OUTCOME: Final = """
 with own as materialized (
     select e.row_number, e.ledger_seq
     from deposit_events as e
-    where e.intake_id = {intake_id} and not exists (
-        select from deposit_recalls as r
+    left join lateral (
+        select true as is_there from deposit_recalls as r
         where r.program = e.program and r.deposit_id = e.deposit_id
-    )
+        limit 1
+    ) as recalled on true
+    where e.intake_id = {intake_id} and recalled.is_there is null
 ),
 others as materialized (
     select s.* from {stage} as s
