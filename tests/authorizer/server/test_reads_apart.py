@@ -85,16 +85,16 @@ def test_lists_beside_decisions_over_millions_of_delivered_callbacks(
     with connect(database_url) as session:
         fill_history(session, 3_000_000)
     with AuthorizerProcess(database_url, tmp_path) as api, ThreadPoolExecutor(8) as pool:
+        # Names that the history does not have.
         user = "shopper"
+        asked = [a_body(user, amount=0.01, transaction_id=f"asked_{n}") for n in range(201)]
         api.credit(user, 10_000)
-        api.authorize(a_body(user, amount=0.01))
+        assert api.authorize(asked.pop()).status == 200
         for status in ("dead", "delivered", "pending"):
             page = api.call("GET", f"/v1/callbacks?status={status}&limit=100").json
             assert len(page["data"]) == 100, status
         lists = pool.map(partial(timed, api, "GET"), ["/v1/callbacks?status=dead"] * 200)
-        decided = [
-            timed(api, "POST", "/v1/authorizations", a_body(user, amount=0.01)) for _ in range(200)
-        ]
+        decided = [timed(api, "POST", "/v1/authorizations", body) for body in asked]
         listed = sorted(seconds for reply, seconds in lists if reply.status == 200)
 
     assert [reply.status for reply, _ in decided] == [200] * 200
