@@ -100,8 +100,8 @@ class ServerWatch(DatabaseWatch):
                 self._end_outage()
                 pid = self._server_pid()
             elif pid != known:  # another process was faster than this look
-                self._outage_count += 1
                 LOGGER.warning("%s was gone and runs again%s.", self._name, BY_ANOTHER)
+                self._outage_count += 1
             known = pid
 
     def _end_outage(self) -> None:
@@ -121,10 +121,11 @@ class ServerWatch(DatabaseWatch):
                 LOGGER.error("%s The next attempt is in %.0f s.", _sentence(error), pause)  # noqa: TRY400 - the sentence says it all
             else:
                 self._pauses.end_outage(time.monotonic())
-                self._outage = None
                 by = "" if is_ours else BY_ANOTHER
                 seconds = time.monotonic() - began
                 LOGGER.warning("%s runs again after %.1f s%s.", self._name, seconds, by)
+                # Last: who sees that the outage is over finds its end in the log.
+                self._outage = None
                 return
 
 
