@@ -51,22 +51,12 @@ class Contract:
     @cached_property
     def amounts(self) -> frozenset[str]:
         """Columns that hold money."""
-        schema = self.model.to_schema()
-        return frozenset(
-            name
-            for name, column in schema.columns.items()
-            if any(check.name == "is_amount" for check in column.checks)
-        )
+        return frozenset(self._checked_by("is_amount"))
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """Columns that hold ids."""
-        schema = self.model.to_schema()
-        return tuple(
-            name
-            for name, column in schema.columns.items()
-            if any(check.name == "is_id" for check in column.checks)
-        )
+        return self._checked_by("is_id")
 
     @cached_property
     def times(self) -> Mapping[str, bool]:
@@ -87,6 +77,14 @@ class Contract:
             name
             for name in self.times
             if not (schema.columns[name].metadata or {}).get("may_be_ahead")
+        )
+
+    def _checked_by(self, check_name: str) -> tuple[str, ...]:
+        columns = self.model.to_schema().columns.items()
+        return tuple(
+            name
+            for name, column in columns
+            if any(check.name == check_name for check in column.checks)
         )
 
 

@@ -43,7 +43,7 @@ def related_files(ledger: IntakeLedger, files: Sequence[IntakeFile]) -> Sequence
 
 def ambiguous_key(name: str, files: Sequence[IntakeFile]) -> str | None:
     """Why a key names no single file: its sender used it for different contents. None if it does."""
-    contents = {intake_file.arrival.content_sha256: intake_file for intake_file in files}
+    contents = {intake_file.arrival.content_sha256 for intake_file in files}
     if len(contents) < 2:  # noqa: PLR2004 - one content is one file
         return None
     ids = ", ".join(str(intake_file.intake_id) for intake_file in files)

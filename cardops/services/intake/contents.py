@@ -31,9 +31,8 @@ class ContentReplacedError(ExplainedError):
 def content_sha256(store: ObjectStore, key: str) -> str:
     """SHA-256 of the object, in hexadecimal. Raises ObjectMissingError."""
     digest = hashlib.sha256()
-    with store.open(key) as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
+    for block in _blocks(store, key):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -52,11 +51,16 @@ def claimed_content(store: ObjectStore, intake_file: IntakeFile) -> Iterator[Bin
     """
     arrival, digest = intake_file.arrival, hashlib.sha256()
     with TemporaryFile(prefix="cardops-content-") as copy:
-        with store.open(arrival.key) as stream:
-            while block := stream.read(BLOCK_BYTES):
-                digest.update(block)
-                copy.write(block)
+        for block in _blocks(store, arrival.key):
+            digest.update(block)
+            copy.write(block)
         if digest.hexdigest() != arrival.content_sha256:  # guard: claimed-content
             raise ContentReplacedError(intake_file)
         copy.seek(0)
         yield cast("BinaryIO", copy)
+
+
+def _blocks(store: ObjectStore, key: str) -> Iterator[bytes]:
+    with store.open(key) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            yield block

@@ -16,12 +16,12 @@ from cardops.rules.intake.files import IntakeFile, RowReason, StagingLostError
 COLUMNS: Final = ("row_number", "deposit_id", "user_id", "currency", "amount_minor", "occurred_at")
 WRITE_ROWS: Final = 100_000
 
-# The rows of a chunk that are to be posted.
-CHUNK: Final = (
-    "from {stage} as s where not s.is_repeat and s.refusal is null"
-    " and (s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
+_IN_CHUNK: Final = (
+    "(s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
     " and (s.user_id, s.row_number) <= (%(to_user)s, %(to_row)s)"
 )
+# The rows of a chunk that are to be posted.
+CHUNK: Final = "from {stage} as s where not s.is_repeat and s.refusal is null and " + _IN_CHUNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,8 @@ class Stage:
         session.execute(
             self.sql(
                 "update {stage} as s set refusal = {refusal}"
-                " where (s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
-                " and (s.user_id, s.row_number) <= (%(to_user)s, %(to_row)s)"
-                " and s.row_number = any(%(row_numbers)s)",
+                " where {in_chunk} and s.row_number = any(%(row_numbers)s)",
+                in_chunk=sql.SQL(_IN_CHUNK),
                 refusal=sql.Literal(str(RowReason.AMOUNT_OUT_OF_RANGE)),
             ),
             {**chunk.values(), "row_numbers": list(row_numbers)},
