@@ -48,16 +48,6 @@ def adapters_of(url: str, home: Path) -> Adapters:
     return Adapters(Settings(home=home, database_url=url))
 
 
-def service_of(adapters: Adapters) -> ReconciliationService:
-    return ReconciliationService(
-        adapters.books,
-        adapters.lake,
-        adapters.lake_books,
-        adapters.transaction_log,
-        adapters.raw_store,
-    )
-
-
 def be_busy(adapters: Adapters, *, seed: int, rounds: int = 5) -> None:
     """Deposit files with everything that is wrong with files, and traffic of some users."""
     folder = adapters.settings.home / f"day-{seed}"

@@ -7,13 +7,13 @@ import pytest
 from cardops.adapters.postgresql.connection import connect
 from cardops.bootstrap import Adapters
 from cardops.services.reconciliation.reconciling import Extent, Reconciliation
+from orchestration.composition import reconciliation_of
 from orchestration.proving.specimen import close_books
 from tests.factories.busy_days import (
     adapters_of,
     be_busy,
     damaged,
     move_to_yesterday,
-    service_of,
 )
 
 pytestmark = pytest.mark.database
@@ -44,7 +44,7 @@ def store(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
     with connect(adapters.database.url) as session:
         # As the second export after the day's end finds it.
         session.execute("update exported_days set is_closed = true")
-    found, _ = service_of(adapters).reconcile_closed(YESTERDAY)
+    found, _ = reconciliation_of(adapters).reconcile_closed(YESTERDAY)
     assert (checks_of(found), found.since) == (set(), None)
     be_busy(adapters, seed=6)
     close_books(adapters, TODAY)
@@ -52,14 +52,14 @@ def store(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_second_night_reads_from_the_first_and_finds_nothing(store: Adapters) -> None:
-    found, _ = service_of(store).reconcile_closed(TODAY)
+    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
 
     assert (checks_of(found), found.since) == (set(), TODAY)
     assert found.account_count > 100
 
 
 def test_no_extent_finds_a_break_in_books_that_agree(store: Adapters) -> None:
-    found = {extent: service_of(store).reconcile(TODAY, extent) for extent in Extent}
+    found = {extent: reconciliation_of(store).reconcile(TODAY, extent) for extent in Extent}
 
     assert [checks_of(result) for result in found.values()] == [set()] * len(Extent)
     assert found[Extent.ALL].recounted_files > found[Extent.CHANGES].recounted_files > 0
@@ -85,7 +85,7 @@ def test_date_with_a_break_is_compared_again(store: Adapters) -> None:
 
 
 def test_open_date_is_never_recorded_as_reconciled(store: Adapters) -> None:
-    service_of(store).reconcile_closed(TODAY)
+    reconciliation_of(store).reconcile_closed(TODAY)
 
     assert store.books.last_reconciled(TODAY + timedelta(days=1)) == YESTERDAY
 
