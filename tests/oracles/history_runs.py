@@ -44,13 +44,19 @@ async def recorded(  # noqa: PLR0913 - all but two have names
         load = asyncio.create_task(recorder.run(count))
         extra = asyncio.create_task(_until_done(load, beside)) if beside else load
         number = 0
-        while not load.done():
-            number, began = number + 1, time.monotonic()
-            amounts = dict.fromkeys(names, max(200, 30_000 // users))
-            await asyncio.to_thread(credit_users, url, amounts, intake_id=number)
-            files[number] = (began, time.monotonic())
-            await asyncio.wait([load], timeout=1.0)
-        await asyncio.gather(load, extra)
+        try:
+            while not load.done():
+                number, began = number + 1, time.monotonic()
+                amounts = dict.fromkeys(names, max(200, 30_000 // users))
+                await asyncio.to_thread(credit_users, url, amounts, intake_id=number)
+                files[number] = (began, time.monotonic())
+                await asyncio.wait([load], timeout=1.0)
+            await asyncio.gather(load, extra)
+        finally:
+            # A failure here must not leave connections open that fail another test.
+            load.cancel()
+            extra.cancel()
+            await asyncio.wait([load, extra])
     return recorder, files
 
 

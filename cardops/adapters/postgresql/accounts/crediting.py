@@ -26,6 +26,8 @@ _NOT_POSTED: Final = (
 
 # The lateral subquery with "for update" runs key by key, so it locks in this order, and returns what
 # was last committed. The instant is read after that, so an account's rows are in its posting order.
+# The update finds an account by its key alone, as it was before the statement, and then changes what
+# is locked: with a condition on its sequence, an account for which the lock waited would not be found.
 # The held amount is added and taken away, so that a ledger balance beyond i64 is an error too.
 _CREDIT: Final = """
 with locked as materialized (
@@ -81,11 +83,11 @@ changed as (
         ledger_seq = a.ledger_seq + l.row_count
     from locked as l
     where a.program = l.program and a.user_id = l.user_id and a.currency = l.currency
-        and a.ledger_seq = l.ledger_seq
-    returning 1
+        and l.ledger_seq is not null
+    returning a.ledger_seq = l.ledger_seq + l.row_count as is_next
 )
 select (select count(*) from locked)
-    = (select count(*) from opened) + (select count(*) from changed)
+    = (select count(*) from opened) + (select count(*) from changed where is_next)
 """
 
 _CANDIDATES: Final = """

@@ -7,6 +7,7 @@ from threading import Thread
 import psycopg
 import pytest
 
+from cardops.adapters.postgresql import transactions
 from cardops.adapters.postgresql.accounts import deposits, pacing, posting
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.migrate import migrate
@@ -181,7 +182,11 @@ def test_reinstatement_posted_meanwhile_leaves_no_gap_in_a_sequence(database_url
     assert (account.available_minor, account.ledger_seq) == (500, 5)
 
 
-def test_debit_that_a_chunk_waited_for_is_kept(database_url: str) -> None:
+def test_debit_that_a_chunk_waited_for_is_kept(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the chunk is posted at once: on a busy account every attempt waits for a debit."""
+    monkeypatch.setattr(transactions, "MAX_ATTEMPTS", 1)
     ledger = ObservedPostgresDepositLedger(database_url)
     ledger.credit(OTHER_FILE, [staged([Deposit("d-0")])])
     crediting = Thread(target=lambda: ledger.credit(FILE, [staged([Deposit("d-1")])]))
