@@ -34,13 +34,16 @@ class Importer:
 
     def unused(self, names: Sequence[str]) -> tuple[str, ...]:
         """Columns of the report that no contract column is taken from."""
-        used = {root for value in self.columns.values() for root in value.meta.root_names()}
+        used = self._read_columns()
         return tuple(name.strip() for name in names if normalised(name) not in used)
 
     def imported(
         self, chunk: pl.DataFrame, names: Sequence[str], contract: Contract
     ) -> pl.DataFrame:
-        """The chunk with the contract's columns; of a repeated name the first column counts."""
+        """The chunk with the contract's columns; of a repeated name the first column counts.
+
+        A report may lack any column but those of `header`: what is taken from it is null then.
+        """
         first = {name: str(index) for index, name in reversed(list(enumerate(names)))}
         texts = chunk.select(
             "row_number",
@@ -49,6 +52,10 @@ class Importer:
             *(
                 pl.col(index).str.strip_chars(" \t").replace("", None).alias(name)
                 for name, index in first.items()
+            ),
+            *(
+                pl.lit(None, pl.String).alias(name)
+                for name in sorted(self._read_columns() - first.keys())
             ),
         )
         if self.is_row is not None:
@@ -60,6 +67,16 @@ class Importer:
             "framing",
             *(self.columns.get(column, absent).alias(column) for column in contract.columns),
         )
+
+    def missing(self, names: Sequence[str], required: Sequence[str]) -> tuple[str, ...]:
+        """Columns of the report of which one is needed, and none is there, for a required column."""
+        found = {normalised(name) for name in names}
+        sources = (set(self.columns[column].meta.root_names()) for column in required)
+        return tuple(" or ".join(sorted(roots)) for roots in sources if not roots & found)
+
+    def _read_columns(self) -> set[str]:
+        """Normalised names of the report's columns that are read."""
+        return {root for value in self.columns.values() for root in value.meta.root_names()}
 
 
 DISPUTE_REPORTS: Final = (

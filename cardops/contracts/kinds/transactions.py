@@ -26,6 +26,8 @@ from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Refe
 from cardops.rules.intake.files import Kind, RowFlag
 
 STATUSES: Final = ("completed", "failed", "pending", "refunded")
+# The method of a payment whose report names none.
+UNKNOWN_METHOD: Final = "unknown"
 
 
 class TransactionRow(pa.DataFrameModel):
@@ -35,10 +37,12 @@ class TransactionRow(pa.DataFrameModel):
     order_id: str = id_field("the order it pays", required=True)
     amount: str = amount_field("decimal text in the currency's own unit", required=True)
     currency: str = currency_field("of the amount", required=True)
-    payment_method: str = text_field("card, wallet, …; or {type, provider} in JSON", required=True)
     status: str = status_field("where the payment stands", STATUSES, required=True)
     created_at: str = instant_field("when it was made", required=True)
     user_id: str | None = id_field("who paid; else the order's user", required=False)
+    payment_method: str | None = text_field(
+        "card, wallet, …, or {type, provider} in JSON; else unknown"
+    )
     provider: str | None = text_field("who processed it")
     card_network: str | None = text_field("the card company")
     card_number: str | None = text_field("masked or full: cut to BIN and last four on read")
@@ -90,6 +94,7 @@ TRANSACTIONS: Final = KindProfile(
     ),
     lake_values={
         "amount_minor": amount_minor("amount", "currency"),
+        "payment_method": pl.col("payment_method").fill_null(UNKNOWN_METHOD),
         "card_bin": card_bin("card_number"),
         "card_last4": card_last4("card_number"),
         "created_at": instant("created_at"),

@@ -128,6 +128,8 @@ def _text(column: pa.ChunkedArray) -> pl.Series:
     kind = column.type
     if pa.types.is_timestamp(kind):
         return _instants(column)
+    if pa.types.is_decimal(kind):
+        return _decimals(column)
     if pa.types.is_nested(kind):
         return pl.Series([_json(value) for value in column.to_pylist()], dtype=pl.String)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
@@ -156,6 +158,19 @@ def _instants(column: pa.ChunkedArray) -> pl.Series:
     # Nanoseconds are truncated to microseconds; instants outside the range of microseconds are refused.
     instants = column.cast(pa.timestamp("us", zone), safe=column.type.unit != "ns")
     return pl.Series(instants).dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{offset}")
+
+
+def _decimals(column: pa.ChunkedArray) -> pl.Series:
+    """Digits without an exponent and without last zeros: their number is that of the whole column.
+
+    A column of several currencies has as many as the currency with the most of them.
+    """
+    if pa.types.is_decimal128(column.type) and column.type.scale >= 0:
+        texts = pl.Series(column).cast(pl.String)
+    else:
+        values = (None if value is None else f"{value:f}" for value in column.to_pylist())
+        texts = pl.Series(list(values), dtype=pl.String)
+    return texts.str.replace(r"\.0*$|(\.[0-9]*[1-9])0+$", "${1}")
 
 
 def _json(value: Any) -> str | None:

@@ -80,6 +80,7 @@ class InputRows:
 
     def _imported(self, importer: Importer, rows: CsvRows) -> Iterator[pl.DataFrame]:
         self.importer = importer.name
+        self._refuse_missing(importer.missing(rows.table.names, self._contract.required))
         self._unknown = importer.unused(rows.table.names)
         names = [normalised(name) for name in rows.table.names]
         chunks = (importer.imported(chunk, names, self._contract) for chunk in rows.chunks())
@@ -111,15 +112,18 @@ class InputRows:
         return (trimmed(chunk, self._contract.columns) for chunk in chunks)
 
     def _refuse(self, header: Header) -> None:
-        if header.missing:
-            raise FileRefusedError(
-                f"{self._source.name} has no column {_named(header.missing)}, which "
-                f"{self._contract.kind} need, so nothing was ingested: add it to the header."
-            )
+        self._refuse_missing(header.missing)
         if header.repeated:
             raise FileRefusedError(
                 f"{self._source.name} has column {_named(header.repeated)} twice, so nothing was "
                 "ingested: keep the one that is meant."
+            )
+
+    def _refuse_missing(self, columns: Sequence[str]) -> None:
+        if columns:
+            raise FileRefusedError(
+                f"{self._source.name} has no column {_named(columns)}, which "
+                f"{self._contract.kind} need, so nothing was ingested: add it to the header."
             )
 
 

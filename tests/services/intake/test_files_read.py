@@ -2,12 +2,14 @@
 
 import gzip
 import io
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import polars as pl
 import pytest
 
+from tests.factories.disputed_files import PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 HEADER = "user_id,amount,deposit_id,timestamp,currency"
@@ -105,6 +107,30 @@ def test_amounts_in_floating_point_are_refused(world: IntakeWorld) -> None:
     assert "floating point" in outcome.error
 
 
+def test_decimal_column_serves_currencies_with_fewer_digits(world: IntakeWorld) -> None:
+    parquet = io.BytesIO()
+    amounts = [
+        Decimal("25.000"),
+        Decimal("500.000"),
+        Decimal("1.125"),
+        Decimal("1.125"),
+        Decimal(0),
+    ]
+    columns = {
+        "user_id": ["u"] * 5,
+        "amount": pl.Series(amounts, dtype=pl.Decimal(18, 8)),
+        "deposit_id": [f"d{number}" for number in range(5)],
+        "timestamp": ["2026-11-20T10:00:00Z"] * 5,
+        "currency": ["USD", "JPY", "KWD", "USD", "USD"],
+    }
+    pl.DataFrame(columns).write_parquet(parquet)
+
+    outcome = world.submit("deposits", parquet.getvalue(), name="a.parquet")
+
+    assert outcome.totals_minor == {"JPY": 500, "KWD": 1125, "USD": 2500}
+    assert outcome.reasons == {"non_positive_amount": 1, "too_many_fraction_digits": 1}
+
+
 def test_truncated_json_counts_whole_elements_and_one_malformed_row(
     world: IntakeWorld,
 ) -> None:
@@ -130,3 +156,28 @@ def test_unclosed_quote_quarantines_one_row(world: IntakeWorld) -> None:
 
     assert (outcome.read, outcome.accepted) == (200, 199)
     assert outcome.reasons == {"malformed_row": 1}
+
+
+def test_transaction_without_payment_method_is_accepted_as_unknown(world: IntakeWorld) -> None:
+    nested = {"transaction_id": "t3", "order_id": "o1", "timestamp": "2026-11-01T10:00:00Z", "amount": "1", "currency": "USD", "status": "completed"}  # fmt: skip
+    objects = [
+        nested,
+        nested | {"transaction_id": "t4", "payment_method": None},
+        nested | {"transaction_id": "t5", "payment_method": {"provider": "stripe"}},
+    ]
+
+    outcomes = [
+        world.submit("transactions", csv_file(TRANSACTIONS, PAID.replace("card", ""))),
+        world.submit(
+            "transactions",
+            csv_file(
+                TRANSACTIONS.replace(",payment_method", ""),
+                PAID.replace("card,", "").replace("t1", "t2"),
+            ),
+        ),
+        world.submit("transactions", json.dumps(objects), name="a.json"),
+    ]
+
+    assert [outcome.accepted for outcome in outcomes] == [1, 1, 3]
+    assert world.rows("transactions")["payment_method"].to_list() == ["unknown"] * 5
+    assert world.rows("transactions")["provider"].to_list() == [None] * 4 + ["stripe"]

@@ -139,6 +139,26 @@ def test_worldpay_amounts_are_in_minor_units(world: IntakeWorld) -> None:
     assert kept["transaction_amount_minor"] == 3000
 
 
+def test_report_without_an_optional_column_has_nulls_there(world: IntakeWorld) -> None:
+    header = "Company Account,Merchant Account,Psp Reference,Merchant Reference,Payment Method,Record Type,Dispute PSP Reference,Dispute Currency,Dispute Amount,CB Reason Code,Dispute Date"
+    line = "Co,Shop,881,t-1,visa,Chargeback,D1,EUR,50.00,10.4,2026-11-20 00:00:00"
+
+    outcome = world.submit("chargebacks", f"{header}\n{line}\n")
+
+    assert (outcome.read, outcome.accepted, outcome.error) == (1, 1, None)
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["card_bin"], kept["card_last4"], kept["arn"]) == (None, None, None)
+
+
+def test_report_without_what_a_required_column_is_read_from_is_refused(world: IntakeWorld) -> None:
+    header = reports.WORLDPAY.replace("dayIssuedByBank,", "")
+
+    outcome = world.submit("chargebacks", reports.report(header, {"caseId": "9001"}))
+
+    assert outcome.error is not None
+    assert "has no column dayissuedbybank" in outcome.error
+
+
 def test_report_without_a_dispute_section_is_refused(world: IntakeWorld) -> None:
     outcome = world.submit("chargebacks", "BEGIN,EntityId=1\nmeta\nEND,EntityId=1\n")
 
