@@ -7,6 +7,16 @@ class DatabaseUnavailableError(ExplainedError, RuntimeError):
     """The database cannot be started or reached; the message says why and what to correct."""
 
 
+class DatabaseFullError(ExplainedError, RuntimeError):
+    """The server has no room left for what was to be written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The disk of the database is full ({reason}), so nothing more was written; what was "
+            "committed before stays. Make room on it, then run the same again."
+        )
+
+
 class MigrationBlockedError(ExplainedError, RuntimeError):
     """Long queries kept a migration from its locks."""
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors
 
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.errors import DatabaseUnavailableError
+from cardops.adapters.postgresql.errors import DatabaseFullError, DatabaseUnavailableError
 
 MAX_ATTEMPTS: Final = 6
 FIRST_PAUSE_SECONDS: Final = 0.05
@@ -31,7 +31,10 @@ class TransactionRunner:
         self._session: psycopg.Connection | None = None
 
     def run(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
-        """The operation's result, committed. Raises DatabaseUnavailableError after all attempts."""
+        """The operation's result, committed.
+
+        Raises DatabaseUnavailableError after all attempts, and DatabaseFullError.
+        """
         pause = FIRST_PAUSE_SECONDS
         for _ in range(MAX_ATTEMPTS - 1):
             try:
@@ -53,8 +56,11 @@ class TransactionRunner:
         """The same without retries: for input that can be read only once, such as a stream."""
         if self._session is None or self._session.closed:
             self._session = connect(self._url)
-        with self._session.transaction():
-            return operation(self._session)
+        try:
+            with self._session.transaction():
+                return operation(self._session)
+        except errors.DiskFull as error:
+            raise DatabaseFullError(_first_line(error)) from error
 
     def _run_last(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
         try:

@@ -4,16 +4,19 @@ Belongs here: one applier for each port that a profile's `applied_to` names. Acc
 a file that is killed half-way and ingested again has the same outcomes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 import polars as pl
 from typing_extensions import override
 
 from cardops.ports import DepositLedger
-from cardops.rules.intake.files import IntakeFile
+from cardops.rules.intake.files import IntakeFile, StagingLostError
 from cardops.services.intake.ports import Applier
 
+# A database that crashes more often than this during one file needs a person.
+MAX_STAGINGS: Final = 3
 _CREDITED_COLUMNS: Final = (
     "row_number",
     "deposit_id",
@@ -31,7 +34,16 @@ class CreditDeposits(Applier):
         self._ledger = deposit_ledger
 
     @override
-    def apply(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    def apply(
+        self, intake_file: IntakeFile, chunks: Callable[[], Iterable[pl.DataFrame]]
+    ) -> pl.DataFrame:
+        for _ in range(MAX_STAGINGS - 1):
+            # The database crashed meanwhile: what it had credited is found by its deposit ids.
+            with suppress(StagingLostError):
+                return self._credit(intake_file, chunks())
+        return self._credit(intake_file, chunks())
+
+    def _credit(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
         self._ledger.credit(intake_file, (chunk.select(_CREDITED_COLUMNS) for chunk in chunks))
         return self._ledger.outcome(intake_file)
 

@@ -7,6 +7,7 @@ Belongs here: the order of these steps, and what holds when a run dies between t
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from cardops.contracts.judging.files import (
@@ -142,7 +143,7 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
         if applier is None:
             outcomes = compare_with_earlier(workspace, profile, circumstances)
         else:
-            outcomes = applier.apply(intake_file, workspace.chunks("valid"))
+            outcomes = applier.apply(intake_file, partial(workspace.chunks, "valid"))
         settled = settle_file(workspace, profile, outcomes, intake_file)
         ports.lake.write_file(
             profile.kind, intake_file.business_date, intake_file.lake_name, settled.lake_path

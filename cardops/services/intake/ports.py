@@ -4,7 +4,7 @@ Belongs here: the bundle of ports, the `Applier` of kinds whose rows change more
 the result.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,8 +21,12 @@ class Applier(Protocol):
     Everything here may be done again after a crash, and changes nothing the second time.
     """
 
-    def apply(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    def apply(
+        self, intake_file: IntakeFile, chunks: Callable[[], Iterable[pl.DataFrame]]
+    ) -> pl.DataFrame:
         """Apply rows in file order; `row_number`, `outcome` and lake columns that it fills.
+
+        `chunks` reads the rows from the first one each time it is called.
 
         outcome: accepted, duplicate, conflicting_duplicate, as in cardops.contracts.judging, or
         recalled_before.

@@ -4,8 +4,12 @@ import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from cardops.adapters.postgresql.accounts import deposits
+from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
+from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.intake.files import Arrival, FileStatus, Kind
@@ -78,3 +82,23 @@ def test_deposits_beyond_the_largest_balance_cost_no_other_row(
     assert stored is not None
     assert stored.totals_minor == {"USD": 2**63 + 2**53 - 2}
     assert len(desk.in_lake()) == 1026
+
+
+def test_file_whose_stage_is_lost_in_a_crash_is_staged_again(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of the database empties unlogged tables; the run need not fail for it."""
+    desk = DepositDesk(database_url, tmp_path)
+    real, losses = deposits.credit_chunk, iter([True, True, False])
+
+    def lose_stage_before(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
+        if next(losses):
+            with connect(database_url) as other:
+                other.execute(stage.sql("delete from {stage}"))
+        real(session, stage, chunk)
+
+    monkeypatch.setattr(deposits, "credit_chunk", lose_stage_before)
+    done = desk.submit(a_line("d1", "1.00"), a_line("d2", "2.00", "u2"))
+
+    assert (done["accepted"], done["quarantined"]) == (2, 0)
+    assert desk.balances() == {"u1": 100, "u2": 200}
