@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import typer
@@ -26,8 +27,15 @@ def print_json(payload: Mapping[str, Any]) -> None:
 
     Without the flush, a program would not see the result of a command that keeps running.
     """
-    sys.stdout.write(json.dumps(payload, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(payload, ensure_ascii=False, default=_json_value) + "\n")
     sys.stdout.flush()
+
+
+def _json_value(value: object) -> int | str:
+    """A whole decimal, which a sum of amounts is, as an integer; everything else as text."""
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)
+    return str(value)
 
 
 def say(text: str) -> None:

@@ -74,9 +74,10 @@ _DIFFERING_ACCOUNTS: Final = """
         from sums anti join balances using (program, user_id, currency)
         where first_on < $day
     )
-    select program, user_id, currency, balances::bigint as balances,
-        held_balances::bigint as held_balances, transaction_log::bigint as transaction_log,
-        transaction_log_holds::bigint as transaction_log_holds
+    select program, user_id, currency, balances::decimal(38, 0) as balances,
+        held_balances::decimal(38, 0) as held_balances,
+        transaction_log::decimal(38, 0) as transaction_log,
+        transaction_log_holds::decimal(38, 0) as transaction_log_holds
     from (from checked union all by name from unknown)
     where balances <> transaction_log or held_balances <> transaction_log_holds
     order by program, user_id, currency

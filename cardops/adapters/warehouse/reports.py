@@ -58,7 +58,7 @@ def _frame(session: "duckdb.DuckDBPyConnection", query: str, business_date: date
 
 _QUERIES: Final = {
     "decisions": """
-        select program, currency, status, count(*) as count, sum(amount_minor)::bigint as minor
+        select program, currency, status, count(*) as count, sum(amount_minor)::decimal(38, 0) as minor
         from fct_decisions where business_date = $day group by all order by all
     """,
     "decisions_by_hour": """
@@ -78,13 +78,13 @@ _QUERIES: Final = {
     """,
     "balances": """
         select program, currency, count(*) as accounts,
-            sum(available_minor)::bigint as available_minor,
-            sum(held_minor)::bigint as held_minor, sum(ledger_minor)::bigint as ledger_minor,
+            sum(available_minor)::decimal(38, 0) as available_minor,
+            sum(held_minor)::decimal(38, 0) as held_minor, sum(ledger_minor)::decimal(38, 0) as ledger_minor,
             count(*) filter (where available_minor < 0) as below_zero
         from fct_daily_balances where business_date = $day group by all order by all
     """,
     "balance_history": """
-        select currency, business_date, sum(ledger_minor)::bigint as ledger_minor
+        select currency, business_date, sum(ledger_minor)::decimal(38, 0) as ledger_minor
         from fct_daily_balances
         where business_date between $day - interval 29 days and $day
         group by all order by all
@@ -103,7 +103,7 @@ _QUERIES: Final = {
             count(*) filter (where business_date = $day) as disputes_of_the_day,
             count(*) filter (where outcome = 'open') as open, count(*) filter (where outcome = 'won')
                 as won, count(*) filter (where outcome in ('lost', 'accepted')) as lost,
-            sum(dispute_amount_minor)::bigint as minor
+            sum(dispute_amount_minor)::decimal(38, 0) as minor
         from fct_disputes group by all order by all
     """,
     "deadlines": """

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.lake.tables import RECONCILIATION_BREAKS
+from cardops.contracts.lake.tables import BALANCES, RECONCILIATION_BREAKS
 from cardops.rules.reconciliation.comparisons import (
     CLOSING_BALANCES,
     COMPARISONS,
@@ -22,14 +22,17 @@ from cardops.rules.reconciliation.comparisons import (
 
 ACCOUNT: Final = ("program", "user_id", "currency")
 _ACCOUNT_COLUMNS: Final = dict.fromkeys(ACCOUNT, pl.String())
+# One balance fits i64; a sum of several amounts need not.
+_SUM: Final = pl.Int128()
 # The columns of ports.Books.accounts.
 BOOKS_COLUMNS: Final = pl.Schema(
     {
         **_ACCOUNT_COLUMNS,
-        **dict.fromkeys(("available_minor", "held_minor", "ledger_seq"), pl.Int64()),
-        **dict.fromkeys(("deposits_minor", "recalls_minor"), pl.Int64()),
-        **dict.fromkeys(("spends_minor", "reversals_minor", "open_holds_minor"), pl.Int64()),
-        **dict.fromkeys(("reinstatements_minor", "earlier_obligations_minor"), pl.Int64()),
+        **dict.fromkeys(("available_minor", "held_minor"), _SUM),
+        "ledger_seq": pl.Int64(),
+        **dict.fromkeys(("deposits_minor", "recalls_minor"), _SUM),
+        **dict.fromkeys(("spends_minor", "reversals_minor", "open_holds_minor"), _SUM),
+        **dict.fromkeys(("reinstatements_minor", "earlier_obligations_minor"), _SUM),
     }
 )
 # The columns of ports.Books.deposit_files.
@@ -41,7 +44,7 @@ DEPOSIT_FILE_COLUMNS: Final = pl.Schema(
         "key": pl.String(),
         "status": pl.String(),
         "business_date": pl.Date(),
-        **dict.fromkeys(("said_minor", "posted_minor"), pl.Int64()),
+        **dict.fromkeys(("said_minor", "posted_minor"), _SUM),
         **dict.fromkeys(("accepted_rows", "credited_rows"), pl.Int64()),
     }
 )
@@ -63,10 +66,11 @@ FOUND_COLUMNS: Final = pl.Schema(
         "check_name": pl.String(),
         **_ACCOUNT_COLUMNS,
         "subject": pl.String(),
-        **dict.fromkeys(("amount_a_minor", "amount_b_minor"), pl.Int64()),
+        **dict.fromkeys(("amount_a_minor", "amount_b_minor"), _SUM),
     }
 )
 _BY_CHECK: Final = {comparison.check: comparison for comparison in COMPARISONS}
+_LEDGER: Final = pl.col("available_minor") + pl.col("held_minor")
 # A file in another state may be changing at this moment, or has checks of its own.
 _COUNTED: Final = ("applied", "recalled")
 
@@ -87,9 +91,11 @@ def store_sides(books: pl.DataFrame, opening: pl.DataFrame | None = None) -> pl.
     `opening`: closing balances of the date before the first posting in the books, if not of all.
     """
     if opening is None:
-        opened = books.with_columns(opening_minor=pl.lit(0, pl.Int64))
+        opened = books.with_columns(opening_minor=pl.lit(0, _SUM))
     else:
-        balances = opening.select(*ACCOUNT, pl.col("ledger_minor").alias("opening_minor"))
+        balances = opening.select(
+            *ACCOUNT, pl.col("ledger_minor").cast(_SUM).alias("opening_minor")
+        )
         opened = books.join(balances, on=ACCOUNT, how="full", coalesce=True)
         opened = opened.with_columns(pl.exclude(ACCOUNT).fill_null(0))
     postings = (
@@ -103,7 +109,7 @@ def store_sides(books: pl.DataFrame, opening: pl.DataFrame | None = None) -> pl.
     obligations = pl.col("earlier_obligations_minor") + pl.col("recalls_minor")
     return opened.select(
         *ACCOUNT,
-        (pl.col("available_minor") + pl.col("held_minor")).alias(Side.BALANCES),
+        _LEDGER.alias(Side.BALANCES),
         postings.alias(Side.POSTINGS),
         pl.col("held_minor").alias(Side.HELD_BALANCES),
         pl.col("open_holds_minor").alias(Side.OPEN_HOLDS),
@@ -122,11 +128,11 @@ def file_breaks(files: pl.DataFrame, lake_deposits: pl.LazyFrame | None) -> pl.D
     sums = (
         pl.LazyFrame(
             schema={name: DEPOSIT_FILE_COLUMNS[name] for name in by_file}
-            | {Side.LAKE_DEPOSITS.value: pl.Int64(), "lake_rows": pl.Int64()}
+            | {Side.LAKE_DEPOSITS.value: _SUM, "lake_rows": pl.Int64()}
         )
         if lake_deposits is None
         else lake_deposits.group_by(by_file).agg(
-            pl.col("amount_minor").sum().alias(Side.LAKE_DEPOSITS),
+            pl.col("amount_minor").cast(_SUM).sum().alias(Side.LAKE_DEPOSITS),
             pl.len().cast(pl.Int64).alias("lake_rows"),
         )
     )
@@ -184,7 +190,7 @@ def closing_balance_breaks(
     store = books.select(
         *ACCOUNT,
         pl.col("ledger_seq").alias("store_seq"),
-        (pl.col("available_minor") + pl.col("held_minor")).alias(Side.BALANCES),
+        _LEDGER.alias(Side.BALANCES),
     )
     both = lake.join(store, on=ACCOUNT, how="full", coalesce=True)
     # One that the lake does not have was opened later.
@@ -219,13 +225,8 @@ def breaks_in(sides: pl.DataFrame, comparisons: Iterable[Comparison]) -> pl.Data
 
 def closing_balances(books: pl.DataFrame) -> pl.DataFrame:
     """The accounts as the lake's table `balances` has them."""
-    return books.select(
-        *ACCOUNT,
-        "available_minor",
-        "held_minor",
-        (pl.col("available_minor") + pl.col("held_minor")).alias("ledger_minor"),
-        "ledger_seq",
-    )
+    accounts = books.with_columns(_LEDGER.alias("ledger_minor"))
+    return accounts.select(pl.col(name).cast(kind) for name, kind in BALANCES.items())
 
 
 def totals_by_currency(books: pl.DataFrame) -> pl.DataFrame:
@@ -241,7 +242,7 @@ def totals_by_currency(books: pl.DataFrame) -> pl.DataFrame:
             .alias("deposits"),
             pl.col("spends_minor").sum().alias("spends"),
             pl.col("reversals_minor").sum().alias("reversals"),
-            (pl.col("available_minor") + pl.col("held_minor")).sum().alias("balances"),
+            _LEDGER.sum().alias("balances"),
         )
         .sort("currency")
     )
@@ -253,8 +254,8 @@ def _breaks_of(sides: pl.DataFrame, comparison: Comparison) -> pl.DataFrame:
         *ACCOUNT,
         pl.lit(comparison.side_a.value).alias("side_a"),
         pl.lit(comparison.side_b.value).alias("side_b"),
-        a.alias("amount_a_minor"),
-        b.alias("amount_b_minor"),
+        a.cast(RECONCILIATION_BREAKS["amount_a_minor"]).alias("amount_a_minor"),
+        b.cast(RECONCILIATION_BREAKS["amount_b_minor"]).alias("amount_b_minor"),
         pl.lit(comparison.check).alias("check_name"),
         (pl.col("subject") if "subject" in sides.columns else pl.lit(None, pl.String)).alias(
             "subject"

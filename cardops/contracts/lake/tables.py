@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.columns.types import INTEGER, TEXT
+from cardops.contracts.columns.types import INTEGER, TEXT, TOTAL
 from cardops.contracts.lake import callback_archive, transaction_log
 
 # The name of a table's only file of a business date, where the whole date is rewritten at once.
@@ -27,7 +27,7 @@ BALANCES: Final = pl.Schema(
 RECONCILIATION_BREAKS: Final = pl.Schema(
     {
         **dict.fromkeys(("program", "user_id", "currency", "side_a", "side_b"), TEXT),
-        **dict.fromkeys(("amount_a_minor", "amount_b_minor"), INTEGER),
+        **dict.fromkeys(("amount_a_minor", "amount_b_minor"), TOTAL),
         **dict.fromkeys(("check_name", "subject", "unit"), TEXT),
     }
 )

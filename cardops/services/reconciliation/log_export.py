@@ -75,7 +75,10 @@ def _totals(parquet: Path) -> pl.DataFrame:
     return (
         pl.scan_parquet(parquet)
         .group_by("currency", "kind")
-        .agg(pl.len().alias("rows"), pl.col("posted_minor", "held_change_minor").sum())
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("posted_minor", "held_change_minor").cast(pl.Int128).sum(),
+        )
         .sort("currency", "kind")
         .collect()
     )

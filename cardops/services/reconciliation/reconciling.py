@@ -189,7 +189,11 @@ def recorded_breaks(business_date: date, lake: Lake) -> pl.DataFrame:
     return pl.concat(
         [
             pl.DataFrame(schema=RECONCILIATION_BREAKS),
-            known.select(name for name in RECONCILIATION_BREAKS if name in known.columns),
+            known.select(
+                pl.col(name).cast(column_type)
+                for name, column_type in RECONCILIATION_BREAKS.items()
+                if name in known.columns
+            ),
         ],
         how="diagonal",
     )

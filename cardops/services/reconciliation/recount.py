@@ -167,5 +167,10 @@ def _amount_breaks(
         )
         yield _found(
             file, "raw_deposits_equal_deposits_credited", where,
-            int(a["amount_minor"].sum()), int(b["amount_minor"].sum()), currency,
+            _total(a), _total(b), currency,
         )  # fmt: skip
+
+
+def _total(rows: pl.DataFrame) -> int:
+    """The sum of the amounts, also where it is no i64 any more."""
+    return int(rows["amount_minor"].cast(pl.Int128).sum())

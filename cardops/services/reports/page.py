@@ -111,7 +111,11 @@ def _tiles(figures: ReportFigures) -> list[Tile]:
     attempts = int(figures.failure_rates["attempt_count"].sum())
     failed = int(figures.failure_rates["failed_count"].sum())
     permits, decisions = figures.permit_count, figures.decision_count
-    ledger = figures.balances.groupby("currency", sort=False)["ledger_minor"].sum()
+    ledger = dict[str, int]()
+    for currency, amount in zip(
+        figures.balances["currency"], figures.balances["ledger_minor"], strict=True
+    ):
+        ledger[currency] = ledger.get(currency, 0) + int(amount)
     return [
         Tile("Decisions", f"{decisions:,}", f"{permits:,} permitted"),
         Tile("Permitted", _percent(permits, decisions), "of all decisions"),
@@ -167,8 +171,11 @@ def _text(record: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     is_amount = name == "minor" or name.endswith("_minor")
-    if is_amount and record["currency"] in EXPONENTS:
-        return _money(value, record["currency"])
+    if is_amount:
+        # A sum is a decimal: it may pass i64.
+        value = int(value)
+        if record["currency"] in EXPONENTS:
+            return _money(value, record["currency"])
     if isinstance(value, Decimal):
         return f"{value * 100:.2f} %"
     return f"{value:,}" if isinstance(value, int) else str(value)

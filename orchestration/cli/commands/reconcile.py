@@ -103,7 +103,7 @@ def _break_sentence(row: dict[str, Any]) -> str:
 
 def _figure(row: dict[str, Any], side: str) -> str:
     """An amount with its currency, or a count with what it counts."""
-    number = row[f"amount_{side}_minor"]
+    number = int(row[f"amount_{side}_minor"])
     if row["unit"] == Unit.MINOR and row["currency"] in EXPONENTS:
         return f"{format_amount(number, row['currency'])} {row['currency']}"
     return f"{number} {row['unit']}"

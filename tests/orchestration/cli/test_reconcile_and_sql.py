@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from orchestration.cli.output import print_json
 from tests.factories.intake import Deposit, an_arrival, staged
 
 CARDOPS = Path(sys.executable).parent / "cardops"
@@ -149,3 +151,9 @@ def test_recent_publications_are_kept_for_open_readers(published: Path) -> None:
     versions = sorted(path.name for path in (published / "published").iterdir() if path.is_dir())
 
     assert versions == ["00000003", "00000004", "00000005"]
+
+
+def test_sums_beyond_i64_are_integers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"sum": Decimal(2**70), "rate": Decimal("0.50")})
+
+    assert json.loads(capsys.readouterr().out) == {"sum": 2**70, "rate": "0.50"}

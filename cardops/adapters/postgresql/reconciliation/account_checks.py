@@ -106,7 +106,7 @@ available as (
 )
 select distinct on (d.program, d.user_id, d.currency)
     'remaining_credit_equals_running_balance', d.program, d.user_id, d.currency,
-    'authorization ' || d.transaction_id, d.remaining_minor, a.after_minor::bigint
+    'authorization ' || d.transaction_id, d.remaining_minor, a.after_minor
 from decisions as d
 inner join available as a using (program, user_id, currency, ledger_seq)
 where d.decided_at >= {since} and d.remaining_minor <> a.after_minor

@@ -100,7 +100,7 @@ figures as (
 AUTHORIZATIONS: Final[LiteralString] = """
 {figures}
 select found.check_name, program, user_id, currency,
-    'authorization ' || transaction_id || found.detail, found.a::bigint, found.b::bigint
+    'authorization ' || transaction_id || found.detail, found.a, found.b
 from figures
 cross join lateral (
     values

@@ -86,15 +86,12 @@ _ACCOUNTS: Final = sql.SQL(
     )
     select
         program, user_id, currency,
-        (coalesce(available_minor, 0) - coalesce(posted.later, 0)
-            + coalesce(held_later.held, 0))::bigint,
-        (coalesce(held_minor, 0) - coalesce(held_later.held, 0))::bigint,
+        coalesce(available_minor, 0) - coalesce(posted.later, 0) + coalesce(held_later.held, 0),
+        coalesce(held_minor, 0) - coalesce(held_later.held, 0),
         coalesce(ledger_seq, 0),
-        coalesce(deposits, 0)::bigint, coalesce(recalls, 0)::bigint,
-        coalesce(spends, 0)::bigint, coalesce(reversals, 0)::bigint,
-        (coalesce(open_holds.held, 0) - coalesce(held_later.held, 0))::bigint,
-        coalesce(reinstatements, 0)::bigint,
-        {earlier_obligations}::bigint
+        coalesce(deposits, 0), coalesce(recalls, 0), coalesce(spends, 0), coalesce(reversals, 0),
+        coalesce(open_holds.held, 0) - coalesce(held_later.held, 0),
+        coalesce(reinstatements, 0), {earlier_obligations}
     from accounts
     full join posted using (program, user_id, currency)
     full join open_holds using (program, user_id, currency)

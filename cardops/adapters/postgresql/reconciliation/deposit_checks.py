@@ -53,7 +53,7 @@ with changed as (
 ),
 standing as (
     select s.program, s.intake_id, s.currency, count(*) as row_count,
-        sum(s.amount_minor)::bigint as amount_minor
+        sum(s.amount_minor) as amount_minor
     from standing_deposits as s
     where s.intake_id in (select intake_id from changed)
     group by s.program, s.intake_id, s.currency
@@ -75,7 +75,7 @@ where f.status in ('recalled', 'dead', 'refused', 'claimed')
 DEPOSIT_FILES: Final[LiteralString] = """
 {files},
 said as (
-    select f.program, f.intake_id, total.key as currency, total.value::bigint as amount_minor
+    select f.program, f.intake_id, total.key as currency, total.value::numeric as amount_minor
     from changed as f, jsonb_each_text(f.outcome -> 'totals_minor') as total
 )
 select

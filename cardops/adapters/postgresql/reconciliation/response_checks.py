@@ -44,8 +44,8 @@ select 'responses_agree_with_decisions', program, user_id, currency,
         case when strpos(body, instant_text) = 0 then 'decided_at' end,
         case when strpos(body, sequence_text) = 0 then 'ledger_seq' end
     ), ''), 'form'),
-    coalesce(round(substring(body from '"remaining_credit":(-?[0-9]{{1,16}}(?:\\.[0-9]{{1,4}})?)')::numeric
-        * factor), 0)::bigint,
+    coalesce(round(substring(body from '"remaining_credit":(-?[0-9]{{1,18}}(?:\\.[0-9]{{1,4}})?)')::numeric
+        * factor), 0),
     remaining_minor
 from expected
 where left(body, length(head)) <> head or right(body, length(tail)) <> tail
@@ -99,9 +99,9 @@ select 'responses_agree_with_actions', program, user_id, currency,
     'authorization ' || transaction_id || ', ' || kind
         || case when movement_key = '' then '' else ' ' || movement_key end,
     coalesce(
-        round(substring(body from '"captured_amount":([0-9]{{1,16}}(?:\\.[0-9]{{1,4}})?)')::numeric
+        round(substring(body from '"captured_amount":([0-9]{{1,18}}(?:\\.[0-9]{{1,4}})?)')::numeric
             * factor), 0
-    )::bigint,
+    ),
     captured_minor
 from written
 where body <> '{{"decision":' || decision || ',"state":"' || state
