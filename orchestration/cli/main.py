@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "user": "Block or unblock a user, set spending limits.",
     "deposits": "Recall a wrong or returned deposit file.",
     "quarantine": "List quarantined rows and release them for another try.",
+    "contracts": "List the contracts of input files, print their JSON Schema for partners.",
     "callbacks": "Send, list and replay callbacks; enable endpoints again.",
     "deliveries": "List chargeback files and their delivery, retry a delivery.",
     "reconcile": "Compare the books of a business date with independent sources.",
@@ -39,7 +40,16 @@ COMMANDS: Final = {
     "version": "Print the versions of Cardops and of its main packages.",
 }
 # Commands that have subcommands.
-GROUPS: Final = {"program", "key", "user", "deposits", "quarantine", "callbacks", "deliveries"}
+GROUPS: Final = {
+    "program",
+    "key",
+    "user",
+    "deposits",
+    "quarantine",
+    "contracts",
+    "callbacks",
+    "deliveries",
+}
 # Commands that run for weeks keep Python's own garbage collection.
 SERVICES: Final = {"up", "authorizer", "callbacks"}
 # What database drivers raise when the server is gone, full or busy. A driver that was never imported

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from cardops.contracts.kinds.registry import KINDS, Kinds
+from cardops.ports import Lake
 from cardops.rules.intake.files import Arrival, FileOutcome, Kind
 from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.ingestion import ingest_file
@@ -27,7 +28,7 @@ class IntakeWorld:
 
     raw_store: FakeObjectStore = field(default_factory=FakeObjectStore)
     failed_store: FakeObjectStore = field(default_factory=FakeObjectStore)
-    lake: FakeLake = field(default_factory=FakeLake)
+    lake: Lake = field(default_factory=FakeLake)
     intake_ledger: FakeIntakeLedger = field(default_factory=FakeIntakeLedger)
     deposit_ledger: FakeDepositLedger = field(default_factory=FakeDepositLedger)
     programs: FakePrograms = field(default_factory=FakePrograms)

@@ -5,12 +5,16 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cardops.contracts.judging.judging import flags_of, reasons_of
+from cardops.contracts.kinds.contract import status_field
+from cardops.contracts.kinds.deposits import DEPOSITS, DepositRow
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind, RowFlag, RowReason
 from simulation.file_formats import write_input_file
@@ -27,27 +31,9 @@ from simulation.generator import (
 from tests.factories.intake_environment import IntakeWorld
 
 SMALL = 400
-# Reasons that a kind cannot have, because it has no such column.
-IMPOSSIBLE_REASONS = {
-    Kind("deposits"): {"invalid_status", "orphaned_reference", "unroutable_network"},
-    Kind("orders"): {"orphaned_reference", "unroutable_network"},
-    # What it takes from its order it can do without.
-    Kind("transactions"): {"orphaned_reference", "unroutable_network"},
-    Kind("chargebacks"): set[str](),
-}
 # Nobody recalls a file within a generated day.
 NOT_GENERATED = {"recalled_before"}
-POSSIBLE_FLAGS = {
-    Kind("deposits"): {"naive_timestamp"},
-    Kind("orders"): {"naive_timestamp", "items_do_not_add_up"},
-    Kind("transactions"): {"naive_timestamp", "order_unknown", "currency_differs"},
-    Kind("chargebacks"): {
-        "naive_timestamp",
-        "transaction_unknown",
-        "currency_differs",
-        "amount_exceeds_transaction",
-    },
-}
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -100,18 +86,38 @@ def test_requested_number_of_deposits_is_to_be_credited(default_day: Day) -> Non
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_default_day_has_every_reason_a_kind_can_have(default_day: Day, kind: Kind) -> None:
-    possible = {str(reason) for reason in RowReason} - IMPOSSIBLE_REASONS[kind] - NOT_GENERATED
+    possible = {str(reason) for reason in reasons_of(KINDS[kind], NOW)} - NOT_GENERATED
 
     assert set(default_day.truth["kinds"][kind]["reasons"]) == possible
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_default_day_has_every_flag_a_kind_can_have(default_day: Day, kind: Kind) -> None:
-    assert set(default_day.truth["kinds"][kind]["flags"]) == POSSIBLE_FLAGS[kind]
+    assert set(default_day.truth["kinds"][kind]["flags"]) == set(flags_of(KINDS[kind]))
 
 
 def test_kinds_together_have_every_flag() -> None:
-    assert set().union(*POSSIBLE_FLAGS.values()) == {str(flag) for flag in RowFlag}
+    assert {flag for profile in KINDS.values() for flag in flags_of(profile)} == set(RowFlag)
+
+
+def test_kinds_together_have_every_reason() -> None:
+    assert {reason for profile in KINDS.values() for reason in reasons_of(profile, NOW)} == set(
+        RowReason
+    )
+
+
+def test_check_that_a_contract_gains_asks_the_generator_for_bad_rows() -> None:
+    """The reasons of a kind come from its contract, so a day without the new one is noticed."""
+
+    class DepositWithStatus(DepositRow):
+        status: str = status_field("where it stands", ("open",), required=True)
+
+    contract = replace(DEPOSITS.contract, model=DepositWithStatus)
+    profile = replace(DEPOSITS, contract=contract)
+
+    gained = set(reasons_of(profile, NOW)) - set(reasons_of(DEPOSITS, NOW))
+
+    assert gained == {RowReason.INVALID_STATUS}
 
 
 def test_truth_accounts_for_every_row(default_day: Day) -> None:

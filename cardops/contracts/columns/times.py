@@ -3,6 +3,7 @@
 Belongs here: text to UTC, and why text is invalid. The present is a parameter.
 """
 
+import re
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -25,6 +26,10 @@ _OFFSET: Final = (
 )
 _INSTANT: Final = f"^{_DATE}{_TIME}{_OFFSET}$"
 _DAY_OR_INSTANT: Final = f"^{_DATE}(?:{_TIME}{_OFFSET})?$"
+# The same for other languages: groups have no names.
+INSTANT_PATTERN, DAY_OR_INSTANT_PATTERN = (
+    re.sub(r"\(\?P<\w+>", "(", pattern) for pattern in (_INSTANT, _DAY_OR_INSTANT)
+)
 
 
 # The usual form, `2026-11-20T10:00:00Z`, and days that are in every year's calendar.

@@ -151,7 +151,14 @@ def _write_lake_file(
     """Part by part, so that memory does not grow with the file."""
     ordered = outcomes if outcomes["row_number"].is_sorted() else outcomes.sort("row_number")
     path = workspace.folder / "lake.parquet"
-    schema = profile.lake_table.to_frame().to_arrow().schema
+    contract = {"kind": profile.kind, "version": str(profile.contract.version)}
+    schema = (
+        profile.lake_table.to_frame()
+        .to_arrow()
+        .schema.with_metadata(
+            {f"cardops.contract.{name}": value for name, value in contract.items()}
+        )
+    )
     # A dictionary only costs time where values do not repeat.
     repeated = [
         name

@@ -111,6 +111,34 @@ def contract_failures(contract: Contract, now: datetime) -> dict[RowReason, pl.E
     return {**compiled(contract.model), **in_future}
 
 
+def reasons_of(profile: KindProfile, now: datetime) -> tuple[RowReason, ...]:
+    """Every reason for which a row of the kind may be quarantined, in the order of the enum."""
+    found = {RowReason.MALFORMED_ROW, RowReason.BAD_ENCODING, RowReason.CONFLICTING_DUPLICATE}
+    found |= (
+        contract_failures(profile.contract, now).keys() | _judgement_of_none(profile).reasons.keys()
+    )
+    if profile.applied_to is not None:
+        found |= {RowReason.RECALLED_BEFORE, RowReason.AMOUNT_OUT_OF_RANGE}
+    return tuple(reason for reason in RowReason if reason in found)
+
+
+def flags_of(profile: KindProfile) -> tuple[RowFlag, ...]:
+    """Every flag that a row of the kind may have, in the order of the enum."""
+    found = _contract_flags(profile.contract).keys() | _judgement_of_none(profile).flags.keys()
+    return tuple(flag for flag in RowFlag if flag in found)
+
+
+def _judgement_of_none(profile: KindProfile) -> Judgement:
+    """What the kind's own judge adds, told by a chunk without rows."""
+    names = ("raw", "framing", *profile.contract.columns)
+    chunk = pl.DataFrame(schema={"row_number": pl.Int64(), **dict.fromkeys(names, pl.String())})
+    referenced = None
+    if profile.reference is not None:
+        ids = chunk[profile.reference.key]
+        referenced = referenced_rows(None, profile.reference, "", ids)
+    return profile.judge(_with_referenced(chunk, profile.reference, referenced), None)
+
+
 def lake_values(valid: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:
     """`row_number`, `flags` and the row's own lake columns, typed, of valid judged rows."""
     rows = mask_numbers_in_text(valid, profile.typed_text)

@@ -30,10 +30,13 @@ class Contract:
 
     `aliases`: other header names of a column, best first; camelCase is always accepted.
     `importers`: reports of processors that are read as files of this kind, chosen by header.
+    `version`: what was valid under it stays valid; raise it with a change that accepts less, see
+    cardops.contracts.published.
     """
 
     kind: Kind
     model: type[pa.DataFrameModel]
+    version: int = 1
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     importers: tuple[Importer, ...] = ()
 
@@ -122,9 +125,12 @@ def status_field(description: str, values: tuple[str, ...], *, required: bool) -
     return _field(description, required=required, isin=list(values), metadata=metadata)
 
 
-def text_field(description: str, *, required: bool = False) -> Any:
-    """Any text."""
-    return _field(description, required=required)
+def text_field(
+    description: str, *, required: bool = False, json_form: dict[str, Any] | None = None
+) -> Any:
+    """Any text. `json_form`: the JSON Schema of what may stand there in JSON instead of text."""
+    metadata = {"json_form": json_form} if json_form else {}
+    return _field(description, required=required, metadata=metadata)
 
 
 def _field(description: str, *, required: bool, **checks: Any) -> Any:

@@ -22,6 +22,7 @@ from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile
 from cardops.rules.intake.files import Kind, RowFlag
 
 STATUSES: Final = ("paid", "failed", "refunded", "pending")
+_LIST_OF_ITEMS: Final = {"type": "array", "items": {"type": "object"}}
 
 
 class OrderRow(pa.DataFrameModel):
@@ -33,7 +34,9 @@ class OrderRow(pa.DataFrameModel):
     currency: str = currency_field("of the amount", required=True)
     status: str = status_field("where the order stands", STATUSES, required=True)
     created_at: str = instant_field("when it was made", required=True)
-    items: str | None = text_field("[{product_id, quantity, unit_price}] in JSON")
+    items: str | None = text_field(
+        "[{product_id, quantity, unit_price}] in JSON", json_form=_LIST_OF_ITEMS
+    )
     merchant_id: str | None = id_field("who sold", required=False)
     shipping_country: str | None = text_field("where to")
     updated_at: str | None = instant_field("when its status last changed", required=False)

@@ -28,6 +28,8 @@ from cardops.rules.intake.files import Kind, RowFlag
 STATUSES: Final = ("completed", "failed", "pending", "refunded")
 # The method of a payment whose report names none.
 UNKNOWN_METHOD: Final = "unknown"
+_NAME: Final = {"type": ["string", "null"]}
+_NESTED_METHOD: Final = {"type": "object", "properties": {"type": _NAME, "provider": _NAME}}
 
 
 class TransactionRow(pa.DataFrameModel):
@@ -41,7 +43,7 @@ class TransactionRow(pa.DataFrameModel):
     created_at: str = instant_field("when it was made", required=True)
     user_id: str | None = id_field("who paid; else the order's user", required=False)
     payment_method: str | None = text_field(
-        "card, wallet, …, or {type, provider} in JSON; else unknown"
+        "card, wallet, …, or {type, provider} in JSON; else unknown", json_form=_NESTED_METHOD
     )
     provider: str | None = text_field("who processed it")
     card_network: str | None = text_field("the card company")

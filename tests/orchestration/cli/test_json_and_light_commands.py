@@ -38,6 +38,8 @@ OUTPUTS = [
     (["user", "limits", "u1"], {"program", "user_id", "limits"}),
     (["program", "limits", "default"], {"program", "user_id", "limits"}),
     (["quarantine", "list"], {"data"}),
+    (["contracts", "list"], {"data"}),
+    (["contracts", "schema", "orders"], {"title", "properties", "x-cardops"}),
     (["callbacks", "list"], {"data", "next_cursor"}),
     (["callbacks", "run", "--once"], {"attempts"}),
     (["callbacks", "endpoints"], {"data"}),
