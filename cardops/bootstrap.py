@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         DeliveryLedger,
         DepositLedger,
         Destinations,
+        ExpectedFiles,
         ExpiredHolds,
         IntakeLedger,
         Lake,
@@ -249,6 +250,13 @@ class Adapters:
         from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 
         return PostgresIntakeLedger(self.database.url)
+
+    @cached_property
+    def expected_files(self) -> ExpectedFiles:
+        """The calendar of files that senders should deliver."""
+        from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
+
+        return PostgresExpectedFiles(self.database.url)
 
     @cached_property
     def deposit_ledger(self) -> DepositLedger:

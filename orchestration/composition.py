@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
     from cardops.services.intake.claiming import Claims
+    from cardops.services.intake.expected_files import ExpectedFileService
     from cardops.services.intake.ports import IntakePorts
     from cardops.services.reconciliation.reconciling import ReconciliationService
 
@@ -42,6 +43,13 @@ def intake_ports_of(adapters: Adapters) -> IntakePorts:
         clock=adapters.database_clock,
         appliers={"deposit_ledger": CreditDeposits(adapters.deposit_ledger)},
     )
+
+
+def expected_files_of(adapters: Adapters) -> ExpectedFileService:
+    """The calendar of expected files, by the database's clock."""
+    from cardops.services.intake.expected_files import ExpectedFileService
+
+    return ExpectedFileService(adapters.expected_files, adapters.database_clock)
 
 
 def reconciliation_of(adapters: Adapters) -> ReconciliationService:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from cardops.contracts.kinds.registry import KINDS
 from sensors.delivery import chargeback_delivery_sensor
+from sensors.expected_files import expected_file_sensor
 from sensors.intake import arrival_sensor
 from sensors.jobs import AssetJob
 from sensors.run_failure import run_failure_sensor
@@ -23,4 +24,4 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         if {"chargeback_intake", "chargeback_delivery"} <= jobs.keys()
         else []
     )
-    return [*arrivals, *deliveries, run_failure_sensor()]
+    return [*arrivals, *deliveries, expected_file_sensor(), run_failure_sensor()]

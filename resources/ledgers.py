@@ -8,6 +8,7 @@ from cardops.ports import (
     CallbackArchive,
     DeliveryLedger,
     DepositLedger,
+    ExpectedFiles,
     IntakeLedger,
     Programs,
     TransactionLog,
@@ -21,6 +22,14 @@ class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> IntakeLedger:
         return adapters().intake_ledger
+
+
+class ExpectedFilesResource(dg.ConfigurableResource[ExpectedFiles]):
+    """The calendar of files that senders should deliver."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> ExpectedFiles:
+        return adapters().expected_files
 
 
 class DepositLedgerResource(dg.ConfigurableResource[DepositLedger]):

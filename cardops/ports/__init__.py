@@ -24,6 +24,7 @@ from cardops.ports.environment import (
     Notifier,
     SecretStore,
 )
+from cardops.ports.expected_files import ExpectedFiles
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.programs import Programs
@@ -54,6 +55,7 @@ __all__ = [
     "DeliveryLedger",
     "DepositLedger",
     "Destinations",
+    "ExpectedFiles",
     "ExpiredHolds",
     "ExportedDay",
     "FileDelivery",

@@ -36,6 +36,9 @@ from generate_series(1, %(rows)s / 8) as n,
 insert into waiting_rows (intake_id, row_number, kind, program, reference_id, released_to)
 select n, 1, 'chargebacks', 'default', 'txn_' || n, case when n %% 50 <> 0 then n end
 from generate_series(1, %(rows)s / 8) as n;
+insert into missing_files (program, name, due_at, reported_at)
+select 'default', 'file_' || n %% 10, now() - n * interval '1 hour', now()
+from generate_series(1, %(rows)s / 8) as n;
 insert into chargeback_batches (batch_id, program, business_date, number, mode)
 select 'default-' || n, 'default', current_date - n / 100, n %% 100, 'by_network'
 from generate_series(1, %(rows)s / 8) as n;

@@ -19,6 +19,7 @@ from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchiv
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
+from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
@@ -38,10 +39,12 @@ from cardops.rules.callbacks.callbacks import (
     attempt_result,
 )
 from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
 from cardops.rules.programs.programs import Program
 from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
+from tests.factories.expected_files import an_expected_file
 from tests.factories.intake import Deposit, an_arrival, an_intake_file, staged
 from tests.fakes.lake import FakeLake
 
@@ -55,6 +58,7 @@ DELIVERED = CallbackResponse(status_code=200)
 async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
+    call_expected_files(url)
     call_deposits(url)
     call_programs(url)
     call_deliveries(url)
@@ -96,6 +100,19 @@ def call_intake(url: str) -> None:
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
+
+
+def call_expected_files(url: str) -> None:
+    calendar = PostgresExpectedFiles(url)
+    calendar.add(an_expected_file())
+    calendar.all()
+    (due,) = due_files(an_expected_file(), TODAY, TODAY)
+    calendar.arrivals(DEPOSITS, "default", TODAY - timedelta(days=2), TODAY)
+    calendar.report(due)
+    calendar.resolve(due, 1)
+    calendar.waive(due, "somebody", "a holiday")
+    calendar.records(due.due_at, due.due_at)
+    calendar.remove("default", "bank", "somebody")
 
 
 def call_deposits(url: str) -> None:

@@ -32,6 +32,7 @@ NOT_GROWING = {
     "programs",
     "callback_hosts",
     "api_keys",
+    "expected_files",
     "spending_limits",
     "deposit_stagings",
     "schema_migrations",
