@@ -30,8 +30,10 @@ MARTS: Final = (
     "fct_daily_movements",
     "fct_decisions",
     "fct_disputes",
+    "fct_match_breaks",
     "fct_payment_failure_rate_per_payment_method",
     "fct_reconciliation_breaks",
+    "fct_three_way_match",
 )
 
 

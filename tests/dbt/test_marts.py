@@ -12,9 +12,12 @@ import pytest
 from cardops.adapters.warehouse.dbt import run_dbt
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
+from tests.factories.match_days import LAST_DAY, lake_of, match_days
 from tests.fakes.lake import FakeLake
+from tests.oracles.three_way_match import expected_breaks
 
 DAY_BEFORE = date(2026, 11, 19)
+KINDS_OF_BREAK = 9
 
 
 def build(lake: FakeLake, home: Path, *, select: str = "fqn:*") -> DuckDbWarehouse:
@@ -264,6 +267,22 @@ def test_build_replaces_the_selected_day_and_leaves_the_others(home_with_marts: 
 
 def seven_and_one() -> list[dict[str, object]]:
     return [a_posting("user_1", 7, 0), a_posting("user_2", 1, 1)]
+
+
+def test_match_finds_every_planted_break_and_nothing_else(home_without_marts: Path) -> None:
+    """Three programs share ids, orders and users; none meets another's."""
+    programs = [match_days(name, seed, rounds=5) for seed, name in enumerate(("a", "b", "c"))]
+
+    warehouse = build(lake_of(programs), home_without_marts, select="+fct_match_breaks")
+
+    found = rows(
+        warehouse, "select program, transaction_id, kind, age_days from marts.fct_match_breaks"
+    )
+    planted = set[tuple[str, str, str]]().union(*(days.planted for days in programs))
+    assert {(program, key, kind) for program, key, kind, _ in found} == planted
+    expected = [expected_breaks(days, LAST_DAY) for days in programs]
+    assert set(found) == set[object]().union(*expected)
+    assert len({kind for _, _, kind in planted}) == KINDS_OF_BREAK
 
 
 def test_ledger_that_does_not_add_up_fails_the_build(home_without_marts: Path) -> None:

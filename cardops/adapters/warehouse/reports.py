@@ -121,6 +121,22 @@ _QUERIES: Final = {
         from fct_reconciliation_breaks where business_date = $day
         order by abs(difference_minor) desc, program, user_id limit 50
     """,
+    "matches": """
+        select program,
+            count(*) filter (where captured_minor > 0 and settled_on is not null) as settled,
+            count(*) filter (
+                where captured_minor > refunded_minor and settled_on is null
+                    and authorization_state = 'captured'
+            ) as awaited,
+            count(*) filter (where authorization_state = 'held' and settled_on is null) as held,
+            count(*) filter (where settled_on is not null and not is_in_log) as outside_log,
+            max(as_of_on) as as_of
+        from fct_three_way_match group by program order by program
+    """,
+    "match_breaks": """
+        select program, kind, age_band, count(*) as breaks, max(age_days) as oldest_days
+        from fct_match_breaks group by all order by program, kind, max(age_days)
+    """,
     "freshness": """
         select 'Decisions and movements' as what, max(business_date) as newest_day
         from fct_daily_movements

@@ -27,6 +27,8 @@ class ReportFigures:
     disputes: "pd.DataFrame"
     deadlines: "pd.DataFrame"
     breaks: "pd.DataFrame"
+    matches: "pd.DataFrame"
+    match_breaks: "pd.DataFrame"
     freshness: "pd.DataFrame"
 
     @property
@@ -43,3 +45,9 @@ class ReportFigures:
     def permit_count(self) -> int:
         """Those of them that permitted."""
         return int(self.decisions.loc[self.decisions["status"] == "PERMIT", "count"].sum())
+
+    @property
+    def match_breaks_by_kind(self) -> dict[str, int]:
+        """Breaks between authorizations, settlements and disputes; they do not open the books."""
+        counts = self.match_breaks.groupby("kind")["breaks"].sum()
+        return {str(kind): int(count) for kind, count in counts.items()}

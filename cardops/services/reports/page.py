@@ -59,6 +59,14 @@ _BREAKS: Final[Headings] = {
     "side_b": "The other", "amount_b_minor": "says", "difference_minor": "Difference",
     "currency": "",
 }  # fmt: skip
+_MATCHES: Final[Headings] = {
+    "program": "Program", "settled": "Settled", "awaited": "Settlement awaited", "held": "Held",
+    "outside_log": "Settled outside the log", "as_of": "As of",
+}  # fmt: skip
+_MATCH_BREAKS: Final[Headings] = {
+    "program": "Program", "kind": "Break", "age_band": "Age in days", "breaks": "Transactions",
+    "oldest_days": "Oldest, days",
+}  # fmt: skip
 _FRESHNESS: Final[Headings] = {"what": "What", "newest_day": "Newest business date", "state": ""}
 
 
@@ -146,6 +154,9 @@ def _sections(figures: ReportFigures, charts: Mapping[str, str]) -> list[Section
         ("deadlines", "Open disputes to answer within seven days", (), figures.deadlines,
          _DEADLINES),
         ("breaks", "Breaks", (), figures.breaks, _BREAKS),
+        ("matches", "Authorizations and their settlements", (), figures.matches, _MATCHES),
+        ("match-breaks", "Authorizations, settlements and disputes that do not match", (),
+         figures.match_breaks, _MATCH_BREAKS),
         ("freshness", "Freshness", (), _with_lag(figures), _FRESHNESS),
     )  # fmt: skip
     return [

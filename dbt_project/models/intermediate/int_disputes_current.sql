@@ -15,6 +15,7 @@ histories as (
         dispute_key,
         count(*) as version_count,
         min(dispute_date) as opened_on,
+        min(business_date) as received_on,
         max(stage_rank) > 1 as has_reached_chargeback,
         max(resolution_date) as resolved_on
     from chargebacks
@@ -41,6 +42,7 @@ final as (
         chargebacks.business_date,
         histories.version_count,
         histories.opened_on,
+        histories.received_on,
         histories.has_reached_chargeback,
         histories.resolved_on
     from chargebacks

@@ -1,7 +1,7 @@
 """`cardops report`: the daily report of a business date, its day closed first where needed."""
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -84,8 +84,16 @@ def _print(written: "DailyReport", *, json_output: bool) -> None:
                 "path": str(written.path),
                 "decisions": written.figures.decision_count,
                 "breaks": breaks,
+                "match": _match(written),
                 "is_closed": written.figures.is_closed,
             }
         )
     else:
-        typer.echo(f"{written.path}\n{breaks} break(s)")
+        match_breaks = sum(written.figures.match_breaks_by_kind.values())
+        typer.echo(f"{written.path}\n{breaks} break(s), {match_breaks} match break(s)")
+
+
+def _match(written: "DailyReport") -> dict[str, Any]:
+    """Breaks between authorizations, settlements and disputes: they do not set the exit code."""
+    kinds = written.figures.match_breaks_by_kind
+    return {"breaks": sum(kinds.values()), "kinds": kinds}

@@ -50,6 +50,14 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "program": "default", "user_id": None, "currency": "USD", "side_a": "balances",
         "amount_a_minor": 1, "side_b": "postings", "amount_b_minor": 0, "difference_minor": 1,
     },
+    "matches": {
+        "program": "default", "settled": 4, "awaited": 3, "held": 2, "outside_log": 1,
+        "as_of": DAY,
+    },
+    "match_breaks": {
+        "program": "default", "kind": "settled_late", "age_band": "8 to 30", "breaks": 2,
+        "oldest_days": 12,
+    },
     "freshness": {"what": "Disputes", "newest_day": None},
 }  # fmt: skip
 
