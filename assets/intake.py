@@ -5,13 +5,13 @@ What is particular to a kind is in its profile.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
 from assets.partitions import batches, business_dates
+from assets.refused_files import files_of_partition, refusal_check
 from assets.tables import records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
@@ -71,7 +71,7 @@ def intake_asset(
 
 
 def intake_checks(profile: KindProfile) -> list[dg.AssetChecksDefinition]:
-    """The checks of every kind: no row is lost between file and ledger, or ledger and lake."""
+    """The checks of every kind: files can be read, no row is lost between file, ledger and lake."""
 
     @dg.asset_check(asset=profile.kind, blocking=True)
     def every_row_is_accounted_for(
@@ -94,18 +94,11 @@ def intake_checks(profile: KindProfile) -> list[dg.AssetChecksDefinition]:
         files = files_of_partition(profile, context.partition_key, intake_ledger)
         return every_accepted_row_in_lake(files, lake)
 
-    return [every_row_is_accounted_for, every_accepted_row_is_in_the_lake]
-
-
-def files_of_partition(
-    profile: KindProfile, partition_key: str, intake_ledger: IntakeLedger
-) -> list[IntakeFile]:
-    """The files of a batch or of a business date, each with its latest outcome."""
-    if profile.has_batches:
-        # A batch holds its files as they were sealed; their own entries have the outcome.
-        sealed = intake_ledger.batch(partition_key).files
-        return [intake_ledger.find(intake_file.intake_id) for intake_file in sealed]
-    return list(intake_ledger.claimed_on(profile.kind, date.fromisoformat(partition_key)))
+    return [
+        every_row_is_accounted_for,
+        every_accepted_row_is_in_the_lake,
+        refusal_check(profile),
+    ]
 
 
 def intake_metadata(results: Sequence[IngestResult], lake: Lake) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from cardops.contracts.kinds.registry import KINDS
-from sensors.delivery import chargeback_delivery_sensor
+from sensors.delivery import chargeback_delivery_sensor, refused_batch_delivery_sensor
 from sensors.expected_files import expected_file_sensor
 from sensors.intake import arrival_sensor
 from sensors.jobs import AssetJob
@@ -19,6 +19,7 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
     deliveries = (
         [
             chargeback_delivery_sensor(jobs["chargeback_intake"], jobs["chargeback_delivery"]),
+            refused_batch_delivery_sensor(jobs["chargeback_intake"], jobs["chargeback_delivery"]),
             undelivered_sensor(jobs["chargeback_delivery"]),
         ]
         if {"chargeback_intake", "chargeback_delivery"} <= jobs.keys()

@@ -7,6 +7,9 @@ import dagster as dg
 
 from assets.batch_partitions import partition_key_of
 from assets.partitions import networks
+from assets.refused_files import refusal_check_name
+from cardops.contracts.kinds.chargebacks import CHARGEBACKS
+from sensors.failed_checks import failed_checks
 from sensors.intake import POLL_INTERVAL_SECONDS
 from sensors.jobs import Job
 
@@ -31,6 +34,32 @@ def chargeback_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorD
     def sensor(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
         batch_id = context.dagster_run.tags["dagster/partition"]
         yield delivery_request(batch_id, run_key=context.dagster_run.run_id)
+
+    return sensor
+
+
+def refused_batch_delivery_sensor(intake_job: Job, delivery_job: Job) -> dg.SensorDefinition:
+    """The same for a batch whose run failed only because a file of it was refused.
+
+    The batch's other files are ingested, and a refused file holds up none of their rows.
+    """
+    refusals = {refusal_check_name(CHARGEBACKS)}
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.FAILURE,
+        name="refused_batch_delivery_sensor",
+        monitored_jobs=[intake_job],
+        request_job=delivery_job,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=POLL_INTERVAL_SECONDS,
+        description="Makes and delivers the files of a batch of which another file was refused.",
+    )
+    def sensor(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        run = context.dagster_run
+        if failed_checks(context.instance, run.run_id).keys() != refusals:
+            yield dg.SkipReason(f"Run {run.run_id} failed for another reason than a refused file.")
+            return
+        yield delivery_request(run.tags["dagster/partition"], run_key=run.run_id)
 
     return sensor
 

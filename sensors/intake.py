@@ -11,6 +11,7 @@ from typing import Final
 
 import dagster as dg
 
+from assets.refused_files import INTAKE_TAG
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import Arrivals, Clock, IntakeLedger, Notifier, ObjectStore, Programs
@@ -23,8 +24,6 @@ from sensors.cursor import Cursor
 # The daemon goes round every 5 seconds and skips sensors evaluated less than this ago: with 5 every
 # second round would be skipped.
 POLL_INTERVAL_SECONDS: Final = 3
-# The intake ids that a run works on: by it a crashed run's files are found.
-INTAKE_TAG: Final = "cardops/intake_ids"
 BATCHES: Final = "chargeback_batch"
 UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -141,7 +140,7 @@ def arrival_sensor(profile: KindProfile, *, kinds: Kinds = KINDS) -> dg.SensorDe
         clock: dg.ResourceParam[Clock],
         notifier: dg.ResourceParam[Notifier],
     ) -> dg.SensorResult:
-        claims = Claims(raw_store, failed_store, intake_ledger, programs, clock, kinds)
+        claims = Claims(raw_store, failed_store, intake_ledger, programs, clock, kinds, notifier)
         tick = Tick(profile, arrivals, claims, Recovery(intake_ledger, notifier))
         return tick.result(Cursor.parse(context.cursor), context.instance)
 

@@ -5,6 +5,7 @@ from typing import Final
 import dagster as dg
 
 from cardops.ports import Notifier
+from sensors.failed_checks import failed_checks
 
 RUNBOOK: Final = "docs/runbooks/run-failure.md"
 MAX_MESSAGE_CHARACTERS: Final = 1_000
@@ -21,13 +22,20 @@ def run_failure_sensor() -> dg.SensorDefinition:
     )
     def sensor(context: dg.RunFailureSensorContext, notifier: dg.ResourceParam[Notifier]) -> None:
         run = context.dagster_run
+        said = said_by_checks(context) or first_error(context)
         notifier.notify(
             f"Run of {run.job_name} failed",
-            f"Run {run.run_id} of {run.job_name}{_partition(run)} failed: {first_error(context)}",
+            f"Run {run.run_id} of {run.job_name}{_partition(run)} failed: {said}",
             runbook=RUNBOOK,
         )
 
     return sensor
+
+
+def said_by_checks(context: dg.RunFailureSensorContext) -> str:
+    """What the failed checks say of themselves: Dagster's own error only names them."""
+    checks = failed_checks(context.instance, context.dagster_run.run_id)
+    return " ".join(text for text in checks.values() if text)[:MAX_MESSAGE_CHARACTERS]
 
 
 def first_error(context: dg.RunFailureSensorContext) -> str:

@@ -15,13 +15,14 @@ from typing import Any
 
 import dagster as dg
 
+from assets.refused_files import INTAKE_TAG
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
 from orchestration.local.instance import PROCESS_TAG, keep_connections, open_instance, process_tag
 from sensors.delivery import delivery_tags
-from sensors.intake import BATCHES, INTAKE_TAG, partition_of, run_config
+from sensors.intake import BATCHES, partition_of, run_config
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -50,6 +50,7 @@ def test_run_ingests_the_files_of_its_partition_and_reports(world: IntakeWorld) 
         "every_row_is_accounted_for",
         "every_accepted_deposit_is_in_the_lake",
         "no_deposit_is_credited_twice",
+        "every_deposit_file_can_be_read",
     }
     assert all(evaluation.passed for evaluation in evaluations)
 

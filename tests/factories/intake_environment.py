@@ -66,18 +66,21 @@ class IntakeWorld:
 
     def claim(self, key: str) -> int:
         """Claim an object by its key; chargebacks as a batch of their own."""
-        _, kind, program, *_ = key.split("/")
-        content = self.raw_store.contents[key]
-        digest = hashlib.sha256(content).hexdigest()
-        arrival = Arrival(
-            Kind(kind), program, self.raw_store.url, key, digest, digest, len(content)
-        )
+        arrival = self.arrival(key)
+        kind = arrival.kind
         today = self.clock.now().date()
-        if self.kinds[Kind(kind)].has_batches:
+        if self.kinds[kind].has_batches:
             batch = self.intake_ledger.claim_batch([arrival], today, mode=self.mode)
             assert batch is not None
             return batch.files[0].intake_id
         return self.intake_ledger.claim(arrival, today)[0].intake_id
+
+    def arrival(self, key: str) -> Arrival:
+        """The object as the intake ledger knows files."""
+        _, kind, program, *_ = key.split("/")
+        content = self.raw_store.contents[key]
+        digest = hashlib.sha256(content).hexdigest()
+        return Arrival(Kind(kind), program, self.raw_store.url, key, digest, digest, len(content))
 
     def rows(self, table: str) -> pl.DataFrame:
         """What the lake holds."""

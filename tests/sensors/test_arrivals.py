@@ -138,6 +138,10 @@ def test_file_of_unregistered_program_is_refused_and_creates_none(
     assert "cardops program create nobody" in str(refused.outcome.error)
     (error,) = (json.loads(body) for body in deposits.failed_store.contents.values())
     assert error["error"] == refused.outcome.error
+    ((subject, message, runbook),) = deposits.notifier.alarms
+    assert subject == "incoming/deposits/nobody/a.csv was refused"
+    assert str(refused.outcome.error) in message
+    assert runbook == "docs/runbooks/quarantine.md"
     assert deposits.programs.find("nobody") is None
     assert deposits.tick() == []
 

@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from cardops.contracts.kinds.registry import KINDS, Kinds
-from cardops.ports import Clock, IntakeLedger, ObjectStore, Programs
+from cardops.ports import Clock, IntakeLedger, Notifier, ObjectStore, Programs
 from cardops.rules.intake.arrivals import (
     Place,
     place_of,
@@ -30,10 +31,15 @@ from cardops.rules.intake.objects import ObjectMissingError, ObjectStat
 from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.quarantine import quarantine_refusal
 
+RUNBOOK: Final = "docs/runbooks/quarantine.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Claims what arrived; a file of an unregistered program is refused."""
+    """Claims what arrived; a file of an unregistered program is refused.
+
+    `notifier`: told of refused files that nobody waits for; a run's own failure is told elsewhere.
+    """
 
     raw_store: ObjectStore
     failed_store: ObjectStore
@@ -41,6 +47,7 @@ class Claims:
     programs: Programs
     clock: Clock
     kinds: Kinds = field(default_factory=lambda: KINDS)
+    notifier: Notifier | None = None
 
     def put(self, kind: Kind, program: str, paths: Sequence[Path]) -> list[ObjectStat]:
         """Put files under incoming/ under new names, never over another."""
@@ -159,3 +166,6 @@ class Claims:
         path = quarantine_refusal(self.failed_store, intake_file, sentence)
         outcome = FileOutcome(quarantine_path=path, error=sentence)
         self.intake_ledger.finish(intake_file.intake_id, outcome)
+        if self.notifier is not None:
+            key = arrival.key
+            self.notifier.notify(f"{key} was refused", f"{key}: {sentence}", runbook=RUNBOOK)

@@ -145,7 +145,8 @@ class Submissions:
         response = describe_file(submission, entry, run.run_id if run else None)
         if self.claims.kinds[submission.kind].has_batches:
             response |= self._delivered(entry)
-        if run and run.failed_checks:
+        # The sentence of a refused file says more than the check that failed with it.
+        if run and run.failed_checks and response["status"] != "refused":
             self.report(f"Failed checks: {', '.join(run.failed_checks)}.")
             response["failed_checks"] = list(run.failed_checks)
         if run and run.released:

@@ -7,6 +7,7 @@ that cannot be read at all says what to mend.
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cardops.rules.intake.files import FileStatus
 from tests.factories.intake_environment import IntakeWorld
 
 HEADER = "user_id,amount,deposit_id,timestamp,currency"
@@ -235,6 +237,11 @@ def test_every_record_of_a_hostile_file_is_counted(
     if hostile.error:
         stored = [key for key in world.failed_store.contents if key.endswith("error.json")]
         assert json.loads(world.failed_store.contents[stored[0]])["error"] == outcome.error
+        # What happened, then what to do about it.
+        assert re.fullmatch(r".+, so (nothing|no row) .+: .+\.", outcome.error or "")
+        (entry,) = world.intake_ledger.needing_attention()
+        assert entry.status is FileStatus.REFUSED
+        assert world.raw_store.contents[entry.arrival.key] == hostile.content
 
 
 def test_corpus_has_at_least_sixty_files() -> None:
