@@ -4,31 +4,25 @@ Belongs here: one factory for every kind, the run config that names files, and w
 What is particular to a kind is in its profile.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
+from assets.intake_metadata import intake_metadata
 from assets.partitions import batches, business_dates
 from assets.refused_files import files_of_partition, refusal_check
-from assets.tables import records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import IntakeLedger, Lake
-from cardops.rules.intake.files import (
-    FileOutcome,
-    FileRecalledError,
-    FileStatus,
-    IntakeFile,
-    total_outcome,
-)
-from cardops.rules.money import format_amount
+from cardops.ports.progress import heard_by
+from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, total_outcome
 from cardops.services.intake.ingestion import ingest_files
-from cardops.services.intake.ports import Applier, IngestResult, IntakePorts
+from cardops.services.intake.ports import Applier, IntakePorts
+from cardops.services.intake.progress import ProgressLines
 
-PREVIEW_ROWS: Final = 10
-COUNTS: Final = ("read", "accepted", "duplicate", "quarantined")
 _PORTS: Final = ("raw_store", "failed_store", "lake", "intake_ledger", "programs", "clock")
 
 
@@ -64,8 +58,11 @@ def intake_asset(
             appliers={name: applier(getattr(resources, name)) for name in applied_to if applier},
         )
         files = files_of_partition(profile, context.partition_key, ports.intake_ledger)
-        results = ingest_files(files, config.intake_ids, ports, kinds)
-        return dg.MaterializeResult(metadata=intake_metadata(results, ports.lake))
+        begun = time.monotonic()
+        with heard_by(ProgressLines(context.log.info)):
+            results = ingest_files(files, config.intake_ids, ports, kinds)
+        seconds = time.monotonic() - begun
+        return dg.MaterializeResult(metadata=intake_metadata(results, profile, ports, seconds))
 
     return ingested
 
@@ -99,37 +96,6 @@ def intake_checks(profile: KindProfile) -> list[dg.AssetChecksDefinition]:
         every_accepted_row_is_in_the_lake,
         refusal_check(profile),
     ]
-
-
-def intake_metadata(results: Sequence[IngestResult], lake: Lake) -> dict[str, Any]:
-    """Counts, money by currency, reasons, flags, a preview, and where the quarantine is."""
-    outcomes = [result.outcome for result in results]
-    total = total_outcome(outcomes)
-    return {
-        "files": len(results),
-        **{name: getattr(total, name) for name in COUNTS},
-        "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
-        "money": {
-            currency: format_amount(minor, currency)
-            for currency, minor in total.totals_minor.items()
-        },
-        "reasons": total.reasons,
-        "flags": total.flags,
-        "refused": {
-            result.intake_file.arrival.key: result.outcome.error
-            for result in results
-            if result.outcome.error
-        },
-        "recalled": {
-            result.intake_file.arrival.key: str(FileRecalledError(result.intake_file))
-            for result in results
-            if result.intake_file.status is FileStatus.RECALLED
-        },
-        "unknown_columns": list(total.unknown_columns),
-        "quarantine": [o.quarantine_path for o in outcomes if o.quarantine_path],
-        "released": [key for result in results for key in result.released],
-        "preview": records_metadata(_preview(results, lake), "row_number"),
-    }
 
 
 def every_row_counted(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
@@ -176,20 +142,3 @@ def _rows_by_file(files: Sequence[IntakeFile], lake: Lake) -> dict[int, int]:
     if table is None:
         return {}
     return dict(table.group_by("intake_id").agg(pl.len()).collect().iter_rows())
-
-
-def _file_counts(result: IngestResult) -> dict[str, object]:
-    counts = {name: getattr(result.outcome, name) for name in COUNTS}
-    return {"file": result.intake_file.arrival.key, **counts}
-
-
-def _preview(results: Sequence[IngestResult], lake: Lake) -> list[dict[str, object]]:
-    """The first accepted rows, without the columns that are the same for all of them."""
-    files = [result.intake_file for result in results]
-    dates = sorted({intake_file.business_date for intake_file in files})
-    table = lake.scan(files[0].arrival.kind, dates) if files else None
-    if table is None:
-        return []
-    is_ingested = pl.col("intake_id").is_in([intake_file.intake_id for intake_file in files])
-    rows = table.filter(is_ingested).head(PREVIEW_ROWS).collect()
-    return rows.drop("program", "intake_id", "source_file", "business_date").to_dicts()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cardops.rules.intake.files import (
         Arrival,
         ChargebackBatch,
+        DailyCounts,
         FileOutcome,
         FileStatus,
         IntakeFile,
@@ -76,6 +77,9 @@ class IntakeLedger(Protocol):
 
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
+
+    def daily_counts(self, kind: Kind, first: date, last: date) -> Sequence[DailyCounts]:
+        """Counts of the kind's files by business date, oldest first; dates without files are absent."""
 
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
         """Files claimed or applying, in claim order: also those that a crashed run left behind."""

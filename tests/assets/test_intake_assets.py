@@ -1,7 +1,10 @@
 """The four intake assets inside Dagster, and the checks that hold them to the lake."""
 
+import base64
+import re
 from datetime import date
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import dagster as dg
 import polars as pl
@@ -10,6 +13,7 @@ import pytest
 from assets import chargebacks, deposits, orders, transactions
 from assets.intake import every_accepted_row_in_lake, every_row_counted
 from cardops.rules.intake.files import FileStatus, Kind
+from cardops.services.intake import quarantine
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
@@ -146,3 +150,48 @@ def test_check_finds_a_deposit_that_is_in_the_lake_twice(world: IntakeWorld) -> 
     repeated = deposits.repeated_deposits(world.lake, day)
     assert repeated["len"].to_list() == [2]
     assert repeated.schema["len"] == pl.get_index_type()
+
+
+def test_metadata_shows_reasons_and_ten_masked_rows_and_the_last_days(world: IntakeWorld) -> None:
+    world.submit("deposits", csv_file(HEADER, ROWS[1].replace("d2", "d0"), ROWS[1]))
+    world.clock.advance(days=1)
+    bad = [f"u1,4111 1111 1111 1111,d{number},no" for number in range(20, 40)]
+    dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, ROWS[0], *bad))
+
+    result = dg.materialize(
+        [deposits.deposits], partition_key="2026-11-21", resources=resources(world)
+    )
+
+    metadata = result.asset_materializations_for_node("deposits")[0].metadata
+    assert (metadata["quarantined"].value, metadata["refused_files"].value) == (20, 0)
+    assert metadata["contract_version"].value == 1
+    reasons, refused = metadata["reasons_table"], metadata["refused_rows"]
+    assert isinstance(reasons, dg.TableMetadataValue)
+    assert isinstance(refused, dg.TableMetadataValue)
+    assert [record.data for record in reasons.records] == [
+        {"reason": "invalid_amount", "rows": 20, "of_rows_read": "95.24%"},
+        {"reason": "invalid_timestamp", "rows": 20, "of_rows_read": "95.24%"},
+    ]
+    assert [record.data["row_number"] for record in refused.records] == list(range(2, 12))
+    assert refused.records[0].data["reasons"] == "invalid_amount invalid_timestamp"
+    assert refused.records[0].data["raw"] == "u1,411111******1111,d20,no"
+    picture = str(metadata["refused_rows_by_day"].value)
+    image = re.search(r"data:image/svg\+xml;base64,([\w+/=]+)", picture)
+    assert image is not None
+    svg = base64.b64decode(image[1]).decode()
+    ET.fromstring(svg)  # noqa: S314 - our own picture
+    assert svg.count('fill="#b3402f"') == 2
+    assert ">95.2%<" in svg
+
+
+def test_first_quarantined_rows_of_a_long_file_are_read_in_part(
+    world: IntakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "PREVIEW_BYTES", 300)
+    bad = [f'"u{number}\n",no,d{number},no' for number in range(50)]
+    result = world.ingest("deposits", csv_file(HEADER, *bad))
+
+    rows = quarantine.first_quarantined(world.failed_store, result.intake_file, 10)
+
+    assert 1 < len(rows) < 10
+    assert [row["row_number"] for row in rows] == list(range(1, len(rows) + 1))

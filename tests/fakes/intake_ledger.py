@@ -16,6 +16,7 @@ from cardops.rules.intake.files import (
     Arrival,
     BatchMissingError,
     ChargebackBatch,
+    DailyCounts,
     FileOutcome,
     FileRecalledError,
     FileStatus,
@@ -123,6 +124,20 @@ class FakeIntakeLedger(IntakeLedger):
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         files = self.files.values()
         return [f for f in files if (f.arrival.kind, f.business_date) == (kind, business_date)]
+
+    @override
+    def daily_counts(self, kind: Kind, first: date, last: date) -> Sequence[DailyCounts]:
+        days = sorted({file.business_date for file in self.files.values()})
+        counts = []
+        for day in days:
+            files = self.claimed_on(kind, day)
+            outcomes = [file.outcome for file in files if file.outcome]
+            if files and first <= day <= last:
+                refused = sum(file.status is FileStatus.REFUSED for file in files)
+                read = sum(outcome.read for outcome in outcomes)
+                quarantined = sum(outcome.quarantined for outcome in outcomes)
+                counts.append(DailyCounts(day, len(files), refused, read, quarantined))
+        return counts
 
     @override
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:

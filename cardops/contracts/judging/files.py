@@ -26,6 +26,7 @@ from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import SourceFile
+from cardops.ports.progress import Step, rows_done
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 
 _ORPHAN: Final = str(RowReason.ORPHANED_REFERENCE)
@@ -70,6 +71,7 @@ def judge_file(
     Rows that refer to others are spooled as `text` first.
     Raises FileRefusedError.
     """
+    rows_done(Step.JUDGED, 0)
     rows = InputRows(SourceFile(circumstances.intake_file.arrival.key, content), profile.contract)
     default = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
     texts: Iterator[pl.DataFrame] = (
@@ -110,6 +112,7 @@ def _judge_chunk(
     workspace.add("quarantined", quarantined.select(*columns))
     workspace.add_raw(chunk.select("row_number", "raw"))
     workspace.count_rows("read", chunk.height)
+    rows_done(Step.JUDGED, chunk.height)
 
 
 def compare_with_earlier(

@@ -161,6 +161,17 @@ class FileOutcome:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class DailyCounts:
+    """The files of one kind that were claimed on one business date, and their rows."""
+
+    business_date: date
+    files: int
+    refused_files: int
+    read: int
+    quarantined: int
+
+
 def total_outcome(outcomes: Sequence[FileOutcome]) -> FileOutcome:
     """The counts and sums of several files together, as one outcome."""
 

@@ -4,11 +4,14 @@ Belongs here: where it is stored and how it is read again. The frame's columns a
 cardops.contracts.judging.quarantine.
 """
 
+import csv
 import io
 import json
 import tempfile
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -18,6 +21,9 @@ from cardops.ports import ObjectStore
 from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import IntakeFile, RowReason
 from cardops.rules.intake.objects import ObjectMissingError
+
+# So much of a quarantine is read for its first rows.
+PREVIEW_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,26 @@ def quarantined_rows(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFra
     rows = _rows_in_folder(failed, intake_file)
     own = None if rows is None else rows.filter(source_file=intake_file.arrival.key)
     return None if own is None or own.is_empty() else own
+
+
+def first_quarantined(
+    failed: ObjectStore, intake_file: IntakeFile, count: int
+) -> list[dict[str, object]]:
+    """`row_number`, `reasons`, `raw` of the file's first quarantined rows, without reading them all."""
+    try:
+        with failed.open(f"{folder_of(intake_file)}/rows.csv") as stream:
+            content = stream.read(PREVIEW_BYTES)
+    except ObjectMissingError:
+        return []
+    # The record at the end of a longer file is cut.
+    text = content.decode(errors="ignore")
+    whole = text if len(content) < PREVIEW_BYTES else text[: text.rfind("\n")]
+    records = csv.DictReader(io.StringIO(whole, newline=""))
+    own = (row for row in records if row["source_file"] == intake_file.arrival.key)
+    return [
+        {"row_number": int(row["row_number"]), "reasons": row["reasons"], "raw": row["raw"]}
+        for row in islice(own, count)
+    ]
 
 
 def quarantined_orphans(failed: ObjectStore, intake_file: IntakeFile) -> frozenset[int]:

@@ -18,6 +18,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.progress import shown_progress
 
 app = typer.Typer()
 
@@ -70,7 +71,8 @@ def submit(
 
     submission = Submission(file, Kind(kind), program, mode and mode.value)
     try:
-        response = open_submissions(Settings.load()).submit(submission)
+        with shown_progress():
+            response = open_submissions(Settings.load()).submit(submission)
     except KeyboardInterrupt:
         say(
             "Interrupted: the file may be ingested in part. Submit it again to finish: no row "

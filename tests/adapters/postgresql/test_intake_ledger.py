@@ -11,6 +11,7 @@ from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.ports import IntakeLedger
 from cardops.rules.intake.files import (
     BatchMissingError,
+    DailyCounts,
     FileOutcome,
     FileStatus,
     IntakeFileMissingError,
@@ -79,6 +80,27 @@ def test_files_of_a_date_are_in_claim_order(ledger: IntakeLedger) -> None:
 
     found = [file.intake_id for file in ledger.claimed_on(Kind("deposits"), A_DAY)]
     assert found == claimed == sorted(claimed)
+
+
+def test_counts_of_dates_are_those_of_their_files(ledger: IntakeLedger) -> None:
+    later = A_DAY + timedelta(days=2)
+    outcomes = {
+        "a": (A_DAY, FileOutcome(read=3, accepted=1, quarantined=2, reasons={"invalid_id": 2})),
+        "b": (A_DAY, FileOutcome(error="It is empty.")),
+        "c": (later, FileOutcome(read=5, accepted=5)),
+        "d": (later + timedelta(days=1), FileOutcome(read=7, accepted=7)),
+    }
+    for key, (day, outcome) in outcomes.items():
+        file, _ = ledger.claim(an_arrival(key), day)
+        ledger.begin(file.intake_id)
+        ledger.finish(file.intake_id, outcome)
+    ledger.claim(an_arrival("not begun"), later)
+    ledger.claim(an_arrival("order", kind=Kind("orders")), A_DAY)
+
+    assert ledger.daily_counts(Kind("deposits"), A_DAY, later) == [
+        DailyCounts(A_DAY, files=2, refused_files=1, read=3, quarantined=2),
+        DailyCounts(later, files=2, refused_files=0, read=5, quarantined=0),
+    ]
 
 
 def test_file_goes_from_claimed_through_applying_to_applied(ledger: IntakeLedger) -> None:

@@ -38,6 +38,7 @@ from cardops.adapters.postgresql.transactions import (
     run_in_transaction,
     transaction_runner,
 )
+from cardops.ports.progress import Step, rows_done
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 
 OUTCOME: Final = pl.Schema(
@@ -209,10 +210,13 @@ class PostgresDepositLedger:
 
 
 def _post_chunks(runner: TransactionRunner, stage: Stage, operation: ChunkOperation) -> None:
-    pace, chunk = ChunkPace(), None
+    pace, chunk, waiting = ChunkPace(), None, stage.row_count
     while chunk := runner.run(partial(stage.chunk_after, last=chunk, row_count=pace.row_count)):
+        posted = min(pace.row_count, waiting)
         with pace.measured():
             operation(stage=stage, chunk=chunk)
+        waiting -= posted
+        rows_done(Step.POSTED, posted)
     # A crash of the database empties the unlogged stage: skipped rows must not pass as posted.
     runner.run(stage.finish)
 

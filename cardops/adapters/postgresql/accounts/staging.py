@@ -42,6 +42,7 @@ class Stage:
     """The staged rows of one file.
 
     `has_posted_rows`: whether rows may have been posted before, so that each must be looked up.
+    `row_count`: how many were staged.
     """
 
     def __init__(self, intake_file: IntakeFile) -> None:
@@ -50,6 +51,7 @@ class Stage:
         self.program = intake_file.arrival.program
         self.table = _table(intake_id)
         self.has_posted_rows = True
+        self.row_count = 0
 
     def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
         """Stage the rows, replacing any earlier ones; returns how many."""
@@ -168,6 +170,7 @@ class Stage:
 
     def _seal(self, session: psycopg.Connection, count: int) -> None:
         """Index the rows, mark repeats of an earlier row's deposit id, and record the row count."""
+        self.row_count = count
         session.execute(
             self.sql(
                 "update {stage} as s set is_repeat = true from (select deposit_id, min(row_number) as"

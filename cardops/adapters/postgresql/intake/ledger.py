@@ -28,6 +28,7 @@ from cardops.rules.intake.arrivals import released_prefix
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
+    DailyCounts,
     FileOutcome,
     FileRecalledError,
     FileStatus,
@@ -118,6 +119,20 @@ class PostgresIntakeLedger(WaitingRows):
         """Files of that kind and date, in claim order, whatever their status."""
         where = "where kind = %s and business_date = %s order by intake_id"
         return self._files(where, kind, business_date)
+
+    def daily_counts(self, kind: Kind, first: date, last: date) -> Sequence[DailyCounts]:
+        """Counts of the kind's files by business date, oldest first; dates without files are absent."""
+        rows = self._rows(
+            "select business_date, count(*), count(*) filter (where status = 'refused'),"
+            " coalesce(sum((outcome ->> 'read')::bigint), 0)::bigint,"
+            " coalesce(sum((outcome ->> 'quarantined')::bigint), 0)::bigint"
+            " from intake_files where kind = %s and business_date between %s and %s"
+            " group by business_date order by business_date",
+            kind,
+            first,
+            last,
+        )
+        return [DailyCounts(*row) for row in rows]
 
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
         """Files claimed or applying, in claim order: also those that a crashed run left behind."""

@@ -1,0 +1,114 @@
+"""What a run of an intake asset shows: counts, reasons, ten refused rows, a picture of the last days.
+
+Belongs here: the metadata of every kind. Counts are plain numbers, so that the UI also draws them over
+time itself.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import dagster as dg
+import polars as pl
+
+from assets.refused_rows_chart import chart_of
+from assets.tables import records_metadata
+from cardops.contracts.kinds.profile import KindProfile
+from cardops.ports import Lake
+from cardops.rules.intake.files import FileOutcome, FileRecalledError, FileStatus, total_outcome
+from cardops.rules.money import format_amount
+from cardops.services.intake.ports import IngestResult, IntakePorts
+from cardops.services.intake.quarantine import first_quarantined
+
+PREVIEW_ROWS: Final = 10
+DAYS_SHOWN: Final = 14
+# A cell of the table shows the beginning of a longer record.
+RAW_CHARACTERS: Final = 300
+COUNTS: Final = ("read", "accepted", "duplicate", "quarantined")
+
+
+def intake_metadata(
+    results: Sequence[IngestResult], profile: KindProfile, ports: IntakePorts, seconds: float
+) -> dict[str, Any]:
+    """Counts, rate, money by currency, reasons, flags, previews, and where the quarantine is."""
+    outcomes = [result.outcome for result in results]
+    total = total_outcome(outcomes)
+    return {
+        "files": len(results),
+        **{name: getattr(total, name) for name in COUNTS},
+        "refused_files": sum(outcome.error is not None for outcome in outcomes),
+        "rows_per_second": round(total.read / max(seconds, 0.001)),
+        "contract_version": profile.contract.version,
+        "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
+        "money": {
+            currency: format_amount(minor, currency)
+            for currency, minor in total.totals_minor.items()
+        },
+        "reasons": total.reasons,
+        "reasons_table": records_metadata(_reasons(total), "reason"),
+        "flags": total.flags,
+        "refused": {
+            result.intake_file.arrival.key: result.outcome.error
+            for result in results
+            if result.outcome.error
+        },
+        "recalled": {
+            result.intake_file.arrival.key: str(FileRecalledError(result.intake_file))
+            for result in results
+            if result.intake_file.status is FileStatus.RECALLED
+        },
+        "unknown_columns": list(total.unknown_columns),
+        "quarantine": [o.quarantine_path for o in outcomes if o.quarantine_path],
+        "released": [key for result in results for key in result.released],
+        "refused_rows": records_metadata(_refused_rows(results, ports), "row_number"),
+        "refused_rows_by_day": dg.MetadataValue.md(_picture(profile, ports)),
+        "preview": records_metadata(_preview(results, ports.lake), "row_number"),
+    }
+
+
+def _file_counts(result: IngestResult) -> dict[str, object]:
+    counts = {name: getattr(result.outcome, name) for name in COUNTS}
+    return {"file": result.intake_file.arrival.key, **counts}
+
+
+def _reasons(total: FileOutcome) -> list[dict[str, object]]:
+    """Rows by reason, most first; a row with several reasons is in each of them."""
+    ordered = sorted(total.reasons.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {"reason": code, "rows": rows, "of_rows_read": f"{rows / total.read:.2%}"}
+        for code, rows in ordered
+    ]
+
+
+def _refused_rows(results: Sequence[IngestResult], ports: IntakePorts) -> list[dict[str, object]]:
+    """The first quarantined rows of the run's files; card numbers in them are masked."""
+    rows: list[dict[str, object]] = []
+    for result in results:
+        if result.outcome.quarantined and len(rows) < PREVIEW_ROWS:
+            wanted = PREVIEW_ROWS - len(rows)
+            rows += first_quarantined(ports.failed_store, result.intake_file, wanted)
+    return [{**row, "raw": str(row["raw"])[:RAW_CHARACTERS]} for row in rows]
+
+
+def _picture(profile: KindProfile, ports: IntakePorts) -> str:
+    """Quarantined rows of the last days by business date, this run's among them."""
+    today = ports.clock.now().date()
+    first = today - timedelta(days=DAYS_SHOWN - 1)
+    counts = {
+        day.business_date: day
+        for day in ports.intake_ledger.daily_counts(profile.kind, first, today)
+    }
+    days = [first + timedelta(days=number) for number in range(DAYS_SHOWN)]
+    return chart_of([(day, counts.get(day)) for day in days])
+
+
+def _preview(results: Sequence[IngestResult], lake: Lake) -> list[dict[str, object]]:
+    """The first accepted rows, without the columns that are the same for all of them."""
+    files = [result.intake_file for result in results]
+    dates = sorted({intake_file.business_date for intake_file in files})
+    table = lake.scan(files[0].arrival.kind, dates) if files else None
+    if table is None:
+        return []
+    is_ingested = pl.col("intake_id").is_in([intake_file.intake_id for intake_file in files])
+    rows = table.filter(is_ingested).head(PREVIEW_ROWS).collect()
+    return rows.drop("program", "intake_id", "source_file", "business_date").to_dicts()
