@@ -16,14 +16,22 @@ from assets.partitions import batches, business_dates
 from assets.refused_files import files_of_partition, refusal_check
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
-from cardops.ports import IntakeLedger, Lake
+from cardops.ports import IntakeLedger, KnownRows, Lake
 from cardops.ports.progress import heard_by
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, total_outcome
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import Applier, IntakePorts
 from cardops.services.intake.progress import ProgressLines
 
-_PORTS: Final = ("raw_store", "failed_store", "lake", "intake_ledger", "programs", "clock")
+_PORTS: Final = (
+    "raw_store",
+    "failed_store",
+    "lake",
+    "intake_ledger",
+    "known_rows",
+    "programs",
+    "clock",
+)
 
 
 class IntakeConfig(dg.Config):
@@ -91,11 +99,29 @@ def intake_checks(profile: KindProfile) -> list[dg.AssetChecksDefinition]:
         files = files_of_partition(profile, context.partition_key, intake_ledger)
         return every_accepted_row_in_lake(files, lake)
 
-    return [
+    checks = [
         every_row_is_accounted_for,
         every_accepted_row_is_in_the_lake,
         refusal_check(profile),
     ]
+    return checks if profile.applied_to else [*checks, _known_rows_check(profile)]
+
+
+def _known_rows_check(profile: KindProfile) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=profile.kind, name=f"every_accepted_{profile.subject}_is_known", blocking=True
+    )
+    def every_accepted_row_is_known(
+        context: dg.AssetCheckExecutionContext,
+        intake_ledger: dg.ResourceParam[IntakeLedger],
+        lake: dg.ResourceParam[Lake],
+        known_rows: dg.ResourceParam[KnownRows],
+    ) -> dg.AssetCheckResult:
+        """The index by which later files are judged has as many rows of each file as the lake."""
+        files = files_of_partition(profile, context.partition_key, intake_ledger)
+        return every_row_in_index(files, lake, known_rows)
+
+    return every_accepted_row_is_known
 
 
 def every_row_counted(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
@@ -128,6 +154,26 @@ def every_accepted_row_in_lake(files: Sequence[IntakeFile], lake: Lake) -> dg.As
     }
     return dg.AssetCheckResult(
         passed=not missing, metadata={"files": len(expected), "differences": missing}
+    )
+
+
+def every_row_in_index(
+    files: Sequence[IntakeFile], lake: Lake, known_rows: KnownRows
+) -> dg.AssetCheckResult:
+    """Whether the index of known rows has as many rows of each finished file as the lake."""
+    finished = [file for file in files if file.outcome]
+    in_lake = _rows_by_file(finished, lake)
+    known = known_rows.row_counts([file.intake_id for file in finished])
+    differences = {
+        str(file.intake_id): {
+            "in_lake": in_lake.get(file.intake_id, 0),
+            "known": known.get(file.intake_id, 0),
+        }
+        for file in finished
+        if in_lake.get(file.intake_id, 0) != known.get(file.intake_id, 0)
+    }
+    return dg.AssetCheckResult(
+        passed=not differences, metadata={"files": len(finished), "differences": differences}
     )
 
 

@@ -15,6 +15,7 @@ from benchmarks import (
     credit_whole_file,
     growth,
     ingest,
+    judging_history,
     list_endpoints,
     sweeper,
 )
@@ -31,6 +32,7 @@ ALL = [
     *block_latency.BENCHMARKS,
     *list_endpoints.BENCHMARKS,
     *ingest.BENCHMARKS,
+    *judging_history.BENCHMARKS,
 ]
 
 

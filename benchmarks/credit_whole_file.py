@@ -20,6 +20,7 @@ from cardops.adapters.clock import SystemClock
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.warehouse.lake import ParquetLake
@@ -54,6 +55,7 @@ def _ports(url: str, folder: Path) -> IntakePorts:
         failed_store=DirectoryStore(folder / "failed"),
         lake=ParquetLake(DirectoryStore(folder / "lake"), folder / "mirror"),
         intake_ledger=PostgresIntakeLedger(url),
+        known_rows=PostgresKnownRows(url),
         programs=PostgresPrograms(url),
         clock=SystemClock(),
         appliers={"deposit_ledger": CreditDeposits(PostgresDepositLedger(url))},

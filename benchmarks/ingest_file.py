@@ -23,10 +23,10 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from cardops.contracts.judging.files import (
     FileCircumstances,
-    compare_with_earlier,
     judge_file,
     settle_file,
 )
+from cardops.contracts.judging.uniqueness import outcomes_of
 from cardops.contracts.judging.workspace import temporary_workspace
 from cardops.contracts.kinds.deposits import DEPOSITS
 from cardops.rules.intake.files import Arrival, FileStatus, IntakeFile, Kind
@@ -63,7 +63,7 @@ def cardops(path: Path) -> tuple[int, int]:
     circumstances = FileCircumstances(intake_file, currency="USD", now=NOW)
     with temporary_workspace() as workspace, path.open("rb") as content:
         judge_file(content, DEPOSITS, circumstances, workspace)
-        outcomes = compare_with_earlier(workspace, DEPOSITS, circumstances)
+        outcomes = outcomes_of(workspace, DEPOSITS)
         # The ledger numbers what it credits; here nothing is credited.
         outcomes = outcomes.with_columns(pl.lit(None, pl.Int64).alias("ledger_seq"))
         outcome = settle_file(workspace, DEPOSITS, outcomes, intake_file).outcome

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ExpectedFiles,
         ExpiredHolds,
         IntakeLedger,
+        KnownRows,
         Lake,
         LakeBooks,
         Notifier,
@@ -250,6 +251,13 @@ class Adapters:
         from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 
         return PostgresIntakeLedger(self.database.url)
+
+    @cached_property
+    def known_rows(self) -> KnownRows:
+        """The index of accepted rows."""
+        from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
+
+        return PostgresKnownRows(self.database.url)
 
     @cached_property
     def expected_files(self) -> ExpectedFiles:

@@ -39,6 +39,7 @@ def intake_ports_of(adapters: Adapters) -> IntakePorts:
         failed_store=adapters.failed_store,
         lake=adapters.lake,
         intake_ledger=adapters.intake_ledger,
+        known_rows=adapters.known_rows,
         programs=adapters.programs,
         clock=adapters.database_clock,
         appliers={"deposit_ledger": CreditDeposits(adapters.deposit_ledger)},

@@ -12,6 +12,7 @@ from resources.ledgers import (
     DepositLedgerResource,
     ExpectedFilesResource,
     IntakeLedgerResource,
+    KnownRowsResource,
     LogReaderResource,
     ProgramsResource,
 )
@@ -30,6 +31,7 @@ def resources() -> Mapping[str, Any]:
         "failed_store": ObjectStoreResource(role="failed"),
         "lake": LakeResource(),
         "intake_ledger": IntakeLedgerResource(),
+        "known_rows": KnownRowsResource(),
         "expected_files": ExpectedFilesResource(),
         "deposit_ledger": DepositLedgerResource(),
         "delivery_ledger": DeliveryLedgerResource(),

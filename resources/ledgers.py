@@ -10,6 +10,7 @@ from cardops.ports import (
     DepositLedger,
     ExpectedFiles,
     IntakeLedger,
+    KnownRows,
     Programs,
     TransactionLog,
 )
@@ -22,6 +23,14 @@ class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> IntakeLedger:
         return adapters().intake_ledger
+
+
+class KnownRowsResource(dg.ConfigurableResource[KnownRows]):
+    """The index of accepted rows."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> KnownRows:
+        return adapters().known_rows
 
 
 class ExpectedFilesResource(dg.ConfigurableResource[ExpectedFiles]):

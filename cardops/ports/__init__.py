@@ -27,6 +27,7 @@ from cardops.ports.environment import (
 from cardops.ports.expected_files import ExpectedFiles
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
+from cardops.ports.known_rows import EarlierRows, JudgingTurn, KnownRows
 from cardops.ports.programs import Programs
 from cardops.ports.reads import Reads
 from cardops.ports.reconciliation import (
@@ -55,11 +56,14 @@ __all__ = [
     "DeliveryLedger",
     "DepositLedger",
     "Destinations",
+    "EarlierRows",
     "ExpectedFiles",
     "ExpiredHolds",
     "ExportedDay",
     "FileDelivery",
     "IntakeLedger",
+    "JudgingTurn",
+    "KnownRows",
     "Lake",
     "LakeBooks",
     "Notifier",

@@ -58,5 +58,8 @@ class Lake(Protocol):
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
         """All rows of the table (with `business_date`), or None where it has no file yet."""
 
+    def business_dates(self, table: str) -> Sequence[date]:
+        """The dates for which the table has files, oldest first."""
+
     def local_path(self, table: str) -> Path:
         """The table's folder on this machine's disk; a remote lake is mirrored there first."""

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from assets import chargebacks, deposits, orders, transactions
-from assets.intake import every_accepted_row_in_lake, every_row_counted
+from assets.intake import every_accepted_row_in_lake, every_row_counted, every_row_in_index
 from cardops.rules.intake.files import FileStatus, Kind
 from cardops.services.intake import quarantine
 from cardops.services.intake.ingestion import ingest_file
@@ -25,7 +25,7 @@ ROWS = ("u1,25.00,d1,2026-11-20T10:00:00Z", "u1,x,d2,2026-11-20T10:00:00Z")
 
 
 def resources(world: IntakeWorld) -> dict[str, Any]:
-    names = ("raw_store", "failed_store", "lake", "intake_ledger", "deposit_ledger", "programs", "clock")  # fmt: skip
+    names = ("raw_store", "failed_store", "lake", "intake_ledger", "known_rows", "deposit_ledger", "programs", "clock")  # fmt: skip
     return {name: getattr(world, name) for name in names}
 
 
@@ -137,6 +137,18 @@ def test_check_finds_a_lake_file_that_lost_a_row(world: IntakeWorld) -> None:
     world.lake.frames[key] = world.lake.frames[key].clear()
 
     assert not every_accepted_row_in_lake(files, world.lake).passed
+
+
+def test_check_finds_rows_that_the_index_does_not_have(world: IntakeWorld) -> None:
+    orders = "order_id,user_id,amount,currency,status,created_at"
+    world.submit("orders", csv_file(orders, "o1,u1,5.00,USD,paid,2026-11-20T10:00:00Z"))
+    files = world.intake_ledger.claimed_on(Kind("orders"), date.fromisoformat(DAY))
+    assert every_row_in_index(files, world.lake, world.known_rows).passed
+
+    known = world.known_rows.files[files[0].intake_id]
+    known.rows = known.rows.clear()
+
+    assert not every_row_in_index(files, world.lake, world.known_rows).passed
 
 
 def test_check_finds_a_deposit_that_is_in_the_lake_twice(world: IntakeWorld) -> None:

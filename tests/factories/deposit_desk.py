@@ -8,6 +8,7 @@ from typing import Any
 from cardops.adapters.clock import SystemClock
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
+from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
@@ -62,6 +63,7 @@ class DepositDesk:
             failed_store=self.failed_store,
             lake=self.lake,
             intake_ledger=self.intake_ledger,
+            known_rows=PostgresKnownRows(url),
             programs=PostgresPrograms(url),
             clock=SystemClock(),
             appliers={"deposit_ledger": CreditDeposits(self.deposit_ledger)},

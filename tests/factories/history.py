@@ -36,6 +36,15 @@ from generate_series(1, %(rows)s / 8) as n,
 insert into waiting_rows (intake_id, row_number, kind, program, reference_id, released_to)
 select n, 1, 'chargebacks', 'default', 'txn_' || n, case when n %% 50 <> 0 then n end
 from generate_series(1, %(rows)s / 8) as n;
+insert into known_files (intake_id, kind, program, judged_order, layout, is_in_lake)
+select n, 'transactions', 'default', n, 'layout', true from generate_series(1, %(rows)s / 8) as n;
+insert into known_rows (
+    kind, program, lookup_id, intake_id, row_number, content_digest, row_values
+)
+select
+    'transactions', 'default', 'txn_' || n, 1 + n %% (%(rows)s / 8), n, md5(n::text)::uuid,
+    '{"v":["txn","order","100","USD"]}'
+from generate_series(1, %(rows)s) as n;
 insert into missing_files (program, name, due_at, reported_at)
 select 'default', 'file_' || n %% 10, now() - n * interval '1 hour', now()
 from generate_series(1, %(rows)s / 8) as n;

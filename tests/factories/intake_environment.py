@@ -17,6 +17,7 @@ from cardops.services.intake.ports import IngestResult, IntakePorts
 from tests.fakes.clock import FakeClock
 from tests.fakes.deposit_ledger import FakeDepositLedger
 from tests.fakes.intake_ledger import FakeIntakeLedger
+from tests.fakes.known_rows import FakeKnownRows
 from tests.fakes.lake import FakeLake
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.programs import FakePrograms
@@ -30,6 +31,7 @@ class IntakeWorld:
     failed_store: FakeObjectStore = field(default_factory=FakeObjectStore)
     lake: Lake = field(default_factory=FakeLake)
     intake_ledger: FakeIntakeLedger = field(default_factory=FakeIntakeLedger)
+    known_rows: FakeKnownRows = field(default_factory=FakeKnownRows)
     deposit_ledger: FakeDepositLedger = field(default_factory=FakeDepositLedger)
     programs: FakePrograms = field(default_factory=FakePrograms)
     clock: FakeClock = field(default_factory=FakeClock)
@@ -43,6 +45,7 @@ class IntakeWorld:
             failed_store=self.failed_store,
             lake=self.lake,
             intake_ledger=self.intake_ledger,
+            known_rows=self.known_rows,
             programs=self.programs,
             clock=self.clock,
             appliers={"deposit_ledger": CreditDeposits(self.deposit_ledger)},

@@ -4,6 +4,7 @@ A new statement needs a call here: tests/adapters/postgresql/test_query_plans.py
 adapters' text and fails until it was planned.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
 from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
+from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
@@ -58,6 +60,7 @@ DELIVERED = CallbackResponse(status_code=200)
 async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
+    call_known_rows(url)
     call_expected_files(url)
     call_deposits(url)
     call_programs(url)
@@ -101,6 +104,25 @@ def call_intake(url: str) -> None:
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
+
+
+def call_known_rows(url: str) -> None:
+    index, file = PostgresKnownRows(url), an_intake_file(1_000_001)
+    transactions = Kind("transactions")
+    file = replace(file, arrival=replace(file.arrival, kind=transactions))
+    ids = [f"txn_{n}" for n in range(20)]
+    with index.turn(file) as turn:
+        turn.earlier(ids)
+        turn.record([], "layout")
+    index.mark_in_lake(file.intake_id)
+    index.judged([5, 6])
+    index.find(transactions, "default", ids)
+    index.row_counts([5])
+    index.is_complete(transactions, "layout")
+    index.recorded([5, 6], "layout")
+    with index.building(transactions):
+        index.record_from_lake(transactions, {5: "default"}, [], "layout")
+        index.complete(transactions, "layout")
 
 
 def call_expected_files(url: str) -> None:

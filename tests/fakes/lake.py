@@ -37,6 +37,10 @@ class FakeLake(Lake):
         return pl.concat(parts).lazy() if parts else None
 
     @override
+    def business_dates(self, table: str) -> Sequence[date]:
+        return sorted({day for name, day, _ in self.frames if name == table})
+
+    @override
     def local_path(self, table: str) -> Path:
         root = Path(tempfile.mkdtemp(prefix="fake-lake-"))
         (root / table).mkdir()

@@ -37,6 +37,7 @@ CREDIT_FLUSHED = "tests/faults/test_credit_flushed.py"
 RECALLS = "tests/services/accounts/test_recalls.py"
 REPLACED = "tests/services/accounts/test_replaced_files.py"
 REINSTATEMENTS = "tests/services/accounts/test_reinstatements.py"
+KNOWN_ROWS = "tests/services/intake/test_known_rows.py"
 ARCHIVING = "tests/services/callbacks/test_archiving.py"
 PROCESSES = "tests/authorizer/server/test_several_processes.py"
 # pytest's own exit codes: a test failed, as opposed to none found or none loaded.
@@ -64,6 +65,10 @@ GUARDS = [
         "request-hash",
         f"{AUTHORIZATIONS}::test_same_request_replays_and_different_request_mismatches",
         "if False:",
+    ),
+    Guard(
+        "known-in-lake",
+        f"{KNOWN_ROWS}::test_rows_not_yet_in_the_lake_are_finished_before_they_count",
     ),
     Guard("action-state", f"{ACTIONS}::test_void_releases_the_hold_once", "if False:"),
     Guard(

@@ -61,6 +61,16 @@ class ParquetLake(Lake):
         )
 
     @override
+    def business_dates(self, table: str) -> Sequence[date]:
+        folders = {stat.key.split("/")[1] for stat in self._files(table, None)}
+        prefix = "business_date="
+        return sorted(
+            date.fromisoformat(folder.removeprefix(prefix))
+            for folder in folders
+            if folder.startswith(prefix)
+        )
+
+    @override
     def local_path(self, table: str) -> Path:
         if isinstance(self._store, DirectoryStore):
             folder = self._store.root / table

@@ -4,7 +4,7 @@ Belongs here: what follows from the file and its circumstances alone. Nothing is
 workspace; what the result changes outside is in cardops.services.intake.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,6 @@ from cardops.contracts.judging.judging import (
     referenced_rows,
 )
 from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
-from cardops.contracts.judging.uniqueness import outcomes_of
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.rows import InputRows
@@ -42,16 +41,15 @@ _NOT_APPLIED: Final = (
 class FileCircumstances:
     """What a file is judged by, beside its content.
 
-    `currency` is the program's. `referenced` is the lake table that rows refer to, `earlier` the
-    lake table of the file's own kind; None where there is none yet. `orphans`: see `Circumstances`.
+    `currency` is the program's. `referenced` finds the rows that the file's rows refer to, by their
+    ids: lake columns, None where there are none. `orphans`: see `Circumstances`.
     """
 
     intake_file: IntakeFile
     currency: str
     now: datetime
     batch_mode: str | None = None
-    referenced: pl.LazyFrame | None = None
-    earlier: pl.LazyFrame | None = None
+    referenced: Callable[[pl.Series], pl.DataFrame | None] | None = None
     orphans: frozenset[int] = frozenset()
 
 
@@ -113,17 +111,6 @@ def _judge_chunk(
     workspace.add_raw(chunk.select("row_number", "raw"))
     workspace.count_rows("read", chunk.height)
     rows_done(Step.JUDGED, chunk.height)
-
-
-def compare_with_earlier(
-    workspace: Workspace, profile: KindProfile, circumstances: FileCircumstances
-) -> pl.DataFrame:
-    """`row_number` and `outcome` of each valid row, of a kind whose rows no ledger applies."""
-    table, intake_file = circumstances.earlier, circumstances.intake_file
-    own_program = pl.col("program") == intake_file.arrival.program
-    before = pl.col("intake_id") < intake_file.intake_id
-    earlier = None if table is None else table.filter(own_program, before)
-    return outcomes_of(workspace, earlier, profile)
 
 
 def settle_file(
@@ -212,11 +199,12 @@ def _quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
 def _referenced(
     workspace: Workspace, profile: KindProfile, circumstances: FileCircumstances
 ) -> pl.DataFrame | None:
-    reference, program = profile.reference, circumstances.intake_file.arrival.program
+    reference = profile.reference
     if reference is None:
         return None
-    ids = workspace.scan("text").select(reference.key).drop_nulls().unique().collect()
-    return referenced_rows(circumstances.referenced, reference, program, ids.to_series())
+    ids = workspace.scan("text").select(reference.key).drop_nulls().unique().collect().to_series()
+    found = circumstances.referenced(ids) if circumstances.referenced else None
+    return referenced_rows(found, reference)
 
 
 def _waits_for(profile: KindProfile) -> pl.Expr:

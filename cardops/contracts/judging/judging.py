@@ -134,8 +134,7 @@ def _judgement_of_none(profile: KindProfile) -> Judgement:
     chunk = pl.DataFrame(schema={"row_number": pl.Int64(), **dict.fromkeys(names, pl.String())})
     referenced = None
     if profile.reference is not None:
-        ids = chunk[profile.reference.key]
-        referenced = referenced_rows(None, profile.reference, "", ids)
+        referenced = referenced_rows(None, profile.reference)
     return profile.judge(_with_referenced(chunk, profile.reference, referenced), None)
 
 
@@ -149,23 +148,19 @@ def lake_values(valid: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:
     return rows.lazy().select("row_number", "flags", *values).collect()
 
 
-def referenced_rows(
-    lake_table: pl.LazyFrame | None, reference: Reference, program: str, ids: pl.Series
-) -> pl.DataFrame:
+def referenced_rows(versions: pl.DataFrame | None, reference: Reference) -> pl.DataFrame:
     """The latest version of each referenced row, by the reference's key; unknown ids are absent."""
     names = {"is_known": pl.Boolean(), reference.key: pl.String()}
-    if lake_table is None:
+    if versions is None:
         columns = {
             name: pl.Int64() if name.endswith("_minor") else pl.String()
             for name in reference.columns.values()
         }
         return pl.DataFrame(schema={**names, **columns})
-    wanted = ids.unique().rename(reference.key).to_frame().lazy()
     # Latest by its own time of update, else by arrival.
     order = ["updated_at", "intake_id", "row_number"]
     return (
-        lake_table.filter(pl.col("program") == program)
-        .join(wanted, on=reference.key, how="semi")
+        versions.lazy()
         .select(reference.key, *order, *reference.columns, pl.lit(value=True).alias("is_known"))
         .sort(order, nulls_last=False)
         .unique(reference.key, keep="last")

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cardops.contracts.judging.versions import row_outcomes
+from cardops.contracts.judging.known_rows import Layout
+from cardops.contracts.judging.versions import known_row_outcomes, row_outcomes
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile, identities_as_they_are
 
@@ -22,17 +23,15 @@ ROWS_AT_ONCE: Final = 1_000_000
 Hashes = npt.NDArray[np.uint64]
 
 
-def outcomes_of(
-    workspace: Workspace, earlier: pl.LazyFrame | None, profile: KindProfile
-) -> pl.DataFrame:
-    """`row_number` and `outcome` of each valid row, by row number.
+def outcomes_of(workspace: Workspace, profile: KindProfile) -> pl.DataFrame:
+    """`row_number` and `outcome` of each valid row, by row number, as if no file was judged before.
 
-    A row whose identity occurs once, in a kind without earlier rows, is accepted. All others are
-    compared, in portions of whole identities.
+    A row whose identity occurs once is accepted. All others are compared, in portions of whole
+    identities.
     """
     valid = workspace.scan("valid")
-    if earlier is not None or profile.align_identities is not identities_as_they_are:
-        return _typed(row_outcomes(valid, earlier, profile))
+    if profile.align_identities is not identities_as_they_are:
+        return _typed(row_outcomes(valid, None, profile))
     repeated = _repeated(workspace, profile)
     numbers = pl.concat(part["row_number"] for part in workspace.chunks("valid", ["row_number"]))
     accepted = pl.repeat("accepted", len(numbers), dtype=OUTCOME, eager=True)
@@ -49,6 +48,23 @@ def outcomes_of(
     ]
     others = outcomes.join(suspects, on="row_number", how="anti")
     return pl.concat([others, *compared]).sort("row_number")
+
+
+def compared_with_known(
+    outcomes: pl.DataFrame, workspace: Workspace, known: pl.DataFrame, layout: Layout
+) -> pl.DataFrame:
+    """The outcomes with those rows judged anew that share an id with known rows.
+
+    `known`: entries of files judged before. Rows that can repeat each other share the id under
+    which they are found, so all others stay as they are.
+    """
+    if known.is_empty():
+        return outcomes
+    shared = pl.col(layout.profile.lookup).is_in(known["lookup_id"].unique().implode())
+    rows = workspace.scan("valid").filter(shared)
+    judged = _typed(known_row_outcomes(rows, layout.decoded(known), layout))
+    others = outcomes.join(judged, on="row_number", how="anti")
+    return pl.concat([others, judged]).sort("row_number")
 
 
 def _identities(workspace: Workspace, profile: KindProfile) -> Iterator[pl.DataFrame]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from cardops.contracts.judging.known_rows import Layout
 from cardops.contracts.kinds.profile import KindProfile
 
 # Two 64-bit hashes of one value are compared, so that text of whole files need not stay in memory.
@@ -15,18 +16,23 @@ _SEEDS: Final = (0, 7_919)
 
 
 def row_outcomes(
-    valid: pl.LazyFrame, earlier: pl.LazyFrame | None, profile: KindProfile
+    valid: pl.LazyFrame,
+    earlier: pl.LazyFrame | None,
+    profile: KindProfile,
+    content: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """`row_number` and `outcome` of each valid row: accepted, duplicate, conflicting_duplicate.
 
-    `earlier`: the lake's rows of files ingested before this one. The first row accepted under an
-    identity fixes the immutable columns; a later one with other content is a new version.
+    `earlier`: rows of files judged before this one; `intake_id` is their place in that order. The
+    first row accepted under an identity fixes the immutable columns; a later one with other content
+    is a new version. `content`: columns whose values are a row's content.
     """
+    compared = content or [name for name in profile.row_columns if name not in profile.not_content]
     valid, earlier = profile.align_identities(valid, earlier)
-    rows = _fingerprints(valid, profile, is_earlier=False).collect()
+    rows = _fingerprints(valid, profile, compared, is_earlier=False).collect()
     if earlier is not None:
         keys = rows.lazy().select("id 0", "id 1").unique()
-        known = _fingerprints(earlier, profile, is_earlier=True)
+        known = _fingerprints(earlier, profile, compared, is_earlier=True)
         rows = pl.concat([known.join(keys, on=["id 0", "id 1"], how="semi").collect(), rows])
     ordered = rows.sort("is_new", "intake_id", "row_number", maintain_order=True)
     differs = pl.any_horizontal(
@@ -48,12 +54,19 @@ def row_outcomes(
     )
 
 
+def known_row_outcomes(valid: pl.LazyFrame, earlier: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """The same with `earlier` from the index of known rows: `Layout.decoded`."""
+    rows = layout.with_digest(valid.collect()).lazy()
+    return row_outcomes(rows, earlier.lazy(), layout.profile, layout.content)
+
+
 def _new_rows(rows: pl.DataFrame, outcome: pl.Expr) -> pl.DataFrame:
     return rows.filter("is_new").select("row_number", outcome.alias("outcome"))
 
 
-def _fingerprints(rows: pl.LazyFrame, profile: KindProfile, *, is_earlier: bool) -> pl.LazyFrame:
-    content = [name for name in profile.row_columns if name not in profile.not_content]
+def _fingerprints(
+    rows: pl.LazyFrame, profile: KindProfile, content: Sequence[str], *, is_earlier: bool
+) -> pl.LazyFrame:
     intake_id = pl.col("intake_id") if is_earlier else pl.lit(0, pl.Int64)
     return rows.select(
         pl.lit(not is_earlier).alias("is_new"),

@@ -191,6 +191,9 @@ CHARGEBACKS: Final = KindProfile(
         }
     ),
     align_identities=align_networks,
+    lookup_column="case_number",
+    # A row without a case number gets one that follows from its transaction.
+    shared_id_columns=("case_number", "transaction_id"),
     has_batches=True,
     description=(
         "One batch's chargebacks with their network, stage and reason; invalid rows are quarantined."

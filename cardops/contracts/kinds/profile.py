@@ -93,6 +93,9 @@ class KindProfile:
     Versions:
     `identity`: lake columns by which a row is known. `immutable`: columns that a later version must
     repeat. `not_content`: columns that make no new version. `align_identities`: see the type.
+    `lookup_column`: the identity's column under which rows are found, else its first; rows that
+    `align_identities` makes equal share it. `shared_id_columns`: columns, of file and lake alike, by
+    which two files may speak of the same row; else the same one.
 
     Applying:
     `applied_to`: the name of the port that says what became of each row; without one, a row is
@@ -118,6 +121,8 @@ class KindProfile:
     immutable: tuple[str, ...] = ()
     not_content: frozenset[str] = frozenset()
     align_identities: AlignIdentities = identities_as_they_are
+    lookup_column: str | None = None
+    shared_id_columns: tuple[str, ...] = ()
     applied_to: str | None = None
     has_batches: bool = False
     asset_group: str = "intake"
@@ -127,6 +132,16 @@ class KindProfile:
     def kind(self) -> Kind:
         """The kind's name; also that of its folder, its lake table and its asset."""
         return self.contract.kind
+
+    @property
+    def lookup(self) -> str:
+        """The column under which rows are found."""
+        return self.lookup_column or self.identity[0]
+
+    @property
+    def shared_ids(self) -> tuple[str, ...]:
+        """Columns by which two files may speak of the same row."""
+        return self.shared_id_columns or (self.lookup,)
 
     @property
     def job_name(self) -> str:

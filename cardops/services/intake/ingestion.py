@@ -12,12 +12,10 @@ from typing import Final
 
 from cardops.contracts.judging.files import (
     FileCircumstances,
-    compare_with_earlier,
     judge_file,
     settle_file,
 )
 from cardops.contracts.judging.workspace import temporary_workspace
-from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
@@ -27,6 +25,8 @@ from cardops.services.intake.contents import (
     claimed_content,
     require_claimed_content,
 )
+from cardops.services.intake.judging import judge_in_turn
+from cardops.services.intake.known_rows import record_from_lake, referenced_by
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import (
     quarantine_refusal,
@@ -38,6 +38,7 @@ from cardops.services.intake.waiting_rows import record_waiting, release_waiting
 
 # A file whose runs died so often needs a person.
 MAX_ATTEMPTS: Final = 5
+UNFINISHED: Final = frozenset({FileStatus.CLAIMED, FileStatus.APPLYING})
 
 
 class AttemptsExhaustedError(RuntimeError):
@@ -105,7 +106,7 @@ def _ingest_exclusively(intake_id: int, ports: IntakePorts, kinds: Kinds) -> Ing
     with ports.intake_ledger.exclusively(intake_id) as intake_file:
         if is_recalled(intake_file, ports.intake_ledger):  # guard: recalled-ingest
             return result_of_recalled(intake_file, ports.lake)
-        is_unfinished = intake_file.status in {FileStatus.CLAIMED, FileStatus.APPLYING}
+        is_unfinished = intake_file.status in UNFINISHED
         if not is_unfinished:
             # A repeat that cannot be done leaves the file as it is.
             require_claimed_content(ports.raw_store, intake_file)
@@ -135,21 +136,24 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
     # Rows that waited were released into another file: a repeat must not accept them here too.
     is_repeat = intake_file.status is FileStatus.APPLIED
     orphans = quarantined_orphans(ports.failed_store, intake_file) if is_repeat else frozenset()
-    circumstances = _circumstances(intake_file, profile, ports, orphans)
+    circumstances = _circumstances(intake_file, ports, kinds, orphans)
     with temporary_workspace() as workspace:
         with claimed_content(ports.raw_store, intake_file) as content:
             rows = judge_file(content, profile, circumstances, workspace)
         applier = ports.applier(profile)
         if applier is None:
-            outcomes = compare_with_earlier(workspace, profile, circumstances)
+            finish = partial(_finish, ports=ports, kinds=kinds)
+            outcomes, settled = judge_in_turn(workspace, intake_file, ports, kinds, finish)
         else:
             outcomes = applier.apply(intake_file, partial(workspace.chunks, "valid"))
-        settled = settle_file(workspace, profile, outcomes, intake_file)
+            settled = settle_file(workspace, profile, outcomes, intake_file)
         ports.lake.write_file(
             profile.kind, intake_file.business_date, intake_file.lake_name, settled.lake_path
         )
+        if applier is None:
+            ports.known_rows.mark_in_lake(intake_file.intake_id)
         path = quarantine_rows(ports.failed_store, intake_file, workspace.scan("quarantined"), rows)
-        released = () if is_repeat else record_waiting(workspace, profile, intake_file, ports)
+        released = () if is_repeat else record_waiting(workspace, intake_file, ports, kinds)
         released += release_waiting(workspace, outcomes, intake_file, ports, kinds)
         if applier is not None:
             applier.discard_staged(intake_file)
@@ -159,8 +163,20 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
         return IngestResult(intake_file, outcome, released)
 
 
+def _finish(intake_id: int, *, ports: IntakePorts, kinds: Kinds) -> None:
+    """End the ingestion of a file whose rows are recorded, but not known to be in the lake."""
+    intake_file = ports.intake_ledger.find(intake_id)
+    if intake_file.status in UNFINISHED:
+        with suppress(AttemptsExhaustedError):
+            _ingest_exclusively(intake_id, ports, kinds)
+            return
+    with ports.intake_ledger.exclusively(intake_id):
+        # Nobody will: its rows count if its lake file was written.
+        record_from_lake(intake_file, ports, kinds)
+
+
 def _circumstances(
-    intake_file: IntakeFile, profile: KindProfile, ports: IntakePorts, orphans: frozenset[int]
+    intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds, orphans: frozenset[int]
 ) -> FileCircumstances:
     program, batch_id = intake_file.arrival.program, intake_file.batch_id
     return FileCircumstances(
@@ -168,7 +184,6 @@ def _circumstances(
         currency=(ports.programs.find(program) or Program(program)).currency,
         now=ports.clock.now(),
         batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
-        referenced=ports.lake.scan(profile.reference.kind) if profile.reference else None,
-        earlier=None if profile.applied_to else ports.lake.scan(profile.kind),
+        referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
         orphans=orphans,
     )

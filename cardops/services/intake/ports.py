@@ -11,7 +11,7 @@ from typing import Protocol
 import polars as pl
 
 from cardops.contracts.kinds.profile import KindProfile
-from cardops.ports import Clock, IntakeLedger, Lake, ObjectStore, Programs
+from cardops.ports import Clock, IntakeLedger, KnownRows, Lake, ObjectStore, Programs
 from cardops.rules.intake.files import FileOutcome, IntakeFile
 
 
@@ -51,6 +51,7 @@ class IntakePorts:
     failed_store: ObjectStore
     lake: Lake
     intake_ledger: IntakeLedger
+    known_rows: KnownRows
     programs: Programs
     clock: Clock
     appliers: Mapping[str, Applier] = field(default_factory=dict)

@@ -13,12 +13,12 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.judging.workspace import Workspace
-from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import Kinds
 from cardops.ports import ObjectStore
 from cardops.rules.intake.arrivals import released_key
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectExistsError
+from cardops.services.intake.known_rows import rows_in_lake
 from cardops.services.intake.ports import IntakePorts
 from cardops.services.intake.quarantine import quarantined_rows, source_format
 
@@ -27,7 +27,7 @@ MAX_REFERENCES: Final = 10_000
 
 
 def record_waiting(
-    workspace: Workspace, profile: KindProfile, intake_file: IntakeFile, ports: IntakePorts
+    workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds
 ) -> tuple[str, ...]:
     """Record which rows wait for which id, and release those whose reference arrived meanwhile."""
     waiting = (
@@ -37,15 +37,13 @@ def record_waiting(
         .collect()
     )
     ports.intake_ledger.wait_for(intake_file, dict(waiting.iter_rows()))
-    table = ports.lake.scan(profile.reference.kind) if profile.reference else None
-    if profile.reference is None or table is None or waiting.is_empty():
+    reference = kinds[intake_file.arrival.kind].reference
+    if reference is None or waiting.is_empty():
         return ()
-    arrived = table.filter(
-        pl.col("program") == intake_file.arrival.program,
-        pl.col(profile.reference.key).is_in(waiting["waits_for"].implode()),
-    )
-    ids = arrived.select(profile.reference.key).unique().collect().to_series().sort()
-    return _release(profile.kind, list(ids), intake_file, ports)
+    program, ids = intake_file.arrival.program, waiting["waits_for"]
+    arrived = rows_in_lake(kinds[reference.kind], program, ids, ports, kinds)
+    found = arrived[reference.key].unique().sort().to_list()
+    return _release(intake_file.arrival.kind, found, intake_file, ports) if found else ()
 
 
 def release_waiting(

@@ -77,7 +77,15 @@ def test_another_kind_has_an_asset_with_checks_and_a_sensor(statements: IntakeWo
     statements.raw_store.create(key, FILE.encode())
     statements.claim(key)
     asset = intake_asset(STATEMENTS, kinds=statements.kinds)
-    names = ("raw_store", "failed_store", "lake", "intake_ledger", "programs", "clock")
+    names = (
+        "raw_store",
+        "failed_store",
+        "lake",
+        "intake_ledger",
+        "known_rows",
+        "programs",
+        "clock",
+    )
 
     result = dg.materialize(
         [asset, *intake_checks(STATEMENTS)],
@@ -90,6 +98,8 @@ def test_another_kind_has_an_asset_with_checks_and_a_sensor(statements: IntakeWo
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
         "every_row_is_accounted_for",
         "every_accepted_bank_statement_is_in_the_lake",
+        "every_accepted_bank_statement_is_known",
+        "every_bank_statement_file_can_be_read",
     }
     sensor = arrival_sensor(STATEMENTS, kinds=statements.kinds)
     assert sensor.name == "bank_statement_arrival_sensor"

@@ -10,6 +10,7 @@ import pytest
 from cardops.adapters.postgresql.accounts import deposits
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.intake.files import Arrival, FileStatus, Kind
@@ -42,6 +43,7 @@ def test_file_is_credited_once_and_counts_the_same_again(database_url: str, tmp_
         failed_store=FakeObjectStore(),
         lake=FakeLake(),
         intake_ledger=PostgresIntakeLedger(database_url),
+        known_rows=PostgresKnownRows(database_url),
         programs=PostgresPrograms(database_url),
         clock=FakeClock(datetime(2026, 11, 20, 12, tzinfo=UTC)),
         appliers={"deposit_ledger": CreditDeposits(deposit_ledger)},

@@ -1,0 +1,135 @@
+"""An index of known rows in memory."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import RLock
+
+import polars as pl
+from typing_extensions import override
+
+from cardops.contracts.judging.known_rows import ENTRY
+from cardops.ports import EarlierRows, JudgingTurn, KnownRows
+from cardops.rules.intake.files import IntakeFile, Kind
+
+
+@dataclass
+class JudgedFile:
+    kind: str
+    program: str
+    order: int
+    layout: str
+    rows: pl.DataFrame
+    is_in_lake: bool
+
+
+@dataclass
+class FakeKnownRows(KnownRows):
+    """`files` by intake id."""
+
+    files: dict[int, JudgedFile] = field(default_factory=dict)
+    builds: dict[Kind, str] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
+
+    @override
+    @contextmanager
+    def turn(self, intake_file: IntakeFile) -> Iterator[JudgingTurn]:
+        with self.lock:
+            yield _Turn(self, intake_file)
+
+    @override
+    def mark_in_lake(self, intake_id: int) -> None:
+        self.files[intake_id].is_in_lake = True
+
+    @override
+    def judged(self, intake_ids: Collection[int]) -> set[int]:
+        return self.files.keys() & set(intake_ids)
+
+    @override
+    def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
+        found = [
+            file.rows.filter(pl.col("lookup_id").is_in(list(lookup_ids)))
+            for file in self.files.values()
+            if (file.kind, file.program, file.is_in_lake) == (kind, program, True)
+        ]
+        return pl.concat([pl.DataFrame(schema=ENTRY), *found]).drop("kind", "program")
+
+    @override
+    def row_counts(self, intake_ids: Collection[int]) -> Mapping[int, int]:
+        counts = {file: self.files[file].rows.height for file in self.judged(intake_ids)}
+        return {file: count for file, count in counts.items() if count}
+
+    @override
+    def is_complete(self, kind: Kind, layout: str) -> bool:
+        return self.builds.get(kind) == layout
+
+    @override
+    @contextmanager
+    def building(self, kind: Kind) -> Iterator[None]:
+        with self.lock:
+            yield
+
+    @override
+    def recorded(self, intake_ids: Collection[int], layout: str) -> set[int]:
+        return {file for file in self.judged(intake_ids) if self.files[file].layout == layout}
+
+    @override
+    def record_from_lake(
+        self, kind: Kind, programs: Mapping[int, str], rows: Iterable[pl.DataFrame], layout: str
+    ) -> None:
+        entries = pl.concat([pl.DataFrame(schema=ENTRY), *rows])
+        for intake_id, program in programs.items():
+            known = self.files.get(intake_id)
+            order = known.order if known else intake_id
+            own = entries.filter(intake_id=intake_id)
+            self.files[intake_id] = JudgedFile(kind, program, order, layout, own, is_in_lake=True)
+
+    @override
+    def complete(self, kind: Kind, layout: str) -> None:
+        self.builds[kind] = layout
+
+
+@dataclass(frozen=True)
+class _Turn(JudgingTurn):
+    index: FakeKnownRows
+    intake_file: IntakeFile
+
+    @override
+    def earlier(self, lookup_ids: Sequence[str]) -> EarlierRows:
+        rows, waits = [pl.DataFrame(schema=ENTRY)], []
+        for intake_id, file in sorted(self._before().items(), key=lambda item: item[1].order):
+            found = file.rows.filter(pl.col("lookup_id").is_in(list(lookup_ids)))
+            rows.append(found.with_columns(pl.lit(file.order, pl.Int64).alias("intake_id")))
+            if not file.is_in_lake and not found.is_empty():
+                waits.append(intake_id)
+        return EarlierRows(pl.concat(rows).drop("kind", "program"), tuple(waits))
+
+    @override
+    def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
+        own, arrival = self.intake_file.intake_id, self.intake_file.arrival
+        known = self.index.files.get(own)
+        order = (
+            known.order if known else max((f.order for f in self._scope().values()), default=0) + 1
+        )
+        entries = pl.concat([pl.DataFrame(schema=ENTRY), *rows])
+        self.index.files[own] = JudgedFile(
+            arrival.kind, arrival.program, order, layout, entries, is_in_lake=False
+        )
+
+    def _before(self) -> dict[int, JudgedFile]:
+        own = self.intake_file.intake_id
+        known = self.index.files.get(own)
+        return {
+            intake_id: file
+            for intake_id, file in self._scope().items()
+            if intake_id != own and (known is None or file.order < known.order)
+        }
+
+    def _scope(self) -> dict[int, JudgedFile]:
+        arrival = self.intake_file.arrival
+        scope = (arrival.kind, arrival.program)
+        return {
+            intake_id: file
+            for intake_id, file in self.index.files.items()
+            if (file.kind, file.program) == scope
+        }

@@ -1,0 +1,167 @@
+"""Files judged by the index of known rows: what it holds, when, and what a crash leaves behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typing_extensions import override
+
+from cardops.contracts.judging.known_rows import Layout
+from cardops.contracts.kinds.registry import KINDS
+from cardops.rules.intake.files import FileStatus, Kind
+from cardops.services.intake.ingestion import MAX_ATTEMPTS, ingest_file
+from cardops.services.intake.known_rows import build
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
+from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.known_rows import FakeKnownRows
+from tests.fakes.lake import FakeLake
+
+PAID_FILE = csv_file(TRANSACTIONS, PAID)
+OTHER = PAID.replace("t1", "t2")
+REFUNDED = PAID.replace("completed", "refunded")
+KIND = Kind("transactions")
+
+
+@dataclass
+class FailingLake(FakeLake):
+    """Writes of these intake ids fail: `before` they are written, or `after`."""
+
+    before: set[int] = field(default_factory=set)
+    after: set[int] = field(default_factory=set)
+    scanned: list[str] = field(default_factory=list)
+
+    @override
+    def write_file(self, table: str, business_date: date, name: str, parquet: Path) -> str:
+        if int(name) in self.before:
+            raise OSError("no space left on device")
+        uri = super().write_file(table, business_date, name, parquet)
+        if int(name) in self.after:
+            raise OSError("killed")
+        return uri
+
+    @override
+    def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
+        self.scanned.append(table)
+        return super().scan(table, business_dates)
+
+
+@pytest.fixture
+def lake() -> FailingLake:
+    return FailingLake()
+
+
+@pytest.fixture
+def world(lake: FailingLake) -> IntakeWorld:
+    return IntakeWorld(lake=lake)
+
+
+def fails(world: IntakeWorld, content: str = PAID_FILE) -> int:
+    """Submit a file whose write to the lake fails; its intake id."""
+    with pytest.raises(OSError, match=r"no space|killed"):
+        world.submit("transactions", content)
+    return max(world.intake_ledger.files)
+
+
+def test_judging_reads_no_lake_table(world: IntakeWorld, lake: FailingLake) -> None:
+    world.submit("transactions", PAID_FILE)
+    world.submit("chargebacks", csv_file(CHARGEBACKS, DISPUTED))
+    lake.scanned.clear()
+
+    again = world.submit("transactions", csv_file(TRANSACTIONS, PAID, REFUNDED, OTHER))
+    disputed = world.submit("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c2,"))
+
+    assert (again.accepted, again.duplicate) == (2, 1)
+    assert (disputed.accepted, disputed.flags) == (1, {})
+    assert lake.scanned == []
+
+
+def test_index_is_built_from_a_lake_that_is_older(world: IntakeWorld) -> None:
+    world.submit("transactions", PAID_FILE)
+    world.clock.advance(days=1)
+    world.submit("transactions", csv_file(TRANSACTIONS, REFUNDED))
+    recorded, world.known_rows = world.known_rows, FakeKnownRows()
+
+    outcome = world.submit("transactions", csv_file(TRANSACTIONS, PAID, REFUNDED, OTHER))
+
+    assert (outcome.accepted, outcome.duplicate) == (1, 2)
+    for intake_id, file in recorded.files.items():
+        built = world.known_rows.files[intake_id]
+        assert (built.order, built.is_in_lake) == (file.order, True)
+        assert built.rows.equals(file.rows)
+
+
+def test_build_that_died_goes_on_where_it_stopped(world: IntakeWorld, lake: FailingLake) -> None:
+    layout = Layout(KINDS[KIND], KINDS)
+    world.submit("transactions", PAID_FILE)
+    world.clock.advance(days=1)
+    world.submit("transactions", csv_file(TRANSACTIONS, REFUNDED))
+    index = DyingIndex()
+    with pytest.raises(OSError, match="killed"):
+        build(layout, lake, index)
+    assert index.files.keys() == {1}
+    assert not index.is_complete(KIND, layout.name)
+
+    build(layout, lake, index)
+
+    assert index.is_complete(KIND, layout.name)
+    assert index.builds_of == [[1], [2], [2]]
+
+
+def test_rows_not_yet_in_the_lake_are_finished_before_they_count(
+    world: IntakeWorld, lake: FailingLake
+) -> None:
+    lake.before.add(1)
+    first = fails(world)
+    lake.before.clear()
+
+    later = world.submit("transactions", PAID_FILE)
+
+    assert world.intake_ledger.find(first).status is FileStatus.APPLIED
+    assert (later.accepted, later.duplicate) == (0, 1)
+    assert world.rows("transactions")["intake_id"].to_list() == [first]
+
+
+@pytest.mark.parametrize(("in_lake", "accepted"), [(False, 1), (True, 0)])
+def test_rows_of_a_dead_file_count_if_they_are_in_the_lake(
+    world: IntakeWorld, lake: FailingLake, *, in_lake: bool, accepted: int
+) -> None:
+    (lake.after if in_lake else lake.before).add(1)
+    first = fails(world)
+    world.intake_ledger.attempts[first] = MAX_ATTEMPTS
+
+    later = world.submit("transactions", PAID_FILE)
+
+    assert world.intake_ledger.find(first).status is FileStatus.DEAD
+    assert (later.accepted, later.duplicate) == (accepted, 1 - accepted)
+    assert world.rows("transactions").height == 1
+
+
+def test_killed_file_ends_as_if_nothing_had_happened(world: IntakeWorld, lake: FailingLake) -> None:
+    lake.after.add(1)
+    first = fails(world, csv_file(TRANSACTIONS, PAID, PAID, REFUNDED))
+    lake.after.clear()
+
+    outcome = ingest_file(first, world.ports).outcome
+    repeated = ingest_file(first, world.ports).outcome
+
+    assert (outcome.accepted, outcome.duplicate) == (2, 1)
+    assert repeated == outcome
+    assert world.known_rows.row_counts([first]) == {first: 2}
+
+
+class DyingIndex(FakeKnownRows):
+    """The second file to be recorded from the lake fails, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.builds_of: list[list[int]] = []
+
+    @override
+    def record_from_lake(self, kind, programs, rows, layout) -> None:  # type: ignore[no-untyped-def]
+        self.builds_of.append(list(programs))
+        if len(self.builds_of) == 2:
+            raise OSError("killed")
+        super().record_from_lake(kind, programs, rows, layout)
