@@ -16,6 +16,7 @@ from assets.tables import table_metadata
 from cardops.ports import Books, Lake, LakeBooks, ObjectStore, TransactionLog
 from cardops.rules.reconciliation.comparisons import COMPARISONS, Comparison
 from cardops.services.reconciliation.reconciling import (
+    Extent,
     ReconciliationService,
     breaks_of,
     recorded_breaks,
@@ -25,6 +26,12 @@ MAX_BREAKS_SHOWN: Final = 20
 RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
 
+class ReconciliationConfig(dg.Config):
+    """How much a run compares: what changed, or everything since the beginning."""
+
+    is_full: bool = False
+
+
 @dg.asset(
     partitions_def=business_dates,
     backfill_policy=one_date_a_run,
@@ -32,21 +39,25 @@ RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
     deps=["balances", "transaction_log", "deposits"],
     kinds={"duckdb", "parquet"},
 )
-def reconciliation_breaks(
+def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     context: dg.AssetExecutionContext,
     books: dg.ResourceParam[Books],
     log_reader: dg.ResourceParam[TransactionLog],
     lake: dg.ResourceParam[Lake],
     lake_books: dg.ResourceParam[LakeBooks],
     raw_store: dg.ResourceParam[ObjectStore],
+    config: ReconciliationConfig,
 ) -> dg.MaterializeResult[None]:
     """Breaks of the date, one row each: of an account, an authorization, a file or a log.
 
-    What changed since the last date without a break is compared; `cardops reconcile --full` compares
-    everything.
+    What changed since the last date without a break is compared; once a week, and with
+    `cardops reconcile --full`, everything.
     """
     service = ReconciliationService(books, lake, lake_books, log_reader, raw_store)
-    found, uri = service.reconcile_closed(date.fromisoformat(context.partition_key))
+    found, uri = service.reconcile_closed(
+        date.fromisoformat(context.partition_key),
+        Extent.ALL if config.is_full else Extent.CHANGES,
+    )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": found.breaks.height,

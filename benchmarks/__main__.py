@@ -11,6 +11,7 @@ from benchmarks import (
     authorizer_http,
     authorizer_store,
     block_latency,
+    books,
     callback_drain,
     credit_whole_file,
     growth,
@@ -32,6 +33,7 @@ ALL = [
     *block_latency.BENCHMARKS,
     *list_endpoints.BENCHMARKS,
     *ingest.BENCHMARKS,
+    *books.BENCHMARKS,
     *judging_history.BENCHMARKS,
 ]
 

@@ -7,11 +7,13 @@ import dagster as dg
 
 # Late enough after midnight UTC for the transactions open at the day's end to have ended.
 CLOSE_AT: Final = "30 0 * * *"
+# Sunday, when the date that ended is closed and reconciled, and traffic is low.
+PROVE_AT: Final = "0 3 * * 0"
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
     """All schedules; each runs unless an operator stops it."""
-    return [daily_close_schedule]
+    return [daily_close_schedule, full_reconciliation_schedule]
 
 
 @dg.schedule(
@@ -24,3 +26,19 @@ def daily_close_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     """Close the business date that has just ended."""
     business_date = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
     return dg.RunRequest(run_key=business_date, partition_key=business_date)
+
+
+@dg.schedule(
+    cron_schedule=PROVE_AT,
+    execution_timezone="UTC",
+    job_name="full_reconciliation",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def full_reconciliation_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Compare everything once a week, as of the business date that has just ended."""
+    business_date = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+    return dg.RunRequest(
+        run_key=business_date,
+        partition_key=business_date,
+        run_config={"ops": {"reconciliation_breaks": {"config": {"is_full": True}}}},
+    )

@@ -35,6 +35,7 @@ from cardops.ports.reconciliation import (
     DayExport,
     ExportedDay,
     LakeBooks,
+    ReconciledDay,
     TransactionLog,
 )
 from cardops.ports.warehouse import Publication, Reports, Warehouse
@@ -72,6 +73,7 @@ __all__ = [
     "Programs",
     "Publication",
     "Reads",
+    "ReconciledDay",
     "Reports",
     "SecretStore",
     "SpendingLimits",

@@ -60,6 +60,18 @@ class ExportedDay(Protocol):
         """Whether the date was over, and every transaction open at its end had ended."""
 
 
+class ReconciledDay(Protocol):
+    """A closed date that was reconciled without a break."""
+
+    @property
+    def business_date(self) -> date:
+        """The date."""
+
+    @property
+    def balances_sha256(self) -> str | None:
+        """Hash of its closing balances in the lake; None of a date of an older release."""
+
+
 class Books(Protocol):
     """What reconciliation reads of the store, and what it records there.
 
@@ -100,13 +112,30 @@ class Books(Protocol):
     def exported(self, since: date, business_date: date) -> Mapping[date, ExportedDay]:
         """What was recorded of the exports of these dates."""
 
-    def last_reconciled(self, business_date: date) -> date | None:
+    def last_reconciled(self, business_date: date) -> ReconciledDay | None:
         """The latest earlier date that was closed when it was reconciled, without a break."""
 
+    def last_proven(self, business_date: date) -> date | None:
+        """The latest of these that was compared from the beginning."""
+
+    def reconciled(self, since: date, until: date) -> Sequence[ReconciledDay]:
+        """All of these between two dates, both included."""
+
     def record_reconciled(
-        self, business_date: date, *, since: date | None, break_count: int
+        self,
+        business_date: date,
+        *,
+        since: date | None,
+        break_count: int,
+        balances_sha256: str | None,
     ) -> None:
-        """Record the outcome of a closed date; of another, nothing is recorded."""
+        """Record the outcome of a closed date; of another, nothing is recorded.
+
+        `balances_sha256`: hash of the file of closing balances that was compared.
+        """
+
+    def supersede_reconciled(self, since: date) -> None:
+        """None of the dates from this one on is a beginning: balances or log were written again."""
 
 
 class LakeBooks(Protocol):
@@ -126,6 +155,9 @@ class LakeBooks(Protocol):
 
     def has_closing_balances(self, business_date: date) -> bool:
         """Whether the lake has the date's closing balances."""
+
+    def balances_sha256(self, business_date: date) -> str | None:
+        """Hash of the file of the date's closing balances; None without one."""
 
     def exported_dates(self) -> AbstractSet[date]:
         """The business dates whose transaction log is in the lake."""

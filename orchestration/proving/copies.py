@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -17,7 +18,7 @@ from cardops.services.reconciliation.file_damages import PROGRAM, FileCopies
 from cardops.services.reconciliation.proving import Proving
 from cardops.services.reconciliation.reconciling import ReconciliationService
 from cardops.settings import Settings
-from orchestration.proving.specimen import close_books, make_specimen
+from orchestration.proving.specimen import carry_balances, close_books, make_specimen
 
 # The tables of the lake that reconciliation reads.
 LAKE_TABLES: Final = ("deposits", "balances", "transaction_log")
@@ -47,6 +48,7 @@ def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]
         ).reconcile(business_date)
         say("Removing all other programs from the copy.")
         keep_one_program(url, PROGRAM)
+        carry_balances(specimen, business_date - timedelta(days=1))
         close_books(specimen, business_date)
         yield Proving(
             store=store_damages(url),

@@ -80,6 +80,22 @@ def close_books(adapters: Adapters, business_date: date) -> None:
         pass
 
 
+def carry_balances(adapters: Adapters, business_date: date) -> None:
+    """Record a past date as reconciled, as the night after it did: the next one begins there."""
+    write_closing_balances(business_date, adapters.books, adapters.lake)
+    with TemporaryDirectory() as folder:
+        export = adapters.transaction_log.export(business_date, Path(folder) / "day.parquet")
+    # Transactions open elsewhere on the server are none of the copy's.
+    export.is_closed = True
+    adapters.transaction_log.record_export(business_date, export)
+    adapters.books.record_reconciled(
+        business_date,
+        since=None,
+        break_count=0,
+        balances_sha256=adapters.lake_books.balances_sha256(business_date),
+    )
+
+
 def _recall(adapters: Adapters, user_id: str) -> Sequence[IntakeFile]:
     """Recall the file of this user."""
     stats = adapters.raw_store.list_objects(f"incoming/deposits/{PROGRAM}/")

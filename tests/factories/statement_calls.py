@@ -198,8 +198,11 @@ def call_close(url: str) -> None:
     log.busy_dates()
     books.dates_to_export(TODAY)
     books.exported(yesterday, TODAY)
-    books.record_reconciled(yesterday, since=yesterday, break_count=0)
+    books.supersede_reconciled(yesterday)
+    books.record_reconciled(yesterday, since=None, break_count=0, balances_sha256="x")
     books.last_reconciled(TODAY)
+    books.last_proven(TODAY)
+    books.reconciled(yesterday, TODAY)
     # As every night, and all of it, as an operator does.
     for since in (yesterday, None):
         for _ in books.accounts(yesterday, since=since):

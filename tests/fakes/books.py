@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 from typing_extensions import override
@@ -13,7 +13,7 @@ from cardops.contracts.lake.reconciliation import (
     DEPOSIT_FILE_COLUMNS,
     FOUND_COLUMNS,
 )
-from cardops.ports import Books, ExportedDay
+from cardops.ports import Books, ExportedDay, ReconciledDay
 from cardops.rules.reconciliation.raw_files import CountedFile
 
 
@@ -40,6 +40,14 @@ def a_deposit_file(said_minor: int, posted_minor: int, **more: object) -> dict[s
     }
 
 
+@dataclass(frozen=True)
+class FakeReconciledDay:
+    """A date without a break."""
+
+    business_date: date
+    balances_sha256: str | None
+
+
 @dataclass
 class FakeBooks(Books):
     """`pending` are the dates without a final export; `found` is what the named checks find."""
@@ -51,7 +59,7 @@ class FakeBooks(Books):
     files: list[CountedFile] = field(default_factory=list)
     credits: dict[int, pl.DataFrame] = field(default_factory=dict)
     exports: Mapping[date, ExportedDay] = field(default_factory=dict)
-    reconciled: dict[date, tuple[date | None, int]] = field(default_factory=dict)
+    outcomes: dict[date, tuple[date | None, int, str | None]] = field(default_factory=dict)
 
     @override
     def accounts(self, business_date: date, *, since: date | None = None) -> Iterator[pl.DataFrame]:
@@ -92,12 +100,38 @@ class FakeBooks(Books):
         }
 
     @override
-    def last_reconciled(self, business_date: date) -> date | None:
-        clean = [day for day, (_, count) in self.reconciled.items() if not count]
-        return max((day for day in clean if day < business_date), default=None)
+    def last_reconciled(self, business_date: date) -> ReconciledDay | None:
+        return max(
+            self.reconciled(date.min, business_date - timedelta(days=1)),
+            key=lambda day: day.business_date,
+            default=None,
+        )
+
+    @override
+    def last_proven(self, business_date: date) -> date | None:
+        clean = self.reconciled(date.min, business_date - timedelta(days=1))
+        proven = [day.business_date for day in clean if self.outcomes[day.business_date][0] is None]
+        return max(proven, default=None)
+
+    @override
+    def reconciled(self, since: date, until: date) -> Sequence[FakeReconciledDay]:
+        return [
+            FakeReconciledDay(day, balances_sha256)
+            for day, (_, break_count, balances_sha256) in sorted(self.outcomes.items())
+            if since <= day <= until and not break_count
+        ]
 
     @override
     def record_reconciled(
-        self, business_date: date, *, since: date | None, break_count: int
+        self,
+        business_date: date,
+        *,
+        since: date | None,
+        break_count: int,
+        balances_sha256: str | None,
     ) -> None:
-        self.reconciled[business_date] = (since, break_count)
+        self.outcomes[business_date] = (since, break_count, balances_sha256)
+
+    @override
+    def supersede_reconciled(self, since: date) -> None:
+        self.outcomes = {day: outcome for day, outcome in self.outcomes.items() if day < since}

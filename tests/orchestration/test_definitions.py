@@ -58,6 +58,7 @@ def test_every_kind_has_a_job_and_a_sensor(lean: dg.RepositoryDefinition) -> Non
     assert {profile.job_name for profile in KINDS.values()} | {
         "chargeback_delivery",
         "daily_close",
+        "full_reconciliation",
     } <= jobs
     assert {f"{kind.removesuffix('s')}_arrival_sensor" for kind in KINDS} <= sensors
     assert {"chargeback_delivery_sensor", "run_failure_sensor"} <= sensors

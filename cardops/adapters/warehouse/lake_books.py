@@ -4,86 +4,33 @@ Belongs here: reading the lake's Parquet within a memory limit. Does not belong 
 difference means (cardops.services.reconciliation).
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import duckdb
 import polars as pl
 from typing_extensions import override
 
+from cardops.adapters.warehouse import lake_books_sql as sql
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
+from cardops.contracts.columns.types import TOTAL
 from cardops.contracts.lake.tables import SNAPSHOT
 from cardops.ports import Lake, LakeBooks
 from cardops.rules.reconciliation.comparisons import LakeIncompleteError
 
 DEFAULT_MEMORY_LIMIT: Final = "512MB"
-
-# The log is added up from an opening balance, which has every row of its date up to its `ledger_seq`
-# (and none dated later). Without one, from nothing.
-# First every account's plain sums are compared. Only for those that differ, log rows written after
-# the balance was read (a later ledger_seq) are excluded, so live traffic during the export makes no
-# break. An account with log rows of an earlier day but without a balance is a break against zero.
-_DIFFERING_ACCOUNTS: Final = """
-    with balances as (
-        select program, user_id, currency, ledger_minor, held_minor, ledger_seq
-        from read_parquet($balances)
-    ),
-    opening as (
-        select program, user_id, currency, ledger_minor, held_minor, ledger_seq
-        from {opening}
-    ),
-    log as (
-        select l.program, l.user_id, l.currency, l.posted_minor, l.held_change_minor, l.ledger_seq,
-            l.business_date
-        from read_parquet(
-            $log, hive_partitioning = true, hive_types = {{'business_date': date}}
-        ) as l
-        left join opening using (program, user_id, currency)
-        where l.business_date between $first and $day
-            and (l.posted_minor <> 0 or l.held_change_minor <> 0)
-            and (l.business_date > $first or l.ledger_seq > coalesce(opening.ledger_seq, 0))
-        union all by name
-        select program, user_id, currency, ledger_minor as posted_minor,
-            held_minor as held_change_minor, 0 as ledger_seq, $first::date as business_date
-        from opening
-    ),
-    sums as (
-        select program, user_id, currency, sum(posted_minor) as posted,
-            sum(held_change_minor) as held, min(business_date) as first_on
-        from log group by all
-    ),
-    suspects as (
-        select balances.*
-        from balances left join sums using (program, user_id, currency)
-        where ledger_minor <> coalesce(posted, 0) or held_minor <> coalesce(held, 0)
-    ),
-    checked as (
-        select suspects.program, suspects.user_id, suspects.currency,
-            any_value(ledger_minor) as balances, any_value(held_minor) as held_balances,
-            coalesce(sum(posted_minor), 0) as transaction_log,
-            coalesce(sum(held_change_minor), 0) as transaction_log_holds
-        from suspects left join log
-            on suspects.program = log.program and suspects.user_id = log.user_id
-                and suspects.currency = log.currency and log.ledger_seq <= suspects.ledger_seq
-        group by all
-    ),
-    unknown as (
-        select program, user_id, currency, 0 as balances, 0 as held_balances,
-            posted as transaction_log, held as transaction_log_holds
-        from sums anti join balances using (program, user_id, currency)
-        where first_on < $day
-    )
-    select program, user_id, currency, balances::decimal(38, 0) as balances,
-        held_balances::decimal(38, 0) as held_balances,
-        transaction_log::decimal(38, 0) as transaction_log,
-        transaction_log_holds::decimal(38, 0) as transaction_log_holds
-    from (from checked union all by name from unknown)
-    where balances <> transaction_log or held_balances <> transaction_log_holds
-    order by program, user_id, currency
-"""
-_OPENING: Final = "read_parquet($opening)"
-_NOTHING: Final = "(select * from read_parquet($balances) limit 0)"
+_NOTHING_DIFFERS: Final = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("program", "user_id", "currency"), pl.String()),
+        **dict.fromkeys(("balances", "held_balances"), TOTAL),
+        **dict.fromkeys(("transaction_log", "transaction_log_holds"), TOTAL),
+    }
+)
 
 
 class DuckDbLakeBooks(LakeBooks):
@@ -110,15 +57,27 @@ class DuckDbLakeBooks(LakeBooks):
             raise LakeIncompleteError(f"no closing balances for {business_date}", "balances")
         if not any(log.glob("*/*.parquet")):
             raise LakeIncompleteError("no transaction log", "transaction_log")
-        files = {"balances": str(balances), "log": f"{log}/*/*.parquet"}
-        if opening is None:
-            return self._query(_NOTHING, {**files, "first": date.min, "day": business_date})
-        opened = {"opening": str(self._balances_file(opening)), "first": opening}
-        return self._query(_OPENING, {**files, **opened, "day": business_date})
+        values = {
+            "balances": str(balances),
+            "log": f"{log}/*/*.parquet",
+            "first": opening or date.min,
+            "day": business_date,
+        }
+        if opening is not None:
+            values["opening"] = str(self._balances_file(opening))
+        return self._differing(values)
 
     @override
     def has_closing_balances(self, business_date: date) -> bool:
         return self._balances_file(business_date).exists()
+
+    @override
+    def balances_sha256(self, business_date: date) -> str | None:
+        try:
+            with self._balances_file(business_date).open("rb") as file:
+                return file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return None
 
     @override
     def exported_dates(self) -> set[date]:
@@ -136,9 +95,35 @@ class DuckDbLakeBooks(LakeBooks):
         folder = self._lake.local_path("transaction_log") / f"business_date={business_date}"
         return folder / f"{SNAPSHOT}.parquet"
 
-    def _query(self, opening: str, values: dict[str, object]) -> pl.DataFrame:
+    def _differing(self, values: dict[str, object]) -> pl.DataFrame:
+        """What the last of three steps finds; most dates end with the first or the second."""
+        is_carried = "opening" in values
+        with self._session() as session:
+            if is_carried and _value(session, sql.CARRIED_FORWARD, values):
+                return _NOTHING_DIFFERS
+            suspects = sql.SUSPECTS.format(
+                opening=sql.OPENING_ROWS if is_carried else sql.NO_OPENING_ROWS,
+                since="> $first" if is_carried else ">= $first",
+            )
+            # The opening has the rows of its own date.
+            session.execute(suspects, values).fetchall()
+            if not _value(session, "select count(*) from suspects", {}):
+                return _NOTHING_DIFFERS
+            query = sql.DIFFERING_ACCOUNTS.format(
+                opening=sql.OPENING if is_carried else sql.NO_OPENING
+            )
+            return pl.DataFrame(session.sql(query, params=values).to_arrow_table())
+
+    @contextmanager
+    def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with TemporaryDirectory() as spill, self._sessions.in_memory() as session:
             session.execute(f"set memory_limit = '{self._memory_limit}'")
             session.execute(f"set temp_directory = '{spill}'")
-            relation = session.sql(_DIFFERING_ACCOUNTS.format(opening=opening), params=values)
-            return pl.DataFrame(relation.to_arrow_table())
+            # Rows need no order here, and keeping one takes memory.
+            session.execute("set preserve_insertion_order = false")
+            yield session
+
+
+def _value(session: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, object]) -> object:
+    ((value,),) = session.execute(query, values).fetchall()
+    return value

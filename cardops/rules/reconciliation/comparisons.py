@@ -49,6 +49,7 @@ class Side(StrEnum):
     LAKE_LOG = "lake_transaction_log"
     EXPORTS = "exports"
     RAW_FILES = "raw_files"
+    RECONCILED_BALANCES = "reconciled_balances"
 
 
 class Unit(StrEnum):
@@ -188,6 +189,13 @@ LAKE_COMPARISONS: Final = (
 CLOSING_BALANCES: Final = Comparison(
     "closing_balances_in_the_lake_equal_the_store", Side.LAKE_BALANCES, Side.BALANCES
 )
+# Of each date that was reconciled: the next night begins at its closing balances.
+CARRIED_BALANCES: Final = Comparison(
+    "carried_balances_are_those_reconciled",
+    Side.LAKE_BALANCES,
+    Side.RECONCILED_BALANCES,
+    unit=Unit.ROWS,
+)
 # Of each exported date.
 EXPORT_CHECKS: Final = (
     Comparison(
@@ -207,6 +215,7 @@ COMPARISONS: Final = (
     *STORE_COMPARISONS,
     *LAKE_COMPARISONS,
     CLOSING_BALANCES,
+    CARRIED_BALANCES,
     *FILE_COMPARISONS,
     CREDITED_ROWS,
     LAKE_ROWS,

@@ -89,6 +89,8 @@ DAMAGES: Final = (
     Damage("lake_file_lost", "deposits_in_the_lake_equal_deposits_posted"),
     Damage("lake_row_split", "lake_deposits_are_the_credited_rows"),
     Damage("closing_balance_changed", "closing_balances_in_the_lake_equal_the_store"),
+    Damage("carried_balance_changed", "carried_balances_are_those_reconciled"),
+    Damage("carried_balances_lost", "carried_balances_are_those_reconciled"),
     Damage("logged_amount_changed", "transaction_log_adds_up_to_balances"),
     Damage("logged_hold_changed", "transaction_log_adds_up_to_held_balances"),
     Damage("log_row_lost", "exported_log_is_in_the_lake_unchanged"),

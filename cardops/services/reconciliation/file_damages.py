@@ -6,7 +6,7 @@ Belongs here: which file of the specimen changes, and how. Damages of the store 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -34,7 +34,13 @@ class FileCopies:
         """The files with this damage, if it is one of them; as before at the end."""
         if kind in LAKE_DAMAGES:
             table, change = LAKE_DAMAGES[kind]
-            with self._changed_in_lake(table, change):
+            with self._changed_in_lake(table, change, self.business_date):
+                yield
+        elif kind == "carried_balance_changed":
+            with self._changed_in_lake("balances", _RAISED, self._eve):
+                yield
+        elif kind == "carried_balances_lost":
+            with self._lost_from_lake("balances", self._eve):
                 yield
         elif kind in RAW_DAMAGES:
             with self._changed_raw_file(RAW_DAMAGES[kind]):
@@ -43,8 +49,8 @@ class FileCopies:
             yield
 
     @contextmanager
-    def _changed_in_lake(self, table: str, change: Change) -> Iterator[None]:
-        folder = self.lake.local_path(table) / f"business_date={self.business_date}"
+    def _changed_in_lake(self, table: str, change: Change, day: date) -> Iterator[None]:
+        folder = self.lake.local_path(table) / f"business_date={day}"
         with TemporaryDirectory() as saved:
             changed: list[str] = []
             for file in sorted(folder.glob("*.parquet")):
@@ -52,14 +58,29 @@ class FileCopies:
                 damaged = change(rows)
                 if not damaged.equals(rows):
                     (Path(saved) / file.name).write_bytes(file.read_bytes())
-                    self.lake.write(table, self.business_date, file.stem, damaged)
+                    self.lake.write(table, day, file.stem, damaged)
                     changed.append(file.stem)
             try:
                 yield
             finally:
                 for name in changed:
                     original = Path(saved) / f"{name}.parquet"
-                    self.lake.write_file(table, self.business_date, name, original)
+                    self.lake.write_file(table, day, name, original)
+
+    @contextmanager
+    def _lost_from_lake(self, table: str, day: date) -> Iterator[None]:
+        (file,) = (self.lake.local_path(table) / f"business_date={day}").glob("*.parquet")
+        hidden = file.with_suffix(".hidden")
+        file.rename(hidden)
+        try:
+            yield
+        finally:
+            hidden.rename(file)
+
+    @property
+    def _eve(self) -> date:
+        """The date before, whose closing balances are carried forward."""
+        return self.business_date - timedelta(days=1)
 
     @contextmanager
     def _changed_raw_file(self, change: Callable[[bytes], bytes]) -> Iterator[None]:
@@ -94,6 +115,7 @@ def _split_in_two(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([rows.filter(~is_it), *parts])
 
 
+_RAISED: Final[Change] = lambda rows: rows.with_columns(pl.col("ledger_minor") + 1)  # noqa: E731
 _HAS_POSTED: Final = pl.col("event_key") == "t-spent"
 
 # Kind -> the table of the lake and what becomes of its rows.

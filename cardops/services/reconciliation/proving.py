@@ -59,6 +59,10 @@ class _UnchangedLakeBooks(LakeBooks):
         return self.lake_books.has_closing_balances(business_date)
 
     @override
+    def balances_sha256(self, business_date: date) -> str | None:
+        return self.lake_books.balances_sha256(business_date)
+
+    @override
     def exported_dates(self) -> AbstractSet[date]:
         return self.lake_books.exported_dates()
 

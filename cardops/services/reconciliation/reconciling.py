@@ -32,6 +32,7 @@ from cardops.rules.reconciliation.comparisons import (
     ExportMissingError,
     NotReconciledError,
 )
+from cardops.services.reconciliation.carried_balances import CarriedBalances
 from cardops.services.reconciliation.exported_logs import ExportedLogs
 from cardops.services.reconciliation.recount import recount_files
 
@@ -87,27 +88,34 @@ class ReconciliationService:
         )
         return self._compare(business_date, extent, includes_lake=is_in_lake)
 
-    def reconcile_closed(self, business_date: date) -> tuple[Reconciliation, str]:
+    def reconcile_closed(
+        self, business_date: date, extent: Extent = Extent.CHANGES
+    ) -> tuple[Reconciliation, str]:
         """Compare what changed since the last date without a break, and record the breaks in the lake.
 
-        Returns the URI of these too. Raises ExportMissingError, LakeIncompleteError where the lake
+        With a larger extent, the date proves the balances that were carried forward to it. Returns the URI of these too. Raises ExportMissingError, LakeIncompleteError where the lake
         lacks a part: missing data never counts as agreement.
         """
         busy_dates = {day for day in self.log_reader.busy_dates() if day <= business_date}
         missing = sorted(busy_dates - self.lake_books.exported_dates())
         if missing:
             raise ExportMissingError(missing)
-        found = self._compare(business_date, Extent.CHANGES, includes_lake=True)
+        balances_sha256 = self.lake_books.balances_sha256(business_date)
+        found = self._compare(business_date, extent, includes_lake=True)
         uri = self.lake.write(TABLE, business_date, SNAPSHOT, found.breaks)
         self.books.record_reconciled(
-            business_date, since=found.since, break_count=found.breaks.height
+            business_date,
+            since=found.since,
+            break_count=found.breaks.height,
+            balances_sha256=balances_sha256,
         )
         return found, uri
 
     def _compare(
         self, business_date: date, extent: Extent, *, includes_lake: bool
     ) -> Reconciliation:
-        opening = self._opening(business_date) if extent is Extent.CHANGES else None
+        carried = CarriedBalances(self.books, self.lake_books)
+        opening = carried.opening(business_date) if extent is Extent.CHANGES else None
         since = None if opening is None else opening + timedelta(days=1)
         accounts = join_frames(self.books.accounts(business_date, since=since), BOOKS_COLUMNS)
         named = self.books.breaks(business_date, since=since)
@@ -122,6 +130,7 @@ class ReconciliationService:
             breaks_in(sides, STORE_COMPARISONS),
             self._file_breaks(business_date, since),
             named_breaks(pl.concat([named, recount.found])),
+            named_breaks(carried.breaks(business_date, files_since)),
         ]
         if includes_lake:
             breaks.append(self._lake_breaks(business_date, accounts, opening, files_since))
@@ -135,13 +144,6 @@ class ReconciliationService:
             recounted_files=recount.read_count,
             missing_raw_files=recount.missing_keys,
         )
-
-    def _opening(self, business_date: date) -> date | None:
-        """The last date without a break, whose closing balances the lake must still have."""
-        opening = self.books.last_reconciled(business_date)
-        if opening is None or not self.lake_books.has_closing_balances(opening):
-            return None
-        return opening
 
     def _file_breaks(self, business_date: date, since: date | None) -> pl.DataFrame:
         """Of files that changed: also of older dates, of which the lake has other files too."""

@@ -1,7 +1,8 @@
 """The nightly reconciliation compares what changed since the last date without a break."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
@@ -32,6 +33,11 @@ CHANGED_BALANCE = """
 
 def checks_of(found: Reconciliation) -> set[str]:
     return set(found.breaks["check_name"])
+
+
+def last_reconciled_on(store: Adapters) -> date | None:
+    day = store.books.last_reconciled(TODAY + timedelta(days=1))
+    return day and day.business_date
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +93,7 @@ def test_date_with_a_break_is_compared_again(store: Adapters) -> None:
 def test_open_date_is_never_recorded_as_reconciled(store: Adapters) -> None:
     reconciliation_of(store).reconcile_closed(TODAY)
 
-    assert store.books.last_reconciled(TODAY + timedelta(days=1)) == YESTERDAY
+    assert last_reconciled_on(store) == YESTERDAY
 
 
 def test_file_whose_state_changed_today_is_counted_again(store: Adapters) -> None:
@@ -97,3 +103,26 @@ def test_file_whose_state_changed_today_is_counted_again(store: Adapters) -> Non
 
     assert 1 in [file.intake_id for file in files]
     assert 1 not in [file.intake_id for file in store.books.counted_files(TODAY, since=TODAY)]
+
+
+def test_night_after_a_changed_carried_balance_compares_everything(store: Adapters) -> None:
+    folder = store.lake.local_path("balances") / f"business_date={YESTERDAY}"
+    (file,) = folder.glob("*.parquet")
+    original = file.read_bytes()
+    rows = pl.read_parquet(file)
+    store.lake.write(
+        "balances", YESTERDAY, file.stem, rows.with_columns(pl.col("ledger_minor") + 1)
+    )
+    try:
+        found = reconciliation_of(store).reconcile(TODAY, Extent.CHANGES)
+    finally:
+        file.write_bytes(original)
+
+    assert (checks_of(found), found.since) == ({"carried_balances_are_those_reconciled"}, None)
+
+
+def test_balances_written_again_make_the_next_night_begin_earlier(store: Adapters) -> None:
+    with damaged(store, "update reconciled_days set superseded_at = now()") as service:
+        found = service.reconcile(TODAY, Extent.CHANGES)
+
+    assert (checks_of(found), found.since) == (set(), None)

@@ -16,6 +16,7 @@ from psycopg import IsolationLevel, sql
 
 from cardops.adapters.postgresql.connection import connect, with_options
 from cardops.adapters.postgresql.frames import read_frame, stream_frames
+from cardops.adapters.postgresql.reconciliation import reconciled_days
 from cardops.adapters.postgresql.reconciliation.deposit_checks import (
     COUNTED_FILES,
     DEPOSIT_FILES,
@@ -26,6 +27,7 @@ from cardops.adapters.postgresql.reconciliation.named_checks import (
     instant,
     values,
 )
+from cardops.adapters.postgresql.reconciliation.reconciled_days import ReconciledDay
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.contracts.lake.reconciliation import (
     BOOKS_COLUMNS,
@@ -246,18 +248,38 @@ class PostgresBooks:
             rows = session.execute(_EXPORTED, [since, business_date]).fetchall()
         return {day: ExportedDay(*columns) for day, *columns in rows}
 
-    def last_reconciled(self, business_date: date) -> date | None:
+    def last_reconciled(self, business_date: date) -> ReconciledDay | None:
         """The latest earlier date that was closed when it was reconciled, without a break."""
         with self._session() as session:
-            row = session.execute(_LAST_RECONCILED, [business_date]).fetchone()
-        return None if row is None else row[0]
+            return reconciled_days.last_reconciled(session, business_date)
+
+    def last_proven(self, business_date: date) -> date | None:
+        """The latest of these that was compared from the beginning."""
+        with self._session() as session:
+            return reconciled_days.last_proven(session, business_date)
+
+    def reconciled(self, since: date, until: date) -> Sequence[ReconciledDay]:
+        """All of these between two dates."""
+        with self._session() as session:
+            return reconciled_days.reconciled(session, since, until)
 
     def record_reconciled(
-        self, business_date: date, *, since: date | None, break_count: int
+        self,
+        business_date: date,
+        *,
+        since: date | None,
+        break_count: int,
+        balances_sha256: str | None,
     ) -> None:
         """Record the outcome of a closed date; of another, which may still change, nothing."""
-        arguments = [since, break_count, business_date]
-        run_in_transaction(self._url, lambda session: session.execute(_RECORD, arguments))
+        day = ReconciledDay(business_date, balances_sha256)
+        run_in_transaction(
+            self._url, lambda session: reconciled_days.record(session, day, since, break_count)
+        )
+
+    def supersede_reconciled(self, since: date) -> None:
+        """None of the dates from this one on is a beginning any more."""
+        run_in_transaction(self._url, lambda session: reconciled_days.supersede(session, since))
 
     def _reading(self, since: date | None) -> Session:
         """What changed is looked up by indexes, whatever its share of the tables; all is scanned."""
@@ -267,18 +289,6 @@ class PostgresBooks:
 _EXPORTED: Final = """
 select business_date, row_count, content_sha256, is_closed
 from exported_days where business_date between %s and %s
-"""
-_LAST_RECONCILED: Final = """
-select business_date from reconciled_days
-where business_date < %s and break_count = 0
-order by business_date desc limit 1
-"""
-_RECORD: Final = """
-insert into reconciled_days (business_date, compared_from, break_count)
-select business_date, %s, %s from exported_days where business_date = %s and is_closed
-on conflict (business_date) do update
-set reconciled_at = excluded.reconciled_at, compared_from = excluded.compared_from,
-    break_count = excluded.break_count
 """
 
 
