@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets import (
     balances,
+    bank_statements,
     callback_archive,
     chargeback_deliveries,
     chargeback_files,
@@ -25,6 +26,7 @@ MODULES: tuple[ModuleType, ...] = (
     transactions,
     orders,
     chargebacks,
+    bank_statements,
     balances,
     log,
     reconciliation,

@@ -8,13 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from cardops.contracts.kinds import KIND_NAMES
 from cardops.rules.intake.files import Kind
 from simulation.authorizations import Accounts, Balance, Request
 from simulation.population import Ring
 from simulation.rows import InputFile, Outcome, Row, totals_of
 
 Json = dict[str, Any]
+# The kinds of which a simulated day has files.
+SIMULATED_KINDS: Final = tuple(map(Kind, ("deposits", "transactions", "orders", "chargebacks")))
 _SETTLED: Final = frozenset({"completed", "refunded"})
 _UNKNOWN_METHOD: Final = "unknown"
 
@@ -38,7 +39,7 @@ def kinds_truth(files: Sequence[InputFile]) -> Json:
                 for row in file.rows
             ]
         )
-        for kind in KIND_NAMES
+        for kind in SIMULATED_KINDS
     }
 
 

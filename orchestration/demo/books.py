@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 
 from cardops.bootstrap import Adapters
-from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
 from orchestration.composition import reconciliation_of
 from simulation.card_companies import CardCompanies
+from simulation.truth import SIMULATED_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DemoBooks:
 
     def lake_rows(self) -> dict[str, int]:
         """Rows of the program in the lake, by kind."""
-        return {kind: self._rows_of(kind) for kind in KINDS}
+        return {kind: self._rows_of(kind) for kind in SIMULATED_KINDS}
 
     def records(self) -> list[ChargebackFileRecord]:
         """The program's chargeback files of all batches."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from cardops.bootstrap import Adapters, dbt_manifest
-from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind, total_outcome
 from cardops.rules.programs.api_keys import Scope
@@ -27,6 +26,7 @@ from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
 from simulation.traffic import TrafficReport, run_traffic
+from simulation.truth import SIMULATED_KINDS
 
 KEY_NAME: Final = "demo traffic"
 
@@ -160,7 +160,7 @@ class _Demo:
         return DemoResult(
             program=self.program,
             day=self.day,
-            counts={kind: _counts(kind, ingested.submitted) for kind in KINDS},
+            counts={kind: _counts(kind, ingested.submitted) for kind in SIMULATED_KINDS},
             traffic=traffic,
             examples=[text for text in map(books.example, ("PERMIT", "REJECT")) if text],
             files_delivered=len(files_of_the_day),

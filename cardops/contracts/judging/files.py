@@ -24,7 +24,7 @@ from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_car
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.rows import InputRows
-from cardops.contracts.reading.source import SourceFile
+from cardops.contracts.reading.source import FileRefusedError, SourceFile
 from cardops.ports.progress import Step, rows_done
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 
@@ -90,7 +90,19 @@ def judge_file(
     )
     for chunk in texts:
         _judge_chunk(chunk, profile, judged_by, workspace)
+    if profile.refusal is not None:
+        _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
     return rows
+
+
+def _refuse_together(
+    workspace: Workspace, refusal: Callable[[pl.LazyFrame], str | None], key: str
+) -> None:
+    error = refusal(workspace.scan("valid"))
+    if error:
+        quarantined = workspace.count("quarantined")
+        rest = f" {quarantined} row(s) of it are invalid." if quarantined else ""
+        raise FileRefusedError(f"{key.rsplit('/', 1)[-1]}: {error}{rest}")
 
 
 def _judge_chunk(

@@ -7,4 +7,4 @@ commands can name the kinds in their help.
 
 from typing import Final
 
-KIND_NAMES: Final = ("deposits", "transactions", "orders", "chargebacks")
+KIND_NAMES: Final = ("deposits", "transactions", "orders", "chargebacks", "bank_statements")

@@ -17,9 +17,12 @@ from cardops.contracts.judging import checks as _checks
 from cardops.rules.intake.files import ID_PATTERN, Kind, RowReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from cardops.contracts.importers.importers import Importer
+
+    # A whole file's bytes -> its rows. Raises what it likes: the file is refused with its message.
+    Converter = Callable[[bytes], Iterable[Mapping[str, str | None]]]
 
 assert _checks.COMPILED  # noqa: S101 - importing it registers the checks named below
 
@@ -30,6 +33,7 @@ class Contract:
 
     `aliases`: other header names of a column, best first; camelCase is always accepted.
     `importers`: reports of processors that are read as files of this kind, chosen by header.
+    `converters`: extension of another format -> its rows in the contract's own names, as text.
     `version`: what was valid under it stays valid; raise it with a change that accepts less, see
     cardops.contracts.published.
     """
@@ -39,6 +43,7 @@ class Contract:
     version: int = 1
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     importers: tuple[Importer, ...] = ()
+    converters: Mapping[str, Converter] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ class KindProfile:
 
     Judging:
     `reference`: the kind its rows refer to. `judge`: reasons and flags beyond the contract's
-    checks, and cells filled from the reference.
+    checks, and cells filled from the reference. `refusal`: why the valid rows together cannot be
+    accepted, or None.
 
     The lake:
     `lake_table`: the columns of its table, which is named like the kind. `lake_values`: lake column
@@ -115,6 +116,7 @@ class KindProfile:
     program_currency: tuple[str, ...] = ()
     reference: Reference | None = None
     judge: Judge = no_judgement
+    refusal: Callable[[pl.LazyFrame], str | None] | None = None
     lake_values: Mapping[str, pl.Expr] = field(default_factory=dict)
     typed_text: tuple[str, ...] = ()
     control_totals: tuple[str, str] | None = ("amount_minor", "currency")

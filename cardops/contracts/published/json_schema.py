@@ -107,7 +107,8 @@ def _type(column: pa.Column) -> dict[str, Any]:
 def _value(column: Mapping[str, Any]) -> dict[str, Any]:
     present = _present(column)
     if column["required"]:
-        return present
+        # An empty text is a missing one.
+        return {**present, "minLength": 1} if column["type"] == "text" else present
     return {"anyOf": [present, {"enum": ["", None]}]}
 
 

@@ -33,10 +33,16 @@ _MEANINGS: Final[Mapping[str, Sequence[Any]]] = {
     "stage": ("chargeback", "pre_arbitration"),
     "items": ("[]", [{"product_id": "p", "quantity": 2, "unit_price": 12.5}]),
     "payment_method": ("card", {"type": "card", "provider": "Visa"}),
+    # With the samples' amounts and directions, a statement of one entry adds up.
+    "opening_balance": ("0", "0.00", "-0"),
+    "closing_balance": ("25.00", "-25", "25.5", "-1.00", "90071992547409.91", "-25"),
     "card_number": ("****1234", "411111******1111"),
 }
 # What a row of few columns needs beside the required ones: without them it waits for another row.
-_ALSO_NEEDED: Final = {"chargebacks": ("currency", "card_network")}
+_ALSO_NEEDED: Final = {
+    "chargebacks": ("currency", "card_network"),
+    "bank_statements": ("entry_id", "amount", "direction"),
+}
 
 
 def sample_rows(schema: Mapping[str, Any]) -> list[Row]:

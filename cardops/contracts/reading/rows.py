@@ -10,6 +10,7 @@ import polars as pl
 
 from cardops.contracts.importers.importers import SECTIONS, Importer, importer_for
 from cardops.contracts.kinds.contract import Contract
+from cardops.contracts.reading.converted import converted
 from cardops.contracts.reading.csv_rows import CsvRows, trimmed
 from cardops.contracts.reading.json_rows import JsonRows
 from cardops.contracts.reading.parquet_rows import ParquetRows
@@ -37,7 +38,7 @@ class InputRows:
         """Reads no further than the header. Raises FileRefusedError."""
         self._source = source
         self._contract = contract
-        self.format = source.format
+        self.format = source.format_among(contract.converters)
         self.header_line = ""
         self.importer: str | None = None
         self._unknown: tuple[str, ...] = ()
@@ -58,6 +59,11 @@ class InputRows:
 
     def _open(self) -> Iterator[pl.DataFrame]:
         stream = opened(self._source)
+        convert = self._contract.converters.get(self.format)
+        if convert:
+            stream = converted(self._source.name, stream, convert)
+            # Rows that are released become a file of the form in which they were read.
+            self.format = "ndjson"
         match self.format:
             case "csv":
                 return self._csv(stream)

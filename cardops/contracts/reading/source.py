@@ -3,7 +3,7 @@
 Belongs here: what is decided before any row is read, and why a file is refused whole.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -35,13 +35,17 @@ class SourceFile:
         """The last part of the key."""
         return self.key.rsplit("/", 1)[-1]
 
-    @property
-    def format(self) -> str:
-        """By extension, that of a compression aside. Raises FileRefusedError."""
+    def format_among(self, others: Collection[str] = ()) -> str:
+        """By extension, that of a compression aside; `others`: beside FORMATS.
+
+        Raises FileRefusedError.
+        """
         extension = plain_name(self.name).rsplit(".", 1)[-1]
-        if extension not in FORMATS:
+        known = [*FORMATS, *others]
+        if extension not in known:
+            *names, last = (f".{name}" for name in known)
             raise FileRefusedError(
-                f"{self.name} is none of .csv, .json, .ndjson and .parquet (each also as .gz or .zst), so "
+                f"{self.name} is none of {', '.join(names)} and {last} (each also as .gz or .zst), so "
                 "nothing was read: rename it after its format and send it again."
             )
         return extension

@@ -19,64 +19,66 @@ from tests.factories.intake_environment import IntakeWorld, csv_file
 pytestmark = pytest.mark.dagster
 
 
-class StatementLine(pa.DataFrameModel):
-    entry_id: str = id_field("the bank's id", required=True)
+class AcknowledgementLine(pa.DataFrameModel):
+    entry_id: str = id_field("its id", required=True)
     amount: str = amount_field("decimal text", required=True)
     currency: str = currency_field("of the amount", required=True)
 
 
-STATEMENTS = KindProfile(
-    subject="bank_statement",
-    contract=Contract(kind=Kind("bank_statements"), model=StatementLine),
+ACKNOWLEDGEMENTS = KindProfile(
+    subject="acknowledgement",
+    contract=Contract(kind=Kind("acknowledgements"), model=AcknowledgementLine),
     lake_table=pl.Schema({**ORIGIN, "entry_id": TEXT, "currency": TEXT, "amount_minor": INTEGER}),
     lake_values={"amount_minor": amount_minor("amount", "currency")},
     identity=("entry_id",),
     immutable=("currency", "amount_minor"),
-    description="What the bank says that it moved.",
-    job_description="Ingest bank statements into the lake.",
+    description="What a card company says that it took.",
+    job_description="Ingest acknowledgements into the lake.",
 )
 FILE = csv_file("entry_id,amount,currency", "e1,25.00,USD", "e2,x,USD", "e1,25,USD", "e1,30,USD")
 
 
 @pytest.fixture
-def statements() -> IntakeWorld:
-    return IntakeWorld(kinds={**KINDS, STATEMENTS.kind: STATEMENTS})
+def acknowledgements() -> IntakeWorld:
+    return IntakeWorld(kinds={**KINDS, ACKNOWLEDGEMENTS.kind: ACKNOWLEDGEMENTS})
 
 
-def test_file_of_another_kind_is_judged_quarantined_and_stored(statements: IntakeWorld) -> None:
-    outcome = statements.submit("bank_statements", FILE)
+def test_file_of_another_kind_is_judged_quarantined_and_stored(
+    acknowledgements: IntakeWorld,
+) -> None:
+    outcome = acknowledgements.submit("acknowledgements", FILE)
 
     assert (outcome.read, outcome.accepted, outcome.duplicate, outcome.quarantined) == (4, 1, 1, 2)
     assert outcome.reasons == {"conflicting_duplicate": 1, "invalid_amount": 1}
     assert outcome.totals_minor == {"USD": 2500}
-    assert statements.rows("bank_statements")["entry_id"].to_list() == ["e1"]
-    assert [row["row_number"] for row in statements.quarantined()] == [2, 4]
+    assert acknowledgements.rows("acknowledgements")["entry_id"].to_list() == ["e1"]
+    assert [row["row_number"] for row in acknowledgements.quarantined()] == [2, 4]
 
 
-def test_file_of_another_kind_is_claimed_in_its_own_folder(statements: IntakeWorld) -> None:
-    statements.raw_store.create("incoming/bank_statements/a.csv", FILE.encode())
+def test_file_of_another_kind_is_claimed_in_its_own_folder(acknowledgements: IntakeWorld) -> None:
+    acknowledgements.raw_store.create("incoming/acknowledgements/a.csv", FILE.encode())
     claims = Claims(
-        statements.raw_store,
-        statements.failed_store,
-        statements.intake_ledger,
-        statements.programs,
-        statements.clock,
-        statements.kinds,
+        acknowledgements.raw_store,
+        acknowledgements.failed_store,
+        acknowledgements.intake_ledger,
+        acknowledgements.programs,
+        acknowledgements.clock,
+        acknowledgements.kinds,
     )
 
     (intake_file,) = claims.claim(
-        STATEMENTS.kind, statements.raw_store.list_objects("incoming/bank_statements/")
+        ACKNOWLEDGEMENTS.kind, acknowledgements.raw_store.list_objects("incoming/acknowledgements/")
     )
 
-    assert intake_file.arrival.kind == "bank_statements"
+    assert intake_file.arrival.kind == "acknowledgements"
     assert intake_file.status is FileStatus.CLAIMED
 
 
-def test_another_kind_has_an_asset_with_checks_and_a_sensor(statements: IntakeWorld) -> None:
-    key = "incoming/bank_statements/default/a.csv"
-    statements.raw_store.create(key, FILE.encode())
-    statements.claim(key)
-    asset = intake_asset(STATEMENTS, kinds=statements.kinds)
+def test_another_kind_has_an_asset_with_checks_and_a_sensor(acknowledgements: IntakeWorld) -> None:
+    key = "incoming/acknowledgements/default/a.csv"
+    acknowledgements.raw_store.create(key, FILE.encode())
+    acknowledgements.claim(key)
+    asset = intake_asset(ACKNOWLEDGEMENTS, kinds=acknowledgements.kinds)
     names = (
         "raw_store",
         "failed_store",
@@ -88,19 +90,19 @@ def test_another_kind_has_an_asset_with_checks_and_a_sensor(statements: IntakeWo
     )
 
     result = dg.materialize(
-        [asset, *intake_checks(STATEMENTS)],
+        [asset, *intake_checks(ACKNOWLEDGEMENTS)],
         partition_key="2026-11-20",
-        resources={name: getattr(statements, name) for name in names},
+        resources={name: getattr(acknowledgements, name) for name in names},
     )
 
-    metadata = result.asset_materializations_for_node("bank_statements")[0].metadata
+    metadata = result.asset_materializations_for_node("acknowledgements")[0].metadata
     assert metadata["money"].value == {"USD": "25.00"}
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
         "every_row_is_accounted_for",
-        "every_accepted_bank_statement_is_in_the_lake",
-        "every_accepted_bank_statement_is_known",
-        "every_bank_statement_file_can_be_read",
+        "every_accepted_acknowledgement_is_in_the_lake",
+        "every_accepted_acknowledgement_is_known",
+        "every_acknowledgement_file_can_be_read",
     }
-    sensor = arrival_sensor(STATEMENTS, kinds=statements.kinds)
-    assert sensor.name == "bank_statement_arrival_sensor"
-    assert sensor.job_name == "bank_statement_intake"
+    sensor = arrival_sensor(ACKNOWLEDGEMENTS, kinds=acknowledgements.kinds)
+    assert sensor.name == "acknowledgement_arrival_sensor"
+    assert sensor.job_name == "acknowledgement_intake"
