@@ -3,6 +3,7 @@
 `CARDOPS_BENCH_CREDIT_ROWS` sets the file's rows; the goal is meant for the default.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _credited_per_second(ports: IntakePorts, folder: Path, number: int) -> float
             for n in range(ROWS)
         )
     ports.raw_store.create(key, path)
-    digest = f"{number:064x}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     arrival = Arrival(
         Kind("deposits"), "bench", ports.raw_store.url, key, digest, digest, path.stat().st_size
     )

@@ -6,14 +6,14 @@ Belongs here: the order of work on one file. Staging is in staging.py, a chunk's
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 import psycopg
 from psycopg import errors, sql
 
+from cardops.adapters.postgresql.accounts.chunked_posting import ChunkOperation, post_in_chunks
 from cardops.adapters.postgresql.accounts.crediting import CONTENT_HASH, refuse_beyond_range
-from cardops.adapters.postgresql.accounts.pacing import ChunkPace
 from cardops.adapters.postgresql.accounts.posting import (
     LOOK_UPS,
     ReinstatementRequest,
@@ -38,7 +38,6 @@ from cardops.adapters.postgresql.transactions import (
     run_in_transaction,
     transaction_runner,
 )
-from cardops.ports.progress import Step, rows_done
 from cardops.rules.intake.files import IntakeFile, StagingLostError
 
 OUTCOME: Final = pl.Schema(
@@ -130,13 +129,6 @@ from ({outcomes}) as o group by row_number / 1000
 """
 
 
-class ChunkOperation(Protocol):
-    """Posts one chunk in one commit."""
-
-    def __call__(self, stage: Stage, chunk: Chunk) -> None:
-        """Post the chunk."""
-
-
 class PostgresDepositLedger:
     """Implements cardops.ports.DepositLedger. Holds no session between calls."""
 
@@ -151,7 +143,7 @@ class PostgresDepositLedger:
         stage = Stage(intake_file)
         with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
             request = runner.run(partial(find_request, intake_id=stage.intake_id))
-            _post_chunks(runner, stage, partial(_credit, runner=runner, request=request))
+            self._post(stage, partial(_credit, stage=stage, request=request))
             if request:
                 runner.run(partial(finish_requests, intake_id=stage.intake_id))
 
@@ -167,13 +159,13 @@ class PostgresDepositLedger:
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
         """Take back every standing credit of the file; totals by currency, equal on repeat."""
 
-        def take_back(stage: Stage, chunk: Chunk) -> None:
+        def take_back(runner: TransactionRunner, chunk: Chunk) -> None:
             runner.run(partial(recall_chunk, stage=stage, chunk=chunk, recalled_by=recalled_by))
 
         stage = Stage(intake_file)
         with self._staged(stage, stage.fill_from_events) as runner:
             runner.run(partial(finish_requests, intake_id=stage.intake_id))
-            _post_chunks(runner, stage, take_back)
+            self._post(stage, take_back)
             runner.run(stage.drop)
             return runner.run(partial(recalled_totals, intake_id=stage.intake_id))
 
@@ -199,30 +191,23 @@ class PostgresDepositLedger:
 
     @contextmanager
     def _staged(
-        self, stage: Stage, fill: Callable[[psycopg.Connection], int]
+        self, stage: Stage, fill: Callable[[psycopg.Connection], None]
     ) -> Iterator[TransactionRunner]:
-        """Lock and fill the stage; a session whose planner suits posting its chunks."""
-        with advisory_lock(self.url, f"stage/{stage.intake_id}"):
-            with transaction_runner(self.url) as runner:
-                runner.run_unretried(fill)
-            with transaction_runner(with_options(self.url, *LOOK_UPS)) as runner:
-                yield runner
+        """Lock and fill the stage; the session that did."""
+        with (
+            advisory_lock(self.url, f"stage/{stage.intake_id}"),
+            transaction_runner(self.url) as runner,
+        ):
+            runner.run_unretried(fill)
+            yield runner
 
-
-def _post_chunks(runner: TransactionRunner, stage: Stage, operation: ChunkOperation) -> None:
-    pace, chunk, waiting = ChunkPace(), None, stage.row_count
-    while chunk := runner.run(partial(stage.chunk_after, last=chunk, row_count=pace.row_count)):
-        posted = min(pace.row_count, waiting)
-        with pace.measured():
-            operation(stage=stage, chunk=chunk)
-        waiting -= posted
-        rows_done(Step.POSTED, posted)
-    # A crash of the database empties the unlogged stage: skipped rows must not pass as posted.
-    runner.run(stage.finish)
+    def _post(self, stage: Stage, operation: ChunkOperation) -> None:
+        url = with_options(self.url, *LOOK_UPS)
+        post_in_chunks(partial(transaction_runner, url), stage, operation)
 
 
 def _credit(
-    stage: Stage, chunk: Chunk, runner: TransactionRunner, request: ReinstatementRequest | None
+    runner: TransactionRunner, chunk: Chunk, stage: Stage, request: ReinstatementRequest | None
 ) -> None:
     """Credit the chunk without the rows that do not fit into their account.
 

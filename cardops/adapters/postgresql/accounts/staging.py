@@ -38,6 +38,14 @@ class Chunk:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class UserRange:
+    """Users from one, included, to another, excluded; by default all."""
+
+    from_user: str = ""
+    before_user: str | None = None
+
+
 class Stage:
     """The staged rows of one file.
 
@@ -50,11 +58,11 @@ class Stage:
         self.intake_id = intake_id = intake_file.intake_id
         self.program = intake_file.arrival.program
         self.table = _table(intake_id)
-        self.has_posted_rows = True
         self.row_count = 0
+        self.has_posted_rows = True
 
-    def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
-        """Stage the rows, replacing any earlier ones; returns how many."""
+    def fill(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> None:
+        """Stage the rows, replacing any earlier ones."""
         self.drop(session)
         session.execute(
             self.sql(
@@ -64,13 +72,11 @@ class Stage:
                 " refusal text)"
             )
         )
-        count = self._copy_in(session, batches)
-        self._seal(session, count)
+        self._seal(session, self._copy_in(session, batches))
         self.has_posted_rows = self._was_begun(session)
-        return count
 
-    def fill_from_events(self, session: psycopg.Connection) -> int:
-        """Stage the file's credits that stand, first ones and reinstatements; returns how many."""
+    def fill_from_events(self, session: psycopg.Connection) -> None:
+        """Stage the file's credits that stand, first ones and reinstatements."""
         self.drop(session)
         session.execute(
             self.sql(
@@ -81,9 +87,7 @@ class Stage:
             )
         )
         row = session.execute(self.sql("select count(*) from {stage}")).fetchone()
-        count = int(row[0]) if row else 0
-        self._seal(session, count)
-        return count
+        self._seal(session, int(row[0]) if row else 0)
 
     def drop(self, session: psycopg.Connection) -> None:
         """Drop the staged rows; a file that was never staged is not an error."""
@@ -115,16 +119,31 @@ class Stage:
         if staged is None or staged[0] != sealed[0]:
             raise StagingLostError(self.intake_id)
 
+    def middle_user(self, session: psycopg.Connection) -> str:
+        """The user of the row in the middle, in user order. Raises StagingLostError."""
+        row = session.execute(
+            self.sql("select user_id from {stage} order by user_id, row_number limit 1 offset %s"),
+            [self.row_count // 2],
+        ).fetchone()
+        if row is None:
+            raise StagingLostError(self.intake_id)
+        return str(row[0])
+
     def chunk_after(
-        self, session: psycopg.Connection, last: Chunk | None, row_count: int
+        self, session: psycopg.Connection, users: UserRange, last: Chunk | None, row_count: int
     ) -> Chunk | None:
-        """The next rows in user order, None at the end; a user's rows may span two chunks."""
-        after = (last.to_user, last.to_row) if last else ("", -1)
+        """The next rows of these users in user order, None at the end; a user's may span chunks."""
+        after = (last.to_user, last.to_row) if last else (users.from_user, -1)
+        before: sql.Composable = sql.SQL("")
+        if users.before_user is not None:
+            before = sql.SQL(" and user_id < {}").format(sql.Literal(users.before_user))
         end = session.execute(
             self.sql(
                 "select user_id, row_number from (select user_id, row_number from {stage}"
-                " where (user_id, row_number) > (%s, %s) order by user_id, row_number limit %s"
-                ") as following order by user_id desc, row_number desc limit 1"
+                " where (user_id, row_number) > (%s, %s){before}"
+                " order by user_id, row_number limit %s"
+                ") as following order by user_id desc, row_number desc limit 1",
+                before=before,
             ),
             [*after, row_count],
         ).fetchone()

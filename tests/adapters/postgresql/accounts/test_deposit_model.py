@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cardops.adapters.postgresql.accounts import pacing
+from cardops.adapters.postgresql.accounts import chunked_posting, pacing
 from cardops.adapters.postgresql.connection import connect
 from tests.factories.intake import AN_INSTANT, Deposit, an_intake_file, staged
 from tests.fakes.deposit_ledger import FakeDepositLedger
@@ -37,7 +37,11 @@ STEPS = st.lists(
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of two rows, so that a few rows make several chunks and users span chunks."""
+    """Chunks of two rows, so that a few rows make several chunks and users span chunks.
+
+    Files of four rows or more are posted in halves.
+    """
+    monkeypatch.setattr(chunked_posting, "HALVED_ROWS", 4)
     for name in ("FIRST_ROWS", "MIN_ROWS", "MAX_ROWS"):
         monkeypatch.setattr(pacing, name, 2)
 
