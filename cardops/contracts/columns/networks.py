@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from cardops.rules.card_numbers import BIN_DIGITS
 from cardops.rules.chargebacks.case_numbers import derived_case_number
 from cardops.rules.chargebacks.disputes import stage_of
 from cardops.rules.chargebacks.reason_codes import find_reason
@@ -29,7 +30,10 @@ def with_network(chunk: pl.DataFrame, *, is_size_balanced: bool = False) -> pl.D
     make another dispute of the same row.
     """
     card_number = pl.col("card_number").str.replace_all("[ -]", "")
-    leading = card_number.str.extract("^([0-9]+)").str.head(_LEADING_DIGITS)
+    # A few digits without a mask are the end of a number.
+    is_end = card_number.str.contains(f"^[0-9]{{1,{BIN_DIGITS - 1}}}$")
+    digits = card_number.str.extract("^([0-9]+)").str.head(_LEADING_DIGITS)
+    leading = pl.when(~is_end).then(digits)
     staged = chunk.rename({"stage": "stage_text"}).with_columns(leading=leading)
     evidence = staged.with_columns(_nulls(*_PAID)) if is_size_balanced else staged
     routed = _looked_up(evidence, _EVIDENCE, _routed, ("network", "network_source", "scheme"))

@@ -86,8 +86,10 @@ def _exact_instant(column: str, *, is_day_allowed: bool) -> pl.Expr:
 
 
 def day(column: str) -> pl.Expr:
-    """The UTC date of a day or an instant."""
-    return instant(column, is_day_allowed=True).dt.date()
+    """The date as it is written, of a day or an instant: the day that its sender means."""
+    is_valid = instant(column, is_day_allowed=True).is_not_null()
+    written = pl.col(column).str.head(len("2026-11-20")).str.to_date("%Y-%m-%d", strict=False)
+    return pl.when(is_valid).then(written)
 
 
 def is_invalid_time(column: str, *, is_day_allowed: bool) -> pl.Expr:

@@ -19,12 +19,17 @@ HEADER: Final = frozenset(
         "cb reason code",
     }
 )
+# `mc_applepay`: the network, then the wallet through which the card was used.
+_WALLET: Final = "_(?:applepay|googlepay|samsungpay|paywithgoogle|clicktopay|amazonpay)$"
 _STAGES: Final = {
     "RequestForInformation": "inquiry",
     "NotificationOfFraud": "inquiry",
+    # What starts the clock: the dispute is booked as a chargeback later.
+    "NotificationOfChargeback": "chargeback",
     "Chargeback": "chargeback",
     "ChargebackReversed": "representment",
-    "InformationSupplied": "representment",
+    # It answers a request for information, which is no chargeback yet.
+    "InformationSupplied": "inquiry",
     "SecondChargeback": "pre_arbitration",
     "PreArbitrationWon": "won",
     "PreArbitrationLost": "lost",
@@ -41,7 +46,7 @@ def columns() -> dict[str, pl.Expr]:
         "dispute_date": pl.col("dispute date").str.head(10),
         "transaction_date": pl.col("payment date").str.head(10),
         "transaction_amount": pl.col("payment amount"),
-        "card_network": pl.col("payment method"),
+        "card_network": pl.col("payment method").str.replace(_WALLET, ""),
         "card_number": pl.col("shopper pan"),
         "reason_code": pl.coalesce("cb reason code", "nof reason code", "rfi reason code"),
         "chargeback_reason": pl.col("dispute reason"),

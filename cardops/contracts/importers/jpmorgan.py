@@ -74,7 +74,9 @@ def _columns(*, category: str) -> dict[str, pl.Expr]:
 
 
 def _unsigned(column: str) -> pl.Expr:
-    return pl.col(column).str.strip_prefix("-")
+    """Without the sign, and without zeros after the last digit that counts: `10.00000000`."""
+    text = pl.col(column).str.strip_prefix("-")
+    return text.str.replace(r"\.0*$|(\.[0-9]*[1-9])0+$", "${1}")
 
 
 def _date(column: str) -> pl.Expr:

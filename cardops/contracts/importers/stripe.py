@@ -8,6 +8,13 @@ from typing import Final
 import polars as pl
 
 HEADER: Final = frozenset({"id", "disputed amount", "dispute date (utc)", "dispute status"})
+# A warning asks a question; what was prevented ended before it became a chargeback.
+_INQUIRIES: Final = (
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "prevented",
+)
 _STATUSES: Final = {
     "needs_response": "pending_response",
     "warning_needs_response": "pending_response",
@@ -15,6 +22,7 @@ _STATUSES: Final = {
     "warning_under_review": "pending",
     "warning_closed": "resolved",
     "charge_refunded": "resolved",
+    "prevented": "resolved",
 }
 
 
@@ -36,7 +44,9 @@ def columns() -> dict[str, pl.Expr]:
         "transaction_date": pl.col("created (utc)").str.head(10),
         "reply_by_date": pl.col("dispute evidence due (utc)").str.head(10),
         "card_network": pl.col("card brand"),
-        "card_number": pl.col("card last4"),
+        # Four digits are the end of the number, never its beginning.
+        "card_number": pl.concat_str(pl.lit("****"), pl.col("card last4")),
         "chargeback_reason": pl.col("dispute reason"),
+        "stage": pl.when(pl.col("dispute status").is_in(_INQUIRIES)).then(pl.lit("inquiry")),
         "status": pl.col("dispute status").replace(_STATUSES),
     }

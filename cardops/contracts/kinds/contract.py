@@ -117,7 +117,7 @@ def instant_field(description: str, *, required: bool) -> Any:
 
 
 def date_field(description: str, *, required: bool, may_be_ahead: bool = False) -> Any:
-    """A date or an instant, whose UTC date counts. `may_be_ahead`: it may lie in the future."""
+    """A date, or an instant whose date as written counts. `may_be_ahead`: it may lie ahead."""
     metadata = {"may_be_ahead": may_be_ahead}
     return _field(
         description, required=required, is_instant={"is_day_allowed": True}, metadata=metadata

@@ -60,12 +60,13 @@ def test_fractions_are_truncated_to_microseconds() -> None:
     assert at == datetime(2026, 11, 20, 4, 30, 0, 123456, tzinfo=UTC)
 
 
-def test_day_is_the_utc_date() -> None:
-    frame = pl.DataFrame({"on": ["2026-11-20", "2026-11-20T23:30:00-01:00", "2026-11-31"]})
+def test_day_is_the_date_as_its_sender_wrote_it() -> None:
+    texts = ["2026-11-20", "2026-11-20T23:30:00-01:00", "2026-11-21T00:30:00+02:00", "2026-11-31", "2026-11-20x"]  # fmt: skip
+    frame = pl.DataFrame({"on": texts})
 
     days = frame.select(day("on")).to_series().to_list()
 
-    assert [str(found) for found in days] == ["2026-11-20", "2026-11-21", "None"]
+    assert [str(found) for found in days] == ["2026-11-20", "2026-11-20", "2026-11-21", "None", "None"]  # fmt: skip
 
 
 def test_only_a_time_without_an_offset_is_naive() -> None:

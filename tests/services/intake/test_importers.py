@@ -2,8 +2,10 @@
 
 from datetime import date
 
+import pytest
+
 from tests.factories import dispute_reports as reports
-from tests.factories.intake_environment import IntakeWorld
+from tests.factories.intake_environment import IntakeWorld, csv_file
 
 
 def of_jpmorgan(world: IntakeWorld) -> dict[str, object]:
@@ -164,3 +166,134 @@ def test_report_without_a_dispute_section_is_refused(world: IntakeWorld) -> None
 
     assert outcome.error is not None
     assert "none with disputes" in outcome.error
+
+
+def a_jpmorgan_report(**cells: str) -> str:
+    row = reports.a_jpmorgan_row(Category="RECD", **cells)
+    return f"BEGIN,EntityId=1\n{reports.report(reports.JPMORGAN_DETAILS, row)}\nEND,EntityId=1\n"
+
+
+@pytest.mark.parametrize("zeros", ["-1.50000000", "1.50", "1.5", "1.500"])
+def test_zeros_after_a_jpmorgan_amount_do_not_count(world: IntakeWorld, zeros: str) -> None:
+    cells = {"Issuer_Dispute_Presentment_Currency_Amount": zeros}
+
+    assert world.submit("chargebacks", a_jpmorgan_report(**cells)).totals_minor == {"USD": 150}
+
+
+def test_jpmorgan_amount_of_too_many_digits_is_still_refused(world: IntakeWorld) -> None:
+    cells = {"Issuer_Dispute_Presentment_Currency_Amount": "1.50100000"}
+
+    outcome = world.submit("chargebacks", a_jpmorgan_report(**cells))
+
+    assert outcome.reasons == {"too_many_fraction_digits": 1}
+
+
+def test_electronic_check_goes_to_no_card_company_by_its_reason_code(world: IntakeWorld) -> None:
+    cells = {
+        "Payment_Method_Code": "EC",
+        "Payment_Brand_Dispute_Reason_Code": "R03",
+        "Account_Number": "XXX1234",
+    }
+
+    outcome = world.submit("chargebacks", a_jpmorgan_report(**cells))
+
+    assert outcome.reasons == {"unroutable_network": 1}
+
+
+def test_preamble_and_end_of_jpmorgan_details_v2_are_not_rows(world: IntakeWorld) -> None:
+    row = reports.a_jpmorgan_row(Dispute_Category_Code="RECD")
+    details = reports.report(reports.JPMORGAN_DETAILS_V2, row)
+    around = "EntityIdentifier=1,EntityName=Co,Frequency=adhoc"
+
+    outcome = world.submit("chargebacks", f"{around}\n{around}\n{details}\n{around}\n")
+
+    assert (outcome.read, outcome.accepted, outcome.error) == (1, 1, None)
+    of_jpmorgan(world)
+
+
+@pytest.mark.parametrize(
+    ("record_type", "method", "stage", "network"),
+    [
+        ("NotificationOfChargeback", "visa", "chargeback", "visa"),
+        ("Chargeback", "mc_applepay", "chargeback", "mastercard"),
+        ("Chargeback", "amex_googlepay", "chargeback", "amex"),
+        ("InformationSupplied", "visa", "inquiry", "visa"),
+    ],
+)
+def test_adyen_record_has_its_stage_and_the_network_behind_the_wallet(
+    world: IntakeWorld, record_type: str, method: str, stage: str, network: str
+) -> None:
+    row = {
+        "Psp Reference": "881",
+        "Payment Method": method,
+        "Dispute Currency": "EUR",
+        "Dispute Amount": "50.00",
+        "Record Type": record_type,
+        "Dispute PSP Reference": "D1",
+        "Dispute Date": "2026-11-10 00:30:00",
+    }
+
+    outcome = world.submit("chargebacks", reports.report(reports.ADYEN, row))
+
+    assert (outcome.accepted, outcome.reasons) == (1, {})
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["stage"], kept["network"]) == (stage, network)
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "kept_status"),
+    [
+        ("warning_needs_response", "inquiry", "pending_response"),
+        ("warning_closed", "inquiry", "resolved"),
+        ("prevented", "inquiry", "resolved"),
+        ("needs_response", "chargeback", "pending_response"),
+    ],
+)
+def test_stripe_warning_is_an_inquiry(
+    world: IntakeWorld, status: str, stage: str, kept_status: str
+) -> None:
+    row = {
+        "id": "ch_1",
+        "Amount": "30.00",
+        "Currency": "usd",
+        "Card Brand": "Visa",
+        "Disputed Amount": "30.00",
+        "Dispute Status": status,
+        "Dispute Date (UTC)": "2026-11-09 10:00:00",
+    }
+
+    assert world.submit("chargebacks", reports.report(reports.STRIPE, row)).reasons == {}
+
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["stage"], kept["status"]) == (stage, kept_status)
+
+
+def test_last_four_digits_are_no_evidence_of_a_network(world: IntakeWorld) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,case_number,card_number"
+    stripe = {
+        "id": "ch_1",
+        "Amount": "30.00",
+        "Currency": "usd",
+        "Card Last4": "5512",
+        "Disputed Amount": "30.00",
+        "Dispute Status": "needs_response",
+        "Dispute Date (UTC)": "2026-11-09 10:00:00",
+    }
+
+    outcomes = [
+        world.submit("chargebacks", csv_file(header, "t1,10.00,2026-11-20,USD,c1,5512")),
+        world.submit("chargebacks", reports.report(reports.STRIPE, stripe)),
+    ]
+
+    assert [outcome.reasons for outcome in outcomes] == [{"orphaned_reference": 1}] * 2
+
+
+def test_date_with_an_offset_is_the_day_its_sender_means(world: IntakeWorld) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,card_network,reply_by_date"
+    line = "t1,10.00,2026-11-20T00:30:00+02:00,USD,visa,2026-12-05T23:59:59-05:00"
+
+    world.submit("chargebacks", csv_file(header, line))
+
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert kept["dispute_date"] == date(2026, 11, 20)
+    assert kept["reply_by_date"] == date(2026, 12, 5)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from assets.intake import intake_metadata
+from assets.intake_metadata import intake_metadata
+from cardops.contracts.kinds.chargebacks import CHARGEBACKS
 from cardops.rules.programs.programs import Program
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.factories.samples import poc_rows, shop_transactions
@@ -82,7 +83,7 @@ def test_card_number_in_free_text_reaches_neither_lake_nor_preview(world: Intake
     kept = world.rows("chargebacks").row(0, named=True)
     assert kept["merchant_name"] == "Shop 510510******5100"
     assert TYPED not in str(kept)
-    metadata = str(intake_metadata([taken], world.lake))
+    metadata = str(intake_metadata([taken], CHARGEBACKS, world.ports, 1.0))
     assert "510510******5100" in metadata
     assert TYPED not in metadata
 
