@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Destinations,
         ExpectedFiles,
         ExpiredHolds,
+        FileMappings,
         IntakeLedger,
         KnownRows,
         Lake,
@@ -251,6 +252,13 @@ class Adapters:
         from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 
         return PostgresIntakeLedger(self.database.url)
+
+    @cached_property
+    def file_mappings(self) -> FileMappings:
+        """How senders' files differ from the contract."""
+        from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
+
+        return PostgresFileMappings(self.database.url)
 
     @cached_property
     def known_rows(self) -> KnownRows:

@@ -28,6 +28,7 @@ from cardops.ports.expected_files import ExpectedFiles
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.known_rows import EarlierRows, JudgingTurn, KnownRows
+from cardops.ports.mappings import FileMappings
 from cardops.ports.programs import Programs
 from cardops.ports.reads import Reads
 from cardops.ports.reconciliation import (
@@ -62,6 +63,7 @@ __all__ = [
     "ExpiredHolds",
     "ExportedDay",
     "FileDelivery",
+    "FileMappings",
     "IntakeLedger",
     "JudgingTurn",
     "KnownRows",

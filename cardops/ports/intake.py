@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         IntakeFile,
         Kind,
     )
+    from cardops.rules.mappings.mapping import FileMapping
 
 # Files listed for a person at most.
 MAX_LISTED_FILES: Final = 1_000
@@ -84,6 +85,12 @@ class IntakeLedger(Protocol):
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
         """Files claimed or applying, in claim order: also those that a crashed run left behind."""
 
+    def mapping_of(self, intake_file: IntakeFile) -> FileMapping | None:
+        """The mapping with which the file is read; None where it is read as the contract says.
+
+        It is the one in force when the file was claimed, or that of the file its rows came from.
+        """
+
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""
 
@@ -108,6 +115,7 @@ class IntakeLedger(Protocol):
     def restart(self, intake_id: int) -> None:
         """Mark `claimed`, with attempts counted from 1 again, as a person requested.
 
+        A refused file, of which nothing was applied, is read with the mapping in force from now on.
         Raises FileRecalledError: a recalled file is reinstated instead.
         """
 

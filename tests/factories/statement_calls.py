@@ -23,6 +23,7 @@ from cardops.adapters.postgresql.inspection import first_response, inspect_datab
 from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
 from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.readiness import Readiness
@@ -43,6 +44,7 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
+from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
 from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
@@ -104,6 +106,11 @@ def call_intake(url: str) -> None:
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
+    mappings = PostgresFileMappings(url)
+    mappings.add("default", DEPOSITS, FileMapping(delimiter=";"), set_by="ops", why="a bank")
+    mappings.versions("default", DEPOSITS)
+    mapped, _ = ledger.claim(an_arrival("incoming/mapped.csv"), TODAY)
+    ledger.mapping_of(mapped)
 
 
 def call_known_rows(url: str) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from cardops.ports import IntakeLedger
 from cardops.ports.intake import MAX_LISTED_FILES
-from cardops.rules.intake.arrivals import released_prefix
+from cardops.rules.intake.arrivals import released_from, released_prefix
 from cardops.rules.intake.files import (
     Arrival,
     BatchMissingError,
@@ -24,6 +24,8 @@ from cardops.rules.intake.files import (
     IntakeFileMissingError,
     Kind,
 )
+from cardops.rules.mappings.mapping import STRICT, FileMapping
+from tests.fakes.mappings import FakeFileMappings
 
 
 class FakeIntakeLedger(IntakeLedger):
@@ -34,6 +36,7 @@ class FakeIntakeLedger(IntakeLedger):
         self.attempts: dict[int, int] = defaultdict(int)
         self.batches: dict[str, ChargebackBatch] = {}
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
+        self.mappings = FakeFileMappings()
         self.releases: dict[tuple[int, int], int] = {}
         self._locks: dict[int, RLock] = defaultdict(RLock)
 
@@ -181,7 +184,22 @@ class FakeIntakeLedger(IntakeLedger):
     def restart(self, intake_id: int) -> None:
         if self.find(intake_id).status is FileStatus.RECALLED:
             raise FileRecalledError(self.find(intake_id))
+        file = self.find(intake_id)
+        if file.status is FileStatus.REFUSED:
+            self._put(replace(file, mapping_version=self._version_in_force(file.arrival)))
         self.reinstate(intake_id)
+
+    @override
+    def mapping_of(self, intake_file: IntakeFile) -> FileMapping | None:
+        arrival, version = intake_file.arrival, intake_file.mapping_version
+        if version is None:
+            return None
+        mapping = self.mappings.find(arrival.program, arrival.kind, version).mapping
+        return None if mapping == STRICT else mapping
+
+    def _version_in_force(self, arrival: Arrival) -> int | None:
+        versions = self.mappings.versions(arrival.program, arrival.kind)
+        return versions[-1].version if versions else None
 
     @override
     def reinstate(self, intake_id: int) -> None:
@@ -230,7 +248,12 @@ class FakeIntakeLedger(IntakeLedger):
 
     def _new(self, arrival: Arrival, business_date: date, batch_id: str | None) -> IntakeFile:
         number = len(self.files) + 1
-        return IntakeFile(number, arrival, business_date, FileStatus.CLAIMED, batch_id)
+        origin = self.files.get(released_from(arrival.key) or 0)
+        is_own = origin and origin.arrival.program == arrival.program
+        version = origin.mapping_version if origin and is_own else self._version_in_force(arrival)
+        return IntakeFile(
+            number, arrival, business_date, FileStatus.CLAIMED, batch_id, mapping_version=version
+        )
 
     def _put(self, file: IntakeFile) -> IntakeFile:
         self.files[file.intake_id] = file

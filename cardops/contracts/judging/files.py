@@ -23,10 +23,13 @@ from cardops.contracts.judging.judging import (
 from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.reading.mapped import MappedLayout, for_released_rows
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError, SourceFile
 from cardops.ports.progress import Step, rows_done
+from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
+from cardops.rules.mappings.mapping import FileMapping
 
 _ORPHAN: Final = str(RowReason.ORPHANED_REFERENCE)
 # Outcomes of valid rows that are quarantined; each is its row's reason.
@@ -42,7 +45,8 @@ class FileCircumstances:
     """What a file is judged by, beside its content.
 
     `currency` is the program's. `referenced` finds the rows that the file's rows refer to, by their
-    ids: lake columns, None where there are none. `orphans`: see `Circumstances`.
+    ids: lake columns, None where there are none. `orphans`: see `Circumstances`. `mapping`: how the
+    sender's file differs from the contract, or None.
     """
 
     intake_file: IntakeFile
@@ -51,6 +55,7 @@ class FileCircumstances:
     batch_mode: str | None = None
     referenced: Callable[[pl.Series], pl.DataFrame | None] | None = None
     orphans: frozenset[int] = frozenset()
+    mapping: FileMapping | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ def judge_file(
     Raises FileRefusedError.
     """
     rows_done(Step.JUDGED, 0)
-    rows = InputRows(SourceFile(circumstances.intake_file.arrival.key, content), profile.contract)
+    source = SourceFile(circumstances.intake_file.arrival.key, content)
+    rows = InputRows(source, profile.contract, _mapped_layout(profile, circumstances))
     default = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
     texts: Iterator[pl.DataFrame] = (
         mask_card_number_in_raw(chunk).with_columns(default) for chunk in rows.chunks()
@@ -93,6 +99,17 @@ def judge_file(
     if profile.refusal is not None:
         _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
     return rows
+
+
+def _mapped_layout(profile: KindProfile, circumstances: FileCircumstances) -> MappedLayout | None:
+    """How the file is read, where its program has a mapping for the kind."""
+    mapping = circumstances.mapping
+    if mapping is None:
+        return None
+    if released_from(circumstances.intake_file.arrival.key) is not None:
+        mapping = for_released_rows(mapping)
+    currency = circumstances.currency if profile.program_currency else None
+    return MappedLayout(profile.contract, mapping, currency)
 
 
 def _refuse_together(

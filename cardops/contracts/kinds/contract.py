@@ -45,6 +45,11 @@ class Contract:
     importers: tuple[Importer, ...] = ()
     converters: Mapping[str, Converter] = field(default_factory=dict)
 
+    @property
+    def number_decimal(self) -> str:
+        """The decimal sign of amounts in text."""
+        return "."
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Every column of the contract, in the model's order."""
@@ -86,6 +91,11 @@ class Contract:
             for name in self.times
             if not (schema.columns[name].metadata or {}).get("may_be_ahead")
         )
+
+    def names_of(self, column: str) -> tuple[frozenset[str], ...]:
+        """Spellings of a column's names in a header, best first: its own, then its aliases."""
+        names = (column, *self.aliases.get(column, ()))
+        return tuple(frozenset({name, name.replace("_", "")}) for name in names)
 
     def _checked_by(self, check_name: str) -> tuple[str, ...]:
         columns = self.model.to_schema().columns.items()

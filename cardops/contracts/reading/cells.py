@@ -16,7 +16,7 @@ import pyarrow as pa
 Positions = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
-_LF, _COMMA, _QUOTE, _SPACE, _TAB = b"\n", b",", b'"', b" ", b"\t"
+_LF, _QUOTE, _SPACE, _TAB = b"\n", b'"', b" ", b"\t"
 # Arrow stores texts up to this length inside the view, longer ones by their place in a buffer.
 _INLINE_BYTES: Final = 12
 _PADDING: Final = b"\0" * _INLINE_BYTES
@@ -91,13 +91,14 @@ class Lines:
 class Fields:
     """The fields of each line, where the fast path can tell them."""
 
-    def __init__(self, lines: Lines, width: int) -> None:
+    def __init__(self, lines: Lines, width: int, delimiter: bytes = b",") -> None:
         self._lines = lines
         self._width = width
+        self._delimiter = delimiter
         self._quotes = lines.positions(_QUOTE)
-        self._commas = self._between_fields()
-        self._first = np.searchsorted(self._commas, lines.starts)
-        counts = np.diff(np.append(self._first, len(self._commas)))
+        self._delimiters = self._between_fields()
+        self._first = np.searchsorted(self._delimiters, lines.starts)
+        counts = np.diff(np.append(self._first, len(self._delimiters)))
         self.is_whole: Marks = counts == width - 1
         self.has_quote: Marks = lines.with_byte(_QUOTE)
         # Lines whose quotes need the exact reader.
@@ -130,14 +131,14 @@ class Fields:
         return self._lines.with_byte(_SPACE) | self._lines.with_byte(_TAB)
 
     def _between_fields(self) -> Positions:
-        """Commas that are not inside quotes."""
-        commas = self._lines.positions(_COMMA)
+        """Delimiters that are not inside quotes."""
+        delimiters = self._lines.positions(self._delimiter)
         if not self._quotes.size:
-            return commas
-        line = np.searchsorted(self._lines.ends, commas)
+            return delimiters
+        line = np.searchsorted(self._lines.ends, delimiters)
         before_line = np.searchsorted(self._quotes, self._lines.starts)[line]
-        is_inside = (np.searchsorted(self._quotes, commas) - before_line) % 2 == 1
-        outside: Positions = commas[~is_inside]
+        is_inside = (np.searchsorted(self._quotes, delimiters) - before_line) % 2 == 1
+        outside: Positions = delimiters[~is_inside]
         return outside
 
     def _cells(self, rows: Positions) -> list[tuple[Positions, Positions]]:
@@ -145,9 +146,9 @@ class Fields:
         first, starts = self._first[rows], self._lines.starts[rows]
         cells = []
         for at in range(self._width - 1):
-            comma = self._commas[first + at] if rows.size else first
-            cells.append((starts, comma))
-            starts = comma + 1
+            delimiter = self._delimiters[first + at] if rows.size else first
+            cells.append((starts, delimiter))
+            starts = delimiter + 1
         return [*cells, (starts, self._lines.ends[rows])]
 
     def _has_simple_quotes(self) -> Marks:

@@ -35,12 +35,27 @@ class Table:
     skipped: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """How a sender's file is laid out. `skip_rows`: physical lines before the header."""
+
+    delimiter: str = ","
+    has_header: bool = True
+    skip_rows: int = 0
+
+
+STRICT: Final = Syntax()
+
+
 class CsvRows:
     """The records under one header, in chunks with columns `0`, `1`, … as text."""
 
-    def __init__(self, name: str, stream: BinaryIO, sections: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, stream: BinaryIO, sections: Sequence[str] = (), syntax: Syntax = STRICT
+    ) -> None:
         """`sections`: what the first name of a section's own header may be, see `_header`."""
         self._name = name
+        self._syntax = syntax
         self._blocks = blocks(stream)
         self._sections = sections
         self.table, self._first = self._header()
@@ -63,9 +78,11 @@ class CsvRows:
             yield self._chunk(rest, is_last=True)
 
     def _header(self) -> tuple[Table, Block]:
+        skipped = self._syntax.skip_rows
         for block in self._blocks:
             lines = block.text.split("\n")
-            start = _first_record(lines)
+            start = _first_record(lines, skipped)
+            skipped = max(0, skipped - len(lines))
             if start is None:
                 continue
             if start in block.bad_lines or "\0" in lines[start] or block.is_too_long:
@@ -77,22 +94,21 @@ class CsvRows:
         raise FileRefusedError(f"{self._name} is empty, so nothing was ingested: send it again.")
 
     def _table(self, lines: list[str], start: int, block: Block) -> tuple[Table, Block]:
-        if lines[start].lstrip('"').startswith(_SECTION_STARTS):
+        if self._sections and lines[start].lstrip('"').startswith(_SECTION_STARTS):
             start = self._section(lines, start)
         has_sections = self._is_section(lines[start])
-        record = record_at(lines, start)
+        record = record_at(lines, start, delimiter=self._syntax.delimiter)
         if record.fields is None or not any(map(str.strip, record.fields)):
             raise FileRefusedError(
                 f"The first line of {self._name} is not a usable header, so nothing was ingested: "
                 "put the column names there and send it again."
             )
+        if not self._syntax.has_header:
+            return _table_of_positions(record.fields), _rest(block, lines, start)
         end = start + record.line_count
         header_line = "\n".join(lines[start:end])
-        bad = frozenset(index - end for index in block.bad_lines if index >= end)
         skipped = _SECTION_RECORDS if has_sections else None
-        return Table(tuple(record.fields), header_line, skipped), Block(
-            "\n".join(lines[end:]).encode(), bad
-        )
+        return Table(tuple(record.fields), header_line, skipped), _rest(block, lines, end)
 
     def _section(self, lines: Sequence[str], start: int) -> int:
         """A report of several sections: the header line of the one with the disputes in it."""
@@ -119,12 +135,12 @@ class CsvRows:
     def _split(self, block: Block, *, is_last: bool) -> pl.DataFrame:
         content, bad = self._with_rest(block)
         lines = Lines(content)
-        fields = Fields(lines, len(self.table.names))
+        fields = Fields(lines, len(self.table.names), self._syntax.delimiter.encode())
         is_record = ~self._is_no_record(lines, fields)
         hard = np.flatnonzero(fields.is_hard & is_record)
         exact: _ExactRecords | None = None
         if hard.size:
-            exact = _ExactRecords(lines, len(self.table.names))
+            exact = _ExactRecords(lines, len(self.table.names), self._syntax.delimiter)
             end = exact.read(hard.tolist(), is_last=is_last)
             is_record[exact.consumed] = False
             is_record[end:] = False
@@ -205,9 +221,10 @@ class CsvRows:
 class _ExactRecords:
     """Records that begin on lines with unusual quotes, read one by one."""
 
-    def __init__(self, lines: Lines, width: int) -> None:
+    def __init__(self, lines: Lines, width: int, delimiter: str) -> None:
         self._lines = lines
         self._width = width
+        self._delimiter = delimiter
         self._quoted = np.flatnonzero(lines.with_byte(b'"'))
         self.indexes: list[int] = []
         self.consumed: list[int] = []
@@ -239,8 +256,8 @@ class _ExactRecords:
         following = np.searchsorted(self._quoted, index, side="right")
         is_near = following < len(self._quoted) and self._quoted[following] < end
         if is_near or end > len(self._lines):
-            return record_at(self._lines, index, self._width)
-        record = record_at([self._lines[index]], 0, self._width)
+            return record_at(self._lines, index, self._width, self._delimiter)
+        record = record_at([self._lines[index]], 0, self._width, self._delimiter)
         return Record(None) if record.is_open else record
 
     def frame(self, bad: frozenset[int], *, is_trimmed: bool) -> pl.DataFrame:
@@ -275,8 +292,20 @@ def _framing(codes: npt.NDArray[np.int64]) -> pl.Series:
     return _FRAMINGS.gather(pl.Series(codes, dtype=pl.UInt32))
 
 
-def _first_record(lines: Sequence[str]) -> int | None:
-    return next((index for index, line in enumerate(lines) if line.strip(" \t")), None)
+def _first_record(lines: Sequence[str], skipped: int = 0) -> int | None:
+    records = (index for index, line in enumerate(lines) if index >= skipped and line.strip(" \t"))
+    return next(records, None)
+
+
+def _rest(block: Block, lines: Sequence[str], start: int) -> Block:
+    """The block from that line on."""
+    bad = frozenset(index - start for index in block.bad_lines if index >= start)
+    return Block("\n".join(lines[start:]).encode(), bad)
+
+
+def _table_of_positions(fields: Sequence[str]) -> Table:
+    """Names of a file without a header: the positions of its columns, from 1."""
+    return Table(tuple(str(number) for number, _ in enumerate(fields, start=1)), "")
 
 
 def _with_nul() -> pl.Expr:

@@ -7,15 +7,14 @@ costs one row.
 import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, BinaryIO, Final, TypeGuard
 
 import polars as pl
 
-from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.lines import blocks
-from cardops.contracts.reading.source import Header, resolve
+from cardops.contracts.reading.source import Header, Layout, resolve
 from cardops.rules.intake.files import RowReason
 
 CHUNK_ROWS: Final = 50_000
@@ -36,13 +35,22 @@ class RepeatedKeyError(ValueError):
     """An object has one key twice, so its value is ambiguous."""
 
 
+class _Number(str):
+    """A number's literal, told apart from text."""
+
+    __slots__ = ()
+
+
 class JsonRows:
     """The objects of a file, in chunks with the contract's columns as text."""
 
-    def __init__(self, stream: BinaryIO, contract: Contract, *, is_lines: bool) -> None:
+    def __init__(self, stream: BinaryIO, layout: Layout, *, is_lines: bool) -> None:
         self._stream = stream
         self._is_lines = is_lines
-        self._contract = contract
+        self._layout = layout
+        # Numbers are written with the decimal sign of text, so that text means one thing only.
+        is_other = layout.number_decimal != "."
+        self._decoder = _decoder(_Number) if is_other else _DECODER
         self.unknown: dict[str, None] = {}
         self._header = lru_cache(maxsize=1024)(self._resolve)
 
@@ -60,11 +68,11 @@ class JsonRows:
         return _lines(self._stream) if self._is_lines else array_elements(self._stream)
 
     def _row(self, raw: str, *, is_bad: bool) -> tuple[str | None, ...]:
-        nothing = (None,) * len(self._contract.columns)
+        nothing = (None,) * len(self._layout.columns)
         if is_bad:
             return (_cleaned(raw), str(RowReason.BAD_ENCODING), *nothing)
         try:
-            element = _DECODER.decode(raw)
+            element = self._decoder.decode(raw)
             _check_depth(element)
             values = self._values(element)
         except (ValueError, RecursionError):
@@ -83,17 +91,24 @@ class JsonRows:
         texts = list(flat.values())
         positions = header.positions
         return [
-            _text(texts[positions[column]]) if column in positions else None
-            for column in self._contract.columns
+            self._cell(column, texts[positions[column]]) if column in positions else None
+            for column in self._layout.columns
         ]
 
+    def _cell(self, column: str, value: Any) -> str | None:
+        text = _text(value)
+        if text is not None and isinstance(value, _Number):
+            is_amount = column in self._layout.amounts
+            return text.replace(".", self._layout.number_decimal) if is_amount else str(text)
+        return text
+
     def _resolve(self, names: tuple[str, ...]) -> Header:
-        header = resolve(names, self._contract)
+        header = resolve(names, self._layout)
         self.unknown |= dict.fromkeys(_cleaned(name) for name in header.unknown)
         return header
 
     def _frame(self, rows: Sequence[tuple[str | None, ...]]) -> pl.DataFrame:
-        names = ("row_number", "raw", "framing", *self._contract.columns)
+        names = ("row_number", "raw", "framing", *self._layout.columns)
         schema = dict.fromkeys(names, pl.String())
         frame = pl.DataFrame(rows, schema=schema, orient="row")
         return frame.with_columns(pl.col("row_number").cast(pl.Int64))
@@ -159,9 +174,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DECODER: Final = json.JSONDecoder(
-    parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_object
-)
+def _decoder(number: Callable[[str], str]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_float=number, parse_int=number, parse_constant=number, object_pairs_hook=_object
+    )
+
+
+_DECODER: Final = _decoder(str)
 
 
 def array_elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:

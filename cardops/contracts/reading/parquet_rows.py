@@ -5,15 +5,14 @@ Belongs here: typed columns to text, which the contracts judge.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cardops.contracts.kinds.contract import Contract
-from cardops.contracts.reading.source import FileRefusedError, Header, resolve
+from cardops.contracts.reading.source import FileRefusedError, Header, Layout, resolve
 from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import RowReason
 
@@ -23,9 +22,9 @@ CHUNK_ROWS: Final = 50_000
 class ParquetRows:
     """The rows of a Parquet file, in chunks with the contract's columns as text."""
 
-    def __init__(self, name: str, stream: BinaryIO, contract: Contract) -> None:
+    def __init__(self, name: str, stream: BinaryIO, layout: Layout) -> None:
         self._name = name
-        self._contract = contract
+        self._layout = layout
         try:
             self._file = pq.ParquetFile(stream)
         except (pa.ArrowException, OSError) as error:
@@ -34,7 +33,7 @@ class ParquetRows:
             ) from error
         self._refuse_repeated_names()
         self._fields = _flat_fields(self._file.schema_arrow)
-        self.header: Header = resolve(list(self._fields), contract)
+        self.header: Header = resolve(list(self._fields), layout)
         self._refuse_floating_point()
 
     def chunks(self) -> Iterator[pl.DataFrame]:
@@ -56,6 +55,7 @@ class ParquetRows:
         names = {
             list(self._fields)[index]: column for column, index in self.header.positions.items()
         }
+        texts = texts.with_columns(self._written_as_text(names))
         is_bad = pl.any_horizontal(
             *(
                 pl.col(name).str.contains("\0|\ufffd\ufffd\ufffd").fill_null(value=False)
@@ -70,10 +70,19 @@ class ParquetRows:
             *(pl.col(name).alias(column) for name, column in names.items()),
             *(
                 pl.lit(None, pl.String).alias(column)
-                for column in self._contract.columns
+                for column in self._layout.columns
                 if column not in self.header.positions
             ),
         )
+
+    def _written_as_text(self, names: Mapping[str, str]) -> list[pl.Expr]:
+        """Numbers of amounts with the decimal sign of text, so that text means one thing only."""
+        sign = self._layout.number_decimal
+        return [
+            pl.col(name).str.replace(".", sign, literal=True)
+            for name, column in names.items()
+            if sign != "." and column in self._layout.amounts and _is_number(self._fields[name])
+        ]
 
     def _refuse_repeated_names(self) -> None:
         counts = Counter(self._file.schema_arrow.names)
@@ -86,13 +95,17 @@ class ParquetRows:
 
     def _refuse_floating_point(self) -> None:
         names = list(self._fields)
-        for column in self._contract.amounts & self.header.positions.keys():
+        for column in self._layout.amounts & self.header.positions.keys():
             name = names[self.header.positions[column]]
             if pa.types.is_floating(self._fields[name]):
                 raise FileRefusedError(
                     f"Column {name} of {self._name} holds money as floating point, which has lost "
                     "its exact digits, so nothing was ingested: write decimals or text."
                 )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(kind) or pa.types.is_integer(kind))
 
 
 def _flat_fields(schema: pa.Schema) -> dict[str, pa.DataType]:

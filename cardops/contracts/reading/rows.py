@@ -11,12 +11,15 @@ import polars as pl
 from cardops.contracts.importers.importers import SECTIONS, Importer, importer_for
 from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.converted import converted
-from cardops.contracts.reading.csv_rows import CsvRows, trimmed
+from cardops.contracts.reading.csv_rows import STRICT, CsvRows, trimmed
+from cardops.contracts.reading.encodings import as_utf8
 from cardops.contracts.reading.json_rows import JsonRows
+from cardops.contracts.reading.mapped import MappedLayout, named
 from cardops.contracts.reading.parquet_rows import ParquetRows
 from cardops.contracts.reading.source import (
     FileRefusedError,
     Header,
+    Layout,
     SourceFile,
     normalised,
     opened,
@@ -34,11 +37,19 @@ class InputRows:
     `header_line` and `format` make released rows a file again.
     """
 
-    def __init__(self, source: SourceFile, contract: Contract) -> None:
-        """Reads no further than the header. Raises FileRefusedError."""
+    def __init__(
+        self, source: SourceFile, contract: Contract, mapped: MappedLayout | None = None
+    ) -> None:
+        """Reads no further than the header. Raises FileRefusedError.
+
+        `mapped`: how the sender's files differ from the contract; None where they do not.
+        """
         self._source = source
         self._contract = contract
         self.format = source.format_among(contract.converters)
+        # What a library reads has one form, whoever sent it.
+        self._mapped = None if self.format in contract.converters else mapped
+        self._layout: Layout = self._mapped or contract
         self.header_line = ""
         self.importer: str | None = None
         self._unknown: tuple[str, ...] = ()
@@ -55,7 +66,7 @@ class InputRows:
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns, trimmed."""
         with refusing_broken_compression(self._source.name):
-            yield from self._chunks
+            yield from self._mapped.mapped(self._chunks) if self._mapped else self._chunks
 
     def _open(self) -> Iterator[pl.DataFrame]:
         stream = opened(self._source)
@@ -64,6 +75,8 @@ class InputRows:
             stream = converted(self._source.name, stream, convert)
             # Rows that are released become a file of the form in which they were read.
             self.format = "ndjson"
+        elif self._mapped and self.format != "parquet":
+            stream = as_utf8(stream, self._mapped.mapping.encoding)
         match self.format:
             case "csv":
                 return self._csv(stream)
@@ -73,16 +86,19 @@ class InputRows:
                 return self._json_rows(stream)
 
     def _csv(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
-        rows = CsvRows(self._source.name, stream, SECTIONS)
+        syntax, sections = (self._mapped.syntax, ()) if self._mapped else (STRICT, SECTIONS)
+        rows = CsvRows(self._source.name, stream, sections, syntax)
         self.header_line = rows.table.header_line
-        importer = importer_for(self._contract.importers, rows.table.names)
+        # A mapping says what the columns are: no report of a processor is looked for.
+        importers = () if self._mapped else self._contract.importers
+        importer = importer_for(importers, rows.table.names)
         if importer:
             return self._imported(importer, rows)
-        header = resolve(rows.table.names, self._contract)
+        header = resolve(rows.table.names, self._layout)
         self._refuse(header)
         self._unknown = header.unknown
         chunks = rows.chunks(is_trimmed=True)
-        return (_placed(chunk, header, self._contract) for chunk in chunks)
+        return (_placed(chunk, header, self._layout) for chunk in chunks)
 
     def _imported(self, importer: Importer, rows: CsvRows) -> Iterator[pl.DataFrame]:
         self.importer = importer.name
@@ -93,7 +109,7 @@ class InputRows:
         return self._trimmed(chunks)
 
     def _parquet(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
-        rows = ParquetRows(self._source.name, stream, self._contract)
+        rows = ParquetRows(self._source.name, stream, self._layout)
         self._refuse(rows.header)
         self._unknown = rows.header.unknown
         return self._trimmed(rows.chunks())
@@ -111,39 +127,39 @@ class InputRows:
                 "nothing was ingested: send it as one of these."
             )
         is_lines = self.format == "ndjson" and start[:1] == b"{"
-        self._json = JsonRows(stream, self._contract, is_lines=is_lines)
+        self._json = JsonRows(stream, self._layout, is_lines=is_lines)
         return self._trimmed(self._json.chunks())
 
     def _trimmed(self, chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        return (trimmed(chunk, self._contract.columns) for chunk in chunks)
+        return (trimmed(chunk, self._layout.columns) for chunk in chunks)
 
     def _refuse(self, header: Header) -> None:
         self._refuse_missing(header.missing)
         if header.repeated:
             raise FileRefusedError(
-                f"{self._source.name} has column {_named(header.repeated)} twice, so nothing was "
+                f"{self._source.name} has column {self._named(header.repeated)} twice, so nothing was "
                 "ingested: keep the one that is meant."
             )
 
     def _refuse_missing(self, columns: Sequence[str]) -> None:
         if columns:
             raise FileRefusedError(
-                f"{self._source.name} has no column {_named(columns)}, which "
-                f"{self._contract.kind} need, so nothing was ingested: add it to the header."
+                f"{self._source.name} has no column {self._named(columns)}, which "
+                f"{self._contract.kind} need, so nothing was ingested: add it to the header"
+                f"{', or mend the mapping' if self._mapped else ''}."
             )
 
+    def _named(self, columns: Sequence[str]) -> str:
+        return named(self._mapped, columns) if self._mapped else " and ".join(columns)
 
-def _named(columns: Sequence[str]) -> str:
-    return " and ".join(columns)
 
-
-def _placed(chunk: pl.DataFrame, header: Header, contract: Contract) -> pl.DataFrame:
+def _placed(chunk: pl.DataFrame, header: Header, layout: Layout) -> pl.DataFrame:
     return chunk.select(
         *_FRAME,
         *(
             pl.col(str(header.positions[column])).alias(column)
             if column in header.positions
             else pl.lit(None, pl.String).alias(column)
-            for column in contract.columns
+            for column in layout.columns
         ),
     )

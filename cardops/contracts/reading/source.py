@@ -6,15 +6,15 @@ Belongs here: what is decided before any row is read, and why a file is refused 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
-from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.compression import (
     BrokenCompressionError,
     broken_compression,
     decompressed,
     plain_name,
 )
+from cardops.rules.mappings.mapping import normalised_name
 
 FORMATS: Final = ("csv", "json", "ndjson", "parquet")
 
@@ -86,18 +86,50 @@ class Header:
     missing: tuple[str, ...]
 
 
+class Layout(Protocol):
+    """What readers need to know of a file's columns: a contract, or a contract under a mapping.
+
+    `columns` are filled with text, null where the file has none; without those `required` it is
+    refused. `amounts` hold money. `number_decimal`: the decimal sign of text, with which numbers are
+    written too, so that text means one thing only.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The kind of the file's rows."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns to fill."""
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns that the file must have."""
+
+    @property
+    def amounts(self) -> frozenset[str]:
+        """Columns that hold money."""
+
+    @property
+    def number_decimal(self) -> str:
+        """The decimal sign of text."""
+
+    def names_of(self, column: str) -> tuple[frozenset[str], ...]:
+        """Spellings of a column's names in a header, best first."""
+
+
 def normalised(name: str) -> str:
     """The form in which header names are compared."""
-    return name.strip(" \t\ufeff").lower()
+    return normalised_name(name)
 
 
-def resolve(names: Sequence[str], contract: Contract) -> Header:
-    """Find the best name for each contract column; each name serves one column."""
+def resolve(names: Sequence[str], layout: Layout) -> Header:
+    """Find the best name for each column; each name serves one column."""
     found = [normalised(name) for name in names]
     positions: dict[str, int] = {}
     repeated = []
-    for column in contract.columns:
-        candidates = _positions_of(column, found, contract, used=set(positions.values()))
+    for column in layout.columns:
+        candidates = _positions_of(column, found, layout, used=set(positions.values()))
         if candidates:
             positions[column] = candidates[0]
             if len(candidates) > 1:
@@ -111,19 +143,19 @@ def resolve(names: Sequence[str], contract: Contract) -> Header:
         positions=positions,
         unknown=tuple(dict.fromkeys(unknown)),
         repeated=tuple(repeated),
-        missing=tuple(column for column in contract.required if column not in positions),
+        missing=tuple(column for column in layout.required if column not in positions),
     )
 
 
 def _positions_of(
-    column: str, found: Sequence[str], contract: Contract, *, used: set[int]
+    column: str, found: Sequence[str], layout: Layout, *, used: set[int]
 ) -> list[int]:
     """Where the best name stands: the column's own, else its aliases in order."""
-    for name in (column, *contract.aliases.get(column, ())):
+    for spellings in layout.names_of(column):
         positions = [
             position
             for position, text in enumerate(found)
-            if position not in used and text in {name, name.replace("_", "")}
+            if position not in used and text in spellings
         ]
         if positions:
             return positions

@@ -117,7 +117,8 @@ class Arrival:
 class IntakeFile:
     """A claimed file. `business_date` is the UTC date of its claim and never changes.
 
-    `attempt_series`: how often its attempts were counted from 1 again.
+    `attempt_series`: how often its attempts were counted from 1 again. `mapping_version`: with which of
+    its program's mappings it is read, None for none.
     """
 
     intake_id: int
@@ -127,6 +128,7 @@ class IntakeFile:
     batch_id: str | None = None
     outcome: "FileOutcome | None" = None
     attempt_series: int = 0
+    mapping_version: int | None = None
 
     @property
     def lake_name(self) -> str:

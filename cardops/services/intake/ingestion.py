@@ -186,4 +186,5 @@ def _circumstances(
         batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
         referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
         orphans=orphans,
+        mapping=ports.intake_ledger.mapping_of(intake_file),
     )

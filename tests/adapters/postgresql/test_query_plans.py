@@ -30,6 +30,7 @@ MAX_BLOCKS = 200
 # Tables that do not grow with history: with programs, partners, open work or days, at most.
 NOT_GROWING = {
     "programs",
+    "file_mappings",
     "callback_hosts",
     "api_keys",
     "expected_files",

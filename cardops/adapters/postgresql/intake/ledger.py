@@ -22,6 +22,7 @@ from cardops.adapters.postgresql.intake.rows import (
     outcome_text,
 )
 from cardops.adapters.postgresql.intake.waiting import WaitingRows
+from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports.intake import MAX_LISTED_FILES
 from cardops.rules.intake.arrivals import released_prefix
@@ -36,10 +37,18 @@ from cardops.rules.intake.files import (
     IntakeFileMissingError,
     Kind,
 )
+from cardops.rules.mappings.mapping import STRICT, FileMapping
 
 # Nothing is credited from their staged rows any more.
 _GIVEN_UP: Final = frozenset({FileStatus.DEAD, FileStatus.RECALLED})
 _NEW_SERIES: LiteralString = " attempt_count = 0, attempt_series = attempt_series + 1"
+# A refused file has applied nothing: a mapping that was set since may make it readable.
+_MAPPING_IN_FORCE: LiteralString = (
+    " mapping_version = case when status = 'refused' then ("
+    " select max(m.version) from file_mappings as m"
+    " where m.program = intake_files.program and m.kind = intake_files.kind"
+    " ) else mapping_version end,"
+)
 _UPDATE: LiteralString = "update intake_files set "
 
 
@@ -180,7 +189,17 @@ class PostgresIntakeLedger(WaitingRows):
 
         Raises FileRecalledError, IntakeFileMissingError.
         """
-        self._change(intake_id, "status = 'claimed', ended_at = null," + _NEW_SERIES)
+        self._change(
+            intake_id, "status = 'claimed', ended_at = null," + _MAPPING_IN_FORCE + _NEW_SERIES
+        )
+
+    def mapping_of(self, intake_file: IntakeFile) -> FileMapping | None:
+        """The mapping with which the file is read; None where it is read as the contract says."""
+        version, arrival = intake_file.mapping_version, intake_file.arrival
+        if version is None:
+            return None
+        found = PostgresFileMappings(self.url).find(arrival.program, arrival.kind, version)
+        return None if found.mapping == STRICT else found.mapping
 
     def reinstate(self, intake_id: int) -> None:
         """The same for any file, also a recalled one, whose deposits are credited again."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
+from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.files import (
     Arrival,
     BatchMissingError,
@@ -24,20 +25,29 @@ from cardops.rules.intake.files import (
 # The order in which file_of expects a row's columns.
 SELECT: Final = (
     "select intake_id, kind, program, bucket, key, version, content_sha256, size_bytes,"
-    " business_date, status, batch_id, outcome, attempt_series from intake_files "
+    " business_date, status, batch_id, outcome, attempt_series, mapping_version from intake_files "
 )
+# The mapping in force is recorded with the claim; rows released from a file keep that file's.
 CLAIM: Final = (
     "insert into intake_files"
-    " (kind, program, bucket, key, version, content_sha256, size_bytes, business_date, batch_id)"
-    " values (%(kind)s, %(program)s, %(bucket)s, %(key)s, %(version)s, %(content_sha256)s,"
-    " %(size_bytes)s, %(business_date)s, %(batch_id)s)"
+    " (kind, program, bucket, key, version, content_sha256, size_bytes, business_date, batch_id,"
+    " mapping_version)"
+    " select %(kind)s, %(program)s, %(bucket)s, %(key)s, %(version)s, %(content_sha256)s,"
+    " %(size_bytes)s, %(business_date)s, %(batch_id)s,"
+    " case when origin.intake_id is not null then origin.mapping_version else ("
+    " select max(m.version) from file_mappings as m"
+    " where m.program = %(program)s and m.kind = %(kind)s"
+    " ) end"
+    " from (select 1 as claimed) as one_row"
+    " left join intake_files as origin on origin.intake_id = %(origin_id)s"
+    " and origin.program = %(program)s and origin.kind = %(kind)s"
     " on conflict (bucket, key, content_sha256) do nothing returning intake_id"
 )
 
 
 def file_of(row: tuple[Any, ...]) -> IntakeFile:
     """The entry in a row of SELECT."""
-    intake_id, kind, *arrival, business_date, status, batch_id, outcome, attempt_series = row
+    intake_id, kind, *arrival, business_date, status, batch_id, outcome, series, mapping = row
     return IntakeFile(
         intake_id=intake_id,
         arrival=Arrival(Kind(kind), *arrival),
@@ -45,7 +55,8 @@ def file_of(row: tuple[Any, ...]) -> IntakeFile:
         status=FileStatus(status),
         batch_id=batch_id,
         outcome=None if outcome is None else _outcome_of(outcome),
-        attempt_series=attempt_series,
+        attempt_series=series,
+        mapping_version=mapping,
     )
 
 
@@ -58,6 +69,7 @@ def claim_file(
         "kind": arrival.kind,
         "business_date": business_date,
         "batch_id": batch_id,
+        "origin_id": released_from(arrival.key),
     }
     return session.execute(CLAIM, values).fetchone() is not None
 

@@ -91,6 +91,8 @@ left join (
 ) as figures using (program, intake_id)
 order by f.intake_id, figures.currency
 """
+# The second reader knows the contract's own form alone: files read through a mapping, and spreadsheets,
+# are left out.
 COUNTED_FILES: Final[LiteralString] = """
 {files}
 select
@@ -100,5 +102,6 @@ select
     coalesce((f.outcome -> 'reasons' ->> 'recalled_before')::bigint, 0)
 from changed as f
 inner join programs as p using (program)
+where f.mapping_version is null and strpos(lower(f.key), '.xlsx') = 0
 order by f.intake_id
 """

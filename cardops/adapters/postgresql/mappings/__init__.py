@@ -1,0 +1,1 @@
+"""Mappings of senders' files on PostgreSQL."""
