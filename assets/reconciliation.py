@@ -13,8 +13,17 @@ import polars as pl
 
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import table_metadata
-from cardops.ports import Books, Lake, LakeBooks, ObjectStore, TransactionLog
+from cardops.ports import (
+    Books,
+    Clock,
+    ExpectedFiles,
+    Lake,
+    LakeBooks,
+    ObjectStore,
+    TransactionLog,
+)
 from cardops.rules.reconciliation.comparisons import COMPARISONS, Comparison
+from cardops.services.intake.expected_files import ExpectedFileService
 from cardops.services.reconciliation.reconciling import (
     Extent,
     ReconciliationService,
@@ -46,6 +55,8 @@ def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     lake: dg.ResourceParam[Lake],
     lake_books: dg.ResourceParam[LakeBooks],
     raw_store: dg.ResourceParam[ObjectStore],
+    expected_files: dg.ResourceParam[ExpectedFiles],
+    clock: dg.ResourceParam[Clock],
     config: ReconciliationConfig,
 ) -> dg.MaterializeResult[None]:
     """Breaks of the date, one row each: of an account, an authorization, a file or a log.
@@ -53,7 +64,8 @@ def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     What changed since the last date without a break is compared; once a week, and with
     `cardops reconcile --full`, everything.
     """
-    service = ReconciliationService(books, lake, lake_books, log_reader, raw_store)
+    due_files = ExpectedFileService(expected_files, clock)
+    service = ReconciliationService(books, lake, lake_books, log_reader, raw_store, due_files)
     found, uri = service.reconcile_closed(
         date.fromisoformat(context.partition_key),
         Extent.ALL if config.is_full else Extent.CHANGES,

@@ -63,4 +63,5 @@ def reconciliation_of(adapters: Adapters) -> ReconciliationService:
         adapters.lake_books,
         adapters.transaction_log,
         adapters.raw_store,
+        expected_files_of(adapters),
     )

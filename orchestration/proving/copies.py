@@ -18,6 +18,7 @@ from cardops.services.reconciliation.file_damages import PROGRAM, FileCopies
 from cardops.services.reconciliation.proving import Proving
 from cardops.services.reconciliation.reconciling import ReconciliationService
 from cardops.settings import Settings
+from orchestration.composition import expected_files_of
 from orchestration.proving.specimen import carry_balances, close_books, make_specimen
 
 # The tables of the lake that reconciliation reads.
@@ -44,7 +45,12 @@ def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]
         close_books(whole, business_date)
         say("Comparing the copy without any damage.")
         undamaged = ReconciliationService(
-            whole.books, whole.lake, whole.lake_books, whole.transaction_log, specimen.raw_store
+            whole.books,
+            whole.lake,
+            whole.lake_books,
+            whole.transaction_log,
+            specimen.raw_store,
+            expected_files_of(whole),
         ).reconcile(business_date)
         say("Removing all other programs from the copy.")
         keep_one_program(url, PROGRAM)
@@ -55,6 +61,7 @@ def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]
             copies=FileCopies(specimen.lake, specimen.raw_store, business_date),
             lake_books=specimen.lake_books,
             business_date=business_date,
+            clock=specimen.database_clock,
             undamaged=undamaged.breaks,
         )
 

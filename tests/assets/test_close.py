@@ -14,6 +14,8 @@ from cardops.contracts.lake.tables import empty_frame
 from cardops.rules.reconciliation.comparisons import COMPARISONS
 from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
 from tests.fakes.books import FakeBooks, a_deposit_file, an_account
+from tests.fakes.clock import FakeClock
+from tests.fakes.expected_files import FakeExpectedFiles
 from tests.fakes.lake import FakeLake
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.transaction_log import FakeTransactionLog
@@ -46,6 +48,8 @@ def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.Execu
             "lake": lake,
             "lake_books": DuckDbLakeBooks(lake),
             "raw_store": FakeObjectStore(),
+            "expected_files": FakeExpectedFiles(),
+            "clock": FakeClock(),
         },
         raise_on_error=False,
     )

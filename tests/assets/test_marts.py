@@ -103,7 +103,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "clock", "books", "log_reader", "lake_books", "raw_store",
+        "lake", "warehouse", "reports", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],

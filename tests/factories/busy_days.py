@@ -15,6 +15,7 @@ from cardops.bootstrap import Adapters
 from cardops.rules.authorizations.actions import ActionKind, ActionResult, AuthorizationAction
 from cardops.services.reconciliation.reconciling import ReconciliationService
 from cardops.settings import Settings
+from orchestration.composition import expected_files_of
 from orchestration.proving.specimen import submit_deposits
 from simulation.file_formats import write_input_file
 from simulation.generator import make_day
@@ -115,5 +116,6 @@ def damaged(adapters: Adapters, statement: str) -> Iterator[ReconciliationServic
             adapters.lake_books,
             adapters.transaction_log,
             adapters.raw_store,
+            expected_files_of(adapters),
         )
         session.rollback()

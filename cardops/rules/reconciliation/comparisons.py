@@ -50,6 +50,7 @@ class Side(StrEnum):
     EXPORTS = "exports"
     RAW_FILES = "raw_files"
     RECONCILED_BALANCES = "reconciled_balances"
+    DUE_FILES = "due_files"
 
 
 class Unit(StrEnum):
@@ -189,6 +190,10 @@ LAKE_COMPARISONS: Final = (
 CLOSING_BALANCES: Final = Comparison(
     "closing_balances_in_the_lake_equal_the_store", Side.LAKE_BALANCES, Side.BALANCES
 )
+# Of each file that the calendar of expected files says was due.
+DUE_FILES: Final = Comparison(
+    "due_files_have_arrived", Side.DUE_FILES, Side.INTAKE_FILES, unit=Unit.ROWS
+)
 # Of each date that was reconciled: the next night begins at its closing balances.
 CARRIED_BALANCES: Final = Comparison(
     "carried_balances_are_those_reconciled",
@@ -216,6 +221,7 @@ COMPARISONS: Final = (
     *LAKE_COMPARISONS,
     CLOSING_BALANCES,
     CARRIED_BALANCES,
+    DUE_FILES,
     *FILE_COMPARISONS,
     CREDITED_ROWS,
     LAKE_ROWS,

@@ -83,6 +83,7 @@ DAMAGES: Final = (
     Damage("reinstatement_without_recall", "reinstatements_have_their_recall"),
     Damage("recalled_deposit_credited", "recalled_files_have_nothing_credited"),
     Damage("file_lost_by_the_store", "deposits_in_the_lake_equal_deposits_posted"),
+    Damage("due_file_missing", "due_files_have_arrived"),
     # Raw files, lake and log
     Damage("raw_file_changed", "raw_files_are_unchanged"),
     Damage("raw_row_added", "raw_deposits_equal_deposits_credited"),

@@ -15,8 +15,9 @@ from typing import Protocol
 import polars as pl
 from typing_extensions import override
 
-from cardops.ports import Books, LakeBooks, TransactionLog
+from cardops.ports import Books, Clock, ExpectedFiles, LakeBooks, TransactionLog
 from cardops.rules.reconciliation.damages import DAMAGES, Damage
+from cardops.services.intake.expected_files import ExpectedFileService
 from cardops.services.reconciliation.file_damages import LAKE_DAMAGES, FileCopies
 from cardops.services.reconciliation.reconciling import ReconciliationService
 
@@ -24,8 +25,10 @@ from cardops.services.reconciliation.reconciling import ReconciliationService
 class StoreDamages(Protocol):
     """A copy of the store in which damages are planted."""
 
-    def planted(self, kind: str) -> AbstractContextManager[tuple[Books, TransactionLog]]:
-        """Books and log with this damage, if it is one of the store; rolled back at the end."""
+    def planted(
+        self, kind: str
+    ) -> AbstractContextManager[tuple[Books, TransactionLog, ExpectedFiles]]:
+        """Books, log and calendar with this damage, if it is one of the store; rolled back at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Proving:
     copies: FileCopies
     lake_books: LakeBooks
     business_date: date
+    clock: Clock
     # The breaks that the whole copy had, before everything but the specimen was removed from it.
     undamaged: pl.DataFrame
 
@@ -95,8 +99,13 @@ class Proving:
 
     def _breaks(self, kind: str, lake_books: LakeBooks) -> pl.DataFrame:
         copies = self.copies
-        with self.store.planted(kind) as (books, log_reader), copies.planted(kind):
+        with self.store.planted(kind) as (books, log_reader, calendar), copies.planted(kind):
             service = ReconciliationService(
-                books, copies.lake, lake_books, log_reader, copies.raw_store
+                books,
+                copies.lake,
+                lake_books,
+                log_reader,
+                copies.raw_store,
+                ExpectedFileService(calendar, self.clock),
             )
             return service.reconcile(self.business_date).breaks

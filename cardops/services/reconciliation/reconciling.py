@@ -33,6 +33,7 @@ from cardops.rules.reconciliation.comparisons import (
     NotReconciledError,
 )
 from cardops.services.reconciliation.carried_balances import CarriedBalances
+from cardops.services.reconciliation.due_files import DueFiles, absent_file_breaks
 from cardops.services.reconciliation.exported_logs import ExportedLogs
 from cardops.services.reconciliation.recount import recount_files
 
@@ -72,13 +73,14 @@ class Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationService:
-    """Compares store, raw deposit files and lake."""
+    """Compares store, raw deposit files, lake, and the calendar of expected files."""
 
     books: Books
     lake: Lake
     lake_books: LakeBooks
     log_reader: TransactionLog
     raw_store: ObjectStore
+    due_files: DueFiles
 
     def reconcile(self, business_date: date, extent: Extent = Extent.STORE) -> Reconciliation:
         """Compare what there is of the date; the lake is left out until it has the whole date."""
@@ -101,7 +103,7 @@ class ReconciliationService:
         if missing:
             raise ExportMissingError(missing)
         balances_sha256 = self.lake_books.balances_sha256(business_date)
-        found = self._compare(business_date, extent, includes_lake=True)
+        found = self._compare(business_date, extent, includes_lake=True, is_closing=True)
         uri = self.lake.write(TABLE, business_date, SNAPSHOT, found.breaks)
         self.books.record_reconciled(
             business_date,
@@ -112,15 +114,21 @@ class ReconciliationService:
         return found, uri
 
     def _compare(
-        self, business_date: date, extent: Extent, *, includes_lake: bool
+        self,
+        business_date: date,
+        extent: Extent,
+        *,
+        includes_lake: bool,
+        is_closing: bool = False,
     ) -> Reconciliation:
         carried = CarriedBalances(self.books, self.lake_books)
         opening = carried.opening(business_date) if extent is Extent.CHANGES else None
         since = None if opening is None else opening + timedelta(days=1)
         accounts = join_frames(self.books.accounts(business_date, since=since), BOOKS_COLUMNS)
         named = self.books.breaks(business_date, since=since)
-        # Files and logs are read again where they may have changed, or on request.
-        files_since = None if extent is Extent.ALL else since or business_date
+        # Files and logs are read again where they may have changed, or on request; a night without a
+        # beginning reads all.
+        files_since = business_date if extent is Extent.STORE else since
         recount = recount_files(
             self.books.counted_files(business_date, since=files_since), self.raw_store, self.books
         )
@@ -131,6 +139,14 @@ class ReconciliationService:
             self._file_breaks(business_date, since),
             named_breaks(pl.concat([named, recount.found])),
             named_breaks(carried.breaks(business_date, files_since)),
+            named_breaks(
+                absent_file_breaks(
+                    self.due_files,
+                    files_since or date.min,
+                    business_date,
+                    is_closing=is_closing,
+                )
+            ),
         ]
         if includes_lake:
             breaks.append(self._lake_breaks(business_date, accounts, opening, files_since))

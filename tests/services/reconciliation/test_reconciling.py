@@ -1,16 +1,21 @@
 """Reconciliation of a date as the command and the asset run it, on fakes."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, time, timedelta
 
 import pytest
 
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
+from cardops.rules.intake.expected_files import ExpectedFile
+from cardops.rules.intake.files import Kind
 from cardops.rules.reconciliation.comparisons import (
+    DUE_FILES,
     STORE_COMPARISONS,
     ExportMissingError,
     LakeIncompleteError,
     NotReconciledError,
 )
+from cardops.services.intake.expected_files import ExpectedFileService
 from cardops.services.reconciliation.closing_balances import write_closing_balances
 from cardops.services.reconciliation.log_export import LogExport
 from cardops.services.reconciliation.reconciling import (
@@ -20,6 +25,8 @@ from cardops.services.reconciliation.reconciling import (
 )
 from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
 from tests.fakes.books import FakeBooks, an_account
+from tests.fakes.clock import FakeClock
+from tests.fakes.expected_files import FakeExpectedFiles
 from tests.fakes.lake import FakeLake
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.transaction_log import FakeTransactionLog
@@ -36,11 +43,16 @@ FULL_LOG = (a_posting("ana", 1000, 1), a_posting("ana", -300, 2))
 
 
 def a_service(
-    lake: FakeLake, account: dict[str, object] = ANA, log: FakeTransactionLog | None = None
+    lake: FakeLake,
+    account: dict[str, object] = ANA,
+    log: FakeTransactionLog | None = None,
+    calendar: FakeExpectedFiles | None = None,
 ) -> ReconciliationService:
     books = FakeBooks([account], exports=log.exports if log else {})
+    clock = FakeClock(NOON)
+    due_files = ExpectedFileService(calendar or FakeExpectedFiles(clock), clock)
     return ReconciliationService(
-        books, lake, DuckDbLakeBooks(lake), log or a_log(), FakeObjectStore()
+        books, lake, DuckDbLakeBooks(lake), log or a_log(), FakeObjectStore(), due_files
     )
 
 
@@ -99,3 +111,42 @@ def test_closed_reconciliation_needs_closing_balances() -> None:
 def test_unreconciled_date_has_no_recorded_breaks() -> None:
     with pytest.raises(NotReconciledError, match=str(DAY)):
         recorded_breaks(DAY, FakeLake())
+
+
+def a_calendar(**entry: object) -> FakeExpectedFiles:
+    """A file is due each day at 09:00 since long ago, and none has come."""
+    calendar = FakeExpectedFiles(FakeClock(NOON - timedelta(days=100)))
+    expected = ExpectedFile("default", "bank", Kind("deposits"), time(9))
+    calendar.add(replace(expected, **entry))
+    calendar.clock.at = NOON
+    return calendar
+
+
+def test_date_without_any_row_but_a_due_file_is_a_break() -> None:
+    """Empty books agree with each other; the calendar does not."""
+    lake, log = FakeLake(), a_log()
+    books = FakeBooks([])
+    write_closing_balances(DAY, books, lake)
+    LogExport(log, books, lake).export(DAY)
+    service = replace(a_service(lake, log=log, calendar=a_calendar()), books=books)
+
+    found, _ = service.reconcile_closed(DAY)
+
+    missing = breaks_of(DUE_FILES, found.breaks)
+    assert missing.height == found.breaks.height > 1
+    assert f"deposits file bank due on {DAY} is missing" in missing["subject"].to_list()
+
+
+def test_file_whose_time_has_not_come_is_no_break_of_an_open_date() -> None:
+    service = a_service(FakeLake(), calendar=a_calendar(due_at=time(18)))
+
+    assert breaks_of(DUE_FILES, service.reconcile(DAY).breaks).is_empty()
+
+
+def test_arrived_file_is_no_break() -> None:
+    calendar = a_calendar()
+    calendar.arrive("bank.csv")
+
+    assert breaks_of(
+        DUE_FILES, a_service(FakeLake(), calendar=calendar).reconcile(DAY).breaks
+    ).is_empty()

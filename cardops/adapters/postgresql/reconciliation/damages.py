@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, LiteralString, cast
+from typing import Any, Final, LiteralString, cast
 
 import psycopg
 from psycopg import sql
 from typing_extensions import override
 
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.postgresql.reconciliation.transaction_log import (
     Exported,
@@ -47,6 +48,18 @@ class SessionLog(PostgresTransactionLog):
         )  # fmt: skip
 
 
+class SessionExpectedFiles(PostgresExpectedFiles):
+    """The calendar of expected files as one open session sees it."""
+
+    def __init__(self, url: str, session: psycopg.Connection) -> None:
+        super().__init__(url)
+        self._session = session
+
+    @override
+    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        return self._session.execute(query, values).fetchall()
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresDamages:
     """Implements cardops.ports.StoreDamages on the database of a copy."""
@@ -54,8 +67,10 @@ class PostgresDamages:
     url: str
 
     @contextmanager
-    def planted(self, kind: str) -> Iterator[tuple[PostgresBooks, PostgresTransactionLog]]:
-        """Books and log with this damage, if it is one of the store; rolled back at the end."""
+    def planted(
+        self, kind: str
+    ) -> Iterator[tuple[PostgresBooks, PostgresTransactionLog, PostgresExpectedFiles]]:
+        """Books, log and calendar with this damage, if it is one of the store; rolled back at the end."""
         with connect(self.url, autocommit=False) as session:
             try:
                 statements = damages().get(kind)
@@ -64,6 +79,7 @@ class PostgresDamages:
                 yield (
                     PostgresBooks(self.url, lambda: nullcontext(session)),
                     SessionLog(self.url, session),
+                    SessionExpectedFiles(self.url, session),
                 )
             finally:
                 session.rollback()

@@ -380,3 +380,13 @@ where program = 'cardops-prove' and transaction_id = 't-raised' and movement_key
 
 -- damage: exported_early_void_lost
 delete from movements where program = 'cardops-prove' and transaction_id = 't-tombstone' and kind = 'void';
+
+-- damage: due_file_missing
+insert into expected_files (
+    program, name, kind, name_pattern, due_at, time_zone, weekdays, month_days, grace_minutes,
+    created_by, created_at
+)
+values (
+    'cardops-prove', 'planted', 'deposits', 'planted-*.csv', '00:00', 'UTC', '{}', '{}', 0,
+    'planted', now() - interval '2 days'
+);
