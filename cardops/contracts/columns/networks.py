@@ -46,7 +46,9 @@ def with_network(chunk: pl.DataFrame, *, is_size_balanced: bool = False) -> pl.D
     return _with_case(with_reason).with_columns(
         pl.coalesce("network_code", "reason_code").alias("reason_code"),
         pl.lit(1, pl.Int64).alias("action_sequence"),
-        pl.coalesce("paid_currency", "currency").alias("transaction_currency"),
+        pl.coalesce("transaction_currency", "paid_currency", "currency").alias(
+            "transaction_currency"
+        ),
     )
 
 

@@ -46,6 +46,7 @@ def columns() -> dict[str, pl.Expr]:
         "dispute_date": pl.col("dispute date").str.head(10),
         "transaction_date": pl.col("payment date").str.head(10),
         "transaction_amount": pl.col("payment amount"),
+        "transaction_currency": pl.col("payment currency"),
         "card_network": pl.col("payment method").str.replace(_WALLET, ""),
         "card_number": pl.col("shopper pan"),
         "reason_code": pl.coalesce("cb reason code", "nof reason code", "rfi reason code"),

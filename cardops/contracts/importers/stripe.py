@@ -40,6 +40,7 @@ def columns() -> dict[str, pl.Expr]:
         "chargeback_amount": pl.col("disputed amount"),
         "transaction_amount": pl.col("amount"),
         "currency": pl.col("currency").str.to_uppercase(),
+        "transaction_currency": pl.col("currency").str.to_uppercase(),
         "dispute_date": pl.col("dispute date (utc)").str.head(10),
         "transaction_date": pl.col("created (utc)").str.head(10),
         "reply_by_date": pl.col("dispute evidence due (utc)").str.head(10),

@@ -33,6 +33,7 @@ def columns() -> dict[str, pl.Expr]:
         "chargeback_amount": decimal_text(pl.col("chargebackamount"), currency),
         "transaction_amount": decimal_text(pl.col("paymentamount"), currency),
         "currency": currency,
+        "transaction_currency": currency,
         "dispute_date": pl.col("dayissuedbybank"),
         "transaction_date": pl.col("originaltxnday"),
         "reply_by_date": pl.col("replybyday"),

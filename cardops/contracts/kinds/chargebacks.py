@@ -56,7 +56,12 @@ class ChargebackRow(pa.DataFrameModel):
     merchant_id: str | None = id_field("who was paid", required=False)
     merchant_name: str | None = text_field("the name on the statement")
     transaction_date: str | None = date_field("when the payment was made", required=False)
-    transaction_amount: str | None = amount_field("the whole payment", required=False)
+    transaction_amount: str | None = amount_field(
+        "the whole payment", required=False, currency="transaction_currency"
+    )
+    transaction_currency: str | None = currency_field(
+        "of the whole payment; else the transaction's, else the disputed amount's", required=False
+    )
     chargeback_reason: str | None = text_field("the cardholder's reason in words")
     reason_code: str | None = text_field("the network's code for why")
     stage: str | None = text_field("where the dispute stands; else chargeback")
@@ -78,8 +83,11 @@ def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
     is_unnamed = pl.col("network").is_null() & pl.col("scheme").is_null()
     is_unroutable = pl.col("network").is_null() & (pl.col("is_known") | ~is_unnamed)
     same_currency = pl.col("currency") == pl.col("paid_currency")
+    # Amounts in two currencies do not compare.
+    comparable = pl.col("transaction_currency") == pl.col("currency")
+    said_minor = amount_minor("transaction_amount", "transaction_currency")
     whole_minor = pl.coalesce(
-        pl.when(same_currency).then("paid_minor"), amount_minor("transaction_amount", "currency")
+        pl.when(same_currency).then("paid_minor"), pl.when(comparable).then(said_minor)
     )
     return Judgement(
         routed,
@@ -127,6 +135,8 @@ CHARGEBACKS: Final = KindProfile(
     contract=Contract(
         kind=Kind("chargebacks"),
         model=ChargebackRow,
+        # 2: the whole payment has a currency of its own.
+        version=2,
         # A header serves one column: `amount` is the disputed one unless the file has `chargeback_amount`.
         aliases={
             "chargeback_amount": ("amount", "amt"),
@@ -168,7 +178,7 @@ CHARGEBACKS: Final = KindProfile(
         "card_bin": card_bin("card_number"),
         "card_last4": card_last4("card_number"),
         "transaction_date": day("transaction_date"),
-        "transaction_amount_minor": amount_minor("transaction_amount", "currency"),
+        "transaction_amount_minor": amount_minor("transaction_amount", "transaction_currency"),
         "dispute_amount_minor": amount_minor("chargeback_amount", "currency"),
         "dispute_currency": pl.col("currency"),
         "dispute_date": day("dispute_date"),

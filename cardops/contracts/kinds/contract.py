@@ -111,9 +111,9 @@ def id_field(description: str, *, required: bool) -> Any:
     return _field(description, required=required, is_id={"pattern": ID_PATTERN})
 
 
-def amount_field(description: str, *, required: bool) -> Any:
-    """Decimal text in the unit of the row's `currency`."""
-    return _field(description, required=required, is_amount={"currency": "currency"})
+def amount_field(description: str, *, required: bool, currency: str = "currency") -> Any:
+    """Decimal text in the unit of the currency in the named column."""
+    return _field(description, required=required, is_amount={"currency": currency})
 
 
 def currency_field(description: str, *, required: bool) -> Any:

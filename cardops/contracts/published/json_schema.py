@@ -28,9 +28,9 @@ _NOTES: Final = (
     "Cardops also accepts what this schema refuses: spaces and tabs around a value, names in any "
     "case, and names of no column, which are kept aside. It also refuses what this schema cannot "
     "describe: days that no calendar has, instants more than 24 hours ahead, amounts above "
-    "2^53 - 1 minor units, fraction digits of a JSON number beyond the currency's, a key or a "
-    "column given under two of its names, and all that depends on other rows, such as the same id "
-    "with other content. A number is read digit by digit as it was written."
+    "2^53 - 1 minor units, fraction digits of a JSON number or of an amount whose currency is not "
+    "in the row, a key or a column given under two of its names, and all that depends on other "
+    "rows, such as the same id with other content. A number is read digit by digit as written."
 )
 
 

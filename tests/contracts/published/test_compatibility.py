@@ -35,7 +35,7 @@ from cardops.contracts.published.publishing import (
     published_path,
     schema_text,
 )
-from cardops.rules.intake.files import RowReason
+from cardops.rules.intake.files import Kind, RowReason
 from tests.factories.intake_environment import IntakeWorld
 
 PUBLISH = "run: python -m cardops.contracts.published.publishing"
@@ -61,14 +61,15 @@ def test_every_version_up_to_the_current_one_is_published(profile: KindProfile) 
         assert {path.stem for path in folder.glob(f"*.{extension}")} == versions
 
 
-@pytest.mark.parametrize(
-    "path", SAMPLES, ids=[f"{path.parent.name}/{path.name}" for path in SAMPLES]
-)
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_file_that_was_valid_under_a_version_is_accepted_whole(path: Path) -> None:
     kind = path.parent.name
     old = json.loads(path.with_suffix(".json").read_text())
-    if breaking_changes(old, schema_of(KINDS[kind])):  # type: ignore[index]  # a plain name
-        pytest.skip("a later version accepts less")
+    profile = KINDS[Kind(kind)]
+    if breaking_changes(old, schema_of(profile)):
+        # A later version says that it accepts less.
+        assert path.stem != f"v{profile.contract.version}"
+        return
 
     outcome = IntakeWorld().submit(kind, path.read_bytes(), name=path.name)
 
@@ -79,7 +80,7 @@ def test_file_that_was_valid_under_a_version_is_accepted_whole(path: Path) -> No
 @pytest.mark.parametrize(
     "path",
     [path for path in SAMPLES if path.suffix == ".ndjson"],
-    ids=lambda path: path.parent.name,
+    ids=lambda path: f"{path.parent.name}/{path.name}",
 )
 def test_published_schema_accepts_its_samples(path: Path) -> None:
     schema = json.loads(path.with_suffix(".json").read_text())

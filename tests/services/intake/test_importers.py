@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from tests.factories import dispute_reports as reports
+from tests.factories.disputed_files import TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 
@@ -297,3 +298,48 @@ def test_date_with_an_offset_is_the_day_its_sender_means(world: IntakeWorld) -> 
     kept = world.rows("chargebacks").row(0, named=True)
     assert kept["dispute_date"] == date(2026, 11, 20)
     assert kept["reply_by_date"] == date(2026, 12, 5)
+
+
+def test_payment_and_dispute_of_an_adyen_report_have_their_own_currencies(
+    world: IntakeWorld,
+) -> None:
+    row = {
+        "Psp Reference": "881",
+        "Payment Method": "visa",
+        "Dispute Currency": "JPY",
+        "Dispute Amount": "5000",
+        "Record Type": "Chargeback",
+        "Dispute PSP Reference": "D1",
+        "Dispute Date": "2026-11-10 00:30:00",
+        "Payment Currency": "EUR",
+        "Payment Amount": "31.20",
+    }
+    dollars = row | {
+        "Dispute Currency": "USD",
+        "Dispute Amount": "36.00",
+        "Dispute PSP Reference": "D2",
+    }
+
+    outcome = world.submit("chargebacks", reports.report(reports.ADYEN, row, dollars))
+
+    assert (outcome.accepted, outcome.reasons) == (2, {})
+    assert outcome.flags == {"transaction_unknown": 2}
+    kept = world.rows("chargebacks").select(
+        "dispute_amount_minor",
+        "dispute_currency",
+        "transaction_amount_minor",
+        "transaction_currency",
+    )
+    assert kept.rows() == [(5000, "JPY", 3120, "EUR"), (3600, "USD", 3120, "EUR")]
+
+
+def test_transaction_amount_is_read_in_the_transactions_currency(world: IntakeWorld) -> None:
+    paid = "t1,o1,u1,150000,JPY,card,completed,2026-11-01T10:00:00Z,visa"
+    header = "transaction_id,chargeback_amount,dispute_date,currency,transaction_amount"
+    world.submit("transactions", csv_file(TRANSACTIONS, paid))
+
+    outcome = world.submit("chargebacks", csv_file(header, "t1,10.00,2026-11-10,USD,150000"))
+
+    assert (outcome.accepted, outcome.flags) == (1, {"currency_differs": 1})
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["transaction_amount_minor"], kept["transaction_currency"]) == (150_000, "JPY")
