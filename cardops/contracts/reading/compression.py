@@ -34,7 +34,7 @@ def plain_name(name: str) -> str:
 
 
 def decompressed(name: str, stream: BinaryIO) -> BinaryIO:
-    """The content; of a compressed Parquet file through a file on disk, since it is read from its end.
+    """The content; of a compressed Parquet file or workbook through a file on disk, since it is read from its end.
 
     Reading it, or opening a Parquet file, raises what `broken_compression` explains.
     """
@@ -45,7 +45,7 @@ def decompressed(name: str, stream: BinaryIO) -> BinaryIO:
         found = io.BufferedReader(_Zstd(stream))
     else:
         return stream
-    return _on_disk(found) if plain_name(name).endswith(".parquet") else found
+    return _on_disk(found) if plain_name(name).endswith((".parquet", ".xlsx")) else found
 
 
 @contextmanager

@@ -75,13 +75,15 @@ class InputRows:
             stream = converted(self._source.name, stream, convert)
             # Rows that are released become a file of the form in which they were read.
             self.format = "ndjson"
-        elif self._mapped and self.format != "parquet":
+        elif self._mapped and self.format not in {"parquet", "xlsx"}:
             stream = as_utf8(stream, self._mapped.mapping.encoding)
         match self.format:
             case "csv":
                 return self._csv(stream)
             case "parquet":
                 return self._parquet(stream)
+            case "xlsx":
+                return self._xlsx(stream)
             case _:
                 return self._json_rows(stream)
 
@@ -89,23 +91,50 @@ class InputRows:
         syntax, sections = (self._mapped.syntax, ()) if self._mapped else (STRICT, SECTIONS)
         rows = CsvRows(self._source.name, stream, sections, syntax)
         self.header_line = rows.table.header_line
-        # A mapping says what the columns are: no report of a processor is looked for.
-        importers = () if self._mapped else self._contract.importers
-        importer = importer_for(importers, rows.table.names)
+        importer = self._importer(rows.table.names)
         if importer:
-            return self._imported(importer, rows)
-        header = resolve(rows.table.names, self._layout)
-        self._refuse(header)
-        self._unknown = header.unknown
+            return self._imported(importer, rows.table.names, rows.chunks())
+        header = self._resolved(rows.table.names)
         chunks = rows.chunks(is_trimmed=True)
         return (_placed(chunk, header, self._layout) for chunk in chunks)
 
-    def _imported(self, importer: Importer, rows: CsvRows) -> Iterator[pl.DataFrame]:
+    def _xlsx(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
+        from cardops.contracts.reading.xlsx_rows import XlsxRows  # noqa: PLC0415 - seldom needed
+
+        syntax, sheet = (
+            (self._mapped.syntax, self._mapped.mapping.sheet) if self._mapped else (STRICT, None)
+        )
+        rows = XlsxRows(self._source.name, stream, syntax, sheet)
+        importer = self._importer(rows.table.names)
+        if importer:
+            return self._imported(importer, rows.table.names, rows.chunks(is_trimmed=False))
+        header = self._resolved(rows.table.names)
+        amounts = [
+            position
+            for column, position in header.positions.items()
+            if column in self._layout.amounts
+        ]
+        chunks = rows.chunks(amounts=amounts, decimal=self._layout.number_decimal)
+        return (_placed(chunk, header, self._layout) for chunk in chunks)
+
+    def _importer(self, names: Sequence[str]) -> Importer | None:
+        """A mapping says what the columns are: no report of a processor is looked for then."""
+        return None if self._mapped else importer_for(self._contract.importers, names)
+
+    def _resolved(self, names: Sequence[str]) -> Header:
+        header = resolve(names, self._layout)
+        self._refuse(header)
+        self._unknown = header.unknown
+        return header
+
+    def _imported(
+        self, importer: Importer, names: Sequence[str], found: Iterator[pl.DataFrame]
+    ) -> Iterator[pl.DataFrame]:
         self.importer = importer.name
-        self._refuse_missing(importer.missing(rows.table.names, self._contract.required))
-        self._unknown = importer.unused(rows.table.names)
-        names = [normalised(name) for name in rows.table.names]
-        chunks = (importer.imported(chunk, names, self._contract) for chunk in rows.chunks())
+        self._refuse_missing(importer.missing(names, self._contract.required))
+        self._unknown = importer.unused(names)
+        known = [normalised(name) for name in names]
+        chunks = (importer.imported(chunk, known, self._contract) for chunk in found)
         return self._trimmed(chunks)
 
     def _parquet(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:

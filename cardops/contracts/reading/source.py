@@ -16,7 +16,7 @@ from cardops.contracts.reading.compression import (
 )
 from cardops.rules.mappings.mapping import normalised_name
 
-FORMATS: Final = ("csv", "json", "ndjson", "parquet")
+FORMATS: Final = ("csv", "json", "ndjson", "parquet", "xlsx")
 
 
 class FileRefusedError(Exception):

@@ -13,10 +13,10 @@ from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, IntakeF
 from cardops.rules.intake.objects import ObjectStat
 
 INCOMING: Final = "incoming"
-SUFFIXES: Final = ("csv", "json", "ndjson", "parquet")
-# Names under which file transfer programs write before they rename.
+SUFFIXES: Final = ("csv", "json", "ndjson", "parquet", "xlsx")
+# Names under which file transfer programs write before they rename, and Excel locks a workbook.
 _TEMPORARY: Final = re.compile(
-    r"^\.|\.(part|partial|tmp|temp|filepart|crdownload|swp)$|~$", re.IGNORECASE
+    r"^\.|^~\$|\.(part|partial|tmp|temp|filepart|crdownload|swp)$|~$", re.IGNORECASE
 )
 _READABLE: Final = re.compile(rf"\.({'|'.join(SUFFIXES)})(\.gz|\.zst)?$", re.IGNORECASE)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -100,7 +100,7 @@ def is_readable(name: str) -> bool:
 def unreadable(name: str) -> str:
     """Why a file with any other extension is refused."""
     return (
-        f"{name} was not read: its extension is none of .csv, .json, .ndjson and .parquet (each "
+        f"{name} was not read: its extension is none of .csv, .json, .ndjson, .parquet and .xlsx (each "
         "also as .gz or .zst). Rename it after its format and submit it again."
     )
 

@@ -45,7 +45,9 @@ KIND_OPTION: Final = typer.Option(
 
 @app.command()
 def submit(
-    file: Annotated[Path, typer.Argument(help="CSV, JSON, NDJSON or Parquet, plain, .gz or .zst.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, JSON, NDJSON, Parquet or Excel, plain, .gz or .zst.")
+    ],
     kind: Annotated[str, KIND_OPTION],
     program: Annotated[
         str, typer.Option(help="Card program that the file belongs to.")
