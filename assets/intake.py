@@ -30,6 +30,7 @@ _PORTS: Final = (
     "intake_ledger",
     "known_rows",
     "programs",
+    "source_controls",
     "clock",
 )
 

@@ -36,7 +36,7 @@ def intake_metadata(
     return {
         "files": len(results),
         **{name: getattr(total, name) for name in COUNTS},
-        "refused_files": sum(outcome.error is not None for outcome in outcomes),
+        "refused_files": len(_errors(results, is_held=False)),
         "rows_per_second": round(total.read / max(seconds, 0.001)),
         "contract_version": profile.contract.version,
         "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
@@ -47,11 +47,8 @@ def intake_metadata(
         "reasons": total.reasons,
         "reasons_table": records_metadata(_reasons(total), "reason"),
         "flags": total.flags,
-        "refused": {
-            result.intake_file.arrival.key: result.outcome.error
-            for result in results
-            if result.outcome.error
-        },
+        "refused": _errors(results, is_held=False),
+        "held": _errors(results, is_held=True),
         "recalled": {
             result.intake_file.arrival.key: str(FileRecalledError(result.intake_file))
             for result in results
@@ -63,6 +60,15 @@ def intake_metadata(
         "refused_rows": records_metadata(_refused_rows(results, ports), "row_number"),
         "refused_rows_by_day": dg.MetadataValue.md(_picture(profile, ports)),
         "preview": records_metadata(_preview(results, ports.lake), "row_number"),
+    }
+
+
+def _errors(results: Sequence[IngestResult], *, is_held: bool) -> dict[str, str]:
+    """Why files were refused, or why they are held, by key."""
+    return {
+        result.intake_file.arrival.key: result.outcome.error
+        for result in results
+        if result.outcome.error and (result.intake_file.status is FileStatus.HELD) is is_held
     }
 
 

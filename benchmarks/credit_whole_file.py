@@ -23,6 +23,7 @@ from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.rules.intake.files import Arrival, Kind
@@ -58,6 +59,7 @@ def _ports(url: str, folder: Path) -> IntakePorts:
         intake_ledger=PostgresIntakeLedger(url),
         known_rows=PostgresKnownRows(url),
         programs=PostgresPrograms(url),
+        source_controls=PostgresSourceControls(url),
         clock=SystemClock(),
         appliers={"deposit_ledger": CreditDeposits(PostgresDepositLedger(url))},
     )

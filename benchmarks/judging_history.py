@@ -24,6 +24,7 @@ from cardops.adapters.clock import SystemClock
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.contracts.judging.known_rows import Layout
@@ -73,6 +74,7 @@ def _ports(url: str, folder: Path) -> IntakePorts:
         intake_ledger=PostgresIntakeLedger(url),
         known_rows=PostgresKnownRows(url),
         programs=PostgresPrograms(url),
+        source_controls=PostgresSourceControls(url),
         clock=SystemClock(),
     )
 

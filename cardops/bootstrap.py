@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Reads,
         Reports,
         SecretStore,
+        SourceControls,
         SpendingLimits,
         Tracing,
         TransactionLog,
@@ -273,6 +274,13 @@ class Adapters:
         from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
 
         return PostgresExpectedFiles(self.database.url)
+
+    @cached_property
+    def source_controls(self) -> SourceControls:
+        """What programs demand of their deposit files, and which are held."""
+        from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
+
+        return PostgresSourceControls(self.database.url)
 
     @cached_property
     def deposit_ledger(self) -> DepositLedger:

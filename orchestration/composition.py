@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
     from cardops.services.intake.claiming import Claims
     from cardops.services.intake.expected_files import ExpectedFileService
+    from cardops.services.intake.held_files import HeldFiles
     from cardops.services.intake.ports import IntakePorts
     from cardops.services.reconciliation.reconciling import ReconciliationService
 
@@ -41,6 +42,7 @@ def intake_ports_of(adapters: Adapters) -> IntakePorts:
         intake_ledger=adapters.intake_ledger,
         known_rows=adapters.known_rows,
         programs=adapters.programs,
+        source_controls=adapters.source_controls,
         clock=adapters.database_clock,
         appliers={"deposit_ledger": CreditDeposits(adapters.deposit_ledger)},
     )
@@ -51,6 +53,19 @@ def expected_files_of(adapters: Adapters) -> ExpectedFileService:
     from cardops.services.intake.expected_files import ExpectedFileService
 
     return ExpectedFileService(adapters.expected_files, adapters.database_clock)
+
+
+def held_files_of(adapters: Adapters) -> HeldFiles:
+    """Files that wait for a control file or an approval."""
+    from cardops.services.intake.held_files import HeldFiles
+
+    return HeldFiles(
+        adapters.source_controls,
+        adapters.intake_ledger,
+        adapters.raw_store,
+        adapters.failed_store,
+        adapters.database_clock,
+    )
 
 
 def reconciliation_of(adapters: Adapters) -> ReconciliationService:

@@ -15,6 +15,7 @@ from resources.ledgers import (
     KnownRowsResource,
     LogReaderResource,
     ProgramsResource,
+    SourceControlsResource,
 )
 from resources.outside import (
     ClockResource,
@@ -31,6 +32,7 @@ def resources() -> Mapping[str, Any]:
         "failed_store": ObjectStoreResource(role="failed"),
         "lake": LakeResource(),
         "intake_ledger": IntakeLedgerResource(),
+        "source_controls": SourceControlsResource(),
         "known_rows": KnownRowsResource(),
         "expected_files": ExpectedFilesResource(),
         "deposit_ledger": DepositLedgerResource(),

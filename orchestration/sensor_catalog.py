@@ -7,6 +7,7 @@ import dagster as dg
 from cardops.contracts.kinds.registry import KINDS
 from sensors.delivery import chargeback_delivery_sensor, refused_batch_delivery_sensor
 from sensors.expected_files import expected_file_sensor
+from sensors.held_files import held_file_sensor
 from sensors.intake import arrival_sensor
 from sensors.jobs import AssetJob
 from sensors.run_failure import run_failure_sensor
@@ -25,4 +26,10 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         if {"chargeback_intake", "chargeback_delivery"} <= jobs.keys()
         else []
     )
-    return [*arrivals, *deliveries, expected_file_sensor(), run_failure_sensor()]
+    return [
+        *arrivals,
+        *deliveries,
+        expected_file_sensor(),
+        held_file_sensor(),
+        run_failure_sensor(),
+    ]

@@ -12,6 +12,7 @@ from cardops.ports import (
     IntakeLedger,
     KnownRows,
     Programs,
+    SourceControls,
     TransactionLog,
 )
 from resources.adapters import adapters
@@ -39,6 +40,14 @@ class ExpectedFilesResource(dg.ConfigurableResource[ExpectedFiles]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> ExpectedFiles:
         return adapters().expected_files
+
+
+class SourceControlsResource(dg.ConfigurableResource[SourceControls]):
+    """What programs demand of their deposit files, and which are held."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> SourceControls:
+        return adapters().source_controls
 
 
 class DepositLedgerResource(dg.ConfigurableResource[DepositLedger]):

@@ -14,10 +14,19 @@ import dagster as dg
 from assets.refused_files import INTAKE_TAG
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
-from cardops.ports import Arrivals, Clock, IntakeLedger, Notifier, ObjectStore, Programs
+from cardops.ports import (
+    Arrivals,
+    Clock,
+    IntakeLedger,
+    Notifier,
+    ObjectStore,
+    Programs,
+    SourceControls,
+)
 from cardops.rules.intake.files import IntakeFile
 from cardops.rules.intake.retries import Tries
 from cardops.services.intake.claiming import Claims
+from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.recovery import Recovery
 from sensors.cursor import Cursor
 
@@ -42,6 +51,7 @@ class Tick:
     arrivals: Arrivals
     claims: Claims
     recovery: Recovery
+    held_files: HeldFiles
 
     def result(self, cursor: Cursor, instance: dg.DagsterInstance) -> dg.SensorResult:
         """Claim what is complete; request runs of it and of unfinished files that are due."""
@@ -56,7 +66,9 @@ class Tick:
             cursor.tries,
             self.claims.clock.now(),
         )
-        files = [*claimed, *plan.due]
+        with_control = self.held_files.with_new_control_file(kind)
+        resumed = [file for file in with_control if file.intake_id not in busy]
+        files = [*claimed, *plan.due, *resumed]
         requests = [self._request(group, plan.tries) for group in files_by_partition(files)]
         return dg.SensorResult(
             run_requests=requests,
@@ -139,9 +151,11 @@ def arrival_sensor(profile: KindProfile, *, kinds: Kinds = KINDS) -> dg.SensorDe
         programs: dg.ResourceParam[Programs],
         clock: dg.ResourceParam[Clock],
         notifier: dg.ResourceParam[Notifier],
+        source_controls: dg.ResourceParam[SourceControls],
     ) -> dg.SensorResult:
         claims = Claims(raw_store, failed_store, intake_ledger, programs, clock, kinds, notifier)
-        tick = Tick(profile, arrivals, claims, Recovery(intake_ledger, notifier))
+        held = HeldFiles(source_controls, intake_ledger, raw_store, failed_store, clock)
+        tick = Tick(profile, arrivals, claims, Recovery(intake_ledger, notifier), held)
         return tick.result(Cursor.parse(context.cursor), context.instance)
 
     return sensor

@@ -39,6 +39,7 @@ from cardops.ports.reconciliation import (
     ReconciledDay,
     TransactionLog,
 )
+from cardops.ports.source_controls import SourceControls
 from cardops.ports.warehouse import Publication, Reports, Warehouse
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "ReconciledDay",
     "Reports",
     "SecretStore",
+    "SourceControls",
     "SpendingLimits",
     "Tracing",
     "TransactionLog",

@@ -29,7 +29,7 @@ COMMANDS: Final = {
     "program": "Create card programs, rotate callback secrets, set limits.",
     "key": "Create, list and revoke API keys.",
     "user": "Block or unblock a user, set spending limits.",
-    "deposits": "Recall a wrong or returned deposit file.",
+    "deposits": "Approve a held deposit file, recall a wrong one.",
     "calendar": "Say which files are due when, and list those that are missing.",
     "quarantine": "List quarantined rows and release them for another try.",
     "contracts": "List the contracts of input files, print their JSON Schema for partners.",

@@ -35,6 +35,7 @@ def open_submissions(settings: Settings, runs: InProcessRuns | None = None) -> S
     return Submissions(
         claims=claims_of(adapters),
         runs=ReportedRuns(runs or InProcessRuns(settings)),
+        source_controls=adapters.source_controls,
         delivery_ledger=adapters.delivery_ledger,
         processed_store=adapters.processed_store,
         default_currency=settings.default_currency,

@@ -25,7 +25,8 @@ ROWS = ("u1,25.00,d1,2026-11-20T10:00:00Z", "u1,x,d2,2026-11-20T10:00:00Z")
 
 
 def resources(world: IntakeWorld) -> dict[str, Any]:
-    names = ("raw_store", "failed_store", "lake", "intake_ledger", "known_rows", "deposit_ledger", "programs", "clock")  # fmt: skip
+    names = ("raw_store", "failed_store", "lake", "intake_ledger", "known_rows", "deposit_ledger",
+             "programs", "source_controls", "clock")  # fmt: skip
     return {name: getattr(world, name) for name in names}
 
 

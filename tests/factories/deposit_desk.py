@@ -10,17 +10,20 @@ from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.contracts.lake.reconciliation import file_breaks
 from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.rules.intake.source_controls import SourcePolicy
 from cardops.rules.programs.programs import Program
 from cardops.services.accounts.deposit_files import DEPOSITS, DepositFileKey
 from cardops.services.accounts.recalls import Recall, RecallService
 from cardops.services.accounts.reinstatements import Reinstatement, ReinstatementService
 from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.claiming import Claims
+from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.submission import Submission, Submissions
@@ -65,6 +68,7 @@ class DepositDesk:
             intake_ledger=self.intake_ledger,
             known_rows=PostgresKnownRows(url),
             programs=PostgresPrograms(url),
+            source_controls=PostgresSourceControls(url),
             clock=SystemClock(),
             appliers={"deposit_ledger": CreditDeposits(self.deposit_ledger)},
         )
@@ -89,6 +93,7 @@ class DepositDesk:
                 self.ports.clock,
             ),
             runs=self,
+            source_controls=self.ports.source_controls,
             delivery_ledger=FakeDeliveryLedger(),
             processed_store=self.raw_store,
             default_currency="USD",
@@ -100,8 +105,9 @@ class DepositDesk:
         path.write_text("\n".join([HEADER, *lines, ""]))
         return path
 
-    def submit(self, *lines: str) -> dict[str, Any]:
-        return self.submissions.submit(Submission(self.file(*lines), DEPOSITS, "default"))
+    def submit(self, *lines: str, by: str | None = None) -> dict[str, Any]:
+        submission = Submission(self.file(*lines), DEPOSITS, "default", submitted_by=by)
+        return self.submissions.submit(submission)
 
     def drop(self, *lines: str, key: str) -> IntakeFile:
         """A file put under incoming/ and claimed, as the sensor does it; not ingested yet."""
@@ -123,6 +129,29 @@ class DepositDesk:
         return service.reinstate(
             str(intake_id), DepositFileKey(intake_id=intake_id), by, "a mistake"
         )
+
+    @property
+    def held_files(self) -> HeldFiles:
+        return HeldFiles(
+            self.ports.source_controls,
+            self.intake_ledger,
+            self.raw_store,
+            self.failed_store,
+            self.ports.clock,
+        )
+
+    def approve(self, intake_id: int, *, by: str = "boss") -> dict[str, Any]:
+        """As `cardops deposits approve` does it."""
+        entry = self.held_files.approve(intake_id, by, "seen with the bank")
+        submission = Submission(Path(entry.arrival.key), DEPOSITS, "default")
+        return self.submissions.resume(submission, entry)
+
+    def reject(self, intake_id: int) -> IntakeFile:
+        return self.held_files.reject(intake_id, "boss", "not ours")
+
+    def cap(self, amount_minor: int) -> None:
+        policy = SourcePolicy(caps_minor={"USD": amount_minor})
+        self.ports.source_controls.set_policy("default", policy, "ops")
 
     def status(self, intake_id: int = 1) -> str:
         return self.intake_ledger.find(intake_id).status.value

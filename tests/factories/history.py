@@ -36,6 +36,21 @@ from generate_series(1, %(rows)s / 8) as n,
 insert into waiting_rows (intake_id, row_number, kind, program, reference_id, released_to)
 select n, 1, 'chargebacks', 'default', 'txn_' || n, case when n %% 50 <> 0 then n end
 from generate_series(1, %(rows)s / 8) as n;
+insert into source_policies (program, control_policy, wait_minutes, caps, changed_by)
+select 'default', 'none', 60, '{}', 'somebody' from generate_series(1, 300);
+insert into sender_keys (program, key_id, public_key, added_by)
+select 'default', 'key_' || n, decode(repeat('00', 32), 'hex'), 'somebody'
+from generate_series(1, 3) as n;
+insert into source_checks (intake_id) select n from generate_series(1, %(rows)s / 8) as n;
+insert into file_holds (
+    intake_id, hold_number, reason, sentence, row_count, totals, ending, ended_at
+)
+select n, 1, 'approval', 'sentence', 1, '{"USD": 1}', 'approved', now()
+from generate_series(1, %(rows)s / 8) as n;
+insert into file_submitters (bucket, key, submitted_by)
+select 'raw', 'incoming/file_' || n, 'somebody' from generate_series(1, %(rows)s / 8) as n;
+insert into released_keys (bucket, key, content_sha256)
+select 'raw', 'incoming/file_' || n, md5(n::text) from generate_series(1, %(rows)s / 8) as n;
 insert into known_files (intake_id, kind, program, judged_order, layout, is_in_lake)
 select n, 'transactions', 'default', n, 'layout', true from generate_series(1, %(rows)s / 8) as n;
 insert into known_rows (

@@ -21,6 +21,7 @@ from tests.fakes.known_rows import FakeKnownRows
 from tests.fakes.lake import FakeLake
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.programs import FakePrograms
+from tests.fakes.source_controls import FakeSourceControls
 
 
 @dataclass
@@ -35,8 +36,12 @@ class IntakeWorld:
     deposit_ledger: FakeDepositLedger = field(default_factory=FakeDepositLedger)
     programs: FakePrograms = field(default_factory=FakePrograms)
     clock: FakeClock = field(default_factory=FakeClock)
+    source_controls: FakeSourceControls = field(init=False)
     mode: str = "by_network"
     kinds: Kinds = field(default_factory=lambda: KINDS)
+
+    def __post_init__(self) -> None:
+        self.source_controls = FakeSourceControls(self.intake_ledger, self.clock)
 
     @property
     def ports(self) -> IntakePorts:
@@ -47,6 +52,7 @@ class IntakeWorld:
             intake_ledger=self.intake_ledger,
             known_rows=self.known_rows,
             programs=self.programs,
+            source_controls=self.source_controls,
             clock=self.clock,
             appliers={"deposit_ledger": CreditDeposits(self.deposit_ledger)},
         )

@@ -23,6 +23,7 @@ from cardops.adapters.postgresql.inspection import first_response, inspect_datab
 from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
 from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
 from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
@@ -44,6 +45,13 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
+from cardops.rules.intake.source_controls import (
+    FileHold,
+    HoldEnding,
+    HoldReason,
+    SenderKey,
+    SourcePolicy,
+)
 from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
 from cardops.services.callbacks.archiving import CallbackArchiving
@@ -64,6 +72,7 @@ async def call_everything(url: str) -> None:
     call_intake(url)
     call_known_rows(url)
     call_expected_files(url)
+    call_source_controls(url)
     call_deposits(url)
     call_programs(url)
     call_deliveries(url)
@@ -143,6 +152,29 @@ def call_expected_files(url: str) -> None:
     calendar.waive(due, "somebody", "a holiday")
     calendar.records(due.due_at, due.due_at)
     calendar.remove("default", "bank", "somebody")
+
+
+def call_source_controls(url: str) -> None:
+    controls, ledger = PostgresSourceControls(url), PostgresIntakeLedger(url)
+    controls.set_policy("default", SourcePolicy(caps_minor={"USD": 1}), "somebody")
+    controls.policy_changes("default")
+    controls.add_key(SenderKey("default", "k1", bytes(32)))
+    controls.keys("default")
+    controls.revoke_key("default", "k1", "somebody")
+    arrival = an_arrival("incoming/held.csv", content="held")
+    controls.submitted(arrival.bucket, [arrival.key], "somebody")
+    file, _ = ledger.claim(arrival, TODAY)
+    controls.release(file)
+    controls.is_release(file)
+    controls.submitters(file)
+    hold = FileHold(HoldReason.APPROVAL, "sentence", 1, {"USD": 2})
+    controls.hold(file, hold, FileOutcome(error="sentence"))
+    controls.state(file)
+    controls.held(DEPOSITS)
+    controls.mark_reported(file.intake_id)
+    controls.end_hold(file.intake_id, HoldEnding.APPROVED, by="boss", why="seen")
+    controls.is_approved(file, 1, {"USD": 2})
+    controls.record_passed(file, None, None)
 
 
 def call_deposits(url: str) -> None:

@@ -16,6 +16,7 @@ from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.programs import FakePrograms
+from tests.fakes.source_controls import FakeSourceControls
 
 
 def repository_of(kind: Kind, sensor: dg.SensorDefinition) -> dg.RepositoryDefinition:
@@ -42,8 +43,10 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     cursor: str | None = None
+    source_controls: FakeSourceControls = field(init=False)
 
     def __post_init__(self) -> None:
+        self.source_controls = FakeSourceControls(self.ledger, self.clock)
         self.sensor = arrival_sensor(KINDS[self.kind])
         self.repository = repository_of(self.kind, self.sensor)
 
@@ -67,6 +70,7 @@ class Desk:
                 "programs": self.programs,
                 "clock": self.clock,
                 "notifier": self.notifier,
+                "source_controls": self.source_controls,
             },
         )
         data = self.sensor.evaluate_tick(context)

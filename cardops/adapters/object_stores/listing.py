@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from cardops.ports import Arrivals, IntakeLedger, ObjectListing
 from cardops.rules.intake.arrivals import ArrivalPoll, is_settled, is_temporary, prefix_of
+from cardops.rules.intake.control_files import is_control
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.objects import ObjectStat
 
@@ -26,7 +27,9 @@ class ListedArrivals(Arrivals):
     @override
     def poll(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
         listed = [
-            stat for stat in self._store.list_objects(prefix_of(kind)) if not is_temporary(stat.key)
+            stat
+            for stat in self._store.list_objects(prefix_of(kind))
+            if not is_temporary(stat.key) and not is_control(stat.key)
         ]
         ready: list[ObjectStat] = []
         waiting: dict[str, str] = {}

@@ -137,9 +137,22 @@ def _judge_chunk(
     ids = ids_like_card_numbers(profile.contract.ids)
     columns = ("row_number", "reasons", "raw", _waits_for(profile), ids)
     workspace.add("quarantined", quarantined.select(*columns))
+    if not quarantined.is_empty():
+        workspace.add_quarantined_totals(_readable_sums(quarantined, profile))
     workspace.add_raw(chunk.select("row_number", "raw"))
     workspace.count_rows("read", chunk.height)
     rows_done(Step.JUDGED, chunk.height)
+
+
+def _readable_sums(rows: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:
+    """`currency` and `minor`: sums of the amounts that can be read, whatever else is wrong."""
+    if profile.control_totals is None:
+        return pl.DataFrame(schema={"currency": pl.String(), "minor": pl.Int128()})
+    amount, currency = (
+        profile.lake_values.get(column, pl.col(column)) for column in profile.control_totals
+    )
+    found = rows.select(currency.alias("currency"), amount.cast(pl.Int128).alias("minor"))
+    return found.drop_nulls().group_by("currency").agg(pl.col("minor").sum())
 
 
 def settle_file(

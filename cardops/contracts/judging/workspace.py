@@ -24,6 +24,8 @@ class Workspace:
     parts: dict[str, list[Path]] = field(default_factory=dict)
     row_counts: dict[str, int] = field(default_factory=dict)
     raw_numbers: list[tuple[int, int]] = field(default_factory=list)
+    # Sums by currency of those amounts of quarantined rows that are amounts.
+    quarantined_totals: dict[str, int] = field(default_factory=dict)
 
     def add(self, dataset: str, rows: pl.DataFrame) -> None:
         """Write one part; an empty one is written too, for its columns."""
@@ -60,6 +62,11 @@ class Workspace:
             if not wanted.is_empty():
                 records = pl.read_ipc(path)
                 yield index, records.join(wanted, on="row_number", maintain_order="left")
+
+    def add_quarantined_totals(self, sums: pl.DataFrame) -> None:
+        """Add `currency` and `minor` of more quarantined rows."""
+        for currency, minor in sums.iter_rows():
+            self.quarantined_totals[currency] = self.quarantined_totals.get(currency, 0) + minor
 
     def count_rows(self, dataset: str, rows: int) -> None:
         """Add to the dataset's count."""

@@ -54,7 +54,8 @@ class RowFlag(StrEnum):
 class FileStatus(StrEnum):
     """Where a file stands in the intake ledger.
 
-    `dead`: given up after repeated crashes. `recalled`: taken back; it credits nothing, whoever
+    `dead`: given up after repeated crashes. `held`: not applied until its control file comes or a
+    second person approves it. `recalled`: taken back; it credits nothing, whoever
     ingests it, until it is reinstated.
     """
 
@@ -64,6 +65,7 @@ class FileStatus(StrEnum):
     REFUSED = "refused"
     DEAD = "dead"
     RECALLED = "recalled"
+    HELD = "held"
 
 
 class IntakeFileMissingError(ExplainedError, LookupError):

@@ -5,7 +5,7 @@ claim through this. Which run follows is decided elsewhere.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from cardops.rules.intake.arrivals import (
     released_from,
     submitted_key,
 )
+from cardops.rules.intake.control_files import control_key
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
@@ -49,11 +50,24 @@ class Claims:
     kinds: Kinds = field(default_factory=lambda: KINDS)
     notifier: Notifier | None = None
 
-    def put(self, kind: Kind, program: str, paths: Sequence[Path]) -> list[ObjectStat]:
-        """Put files under incoming/ under new names, never over another."""
+    def put(
+        self,
+        kind: Kind,
+        program: str,
+        paths: Sequence[Path],
+        announce: Callable[[Sequence[str]], None] = lambda _keys: None,
+    ) -> list[ObjectStat]:
+        """Put files under incoming/ under new names, never over another.
+
+        A control file beside a file goes first. `announce` is told the keys before anything is put.
+        """
         mark = f"{self.clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         keys = [submitted_key(kind, program, path.name, mark) for path in paths]
+        announce(keys)
         for key, path in zip(keys, paths, strict=True):
+            control = Path(control_key(str(path)))
+            if control.is_file():
+                self.raw_store.create(control_key(key), control)
             self.raw_store.create(key, path)
         return [self.listed(key) for key in keys]
 

@@ -19,12 +19,14 @@ from cardops.contracts.judging.workspace import temporary_workspace
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
+from cardops.rules.intake.source_controls import FileHeldError
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.contents import (
     ContentReplacedError,
     claimed_content,
     require_claimed_content,
 )
+from cardops.services.intake.control import hold_file, source_control
 from cardops.services.intake.judging import judge_in_turn
 from cardops.services.intake.known_rows import record_from_lake, referenced_by
 from cardops.services.intake.ports import IngestResult, IntakePorts
@@ -116,6 +118,8 @@ def _ingest_exclusively(intake_id: int, ports: IntakePorts, kinds: Kinds) -> Ing
             raise AttemptsExhaustedError(intake_file)
         try:
             result = _ingest(intake_file, ports, kinds)
+        except FileHeldError as error:
+            return hold_file(intake_file, error.hold, ports)
         except FileRefusedError as error:
             result = _refused(intake_file, error, ports)
         except ContentReplacedError as error:
@@ -135,11 +139,13 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
     profile = kinds[intake_file.arrival.kind]
     # Rows that waited were released into another file: a repeat must not accept them here too.
     is_repeat = intake_file.status is FileStatus.APPLIED
+    control = source_control(intake_file, profile, ports)
     orphans = quarantined_orphans(ports.failed_store, intake_file) if is_repeat else frozenset()
     circumstances = _circumstances(intake_file, ports, kinds, orphans)
     with temporary_workspace() as workspace:
         with claimed_content(ports.raw_store, intake_file) as content:
             rows = judge_file(content, profile, circumstances, workspace)
+        control.before_applying(workspace)
         applier = ports.applier(profile)
         if applier is None:
             finish = partial(_finish, ports=ports, kinds=kinds)

@@ -11,7 +11,15 @@ from typing import Protocol
 import polars as pl
 
 from cardops.contracts.kinds.profile import KindProfile
-from cardops.ports import Clock, IntakeLedger, KnownRows, Lake, ObjectStore, Programs
+from cardops.ports import (
+    Clock,
+    IntakeLedger,
+    KnownRows,
+    Lake,
+    ObjectStore,
+    Programs,
+    SourceControls,
+)
 from cardops.rules.intake.files import FileOutcome, IntakeFile
 
 
@@ -53,6 +61,7 @@ class IntakePorts:
     intake_ledger: IntakeLedger
     known_rows: KnownRows
     programs: Programs
+    source_controls: SourceControls
     clock: Clock
     appliers: Mapping[str, Applier] = field(default_factory=dict)
 

@@ -8,14 +8,16 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from cardops.ports import DeliveryLedger, ObjectStore
+from cardops.ports import DeliveryLedger, ObjectStore, SourceControls
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.errors import ExplainedError
+from cardops.rules.intake.control_files import is_control
 from cardops.rules.intake.files import (
     FileOutcome,
     FileRecalledError,
@@ -30,7 +32,11 @@ from cardops.services.intake.quarantine import quarantined_rows
 from cardops.services.intake.waiting_rows import release_rows
 
 # How `cardops submit` names a file's status; any other file is, or is about to be, applied.
-_SUBMITTED_STATUS: Final = {FileStatus.REFUSED: "refused", FileStatus.RECALLED: "recalled"}
+_SUBMITTED_STATUS: Final = {
+    FileStatus.REFUSED: "refused",
+    FileStatus.RECALLED: "recalled",
+    FileStatus.HELD: "held",
+}
 
 
 class SubmissionError(ExplainedError):
@@ -68,12 +74,16 @@ class IntakeRuns(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a person submits. `mode` is a chargeback batch's, else the program's own."""
+    """What a person submits. `mode` is a chargeback batch's, else the program's own.
+
+    `submitted_by` is recorded: that person cannot approve the file.
+    """
 
     path: Path
     kind: Kind
     program: str
     mode: str | None = None
+    submitted_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Submissions:
 
     claims: Claims
     runs: IntakeRuns
+    source_controls: SourceControls
     delivery_ledger: DeliveryLedger
     processed_store: ObjectStore
     default_currency: str
@@ -93,6 +104,11 @@ class Submissions:
         A file that was recalled is not put under `incoming/` again.
         """
         started = time.monotonic()
+        if is_control(submission.path.name):
+            raise SubmissionError(
+                f"{submission.path.name} is a control file; submit the file that it is about, and "
+                "the control file beside it goes with it."
+            )
         self.require_program(submission.program)
         claims, kind = self.claims, submission.kind
         with submission.path.open("rb") as content:
@@ -100,7 +116,9 @@ class Submissions:
         recalled = claims.intake_ledger.recalled(kind, submission.program, digest)
         if recalled is not None:
             return describe_file(submission, recalled, None)
-        (stat,) = claims.put(kind, submission.program, [submission.path])
+        (stat,) = claims.put(
+            kind, submission.program, [submission.path], partial(self._record_submitter, submission)
+        )
         entry = claims.enter(kind, stat, mode=submission.mode)
         response = self.ingest(submission, entry)
         response["seconds"] = round(time.monotonic() - started, 3)
@@ -114,6 +132,8 @@ class Submissions:
         if entry.status is FileStatus.RECALLED:
             raise FileRecalledError(entry)
         submission = Submission(Path(entry.arrival.key), entry.arrival.kind, entry.arrival.program)
+        if entry.status is FileStatus.HELD:
+            return self.ingest(submission, entry)
         if entry.status in {FileStatus.REFUSED, FileStatus.DEAD}:
             # Refused where the file was recalled since it was read.
             self.claims.intake_ledger.restart(entry.intake_id)
@@ -134,7 +154,15 @@ class Submissions:
                 f"Intake file {entry.intake_id} has no {named}, so nothing was released; "
                 "`cardops quarantine list` shows where its rows are."
             )
-        return self.ingest(submission, self._enter_released(key, submission.kind))
+        released = self._enter_released(key, submission.kind)
+        self.source_controls.release(released)
+        return self.ingest(submission, released)
+
+    def resume(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
+        """Ingest what is left of a file that was approved; what became of it, if nothing is."""
+        if entry.status in {FileStatus.CLAIMED, FileStatus.APPLYING, FileStatus.HELD}:
+            return self.ingest(submission, entry)
+        return describe_file(submission, entry, None)
 
     def ingest(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
         """Run a claimed file's intake and what follows from it; the same object."""
@@ -143,6 +171,9 @@ class Submissions:
             run = self.runs.ingest_file(submission.kind, [entry])
             entry = self.claims.intake_ledger.find(entry.intake_id)
         response = describe_file(submission, entry, run.run_id if run else None)
+        if entry.status is FileStatus.HELD:
+            hold = self.source_controls.state(entry).hold
+            response["held_for"] = hold.reason.value if hold else None
         if self.claims.kinds[submission.kind].has_batches:
             response |= self._delivered(entry)
         # The sentence of a refused file says more than the check that failed with it.
@@ -163,6 +194,11 @@ class Submissions:
                 f"Program {program} did not exist and was created, with currency "
                 f"{self.default_currency}."
             )
+
+    def _record_submitter(self, submission: Submission, keys: Sequence[str]) -> None:
+        if submission.submitted_by is not None:
+            bucket = self.claims.raw_store.url
+            self.source_controls.submitted(bucket, keys, submission.submitted_by)
 
     def _ingest_released(self, key: str) -> dict[str, Any]:
         """Ingest a file of rows that had waited for the file just ingested."""

@@ -1,17 +1,16 @@
-"""`cardops deposits`: recall a wrong or returned deposit file, and credit recalled deposits again."""
+"""`cardops deposits`: decide about held files, recall a wrong one, credit recalled deposits again."""
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cardops.bootstrap import Adapters
 from cardops.rules.money import format_amount
-from cardops.services.accounts.deposit_files import DepositFileKey
 from cardops.services.accounts.recalls import Recall, RecallService
 from cardops.settings import Settings
+from orchestration.cli import held_deposits
+from orchestration.cli.deposit_files import FileArgument, ProgramOption, file_key
 from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
@@ -25,18 +24,12 @@ from orchestration.cli.output import (
 COUNTS = ("read", "accepted", "duplicate", "quarantined")
 
 app = typer.Typer(no_args_is_help=True)
-FileArgument = Annotated[
-    str, typer.Argument(help="The file itself, its key under incoming/, or its intake id.")
-]
-ProgramOption = Annotated[
-    str | None,
-    typer.Option(help="Program of the file, where several programs had the same one."),
-]
+held_deposits.register(app)
 
 
 @app.callback()
 def _deposits() -> None:
-    """Recall a wrong or returned deposit file, or credit recalled deposits again."""
+    """Decide about held deposit files; recall a wrong one, or credit recalled deposits again."""
 
 
 @app.command()
@@ -59,7 +52,7 @@ def recall(
     service = RecallService(adapters.intake_ledger, adapters.deposit_ledger, adapters.lake)
     recalled_by = by or whoami()
     result = _recalled(
-        file, service.recall(file, _file_key(file, program), recalled_by), recalled_by
+        file, service.recall(file, file_key(file, program), recalled_by), recalled_by
     )
     if json_output:
         print_json(result)
@@ -92,7 +85,7 @@ def reinstate(
 
     settings, requested_by = Settings.load(), by or whoami()
     service = ReinstatementService(open_submissions(settings), Adapters(settings).deposit_ledger)
-    done = service.reinstate(file, _file_key(file, program), requested_by, why)
+    done = service.reinstate(file, file_key(file, program), requested_by, why)
     result = {
         "file": file,
         "program": done.files[0].arrival.program,
@@ -111,18 +104,6 @@ def reinstate(
         for response in done.responses
     )
     raise typer.Exit(DONE_WITH_FINDINGS if has_findings else DONE)
-
-
-def _file_key(file: str, program: str | None) -> DepositFileKey:
-    """A file is known by its content; anything else is an intake id or a key."""
-    path = Path(file)
-    if path.is_file():
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        return DepositFileKey(content_sha256=digest, program=program)
-    if file.isascii() and file.isdigit():
-        return DepositFileKey(intake_id=int(file), program=program)
-    return DepositFileKey(key=file, program=program)
 
 
 def _recalled(file: str, recall: Recall, recalled_by: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from cardops.rules.accounts.spending_limits import limits_in_force
 from cardops.rules.programs.programs import Program
 from cardops.services.programs.administration import CHARGEBACK_MODES
 from cardops.settings import Settings
+from orchestration.cli import source_controls
 from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import (
     Currency,
@@ -30,6 +31,7 @@ from orchestration.cli.limit_options import (
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
 
 app = typer.Typer(no_args_is_help=True)
+source_controls.register(app)
 Name = Annotated[str, typer.Argument(help="Name of the program: a-z, 0-9 and hyphens.")]
 
 

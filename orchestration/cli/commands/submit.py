@@ -9,6 +9,7 @@ import typer
 
 from cardops.contracts.kinds import KIND_NAMES
 from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
+from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,
@@ -54,12 +55,18 @@ def submit(
     ] = DEFAULT_PROGRAM,
     mode: Annotated[Mode | None, typer.Option(help="How chargebacks are split into files.")] = None,
     *,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Who submits it, and cannot approve it; by default you, on this machine."
+        ),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Ingest a file and print how many rows were accepted, duplicate or quarantined.
 
-    Exit code 0: all rows accepted or duplicate; 1: some need attention; 2: refused, or recalled
-    before.
+    A control file FILE.ctl.json beside it goes with it. Exit code 0: all rows accepted or duplicate;
+    1: some need attention, or the file is held; 2: refused, or recalled before.
     """
     if not file.is_file():
         raise CommandError(f"There is no file {file}; check the path.")
@@ -71,7 +78,7 @@ def submit(
         raise CommandError("--mode is for chargebacks only; leave it out for other kinds.")
     from orchestration.cli.submitting import open_submissions  # noqa: PLC0415 - loads Dagster
 
-    submission = Submission(file, Kind(kind), program, mode and mode.value)
+    submission = Submission(file, Kind(kind), program, mode and mode.value, by or whoami())
     try:
         with shown_progress():
             response = open_submissions(Settings.load()).submit(submission)
@@ -89,9 +96,11 @@ def submit(
 
 
 def exit_code(response: Mapping[str, Any]) -> int:
-    """2 for a refused or recalled file, 1 where something needs attention, else 0."""
+    """2 for a refused or recalled file, 1 for a held one or other findings, else 0."""
     if response["status"] in {"refused", "recalled"}:
         return NOT_POSSIBLE
+    if response["status"] == "held":
+        return DONE_WITH_FINDINGS
     undelivered = any(not file["delivered"] for file in response.get("files", ()))
     findings = response["quarantined"] or undelivered or response.get("failed_checks")
     return DONE_WITH_FINDINGS if findings else DONE

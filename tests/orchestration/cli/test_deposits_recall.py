@@ -141,3 +141,34 @@ def test_reinstated_file_is_credited_and_leaves_no_break(
     assert console.response("reconcile")["breaks"] == 0
     audit = "select requested_by, reason from reinstatement_requests"
     assert query(console, audit) == [("boss", "a mistake")]
+
+
+def test_file_above_its_cap_is_credited_after_an_approval(console: Console) -> None:
+    console.response("program", "create", "acme")
+    console.response("program", "controls", "acme", "--cap", "USD=20.00", "--by", "ops")
+    file = write(console.home.parent / "large.csv", DEPOSITS)
+    name = ("--program", "acme", "--kind", "deposits")
+    console.response("deposits", "control", str(file), "--program", "acme")
+
+    held = console.response("submit", str(file), *name, "--by", "anna", code=1)
+    listed = console.response("deposits", "list", "--held", "--program", "acme", code=1)["data"]
+    decide = ("deposits", "approve", str(file), "--program", "acme", "--why", "seen")
+    own = console.run(*decide, "--by", "anna")
+    approved = console.response(*decide, "--by", "ben")
+
+    assert (held["status"], held["held_for"], held["accepted"]) == ("held", "approval", 0)
+    assert [entry["totals"] for entry in listed] == [{"JPY": 500, "USD": 3550}]
+    assert (own.returncode, "somebody else must approve it" in own.stderr) == (2, True)
+    assert (approved["status"], approved["accepted"]) == ("applied", 3)
+    assert approved["approved_by"] == "ben"
+    assert console.response("deposits", "list", "--held")["data"] == []
+
+
+def test_wrong_control_file_refuses_a_submitted_file(console: Console) -> None:
+    file = write(console.home.parent / "controlled.csv", DEPOSITS.replace("d1", "d9"))
+    write(console.home.parent / "controlled.csv.ctl.json", '{"rows": 4}')
+
+    refused = console.response("submit", str(file), "--kind", "deposits", code=2)
+
+    assert refused["status"] == "refused"
+    assert "4 rows are stated and 3 were read" in refused["error"]

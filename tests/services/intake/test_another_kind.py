@@ -86,6 +86,7 @@ def test_another_kind_has_an_asset_with_checks_and_a_sensor(acknowledgements: In
         "intake_ledger",
         "known_rows",
         "programs",
+        "source_controls",
         "clock",
     )
 

@@ -12,6 +12,7 @@ from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.intake.files import Arrival, FileStatus, Kind
 from cardops.services.intake.applying import CreditDeposits
@@ -45,6 +46,7 @@ def test_file_is_credited_once_and_counts_the_same_again(database_url: str, tmp_
         intake_ledger=PostgresIntakeLedger(database_url),
         known_rows=PostgresKnownRows(database_url),
         programs=PostgresPrograms(database_url),
+        source_controls=PostgresSourceControls(database_url),
         clock=FakeClock(datetime(2026, 11, 20, 12, tzinfo=UTC)),
         appliers={"deposit_ledger": CreditDeposits(deposit_ledger)},
     )

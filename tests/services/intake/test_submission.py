@@ -57,6 +57,7 @@ class Person:
                 world.clock,
             ),
             runs=IngestingRuns(world),
+            source_controls=world.source_controls,
             delivery_ledger=FakeDeliveryLedger(),
             processed_store=FakeObjectStore(),
             default_currency="USD",

@@ -1,0 +1,153 @@
+"""Held files as rows: the status of the file, and why it is held, in one commit.
+
+Belongs here: holds and their endings. A hold is open while it has no ending and its file is `held`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from cardops.adapters.postgresql.intake.rows import SELECT, file_of, outcome_text
+from cardops.adapters.postgresql.transactions import run_in_transaction
+from cardops.rules.intake.files import FileOutcome, FileRecalledError, IntakeFile, Kind
+from cardops.rules.intake.source_controls import FileHold, HoldEnding, HoldReason
+
+MAX_HELD_FILES: Final = 200
+_HOLD: Final = (
+    "select reason, sentence, row_count, totals, seen_version, held_at, reported_at is not null"
+    " from file_holds where intake_id = %s and ending is null"
+)
+_HELD: Final = (
+    "update intake_files set status = 'held', outcome = %s, ended_at = null, attempt_count = 0,"
+    " attempt_series = attempt_series + 1 where intake_id = %s and status <> 'recalled'"
+    " returning intake_id"
+)
+_NEW: Final = (
+    "insert into file_holds"
+    " (intake_id, hold_number, reason, sentence, row_count, totals, seen_version)"
+    " select %(intake_id)s, coalesce(max(hold_number), 0) + 1, %(reason)s, %(sentence)s,"
+    " %(row_count)s, %(totals)s, %(seen_version)s from file_holds where intake_id = %(intake_id)s"
+)
+_SAME: Final = (
+    "update file_holds set sentence = %(sentence)s, seen_version = %(seen_version)s"
+    " where intake_id = %(intake_id)s and ending is null and reason = %(reason)s"
+    " and row_count = %(row_count)s and totals = %(totals)s::jsonb"
+)
+_END: Final = (
+    "update file_holds set ending = %s, ended_by = %s, ended_reason = %s,"
+    " ended_at = clock_timestamp() where intake_id = %s and ending is null returning intake_id"
+)
+_APPROVED: Final = (
+    "select h.intake_id from file_holds as h inner join intake_files as f using (intake_id)"
+    " where f.content_sha256 = %s and f.program = %s and f.kind = %s and h.ending = 'approved'"
+    " and h.row_count = %s and h.totals = %s::jsonb limit 1"
+)
+
+
+class FileHolds:
+    """The part of SourceControls that is about held files."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def hold(self, intake_file: IntakeFile, hold: FileHold, outcome: FileOutcome) -> None:
+        """Mark `held`, with attempts counted from 1 again; an open hold is replaced."""
+        operation = partial(_hold, intake_file=intake_file, hold=hold, outcome=outcome)
+        run_in_transaction(self.url, operation)
+
+    def held(self, kind: Kind, program: str | None = None) -> Sequence[tuple[IntakeFile, FileHold]]:
+        """Held files, oldest first, a bounded number."""
+        return run_in_transaction(self.url, partial(_held, kind=kind, program=program))
+
+    def mark_reported(self, intake_id: int) -> None:
+        """An operator was told of the open hold."""
+        self._rows(
+            "update file_holds set reported_at = clock_timestamp()"
+            " where intake_id = %s and ending is null and reported_at is null"
+            " returning intake_id",
+            intake_id,
+        )
+
+    def end_hold(self, intake_id: int, ending: HoldEnding, *, by: str, why: str) -> bool:
+        """End the open hold; False where there is none. An approved file is `claimed` again."""
+        return run_in_transaction(
+            self.url, lambda session: end_hold(session, intake_id, ending, by, why)
+        )
+
+    def is_approved(
+        self, intake_file: IntakeFile, row_count: int, totals_minor: Mapping[str, int]
+    ) -> bool:
+        """Whether this content was approved for the program with exactly these figures."""
+        arrival = intake_file.arrival
+        found = self._rows(
+            _APPROVED,
+            arrival.content_sha256,
+            arrival.program,
+            arrival.kind,
+            row_count,
+            json.dumps(dict(totals_minor)),
+        )
+        return bool(found)
+
+    def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        return run_in_transaction(
+            self.url, lambda session: session.execute(query, values).fetchall()
+        )
+
+
+def open_hold(session: psycopg.Connection, intake_id: int) -> FileHold | None:
+    """The file's hold that has no ending, or None."""
+    row = session.execute(_HOLD, [intake_id]).fetchone()
+    if row is None:
+        return None
+    reason, *rest = row
+    return FileHold(HoldReason(reason), *rest)
+
+
+def end_hold(
+    session: psycopg.Connection, intake_id: int, ending: HoldEnding, by: str, why: str
+) -> bool:
+    """End the open hold; an approved file is claimed in the same commit."""
+    is_ended = session.execute(_END, [ending.value, by, why, intake_id]).fetchone() is not None
+    if is_ended and ending is HoldEnding.APPROVED:
+        # From here on an interrupted approval is found as an unfinished file.
+        session.execute(
+            "update intake_files set status = 'claimed', outcome = null"
+            " where intake_id = %s and status = 'held'",
+            [intake_id],
+        )
+    return is_ended
+
+
+def _hold(
+    session: psycopg.Connection, intake_file: IntakeFile, hold: FileHold, outcome: FileOutcome
+) -> None:
+    values = {
+        "intake_id": intake_file.intake_id,
+        "reason": hold.reason.value,
+        "sentence": hold.sentence,
+        "row_count": hold.row_count,
+        "totals": json.dumps(dict(hold.totals_minor)),
+        "seen_version": hold.seen_version,
+    }
+    if session.execute(_HELD, [outcome_text(outcome), intake_file.intake_id]).fetchone() is None:
+        raise FileRecalledError(intake_file)
+    if session.execute(_SAME, values).rowcount == 0:
+        end_hold(session, intake_file.intake_id, HoldEnding.RESUMED, "cardops", "judged again")
+        session.execute(_NEW, values)
+
+
+def _held(
+    session: psycopg.Connection, kind: Kind, program: str | None
+) -> list[tuple[IntakeFile, FileHold]]:
+    rows = session.execute(
+        SELECT + "where status = 'held' and kind = %s and program = coalesce(%s, program)"
+        " order by intake_id limit %s",
+        [kind, program, MAX_HELD_FILES],
+    ).fetchall()
+    files = [file_of(row) for row in rows]
+    holds = [(file, open_hold(session, file.intake_id)) for file in files]
+    return [(file, hold) for file, hold in holds if hold is not None]

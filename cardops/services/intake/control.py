@@ -1,0 +1,210 @@
+"""What a file must satisfy before its rows are applied: its control file, and a second person.
+
+Belongs here: the two questions that ingestion asks, before it reads a file and before it applies
+it. A file that passed once is not asked again, because its rows may be applied by then.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from cardops.contracts.judging.workspace import Workspace
+from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.reading.source import FileRefusedError
+from cardops.ports import ObjectStore
+from cardops.rules.errors import ExplainedError
+from cardops.rules.intake.control_files import (
+    MAX_CONTROL_BYTES,
+    ControlFile,
+    ControlPolicy,
+    FileFigures,
+    UnreadableControlFileError,
+    control_key,
+    differences,
+    parse_control,
+    signed_bytes,
+)
+from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
+from cardops.rules.intake.objects import ObjectMissingError
+from cardops.rules.intake.source_controls import (
+    FileHeldError,
+    FileHold,
+    HoldEnding,
+    HoldReason,
+    SourcePolicy,
+    SourceState,
+    above_cap,
+    held_sentence,
+)
+from cardops.services.intake.figures import read_figures, valid_totals
+from cardops.services.intake.ports import IngestResult, IntakePorts
+from cardops.services.intake.signatures import signature_problem
+
+
+class LateControlFileError(ExplainedError):
+    """A control file contradicts a file that a run already began to apply."""
+
+    def __init__(self, intake_file: IntakeFile, why: str) -> None:
+        super().__init__(
+            f"The control file of {intake_file.arrival.key} came after the file was begun, and does "
+            f"not agree with it ({why}), so the file is not continued. Recall it with `cardops "
+            f"deposits recall {intake_file.intake_id}`, or remove the control file."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceControl:
+    """A file with what is demanded of it; `is_passed`: nothing is asked."""
+
+    intake_file: IntakeFile
+    profile: KindProfile
+    ports: IntakePorts
+    policy: SourcePolicy
+    state: SourceState
+    is_passed: bool = False
+    control: ControlFile | None = None
+    control_sha256: str | None = None
+    key_id: str | None = None
+
+    def before_applying(self, workspace: Workspace) -> None:
+        """Raises FileRefusedError, FileHeldError, LateControlFileError."""
+        if self.is_passed:
+            return
+        if self.control is not None:
+            digest = self.intake_file.arrival.content_sha256
+            figures = read_figures(workspace, self.profile, digest)
+            self._refuse(differences(self.control, figures))
+        if not self.profile.applied_to:
+            return
+        self._require_approval(workspace)
+        # One of a program that demands nothing has nothing to repeat.
+        if not self.policy.demands_nothing or self.control is not None or self.state.hold:
+            self.ports.source_controls.record_passed(
+                self.intake_file, self.control_sha256, self.key_id
+            )
+
+    def _require_approval(self, workspace: Workspace) -> None:
+        """Raises FileHeldError where a sum is above its cap and nobody approved these figures."""
+        totals = valid_totals(workspace, self.profile)
+        exceeded = above_cap(self.policy, totals)
+        count = workspace.count("valid")
+        if exceeded and not self.ports.source_controls.is_approved(  # guard: approval
+            self.intake_file, count, totals
+        ):
+            sentence = held_sentence(
+                self.intake_file,
+                " and ".join(exceeded),
+                "A second person, not the one who submitted it, runs `cardops deposits approve "
+                f"{self.intake_file.intake_id} --by NAME --why TEXT`, or `cardops deposits reject`.",
+            )
+            raise FileHeldError(FileHold(HoldReason.APPROVAL, sentence, count, totals))
+
+    def _refuse(self, found: list[str]) -> None:
+        if not found:
+            return
+        why = "; ".join(found)
+        if self.intake_file.status is FileStatus.APPLYING and self.policy.demands_nothing:
+            raise LateControlFileError(self.intake_file, why)
+        raise FileRefusedError(
+            f"{self.intake_file.arrival.key} does not agree with its control file: {why}. Nothing "
+            "of it was applied: ask the sender for the right file and control file, then submit "
+            f"both, or run `cardops quarantine release {self.intake_file.intake_id}` where only the "
+            "control file was wrong."
+        )
+
+    def _with_control(self, content: bytes) -> "SourceControl":
+        """With its control file, whose form, signature and hash are right.
+
+        Raises FileRefusedError, FileHeldError, LateControlFileError.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            control = parse_control(content)
+        except UnreadableControlFileError as error:
+            raise self._held(f"{error}", digest) from None
+        demanded = self.policy.control is not ControlPolicy.NONE
+        if demanded and control.missing:
+            self._refuse([f"it does not state {' and '.join(control.missing)}"])
+        key_id = self._signed_by(control)
+        if control.sha256 is not None:
+            arrived = self.intake_file.arrival.content_sha256
+            stated = ControlFile(sha256=control.sha256)
+            self._refuse(differences(stated, FileFigures(0, {}, arrived)))
+        return replace(self, control=control, control_sha256=digest, key_id=key_id)
+
+    def _signed_by(self, control: ControlFile) -> str | None:
+        """The id of the key that signed it; None where it need not be signed."""
+        is_demanded = self.policy.control is ControlPolicy.SIGNED
+        if not is_demanded and control.signature is None:
+            return None
+        program = self.intake_file.arrival.program
+        keys = self.ports.source_controls.keys(program)
+        if not keys and not is_demanded:
+            return None
+        message = signed_bytes(
+            program,
+            FileFigures(control.rows or 0, control.totals_minor or {}, control.sha256 or ""),
+        )
+        key_id, problem = signature_problem(control, message, keys)
+        if problem:  # guard: control-signature
+            self._refuse([problem])
+        return key_id
+
+    def _held(self, why: str, seen: str | None) -> Exception:
+        if not self.profile.applied_to:
+            return FileRefusedError(
+                f"{self.intake_file.arrival.key} was not read, because {why}; send a correct one."
+            )
+        name = control_key(self.intake_file.arrival.key)
+        sentence = held_sentence(
+            self.intake_file,
+            why,
+            f"It goes on by itself when {name} is put beside it; `cardops deposits reject "
+            f"{self.intake_file.intake_id} --by NAME --why TEXT` refuses it.",
+        )
+        return FileHeldError(FileHold(HoldReason.CONTROL_FILE, sentence, seen_version=seen))
+
+
+def source_control(
+    intake_file: IntakeFile, profile: KindProfile, ports: IntakePorts
+) -> SourceControl:
+    """What is demanded of a file, before it is read.
+
+    Raises FileRefusedError, FileHeldError, LateControlFileError.
+    """
+    state = SourceState(SourcePolicy(), SourcePolicy())
+    if profile.applied_to:
+        state = ports.source_controls.state(intake_file)
+    policy = state.policy
+    if intake_file.status is FileStatus.APPLYING and state.hold is None:
+        # Rows may be applied under the policy of that time.
+        policy = state.claimed_under if state.claimed_under.demands_nothing else policy
+    is_passed = state.is_passed or intake_file.status is FileStatus.APPLIED
+    found = SourceControl(intake_file, profile, ports, policy, state, is_passed=is_passed)
+    if is_passed:
+        return found
+    outcome = intake_file.outcome if intake_file.status is FileStatus.REFUSED else None
+    if outcome and outcome.error and state.last_ending is HoldEnding.REJECTED:
+        # A backfill of its date does not undo what a person decided.
+        raise FileRefusedError(outcome.error)
+    content = control_content_of(ports.raw_store, intake_file)
+    if content is not None:
+        return found._with_control(content)  # noqa: SLF001 - the same module
+    if policy.control is ControlPolicy.NONE or ports.source_controls.is_release(intake_file):
+        return found
+    raise found._held("its control file has not arrived", None)  # noqa: SLF001 - the same module
+
+
+def hold_file(intake_file: IntakeFile, hold: FileHold, ports: IntakePorts) -> IngestResult:
+    """The result of a file that is held: no row of it was applied."""
+    outcome = FileOutcome(error=hold.sentence)
+    ports.source_controls.hold(intake_file, hold, outcome)
+    return IngestResult(replace(intake_file, status=FileStatus.HELD), outcome)
+
+
+def control_content_of(store: ObjectStore, intake_file: IntakeFile) -> bytes | None:
+    """The file's control file, cut above the largest that is read; None where there is none."""
+    try:
+        with store.open(control_key(intake_file.arrival.key)) as stream:
+            return stream.read(MAX_CONTROL_BYTES + 1)
+    except ObjectMissingError:
+        return None
