@@ -13,7 +13,7 @@ import pytest
 from assets import chargebacks, deposits, orders, transactions
 from assets.intake import every_accepted_row_in_lake, every_row_counted, every_row_in_index
 from cardops.rules.intake.files import FileStatus, Kind
-from cardops.services.intake import quarantine
+from cardops.services.intake import progress, quarantine
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
@@ -208,3 +208,18 @@ def test_first_quarantined_rows_of_a_long_file_are_read_in_part(
 
     assert 1 < len(rows) < 10
     assert [row["row_number"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_run_log_says_how_many_rows_are_done(
+    world: IntakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, *ROWS))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [deposits.deposits], partition_key=DAY, resources=resources(world), instance=instance
+        )
+        messages = [entry.user_message for entry in instance.all_logs(result.run_id)]
+
+    assert any(message.startswith("2 rows judged, ") for message in messages)

@@ -10,15 +10,15 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
 from typing_extensions import override
 
+from cardops.rules.intake.arrivals import COMPRESSIONS
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-ENDINGS: Final = (".gz", ".zst")
 
 
 class BrokenCompressionError(Exception):
@@ -28,7 +28,7 @@ class BrokenCompressionError(Exception):
 def plain_name(name: str) -> str:
     """The name without the ending of a compression, in lower case."""
     lowered = name.lower()
-    for ending in ENDINGS:
+    for ending in COMPRESSIONS:
         lowered = lowered.removesuffix(ending)
     return lowered
 

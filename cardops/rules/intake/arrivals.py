@@ -18,7 +18,11 @@ SUFFIXES: Final = ("csv", "json", "ndjson", "parquet", "xlsx")
 _TEMPORARY: Final = re.compile(
     r"^\.|^~\$|\.(part|partial|tmp|temp|filepart|crdownload|swp)$|~$", re.IGNORECASE
 )
-_READABLE: Final = re.compile(rf"\.({'|'.join(SUFFIXES)})(\.gz|\.zst)?$", re.IGNORECASE)
+# Each format may come compressed, which a second ending says.
+COMPRESSIONS: Final = (".gz", ".zst")
+_READABLE: Final = re.compile(
+    rf"\.({'|'.join(SUFFIXES)})({'|'.join(map(re.escape, COMPRESSIONS))})?$", re.IGNORECASE
+)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
