@@ -103,6 +103,9 @@ class IntakeLedger(Protocol):
         Raises FileRecalledError.
         """
 
+    def forget_attempt(self, intake_id: int) -> None:
+        """The attempt begun last does not count: the file waited for another."""
+
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         """Record `applied`, or `refused` where the outcome has an error, with its counts.
 

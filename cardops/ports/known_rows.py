@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cardops.rules.intake.files import IntakeFile, Kind
+
+
+# Added to the intake id of a file that is read from the lake: its place is before all that take turns.
+BEFORE_TURNS: Final = -(10**15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class KnownRows(Protocol):
     ) -> None:
         """Replace the rows of these files (intake id -> program) by those in the lake, in one commit.
 
-        A file without a place in the order is placed by its intake id.
+        A file without a place in the order is placed by its intake id, before all others.
         """
 
     def complete(self, kind: Kind, layout: str) -> None:

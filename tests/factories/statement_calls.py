@@ -70,6 +70,7 @@ DELIVERED = CallbackResponse(status_code=200)
 async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
+    call_mappings(url)
     call_known_rows(url)
     call_expected_files(url)
     call_source_controls(url)
@@ -108,6 +109,7 @@ def call_intake(url: str) -> None:
     ledger.unfinished(DEPOSITS)
     with ledger.exclusively(file.intake_id):
         ledger.begin(file.intake_id)
+        ledger.forget_attempt(file.intake_id)
     ledger.mark(file.intake_id, FileStatus.DEAD)
     ledger.restart(file.intake_id)
     ledger.reinstate(file.intake_id)
@@ -115,7 +117,10 @@ def call_intake(url: str) -> None:
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
-    mappings = PostgresFileMappings(url)
+
+
+def call_mappings(url: str) -> None:
+    ledger, mappings = PostgresIntakeLedger(url), PostgresFileMappings(url)
     mappings.add("default", DEPOSITS, FileMapping(delimiter=";"), set_by="ops", why="a bank")
     mappings.versions("default", DEPOSITS)
     mapped, _ = ledger.claim(an_arrival("incoming/mapped.csv"), TODAY)

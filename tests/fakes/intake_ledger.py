@@ -169,6 +169,10 @@ class FakeIntakeLedger(IntakeLedger):
         return self.attempts[intake_id]
 
     @override
+    def forget_attempt(self, intake_id: int) -> None:
+        self.attempts[intake_id] -= 1
+
+    @override
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         status = FileStatus.REFUSED if outcome.error else FileStatus.APPLIED
         self._require_not_recalled(intake_id)

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from cardops.contracts.judging.known_rows import ENTRY
 from cardops.ports import EarlierRows, JudgingTurn, KnownRows
+from cardops.ports.known_rows import BEFORE_TURNS
 from cardops.rules.intake.files import IntakeFile, Kind
 
 
@@ -80,7 +81,7 @@ class FakeKnownRows(KnownRows):
         entries = pl.concat([pl.DataFrame(schema=ENTRY), *rows])
         for intake_id, program in programs.items():
             known = self.files.get(intake_id)
-            order = known.order if known else intake_id
+            order = known.order if known else BEFORE_TURNS + intake_id
             own = entries.filter(intake_id=intake_id)
             self.files[intake_id] = JudgedFile(kind, program, order, layout, own, is_in_lake=True)
 
@@ -108,9 +109,7 @@ class _Turn(JudgingTurn):
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
         own, arrival = self.intake_file.intake_id, self.intake_file.arrival
         known = self.index.files.get(own)
-        order = (
-            known.order if known else max((f.order for f in self._scope().values()), default=0) + 1
-        )
+        order = known.order if known else max((0, *(f.order for f in self._scope().values()))) + 1
         entries = pl.concat([pl.DataFrame(schema=ENTRY), *rows])
         self.index.files[own] = JudgedFile(
             arrival.kind, arrival.program, order, layout, entries, is_in_lake=False

@@ -52,5 +52,28 @@ class FakeLake(Lake):
         return root / table
 
 
+@dataclass
+class FailingLake(FakeLake):
+    """Writes of these intake ids fail: `before` they are written, or `after`."""
+
+    before: set[int] = field(default_factory=set)
+    after: set[int] = field(default_factory=set)
+    scanned: list[str] = field(default_factory=list)
+
+    @override
+    def write_file(self, table: str, business_date: date, name: str, parquet: Path) -> str:
+        if int(name) in self.before:
+            raise OSError("no space left on device")
+        uri = super().write_file(table, business_date, name, parquet)
+        if int(name) in self.after:
+            raise OSError("killed")
+        return uri
+
+    @override
+    def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
+        self.scanned.append(table)
+        return super().scan(table, business_dates)
+
+
 def _path(table: str, business_date: date, name: str) -> str:
     return f"{table}/business_date={business_date.isoformat()}/{name}.parquet"

@@ -75,8 +75,7 @@ def judge_file(
     Raises FileRefusedError.
     """
     rows_done(Step.JUDGED, 0)
-    source = SourceFile(circumstances.intake_file.arrival.key, content)
-    rows = InputRows(source, profile.contract, _mapped_layout(profile, circumstances))
+    rows = rows_of(content, profile, circumstances)
     default = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
     texts: Iterator[pl.DataFrame] = (
         mask_card_number_in_raw(chunk).with_columns(default) for chunk in rows.chunks()
@@ -99,6 +98,12 @@ def judge_file(
     if profile.refusal is not None:
         _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
     return rows
+
+
+def rows_of(content: BinaryIO, profile: KindProfile, circumstances: FileCircumstances) -> InputRows:
+    """The file's rows, read as its program's mapping says. Raises FileRefusedError."""
+    source = SourceFile(circumstances.intake_file.arrival.key, content)
+    return InputRows(source, profile.contract, _mapped_layout(profile, circumstances))
 
 
 def _mapped_layout(profile: KindProfile, circumstances: FileCircumstances) -> MappedLayout | None:

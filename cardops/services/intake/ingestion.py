@@ -5,22 +5,20 @@ Belongs here: the order of these steps, and what holds when a run dies between t
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 from cardops.contracts.judging.files import (
-    FileCircumstances,
     judge_file,
     settle_file,
 )
-from cardops.contracts.judging.workspace import temporary_workspace
+from cardops.contracts.judging.workspace import Workspace, temporary_workspace
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
 from cardops.rules.intake.source_controls import FileHeldError
-from cardops.rules.programs.programs import Program
+from cardops.services.intake.circumstances import circumstances_of
 from cardops.services.intake.contents import (
     ContentReplacedError,
     claimed_content,
@@ -28,7 +26,7 @@ from cardops.services.intake.contents import (
 )
 from cardops.services.intake.control import hold_file, source_control
 from cardops.services.intake.judging import judge_in_turn
-from cardops.services.intake.known_rows import record_from_lake, referenced_by
+from cardops.services.intake.known_rows import record_from_lake
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import (
     quarantine_refusal,
@@ -36,10 +34,13 @@ from cardops.services.intake.quarantine import (
     quarantined_orphans,
 )
 from cardops.services.intake.recalled_files import is_recalled, result_of_recalled
+from cardops.services.intake.shared_ids import EarlierFiles
 from cardops.services.intake.waiting_rows import record_waiting, release_waiting
 
 # A file whose runs died so often needs a person.
 MAX_ATTEMPTS: Final = 5
+# After so many the cause is no single file's, such as a database that is down: the rest is not tried.
+MAX_FAILED_IN_A_ROW: Final = 5
 UNFINISHED: Final = frozenset({FileStatus.CLAIMED, FileStatus.APPLYING})
 
 
@@ -55,13 +56,14 @@ class AttemptsExhaustedError(RuntimeError):
 
 
 class EarlierFileError(RuntimeError):
-    """Files are judged in order, so a file that fails holds up later ones for a while."""
+    """Files that share ids are ingested in order, so one that fails holds up those after it."""
 
     def __init__(self, intake_file: IntakeFile, earlier: IntakeFile, error: Exception) -> None:
         super().__init__(
-            f"{intake_file.arrival.key} was not ingested yet, because {earlier.arrival.key} "
-            f"arrived before it and cannot be ingested ({error}); it is ingested with the next run "
-            f"of its kind, and the earlier file is marked dead after {MAX_ATTEMPTS} attempts."
+            f"{intake_file.arrival.key} was not ingested yet, because it has ids of "
+            f"{earlier.arrival.key}, which comes before it and cannot be ingested ({error}); it is "
+            "ingested with the next run of its kind, and the earlier file is marked dead after "
+            f"{MAX_ATTEMPTS} attempts."
         )
 
 
@@ -71,63 +73,119 @@ def ingest_files(
     ports: IntakePorts,
     kinds: Kinds = KINDS,
 ) -> list[IngestResult]:
-    """Ingest the files with these ids, or all given ones where no id is named, in claim order."""
+    """Ingest the files with these ids, or all given ones where no id is named, in claim order.
+
+    A file that fails holds up no other; its error is raised after the last file was tried.
+    """
     wanted = set(intake_ids) or {intake_file.intake_id for intake_file in files}
-    return [ingest_file(intake_id, ports, kinds) for intake_id in sorted(wanted)]
+    ingestion = Ingestion(ports, kinds)
+    results = [ingestion.tried(intake_id) for intake_id in sorted(wanted)]
+    errors = [
+        ingestion.failures[intake_id] for intake_id in sorted(wanted & set(ingestion.failures))
+    ]
+    for error in errors[1:]:
+        errors[0].add_note(str(error))
+    if errors:
+        raise errors[0]
+    return [result for result in results if result is not None]
 
 
 def ingest_file(intake_id: int, ports: IntakePorts, kinds: Kinds = KINDS) -> IngestResult:
-    """Ingest the file, after earlier unfinished ones of its kind and program; under a lock."""
-    intake_file = ports.intake_ledger.find(intake_id)
-    unfinished = ports.intake_ledger.unfinished(intake_file.arrival.kind)
-    for earlier in sorted(unfinished, key=lambda file: file.intake_id):
-        if _is_before(earlier, intake_file):
-            # It is marked dead by then; the later file goes on.
-            with suppress(AttemptsExhaustedError):
-                _ingest_earlier(earlier, intake_file, ports, kinds)
-    return _ingest_exclusively(intake_id, ports, kinds)
+    """Ingest the file under a lock, after earlier unfinished ones that share ids with it."""
+    return Ingestion(ports, kinds).ingest(intake_id)
 
 
-def _ingest_earlier(
-    earlier: IntakeFile, intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds
-) -> None:
-    try:
-        _ingest_exclusively(earlier.intake_id, ports, kinds)
-    except AttemptsExhaustedError:
-        raise
-    except Exception as error:  # noqa: BLE001 - its own runs report it; here it explains the delay
-        raise EarlierFileError(intake_file, earlier, error) from None
+@dataclass
+class Ingestion:
+    """Files ingested one after another. `failures`: why a file failed; it is not tried twice."""
 
+    ports: IntakePorts
+    kinds: Kinds
+    failures: dict[int, Exception] = field(default_factory=dict)
 
-def _is_before(other: IntakeFile, intake_file: IntakeFile) -> bool:
-    same_program = other.arrival.program == intake_file.arrival.program
-    return same_program and other.intake_id < intake_file.intake_id
+    def __post_init__(self) -> None:
+        self._earlier = EarlierFiles(self.ports, self.kinds)
+        self._failed_in_a_row = 0
 
-
-def _ingest_exclusively(intake_id: int, ports: IntakePorts, kinds: Kinds) -> IngestResult:
-    with ports.intake_ledger.exclusively(intake_id) as intake_file:
-        if is_recalled(intake_file, ports.intake_ledger):  # guard: recalled-ingest
-            return result_of_recalled(intake_file, ports.lake)
-        is_unfinished = intake_file.status in UNFINISHED
-        if not is_unfinished:
-            # A repeat that cannot be done leaves the file as it is.
-            require_claimed_content(ports.raw_store, intake_file)
-        attempt = ports.intake_ledger.begin(intake_id)
-        if attempt > MAX_ATTEMPTS and is_unfinished:
-            ports.intake_ledger.mark(intake_id, FileStatus.DEAD)
-            raise AttemptsExhaustedError(intake_file)
+    def tried(self, intake_id: int) -> IngestResult | None:
+        """The result, or None and an entry in `failures`."""
+        if intake_id in self.failures:
+            return None
+        if self._failed_in_a_row >= MAX_FAILED_IN_A_ROW:
+            return None
         try:
-            result = _ingest(intake_file, ports, kinds)
-        except FileHeldError as error:
-            return hold_file(intake_file, error.hold, ports)
-        except FileRefusedError as error:
-            result = _refused(intake_file, error, ports)
-        except ContentReplacedError as error:
-            if attempt > 1 or intake_file.attempt_series or not is_unfinished:
-                raise  # some of its rows may be applied, which a refused file never has
-            result = _refused(intake_file, error, ports)
-        ports.intake_ledger.finish(intake_id, result.outcome)
+            result = self.ingest(intake_id)
+        except Exception as error:  # noqa: BLE001 - raised when the others were tried
+            self.failures[intake_id] = error
+            self._failed_in_a_row += 1
+            return None
+        self._failed_in_a_row = 0
         return result
+
+    def ingest(self, intake_id: int) -> IngestResult:
+        """Ingest the file under its lock."""
+        ledger = self.ports.intake_ledger
+        with ledger.exclusively(intake_id) as intake_file:
+            if is_recalled(intake_file, ledger):  # guard: recalled-ingest
+                return result_of_recalled(intake_file, self.ports.lake)
+            is_unfinished = intake_file.status in UNFINISHED
+            if not is_unfinished:
+                # A repeat that cannot be done leaves the file as it is.
+                require_claimed_content(self.ports.raw_store, intake_file)
+            attempt = ledger.begin(intake_id)
+            if attempt > MAX_ATTEMPTS and is_unfinished:
+                ledger.mark(intake_id, FileStatus.DEAD)
+                raise AttemptsExhaustedError(intake_file)
+            try:
+                result = self._applied_or_refused(intake_file, attempt)
+            except FileHeldError as error:
+                return hold_file(intake_file, error.hold, self.ports)
+            except EarlierFileError:
+                ledger.forget_attempt(intake_id)  # it waited, and failed at nothing
+                raise
+            ledger.finish(intake_id, result.outcome)
+            return result
+
+    def _applied_or_refused(self, intake_file: IntakeFile, attempt: int) -> IngestResult:
+        try:
+            return _ingest(intake_file, self)
+        except FileRefusedError as error:
+            return _refused(intake_file, error, self.ports)
+        except ContentReplacedError as error:
+            if attempt > 1 or intake_file.attempt_series or intake_file.status not in UNFINISHED:
+                raise  # some of its rows may be applied, which a refused file never has
+            return _refused(intake_file, error, self.ports)
+
+    def finish_sharing_ids(self, intake_file: IntakeFile, workspace: Workspace) -> None:
+        """Ingest earlier unfinished files with ids of this one. Raises EarlierFileError."""
+        for earlier in self._earlier.sharing_ids(intake_file, workspace):
+            self._finish(earlier.intake_id, intake_file)
+
+    def finish_recorded(self, earlier_id: int, intake_file: IntakeFile) -> None:
+        """End the ingestion of a file whose rows are recorded, but not known to be in the lake.
+
+        Raises EarlierFileError.
+        """
+        if not self._finish(earlier_id, intake_file):
+            with self.ports.intake_ledger.exclusively(earlier_id) as earlier:
+                # Nobody will: its rows count if its lake file was written.
+                record_from_lake(earlier, self.ports, self.kinds)
+
+    def _finish(self, earlier_id: int, intake_file: IntakeFile) -> bool:
+        """Whether the file is ingested now; False where it was given up."""
+        earlier = self.ports.intake_ledger.find(earlier_id)
+        if earlier.status not in UNFINISHED:
+            return False
+        if earlier_id in self.failures:
+            raise EarlierFileError(intake_file, earlier, self.failures[earlier_id])
+        try:
+            self.ingest(earlier_id)
+        except AttemptsExhaustedError:
+            return False
+        except Exception as error:  # noqa: BLE001 - its own runs report it; here it explains the delay
+            self.failures[earlier_id] = error
+            raise EarlierFileError(intake_file, earlier, error) from None
+        return True
 
 
 def _refused(intake_file: IntakeFile, error: Exception, ports: IntakePorts) -> IngestResult:
@@ -135,20 +193,23 @@ def _refused(intake_file: IntakeFile, error: Exception, ports: IntakePorts) -> I
     return IngestResult(intake_file, FileOutcome(quarantine_path=path, error=str(error)))
 
 
-def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> IngestResult:
+def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
+    ports, kinds = ingestion.ports, ingestion.kinds
     profile = kinds[intake_file.arrival.kind]
     # Rows that waited were released into another file: a repeat must not accept them here too.
     is_repeat = intake_file.status is FileStatus.APPLIED
     control = source_control(intake_file, profile, ports)
     orphans = quarantined_orphans(ports.failed_store, intake_file) if is_repeat else frozenset()
-    circumstances = _circumstances(intake_file, ports, kinds, orphans)
+    circumstances = circumstances_of(intake_file, ports, kinds, orphans)
     with temporary_workspace() as workspace:
         with claimed_content(ports.raw_store, intake_file) as content:
             rows = judge_file(content, profile, circumstances, workspace)
         control.before_applying(workspace)
+        if not is_repeat:
+            ingestion.finish_sharing_ids(intake_file, workspace)
         applier = ports.applier(profile)
         if applier is None:
-            finish = partial(_finish, ports=ports, kinds=kinds)
+            finish = partial(ingestion.finish_recorded, intake_file=intake_file)
             outcomes, settled = judge_in_turn(workspace, intake_file, ports, kinds, finish)
         else:
             outcomes = applier.apply(intake_file, partial(workspace.chunks, "valid"))
@@ -167,30 +228,3 @@ def _ingest(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> Ingest
             settled.outcome, unknown_columns=rows.unknown_columns, quarantine_path=path
         )
         return IngestResult(intake_file, outcome, released)
-
-
-def _finish(intake_id: int, *, ports: IntakePorts, kinds: Kinds) -> None:
-    """End the ingestion of a file whose rows are recorded, but not known to be in the lake."""
-    intake_file = ports.intake_ledger.find(intake_id)
-    if intake_file.status in UNFINISHED:
-        with suppress(AttemptsExhaustedError):
-            _ingest_exclusively(intake_id, ports, kinds)
-            return
-    with ports.intake_ledger.exclusively(intake_id):
-        # Nobody will: its rows count if its lake file was written.
-        record_from_lake(intake_file, ports, kinds)
-
-
-def _circumstances(
-    intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds, orphans: frozenset[int]
-) -> FileCircumstances:
-    program, batch_id = intake_file.arrival.program, intake_file.batch_id
-    return FileCircumstances(
-        intake_file,
-        currency=(ports.programs.find(program) or Program(program)).currency,
-        now=ports.clock.now(),
-        batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
-        referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
-        orphans=orphans,
-        mapping=ports.intake_ledger.mapping_of(intake_file),
-    )

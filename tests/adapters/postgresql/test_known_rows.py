@@ -10,6 +10,7 @@ import pytest
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.contracts.judging.known_rows import ENTRY
 from cardops.ports import EarlierRows, KnownRows
+from cardops.ports.known_rows import BEFORE_TURNS
 from cardops.rules.intake.files import IntakeFile, Kind
 from tests.factories.intake import an_intake_file
 from tests.fakes.known_rows import FakeKnownRows
@@ -103,7 +104,7 @@ def test_file_read_from_the_lake_is_placed_by_its_id(index: KnownRows) -> None:
     record(index, 3, "a")
 
     assert index.recorded([2, 3, 7], "other") == {2, 7}
-    assert earlier(index, 9, "a").rows["intake_id"].sort().to_list() == [7, 8]
+    assert earlier(index, 9, "a").rows["intake_id"].sort().to_list() == [BEFORE_TURNS + 7, 2]
     assert index.find(DEPOSITS, "default", ["b"])["intake_id"].to_list() == [2]
 
 

@@ -13,6 +13,7 @@ from cardops.services.intake.ingestion import (
     ingest_file,
 )
 from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.lake import FailingLake
 
 HEADER = "user_id,amount,deposit_id,timestamp,currency"
 GOOD = "u1,25.00,d1,2026-11-20T10:00:00Z,USD"
@@ -194,12 +195,12 @@ def test_same_file_of_another_program_keeps_quarantine_of_the_first(
 def test_file_behind_a_failing_one_names_it_and_is_ingested_later(
     world: IntakeWorld,
 ) -> None:
-    world.raw_store.create("incoming/deposits/default/bad.csv", csv_file(HEADER, GOOD).encode())
-    earlier = world.claim("incoming/deposits/default/bad.csv")
-    world.raw_store.delete("incoming/deposits/default/bad.csv")
+    world.lake = FailingLake(before={1})
+    with pytest.raises(OSError, match="no space"):
+        world.submit("deposits", csv_file(HEADER, GOOD), name="bad.csv")
 
     with pytest.raises(EarlierFileError, match=r"file\.csv was not ingested yet.*/bad\.csv"):
         world.submit("deposits", csv_file(HEADER, GOOD))
 
-    world.intake_ledger.attempts[earlier] = MAX_ATTEMPTS
+    world.intake_ledger.attempts[1] = MAX_ATTEMPTS
     assert world.submit("deposits", csv_file(HEADER, GOOD)).duplicate == 1

@@ -1,51 +1,23 @@
 """Files judged by the index of known rows: what it holds, when, and what a crash leaves behind."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
-
-import polars as pl
 import pytest
 from typing_extensions import override
 
 from cardops.contracts.judging.known_rows import Layout
 from cardops.contracts.kinds.registry import KINDS
+from cardops.ports.known_rows import BEFORE_TURNS
 from cardops.rules.intake.files import FileStatus, Kind
 from cardops.services.intake.ingestion import MAX_ATTEMPTS, ingest_file
 from cardops.services.intake.known_rows import build
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.fakes.known_rows import FakeKnownRows
-from tests.fakes.lake import FakeLake
+from tests.fakes.lake import FailingLake
 
 PAID_FILE = csv_file(TRANSACTIONS, PAID)
 OTHER = PAID.replace("t1", "t2")
 REFUNDED = PAID.replace("completed", "refunded")
 KIND = Kind("transactions")
-
-
-@dataclass
-class FailingLake(FakeLake):
-    """Writes of these intake ids fail: `before` they are written, or `after`."""
-
-    before: set[int] = field(default_factory=set)
-    after: set[int] = field(default_factory=set)
-    scanned: list[str] = field(default_factory=list)
-
-    @override
-    def write_file(self, table: str, business_date: date, name: str, parquet: Path) -> str:
-        if int(name) in self.before:
-            raise OSError("no space left on device")
-        uri = super().write_file(table, business_date, name, parquet)
-        if int(name) in self.after:
-            raise OSError("killed")
-        return uri
-
-    @override
-    def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
-        self.scanned.append(table)
-        return super().scan(table, business_dates)
 
 
 @pytest.fixture
@@ -89,7 +61,7 @@ def test_index_is_built_from_a_lake_that_is_older(world: IntakeWorld) -> None:
     assert (outcome.accepted, outcome.duplicate) == (1, 2)
     for intake_id, file in recorded.files.items():
         built = world.known_rows.files[intake_id]
-        assert (built.order, built.is_in_lake) == (file.order, True)
+        assert (built.order, built.is_in_lake) == (BEFORE_TURNS + intake_id, True)
         assert built.rows.equals(file.rows)
 
 

@@ -16,6 +16,7 @@ from cardops.adapters.postgresql.advisory_locks import advisory_lock, locked_ses
 from cardops.adapters.postgresql.transactions import run_in_transaction, transaction_runner
 from cardops.contracts.judging.known_rows import DIGEST, ENTRY
 from cardops.ports import EarlierRows, JudgingTurn
+from cardops.ports.known_rows import BEFORE_TURNS
 from cardops.rules.intake.files import IntakeFile, Kind
 
 # Ids looked up by one statement.
@@ -99,10 +100,10 @@ class PostgresKnownRows:
             session.execute(
                 "insert into known_files"
                 " (intake_id, kind, program, judged_order, layout, is_in_lake)"
-                " select intake_id, %s, program, intake_id, %s, true"
+                " select intake_id, %s, program, intake_id + %s, %s, true"
                 " from unnest(%s::bigint[], %s::text[]) as files (intake_id, program)"
                 " on conflict (intake_id) do update set layout = excluded.layout, is_in_lake = true",
-                [kind, layout, list(programs), list(programs.values())],
+                [kind, BEFORE_TURNS, layout, list(programs), list(programs.values())],
             )
             _replace_rows(session, programs, rows)
 
@@ -156,7 +157,7 @@ class _Turn:
             self.session.execute(
                 "insert into known_files"
                 " (intake_id, kind, program, judged_order, layout, is_in_lake)"
-                " select %(id)s, %(kind)s, %(program)s, coalesce(max(judged_order), 0) + 1,"
+                " select %(id)s, %(kind)s, %(program)s, greatest(coalesce(max(judged_order), 0), 0) + 1,"
                 " %(layout)s, false"
                 " from known_files where kind = %(kind)s and program = %(program)s"
                 " on conflict (intake_id) do update"

@@ -167,6 +167,10 @@ class PostgresIntakeLedger(WaitingRows):
             intake_id, "status = 'applying', ended_at = null, attempt_count = attempt_count + 1"
         )
 
+    def forget_attempt(self, intake_id: int) -> None:
+        """The attempt begun last does not count: the file waited for another."""
+        self._change(intake_id, "attempt_count = greatest(attempt_count - 1, 0)")
+
     def finish(self, intake_id: int, outcome: FileOutcome) -> None:
         """Record `applied`, or `refused` where the outcome has an error, with its counts.
 

@@ -1,0 +1,27 @@
+"""What a file is judged by beside its content, gathered from the ports."""
+
+from cardops.contracts.judging.files import FileCircumstances
+from cardops.contracts.kinds.registry import Kinds
+from cardops.rules.intake.files import IntakeFile
+from cardops.rules.programs.programs import Program
+from cardops.services.intake.known_rows import referenced_by
+from cardops.services.intake.ports import IntakePorts
+
+
+def circumstances_of(
+    intake_file: IntakeFile,
+    ports: IntakePorts,
+    kinds: Kinds,
+    orphans: frozenset[int] = frozenset(),
+) -> FileCircumstances:
+    """The circumstances of the file now; `orphans`: see `FileCircumstances`."""
+    program, batch_id = intake_file.arrival.program, intake_file.batch_id
+    return FileCircumstances(
+        intake_file,
+        currency=(ports.programs.find(program) or Program(program)).currency,
+        now=ports.clock.now(),
+        batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
+        referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
+        orphans=orphans,
+        mapping=ports.intake_ledger.mapping_of(intake_file),
+    )
