@@ -112,6 +112,9 @@ class Books(Protocol):
     def exported(self, since: date, business_date: date) -> Mapping[date, ExportedDay]:
         """What was recorded of the exports of these dates."""
 
+    def changed_exports(self, since: date, until: date) -> Sequence[date]:
+        """Dates between these with a final export that has not as many rows as the store has events."""
+
     def last_reconciled(self, business_date: date) -> ReconciledDay | None:
         """The latest earlier date that was closed when it was reconciled, without a break."""
 

@@ -246,6 +246,7 @@ def call_close(url: str) -> None:
     books.record_reconciled(yesterday, since=None, break_count=0, balances_sha256="x")
     books.last_reconciled(TODAY)
     books.last_proven(TODAY)
+    books.changed_exports(yesterday, TODAY)
     books.reconciled(yesterday, TODAY)
     # As every night, and all of it, as an operator does.
     for since in (yesterday, None):

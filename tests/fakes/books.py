@@ -59,6 +59,7 @@ class FakeBooks(Books):
     files: list[CountedFile] = field(default_factory=list)
     credits: dict[int, pl.DataFrame] = field(default_factory=dict)
     exports: Mapping[date, ExportedDay] = field(default_factory=dict)
+    changed: list[date] = field(default_factory=list)
     outcomes: dict[date, tuple[date | None, int, str | None]] = field(default_factory=dict)
 
     @override
@@ -98,6 +99,10 @@ class FakeBooks(Books):
         return {
             day: export for day, export in self.exports.items() if since <= day <= business_date
         }
+
+    @override
+    def changed_exports(self, since: date, until: date) -> Sequence[date]:
+        return [day for day in self.changed if since <= day <= until]
 
     @override
     def last_reconciled(self, business_date: date) -> ReconciledDay | None:

@@ -5,16 +5,21 @@ Belongs here: whether a date's log is in the lake as it was exported, and has th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import polars as pl
 
 from cardops.contracts.lake.reconciliation import FOUND_COLUMNS
 from cardops.contracts.lake.transaction_log import COLUMNS
 from cardops.ports import ExportedDay, LakeBooks, TransactionLog
+
+ONE_DAY: Final = timedelta(days=1)
+# A night looks so far back for closed dates that have another number of events than was exported.
+RESTATEMENT_WINDOW: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class ExportedLogs:
             export = self.log_reader.export(day, again)
             if export.content_sha256 == content_sha256:
                 return
-            only_lake, only_store = _difference(file, again)
+            only_lake, only_store = difference(pl.scan_parquet(file), pl.scan_parquet(again))
         if only_lake or (only_store and export.is_closed):
             yield _found("exported_log_equals_the_stores_events", day, only_lake, only_store)
 
@@ -57,9 +62,8 @@ def _found(check: str, day: date, a: int, b: int) -> tuple[object, ...]:
     return (check, "", None, None, f"transaction log of {day}", a, b)
 
 
-def _difference(lake_file: Path, store_file: Path) -> tuple[int, int]:
+def difference(lake: pl.LazyFrame, store: pl.LazyFrame) -> tuple[int, int]:
     """Rows that only the lake has, and rows that only the store has."""
-    lake, store = pl.scan_parquet(lake_file), pl.scan_parquet(store_file)
     columns = [name for name in COLUMNS if name in lake.collect_schema()]
 
     def only(rows: pl.LazyFrame, others: pl.LazyFrame) -> int:

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import overload
 
 import polars as pl
 
 from cardops.contracts.lake.tables import SNAPSHOT
 from cardops.contracts.lake.transaction_log import TABLE
 from cardops.ports import Books, DayExport, Lake, TransactionLog
+from cardops.services.reconciliation.closing_balances import TABLE as BALANCES
+from cardops.services.reconciliation.closing_balances import write_closing_balances
+from cardops.services.reconciliation.exported_logs import (
+    ONE_DAY,
+    RESTATEMENT_WINDOW,
+    difference,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +55,56 @@ class LogExport:
         for earlier in self.books.dates_to_export(business_date):
             if earlier < business_date:
                 yield self.export(earlier)
+        yield from self._restated(business_date)
         yield self.export(business_date)
 
-    def export(self, business_date: date) -> ExportedDate:
-        """Replace one date's log in the lake. Safe to kill at any moment and repeat."""
+    def _restated(self, business_date: date) -> Iterator[ExportedDate]:
+        """Export closed dates of the window again that have late rows; rewrite balances since.
+
+        Only rows may be added. A date that has lost one is left as it is: that is a break.
+        """
+        eve = business_date - ONE_DAY
+        changed = self.books.changed_exports(business_date - RESTATEMENT_WINDOW, eve)
+        restated = [exported for day in changed if (exported := self.export(day, is_addition=True))]
+        yield from restated
+        day = min((exported.business_date for exported in restated), default=business_date)
+        while day < business_date:
+            if self.lake.scan(BALANCES, [day]) is not None:
+                write_closing_balances(day, self.books, self.lake)
+            day += ONE_DAY
+
+    @overload
+    def export(self, business_date: date) -> ExportedDate: ...
+
+    @overload
+    def export(self, business_date: date, *, is_addition: bool) -> ExportedDate | None: ...
+
+    def export(self, business_date: date, *, is_addition: bool = False) -> ExportedDate | None:
+        """Replace one date's log in the lake. Safe to kill at any moment and repeat.
+
+        `is_addition`: only where every row that the lake has is in the store; None where one is not.
+        """
         with TemporaryDirectory() as folder:
             parquet = Path(folder) / "day.parquet"
             export = self.log_reader.export(business_date, parquet)
+            if is_addition and self._loses_rows(business_date, parquet):  # guard: restated-rows
+                return None
             totals = _totals(parquet)
+            previous = self.books.exported(business_date, business_date).get(business_date)
+            if previous is not None and previous.content_sha256 != export.content_sha256:
+                # What was compared with the former log is no beginning any more.
+                self.books.supersede_reconciled(business_date)
             uri = self.lake.write_file(TABLE, business_date, SNAPSHOT, parquet)
         # Recorded once the file is in the lake: after a crash in between the date is exported again.
         self.log_reader.record_export(business_date, export)
         return ExportedDate(business_date, export, totals, uri)
+
+    def _loses_rows(self, business_date: date, parquet: Path) -> bool:
+        exported = self.lake.scan(TABLE, [business_date])
+        if exported is None:
+            return False
+        only_lake, _ = difference(exported, pl.scan_parquet(parquet))
+        return only_lake > 0
 
 
 def count_events(business_date: date, lake: Lake) -> EventCounts | None:

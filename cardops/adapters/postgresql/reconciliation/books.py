@@ -248,6 +248,11 @@ class PostgresBooks:
             rows = session.execute(_EXPORTED, [since, business_date]).fetchall()
         return {day: ExportedDay(*columns) for day, *columns in rows}
 
+    def changed_exports(self, since: date, until: date) -> Sequence[date]:
+        """Dates with a final export that has not as many rows as the store has events."""
+        with self._look_ups() as session:
+            return reconciled_days.changed_exports(session, since, until)
+
     def last_reconciled(self, business_date: date) -> ReconciledDay | None:
         """The latest earlier date that was closed when it was reconciled, without a break."""
         with self._session() as session:

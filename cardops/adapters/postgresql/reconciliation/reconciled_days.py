@@ -50,6 +50,36 @@ update reconciled_days set superseded_at = clock_timestamp()
 where business_date >= %s and superseded_at is null
 """
 
+# Counted in indexes, date by date. Nothing is written into a date that is closed, except by hand, by a
+# restore, or by a clock that was set back.
+_CHANGED_EXPORTS: Final = """
+select business_date
+from exported_days
+cross join lateral (
+    select business_date::timestamp at time zone 'UTC' as first_instant,
+        (business_date + 1)::timestamp at time zone 'UTC' as next_instant
+) as day
+where business_date between %s and %s and is_closed
+    and row_count <> (
+        (select count(*) from decisions
+         where decided_at >= first_instant and decided_at < next_instant)
+        + (select count(*) from movements
+           where posted_at >= first_instant and posted_at < next_instant)
+        + (select count(*) from deposit_events
+           where posted_at >= first_instant and posted_at < next_instant)
+        + (select count(*) from deposit_recalls
+           where posted_at >= first_instant and posted_at < next_instant)
+        + (select count(*) from deposit_reinstatements
+           where posted_at >= first_instant and posted_at < next_instant)
+    )
+order by business_date
+"""
+
+
+def changed_exports(session: psycopg.Connection, since: date, until: date) -> Sequence[date]:
+    """Dates between these whose final export has not as many rows as the store has events."""
+    return [row[0] for row in session.execute(_CHANGED_EXPORTS, [since, until]).fetchall()]
+
 
 def last_reconciled(session: psycopg.Connection, business_date: date) -> ReconciledDay | None:
     """The latest earlier date without a break."""

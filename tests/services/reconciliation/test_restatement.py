@@ -1,0 +1,98 @@
+"""A late row of a closed date: exported again, and compared from before it; a lost row is a break."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.bootstrap import Adapters
+from cardops.services.reconciliation.log_export import LogExport
+from cardops.services.reconciliation.reconciling import Extent
+from orchestration.composition import reconciliation_of
+from orchestration.proving.specimen import close_books, submit_deposits
+from tests.factories.busy_days import adapters_of, move_to_yesterday
+from tests.factories.lake_tables import DAY, a_posting, rows_of
+from tests.fakes.books import FakeBooks
+from tests.fakes.lake import FakeLake
+from tests.fakes.transaction_log import FakeTransactionLog
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+def submit(store: Adapters, *users: str) -> None:
+    path = store.settings.home / f"{'-'.join(users)}.csv"
+    rows = [f"{user},10.00,d-{user},2026-03-01T00:00:00Z,USD" for user in users]
+    path.write_text("\n".join(["user_id,amount,deposit_id,timestamp,currency", *rows]))
+    submit_deposits(store, "default", [path])
+
+
+def balances(store: Adapters, day: date) -> dict[str, int]:
+    rows = store.lake.scan("balances", [day])
+    assert rows is not None
+    return dict(rows.select("user_id", "ledger_minor").collect().iter_rows())
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path) -> Adapters:
+    """Yesterday was closed and reconciled from the beginning; today has had a deposit too."""
+    adapters = adapters_of(database_url, tmp_path)
+    submit(adapters, "ana", "ben")
+    move_to_yesterday(adapters)
+    close_books(adapters, YESTERDAY)
+    with connect(database_url) as session:
+        session.execute("update exported_days set is_closed = true")
+    found, _ = reconciliation_of(adapters).reconcile_closed(YESTERDAY)
+    assert found.breaks.is_empty()
+    submit(adapters, "cas", "dan")
+    return adapters
+
+
+@pytest.mark.database
+def test_late_row_is_exported_again_and_compared_from_before_it(store: Adapters) -> None:
+    with connect(store.database.url) as session:
+        session.execute(
+            "update deposit_events set posted_at = posted_at - interval '1 day'"
+            " where user_id = 'cas'"
+        )
+
+    close_books(store, TODAY)
+    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+
+    assert (set(found.breaks["check_name"]), found.since) == (set(), None)
+    assert pl.read_parquet(store.lake_books.log_file(YESTERDAY))["user_id"].to_list() == [
+        "ana", "ben", "cas",
+    ]  # fmt: skip
+    assert balances(store, YESTERDAY) == {"ana": 1000, "ben": 1000, "cas": 1000, "dan": 0}
+
+
+@pytest.mark.database
+def test_night_finds_a_row_that_a_closed_date_lost(store: Adapters) -> None:
+    close_books(store, TODAY)
+
+    with connect(store.database.url) as session:
+        session.execute("delete from deposit_events where user_id = 'ben'")
+
+    found = reconciliation_of(store).reconcile(TODAY, Extent.CHANGES)
+
+    assert found.since == TODAY
+    assert "exported_log_equals_the_stores_events" in set(found.breaks["check_name"])
+
+
+def test_closed_date_that_lost_a_row_is_not_exported_again() -> None:
+    """Also where it has a new one beside."""
+    eve = DAY - timedelta(days=1)
+    rows = rows_of("transaction_log", a_posting("ana", 10, 1), a_posting("ben", 10, 1)).to_dicts()
+    log, lake = FakeTransactionLog(), FakeLake()
+    log.rows = [row | {"occurred_at": row["occurred_at"] - timedelta(days=1)} for row in rows]
+    books = FakeBooks(changed=[eve], exports=log.exports)
+    export = LogExport(log, books, lake)
+    export.export(eve)
+    log.rows[1] |= {"event_key": "another"}
+
+    exported = [item.business_date for item in export.export_until(DAY)]
+
+    assert exported == [DAY]
+    assert pl.read_parquet(lake.local_path("transaction_log") / f"business_date={eve}").height == 2
