@@ -67,25 +67,6 @@ APPROVALS = "tests/services/intake/test_approvals.py"
 
 GUARDS = [
     Guard(
-        "control-totals", f"{CONTROL_FILES}::test_difference_refuses_the_whole_file", "if False:"
-    ),
-    Guard(
-        "control-signature",
-        f"{CONTROL_FILES}::test_file_without_a_valid_signature_is_refused",
-        "if False:",
-    ),
-    Guard(
-        "revoked-sender-key",
-        f"{CONTROL_FILES}::test_revoked_key_signs_no_longer",
-        "valid = list(signing)",
-    ),
-    Guard(
-        "approval",
-        f"{APPROVALS}::test_file_above_its_cap_credits_nothing_until_it_is_approved",
-        "if False and (",
-    ),
-    Guard("submitter", f"{APPROVALS}::test_submitter_cannot_approve", "if False:"),
-    Guard(
         "request-hash",
         f"{AUTHORIZATIONS}::test_same_request_replays_and_different_request_mismatches",
         "if False:",
@@ -276,6 +257,25 @@ GUARDS = [
         f"{CARRIED}::test_changed_balance_makes_a_full_run_and_a_break",
         "if False:",
     ),
+    Guard(
+        "control-totals", f"{CONTROL_FILES}::test_difference_refuses_the_whole_file", "if False:"
+    ),
+    Guard(
+        "control-signature",
+        f"{CONTROL_FILES}::test_file_without_a_valid_signature_is_refused",
+        "if False:",
+    ),
+    Guard(
+        "revoked-sender-key",
+        f"{CONTROL_FILES}::test_revoked_key_signs_no_longer",
+        "valid = list(signing)",
+    ),
+    Guard(
+        "approval",
+        f"{APPROVALS}::test_file_above_its_cap_credits_nothing_until_it_is_approved",
+        "if False and (",
+    ),
+    Guard("submitter", f"{APPROVALS}::test_submitter_cannot_approve", "if False:"),
 ]
 IN_CI = GUARDS[:2]
 

@@ -7,6 +7,7 @@ ingesting the file obeys it, so that a crash in between is finished by the next 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class ReinstatementService:
         `name` is what the operator called the file; one that was never submitted is submitted by
         it. Raises ReinstatementRefusedError, ContentReplacedError.
         """
-        files = self._chosen(name, known)
+        files = self._chosen(name, known, requested_by)
         for intake_file in files:
             require_claimed_content(self.submissions.claims.raw_store, intake_file)
         for intake_file in files:
@@ -74,8 +75,10 @@ class ReinstatementService:
     def _intake_ledger(self) -> IntakeLedger:
         return self.submissions.claims.intake_ledger
 
-    def _chosen(self, name: str, known: DepositFileKey) -> Sequence[IntakeFile]:
-        found = named_files(self._intake_ledger, known) or self._submitted(name, known)
+    def _chosen(self, name: str, known: DepositFileKey, requested_by: str) -> Sequence[IntakeFile]:
+        found = named_files(self._intake_ledger, known) or self._submitted(
+            name, known, requested_by
+        )
         ambiguity = ambiguous_key(name, found)
         if ambiguity:
             raise ReinstatementRefusedError(
@@ -98,7 +101,9 @@ class ReinstatementService:
             f"release {found[0].intake_id}` first."
         )
 
-    def _submitted(self, name: str, known: DepositFileKey) -> Sequence[IntakeFile]:
+    def _submitted(
+        self, name: str, known: DepositFileKey, requested_by: str
+    ) -> Sequence[IntakeFile]:
         if known.content_sha256 is None:
             raise ReinstatementRefusedError(
                 f"There is no deposit file {name}, so nothing was reinstated; name the file itself, "
@@ -106,7 +111,9 @@ class ReinstatementService:
             )
         claims, program = self.submissions.claims, known.program or DEFAULT_PROGRAM
         self.submissions.require_program(program)
-        (stat,) = claims.put(DEPOSITS, program, [Path(name)])
+        submission = Submission(Path(name), DEPOSITS, program, submitted_by=requested_by)
+        announce = partial(self.submissions.record_submitter, submission)
+        (stat,) = claims.put(DEPOSITS, program, [Path(name)], announce)
         return [claims.enter(DEPOSITS, stat)]
 
     def _ingest(self, intake_file: IntakeFile) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class Submissions:
         if recalled is not None:
             return describe_file(submission, recalled, None)
         (stat,) = claims.put(
-            kind, submission.program, [submission.path], partial(self._record_submitter, submission)
+            kind, submission.program, [submission.path], partial(self.record_submitter, submission)
         )
         entry = claims.enter(kind, stat, mode=submission.mode)
         response = self.ingest(submission, entry)
@@ -156,6 +156,10 @@ class Submissions:
             )
         released = self._enter_released(key, submission.kind)
         self.source_controls.release(released)
+        for person in self.source_controls.submitters(entry):
+            # Its rows are still that person's.
+            bucket = released.arrival.bucket
+            self.source_controls.submitted(bucket, [released.arrival.key], person)
         return self.ingest(submission, released)
 
     def resume(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
@@ -195,7 +199,8 @@ class Submissions:
                 f"{self.default_currency}."
             )
 
-    def _record_submitter(self, submission: Submission, keys: Sequence[str]) -> None:
+    def record_submitter(self, submission: Submission, keys: Sequence[str]) -> None:
+        """Record who puts these keys, before they are put."""
         if submission.submitted_by is not None:
             bucket = self.claims.raw_store.url
             self.source_controls.submitted(bucket, keys, submission.submitted_by)

@@ -1,11 +1,14 @@
 """Files above a cap: credited after a second person approved exactly what was judged, and not before."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from cardops.rules.intake.files import FileRecalledError
 from cardops.rules.intake.source_controls import DecisionRefusedError, SourcePolicy
+from cardops.services.accounts.deposit_files import DepositFileKey
+from cardops.services.accounts.reinstatements import ReinstatementService
 from cardops.services.intake.contents import ContentReplacedError
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_file
@@ -173,3 +176,15 @@ def test_held_file_is_reported_once(desk: DepositDesk) -> None:
     ((subject, _, runbook),) = notifier.alarms
     assert subject == "Intake file 1 waits for an approval"
     assert runbook == "docs/runbooks/held-file.md"
+
+
+def test_person_who_reinstates_a_new_file_cannot_approve_it(desk: DepositDesk) -> None:
+    service = ReinstatementService(desk.submissions, desk.deposit_ledger)
+    path = desk.file(*LARGE)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    service.reinstate(str(path), DepositFileKey(content_sha256=digest), "anna", "corrected")
+
+    assert desk.status() == "held"
+    with pytest.raises(DecisionRefusedError):
+        desk.approve(1, by="anna")
+    assert desk.balances() == {}

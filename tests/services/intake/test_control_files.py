@@ -22,6 +22,7 @@ from cardops.rules.intake.control_files import (
 from cardops.rules.intake.files import FileOutcome, FileStatus
 from cardops.rules.intake.source_controls import DEPOSITS, SenderKey, SourcePolicy
 from cardops.rules.money import AmountProblem, parse_amount
+from cardops.services.intake.control import LateControlFileError
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
@@ -195,6 +196,27 @@ def test_file_that_passed_is_not_asked_again(world: IntakeWorld) -> None:
     world.raw_store.replace(f"{KEY}.ctl.json", control_content(figures(row_count=9)))
 
     assert ingested(world, intake_id).error is None
+
+
+def test_control_file_that_comes_after_the_start_refuses_nothing_half_applied(
+    world: IntakeWorld,
+) -> None:
+    intake_id = put(world)
+    world.intake_ledger.mark(intake_id, FileStatus.APPLYING)
+    world.raw_store.replace(f"{KEY}.ctl.json", control_content(figures(row_count=9)))
+
+    with pytest.raises(LateControlFileError, match="9 rows are stated and 3 were read"):
+        ingested(world, intake_id)
+    assert world.intake_ledger.find(intake_id).status is FileStatus.APPLYING
+
+
+def test_run_that_died_before_the_check_lets_nothing_through(world: IntakeWorld) -> None:
+    demand(world, ControlPolicy.REQUIRED)
+    intake_id = put(world)
+    world.intake_ledger.mark(intake_id, FileStatus.APPLYING)
+
+    assert "its control file has not arrived" in str(ingested(world, intake_id).error)
+    assert_nothing_credited(world)
 
 
 def test_forged_release_is_held_and_a_real_one_is_not(world: IntakeWorld) -> None:

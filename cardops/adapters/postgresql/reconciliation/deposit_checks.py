@@ -69,7 +69,7 @@ select
     s.amount_minor, 0::bigint
 from standing as s
 inner join changed as f using (intake_id)
-where f.status in ('recalled', 'dead', 'refused', 'claimed')
+where f.status in ('recalled', 'dead', 'refused', 'claimed', 'held')
 """
 # `said`: control totals of the file's outcome. A file that never finished has none.
 DEPOSIT_FILES: Final[LiteralString] = """
