@@ -60,15 +60,22 @@ def _write_again(name: str, stream: BinaryIO, target: IO[bytes]) -> None:
         )
     stream.seek(0)
     with zipfile.ZipFile(stream) as archive, zipfile.ZipFile(target, "w") as copy:
-        parts = _wanted_parts(name, archive)
         size = 0
-        for part in parts:
+        for part in _wanted_parts(name, archive):
             with archive.open(part) as content, copy.open(part.filename, "w") as unpacked:
-                for block in _blocks(name, part.filename, content):
-                    size += len(block)
-                    if size > MAX_WORKBOOK_BYTES:
-                        raise _too_large(name)
-                    unpacked.write(block)
+                size += _copy(name, part.filename, content, unpacked)
+            if size > MAX_WORKBOOK_BYTES:
+                raise _too_large(name)
+
+
+def _copy(name: str, part: str, content: IO[bytes], unpacked: IO[bytes]) -> int:
+    size = 0
+    for block in _blocks(name, part, content):
+        size += len(block)
+        if size > MAX_WORKBOOK_BYTES:
+            raise _too_large(name)
+        unpacked.write(block)
+    return size
 
 
 def _wanted_parts(name: str, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

@@ -70,8 +70,7 @@ class XlsxRows:
     def _records(self) -> Iterator[Sequence[Any]]:
         if self._first is not None:
             yield self._first
-        with self._explained():
-            yield from self._cells
+        yield from self._lines()
 
     def _frame(self, rows: Sequence[tuple[Any, ...]], *, is_trimmed: bool) -> pl.DataFrame:
         names = [str(index) for index in range(len(self.table.names))]
@@ -108,18 +107,20 @@ class XlsxRows:
     def _header(
         self, sheet: calamine.CalamineSheet, syntax: Syntax
     ) -> tuple[Table, Sequence[Any] | None]:
-        start = sheet.start
-        at = 0 if start is None else start[0]
-        with self._explained():
-            for cells in self._cells:
-                texts = [(_text(cell, ".") or "").strip(" \t") for cell in cells]
-                if at >= syntax.skip_rows and any(texts):
-                    self._refuse_merged(sheet, at)
-                    if syntax.has_header:
-                        return Table(tuple(texts), ""), None
-                    return Table(tuple(str(number + 1) for number in range(len(texts))), ""), cells
-                at += 1
+        first_line = 0 if sheet.start is None else sheet.start[0]
+        for line, cells in enumerate(self._lines(), start=first_line):
+            texts = [(_text(cell, ".") or "").strip(" \t") for cell in cells]
+            if line < syntax.skip_rows or not any(texts):
+                continue
+            self._refuse_merged(sheet, line)
+            if syntax.has_header:
+                return Table(tuple(texts), ""), None
+            return Table(tuple(str(number + 1) for number in range(len(texts))), ""), cells
         raise self._refused("has no header", "put the column names there and send it again")
+
+    def _lines(self) -> Iterator[Sequence[Any]]:
+        with self._explained():
+            yield from self._cells
 
     def _refuse_merged(self, sheet: calamine.CalamineSheet, header_row: int) -> None:
         """Only the first of merged cells has a value: the others' would be missing without a word."""

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -62,6 +62,8 @@ def try_file(
 ) -> None:
     """Show what would become of a file's first rows; nothing is stored.
 
+    Where the contract cannot read the file and no mapping is stored, one is proposed and tried.
+
     Exit code 0: all of them are valid; 1: some would be quarantined; 2: the file would be refused.
     """
     if not file.is_file():
@@ -71,9 +73,14 @@ def try_file(
 
     profile, adapters = KINDS[Kind(kind)], Adapters(Settings.load())
     used = _used_mapping(adapters, program, profile, mapping)
-    trial = try_mapping(
-        file, profile, used.mapping, _circumstances(adapters, program, profile), max_rows=rows
-    )
+    judged_by = _circumstances(adapters, program, profile)
+    trial = try_mapping(file, profile, used.mapping, judged_by, max_rows=rows)
+    proposed = None
+    if used.source == "none" and not trial.accepted:
+        proposed = _proposed(file, profile)
+    if proposed is not None:
+        used = proposed
+        trial = try_mapping(file, profile, used.mapping, judged_by, max_rows=rows)
     response = {
         "file": str(file),
         "kind": kind,
@@ -179,12 +186,39 @@ def described(stored: StoredMapping) -> dict[str, Any]:
 
 
 class _Used:
-    """The mapping a trial uses and where it comes from: stored, file, or none."""
+    """The mapping a trial uses and where it comes from: stored, file, proposed, or none.
 
-    def __init__(self, source: str, mapping: FileMapping, version: int | None = None) -> None:
+    `questions`: what a proposal leaves open.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        mapping: FileMapping,
+        version: int | None = None,
+        questions: Sequence[str] = (),
+    ) -> None:
         self.source = source
         self.mapping = mapping
         self.version = version
+        self.questions = questions
+
+
+def _proposed(path: Path, profile: "KindProfile") -> _Used | None:
+    """A mapping for a file that the contract cannot read; None where nothing can be proposed."""
+    from cardops.contracts.reading.source import FileRefusedError  # noqa: PLC0415 - loads polars
+    from cardops.services.mappings.proposing import propose_mapping  # noqa: PLC0415 - loads polars
+
+    try:
+        proposal = propose_mapping(path, profile.contract)
+    except FileRefusedError:
+        return None
+    if proposal is None or not (proposal.definition or proposal.questions):
+        return None
+    try:
+        return _Used("proposed", mapping_of(proposal.definition), questions=proposal.questions)
+    except MappingRefusedError as error:
+        return _Used("proposed", STRICT, questions=(*proposal.questions, str(error)))
 
 
 def _used_mapping(
@@ -250,6 +284,7 @@ def _described_trial(trial: "Trial", used: _Used) -> dict[str, Any]:
         "reasons": dict(trial.reasons),
         "flags": dict(trial.flags),
         "unknown_columns": list(trial.unknown_columns),
+        "questions": list(used.questions),
         "rows": [
             {
                 "row_number": row.row_number,
@@ -270,8 +305,13 @@ def _show(response: Mapping[str, Any]) -> None:
         "stored": f"version {used['version']} of the stored mapping",
         "file": "the mapping given",
         "none": "the contract alone: no mapping is stored",
+        "proposed": "a mapping proposed for it, because the contract alone cannot read it",
     }
     say(f"Tried with {which[used['source']]}.")
+    if used["source"] == "proposed":
+        typer.echo(json.dumps(used["definition"], indent=2, ensure_ascii=False))
+    for question in response["questions"]:
+        typer.echo(f"To be answered before it is stored: {question}")
     if response["error"]:
         typer.echo(f"Would be refused: {response['error']}")
         return
@@ -281,8 +321,12 @@ def _show(response: Mapping[str, Any]) -> None:
         typer.echo(f"  {code}: {count}")
     if response["unknown_columns"]:
         typer.echo(f"columns that serve nothing: {', '.join(response['unknown_columns'])}")
-    valid = [row for row in response["rows"] if not row["reasons"]]
-    refused = [row for row in response["rows"] if row["reasons"]]
+    _show_rows(response["rows"])
+
+
+def _show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    valid = [row for row in rows if not row["reasons"]]
+    refused = [row for row in rows if row["reasons"]]
     for row in valid[:PRINTED_ROWS]:
         values = ", ".join(
             f"{name}={value}" for name, value in row["values"].items() if value is not None

@@ -64,6 +64,16 @@ def test_mapping_is_tried_stored_with_its_reason_and_listed(console: Console, fi
     assert listed["data"] == [shown]
 
 
+def test_unknown_file_is_tried_with_a_proposal(console: Console, file: Path) -> None:
+    result = console.run("mapping", "try", str(file), "--kind", "deposits", "--json")
+
+    response = json.loads(result.stdout)
+    assert response["mapping"]["source"] == "proposed"
+    assert response["mapping"]["definition"]["columns"]["Betrag"] == "amount"
+    assert any("12.50" in question or "form" in question for question in response["questions"])
+    assert console.response("mapping", "list", "--program", "default") == {"data": []}
+
+
 def test_unusable_mapping_is_one_sentence_and_stores_nothing(console: Console, file: Path) -> None:
     both = write(console.home.parent / "both.toml", 'decimal = ","\nthousands = ","\n')
 
