@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Programs,
         Reads,
         Reports,
+        SafeguardingAccounts,
         SecretStore,
         SourceControls,
         SpendingLimits,
@@ -267,6 +268,13 @@ class Adapters:
         from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 
         return PostgresKnownRows(self.database.url)
+
+    @cached_property
+    def safeguarding_accounts(self) -> SafeguardingAccounts:
+        """Bank accounts that hold users' money."""
+        from cardops.adapters.postgresql.bank.safeguarding import PostgresSafeguardingAccounts
+
+        return PostgresSafeguardingAccounts(self.database.url)
 
     @cached_property
     def expected_files(self) -> ExpectedFiles:

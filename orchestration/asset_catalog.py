@@ -15,6 +15,7 @@ from assets import (
     deposits,
     orders,
     reconciliation,
+    safeguarding,
     transactions,
 )
 from assets import daily_report as report
@@ -30,6 +31,7 @@ MODULES: tuple[ModuleType, ...] = (
     balances,
     log,
     reconciliation,
+    safeguarding,
     callback_archive,
     chargeback_files,
     chargeback_deliveries,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
+    from cardops.services.bank.safeguarding import SafeguardingService
     from cardops.services.intake.claiming import Claims
     from cardops.services.intake.expected_files import ExpectedFileService
     from cardops.services.intake.held_files import HeldFiles
@@ -53,6 +54,13 @@ def expected_files_of(adapters: Adapters) -> ExpectedFileService:
     from cardops.services.intake.expected_files import ExpectedFileService
 
     return ExpectedFileService(adapters.expected_files, adapters.database_clock)
+
+
+def safeguarding_of(adapters: Adapters) -> SafeguardingService:
+    """What compares money at the bank with money owed."""
+    from cardops.services.bank.safeguarding import SafeguardingService
+
+    return SafeguardingService(adapters.safeguarding_accounts, adapters.lake)
 
 
 def held_files_of(adapters: Adapters) -> HeldFiles:

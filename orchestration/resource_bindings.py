@@ -15,6 +15,7 @@ from resources.ledgers import (
     KnownRowsResource,
     LogReaderResource,
     ProgramsResource,
+    SafeguardingAccountsResource,
     SourceControlsResource,
 )
 from resources.outside import (
@@ -35,6 +36,7 @@ def resources() -> Mapping[str, Any]:
         "source_controls": SourceControlsResource(),
         "known_rows": KnownRowsResource(),
         "expected_files": ExpectedFilesResource(),
+        "safeguarding_accounts": SafeguardingAccountsResource(),
         "deposit_ledger": DepositLedgerResource(),
         "delivery_ledger": DeliveryLedgerResource(),
         "log_reader": LogReaderResource(),

@@ -12,6 +12,7 @@ from cardops.ports import (
     IntakeLedger,
     KnownRows,
     Programs,
+    SafeguardingAccounts,
     SourceControls,
     TransactionLog,
 )
@@ -40,6 +41,14 @@ class ExpectedFilesResource(dg.ConfigurableResource[ExpectedFiles]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> ExpectedFiles:
         return adapters().expected_files
+
+
+class SafeguardingAccountsResource(dg.ConfigurableResource[SafeguardingAccounts]):
+    """Bank accounts that hold users' money."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> SafeguardingAccounts:
+        return adapters().safeguarding_accounts
 
 
 class SourceControlsResource(dg.ConfigurableResource[SourceControls]):

@@ -9,6 +9,7 @@ importing this package is cheap.
 
 from cardops.ports.accounts import DepositLedger, SpendingLimits
 from cardops.ports.authorizations import Authorizations, CallerDirectory, ExpiredHolds, Tracing
+from cardops.ports.bank import SafeguardingAccounts
 from cardops.ports.callbacks import (
     CallbackAdministration,
     CallbackArchive,
@@ -78,6 +79,7 @@ __all__ = [
     "Reads",
     "ReconciledDay",
     "Reports",
+    "SafeguardingAccounts",
     "SecretStore",
     "SourceControls",
     "SpendingLimits",

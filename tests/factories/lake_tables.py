@@ -82,6 +82,17 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
         "ledger_minor": 0,
         "ledger_seq": 1,
     },
+    "bank_statements": {
+        **_ORIGIN,
+        "account_id": "bank-1",
+        "statement_id": "s-1",
+        "entry_id": "1",
+        "currency": "USD",
+        "statement_date": DAY,
+        "opening_balance_minor": 0,
+        "closing_balance_minor": 1000,
+        "amount_minor": 1000,
+    },
     "reconciliation_breaks": {
         "program": "default",
         "user_id": "user_1",

@@ -15,6 +15,7 @@ from cardops.adapters.postgresql.authorizations.actions import OPTIMISTIC_ATTEMP
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
 from cardops.adapters.postgresql.authorizations.voided_ids import void_before_arrival
+from cardops.adapters.postgresql.bank.safeguarding import PostgresSafeguardingAccounts
 from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
@@ -34,6 +35,7 @@ from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from cardops.rules.authorizations.records import OverdueHold
+from cardops.rules.bank.safeguarding import SafeguardingAccount
 from cardops.rules.callbacks.archives import Retention
 from cardops.rules.callbacks.callbacks import (
     Callback,
@@ -73,6 +75,7 @@ async def call_everything(url: str) -> None:
     call_mappings(url)
     call_known_rows(url)
     call_expected_files(url)
+    call_safeguarding(url)
     call_source_controls(url)
     call_deposits(url)
     call_programs(url)
@@ -144,6 +147,13 @@ def call_known_rows(url: str) -> None:
     with index.building(transactions):
         index.record_from_lake(transactions, {5: "default"}, [], "layout")
         index.complete(transactions, "layout")
+
+
+def call_safeguarding(url: str) -> None:
+    accounts = PostgresSafeguardingAccounts(url)
+    accounts.add(SafeguardingAccount("default", "bank-1", TODAY, None, "somebody"))
+    accounts.all()
+    accounts.remove("default", "bank-1", TODAY, "somebody")
 
 
 def call_expected_files(url: str) -> None:

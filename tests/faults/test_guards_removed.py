@@ -81,6 +81,18 @@ GUARDS = [
         "known-in-lake",
         f"{KNOWN_ROWS}::test_rows_not_yet_in_the_lake_are_finished_before_they_count",
     ),
+    Guard(
+        "statement-adds-up",
+        "tests/contracts/kinds/test_bank_statements.py"
+        "::test_statement_that_does_not_add_up_is_refused_with_both_figures",
+        "if False:",
+    ),
+    Guard(
+        "statement-present",
+        "tests/services/bank/test_safeguarding.py"
+        "::test_absent_statement_is_a_break_though_the_money_agrees",
+        "if False:",
+    ),
     Guard("action-state", f"{ACTIONS}::test_void_releases_the_hold_once", "if False:"),
     Guard(
         "action-key",

@@ -121,7 +121,7 @@ def _refuse_together(
     workspace: Workspace, refusal: Callable[[pl.LazyFrame], str | None], key: str
 ) -> None:
     error = refusal(workspace.scan("valid"))
-    if error:
+    if error:  # guard: statement-adds-up
         quarantined = workspace.count("quarantined")
         rest = f" {quarantined} row(s) of it are invalid." if quarantined else ""
         raise FileRefusedError(f"{key.rsplit('/', 1)[-1]}: {error}{rest}")

@@ -31,6 +31,15 @@ RECONCILIATION_BREAKS: Final = pl.Schema(
         **dict.fromkeys(("check_name", "subject", "unit"), TEXT),
     }
 )
+# What a safeguarding check compared: money has no account, an absent statement no figures. For
+# statements that do not follow each other, the figures are the opening balance and the one before.
+SAFEGUARDING: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "account_id", "currency", "check_name"), TEXT),
+        **dict.fromkeys(("bank_minor", "owed_minor"), INTEGER),
+        "is_break": pl.Boolean(),
+    }
+)
 
 
 def lake_tables() -> Mapping[str, pl.Schema]:
@@ -43,6 +52,7 @@ def lake_tables() -> Mapping[str, pl.Schema]:
         transaction_log.TABLE: transaction_log.COLUMNS,
         "balances": BALANCES,
         "reconciliation_breaks": RECONCILIATION_BREAKS,
+        "safeguarding": SAFEGUARDING,
         **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
     }
 

@@ -1,11 +1,16 @@
 """`cardops program`: card programs and the secrets that sign their callbacks."""
 
+import re
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from cardops.bootstrap import Adapters
 from cardops.rules.accounts.spending_limits import limits_in_force
+from cardops.rules.bank.safeguarding import SafeguardingAccount
+from cardops.rules.intake.files import ID_PATTERN
 from cardops.rules.programs.programs import Program
 from cardops.services.programs.administration import CHARGEBACK_MODES
 from cardops.settings import Settings
@@ -24,6 +29,7 @@ from orchestration.cli.limit_options import (
     WindowAmount,
     WindowCount,
     apply_change,
+    whoami,
 )
 from orchestration.cli.limit_options import (
     show as show_limits,
@@ -114,6 +120,46 @@ def limits(  # noqa: PLR0913 - one parameter an option
     apply_change(store, name, "", currency or program.currency, change)
     found = {code: limits_in_force(own, ()) for code, own in store.own(name, "").items()}
     show_limits(name, "", found, has_use=False, json_output=json_output)
+
+
+@app.command()
+def safeguarding(
+    name: Name,
+    *,
+    add: Annotated[
+        list[str] | None, typer.Option(help="Bank account that holds users' money; repeatable.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(help="Account that holds it no longer; repeatable.")
+    ] = None,
+    on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First date of the change; today unless given."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show or change the bank accounts whose balances must equal what users are owed."""
+    adapters = Adapters(Settings.load())
+    administration(adapters).find(name)
+    day = on.date() if on else adapters.database_clock.now().date()
+    requester = by or whoami()
+    for account_id in add or ():
+        if not re.fullmatch(ID_PATTERN, account_id):
+            raise CommandError(f"{account_id!r} is no account id as bank statements have it.")
+        added = SafeguardingAccount(name, account_id, day, None, requester)
+        if not adapters.safeguarding_accounts.add(added):
+            raise CommandError(f"{name} has the account {account_id} already.")
+    for account_id in remove or ():
+        if not adapters.safeguarding_accounts.remove(name, account_id, day, requester):
+            raise CommandError(f"{name} has no safeguarding account {account_id}.")
+    found = [entry for entry in adapters.safeguarding_accounts.all() if entry.program == name]
+    if json_output:
+        print_json({"data": [asdict(entry) for entry in found]})
+        return
+    for entry in found:
+        until = f", until {entry.until_on} (by {entry.removed_by})" if entry.until_on else ""
+        typer.echo(f"{entry.account_id}  since {entry.since_on} (by {entry.added_by}){until}")
 
 
 def described(program: Program) -> dict[str, Any]:

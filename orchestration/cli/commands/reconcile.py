@@ -1,7 +1,7 @@
 """`cardops reconcile`: compare the books of a business date. Loads no Dagster."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,10 +15,14 @@ from cardops.services.reconciliation.reconciling import (
 )
 from cardops.settings import Settings
 from orchestration.cli.output import DONE_WITH_FINDINGS, CommandError, JsonOption, print_json, say
-from orchestration.composition import reconciliation_of
+from orchestration.composition import reconciliation_of, safeguarding_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TOTALS: Final = ("deposits", "spends", "reversals", "balances")
 MAX_BREAKS_SHOWN: Final = 20
+SAFEGUARDING_RUNBOOK: Final = "docs/runbooks/safeguarding.md"
 RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
 app = typer.Typer()
@@ -45,7 +49,8 @@ def reconcile(
     their postings, holds, actions and files, and deposit files with the lake.
     The date's raw files are counted again. Closing balances and the transaction
     log are compared too, once they are in the lake. docs/reconciliation.md
-    lists the checks.
+    lists the checks. Programs with safeguarding accounts also have their money
+    at the bank compared with what they owe to users.
     """
     adapters = Adapters(Settings.load())
     service = reconciliation_of(adapters)
@@ -70,11 +75,13 @@ def reconcile(
     for row in found.breaks.head(MAX_BREAKS_SHOWN).iter_rows(named=True):
         say(_break_sentence(row))
     result = _result(found)
+    figures = safeguarding_of(adapters).check(chosen, today)
+    result |= _safeguarding(figures)
     if json_output:
         print_json(result)
     else:
         typer.echo(_summary(result))
-    if result["breaks"]:
+    if result["breaks"] or figures["is_break"].any():
         raise typer.Exit(DONE_WITH_FINDINGS)
 
 
@@ -98,6 +105,28 @@ def _break_sentence(row: dict[str, Any]) -> str:
         f"Break: {', '.join(part for part in where if part)}: {row['side_a']} says "
         f"{_figure(row, 'a')}, {row['side_b']} says {_figure(row, 'b')}. "
         f"What to do: {RUNBOOK}#{row['check_name']}"
+    )
+
+
+def _safeguarding(figures: "pl.DataFrame") -> dict[str, Any]:
+    """The figures for `--json`, if any program has safeguarding accounts; breaks are said."""
+    for row in figures.filter("is_break").head(MAX_BREAKS_SHOWN).iter_rows(named=True):
+        say(_safeguarding_sentence(row))
+    return {} if figures.is_empty() else {"safeguarding": figures.to_dicts()}
+
+
+def _safeguarding_sentence(row: dict[str, Any]) -> str:
+    account = f", account {row['account_id']}" if row["account_id"] else ""
+    sides = {"the bank has": row["bank_minor"], "expected are": row["owed_minor"]}
+    figures = "; ".join(
+        f"{name} {format_amount(minor, row['currency'])} {row['currency']}"
+        for name, minor in sides.items()
+        if minor is not None
+    )
+    return (
+        f"Safeguarding of program {row['program']}{account}: it is not so that "
+        f"{row['check_name']}. {figures or 'There is no statement'}. What to do: "
+        f"{SAFEGUARDING_RUNBOOK}"
     )
 
 

@@ -34,6 +34,7 @@ NOT_GROWING = {
     "callback_hosts",
     "api_keys",
     "expected_files",
+    "safeguarding_accounts",
     "sender_keys",
     "spending_limits",
     "deposit_stagings",

@@ -37,6 +37,8 @@ OUTPUTS = [
     (["user", "unblock", "u1"], {"program", "user_id", "is_blocked"}),
     (["user", "limits", "u1"], {"program", "user_id", "limits"}),
     (["program", "limits", "default"], {"program", "user_id", "limits"}),
+    (["program", "safeguarding", "default", "--add", "bank-1"], {"data"}),
+    (["program", "safeguarding", "default", "--remove", "bank-1"], {"data"}),
     (["quarantine", "list"], {"data"}),
     (["calendar", "add", "bank", "--kind", "deposits", "--due", "09:00", "--holidays", "AT"],
      {"program", "name", "kind", "pattern", "due", "zone", "days", "holidays", "grace_minutes",

@@ -1,0 +1,1 @@
+"""What the bank's money must equal."""

@@ -1,0 +1,1 @@
+"""Compare the bank's figures with our own."""

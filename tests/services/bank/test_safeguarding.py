@@ -1,0 +1,131 @@
+"""Money at the bank against money owed: every damage is found, and nothing else."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from cardops.rules.bank.safeguarding import SafeguardingAccount, SafeguardingCheck
+from cardops.services.bank.safeguarding import SafeguardingService
+from tests.factories.lake_tables import DAY, a_balance, rows_of
+from tests.fakes.lake import FakeLake
+from tests.fakes.safeguarding_accounts import FakeSafeguardingAccounts
+
+EVE = DAY - timedelta(days=1)
+SATURDAY = DAY + timedelta(days=1)
+MONDAY = DAY + timedelta(days=3)
+MONEY, PRESENT, FOLLOW = (check.value for check in SafeguardingCheck)
+
+
+class Bank:
+    """Two accounts of one program with 700 and 300, and users who are owed 1000."""
+
+    def __init__(self) -> None:
+        self.lake = FakeLake()
+        self.accounts = FakeSafeguardingAccounts()
+        for number, account_id in enumerate(("bank-1", "bank-2")):
+            self.accounts.add(SafeguardingAccount("default", account_id, EVE, None, "ana"))
+            amounts = (700, 300)[number]
+            self.statement(account_id, EVE, 0, amounts)
+            self.statement(account_id, DAY, amounts, amounts)
+        self.users_have(DAY, 600, 400)
+
+    def statement(self, account_id: str, on: date, opening: int, closing: int) -> None:
+        row = {
+            "account_id": account_id,
+            "statement_id": f"{on}",
+            "statement_date": on,
+            "opening_balance_minor": opening,
+            "closing_balance_minor": closing,
+            "amount_minor": closing - opening,
+        }
+        second = {**row, "entry_id": "2", "amount_minor": 0}
+        name = f"{account_id}-{on}"
+        self.lake.write("bank_statements", on, name, rows_of("bank_statements", row, second))
+
+    def users_have(self, on: date, *amounts: int) -> None:
+        balances = [a_balance(f"user_{number}", owed, 1) for number, owed in enumerate(amounts)]
+        other = {**a_balance("user_1", 5, 1), "program": "another"}
+        self.lake.write("balances", on, "snapshot", rows_of("balances", *balances, other))
+
+    def breaks(self, on: date = DAY, today: date = MONDAY) -> list[tuple[object, ...]]:
+        figures = SafeguardingService(self.accounts, self.lake).check(on, today)
+        columns = ("check_name", "account_id", "bank_minor", "owed_minor")
+        return figures.filter("is_break").select(columns).rows()
+
+
+@pytest.fixture
+def bank() -> Bank:
+    return Bank()
+
+
+def test_equal_money_is_a_figure_and_no_break(bank: Bank) -> None:
+    figures = SafeguardingService(bank.accounts, bank.lake).record(DAY, MONDAY)
+
+    assert figures.rows() == [("default", None, "USD", MONEY, 1000, 1000, False)]
+    assert bank.lake.frames["safeguarding", DAY, "snapshot"].equals(figures)
+
+
+@pytest.mark.parametrize("owed", [399, 401])
+def test_one_cent_of_difference_is_a_break_with_both_figures(bank: Bank, owed: int) -> None:
+    bank.users_have(DAY, 600, owed)
+
+    assert bank.breaks() == [(MONEY, None, 1000, 600 + owed)]
+
+
+def test_currency_that_the_bank_does_not_have_is_a_break(bank: Bank) -> None:
+    euro = {**a_balance("user_1", 7, 1), "currency": "EUR"}
+    dollars = a_balance("user_1", 1000, 1)
+    bank.lake.write("balances", DAY, "snapshot", rows_of("balances", dollars, euro))
+
+    assert bank.breaks() == [(MONEY, None, 0, 7)]
+
+
+def test_absent_statement_is_a_break_though_the_money_agrees(bank: Bank) -> None:
+    del bank.lake.frames["bank_statements", DAY, "bank-2-2026-11-20"]
+
+    assert bank.breaks() == [(PRESENT, "bank-2", None, None)]
+
+
+def test_no_statement_at_all_fails_closed(bank: Bank) -> None:
+    bank.lake.frames = {key: rows for key, rows in bank.lake.frames.items() if key[0] == "balances"}
+
+    assert bank.breaks() == [
+        (MONEY, None, 0, 1000),
+        (PRESENT, "bank-1", None, None),
+        (PRESENT, "bank-2", None, None),
+    ]
+
+
+def test_date_that_was_not_closed_fails_closed(bank: Bank) -> None:
+    del bank.lake.frames["balances", DAY, "snapshot"]
+
+    assert bank.breaks() == [(MONEY, None, 1000, None)]
+
+
+def test_lost_statement_between_two_is_a_break(bank: Bank) -> None:
+    bank.statement("bank-1", MONDAY, 650, 700)
+    bank.statement("bank-2", MONDAY, 300, 300)
+    bank.users_have(MONDAY, 1000)
+
+    assert bank.breaks(MONDAY, MONDAY + timedelta(days=1)) == [(FOLLOW, "bank-1", 650, 700)]
+
+
+def test_weekend_is_compared_with_the_latest_statement(bank: Bank) -> None:
+    bank.users_have(SATURDAY, 1000)
+
+    assert bank.breaks(SATURDAY) == []
+
+
+def test_nothing_is_due_of_a_date_that_is_not_over(bank: Bank) -> None:
+    bank.lake.frames.clear()
+
+    assert bank.breaks(MONDAY, MONDAY) == []
+
+
+def test_account_counts_from_its_first_date_to_its_end(bank: Bank) -> None:
+    bank.accounts.remove("default", "bank-2", DAY, "bob")
+
+    assert bank.breaks() == [(MONEY, None, 700, 1000)]
+    assert (
+        SafeguardingService(bank.accounts, bank.lake).check(EVE - timedelta(days=1), DAY).is_empty()
+    )
