@@ -45,9 +45,10 @@ class LateControlFileError(ExplainedError):
 
     def __init__(self, intake_file: IntakeFile, why: str) -> None:
         super().__init__(
-            f"The control file of {intake_file.arrival.key} came after the file was begun, and does "
-            f"not agree with it ({why}), so the file is not continued. Recall it with `cardops "
-            f"deposits recall {intake_file.intake_id}`, or remove the control file."
+            f"The control file of {intake_file.arrival.key} was read after the file was begun, and "
+            f"does not agree with it ({why}), so the file is not continued. Have the control file "
+            f"corrected or removed and run `cardops quarantine release {intake_file.intake_id}`, or "
+            "recall what was credited of a deposit file."
         )
 
 
