@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         SpendingLimits,
         Tracing,
         TransactionLog,
+        WaitingList,
     )
     from cardops.settings import Settings
 
@@ -261,6 +262,13 @@ class Adapters:
         from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
 
         return PostgresFileMappings(self.database.url)
+
+    @cached_property
+    def waiting_list(self) -> WaitingList:
+        """Rows that wait for a reference."""
+        from cardops.adapters.postgresql.intake.waiting_list import PostgresWaitingList
+
+        return PostgresWaitingList(self.database.url, timedelta(days=self.settings.waiting_days))
 
     @cached_property
     def known_rows(self) -> KnownRows:

@@ -17,6 +17,7 @@ from resources.ledgers import (
     ProgramsResource,
     SafeguardingAccountsResource,
     SourceControlsResource,
+    WaitingListResource,
 )
 from resources.outside import (
     ClockResource,
@@ -35,6 +36,7 @@ def resources() -> Mapping[str, Any]:
         "intake_ledger": IntakeLedgerResource(),
         "source_controls": SourceControlsResource(),
         "known_rows": KnownRowsResource(),
+        "waiting_list": WaitingListResource(),
         "expected_files": ExpectedFilesResource(),
         "safeguarding_accounts": SafeguardingAccountsResource(),
         "deposit_ledger": DepositLedgerResource(),

@@ -12,6 +12,7 @@ from sensors.intake import arrival_sensor
 from sensors.jobs import AssetJob
 from sensors.run_failure import run_failure_sensor
 from sensors.undelivered import undelivered_sensor
+from sensors.waiting_rows import waiting_rows_sensor
 
 
 def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
@@ -31,5 +32,6 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         *deliveries,
         expected_file_sensor(),
         held_file_sensor(),
+        waiting_rows_sensor(),
         run_failure_sensor(),
     ]

@@ -15,6 +15,7 @@ from cardops.ports import (
     SafeguardingAccounts,
     SourceControls,
     TransactionLog,
+    WaitingList,
 )
 from resources.adapters import adapters
 
@@ -25,6 +26,14 @@ class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> IntakeLedger:
         return adapters().intake_ledger
+
+
+class WaitingListResource(dg.ConfigurableResource[WaitingList]):
+    """Rows that wait for a reference."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> WaitingList:
+        return adapters().waiting_list
 
 
 class KnownRowsResource(dg.ConfigurableResource[KnownRows]):

@@ -41,6 +41,7 @@ from cardops.ports.reconciliation import (
     TransactionLog,
 )
 from cardops.ports.source_controls import SourceControls
+from cardops.ports.waiting_rows import WaitingList
 from cardops.ports.warehouse import Publication, Reports, Warehouse
 
 __all__ = [
@@ -85,5 +86,6 @@ __all__ = [
     "SpendingLimits",
     "Tracing",
     "TransactionLog",
+    "WaitingList",
     "Warehouse",
 ]

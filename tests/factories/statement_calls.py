@@ -25,6 +25,7 @@ from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFi
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
+from cardops.adapters.postgresql.intake.waiting_list import PostgresWaitingList
 from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
 from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
@@ -54,6 +55,7 @@ from cardops.rules.intake.source_controls import (
     SenderKey,
     SourcePolicy,
 )
+from cardops.rules.intake.waiting import OverdueRows
 from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
 from cardops.services.callbacks.archiving import CallbackArchiving
@@ -73,6 +75,7 @@ async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
     call_mappings(url)
+    call_waiting_list(url)
     call_known_rows(url)
     call_expected_files(url)
     call_safeguarding(url)
@@ -120,6 +123,14 @@ def call_intake(url: str) -> None:
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
+
+
+def call_waiting_list(url: str) -> None:
+    waiting, now = PostgresWaitingList(url, timedelta(days=7)), datetime.now(UTC)
+    waiting.rows()
+    waiting.rows("default")
+    waiting.overdue(now)
+    waiting.reported(OverdueRows(50, "incoming/file_50", 1, now), now + timedelta(days=30))
 
 
 def call_mappings(url: str) -> None:

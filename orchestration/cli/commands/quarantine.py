@@ -7,12 +7,14 @@ import typer
 
 from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import FileOutcome, IntakeFile
+from cardops.rules.intake.waiting import WaitingRow
 from cardops.settings import Settings
 from orchestration.cli.commands.submit import exit_code, show
-from orchestration.cli.output import JsonOption, print_json
+from orchestration.cli.output import DONE, DONE_WITH_FINDINGS, JsonOption, print_json
 
 # Files printed for a person; `--json` prints all of them.
 MAX_PRINTED_FILES: Final = 50
+MAX_PRINTED_ROWS: Final = 50
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,6 +41,36 @@ def list_files(
 
 
 @app.command()
+def waiting(
+    *,
+    program: Annotated[str | None, typer.Option(help="Only this program's.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List rows that wait for the row they refer to, those that wait longest first.
+
+    Exit code 1 if one waits longer than CARDOPS_WAITING_DAYS.
+    """
+    adapters = Adapters(Settings.load())
+    now, deadline = adapters.database_clock.now(), adapters.waiting_list.deadline
+    rows = adapters.waiting_list.rows(program)
+    data = [describe_row(row, is_overdue=row.is_overdue(deadline, now)) for row in rows]
+    if json_output:
+        print_json({"data": data})
+    else:
+        for row in data[:MAX_PRINTED_ROWS]:
+            mark = "  OVERDUE" if row["is_overdue"] else ""
+            typer.echo(
+                f"{row['intake_id']}  {row['file']} row {row['row_number']} waits for "
+                f"{row['waits_for']} since {row['waiting_since'][:16]}{mark}"
+            )
+        if len(data) > MAX_PRINTED_ROWS:
+            typer.echo(f"… and {len(data) - MAX_PRINTED_ROWS} more; `--json` lists them.")
+        if not data:
+            typer.echo("No row waits.")
+    raise typer.Exit(DONE_WITH_FINDINGS if any(row["is_overdue"] for row in data) else DONE)
+
+
+@app.command()
 def release(
     intake_id: Annotated[int, typer.Argument(help="The file's number, as `list` shows it.")],
     *,
@@ -58,6 +90,20 @@ def release(
     else:
         show(response)
     raise typer.Exit(exit_code(response))
+
+
+def describe_row(row: WaitingRow, *, is_overdue: bool) -> Mapping[str, Any]:
+    """One waiting row for `--json`."""
+    return {
+        "intake_id": row.intake_id,
+        "kind": row.kind,
+        "program": row.program,
+        "file": row.file,
+        "row_number": row.row_number,
+        "waits_for": row.reference_id,
+        "waiting_since": row.waiting_since.isoformat(),
+        "is_overdue": is_overdue,
+    }
 
 
 def describe(intake_file: IntakeFile) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ LIGHT = [
     ["callbacks", "list"],
     ["deliveries", "list"],
     ["quarantine", "list"],
+    ["quarantine", "waiting"],
 ]
 OUTPUTS = [
     (["version"], {"cardops", "python"}),
@@ -40,6 +41,7 @@ OUTPUTS = [
     (["program", "safeguarding", "default", "--add", "bank-1"], {"data"}),
     (["program", "safeguarding", "default", "--remove", "bank-1"], {"data"}),
     (["quarantine", "list"], {"data"}),
+    (["quarantine", "waiting"], {"data"}),
     (["calendar", "add", "bank", "--kind", "deposits", "--due", "09:00", "--holidays", "AT"],
      {"program", "name", "kind", "pattern", "due", "zone", "days", "holidays", "grace_minutes",
       "created_by"}),

@@ -48,8 +48,9 @@ def _wait(
 ) -> None:
     arrival = intake_file.arrival
     session.execute(
-        "delete from waiting_rows where intake_id = %s and released_to is null",
-        [intake_file.intake_id],
+        "delete from waiting_rows where intake_id = %s and released_to is null"
+        " and row_number <> all(%s)",
+        [intake_file.intake_id, list(references)],
     )
     session.execute(
         "insert into waiting_rows (intake_id, row_number, kind, program, reference_id)"
