@@ -39,9 +39,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def ingested(
     world: IntakeWorld, instance: dg.DagsterInstance, asset: Any, partition: str, **tags: str
 ) -> dg.ExecuteInProcessResult:
-    names = ("raw_store", "failed_store", "lake", "intake_ledger", "deposit_ledger", "programs", "clock")  # fmt: skip
-    wanted = asset.required_resource_keys
-    resources = {name: getattr(world, name) for name in names if name in wanted}
+    resources = {
+        name: getattr(world, name) for name in asset.required_resource_keys if name != "io_manager"
+    }
     module = {"deposits": deposits, "chargebacks": chargebacks}[asset.key.to_user_string()]
     return dg.materialize(
         [asset, *dg.load_asset_checks_from_modules([module])],
