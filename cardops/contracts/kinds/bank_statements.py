@@ -100,7 +100,12 @@ def statement_that_does_not_add_up(valid: pl.LazyFrame) -> str | None:
 
 BANK_STATEMENTS: Final = KindProfile(
     subject="bank_statement",
-    contract=Contract(kind=Kind("bank_statements"), model=BankStatementRow, converters=CONVERTERS),
+    contract=Contract(
+        kind=Kind("bank_statements"),
+        model=BankStatementRow,
+        balances=("opening_balance", "closing_balance"),
+        converters=CONVERTERS,
+    ),
     judge=judge_bank_statements,
     refusal=statement_that_does_not_add_up,
     lake_table=pl.Schema(

@@ -33,6 +33,7 @@ class Contract:
 
     `aliases`: other header names of a column, best first; camelCase is always accepted.
     `importers`: reports of processors that are read as files of this kind, chosen by header.
+    `balances`: columns of money that may be below zero.
     `converters`: extension of another format -> its rows in the contract's own names, as text.
     `version`: what was valid under it stays valid; raise it with a change that accepts less, see
     cardops.contracts.published.
@@ -43,6 +44,7 @@ class Contract:
     version: int = 1
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     importers: tuple[Importer, ...] = ()
+    balances: tuple[str, ...] = ()
     converters: Mapping[str, Converter] = field(default_factory=dict)
 
     @property

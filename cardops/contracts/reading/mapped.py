@@ -15,7 +15,7 @@ from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.csv_rows import Syntax
 from cardops.contracts.reading.mapped_amounts import contract_amount, side_of_direction, two_sides
 from cardops.contracts.reading.mapped_times import contract_time, is_time_zone
-from cardops.rules.mappings.amounts import UNREADABLE
+from cardops.rules.mappings.amounts import UNREADABLE, Sign
 from cardops.rules.mappings.mapping import (
     DIRECTION,
     FileMapping,
@@ -67,9 +67,9 @@ class MappedLayout:
 
     @cached_property
     def amounts(self) -> frozenset[str]:
-        """Columns that hold money, each side of an amount included."""
+        """Columns that hold money, balances and each side of an amount included."""
         sides = (role(column) for column in self.mapping.debit_credit for role in _SIDES)
-        return self.contract.amounts | frozenset(sides)
+        return self.contract.amounts | frozenset((*sides, *self.contract.balances))
 
     @property
     def number_decimal(self) -> str:
@@ -113,12 +113,19 @@ class MappedLayout:
         named = chunk.with_columns(*words, *constants)
         code = pl.col("currency")
         currency = code if self.currency is None else code.fill_null(self.currency)
-        others = [
-            self._amount(column, currency).alias(column) for column in self.contract.amounts
-        ] + [
-            contract_time(column, self.mapping, is_day_allowed=is_day_allowed).alias(column)
-            for column, is_day_allowed in self.contract.times.items()
+        signed = replace(self.mapping.amounts, sign=Sign.SIGNED)
+        balances = [
+            contract_amount(pl.col(column), signed, currency, pl.lit(value=False)).alias(column)
+            for column in self.contract.balances
         ]
+        others = (
+            balances
+            + [self._amount(column, currency).alias(column) for column in self.contract.amounts]
+            + [
+                contract_time(column, self.mapping, is_day_allowed=is_day_allowed).alias(column)
+                for column, is_day_allowed in self.contract.times.items()
+            ]
+        )
         return named.with_columns(others).select(*_FRAME, *self.contract.columns)
 
     def _constant(self, column: str) -> pl.Expr:
@@ -160,7 +167,8 @@ def check_mapping(mapping: FileMapping, contract: Contract) -> None:
         if column not in contract.amounts:
             raise MappingRefusedError(f"{column} has no debit and credit, because it is no amount")
     for column in (*mapping.values, *mapping.constants):
-        if column in contract.amounts or column in contract.times:
+        money = contract.amounts | frozenset(contract.balances)
+        if column in money or column in contract.times:
             raise MappingRefusedError(
                 f"{column} is money or a time, which no constant or word can stand for"
             )

@@ -216,6 +216,29 @@ def test_words_of_the_sender_become_ours() -> None:
     assert [row["reasons"] for row in quarantined] == [["invalid_status"]]
 
 
+def test_balances_of_a_bank_may_be_below_zero_in_any_dialect() -> None:
+    definition = {
+        "delimiter": ";",
+        "decimal": ",",
+        "thousands": ".",
+        "columns": {"Konto": "account_id", "Anfang": "opening_balance", "Ende": "closing_balance"},
+        "values": {"direction": {"H": "credit", "S": "debit"}},
+        "date_formats": ["%d.%m.%Y"],
+    }
+    text = (
+        "Konto;statement_id;statement_date;currency;Anfang;Ende;entry_id;amount;direction\n"
+        "k1;s1;20.11.2026;EUR;-1.234,50;-1.222,50;e1;12,00;H\n"
+        "k1;s2;20.11.2026;EUR;1.23;1,00;e1;12,00;H\n"
+    )
+
+    valid, quarantined = judged(text.encode(), definition, kind="bank_statements")
+
+    assert [row["reasons"] for row in quarantined] == [["invalid_amount"]]
+    (row,) = valid
+    assert (row["opening_balance_minor"], row["closing_balance_minor"]) == (-123450, -122250)
+    assert row["amount_minor"] == 1200
+
+
 def test_file_without_a_mapped_column_is_refused_by_name() -> None:
     with pytest.raises(FileRefusedError, match=r"no column 'Betrag' \(read as amount\)"):
         judged(b"Kunde;Summe;Beleg;Zeit\n", GERMAN)
