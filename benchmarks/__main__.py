@@ -18,6 +18,7 @@ from benchmarks import (
     ingest,
     judging_history,
     list_endpoints,
+    log_export,
     sweeper,
 )
 from benchmarks.harness import run_all, show
@@ -34,6 +35,7 @@ ALL = [
     *list_endpoints.BENCHMARKS,
     *ingest.BENCHMARKS,
     *books.BENCHMARKS,
+    *log_export.BENCHMARKS,
     *judging_history.BENCHMARKS,
 ]
 

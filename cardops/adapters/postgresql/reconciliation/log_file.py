@@ -1,7 +1,8 @@
 """A query's rows as one Parquet file: COPY to CSV, one row group at a time, in bounded memory."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -23,23 +24,36 @@ def write_log(
 ) -> tuple[int, str]:
     """Write the query's rows, which have these columns; (row count, SHA-256 of the file)."""
     schema = _arrow_schema(columns)
-    row_count = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        for table in _tables(session, query, schema):
+
+        def write(chunk: bytes) -> int:
+            table = _parse(chunk, schema)
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
-            row_count += table.num_rows
+            return int(table.num_rows)
+
+        row_count = _written_beside(_chunks(session, query), write)
     return row_count, _sha256(target)
 
 
-def _tables(
-    session: psycopg.Connection, query: sql.Composed, schema: pa.Schema
-) -> Iterator[pa.Table]:
+def _written_beside(chunks: Iterator[bytes], write: Callable[[bytes], int]) -> int:
+    """Write each chunk, in order, while the next is received; at most two are in memory."""
+    row_count = 0
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        writing: Future[int] | None = None
+        for chunk in chunks:
+            if writing is not None:
+                row_count += writing.result()
+            writing = worker.submit(write, chunk)
+        return row_count if writing is None else row_count + writing.result()
+
+
+def _chunks(session: psycopg.Connection, query: sql.Composed) -> Iterator[bytes]:
     copy_out = sql.SQL("copy ({}) to stdout (format csv)").format(query)
     with session.cursor().copy(copy_out) as copy:
         # The server sends one message per row, so the same rows always make the same row groups.
         rows = iter(copy)
         while chunk := b"".join(islice(rows, ROW_GROUP_ROWS)):
-            yield _parse(chunk, schema)
+            yield chunk
 
 
 def _parse(chunk: bytes, schema: pa.Schema) -> pa.Table:

@@ -111,10 +111,14 @@ class PostgresTransactionLog:
 
 def write_day(session: psycopg.Connection, business_date: date, target: Path) -> tuple[int, str]:
     """Write the day as the session sees it; (row count, SHA-256 of the file)."""
+    return write_log(session, day_query(business_date), target)
+
+
+def day_query(business_date: date) -> sql.Composed:
+    """The day's rows, in the order of the log."""
     start = datetime.combine(business_date, time(), UTC)
     end = start + timedelta(days=1)
-    query = sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
-    return write_log(session, query, target)
+    return sql.SQL(_DAY).format(start=sql.Literal(start), end=sql.Literal(end))
 
 
 # From one date with an event to the next: an index step each, however many events there are.

@@ -1,6 +1,7 @@
 """The transaction log by day: complete, from one snapshot, reproducible, and closed in time."""
 
 import time
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -267,3 +268,29 @@ def test_latest_export_of_a_day_is_recorded(
     with connect(database_url) as session:
         found = session.execute("select row_count, content_sha256 from exported_days").fetchall()
     assert found == [(1, late.content_sha256)]
+
+
+def test_exports_across_open_transactions_lose_no_row(
+    log: PostgresTransactionLog, database_url: str, tmp_path: Path
+) -> None:
+    """Each export runs while fewer transactions of the day are open; the last has every row."""
+    target = tmp_path / "day.parquet"
+    with ExitStack() as stack:
+        late = [stack.enter_context(connect(database_url, autocommit=False)) for _ in range(5)]
+        for number, session in enumerate(late):
+            for row in range(20):
+                key = f"txn-{number}-{row}"
+                insert_in(session, "decisions", {**DECISION, "transaction_id": key})
+        for ended, session in enumerate(reversed(late)):
+            export = log.export(DAY, target)
+            log.record_export(DAY, export)
+            assert (export.row_count, export.is_closed) == (20 * ended, False)
+            session.commit()
+
+    deadline = time.monotonic() + 60
+    export = log.export(DAY, target)
+    while not export.is_closed and time.monotonic() < deadline:
+        time.sleep(0.05)
+        export = log.export(DAY, target)
+    assert (export.row_count, export.is_closed) == (100, True)
+    assert pl.read_parquet(target)["event_key"].n_unique() == 100
