@@ -285,6 +285,54 @@ def test_match_finds_every_planted_break_and_nothing_else(home_without_marts: Pa
     assert len({kind for _, _, kind in planted}) == KINDS_OF_BREAK
 
 
+def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Path) -> None:
+    lake = FakeLake()
+    # File -> (name, amount); files 5 and 6 have the same amount, paid once.
+    files = {1: ("payroll-1", 500), 2: ("payroll-2", 600), 3: ("x", 700), 4: ("y", 800),
+             5: ("z", 900), 6: ("zz", 900)}  # fmt: skip
+    for intake_id, (name, amount) in files.items():
+        row = {
+            "intake_id": intake_id,
+            "source_file": f"incoming/deposits/default/{name}.csv.gz",
+            "deposit_id": f"d-{intake_id}",
+            "amount_minor": amount,
+        }
+        elsewhere = {**row, "program": "another", "intake_id": 90 + intake_id}
+        lake.write("deposits", DAY, str(intake_id), rows_of("deposits", row, elsewhere))
+    # Payments: file 1 in two parts, file 2 short, file 3 by amount, file 4 too late, one of nobody.
+    payments = [(200, "PAYROLL-1 part"), (300, "for payroll-1"), (599, "payroll-2"), (700, None),
+               (800, None), (900, None), (5, None), (-700, None)]  # fmt: skip
+    entries = [
+        {
+            "row_number": number,
+            "entry_id": str(number),
+            "amount_minor": amount,
+            "remittance": text,
+            "statement_date": date(2026, 11, 26) if amount == 800 else DAY,
+        }
+        for number, (amount, text) in enumerate(payments, 1)
+    ]
+    lake.write("bank_statements", DAY, "7", rows_of("bank_statements", *entries))
+
+    warehouse = build(lake, home_without_marts, select="+fct_deposit_funding")
+
+    found = rows(
+        warehouse,
+        "select intake_id, entry_id, state, matched_by, funded_minor, age_days"
+        " from marts.fct_deposit_funding order by intake_id, entry_id",
+    )
+    assert found == [
+        (1, None, "funded", "reference", 500, 6),
+        (2, None, "amount_differs", "reference", 599, 6),
+        (3, None, "funded", "amount", 700, 6),
+        (4, None, "not_funded", None, 0, 6),
+        (5, None, "funded", "amount", 900, 6),
+        (6, None, "not_funded", None, 0, 6),
+        (None, "5", "not_credited", None, 800, 0),
+        (None, "7", "not_credited", None, 5, 6),
+    ]
+
+
 def test_ledger_that_does_not_add_up_fails_the_build(home_without_marts: Path) -> None:
     lake = a_small_lake()
     wrong = {**a_balance("user_1", 2450, 3, held_minor=300), "ledger_minor": 2751}

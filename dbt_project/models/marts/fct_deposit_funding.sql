@@ -1,0 +1,179 @@
+{%- set window_days = var('funding_window_days') %}
+with
+
+bank_entries as (
+    select * from {{ ref('stg_lake__bank_statements') }}
+),
+
+bank_credits as (
+    select * from bank_entries
+    where amount_minor > 0
+),
+
+deposit_files as (
+    select
+        program,
+        currency,
+        intake_id,
+        any_value(source_file) as source_file,
+        lower(split_part(split_part(any_value(source_file), '/', -1), '.', 1)) as file_name,
+        min(business_date) as credited_on,
+        cast(sum(amount_minor) as bigint) as deposited_minor
+    from {{ ref('stg_lake__deposits') }}
+    -- A program without statements says nothing about its funding.
+    where program in (select bank_entries.program from bank_entries)
+    group by program, currency, intake_id
+),
+
+-- A payment that names a file belongs to it, whatever its amount.
+named as (
+    select
+        bank_credits.bank_entry_key,
+        bank_credits.amount_minor,
+        deposit_files.program,
+        deposit_files.currency,
+        deposit_files.intake_id
+    from bank_credits
+    inner join deposit_files
+        on
+            bank_credits.program = deposit_files.program
+            and bank_credits.currency = deposit_files.currency
+            and length(deposit_files.file_name) >= 6
+            and contains(bank_credits.payer_text, deposit_files.file_name)
+            and abs(date_diff('day', bank_credits.statement_date, deposit_files.credited_on))
+            <= {{ window_days }}
+    qualify row_number() over (
+        partition by bank_credits.bank_entry_key
+        order by length(deposit_files.file_name) desc, deposit_files.intake_id desc
+    ) = 1
+),
+
+funded_by_name as (
+    select
+        program,
+        currency,
+        intake_id,
+        cast(sum(amount_minor) as bigint) as funded_minor
+    from named
+    group by program, currency, intake_id
+),
+
+-- The others are paired by equal amounts, in order of their dates.
+other_files as (
+    select
+        deposit_files.*,
+        row_number() over (
+            partition by
+                deposit_files.program, deposit_files.currency, deposit_files.deposited_minor
+            order by deposit_files.credited_on, deposit_files.intake_id
+        ) as position
+    from deposit_files
+    anti join funded_by_name using (program, currency, intake_id)
+),
+
+other_credits as (
+    select
+        bank_credits.*,
+        row_number() over (
+            partition by bank_credits.program, bank_credits.currency, bank_credits.amount_minor
+            order by bank_credits.statement_date, bank_credits.bank_entry_key
+        ) as position
+    from bank_credits
+    anti join named using (bank_entry_key)
+),
+
+paired as (
+    select
+        other_files.program,
+        other_files.currency,
+        other_files.intake_id,
+        other_credits.bank_entry_key,
+        other_credits.amount_minor as funded_minor
+    from other_files
+    inner join other_credits
+        on
+            other_files.program = other_credits.program
+            and other_files.currency = other_credits.currency
+            and other_files.deposited_minor = other_credits.amount_minor
+            and other_files.position = other_credits.position
+            and abs(date_diff('day', other_files.credited_on, other_credits.statement_date))
+            <= {{ window_days }}
+),
+
+files as (
+    select
+        'file/' || deposit_files.intake_id || '/' || deposit_files.currency as funding_key,
+        deposit_files.program,
+        deposit_files.currency,
+        deposit_files.intake_id,
+        deposit_files.source_file,
+        cast(null as varchar) as account_id,
+        cast(null as varchar) as statement_id,
+        cast(null as varchar) as entry_id,
+        deposit_files.deposited_minor,
+        coalesce(funded_by_name.funded_minor, paired.funded_minor, 0) as funded_minor,
+        case
+            when funded_by_name.intake_id is not null then 'reference'
+            when paired.intake_id is not null then 'amount'
+        end as matched_by,
+        deposit_files.credited_on as since_on
+    from deposit_files
+    left join funded_by_name
+        on
+            deposit_files.intake_id = funded_by_name.intake_id
+            and deposit_files.currency = funded_by_name.currency
+    left join paired
+        on
+            deposit_files.intake_id = paired.intake_id
+            and deposit_files.currency = paired.currency
+),
+
+credits_alone as (
+    select
+        'entry/' || other_credits.bank_entry_key as funding_key,
+        other_credits.program,
+        other_credits.currency,
+        cast(null as bigint) as intake_id,
+        cast(null as varchar) as source_file,
+        other_credits.account_id,
+        other_credits.statement_id,
+        other_credits.entry_id,
+        cast(0 as bigint) as deposited_minor,
+        other_credits.amount_minor as funded_minor,
+        cast(null as varchar) as matched_by,
+        other_credits.statement_date as since_on
+    from other_credits
+    anti join paired using (bank_entry_key)
+),
+
+both_sides as (
+    select * from files
+    union all by name
+    select * from credits_alone
+),
+
+final as (
+    select
+        funding_key,
+        program,
+        currency,
+        intake_id,
+        source_file,
+        account_id,
+        statement_id,
+        entry_id,
+        deposited_minor,
+        funded_minor,
+        matched_by,
+        case
+            when intake_id is null then 'not_credited'
+            when matched_by is null then 'not_funded'
+            when deposited_minor = funded_minor then 'funded'
+            else 'amount_differs'
+        end as state,
+        since_on,
+        date_diff('day', since_on, max(since_on) over ()) as age_days
+    from both_sides
+)
+
+select * from final
