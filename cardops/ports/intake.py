@@ -94,6 +94,9 @@ class IntakeLedger(Protocol):
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""
 
+    def one_session(self) -> AbstractContextManager[None]:
+        """The calls of this thread share what a connection costs until the block ends."""
+
     def exclusively(self, intake_id: int) -> AbstractContextManager[IntakeFile]:
         """Lock the file until the block ends (other holders wait); its current entry."""
 

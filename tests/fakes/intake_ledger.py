@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
 from threading import RLock
@@ -154,6 +154,10 @@ class FakeIntakeLedger(IntakeLedger):
             raise BatchMissingError(batch_id)
         batch = self.batches[batch_id]
         return replace(batch, files=tuple(self.files[file.intake_id] for file in batch.files))
+
+    @override
+    def one_session(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @override
     @contextmanager

@@ -6,8 +6,9 @@ its commit, so operations must be idempotent.
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TypeVar
 
 import psycopg
@@ -21,6 +22,8 @@ FIRST_PAUSE_SECONDS: Final = 0.05
 CONFLICTS: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 
 Result = TypeVar("Result")
+# The sessions that this thread shares, by URL; another thread begins with none.
+_runners: ContextVar[Mapping[str, "TransactionRunner"] | None] = ContextVar("runners", default=None)
 
 
 class TransactionRunner:
@@ -29,6 +32,7 @@ class TransactionRunner:
     def __init__(self, url: str) -> None:
         self._url = url
         self._session: psycopg.Connection | None = None
+        self.is_busy = False
 
     def run(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
         """The operation's result, committed.
@@ -56,11 +60,14 @@ class TransactionRunner:
         """The same without retries: for input that can be read only once, such as a stream."""
         if self._session is None or self._session.closed:
             self._session = connect(self._url)
+        self.is_busy = True
         try:
             with self._session.transaction():
                 return operation(self._session)
         except errors.DiskFull as error:
             raise DatabaseFullError(_first_line(error)) from error
+        finally:
+            self.is_busy = False
 
     def _run_last(self, operation: Callable[[psycopg.Connection], Result]) -> Result:
         try:
@@ -82,10 +89,34 @@ def transaction_runner(url: str) -> Iterator[TransactionRunner]:
         runner.close()
 
 
+@contextmanager
+def one_session(url: str) -> Iterator[None]:
+    """Operations of this thread on the database use one session until the block ends.
+
+    A session costs more than most operations. Between two of them it has no open transaction.
+    """
+    if url in _shared():
+        yield
+        return
+    with transaction_runner(url) as runner:
+        token = _runners.set({**_shared(), url: runner})
+        try:
+            yield
+        finally:
+            _runners.reset(token)
+
+
 def run_in_transaction(url: str, operation: Callable[[psycopg.Connection], Result]) -> Result:
-    """One operation on a session of its own, with retries."""
+    """One operation with retries, on a session of its own unless `one_session` opened one."""
+    shared = _shared().get(url)
+    if shared is not None and not shared.is_busy:
+        return shared.run(operation)
     with transaction_runner(url) as runner:
         return runner.run(operation)
+
+
+def _shared() -> Mapping[str, TransactionRunner]:
+    return _runners.get() or {}
 
 
 def _is_transient(error: Exception) -> bool:

@@ -79,7 +79,8 @@ def ingest_files(
     """
     wanted = set(intake_ids) or {intake_file.intake_id for intake_file in files}
     ingestion = Ingestion(ports, kinds)
-    results = [ingestion.tried(intake_id) for intake_id in sorted(wanted)]
+    with ports.intake_ledger.one_session():
+        results = [ingestion.tried(intake_id) for intake_id in sorted(wanted)]
     errors = [
         ingestion.failures[intake_id] for intake_id in sorted(wanted & set(ingestion.failures))
     ]
@@ -92,7 +93,8 @@ def ingest_files(
 
 def ingest_file(intake_id: int, ports: IntakePorts, kinds: Kinds = KINDS) -> IngestResult:
     """Ingest the file under a lock, after earlier unfinished ones that share ids with it."""
-    return Ingestion(ports, kinds).ingest(intake_id)
+    with ports.intake_ledger.one_session():
+        return Ingestion(ports, kinds).ingest(intake_id)
 
 
 @dataclass

@@ -4,7 +4,7 @@ Belongs here: entries of files. Rows that wait for a reference are in `waiting`.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import partial
 from typing import Any, Final, LiteralString
@@ -23,7 +23,7 @@ from cardops.adapters.postgresql.intake.rows import (
 )
 from cardops.adapters.postgresql.intake.waiting import WaitingRows
 from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
-from cardops.adapters.postgresql.transactions import run_in_transaction
+from cardops.adapters.postgresql.transactions import one_session, run_in_transaction
 from cardops.ports.intake import MAX_LISTED_FILES
 from cardops.rules.intake.arrivals import released_prefix
 from cardops.rules.intake.files import (
@@ -154,6 +154,10 @@ class PostgresIntakeLedger(WaitingRows):
     def batch(self, batch_id: str) -> ChargebackBatch:
         """Raises BatchMissingError."""
         return run_in_transaction(self.url, lambda session: find_batch(session, batch_id))
+
+    def one_session(self) -> AbstractContextManager[None]:
+        """The calls of this thread on the database, also of other adapters, use one session."""
+        return one_session(self.url)
 
     @contextmanager
     def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
