@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
+from cardops.adapters.postgresql.accounts import chunked_posting
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
 from cardops.adapters.postgresql.authorizations.actions import OPTIMISTIC_ATTEMPTS
@@ -207,7 +209,8 @@ def call_deposits(url: str) -> None:
     ledger = PostgresDepositLedger(url)
     file = an_intake_file(1_000_000)
     deposits = [Deposit(f"new_{n}", user_id=f"user_{n}") for n in range(10)]
-    ledger.credit(file, [staged(deposits)])
+    with patch.object(chunked_posting, "HALVED_ROWS", 5):
+        ledger.credit(file, [staged(deposits)])
     ledger.outcome(file)
     ledger.recall(file, "somebody")
     ledger.request_reinstatement(file, "somebody", "a mistake")

@@ -28,6 +28,9 @@ PAUSE_SECONDS: Final = 0.25
 _IS_SPENDING: Final = "select exists (select from decisions where decided_at > clock_timestamp() - interval '1 second')"
 
 
+Sessions = Callable[[], AbstractContextManager[TransactionRunner]]
+
+
 class ChunkOperation(Protocol):
     """Posts one chunk in one commit."""
 
@@ -52,30 +55,34 @@ class _Counted:
 
 
 def post_in_chunks(
-    sessions: Callable[[], AbstractContextManager[TransactionRunner]],
-    stage: Stage,
-    operation: ChunkOperation,
+    runner: TransactionRunner, sessions: Sessions, stage: Stage, operation: ChunkOperation
 ) -> None:
-    """Post every staged row, and flush. Raises StagingLostError where rows may be missing."""
+    """Post every staged row, and flush; `sessions` opens another session like the runner's.
+
+    Raises StagingLostError where rows may be missing.
+    """
     counted = _Counted(stage.row_count, operation)
-    with sessions() as runner:
-        if stage.row_count < HALVED_ROWS:
-            _post_range(runner, stage, UserRange(), counted)
-        else:
-            middle = runner.run(stage.middle_user)
-            first, second = UserRange(before_user=middle), UserRange(from_user=middle)
-            is_over = Event()
-            with ThreadPoolExecutor(1) as pool:
-                # What listens for progress is found through the context.
-                beside = partial(_post_beside, sessions, stage, second, counted, is_over)
-                other = pool.submit(copy_context().run, beside)
-                try:
-                    _post_range(runner, stage, first, counted)
-                finally:
-                    is_over.set()
-            other.result()
-        # A crash of the database empties the unlogged stage: skipped rows must not pass as posted.
-        runner.run(stage.finish)
+    if stage.row_count < HALVED_ROWS:
+        _post_range(runner, stage, UserRange(), counted)
+    else:
+        _post_halves(runner, sessions, stage, counted)
+    # A crash of the database empties the unlogged stage: skipped rows must not pass as posted.
+    runner.run(stage.finish)
+
+
+def _post_halves(
+    runner: TransactionRunner, sessions: Sessions, stage: Stage, counted: _Counted
+) -> None:
+    middle, is_over = runner.run(stage.middle_user), Event()
+    beside = partial(_post_beside, sessions, stage, UserRange(from_user=middle), counted, is_over)
+    with ThreadPoolExecutor(1) as pool:
+        # What listens for progress is found through the context.
+        other = pool.submit(copy_context().run, beside)
+        try:
+            _post_range(runner, stage, UserRange(before_user=middle), counted)
+        finally:
+            is_over.set()
+    other.result()
 
 
 def _post_range(
@@ -98,7 +105,7 @@ def _post_range(
 
 
 def _post_beside(
-    sessions: Callable[[], AbstractContextManager[TransactionRunner]],
+    sessions: Sessions,
     stage: Stage,
     users: UserRange,
     counted: _Counted,

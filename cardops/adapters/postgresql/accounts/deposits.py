@@ -4,7 +4,7 @@ Belongs here: the order of work on one file. Staging is in staging.py, a chunk's
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final
 
@@ -143,7 +143,7 @@ class PostgresDepositLedger:
         stage = Stage(intake_file)
         with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
             request = runner.run(partial(find_request, intake_id=stage.intake_id))
-            self._post(stage, partial(_credit, stage=stage, request=request))
+            self._post(runner, stage, partial(_credit, stage=stage, request=request))
             if request:
                 runner.run(partial(finish_requests, intake_id=stage.intake_id))
 
@@ -165,7 +165,7 @@ class PostgresDepositLedger:
         stage = Stage(intake_file)
         with self._staged(stage, stage.fill_from_events) as runner:
             runner.run(partial(finish_requests, intake_id=stage.intake_id))
-            self._post(stage, take_back)
+            self._post(runner, stage, take_back)
             runner.run(stage.drop)
             return runner.run(partial(recalled_totals, intake_id=stage.intake_id))
 
@@ -193,17 +193,18 @@ class PostgresDepositLedger:
     def _staged(
         self, stage: Stage, fill: Callable[[psycopg.Connection], None]
     ) -> Iterator[TransactionRunner]:
-        """Lock and fill the stage; the session that did."""
-        with (
-            advisory_lock(self.url, f"stage/{stage.intake_id}"),
-            transaction_runner(self.url) as runner,
-        ):
-            runner.run_unretried(fill)
-            yield runner
+        """Lock and fill the stage; a session whose planner suits posting its chunks."""
+        with advisory_lock(self.url, f"stage/{stage.intake_id}"):
+            with transaction_runner(self.url) as runner:
+                runner.run_unretried(fill)
+            with self._look_ups() as runner:
+                yield runner
 
-    def _post(self, stage: Stage, operation: ChunkOperation) -> None:
-        url = with_options(self.url, *LOOK_UPS)
-        post_in_chunks(partial(transaction_runner, url), stage, operation)
+    def _look_ups(self) -> AbstractContextManager[TransactionRunner]:
+        return transaction_runner(with_options(self.url, *LOOK_UPS))
+
+    def _post(self, runner: TransactionRunner, stage: Stage, operation: ChunkOperation) -> None:
+        post_in_chunks(runner, self._look_ups, stage, operation)
 
 
 def _credit(
