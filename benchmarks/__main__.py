@@ -19,6 +19,7 @@ from benchmarks import (
     judging_history,
     list_endpoints,
     log_export,
+    small_files,
     sweeper,
 )
 from benchmarks.harness import run_all, show
@@ -37,6 +38,7 @@ ALL = [
     *books.BENCHMARKS,
     *log_export.BENCHMARKS,
     *judging_history.BENCHMARKS,
+    *small_files.BENCHMARKS,
 ]
 
 

@@ -38,9 +38,7 @@ DAYS: Final = int(os.environ.get("CARDOPS_BENCH_HISTORY_DAYS", "1826"))
 ROWS_A_DAY: Final = int(os.environ.get("CARDOPS_BENCH_HISTORY_ROWS", "2000"))
 FILE_ROWS: Final = 10_000
 PROFILE: Final = KINDS[Kind("transactions")]
-_HEADER: Final = (
-    "transaction_id,order_id,user_id,amount,currency,payment_method,status,created_at\n"
-)
+HEADER: Final = "transaction_id,order_id,user_id,amount,currency,payment_method,status,created_at\n"
 _FIRST_DAY: Final = date(2021, 1, 1)
 # Above the ids of the files that are ingested here.
 _FIRST_ID: Final = 1_000_000
@@ -50,7 +48,10 @@ _FIRST_ID: Final = 1_000_000
 def _sides() -> Iterator[Sides]:
     numbers = count(1)
     with bench_database(1) as long, bench_database(1) as empty, _folder() as folder:
-        history, nothing = _ports(long.url, folder / "long"), _ports(empty.url, folder / "empty")
+        history, nothing = (
+            ports_of(long.url, folder / "long"),
+            ports_of(empty.url, folder / "empty"),
+        )
         _fill(history)
         for ports in (history, nothing):
             _seconds(ports, folder, next(numbers))
@@ -66,7 +67,8 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _ports(url: str, folder: Path) -> IntakePorts:
+def ports_of(url: str, folder: Path) -> IntakePorts:
+    """The ports over one database and folder."""
     return IntakePorts(
         raw_store=DirectoryStore(folder / "raw"),
         failed_store=DirectoryStore(folder / "failed"),
@@ -118,7 +120,7 @@ def _line(name: str, number: int, status: str) -> str:
 
 def _lines(file_number: int) -> Iterator[str]:
     past = max(DAYS * ROWS_A_DAY, 1)
-    yield _HEADER
+    yield HEADER
     for row in range(FILE_ROWS):
         number = (row * 7919 + file_number * 104_729) % past
         if row % 5 == 0:
