@@ -22,19 +22,21 @@ _SIZE: Final = """
 select coalesce(sum(pg_total_relation_size(format('%%I.%%I', schemaname, tablename)::regclass)), 0)
 from pg_tables where schemaname = %s
 """
+# Programs come first: other tables refer to them.
 _TABLES: Final = """
 select table_name, string_agg(quote_ident(column_name), ', ' order by ordinal_position)
 from information_schema.columns
 inner join information_schema.tables using (table_schema, table_name)
 where table_schema = %s and table_type = 'BASE TABLE' and table_name <> 'schema_migrations'
 group by table_name
+order by table_name <> 'programs', table_name
 """
 _TABLES_OF_PROGRAMS: Final = """
 select table_name
 from information_schema.columns
 inner join information_schema.tables using (table_schema, table_name)
 where table_schema = %s and table_type = 'BASE TABLE' and column_name = 'program'
-order by table_name
+order by table_name <> 'programs', table_name
 """
 _NEXT_FILE: Final = """
 select setval(
@@ -70,19 +72,22 @@ def keep_one_program(url: str, program: str) -> None:
     What is kept is written anew: that takes as long as what is kept, not as what is removed.
     """
     with connect(url, autocommit=False) as copy:
-        for (table,) in copy.execute(_TABLES_OF_PROGRAMS, [SCHEMA]).fetchall():
-            names = {
-                "table": sql.Identifier(table),
-                "kept": sql.Identifier(f"kept_{table}"),
-                "program": sql.Literal(program),
-            }
-            for command in (
-                "create temporary table {kept} (like {table}) on commit drop",
-                "insert into {kept} select * from {table} where program = {program}",
-                "truncate {table}",
-                "insert into {table} overriding system value select * from {kept}",
-            ):
-                copy.execute(sql.SQL(command).format(**names))
+        tables = [table for (table,) in copy.execute(_TABLES_OF_PROGRAMS, [SCHEMA]).fetchall()]
+        for table in tables:
+            kept = sql.Identifier(f"kept_{table}")
+            command = (
+                "create temporary table {kept} on commit drop as"
+                " select * from {table} where program = {program}"
+            )
+            names = {"kept": kept, "table": sql.Identifier(table), "program": sql.Literal(program)}
+            copy.execute(sql.SQL(command).format(**names))
+        # At once, because some refer to others.
+        every = sql.SQL(", ").join(map(sql.Identifier, tables))
+        copy.execute(sql.SQL("truncate {}").format(every))
+        for table in tables:
+            command = "insert into {table} overriding system value select * from {kept}"
+            names = {"table": sql.Identifier(table), "kept": sql.Identifier(f"kept_{table}")}
+            copy.execute(sql.SQL(command).format(**names))
         copy.execute("truncate exported_days, reconciled_days")
         copy.execute("analyze")
 
