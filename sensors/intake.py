@@ -23,7 +23,7 @@ from cardops.ports import (
     Programs,
     SourceControls,
 )
-from cardops.rules.intake.files import IntakeFile
+from cardops.rules.intake.files import FileStatus, IntakeFile
 from cardops.rules.intake.retries import Tries
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.held_files import HeldFiles
@@ -83,8 +83,11 @@ class Tick:
         )
         intake_ids = ",".join(str(file.intake_id) for file in files)
         partition = partition_of(files[0])
+        # A held file is not among the tries: its run may have died before it began, and is repeated.
+        is_resumed = any(file.status is FileStatus.HELD for file in files)
+        hour = f"/{self.claims.clock.now():%Y%m%dT%H}" if is_resumed else ""
         return dg.RunRequest(
-            run_key=f"{partition}/{','.join(map(_numbered, files))}/{attempt}",
+            run_key=f"{partition}/{','.join(map(_numbered, files))}/{attempt}{hour}",
             partition_key=partition,
             run_config=run_config(self.profile, files),
             tags={INTAKE_TAG: intake_ids},

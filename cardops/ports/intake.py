@@ -138,3 +138,6 @@ class IntakeLedger(Protocol):
 
     def released(self, rows: Mapping[int, Sequence[int]], released_to: int) -> None:
         """Record that these rows were released because of the file `released_to`."""
+
+    def released_rows(self, intake_id: int) -> frozenset[int]:
+        """Numbers of the file's rows that waited and were released into another file."""

@@ -55,6 +55,9 @@ class KnownRows(Protocol):
     def judged(self, intake_ids: Collection[int]) -> set[int]:
         """Those of these files that have a place in the order of judging."""
 
+    def forget(self, intake_id: int) -> None:
+        """Delete the file's rows and its place in the order of judging."""
+
     def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
         """Rows under these ids that are in the lake.
 

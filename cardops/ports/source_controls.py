@@ -69,8 +69,8 @@ class SourceControls(Protocol):
     def submitters(self, intake_file: IntakeFile) -> Sequence[str]:
         """Who submitted this content in the file's program; senders are not named."""
 
-    def release(self, intake_file: IntakeFile) -> None:
-        """Record that Cardops itself made the file, of rows of one that passed."""
+    def release(self, bucket: str, key: str, content_sha256: str) -> None:
+        """Record that Cardops itself makes this file, of rows of one that passed."""
 
     def is_release(self, intake_file: IntakeFile) -> bool:
         """Whether it did."""

@@ -125,6 +125,7 @@ def call_intake(url: str) -> None:
     ledger.wait_for(file, {1: "txn_a", 2: "txn_b"})
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
+    ledger.released_rows(file.intake_id)
 
 
 def call_waiting_list(url: str) -> None:
@@ -155,6 +156,7 @@ def call_known_rows(url: str) -> None:
     index.judged([5, 6])
     index.find(transactions, "default", ids)
     index.row_counts([5])
+    index.forget(file.intake_id)
     index.is_complete(transactions, "layout")
     index.recorded([5, 6], "layout")
     with index.building(transactions):
@@ -192,7 +194,7 @@ def call_source_controls(url: str) -> None:
     arrival = an_arrival("incoming/held.csv", content="held")
     controls.submitted(arrival.bucket, [arrival.key], "somebody")
     file, _ = ledger.claim(arrival, TODAY)
-    controls.release(file)
+    controls.release(arrival.bucket, arrival.key, arrival.content_sha256)
     controls.is_release(file)
     controls.submitters(file)
     hold = FileHold(HoldReason.APPROVAL, "sentence", 1, {"USD": 2})

@@ -243,6 +243,10 @@ class FakeIntakeLedger(IntakeLedger):
                 {(file, row): released_to for row in numbers if (file, row) in self.waits}
             )
 
+    @override
+    def released_rows(self, intake_id: int) -> frozenset[int]:
+        return frozenset(row for file, row in self.releases if file == intake_id)
+
     def _require_not_recalled(self, intake_id: int) -> None:
         if self.find(intake_id).status is FileStatus.RECALLED:
             raise FileRecalledError(self.find(intake_id))

@@ -47,6 +47,10 @@ class FakeKnownRows(KnownRows):
         return self.files.keys() & set(intake_ids)
 
     @override
+    def forget(self, intake_id: int) -> None:
+        self.files.pop(intake_id, None)
+
+    @override
     def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
         found = [
             file.rows.filter(pl.col("lookup_id").is_in(list(lookup_ids)))

@@ -175,9 +175,8 @@ class FakeSourceControls(SourceControls):
         return sorted({self.people[place] for place in places if place in self.people})
 
     @override
-    def release(self, intake_file: IntakeFile) -> None:
-        arrival = intake_file.arrival
-        self.releases.add((arrival.bucket, arrival.key, arrival.content_sha256))
+    def release(self, bucket: str, key: str, content_sha256: str) -> None:
+        self.releases.add((bucket, key, content_sha256))
 
     @override
     def is_release(self, intake_file: IntakeFile) -> bool:

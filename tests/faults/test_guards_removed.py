@@ -287,6 +287,11 @@ GUARDS = [
         f"{APPROVALS}::test_file_above_its_cap_credits_nothing_until_it_is_approved",
         "if False and (",
     ),
+    Guard(
+        "released-name",
+        f"{APPROVALS}::test_file_under_the_name_of_released_rows_is_not_taken_for_them",
+        "if True:",
+    ),
     Guard("submitter", f"{APPROVALS}::test_submitter_cannot_approve", "if False:"),
 ]
 IN_CI = GUARDS[:2]

@@ -41,6 +41,19 @@ def test_held_file_runs_again_when_its_control_file_comes(deposits: Desk) -> Non
     assert repeated.run_key == again.run_key, "requested until its run is under way, run once"
 
 
+def test_held_file_whose_run_never_began_is_run_again_later(deposits: Desk) -> None:
+    deposits.put("bank.csv")
+    deposits.tick()
+    hold(deposits, HoldReason.CONTROL_FILE)
+    deposits.put("bank.csv.ctl.json", '{"rows": 1}')
+    (died,) = deposits.tick()
+    deposits.clock.advance(hours=1)
+
+    (again,) = deposits.tick()
+
+    assert (again.tags, again.run_key == died.run_key) == (died.tags, False)
+
+
 def test_file_that_waits_for_an_approval_is_not_run(deposits: Desk) -> None:
     deposits.put("bank.csv")
     deposits.tick()

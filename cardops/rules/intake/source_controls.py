@@ -132,7 +132,7 @@ def may_decide(by: str, submitters: Collection[str]) -> bool:
 def person(name: str) -> str:
     """A person's name as names are compared: case, width and spaces aside, without the machine."""
     text = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    return text.partition("@")[0] or text
+    return text.partition("@")[0].strip() or text
 
 
 def held_sentence(intake_file: IntakeFile, why: str, what_to_do: str) -> str:

@@ -19,12 +19,16 @@ from cardops.rules.intake.source_controls import (
     HoldReason,
     SourceState,
     may_decide,
+    person,
 )
 from cardops.services.intake.contents import require_claimed_content
 from cardops.services.intake.control import control_content_of
 from cardops.services.intake.quarantine import quarantine_refusal
+from cardops.services.intake.recalled_files import origin_of
 
 RUNBOOK: Final = "docs/runbooks/held-file.md"
+# Held files whose control file is looked for in one poll; each costs a read of the store.
+POLLED_FILES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class HeldFiles:
 
         Raises DecisionRefusedError, FileRecalledError, ContentReplacedError.
         """
+        _require_person(by)
         with self.intake_ledger.exclusively(intake_id) as intake_file:
             state = self.source_controls.state(intake_file)
             is_held = intake_file.status is FileStatus.HELD and state.hold is not None
@@ -73,7 +78,7 @@ class HeldFiles:
                     f"{intake_file.arrival.key} waits for its control file, which an approval does "
                     "not replace; ask the sender for it, or reject the file."
                 )
-            if not may_decide(by, self.source_controls.submitters(intake_file)):  # guard: submitter
+            if not may_decide(by, self._submitters(intake_file)):  # guard: submitter
                 raise DecisionRefusedError(
                     f"{by} submitted {intake_file.arrival.key}, so somebody else must approve it."
                 )
@@ -86,6 +91,7 @@ class HeldFiles:
 
         Raises DecisionRefusedError, FileRecalledError.
         """
+        _require_person(by)
         with self.intake_ledger.exclusively(intake_id) as intake_file:
             state = self.source_controls.state(intake_file)
             is_refused = intake_file.status is FileStatus.REFUSED
@@ -106,7 +112,9 @@ class HeldFiles:
     def with_new_control_file(self, kind: Kind) -> list[IntakeFile]:
         """Held files whose control file came, or was replaced, since they were judged."""
         held = self.source_controls.held(kind) if kind == DEPOSITS else ()
-        return [file for file, hold in held if self._has_new_control(file, hold)]
+        waiting = [(file, hold) for file, hold in held if hold.reason is HoldReason.CONTROL_FILE]
+        polled = _portion(waiting, int(self.clock.now().timestamp()))
+        return [file for file, hold in polled if self._has_new_control(file, hold)]
 
     def report(self, notifier: Notifier) -> list[IntakeFile]:
         """Alarm once of each hold that needs a person: approvals at once, control files late."""
@@ -124,9 +132,13 @@ class HeldFiles:
                     self.source_controls.mark_reported(intake_file.intake_id)
         return overdue
 
+    def _submitters(self, intake_file: IntakeFile) -> set[str]:
+        """Who submitted it, or a file of which its rows were released."""
+        found = set(self.source_controls.submitters(intake_file))
+        origin = origin_of(intake_file, self.intake_ledger)
+        return found if origin is None else found | self._submitters(origin)
+
     def _has_new_control(self, intake_file: IntakeFile, hold: FileHold) -> bool:
-        if hold.reason is not HoldReason.CONTROL_FILE:
-            return False
         content = control_content_of(self.raw_store, intake_file)
         return content is not None and hashlib.sha256(content).hexdigest() != hold.seen_version
 
@@ -140,3 +152,17 @@ class HeldFiles:
                 "to decide; `cardops deposits list --held` shows the files that are."
             )
         return state.hold
+
+
+def _portion(
+    waiting: Sequence[tuple[IntakeFile, FileHold]], seconds: int
+) -> Sequence[tuple[IntakeFile, FileHold]]:
+    """The files of one poll: another portion each second, so that every file has its turn."""
+    portions = max(1, -(-len(waiting) // POLLED_FILES))
+    start = seconds % portions * POLLED_FILES
+    return waiting[start : start + POLLED_FILES]
+
+
+def _require_person(by: str) -> None:
+    if not person(by):
+        raise DecisionRefusedError("Nothing was decided, because --by is empty; name who decides.")

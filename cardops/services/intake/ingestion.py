@@ -202,6 +202,9 @@ def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
     is_repeat = intake_file.status is FileStatus.APPLIED
     control = source_control(intake_file, profile, ports)
     orphans = quarantined_orphans(ports.failed_store, intake_file) if is_repeat else frozenset()
+    if profile.reference is not None:
+        # A repeat that was killed is not known for one any more, but its rows remain released.
+        orphans |= ports.intake_ledger.released_rows(intake_file.intake_id)
     circumstances = circumstances_of(intake_file, ports, kinds, orphans)
     with temporary_workspace() as workspace:
         with claimed_content(ports.raw_store, intake_file) as content:

@@ -6,7 +6,7 @@ that nobody relies on, and its repeat replaces them.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import polars as pl
@@ -56,14 +56,20 @@ def build(layout: Layout, lake: Lake, known_rows: KnownRows) -> None:
 
 
 def record_from_lake(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> None:
-    """Record what the lake has of a file that nobody will finish."""
+    """Record what the lake has of a file that nobody will finish.
+
+    One of which it has nothing loses its place: were it released, it is judged after those that went
+    on, and accepts no row that they accepted.
+    """
     arrival = intake_file.arrival
     layout = Layout(kinds[arrival.kind], kinds)
     table = ports.lake.scan(arrival.kind, [intake_file.business_date])
     own = None if table is None else table.filter(pl.col("intake_id") == intake_file.intake_id)
-    rows: Iterable[pl.DataFrame] = () if own is None else entries_of(own, layout)
+    if own is None or own.limit(1).collect().is_empty():
+        ports.known_rows.forget(intake_file.intake_id)
+        return
     programs = {intake_file.intake_id: arrival.program}
-    ports.known_rows.record_from_lake(arrival.kind, programs, rows, layout.name)
+    ports.known_rows.record_from_lake(arrival.kind, programs, entries_of(own, layout), layout.name)
 
 
 def referenced_by(

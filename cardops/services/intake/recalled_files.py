@@ -1,7 +1,8 @@
 """What ingesting does with a recalled deposit file: nothing, and it says so.
 
-Belongs here: whether a file is recalled, and what the lake then has of it. A file is its content: one
-that arrives again under another key is the recalled one. Rows released from a file are that file's.
+Belongs here: whether a file is recalled, what the lake then has of it, and of which file released rows
+are. A file is its content: one that arrives again under another key is the recalled one. Rows released
+from a file are that file's.
 """
 
 from dataclasses import replace
@@ -36,18 +37,25 @@ def _shares_recall(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> bool
     arrival = intake_file.arrival
     if intake_ledger.recalled(arrival.kind, arrival.program, arrival.content_sha256):
         return True
-    origin_id = released_from(arrival.key)
-    if origin_id is None or origin_id >= intake_file.intake_id:
-        return False
-    try:
-        origin = intake_ledger.find(origin_id)
-    except IntakeFileMissingError:
-        return False  # a file that somebody gave such a name
-    if (origin.arrival.kind, origin.arrival.program) != (arrival.kind, arrival.program):
+    origin = origin_of(intake_file, intake_ledger)
+    if origin is None:
         return False
     if origin.status is FileStatus.RECALLED:  # guard: recalled-origin
         return True
     return _shares_recall(origin, intake_ledger)
+
+
+def origin_of(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> IntakeFile | None:
+    """The file whose rows were released into this one, or None."""
+    arrival, origin_id = intake_file.arrival, released_from(intake_file.arrival.key)
+    if origin_id is None or origin_id >= intake_file.intake_id:
+        return None
+    try:
+        origin = intake_ledger.find(origin_id)
+    except IntakeFileMissingError:
+        return None  # a file that somebody gave such a name
+    is_own = (origin.arrival.kind, origin.arrival.program) == (arrival.kind, arrival.program)
+    return origin if is_own else None
 
 
 def result_of_recalled(intake_file: IntakeFile, lake: Lake) -> IngestResult:

@@ -143,6 +143,7 @@ class Submissions:
             row_numbers or self._quarantined_numbers(entry),
             raw_store=self.claims.raw_store,
             failed_store=self.claims.failed_store,
+            announce=partial(self.source_controls.release, self.claims.raw_store.url),
         )
         if key is None:
             named = (
@@ -154,13 +155,7 @@ class Submissions:
                 f"Intake file {entry.intake_id} has no {named}, so nothing was released; "
                 "`cardops quarantine list` shows where its rows are."
             )
-        released = self._enter_released(key, submission.kind)
-        self.source_controls.release(released)
-        for person in self.source_controls.submitters(entry):
-            # Its rows are still that person's.
-            bucket = released.arrival.bucket
-            self.source_controls.submitted(bucket, [released.arrival.key], person)
-        return self.ingest(submission, released)
+        return self.ingest(submission, self._enter_released(key, submission.kind))
 
     def resume(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
         """Ingest what is left of a file that was approved; what became of it, if nothing is."""

@@ -6,7 +6,7 @@ changes.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,15 +15,28 @@ import polars as pl
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.registry import Kinds
 from cardops.ports import ObjectStore
-from cardops.rules.intake.arrivals import released_key
+from cardops.rules.errors import ExplainedError
+from cardops.rules.intake.arrivals import released_key, released_prefix
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectExistsError
+from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.known_rows import rows_in_lake
 from cardops.services.intake.ports import IntakePorts
 from cardops.services.intake.quarantine import quarantined_rows, source_format
 
 # Ids looked up at once.
 MAX_REFERENCES: Final = 10_000
+
+
+class ReleasedNamesTakenError(ExplainedError):
+    """Somebody put other files under every name that released rows may have."""
+
+    def __init__(self, origin: IntakeFile) -> None:
+        super().__init__(
+            f"Rows of intake file {origin.intake_id} were not released, because other files are under "
+            f"the names for them, which begin with {released_prefix(origin)}. Find out who put them "
+            "there, remove them, and release the rows again."
+        )
 
 
 def record_waiting(
@@ -73,10 +86,12 @@ def release_rows(
     *,
     raw_store: ObjectStore,
     failed_store: ObjectStore,
+    announce: Callable[[str, str], None] = lambda _key, _content_sha256: None,
 ) -> str | None:
     """Make a file of these quarantined rows; its key, or None where none of them is there.
 
-    The name follows from the content: releasing the same rows twice makes one file.
+    The name follows from the content: releasing the same rows twice makes one file. `announce` is
+    told key and content before the file is put. Raises ReleasedNamesTakenError.
     """
     quarantined = quarantined_rows(failed_store, origin)
     if quarantined is None:
@@ -90,11 +105,21 @@ def release_rows(
     else:
         lines, extension = [" ".join(raw.split("\n")) for raw in raws], "ndjson"
     content = "\n".join([*lines, ""]).encode()
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    key = released_key(origin, digest, extension)
-    with suppress(ObjectExistsError):
-        raw_store.create(key, content)
-    return key
+    digest = hashlib.sha256(content).hexdigest()
+    for name in _names_of(digest):
+        key = released_key(origin, name, extension)
+        announce(key, digest)
+        with suppress(ObjectExistsError):
+            raw_store.create(key, content)
+        # A sender can foresee the name, and put something else there.
+        if content_sha256(raw_store, key) == digest:  # guard: released-name
+            return key
+    raise ReleasedNamesTakenError(origin)
+
+
+def _names_of(digest: str) -> Iterator[str]:
+    """Names of a released file, in the order in which they are tried."""
+    return (digest[start : start + 12] for start in range(0, 60, 12))
 
 
 def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -107,15 +132,17 @@ def _release(
 ) -> tuple[str, ...]:
     """Release rows of this kind that wait for one of the ids."""
     waiting = ports.intake_ledger.waiting(kind, arrived.arrival.program, ids)
-    keys = [
-        release_rows(
+    keys: dict[int, str] = {}
+    for origin_id, row_numbers in waiting.items():
+        key = release_rows(
             ports.intake_ledger.find(origin_id),
             sorted(row_numbers),
             raw_store=ports.raw_store,
             failed_store=ports.failed_store,
         )
-        for origin_id, row_numbers in waiting.items()
-    ]
-    if waiting:
-        ports.intake_ledger.released(waiting, arrived.intake_id)
-    return tuple(key for key in keys if key)
+        if key is not None:
+            keys[origin_id] = key
+    if keys:
+        # Rows whose quarantine is missing go on waiting, so that an operator is told of them.
+        ports.intake_ledger.released({file: waiting[file] for file in keys}, arrived.intake_id)
+    return tuple(keys.values())

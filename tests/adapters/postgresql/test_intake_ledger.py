@@ -234,6 +234,7 @@ def test_repeated_run_replaces_waiting_rows_but_not_released_ones(ledger: Intake
 
     ids = ["txn-1", "txn-2", "txn-3"]
     assert ledger.waiting(Kind("chargebacks"), "default", ids) == {file.intake_id: [3]}
+    assert ledger.released_rows(file.intake_id) == {1}
 
 
 def test_more_ids_than_one_query_holds_are_all_looked_up(ledger: IntakeLedger) -> None:

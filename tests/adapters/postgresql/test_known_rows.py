@@ -96,6 +96,17 @@ def test_order_of_judging_is_fixed_with_the_first_record(index: KnownRows) -> No
     assert index.row_counts([5, 9]) == {5: 1, 9: 2}
 
 
+def test_forgotten_file_is_judged_after_all_others(index: KnownRows) -> None:
+    record(index, 2, "a", in_lake=False)
+    record(index, 3, "a")
+
+    index.forget(2)
+
+    assert index.judged([2, 3]) == {3}
+    assert index.row_counts([2]) == {}
+    assert earlier(index, 2, "a").rows.height == 1
+
+
 def test_file_read_from_the_lake_is_placed_by_its_id(index: KnownRows) -> None:
     record(index, 2, "a", in_lake=False)
     rows = pl.concat([entries(2, ["b"]), entries(7, ["a"])])

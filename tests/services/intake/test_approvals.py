@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from cardops.rules.intake.files import FileRecalledError
-from cardops.rules.intake.source_controls import DecisionRefusedError, SourcePolicy
+from cardops.rules.intake.control_files import ControlPolicy
+from cardops.rules.intake.files import FileRecalledError, FileStatus
+from cardops.rules.intake.source_controls import DEPOSITS, DecisionRefusedError, SourcePolicy
 from cardops.services.accounts.deposit_files import DepositFileKey
 from cardops.services.accounts.reinstatements import ReinstatementService
 from cardops.services.intake.contents import ContentReplacedError
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_file
+from cardops.services.intake.waiting_rows import release_rows
 from tests.factories.deposit_desk import HEADER, DepositDesk, a_line
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.fakes.notifier import FakeNotifier
+from tests.fakes.object_store import FakeObjectStore
 
 pytestmark = pytest.mark.database
 
@@ -45,7 +48,7 @@ def test_file_at_its_cap_needs_no_approval(desk: DepositDesk) -> None:
     assert desk.submit(a_line("d1", "1000.00"), a_line("d2", "9", currency="EUR"))["accepted"] == 2
 
 
-@pytest.mark.parametrize("by", [" Anna ", "anna@another-machine"])
+@pytest.mark.parametrize("by", [" Anna ", "anna@another-machine", "anna @desk-7"])
 def test_submitter_cannot_approve(desk: DepositDesk, by: str) -> None:
     desk.submit(*LARGE, by="anna@desk-7")
 
@@ -188,3 +191,58 @@ def test_person_who_reinstates_a_new_file_cannot_approve_it(desk: DepositDesk) -
     with pytest.raises(DecisionRefusedError):
         desk.approve(1, by="anna")
     assert desk.balances() == {}
+
+
+@pytest.mark.parametrize("by", ["", " ", "\u00a0"])
+def test_decision_names_a_person(desk: DepositDesk, by: str) -> None:
+    desk.submit(*LARGE)
+
+    with pytest.raises(DecisionRefusedError, match="--by is empty"):
+        desk.approve(1, by=by)
+    assert (desk.status(), desk.balances()) == ("held", {})
+
+
+def test_submitters_of_a_file_cannot_approve_its_released_rows(desk: DepositDesk) -> None:
+    bad = a_line("d3", "2000.005")
+    desk.submit(a_line("d1", "1.00"), bad, by="anna")
+    desk.submit(a_line("d1", "1.00"), bad, by="ben")
+    key = f"incoming/deposits/default/released/{1:012d}-0123456789ab.csv"
+    released = desk.drop(a_line("d3", "2000.00"), key=key)
+    desk.materialize()
+
+    for by in ("anna", "ben"):
+        with pytest.raises(DecisionRefusedError, match="somebody else must approve"):
+            desk.approve(released.intake_id, by=by)
+
+
+def test_half_credited_file_is_not_held_by_a_cap_that_is_set_then(desk: DepositDesk) -> None:
+    """It would say that nothing of it is credited, and could be rejected."""
+    desk.ports.source_controls.set_policy("default", SourcePolicy(), "ops")
+    desk.submit(*LARGE)
+    desk.intake_ledger.mark(1, FileStatus.DEAD)
+    desk.cap(1)
+
+    released = desk.submissions.release(desk.intake_ledger.find(1), [])
+
+    assert (released["status"], released["accepted"]) == ("applied", 2)
+    assert desk.file_breaks() == []
+
+
+def test_file_under_the_name_of_released_rows_is_not_taken_for_them(desk: DepositDesk) -> None:
+    """The name follows from the rows, so their sender can put something else there before."""
+    desk.submit(a_line("d1", "10.00"), a_line("d2", "1.005"))
+    origin, elsewhere = desk.intake_ledger.find(1), FakeObjectStore()
+    key = release_rows(origin, [2], raw_store=elsewhere, failed_store=desk.failed_store)
+    assert key is not None
+    desk.raw_store.create(key, desk.file(a_line("d9", "9.99", "u9")))
+    demanded = SourcePolicy(ControlPolicy.REQUIRED)
+    desk.ports.source_controls.set_policy("default", demanded, "ops")
+
+    for _ in range(2):
+        released = desk.submissions.release(origin, [2])
+        assert (released["read"], released["quarantined"]) == (1, 1)
+    (forged,) = desk.submissions.claims.claim_released(DEPOSITS, "default")
+    desk.materialize()
+
+    assert desk.balances() == {"u1": 1_000}
+    assert desk.status(forged.intake_id) == "held"

@@ -178,6 +178,25 @@ def test_demanded_control_file_is_awaited_and_then_checked(world: IntakeWorld) -
     assert_nothing_credited(world)
 
 
+def test_every_held_file_has_its_turn_to_be_resumed(
+    world: IntakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demand(world, ControlPolicy.REQUIRED)
+    monkeypatch.setattr("cardops.services.intake.held_files.POLLED_FILES", 1)
+    keys = [f"incoming/deposits/default/{number}.csv" for number in range(3)]
+    for key in keys:
+        world.raw_store.replace(key, CONTENT.encode())
+        ingested(world, world.claim(key))
+        world.raw_store.replace(f"{key}.ctl.json", control_content(figures()))
+
+    found = set()
+    for _ in keys:
+        world.clock.advance(seconds=1)
+        found |= {file.arrival.key for file in held_files(world).with_new_control_file(DEPOSITS)}
+
+    assert found == set(keys)
+
+
 def test_demanded_control_file_states_every_figure(world: IntakeWorld) -> None:
     demand(world, ControlPolicy.REQUIRED)
 
@@ -227,7 +246,8 @@ def test_forged_release_is_held_and_a_real_one_is_not(world: IntakeWorld) -> Non
 
     assert ingested(world, intake_id).error is not None
     assert_nothing_credited(world)
-    world.source_controls.release(world.intake_ledger.find(intake_id))
+    forged = world.intake_ledger.find(intake_id).arrival
+    world.source_controls.release(forged.bucket, forged.key, forged.content_sha256)
     assert ingested(world, intake_id).accepted == 3
 
 

@@ -111,6 +111,22 @@ def test_rows_of_a_dead_file_count_if_they_are_in_the_lake(
     assert world.rows("transactions").height == 1
 
 
+def test_dead_file_that_is_released_accepts_no_row_that_was_sent_again(
+    world: IntakeWorld, lake: FailingLake
+) -> None:
+    lake.before.add(1)
+    first = fails(world)
+    world.intake_ledger.attempts[first] = MAX_ATTEMPTS
+    assert world.submit("transactions", PAID_FILE).accepted == 1
+    lake.before.clear()
+    world.intake_ledger.restart(first)
+
+    outcome = ingest_file(first, world.ports).outcome
+
+    assert (outcome.accepted, outcome.duplicate) == (0, 1)
+    assert world.rows("transactions").height == 1
+
+
 def test_killed_file_ends_as_if_nothing_had_happened(world: IntakeWorld, lake: FailingLake) -> None:
     lake.after.add(1)
     first = fails(world, csv_file(TRANSACTIONS, PAID, PAID, REFUNDED))

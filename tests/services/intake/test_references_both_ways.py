@@ -2,6 +2,7 @@
 
 import pytest
 
+from cardops.rules.intake.files import FileStatus, Kind
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.disputed_files import CHARGEBACKS, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
@@ -66,3 +67,22 @@ def test_transaction_that_arrives_while_the_row_is_judged_releases_it(world: Int
     (key,) = world.ingest("chargebacks", disputed("t1")).released
 
     assert ingest_file(world.claim(key), world.ports).outcome.accepted == 1
+
+
+def test_killed_repeat_does_not_accept_a_row_that_was_released(world: IntakeWorld) -> None:
+    """Its next attempt is like a first one, and the row's reference is there by now."""
+    world.submit("chargebacks", disputed("t1"))
+    (key,) = world.ingest("transactions", PAID_FILE).released
+    assert ingest_file(world.claim(key), world.ports).outcome.accepted == 1
+    world.intake_ledger.mark(1, FileStatus.APPLYING)
+
+    assert ingest_file(1, world.ports).outcome.reasons == {"orphaned_reference": 1}
+    assert world.rows("chargebacks").height == 1
+
+
+def test_row_whose_quarantine_is_missing_goes_on_waiting(world: IntakeWorld) -> None:
+    world.submit("chargebacks", disputed("t1"))
+    world.failed_store.contents.clear()
+
+    assert world.ingest("transactions", PAID_FILE).released == ()
+    assert world.intake_ledger.waiting(Kind("chargebacks"), "default", ["t1"]) == {1: [1]}

@@ -15,10 +15,14 @@ from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.intake.files import FileOutcome, FileRecalledError, IntakeFile, Kind
 from cardops.rules.intake.source_controls import FileHold, HoldEnding, HoldReason
 
-MAX_HELD_FILES: Final = 200
+MAX_HELD_FILES: Final = 10_000
 _HOLD: Final = (
     "select reason, sentence, row_count, totals, seen_version, held_at, reported_at is not null"
     " from file_holds where intake_id = %s and ending is null"
+)
+_OPEN_HOLDS: Final = (
+    "select intake_id, reason, sentence, row_count, totals, seen_version, held_at,"
+    " reported_at is not null from file_holds where intake_id = any(%s) and ending is null"
 )
 _HELD: Final = (
     "update intake_files set status = 'held', outcome = %s, ended_at = null, attempt_count = 0,"
@@ -101,10 +105,7 @@ class FileHolds:
 def open_hold(session: psycopg.Connection, intake_id: int) -> FileHold | None:
     """The file's hold that has no ending, or None."""
     row = session.execute(_HOLD, [intake_id]).fetchone()
-    if row is None:
-        return None
-    reason, *rest = row
-    return FileHold(HoldReason(reason), *rest)
+    return None if row is None else _hold_of(row)
 
 
 def end_hold(
@@ -149,5 +150,11 @@ def _held(
         [kind, program, MAX_HELD_FILES],
     ).fetchall()
     files = [file_of(row) for row in rows]
-    holds = [(file, open_hold(session, file.intake_id)) for file in files]
-    return [(file, hold) for file, hold in holds if hold is not None]
+    found = session.execute(_OPEN_HOLDS, [[file.intake_id for file in files]]).fetchall()
+    holds = {intake_id: _hold_of(hold) for intake_id, *hold in found}
+    return [(file, holds[file.intake_id]) for file in files if file.intake_id in holds]
+
+
+def _hold_of(row: Sequence[Any]) -> FileHold:
+    reason, *rest = row
+    return FileHold(HoldReason(reason), *rest)

@@ -61,6 +61,10 @@ class PostgresKnownRows:
         """Those of these files that have a place in the order of judging."""
         return run_in_transaction(self.url, lambda session: set(_places(session, intake_ids)))
 
+    def forget(self, intake_id: int) -> None:
+        """Delete the file's rows and its place in the order of judging."""
+        run_in_transaction(self.url, partial(_forget, intake_id=intake_id))
+
     def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
         """Rows under these ids that are in the lake."""
         return run_in_transaction(self.url, partial(_find, scope=(kind, program), ids=lookup_ids))
@@ -170,6 +174,11 @@ class _Turn:
                 },
             )
             _replace_rows(self.session, [intake_id], rows)
+
+
+def _forget(session: psycopg.Connection, intake_id: int) -> None:
+    session.execute("delete from known_rows where intake_id = %s", [intake_id])
+    session.execute("delete from known_files where intake_id = %s", [intake_id])
 
 
 def _replace_rows(

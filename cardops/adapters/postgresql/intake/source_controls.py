@@ -29,6 +29,14 @@ _BEFORE_CLAIM: Final = (
     "and changed_at <= (select claimed_at from intake_files where intake_id = %s)"
     " order by change_id desc limit 1"
 )
+# A file of a program that demanded nothing has no check, but was begun if some of it is credited.
+_MARKS: Final = (
+    "select exists (select from source_checks where intake_id = %(id)s)"
+    " or exists (select from deposit_events as e where e.intake_id = %(id)s"
+    " and not exists (select from deposit_recalls as r"
+    " where r.program = e.program and r.deposit_id = e.deposit_id)),"
+    " (select ending from file_holds where intake_id = %(id)s order by hold_number desc limit 1)"
+)
 _KEY: Final = "insert into sender_keys (program, key_id, public_key, added_by)"
 _CHECK: Final = "insert into source_checks (intake_id, control_sha256, key_id)"
 
@@ -132,15 +140,14 @@ class PostgresSourceControls(FileHolds):
         )
         return [submitted_by for (submitted_by,) in rows]
 
-    def release(self, intake_file: IntakeFile) -> None:
-        """Record that Cardops itself made the file, of rows of one that passed."""
-        arrival = intake_file.arrival
+    def release(self, bucket: str, key: str, content_sha256: str) -> None:
+        """Record that Cardops itself makes this file, of rows of one that passed."""
         self._rows(
             "insert into released_keys (bucket, key, content_sha256) values (%s, %s, %s)"
             " on conflict (bucket, key, content_sha256) do nothing returning key",
-            arrival.bucket,
-            arrival.key,
-            arrival.content_sha256,
+            bucket,
+            key,
+            content_sha256,
         )
 
     def is_release(self, intake_file: IntakeFile) -> bool:
@@ -169,11 +176,7 @@ def _state(session: psycopg.Connection, intake_file: IntakeFile) -> SourceState:
         _POLICY + _BEFORE_CLAIM,
         [program, intake_id],
     ).fetchone()
-    marks = session.execute(
-        "select exists (select from source_checks where intake_id = %s),"
-        " (select ending from file_holds where intake_id = %s order by hold_number desc limit 1)",
-        [intake_id, intake_id],
-    ).fetchone()
+    marks = session.execute(_MARKS, {"id": intake_id}).fetchone()
     is_passed, last_ending = marks or (False, None)
     return SourceState(
         policy=_policy(session, program),

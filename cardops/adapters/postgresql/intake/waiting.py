@@ -42,6 +42,11 @@ class WaitingRows:
         pairs = [(file, row) for file, numbers in rows.items() for row in numbers]
         run_in_transaction(self.url, lambda session: _release(session, pairs, released_to))
 
+    def released_rows(self, intake_id: int) -> frozenset[int]:
+        """Numbers of the file's rows that waited and were released into another file."""
+        rows = run_in_transaction(self.url, partial(_released_rows, intake_id=intake_id))
+        return frozenset(row_number for (row_number,) in rows)
+
 
 def _wait(
     session: psycopg.Connection, intake_file: IntakeFile, references: Mapping[int, str]
@@ -74,6 +79,13 @@ def _waiting(
         "select intake_id, row_number from waiting_rows where released_to is null"
         " and program = %s and kind = %s and reference_id = any(%s)",
         [program, kind, ids],
+    ).fetchall()
+
+
+def _released_rows(session: psycopg.Connection, intake_id: int) -> list[tuple[int]]:
+    return session.execute(
+        "select row_number from waiting_rows where intake_id = %s and released_to is not null",
+        [intake_id],
     ).fetchall()
 
 
