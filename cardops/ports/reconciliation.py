@@ -119,7 +119,7 @@ class Books(Protocol):
         """The latest earlier date that was closed when it was reconciled, without a break."""
 
     def last_proven(self, business_date: date) -> date | None:
-        """The latest of these that was compared from the beginning."""
+        """The latest date up to that one that was compared from the beginning; None if it had a break."""
 
     def reconciled(self, since: date, until: date) -> Sequence[ReconciledDay]:
         """All of these between two dates, both included."""

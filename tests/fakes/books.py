@@ -114,9 +114,13 @@ class FakeBooks(Books):
 
     @override
     def last_proven(self, business_date: date) -> date | None:
-        clean = self.reconciled(date.min, business_date - timedelta(days=1))
-        proven = [day.business_date for day in clean if self.outcomes[day.business_date][0] is None]
-        return max(proven, default=None)
+        compared = [
+            (day, break_count)
+            for day, (since, break_count, _) in self.outcomes.items()
+            if since is None and day <= business_date
+        ]
+        day, break_count = max(compared, default=(None, 0))
+        return None if break_count else day
 
     @override
     def reconciled(self, since: date, until: date) -> Sequence[FakeReconciledDay]:
@@ -139,4 +143,6 @@ class FakeBooks(Books):
 
     @override
     def supersede_reconciled(self, since: date) -> None:
-        self.outcomes = {day: outcome for day, outcome in self.outcomes.items() if day < since}
+        self.outcomes = {
+            day: outcome for day, outcome in self.outcomes.items() if day < since or outcome[1]
+        }

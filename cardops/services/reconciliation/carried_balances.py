@@ -27,7 +27,10 @@ class CarriedBalances:
     lake_books: LakeBooks
 
     def opening(self, business_date: date) -> date | None:
-        """The last reconciled date, if its balances are unchanged and proven recently; else None."""
+        """The last reconciled date, if its balances are unchanged and proven recently; else None.
+
+        Where the last comparison of everything found a break there is none, until another finds none.
+        """
         day = self.books.last_reconciled(business_date)
         proven_on = self.books.last_proven(business_date)
         if day is None or proven_on is None or business_date - proven_on > MAX_AGE_OF_PROOF:

@@ -1,11 +1,11 @@
 """The transaction log of a business date, whole, from the store into the lake."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import overload
 
 import polars as pl
 
@@ -48,56 +48,63 @@ class LogExport:
     lake: Lake
 
     def export_until(self, business_date: date) -> Iterator[ExportedDate]:
-        """Export earlier dates that are not final yet, each as it is asked for, and the date itself last.
+        """Export earlier dates that are not final or have late rows, each as it is asked for, then the date.
 
-        A date is final once it is over and every transaction open at its end has ended.
-        """
-        for earlier in self.books.dates_to_export(business_date):
-            if earlier < business_date:
-                yield self.export(earlier)
-        yield from self._restated(business_date)
-        yield self.export(business_date)
-
-    def _restated(self, business_date: date) -> Iterator[ExportedDate]:
-        """Export closed dates of the window again that have late rows; rewrite balances since.
-
-        Only rows may be added. A date that has lost one is left as it is: that is a break.
+        A date is final once it is over and every transaction open at its end has ended. To a final date
+        of the window rows may only be added: one that has lost a row is left as it is, which is a break.
         """
         eve = business_date - ONE_DAY
-        changed = self.books.changed_exports(business_date - RESTATEMENT_WINDOW, eve)
-        restated = [exported for day in changed if (exported := self.export(day, is_addition=True))]
-        yield from restated
-        day = min((exported.business_date for exported in restated), default=business_date)
-        while day < business_date:
-            if self.lake.scan(BALANCES, [day]) is not None:
-                write_closing_balances(day, self.books, self.lake)
-            day += ONE_DAY
+        pending = [day for day in self.books.dates_to_export(business_date) if day <= eve]
+        late = self.books.changed_exports(business_date - RESTATEMENT_WINDOW, eve)
+        for day in sorted({*pending, *late}):
+            with self._read(day) as (export, parquet):
+                if day in late and self._loses_rows(day, parquet):  # guard: restated-rows
+                    continue
+                yield self._replace(day, export, parquet, eve)
+        yield self.export(business_date)
 
-    @overload
-    def export(self, business_date: date) -> ExportedDate: ...
+    def export(self, business_date: date) -> ExportedDate:
+        """Replace one date's log in the lake. Safe to kill at any moment and repeat."""
+        with self._read(business_date) as (export, parquet):
+            return self._replace(business_date, export, parquet)
 
-    @overload
-    def export(self, business_date: date, *, is_addition: bool) -> ExportedDate | None: ...
-
-    def export(self, business_date: date, *, is_addition: bool = False) -> ExportedDate | None:
-        """Replace one date's log in the lake. Safe to kill at any moment and repeat.
-
-        `is_addition`: only where every row that the lake has is in the store; None where one is not.
-        """
+    @contextmanager
+    def _read(self, business_date: date) -> Iterator[tuple[DayExport, Path]]:
         with TemporaryDirectory() as folder:
             parquet = Path(folder) / "day.parquet"
-            export = self.log_reader.export(business_date, parquet)
-            if is_addition and self._loses_rows(business_date, parquet):  # guard: restated-rows
-                return None
-            totals = _totals(parquet)
-            previous = self.books.exported(business_date, business_date).get(business_date)
-            if previous is not None and previous.content_sha256 != export.content_sha256:
-                # What was compared with the former log is no beginning any more.
-                self.books.supersede_reconciled(business_date)
-            uri = self.lake.write_file(TABLE, business_date, SNAPSHOT, parquet)
-        # Recorded once the file is in the lake: after a crash in between the date is exported again.
-        self.log_reader.record_export(business_date, export)
-        return ExportedDate(business_date, export, totals, uri)
+            yield self.log_reader.export(business_date, parquet), parquet
+
+    def _replace(
+        self, day: date, export: DayExport, parquet: Path, eve: date | None = None
+    ) -> ExportedDate:
+        """Write the log, and of an earlier date the balances too that it adds up to; record it last.
+
+        After a crash in between, the date has still another number of rows than was recorded, or no
+        final record, and all is done again.
+        """
+        totals = _totals(parquet)
+        is_changed = self._is_changed(day, export, eve)
+        if is_changed:
+            # What was compared with the former log is no beginning any more.
+            self.books.supersede_reconciled(day)
+        uri = self.lake.write_file(TABLE, day, SNAPSHOT, parquet)
+        if is_changed and eve is not None:
+            self._rewrite_balances(day, eve)
+        self.log_reader.record_export(day, export)
+        return ExportedDate(day, export, totals, uri)
+
+    def _is_changed(self, day: date, export: DayExport, eve: date | None) -> bool:
+        previous = self.books.exported(day, day).get(day)
+        if previous is not None:
+            return previous.content_sha256 != export.content_sha256
+        # Nights that passed over a date without a row may have begun after it. An older late row is a
+        # break of its account.
+        return eve is not None and day > eve - RESTATEMENT_WINDOW and export.row_count > 0
+
+    def _rewrite_balances(self, since: date, eve: date) -> None:
+        for day in self.lake.business_dates(BALANCES):
+            if since <= day <= eve:
+                write_closing_balances(day, self.books, self.lake)
 
     def _loses_rows(self, business_date: date, parquet: Path) -> bool:
         exported = self.lake.scan(TABLE, [business_date])

@@ -26,10 +26,10 @@ class Night:
         write_closing_balances(EVE, self.books, self.lake)
         self.record(EVE)
 
-    def record(self, day: date, since: date | None = None) -> None:
+    def record(self, day: date, since: date | None = None, break_count: int = 0) -> None:
         balances_sha256 = self.lake_books.balances_sha256(day)
         self.books.record_reconciled(
-            day, since=since, break_count=0, balances_sha256=balances_sha256
+            day, since=since, break_count=break_count, balances_sha256=balances_sha256
         )
 
     def found(self) -> list[str]:
@@ -76,6 +76,18 @@ def test_old_proof_makes_a_full_run(night: Night) -> None:
 
     assert night.carried.opening(later) == EVE
     assert night.carried.opening(later + timedelta(days=1)) is None
+
+
+def test_break_of_a_full_run_stays_until_a_full_run_is_without_one(night: Night) -> None:
+    """An older date without a break is no beginning meanwhile, also for the same date compared again."""
+    night.record(DAY, break_count=1)
+
+    assert night.carried.opening(DAY) is None
+    assert night.carried.opening(DAY + timedelta(days=1)) is None
+
+    night.record(DAY)
+
+    assert night.carried.opening(DAY) == EVE
 
 
 def test_full_run_looks_at_every_reconciled_date(night: Night) -> None:

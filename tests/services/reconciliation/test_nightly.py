@@ -90,6 +90,19 @@ def test_date_with_a_break_is_compared_again(store: Adapters) -> None:
     assert (checks_of(found), found.since) == (set(), None)
 
 
+def test_break_of_a_full_run_makes_the_next_nights_compare_everything(store: Adapters) -> None:
+    """Also where the date's balances were written again since."""
+    failed = (
+        "insert into reconciled_days (business_date, compared_from, break_count, superseded_at)"
+        " select business_date + 1, null, 1, now() from reconciled_days"
+    )
+
+    with damaged(store, failed) as service:
+        found = service.reconcile(TODAY, Extent.CHANGES)
+
+    assert (checks_of(found), found.since) == (set(), None)
+
+
 def test_open_date_is_never_recorded_as_reconciled(store: Adapters) -> None:
     reconciliation_of(store).reconcile_closed(TODAY)
 

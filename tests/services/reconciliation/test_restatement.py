@@ -8,7 +8,7 @@ import pytest
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.bootstrap import Adapters
-from cardops.services.reconciliation.log_export import LogExport
+from cardops.services.reconciliation import log_export
 from cardops.services.reconciliation.reconciling import Extent
 from orchestration.composition import reconciliation_of
 from orchestration.proving.specimen import close_books, submit_deposits
@@ -68,6 +68,53 @@ def test_late_row_is_exported_again_and_compared_from_before_it(store: Adapters)
     assert balances(store, YESTERDAY) == {"ana": 1000, "ben": 1000, "cas": 1000, "dan": 0}
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
+
+@pytest.mark.database
+def test_crash_between_log_and_balances_is_made_up_for_by_a_plain_run(
+    store: Adapters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(store.database.url) as session:
+        session.execute(
+            "update deposit_events set posted_at = posted_at - interval '1 day'"
+            " where user_id = 'cas'"
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_export, "write_closing_balances", killed)
+        with pytest.raises(Killed):
+            close_books(store, TODAY)
+    close_books(store, TODAY)
+    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+
+    assert set(found.breaks["check_name"]) == set()
+    assert balances(store, YESTERDAY)["cas"] == 1000
+
+
+@pytest.mark.database
+def test_late_row_of_a_date_that_had_none_is_taken_up(store: Adapters) -> None:
+    """Between the first exported date and one that was compared without it."""
+    first = TODAY - timedelta(days=4)
+    log_export.LogExport(store.transaction_log, store.books, store.lake).export(first)
+    with connect(store.database.url) as session:
+        session.execute(
+            "update deposit_events set posted_at = posted_at - interval '2 days'"
+            " where user_id = 'cas'"
+        )
+
+    close_books(store, TODAY)
+    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+
+    assert (set(found.breaks["check_name"]), found.since) == (set(), None)
+    assert balances(store, YESTERDAY)["cas"] == 1000
+
+
 @pytest.mark.database
 def test_night_finds_a_row_that_a_closed_date_lost(store: Adapters) -> None:
     close_books(store, TODAY)
@@ -88,7 +135,7 @@ def test_closed_date_that_lost_a_row_is_not_exported_again() -> None:
     log, lake = FakeTransactionLog(), FakeLake()
     log.rows = [row | {"occurred_at": row["occurred_at"] - timedelta(days=1)} for row in rows]
     books = FakeBooks(changed=[eve], exports=log.exports)
-    export = LogExport(log, books, lake)
+    export = log_export.LogExport(log, books, lake)
     export.export(eve)
     log.rows[1] |= {"event_key": "another"}
 

@@ -259,7 +259,7 @@ class PostgresBooks:
             return reconciled_days.last_reconciled(session, business_date)
 
     def last_proven(self, business_date: date) -> date | None:
-        """The latest of these that was compared from the beginning."""
+        """The latest date up to that one that was compared from the beginning; None if it had a break."""
         with self._session() as session:
             return reconciled_days.last_proven(session, business_date)
 

@@ -227,6 +227,9 @@ where program = 'cardops-prove' and transaction_id = 't-held';
 -- damage: rejection_of_another_user
 update decisions set user_id = 'ben' where program = 'cardops-prove' and transaction_id = 't-rejected';
 
+-- damage: decision_in_another_currency
+update decisions set currency = 'GBP' where program = 'cardops-prove' and transaction_id = 't-rejected';
+
 -- damage: request_hash_changed
 update decisions set question_hash = sha256('another') where program = 'cardops-prove' and transaction_id = 't-held';
 
@@ -295,6 +298,23 @@ update deposit_events set amount_minor = amount_minor * 2
 where program = 'cardops-prove' and deposit_id = 'd-cas';
 update accounts set available_minor = available_minor * 2
 where program = 'cardops-prove' and user_id = 'cas';
+
+-- damage: deposit_in_another_currency
+update intake_files
+set outcome = jsonb_set(outcome, '{totals_minor}', jsonb_build_object(
+    'GBP', outcome -> 'totals_minor' -> 'EUR'
+))
+where intake_id = (
+    select intake_id from deposit_events where program = 'cardops-prove' and deposit_id = 'd-cas'
+);
+update deposit_events
+set currency = 'GBP',
+    content_hash = sha256(convert_to(
+        user_id || '|GBP|' || amount_minor || '|'
+        || (extract(epoch from occurred_at) * 1000000)::bigint, 'UTF8'
+    ))
+where program = 'cardops-prove' and deposit_id = 'd-cas';
+update accounts set currency = 'GBP' where program = 'cardops-prove' and user_id = 'cas';
 
 -- damage: row_not_credited
 update intake_files

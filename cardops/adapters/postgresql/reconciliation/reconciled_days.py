@@ -26,12 +26,14 @@ select business_date, balances_sha256 from reconciled_days
 where business_date < %s and {_IS_CLEAN}
 order by business_date desc limit 1
 """  # noqa: S608 - a constant of this module
-# Compared from the beginning.
-_LAST_PROVEN: Final = f"""
-select business_date from reconciled_days
-where business_date < %s and compared_from is null and {_IS_CLEAN}
+# The date that was last compared from the beginning, if no break was found then: what an older part of
+# the books has is not seen by a night that begins after it.
+_LAST_PROVEN: Final = """
+select case when break_count = 0 then business_date end from reconciled_days
+where business_date <= %s and compared_from is null
+    and (superseded_at is null or break_count > 0)
 order by business_date desc limit 1
-"""  # noqa: S608 - a constant of this module
+"""
 _BETWEEN: Final = f"""
 select business_date, balances_sha256 from reconciled_days
 where business_date between %s and %s and {_IS_CLEAN}
@@ -88,7 +90,7 @@ def last_reconciled(session: psycopg.Connection, business_date: date) -> Reconci
 
 
 def last_proven(session: psycopg.Connection, business_date: date) -> date | None:
-    """The latest earlier date without a break that was compared from the beginning."""
+    """The latest date up to that one that was compared from the beginning; None if it had a break."""
     row = session.execute(_LAST_PROVEN, [business_date]).fetchone()
     return None if row is None else row[0]
 
