@@ -65,8 +65,19 @@ class Contract:
 
     @cached_property
     def amounts(self) -> frozenset[str]:
-        """Columns that hold money."""
-        return frozenset(self._checked_by("is_amount"))
+        """Columns that hold money, balances included."""
+        return frozenset((*self.amount_currencies, *self.balances))
+
+    @cached_property
+    def amount_currencies(self) -> Mapping[str, str]:
+        """Columns of amounts, which are positive -> the column with their currency."""
+        schema = self.model.to_schema()
+        return {
+            name: check.statistics["currency"]
+            for name, column in schema.columns.items()
+            for check in column.checks
+            if check.name == "is_amount"
+        }
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

@@ -104,7 +104,8 @@ class CsvRows:
                 "put the column names there and send it again."
             )
         if not self._syntax.has_header:
-            return _table_of_positions(record.fields), _rest(block, lines, start)
+            table = _table_of_positions(record.fields, self._syntax.delimiter)
+            return table, _rest(block, lines, start)
         end = start + record.line_count
         header_line = "\n".join(lines[start:end])
         skipped = _SECTION_RECORDS if has_sections else None
@@ -303,9 +304,14 @@ def _rest(block: Block, lines: Sequence[str], start: int) -> Block:
     return Block("\n".join(lines[start:]).encode(), bad)
 
 
-def _table_of_positions(fields: Sequence[str]) -> Table:
-    """Names of a file without a header: the positions of its columns, from 1."""
-    return Table(tuple(str(number) for number, _ in enumerate(fields, start=1)), "")
+def _table_of_positions(fields: Sequence[str], delimiter: str) -> Table:
+    """Names of a file without a header: the positions of its columns, from 1.
+
+    A file of its released rows has them as its header: the first of those may be a malformed one.
+    """
+    names = tuple(str(number) for number, _ in enumerate(fields, start=1))
+    # In quotes, so that they do not look like a card number.
+    return Table(names, delimiter.join(f'"{name}"' for name in names))
 
 
 def _with_nul() -> pl.Expr:

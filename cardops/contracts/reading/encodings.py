@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from typing_extensions import override
 
+from cardops.contracts.reading.source import FileRefusedError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -17,12 +19,25 @@ BLOCK_BYTES: Final = 1024 * 1024
 # Stands for bytes that are no text; no text has it, and UTF-8 of it is none either.
 _BAD: Final = chr(0xDCFF)
 _HANDLER: Final = "cardops.bad_bytes"
+# Without one of them the order of bytes would be a guess.
+_BYTE_ORDER_MARKS: Final = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 
 
-def as_utf8(stream: BinaryIO, encoding: str) -> BinaryIO:
-    """The text of the stream in UTF-8."""
+def as_utf8(name: str, stream: BinaryIO, encoding: str) -> BinaryIO:
+    """The text of the stream in UTF-8. Raises FileRefusedError where the order of its bytes is unknown."""
     if encoding == "utf-8":
         return stream
+    marks = _BYTE_ORDER_MARKS.get(encoding)
+    if marks:
+        if not stream.read(4).startswith(marks):
+            raise FileRefusedError(
+                f"{name} has no byte order mark, so nothing was ingested: say {encoding}-le or "
+                f"{encoding}-be as the mapping's encoding."
+            )
+        stream.seek(0)
     return cast("BinaryIO", io.BufferedReader(_Transcoded(stream, encoding), BLOCK_BYTES))
 
 

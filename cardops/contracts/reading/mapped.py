@@ -69,7 +69,7 @@ class MappedLayout:
     def amounts(self) -> frozenset[str]:
         """Columns that hold money, balances and each side of an amount included."""
         sides = (role(column) for column in self.mapping.debit_credit for role in _SIDES)
-        return self.contract.amounts | frozenset((*sides, *self.contract.balances))
+        return self.contract.amounts | frozenset(sides)
 
     @property
     def number_decimal(self) -> str:
@@ -111,8 +111,7 @@ class MappedLayout:
         ]
         constants = [self._constant(column) for column in self.mapping.constants]
         named = chunk.with_columns(*words, *constants)
-        code = pl.col("currency")
-        currency = code if self.currency is None else code.fill_null(self.currency)
+        currency = self._currency()
         signed = replace(self.mapping.amounts, sign=Sign.SIGNED)
         balances = [
             contract_amount(pl.col(column), signed, currency, pl.lit(value=False)).alias(column)
@@ -120,13 +119,21 @@ class MappedLayout:
         ]
         others = (
             balances
-            + [self._amount(column, currency).alias(column) for column in self.contract.amounts]
+            + [
+                # An amount in a currency of its own, else in the row's.
+                self._amount(column, pl.coalesce(own, currency)).alias(column)
+                for column, own in self.contract.amount_currencies.items()
+            ]
             + [
                 contract_time(column, self.mapping, is_day_allowed=is_day_allowed).alias(column)
                 for column, is_day_allowed in self.contract.times.items()
             ]
         )
         return named.with_columns(others).select(*_FRAME, *self.contract.columns)
+
+    def _currency(self) -> pl.Expr:
+        code = pl.col("currency")
+        return code if self.currency is None else code.fill_null(self.currency)
 
     def _constant(self, column: str) -> pl.Expr:
         """The constant; refused where the row itself says otherwise, in a column that is checked."""
@@ -164,11 +171,10 @@ def check_mapping(mapping: FileMapping, contract: Contract) -> None:
             names = ", ".join(contract.columns)
             raise MappingRefusedError(f"{contract.kind} have no column {column!r}, but {names}")
     for column in mapping.debit_credit:
-        if column not in contract.amounts:
+        if column not in contract.amount_currencies:
             raise MappingRefusedError(f"{column} has no debit and credit, because it is no amount")
     for column in (*mapping.values, *mapping.constants):
-        money = contract.amounts | frozenset(contract.balances)
-        if column in money or column in contract.times:
+        if column in contract.amounts or column in contract.times:
             raise MappingRefusedError(
                 f"{column} is money or a time, which no constant or word can stand for"
             )
@@ -180,7 +186,7 @@ def check_mapping(mapping: FileMapping, contract: Contract) -> None:
 
 def for_released_rows(mapping: FileMapping) -> FileMapping:
     """The mapping of a file made of quarantined rows: their own text, in UTF-8, header first."""
-    return replace(mapping, encoding="utf-8", skip_rows=0, sheet=None)
+    return replace(mapping, encoding="utf-8", has_header=True, skip_rows=0, sheet=None)
 
 
 def named(layout: MappedLayout, columns: Sequence[str]) -> str:

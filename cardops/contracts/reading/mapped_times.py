@@ -41,7 +41,9 @@ def contract_time(column: str, mapping: FileMapping, *, is_day_allowed: bool) ->
         return text
     zone, repeated = mapping.time_zone, mapping.repeated_hour
     return text.map_batches(
-        lambda texts: _in_utc(texts, zone, repeated), return_dtype=pl.String(), is_elementwise=True
+        lambda texts: _in_zone(texts, zone, repeated, is_day_allowed=is_day_allowed),
+        return_dtype=pl.String(),
+        is_elementwise=True,
     )
 
 
@@ -102,8 +104,11 @@ def _hour(parts: pl.Expr, groups: frozenset[str]) -> pl.Expr:
     return _padded(pl.when(on_the_clock).then(hour).when(~on_the_clock).then(99).cast(pl.String))
 
 
-def _in_utc(texts: pl.Series, zone: str, repeated: str) -> pl.Series:
-    """Times without an offset as instants in UTC; those that the zone has twice or never are marked."""
+def _in_zone(texts: pl.Series, zone: str, repeated: str, *, is_day_allowed: bool) -> pl.Series:
+    """Times without an offset as instants; those that the zone has twice or never are marked.
+
+    In UTC, except where the day as written counts.
+    """
     frame = texts.rename("text").to_frame()
     wall = frame.select(pl.when(is_naive("text")).then(instant("text"))).to_series()
     rows = wall.is_not_null().arg_true()
@@ -111,8 +116,11 @@ def _in_utc(texts: pl.Series, zone: str, repeated: str) -> pl.Series:
         return texts
     local = wall.gather(rows).dt.replace_time_zone(None)
     at = local.dt.replace_time_zone(zone, ambiguous=_REPEATED[repeated], non_existent="null")
-    at = at.dt.convert_time_zone("UTC")
-    usual, exact = at.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), at.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-    found = exact.zip_with(at.dt.microsecond().fill_null(0) > 0, usual)
+    if is_day_allowed:
+        found = at.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z")
+    else:
+        at = at.dt.convert_time_zone("UTC")
+        usual, exact = (at.dt.strftime(f"%Y-%m-%dT%H:%M:%S{part}Z") for part in ("", "%.6f"))
+        found = exact.zip_with(at.dt.microsecond().fill_null(0) > 0, usual)
     found = found.fill_null(UNREADABLE + texts.gather(rows))
     return texts.scatter(rows, found)

@@ -76,7 +76,7 @@ class InputRows:
             # Rows that are released become a file of the form in which they were read.
             self.format = "ndjson"
         elif self._mapped and self.format not in {"parquet", "xlsx"}:
-            stream = as_utf8(stream, self._mapped.mapping.encoding)
+            stream = as_utf8(self._source.name, stream, self._mapped.mapping.encoding)
         match self.format:
             case "csv":
                 return self._csv(stream)

@@ -23,7 +23,12 @@ MAX_CELLS: Final = 6_000_000
 _BLOCK_BYTES: Final = 1024 * 1024
 # How an encrypted workbook begins, and one in the form before 2007.
 _COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0"
-_WANTED: Final = re.compile(r"(\[Content_Types\]\.xml|(_rels|xl)/.*\.(xml|rels))", re.IGNORECASE)
+# A sheet anywhere else is not read: it would be one whose extent nobody looked at.
+_WANTED: Final = re.compile(
+    r"\[Content_Types\]\.xml|_rels/[^/]*\.rels|xl/(?:(?:worksheets/)?_rels/[^/]*\.rels"
+    r"|(?:workbook|styles|sharedStrings)\.xml|worksheets/[^/]*\.xml)",
+    re.IGNORECASE,
+)
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]*\.xml", re.IGNORECASE)
 _STRINGS: Final = "xl/sharedstrings.xml"
 _ELEMENT: Final = re.compile(rb"<(?:[\w.-]+:)?(?:row|c)(?=[\s/>])")

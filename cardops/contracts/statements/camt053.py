@@ -12,12 +12,19 @@ from xml.etree.ElementTree import Element
 
 from defusedxml.ElementTree import fromstring
 
-from cardops.contracts.statements.statement import Entry, Statement, StatementError
+from cardops.contracts.statements.statement import (
+    Entry,
+    Statement,
+    StatementError,
+    exact_amount,
+    only_currency,
+)
 
 # Opening: booked, or the former statement's closing one. Closing: booked.
 _OPENING: Final = ("OPBD", "PRCD")
 _CLOSING: Final = ("CLBD",)
 _BOOKED: Final = "BOOK"
+_SIGNS: Final = {"CRDT": 1, "DBIT": -1}
 
 
 def read_camt053(content: bytes) -> list[Statement]:
@@ -31,34 +38,33 @@ def read_camt053(content: bytes) -> list[Statement]:
 
 def _statement(element: Element) -> Statement:
     statement_id = _text(element, "Id") or ""
-    balances = {
-        _text(balance, "Tp", "CdOrPrtry", "Cd"): balance for balance in _all(element, "Bal")
-    }
-    opening = _balance(balances, _OPENING, statement_id)
-    closing = _balance(balances, _CLOSING, statement_id)
+    opening = _balance(element, _OPENING, statement_id)
+    closing = _balance(element, _CLOSING, statement_id)
     account = _text(element, "Acct", "Id", "IBAN") or _text(element, "Acct", "Id", "Othr", "Id")
-    entries = [_entry(entry) for entry in _all(element, "Ntry") if _status(entry) == _BOOKED]
+    booked = [entry for entry in _all(element, "Ntry") if _status(entry) == _BOOKED]
+    money = [_one(part, "Amt").get("Ccy", "") for part in (opening, closing, *booked)]
     return Statement(
         account_id=account or "",
         statement_id=statement_id,
         closed_on=_day(closing, "Dt")
         or _missing(f"the closing balance of {statement_id} has a date"),
-        currency=_one(closing, "Amt").get("Ccy", ""),
+        currency=only_currency(money, statement_id),
         opening=_signed(opening),
         closing=_signed(closing),
-        entries=entries,
+        entries=[_entry(entry) for entry in booked],
     )
 
 
-def _balance(
-    balances: dict[str | None, Element], codes: tuple[str, ...], statement_id: str
-) -> Element:
-    found = next((balances[code] for code in codes if code in balances), None)
-    if found is None:
-        raise StatementError(
-            f"statement {statement_id} has no balance of type {' or '.join(codes)}"
-        )
-    return found
+def _balance(statement: Element, codes: tuple[str, ...], statement_id: str) -> Element:
+    """The balance of the first type that the statement has."""
+    balances = [(_text(each, "Tp", "CdOrPrtry", "Cd"), each) for each in _all(statement, "Bal")]
+    for code in codes:
+        found = [balance for of_type, balance in balances if of_type == code]
+        if len(found) > 1:
+            raise StatementError(f"statement {statement_id} has several balances of type {code}")
+        if found:
+            return found[0]
+    raise StatementError(f"statement {statement_id} has no balance of type {' or '.join(codes)}")
 
 
 def _entry(element: Element) -> Entry:
@@ -78,8 +84,10 @@ def _entry(element: Element) -> Entry:
 
 
 def _signed(element: Element) -> Decimal:
-    amount = Decimal((_one(element, "Amt").text or "").strip())
-    return -amount if _text(element, "CdtDbtInd") == "DBIT" else amount
+    indicator = _text(element, "CdtDbtInd")
+    if indicator not in _SIGNS:
+        raise StatementError(f"an element {_name(element)} is neither a credit nor a debit")
+    return _SIGNS[indicator] * exact_amount(_one(element, "Amt").text)
 
 
 def _status(entry: Element) -> str:

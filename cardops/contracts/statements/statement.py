@@ -4,7 +4,7 @@ Belongs here: what the formats have in common. Amounts are exact decimals, debit
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Final
 from cardops.rules.errors import ExplainedError
 
 MAX_ID_LENGTH: Final = 64
+_DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _NO_ID: Final = re.compile(r"[^A-Za-z0-9_.:-]+")
 
 StatementRow = dict[str, str | None]
@@ -36,7 +37,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One account's booked entries between two balances, the closing one of `closed_on`."""
+    """One account's booked entries between two balances, the closing one of `closed_on`.
+
+    `begins`, `ends`: false where it is a page with others before or after it.
+    """
 
     account_id: str
     statement_id: str
@@ -45,6 +49,8 @@ class Statement:
     opening: Decimal
     closing: Decimal
     entries: Sequence[Entry] = ()
+    begins: bool = True
+    ends: bool = True
 
 
 def statement_rows(statements: Sequence[Statement]) -> Iterator[StatementRow]:
@@ -62,6 +68,23 @@ def statement_rows(statements: Sequence[Statement]) -> Iterator[StatementRow]:
             yield shared
         for number, entry in enumerate(statement.entries, 1):
             yield {**shared, "entry_id": str(number), **_entry_cells(entry, statement.closed_on)}
+
+
+def exact_amount(text: str | None) -> Decimal:
+    """The decimal in XML, which has no sign there. Raises StatementError, also for `1e3` and the like."""
+    if text is None or not _DECIMAL.fullmatch(text.strip()):
+        raise StatementError(f"{text!r} is no amount")
+    return Decimal(text.strip())
+
+
+def only_currency(currencies: Iterable[str], statement_id: str) -> str:
+    """The currency of balances and entries. Raises StatementError where there are several."""
+    found = sorted(set(currencies))
+    if len(found) != 1:
+        raise StatementError(
+            f"statement {statement_id} has money in {' and '.join(found)}, which cannot be added up"
+        )
+    return found[0]
 
 
 def as_id(text: str) -> str:
@@ -94,5 +117,10 @@ def _joined_pages(statements: Sequence[Statement]) -> Iterator[Statement]:
                     f"closes with {page.closing:f} and a next one that opens with "
                     f"{following.opening:f}"
                 )
+        if not (pages[0].begins and pages[-1].ends):
+            raise StatementError(
+                f"statement {pages[0].statement_id} of account {pages[0].account_id} is not whole: its "
+                f"{'last' if pages[0].begins else 'first'} page is missing"
+            )
         entries = [entry for page in pages for entry in page.entries]
         yield replace(pages[-1], opening=pages[0].opening, entries=entries)

@@ -6,7 +6,12 @@ from typing import Any, Final
 
 import mt940
 
-from cardops.contracts.statements.statement import Entry, Statement, StatementError
+from cardops.contracts.statements.statement import (
+    Entry,
+    Statement,
+    StatementError,
+    only_currency,
+)
 
 # A message begins with its own reference.
 _MESSAGE: Final = re.compile(r"(?m)^(?=:20:)")
@@ -16,7 +21,7 @@ _DEBITS: Final = frozenset({"D", "RC"})
 
 def read_mt940(content: bytes) -> list[Statement]:
     """The file's statements. Raises StatementError, or an error of the library."""
-    messages = _MESSAGE.split(_decoded(content).replace("\r\n", "\n"))
+    messages = _MESSAGE.split(_decoded(content).replace("\r\n", "\n").replace("\r", "\n"))
     statements = [_statement(message) for message in messages if message.startswith(":20:")]
     if not statements:
         raise StatementError("it has no statement (tag :20:)")
@@ -48,10 +53,14 @@ def _statement(message: str) -> Statement:
         # Numbers begin again every year.
         statement_id=f"{closing.date.year}-{number}",
         closed_on=closing.date,
-        currency=str(closing.amount.currency),
+        currency=only_currency(
+            [str(balance.amount.currency) for balance in (opening, closing)], number
+        ),
         opening=opening.amount.amount,
         closing=closing.amount.amount,
         entries=entries,
+        begins="final_opening_balance" in told,
+        ends="final_closing_balance" in told,
     )
 
 

@@ -57,13 +57,16 @@ class AmountFormat:
 
     @property
     def body(self) -> str:
-        """Pattern of digits without sign: groups `whole` and `fraction`."""
+        """Pattern of digits without sign: groups `whole` and `fraction`.
+
+        Nobody writes 500 as 0.500: grouped digits that begin with a nought are a fraction.
+        """
         separator = literal(self.thousands)
         whole = "[0-9]+"
         if separator and self.grouping is Grouping.THREE:
-            whole = f"[0-9]+|[0-9]{{1,3}}(?:{separator}[0-9]{{3}})+"
+            whole = f"[0-9]+|[1-9][0-9]{{0,2}}(?:{separator}[0-9]{{3}})+"
         elif separator:
-            whole = f"[0-9]+|[0-9]{{1,2}}(?:{separator}[0-9]{{2}})*{separator}[0-9]{{3}}"
+            whole = f"[0-9]+|[1-9][0-9]?(?:{separator}[0-9]{{2}})*{separator}[0-9]{{3}}"
         fraction = "" if self.is_minor else f"(?:{literal(self.decimal)}(?P<fraction>[0-9]+))?"
         return f"(?P<whole>{whole}){fraction}"
 

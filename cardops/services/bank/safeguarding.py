@@ -126,18 +126,24 @@ def _money(closing: pl.DataFrame, owed: dict[tuple[str, str], int] | None) -> li
 def _absent(
     closing: pl.DataFrame, in_force: Sequence[SafeguardingAccount], business_date: date, today: date
 ) -> list[Row]:
-    """A due statement that is not there; an account that never had one counts as due."""
+    """A due statement that is not there; an account that never had one counts as due.
+
+    An account may have several currencies: one in which it had money is due as well.
+    """
     check = SafeguardingCheck.STATEMENT_IS_THERE
-    latest = {
-        (row["program"], row["account_id"]): row["statement_date"]
-        for row in closing.iter_rows(named=True)
-    }
+    is_due = is_statement_due(business_date, today)
     rows: list[Row] = []
     for entry in in_force:
-        known = latest.get((entry.program, entry.account_id))
-        is_due = is_statement_due(business_date, today) and known != business_date
-        if known is None or is_due:  # guard: statement-present
-            rows.append((entry.program, entry.account_id, None, check, None, None, True))
+        own = closing.filter(program=entry.program, account_id=entry.account_id)
+        late = own.filter(pl.col("statement_date") != business_date)
+        with_money = late.filter(pl.col("closing_balance_minor") != 0)
+        currencies: list[str | None] = sorted(set(with_money["currency"])) if is_due else []
+        if own.is_empty() or (is_due and late.height == own.height):  # guard: statement-present
+            currencies = [None]
+        rows += (
+            (entry.program, entry.account_id, currency, check, None, None, True)
+            for currency in currencies
+        )
     return rows
 
 

@@ -19,13 +19,21 @@ from cardops.contracts.kinds.contract import Contract
 from cardops.contracts.reading.compression import plain_name
 from cardops.contracts.reading.csv_rows import Syntax
 from cardops.contracts.reading.records import record_at
-from cardops.contracts.reading.source import SourceFile, normalised, opened, resolve
+from cardops.contracts.reading.source import (
+    SourceFile,
+    normalised,
+    opened,
+    refusing_broken_compression,
+    resolve,
+)
+from cardops.rules.currencies import EXPONENTS
 from cardops.rules.data_tables import read_table
 from cardops.rules.mappings.amounts import SEPARATORS, UNREADABLE, AmountFormat, Sign
 from cardops.rules.mappings.dates import DateFormat
 
 SAMPLE_BYTES: Final = 256 * 1024
 SAMPLE_LINES: Final = 300
+MAX_AMOUNT_CHARACTERS: Final = 64
 DELIMITERS: Final = (",", ";", "\t", "|")
 _DAYS: Final = (
     "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%Y", "%m-%d-%Y",
@@ -67,7 +75,7 @@ def propose_mapping(path: Path, contract: Contract) -> Proposal | None:
 
     Raises FileRefusedError.
     """
-    with path.open("rb") as content:
+    with path.open("rb") as content, refusing_broken_compression(path.name):
         source = SourceFile(path.name, content)
         form = plain_name(path.name).rpartition(".")[2]
         if form == "csv":
@@ -187,9 +195,9 @@ def _find_columns(sample: _Sample, contract: Contract) -> dict[str, int]:
 
 
 def _find_amounts(sample: _Sample, positions: Sequence[int]) -> None:
-    texts = [text for at in positions for text in sample.cells(at)]
-    symbols = {one or other for text in texts for one, other in _SYMBOL.findall(text)}
-    affixes = tuple(sorted(symbols - {"\u2212"}))
+    # Of a longer text no format is looked for, which could take long.
+    texts = [text[:MAX_AMOUNT_CHARACTERS] for at in positions for text in sample.cells(at)]
+    affixes = _symbols(sample, texts)
     readings: dict[tuple[str, ...], AmountFormat] = {}
     for decimal, thousands in product((".", ","), SEPARATORS):
         amounts = AmountFormat(decimal, thousands, sign=Sign.SIGNED, affixes=affixes)
@@ -212,6 +220,24 @@ def _find_amounts(sample: _Sample, positions: Sequence[int]) -> None:
             sample.questions.append(
                 "Some amounts are negative: which `sign` does the money of this kind have?"
             )
+
+
+def _symbols(sample: _Sample, texts: Sequence[str]) -> tuple[str, ...]:
+    """The one currency symbol of the amounts; of others only a person knows what they mean."""
+    found = {one or other for text in texts for one, other in _SYMBOL.findall(text)}
+    symbols = tuple(sorted(found - {"\u2212"}))
+    if not symbols:
+        return ()
+    is_currency = symbols[0] in EXPONENTS or any(
+        unicodedata.category(sign) == "Sc" for sign in symbols[0]
+    )
+    if len(symbols) == 1 and is_currency:
+        return symbols
+    sample.questions.append(
+        f"Amounts stand beside {' and '.join(symbols)}: which are symbols of the one currency "
+        "(`affixes`), and which say something else, such as the side or another currency?"
+    )
+    return ()
 
 
 def _all_readings(text: str, formats: Any) -> Iterator[str]:

@@ -85,7 +85,10 @@ def try_mapping(
     *,
     max_rows: int = DEFAULT_ROWS,
 ) -> Trial:
-    """Read no more than the first rows, as ingesting the file would."""
+    """Read no more than the first rows, as ingesting the file would.
+
+    Whether rows add up together is known only where these are all of them.
+    """
     currency = circumstances.currency if profile.program_currency else None
     mapped = None
     if mapping is not None and mapping != STRICT:
@@ -99,7 +102,11 @@ def try_mapping(
     fill = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
     texts = mask_card_number_in_raw(first).with_columns(fill)
     judged = judge_rows(texts, profile, _judged_by(texts, profile, circumstances))
-    return Trial(_tried(judged, profile), rows.unknown_columns)
+    tried = _tried(judged, profile)
+    refusal = None
+    if profile.refusal is not None and first.height < max_rows:
+        refusal = profile.refusal(_lake_rows(judged, profile).lazy())
+    return Trial(tried, rows.unknown_columns, refusal)
 
 
 def _first_rows(rows: InputRows, max_rows: int) -> pl.DataFrame:
@@ -124,16 +131,17 @@ def _judged_by(
     )
 
 
+def _lake_rows(judged: JudgedRows, profile: KindProfile) -> pl.DataFrame:
+    """The valid rows as they would go to the lake."""
+    valid = [judged.plain, judged.others.filter(pl.col("reasons").list.len() == 0)]
+    return pl.concat([lake_values(part, profile) for part in valid])
+
+
 def _tried(judged: JudgedRows, profile: KindProfile) -> list[TriedRow]:
     columns = ("row_number", "raw", "reasons", "flags")
     every = pl.concat([judged.plain.select(columns), judged.others.select(columns)])
-    is_valid = judged.others["reasons"].list.len() == 0
-    valid = [judged.plain, judged.others.filter(is_valid)]
-    values = {
-        row.pop("row_number"): row
-        for part in valid
-        for row in lake_values(part, profile).drop("flags").to_dicts()
-    }
+    valid = _lake_rows(judged, profile)
+    values = {row.pop("row_number"): row for row in valid.drop("flags").to_dicts()}
     return [
         TriedRow(
             number, mask_card_numbers(raw[:MAX_RAW_CHARACTERS]), reasons, flags, values.get(number)

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardops.contracts.columns.balances import balance_failures, balance_minor
+from cardops.contracts.statements.rows import CONVERTERS
+from cardops.contracts.statements.statement import StatementError, StatementRow
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake.files import FileOutcome
 from cardops.rules.money import MAX_AMOUNT_MINOR
@@ -154,6 +156,42 @@ def test_overdrawn_account_and_statement_without_entries_are_accepted() -> None:
 
 ENTITIES = """<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "b">
 <!ENTITY c SYSTEM "file:///etc/hostname">]><Document><Stmt><Id>&a;&c;</Id></Stmt></Document>"""
+
+
+FIRST_PAGE, LAST_PAGE = re.split("(?m)^(?=:20:)", MT940)[1:]
+CLOSING_OF_ANOTHER_DAY = """<Bal><Tp><CdOrPrtry><Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="EUR">5</Amt>
+<CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-11-21</Dt></Dt></Bal>"""
+
+
+def converted(content: str, extension: str) -> list[StatementRow]:
+    return list(CONVERTERS[extension](content.encode()))
+
+
+def test_lines_of_mt940_may_end_with_cr_alone() -> None:
+    assert converted(MT940.replace("\n", "\r"), "sta") == converted(MT940, "sta")
+
+
+@pytest.mark.parametrize(
+    ("content", "extension", "sentence"),
+    [
+        (FIRST_PAGE, "sta", "its last page is missing"),
+        (LAST_PAGE, "sta", "its first page is missing"),
+        (LAST_PAGE + FIRST_PAGE, "sta", "closes with 1247.50 and a next one that opens"),
+        (re.sub("(62[FM]|60M):C261120USD", r"\1:C261120EUR", MT940), "sta", "EUR and USD"),
+        (CAMT053.replace('Ccy="USD">250', 'Ccy="EUR">250'), "xml", "EUR and USD"),
+        (CAMT053.replace('Ccy="USD">1000', 'Ccy="EUR">1000'), "xml", "EUR and USD"),
+        (CAMT053.replace("<CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>", "<Sts><Cd>"), "xml", "neither"),
+        (CAMT053.replace("<CdtDbtInd>DBIT", "<CdtDbtInd>"), "xml", "neither"),
+        (CAMT053.replace(">1000.00<", ">1_000.00<"), "xml", "'1_000.00' is no amount"),
+        (CAMT053.replace(">250.50<", ">-250.50<"), "xml", "'-250.50' is no amount"),
+        (CAMT053.replace("</Stmt>", CLOSING_OF_ANOTHER_DAY + "</Stmt>"), "xml", "several balances"),
+    ],
+)
+def test_statement_that_says_two_things_is_refused(
+    content: str, extension: str, sentence: str
+) -> None:
+    with pytest.raises(StatementError, match=sentence):
+        converted(content, extension)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import io
 import json
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -140,6 +140,8 @@ def test_rows_that_cannot_be_read_for_certain_are_quarantined() -> None:
     lines = [
         ("u1;25.00;d1;20.11.2026 10:00", "invalid_amount"),  # a point is no decimal sign here
         ("u1;1.23,00;d2;20.11.2026 10:00", "invalid_amount"),
+        ("u1;0.500;d14;20.11.2026 10:00", "invalid_amount"),  # half a unit, not five hundred
+        ("u1;012.345;d15;20.11.2026 10:00", "invalid_amount"),
         ("u1;25,005;d3;20.11.2026 10:00", "too_many_fraction_digits"),
         ("u1;-25,00;d4;20.11.2026 10:00", "non_positive_amount"),
         ("u1;;d5;20.11.2026 10:00", "missing_field"),
@@ -458,3 +460,49 @@ def test_file_in_any_dialect_has_the_rows_and_money_of_the_strict_file(
     assert [(row["row_number"], row["reasons"]) for row in found[1]] == [
         (row["row_number"], row["reasons"]) for row in expected[1]
     ]
+
+
+def test_minor_units_have_the_digits_of_their_own_currency() -> None:
+    text = (
+        "transaction_id,chargeback_amount,currency,transaction_amount,transaction_currency,"
+        "dispute_date,card_network\n"
+        "t1,2500,USD,10000,KWD,2026-11-20,visa\nt2,2500,USD,10000,,2026-11-20,visa\n"
+    )
+
+    valid, _ = judged(text.encode(), {"minor_units": True}, kind="chargebacks")
+
+    amounts = [(row["dispute_amount_minor"], row["transaction_amount_minor"]) for row in valid]
+    assert amounts == [(2500, 10000)] * 2
+
+
+def test_time_zone_does_not_move_the_day_that_a_sender_means() -> None:
+    text = (
+        "transaction_id;chargeback_amount;currency;card_network;dispute_date;reply_by_date\n"
+        "t1;25.00;EUR;visa;20.11.2026 00:30;2026-12-05T00:10:00.5\n"
+    )
+    definition = {
+        "delimiter": ";",
+        "date_formats": ["%d.%m.%Y %H:%M"],
+        "time_zone": "Europe/Berlin",
+    }
+
+    (row,), _ = judged(text.encode(), definition, kind="chargebacks")
+
+    assert (row["dispute_date"], row["reply_by_date"]) == (date(2026, 11, 20), date(2026, 12, 5))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_file_without_byte_order_mark_is_refused_and_not_guessed(encoding: str) -> None:
+    content = "user_id,amount,deposit_id,timestamp\n".encode(f"{encoding}-be")
+
+    with pytest.raises(FileRefusedError, match=f"a.csv has no byte order mark.*{encoding}-be"):
+        judged(content, {"encoding": encoding})
+
+
+def test_balances_that_are_floating_point_in_parquet_are_refused() -> None:
+    table = pa.table({"opening_balance": [0.1], "closing_balance": ["1"], "account_id": ["a"]})
+    content = io.BytesIO()
+    pq.write_table(table, content)
+
+    with pytest.raises(FileRefusedError, match="opening_balance"):
+        judged(content.getvalue(), None, name="a.parquet", kind="bank_statements")

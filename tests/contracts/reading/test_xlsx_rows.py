@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zipfile
 from typing import Any
 
 import pytest
@@ -163,6 +164,18 @@ def test_dispute_report_in_a_workbook_is_imported() -> None:
 )  # fmt: skip
 def test_hostile_workbook_is_refused_in_one_sentence(content: bytes, sentence: str) -> None:
     assert sentence in refusal(content)
+
+
+def test_sheet_outside_its_folder_is_refused_before_memory_is_taken_for_it() -> None:
+    far = raw_sheet(f"<row r='1'>{cell('A1', 'x')}</row><row r='9000'>{cell('ZZ9000', 'x')}</row>")
+    with zipfile.ZipFile(io.BytesIO(workbook({"A": far}))) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    elsewhere = {
+        name.replace("worksheets/", "other/"): xml.replace("worksheets/", "other/")
+        for name, xml in parts.items()
+    }
+
+    assert "damaged" in refusal(zipped(elsewhere))
 
 
 def test_zip_bomb_is_refused_by_what_it_unpacks_to(monkeypatch: pytest.MonkeyPatch) -> None:

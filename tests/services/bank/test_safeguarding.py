@@ -129,3 +129,23 @@ def test_account_counts_from_its_first_date_to_its_end(bank: Bank) -> None:
     assert (
         SafeguardingService(bank.accounts, bank.lake).check(EVE - timedelta(days=1), DAY).is_empty()
     )
+
+
+@pytest.mark.parametrize(("left", "breaks"), [(50, [(PRESENT, "bank-1", None, None)]), (0, [])])
+def test_each_currency_of_an_account_needs_its_statement(
+    bank: Bank, left: int, breaks: list[tuple[object, ...]]
+) -> None:
+    row = {
+        "account_id": "bank-1",
+        "statement_id": "euros",
+        "statement_date": EVE,
+        "currency": "EUR",
+        "opening_balance_minor": left,
+        "closing_balance_minor": left,
+    }
+    bank.lake.write("bank_statements", EVE, "euros", rows_of("bank_statements", row))
+    euros = {**a_balance("user_1", left, 1), "currency": "EUR"}
+    dollars = a_balance("user_1", 1000, 1)
+    bank.lake.write("balances", DAY, "snapshot", rows_of("balances", dollars, euros))
+
+    assert bank.breaks() == breaks

@@ -132,3 +132,21 @@ def test_strict_file_of_a_mapped_kind_is_refused_with_what_is_missing(world: Int
     assert outcome.error is not None
     assert "'Betrag' (read as amount)" in outcome.error
     assert world.submit("deposits", strict, program="default", name="b.csv").accepted == 0
+
+
+def test_rows_without_header_are_released_also_after_a_malformed_one() -> None:
+    world = IntakeWorld()
+    columns = {"1": "user_id", "2": "amount", "3": "deposit_id", "4": "timestamp"}
+    mapping = mapping_of({"header": False, "delimiter": "\t", "columns": columns})
+    world.intake_ledger.mappings.add("default", DEPOSITS, mapping, set_by="ann", why="bank A")
+    lines = ("u1\t5\td1\t2026-11-20T10:00:00Z", "short\trow", "u2\tx\td2\t2026-11-20T10:00:00Z")
+    first = world.ingest("deposits", csv_file(*lines))
+    key = release_rows(
+        first.intake_file, [2, 3], raw_store=world.raw_store, failed_store=world.failed_store
+    )
+    assert key is not None
+
+    outcome = ingest_file(world.claim(key), world.ports).outcome
+
+    assert (outcome.error, outcome.read) == (None, 2)
+    assert outcome.reasons == {"malformed_row": 1, "invalid_amount": 1}

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from cardops.contracts.kinds.registry import KINDS
+from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import Kind
 from cardops.rules.mappings.mapping import mapping_of
 from cardops.services.mappings.proposing import propose_mapping
 from cardops.services.mappings.trying import TrialCircumstances, try_mapping
+from tests.factories.bank_statements import HEADER, LINES
 from tests.factories.intake import AN_INSTANT
+from tests.factories.intake_environment import csv_file
 from tests.factories.workbooks import sheet_xml, workbook
 
 DEPOSITS = KINDS[Kind("deposits")]
@@ -101,3 +104,47 @@ def test_workbook_gets_a_proposal_too(tmp_path: Path) -> None:
 
     assert definition["columns"]["Betrag"] == "amount"
     assert "'x' of Datum is in no known form" in questions
+
+
+@pytest.mark.parametrize(
+    ("amounts", "question"),
+    [
+        (("25,00 CR", "25,00 DR"), "CR and DR"),
+        (("25,00 €", "25,00 $"), "$ and €"),
+        (("25,00 %", "24,00 %"), "%"),
+    ],
+)
+def test_signs_that_may_be_no_currency_symbol_are_asked_about(
+    tmp_path: Path, amounts: tuple[str, str], question: str
+) -> None:
+    lines = (f"u1;{amount};d1;20.11.2026 10:00" for amount in amounts)
+    text = "\n".join(["user_id;amount;deposit_id;timestamp", *lines])
+
+    definition, questions = proposed(tmp_path, text)
+
+    assert "affixes" not in definition
+    assert question in questions
+
+
+def test_hostile_amount_takes_no_time(tmp_path: Path) -> None:
+    amount = f"1{' ' * 20_000}x €"
+
+    proposed(tmp_path, f"user_id;amount;deposit_id;timestamp\nu1;{amount};d1;2026-11-20\n")
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst"])
+def test_damaged_compression_is_refused_and_not_proposed_for(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"neither of them")
+
+    with pytest.raises(FileRefusedError, match="compression"):
+        propose_mapping(path, DEPOSITS.contract)
+
+
+def test_statement_that_does_not_add_up_is_said_where_all_rows_were_tried(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(csv_file(HEADER, LINES[0]))
+    profile = KINDS[Kind("bank_statements")]
+
+    assert "does not add up" in str(try_mapping(path, profile, None, JUDGED_BY).error)
+    assert try_mapping(path, profile, None, JUDGED_BY, max_rows=1).error is None
