@@ -23,11 +23,15 @@ class EarlierRows:
     """Rows of files judged before, and those of these files that are not in the lake yet.
 
     `rows`: `lookup_id`, `intake_id` (which holds the file's place in the order of judging),
-    `row_number`, `content_digest` and `row_values`.
+    `row_number`, `content_digest` and `row_values`. Where the file itself was judged before,
+    `later_rows` has the same of files judged after it that are in the lake, and `own_rows` the numbers
+    of its recorded rows.
     """
 
     rows: pl.DataFrame
     not_in_lake: tuple[int, ...]
+    later_rows: pl.DataFrame | None = None
+    own_rows: frozenset[int] = frozenset()
 
 
 class JudgingTurn(Protocol):

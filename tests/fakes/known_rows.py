@@ -101,13 +101,20 @@ class _Turn(JudgingTurn):
 
     @override
     def earlier(self, lookup_ids: Sequence[str]) -> EarlierRows:
-        rows, waits = [pl.DataFrame(schema=ENTRY)], []
-        for intake_id, file in sorted(self._before().items(), key=lambda item: item[1].order):
-            found = file.rows.filter(pl.col("lookup_id").is_in(list(lookup_ids)))
-            rows.append(found.with_columns(pl.lit(file.order, pl.Int64).alias("intake_id")))
-            if not file.is_in_lake and not found.is_empty():
-                waits.append(intake_id)
-        return EarlierRows(pl.concat(rows).drop("kind", "program"), tuple(waits))
+        before = self._before()
+        waits = [
+            intake_id
+            for intake_id, file in sorted(before.items(), key=lambda item: item[1].order)
+            if not file.is_in_lake and not _under(file, lookup_ids).is_empty()
+        ]
+        found, own = _placed(before.values(), lookup_ids), self.intake_file.intake_id
+        if own not in self.index.files:
+            return EarlierRows(found, tuple(waits))
+        known = self.index.files[own]
+        scope = self._scope().values()
+        later = [file for file in scope if file.order > known.order and file.is_in_lake]
+        own_rows = frozenset(_under(known, lookup_ids)["row_number"])
+        return EarlierRows(found, tuple(waits), _placed(later, lookup_ids), own_rows)
 
     @override
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
@@ -136,3 +143,15 @@ class _Turn(JudgingTurn):
             for intake_id, file in self.index.files.items()
             if (file.kind, file.program) == scope
         }
+
+
+def _under(file: JudgedFile, lookup_ids: Sequence[str]) -> pl.DataFrame:
+    return file.rows.filter(pl.col("lookup_id").is_in(list(lookup_ids)))
+
+
+def _placed(files: Iterable[JudgedFile], lookup_ids: Sequence[str]) -> pl.DataFrame:
+    rows = [
+        _under(file, lookup_ids).with_columns(pl.lit(file.order, pl.Int64).alias("intake_id"))
+        for file in files
+    ]
+    return pl.concat([pl.DataFrame(schema=ENTRY), *rows]).drop("kind", "program")

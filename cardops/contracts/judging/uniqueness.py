@@ -4,7 +4,7 @@ Belongs here: the first look, by one hash of each row's identity, in 8 bytes a r
 same identity compare is in `versions`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -65,6 +65,31 @@ def compared_with_known(
     judged = _typed(known_row_outcomes(rows, layout.decoded(known), layout))
     others = outcomes.join(judged, on="row_number", how="anti")
     return pl.concat([others, judged]).sort("row_number")
+
+
+def without_rows_accepted_later(
+    outcomes: pl.DataFrame,
+    workspace: Workspace,
+    later: pl.DataFrame,
+    own_rows: Collection[int],
+    layout: Layout,
+) -> pl.DataFrame:
+    """The outcomes of a repeat, in which rows are duplicates that a later file accepted.
+
+    `own_rows`: numbers of those that were accepted before, which stay. A row that is valid by now
+    (its timestamp is no longer in the future) may have been sent again or released meanwhile.
+    """
+    if later.is_empty():
+        return outcomes
+    compared = compared_with_known(outcomes, workspace, later, layout)
+    accepted = outcomes.filter(
+        pl.col("outcome") == "accepted", ~pl.col("row_number").is_in(list(own_rows))
+    )
+    repeated = compared.filter(pl.col("outcome") == "duplicate").join(
+        accepted, on="row_number", how="semi"
+    )
+    others = outcomes.join(repeated, on="row_number", how="anti")
+    return pl.concat([others, repeated]).sort("row_number")
 
 
 def _identities(workspace: Workspace, profile: KindProfile) -> Iterator[pl.DataFrame]:

@@ -12,7 +12,11 @@ import polars as pl
 
 from cardops.contracts.judging.files import SettledFile, settle_file
 from cardops.contracts.judging.known_rows import Layout
-from cardops.contracts.judging.uniqueness import compared_with_known, outcomes_of
+from cardops.contracts.judging.uniqueness import (
+    compared_with_known,
+    outcomes_of,
+    without_rows_accepted_later,
+)
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import Kinds
@@ -88,6 +92,10 @@ def _compared(
             return earlier.not_in_lake, alone
         # guard-end: known-in-lake
         outcomes = compared_with_known(outcomes, workspace, earlier.rows, layout)
+        if earlier.later_rows is not None:
+            outcomes = without_rows_accepted_later(
+                outcomes, workspace, earlier.later_rows, earlier.own_rows, layout
+            )
     return (), outcomes
 
 

@@ -96,6 +96,19 @@ def test_order_of_judging_is_fixed_with_the_first_record(index: KnownRows) -> No
     assert index.row_counts([5, 9]) == {5: 1, 9: 2}
 
 
+def test_file_that_is_judged_again_is_told_of_later_rows(index: KnownRows) -> None:
+    record(index, 2, "a", "b")
+    record(index, 3, "a")
+    record(index, 4, "a", in_lake=False)
+
+    found, first = earlier(index, 2, "a", "b"), earlier(index, 9, "a")
+
+    assert found.rows.is_empty()
+    assert found.later_rows is not None
+    assert found.later_rows["intake_id"].to_list() == [2]
+    assert (found.own_rows, first.later_rows) == ({1, 2}, None)
+
+
 def test_forgotten_file_is_judged_after_all_others(index: KnownRows) -> None:
     record(index, 2, "a", in_lake=False)
     record(index, 3, "a")

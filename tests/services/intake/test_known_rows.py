@@ -127,6 +127,27 @@ def test_dead_file_that_is_released_accepts_no_row_that_was_sent_again(
     assert world.rows("transactions").height == 1
 
 
+def test_repeat_accepts_no_row_that_a_later_file_accepted(world: IntakeWorld) -> None:
+    """The row's timestamp was in the future at first, and the sender sent it again."""
+    future = PAID.replace("2026-11-01", "2026-11-23")
+    first = world.submit("transactions", csv_file(TRANSACTIONS, future, OTHER))
+    world.clock.advance(days=3)
+    again = world.submit("transactions", csv_file(TRANSACTIONS, future))
+
+    for _ in range(2):
+        repeated = ingest_file(1, world.ports).outcome
+        assert (repeated.accepted, repeated.duplicate, repeated.quarantined) == (1, 1, 0)
+    assert (first.accepted, first.quarantined, again.accepted) == (1, 1, 1)
+    assert sorted(world.rows("transactions")["intake_id"]) == [1, 2]
+
+
+def test_repeat_keeps_what_it_accepted_before_a_later_file(world: IntakeWorld) -> None:
+    world.submit("transactions", PAID_FILE)
+    world.submit("transactions", csv_file(TRANSACTIONS, PAID, REFUNDED))
+
+    assert [ingest_file(number, world.ports).outcome.accepted for number in (1, 2, 1)] == [1, 1, 1]
+
+
 def test_killed_file_ends_as_if_nothing_had_happened(world: IntakeWorld, lake: FailingLake) -> None:
     lake.after.add(1)
     first = fails(world, csv_file(TRANSACTIONS, PAID, PAID, REFUNDED))

@@ -148,11 +148,17 @@ class _Turn:
             if intake_id != own and (own_order is None or order < own_order)
         }
         orders = {intake_id: order for intake_id, (order, _) in before.items()}
-        found = rows.filter(pl.col("intake_id").is_in(list(before))).with_columns(
-            pl.col("intake_id").replace_strict(orders, return_dtype=pl.Int64)
-        )
         waits = (intake_id for intake_id, (_, is_in_lake) in before.items() if not is_in_lake)
-        return EarlierRows(found, tuple(sorted(waits, key=orders.__getitem__)))
+        not_in_lake = tuple(sorted(waits, key=orders.__getitem__))
+        if own_order is None:
+            return EarlierRows(_placed(rows, orders), not_in_lake)
+        later = {
+            intake_id: order
+            for intake_id, (order, is_in_lake) in places.items()
+            if order > own_order and is_in_lake
+        }
+        own_rows = frozenset(rows.filter(intake_id=own)["row_number"])
+        return EarlierRows(_placed(rows, orders), not_in_lake, _placed(rows, later), own_rows)
 
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
         """Replace the file's rows, in one commit."""
@@ -174,6 +180,12 @@ class _Turn:
                 },
             )
             _replace_rows(self.session, [intake_id], rows)
+
+
+def _placed(rows: pl.DataFrame, orders: Mapping[int, int]) -> pl.DataFrame:
+    """The rows of these files, each with its file's place in the order of judging."""
+    own = rows.filter(pl.col("intake_id").is_in(list(orders)))
+    return own.with_columns(pl.col("intake_id").replace_strict(orders, return_dtype=pl.Int64))
 
 
 def _forget(session: psycopg.Connection, intake_id: int) -> None:
