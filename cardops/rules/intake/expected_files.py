@@ -157,6 +157,11 @@ class JudgedDueFile:
         """Whether the day lacks this file: nothing usable came, late or not."""
         return self.state in {DueState.EXPECTED, DueState.MISSING, DueState.UNUSABLE}
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it came and waits for its control file or a person, so that nothing of it is applied."""
+        return self.arrived is not None and self.arrived.status == FileStatus.HELD
+
 
 def due_files(
     expected: ExpectedFile, first: date, last: date, holidays: Collection[date] = ()
@@ -184,9 +189,11 @@ def judge_due_file(
         (file for file in arrivals if answers(due, file)), key=lambda file: file.claimed_at
     )
     usable = [file for file in answering if file.status not in _UNUSABLE]
-    if usable:
+    brought = [file for file in usable if file.status != FileStatus.HELD]
+    if brought or (usable and not is_waived):
         is_late = usable[0].claimed_at > due.late_at
-        return JudgedDueFile(due, DueState.LATE if is_late else DueState.ARRIVED, usable[0])
+        state = DueState.LATE if is_late else DueState.ARRIVED
+        return JudgedDueFile(due, state, (brought or usable)[0])
     if is_waived:
         return JudgedDueFile(due, DueState.WAIVED)
     if answering:

@@ -78,7 +78,8 @@ class ExpectedFileService:
 
     def absent_on(self, business_date: date) -> list[JudgedDueFile]:
         """Files due on that UTC date that bring nothing: the date is incomplete without them."""
-        return [judged for judged in self.due_on(business_date) if judged.is_absent]
+        due = self.due_on(business_date)
+        return [judged for judged in due if judged.is_absent or judged.is_held]
 
     def waive(self, program: str, name: str, due_on: date, waived_by: str, reason: str) -> None:
         """Record that the file due on that date (in its time zone) is not to come.

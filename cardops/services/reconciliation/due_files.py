@@ -46,5 +46,6 @@ def absent_file_breaks(
 
 def _found(judged: JudgedDueFile) -> tuple[object, ...]:
     due = judged.due
-    subject = f"{due.expected.kind} file {due.expected.name} due on {due.due_on} is {judged.state}"
+    state = "held" if judged.is_held else judged.state
+    subject = f"{due.expected.kind} file {due.expected.name} due on {due.due_on} is {state}"
     return (DUE_FILES.check, due.expected.program, None, None, subject, 1, 0)

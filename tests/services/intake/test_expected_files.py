@@ -9,6 +9,7 @@ from cardops.rules.intake.expected_files import DueState, parse_days
 from cardops.rules.intake.files import FileStatus
 from cardops.services.intake.expected_files import CalendarError, ExpectedFileService
 from cardops.services.intake.holiday_dates import UnknownHolidaysError
+from cardops.services.reconciliation.due_files import absent_file_breaks
 from tests.factories.expected_files import an_expected_file
 from tests.fakes.clock import FakeClock
 from tests.fakes.expected_files import FakeExpectedFiles
@@ -77,6 +78,26 @@ def test_refused_file_leaves_the_date_incomplete(desk: Desk) -> None:
     assert len(desk.service.absent_on(MONDAY)) == 1
     desk.calendar.arrive("corrected.csv")
     assert desk.told() == ["File bank has arrived"]
+    assert desk.service.absent_on(MONDAY) == []
+
+
+def test_held_file_leaves_the_date_incomplete_and_raises_no_alarm(desk: Desk) -> None:
+    desk.at(8).calendar.arrive("bank.csv", status=FileStatus.HELD)
+
+    assert desk.at(12).told() == []
+    (judged,) = desk.service.absent_on(MONDAY)
+    assert judged.is_held
+    breaks = absent_file_breaks(desk.service, MONDAY, MONDAY, is_closing=True)
+    assert breaks["subject"].to_list() == ["deposits file bank due on 2026-11-23 is held"]
+    desk.calendar.arrive("another.csv")
+    assert desk.service.absent_on(MONDAY) == []
+
+
+def test_held_file_may_be_waived(desk: Desk) -> None:
+    desk.at(8).calendar.arrive("bank.csv", status=FileStatus.HELD)
+
+    desk.at(12).service.waive("default", "bank", MONDAY, "ops", "a test file")
+
     assert desk.service.absent_on(MONDAY) == []
 
 

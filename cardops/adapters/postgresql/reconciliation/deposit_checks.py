@@ -102,6 +102,6 @@ select
     coalesce((f.outcome -> 'reasons' ->> 'recalled_before')::bigint, 0)
 from changed as f
 inner join programs as p using (program)
-where f.mapping_version is null and strpos(lower(f.key), '.xlsx') = 0
+where f.mapping_version is null and lower(f.key) !~ '\\.xlsx(\\.(gz|zst))?$'
 order by f.intake_id
 """

@@ -39,6 +39,7 @@ select business_date, balances_sha256 from reconciled_days
 where business_date between %s and %s and {_IS_CLEAN}
 order by business_date
 """  # noqa: S608 - a constant of this module
+# What a comparison of everything found is not replaced by one of less that began before it was recorded.
 _RECORD: Final = """
 insert into reconciled_days (business_date, compared_from, break_count, balances_sha256)
 select business_date, %s, %s, %s from exported_days where business_date = %s and is_closed
@@ -46,6 +47,8 @@ on conflict (business_date) do update
 set reconciled_at = excluded.reconciled_at, compared_from = excluded.compared_from,
     break_count = excluded.break_count, balances_sha256 = excluded.balances_sha256,
     superseded_at = null
+where excluded.compared_from is null or reconciled_days.compared_from is not null
+    or reconciled_days.break_count = 0
 """
 _SUPERSEDE: Final = """
 update reconciled_days set superseded_at = clock_timestamp()

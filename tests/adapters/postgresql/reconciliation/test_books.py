@@ -195,6 +195,41 @@ def test_dates_are_exported_until_closed(database_url: str, tmp_path: Path) -> N
     assert books.dates_to_export(TODAY) == []
 
 
+def test_break_of_a_full_run_is_not_replaced_by_a_night_that_ran_beside_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    books, log = PostgresBooks(database_url), PostgresTransactionLog(database_url)
+    log.record_export(YESTERDAY, log.export(YESTERDAY, tmp_path / "day.parquet"))
+    execute(database_url, "update exported_days set is_closed = true")
+
+    for since, break_count in ((None, 1), (YESTERDAY, 0)):
+        books.record_reconciled(
+            YESTERDAY, since=since, break_count=break_count, balances_sha256="x"
+        )
+    kept = books.last_reconciled(TODAY)
+    books.record_reconciled(YESTERDAY, since=None, break_count=0, balances_sha256="x")
+
+    assert kept is None
+    assert books.last_proven(TODAY) == YESTERDAY
+
+
+def test_csv_whose_name_has_xlsx_in_it_is_counted_again(database_url: str) -> None:
+    execute(
+        database_url,
+        """
+        insert into programs (program, currency) values ('default', 'USD') on conflict do nothing;
+        insert into intake_files (kind, program, bucket, key, version, content_sha256,
+            size_bytes, business_date, status, outcome)
+        select 'deposits', 'default', 'b', name, 'v', name, 1, current_date, 'applied', '{}'
+        from unnest(array['a.xlsx.csv', 'b.xlsx', 'c.XLSX.gz', 'd.csv']) as name
+        """,
+    )
+
+    files = PostgresBooks(database_url).counted_files(TODAY)
+
+    assert [file.key for file in files] == ["a.xlsx.csv", "d.csv"]
+
+
 def test_deposit_file_totals_show_claimed_and_posted(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
     execute(
