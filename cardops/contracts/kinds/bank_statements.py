@@ -104,6 +104,7 @@ BANK_STATEMENTS: Final = KindProfile(
         kind=Kind("bank_statements"),
         model=BankStatementRow,
         balances=("opening_balance", "closing_balance"),
+        sides={"amount": "direction"},
         converters=CONVERTERS,
     ),
     judge=judge_bank_statements,

@@ -34,6 +34,7 @@ class Contract:
     `aliases`: other header names of a column, best first; camelCase is always accepted.
     `importers`: reports of processors that are read as files of this kind, chosen by header.
     `balances`: columns of money that may be below zero.
+    `sides`: amount -> the column that says `credit` or `debit`; of others only credits are accepted.
     `converters`: extension of another format -> its rows in the contract's own names, as text.
     `version`: what was valid under it stays valid; raise it with a change that accepts less, see
     cardops.contracts.published.
@@ -45,6 +46,7 @@ class Contract:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     importers: tuple[Importer, ...] = ()
     balances: tuple[str, ...] = ()
+    sides: Mapping[str, str] = field(default_factory=dict)
     converters: Mapping[str, Converter] = field(default_factory=dict)
 
     @property

@@ -129,7 +129,30 @@ class MappedLayout:
                 for column, is_day_allowed in self.contract.times.items()
             ]
         )
-        return named.with_columns(others).select(*_FRAME, *self.contract.columns)
+        sides = [each for column in self.contract.sides for each in self._sides(column)]
+        return (
+            named.with_columns(others).with_columns(sides).select(*_FRAME, *self.contract.columns)
+        )
+
+    def _sides(self, column: str) -> list[pl.Expr]:
+        """The amount without its sign, and the side that follows from it; a row's own side stays."""
+        mapping = self.mapping
+        is_signed = mapping.amounts.sign in {Sign.SIGNED, Sign.NEGATIVE}
+        if not (is_signed or mapping.direction or column in mapping.debit_credit):
+            return []
+        amount, side = pl.col(column), pl.col(self.contract.sides[column])
+        found = (
+            pl.when(amount.str.starts_with("-")).then(pl.lit("debit")).otherwise(pl.lit("credit"))
+        )
+        return [
+            pl.when(side.is_null())
+            .then(amount.str.strip_prefix("-"))
+            .otherwise(amount)
+            .alias(column),
+            pl.coalesce(side, pl.when(amount.is_not_null()).then(found)).alias(
+                self.contract.sides[column]
+            ),
+        ]
 
     def _currency(self) -> pl.Expr:
         code = pl.col("currency")
@@ -147,8 +170,6 @@ class MappedLayout:
 
     def _amount(self, column: str, currency: pl.Expr) -> pl.Expr:
         mapping, text, is_debit = self.mapping, pl.col(column), pl.lit(value=False)
-        if column in mapping.constants:
-            return text
         if column in mapping.debit_credit:
             text, is_debit = two_sides(pl.col(credit_role(column)), pl.col(debit_role(column)))
         elif mapping.direction:

@@ -68,7 +68,8 @@ def _sign(parts: pl.Expr, sign: Sign, is_debit: pl.Expr) -> pl.Expr:
         is_sure = is_sure & ((opened != "") == (closed != "")) & (marks <= 1)
         has_minus = has_minus | trail.is_in(["-", "\u2212"]) | (opened != "")
     if sign is Sign.IGNORED:
-        return pl.when(is_sure).then(pl.lit(""))
-    is_sure = is_sure & ~(has_minus & is_debit)
-    is_negative = (has_minus | is_debit) != pl.lit(sign is Sign.NEGATIVE)
+        is_negative = is_debit
+    else:
+        is_sure = is_sure & ~(has_minus & is_debit)
+        is_negative = (has_minus | is_debit) != pl.lit(sign is Sign.NEGATIVE)
     return pl.when(is_sure).then(pl.when(is_negative).then(pl.lit("-")).otherwise(pl.lit("")))

@@ -34,7 +34,7 @@ class Sign(StrEnum):
     UNSIGNED = "unsigned"  # the contract's rule: an amount has no sign
     SIGNED = "signed"  # +25 is 25, and -25 is refused as non-positive
     NEGATIVE = "negative"  # the sender writes this kind's money as -25; 25 is refused
-    IGNORED = "ignored"  # 25, +25 and -25 are 25
+    IGNORED = "ignored"  # 25, +25 and -25 are 25; only another column can say that it is a debit
 
 
 class Grouping(StrEnum):
@@ -109,7 +109,7 @@ class AmountFormat:
             return None
         has_minus = any(mark not in {"", "+"} for mark in marks)
         if self.sign is Sign.IGNORED:
-            return ""
+            return "-" if is_debit else ""
         if has_minus and is_debit:
             return None
         return "-" if (has_minus or is_debit) != (self.sign is Sign.NEGATIVE) else ""

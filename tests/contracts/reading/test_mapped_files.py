@@ -462,6 +462,20 @@ def test_file_in_any_dialect_has_the_rows_and_money_of_the_strict_file(
     ]
 
 
+def test_debit_stays_one_where_the_sign_of_its_text_is_ignored() -> None:
+    text = "Kunde;Betrag;S/H;Beleg;Zeit\n" + "".join(
+        f"u1;-25,00;{side};d{side};20.11.2026 10:00\n" for side in "HS"
+    )
+    direction = {"column": "S/H", "credit": ["H"], "debit": ["S"]}
+
+    valid, quarantined = judged(
+        text.encode(), {**GERMAN, "sign": "ignored", "direction": direction}
+    )
+
+    assert [row["deposit_id"] for row in valid] == ["dH"]
+    assert [row["reasons"] for row in quarantined] == [["non_positive_amount"]]
+
+
 def test_minor_units_have_the_digits_of_their_own_currency() -> None:
     text = (
         "transaction_id,chargeback_amount,currency,transaction_amount,transaction_currency,"
@@ -506,3 +520,42 @@ def test_balances_that_are_floating_point_in_parquet_are_refused() -> None:
 
     with pytest.raises(FileRefusedError, match="opening_balance"):
         judged(content.getvalue(), None, name="a.parquet", kind="bank_statements")
+
+
+BANK = {
+    "delimiter": ";",
+    "decimal": ",",
+    "columns": {"Konto": "account_id", "Auszug": "statement_id", "Tag": "statement_date",
+                "Anfang": "opening_balance", "Ende": "closing_balance", "Nr": "entry_id"},
+    "constants": {"currency": "EUR"},
+}  # fmt: skip
+AMOUNT = {"columns": {**BANK["columns"], "Betrag": "amount"}}
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "more"),
+    [
+        ("Betrag", ("5,00", "-2,00"), {**AMOUNT, "sign": "signed"}),
+        ("Betrag", ("-5,00", "2,00"), {**AMOUNT, "sign": "negative"}),
+        (
+            "Haben;Soll",
+            ("5,00;", "0,00;2,00"),
+            {"debit_credit": {"amount": {"credit": "Haben", "debit": "Soll"}}},
+        ),
+        (
+            "Betrag;S/H",
+            ("5,00;H", "2,00;S"),
+            {**AMOUNT, "direction": {"column": "S/H", "credit": ["H"], "debit": ["S"]}},
+        ),
+    ],
+)
+def test_bank_statement_in_any_dialect_has_credits_and_debits(
+    names: str, cells: Sequence[str], more: Mapping[str, Any]
+) -> None:
+    lines = (f"k1;a1;2026-11-20;10,00;13,00;{nr};{cell}" for nr, cell in enumerate(cells, 1))
+    text = "\n".join([f"Konto;Auszug;Tag;Anfang;Ende;Nr;{names}", *lines])
+
+    valid, quarantined = judged(text.encode(), {**BANK, **more}, kind="bank_statements")
+
+    assert quarantined == []
+    assert [row["amount_minor"] for row in valid] == [500, -200]
