@@ -158,7 +158,16 @@ class Submissions:
         return self.ingest(submission, self._enter_released(key, submission.kind))
 
     def resume(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:
-        """Ingest what is left of a file that was approved; what became of it, if nothing is."""
+        """Ingest what is left of a file that was approved; what became of it, if nothing is.
+
+        Raises SubmissionError where its runs died.
+        """
+        if entry.status is FileStatus.DEAD:
+            raise SubmissionError(
+                f"{entry.arrival.key} was approved, but its runs died, so it is not known to be "
+                "credited whole; read why they failed, then run `cardops quarantine release "
+                f"{entry.intake_id}`."
+            )
         if entry.status in {FileStatus.CLAIMED, FileStatus.APPLYING, FileStatus.HELD}:
             return self.ingest(submission, entry)
         return describe_file(submission, entry, None)

@@ -13,6 +13,7 @@ from cardops.services.accounts.reinstatements import ReinstatementService
 from cardops.services.intake.contents import ContentReplacedError
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_file
+from cardops.services.intake.submission import SubmissionError
 from cardops.services.intake.waiting_rows import release_rows
 from tests.factories.deposit_desk import HEADER, DepositDesk, a_line
 from tests.factories.intake_environment import IntakeWorld, csv_file
@@ -246,3 +247,13 @@ def test_file_under_the_name_of_released_rows_is_not_taken_for_them(desk: Deposi
 
     assert desk.balances() == {"u1": 1_000}
     assert desk.status(forged.intake_id) == "held"
+
+
+def test_approving_a_dead_file_again_says_what_to_do(desk: DepositDesk) -> None:
+    desk.submit(*LARGE)
+    desk.held_files.approve(1, "boss", "seen")
+    desk.intake_ledger.mark(1, FileStatus.DEAD)
+
+    with pytest.raises(SubmissionError, match="quarantine release 1"):
+        desk.approve(1)
+    assert desk.submissions.release(desk.intake_ledger.find(1), [])["accepted"] == 2

@@ -26,6 +26,7 @@ from cardops.services.intake.control import LateControlFileError
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.lake import FailingLake
 from tests.fakes.notifier import FakeNotifier
 
 HEADER = "user_id,amount,deposit_id,timestamp,currency"
@@ -330,6 +331,23 @@ def test_other_kinds_are_compared_too(world: IntakeWorld) -> None:
 
     assert outcome.error is not None
     assert "5.01 USD is stated and 5.00 USD was read" in outcome.error
+
+
+def test_control_file_that_comes_later_refuses_nothing_that_is_in_the_lake() -> None:
+    lake = FailingLake(after={1})
+    world = IntakeWorld(lake=lake)
+    key = "incoming/orders/default/orders.csv"
+    content = csv_file("order_id,user_id,amount,currency,status,created_at",
+                       f"o1,u1,5.00,USD,paid,{AT}")  # fmt: skip
+    world.raw_store.replace(key, content.encode())
+    intake_id = world.claim(key)
+    with pytest.raises(OSError, match="killed"):
+        ingested(world, intake_id)
+    lake.after.clear()
+    world.raw_store.replace(f"{key}.ctl.json", b'{"rows": 9}')
+    world.intake_ledger.restart(intake_id)
+
+    assert (ingested(world, intake_id).error, world.rows("orders").height) == (None, 1)
 
 
 CELL = st.sampled_from(
