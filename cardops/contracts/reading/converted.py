@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cardops.contracts.reading.source import FileRefusedError
+from cardops.rules.errors import ExplainedError
 
 if TYPE_CHECKING:
     from cardops.contracts.kinds.contract import Converter
@@ -23,6 +24,10 @@ def converted(name: str, stream: BinaryIO, convert: "Converter") -> BinaryIO:
         )
     try:
         lines = [json.dumps(row, ensure_ascii=False) for row in convert(content)]
+    except ExplainedError as error:
+        raise FileRefusedError(
+            f"{name}: {error}, so nothing was ingested: send the file again as the bank made it."
+        ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise FileRefusedError(

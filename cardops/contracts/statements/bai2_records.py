@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bai2.bai2 import parse_from_string
+from bai2.constants import AsOfDateModifier
 
 from cardops.contracts.statements.statement import Entry, Statement, StatementError
 from cardops.rules.currencies import EXPONENTS
@@ -13,6 +14,13 @@ _CLOSING: Final = "015"
 _SIGNS: Final = {"credit": 1, "debit": -1}
 # Other groups take back what was sent before, or only try the connection.
 _UPDATE: Final = "1"
+# What follows on the same day would contradict them.
+_INTERIM: Final = frozenset(
+    {
+        AsOfDateModifier.interim_previous_day,
+        AsOfDateModifier.interim_same_day,
+    }
+)
 
 
 def read_bai2(content: bytes) -> list[Statement]:
@@ -28,6 +36,8 @@ def _statement(group: Any, account: Any) -> Statement:
             f"account {number} is in a group of status {group.header.group_status.name}, and only "
             "updates are taken"
         )
+    if group.header.as_of_date_modifier in _INTERIM:
+        raise StatementError(f"account {number} is in a group of interim figures of a day")
     currency = account.header.currency or group.header.currency
     if currency not in EXPONENTS:
         raise StatementError(f"account {number} has the currency {currency}, which is none")

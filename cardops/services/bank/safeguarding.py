@@ -79,7 +79,8 @@ def _statements(
         .join(known, on=["program", "account_id"], how="semi")
         .group_by(*_ACCOUNT, *columns)
         .agg(pl.col("intake_id").min())
-        .sort("statement_date", "intake_id", "statement_id")
+        # Of one day and file by number: 10 follows 9.
+        .sort("statement_date", "intake_id", pl.col("statement_id").str.len_bytes(), "statement_id")
         .with_columns(
             latest_on=pl.col("statement_date").max().over(_ACCOUNT),
             before_minor=pl.col("closing_balance_minor").shift().over(_ACCOUNT),

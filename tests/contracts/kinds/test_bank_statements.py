@@ -171,6 +171,15 @@ def test_lines_of_mt940_may_end_with_cr_alone() -> None:
     assert converted(MT940.replace("\n", "\r"), "sta") == converted(MT940, "sta")
 
 
+def test_refusal_says_what_the_statement_lacks_and_no_name_of_a_class() -> None:
+    outcome, _ = submitted(FIRST_PAGE, "a.sta")
+
+    assert outcome.error == (
+        "a.sta: statement 2026-00012 of account DE89370400440532013000 is not whole: its last page is "
+        "missing, so nothing was ingested: send the file again as the bank made it."
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "extension", "sentence"),
     [
@@ -185,6 +194,8 @@ def test_lines_of_mt940_may_end_with_cr_alone() -> None:
         (CAMT053.replace(">1000.00<", ">1_000.00<"), "xml", "'1_000.00' is no amount"),
         (CAMT053.replace(">250.50<", ">-250.50<"), "xml", "'-250.50' is no amount"),
         (CAMT053.replace("</Stmt>", CLOSING_OF_ANOTHER_DAY + "</Stmt>"), "xml", "several balances"),
+        (BAI2.replace("USD,2/", "USD,1/"), "bai2", "interim"),
+        (BAI2.replace("USD,2/", "USD,3/"), "bai2", "interim"),
     ],
 )
 def test_statement_that_says_two_things_is_refused(

@@ -149,3 +149,21 @@ def test_each_currency_of_an_account_needs_its_statement(
     bank.lake.write("balances", DAY, "snapshot", rows_of("balances", dollars, euros))
 
     assert bank.breaks() == breaks
+
+
+def test_last_of_two_statements_of_a_day_is_the_one_with_the_higher_number(bank: Bank) -> None:
+    days = [("2026-9", 700, 650), ("2026-10", 650, 700)]
+    rows = (
+        {
+            "account_id": "bank-1",
+            "statement_id": number,
+            "statement_date": DAY,
+            "opening_balance_minor": opening,
+            "closing_balance_minor": closing,
+        }
+        for number, opening, closing in days
+    )
+    name = f"bank-1-{DAY}"
+    bank.lake.write("bank_statements", DAY, name, rows_of("bank_statements", *rows))
+
+    assert bank.breaks() == []
