@@ -299,6 +299,9 @@ def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Pat
         }
         elsewhere = {**row, "program": "another", "intake_id": 90 + intake_id}
         lake.write("deposits", DAY, str(intake_id), rows_of("deposits", row, elsewhere))
+    # A file that was never paid does not take the money of a later one.
+    unpaid = {"intake_id": 8, "deposit_id": "d-8", "amount_minor": 700, "source_file": "a/u.csv"}
+    lake.write("deposits", date(2026, 11, 1), "8", rows_of("deposits", unpaid))
     # Payments: file 1 in two parts, file 2 short, file 3 by amount, file 4 too late, one of nobody.
     payments = [(200, "PAYROLL-1 part"), (300, "for payroll-1"), (599, "payroll-2"), (700, None),
                (800, None), (900, None), (5, None), (-700, None)]  # fmt: skip
@@ -328,6 +331,7 @@ def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Pat
         (4, None, "not_funded", None, 0, 6),
         (5, None, "funded", "amount", 900, 6),
         (6, None, "not_funded", None, 0, 6),
+        (8, None, "not_funded", None, 0, 25),
         (None, "5", "not_credited", None, 800, 0),
         (None, "7", "not_credited", None, 5, 6),
     ]

@@ -58,46 +58,83 @@ funded_by_name as (
     group by program, currency, intake_id
 ),
 
--- The others are paired by equal amounts, in order of their dates.
-other_files as (
-    select
-        deposit_files.*,
-        row_number() over (
-            partition by
-                deposit_files.program, deposit_files.currency, deposit_files.deposited_minor
-            order by deposit_files.credited_on, deposit_files.intake_id
-        ) as position
-    from deposit_files
-    anti join funded_by_name using (program, currency, intake_id)
-),
-
 other_credits as (
-    select
-        bank_credits.*,
-        row_number() over (
-            partition by bank_credits.program, bank_credits.currency, bank_credits.amount_minor
-            order by bank_credits.statement_date, bank_credits.bank_entry_key
-        ) as position
+    select bank_credits.*
     from bank_credits
     anti join named using (bank_entry_key)
 ),
 
+others as (
+    select
+        deposit_files.program,
+        deposit_files.currency,
+        deposit_files.deposited_minor as amount_minor,
+        deposit_files.credited_on as happened_on,
+        deposit_files.intake_id,
+        cast(null as varchar) as bank_entry_key
+    from deposit_files
+    anti join funded_by_name using (program, currency, intake_id)
+    union all by name
+    select
+        program,
+        currency,
+        amount_minor,
+        statement_date as happened_on,
+        cast(null as bigint) as intake_id,
+        bank_entry_key
+    from other_credits
+),
+
+-- The others are paired by equal amounts, in order of their dates, anew after each gap that is
+-- longer than the window: one file without money must not take that of a later one.
+apart as (
+    select
+        *,
+        lag(happened_on) over (
+            partition by program, currency, amount_minor
+            order by happened_on
+        ) < happened_on - {{ window_days }} as is_after_gap
+    from others
+),
+
+near as (
+    select
+        *,
+        count(*) filter (where is_after_gap) over (
+            partition by program, currency, amount_minor
+            order by happened_on
+        ) as gap_count
+    from apart
+),
+
+placed as (
+    select
+        *,
+        row_number() over (
+            partition by program, currency, amount_minor, gap_count, intake_id is null
+            order by happened_on, intake_id, bank_entry_key
+        ) as position
+    from near
+),
+
 paired as (
     select
-        other_files.program,
-        other_files.currency,
-        other_files.intake_id,
-        other_credits.bank_entry_key,
-        other_credits.amount_minor as funded_minor
-    from other_files
-    inner join other_credits
+        paid.program,
+        paid.currency,
+        paid.intake_id,
+        credits.bank_entry_key,
+        credits.amount_minor as funded_minor
+    from placed as paid
+    inner join placed as credits
         on
-            other_files.program = other_credits.program
-            and other_files.currency = other_credits.currency
-            and other_files.deposited_minor = other_credits.amount_minor
-            and other_files.position = other_credits.position
-            and abs(date_diff('day', other_files.credited_on, other_credits.statement_date))
+            paid.program = credits.program
+            and paid.currency = credits.currency
+            and paid.amount_minor = credits.amount_minor
+            and paid.gap_count = credits.gap_count
+            and paid.position = credits.position
+            and abs(date_diff('day', paid.happened_on, credits.happened_on))
             <= {{ window_days }}
+    where paid.intake_id is not null and credits.bank_entry_key is not null
 ),
 
 files as (
