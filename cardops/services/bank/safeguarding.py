@@ -138,13 +138,13 @@ def _absent(
         own = closing.filter(program=entry.program, account_id=entry.account_id)
         late = own.filter(pl.col("statement_date") != business_date)
         with_money = late.filter(pl.col("closing_balance_minor") != 0)
-        currencies: list[str | None] = sorted(set(with_money["currency"])) if is_due else []
-        if own.is_empty() or (is_due and late.height == own.height):  # guard: statement-present
-            currencies = [None]
-        rows += (
-            (entry.program, entry.account_id, currency, check, None, None, True)
-            for currency in currencies
-        )
+        is_whole_account = late.height == own.height
+        currencies = [None] if is_whole_account else sorted(set(with_money["currency"]))
+        if own.is_empty() or is_due:  # guard: statement-present
+            rows += (
+                (entry.program, entry.account_id, currency, check, None, None, True)
+                for currency in currencies
+            )
     return rows
 
 
