@@ -23,7 +23,7 @@ BLOCK_BYTES: Final = 1024 * 1024
 MAX_ELEMENT_CHARACTERS: Final = 1024 * 1024
 
 _BETWEEN: Final = re.compile(r"[\s,\ufeff]*+")
-_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\],]', re.DOTALL)
+_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\],]', re.DOTALL)
 _BAD_BYTE: Final = re.compile(r"[\udc80-\udcff\0]")
 _SCANNER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 # A row nests a payment method or a list of items, which takes two levels.
@@ -253,6 +253,8 @@ def _end_of_broken(buffer: str, position: int) -> int | None:
     depth = 0
     for mark in _MARK.finditer(buffer, position):
         sign = mark[0]
+        if sign == '"':
+            return None  # a string that does not end here: what looks like a bracket is its text
         if sign in "{[":
             depth += 1
         elif sign in "}]":

@@ -49,6 +49,16 @@ def test_array_cut_anywhere_gives_whole_elements_and_one_more(
     assert [json.loads(text) for text in given_back[:-1]] == found[: len(given_back) - 1]
 
 
+@pytest.mark.parametrize("block_bytes", [5, 1_000])
+def test_bracket_in_a_string_that_is_cut_ends_no_element(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(element_reader, "BLOCK_BYTES", block_bytes)
+
+    assert texts(b'[{"a": 1}, {"b": "00]') == ['{"a": 1}', '{"b": "00]']
+    assert texts(b'[{"a" 1, "b": "0, 1]"}, {"a": 2}]') == ['{"a" 1, "b": "0, 1]"}', '{"a": 2}']
+
+
 def test_elements_may_span_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(element_reader, "BLOCK_BYTES", 5)
 

@@ -39,9 +39,9 @@ STEPS = st.lists(
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of two rows, so that a few rows make several chunks and users span chunks.
 
-    Files of four rows or more are posted in halves.
+    Files of six rows or more are posted in halves.
     """
-    monkeypatch.setattr(chunked_posting, "HALVED_ROWS", 4)
+    monkeypatch.setattr(chunked_posting, "HALVED_ROWS", 6)
     for name in ("FIRST_ROWS", "MIN_ROWS", "MAX_ROWS"):
         monkeypatch.setattr(pacing, name, 2)
 
