@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,15 +18,9 @@ import psycopg
 
 from benchmarks.bench_database import bench_database
 from benchmarks.harness import Benchmark, Sides
-from cardops.adapters.clock import SystemClock
-from cardops.adapters.object_stores.directory import DirectoryStore
+from benchmarks.judging_history import ports_of
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
-from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
-from cardops.adapters.postgresql.intake.source_controls import PostgresSourceControls
-from cardops.adapters.postgresql.programs.programs import PostgresPrograms
-from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.rules.intake.files import Arrival, Kind
 from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.ingestion import ingest_file
@@ -52,17 +47,8 @@ def _sides() -> Iterator[Sides]:
 
 
 def _ports(url: str, folder: Path) -> IntakePorts:
-    return IntakePorts(
-        raw_store=DirectoryStore(folder / "raw"),
-        failed_store=DirectoryStore(folder / "failed"),
-        lake=ParquetLake(DirectoryStore(folder / "lake"), folder / "mirror"),
-        intake_ledger=PostgresIntakeLedger(url),
-        known_rows=PostgresKnownRows(url),
-        programs=PostgresPrograms(url),
-        source_controls=PostgresSourceControls(url),
-        clock=SystemClock(),
-        appliers={"deposit_ledger": CreditDeposits(PostgresDepositLedger(url))},
-    )
+    appliers = {"deposit_ledger": CreditDeposits(PostgresDepositLedger(url))}
+    return replace(ports_of(url, folder), appliers=appliers)
 
 
 def _credited_per_second(ports: IntakePorts, folder: Path, number: int) -> float:

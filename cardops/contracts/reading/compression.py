@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import pyarrow as pa
 from typing_extensions import override
 
+from cardops.contracts.reading.rewinding import RewindingStream
 from cardops.rules.intake.arrivals import COMPRESSIONS
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def broken_compression() -> Iterator[None]:
         raise BrokenCompressionError(str(error)) from error
 
 
-class _Zstd(io.RawIOBase):
+class _Zstd(RewindingStream):
     """Arrow's decompressor as a stream that can begin again."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -65,20 +66,9 @@ class _Zstd(io.RawIOBase):
         self._content = self._opened()
 
     @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def seekable(self) -> bool:
-        return True
-
-    @override
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if (offset, whence) != (0, io.SEEK_SET):
-            raise io.UnsupportedOperation("a zstd stream can only begin again")
+    def begin_again(self) -> None:
         self._stream.seek(0)
         self._content = self._opened()
-        return 0
 
     @override
     def readinto(self, buffer: "Buffer", /) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from typing_extensions import override
 
+from cardops.contracts.reading.rewinding import RewindingStream
 from cardops.contracts.reading.source import FileRefusedError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def as_utf8(name: str, stream: BinaryIO, encoding: str) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Transcoded(stream, encoding), BLOCK_BYTES))
 
 
-class _Transcoded(io.RawIOBase):
+class _Transcoded(RewindingStream):
     """Decodes as much as is asked for; can begin again."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
@@ -53,21 +54,10 @@ class _Transcoded(io.RawIOBase):
         self._is_ended = False
 
     @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def seekable(self) -> bool:
-        return True
-
-    @override
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if (offset, whence) != (0, io.SEEK_SET):
-            raise io.UnsupportedOperation("a decoded stream can only begin again")
+    def begin_again(self) -> None:
         self._stream.seek(0)
         self._decoder = self._new_decoder(_HANDLER)
         self._rest, self._is_ended = b"", False
-        return 0
 
     @override
     def readinto(self, buffer: "Buffer", /) -> int:
