@@ -1,0 +1,52 @@
+"""dbt, the marts it builds, and reports of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cardops.bootstrap.files import FileAdapters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+    from cardops.ports import Reports
+
+
+class ReportAdapters(FileAdapters):
+    """Marts and reports."""
+
+    @cached_property
+    def warehouse(self) -> DuckDbWarehouse:
+        """The DuckDB file that dbt builds, and what is published of it."""
+        from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+
+        return DuckDbWarehouse(self.settings.home, self._duckdb)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Figures and pages of daily reports."""
+        from cardops.adapters.warehouse.reports import DuckDbReports
+
+        return DuckDbReports(self.warehouse, self.settings.home / "reports")
+
+    def query_marts(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and rows of a query on the published marts. Raises MartsQueryError, NothingBuiltError."""
+        from cardops.adapters.warehouse.published_query import query_published
+
+        return query_published(self.settings.home, query, max_rows)
+
+
+def dbt_program() -> tuple[Path, tuple[str, ...]]:
+    """The folder of the dbt project, and the command that runs dbt."""
+    from cardops.adapters.warehouse import dbt
+
+    return dbt.PROJECT_DIR, dbt.dbt_command()
+
+
+def dbt_manifest() -> Path:
+    """The dbt project's manifest, parsed again if the project is newer. Raises DbtFailedError."""
+    from cardops.adapters.warehouse.dbt import ensure_manifest
+
+    return ensure_manifest()
