@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 from typing_extensions import override
 
+from cardops.contracts.lake.tables import columns_of
 from cardops.ports import Lake
 
 
@@ -34,7 +35,11 @@ class FakeLake(Lake):
             for (name, day, _), frame in sorted(self.frames.items(), key=lambda item: item[0])
             if name == table and (business_dates is None or day in business_dates)
         ]
-        return pl.concat(parts).lazy() if parts else None
+        if not parts:
+            return None
+        columns = columns_of(table)
+        shape = [] if columns is None else [columns.to_frame()]
+        return pl.concat([*shape, *parts], how="diagonal").lazy()
 
     @override
     def business_dates(self, table: str) -> Sequence[date]:

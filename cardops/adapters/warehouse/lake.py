@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from cardops.adapters.aws.environment import aws_endpoint, aws_region
 from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.contracts.lake.tables import columns_of
 from cardops.ports import Lake, ObjectStore
 from cardops.rules.intake.objects import ObjectStat
 
@@ -57,6 +58,10 @@ class ParquetLake(Lake):
             hive_partitioning=True,
             hive_schema=HIVE_SCHEMA,
             glob=False,
+            # Files written before a table got a column have nulls there.
+            schema=columns_of(table),
+            missing_columns="insert",
+            extra_columns="ignore",
             storage_options=self._storage_options(),
         )
 

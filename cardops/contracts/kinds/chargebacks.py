@@ -12,8 +12,8 @@ import polars as pl
 from cardops.contracts.columns.cards import card_bin, card_last4
 from cardops.contracts.columns.money import amount_minor
 from cardops.contracts.columns.networks import with_network
-from cardops.contracts.columns.times import day
-from cardops.contracts.columns.types import DATE, INTEGER, TEXT
+from cardops.contracts.columns.times import day, instant
+from cardops.contracts.columns.types import DATE, INSTANT, INTEGER, TEXT
 from cardops.contracts.importers.importers import DISPUTE_REPORTS
 from cardops.contracts.kinds.contract import (
     Contract,
@@ -38,7 +38,11 @@ STATUSES: Final = (
     "pending",
     "accepted",
     "expired",
+    "prevented",
 )
+DIRECTIONS: Final = ("debit", "credit")
+# Amounts that may be absent or zero -> their currencies.
+_MAY_BE_ZERO: Final = {"settlement_amount": "settlement_currency", "fee_amount": "fee_currency"}
 # One step of one dispute, whatever the network.
 _DISPUTE_STEP: Final = ("case_number", "stage", "action_sequence", "transaction_id")
 
@@ -69,6 +73,25 @@ class ChargebackRow(pa.DataFrameModel):
     reply_by_date: str | None = date_field("by when to answer", required=False, may_be_ahead=True)
     resolution_date: str | None = date_field("when it ended", required=False)
     arn: str | None = id_field("acquirer reference number", required=False)
+    activity_date: str | None = date_field(
+        "when this step happened; orders the steps of a dispute", required=False
+    )
+    direction: str | None = status_field(
+        "`credit`: money comes back; else debit", DIRECTIONS, required=False
+    )
+    settlement_amount: str | None = amount_field(
+        "what was settled", required=False, currency="settlement_currency"
+    )
+    settlement_currency: str | None = currency_field(
+        "of what was settled; else the disputed amount's", required=False
+    )
+    fee_amount: str | None = amount_field(
+        "what the step cost", required=False, currency="fee_currency"
+    )
+    fee_currency: str | None = currency_field(
+        "of the fee; else the disputed amount's", required=False
+    )
+    transaction_auth_code: str | None = id_field("the payment's authorization code", required=False)
 
 
 def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
@@ -76,6 +99,11 @@ def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
     filled = rows.with_columns(
         pl.coalesce("currency", "paid_currency").alias("currency"),
         pl.col("status").str.to_lowercase(),
+        pl.col("direction").str.to_lowercase(),
+        *(_unless_zero(name) for name in _MAY_BE_ZERO),
+    ).with_columns(
+        pl.coalesce(name, pl.when(pl.col(amount).is_not_null()).then("currency")).alias(name)
+        for amount, name in _MAY_BE_ZERO.items()
     )
     is_size_balanced = batch_mode == SplitMode.SIZE_BALANCED
     routed = with_network(filled, is_size_balanced=is_size_balanced)
@@ -103,6 +131,17 @@ def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
             > whole_minor,
         },
     )
+
+
+def _unless_zero(amount: str) -> pl.Expr:
+    """Reports write 0.00 where nothing was settled or charged: that is no amount."""
+    return pl.when(~pl.col(amount).str.contains(r"^0+(\.0*)?$")).then(amount).alias(amount)
+
+
+def _signed_minor(amount: str, currency: str) -> pl.Expr:
+    """Minor units, negative where the step gives money back."""
+    minor = amount_minor(amount, currency)
+    return pl.when(pl.col("direction") == "credit").then(-minor).otherwise(minor)
 
 
 def align_networks(
@@ -135,8 +174,8 @@ CHARGEBACKS: Final = KindProfile(
     contract=Contract(
         kind=Kind("chargebacks"),
         model=ChargebackRow,
-        # 2: the whole payment has a currency of its own.
-        version=2,
+        # 2: the whole payment has a currency of its own. 3: a step has a date, a direction and fees.
+        version=3,
         # A header serves one column: `amount` is the disputed one unless the file has `chargeback_amount`.
         aliases={
             "chargeback_amount": ("amount", "amt"),
@@ -172,6 +211,12 @@ CHARGEBACKS: Final = KindProfile(
             **dict.fromkeys(("reason_code", "reason_category", "reason_text", "status"), TEXT),
             **dict.fromkeys(("reply_by_date", "resolution_date"), DATE),
             "payment_method": TEXT,
+            "activity_date": INSTANT,
+            "direction": TEXT,
+            "settlement_amount_minor": INTEGER,
+            "settlement_currency": TEXT,
+            "fee_amount_minor": INTEGER,
+            **dict.fromkeys(("fee_currency", "transaction_auth_code"), TEXT),
         }
     ),
     lake_values={
@@ -179,18 +224,23 @@ CHARGEBACKS: Final = KindProfile(
         "card_last4": card_last4("card_number"),
         "transaction_date": day("transaction_date"),
         "transaction_amount_minor": amount_minor("transaction_amount", "transaction_currency"),
-        "dispute_amount_minor": amount_minor("chargeback_amount", "currency"),
+        "dispute_amount_minor": _signed_minor("chargeback_amount", "currency"),
         "dispute_currency": pl.col("currency"),
         "dispute_date": day("dispute_date"),
         "reason_text": pl.col("chargeback_reason"),
         "reply_by_date": day("reply_by_date"),
         "resolution_date": day("resolution_date"),
+        "activity_date": instant("activity_date", is_day_allowed=True),
+        "direction": pl.col("direction").fill_null("debit"),
+        "settlement_amount_minor": _signed_minor("settlement_amount", "settlement_currency"),
+        "fee_amount_minor": amount_minor("fee_amount", "fee_currency"),
     },
     typed_text=("merchant_name", "chargeback_reason", "reason_code"),
     control_totals=("dispute_amount_minor", "dispute_currency"),
     identity=("network", "case_number", "stage", "action_sequence"),
     immutable=("transaction_id", "dispute_currency"),
-    # These depend on which transactions have arrived, or on tables of ours.
+    # These depend on which transactions have arrived, or on tables of ours; a direction is the sign
+    # of its amount, and absent in older files.
     not_content=frozenset(
         {
             "network_source",
@@ -198,6 +248,7 @@ CHARGEBACKS: Final = KindProfile(
             "payment_method",
             "transaction_amount_minor",
             "transaction_currency",
+            "direction",
         }
     ),
     align_identities=align_networks,

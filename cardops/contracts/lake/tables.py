@@ -40,23 +40,32 @@ SAFEGUARDING: Final = pl.Schema(
         "is_break": pl.Boolean(),
     }
 )
+_OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
+    transaction_log.TABLE: transaction_log.COLUMNS,
+    "balances": BALANCES,
+    "reconciliation_breaks": RECONCILIATION_BREAKS,
+    "safeguarding": SAFEGUARDING,
+    **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
+}
 
 
 def lake_tables() -> Mapping[str, pl.Schema]:
     """Every table of the lake by name."""
-    # The kinds load pandera, and light commands import this module.
-    from cardops.contracts.kinds.registry import KINDS  # noqa: PLC0415
+    return {**_tables_of_kinds(), **_OTHER_TABLES}
 
-    return {
-        **{profile.kind: profile.lake_table for profile in KINDS.values()},
-        transaction_log.TABLE: transaction_log.COLUMNS,
-        "balances": BALANCES,
-        "reconciliation_breaks": RECONCILIATION_BREAKS,
-        "safeguarding": SAFEGUARDING,
-        **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
-    }
+
+def columns_of(table: str) -> pl.Schema | None:
+    """The columns of one table, or None where no table has this name."""
+    return _OTHER_TABLES.get(table) or _tables_of_kinds().get(table)
 
 
 def empty_frame(table: str) -> pl.DataFrame:
     """No rows, all columns: what a reader sees of a table that has no file yet."""
     return pl.DataFrame(schema=lake_tables()[table])
+
+
+def _tables_of_kinds() -> Mapping[str, pl.Schema]:
+    # The kinds load pandera, and light commands import this module.
+    from cardops.contracts.kinds.registry import KINDS  # noqa: PLC0415
+
+    return {profile.kind: profile.lake_table for profile in KINDS.values()}

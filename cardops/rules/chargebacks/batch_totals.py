@@ -57,22 +57,20 @@ def batch_breaks(totals: BatchTotals) -> list[str]:
     if totals.unapplied_files:
         breaks.append(f"{totals.unapplied_files} files of the batch are not applied")
     accepted = totals.read - totals.duplicate - totals.quarantined
-    if _differs(accepted, totals.filed, is_complete=totals.is_complete):
+    # Until the last file is made, fewer rows may be in files, but never more.
+    if totals.filed > accepted or (totals.is_complete and totals.filed < accepted):
         breaks.append(f"{accepted} rows were accepted, {totals.filed} are in files")
-    for currency in sorted({*totals.accepted_minor, *totals.filed_minor}):
+    # With credits, which are negative, part of the rows may sum to more than all of them.
+    is_whole = totals.is_complete or accepted == totals.filed
+    for currency in sorted({*totals.accepted_minor, *totals.filed_minor}) if is_whole else ():
         accepted_minor = totals.accepted_minor.get(currency, 0)
         filed_minor = totals.filed_minor.get(currency, 0)
-        if _differs(accepted_minor, filed_minor, is_complete=totals.is_complete):
+        if accepted_minor != filed_minor:
             breaks.append(
                 f"{accepted_minor} minor units of {currency} were accepted, {filed_minor} are in "
                 "files"
             )
     return breaks
-
-
-def _differs(accepted: int, filed: int, *, is_complete: bool) -> bool:
-    """Until the last file is made, fewer rows may be in files, but never more."""
-    return filed != accepted if is_complete else filed > accepted
 
 
 def _sums(totals: Sequence[Mapping[str, int]]) -> dict[str, int]:

@@ -46,8 +46,11 @@ def _add_up(rows: Iterable[list[str]]) -> ControlTotals:
         if len(row) != len(COLUMNS):
             raise UnreadableChargebackFileError(f"row {row_count} has {len(row)} fields")
         currency = row[at_currency]
-        amount = parse_amount(row[at_amount], currency)
+        # A credit is negative.
+        text = row[at_amount]
+        amount = parse_amount(text.removeprefix("-"), currency)
         if isinstance(amount, AmountProblem):
             raise UnreadableChargebackFileError(f"row {row_count} has an {amount}")
-        totals[currency] = totals.get(currency, 0) + amount
+        signed = -amount if text.startswith("-") else amount
+        totals[currency] = totals.get(currency, 0) + signed
     return ControlTotals(row_count, totals)

@@ -20,7 +20,9 @@ final as (
         disputes.status,
         case
             when disputes.stage in ('won', 'lost', 'accepted', 'expired') then disputes.stage
-            when disputes.status in ('won', 'lost', 'accepted', 'expired') then disputes.status
+            when
+                disputes.status in ('won', 'lost', 'accepted', 'expired', 'prevented')
+                then disputes.status
             when disputes.status = 'resolved' then 'resolved'
             else 'open'
         end as outcome,

@@ -101,3 +101,16 @@ def test_mirror_deletes_files_that_left_the_bucket(s3_url: str, tmp_path: Path) 
     store.delete("deposits/business_date=2026-11-20/a.parquet")
 
     assert list(lake.local_path("deposits").rglob("*.parquet")) == []
+
+
+@pytest.mark.parametrize("newer", [FRIDAY, SATURDAY])
+def test_files_from_before_a_column_are_read_with_nulls(lake: Lake, newer: date) -> None:
+    older = SATURDAY if newer == FRIDAY else FRIDAY
+    lake.write("deposits", older, "a", frame_of(1))
+    lake.write("deposits", newer, "b", frame_of(2).with_columns(currency=pl.lit("USD")))
+
+    frame = lake.scan("deposits")
+
+    assert frame is not None
+    found = frame.sort("amount_minor").select("amount_minor", "currency").collect()
+    assert found.rows() == [(1, None), (2, "USD")]

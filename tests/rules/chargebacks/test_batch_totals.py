@@ -53,3 +53,13 @@ def test_unapplied_and_damaged_files_are_breaks() -> None:
         "CB_visa.csv is damaged",
         "1 files of the batch are not applied",
     ]
+
+
+def test_credits_to_come_are_no_surplus_in_an_incomplete_batch() -> None:
+    outcome = FileOutcome(read=3, accepted=3, totals_minor={"USD": 200})
+    first = ControlTotals(2, {"USD": 500})
+    rest = ControlTotals(1, {"USD": -300})
+
+    assert batch_breaks(add_up_batch([outcome], [first], is_complete=False)) == []
+    assert batch_breaks(add_up_batch([outcome], [first, rest])) == []
+    assert batch_breaks(add_up_batch([outcome], [first, ControlTotals(1, {"USD": -200})]))
