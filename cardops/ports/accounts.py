@@ -21,18 +21,23 @@ class DepositLedger(Protocol):
     next, so at most one credit of a deposit stands at any time.
     """
 
-    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
+    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
         """Credit valid rows once each, in committed chunks; safe to kill and run again.
 
+        Returns the rows that this call credited for the first time, in any order: row_number i64,
+        ledger_seq i64.
         Columns: row_number i64, deposit_id str, user_id str, currency str, amount_minor i64,
         occurred_at datetime[us, UTC]. The first row in file order wins a deposit id. Deposits that
         were recalled stay recalled, unless a reinstatement of the file was requested: then they are
         credited with the content of these rows, and the request is finished.
         """
 
-    def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
+    def outcome(
+        self, intake_file: IntakeFile, credited: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """The outcome of each staged row: row_number i64, outcome str, ledger_seq i64 or null.
 
+        `credited`: what `credit` returned, so that these rows need not be looked up.
         outcome: `accepted` (this row was credited), `duplicate` (another row with the same content
         was), `conflicting_duplicate` (another row with the same id and other content was),
         `recalled_before` (the deposit was credited and recalled), `amount_out_of_range` (it did not

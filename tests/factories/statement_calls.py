@@ -212,8 +212,9 @@ def call_deposits(url: str) -> None:
     file = an_intake_file(1_000_000)
     deposits = [Deposit(f"new_{n}", user_id=f"user_{n}") for n in range(10)]
     with patch.object(chunked_posting, "HALVED_ROWS", 5):
-        ledger.credit(file, [staged(deposits)])
+        credited = ledger.credit(file, [staged(deposits)])
     ledger.outcome(file)
+    ledger.outcome(file, credited.head(6))
     ledger.recall(file, "somebody")
     ledger.request_reinstatement(file, "somebody", "a mistake")
     # A balance has no room for one of them, and an account is opened in vain for another.

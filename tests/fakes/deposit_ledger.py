@@ -15,6 +15,7 @@ from tests.oracles.deposit_books import TOTALS, AccountTotals
 
 Key = tuple[str, str, str]
 OUTCOME = pl.Schema({"row_number": pl.Int64(), "outcome": pl.String(), "ledger_seq": pl.Int64()})
+CREDITED = pl.Schema({"row_number": pl.Int64(), "ledger_seq": pl.Int64()})
 KEY = {"program": pl.String(), "user_id": pl.String(), "currency": pl.String()}
 
 
@@ -43,16 +44,22 @@ class FakeDepositLedger(DepositLedger):
         self.refused: set[tuple[int, str]] = set()
 
     @override
-    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
+    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
         rows = [row for batch in batches for row in batch.to_dicts()]
         self.staged[intake_file.intake_id] = rows
         self.refused = {known for known in self.refused if known[0] != intake_file.intake_id}
+        known = {id(event) for credited in self.events.values() for event in credited}
         for row in sorted(rows, key=lambda row: int(row["row_number"])):
             self._credit_once(intake_file, row)
         self.unfinished.discard(intake_file.intake_id)
+        first = (credited[0] for credited in self.events.values() if credited)
+        posted = [(event.row_number, event.ledger_seq) for event in first if id(event) not in known]
+        return pl.DataFrame(posted, schema=CREDITED, orient="row")
 
     @override
-    def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
+    def outcome(
+        self, intake_file: IntakeFile, credited: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         if intake_file.intake_id not in self.staged:
             raise StagingLostError(intake_file.intake_id)
         rows = [self._outcome_of(intake_file, row) for row in self.staged[intake_file.intake_id]]

@@ -66,13 +66,14 @@ def main(url: str, intake_id: str, rows: str, users: str, prefix: str, *chunks: 
         fix_chunk_rows(chunk_rows)
     real, done = posting.credit_chunk, 0
 
-    def credit_chunk(session: psycopg.Connection, stage: object, chunk: object) -> None:
+    def credit_chunk(session: psycopg.Connection, stage: object, chunk: object) -> pl.DataFrame:
         nonlocal done
         # The chunks before this one are committed; this one is posted and will not be committed.
-        real(session, stage, chunk)  # type: ignore[arg-type]
+        credited = real(session, stage, chunk)  # type: ignore[arg-type]
         done += 1
         if done == die_after:
             os.kill(os.getpid(), signal.SIGKILL)
+        return credited
 
     deposits.credit_chunk = credit_chunk  # type: ignore[attr-defined] # dies at the chosen chunk
     frame = rows_of_a_file(int(rows), int(users), prefix)

@@ -44,8 +44,10 @@ class CreditDeposits(Applier):
         return self._credit(intake_file, chunks())
 
     def _credit(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
-        self._ledger.credit(intake_file, (chunk.select(_CREDITED_COLUMNS) for chunk in chunks))
-        return self._ledger.outcome(intake_file)
+        credited = self._ledger.credit(
+            intake_file, (chunk.select(_CREDITED_COLUMNS) for chunk in chunks)
+        )
+        return self._ledger.outcome(intake_file, credited)
 
     @override
     def discard_staged(self, intake_file: IntakeFile) -> None:

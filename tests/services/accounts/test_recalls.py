@@ -4,6 +4,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import polars as pl
 import psycopg
 import pytest
 
@@ -44,10 +45,10 @@ def kill_before_chunk(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         monkeypatch.setattr(pacing, name, 1)
     real, chunks = posting.credit_chunk, iter(range(1, 1_000))
 
-    def credit(session: psycopg.Connection, *args: Any, **options: Any) -> None:
+    def credit(session: psycopg.Connection, *args: Any, **options: Any) -> pl.DataFrame:
         if next(chunks) == number:
             raise KilledError
-        real(session, *args, **options)
+        return real(session, *args, **options)
 
     monkeypatch.setattr(deposits, "credit_chunk", credit)
 
@@ -181,10 +182,10 @@ def test_recall_waits_for_a_run_that_is_ingesting_the_file(
     desk.drop(*LINES, key="incoming/deposits/a.csv")
     is_crediting, may_go_on, real = Event(), Event(), posting.credit_chunk
 
-    def credit(session: psycopg.Connection, *args: Any, **options: Any) -> None:
+    def credit(session: psycopg.Connection, *args: Any, **options: Any) -> pl.DataFrame:
         is_crediting.set()
         assert may_go_on.wait(30)
-        real(session, *args, **options)
+        return real(session, *args, **options)
 
     monkeypatch.setattr(deposits, "credit_chunk", credit)
     totals: list[dict[str, int]] = []

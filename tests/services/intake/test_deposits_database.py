@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import polars as pl
 import psycopg
 import pytest
 
@@ -95,11 +96,11 @@ def test_file_whose_stage_is_lost_in_a_crash_is_staged_again(
     desk = DepositDesk(database_url, tmp_path)
     real, losses = deposits.credit_chunk, iter([True, True, False])
 
-    def lose_stage_before(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
+    def lose_stage_before(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> pl.DataFrame:
         if next(losses):
             with connect(database_url) as other:
                 other.execute(stage.sql("delete from {stage}"))
-        real(session, stage, chunk)
+        return real(session, stage, chunk)
 
     monkeypatch.setattr(deposits, "credit_chunk", lose_stage_before)
     done = desk.submit(a_line("d1", "1.00"), a_line("d2", "2.00", "u2"))

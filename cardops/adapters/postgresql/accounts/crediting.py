@@ -4,13 +4,18 @@ One statement locks the chunk's accounts in id order, inserts the deposits and c
 that each account is looked up as seldom as possible while others may wait for it.
 """
 
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import polars as pl
 import psycopg
 from psycopg import errors, sql
 
 from cardops.adapters.postgresql.accounts.staging import CHUNK, Chunk, Stage
 from cardops.rules.accounts.ledger import amounts_beyond_range
+
+# What a chunk credited: the row in its file, and its number in its account's sequence.
+CREDITED: Final = pl.Schema({"row_number": pl.Int64(), "ledger_seq": pl.Int64()})
 
 # Two deposits are the same if user, currency, minor units and the instant (microseconds) agree.
 # Ids contain no vertical bar, so no two contents have the same text.
@@ -68,7 +73,7 @@ posted as (
             with ordinality as r (row_number, deposit_id, amount_minor, occurred_at, place)
     ) as s
     order by s.deposit_id
-    returning 1
+    returning row_number, ledger_seq
 ),
 opened as (
     insert into accounts (program, user_id, currency, available_minor, ledger_seq)
@@ -87,7 +92,13 @@ changed as (
     returning a.ledger_seq = l.ledger_seq + l.row_count as is_next
 )
 select (select count(*) from locked)
-    = (select count(*) from opened) + (select count(*) from changed where is_next)
+    = (select count(*) from opened) + (select count(*) from changed where is_next) as is_complete,
+    p.*
+from (
+    select string_agg(int8send(row_number), '') as row_numbers,
+        string_agg(int8send(ledger_seq), '') as sequences
+    from posted
+) as p
 """
 
 _CANDIDATES: Final = """
@@ -110,8 +121,13 @@ order by s.user_id, s.row_number
 """
 
 
-def post_credits(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
-    """Credit the chunk's deposits that no file has credited before.
+def integers(packed: bytes | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Integers as PostgreSQL sends them: one value for thousands, instead of a row for each."""
+    return np.frombuffer(packed or b"", dtype=">i8").astype(np.int64)
+
+
+def post_credits(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> pl.DataFrame:
+    """Credit the chunk's deposits that no file has credited before; these rows (CREDITED).
 
     A file's deposits are taken for new until one of them is not: looking each of them up beforehand
     would double the time for which accounts are locked.
@@ -121,13 +137,14 @@ def post_credits(session: psycopg.Connection, stage: Stage, chunk: Chunk) -> Non
         _CREDIT, chunk=stage.sql(CHUNK), content_hash=CONTENT_HASH, not_posted=not_posted
     )
     try:
-        row = session.execute(statement, chunk.values()).fetchone()
+        row = session.execute(statement, chunk.values(), binary=True).fetchone()
     except errors.UniqueViolation as error:
         # Credited before, or at this moment by another file, as may be an account that was opened.
         stage.has_posted_rows = True
         raise errors.SerializationFailure("a deposit or account was posted meanwhile") from error
     if row is None or not row[0]:
         raise errors.SerializationFailure("an account changed after it was locked")
+    return pl.DataFrame(list(map(integers, row[1:])), schema=CREDITED)
 
 
 def refuse_beyond_range(

@@ -13,7 +13,8 @@ import psycopg
 from psycopg import errors, sql
 
 from cardops.adapters.postgresql.accounts.chunked_posting import ChunkOperation, post_in_chunks
-from cardops.adapters.postgresql.accounts.crediting import CONTENT_HASH, refuse_beyond_range
+from cardops.adapters.postgresql.accounts.crediting import CREDITED, refuse_beyond_range
+from cardops.adapters.postgresql.accounts.outcomes import outcome_of_stage
 from cardops.adapters.postgresql.accounts.posting import (
     LOOK_UPS,
     ReinstatementRequest,
@@ -38,11 +39,7 @@ from cardops.adapters.postgresql.transactions import (
     run_in_transaction,
     transaction_runner,
 )
-from cardops.rules.intake.files import IntakeFile, StagingLostError
-
-OUTCOME: Final = pl.Schema(
-    {"row_number": pl.Int64(), "outcome": pl.String(), "ledger_seq": pl.Int64()}
-)
+from cardops.rules.intake.files import IntakeFile
 
 ACCOUNTS: Final = pl.Schema(
     {
@@ -58,75 +55,6 @@ ACCOUNTS: Final = pl.Schema(
 _ACCOUNTS: Final = sql.SQL(
     "select program, user_id, currency, available_minor, held_minor, ledger_seq from accounts"
 ).format()
-# First the rows that this file credited, which are nearly all of them, then the others: a deposit's
-# latest credit decides. A row without any event was refused, or was not posted: then the query
-# returns fewer rows than were staged. Recalls are looked up one by one (`lateral` with a limit): to hash
-# them would read those of all years.
-_OUTCOME: Final = """
-with own as materialized (
-    select e.row_number, e.ledger_seq
-    from deposit_events as e
-    left join lateral (
-        select true as is_there from deposit_recalls as r
-        where r.program = e.program and r.deposit_id = e.deposit_id
-        limit 1
-    ) as recalled on true
-    where e.intake_id = {intake_id} and recalled.is_there is null
-),
-others as materialized (
-    select s.* from {stage} as s
-    where not exists (select from own where own.row_number = s.row_number)
-),
-credited as (
-    select s.row_number, s.refusal,
-        r.deposit_id is not null as is_recalled,
-        coalesce(i.intake_id, e.intake_id) = {intake_id}
-            and coalesce(i.row_number, e.row_number) = s.row_number as is_own,
-        coalesce(i.content_hash, e.content_hash) = {content_hash} as is_same,
-        coalesce(i.ledger_seq, e.ledger_seq) as ledger_seq
-    from others as s
-    join deposit_events as e on e.program = {program} and e.deposit_id = s.deposit_id
-    left join (
-        select distinct on (deposit_id)
-            deposit_id, credit_number, intake_id, row_number, content_hash, ledger_seq
-        from deposit_reinstatements
-        where program = {program} and deposit_id in (select deposit_id from others)
-        order by deposit_id, credit_number desc
-    ) as i on i.deposit_id = s.deposit_id
-    left join deposit_recalls as r
-        on r.program = {program} and r.deposit_id = s.deposit_id
-        and r.credit_number = coalesce(i.credit_number, 1)
-)
-select own.row_number, 'accepted' as outcome, own.ledger_seq
-from own join {stage} as s on s.row_number = own.row_number
-union all
-select row_number,
-    case
-        when refusal is not null then refusal
-        when is_recalled then 'recalled_before'
-        when is_own then 'accepted'
-        when is_same then 'duplicate'
-        else 'conflicting_duplicate'
-    end,
-    case when is_own and not is_recalled then ledger_seq end
-from credited
-union all
-select s.row_number, f.refusal, null
-from others as s
-join (select deposit_id, refusal from others where refusal is not null) as f using (deposit_id)
-where not exists (
-    select from deposit_events as e where e.program = {program} and e.deposit_id = s.deposit_id
-)
-"""
-
-
-# Several rows per message: one message each would cost more than everything else of the outcome.
-_AS_LINES: Final = """
-select string_agg(
-    row_number || ',' || outcome || ',' || coalesce(ledger_seq::text, ''), chr(10)
-)
-from ({outcomes}) as o group by row_number / 1000
-"""
 
 
 class PostgresDepositLedger:
@@ -135,22 +63,32 @@ class PostgresDepositLedger:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> None:
+    def credit(self, intake_file: IntakeFile, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
         """Credit valid rows once each, in committed chunks; safe to kill and run again.
 
+        Returns the rows that this call credited: row_number, ledger_seq.
         Raises StagingLostError where a crash of the database emptied the stage: run it again.
         """
-        stage = Stage(intake_file)
+        stage, credited = Stage(intake_file), [CREDITED.to_frame()]
+
+        def credit(runner: TransactionRunner, chunk: Chunk) -> None:
+            credited.append(_credit(runner, chunk, stage, request))
+
         with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
             request = runner.run(partial(find_request, intake_id=stage.intake_id))
-            self._post(runner, stage, partial(_credit, stage=stage, request=request))
+            self._post(runner, stage, credit)
             if request:
                 runner.run(partial(finish_requests, intake_id=stage.intake_id))
+        return pl.concat(credited)
 
-    def outcome(self, intake_file: IntakeFile) -> pl.DataFrame:
+    def outcome(
+        self, intake_file: IntakeFile, credited: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """The outcome of each staged row. Raises StagingLostError."""
         stage = Stage(intake_file)
-        return run_in_transaction(self.url, lambda session: _outcome(session, stage))
+        return run_in_transaction(
+            self.url, lambda session: outcome_of_stage(session, stage, credited)
+        )
 
     def forget_staged(self, intake_file: IntakeFile) -> None:
         """Drop the file's staged rows."""
@@ -209,8 +147,8 @@ class PostgresDepositLedger:
 
 def _credit(
     runner: TransactionRunner, chunk: Chunk, stage: Stage, request: ReinstatementRequest | None
-) -> None:
-    """Credit the chunk without the rows that do not fit into their account.
+) -> pl.DataFrame:
+    """Credit the chunk without the rows that do not fit into their account; the credited rows.
 
     Balances go on changing between finding these rows and crediting the others.
     """
@@ -231,16 +169,3 @@ def _credit(
         f"Balances of accounts at the largest amount that can be stored changed {MAX_ATTEMPTS} "
         "times while they were credited; nothing was lost, run it again."
     )
-
-
-def _outcome(session: psycopg.Connection, stage: Stage) -> pl.DataFrame:
-    stage.check_complete(session)
-    outcomes = stage.sql(_OUTCOME, content_hash=CONTENT_HASH)
-    lines = session.execute(stage.sql(_AS_LINES, outcomes=outcomes)).fetchall()
-    text = "\n".join(row[0] for row in lines).encode()
-    frame = pl.read_csv(text, has_header=False, schema=OUTCOME) if text else OUTCOME.to_frame()
-    frame = frame.sort("row_number")
-    staged = session.execute(stage.sql("select count(*) from {stage}")).fetchone()
-    if staged is None or frame.height != staged[0]:
-        raise StagingLostError(stage.intake_id)
-    return frame

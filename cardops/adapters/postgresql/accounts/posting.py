@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, LiteralString
 
+import polars as pl
 import psycopg
 from psycopg import errors, sql
 
@@ -146,9 +147,10 @@ def credit_chunk(
     stage: Stage,
     chunk: Chunk,
     request: ReinstatementRequest | None = None,
-) -> None:
+) -> pl.DataFrame:
     """Credit the chunk's deposits that were not credited before, and recalled ones if requested.
 
+    Returns the rows that were credited for the first time: row_number, ledger_seq.
     Raises FileRecalledError where the file was recalled meanwhile, and
     psycopg.errors.NumericValueOutOfRange where a balance would no longer be an i64.
     """
@@ -156,9 +158,10 @@ def credit_chunk(
     # instants of the postings, so that a day can be closed by transaction ids.
     session.execute("select set_config('synchronous_commit', 'off', true), pg_current_xact_id()")
     _refuse_recalled(session, stage)
-    post_credits(session, stage, chunk)
+    credited = post_credits(session, stage, chunk)
     if request is not None:
         _reinstate(session, stage, chunk, request)
+    return credited
 
 
 def recall_chunk(

@@ -106,8 +106,8 @@ class Stage:
         )
         # guard-end: credit-flushed
 
-    def check_complete(self, session: psycopg.Connection) -> None:
-        """Raises StagingLostError where a crash of the database emptied the stage."""
+    def check_complete(self, session: psycopg.Connection) -> int:
+        """The number of staged rows. Raises StagingLostError where a crash emptied the stage."""
         sealed = session.execute(
             "select row_count, to_regclass(%s) is not null from deposit_stagings"
             " where intake_id = %s",
@@ -118,6 +118,7 @@ class Stage:
         staged = session.execute(self.sql("select count(*) from {stage}")).fetchone()
         if staged is None or staged[0] != sealed[0]:
             raise StagingLostError(self.intake_id)
+        return int(sealed[0])
 
     def middle_user(self, session: psycopg.Connection) -> str:
         """The user of the row in the middle, in user order. Raises StagingLostError."""

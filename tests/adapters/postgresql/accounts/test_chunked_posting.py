@@ -2,6 +2,7 @@
 
 from threading import Event
 
+import polars as pl
 import psycopg
 import pytest
 
@@ -42,12 +43,13 @@ class Order:
         self.real = posting.credit_chunk
         monkeypatch.setattr(deposits, "credit_chunk", self.credit)
 
-    def credit(self, session: psycopg.Connection, stage: Stage, chunk: Chunk) -> None:
+    def credit(self, session: psycopg.Connection, stage: Stage, chunk: Chunk) -> pl.DataFrame:
         if chunk.to_user in SECOND_HALF:
             self.second_began.set()
         self.before(chunk)
-        self.real(session, stage, chunk)
+        credited = self.real(session, stage, chunk)
         self.users.append(chunk.to_user)
+        return credited
 
     def before(self, chunk: Chunk) -> None:
         """Nothing, unless a test replaces it."""
@@ -58,7 +60,7 @@ def test_halves_are_posted_at_once_and_in_file_order(
 ) -> None:
     order = Order(monkeypatch)
 
-    def wait_for_the_second(chunk: Chunk) -> None:
+    def wait_for_the_second(chunk: Chunk) -> pl.DataFrame:
         if chunk.to_user in FIRST_HALF:
             assert order.second_began.wait(30), "the second half never began beside the first"
 
@@ -96,7 +98,7 @@ def test_failure_of_either_half_fails_the_file_and_is_resumed(
 ) -> None:
     order, ledger = Order(monkeypatch), ObservedPostgresDepositLedger(database_url)
 
-    def fail(chunk: Chunk) -> None:
+    def fail(chunk: Chunk) -> pl.DataFrame:
         if chunk.to_user == half[2]:
             raise RuntimeError("a fault")
 

@@ -4,6 +4,7 @@ import signal
 import time
 from threading import Thread
 
+import polars as pl
 import psycopg
 import pytest
 
@@ -89,10 +90,10 @@ def test_stage_emptied_by_a_crash_raises_staging_lost(
     ledger = ObservedPostgresDepositLedger(database_url)
     real = posting.credit_chunk
 
-    def crash_before(session: psycopg.Connection, stage: object, chunk: object) -> None:
+    def crash_before(session: psycopg.Connection, stage: object, chunk: object) -> pl.DataFrame:
         with connect(database_url) as other:
             other.execute("delete from deposit_stage_1")
-        real(session, stage, chunk)  # type: ignore[arg-type]
+        return real(session, stage, chunk)  # type: ignore[arg-type]
 
     monkeypatch.setattr(deposits, "credit_chunk", crash_before)
     with pytest.raises(StagingLostError, match="ingest the file again"):
@@ -111,11 +112,12 @@ def test_lost_sessions_are_replaced_and_credit_once(
     ledger, cuts = ObservedPostgresDepositLedger(database_url), [2, 4, 7]
     real, calls = posting.credit_chunk, iter(range(1, 1_000))
 
-    def cut(session: psycopg.Connection, stage: object, chunk: object) -> None:
-        real(session, stage, chunk)  # type: ignore[arg-type]
+    def cut(session: psycopg.Connection, stage: object, chunk: object) -> pl.DataFrame:
+        credited = real(session, stage, chunk)  # type: ignore[arg-type]
         if next(calls) in cuts:
             with connect(database_url) as other:
                 other.execute("select pg_terminate_backend(%s)", [session.info.backend_pid])
+        return credited
 
     monkeypatch.setattr(deposits, "credit_chunk", cut)
     ledger.credit(FILE, [rows_of_a_file(200, 40, "d")])

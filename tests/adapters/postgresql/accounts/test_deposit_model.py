@@ -96,9 +96,12 @@ def step(ledger: ObservedDepositLedger, action: str, file: Any, rows: pl.DataFra
         return dict(ledger.recall(file, "operator"))
     if action == "reinstate":
         ledger.request_reinstatement(file, "operator", "recalled by mistake")
-    ledger.credit(file, [rows])
+    credited = ledger.credit(file, [rows])
+    found = ledger.outcome(file)
+    for known in (credited, credited.head(1)):
+        assert ledger.outcome(file, known).rows() == found.rows()
     # A row's ledger_seq depends on the order of chunks, its outcome does not.
-    outcomes = ledger.outcome(file).select("row_number", "outcome").rows()
+    outcomes = found.select("row_number", "outcome").rows()
     return outcomes, dict(ledger.reinstated(file))
 
 
