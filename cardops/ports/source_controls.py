@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from cardops.rules.intake.files import FileOutcome, IntakeFile, Kind
     from cardops.rules.intake.source_controls import (
+        ApprovalNeed,
         FileHold,
+        FilePass,
         HoldEnding,
         SenderKey,
         SourcePolicy,
@@ -41,10 +43,14 @@ class SourceControls(Protocol):
     def state(self, intake_file: IntakeFile) -> SourceState:
         """The policy for the file, whether it passed before, and its open hold."""
 
-    def record_passed(
-        self, intake_file: IntakeFile, control_sha256: str | None, key_id: str | None
-    ) -> None:
-        """Its rows may be applied from now on, and the control is not repeated; ends its hold."""
+    def pass_unless_held(
+        self, intake_file: IntakeFile, file_pass: FilePass, policy: SourcePolicy
+    ) -> ApprovalNeed:
+        """Record that its rows may be applied from now on, which ends its hold, and return no need.
+
+        Where a cap demands an approval that it lacks, nothing is recorded, and the need is returned.
+        Files of one program whose policy has a cap on a date pass one after another.
+        """
 
     def hold(self, intake_file: IntakeFile, hold: FileHold, outcome: FileOutcome) -> None:
         """Mark `held`, with attempts counted from 1 again; an open hold is replaced."""
@@ -56,12 +62,16 @@ class SourceControls(Protocol):
         """An operator was told of the open hold."""
 
     def end_hold(self, intake_id: int, ending: HoldEnding, *, by: str, why: str) -> bool:
-        """End the open hold; False where there is none. An approved file is `claimed` again."""
+        """End the open hold otherwise than by approvals; False where there is none."""
 
-    def is_approved(
-        self, intake_file: IntakeFile, row_count: int, totals_minor: Mapping[str, int]
-    ) -> bool:
-        """Whether this content was approved for the program with exactly these figures."""
+    def approve(self, intake_id: int, *, by: str, why: str) -> FileHold | None:
+        """Record an approval of the open hold; the last that is needed ends it. None: no hold.
+
+        An approved file is `claimed` in the same commit. Returns the hold as it stands then. A person approves a hold once: again changes nothing.
+        """
+
+    def approvals(self, intake_file: IntakeFile, file_pass: FilePass) -> int:
+        """How many persons approved this content for the program with exactly these figures."""
 
     def submitted(self, bucket: str, keys: Sequence[str], submitted_by: str) -> None:
         """Record who puts the files, before they are put; the first entry of a key stays."""

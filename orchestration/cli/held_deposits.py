@@ -47,7 +47,8 @@ def approve(
 ) -> None:
     """Approve a held file as a second person, and credit it. Again, it finishes what was begun.
 
-    Nobody who submitted the file can approve it. What is credited is what was judged when it was
+    Nobody who submitted the file can approve it, and nobody twice: above the program's second cap it
+    stays held until two persons approved it. What is credited is what was judged when it was
     held: were its rows judged differently now, it is held again.
     """
     from cardops.services.accounts.deposit_files import named_files  # noqa: PLC0415 - polars
@@ -121,6 +122,9 @@ def list_held(
         for entry, hold in found:
             typer.echo(f"{entry.intake_id}  {hold.reason}  since {hold.held_at:%Y-%m-%d %H:%M}")
             typer.echo(f"  {hold.sentence}")
+            if hold.approved_by:
+                given = f"{len(hold.approved_by)} of {hold.approvals_needed} approvals"
+                typer.echo(f"  {given}: {', '.join(hold.approved_by)}")
         if not found:
             typer.echo("No deposit file is held.")
     raise typer.Exit(DONE_WITH_FINDINGS if found else DONE)
@@ -134,7 +138,8 @@ def write_control(
         str | None, typer.Option(help="Of rows without one; by default that of the settings.")
     ] = None,
     signing_key: Annotated[
-        Path | None, typer.Option(help="Ed25519 private key, a PEM file, to sign it with.")
+        Path | None,
+        typer.Option(help="Private key to sign it with: Ed25519 in PEM, or a secret OpenPGP key."),
     ] = None,
     key_id: Annotated[str | None, typer.Option(help="Id of that key at the program.")] = None,
     json_output: JsonOption = False,
@@ -176,6 +181,8 @@ def _described(entry: IntakeFile, hold: FileHold) -> Mapping[str, Any]:
         "totals": dict(hold.totals_minor),
         "sha256": entry.arrival.content_sha256,
         "error": hold.sentence,
+        "approvals_needed": hold.approvals_needed,
+        "approved_by": list(hold.approved_by),
     }
 
 

@@ -41,12 +41,15 @@ select 'default', 'none', 60, '{}', 'somebody' from generate_series(1, 300);
 insert into sender_keys (program, key_id, public_key, added_by)
 select 'default', 'key_' || n, decode(repeat('00', 32), 'hex'), 'somebody'
 from generate_series(1, 3) as n;
-insert into source_checks (intake_id) select n from generate_series(1, %(rows)s / 8) as n;
+insert into source_checks (intake_id, totals)
+select n, '{"USD": 1}' from generate_series(1, %(rows)s / 8) as n;
 insert into file_holds (
     intake_id, hold_number, reason, sentence, row_count, totals, ending, ended_at
 )
 select n, 1, 'approval', 'sentence', 1, '{"USD": 1}', 'approved', now()
 from generate_series(1, %(rows)s / 8) as n;
+insert into file_approvals (intake_id, hold_number, person, approved_by, reason)
+select n, 1, 'boss', 'boss', 'seen' from generate_series(1, %(rows)s / 8) as n;
 insert into file_submitters (bucket, key, submitted_by)
 select 'raw', 'incoming/file_' || n, 'somebody' from generate_series(1, %(rows)s / 8) as n;
 insert into released_keys (bucket, key, content_sha256)

@@ -41,7 +41,9 @@ class IntakeWorld:
     kinds: Kinds = field(default_factory=lambda: KINDS)
 
     def __post_init__(self) -> None:
-        self.source_controls = FakeSourceControls(self.intake_ledger, self.clock)
+        self.source_controls = FakeSourceControls(
+            self.intake_ledger, self.clock, deposits=self.deposit_ledger
+        )
 
     @property
     def ports(self) -> IntakePorts:

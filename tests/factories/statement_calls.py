@@ -52,7 +52,7 @@ from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
 from cardops.rules.intake.source_controls import (
     FileHold,
-    HoldEnding,
+    FilePass,
     HoldReason,
     SenderKey,
     SourcePolicy,
@@ -202,9 +202,12 @@ def call_source_controls(url: str) -> None:
     controls.state(file)
     controls.held(DEPOSITS)
     controls.mark_reported(file.intake_id)
-    controls.end_hold(file.intake_id, HoldEnding.APPROVED, by="boss", why="seen")
-    controls.is_approved(file, 1, {"USD": 2})
-    controls.record_passed(file, None, None)
+    file_pass = FilePass(row_count=1, totals_minor={"USD": 2})
+    daily = SourcePolicy(daily_caps_minor={"USD": 1})
+    controls.pass_unless_held(file, file_pass, daily)
+    controls.approve(file.intake_id, by="boss", why="seen")
+    controls.approvals(file, file_pass)
+    controls.pass_unless_held(file, file_pass, daily)
 
 
 def call_deposits(url: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from cardops.rules.intake.control_files import SUFFIX, is_nearly_control
 from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectStat
 
@@ -112,6 +113,11 @@ def unreadable(name: str) -> str:
 def _refusal(program: str, name: str, programs: set[str]) -> str | None:
     if program not in programs:
         return _unregistered(program)
+    if is_nearly_control(name):
+        return (
+            f"{name} was not read: it is named as a control file, but its ending must be all in lower "
+            f"or all in upper case. Rename its ending to {SUFFIX}."
+        )
     return None if is_readable(name) else unreadable(name)
 
 

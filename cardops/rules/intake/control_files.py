@@ -21,10 +21,15 @@ from cardops.rules.errors import ExplainedError
 from cardops.rules.money import format_amount
 
 SUFFIX: Final = ".ctl.json"
+# Mainframes write names in capitals. Other mixtures are refused as data files: nobody looks for them.
+SUFFIXES: Final = (SUFFIX, SUFFIX.upper())
 MAX_CONTROL_BYTES: Final = 64 * 1024
 # It keeps a signature of this from being taken for one of anything else.
 SIGNED_AS: Final = "cardops-control-file-v1"
 SIGNATURE_BYTES: Final = 64
+# How an OpenPGP signature begins, in text and as a packet of any form.
+ARMOR: Final = b"-----BEGIN PGP SIGNATURE-----"
+_PACKETS: Final = frozenset({*range(0x88, 0x8C), 0xC2})
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
@@ -35,6 +40,13 @@ class ControlPolicy(StrEnum):
     NONE = "none"
     REQUIRED = "required"
     SIGNED = "signed"
+
+
+class SignatureAlgorithm(StrEnum):
+    """How a control file may be signed."""
+
+    ED25519 = "ed25519"
+    OPENPGP = "openpgp"
 
 
 class UnreadableControlFileError(ExplainedError):
@@ -61,6 +73,14 @@ class ControlFile:
     key_id: str | None = None
 
     @property
+    def algorithm(self) -> SignatureAlgorithm | None:
+        """What the signature is; None where there is none. OpenPGP's are always longer."""
+        if self.signature is None:
+            return None
+        is_short = len(self.signature) == SIGNATURE_BYTES
+        return SignatureAlgorithm.ED25519 if is_short else SignatureAlgorithm.OPENPGP
+
+    @property
     def missing(self) -> list[str]:
         """The figures that it does not state."""
         stated = {"rows": self.rows, "totals": self.totals_minor, "sha256": self.sha256}
@@ -69,12 +89,22 @@ class ControlFile:
 
 def is_control(key: str) -> bool:
     """Whether the name is that of a control file, which is no data file of any kind."""
-    return key.lower().endswith(SUFFIX)
+    return key.endswith(SUFFIXES)
+
+
+def is_nearly_control(key: str) -> bool:
+    """Whether the name is that of a control file but for the case of some letters."""
+    return key.lower().endswith(SUFFIX) and not is_control(key)
 
 
 def control_key(key: str) -> str:
-    """The key of a file's control file."""
+    """The key of a file's control file, as Cardops writes it."""
     return f"{key}{SUFFIX}"
+
+
+def control_keys(key: str) -> tuple[str, ...]:
+    """The keys under which a sender may put a file's control file, best first."""
+    return tuple(f"{key}{suffix}" for suffix in SUFFIXES)
 
 
 def parse_control(content: bytes) -> ControlFile:
@@ -126,7 +156,9 @@ def control_content(
         "sha256": figures.sha256,
     }
     if signature is not None:
-        stated |= {"key_id": key_id, "signature": base64.b64encode(signature).decode()}
+        is_armored = signature.startswith(ARMOR)
+        text = signature if is_armored else base64.b64encode(signature)
+        stated |= {"key_id": key_id, "signature": text.decode()}
     return (json.dumps(stated, indent=2) + "\n").encode()
 
 
@@ -196,12 +228,16 @@ def _signature(stated: Mapping[str, Any]) -> bytes | None:
     text = _text(stated, "signature")
     if text is None:
         return None
+    content = text.strip().encode(errors="replace")
+    if content.startswith(ARMOR):
+        return content
     try:
-        signature = base64.b64decode(text, validate=True)
+        signature = base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
         signature = b""
-    if len(signature) != SIGNATURE_BYTES:
-        _refuse("signature is not the base64 of 64 bytes")
+    is_packet = len(signature) > SIGNATURE_BYTES and signature[0] in _PACKETS
+    if len(signature) != SIGNATURE_BYTES and not is_packet:
+        _refuse("signature is neither the base64 of 64 bytes nor an OpenPGP signature")
     return signature
 
 

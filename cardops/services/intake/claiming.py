@@ -19,7 +19,7 @@ from cardops.rules.intake.arrivals import (
     released_from,
     submitted_key,
 )
-from cardops.rules.intake.control_files import control_key
+from cardops.rules.intake.control_files import control_key, control_keys
 from cardops.rules.intake.files import (
     Arrival,
     ChargebackBatch,
@@ -65,8 +65,9 @@ class Claims:
         keys = [submitted_key(kind, program, path.name, mark) for path in paths]
         announce(keys)
         for key, path in zip(keys, paths, strict=True):
-            control = Path(control_key(str(path)))
-            if control.is_file():
+            beside = [Path(name) for name in control_keys(str(path))]
+            control = next((found for found in beside if found.is_file()), None)
+            if control is not None:
                 self.raw_store.create(control_key(key), control)
             self.raw_store.create(key, path)
         return [self.listed(key) for key in keys]

@@ -5,13 +5,13 @@ it. A file that passed once is not asked again, because its rows may be applied 
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.ports import ObjectStore
-from cardops.rules.errors import ExplainedError
 from cardops.rules.intake.control_files import (
     MAX_CONTROL_BYTES,
     ControlFile,
@@ -19,6 +19,7 @@ from cardops.rules.intake.control_files import (
     FileFigures,
     UnreadableControlFileError,
     control_key,
+    control_keys,
     differences,
     parse_control,
     signed_bytes,
@@ -28,28 +29,16 @@ from cardops.rules.intake.objects import ObjectMissingError
 from cardops.rules.intake.source_controls import (
     FileHeldError,
     FileHold,
+    FilePass,
     HoldEnding,
     HoldReason,
     SourcePolicy,
     SourceState,
-    above_cap,
     held_sentence,
 )
 from cardops.services.intake.figures import read_figures, valid_totals
 from cardops.services.intake.ports import IngestResult, IntakePorts
-from cardops.services.intake.signatures import signature_problem
-
-
-class LateControlFileError(ExplainedError):
-    """A control file contradicts a file that a run already began to apply."""
-
-    def __init__(self, intake_file: IntakeFile, why: str) -> None:
-        super().__init__(
-            f"The control file of {intake_file.arrival.key} was read after the file was begun, and "
-            f"does not agree with it ({why}), so the file is not continued. Have the control file "
-            f"corrected or removed and run `cardops quarantine release {intake_file.intake_id}`, or "
-            "recall what was credited of a deposit file."
-        )
+from cardops.services.intake.signatures import SignedFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,63 +48,69 @@ class SourceControl:
     intake_file: IntakeFile
     profile: KindProfile
     ports: IntakePorts
-    policy: SourcePolicy
     state: SourceState
     is_passed: bool = False
     control: ControlFile | None = None
     control_sha256: str | None = None
     key_id: str | None = None
 
+    @property
+    def policy(self) -> SourcePolicy:
+        """The program's demands now."""
+        return self.state.policy
+
     def before_applying(self, workspace: Workspace) -> None:
-        """Raises FileRefusedError, FileHeldError, LateControlFileError."""
+        """Raises FileRefusedError, FileHeldError."""
         if self.is_passed:
             return
         if self.control is not None:
             digest = self.intake_file.arrival.content_sha256
             figures = read_figures(workspace, self.profile, digest)
             self._refuse(differences(self.control, figures))
-        if not self.profile.applied_to:
-            return
-        self._require_approval(workspace)
         # One of a program that demands nothing has nothing to repeat.
-        if not self.policy.demands_nothing or self.control is not None or self.state.hold:
-            self.ports.source_controls.record_passed(
-                self.intake_file, self.control_sha256, self.key_id
-            )
-
-    def _require_approval(self, workspace: Workspace) -> None:
-        """Raises FileHeldError where a sum is above its cap and nobody approved these figures."""
-        totals = valid_totals(workspace, self.profile)
-        exceeded = above_cap(self.policy, totals)
-        count = workspace.count("valid")
-        if exceeded and not self.ports.source_controls.is_approved(  # guard: approval
-            self.intake_file, count, totals
+        if self.profile.applied_to and not (
+            self.policy.demands_nothing and self.control is None and not self.state.hold
         ):
+            self._pass(workspace)
+
+    def _pass(self, workspace: Workspace) -> None:
+        """Record that it passed, or raise FileHeldError where it needs an approval first."""
+        totals = valid_totals(workspace, self.profile) if self.policy.has_caps else {}
+        count = workspace.count("valid")
+        need = self.ports.source_controls.pass_unless_held(
+            self.intake_file,
+            FilePass(self.control_sha256, self.key_id, count, totals),
+            self.policy,
+        )
+        if need.persons:
+            who = "A second person" if need.persons == 1 else "Two different persons"
             sentence = held_sentence(
                 self.intake_file,
-                " and ".join(exceeded),
-                "A second person, not the one who submitted it, runs `cardops deposits approve "
-                f"{self.intake_file.intake_id} --by NAME --why TEXT`, or `cardops deposits reject`.",
+                " and ".join(need.exceeded),
+                f"{who}, not the one who submitted it, {'runs' if need.persons == 1 else 'run'} "
+                f"`cardops deposits approve {self.intake_file.intake_id} --by NAME --why TEXT`, or "
+                "`cardops deposits reject`.",
             )
-            raise FileHeldError(FileHold(HoldReason.APPROVAL, sentence, count, totals))
+            raise FileHeldError(
+                FileHold(
+                    HoldReason.APPROVAL, sentence, count, totals, approvals_needed=need.persons
+                )
+            )
 
     def _refuse(self, found: list[str]) -> None:
         if not found:
             return
-        why = "; ".join(found)
-        if self.intake_file.status is FileStatus.APPLYING and self.policy.demands_nothing:
-            raise LateControlFileError(self.intake_file, why)
         raise FileRefusedError(
-            f"{self.intake_file.arrival.key} does not agree with its control file: {why}. Nothing "
-            "of it was applied: ask the sender for the right file and control file, then submit "
-            f"both, or run `cardops quarantine release {self.intake_file.intake_id}` where only the "
-            "control file was wrong."
+            f"{self.intake_file.arrival.key} does not agree with its control file: "
+            f"{'; '.join(found)}. Nothing of it was applied: ask the sender for the right file and "
+            "control file, then submit both, or run `cardops quarantine release "
+            f"{self.intake_file.intake_id}` where only the control file was wrong."
         )
 
     def _with_control(self, content: bytes) -> "SourceControl":
         """With its control file, whose form, signature and hash are right.
 
-        Raises FileRefusedError, FileHeldError, LateControlFileError.
+        Raises FileRefusedError, FileHeldError.
         """
         digest = hashlib.sha256(content).hexdigest()
         try:
@@ -145,7 +140,8 @@ class SourceControl:
             program,
             FileFigures(control.rows or 0, control.totals_minor or {}, control.sha256 or ""),
         )
-        key_id, problem = signature_problem(control, message, keys)
+        signed = SignedFigures(control, message, program, self.state.claimed_at)
+        key_id, problem = signed.problem(keys, self.policy)
         if problem:  # guard: control-signature
             self._refuse([problem])
         return key_id
@@ -170,17 +166,13 @@ def source_control(
 ) -> SourceControl:
     """What is demanded of a file, before it is read.
 
-    Raises FileRefusedError, FileHeldError, LateControlFileError.
+    Raises FileRefusedError, FileHeldError.
     """
-    state = SourceState(SourcePolicy(), SourcePolicy())
+    state = SourceState(SourcePolicy(), ports.clock.now())
     if profile.applied_to:
         state = ports.source_controls.state(intake_file)
-    policy = state.policy
-    if intake_file.status is FileStatus.APPLYING and state.hold is None:
-        # Rows may be applied under the policy of that time.
-        policy = state.claimed_under if state.claimed_under.demands_nothing else policy
     is_passed = state.is_passed or intake_file.status is FileStatus.APPLIED
-    found = SourceControl(intake_file, profile, ports, policy, state, is_passed=is_passed)
+    found = SourceControl(intake_file, profile, ports, state, is_passed=is_passed)
     if is_passed:
         return found
     outcome = intake_file.outcome if intake_file.status is FileStatus.REFUSED else None
@@ -193,7 +185,7 @@ def source_control(
             # Its rows may be in the lake: a control file that came since refuses nothing half-way.
             return replace(found, is_passed=True)
         return found._with_control(content)  # noqa: SLF001 - the same module
-    if policy.control is ControlPolicy.NONE or ports.source_controls.is_release(intake_file):
+    if found.policy.control is ControlPolicy.NONE or ports.source_controls.is_release(intake_file):
         return found
     raise found._held("its control file has not arrived", None)  # noqa: SLF001 - the same module
 
@@ -207,8 +199,7 @@ def hold_file(intake_file: IntakeFile, hold: FileHold, ports: IntakePorts) -> In
 
 def control_content_of(store: ObjectStore, intake_file: IntakeFile) -> bytes | None:
     """The file's control file, cut above the largest that is read; None where there is none."""
-    try:
-        with store.open(control_key(intake_file.arrival.key)) as stream:
+    for key in control_keys(intake_file.arrival.key):
+        with suppress(ObjectMissingError), store.open(key) as stream:
             return stream.read(MAX_CONTROL_BYTES + 1)
-    except ObjectMissingError:
-        return None
+    return None

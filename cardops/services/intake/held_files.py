@@ -62,8 +62,9 @@ class HeldFiles:
         return found[0]
 
     def approve(self, intake_id: int, by: str, why: str) -> IntakeFile:
-        """Approve a held file, which is then to be ingested; again changes nothing.
+        """Approve a held file; with the last approval that it needs it is to be ingested.
 
+        Approving a file again that needs no more approvals changes nothing.
         Raises DecisionRefusedError, FileRecalledError, ContentReplacedError.
         """
         _require_person(by)
@@ -82,8 +83,13 @@ class HeldFiles:
                 raise DecisionRefusedError(
                     f"{by} submitted {intake_file.arrival.key}, so somebody else must approve it."
                 )
+            if not may_decide(by, hold.approved_by):  # guard: second-approver
+                raise DecisionRefusedError(
+                    f"{by} approved {intake_file.arrival.key} already, and two different persons "
+                    "must; somebody else runs `cardops deposits approve` for the second approval."
+                )
             require_claimed_content(self.raw_store, intake_file)
-            self.source_controls.end_hold(intake_id, HoldEnding.APPROVED, by=by, why=why)
+            self.source_controls.approve(intake_id, by=by, why=why)
             return self.intake_ledger.find(intake_id)
 
     def reject(self, intake_id: int, by: str, why: str) -> IntakeFile:

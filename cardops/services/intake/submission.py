@@ -17,7 +17,7 @@ from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.errors import ExplainedError
-from cardops.rules.intake.control_files import is_control
+from cardops.rules.intake.control_files import is_control, is_nearly_control
 from cardops.rules.intake.files import (
     FileOutcome,
     FileRecalledError,
@@ -25,6 +25,7 @@ from cardops.rules.intake.files import (
     IntakeFile,
     Kind,
 )
+from cardops.rules.intake.source_controls import HoldReason
 from cardops.rules.programs.programs import Program, program_problem
 from cardops.services.deliveries.delivery import processed_key
 from cardops.services.intake.claiming import Claims
@@ -104,9 +105,10 @@ class Submissions:
         A file that was recalled is not put under `incoming/` again.
         """
         started = time.monotonic()
-        if is_control(submission.path.name):
+        name = submission.path.name
+        if is_control(name) or is_nearly_control(name):
             raise SubmissionError(
-                f"{submission.path.name} is a control file; submit the file that it is about, and "
+                f"{name} is a control file; submit the file that it is about, and "
                 "the control file beside it goes with it."
             )
         self.require_program(submission.program)
@@ -182,6 +184,9 @@ class Submissions:
         if entry.status is FileStatus.HELD:
             hold = self.source_controls.state(entry).hold
             response["held_for"] = hold.reason.value if hold else None
+            if hold and hold.reason is HoldReason.APPROVAL:
+                response["approvals_needed"] = hold.approvals_needed
+                response["approved_by_so_far"] = list(hold.approved_by)
         if self.claims.kinds[submission.kind].has_batches:
             response |= self._delivered(entry)
         # The sentence of a refused file says more than the check that failed with it.

@@ -11,6 +11,7 @@ from cardops.rules.intake.control_files import ControlPolicy
 from cardops.rules.intake.files import FileOutcome, FileRecalledError, FileStatus, IntakeFile
 from cardops.rules.intake.source_controls import (
     FileHold,
+    FilePass,
     HoldEnding,
     HoldReason,
     SenderKey,
@@ -21,6 +22,7 @@ from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.source_controls import FakeSourceControls
 
 HUGE = {"USD": 2**70}
+HUGE_FILE = FilePass(row_count=2, totals_minor=HUGE)
 
 
 @dataclass
@@ -79,9 +81,10 @@ def test_held_file_keeps_one_open_hold_until_it_is_decided(stores: Stores) -> No
     ((_, hold),) = controls.held(DEPOSITS, "default")
     assert replace(hold, held_at=None) == approval
     assert controls.held(DEPOSITS, "acme") == []
-    assert not controls.is_approved(file, 2, HUGE)
-    assert controls.end_hold(file.intake_id, HoldEnding.APPROVED, by="boss", why="seen")
-    assert not controls.end_hold(file.intake_id, HoldEnding.APPROVED, by="boss", why="seen")
+    assert controls.approvals(file, HUGE_FILE) == 0
+    assert controls.approve(file.intake_id, by="boss", why="seen") is not None
+    assert controls.approve(file.intake_id, by="boss", why="seen") is None
+    assert not controls.end_hold(file.intake_id, HoldEnding.REJECTED, by="boss", why="seen")
     assert controls.state(file).last_ending is HoldEnding.APPROVED
     assert [f.intake_id for f in stores.ledger.unfinished(DEPOSITS)] == [file.intake_id]
 
@@ -89,20 +92,20 @@ def test_held_file_keeps_one_open_hold_until_it_is_decided(stores: Stores) -> No
 def test_approval_is_for_content_program_and_figures(stores: Stores) -> None:
     controls, file = stores.controls, stores.claimed()
     stores.hold(file, FileHold(HoldReason.APPROVAL, "too much", 2, HUGE))
-    controls.end_hold(file.intake_id, HoldEnding.APPROVED, by="boss", why="seen")
+    controls.approve(file.intake_id, by="boss", why="seen")
     same, other = stores.claimed("again.csv"), stores.claimed("acme.csv", program="acme")
 
-    assert controls.is_approved(file, 2, HUGE)
-    assert controls.is_approved(same, 2, HUGE)
-    assert not controls.is_approved(other, 2, HUGE)
-    assert not controls.is_approved(file, 3, HUGE)
-    assert not controls.is_approved(file, 2, {"USD": 1})
+    assert controls.approvals(file, HUGE_FILE) == 1
+    assert controls.approvals(same, HUGE_FILE) == 1
+    assert controls.approvals(other, HUGE_FILE) == 0
+    assert controls.approvals(file, replace(HUGE_FILE, row_count=3)) == 0
+    assert controls.approvals(file, replace(HUGE_FILE, totals_minor={"USD": 1})) == 0
 
 
 def test_file_that_passed_ends_its_hold(stores: Stores) -> None:
     file = stores.claimed()
     stores.hold(file, FileHold(HoldReason.CONTROL_FILE, "waits"))
-    stores.controls.record_passed(file, "aa", "k1")
+    stores.controls.pass_unless_held(file, FilePass("aa", "k1"), SourcePolicy())
 
     state = stores.controls.state(file)
     assert (state.is_passed, state.hold, state.last_ending) == (True, None, HoldEnding.RESUMED)

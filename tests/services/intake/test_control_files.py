@@ -1,6 +1,7 @@
 """Control files: what they say must be what the file says, or nothing of it is applied."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cardops.rules.intake.arrivals import place_of
 from cardops.rules.intake.control_files import (
     ControlPolicy,
     FileFigures,
@@ -22,7 +24,6 @@ from cardops.rules.intake.control_files import (
 from cardops.rules.intake.files import FileOutcome, FileStatus
 from cardops.rules.intake.source_controls import DEPOSITS, SenderKey, SourcePolicy
 from cardops.rules.money import AmountProblem, parse_amount
-from cardops.services.intake.control import LateControlFileError
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
@@ -198,6 +199,35 @@ def test_every_held_file_has_its_turn_to_be_resumed(
     assert found == set(keys)
 
 
+@pytest.mark.parametrize("name", ["BANK.CSV", "BANK.CSV.GZ", "bank.csv"])
+def test_control_file_in_capitals_is_found_before_and_after_its_file(
+    world: IntakeWorld, name: str
+) -> None:
+    demand(world, ControlPolicy.REQUIRED)
+    body = gzip.compress(CONTENT.encode()) if name.endswith("GZ") else CONTENT.encode()
+    stated = control_content(figures(sha256=hashlib.sha256(body).hexdigest()))
+    for folder in ("first", "last"):
+        key = f"incoming/deposits/default/{folder}/{name}"
+        world.raw_store.replace(key, body)
+        if folder == "first":
+            world.raw_store.replace(f"{key}.CTL.JSON", stated)
+        intake_id = world.claim(key)
+        outcome = ingested(world, intake_id)
+        if folder == "last":
+            assert "its control file has not arrived" in str(outcome.error)
+            assert held_files(world).with_new_control_file(DEPOSITS) == []
+            world.raw_store.replace(f"{key}.CTL.JSON", stated)
+            (resumed,) = held_files(world).with_new_control_file(DEPOSITS)
+            outcome = ingested(world, resumed.intake_id)
+        assert (outcome.read, outcome.error) == (3, None)
+
+
+def test_name_that_is_nearly_a_control_file_is_refused_as_such() -> None:
+    place = place_of("incoming/deposits/default/bank.csv.Ctl.Json", DEPOSITS, {"default"})
+
+    assert "Rename its ending to .ctl.json" in str(place.error)
+
+
 def test_demanded_control_file_states_every_figure(world: IntakeWorld) -> None:
     demand(world, ControlPolicy.REQUIRED)
 
@@ -222,12 +252,24 @@ def test_control_file_that_comes_after_the_start_refuses_nothing_half_applied(
     world: IntakeWorld,
 ) -> None:
     intake_id = put(world)
+    ingested(world, intake_id)
+    del world.deposit_ledger.events["default", "d3"]
+    world.intake_ledger.mark(intake_id, FileStatus.APPLYING)
+    world.raw_store.replace(f"{KEY}.ctl.json", control_content(figures(row_count=9)))
+    demand(world, ControlPolicy.SIGNED, USD=1)
+
+    assert ingested(world, intake_id).accepted == 3
+
+
+def test_control_file_of_a_begun_file_refuses_it_while_nothing_is_credited(
+    world: IntakeWorld,
+) -> None:
+    intake_id = put(world)
     world.intake_ledger.mark(intake_id, FileStatus.APPLYING)
     world.raw_store.replace(f"{KEY}.ctl.json", control_content(figures(row_count=9)))
 
-    with pytest.raises(LateControlFileError, match="9 rows are stated and 3 were read"):
-        ingested(world, intake_id)
-    assert world.intake_ledger.find(intake_id).status is FileStatus.APPLYING
+    assert "9 rows are stated and 3 were read" in str(ingested(world, intake_id).error)
+    assert_nothing_credited(world)
 
 
 def test_run_that_died_before_the_check_lets_nothing_through(world: IntakeWorld) -> None:
