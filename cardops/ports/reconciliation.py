@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
     from datetime import date, datetime
     from pathlib import Path
 
@@ -135,6 +136,12 @@ class Books(Protocol):
         """Record the outcome of a closed date; of another, nothing is recorded.
 
         `balances_sha256`: hash of the file of closing balances that was compared.
+        """
+
+    def closing(self) -> AbstractContextManager[None]:
+        """For as long as balances or log of a date are written, or a date is compared and recorded.
+
+        Another process that does so waits. Not for a block inside such a block.
         """
 
     def supersede_reconciled(self, since: date) -> None:

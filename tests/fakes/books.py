@@ -1,8 +1,10 @@
 """Books in memory, with the accounts and files that a test gives them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from threading import Lock
 
 import polars as pl
 from typing_extensions import override
@@ -61,6 +63,7 @@ class FakeBooks(Books):
     exports: Mapping[date, ExportedDay] = field(default_factory=dict)
     changed: list[date] = field(default_factory=list)
     outcomes: dict[date, tuple[date | None, int, str | None]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
 
     @override
     def accounts(self, business_date: date, *, since: date | None = None) -> Iterator[pl.DataFrame]:
@@ -140,6 +143,15 @@ class FakeBooks(Books):
         balances_sha256: str | None,
     ) -> None:
         self.outcomes[business_date] = (since, break_count, balances_sha256)
+
+    @override
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        assert self.lock.acquire(blocking=False), "a block inside a block would wait for ever"
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     @override
     def supersede_reconciled(self, since: date) -> None:

@@ -90,6 +90,23 @@ GUARDS = [
         "if False:",
     ),
     Guard(
+        "converted-rows",
+        "tests/services/intake/test_mapped_intake.py"
+        "::test_released_rows_of_a_bank_file_are_read_without_the_mapping",
+        "if False:",
+    ),
+    Guard(
+        "one-comparison-at-once",
+        "tests/services/reconciliation/test_nightly.py"
+        "::test_night_beside_a_full_run_never_replaces_what_that_one_found",
+        "if True:",
+    ),
+    Guard(
+        "one-snapshot",
+        "tests/adapters/postgresql/reconciliation/test_transaction_log.py"
+        "::test_rows_and_oldest_transaction_are_of_one_snapshot",
+    ),
+    Guard(
         "statement-present",
         "tests/services/bank/test_safeguarding.py"
         "::test_absent_statement_is_a_break_though_the_money_agrees",

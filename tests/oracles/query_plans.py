@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import adbc_driver_manager.dbapi as adbc
 import asyncpg
 import psycopg
 import pytest
@@ -53,10 +54,11 @@ class Recorder:
 
 
 def record_statements(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    """Record what both drivers send until the test ends."""
+    """Record what all three drivers send until the test ends."""
     recorder = Recorder()
     _record_psycopg(monkeypatch, recorder)
     _record_asyncpg(monkeypatch, recorder)
+    _record_adbc(monkeypatch, recorder)
     return recorder
 
 
@@ -113,6 +115,23 @@ def _record_asyncpg(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None
         return await execute(session, query, args, limit, within, **more)
 
     monkeypatch.setattr(connection, "_execute", recorded)
+
+
+def _record_adbc(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
+    execute = adbc.Cursor.execute
+
+    def recorded(cursor: adbc.Cursor, query: str, **more: Any) -> Any:
+        if _EXPLAINABLE.match(query):
+            with cursor.connection.cursor() as explaining:
+                # A plan cannot be copied.
+                explaining.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+                execute(explaining, EXPLAIN + query)
+                row = explaining.fetchone()
+            assert row is not None
+            recorder.add(query, row[0])
+        return execute(cursor, query, **more)
+
+    monkeypatch.setattr(adbc.Cursor, "execute", recorded)
 
 
 def _text(query: Any, connection: psycopg.Connection) -> str:

@@ -79,12 +79,12 @@ def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
         return psycopg.connect(url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
-            f"The database {_redacted(url)} cannot be reached: {_reason(error)}; check that it runs "
+            f"The database {redacted(url)} cannot be reached: {_reason(error)}; check that it runs "
             "and that CARDOPS_DATABASE_URL names it."
         ) from None
     except psycopg.ProgrammingError:
         raise DatabaseUnavailableError(
-            f"The URL of the database {_redacted(url)} cannot be read; check CARDOPS_DATABASE_URL, "
+            f"The URL of the database {redacted(url)} cannot be read; check CARDOPS_DATABASE_URL, "
             "and write special characters of the password as %XX."
         ) from None
 
@@ -117,7 +117,7 @@ def check_url(url: str) -> None:
         _ = address.port
     except ValueError:
         raise DatabaseUnavailableError(
-            f"The URL of the database {_redacted(url)} has a port that is not a number from 1 to "
+            f"The URL of the database {redacted(url)} has a port that is not a number from 1 to "
             "65535; correct CARDOPS_DATABASE_URL."
         ) from None
 
@@ -177,7 +177,7 @@ def _reason(error: psycopg.OperationalError) -> str:
     return " ".join(reason.split()).removeprefix("FATAL: ").rstrip(".?")
 
 
-def _redacted(url: str) -> str:
+def redacted(url: str) -> str:
     """The URL's host and database, without user and password."""
     address = urlsplit(url).netloc.rpartition("@")[2]
     return f"{address or 'on a local socket'}{urlsplit(url).path}"

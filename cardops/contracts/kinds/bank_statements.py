@@ -102,6 +102,8 @@ BANK_STATEMENTS: Final = KindProfile(
     subject="bank_statement",
     contract=Contract(
         kind=Kind("bank_statements"),
+        # Version 1 accepted the same; its published schema allowed any text as a balance.
+        version=2,
         model=BankStatementRow,
         balances=("opening_balance", "closing_balance"),
         sides={"amount": "direction"},

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.columns.types import INTEGER, TEXT, TOTAL
+from cardops.contracts.columns.types import DATE, INTEGER, TEXT, TOTAL
 from cardops.contracts.lake import callback_archive, transaction_log
 
 # The name of a table's only file of a business date, where the whole date is rewritten at once.
@@ -38,6 +38,7 @@ SAFEGUARDING: Final = pl.Schema(
         **dict.fromkeys(("program", "account_id", "currency", "check_name"), TEXT),
         **dict.fromkeys(("bank_minor", "owed_minor"), INTEGER),
         "is_break": pl.Boolean(),
+        "compared_on": DATE,
     }
 )
 _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {

@@ -17,7 +17,8 @@ _WIDER: Final = {
     "id": ("text",),
     "currency": ("text",),
     "choice": ("text",),
-    "amount": ("text",),
+    "amount": ("balance", "text"),
+    "balance": ("text",),
 }
 
 

@@ -23,6 +23,9 @@ ANNOTATION: Final = "x-cardops"
 _ID: Final = rf"^(?!\.{{1,2}}$){ID_PATTERN}$"
 # At least one digit is not zero: an amount is positive.
 _AMOUNT: Final = r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?$"
+_BALANCE: Final = r"^-?[0-9]+(\.[0-9]+)?$"
+# What an amount of each type may begin with.
+_SIGNS: Final = {"amount": "", "balance": "-?"}
 _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _NOTES: Final = (
     "Cardops also accepts what this schema refuses: spaces and tabs around a value, names in any "
@@ -74,9 +77,13 @@ def _columns(contract: Contract) -> Iterator[tuple[str, dict[str, Any]]]:
                 "meaning": column.description,
                 "required": not column.nullable,
                 "names": list(dict.fromkeys(form for own in names for form in (own, _camel(own)))),
-                **_type(column),
+                **(_BALANCE_TYPE if name in contract.balances else _type(column)),
             },
         )
+
+
+# Their currency is that of their row, as in the kind's judge.
+_BALANCE_TYPE: Final = {"type": "balance", "pattern": _BALANCE, "currency": "currency"}
 
 
 def _type(column: pa.Column) -> dict[str, Any]:
@@ -116,12 +123,9 @@ def _present(column: Mapping[str, Any]) -> dict[str, Any]:
     match column["type"]:
         case "id":
             return {"type": ["string", "integer"], "pattern": column["pattern"]}
-        case "amount":
-            return {
-                "type": ["string", "number"],
-                "pattern": column["pattern"],
-                "exclusiveMinimum": 0,
-            }
+        case "amount" | "balance" as money:
+            above_zero = {"exclusiveMinimum": 0} if money == "amount" else {}
+            return {"type": ["string", "number"], "pattern": column["pattern"], **above_zero}
         case "currency":
             return {"$ref": "#/$defs/currency"}
         case "choice":
@@ -145,19 +149,20 @@ def _required(columns: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _digits(columns: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """At most the currency's fraction digits, in text."""
     rules = []
-    for currency in dict.fromkeys(
-        column["currency"] for column in columns.values() if "currency" in column
-    ):
+    kinds_of_money = dict.fromkeys(
+        (column["currency"], column["type"]) for column in columns.values() if "currency" in column
+    )
+    for currency, money in kinds_of_money:
         names = [
             name
             for column in columns.values()
-            if column.get("currency") == currency
+            if (column.get("currency"), column["type"]) == (currency, money)
             for name in column["names"]
         ]
         for exponent in sorted(set(EXPONENTS.values())):
             codes = [code for code, digits in EXPONENTS.items() if digits == exponent]
             fraction = rf"(\.[0-9]{{1,{exponent}}})?" if exponent else ""
-            digits = {"pattern": f"^[0-9]*{fraction}$"}
+            digits = {"pattern": f"^{_SIGNS[money]}[0-9]*{fraction}$"}
             rules.append(
                 {
                     "if": {

@@ -34,6 +34,11 @@ def plain_name(name: str) -> str:
     return lowered
 
 
+def extension_of(name: str) -> str:
+    """What follows the last point of that name."""
+    return plain_name(name).rsplit(".", 1)[-1]
+
+
 def decompressed(name: str, stream: BinaryIO) -> BinaryIO:
     """The content; of a compressed Parquet file or workbook through a file on disk, since it is read from its end.
 

@@ -12,7 +12,7 @@ from cardops.contracts.reading.compression import (
     BrokenCompressionError,
     broken_compression,
     decompressed,
-    plain_name,
+    extension_of,
 )
 from cardops.rules.mappings.mapping import normalised_name
 
@@ -40,7 +40,7 @@ class SourceFile:
 
         Raises FileRefusedError.
         """
-        extension = plain_name(self.name).rsplit(".", 1)[-1]
+        extension = extension_of(self.name)
         known = [*FORMATS, *others]
         if extension not in known:
             *names, last = (f".{name}" for name in known)

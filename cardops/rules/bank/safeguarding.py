@@ -3,11 +3,13 @@
 Belongs here: which accounts, when a statement is due, and the names of the checks.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
+ONE_DAY: Final = timedelta(days=1)
 _SATURDAY: Final = 5
 
 
@@ -21,7 +23,10 @@ class SafeguardingCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SafeguardingAccount:
-    """A bank account of users' money: from `since_on` on, and no longer from `until_on` on."""
+    """A bank account of users' money: from `since_on` on, and no longer from `until_on` on.
+
+    `holidays` names a calendar of days of which its bank makes no statement, beside weekends.
+    """
 
     program: str
     account_id: str
@@ -29,15 +34,16 @@ class SafeguardingAccount:
     until_on: date | None
     added_by: str
     removed_by: str | None = None
+    holidays: str | None = None
 
     def is_in_force(self, on: date) -> bool:
         """Whether users' money lay there at that date's close."""
         return self.since_on <= on and (self.until_on is None or on < self.until_on)
 
 
-def is_statement_due(statement_date: date, today: date) -> bool:
-    """Banks close the books of weekdays, and send the statement on the next date.
-
-    Before a statement is due, and on weekends, the latest one counts.
-    """
-    return statement_date.weekday() < _SATURDAY and statement_date < today
+def last_business_day(until: date, holidays: Collection[date] = ()) -> date:
+    """The last date up to this one of which a bank makes a statement: no weekend, no holiday."""
+    day = until
+    while day.weekday() >= _SATURDAY or day in holidays:
+        day -= ONE_DAY
+    return day

@@ -2,10 +2,13 @@
 
 from cardops.contracts.judging.files import FileCircumstances
 from cardops.contracts.kinds.registry import Kinds
+from cardops.contracts.reading.compression import extension_of
 from cardops.rules.intake.files import IntakeFile
+from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.known_rows import referenced_by
 from cardops.services.intake.ports import IntakePorts
+from cardops.services.intake.recalled_files import origin_of
 
 
 def circumstances_of(
@@ -23,5 +26,16 @@ def circumstances_of(
         batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
         referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
         orphans=orphans,
-        mapping=ports.intake_ledger.mapping_of(intake_file),
+        mapping=_mapping_of(intake_file, ports, kinds),
     )
+
+
+def _mapping_of(intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds) -> FileMapping | None:
+    """How the file is read; None for rows of a file that a library read, which no mapping describes."""
+    converters = kinds[intake_file.arrival.kind].contract.converters
+    origin: IntakeFile | None = intake_file
+    while origin is not None and converters:
+        if extension_of(origin.arrival.key) in converters:  # guard: converted-rows
+            return None
+        origin = origin_of(origin, ports.intake_ledger)
+    return ports.intake_ledger.mapping_of(intake_file)

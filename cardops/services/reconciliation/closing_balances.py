@@ -34,6 +34,12 @@ class ClosedAccounts:
 
 def write_closing_balances(business_date: date, books: Books, lake: Lake) -> ClosedAccounts:
     """Replace the date's closing balances in the lake with those of one snapshot of the store."""
+    with books.closing():
+        return rewrite_balances(business_date, books, lake)
+
+
+def rewrite_balances(business_date: date, books: Books, lake: Lake) -> ClosedAccounts:
+    """The same for a caller that is within `books.closing()`."""
     accounts = join_frames(books.accounts(business_date, since=business_date), BOOKS_COLUMNS)
     balances = closing_balances(accounts)
     # Before the file changes: a crash in between leaves no beginning that nobody compared.

@@ -13,7 +13,7 @@ from cardops.contracts.lake.tables import SNAPSHOT
 from cardops.contracts.lake.transaction_log import TABLE
 from cardops.ports import Books, DayExport, Lake, TransactionLog
 from cardops.services.reconciliation.closing_balances import TABLE as BALANCES
-from cardops.services.reconciliation.closing_balances import write_closing_balances
+from cardops.services.reconciliation.closing_balances import rewrite_balances
 from cardops.services.reconciliation.exported_logs import (
     ONE_DAY,
     RESTATEMENT_WINDOW,
@@ -57,15 +57,16 @@ class LogExport:
         pending = [day for day in self.books.dates_to_export(business_date) if day <= eve]
         late = self.books.changed_exports(business_date - RESTATEMENT_WINDOW, eve)
         for day in sorted({*pending, *late}):
-            with self._read(day) as (export, parquet):
+            with self.books.closing(), self._read(day) as (export, parquet):
                 if day in late and self._loses_rows(day, parquet):  # guard: restated-rows
                     continue
-                yield self._replace(day, export, parquet, eve)
+                exported = self._replace(day, export, parquet, eve)
+            yield exported
         yield self.export(business_date)
 
     def export(self, business_date: date) -> ExportedDate:
         """Replace one date's log in the lake. Safe to kill at any moment and repeat."""
-        with self._read(business_date) as (export, parquet):
+        with self.books.closing(), self._read(business_date) as (export, parquet):
             return self._replace(business_date, export, parquet)
 
     @contextmanager
@@ -104,7 +105,7 @@ class LogExport:
     def _rewrite_balances(self, since: date, eve: date) -> None:
         for day in self.lake.business_dates(BALANCES):
             if since <= day <= eve:
-                write_closing_balances(day, self.books, self.lake)
+                rewrite_balances(day, self.books, self.lake)
 
     def _loses_rows(self, business_date: date, parquet: Path) -> bool:
         exported = self.lake.scan(TABLE, [business_date])

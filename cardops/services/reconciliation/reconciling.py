@@ -99,9 +99,15 @@ class ReconciliationService:
     ) -> tuple[Reconciliation, str]:
         """Compare what changed since the last date without a break, and record the breaks in the lake.
 
-        With a larger extent, the date proves the balances that were carried forward to it. Returns the URI of these too. Raises ExportMissingError, LakeIncompleteError where the lake
-        lacks a part: missing data never counts as agreement.
+        With a larger extent, the date proves the balances that were carried forward to it. Returns
+        the URI of the breaks too. Raises ExportMissingError, LakeIncompleteError where the lake lacks
+        a part: missing data never counts as agreement.
         """
+        # A night beside a full run would replace what that one finds by what it did not look at.
+        with self.books.closing():  # guard: one-comparison-at-once
+            return self._reconcile_closed(business_date, extent)
+
+    def _reconcile_closed(self, business_date: date, extent: Extent) -> tuple[Reconciliation, str]:
         busy_dates = {day for day in self.log_reader.busy_dates() if day <= business_date}
         missing = sorted(busy_dates - self.lake_books.exported_dates())
         if missing:

@@ -15,6 +15,7 @@ final as (
         owed_minor,
         difference_minor,
         is_break,
+        compared_on,
         business_date
     from figures
 )

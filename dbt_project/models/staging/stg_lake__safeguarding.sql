@@ -22,6 +22,7 @@ final as (
         owed_minor,
         bank_minor - owed_minor as difference_minor,
         is_break,
+        coalesce(compared_on, business_date) as compared_on,
         business_date
     from source
 )

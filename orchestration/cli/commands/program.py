@@ -12,6 +12,7 @@ from cardops.rules.accounts.spending_limits import limits_in_force
 from cardops.rules.bank.safeguarding import SafeguardingAccount
 from cardops.rules.intake.files import ID_PATTERN
 from cardops.rules.programs.programs import Program
+from cardops.services.intake.holiday_dates import holiday_dates
 from cardops.services.programs.administration import CHARGEBACK_MODES
 from cardops.settings import Settings
 from orchestration.cli import source_controls
@@ -123,7 +124,7 @@ def limits(  # noqa: PLR0913 - one parameter an option
 
 
 @app.command()
-def safeguarding(
+def safeguarding(  # noqa: PLR0913 - each is an option of the command
     name: Name,
     *,
     add: Annotated[
@@ -136,6 +137,12 @@ def safeguarding(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="First date of the change; today unless given."),
     ] = None,
+    holidays: Annotated[
+        str | None,
+        typer.Option(
+            help="No statement is due on these holidays: AT, DE-BY, XECB for bank holidays."
+        ),
+    ] = None,
     by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -144,10 +151,11 @@ def safeguarding(
     administration(adapters).find(name)
     day = on.date() if on else adapters.database_clock.now().date()
     requester = by or whoami()
+    holiday_dates(holidays, (day.year,))
     for account_id in add or ():
         if not re.fullmatch(ID_PATTERN, account_id):
             raise CommandError(f"{account_id!r} is no account id as bank statements have it.")
-        added = SafeguardingAccount(name, account_id, day, None, requester)
+        added = SafeguardingAccount(name, account_id, day, None, requester, holidays=holidays)
         if not adapters.safeguarding_accounts.add(added):
             raise CommandError(f"{name} has the account {account_id} already.")
     for account_id in remove or ():
@@ -159,7 +167,8 @@ def safeguarding(
         return
     for entry in found:
         until = f", until {entry.until_on} (by {entry.removed_by})" if entry.until_on else ""
-        typer.echo(f"{entry.account_id}  since {entry.since_on} (by {entry.added_by}){until}")
+        free = f", no statement on holidays of {entry.holidays}" if entry.holidays else ""
+        typer.echo(f"{entry.account_id}  since {entry.since_on} (by {entry.added_by}){free}{until}")
 
 
 def described(program: Program) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import jsonschema
 import polars as pl
 import pytest
 
+from cardops.contracts.columns.balances import balance_failures
 from cardops.contracts.judging.judging import contract_failures
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS
@@ -17,6 +18,7 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 VALUES = {
     "id": ["a", "A_b.c:d-1", "x" * 64, "x" * 65, "has space", ".", "..", "...", "a/b", "é", ""],
     "amount": ["25.00", "25", "0.01", "0", "0.00", "-1", "+25", "1e3", "1,000", "$1", "٢٥", "25.005", "25.", ".5", "NaN", ""],
+    "balance": ["25.00", "25", "0", "-0", "-25.00", "-0.01", "+25", "1e3", "1,000", "$1", "٢٥", "25.005", "-25.005", "25.", "-", "NaN", ""],
     "currency": ["USD", "JPY", "KWD", "usd", "XXX", "US$", ""],
     "instant": ["2026-11-20T10:00:00Z", "2026-11-20 10:00", "2026-11-20T10:00:00.5+0100", "2026-11-20", "yesterday", "2026-11-20T24:00:00Z", "2026-11-20T10:60:00Z", "11/20/2026", ""],
     "date": ["2026-11-20", "2026-11-20T10:00:00Z", "20.11.2026", "2026-11", ""],
@@ -48,7 +50,13 @@ def verdicts_of(profile: KindProfile, rows: list[dict[str, str | None]]) -> list
     columns = profile.contract.columns
     cells = [{name: value or None for name, value in row.items()} for row in rows]
     frame = pl.DataFrame(cells, schema=dict.fromkeys(columns, pl.String()))
-    failed = pl.any_horizontal(*contract_failures(profile.contract, NOW).values())
+    # Balances are checked by the judge of their kind.
+    balances = [
+        failed
+        for name in profile.contract.balances
+        for failed in balance_failures(name, "currency").values()
+    ]
+    failed = pl.any_horizontal(*contract_failures(profile.contract, NOW).values(), *balances)
     return (~frame.select(failed.fill_null(value=False)).to_series()).to_list()
 
 

@@ -1,5 +1,6 @@
 """Money at the bank against money owed: every damage is found, and nothing else."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -19,11 +20,13 @@ MONEY, PRESENT, FOLLOW = (check.value for check in SafeguardingCheck)
 class Bank:
     """Two accounts of one program with 700 and 300, and users who are owed 1000."""
 
-    def __init__(self) -> None:
+    def __init__(self, *calendars: str | None) -> None:
         self.lake = FakeLake()
         self.accounts = FakeSafeguardingAccounts()
+        holidays = calendars or (None, None)
         for number, account_id in enumerate(("bank-1", "bank-2")):
-            self.accounts.add(SafeguardingAccount("default", account_id, EVE, None, "ana"))
+            account = SafeguardingAccount("default", account_id, EVE, None, "ana")
+            self.accounts.add(replace(account, holidays=holidays[number]))
             amounts = (700, 300)[number]
             self.statement(account_id, EVE, 0, amounts)
             self.statement(account_id, DAY, amounts, amounts)
@@ -61,7 +64,7 @@ def bank() -> Bank:
 def test_equal_money_is_a_figure_and_no_break(bank: Bank) -> None:
     figures = SafeguardingService(bank.accounts, bank.lake).record(DAY, MONDAY)
 
-    assert figures.rows() == [("default", None, "USD", MONEY, 1000, 1000, False)]
+    assert figures.rows() == [("default", None, "USD", MONEY, 1000, 1000, False, DAY)]
     assert bank.lake.frames["safeguarding", DAY, "snapshot"].equals(figures)
 
 
@@ -110,10 +113,72 @@ def test_lost_statement_between_two_is_a_break(bank: Bank) -> None:
     assert bank.breaks(MONDAY, MONDAY + timedelta(days=1)) == [(FOLLOW, "bank-1", 650, 700)]
 
 
-def test_weekend_is_compared_with_the_latest_statement(bank: Bank) -> None:
-    bank.users_have(SATURDAY, 1000)
+@pytest.mark.parametrize("day", [SATURDAY, SATURDAY + timedelta(days=1)])
+def test_weekend_is_compared_as_the_friday_before(bank: Bank, day: date) -> None:
+    """What users spend meanwhile moves at the bank on Monday."""
+    bank.users_have(day, 850)
+    figures = SafeguardingService(bank.accounts, bank.lake).check(day, MONDAY)
+
+    assert figures.rows() == [("default", None, "USD", MONEY, 1000, 1000, False, DAY)]
+    bank.users_have(DAY, 600, 401)
+    assert bank.breaks(day) == [(MONEY, None, 1000, 1001)]
+
+
+def test_weekend_with_statements_of_its_own_is_compared(bank: Bank) -> None:
+    bank.statement("bank-1", SATURDAY, 700, 550)
+    bank.users_have(SATURDAY, 850)
 
     assert bank.breaks(SATURDAY) == []
+    bank.statement("bank-2", SATURDAY, 300, 300)
+    assert bank.breaks(SATURDAY) == []
+    bank.users_have(SATURDAY, 851)
+    assert bank.breaks(SATURDAY) == [(MONEY, None, 850, 851)]
+
+
+CHRISTMAS = date(2026, 12, 25)
+
+
+@pytest.mark.parametrize(
+    ("calendars", "breaks"),
+    [
+        ((), [(MONEY, None, 1000, 850), (PRESENT, "bank-1", None, None), (PRESENT, "bank-2", None, None)]),
+        (("AT", "XECB"), []),
+        (("AT", None), [(PRESENT, "bank-2", None, None)]),
+    ],
+)  # fmt: skip
+def test_no_statement_is_due_of_a_holiday_of_the_bank(
+    calendars: tuple[str | None, ...], breaks: list[tuple[object, ...]]
+) -> None:
+    bank, eve = Bank(*calendars), CHRISTMAS - timedelta(days=1)
+    for account_id, amount in (("bank-1", 700), ("bank-2", 300)):
+        bank.statement(account_id, eve, amount, amount)
+    bank.users_have(eve, 1000)
+    bank.users_have(CHRISTMAS, 850)
+
+    assert bank.breaks(CHRISTMAS, CHRISTMAS + timedelta(days=3)) == breaks
+
+
+def test_absent_friday_is_a_break_over_the_weekend_too(bank: Bank) -> None:
+    del bank.lake.frames["bank_statements", DAY, "bank-2-2026-11-20"]
+
+    assert bank.breaks(SATURDAY) == [(PRESENT, "bank-2", None, None)]
+
+
+def test_statements_of_one_day_in_files_in_reversed_order_are_a_chain(bank: Bank) -> None:
+    """Of ids that say nothing of their order."""
+    row = {"account_id": "bank-1", "statement_date": DAY}
+    for intake_id, (statement_id, opening, closing) in enumerate(
+        [("b-late", 900, 700), ("c-middle", 750, 900), ("d-early", 700, 750)]
+    ):
+        balances = {"opening_balance_minor": opening, "closing_balance_minor": closing}
+        rows = rows_of(
+            "bank_statements",
+            {**row, **balances, "statement_id": statement_id, "intake_id": intake_id},
+        )
+        name = f"bank-1-{DAY}" if intake_id == 0 else f"file-{intake_id}"
+        bank.lake.write("bank_statements", DAY, name, rows)
+
+    assert bank.breaks() == []
 
 
 def test_nothing_is_due_of_a_date_that_is_not_over(bank: Bank) -> None:

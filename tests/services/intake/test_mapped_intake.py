@@ -1,14 +1,20 @@
 """Mapped files through the intake: counted, repeated and released with the version of their claim."""
 
+import gzip
+from datetime import UTC, datetime
+
 import pytest
 
 from cardops.rules.intake.files import FileStatus, Kind
 from cardops.rules.mappings.mapping import FileMapping, mapping_of
 from cardops.services.intake.ingestion import ingest_file
 from cardops.services.intake.waiting_rows import release_rows
+from tests.factories.bank_statements import CAMT053, MT940
 from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.clock import FakeClock
 
 DEPOSITS, CHARGEBACKS = Kind("deposits"), Kind("chargebacks")
+STATEMENTS = Kind("bank_statements")
 GERMAN = mapping_of(
     {
         "delimiter": ";",
@@ -150,3 +156,25 @@ def test_rows_without_header_are_released_also_after_a_malformed_one() -> None:
 
     assert (outcome.error, outcome.read) == (None, 2)
     assert outcome.reasons == {"malformed_row": 1, "invalid_amount": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("s.sta", MT940), ("s.xml.gz", gzip.compress(CAMT053.encode()))]
+)
+def test_released_rows_of_a_bank_file_are_read_without_the_mapping(
+    name: str, content: str | bytes
+) -> None:
+    world = IntakeWorld(clock=FakeClock(datetime(2026, 11, 1, tzinfo=UTC)))
+    mapping = mapping_of({"delimiter": ";", "decimal": ",", "columns": {"Konto": "account_id"}})
+    world.intake_ledger.mappings.add("default", STATEMENTS, mapping, set_by="ann", why="bank A")
+    first = world.ingest("bank_statements", content, name=name)
+    assert first.outcome.quarantined == 2
+    key = release_rows(
+        first.intake_file, [1, 2], raw_store=world.raw_store, failed_store=world.failed_store
+    )
+    assert key is not None
+    world.clock = FakeClock(datetime(2026, 11, 21, 12, tzinfo=UTC))
+
+    outcome = ingest_file(world.claim(key), world.ports).outcome
+
+    assert (outcome.error, outcome.accepted) == (None, 2)

@@ -1,13 +1,21 @@
 """The nightly reconciliation compares what changed since the last date without a break."""
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
 from cardops.bootstrap import Adapters
-from cardops.services.reconciliation.reconciling import Extent, Reconciliation
+from cardops.services.reconciliation.reconciling import (
+    Extent,
+    Reconciliation,
+    recorded_breaks,
+)
 from orchestration.composition import reconciliation_of
 from orchestration.proving.specimen import close_books
 from tests.factories.busy_days import (
@@ -139,3 +147,50 @@ def test_balances_written_again_make_the_next_night_begin_earlier(store: Adapter
         found = service.reconcile(TODAY, Extent.CHANGES)
 
     assert (checks_of(found), found.since) == (set(), None)
+
+
+class SlowLake:
+    """Before the night's breaks are written, somebody begins a full run."""
+
+    def __init__(self, store: Adapters) -> None:
+        self._store = store
+        self.full: Future[Reconciliation] | None = None
+        self.pool = ThreadPoolExecutor(max_workers=1)
+
+    def write(self, table: str, business_date: date, name: str, rows: pl.DataFrame) -> str:
+        service = reconciliation_of(self._store)
+        self.full = self.pool.submit(lambda: service.reconcile_closed(business_date, Extent.ALL)[0])
+        while not (self.full.done() or self._is_waiting()):
+            time.sleep(0.01)
+        return self._store.lake.write(table, business_date, name, rows)
+
+    def _is_waiting(self) -> bool:
+        with connect(self._store.database.url) as session:
+            waiting = session.execute(
+                "select from pg_locks where locktype = 'advisory' and not granted"
+            )
+            return waiting.fetchone() is not None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store.lake, name)
+
+
+def test_night_beside_a_full_run_never_replaces_what_that_one_found(store: Adapters) -> None:
+    with connect(store.database.url) as session:
+        (key,) = session.execute("select key from intake_files where intake_id = 1").fetchone()
+    path = store.settings.home / "raw" / key
+    original = path.read_bytes()
+    lake = SlowLake(store)
+    night = replace(reconciliation_of(store), lake=lake)
+    path.write_bytes(original + b"\n")
+    try:
+        found, _ = night.reconcile_closed(TODAY)
+        assert lake.full is not None
+        full = lake.full.result()
+    finally:
+        path.write_bytes(original)
+
+    assert (checks_of(found), found.since) == (set(), TODAY)
+    assert checks_of(full) == {"raw_files_are_unchanged"}
+    assert recorded_breaks(TODAY, store.lake).equals(full.breaks)
+    reconciliation_of(store).reconcile_closed(TODAY)

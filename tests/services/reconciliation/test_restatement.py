@@ -87,7 +87,7 @@ def test_crash_between_log_and_balances_is_made_up_for_by_a_plain_run(
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr(log_export, "write_closing_balances", killed)
+        patch.setattr(log_export, "rewrite_balances", killed)
         with pytest.raises(Killed):
             close_books(store, TODAY)
     close_books(store, TODAY)
@@ -113,6 +113,34 @@ def test_late_row_of_a_date_that_had_none_is_taken_up(store: Adapters) -> None:
 
     assert (set(found.breaks["check_name"]), found.since) == (set(), None)
     assert balances(store, YESTERDAY)["cas"] == 1000
+
+
+@pytest.mark.database
+@pytest.mark.parametrize(
+    ("days", "checks"),
+    [
+        (3, set()),
+        (40, {"ledger_balance_equals_sum_of_postings", "transaction_log_adds_up_to_balances"}),
+    ],
+)
+def test_late_row_before_the_first_exported_date_is_exported(
+    store: Adapters, days: int, checks: set[str]
+) -> None:
+    """Within the window it is taken up; an older one is a break, which a full run then proves."""
+    with connect(store.database.url) as session:
+        session.execute(
+            "update deposit_events set posted_at = posted_at - %s * interval '1 day'"
+            " where user_id = 'cas'",
+            [days],
+        )
+
+    close_books(store, TODAY)
+    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+    full, _ = reconciliation_of(store).reconcile_closed(TODAY, Extent.ALL)
+
+    assert set(found.breaks["check_name"]) == checks
+    assert set(full.breaks["check_name"]) == set()
+    assert TODAY - timedelta(days=days) in store.lake_books.exported_dates()
 
 
 @pytest.mark.database

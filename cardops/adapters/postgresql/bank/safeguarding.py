@@ -8,8 +8,8 @@ from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.bank.safeguarding import SafeguardingAccount
 
 _ADD: Final = (
-    "insert into safeguarding_accounts (program, account_id, since_on, added_by)"
-    " values (%s, %s, %s, %s) on conflict (program, account_id) where until_on is null do nothing"
+    "insert into safeguarding_accounts (program, account_id, since_on, added_by, holidays)"
+    " values (%s, %s, %s, %s, %s) on conflict (program, account_id) where until_on is null do nothing"
     " returning account_id"
 )
 _REMOVE: Final = (
@@ -18,7 +18,7 @@ _REMOVE: Final = (
     " where program = %s and account_id = %s and until_on is null returning account_id"
 )
 _ALL: Final = (
-    "select program, account_id, since_on, until_on, added_by, removed_by"
+    "select program, account_id, since_on, until_on, added_by, removed_by, holidays"
     " from safeguarding_accounts order by program, account_id, since_on, added_at"
 )
 
@@ -33,7 +33,12 @@ class PostgresSafeguardingAccounts:
         """Add an account; False where the program has it already."""
         return bool(
             self._rows(
-                _ADD, account.program, account.account_id, account.since_on, account.added_by
+                _ADD,
+                account.program,
+                account.account_id,
+                account.since_on,
+                account.added_by,
+                account.holidays,
             )
         )
 

@@ -14,6 +14,7 @@ import polars as pl
 import psycopg
 from psycopg import IsolationLevel, sql
 
+from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.connection import connect, with_options
 from cardops.adapters.postgresql.frames import read_frame, stream_frames
 from cardops.adapters.postgresql.reconciliation import reconciled_days
@@ -39,6 +40,7 @@ from cardops.rules.reconciliation.raw_files import CountedFile
 
 Session = AbstractContextManager[psycopg.Connection]
 
+CLOSING_LOCK: Final = "closing-of-the-books"
 LOOK_UPS: Final = (
     "-cenable_hashjoin=off",
     "-cenable_mergejoin=off",
@@ -135,17 +137,19 @@ _KNOWN_DEPOSITS: Final = sql.SQL(
     order by deposit_id, credit_number desc
     """
 )
-# The first exported day bounds the search: the export that wrote it wrote all earlier days too.
+# From the first event on, also where that is a late row dated before the first exported day.
 _DATES_TO_EXPORT: Final = """
     select day::date
     from generate_series(
-        coalesce(
+        least(
             (select min(business_date) from exported_days),
-            (select least(
+            (least(
                 (select min(posted_at) from deposit_events),
+                (select min(posted_at) from deposit_recalls),
+                (select min(posted_at) from deposit_reinstatements),
                 (select min(decided_at) from decisions),
                 (select min(posted_at) from movements)
-            )::date)
+            ) at time zone 'UTC')::date
         ),
         %(day)s::date, interval '1 day'
     ) as day
@@ -281,6 +285,10 @@ class PostgresBooks:
         run_in_transaction(
             self._url, lambda session: reconciled_days.record(session, day, since, break_count)
         )
+
+    def closing(self) -> AbstractContextManager[None]:
+        """Whoever else writes or compares the books of a date waits."""
+        return advisory_lock(self._url, CLOSING_LOCK)
 
     def supersede_reconciled(self, since: date) -> None:
         """None of the dates from this one on is a beginning any more."""

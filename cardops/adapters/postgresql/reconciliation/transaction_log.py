@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Final, LiteralString
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 
-from cardops.adapters.postgresql.connection import connect
-from cardops.adapters.postgresql.reconciliation.log_file import write_log
+from cardops.adapters.postgresql.reconciliation.log_file import export_log, write_log
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports import DayExport
 
@@ -91,13 +90,13 @@ class PostgresTransactionLog:
         watermark = run_in_transaction(
             self._url, lambda session: _watermark(session, business_date, end)
         )
-        with connect(self._url, autocommit=False) as session:
-            session.isolation_level = IsolationLevel.REPEATABLE_READ
-            session.read_only = True
-            exported_at, oldest_open = _snapshot(session)
-            row_count, content_sha256 = write_day(session, business_date, target)
-        is_closed = watermark is not None and oldest_open > int(watermark.rpartition("/")[2])
-        return Exported(row_count, watermark, is_closed, content_sha256, exported_at)
+        written = export_log(self._url, day_query(business_date), target)
+        is_closed = watermark is not None and written.oldest_open > int(
+            watermark.rpartition("/")[2]
+        )
+        return Exported(
+            written.row_count, watermark, is_closed, written.content_sha256, written.read_at
+        )
 
     def record_export(self, business_date: date, export: DayExport) -> None:
         """Record the export; the latest of a day counts."""
@@ -166,16 +165,6 @@ def _watermark(session: psycopg.Connection, business_date: date, day_end: dateti
     if _value(session, "select clock_timestamp()") < day_end + CLOCK_MARGIN:
         return None
     return f"{cluster}{_value(session, 'select pg_current_xact_id()::text')}"
-
-
-def _snapshot(session: psycopg.Connection) -> tuple[datetime, int]:
-    """The snapshot's instant, and its oldest open transaction id (or the next id)."""
-    row = session.execute(
-        "select now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-    ).fetchone()
-    if row is None:
-        raise LookupError("the database returned no snapshot of its transaction ids")
-    return row[0], row[1]
 
 
 def _value(session: psycopg.Connection, query: LiteralString) -> Any:

@@ -1,7 +1,8 @@
 """The transaction log by day: complete, from one snapshot, reproducible, and closed in time."""
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from cardops.adapters.postgresql.arrow_sessions import arrow_session
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from cardops.adapters.postgresql.reconciliation import log_file
-from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
+from cardops.adapters.postgresql.reconciliation.transaction_log import (
+    PostgresTransactionLog,
+    day_query,
+    write_day,
+)
 from cardops.contracts.lake.transaction_log import COLUMNS
 
 pytestmark = pytest.mark.database
@@ -211,6 +218,72 @@ def test_text_with_quotes_commas_and_newlines_survives(
 
     (row,) = rows_of(log, tmp_path)
     assert (row["channel"], row["merchant_id"]) == (channel, None)
+
+
+@pytest.mark.parametrize("group_rows", [2, 100])
+def test_both_ways_of_reading_write_the_same_bytes(
+    log: PostgresTransactionLog,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group_rows: int,
+) -> None:
+    """The proof of the checks reads in a session of its own, in which it planted a damage."""
+    monkeypatch.setattr(log_file, "ROW_GROUP_ROWS", group_rows)
+    texts = ["", "NULL", "\\N", "\\.", 'a "quoted", odd\r\nchannel', "Ünï 漢字 🙂", " t "]
+    with connect(database_url) as session:
+        for number, text in enumerate(texts):
+            row = {**DECISION, "transaction_id": f"txn-{number}", "user_id": f"u {text}"}
+            insert_in(session, "decisions", {**row, "ledger_seq": 2**62 + number})
+            session.execute(
+                "update decisions set details = jsonb_build_object('channel', %s::text)"
+                " where transaction_id = %s",
+                [text, row["transaction_id"]],
+            )
+        insert_in(session, "deposit_events", DEPOSIT)
+        insert_in(session, "movements", {**MOVEMENT, "kind": "void", "user_id": None})
+        row_count, content_sha256 = write_day(session, DAY, tmp_path / "session.parquet")
+
+    export = log.export(DAY, tmp_path / "day.parquet")
+
+    assert (export.row_count, export.content_sha256) == (row_count, content_sha256)
+    found = pl.read_parquet(tmp_path / "day.parquet").filter(kind="decision")
+    assert sorted(found["channel"]) == sorted(texts)
+
+
+def test_rows_and_oldest_transaction_are_of_one_snapshot(
+    log: PostgresTransactionLog,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a row that was committed in between is exported, and its transaction counts as open."""
+
+    @contextmanager
+    def interrupted(url: str) -> Iterator[Any]:
+        with arrow_session(url) as session:
+            execute = session.execute
+
+            def late(query: str) -> None:
+                if "order by" in query:
+                    insert(database_url, "decisions", **DECISION)
+                execute(query)
+
+            monkeypatch.setattr(session, "execute", late)
+            yield session
+
+    monkeypatch.setattr(log_file, "arrow_session", interrupted)
+
+    assert log.export(DAY, tmp_path / "day.parquet").row_count == 0
+
+
+def test_connection_lost_in_an_export_is_explained_without_the_password(tmp_path: Path) -> None:
+    url = "postgresql://ana:secret@127.0.0.1:1/books"
+
+    with pytest.raises(DatabaseUnavailableError, match="did not send all rows") as failed:
+        log_file.export_log(url, day_query(DAY), tmp_path / "day.parquet")
+
+    assert "secret" not in f"{failed.value!r} {failed.value.__cause__!r}"
 
 
 def test_unfinished_day_is_not_closed(log: PostgresTransactionLog, tmp_path: Path) -> None:
