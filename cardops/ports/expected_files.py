@@ -44,3 +44,12 @@ class ExpectedFiles(Protocol):
 
     def waive(self, due: DueFile, waived_by: str, reason: str) -> None:
         """Record that the file is not to come; the first waiver stays."""
+
+    def open_absences(self) -> Sequence[DueKey]:
+        """Due files that were reported, and neither arrived since nor were waived; oldest first."""
+
+    def reported_until(self) -> datetime | None:
+        """Files due before this instant were looked at; None where nothing ever was."""
+
+    def record_reported_until(self, instant: datetime) -> None:
+        """Record that files due before it were looked at; it never goes back."""

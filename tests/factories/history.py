@@ -63,8 +63,9 @@ select
     'transactions', 'default', 'txn_' || n, 1 + n %% (%(rows)s / 8), n, md5(n::text)::uuid,
     '{"v":["txn","order","100","USD"]}'
 from generate_series(1, %(rows)s) as n;
-insert into missing_files (program, name, due_at, reported_at)
-select 'default', 'file_' || n %% 10, now() - n * interval '1 hour', now()
+insert into missing_files (program, name, due_at, reported_at, resolved_at)
+select 'default', 'file_' || n %% 10, now() - n * interval '1 hour', now(),
+    case when n > 50 then now() end
 from generate_series(1, %(rows)s / 8) as n;
 insert into chargeback_batches (batch_id, program, business_date, number, mode)
 select 'default-' || n, 'default', current_date - n / 100, n %% 100, 'by_network'

@@ -181,6 +181,9 @@ def call_expected_files(url: str) -> None:
     calendar.resolve(due, 1)
     calendar.waive(due, "somebody", "a holiday")
     calendar.records(due.due_at, due.due_at)
+    calendar.open_absences()
+    calendar.record_reported_until(due.due_at)
+    calendar.reported_until()
     calendar.remove("default", "bank", "somebody")
 
 

@@ -25,6 +25,7 @@ class FakeExpectedFiles(ExpectedFiles):
     clock: Clock = field(default_factory=FakeClock)
     entries: list[ExpectedFile] = field(default_factory=list)
     files: list[tuple[Kind, str, ArrivedFile]] = field(default_factory=list)
+    until: datetime | None = None
     records_of: dict[DueKey, AbsenceRecord] = field(default_factory=dict)
 
     def arrive(
@@ -34,10 +35,11 @@ class FakeExpectedFiles(ExpectedFiles):
         kind: str = "deposits",
         program: str = "default",
         status: FileStatus = FileStatus.APPLIED,
+        is_empty: bool = False,
     ) -> int:
         number = len(self.files) + 1
         key = f"incoming/{kind}/{program}/{name}"
-        arrived = ArrivedFile(number, key, self.clock.now(), status)
+        arrived = ArrivedFile(number, key, self.clock.now(), status, is_empty=is_empty)
         self.files.append((Kind(kind), program, arrived))
         return number
 
@@ -87,6 +89,25 @@ class FakeExpectedFiles(ExpectedFiles):
     @override
     def waive(self, due: DueFile, waived_by: str, reason: str) -> None:
         self._change(due, is_waived=True)
+
+    @override
+    def open_absences(self) -> Sequence[DueKey]:
+        return sorted(
+            (
+                key
+                for key, record in self.records_of.items()
+                if record == AbsenceRecord(is_reported=True)
+            ),
+            key=lambda key: key.due_at,
+        )
+
+    @override
+    def reported_until(self) -> datetime | None:
+        return self.until
+
+    @override
+    def record_reported_until(self, instant: datetime) -> None:
+        self.until = max(instant, self.until or instant)
 
     def _change(self, due: DueFile, **marks: bool) -> None:
         record = self.records_of.get(due.key, AbsenceRecord())

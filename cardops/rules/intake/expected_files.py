@@ -21,7 +21,7 @@ LAST_DAY: Final = -1
 EARLY: Final = timedelta(hours=12)
 # One with its date in its name may come earlier.
 EARLY_DATED: Final = timedelta(days=7)
-# A file that comes later than this after its due time no longer counts as arrived.
+# A file whose name has no date, and that comes later than this, no longer counts as arrived.
 LATEST: Final = timedelta(days=31)
 ONE_DAY: Final = timedelta(days=1)
 # `cardops submit` adds this mark to the name that a person's file has.
@@ -33,8 +33,8 @@ _UNUSABLE: Final = frozenset({FileStatus.REFUSED, FileStatus.DEAD})
 class DueState(StrEnum):
     """Where a due file stands.
 
-    `unusable`: it came and was refused, or its runs died. `waived`: an operator said that it is not
-    to come.
+    `unusable`: it came and was refused, or its runs died. `empty`: it came and has no rows, where the
+    entry does not say that it may. `waived`: an operator said that it is not to come.
     """
 
     EXPECTED = "expected"
@@ -42,7 +42,11 @@ class DueState(StrEnum):
     LATE = "late"
     MISSING = "missing"
     UNUSABLE = "unusable"
+    EMPTY = "empty"
     WAIVED = "waived"
+
+
+_ABSENT: Final = frozenset({DueState.EXPECTED, DueState.MISSING, DueState.UNUSABLE, DueState.EMPTY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class ExpectedFile:
 
     `name_pattern` is compared with the last part of a key: `*`, `?` and `[]` as in a shell, and
     `%Y`, `%m`, `%d` for the due date in `time_zone`. `holidays` names a calendar of days on which
-    the file is not due. It is due from `created_at` on, until it is removed.
+    the file is not due. It is due from `created_at` on, until it is removed. `may_be_empty`: a file
+    without rows counts as arrived.
     """
 
     program: str
@@ -85,6 +90,7 @@ class ExpectedFile:
     created_by: str = ""
     created_at: datetime | None = None
     removed_at: datetime | None = None
+    may_be_empty: bool = False
 
     @property
     def is_dated(self) -> bool:
@@ -134,6 +140,9 @@ class AbsenceRecord:
     is_waived: bool = False
 
 
+NOTHING_RECORDED: Final = AbsenceRecord()
+
+
 @dataclass(frozen=True, slots=True)
 class ArrivedFile:
     """A file of the intake ledger, as far as the calendar is concerned."""
@@ -142,6 +151,7 @@ class ArrivedFile:
     key: str
     claimed_at: datetime
     status: FileStatus
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +161,12 @@ class JudgedDueFile:
     due: DueFile
     state: DueState
     arrived: ArrivedFile | None = None
+    record: AbsenceRecord = NOTHING_RECORDED
 
     @property
     def is_absent(self) -> bool:
         """Whether the day lacks this file: nothing usable came, late or not."""
-        return self.state in {DueState.EXPECTED, DueState.MISSING, DueState.UNUSABLE}
+        return self.state in _ABSENT
 
     @property
     def is_held(self) -> bool:
@@ -182,29 +193,41 @@ def due_files(
 
 
 def judge_due_file(
-    due: DueFile, arrivals: Iterable[ArrivedFile], now: datetime, *, is_waived: bool = False
+    due: DueFile,
+    arrivals: Iterable[ArrivedFile],
+    now: datetime,
+    record: AbsenceRecord = NOTHING_RECORDED,
 ) -> JudgedDueFile:
     """The state of a due file: by the first usable arrival that answers it, else by the clock."""
     answering = sorted(
         (file for file in arrivals if answers(due, file)), key=lambda file: file.claimed_at
     )
+    state, arrived = _state(due, answering, now, is_waived=record.is_waived)
+    return JudgedDueFile(due, state, arrived, record)
+
+
+def _state(
+    due: DueFile, answering: Sequence[ArrivedFile], now: datetime, *, is_waived: bool
+) -> tuple[DueState, ArrivedFile | None]:
     usable = [file for file in answering if file.status not in _UNUSABLE]
-    brought = [file for file in usable if file.status != FileStatus.HELD]
-    if brought or (usable and not is_waived):
-        is_late = usable[0].claimed_at > due.late_at
-        state = DueState.LATE if is_late else DueState.ARRIVED
-        return JudgedDueFile(due, state, (brought or usable)[0])
+    filled = [file for file in usable if due.expected.may_be_empty or not file.is_empty]
+    brought = [file for file in filled if file.status != FileStatus.HELD]
+    if brought or (filled and not is_waived):
+        is_late = filled[0].claimed_at > due.late_at
+        return DueState.LATE if is_late else DueState.ARRIVED, (brought or filled)[0]
     if is_waived:
-        return JudgedDueFile(due, DueState.WAIVED)
+        return DueState.WAIVED, None
+    if usable:
+        return DueState.EMPTY, usable[-1]
     if answering:
-        return JudgedDueFile(due, DueState.UNUSABLE, answering[-1])
-    return JudgedDueFile(due, DueState.EXPECTED if now <= due.late_at else DueState.MISSING)
+        return DueState.UNUSABLE, answering[-1]
+    return DueState.EXPECTED if now <= due.late_at else DueState.MISSING, None
 
 
 def answers(due: DueFile, file: ArrivedFile) -> bool:
     """Whether the file is the one that was due, by its name and by when it came.
 
-    A name with the date in it is enough, from EARLY_DATED before the due time to LATEST after it.
+    A name with the date in it is enough, from EARLY_DATED before the due time on, however late.
     Without a date, a file answers the latest due time that is at most EARLY ahead of it.
     """
     if released_from(file.key) is not None:
@@ -214,7 +237,7 @@ def answers(due: DueFile, file: ArrivedFile) -> bool:
     if not fnmatchcase(name, pattern):
         return False
     if due.expected.is_dated:
-        return due.due_at - EARLY_DATED <= file.claimed_at <= due.due_at + LATEST
+        return due.due_at - EARLY_DATED <= file.claimed_at
     end = due.due_at + LATEST if due.next_due_at is None else due.next_due_at - EARLY
     return due.due_at - EARLY <= file.claimed_at < end
 
@@ -266,6 +289,13 @@ def absent_sentence(judged: JudgedDueFile) -> str:
             f"{what}; {judged.arrived.key} came for it and is {judged.arrived.status}, so nothing "
             "of it is applied. Read why with `cardops quarantine list` and ask the sender for a "
             "correct one."
+        )
+    if judged.state is DueState.EMPTY and judged.arrived is not None:
+        return (
+            f"{what}; {judged.arrived.key} came for it and has no rows, so the day is incomplete. Ask "
+            "the sender whether it should have; if it is right, run `cardops calendar waive "
+            f"{expected.name} --program {expected.program} --date {due.due_on} --why TEXT`, and add "
+            "the entry with --may-be-empty where that is usual."
         )
     return (
         f"{what} and has not arrived, so the day is incomplete. Ask the sender; if none is to come, "

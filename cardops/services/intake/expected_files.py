@@ -31,8 +31,8 @@ from cardops.rules.intake.files import Kind
 from cardops.services.intake.holiday_dates import holiday_dates
 
 RUNBOOK: Final = "docs/runbooks/late-file.md"
-# After a longer standstill only the files of the last days are reported.
-REPORTED_FOR: Final = timedelta(days=7)
+# A file that was not late yet when its due time was looked at: no grace is longer.
+LONGEST_GRACE: Final = timedelta(days=7)
 
 
 class CalendarError(ExplainedError):
@@ -100,27 +100,50 @@ class ExpectedFileService:
         for due in found:
             self.expected_files.waive(due, waived_by, reason)
 
+    def missing(self) -> list[JudgedDueFile]:
+        """Every due file that is late and brought nothing, however old, oldest first.
+
+        Those of a time at which nobody looked yet are found by the next `report`.
+        """
+        now = self.clock.now()
+        return [
+            judged
+            for judged in self._looked_at(now)
+            if judged.is_absent and judged.due.late_at < now
+        ]
+
     def report(self, notifier: Notifier) -> list[JudgedDueFile]:
         """Alarm once of each file that is late, and once when it has arrived; those still missing.
 
-        A crash between alarm and record repeats the alarm.
+        After a standstill every file that was due since is looked at; one that was reported is looked
+        at until it arrives or is waived. A crash between alarm and record repeats the alarm.
         """
         now = self.clock.now()
         missing = []
-        records = self.expected_files.records(now - REPORTED_FOR - ONE_DAY, now + ONE_DAY)
-        for judged in self._judged((now - REPORTED_FOR).date(), now.date()):
-            record = records.get(judged.due.key, AbsenceRecord())
-            is_open = record.is_reported and not record.is_resolved
+        for judged in self._looked_at(now):
+            is_open = judged.record.is_reported and not judged.record.is_resolved
             is_over = judged.state in {DueState.ARRIVED, DueState.LATE}
             if is_over and is_open and judged.arrived is not None:
                 _tell_arrived(judged, judged.arrived, notifier)
                 self.expected_files.resolve(judged.due, judged.arrived.intake_id)
             elif judged.is_absent and judged.due.late_at < now:
                 missing.append(judged)
-                if not record.is_reported:
+                if not judged.record.is_reported:
                     _tell_missing(judged, notifier)
                     self.expected_files.report(judged.due)
+        self.expected_files.record_reported_until(now)
         return missing
+
+    def _looked_at(self, now: datetime) -> Iterator[JudgedDueFile]:
+        """Files due since the last look, and older ones that were reported and are still open."""
+        until = self.expected_files.reported_until()
+        begins = [entry.created_at or now for entry in self.expected_files.all(with_removed=True)]
+        since = min(begins, default=now) if until is None else until - LONGEST_GRACE
+        first = since.date() - ONE_DAY
+        older = [key for key in self.expected_files.open_absences() if key.due_at.date() < first]
+        for day in sorted({key.due_at.date() for key in older}):
+            yield from (judged for judged in self._judged(day, day) if judged.due.key in older)
+        yield from self._judged(first, now.date())
 
     def _judged(self, first: date, last: date) -> Iterator[JudgedDueFile]:
         """Every file due on these dates, in any time zone, as it stands now."""
@@ -131,15 +154,18 @@ class ExpectedFileService:
         records = self.expected_files.records(
             _midnight(first - ONE_DAY), _midnight(last + 2 * ONE_DAY)
         )
+        dated = {(entry.kind, entry.program) for entry in entries if entry.is_dated}
         arrivals: dict[tuple[Kind, str], Sequence[ArrivedFile]] = {}
         for due in _due(entries, first, last):
             sender = (due.expected.kind, due.expected.program)
             if sender not in arrivals:
                 arrivals[sender] = self.expected_files.arrivals(
-                    *sender, first - EARLY_DATED - ONE_DAY, min(last + LATEST, now.date())
+                    *sender,
+                    first - EARLY_DATED - ONE_DAY,
+                    now.date() if sender in dated else min(last + LATEST, now.date()),
                 )
             record = records.get(due.key, AbsenceRecord())
-            yield judge_due_file(due, arrivals[sender], now, is_waived=record.is_waived)
+            yield judge_due_file(due, arrivals[sender], now, record)
 
 
 def _due(entries: Sequence[ExpectedFile], first: date, last: date) -> list[DueFile]:
@@ -163,7 +189,8 @@ def _midnight(day: date) -> datetime:
 
 def _tell_missing(judged: JudgedDueFile, notifier: Notifier) -> None:
     name = judged.due.expected.name
-    notifier.notify(f"File {name} is late", absent_sentence(judged), runbook=RUNBOOK)
+    how = "arrived empty" if judged.state is DueState.EMPTY else "is late"
+    notifier.notify(f"File {name} {how}", absent_sentence(judged), runbook=RUNBOOK)
 
 
 def _tell_arrived(judged: JudgedDueFile, arrived: ArrivedFile, notifier: Notifier) -> None:

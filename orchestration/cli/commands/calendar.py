@@ -62,6 +62,9 @@ def add(  # noqa: PLR0913 - one parameter an option
         typer.Option(help="Not due on these holidays: AT, DE-BY, or XECB for bank holidays."),
     ] = None,
     grace: Annotated[int, typer.Option(help="Minutes after the due time until the alarm.")] = 0,
+    may_be_empty: Annotated[
+        bool, typer.Option("--may-be-empty", help="A file without rows counts as arrived.")
+    ] = False,
     by: ByOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -86,6 +89,7 @@ def add(  # noqa: PLR0913 - one parameter an option
         holidays=holidays,
         grace_minutes=grace,
         created_by=by or whoami(),
+        may_be_empty=may_be_empty,
     )
     adapters = Adapters(Settings.load())
     if adapters.programs.find(program) is None:
@@ -143,12 +147,25 @@ def list_due(
         print_json({"data": [_described_due(file) for file in judged]})
     else:
         for file in judged:
-            line = f"{file.state.value:9} {file.due.due_at:%Y-%m-%d %H:%M} UTC"
-            arrived = file.arrived.key if file.arrived else ""
-            typer.echo(f"{line}  {file.due.expected.program}/{file.due.expected.name}  {arrived}")
+            typer.echo(_due_line(file))
         for file in late:
             typer.echo(absent_sentence(file))
     raise typer.Exit(DONE_WITH_FINDINGS if late else DONE)
+
+
+@app.command("missing")
+def list_missing(*, json_output: JsonOption = False) -> None:
+    """List every due file that is late and brought nothing, however old; exit code 1 if any."""
+    missing = expected_files_of(Adapters(Settings.load())).missing()
+    if json_output:
+        print_json({"data": [_described_due(file) for file in missing]})
+    else:
+        for file in missing:
+            typer.echo(_due_line(file))
+            typer.echo(f"  {absent_sentence(file)}")
+        if not missing:
+            typer.echo("No expected file is missing.")
+    raise typer.Exit(DONE_WITH_FINDINGS if missing else DONE)
 
 
 @app.command()
@@ -188,6 +205,7 @@ def described(expected: ExpectedFile) -> Mapping[str, Any]:
         "days": days_text(expected.days),
         "holidays": expected.holidays,
         "grace_minutes": expected.grace_minutes,
+        "may_be_empty": expected.may_be_empty,
         "created_by": expected.created_by,
     }
 
@@ -204,6 +222,13 @@ def _described_due(file: JudgedDueFile) -> Mapping[str, Any]:
         "intake_id": file.arrived.intake_id if file.arrived else None,
         "file": file.arrived.key if file.arrived else None,
     }
+
+
+def _due_line(file: JudgedDueFile) -> str:
+    arrived = file.arrived.key if file.arrived else ""
+    when = f"{file.due.due_at:%Y-%m-%d %H:%M} UTC"
+    expected = file.due.expected
+    return f"{file.state.value:9} {when}  {expected.program}/{expected.name}  {arrived}"
 
 
 def _line(expected: ExpectedFile) -> str:

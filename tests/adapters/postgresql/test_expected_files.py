@@ -1,5 +1,6 @@
 """ExpectedFiles on the fake and on PostgreSQL."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,13 @@ from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFi
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.ports import ExpectedFiles
 from cardops.rules.intake.expected_files import (
+    ONE_DAY,
     AbsenceRecord,
     DueDays,
     DueFile,
     due_files,
 )
+from cardops.rules.intake.files import FileOutcome
 from tests.factories.expected_files import an_expected_file
 from tests.factories.intake import A_DAY, DEPOSITS, an_arrival
 from tests.fakes.expected_files import FakeExpectedFiles
@@ -27,16 +30,17 @@ def calendar(request: pytest.FixtureRequest) -> ExpectedFiles:
 
 def test_entry_is_kept_as_it_was_added_until_it_is_removed(calendar: ExpectedFiles) -> None:
     expected = an_expected_file(
-        days=DueDays(frozenset({0, 4}), frozenset({1, -1})), holidays="AT", grace_minutes=5
+        days=DueDays(frozenset({0, 4}), frozenset({1, -1})),
+        holidays="AT",
+        grace_minutes=5,
+        may_be_empty=True,
     )
 
     assert calendar.add(expected)
     assert not calendar.add(an_expected_file(name_pattern="other"))
     (stored,) = calendar.all()
     assert stored.created_at is not None
-    assert stored == an_expected_file(
-        days=expected.days, holidays="AT", grace_minutes=5, created_at=stored.created_at
-    )
+    assert stored == replace(expected, created_at=stored.created_at)
     assert calendar.remove("default", "bank", "ops")
     assert not calendar.remove("default", "bank", "ops")
     assert calendar.all() == []
@@ -58,6 +62,27 @@ def test_absence_is_recorded_step_by_step(calendar: ExpectedFiles) -> None:
     assert calendar.records(tuesday.due_at + timedelta(seconds=1), tuesday.due_at) == {}
 
 
+def test_open_absences_are_those_that_neither_came_nor_were_waived(
+    calendar: ExpectedFiles,
+) -> None:
+    days = list(due_files(an_expected_file(), A_DAY, A_DAY + timedelta(days=3)))
+    for due in reversed(days):
+        calendar.report(due)
+    calendar.resolve(days[1], 7)
+    calendar.waive(days[2], "ops", "a holiday")
+
+    assert calendar.open_absences() == [days[0].key, days[3].key]
+
+
+def test_instant_of_the_last_look_never_goes_back(calendar: ExpectedFiles) -> None:
+    assert calendar.reported_until() is None
+    first, later = (due.due_at for due in due_files(an_expected_file(), A_DAY, A_DAY + ONE_DAY))
+    for instant in (first, later, first):
+        calendar.record_reported_until(instant)
+
+    assert calendar.reported_until() == later
+
+
 def marks(calendar: ExpectedFiles, due: DueFile) -> AbsenceRecord:
     return calendar.records(due.due_at, due.due_at)[due.key]
 
@@ -72,3 +97,7 @@ def test_arrivals_are_the_files_of_the_sender_on_these_dates(database_url: str) 
     found = calendar.arrivals(DEPOSITS, "default", A_DAY, A_DAY + timedelta(days=1))
 
     assert [file.key for file in found] == ["a", "b"]
+    ledger.finish(1, FileOutcome())
+    ledger.finish(2, FileOutcome(read=1, accepted=1))
+    again = calendar.arrivals(DEPOSITS, "default", A_DAY, A_DAY + timedelta(days=2))
+    assert [file.is_empty for file in again] == [True, False, False]

@@ -34,6 +34,7 @@ NOT_GROWING = {
     "callback_hosts",
     "api_keys",
     "expected_files",
+    "expected_files_reported",
     "safeguarding_accounts",
     "sender_keys",
     "spending_limits",

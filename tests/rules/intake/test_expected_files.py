@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardops.rules.intake.expected_files import (
+    AbsenceRecord,
     ArrivedFile,
     DueDays,
     DueState,
@@ -161,8 +162,9 @@ def test_due_file_has_the_state_of_what_came(
         [] if minutes is None else [arrived(due.due_at + timedelta(minutes=minutes), status=status)]
     )
 
+    waived = AbsenceRecord(is_waived=True)
     judged = judge_due_file(due, came, due.due_at + timedelta(minutes=now))
 
     assert judged.state is state
     assert judged.is_absent is (state not in {DueState.ARRIVED, DueState.LATE})
-    assert judge_due_file(due, [], due.due_at, is_waived=True).state is DueState.WAIVED
+    assert judge_due_file(due, [], due.due_at, waived).state is DueState.WAIVED

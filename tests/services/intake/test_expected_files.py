@@ -124,8 +124,68 @@ def test_waived_file_completes_its_date(desk: Desk) -> None:
         desk.service.waive("default", "bank", date(2026, 11, 21), "ops", "too early")
 
 
-def test_long_standstill_reports_only_the_last_days(desk: Desk) -> None:
-    assert desk.at(12, day=60).told() == ["File bank is late"] * 8
+def test_standstill_of_any_length_is_reported_whole(desk: Desk) -> None:
+    assert desk.at(12, day=60).told() == ["File bank is late"] * 61
+    assert desk.told() == []
+
+
+def test_missing_file_is_listed_until_it_arrives_or_is_waived(desk: Desk) -> None:
+    desk.service.remove("default", "bank", "ops")
+    desk.service.add(an_expected_file(name="dated", name_pattern="bank_%Y%m%d.csv"))
+    desk.at(12, day=1).told()
+    desk.service.remove("default", "dated", "ops")
+
+    assert desk.at(12, day=300).told() == []
+    tuesday = MONDAY + timedelta(days=1)
+    assert [judged.due.due_on for judged in desk.service.missing()] == [MONDAY, tuesday]
+    desk.calendar.arrive("bank_20261123.csv")
+    assert desk.told() == ["File dated has arrived"]
+    assert [judged.due.due_on for judged in desk.service.missing()] == [tuesday]
+    desk.service.waive("default", "dated", tuesday, "ops", "it was never sent")
+    assert desk.service.missing() == []
+    assert desk.service.report(desk.notifier) == []
+
+
+def test_file_that_is_late_after_a_long_grace_is_reported_once(desk: Desk) -> None:
+    desk.service.remove("default", "bank", "ops")
+    desk.service.add(an_expected_file(name="slow", grace_minutes=7 * 24 * 60))
+    for hour in range(9, 24):
+        assert desk.at(hour).told() == []
+    desk.service.remove("default", "slow", "ops")
+
+    assert desk.at(9, 0, day=7).told() == []
+    assert desk.at(9, 1, day=7).told() == ["File slow is late"]
+    assert desk.at(9, 2, day=7).told() == []
+
+
+def test_file_without_rows_leaves_the_date_incomplete(desk: Desk) -> None:
+    desk.at(8).calendar.arrive("bank.csv", is_empty=True)
+
+    assert desk.at(12).told() == ["File bank arrived empty"]
+    (judged,) = desk.service.absent_on(MONDAY)
+    assert judged.state is DueState.EMPTY
+    breaks = absent_file_breaks(desk.service, MONDAY, MONDAY, is_closing=True)
+    assert breaks["subject"].to_list() == ["deposits file bank due on 2026-11-23 is empty"]
+    desk.calendar.arrive("bank_2.csv")
+    assert desk.told() == ["File bank has arrived"]
+    assert desk.service.absent_on(MONDAY) == []
+
+
+def test_file_without_rows_may_be_waived(desk: Desk) -> None:
+    desk.at(8).calendar.arrive("bank.csv", is_empty=True)
+
+    desk.at(12).service.waive("default", "bank", MONDAY, "ops", "a quiet day")
+
+    assert (desk.told(), desk.service.absent_on(MONDAY)) == ([], [])
+
+
+def test_entry_may_say_that_a_file_without_rows_is_enough(desk: Desk) -> None:
+    desk.service.remove("default", "bank", "ops")
+    desk.service.add(an_expected_file(name="quiet", may_be_empty=True))
+    desk.at(8).calendar.arrive("bank.csv", is_empty=True)
+
+    assert desk.at(12).told() == []
+    assert [judged.state for judged in desk.service.due_on(MONDAY)] == [DueState.ARRIVED]
 
 
 def test_bank_holiday_is_no_due_day(desk: Desk) -> None:

@@ -17,17 +17,18 @@ from cardops.rules.intake.files import FileStatus, Kind
 
 _ADD: Final = (
     "insert into expected_files (program, name, kind, name_pattern, due_at, time_zone, weekdays,"
-    " month_days, holidays, grace_minutes, created_by)"
-    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    " month_days, holidays, grace_minutes, created_by, may_be_empty)"
+    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
     " on conflict (program, name) where removed_at is null do nothing returning expected_id"
 )
 _ALL: Final = (
     "select program, name, kind, due_at, name_pattern, time_zone, weekdays, month_days, holidays,"
-    " grace_minutes, created_by, created_at, removed_at from expected_files"
+    " grace_minutes, created_by, created_at, removed_at, may_be_empty from expected_files"
     " where removed_at is null or %s order by program, name, created_at"
 )
 _ARRIVALS: Final = (
-    "select intake_id, key, claimed_at, status from intake_files"
+    "select intake_id, key, claimed_at, status,"
+    " status = 'applied' and coalesce((outcome ->> 'read')::bigint, 1) = 0 from intake_files"
     " where kind = %s and business_date between %s and %s and program = %s order by intake_id"
 )
 _RECORDS: Final = (
@@ -42,6 +43,15 @@ _REPORT: Final = (
 _RESOLVE: Final = (
     "update missing_files set arrived_as = %s, resolved_at = clock_timestamp()"
     " where program = %s and name = %s and due_at = %s and resolved_at is null"
+)
+_OPEN: Final = (
+    "select program, name, due_at from missing_files"
+    " where reported_at is not null and resolved_at is null and waived_at is null order by due_at"
+)
+_LOOKED: Final = (
+    "insert into expected_files_reported as r (reported_until) values (%s)"
+    " on conflict (is_only_row) do update set reported_until = excluded.reported_until"
+    " where r.reported_until < excluded.reported_until"
 )
 _WAIVE: Final = (
     "insert into missing_files as m"
@@ -64,7 +74,7 @@ class PostgresExpectedFiles:
             expected.program, expected.name, expected.kind, expected.name_pattern,
             expected.due_at, expected.time_zone, sorted(expected.days.weekdays),
             sorted(expected.days.month_days), expected.holidays, expected.grace_minutes,
-            expected.created_by,
+            expected.created_by, expected.may_be_empty,
         )  # fmt: skip
         return bool(self._rows(_ADD, *values))
 
@@ -87,8 +97,8 @@ class PostgresExpectedFiles:
         """Files of the kind and program that were claimed on these UTC dates."""
         rows = self._rows(_ARRIVALS, kind, first, last, program)
         return [
-            ArrivedFile(intake_id, key, claimed_at, FileStatus(status))
-            for intake_id, key, claimed_at, status in rows
+            ArrivedFile(intake_id, key, claimed_at, FileStatus(status), is_empty=is_empty)
+            for intake_id, key, claimed_at, status, is_empty in rows
         ]
 
     def records(self, first: datetime, last: datetime) -> Mapping[DueKey, AbsenceRecord]:
@@ -111,6 +121,19 @@ class PostgresExpectedFiles:
         """Record that the file is not to come; the first waiver stays."""
         self._execute(_WAIVE, *due.key, waived_by, reason)
 
+    def open_absences(self) -> Sequence[DueKey]:
+        """Due files that were reported, and neither arrived since nor were waived; oldest first."""
+        return [DueKey(*row) for row in self._rows(_OPEN)]
+
+    def reported_until(self) -> datetime | None:
+        """Files due before this instant were looked at; None where nothing ever was."""
+        rows = self._rows("select reported_until from expected_files_reported")
+        return rows[0][0] if rows else None
+
+    def record_reported_until(self, instant: datetime) -> None:
+        """Record that files due before it were looked at; it never goes back."""
+        self._execute(_LOOKED, instant)
+
     def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         return run_in_transaction(
             self._url, lambda session: session.execute(query, values).fetchall()
@@ -122,7 +145,7 @@ class PostgresExpectedFiles:
 
 def _expected(row: tuple[Any, ...]) -> ExpectedFile:
     program, name, kind, due_at, pattern, zone, weekdays, month_days, *rest = row
-    holidays, grace_minutes, created_by, created_at, removed_at = rest
+    holidays, grace_minutes, created_by, created_at, removed_at, may_be_empty = rest
     return ExpectedFile(
         program=program,
         name=name,
@@ -136,4 +159,5 @@ def _expected(row: tuple[Any, ...]) -> ExpectedFile:
         created_by=created_by,
         created_at=created_at,
         removed_at=removed_at,
+        may_be_empty=may_be_empty,
     )
