@@ -29,9 +29,10 @@ def closing_keys(assets: Sequence[dg.AssetsDefinition]) -> set[dg.AssetKey]:
 def with_deadlines(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
     """The same assets; those of the daily close become stale when it misses the deadline."""
     closing = closing_keys(assets)
+    # One for all: Dagster counts years of deadlines for each policy that it makes.
+    policy = dg.FreshnessPolicy.cron(DEADLINE, lower_bound_delta=NOT_BEFORE)
 
     def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
-        policy = dg.FreshnessPolicy.cron(DEADLINE, lower_bound_delta=NOT_BEFORE)
         return dg.apply_freshness_policy(spec, policy) if spec.key in closing else spec
 
     return [asset.map_asset_specs(with_deadline) for asset in assets]

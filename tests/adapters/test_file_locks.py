@@ -13,6 +13,7 @@ import pytest
 
 from cardops.adapters import file_locks
 from cardops.adapters.file_locks import HolderStoppedError, exclusive_lock, recorded_lock
+from tests.factories.waiting import wait_until
 
 HOLD = (
     "import sys; from pathlib import Path; from cardops.adapters.file_locks import recorded_lock\n"
@@ -74,10 +75,7 @@ def test_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with process_with(FORK, path):
         # The child closes its copy of the lock's handle as soon as it runs.
-        ends_at = time.monotonic() + 30
-        while not is_free(path):
-            assert time.monotonic() < ends_at, "the child kept its parent's lock"
-            time.sleep(0.01)
+        wait_until(lambda: is_free(path), "the parent's lock", seconds=30)
 
 
 def is_free(path: Path) -> bool:

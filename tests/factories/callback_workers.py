@@ -1,7 +1,6 @@
 """Callback sending over a fake outbox and the real client."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,9 +85,3 @@ class CallbackWorld:
     async def send_once(self) -> int:
         async with self.worker() as worker:
             return await worker.work_once()
-
-
-async def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - the condition is not an event's
-            await asyncio.sleep(0.01)

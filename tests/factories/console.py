@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
@@ -16,7 +15,7 @@ from cardops.adapters.secrets import FileSecretStore
 from simulation.card_companies import CardCompanies
 from tests.factories.databases import new_home, stop_flushing
 from tests.servers.file_servers import card_companies
-from tests.servers.warm_command import run_command, warm_context
+from tests.servers.warm_command import WarmProcess, command
 
 CARDOPS = Path(sys.executable).with_name("cardops")
 TIMEOUT_SECONDS = 240
@@ -33,21 +32,8 @@ class Console:
 
         `settings` are environment variables.
         """
-        with TemporaryDirectory() as folder:
-            output, errors = Path(folder, "output"), Path(folder, "errors")
-            environment = self._environment(**settings)
-            process = warm_context().Process(
-                target=run_command,
-                args=(list(arguments), environment, self.home.parent, output, errors),
-            )
-            process.start()
-            process.join(TIMEOUT_SECONDS)
-            if process.exitcode is None:
-                process.kill()
-                raise subprocess.TimeoutExpired(list(arguments), TIMEOUT_SECONDS)
-            return subprocess.CompletedProcess(
-                list(arguments), process.exitcode, output.read_text(), errors.read_text()
-            )
+        process = WarmProcess(self._environment(**settings), self.home.parent, TIMEOUT_SECONDS)
+        return process.run(command, *arguments)
 
     def run_anew(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The console script in an interpreter of its own, as a shell starts it."""

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,9 +17,10 @@ from cardops.contracts.lake.tables import lake_tables
 from cardops.settings import Settings
 from simulation.card_companies import CardCompanies
 from tests.servers.file_servers import card_companies
+from tests.servers.killable_day import run_and_die
+from tests.servers.warm_command import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "tests" / "end_to_end" / "one_day.py"
 DAY_TIMEOUT_SECONDS = 400
 # Columns that differ between clocks and databases and have no money in them.
 VOLATILE = {"occurred_at", "intake_id"}
@@ -50,15 +49,8 @@ class Instance:
 
     def run(self, day: Path, *, die: str | None = None) -> int:
         """Ingest the day's files, spend and close, in a process that may kill itself at a step."""
-        command = [sys.executable, str(SCRIPT), str(day), *(["--die", die] if die else [])]
-        done = subprocess.run(
-            command,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=DAY_TIMEOUT_SECONDS,
-            check=False,
-        )
+        process = WarmProcess(self.environment, ROOT, DAY_TIMEOUT_SECONDS)
+        done = process.run(run_and_die, day, die)
         assert done.returncode in {0, -signal.SIGKILL}, done.stderr[-3000:]
         return done.returncode
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.factories.waiting import until
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.authorizer_process import AuthorizerProcess
 from tests.servers.cutting_proxy import CuttingProxy, Where, cutting_proxy
@@ -52,10 +53,7 @@ class Cutting:
         async with await psycopg.AsyncConnection.connect(self.url) as session:
             await session.execute("update accounts set revision = revision + 1")
             decision = asyncio.create_task(self.ask(transaction_id))
-            for _ in range(500):
-                if rows(self.url, WAITING):
-                    break
-                await asyncio.sleep(0.01)
+            await until(lambda: rows(self.url, WAITING), "a decision that waits")
         assert (await decision).status == 200
 
     def stored(self, transaction_id: str) -> list[bytes]:

@@ -23,6 +23,7 @@ from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from cardops.settings import Settings
 from tests.factories.authorizations import NOON
 from tests.factories.databases import new_home
+from tests.factories.waiting import until, wait_until
 from tests.oracles.histories import violations
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.oracles.observed_events import ObservedEvents
@@ -96,11 +97,9 @@ class KillableSystem:
 
     def wait_until_ready(self) -> float:
         """Wait until the authorizer uses another server, without doing anything; returns seconds."""
-        began = time.monotonic()
-        while not self._is_served_again():
-            assert time.monotonic() < began + RECOVERY_SECONDS, "nobody started the server again"
-            time.sleep(0.02)
-        return time.monotonic() - began
+        return wait_until(
+            self._is_served_again, "the server's next start", seconds=RECOVERY_SECONDS
+        )
 
     def _is_served_again(self) -> bool:
         try:
@@ -171,10 +170,7 @@ async def system(home: Path) -> AsyncIterator[KillableSystem]:
 
 async def until_served(recorder: Recorder) -> None:
     """Wait for the first successful response: on a busy machine it takes longer than the load."""
-    for _ in range(3_000):
-        if any(call.status == OK for call in recorder.calls):
-            return
-        await asyncio.sleep(0.01)
+    await until(lambda: any(call.status == OK for call in recorder.calls), "a successful response")
 
 
 def assert_no_response_was_lost(system: KillableSystem) -> None:

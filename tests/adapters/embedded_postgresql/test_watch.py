@@ -20,6 +20,7 @@ from cardops.adapters.embedded_postgresql.watch import ServerWatch, StartPauses
 from cardops.adapters.postgresql.connection import database_watch
 from cardops.settings import Settings
 from tests.factories.databases import new_home
+from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.database
 
@@ -71,11 +72,8 @@ def kill(home: Path) -> int:
     return pid
 
 
-def until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + RECOVERY_SECONDS
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
+def until(condition: Callable[[], object]) -> None:
+    wait_until(condition, seconds=RECOVERY_SECONDS)
 
 
 def serves(server: EmbeddedServer) -> bool:
@@ -139,6 +137,8 @@ def test_server_stopped_by_hand_is_started_again(server: EmbeddedServer, home: P
     os.kill(stopped, signal.SIGINT)  # a fast shutdown
     until(lambda: server.watch and server.watch.outage_count)
     until(lambda: serves(server))
+
+    assert pid_of(home) != stopped
 
 
 def test_server_that_its_last_user_stopped_stays_stopped(home: Path) -> None:

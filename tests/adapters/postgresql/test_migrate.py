@@ -1,6 +1,5 @@
 """Migrations: applied once, in order, never when an applied file was changed."""
 
-import time
 from dataclasses import replace
 from threading import Thread
 
@@ -10,6 +9,7 @@ from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_
 from cardops.adapters.postgresql.errors import MigrationBlockedError, MigrationChangedError
 from cardops.adapters.postgresql.migrate import OUTSIDE, Migration, known_migrations, migrate
 from tests.factories.databases import with_database
+from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.database
 
@@ -182,13 +182,9 @@ def start_migration(url: str, migrations: list[Migration]) -> None:
 
 
 def wait_for_a_lock(url: str, kind: str = "relation") -> None:
+    waiting = "select 1 from pg_locks where not granted and locktype = %s"
     with connect(url) as session:
-        for _ in range(6_000):
-            waiting = "select 1 from pg_locks where not granted and locktype = %s"
-            if session.execute(waiting, [kind]).fetchone():
-                return
-            time.sleep(0.01)
-    raise AssertionError("no session waits for a lock")
+        wait_until(lambda: session.execute(waiting, [kind]).fetchone(), "a session that waits")
 
 
 def test_files_recalled_before_become_recalled(empty_database_url: str) -> None:

@@ -17,6 +17,7 @@ from cardops.adapters.postgresql.authorizer_pools import (
 )
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.reads import SESSIONS
+from tests.factories.waiting import wait_until
 from tests.oracles.ledger_totals import assert_books_add_up
 from tests.servers.authorizer_process import AuthorizerProcess, Reply
 from tests.servers.cutting_proxy import CuttingProxy, cutting_proxy
@@ -46,13 +47,6 @@ def metric(api: AuthorizerProcess, name: str) -> float:
     return float(value)
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not become true in time"
-        time.sleep(0.1)
-
-
 def a_body(name: str, **fields: object) -> dict[str, object]:
     return {"transaction_id": name, "user_id": "user_1", "amount": "1.00", **fields}
 
@@ -78,7 +72,7 @@ def test_captures_on_locked_accounts_take_no_sessions(database_url: str, tmp_pat
             session.execute("select from accounts for update")
             path = "/v1/authorizations/{}/capture"
             actions = [pool.submit(api.call, "POST", path.format(name)) for name in names]
-            until(lambda: metric(api, "cardops_actions_waiting") == len(names))
+            wait_until(lambda: metric(api, "cardops_actions_waiting") == len(names))
             time.sleep(0.3)  # longer than a batch waits for a lock
             in_use = [metric(api, "cardops_database_sessions_in_use") for _ in range(5)]
             ready, seconds_taken = timed(lambda: get(api, "/readyz"))
@@ -92,7 +86,7 @@ def test_captures_on_locked_accounts_take_no_sessions(database_url: str, tmp_pat
         assert max(in_use) <= 2
         assert statuses <= {200, 503}
         assert set(again) == {200}
-        until(lambda: metric(api, "cardops_database_sessions_in_use") == 0)
+        wait_until(lambda: metric(api, "cardops_database_sessions_in_use") == 0)
     assert_books_add_up(database_url)
 
 
@@ -120,11 +114,11 @@ async def test_failed_database_is_503_in_time_and_recovers(
             assert get(api, "/readyz").status == 200
             assert api.authorize(a_body("before")).status == 200
             call_soon(fail, proxy)
-            until(lambda: get(api, "/readyz").status == 503, seconds=3)
+            wait_until(lambda: get(api, "/readyz").status == 503, seconds=3)
             assert_unavailable_in_time(api)
             call_soon(recover, proxy)
-            until(lambda: get(api, "/readyz").status == 200)
-            until(lambda: api.authorize(a_body("meanwhile")).status == 200)
+            wait_until(lambda: get(api, "/readyz").status == 200)
+            wait_until(lambda: api.authorize(a_body("meanwhile")).status == 200)
 
     # In a thread, because the proxy to the database runs on this event loop.
     await asyncio.to_thread(watch)
@@ -155,8 +149,8 @@ def test_each_process_reports_database_state_and_its_own_work(
             session.execute(DISABLED)
         # No worker runs: only the authorizers can report a due callback and a disabled endpoint.
         for api in (first, second):
-            until(lambda api=api: metric(api, "cardops_callback_outbox_age_seconds") > 3_500)
-            until(lambda api=api: metric(api, "cardops_disabled_callback_endpoints") == 1)
+            wait_until(lambda api=api: metric(api, "cardops_callback_outbox_age_seconds") > 3_500)
+            wait_until(lambda api=api: metric(api, "cardops_disabled_callback_endpoints") == 1)
         counted = [metric(api, "cardops_batch_questions_count") for api in (first, second)]
 
         assert counted == [1, 0]

@@ -20,6 +20,7 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.secrets import FileSecretStore
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from tests.factories.authorizations import NOON
+from tests.factories.waiting import wait_until
 from tests.servers.authorizer_process import CLI, AuthorizerProcess, environment
 
 
@@ -144,10 +145,8 @@ def test_workers_end_with_their_killed_supervisor(database_url: str, tmp_path: P
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         assert len(children) >= 2
         api.kill()
-        end = time.monotonic() + 60
-        while left := [child for child in children if Path(f"/proc/{child}").exists()]:
-            assert time.monotonic() < end, f"processes {left} serve on"
-            time.sleep(0.05)
+        served_on = [Path(f"/proc/{child}") for child in children]
+        wait_until(lambda: not any(map(Path.exists, served_on)), f"the end of {children}")
 
 
 @pytest.mark.database

@@ -12,6 +12,7 @@ import pytest
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.migrate import known_migrations, migrate
 from tests.factories.later_release import VERSION, later_release
+from tests.factories.waiting import until
 from tests.oracles.history_runs import SETTINGS, assert_legal
 from tests.oracles.ledger_totals import rows
 from tests.oracles.recording import Call, Recorder
@@ -28,11 +29,7 @@ APPLIED = "select version from schema_migrations order by version"
 
 async def until_answered(recorder: Recorder, count: int, *, since: float) -> None:
     """Wait until so many requests that began after `since` were answered."""
-    for _ in range(1_000):
-        if len(answered(recorder.calls, since)) >= count:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"fewer than {count} requests were answered")
+    await until(lambda: len(answered(recorder.calls, since)) >= count, f"{count} answers")
 
 
 def answered(calls: list[Call], since: float) -> list[Call]:

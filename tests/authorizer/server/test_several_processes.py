@@ -16,6 +16,7 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.secrets import FileSecretStore
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from tests.factories.authorizations import NOON
+from tests.factories.waiting import until
 from tests.oracles.histories import violations
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.oracles.observed_events import ObservedEvents
@@ -184,10 +185,8 @@ def start_worker(url: str, home: Path) -> "subprocess.Popen[bytes]":
 
 
 async def until_delivered(url: str, sink: Sink) -> None:
-    end = time.monotonic() + 30
-    while rows(url, "select 1 from callbacks where state = 'pending' limit 1"):
-        assert time.monotonic() < end, "callbacks are still pending"
-        await asyncio.sleep(0.2)
+    pending = "select 1 from callbacks where state = 'pending' limit 1"
+    await until(lambda: not rows(url, pending), "the callbacks", seconds=30)
     callbacks = rows(
         url,
         "select c.callback_id, d.answer from decisions as d"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
+from tests.factories.waiting import wait_until
 from tests.oracles.ledger_totals import rows
 from tests.servers.authorizer_process import AuthorizerProcess, Reply, environment
 from tests.servers.shifted_clock import COMMAND, FILE
@@ -30,12 +31,14 @@ class ShiftedProcess(AuthorizerProcess):
 
     def until(self, status: int) -> Reply:
         """The reply of /readyz once it has this status."""
-        for _ in range(100):
-            reply = self.call("GET", "/readyz", key=None)
-            if reply.status == status:
-                return reply
-            time.sleep(0.1)
-        raise AssertionError(f"/readyz does not answer {status}: {reply}")
+        replies: list[Reply] = []
+
+        def has_status() -> bool:
+            replies.append(self.call("GET", "/readyz", key=None))
+            return replies[-1].status == status
+
+        wait_until(has_status, f"{status} of /readyz", seconds=20)
+        return replies[-1]
 
 
 @pytest.fixture

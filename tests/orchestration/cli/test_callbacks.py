@@ -23,11 +23,14 @@ from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from cardops.settings import Settings
 from orchestration.cli.checkup import Finding, findings
 from tests.factories.authorizations import NOON
+from tests.factories.waiting import wait_until
 from tests.servers.authorizer_process import CLI, environment
+from tests.servers.warm_command import WarmProcess, command
 
 pytestmark = pytest.mark.database
 
 SETTINGS = {"CARDOPS_ALLOW_LOOPBACK_CALLBACKS": "true"}
+TIMEOUT_SECONDS = 240
 
 
 class Sink(ThreadingHTTPServer):
@@ -105,15 +108,15 @@ class World:
         return dict(self.query("select state, count(*) from callbacks group by state"))
 
     def command(self, *arguments: str, code: int = 0) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-c", CLI, "callbacks", *arguments, "--json"],
-            env=environment(self.url, self.home, SETTINGS),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self.run(*arguments, "--json")
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        process = WarmProcess(
+            environment(self.url, self.home, SETTINGS), self.home, TIMEOUT_SECONDS
+        )
+        return process.run(command, "callbacks", *arguments)
 
     @contextmanager
     def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -142,13 +145,6 @@ def doctor(world: World) -> Finding:
     return next(finding for finding in findings(settings) if finding.part == "callbacks")
 
 
-def wait_for(world: World, states: dict[str, int], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while world.states() != states:
-        assert time.monotonic() < end, world.states()
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_worker_finishes_its_calls(
     world: World, sink: Sink, number: signal.Signals
@@ -169,7 +165,7 @@ def test_concurrent_workers_send_each_callback_once(world: World, sink: Sink) ->
     world.add_pending(sink.url, 600)
     sink.seconds = 0.02
     with world.worker(), world.worker(), world.worker():
-        wait_for(world, {"delivered": 600})
+        wait_until(lambda: world.states() == {"delivered": 600}, "600 callbacks")
 
     assert len(sink.ids) == 600
     assert max(Counter(sink.ids).values()) == 1
@@ -251,13 +247,7 @@ def test_disabled_endpoint_is_listed_enabled_and_its_callbacks_replayed(
 def test_impossible_callback_command_fails_with_one_sentence(
     world: World, arguments: list[str], words: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CLI, "callbacks", *arguments],
-        env=environment(world.url, world.home, SETTINGS),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = world.run(*arguments)
 
     assert done.returncode == 2
     assert words in done.stderr

@@ -17,15 +17,14 @@ from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from orchestration.cli.output import print_json
 from tests.factories.intake import Deposit, an_arrival, staged
+from tests.servers.warm_command import WarmProcess, command
 
-CARDOPS = Path(sys.executable).parent / "cardops"
+TIMEOUT_SECONDS = 240
 
 
 def cardops(home: Path, *arguments: str, url: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CARDOPS_HOME": str(home), "CARDOPS_DATABASE_URL": url}
-    return subprocess.run(
-        [str(CARDOPS), *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    return WarmProcess(environment, home, TIMEOUT_SECONDS).run(command, *arguments)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from tests.factories.console import CARDOPS, Console, a_home
 from tests.factories.samples import poc_rows, write
+from tests.factories.waiting import wait_until
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 
@@ -128,9 +128,9 @@ def test_interrupted_submit_says_so_and_a_second_one_completes_it(console: Conso
     )
     submit = ("submit", str(sample), "--kind", "deposits")
     with console.started(*submit) as process:
-        while not list((console.home / "raw").rglob("cut*.csv")):
-            assert process.poll() is None, "it ended before it was interrupted"
-            time.sleep(0.01)
+        raw = console.home / "raw"
+        wait_until(lambda: process.poll() is not None or list(raw.rglob("cut*.csv")), "the file")
+        assert process.poll() is None, "it ended before it was interrupted"
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=240)
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from orchestration.local.instance import (
     process_tag,
 )
 from tests.factories.databases import new_home
+from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.dagster
 ROOT = Path(__file__).resolve().parents[3]
@@ -138,10 +138,7 @@ def test_pooled_connections_survive_a_restart_of_the_database(home: Path) -> Non
         assert instance.get_runs() == []
         pid_file = home / "postgres" / "cluster" / "data" / "postmaster.pid"
         os.kill(int(pid_file.read_text().split("\n", 1)[0]), signal.SIGKILL)
-        end = time.monotonic() + 60
-        while watch.outage_count == 0 or watch.outage is not None:
-            assert time.monotonic() < end, "nobody started the server again"
-            time.sleep(0.02)
+        wait_until(lambda: watch.outage_count and watch.outage is None, "the server's next start")
 
         # The first statement on a pooled connection that has lost its server.
         assert instance.get_runs() == []

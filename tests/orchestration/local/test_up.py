@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from orchestration.local.guard import others_in
 from orchestration.local.ports import choose_ports, is_free, write_ports
 from orchestration.local.services import Service, services
 from orchestration.local.supervisor import Supervisor
+from tests.factories.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -67,19 +67,11 @@ def supervised(
     )
     assert process.stdout is not None
     group = int(process.stdout.readline())
-    wait_until(lambda: len(others_in(group)) >= 3)
+    wait_until(lambda: len(others_in(group)) >= 3, "the services", seconds=DEADLINE_SECONDS)
     yield process, group
     process.kill()
     process.wait()
     process.stdout.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait long: a busy machine is slow, and a process that is left over never ends."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition was never met"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +87,9 @@ def test_no_process_outlives_the_command(
 
     process.send_signal(ending)
     process.wait(timeout=DEADLINE_SECONDS)
+    wait_until(lambda: others_in(group) == [], "their end", seconds=DEADLINE_SECONDS)
 
-    wait_until(lambda: others_in(group) == [])
+    assert others_in(group) == [], "a service was started again"
 
 
 def test_service_that_ends_by_itself_stops_the_others_and_is_named(
@@ -108,7 +101,7 @@ def test_service_that_ends_by_itself_stops_the_others_and_is_named(
     os.kill(min(members), signal.SIGKILL)
 
     assert process.wait(timeout=DEADLINE_SECONDS) != 0
-    wait_until(lambda: others_in(group) == [])
+    wait_until(lambda: others_in(group) == [], "their end", seconds=DEADLINE_SECONDS)
 
 
 def occupied_port() -> socket.socket:

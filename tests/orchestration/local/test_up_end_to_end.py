@@ -6,10 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,11 +18,13 @@ from typing import Any
 import pytest
 
 from tests.factories.databases import new_home
+from tests.factories.waiting import wait_until
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[3]
 # Two free cores need half of this; the tests share theirs with other tests.
 START_SECONDS = 45
+PATIENCE_SECONDS = 240.0
 
 DEPOSITS = """\
 user_id,amount,deposit_id,timestamp
@@ -162,14 +163,6 @@ def _description(process: Path) -> str:
     return description.decode(errors="replace").replace("\0", " ")
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 240) -> float:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"waited in vain for {what}"
-        time.sleep(0.2)
-    return time.monotonic() - started
-
-
 @pytest.fixture(scope="module")
 def first() -> Iterator[Up]:
     with up() as running:
@@ -192,7 +185,7 @@ def test_dropped_file_is_credited_and_spent_with_the_printed_key(first: Up) -> N
     request: dict[str, object] = {"user_id": "user_up", "amount": "5.00"}
     early = first.ask("/v1/authorizations", {"transaction_id": "early", **request})
     first.copy("deposits", DEPOSITS)
-    seconds = wait_until(lambda: first.credit("user_up"), "the credit")
+    seconds = wait_until(lambda: first.credit("user_up"), "the credit", seconds=PATIENCE_SECONDS)
     print(f"credited after {seconds:.1f} s")  # noqa: T201 - a figure to watch
 
     late = first.ask("/v1/authorizations", {"transaction_id": "late", **request})
@@ -218,7 +211,9 @@ def test_dropped_chargebacks_are_delivered_to_the_card_companies(first: Up) -> N
     first.drop("transactions", TRANSACTIONS)
     first.drop("chargebacks", CHARGEBACKS)
 
-    seconds = wait_until(lambda: len(first.delivered()) == 2, "the delivery")
+    seconds = wait_until(
+        lambda: len(first.delivered()) == 2, "the delivery", seconds=PATIENCE_SECONDS
+    )
     print(f"delivered after {seconds:.1f} s")  # noqa: T201 - a figure to watch
 
     assert first.delivered() == {"visa", "mastercard"}
@@ -235,7 +230,7 @@ def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) ->
         process.kill()
         process.wait()
         process.stdout.close()
-        wait_until(lambda: not of_home(home), "its end")
+        wait_until(lambda: not of_home(home), "its end", seconds=PATIENCE_SECONDS)
 
         assert beside == set()
         assert second["ports"]["ui"] > first.addresses["ports"]["ui"]
@@ -268,7 +263,7 @@ def test_ctrl_c_stops_every_process(first: Up) -> None:
     first.process.send_signal(signal.SIGINT)
 
     assert first.process.wait(timeout=240) == 0
-    wait_until(lambda: not of_home(first.home), "the end of all")
+    wait_until(lambda: not of_home(first.home), "the end of all", seconds=PATIENCE_SECONDS)
     assert not [pid for pid in started if Path(f"/proc/{pid}/root").exists() and _is_ours(pid)]
     assert not (first.home / "run" / "ports.json").exists()
 

@@ -6,7 +6,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from cardops.rules.callbacks.secrets import live_secrets, with_new_secret
 from cardops.services.callbacks.signing import signed_headers, signers_of
 from orchestration.local.ports import accepts_connections
 from tests.factories.documents import DOCS, fences
+from tests.factories.waiting import wait_until
 from tests.servers.file_servers import free_port
 
 PAGE = DOCS / "callbacks.md"
@@ -63,11 +63,8 @@ def running(home: Path, secret: str) -> Iterator[int]:
             stderr=log,
         )
     try:
-        end = time.monotonic() + 20
-        while not accepts_connections(port):
-            assert process.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or accepts_connections(port), "the receiver")
+        assert process.poll() is None, (home / "log").read_text()
         yield port
     finally:
         process.kill()

@@ -11,7 +11,8 @@ from typing_extensions import override
 from cardops.adapters.clock import SystemClock
 from cardops.rules.callbacks.callbacks import Callback, CallbackResult, CallbackState
 from tests.factories.authorizations import NOON
-from tests.factories.callback_workers import CallbackWorld, until
+from tests.factories.callback_workers import CallbackWorld
+from tests.factories.waiting import until
 from tests.fakes.outbox import FakeCallbackOutbox
 from tests.servers.partners import a_partner, in_turn, responding
 

@@ -12,7 +12,8 @@ from cardops.rules.callbacks.callbacks import Callback, CallbackState
 from cardops.rules.callbacks.secrets import secret_name
 from cardops.services.callbacks.host_queues import MAX_CONCURRENT_CALLS, HostQueues, Pace
 from tests.factories.authorizations import NOON
-from tests.factories.callback_workers import CallbackWorld, until
+from tests.factories.callback_workers import CallbackWorld
+from tests.factories.waiting import until
 from tests.fakes.outbox import FakeCallbackOutbox
 from tests.servers.partners import OK, a_partner, in_turn, responding
 

@@ -1,7 +1,6 @@
 """Crediting that is killed, concurrent or disconnected ends like undisturbed crediting."""
 
 import signal
-import time
 from threading import Thread
 
 import polars as pl
@@ -14,6 +13,7 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.rules.intake.files import StagingLostError
 from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.factories.waiting import wait_until
 from tests.oracles.deposit_books import ObservedPostgresDepositLedger
 from tests.servers.killable_credit import CHUNK_ROWS, rows_of_a_file, start_crediting
 
@@ -231,10 +231,9 @@ def test_account_opened_meanwhile_is_credited_by_both_files(database_url: str) -
 
 
 def wait_until_blocked(database_url: str, other: psycopg.Connection) -> None:
-    blocked = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+    blocked, pid = "select from pg_stat_activity where %s = any(pg_blocking_pids(pid))", other.info
     with connect(database_url) as session:
-        while session.execute(blocked, [other.info.backend_pid]).fetchone() == (0,):
-            time.sleep(0.01)
+        wait_until(lambda: session.execute(blocked, [pid.backend_pid]).fetchone() is not None)
 
 
 def books_after_recall(ledger: ObservedPostgresDepositLedger) -> list[tuple[object, ...]]:

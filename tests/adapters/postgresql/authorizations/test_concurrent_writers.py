@@ -27,6 +27,7 @@ from cardops.rules.authorizations.decisions import (
 )
 from tests.factories.authorization_stores import apply
 from tests.factories.authorizations import PROGRAM, a_request
+from tests.factories.waiting import until
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
 
@@ -82,12 +83,14 @@ def holding(url: str, statement: str) -> Iterator[psycopg.Connection]:
 
 async def until_waiting(url: str, count: int) -> list[int]:
     """The process ids of sessions that wait for a lock, once there are `count`."""
-    for _ in range(6_000):
-        waiting = [pid for (pid,) in rows(url, WAITING)]
-        if len(waiting) >= count:
-            return waiting
-        await asyncio.sleep(0.01)
-    raise AssertionError("no session waits: the conflict was not arranged")
+    waiting: list[int] = []
+
+    def are_waiting() -> bool:
+        waiting[:] = [pid for (pid,) in rows(url, WAITING)]
+        return len(waiting) >= count
+
+    await until(are_waiting, "the conflict")
+    return waiting
 
 
 async def in_conflict(url: str, lock: str, *operations: Awaitable[Any]) -> list[Any]:
@@ -178,11 +181,7 @@ async def test_batch_with_terminated_session_is_retried_in_another(
 
 
 async def until_waiting_is_another(url: str, pid: int) -> None:
-    for _ in range(6_000):
-        if any(waiting != pid for (waiting,) in rows(url, WAITING)):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("the batch was not retried")
+    await until(lambda: any(waiting != pid for (waiting,) in rows(url, WAITING)), "another try")
 
 
 async def test_concurrent_increments_are_counted_in_turn(pool: Pool, database_url: str) -> None:

@@ -23,6 +23,7 @@ from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.decisions import AuthorizationResponse
 from tests.factories.authorizations import PROGRAM, USER, a_request
+from tests.factories.waiting import until
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
 
@@ -38,11 +39,7 @@ where datname = current_database() and wait_event_type = 'Lock'
 
 
 async def until_waiting(url: str) -> None:
-    for _ in range(1_000):
-        if rows(url, WAITING):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("no decision waits for a lock")
+    await until(lambda: rows(url, WAITING), "a decision that waits for a lock")
 
 
 @dataclass

@@ -24,6 +24,7 @@ from cardops.rules.authorizations.actions import (
 from cardops.rules.authorizations.decisions import AuthorizationResponse
 from tests.factories.authorization_stores import apply
 from tests.factories.authorizations import PROGRAM, USER, a_request
+from tests.factories.waiting import until
 from tests.oracles.ledger_totals import assert_books_add_up, rows
 from tests.servers.killable_credit import credit_users
 
@@ -57,11 +58,7 @@ def account_locked(url: str) -> Iterator[psycopg.Connection]:
 
 
 async def until_waiting(url: str, count: int = 1) -> None:
-    for _ in range(1_000):
-        if len(rows(url, WAITING)) >= count:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("no decision waits for the account")
+    await until(lambda: len(rows(url, WAITING)) >= count, "decisions that wait for the account")
 
 
 def hold(store: PostgresAuthorizations, name: str) -> "asyncio.Task[list[AuthorizationResponse]]":

@@ -1,11 +1,9 @@
 """One small day through the real pipeline, in a process that can kill itself at one step.
 
-Run as `python tests/end_to_end/one_day.py DAY [--die PLACE]` with CARDOPS_HOME set, and whatever
-other settings the instance has. Started again it continues with whatever is unfinished, as
-the sensors do. Nothing in Cardops depends on this script.
+Started again it continues with whatever is unfinished, as the sensors do. Nothing in Cardops
+depends on this module.
 """
 
-import argparse
 import asyncio
 import os
 import signal
@@ -163,13 +161,10 @@ async def spend(url: str) -> None:
     await pool.close()
 
 
-if __name__ == "__main__":
+def run_and_die(day: Path, place: str | None) -> None:
+    """Run the day with the settings of this process's environment."""
     collect_seldom()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("day", type=Path)
-    parser.add_argument("--die", choices=PLACES)
-    options = parser.parse_args()
     fix_chunk_rows(40)  # a small day must have many chunks
-    if options.die:
-        PLACES[options.die]()
-    run_day(options.day, Settings.load())
+    if place:
+        PLACES[place]()
+    run_day(day, Settings.load())
