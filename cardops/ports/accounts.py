@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from cardops.rules.accounts.spending_limits import Allowance, LimitKind, SpendingLimit
     from cardops.rules.intake.files import IntakeFile
+    from cardops.rules.intake.groups import FileGroup
 
 
 class DepositLedger(Protocol):
@@ -32,6 +33,13 @@ class DepositLedger(Protocol):
         credited with the content of these rows, and the request is finished.
         """
 
+    def credit_together(self, group: FileGroup, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """`credit` the rows of small files as if one after another; the outcome of each.
+
+        row_number is the row's number in the group, in both frames. None of the files had a
+        reinstatement requested. Raises StagingLostError, and FileRecalledError.
+        """
+
     def outcome(
         self, intake_file: IntakeFile, credited: pl.DataFrame | None = None
     ) -> pl.DataFrame:
@@ -46,7 +54,7 @@ class DepositLedger(Protocol):
         """
 
     def forget_staged(self, intake_file: IntakeFile) -> None:
-        """Drop the file's staged rows."""
+        """Drop the file's staged rows, or those of the group whose first file it is."""
 
     def recall(self, intake_file: IntakeFile, recalled_by: str) -> Mapping[str, int]:
         """Take back every standing credit of the file, even if balances become negative.

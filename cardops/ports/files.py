@@ -55,6 +55,17 @@ class Lake(Protocol):
     def write_file(self, table: str, business_date: date, name: str, parquet: Path) -> str:
         """The same for a Parquet file that was built on disk, for what does not fit in memory."""
 
+    def replace_rows(
+        self, table: str, business_date: date, name: str, intake_id: int, parquet: Path
+    ) -> str:
+        """Replace the rows of one intake file in a file that has those of others too, whole.
+
+        A missing file is made. Only one writer at a time.
+        """
+
+    def delete(self, table: str, business_date: date, name: str) -> None:
+        """Remove that one file; a missing one is no error."""
+
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
         """All rows of the table (with `business_date`), or None where it has no file yet."""
 

@@ -35,7 +35,33 @@ class Arrivals(Protocol):
         """Everything in `ready` is claimed: its events are acknowledged."""
 
 
-class IntakeLedger(Protocol):
+class GroupedFiles(Protocol):
+    """Files that are ingested together: what is done for each of them is one statement for all."""
+
+    def together(self, intake_ids: Sequence[int]) -> AbstractContextManager[Sequence[IntakeFile]]:
+        """Lock those of the files that nobody began, until the block ends; in claim order.
+
+        Left out: files that somebody else has locked, those begun before, however that ended, and
+        those whose content was recalled. Waits for nobody.
+        """
+
+    def begin_all(self, intake_ids: Sequence[int]) -> None:
+        """`begin` each of them, for the first time."""
+
+    def withdraw(self, intake_ids: Sequence[int]) -> None:
+        """Undo `begin_all` of files of which nothing is applied, and `share_lake_file`."""
+
+    def share_lake_file(self, intake_ids: Sequence[int]) -> int:
+        """From now on, the rows of these files are in the lake file of the first; its intake id."""
+
+    def finish_all(self, outcomes: Mapping[int, FileOutcome]) -> None:
+        """`finish` each of them as `applied`, in one commit. Raises FileRecalledError."""
+
+    def writing_lake_file(self, intake_id: int) -> AbstractContextManager[None]:
+        """One writer at a time of a lake file that is shared, by the id of its first file."""
+
+
+class IntakeLedger(GroupedFiles, Protocol):
     """Which files were seen, claimed and applied, once per (bucket, key, content)."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:

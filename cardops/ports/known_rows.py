@@ -41,7 +41,7 @@ class JudgingTurn(Protocol):
         """Rows under these ids of files that were judged before this one."""
 
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
-        """Replace the file's rows, in one commit; its place in the order is fixed with the first.
+        """Replace the files' rows, in one commit; their places in the order are fixed with the first.
 
         The columns are those of `cardops.contracts.judging.known_rows.Layout.entries`.
         """
@@ -50,17 +50,19 @@ class JudgingTurn(Protocol):
 class KnownRows(Protocol):
     """The index of accepted rows. A file's rows count once its lake file is written."""
 
-    def turn(self, intake_file: IntakeFile) -> AbstractContextManager[JudgingTurn]:
-        """Wait for the file's turn to be judged."""
+    def turn(
+        self, intake_file: IntakeFile, *others: IntakeFile
+    ) -> AbstractContextManager[JudgingTurn]:
+        """Wait for the file's turn to be judged; with others, where none of them was judged before."""
 
-    def mark_in_lake(self, intake_id: int) -> None:
-        """The file's rows are in the lake: they serve as references from now on."""
+    def mark_in_lake(self, *intake_ids: int) -> None:
+        """The files' rows are in the lake: they serve as references from now on."""
 
     def judged(self, intake_ids: Collection[int]) -> set[int]:
         """Those of these files that have a place in the order of judging."""
 
-    def forget(self, intake_id: int) -> None:
-        """Delete the file's rows and its place in the order of judging."""
+    def forget(self, *intake_ids: int) -> None:
+        """Delete the files' rows and their places in the order of judging."""
 
     def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
         """Rows under these ids that are in the lake.

@@ -76,6 +76,7 @@ DELIVERED = CallbackResponse(status_code=200)
 async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
+    call_grouped_files(url)
     call_mappings(url)
     call_waiting_list(url)
     call_known_rows(url)
@@ -126,6 +127,17 @@ def call_intake(url: str) -> None:
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
     ledger.released_rows(file.intake_id)
+
+
+def call_grouped_files(url: str) -> None:
+    ledger = PostgresIntakeLedger(url)
+    small = [ledger.claim(an_arrival(f"incoming/{n}.csv"), TODAY)[0].intake_id for n in range(3)]
+    with ledger.together(small) as files:
+        ledger.begin_all([file.intake_id for file in files])
+    ledger.withdraw(small[2:])
+    ledger.share_lake_file(small[:2])
+    with ledger.writing_lake_file(small[0]):
+        ledger.finish_all(dict.fromkeys(small[:2], FileOutcome(read=1, accepted=1)))
 
 
 def call_waiting_list(url: str) -> None:

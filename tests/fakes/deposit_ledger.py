@@ -11,6 +11,7 @@ from typing_extensions import override
 from cardops.ports import DepositLedger
 from cardops.rules.accounts.ledger import MAX_BALANCE_MINOR, Account
 from cardops.rules.intake.files import IntakeFile, StagingLostError
+from cardops.rules.intake.groups import FileGroup
 from tests.oracles.deposit_books import TOTALS, AccountTotals
 
 Key = tuple[str, str, str]
@@ -55,6 +56,35 @@ class FakeDepositLedger(DepositLedger):
         first = (credited[0] for credited in self.events.values() if credited)
         posted = [(event.row_number, event.ledger_seq) for event in first if id(event) not in known]
         return pl.DataFrame(posted, schema=CREDITED, orient="row")
+
+    @override
+    def credit_together(self, group: FileGroup, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        rows = sorted(
+            (row for batch in batches for row in batch.to_dicts()),
+            key=lambda row: int(row["row_number"]),
+        )
+        befores, outcomes = [*group.rows_before, 10**18], []
+        refused: set[str] = set()
+        for at, file in enumerate(group.files):
+            own = [row for row in rows if befores[at] < row["row_number"] <= befores[at + 1]]
+            repeats = [row for row in own if row["deposit_id"] in refused]
+            others = [
+                {**row, "row_number": row["row_number"] - befores[at]}
+                for row in own
+                if row not in repeats
+            ]
+            self.credit(file, [pl.DataFrame(others)] if others else [])
+            found = self.outcome(file)
+            refused |= {deposit_id for intake_id, deposit_id in self.refused}
+            outcomes.append(found.with_columns(pl.col("row_number") + befores[at]))
+            outcomes += [
+                pl.DataFrame(
+                    [(row["row_number"], "amount_out_of_range", None)], OUTCOME, orient="row"
+                )
+                for row in repeats
+            ]
+            self.forget_staged(file)
+        return pl.concat(outcomes).sort("row_number")
 
     @override
     def outcome(

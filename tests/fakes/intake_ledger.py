@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
 from threading import RLock
@@ -37,6 +37,7 @@ class FakeIntakeLedger(IntakeLedger):
         self.batches: dict[str, ChargebackBatch] = {}
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.mappings = FakeFileMappings()
+        self.lake_files_written: set[int] = set()
         self.releases: dict[tuple[int, int], int] = {}
         self._locks: dict[int, RLock] = defaultdict(RLock)
 
@@ -164,6 +165,55 @@ class FakeIntakeLedger(IntakeLedger):
     def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
         with self._locks[intake_id]:
             yield self.find(intake_id)
+
+    @override
+    @contextmanager
+    def together(self, intake_ids: Sequence[int]) -> Iterator[Sequence[IntakeFile]]:
+        with ExitStack() as stack:
+            for intake_id in intake_ids:
+                stack.enter_context(self._locks[intake_id])
+            yield [file for file in map(self.find, sorted(intake_ids)) if self._is_untouched(file)]
+
+    def _is_untouched(self, file: IntakeFile) -> bool:
+        arrival, intake_id = file.arrival, file.intake_id
+        was_begun = self.attempts.get(intake_id, 0) or file.attempt_series
+        is_recalled = self.recalled(arrival.kind, arrival.program, arrival.content_sha256)
+        return file.status is FileStatus.CLAIMED and not was_begun and not is_recalled
+
+    @override
+    def begin_all(self, intake_ids: Sequence[int]) -> None:
+        for intake_id in intake_ids:
+            self.begin(intake_id)
+
+    @override
+    def withdraw(self, intake_ids: Sequence[int]) -> None:
+        for file in map(self.find, intake_ids):
+            if file.status is FileStatus.APPLYING:
+                self._put(replace(file, status=FileStatus.CLAIMED, lake_file_id=None))
+                self.forget_attempt(file.intake_id)
+
+    @override
+    def share_lake_file(self, intake_ids: Sequence[int]) -> int:
+        for file in map(self.find, intake_ids):
+            self._put(replace(file, lake_file_id=min(intake_ids)))
+        return min(intake_ids)
+
+    @override
+    def finish_all(self, outcomes: Mapping[int, FileOutcome]) -> None:
+        for intake_id in outcomes:
+            self._require_not_recalled(intake_id)
+        for intake_id, outcome in outcomes.items():
+            self.finish(intake_id, outcome)
+
+    @override
+    @contextmanager
+    def writing_lake_file(self, intake_id: int) -> Iterator[None]:
+        assert intake_id not in self.lake_files_written
+        self.lake_files_written.add(intake_id)
+        try:
+            yield
+        finally:
+            self.lake_files_written.remove(intake_id)
 
     @override
     def begin(self, intake_id: int) -> int:

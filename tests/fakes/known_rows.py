@@ -34,21 +34,23 @@ class FakeKnownRows(KnownRows):
 
     @override
     @contextmanager
-    def turn(self, intake_file: IntakeFile) -> Iterator[JudgingTurn]:
+    def turn(self, intake_file: IntakeFile, *others: IntakeFile) -> Iterator[JudgingTurn]:
         with self.lock:
-            yield _Turn(self, intake_file)
+            yield _Turn(self, intake_file, others)
 
     @override
-    def mark_in_lake(self, intake_id: int) -> None:
-        self.files[intake_id].is_in_lake = True
+    def mark_in_lake(self, *intake_ids: int) -> None:
+        for intake_id in intake_ids:
+            self.files[intake_id].is_in_lake = True
 
     @override
     def judged(self, intake_ids: Collection[int]) -> set[int]:
         return self.files.keys() & set(intake_ids)
 
     @override
-    def forget(self, intake_id: int) -> None:
-        self.files.pop(intake_id, None)
+    def forget(self, *intake_ids: int) -> None:
+        for intake_id in intake_ids:
+            self.files.pop(intake_id, None)
 
     @override
     def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
@@ -98,6 +100,7 @@ class FakeKnownRows(KnownRows):
 class _Turn(JudgingTurn):
     index: FakeKnownRows
     intake_file: IntakeFile
+    others: Sequence[IntakeFile] = ()
 
     @override
     def earlier(self, lookup_ids: Sequence[str]) -> EarlierRows:
@@ -118,13 +121,19 @@ class _Turn(JudgingTurn):
 
     @override
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
-        own, arrival = self.intake_file.intake_id, self.intake_file.arrival
-        known = self.index.files.get(own)
-        order = known.order if known else max((0, *(f.order for f in self._scope().values()))) + 1
+        arrival = self.intake_file.arrival
         entries = pl.concat([pl.DataFrame(schema=ENTRY), *rows])
-        self.index.files[own] = JudgedFile(
-            arrival.kind, arrival.program, order, layout, entries, is_in_lake=False
-        )
+        for file in (self.intake_file, *self.others):
+            known = self.index.files.get(file.intake_id)
+            last = max((0, *(judged.order for judged in self._scope().values())))
+            self.index.files[file.intake_id] = JudgedFile(
+                arrival.kind,
+                arrival.program,
+                known.order if known else last + 1,
+                layout,
+                entries.filter(intake_id=file.intake_id),
+                is_in_lake=False,
+            )
 
     def _before(self) -> dict[int, JudgedFile]:
         own = self.intake_file.intake_id

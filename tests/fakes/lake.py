@@ -29,6 +29,20 @@ class FakeLake(Lake):
         return self.write(table, business_date, name, pl.read_parquet(parquet))
 
     @override
+    def replace_rows(
+        self, table: str, business_date: date, name: str, intake_id: int, parquet: Path
+    ) -> str:
+        own, stored = pl.read_parquet(parquet), self.frames.get((table, business_date, name))
+        if stored is None:
+            return self.write(table, business_date, name, own)
+        others = stored.filter(pl.col("intake_id") != intake_id)
+        return self.write(table, business_date, name, pl.concat([own, others]))
+
+    @override
+    def delete(self, table: str, business_date: date, name: str) -> None:
+        self.frames.pop((table, business_date, name), None)
+
+    @override
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
         parts = [
             frame.with_columns(business_date=pl.lit(day))
@@ -71,6 +85,17 @@ class FailingLake(FakeLake):
             raise OSError("no space left on device")
         uri = super().write_file(table, business_date, name, parquet)
         if int(name) in self.after:
+            raise OSError("killed")
+        return uri
+
+    @override
+    def replace_rows(
+        self, table: str, business_date: date, name: str, intake_id: int, parquet: Path
+    ) -> str:
+        if intake_id in self.before:
+            raise OSError("no space left on device")
+        uri = super().replace_rows(table, business_date, name, intake_id, parquet)
+        if intake_id in self.after:
             raise OSError("killed")
         return uri
 

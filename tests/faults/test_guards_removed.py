@@ -67,7 +67,24 @@ APPROVALS = "tests/services/intake/test_approvals.py"
 OPENPGP = "tests/services/intake/test_openpgp_control_files.py"
 DATE_CAPS = "tests/services/intake/test_date_caps.py"
 
+SMALL_FILES = "tests/services/intake/test_small_files.py"
+
 GUARDS = [
+    Guard(
+        "shared-lake-file",
+        f"{SMALL_FILES}::test_repeat_of_one_file_replaces_its_rows_in_the_shared_lake_file",
+        "if True:",
+    ),
+    Guard(
+        "one-lake-writer",
+        f"{SMALL_FILES}::test_shared_lake_file_has_one_writer_at_a_time",
+        "if True:",
+    ),
+    Guard(
+        "grouped-control-file",
+        f"{SMALL_FILES}::test_file_with_a_control_file_is_looked_at_by_itself",
+        "if False:",
+    ),
     Guard(
         "request-hash",
         f"{AUTHORIZATIONS}::test_same_request_replays_and_different_request_mismatches",

@@ -37,14 +37,15 @@ def main(url: str, folder: str, action: str, *pairs: str) -> None:
         # Nothing that starts threads was used yet, so that a forked process is a whole one.
         child = os.fork()
         if child == 0:
-            _die_before(step)
+            die_before(step)
             getattr(DepositDesk(url, Path(folder)), action)(intake_id)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - read by the test
 
 
-def _die_before(step: int) -> None:
+def die_before(step: int) -> None:
+    """Kill this process at that transaction or write to the lake, counted from here."""
     taken = 0
 
     def count() -> None:

@@ -20,9 +20,16 @@ def locked_session(url: str, name: str) -> Iterator[psycopg.Connection]:
     The lock belongs to a session, not a transaction: an open transaction would delay the closing of
     a day and the vacuuming of old rows.
     """
+    with lock_session(url) as session:
+        session.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [name])
+        yield session
+
+
+@contextmanager
+def lock_session(url: str) -> Iterator[psycopg.Connection]:
+    """A session for locks, which end with it."""
     with connect(url) as session:
         session.execute(KEEPALIVES)
-        session.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [name])
         yield session
 
 

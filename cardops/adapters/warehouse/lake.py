@@ -4,6 +4,7 @@ Belongs here: where a file lies and how it is written and scanned. What its colu
 cardops.contracts.lake.tables.
 """
 
+import io
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from typing_extensions import override
 
 from cardops.adapters.aws.environment import aws_endpoint, aws_region
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.contracts.lake.tables import columns_of
 from cardops.ports import Lake, ObjectStore
-from cardops.rules.intake.objects import ObjectStat
+from cardops.rules.intake.objects import ObjectMissingError, ObjectStat
 
 HIVE_SCHEMA: Final = {"business_date": pl.Date}
 COMPRESSION: Final = "zstd"
@@ -47,6 +51,30 @@ class ParquetLake(Lake):
         key = f"{_folder(table, business_date)}{name}.parquet"
         self._store.replace(key, parquet)
         return self._store.uri(key)
+
+    @override
+    def replace_rows(
+        self, table: str, business_date: date, name: str, intake_id: int, parquet: Path
+    ) -> str:
+        key = f"{_folder(table, business_date)}{name}.parquet"
+        try:
+            stored = pq.read_table(io.BytesIO(self._store.get(key)))
+        except ObjectMissingError:
+            return self.write_file(table, business_date, name, parquet)
+        own = pq.read_table(parquet)
+        others = stored.filter(pc.field("intake_id") != intake_id)
+        # A column that the table got since is null in rows that were written before.
+        together = pa.concat_tables([own, others], promote_options="default")
+        with tempfile.TemporaryDirectory(prefix="cardops-lake-") as folder:
+            path = Path(folder) / f"{name}.parquet"
+            schema = together.schema.with_metadata(own.schema.metadata)
+            pq.write_table(together.cast(schema), path, compression=COMPRESSION)
+            self._store.replace(key, path)
+        return self._store.uri(key)
+
+    @override
+    def delete(self, table: str, business_date: date, name: str) -> None:
+        self._store.delete(f"{_folder(table, business_date)}{name}.parquet")
 
     @override
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:

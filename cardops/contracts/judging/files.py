@@ -4,7 +4,7 @@ Belongs here: what follows from the file and its circumstances alone. Nothing is
 workspace; what the result changes outside is in cardops.services.intake.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,9 +76,22 @@ def judge_file(
     """
     rows_done(Step.JUDGED, 0)
     rows = rows_of(content, profile, circumstances)
+    judge_texts(rows.chunks(), profile, circumstances, workspace)
+    if profile.refusal is not None:
+        _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
+    return rows
+
+
+def judge_texts(
+    chunks: Iterable[pl.DataFrame],
+    profile: KindProfile,
+    circumstances: FileCircumstances,
+    workspace: Workspace,
+) -> None:
+    """The same for rows as they were read, of one file or of several."""
     default = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
     texts: Iterator[pl.DataFrame] = (
-        mask_card_number_in_raw(chunk).with_columns(default) for chunk in rows.chunks()
+        mask_card_number_in_raw(chunk).with_columns(default) for chunk in chunks
     )
     referenced = None
     if profile.reference is not None:
@@ -95,9 +108,6 @@ def judge_file(
     )
     for chunk in texts:
         _judge_chunk(chunk, profile, judged_by, workspace)
-    if profile.refusal is not None:
-        _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
-    return rows
 
 
 def rows_of(content: BinaryIO, profile: KindProfile, circumstances: FileCircumstances) -> InputRows:
@@ -167,8 +177,8 @@ def settle_file(
 
     Figures of accepted rows are read from what was written, never from what was merely valid.
     """
-    lake_path = _write_lake_file(workspace, profile, outcomes, intake_file)
-    _quarantine_conflicts(workspace, outcomes)
+    lake_path = write_lake_rows(workspace, profile, outcomes, _origin(intake_file))
+    quarantine_conflicts(workspace, outcomes)
     accepted = pl.scan_parquet(lake_path)
     outcome = FileOutcome(
         read=workspace.count("read"),
@@ -182,10 +192,16 @@ def settle_file(
     return SettledFile(lake_path, outcome)
 
 
-def _write_lake_file(
-    workspace: Workspace, profile: KindProfile, outcomes: pl.DataFrame, intake_file: IntakeFile
+def write_lake_rows(
+    workspace: Workspace,
+    profile: KindProfile,
+    outcomes: pl.DataFrame,
+    origin: Mapping[str, pl.Expr],
 ) -> Path:
-    """Part by part, so that memory does not grow with the file."""
+    """The accepted rows as a Parquet file. `origin`: columns that no row of a file has.
+
+    Part by part, so that memory does not grow with the file.
+    """
     ordered = outcomes if outcomes["row_number"].is_sorted() else outcomes.sort("row_number")
     path = workspace.folder / "lake.parquet"
     contract = {"kind": profile.kind, "version": str(profile.contract.version)}
@@ -206,7 +222,7 @@ def _write_lake_file(
         for part in workspace.chunks("valid"):
             accepted = _accepted(part, ordered).select(
                 *(
-                    _origin(intake_file).get(name, pl.col(name)).cast(column_type).alias(name)
+                    origin.get(name, pl.col(name)).cast(column_type).alias(name)
                     for name, column_type in profile.lake_table.items()
                 )
             )
@@ -228,7 +244,7 @@ def _accepted(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     return part.join(accepted, on="row_number", maintain_order="left")
 
 
-def _quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
+def quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
     """Rows whose id was accepted before with other content, or whose deposit was recalled."""
     conflicts = outcomes.filter(pl.col("outcome").is_in(_NOT_APPLIED))
     for index, rows in workspace.with_raw(conflicts.select("row_number", "outcome")):

@@ -125,7 +125,8 @@ class IntakeFile:
     """A claimed file. `business_date` is the UTC date of its claim and never changes.
 
     `attempt_series`: how often its attempts were counted from 1 again. `mapping_version`: with which of
-    its program's mappings it is read, None for none.
+    its program's mappings it is read, None for none. `lake_file_id`: the file whose Parquet file in the
+    lake has the rows of this one too, None where it has its own.
     """
 
     intake_id: int
@@ -136,11 +137,12 @@ class IntakeFile:
     outcome: "FileOutcome | None" = None
     attempt_series: int = 0
     mapping_version: int | None = None
+    lake_file_id: int | None = None
 
     @property
     def lake_name(self) -> str:
-        """The name of the file's own Parquet file in its lake table."""
-        return f"{self.intake_id:012d}"
+        """The name of the Parquet file with its rows in its lake table."""
+        return f"{self.lake_file_id or self.intake_id:012d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from cardops.services.accounts.deposit_files import (
     programs_of,
     related_files,
 )
-from cardops.services.intake.recalled_files import clear_lake_file
+from cardops.services.intake.lake_files import clear_lake_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class RecallService:
             if current.status is not FileStatus.RECALLED:
                 return {}  # reinstated since
             totals = self._ledger.recall(current, recalled_by)
-            clear_lake_file(current, self._lake)
+            clear_lake_rows(current, self._lake, self._intake_ledger)
             return dict(totals)
 
 

@@ -4,7 +4,7 @@ Belongs here: one applier for each port that a profile's `applied_to` names. Acc
 a file that is killed half-way and ingested again has the same outcomes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from cardops.ports import DepositLedger
 from cardops.rules.intake.files import IntakeFile, StagingLostError
+from cardops.rules.intake.groups import FileGroup
 from cardops.services.intake.ports import Applier
 
 # A database that crashes more often than this during one file needs a person.
@@ -37,18 +38,32 @@ class CreditDeposits(Applier):
     def apply(
         self, intake_file: IntakeFile, chunks: Callable[[], Iterable[pl.DataFrame]]
     ) -> pl.DataFrame:
-        for _ in range(MAX_STAGINGS - 1):
-            # The database crashed meanwhile: what it had credited is found by its deposit ids.
-            with suppress(StagingLostError):
-                return self._credit(intake_file, chunks())
-        return self._credit(intake_file, chunks())
+        def credit() -> pl.DataFrame:
+            credited = self._ledger.credit(intake_file, _columns_of(chunks()))
+            return self._ledger.outcome(intake_file, credited)
 
-    def _credit(self, intake_file: IntakeFile, chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
-        credited = self._ledger.credit(
-            intake_file, (chunk.select(_CREDITED_COLUMNS) for chunk in chunks)
+        return _staged_again_when_lost(credit)
+
+    @override
+    def apply_together(
+        self, group: FileGroup, chunks: Callable[[], Iterable[pl.DataFrame]]
+    ) -> pl.DataFrame:
+        return _staged_again_when_lost(
+            lambda: self._ledger.credit_together(group, _columns_of(chunks()))
         )
-        return self._ledger.outcome(intake_file, credited)
 
     @override
     def discard_staged(self, intake_file: IntakeFile) -> None:
         self._ledger.forget_staged(intake_file)
+
+
+def _staged_again_when_lost(credit: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    for _ in range(MAX_STAGINGS - 1):
+        # The database crashed meanwhile: what it had credited is found by its deposit ids.
+        with suppress(StagingLostError):
+            return credit()
+    return credit()
+
+
+def _columns_of(chunks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    return (chunk.select(_CREDITED_COLUMNS) for chunk in chunks)

@@ -88,14 +88,16 @@ class Claims:
 
     def claim(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[IntakeFile]:
         """Files that are new, refused ones left out; in batches where the kind has them."""
-        if self.kinds[kind].has_batches:
-            batches = self.claim_batches(kind, stats)
-            return [intake_file for batch in batches for intake_file in batch.files]
-        today = self.clock.now().date()
-        claims = [
-            self.intake_ledger.claim(arrival, today) for arrival in self._acceptable(kind, stats)
-        ]
-        return [intake_file for intake_file, is_new in claims if is_new]
+        with self.intake_ledger.one_session():
+            if self.kinds[kind].has_batches:
+                batches = self.claim_batches(kind, stats)
+                return [intake_file for batch in batches for intake_file in batch.files]
+            today = self.clock.now().date()
+            claims = [
+                self.intake_ledger.claim(arrival, today)
+                for arrival in self._acceptable(kind, stats)
+            ]
+            return [intake_file for intake_file, is_new in claims if is_new]
 
     def enter(self, kind: Kind, stat: ObjectStat, *, mode: str | None = None) -> IntakeFile:
         """The entry of one file, new or known, claimed or refused. Raises ObjectMissingError."""

@@ -25,8 +25,10 @@ from cardops.services.intake.contents import (
     require_claimed_content,
 )
 from cardops.services.intake.control import hold_file, source_control
+from cardops.services.intake.group_ingestion import ingest_groups
 from cardops.services.intake.judging import judge_in_turn
 from cardops.services.intake.known_rows import record_from_lake
+from cardops.services.intake.lake_files import write_lake_rows
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import (
     quarantine_refusal,
@@ -75,12 +77,17 @@ def ingest_files(
 ) -> list[IngestResult]:
     """Ingest the files with these ids, or all given ones where no id is named, in claim order.
 
-    A file that fails holds up no other; its error is raised after the last file was tried.
+    Small files are ingested in groups. A file that fails holds up no other; its error is raised after
+    the last file was tried.
     """
     wanted = set(intake_ids) or {intake_file.intake_id for intake_file in files}
     ingestion = Ingestion(ports, kinds)
     with ports.intake_ledger.one_session():
-        results = [ingestion.tried(intake_id) for intake_id in sorted(wanted)]
+        small = [intake_file for intake_file in files if intake_file.intake_id in wanted]
+        grouped = ingest_groups(small, ports, kinds, ingestion.earlier)
+        results = [
+            grouped.get(intake_id) or ingestion.tried(intake_id) for intake_id in sorted(wanted)
+        ]
     errors = [
         ingestion.failures[intake_id] for intake_id in sorted(wanted & set(ingestion.failures))
     ]
@@ -106,7 +113,7 @@ class Ingestion:
     failures: dict[int, Exception] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._earlier = EarlierFiles(self.ports, self.kinds)
+        self.earlier = EarlierFiles(self.ports, self.kinds)
         self._failed_in_a_row = 0
 
     def tried(self, intake_id: int) -> IngestResult | None:
@@ -129,7 +136,7 @@ class Ingestion:
         ledger = self.ports.intake_ledger
         with ledger.exclusively(intake_id) as intake_file:
             if is_recalled(intake_file, ledger):  # guard: recalled-ingest
-                return result_of_recalled(intake_file, self.ports.lake)
+                return result_of_recalled(intake_file, self.ports.lake, ledger)
             is_unfinished = intake_file.status in UNFINISHED
             if not is_unfinished:
                 # A repeat that cannot be done leaves the file as it is.
@@ -160,7 +167,7 @@ class Ingestion:
 
     def finish_sharing_ids(self, intake_file: IntakeFile, workspace: Workspace) -> None:
         """Ingest earlier unfinished files with ids of this one. Raises EarlierFileError."""
-        for earlier in self._earlier.sharing_ids(intake_file, workspace):
+        for earlier in self.earlier.sharing_ids(intake_file, workspace):
             self._finish(earlier.intake_id, intake_file)
 
     def finish_recorded(self, earlier_id: int, intake_file: IntakeFile) -> None:
@@ -219,9 +226,7 @@ def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
         else:
             outcomes = applier.apply(intake_file, partial(workspace.chunks, "valid"))
             settled = settle_file(workspace, profile, outcomes, intake_file)
-        ports.lake.write_file(
-            profile.kind, intake_file.business_date, intake_file.lake_name, settled.lake_path
-        )
+        write_lake_rows(intake_file, settled.lake_path, ports.lake, ports.intake_ledger)
         if applier is None:
             ports.known_rows.mark_in_lake(intake_file.intake_id)
         path = quarantine_rows(ports.failed_store, intake_file, workspace.scan("quarantined"), rows)

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.judging.files import SettledFile, settle_file
+from cardops.contracts.judging.groups import SettledGroup
 from cardops.contracts.judging.known_rows import Layout
 from cardops.contracts.judging.uniqueness import (
     compared_with_known,
@@ -23,6 +24,7 @@ from cardops.contracts.kinds.registry import Kinds
 from cardops.ports import JudgingTurn
 from cardops.rules.errors import ExplainedError
 from cardops.rules.intake.files import IntakeFile
+from cardops.rules.intake.groups import FileGroup
 from cardops.services.intake.known_rows import entries_of, known_rows_of
 from cardops.services.intake.ports import IntakePorts
 
@@ -40,6 +42,13 @@ class TurnsExhaustedError(ExplainedError):
             f"{intake_file.arrival.key} waited {MAX_TURNS} times for files with the same ids, so it "
             "was not judged; it is ingested with the next run of its kind."
         )
+
+
+class UnfinishedFilesError(RuntimeError):
+    """Files were judged before and are not in the lake yet; they are finished first."""
+
+    def __init__(self, intake_ids: Sequence[int]) -> None:
+        super().__init__(f"files {', '.join(map(str, intake_ids))} are finished first")
 
 
 def judge_in_turn(
@@ -68,6 +77,31 @@ def judge_in_turn(
         for earlier_id in unfinished:
             finish(earlier_id)
     raise TurnsExhaustedError(intake_file)
+
+
+def judge_group_in_turn(
+    workspace: Workspace,
+    group: FileGroup,
+    ports: IntakePorts,
+    kinds: Kinds,
+    settle: Callable[[pl.DataFrame], SettledGroup],
+) -> SettledGroup:
+    """The same for files of which none was judged before, each after those before it in the group.
+
+    Raises UnfinishedFilesError where a file with ids of the group would have to be finished first.
+    """
+    profile = kinds[group.kind]
+    known_rows, layout = known_rows_of(profile, ports, kinds)
+    alone = outcomes_of(workspace, profile)
+    ids = valid_lookup_ids(workspace, profile)
+    with known_rows.turn(*group.files) as turn:
+        unfinished, outcomes = _compared(alone, workspace, ids, turn, layout)
+        if unfinished:
+            raise UnfinishedFilesError(unfinished)
+        settled = settle(outcomes)
+        accepted = pl.scan_parquet(settled.lake_path)
+        turn.record(entries_of(accepted, layout), layout.name)
+        return settled
 
 
 def valid_lookup_ids(workspace: Workspace, profile: KindProfile) -> Sequence[str]:

@@ -21,6 +21,7 @@ from cardops.ports import (
     SourceControls,
 )
 from cardops.rules.intake.files import FileOutcome, IntakeFile
+from cardops.rules.intake.groups import FileGroup
 
 
 class Applier(Protocol):
@@ -40,8 +41,13 @@ class Applier(Protocol):
         recalled_before.
         """
 
+    def apply_together(
+        self, group: FileGroup, chunks: Callable[[], Iterable[pl.DataFrame]]
+    ) -> pl.DataFrame:
+        """The same for the rows of small files, whose row_number is that in the group."""
+
     def discard_staged(self, intake_file: IntakeFile) -> None:
-        """Drop staged rows; the lake file is written by now."""
+        """Drop staged rows, of a group by its first file; the lake file is written by now."""
 
 
 class ApplierMissingError(RuntimeError):

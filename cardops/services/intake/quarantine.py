@@ -22,6 +22,7 @@ from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.intake.files import IntakeFile, RowReason
 from cardops.rules.intake.objects import ObjectMissingError
 
+_STORED: Final = ("rows.parquet", "rows.csv", "source.json", "error.json")
 # So much of a quarantine is read for its first rows.
 PREVIEW_BYTES: Final = 1024 * 1024
 
@@ -54,7 +55,7 @@ def quarantine_rows(
         parquet, table = Path(name) / "rows.parquet", Path(name) / "rows.csv"
         stored.sink_parquet(parquet)
         count = pl.scan_parquet(parquet).select(pl.len()).collect().item()
-        for stale in ("rows.parquet", "rows.csv", "source.json", "error.json"):
+        for stale in _STORED:
             failed.delete(f"{folder}/{stale}")
         if count == 0:
             return None
@@ -64,6 +65,18 @@ def quarantine_rows(
         failed.replace(f"{folder}/rows.csv", table)
         failed.replace(f"{folder}/rows.parquet", parquet)
     return None if count == other_count else failed.uri(folder)
+
+
+def clear_quarantine(failed: ObjectStore, intake_file: IntakeFile) -> None:
+    """No row of a new file is quarantined: what is left of others with its name and content goes.
+
+    Rows of such others, as of another program's, stay.
+    """
+    folder = folder_of(intake_file)
+    stored = {stat.key for stat in failed.list_objects(f"{folder}/")}
+    stale = ("error.json",) if f"{folder}/rows.parquet" in stored else _STORED
+    for key in stored & {f"{folder}/{name}" for name in stale}:
+        failed.delete(key)
 
 
 def quarantine_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) -> str:

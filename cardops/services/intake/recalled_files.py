@@ -7,7 +7,6 @@ from a file are that file's.
 
 from dataclasses import replace
 
-from cardops.contracts.lake.tables import empty_frame
 from cardops.ports import IntakeLedger, Lake
 from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.files import (
@@ -16,6 +15,7 @@ from cardops.rules.intake.files import (
     IntakeFile,
     IntakeFileMissingError,
 )
+from cardops.services.intake.lake_files import clear_lake_rows
 from cardops.services.intake.ports import IngestResult
 
 
@@ -58,13 +58,9 @@ def origin_of(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> IntakeFil
     return origin if is_own else None
 
 
-def result_of_recalled(intake_file: IntakeFile, lake: Lake) -> IngestResult:
+def result_of_recalled(
+    intake_file: IntakeFile, lake: Lake, intake_ledger: IntakeLedger
+) -> IngestResult:
     """The result of a recalled file: no row of it was read."""
-    clear_lake_file(intake_file, lake)
+    clear_lake_rows(intake_file, lake, intake_ledger)
     return IngestResult(replace(intake_file, status=FileStatus.RECALLED), FileOutcome())
-
-
-def clear_lake_file(intake_file: IntakeFile, lake: Lake) -> None:
-    """The lake's deposits are those that stand; the transaction log keeps what happened."""
-    kind = intake_file.arrival.kind
-    lake.write(kind, intake_file.business_date, intake_file.lake_name, empty_frame(kind))

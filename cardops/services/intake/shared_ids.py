@@ -4,7 +4,7 @@ Belongs here: which ids a file has. Only these files are ingested first; a file 
 no ids that anybody could wait for, so it holds up nobody and is judged after those that went on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -38,6 +38,35 @@ class EarlierFiles:
         profile = self.kinds[intake_file.arrival.kind]
         own = _ids_of([*workspace.chunks("valid", profile.shared_ids)], profile)
         return [other for other in earlier if _overlap(self._ids(other, profile), own)]
+
+    def shared_with_group(
+        self, files: Sequence[IntakeFile], texts: Sequence[pl.DataFrame]
+    ) -> set[int]:
+        """Those of the files of a group that share ids with earlier ones outside it.
+
+        `texts`: the rows of each file. Also those that share ids with one of these, since they are
+        judged after it.
+        """
+        members = {file.intake_id for file in files}
+        before = self._not_judged_before(files[-1])
+        others = [other for other in before if other.intake_id not in members]
+        if not others:
+            return set()
+        profile = self.kinds[files[0].arrival.kind]
+        own = {
+            file.intake_id: _as_set(_ids_of([text.select(profile.shared_ids)], profile))
+            for file, text in zip(files, texts, strict=True)
+        }
+        everything = set().union(*own.values())
+        for other in others:
+            own[other.intake_id] = _as_set(self._ids(other, profile)) & everything
+        waits: set[int] = set()
+        awaited: set[tuple[str, int]] = set()
+        for intake_id, ids in sorted(own.items()):
+            if intake_id not in members or ids & awaited:
+                awaited |= ids
+                waits |= {intake_id} & members
+        return waits
 
     def _not_judged_before(self, intake_file: IntakeFile) -> list[IntakeFile]:
         own, arrival = intake_file.intake_id, intake_file.arrival
@@ -79,6 +108,10 @@ def _ids_of(chunks: list[pl.DataFrame], profile: KindProfile) -> Ids:
         for name in profile.shared_ids
         if chunks
     }
+
+
+def _as_set(ids: Ids) -> set[tuple[str, int]]:
+    return {(name, number) for name, numbers in ids.items() for number in numbers}
 
 
 def _overlap(one: Ids, other: Ids) -> bool:

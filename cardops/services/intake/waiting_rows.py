@@ -18,6 +18,7 @@ from cardops.ports import ObjectStore
 from cardops.rules.errors import ExplainedError
 from cardops.rules.intake.arrivals import released_key, released_prefix
 from cardops.rules.intake.files import IntakeFile, Kind
+from cardops.rules.intake.groups import FileGroup
 from cardops.rules.intake.objects import ObjectExistsError
 from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.known_rows import rows_in_lake
@@ -43,13 +44,17 @@ def record_waiting(
     workspace: Workspace, intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds
 ) -> tuple[str, ...]:
     """Record which rows wait for which id, and release those whose reference arrived meanwhile."""
-    waiting = (
-        workspace.scan("quarantined")
-        .filter(pl.col("waits_for").is_not_null())
-        .select("row_number", "waits_for")
-        .collect()
-    )
-    ports.intake_ledger.wait_for(intake_file, dict(waiting.iter_rows()))
+    waiting = workspace.scan("quarantined").select("row_number", "waits_for").collect()
+    return record_references(waiting, intake_file, ports, kinds)
+
+
+def record_references(
+    quarantined: pl.DataFrame, intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds
+) -> tuple[str, ...]:
+    """The same of `row_number` and `waits_for` of quarantined rows."""
+    waiting = quarantined.filter(pl.col("waits_for").is_not_null())
+    waits = dict(waiting.select("row_number", "waits_for").iter_rows())
+    ports.intake_ledger.wait_for(intake_file, waits)
     reference = kinds[intake_file.arrival.kind].reference
     if reference is None or waiting.is_empty():
         return ()
@@ -68,16 +73,39 @@ def release_waiting(
 ) -> tuple[str, ...]:
     """Release rows of other kinds that waited for rows of this file."""
     accepted = outcomes.lazy().filter(pl.col("outcome") == "accepted")
+    rows = workspace.scan("valid").join(accepted, on="row_number", how="semi")
+    return release_for_rows(rows, intake_file, ports, kinds)
+
+
+def release_for_rows(
+    rows: pl.LazyFrame, intake_file: IntakeFile, ports: IntakePorts, kinds: Kinds
+) -> tuple[str, ...]:
+    """The same of accepted rows, as lake columns."""
     released: list[str] = []
+    for kind, ids in _ids_waited_for(rows, intake_file.arrival.kind, kinds):
+        released.extend(_release(kind, ids, intake_file, ports))
+    return tuple(released)
+
+
+def is_awaited(rows: pl.LazyFrame, group: FileGroup, ports: IntakePorts, kinds: Kinds) -> bool:
+    """Whether rows of other kinds wait for one of these accepted rows."""
+    return any(
+        ports.intake_ledger.waiting(kind, group.program, ids)
+        for kind, ids in _ids_waited_for(rows, group.kind, kinds)
+    )
+
+
+def _ids_waited_for(
+    rows: pl.LazyFrame, referenced: Kind, kinds: Kinds
+) -> Iterator[tuple[Kind, Sequence[str]]]:
+    """Kinds that refer to these rows, and the ids for which rows of them may wait, in portions."""
     for profile in kinds.values():
         reference = profile.reference
-        if reference is None or reference.kind != intake_file.arrival.kind:
+        if reference is None or reference.kind != referenced:
             continue
-        rows = workspace.scan("valid").join(accepted, on="row_number", how="semi")
         ids = rows.select(reference.key).unique().collect().to_series().sort().to_list()
         for portion in _portions(ids):
-            released.extend(_release(profile.kind, portion, intake_file, ports))
-    return tuple(released)
+            yield profile.kind, portion
 
 
 def release_rows(

@@ -13,6 +13,7 @@ from cardops.rules.intake.files import (
     BatchMissingError,
     DailyCounts,
     FileOutcome,
+    FileRecalledError,
     FileStatus,
     IntakeFileMissingError,
     Kind,
@@ -284,3 +285,62 @@ def test_files_need_attention_when_quarantined_refused_or_dead(ledger: IntakeLed
 
     assert found == [dead, refused, quarantined]
     assert ledger.needing_attention("acme") == []
+
+
+def claimed(ledger: IntakeLedger, count: int) -> list[int]:
+    arrivals = [an_arrival(f"incoming/{n}.csv", content=f"{n}") for n in range(count)]
+    return [ledger.claim(arrival, A_DAY)[0].intake_id for arrival in arrivals]
+
+
+def test_only_untouched_files_are_ingested_together(ledger: IntakeLedger) -> None:
+    first, begun, restarted, done, recalled, last = ids = claimed(ledger, 6)
+    same = ledger.claim(an_arrival("incoming/same.csv", content="4"), A_DAY)[0].intake_id
+    ledger.begin(begun)
+    ledger.restart(restarted)
+    ledger.finish(done, FileOutcome())
+    ledger.mark(recalled, FileStatus.RECALLED)
+
+    with ledger.together([last, *ids[:-1], same]) as files:
+        assert [file.intake_id for file in files] == [first, last]
+
+
+def test_files_together_are_begun_and_finished_like_one(ledger: IntakeLedger) -> None:
+    first, second, third = ids = claimed(ledger, 3)
+
+    ledger.begin_all(ids)
+    assert {ledger.find(intake_id).status for intake_id in ids} == {FileStatus.APPLYING}
+    ledger.withdraw([third])
+    assert ledger.share_lake_file([first, second]) == first
+    outcomes = {first: FileOutcome(read=1, accepted=1), second: FileOutcome(read=1, duplicate=1)}
+    ledger.finish_all(outcomes)
+
+    files = [ledger.find(intake_id) for intake_id in ids]
+    assert [file.outcome for file in files] == [outcomes[first], outcomes[second], None]
+    assert [file.lake_file_id for file in files] == [first, first, None]
+    assert files[1].lake_name == files[0].lake_name != files[2].lake_name
+    assert [file.attempt_series for file in files] == [1, 1, 0]
+    with ledger.together(ids) as untouched:
+        assert untouched == [files[2]]
+    assert ledger.begin(third) == 1
+
+
+def test_group_with_a_recalled_file_is_not_finished(ledger: IntakeLedger) -> None:
+    first, second = ids = claimed(ledger, 2)
+    ledger.begin_all(ids)
+    ledger.mark(second, FileStatus.RECALLED)
+
+    with pytest.raises(FileRecalledError):
+        ledger.finish_all(dict.fromkeys(ids, FileOutcome()))
+
+    assert ledger.find(first).status is FileStatus.APPLYING
+
+
+@pytest.mark.database
+def test_file_that_somebody_works_on_is_left_out_of_a_group(database_url: str) -> None:
+    ledger = PostgresIntakeLedger(database_url)
+    first, second, third = ids = claimed(ledger, 3)
+
+    with ledger.exclusively(second), ledger.together(ids) as files:
+        assert [file.intake_id for file in files] == [first, third]
+        with ledger.together(ids) as others:
+            assert others == []

@@ -162,3 +162,19 @@ def test_one_file_of_a_program_is_judged_at_a_time(database_url: str) -> None:
     thread.join()
 
     assert entered.is_set()
+
+
+def test_files_judged_together_have_places_in_their_order(index: KnownRows) -> None:
+    record(index, 5, "a")
+    files = [an_intake_file(intake_id) for intake_id in (3, 7)]
+
+    with index.turn(*files) as turn:
+        assert turn.earlier(["a", "b"]).rows["intake_id"].to_list() == [1]
+        turn.record([entries(3, ["b"]), entries(7, ["b", "c"])], "layout")
+
+    assert earlier(index, 9, "b").not_in_lake == (3, 7)
+    index.mark_in_lake(3, 7)
+    assert sorted(earlier(index, 9, "b", "c").rows["intake_id"]) == [2, 3, 3]
+    assert earlier(index, 3, "b").later_rows is not None
+    index.forget(3, 7)
+    assert earlier(index, 9, "b", "c").rows.is_empty()

@@ -103,6 +103,31 @@ def test_mirror_deletes_files_that_left_the_bucket(s3_url: str, tmp_path: Path) 
     assert list(lake.local_path("deposits").rglob("*.parquet")) == []
 
 
+def test_rows_of_one_file_are_replaced_in_a_file_of_several(lake: Lake, tmp_path: Path) -> None:
+    own = tmp_path / "own.parquet"
+
+    def replace_rows(intake_id: int, *values: int) -> None:
+        frame_of(*values).with_columns(intake_id=pl.lit(intake_id, pl.Int64)).write_parquet(own)
+        lake.replace_rows("deposits", FRIDAY, "000000000001", intake_id, own)
+
+    replace_rows(1, 10, 11)
+    replace_rows(2, 20)
+    replace_rows(1, 12)
+    assert amounts(lake) == [(FRIDAY, 12), (FRIDAY, 20)]
+    replace_rows(2)
+    assert amounts(lake) == [(FRIDAY, 12)]
+
+
+def test_deleted_file_is_gone_and_may_be_missing(lake: Lake) -> None:
+    lake.write("deposits", FRIDAY, "000000000001", frame_of(1))
+    lake.write("deposits", FRIDAY, "000000000002", frame_of(2))
+
+    lake.delete("deposits", FRIDAY, "000000000001")
+    lake.delete("deposits", FRIDAY, "000000000001")
+
+    assert amounts(lake) == [(FRIDAY, 2)]
+
+
 @pytest.mark.parametrize("newer", [FRIDAY, SATURDAY])
 def test_files_from_before_a_column_are_read_with_nulls(lake: Lake, newer: date) -> None:
     older = SATURDAY if newer == FRIDAY else FRIDAY

@@ -107,3 +107,31 @@ def test_file_whose_stage_is_lost_in_a_crash_is_staged_again(
 
     assert (done["accepted"], done["quarantined"]) == (2, 0)
     assert desk.balances() == {"u1": 100, "u2": 200}
+
+
+def test_small_files_together_are_recalled_released_and_counted_one_by_one(
+    database_url: str, tmp_path: Path
+) -> None:
+    desk = DepositDesk(database_url, tmp_path)
+    for number in range(4):
+        own, bad = a_line(f"d{number}", "1.00"), a_line(f"e{number}", "1.005")
+        desk.drop(own, a_line("d0", "1.00"), bad, key=f"incoming/deposits/{number}.csv")
+
+    first, *others = desk.materialize()
+
+    assert (first.outcome.accepted, first.outcome.duplicate) == (1, 1)
+    assert {(done.outcome.accepted, done.outcome.duplicate) for done in others} == {(1, 1)}
+    assert {desk.intake_ledger.find(number).lake_file_id for number in range(1, 5)} == {1}
+    assert len(list((tmp_path / "lake").rglob("*.parquet"))) == 1
+    assert (desk.balances(), desk.file_breaks()) == ({"u1": 400}, [])
+
+    assert desk.recall(2).totals_minor == {"USD": 100}
+    assert [name for name, _ in desk.in_lake()] == ["d0", "d2", "d3"]
+    assert (desk.balances(), desk.file_breaks()) == ({"u1": 300}, [])
+    released = desk.submissions.release(desk.intake_ledger.find(3), [])
+    assert (released["read"], released["quarantined"]) == (1, 1)
+    assert desk.reinstate(2).totals_minor == {"USD": 100}
+    again = desk.materialize()
+    assert [done.outcome.accepted for done in again[:4]] == [1, 1, 1, 1]
+    assert [name for name, _ in desk.in_lake()] == ["d0", "d1", "d2", "d3"]
+    assert (desk.balances(), desk.file_breaks()) == ({"u1": 400}, [])

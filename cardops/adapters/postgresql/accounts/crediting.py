@@ -63,7 +63,7 @@ posted as (
         intake_id, row_number, content_hash, ledger_seq, posted_at
     )
     select s.program, s.deposit_id, s.user_id, s.currency, s.amount_minor, s.occurred_at,
-        {intake_id}, s.row_number, {content_hash}, s.ledger_seq, s.posted_at
+        {intake_id}, {file_row}, {content_hash}, s.ledger_seq, s.posted_at
     from (
         select l.program, l.user_id, l.currency, i.posted_at, r.row_number, r.deposit_id,
             r.amount_minor, r.occurred_at, coalesce(l.ledger_seq, 0) + r.place as ledger_seq

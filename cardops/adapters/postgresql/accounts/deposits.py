@@ -40,6 +40,7 @@ from cardops.adapters.postgresql.transactions import (
     transaction_runner,
 )
 from cardops.rules.intake.files import IntakeFile
+from cardops.rules.intake.groups import FileGroup
 
 ACCOUNTS: Final = pl.Schema(
     {
@@ -80,6 +81,21 @@ class PostgresDepositLedger:
             if request:
                 runner.run(partial(finish_requests, intake_id=stage.intake_id))
         return pl.concat(credited)
+
+    def credit_together(self, group: FileGroup, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """Credit the rows of small files as if one after another; the outcome of each.
+
+        Raises StagingLostError, and FileRecalledError.
+        """
+        stage = Stage(group.first, group)
+
+        def credit(runner: TransactionRunner, chunk: Chunk) -> None:
+            _credit(runner, chunk, stage, None)
+
+        with self._staged(stage, lambda session: stage.fill(session, batches)) as runner:
+            self._post(runner, stage, credit)
+        look_up = partial(outcome_of_stage, stage=stage, credited=None)
+        return run_in_transaction(self.url, look_up)
 
     def outcome(
         self, intake_file: IntakeFile, credited: pl.DataFrame | None = None

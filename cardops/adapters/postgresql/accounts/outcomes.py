@@ -27,7 +27,7 @@ own as materialized (
         where r.program = e.program and r.deposit_id = e.deposit_id
         limit 1
     ) as recalled on true
-    where e.intake_id = {intake_id} and recalled.is_there is null
+    where {own_events} and recalled.is_there is null
 ),
 others as materialized (
     select s.* from {stage} as s
@@ -44,7 +44,7 @@ credited as (
     select s.row_number, s.refusal,
         r.deposit_id is not null as is_recalled,
         coalesce(i.intake_id, e.intake_id) = {intake_id}
-            and coalesce(i.row_number, e.row_number) = s.row_number as is_own,
+            and coalesce(i.row_number, e.row_number) = {file_row} as is_own,
         coalesce(i.content_hash, e.content_hash) = {content_hash} as is_same,
         coalesce(i.ledger_seq, e.ledger_seq) as ledger_seq
     from others as s
@@ -142,7 +142,7 @@ def _looked_up(
     """Outcomes of these rows, which others credited or nobody, or of all."""
     query = stage.sql(
         _AS_LINES,
-        rows=stage.sql(_OWN if row_numbers is None else _NAMED),
+        rows=stage.sql(_OWN if row_numbers is None else _NAMED, own_events=stage.origin.own_events),
         credited=stage.sql(_CREDITED, content_hash=CONTENT_HASH),
         own=stage.sql(_OF_OWN if row_numbers is None else ""),
         others=stage.sql(_OF_OTHERS),

@@ -185,11 +185,12 @@ def _reinstate(
 
 
 def _refuse_recalled(session: psycopg.Connection, stage: Stage) -> None:
-    """Locks the file's entry, so that it is recalled before or after this chunk, not during it."""
-    row = session.execute(
-        "select status from intake_files where intake_id = %s for share", [stage.intake_id]
-    ).fetchone()
-    if row is not None and row[0] == FileStatus.RECALLED:  # guard: recalled-file
+    """Locks the entries, so that a file is recalled before or after this chunk, not during it."""
+    rows = session.execute(
+        "select status from intake_files where intake_id = any(%s) order by intake_id for share",
+        [stage.origin.intake_ids],
+    ).fetchall()
+    if (FileStatus.RECALLED,) in rows:  # guard: recalled-file
         raise FileRecalledError(stage.intake_file)
 
 

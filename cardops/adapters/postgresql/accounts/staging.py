@@ -11,7 +11,9 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from cardops.adapters.postgresql.accounts.row_origins import FileOrigin, GroupOrigin
 from cardops.rules.intake.files import IntakeFile, RowReason, StagingLostError
+from cardops.rules.intake.groups import FileGroup
 
 COLUMNS: Final = ("row_number", "deposit_id", "user_id", "currency", "amount_minor", "occurred_at")
 WRITE_ROWS: Final = 100_000
@@ -47,14 +49,15 @@ class UserRange:
 
 
 class Stage:
-    """The staged rows of one file.
+    """The staged rows of one file, or of a group, which is named after its first file.
 
     `has_posted_rows`: whether rows may have been posted before, so that each must be looked up.
-    `row_count`: how many were staged.
+    `row_count`: how many were staged. `origin`: of which file a row is, and its number there.
     """
 
-    def __init__(self, intake_file: IntakeFile) -> None:
+    def __init__(self, intake_file: IntakeFile, group: FileGroup | None = None) -> None:
         self.intake_file = intake_file
+        self.origin = FileOrigin(intake_file.intake_id) if group is None else GroupOrigin(group)
         self.intake_id = intake_id = intake_file.intake_id
         self.program = intake_file.arrival.program
         self.table = _table(intake_id)
@@ -167,7 +170,8 @@ class Stage:
         return sql.SQL(text).format(
             stage=self.table,
             program=sql.Literal(self.program),
-            intake_id=sql.Literal(self.intake_id),
+            intake_id=self.origin.intake_id,
+            file_row=self.origin.file_row,
             columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
             **parts,
         )
@@ -184,7 +188,8 @@ class Stage:
 
     def _was_begun(self, session: psycopg.Connection) -> bool:
         row = session.execute(
-            "select exists (select from deposit_events where intake_id = %s)", [self.intake_id]
+            "select exists (select from deposit_events where intake_id = any(%s))",
+            [self.origin.intake_ids],
         ).fetchone()
         return row is None or bool(row[0])
 

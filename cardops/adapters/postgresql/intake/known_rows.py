@@ -41,19 +41,21 @@ class PostgresKnownRows:
     _complete: set[tuple[Kind, str]] = field(default_factory=set)
 
     @contextmanager
-    def turn(self, intake_file: IntakeFile) -> Iterator[JudgingTurn]:
-        """Wait for the file's turn to be judged."""
+    def turn(self, intake_file: IntakeFile, *others: IntakeFile) -> Iterator[JudgingTurn]:
+        """Wait for the file's turn to be judged, together with others that never were."""
         arrival = intake_file.arrival
         name = f"judging/{arrival.kind}/{arrival.program}"
         with locked_session(self.url, name) as session:
-            yield _Turn(session, intake_file)
+            own = [intake_file.intake_id, *(other.intake_id for other in others)]
+            yield _Turn(session, intake_file, own)
 
-    def mark_in_lake(self, intake_id: int) -> None:
-        """The file's rows are in the lake: they serve as references from now on."""
+    def mark_in_lake(self, *intake_ids: int) -> None:
+        """The files' rows are in the lake: they serve as references from now on."""
         run_in_transaction(
             self.url,
             lambda session: session.execute(
-                "update known_files set is_in_lake = true where intake_id = %s", [intake_id]
+                "update known_files set is_in_lake = true where intake_id = any(%s)",
+                [list(intake_ids)],
             ),
         )
 
@@ -61,9 +63,9 @@ class PostgresKnownRows:
         """Those of these files that have a place in the order of judging."""
         return run_in_transaction(self.url, lambda session: set(_places(session, intake_ids)))
 
-    def forget(self, intake_id: int) -> None:
-        """Delete the file's rows and its place in the order of judging."""
-        run_in_transaction(self.url, partial(_forget, intake_id=intake_id))
+    def forget(self, *intake_ids: int) -> None:
+        """Delete the files' rows and their places in the order of judging."""
+        run_in_transaction(self.url, partial(_forget, intake_ids=list(intake_ids)))
 
     def find(self, kind: Kind, program: str, lookup_ids: Sequence[str]) -> pl.DataFrame:
         """Rows under these ids that are in the lake."""
@@ -135,6 +137,7 @@ class PostgresKnownRows:
 class _Turn:
     session: psycopg.Connection
     intake_file: IntakeFile
+    own_ids: Sequence[int]
 
     def earlier(self, lookup_ids: Sequence[str]) -> EarlierRows:
         """Rows under these ids of files that were judged before this one."""
@@ -161,25 +164,27 @@ class _Turn:
         return EarlierRows(_placed(rows, orders), not_in_lake, _placed(rows, later), own_rows)
 
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
-        """Replace the file's rows, in one commit."""
-        intake_id, arrival = self.intake_file.intake_id, self.intake_file.arrival
+        """Replace the files' rows, in one commit."""
+        arrival = self.intake_file.arrival
         with self.session.transaction():
             self.session.execute(
                 "insert into known_files"
                 " (intake_id, kind, program, judged_order, layout, is_in_lake)"
-                " select %(id)s, %(kind)s, %(program)s, greatest(coalesce(max(judged_order), 0), 0) + 1,"
+                " select own.intake_id, %(kind)s, %(program)s, latest.judged_order + own.place,"
                 " %(layout)s, false"
-                " from known_files where kind = %(kind)s and program = %(program)s"
+                " from unnest(%(ids)s::bigint[]) with ordinality as own (intake_id, place)"
+                " cross join (select greatest(coalesce(max(judged_order), 0), 0) as judged_order"
+                " from known_files where kind = %(kind)s and program = %(program)s) as latest"
                 " on conflict (intake_id) do update"
                 " set layout = excluded.layout, is_in_lake = false",
                 {
-                    "id": intake_id,
+                    "ids": list(self.own_ids),
                     "kind": arrival.kind,
                     "program": arrival.program,
                     "layout": layout,
                 },
             )
-            _replace_rows(self.session, [intake_id], rows)
+            _replace_rows(self.session, self.own_ids, rows)
 
 
 def _placed(rows: pl.DataFrame, orders: Mapping[int, int]) -> pl.DataFrame:
@@ -188,9 +193,9 @@ def _placed(rows: pl.DataFrame, orders: Mapping[int, int]) -> pl.DataFrame:
     return own.with_columns(pl.col("intake_id").replace_strict(orders, return_dtype=pl.Int64))
 
 
-def _forget(session: psycopg.Connection, intake_id: int) -> None:
-    session.execute("delete from known_rows where intake_id = %s", [intake_id])
-    session.execute("delete from known_files where intake_id = %s", [intake_id])
+def _forget(session: psycopg.Connection, intake_ids: list[int]) -> None:
+    session.execute("delete from known_rows where intake_id = any(%s)", [intake_ids])
+    session.execute("delete from known_files where intake_id = any(%s)", [intake_ids])
 
 
 def _replace_rows(

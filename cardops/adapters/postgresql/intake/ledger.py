@@ -1,6 +1,7 @@
 """IntakeLedger on PostgreSQL: which files were seen, claimed and applied.
 
-Belongs here: entries of files. Rows that wait for a reference are in `waiting`.
+Belongs here: entries of files. Rows that wait for a reference are in `waiting`, files that are
+ingested together in `grouped`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import psycopg
 
 from cardops.adapters.postgresql.accounts.staging import drop_stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
+from cardops.adapters.postgresql.intake.grouped import GroupedFiles
 from cardops.adapters.postgresql.intake.rows import (
     SELECT,
     claim_batch,
@@ -52,7 +54,7 @@ _MAPPING_IN_FORCE: LiteralString = (
 _UPDATE: LiteralString = "update intake_files set "
 
 
-class PostgresIntakeLedger(WaitingRows):
+class PostgresIntakeLedger(WaitingRows, GroupedFiles):
     """Implements cardops.ports.IntakeLedger. Holds no session between calls."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
@@ -112,8 +114,8 @@ class PostgresIntakeLedger(WaitingRows):
             " and left(split_part(key, '/released/', 2), 12) = %s"
             " and bucket = %s and starts_with(key, %s) order by intake_id"
         )
-        prefix = released_prefix(origin)
-        return self._files(where, origin.lake_name, origin.arrival.bucket, prefix)
+        number, prefix = f"{origin.intake_id:012d}", released_prefix(origin)
+        return self._files(where, number, origin.arrival.bucket, prefix)
 
     def recalled(self, kind: Kind, program: str, content_sha256: str) -> IntakeFile | None:
         """The first recalled file of the program with this content, or None."""

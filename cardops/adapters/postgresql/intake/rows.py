@@ -25,7 +25,8 @@ from cardops.rules.intake.files import (
 # The order in which file_of expects a row's columns.
 SELECT: Final = (
     "select intake_id, kind, program, bucket, key, version, content_sha256, size_bytes,"
-    " business_date, status, batch_id, outcome, attempt_series, mapping_version from intake_files "
+    " business_date, status, batch_id, outcome, attempt_series, mapping_version, lake_file_id"
+    " from intake_files "
 )
 # The mapping in force is recorded with the claim; rows released from a file keep that file's.
 CLAIM: Final = (
@@ -47,7 +48,8 @@ CLAIM: Final = (
 
 def file_of(row: tuple[Any, ...]) -> IntakeFile:
     """The entry in a row of SELECT."""
-    intake_id, kind, *arrival, business_date, status, batch_id, outcome, series, mapping = row
+    *claimed, batch_id, outcome, series, mapping, lake_file_id = row
+    intake_id, kind, *arrival, business_date, status = claimed
     return IntakeFile(
         intake_id=intake_id,
         arrival=Arrival(Kind(kind), *arrival),
@@ -57,6 +59,7 @@ def file_of(row: tuple[Any, ...]) -> IntakeFile:
         outcome=None if outcome is None else _outcome_of(outcome),
         attempt_series=series,
         mapping_version=mapping,
+        lake_file_id=lake_file_id,
     )
 
 
