@@ -19,6 +19,7 @@ from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import IntakeLedger, KnownRows, Lake
 from cardops.ports.progress import heard_by
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, total_outcome
+from cardops.services.intake.index_check import index_differences
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import Applier, IntakePorts
 from cardops.services.intake.progress import ProgressLines
@@ -162,19 +163,13 @@ def every_row_in_index(
     files: Sequence[IntakeFile], lake: Lake, known_rows: KnownRows
 ) -> dg.AssetCheckResult:
     """Whether the index of known rows has as many rows of each finished file as the lake."""
-    finished = [file for file in files if file.outcome]
-    in_lake = _rows_by_file(finished, lake)
-    known = known_rows.row_counts([file.intake_id for file in finished])
+    found = index_differences(files, lake, known_rows)
     differences = {
-        str(file.intake_id): {
-            "in_lake": in_lake.get(file.intake_id, 0),
-            "known": known.get(file.intake_id, 0),
-        }
-        for file in finished
-        if in_lake.get(file.intake_id, 0) != known.get(file.intake_id, 0)
+        str(file.intake_id): {"in_lake": file.in_lake, "known": file.known} for file in found
     }
+    finished = sum(1 for file in files if file.outcome)
     return dg.AssetCheckResult(
-        passed=not differences, metadata={"files": len(finished), "differences": differences}
+        passed=not differences, metadata={"files": finished, "differences": differences}
     )
 
 

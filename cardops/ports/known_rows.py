@@ -73,6 +73,9 @@ class KnownRows(Protocol):
     def row_counts(self, intake_ids: Collection[int]) -> Mapping[int, int]:
         """Rows of each file; files without any are absent."""
 
+    def kinds(self) -> Sequence[Kind]:
+        """The kinds whose rows are in the index."""
+
     # Building from a lake that is older than the index.
 
     def is_complete(self, kind: Kind, layout: str) -> bool:

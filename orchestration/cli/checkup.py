@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from cardops.bootstrap import Adapters, dbt_manifest, is_tracing_configured, trace_collector
@@ -18,6 +19,7 @@ from orchestration.local.ports import DEFAULTS, accepts_connections
 STORES: Final = ("raw", "processed", "failed", "lake")
 COMPANIES: Final = ("visa", "mastercard", "amex", "discover")
 MIN_FREE_BYTES: Final = 2 * 1024**3
+INDEXED_DAYS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         ("card companies", _card_companies),
         ("callbacks", _callbacks),
         ("traces", _traces),
+        ("index of known rows", _known_rows),
         ("transformations", _transformations),
         ("services", _services),
     ]
@@ -134,6 +137,33 @@ def _traces(_: Adapters) -> str:
             f"({error.strerror or error}): traces are lost, decisions are not affected. Start the "
             "collector, or unset the variable."
         ) from None
+
+
+def _known_rows(adapters: Adapters) -> str:
+    """Reads the lake's and the index's counts of the last dates; changes nothing."""
+    # A second, which only this check needs.
+    from cardops.services.intake.index_check import differences_on  # noqa: PLC0415
+
+    today = adapters.database_clock.now().date()
+    days = [today - timedelta(days=number) for number in range(INDEXED_DAYS)]
+    kinds = adapters.known_rows.kinds()
+    found = [
+        difference
+        for kind in kinds
+        for difference in differences_on(
+            kind, days, adapters.intake_ledger, adapters.lake, adapters.known_rows
+        )
+    ]
+    if found:
+        first = found[0]
+        raise UnhealthyError(
+            f"{len(found)} file(s) of the last {INDEXED_DAYS} days have another number of rows in the "
+            f"index of known rows than in the lake, so later files are judged wrongly: intake file "
+            f"{first.intake_id} of {first.kind} has {first.known} and {first.in_lake}. Ingest them "
+            "again (materialize their partitions); after a restore, "
+            "docs/decisions/0047-index-of-known-rows.md says what to do."
+        )
+    return f"As the lake for the last {INDEXED_DAYS} days, of {len(kinds)} kind(s)."
 
 
 def _transformations(_: Adapters) -> str:

@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from random import Random
 
 import duckdb
 import polars as pl
@@ -317,13 +318,24 @@ def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Pat
     ]
     lake.write("bank_statements", DAY, "7", rows_of("bank_statements", *entries))
 
+    credited_on, paid_on = a_chain_of_equal_amounts(lake)
+
     warehouse = build(lake, home_without_marts, select="+fct_deposit_funding")
 
     found = rows(
         warehouse,
         "select intake_id, entry_id, state, matched_by, funded_minor, age_days"
-        " from marts.fct_deposit_funding order by intake_id, entry_id",
+        " from marts.fct_deposit_funding where 4200 not in (deposited_minor, funded_minor)"
+        " order by intake_id, entry_id",
     )
+    chain = rows(
+        warehouse,
+        "select state, count(*) from marts.fct_deposit_funding"
+        " where 4200 in (deposited_minor, funded_minor) group by state",
+    )
+    pairs = most_pairs(credited_on, paid_on, days=5)
+    assert dict(chain) == {"funded": pairs, "not_funded": len(credited_on) - pairs}
+    assert pairs == len(paid_on)
     assert found == [
         (1, None, "funded", "reference", 500, 6),
         (2, None, "amount_differs", "reference", 599, 6),
@@ -335,6 +347,46 @@ def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Pat
         (None, "5", "not_credited", None, 800, 0),
         (None, "7", "not_credited", None, 5, 6),
     ]
+
+
+def a_chain_of_equal_amounts(lake: FakeLake) -> tuple[list[date], list[date]]:
+    """Files and payments of 4200; each that has none shifts the others. Their dates."""
+    first, random = date(2026, 3, 1), Random(7)  # noqa: S311 - not for secrets
+    paid_on, credited_on = [], []
+    for number in range(200):
+        day = first + timedelta(days=number)
+        if number % 19:
+            deposit = {"intake_id": 100 + number, "deposit_id": f"chain-{number}", "amount_minor": 4200,
+                       "source_file": "a/b.csv"}  # fmt: skip
+            lake.write("deposits", day, str(100 + number), rows_of("deposits", deposit))
+            credited_on.append(day)
+        if number % 9:
+            paid_on.append(day + timedelta(days=random.randrange(3)))
+    entries = [
+        {
+            "row_number": number,
+            "entry_id": f"c-{number}",
+            "amount_minor": 4200,
+            "statement_date": day,
+        }
+        for number, day in enumerate(paid_on, 100)
+    ]
+    lake.write("bank_statements", DAY, "8", rows_of("bank_statements", *entries))
+    return credited_on, sorted(paid_on)
+
+
+def most_pairs(files: list[date], credits_: list[date], *, days: int) -> int:
+    """How many pairs there can be at most: the longest path through a table of both."""
+    counts = [[0] * (len(credits_) + 1) for _ in range(len(files) + 1)]
+    for row, file in enumerate(files, 1):
+        for column, credit in enumerate(credits_, 1):
+            is_near = abs((file - credit).days) <= days
+            counts[row][column] = max(
+                counts[row - 1][column],
+                counts[row][column - 1],
+                counts[row - 1][column - 1] + is_near,
+            )
+    return counts[-1][-1]
 
 
 def test_ledger_that_does_not_add_up_fails_the_build(home_without_marts: Path) -> None:

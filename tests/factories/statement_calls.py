@@ -168,6 +168,7 @@ def call_known_rows(url: str) -> None:
     index.judged([5, 6])
     index.find(transactions, "default", ids)
     index.row_counts([5])
+    index.kinds()
     index.forget(file.intake_id)
     index.is_complete(transactions, "layout")
     index.recorded([5, 6], "layout")

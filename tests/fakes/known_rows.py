@@ -67,6 +67,10 @@ class FakeKnownRows(KnownRows):
         return {file: count for file, count in counts.items() if count}
 
     @override
+    def kinds(self) -> Sequence[Kind]:
+        return sorted(self.builds)
+
+    @override
     def is_complete(self, kind: Kind, layout: str) -> bool:
         return self.builds.get(kind) == layout
 

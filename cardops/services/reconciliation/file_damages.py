@@ -42,6 +42,9 @@ class FileCopies:
         elif kind == "carried_balances_lost":
             with self._lost_from_lake("balances", self._eve):
                 yield
+        elif kind == "log_file_lost":
+            with self._lost_from_lake("transaction_log", self.business_date):
+                yield
         elif kind in RAW_DAMAGES:
             with self._changed_raw_file(RAW_DAMAGES[kind]):
                 yield
@@ -106,6 +109,18 @@ def _without(condition: pl.Expr) -> Change:
     return lambda rows: rows.filter(~(_IS_SPECIMEN & condition).fill_null(value=False))
 
 
+def _twice(condition: pl.Expr) -> Change:
+    return lambda rows: pl.concat([rows, rows.filter(_IS_SPECIMEN & condition)])
+
+
+def _set(condition: pl.Expr, **columns: pl.Expr) -> Change:
+    is_it = _IS_SPECIMEN & condition
+    return lambda rows: rows.with_columns(
+        pl.when(is_it).then(value).otherwise(pl.col(name)).alias(name)
+        for name, value in columns.items()
+    )
+
+
 def _split_in_two(rows: pl.DataFrame) -> pl.DataFrame:
     """One row of the amount less one unit, and one of that unit."""
     is_it = _IS_SPECIMEN & (pl.col("deposit_id") == "d-cas")
@@ -117,6 +132,7 @@ def _split_in_two(rows: pl.DataFrame) -> pl.DataFrame:
 
 _RAISED: Final[Change] = lambda rows: rows.with_columns(pl.col("ledger_minor") + 1)  # noqa: E731
 _HAS_POSTED: Final = pl.col("event_key") == "t-spent"
+_DAY_BEFORE: Final = pl.col("occurred_at") - timedelta(days=1)
 
 # Kind -> the table of the lake and what becomes of its rows.
 LAKE_DAMAGES: Final[Mapping[str, tuple[str, Change]]] = {
@@ -128,6 +144,10 @@ LAKE_DAMAGES: Final[Mapping[str, tuple[str, Change]]] = {
     "logged_amount_changed": ("transaction_log", _doubled("posted_minor", "ana")),
     "logged_hold_changed": ("transaction_log", _doubled("held_change_minor", "ana")),
     "log_row_lost": ("transaction_log", _without(_HAS_POSTED)),
+    "log_row_doubled": ("transaction_log", _twice(_HAS_POSTED)),
+    "log_row_on_another_account": ("transaction_log", _set(_HAS_POSTED, user_id=pl.lit("ben"))),
+    "log_row_on_another_day": ("transaction_log", _set(_HAS_POSTED, occurred_at=_DAY_BEFORE)),
+    "log_row_in_another_currency": ("transaction_log", _set(_HAS_POSTED, currency=pl.lit("GBP"))),
 }
 RAW_DAMAGES: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "raw_file_changed": lambda content: content + b"\n",

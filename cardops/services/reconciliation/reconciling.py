@@ -24,7 +24,7 @@ from cardops.contracts.lake.reconciliation import (
     totals_by_currency,
 )
 from cardops.contracts.lake.tables import RECONCILIATION_BREAKS, SNAPSHOT
-from cardops.ports import Books, Lake, LakeBooks, ObjectStore, TransactionLog
+from cardops.ports import Books, ExportedDay, Lake, LakeBooks, ObjectStore, TransactionLog
 from cardops.rules.reconciliation.comparisons import (
     LAKE_COMPARISONS,
     STORE_COMPARISONS,
@@ -158,8 +158,12 @@ class ReconciliationService:
                 )
             ),
         ]
+        # Also where the date's file is the one that was lost.
+        exported = self._exported(business_date, files_since)
+        breaks.append(named_breaks(ExportedLogs(self.lake_books, self.log_reader).breaks(exported)))
         if includes_lake:
-            breaks.append(self._lake_breaks(business_date, accounts, opening, files_since))
+            is_closed = business_date in exported and exported[business_date].is_closed
+            breaks.append(self._lake_breaks(business_date, accounts, opening, is_closed=is_closed))
         return Reconciliation(
             business_date=business_date,
             account_count=accounts.height,
@@ -187,29 +191,26 @@ class ReconciliationService:
             deposits = deposits.filter(pl.col("business_date").is_in(new_dates) | is_changed)
         return file_breaks(files, deposits)
 
-    def _lake_breaks(
-        self,
-        business_date: date,
-        accounts: pl.DataFrame,
-        opening: date | None,
-        files_since: date | None,
-    ) -> pl.DataFrame:
-        differing = self.lake_books.differing_accounts(business_date, opening=opening)
+    def _exported(self, business_date: date, files_since: date | None) -> dict[date, ExportedDay]:
+        """The exports whose logs are compared with lake and store."""
         exported = dict(self.books.exported(files_since or date.min, business_date))
         eve = business_date - ONE_DAY
         # A late row was exported by now; where the number still differs, one is lost.
         for day in self.books.changed_exports(business_date - RESTATEMENT_WINDOW, eve):
             exported |= self.books.exported(day, day)
-        logs = ExportedLogs(self.lake_books, self.log_reader)
-        found = [
-            breaks_in(differing, LAKE_COMPARISONS),
-            named_breaks(logs.breaks(exported)),
-        ]
+        return exported
+
+    def _lake_breaks(
+        self, business_date: date, accounts: pl.DataFrame, opening: date | None, *, is_closed: bool
+    ) -> pl.DataFrame:
+        differing = self.lake_books.differing_accounts(business_date, opening=opening)
+        found = breaks_in(differing, LAKE_COMPARISONS)
         balances = self.lake.scan("balances", [business_date])
-        if balances is not None:
-            is_closed = business_date in exported and exported[business_date].is_closed
-            found.append(closing_balance_breaks(balances.collect(), accounts, is_closed=is_closed))
-        return pl.concat(found)
+        if balances is None:
+            return found
+        return pl.concat(
+            [found, closing_balance_breaks(balances.collect(), accounts, is_closed=is_closed)]
+        )
 
 
 def recorded_breaks(business_date: date, lake: Lake) -> pl.DataFrame:

@@ -1,5 +1,5 @@
 {%- set window_days = var('funding_window_days') %}
-with
+with recursive
 
 bank_entries as (
     select * from {{ ref('stg_lake__bank_statements') }}
@@ -64,77 +64,98 @@ other_credits as (
     anti join named using (bank_entry_key)
 ),
 
-others as (
+-- The others are paired by equal amounts, in order of their dates.
+files_left as (
     select
         deposit_files.program,
         deposit_files.currency,
         deposit_files.deposited_minor as amount_minor,
-        deposit_files.credited_on as happened_on,
+        deposit_files.credited_on,
         deposit_files.intake_id,
-        cast(null as varchar) as bank_entry_key
+        row_number() over (
+            partition by
+                deposit_files.program, deposit_files.currency, deposit_files.deposited_minor
+            order by deposit_files.credited_on, deposit_files.intake_id
+        ) as position
     from deposit_files
     anti join funded_by_name using (program, currency, intake_id)
-    union all by name
+),
+
+credits_left as (
     select
         program,
         currency,
         amount_minor,
-        statement_date as happened_on,
-        cast(null as bigint) as intake_id,
-        bank_entry_key
+        statement_date,
+        bank_entry_key,
+        row_number() over (
+            partition by program, currency, amount_minor
+            order by statement_date, bank_entry_key
+        ) as position
     from other_credits
 ),
 
--- The others are paired by equal amounts, in order of their dates, anew after each gap that is
--- longer than the window: one file without money must not take that of a later one.
-apart as (
+-- The next file and the next credit are a pair if they are near each other; else the earlier of
+-- them has none, and the other waits for the next. One without a pair costs no later one its own.
+steps as (
+    select distinct
+        program,
+        currency,
+        amount_minor,
+        cast(1 as bigint) as file_position,
+        cast(1 as bigint) as credit_position,
+        false as is_pair
+    from files_left
+    union all
     select
-        *,
-        lag(happened_on) over (
-            partition by program, currency, amount_minor
-            order by happened_on
-        ) < happened_on - {{ window_days }} as is_after_gap
-    from others
+        steps.program,
+        steps.currency,
+        steps.amount_minor,
+        steps.file_position + cast(
+            files_left.credited_on <= credits_left.statement_date + {{ window_days }} as bigint
+        ) as file_position,
+        steps.credit_position + cast(
+            credits_left.statement_date <= files_left.credited_on + {{ window_days }} as bigint
+        ) as credit_position,
+        abs(date_diff('day', files_left.credited_on, credits_left.statement_date))
+        <= {{ window_days }} as is_pair
+    from steps
+    inner join files_left
+        on
+            steps.program = files_left.program
+            and steps.currency = files_left.currency
+            and steps.amount_minor = files_left.amount_minor
+            and steps.file_position = files_left.position
+    inner join credits_left
+        on
+            steps.program = credits_left.program
+            and steps.currency = credits_left.currency
+            and steps.amount_minor = credits_left.amount_minor
+            and steps.credit_position = credits_left.position
 ),
 
-near as (
-    select
-        *,
-        count(*) filter (where is_after_gap) over (
-            partition by program, currency, amount_minor
-            order by happened_on
-        ) as gap_count
-    from apart
-),
-
-placed as (
-    select
-        *,
-        row_number() over (
-            partition by program, currency, amount_minor, gap_count, intake_id is null
-            order by happened_on, intake_id, bank_entry_key
-        ) as position
-    from near
-),
-
+-- A step stands behind its pair.
 paired as (
     select
-        paid.program,
-        paid.currency,
-        paid.intake_id,
-        credits.bank_entry_key,
-        credits.amount_minor as funded_minor
-    from placed as paid
-    inner join placed as credits
+        files_left.program,
+        files_left.currency,
+        files_left.intake_id,
+        credits_left.bank_entry_key,
+        credits_left.amount_minor as funded_minor
+    from steps
+    inner join files_left
         on
-            paid.program = credits.program
-            and paid.currency = credits.currency
-            and paid.amount_minor = credits.amount_minor
-            and paid.gap_count = credits.gap_count
-            and paid.position = credits.position
-            and abs(date_diff('day', paid.happened_on, credits.happened_on))
-            <= {{ window_days }}
-    where paid.intake_id is not null and credits.bank_entry_key is not null
+            steps.program = files_left.program
+            and steps.currency = files_left.currency
+            and steps.amount_minor = files_left.amount_minor
+            and steps.file_position - 1 = files_left.position
+    inner join credits_left
+        on
+            steps.program = credits_left.program
+            and steps.currency = credits_left.currency
+            and steps.amount_minor = credits_left.amount_minor
+            and steps.credit_position - 1 = credits_left.position
+    where steps.is_pair
 ),
 
 files as (

@@ -134,10 +134,12 @@ def test_file_read_from_the_lake_is_placed_by_its_id(index: KnownRows) -> None:
 
 def test_build_is_complete_under_one_layout(index: KnownRows) -> None:
     assert not index.is_complete(DEPOSITS, "one")
+    assert index.kinds() == []
     with index.building(DEPOSITS):
         index.complete(DEPOSITS, "one")
 
     assert index.is_complete(DEPOSITS, "one")
+    assert index.kinds() == [DEPOSITS]
     assert not index.is_complete(DEPOSITS, "two")
     assert not index.is_complete(ORDERS, "one")
 

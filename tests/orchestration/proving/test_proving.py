@@ -1,6 +1,8 @@
 """`cardops doctor --prove` on a busy store: each planted damage is found by the check that names it."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ from cardops.rules.reconciliation.damages import DAMAGES, Damage
 from orchestration.cli.commands import doctor
 from tests.factories.busy_days import adapters_of, be_busy, move_to_yesterday
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.database
 
 # What it says on standard error while it works.
@@ -83,6 +86,20 @@ def test_missed_damage_is_printed_and_exits_1(
 def test_each_check_finds_a_damage_and_each_kind_is_one() -> None:
     assert {damage.check for damage in DAMAGES} == {item.check for item in COMPARISONS}
     assert len({damage.kind for damage in DAMAGES}) == len(DAMAGES) > 20
+
+
+def test_docs_name_the_check_that_finds_each_kind() -> None:
+    """The first kind of a line is found by the first check, and so on; a check is named once a line."""
+    check_of = {damage.kind: damage.check for damage in DAMAGES}
+    text = (ROOT / "docs/reconciliation.md").read_text()
+    lines = re.findall(
+        r"^\| [a-z ]+ \| (`.*`) \| (`.*`) \|$", text.partition("| damage |")[2], re.MULTILINE
+    )
+
+    assert len(lines) == 9
+    for kinds, checks in lines:
+        named = dict.fromkeys(check_of[kind] for kind in re.findall("`([a-z_]+)`", kinds))
+        assert list(named) == re.findall("`([a-z_]+)`", checks)
 
 
 def test_proving_leaves_the_books_as_they_were(store: Adapters, proved: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Files judged by the index of known rows: what it holds, when, and what a crash leaves behind."""
 
+from collections.abc import Sequence
+
 import pytest
 from typing_extensions import override
 
@@ -7,6 +9,7 @@ from cardops.contracts.judging.known_rows import Layout
 from cardops.contracts.kinds.registry import KINDS
 from cardops.ports.known_rows import BEFORE_TURNS
 from cardops.rules.intake.files import FileStatus, Kind
+from cardops.services.intake.index_check import IndexDifference, differences_on
 from cardops.services.intake.ingestion import MAX_ATTEMPTS, ingest_file
 from cardops.services.intake.known_rows import build
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
@@ -174,3 +177,23 @@ class DyingIndex(FakeKnownRows):
         if len(self.builds_of) == 2:
             raise OSError("killed")
         super().record_from_lake(kind, programs, rows, layout)
+
+
+def test_index_that_differs_from_the_lake_is_found_also_for_a_file_that_the_ledger_lost(
+    world: IntakeWorld,
+) -> None:
+    world.submit("transactions", PAID_FILE)
+    world.submit("transactions", csv_file(TRANSACTIONS, REFUNDED))
+    today = world.clock.now().date()
+
+    def found() -> Sequence[IndexDifference]:
+        ports = world.ports
+        return differences_on(KIND, [today], ports.intake_ledger, ports.lake, ports.known_rows)
+
+    assert found() == []
+    assert KIND in world.known_rows.kinds()
+    world.known_rows.files[1].rows = world.known_rows.files[1].rows.clear()
+    del world.known_rows.files[2], world.intake_ledger.files[2]
+
+    assert [(file.intake_id, file.known) for file in found()] == [(1, 0), (2, 0)]
+    assert all(file.in_lake > 0 for file in found())

@@ -79,6 +79,11 @@ class PostgresKnownRows:
         )
         return dict(self._rows(query, list(intake_ids)))
 
+    def kinds(self) -> Sequence[Kind]:
+        """The kinds whose rows are in the index."""
+        query: LiteralString = "select kind from known_row_builds order by kind"
+        return [Kind(kind) for (kind,) in self._rows(query)]
+
     def is_complete(self, kind: Kind, layout: str) -> bool:
         """Whether every row in the lake is known under this layout."""
         if (kind, layout) not in self._complete:

@@ -316,6 +316,20 @@ set currency = 'GBP',
 where program = 'cardops-prove' and deposit_id = 'd-cas';
 update accounts set currency = 'GBP' where program = 'cardops-prove' and user_id = 'cas';
 
+-- damage: deposit_on_another_account
+update deposit_events
+set user_id = 'fay',
+    content_hash = sha256(convert_to(
+        'fay|' || currency || '|' || amount_minor || '|'
+        || (extract(epoch from occurred_at) * 1000000)::bigint, 'UTF8'
+    ))
+where program = 'cardops-prove' and deposit_id = 'd-cas';
+update accounts set user_id = 'fay' where program = 'cardops-prove' and user_id = 'cas';
+
+-- damage: deposit_on_another_day
+update deposit_events set posted_at = posted_at - interval '1 day'
+where program = 'cardops-prove' and deposit_id = 'd-cas';
+
 -- damage: row_not_credited
 update intake_files
 set outcome = outcome #- '{totals_minor,EUR}'
