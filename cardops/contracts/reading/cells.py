@@ -4,6 +4,7 @@ Belongs here: the fast path. It reads lines without a quote, and lines whose quo
 of whole fields; every other line with a quote is left to cardops.contracts.reading.records.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 Positions = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
+Kinds = npt.NDArray[np.uint8]
 
 _LF, _QUOTE, _SPACE, _TAB = b"\n", b'"', b" ", b"\t"
 # Arrow stores texts up to this length inside the view, longer ones by their place in a buffer.
@@ -24,9 +26,25 @@ _PADDING: Final = b"\0" * _INLINE_BYTES
 _FIRST_BYTES: Final = np.array([0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF], dtype=np.uint32)
 
 
+def byte_classes(classes: Mapping[bytes, int]) -> bytes:
+    """A table for `classified`: each byte's class, 0 unless it is one of these."""
+    found = bytearray(256)
+    for signs, number in classes.items():
+        for sign in signs:
+            found[sign] = number
+    return bytes(found)
+
+
+def classified(content: bytes, table: bytes) -> tuple[Positions, Kinds]:
+    """Where the bytes of a class stand, and of which."""
+    classes = np.frombuffer(content.translate(table), dtype=np.uint8)
+    at = np.flatnonzero(classes != 0)
+    return at, classes[at]
+
+
 @dataclass(frozen=True)
-class Lines:
-    """The lines of a block of UTF-8, without a last LF."""
+class Content:
+    """UTF-8 whose parts become columns of text."""
 
     content: bytes
 
@@ -36,11 +54,42 @@ class Lines:
         # Words are read from any byte of the content, so some must follow it.
         return np.frombuffer(self.content + _PADDING, dtype=np.uint8)
 
+    @cached_property
+    def words(self) -> npt.NDArray[np.uint32]:
+        """The four bytes that begin at each byte of the content, as a number."""
+        return np.ndarray((len(self.octets) - 3,), "<u4", buffer=self.octets, strides=(1,))
+
     def positions(self, sign: bytes) -> Positions:
         """Where the byte stands."""
         if sign not in self.content:
             return np.empty(0, dtype=np.int64)
         return np.flatnonzero(self.octets[: len(self.content)] == ord(sign))
+
+    def texts(
+        self, starts: Positions, ends: Positions, *, is_null: Marks | None = None
+    ) -> pl.Series:
+        """These parts of the content as text, which stays where it is."""
+        lengths = (ends - starts).astype(np.uint32)
+        words = self.words
+        views = np.zeros((len(starts), 4), dtype=np.uint32)
+        views[:, 0] = lengths
+        views[:, 1] = words[starts]
+        views[:, 3] = starts
+        short = np.flatnonzero(lengths <= _INLINE_BYTES)
+        if short.size:
+            for word in range(3):
+                count = np.clip(lengths[short].astype(np.int64) - 4 * word, 0, 4)
+                views[short, 1 + word] = words[starts[short] + 4 * word] & _FIRST_BYTES[count]
+        validity = (
+            None if is_null is None else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+        )
+        buffers = [validity, pa.py_buffer(views), pa.py_buffer(self.octets)]
+        array = pa.Array.from_buffers(pa.string_view(), len(starts), buffers)
+        return pl.Series(values=array)
+
+
+class Lines(Content):
+    """The lines of a block of UTF-8, without a last LF."""
 
     @cached_property
     def ends(self) -> Positions:
@@ -64,28 +113,6 @@ class Lines:
         found = np.zeros(len(self), dtype=np.bool_)
         found[np.searchsorted(self.ends, self.positions(sign))] = True
         return found
-
-    def texts(
-        self, starts: Positions, ends: Positions, *, is_null: Marks | None = None
-    ) -> pl.Series:
-        """These parts of the content as text, which stays where it is."""
-        lengths = (ends - starts).astype(np.uint32)
-        words = np.ndarray((len(self.octets) - 3,), "<u4", buffer=self.octets, strides=(1,))
-        views = np.zeros((len(starts), 4), dtype=np.uint32)
-        views[:, 0] = lengths
-        views[:, 1] = words[starts]
-        views[:, 3] = starts
-        short = np.flatnonzero(lengths <= _INLINE_BYTES)
-        if short.size:
-            for word in range(3):
-                count = np.clip(lengths[short].astype(np.int64) - 4 * word, 0, 4)
-                views[short, 1 + word] = words[starts[short] + 4 * word] & _FIRST_BYTES[count]
-        validity = (
-            None if is_null is None else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
-        )
-        buffers = [validity, pa.py_buffer(views), pa.py_buffer(self.octets)]
-        array = pa.Array.from_buffers(pa.string_view(), len(starts), buffers)
-        return pl.Series(values=array)
 
 
 class Fields:

@@ -1,44 +1,49 @@
 """JSON arrays and NDJSON to chunks of text; number literals stay as they were written.
 
-Belongs here: where an element begins and ends, and turning its values into text. A broken element
-costs one row.
+Belongs here: records to rows. Most are read as whole columns, the others record by record.
 """
 
-import codecs
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any, BinaryIO, Final, TypeGuard
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, BinaryIO, Final
 
+import numpy as np
 import polars as pl
 
-from cardops.contracts.reading.lines import blocks
+from cardops.contracts.reading.cells import Positions
+from cardops.contracts.reading.json_elements import (
+    BAD,
+    MALFORMED,
+    PARSED,
+    Records,
+    array_records,
+    line_records,
+)
+from cardops.contracts.reading.json_objects import Cells, Objects, Pairs, checked_cells
+from cardops.contracts.reading.json_values import (
+    METHODS,
+    Number,
+    UnusableRecordError,
+    cleaned,
+    fields,
+    flat_method,
+    is_text,
+    text_of,
+)
 from cardops.contracts.reading.source import Header, Layout, resolve
 from cardops.rules.intake.files import RowReason
 
+_FRAMINGS: Final = {
+    PARSED: None,
+    MALFORMED: str(RowReason.MALFORMED_ROW),
+    BAD: str(RowReason.BAD_ENCODING),
+}
+# A chunk ends with the first block that brings it to either.
 CHUNK_ROWS: Final = 50_000
-BLOCK_BYTES: Final = 1024 * 1024
-# A longer element is one malformed row; the array continues after it.
-MAX_ELEMENT_CHARACTERS: Final = 1024 * 1024
-
-_BETWEEN: Final = re.compile(r"[\s,\ufeff]*+")
-_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\],]', re.DOTALL)
-_BAD_BYTE: Final = re.compile(r"[\udc80-\udcff\0]")
-_SCANNER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
-# A row nests a payment method or a list of items, which takes two levels.
-MAX_DEPTH: Final = 32
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff\0]")
-
-
-class RepeatedKeyError(ValueError):
-    """An object has one key twice, so its value is ambiguous."""
-
-
-class _Number(str):
-    """A number's literal, told apart from text."""
-
-    __slots__ = ()
+CHUNK_BYTES: Final = 16 * 1024 * 1024
+# Names that serve no column are reported; a file may have another one in every row.
+MAX_UNKNOWN: Final = 1_000
 
 
 class JsonRows:
@@ -48,221 +53,173 @@ class JsonRows:
         self._stream = stream
         self._is_lines = is_lines
         self._layout = layout
-        # Numbers are written with the decimal sign of text, so that text means one thing only.
-        is_other = layout.number_decimal != "."
-        self._decoder = _decoder(_Number) if is_other else _DECODER
+        # Each object says by itself what it means, so that one never changes what another says.
+        self._header = lru_cache(maxsize=1024)(self._resolved)
         self.unknown: dict[str, None] = {}
-        self._header = lru_cache(maxsize=1024)(self._resolve)
 
     def chunks(self) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the contract's columns."""
-        rows: list[tuple[str | None, ...]] = []
-        for row_number, (raw, is_bad) in enumerate(self._records(), start=1):
-            rows.append((str(row_number), *self._row(raw, is_bad=is_bad)))
-            if len(rows) == CHUNK_ROWS:
-                yield self._frame(rows)
-                rows = []
-        yield self._frame(rows)
+        row_number = 1
+        for frames in self._together():
+            frame = pl.concat(frames)
+            numbers = pl.int_range(pl.len(), dtype=pl.Int64) + row_number
+            row_number += frame.height
+            yield frame.select(numbers.alias("row_number"), pl.exclude("index"))
 
-    def _records(self) -> Iterator[tuple[str, bool]]:
-        return _lines(self._stream) if self._is_lines else array_elements(self._stream)
+    def _together(self) -> Iterator[list[pl.DataFrame]]:
+        """Frames of small blocks, so many that a chunk has some rows or bytes; at least one."""
+        frames, rows, size = [self._exact_frame([])], 0, 0
+        for records in self._records():
+            frames.append(self._frame(records))
+            rows, size = rows + len(records.starts), size + len(records.original)
+            if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                yield frames
+                frames, rows, size = [], 0, 0
+        if frames:
+            yield frames
 
-    def _row(self, raw: str, *, is_bad: bool) -> tuple[str | None, ...]:
+    def _records(self) -> Iterator[Records]:
+        return line_records(self._stream) if self._is_lines else array_records(self._stream)
+
+    def _resolved(self, names: tuple[str, ...]) -> Header:
+        header = resolve(names, self._layout)
+        for name in header.unknown[: MAX_UNKNOWN - len(self.unknown)]:
+            self.unknown[cleaned(name)] = None
+        return header
+
+    def _frame(self, records: Records) -> pl.DataFrame:
+        parsed, objects = _parsed(records)
+        is_exact = np.ones(len(records.starts), dtype=np.bool_)
+        frames = []
+        for pairs in objects.alike():
+            for shape in _shapes(records, pairs, objects.quote_counts):
+                places = self._header(shape.names).places
+                if all(len(found) == 1 for found in places.values()):
+                    rows = parsed[pairs.rows[shape.rows]]
+                    is_exact[rows] = False
+                    frames.append(self._fast_frame(records, rows, shape, places))
+        exact = np.flatnonzero(is_exact).tolist()
+        if exact or not frames:
+            frames.append(self._exact_frame([self._exact_row(records, at) for at in exact]))
+        return frames[0] if len(frames) == 1 else pl.concat(frames).sort("index")
+
+    def _fast_frame(
+        self,
+        records: Records,
+        rows: Positions,
+        shape: "_Shape",
+        places: dict[str, tuple[int, ...]],
+    ) -> pl.DataFrame:
+        nothing = pl.repeat(None, len(rows), dtype=pl.String, eager=True)
+        columns = {
+            column: shape.columns[places[column][0]](self._decimal(column))
+            if column in places
+            else nothing
+            for column in self._layout.columns
+        }
+        raw = records.content.texts(records.starts[rows], records.ends[rows])
+        index = pl.Series(rows, dtype=pl.Int64)
+        return pl.DataFrame({"index": index, "raw": raw, "framing": nothing, **columns})
+
+    def _exact_row(self, records: Records, index: int) -> tuple[int | str | None, ...]:
         nothing = (None,) * len(self._layout.columns)
-        if is_bad:
-            return (_cleaned(raw), str(RowReason.BAD_ENCODING), *nothing)
-        try:
-            element = self._decoder.decode(raw)
-            _check_depth(element)
-            values = self._values(element)
-        except (ValueError, RecursionError):
-            return (_cleaned(raw), str(RowReason.MALFORMED_ROW), *nothing)
-        if any(value is not None and _SURROGATE.search(value) for value in values):
-            return (_cleaned(raw), str(RowReason.BAD_ENCODING), *nothing)
-        return (raw, None, *values)
+        raw = records.text(index)
+        framing = int(records.framing[index])
+        if framing == PARSED:
+            try:
+                values = self._values(fields(raw))
+            except (ValueError, RecursionError):
+                framing = MALFORMED
+            else:
+                if all(value is None or is_text(value) for value in values):
+                    return (index, raw, None, *values)
+                framing = BAD
+        return (index, cleaned(raw), _FRAMINGS[framing], *nothing)
 
-    def _values(self, element: Any) -> list[str | None]:
-        if not isinstance(element, dict):
-            raise NotAnObjectError("not an object")
-        flat = _flattened(element)
-        header = self._header(tuple(flat))
+    def _values(self, element: dict[str, Any]) -> list[str | None]:
+        header = self._header(tuple(element))
         if header.repeated:
-            raise RepeatedKeyError(", ".join(header.repeated))
-        texts = list(flat.values())
-        positions = header.positions
+            raise UnusableRecordError(f"{header.repeated[0]} stands there twice")
+        values = list(element.values())
         return [
-            self._cell(column, texts[positions[column]]) if column in positions else None
+            self._value(column, [values[place] for place in header.places.get(column, ())])
             for column in self._layout.columns
         ]
 
-    def _cell(self, column: str, value: Any) -> str | None:
-        text = _text(value)
-        if text is not None and isinstance(value, _Number):
-            is_amount = column in self._layout.amounts
-            return text.replace(".", self._layout.number_decimal) if is_amount else str(text)
-        return text
+    def _value(self, column: str, values: Sequence[Any]) -> str | None:
+        """The value; where there are several they must agree."""
+        texts = [self._text(column, value) for value in values]
+        if len(texts) < 2:  # noqa: PLR2004 - the usual case
+            return texts[0] if texts else None
+        found = {text.strip(" \t") for text in texts if text is not None} - {""}
+        if len(found) > 1:
+            raise UnusableRecordError(f"{column} stands there twice")
+        return found.pop() if found else None
 
-    def _resolve(self, names: tuple[str, ...]) -> Header:
-        header = resolve(names, self._layout)
-        self.unknown |= dict.fromkeys(_cleaned(name) for name in header.unknown)
-        return header
+    def _text(self, column: str, value: Any) -> str | None:
+        text = text_of(value)
+        if text is None or not isinstance(value, Number):
+            return text
+        return text.replace(".", self._decimal(column))
 
-    def _frame(self, rows: Sequence[tuple[str | None, ...]]) -> pl.DataFrame:
-        names = ("row_number", "raw", "framing", *self._layout.columns)
-        schema = dict.fromkeys(names, pl.String())
-        frame = pl.DataFrame(rows, schema=schema, orient="row")
-        return frame.with_columns(pl.col("row_number").cast(pl.Int64))
+    def _decimal(self, column: str) -> str:
+        """Numbers are written with the decimal sign of text, so that text means one thing only."""
+        return self._layout.number_decimal if column in self._layout.amounts else "."
 
-
-class NotAnObjectError(ValueError):
-    """A JSON value that is not an object."""
-
-
-def _lines(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
-    for block in blocks(stream):
-        for index, line in enumerate(block.text.split("\n")):
-            if line.strip():
-                yield line, index in block.bad_lines or "\0" in line
+    def _exact_frame(self, rows: Sequence[tuple[int | str | None, ...]]) -> pl.DataFrame:
+        names = ("raw", "framing", *self._layout.columns)
+        schema = {"index": pl.Int64(), **dict.fromkeys(names, pl.String())}
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _flattened(element: dict[str, Any]) -> dict[str, Any]:
-    """The object with a nested `payment_method: {type, provider}` as two values."""
-    for name in ("payment_method", "paymentMethod"):
-        nested = element.get(name)
-        if isinstance(nested, dict):
-            rest = {key: value for key, value in element.items() if key != name}
-            provider = {} if "provider" in rest else {"provider": nested.get("provider")}
-            return {**rest, "payment_method": nested.get("type"), **provider}
-    return element
+@dataclass(frozen=True)
+class _Shape:
+    """Records with the same names once a nested payment method is flat. `rows`: which of the pairs'.
 
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _check_depth(element: object) -> None:
-    """Python versions differ in how deep they decode; the limit of a row does not."""
-    level = [element]
-    for _ in range(MAX_DEPTH):
-        below = [
-            value.values() if isinstance(value, dict) else value
-            for value in level
-            if _is_nested(value)
-        ]
-        level = [value for values in below for value in values]
-        if not level:
-            return
-    raise RecursionError(f"nested deeper than {MAX_DEPTH} levels")
-
-
-def _is_nested(value: object) -> TypeGuard[dict[str, object] | list[object]]:
-    return isinstance(value, dict | list)
-
-
-def _cleaned(text: str) -> str:
-    return _SURROGATE.sub("\ufffd", text)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise RepeatedKeyError("repeated key")
-    return found
-
-
-def _decoder(number: Callable[[str], str]) -> json.JSONDecoder:
-    return json.JSONDecoder(
-        parse_float=number, parse_int=number, parse_constant=number, object_pairs_hook=_object
-    )
-
-
-_DECODER: Final = _decoder(str)
-
-
-def array_elements(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
-    """Each element's text, and whether it holds bytes that are not text; in bounded memory.
-
-    The stream begins with `[`, or with the first of objects that follow each other. What follows
-    the array's end is read as well: elements of another array, or malformed ones. An array that is
-    cut short yields its whole elements and one more, the broken rest.
+    `columns`: name by name, what makes its column, given the decimal sign of numbers.
     """
-    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-    buffer, is_last, is_begun, is_array, may_hold_arrays = "", False, False, False, False
-    while not is_last:
-        content = stream.read(BLOCK_BYTES)
-        is_last = not content
-        buffer += decode(content, final=is_last)
-        if not is_begun:
-            buffer = buffer.lstrip("\ufeff \t\r\n")
-            is_begun, is_array = bool(content), buffer.startswith("[")
-            may_hold_arrays = is_array
-            buffer = buffer.removeprefix("[")
-        position, is_rest = 0, False
-        while not is_rest:
-            found = _BETWEEN.match(buffer, position)
-            position = found.end() if found else position
-            sign = buffer[position : position + 1]
-            if sign == ("]" if is_array else "[") and may_hold_arrays:
-                is_array, position = not is_array, position + 1
-                continue
-            end = _end(buffer, position, is_last=is_last)
-            if end is None:
-                break
-            if end == position and is_array:
-                yield "", False  # cut short between two elements
-            if end == position:
-                return
-            is_rest = end > len(buffer)
-            yield _element(buffer[position:end].rstrip())
-            position = end
-        buffer = buffer[position:]
+
+    rows: Positions
+    names: tuple[str, ...]
+    columns: Sequence[Callable[[str], pl.Series]]
 
 
-def _element(text: str) -> tuple[str, bool]:
-    return text, bool(_BAD_BYTE.search(text))
+def _parsed(records: Records) -> tuple[Positions, Objects]:
+    parsed = np.flatnonzero(records.framing == PARSED)
+    return parsed, Objects(records.content, records.starts[parsed], records.ends[parsed])
 
 
-def _end(buffer: str, position: int, *, is_last: bool) -> int | None:
-    """Where the element ends; the same position at the file's end; None to read on."""
-    if position >= len(buffer):
-        return position if is_last else None
-    if buffer[position] in "]}":
-        return position + 1  # closes nothing: a malformed element
-    try:
-        _, whole_end = _SCANNER.raw_decode(buffer, position)
-    except (ValueError, RecursionError):
-        return _end_of_unreadable(buffer, position, is_last=is_last)
-    return whole_end if whole_end < len(buffer) or is_last else None
+def _shapes(records: Records, pairs: Pairs, quote_counts: Positions) -> Iterator[_Shape]:
+    cells, is_valid = checked_cells(records.content, pairs, quote_counts)
+    methods = [at for at, name in enumerate(pairs.names) if name in METHODS]
+    if len(methods) > 1:
+        return
+    if methods:
+        nested = cells[methods[0]].nested
+        flat = [row for row, value in nested.items() if isinstance(value, dict) and is_valid[row]]
+        if flat:
+            is_valid[flat] = False
+            yield _with_flat_method(pairs.names, cells, methods[0], np.array(flat))
+    if is_valid.any():
+        rows = np.flatnonzero(is_valid)
+        yield _Shape(rows, pairs.names, [_column(cell, rows) for cell in cells])
 
 
-def _end_of_unreadable(buffer: str, position: int, *, is_last: bool) -> int | None:
-    end = _end_of_broken(buffer, position)
-    if end is not None:
-        return end
-    # Past the buffer: the rest of the file is one element that never ended.
-    is_too_long = len(buffer) - position > MAX_ELEMENT_CHARACTERS
-    return len(buffer) + 1 if is_last or is_too_long else None
+def _with_flat_method(
+    names: Sequence[str], cells: Sequence[Cells], method: int, rows: Positions
+) -> _Shape:
+    columns = {name: _column(cell, rows) for name, cell in zip(names, cells, strict=True)}
+    del columns[names[method]]
+    flat = [flat_method(cells[method].nested[row], columns) for row in rows.tolist()]
+    for name in flat[0]:
+        texts = pl.Series([text_of(values[name]) for values in flat], dtype=pl.String)
+        columns[name] = partial(_always, texts)
+    return _Shape(rows, tuple(columns), list(columns.values()))
 
 
-def _end_of_broken(buffer: str, position: int) -> int | None:
-    """By brackets and strings alone: the next comma or end at the array's own depth."""
-    depth = 0
-    for mark in _MARK.finditer(buffer, position):
-        sign = mark[0]
-        if sign == '"':
-            return None  # a string that does not end here: what looks like a bracket is its text
-        if sign in "{[":
-            depth += 1
-        elif sign in "}]":
-            depth -= 1
-            if depth == 0:
-                return mark.end()
-            if depth < 0:
-                return mark.start()
-        elif sign == "," and depth == 0:
-            return mark.start()
-    return None
+def _always(texts: pl.Series, _decimal: str) -> pl.Series:
+    return texts
+
+
+def _column(cells: Cells, rows: Positions) -> Callable[[str], pl.Series]:
+    return lambda decimal: cells.texts(rows, decimal)

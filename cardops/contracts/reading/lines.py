@@ -34,12 +34,12 @@ class Block:
         return self.content.decode()
 
 
-def blocks(stream: BinaryIO) -> Iterator[Block]:
-    """The file's lines in order; CRLF and CR become LF."""
+def blocks(stream: BinaryIO, size: int | None = None) -> Iterator[Block]:
+    """The file's lines in order, about so many bytes at once; CRLF and CR become LF."""
     carry = b""
     is_first, skips_rest_of_line = True, False
     while True:
-        new = stream.read(BLOCK_BYTES)
+        new = stream.read(size or BLOCK_BYTES)
         content = carry + new
         if is_first:
             content, is_first = content.removeprefix(_BOM), False

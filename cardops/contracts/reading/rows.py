@@ -4,7 +4,7 @@ Belongs here: which reader a file gets, and its header. The package describes a 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import polars as pl
 
@@ -23,12 +23,11 @@ from cardops.contracts.reading.source import (
     SourceFile,
     normalised,
     opened,
+    placed,
     refusing_broken_compression,
     resolve,
 )
 from cardops.rules.card_numbers import mask_card_numbers
-
-_FRAME: Final = ("row_number", "raw", "framing")
 
 
 class InputRows:
@@ -96,7 +95,7 @@ class InputRows:
             return self._imported(importer, rows.table.names, rows.chunks())
         header = self._resolved(rows.table.names)
         chunks = rows.chunks(is_trimmed=True)
-        return (_placed(chunk, header, self._layout) for chunk in chunks)
+        return (placed(chunk, header, self._layout) for chunk in chunks)
 
     def _xlsx(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
         from cardops.contracts.reading.xlsx_rows import XlsxRows  # noqa: PLC0415 - seldom needed
@@ -115,7 +114,7 @@ class InputRows:
             if column in self._layout.amounts
         ]
         chunks = rows.chunks(amounts=amounts, decimal=self._layout.number_decimal)
-        return (_placed(chunk, header, self._layout) for chunk in chunks)
+        return (placed(chunk, header, self._layout) for chunk in chunks)
 
     def _importer(self, names: Sequence[str]) -> Importer | None:
         """A mapping says what the columns are: no report of a processor is looked for then."""
@@ -180,15 +179,3 @@ class InputRows:
 
     def _named(self, columns: Sequence[str]) -> str:
         return named(self._mapped, columns) if self._mapped else " and ".join(columns)
-
-
-def _placed(chunk: pl.DataFrame, header: Header, layout: Layout) -> pl.DataFrame:
-    return chunk.select(
-        *_FRAME,
-        *(
-            pl.col(str(header.positions[column])).alias(column)
-            if column in header.positions
-            else pl.lit(None, pl.String).alias(column)
-            for column in layout.columns
-        ),
-    )

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
+import polars as pl
+
 from cardops.contracts.reading.compression import (
     BrokenCompressionError,
     broken_compression,
     decompressed,
     extension_of,
 )
+from cardops.rules.intake.files import RowReason
 from cardops.rules.mappings.mapping import normalised_name
 
 FORMATS: Final = ("csv", "json", "ndjson", "parquet", "xlsx")
@@ -75,15 +78,20 @@ def refusing_broken_compression(name: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Contract column -> its position in the file, and what is wrong with or left of the header.
+    """Contract column -> its positions in the file, and what is wrong with or left of the header.
 
-    `unknown` names serve no column; `repeated` columns stand there twice.
+    `unknown` names serve no column; `repeated` columns, which the file must have, stand there twice.
     """
 
-    positions: dict[str, int]
+    places: dict[str, tuple[int, ...]]
     unknown: tuple[str, ...]
     repeated: tuple[str, ...]
     missing: tuple[str, ...]
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Contract column -> its first position in the file."""
+        return {column: places[0] for column, places in self.places.items()}
 
 
 class Layout(Protocol):
@@ -126,25 +134,66 @@ def normalised(name: str) -> str:
 def resolve(names: Sequence[str], layout: Layout) -> Header:
     """Find the best name for each column; each name serves one column."""
     found = [normalised(name) for name in names]
-    positions: dict[str, int] = {}
-    repeated = []
+    places: dict[str, tuple[int, ...]] = {}
+    used: set[int] = set()
     for column in layout.columns:
-        candidates = _positions_of(column, found, layout, used=set(positions.values()))
+        candidates = _positions_of(column, found, layout, used=used)
         if candidates:
-            positions[column] = candidates[0]
-            if len(candidates) > 1:
-                repeated.append(column)
+            places[column] = tuple(candidates)
+            used.update(candidates)
     unknown = (
-        name.strip()
-        for position, name in enumerate(names)
-        if position not in positions.values() and name.strip()
+        name.strip() for position, name in enumerate(names) if position not in used and name.strip()
     )
     return Header(
-        positions=positions,
+        places=places,
         unknown=tuple(dict.fromkeys(unknown)),
-        repeated=tuple(repeated),
-        missing=tuple(column for column in layout.required if column not in positions),
+        repeated=tuple(column for column in layout.required if len(places.get(column, ())) > 1),
+        missing=tuple(column for column in layout.required if column not in places),
     )
+
+
+def placed(chunk: pl.DataFrame, header: Header, layout: Layout) -> pl.DataFrame:
+    """A frame whose columns are `0`, `1`, … in the file's order -> one of the layout's columns.
+
+    Where an optional column stands there twice, a row whose values differ is malformed.
+    """
+    differs = [
+        pl.col(str(place)).str.strip_chars(" \t").replace("", None)
+        != _merged(places).str.strip_chars(" \t")
+        for places in header.places.values()
+        if len(places) > 1
+        for place in places
+    ]
+    framing = pl.col("framing")
+    if differs:
+        is_ambiguous = framing.is_null() & pl.any_horizontal(differs).fill_null(value=False)
+        malformed = pl.lit(str(RowReason.MALFORMED_ROW))
+        framing = pl.when(is_ambiguous).then(malformed).otherwise(framing).alias("framing")
+    columns = (
+        _merged(header.places[column]) if column in header.places else pl.lit(None, pl.String)
+        for column in layout.columns
+    )
+    named = (values.alias(column) for values, column in zip(columns, layout.columns, strict=True))
+    return chunk.select("row_number", "raw", framing, *named)
+
+
+def _merged(places: Sequence[int]) -> pl.Expr:
+    """The first of a row's values that is not empty."""
+    values = [pl.col(str(place)) for place in places]
+    return (
+        values[0]
+        if len(values) == 1
+        else pl.coalesce(*(value.replace("", None) for value in values))
+    )
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """The names of cells in a row's own text: each once, also where the header has none."""
+    keys: dict[str, None] = {}
+    for number, name in enumerate(names, start=1):
+        key = name or f"column {number}"
+        keys[key if key not in keys else f"{key} (column {number})"] = None
+    return list(keys)
 
 
 def _positions_of(

@@ -16,7 +16,7 @@ import polars as pl
 import python_calamine as calamine
 
 from cardops.contracts.reading.csv_rows import Syntax, Table, trimmed
-from cardops.contracts.reading.source import FileRefusedError
+from cardops.contracts.reading.source import FileRefusedError, distinct_names
 from cardops.contracts.reading.workbooks import safe_workbook
 from cardops.rules.intake.files import RowReason
 from cardops.rules.mappings.amounts import UNREADABLE
@@ -47,7 +47,7 @@ class XlsxRows:
 
         Numbers in the columns `amounts` are written with the sign `decimal`.
         """
-        keys = _distinct_keys(self.table.names)
+        keys = distinct_names(self.table.names)
         money = frozenset(amounts)
         rows: list[tuple[Any, ...]] = []
         number = 0
@@ -168,12 +168,3 @@ def _number(value: float, decimal: str) -> str:
     digits = f"{Decimal(repr(value)):f}"
     text = digits.removesuffix(".0")
     return UNREADABLE + text if abs(value) >= FIRST_UNSURE else text.replace(".", decimal)
-
-
-def _distinct_keys(names: Sequence[str]) -> list[str]:
-    """The names of cells in a row's own text: each once, also where the header has none."""
-    keys: dict[str, None] = {}
-    for number, name in enumerate(names, start=1):
-        key = name or f"column {number}"
-        keys[key if key not in keys else f"{key} (column {number})"] = None
-    return list(keys)

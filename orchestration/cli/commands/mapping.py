@@ -242,9 +242,10 @@ def _read_mapping(path: Path, profile: "KindProfile") -> FileMapping:
     try:
         text = path.read_text(encoding="utf-8")
         definition = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         form = "TOML" if path.suffix == ".toml" else "JSON"
-        raise CommandError(f"{path} is not valid {form} ({error}); mend it.") from error
+        problem = "nested too deep" if isinstance(error, RecursionError) else error
+        raise CommandError(f"{path} is not valid {form} ({problem}); mend it.") from error
     if not isinstance(definition, dict):
         raise MappingRefusedError("it is no JSON object")
     mapping = mapping_of(definition)

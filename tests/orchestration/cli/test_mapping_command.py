@@ -76,12 +76,17 @@ def test_unknown_file_is_tried_with_a_proposal(console: Console, file: Path) -> 
 
 def test_unusable_mapping_is_one_sentence_and_stores_nothing(console: Console, file: Path) -> None:
     both = write(console.home.parent / "both.toml", 'decimal = ","\nthousands = ","\n')
+    nested = [
+        write(console.home.parent / f"deep.{form}", begin + "[" * 100_000)
+        for form, begin in (("json", '{"columns": '), ("toml", "columns = "))
+    ]
 
     for arguments in (
         ["set", str(both), "--kind", "orders", "--why", "x"],
         ["set", str(file), "--kind", "orders", "--why", "x"],
         ["try", str(file), "--kind", "orders", "--mapping", str(both)],
         ["show", "--kind", "orders"],
+        *(["set", str(deep), "--kind", "orders", "--why", "x"] for deep in nested),
     ):
         result = console.run("mapping", *arguments)
         assert result.returncode == 2
