@@ -26,7 +26,7 @@ def a_jpmorgan_row(**cells: str) -> dict[str, str]:
     row = {
         "Dispute Transaction Sequence Number": "7001",
         "Merchant Order Number": "order-1",
-        "Issuer Dispute Presentment Currency Amount": "-25.00",
+        "Issuer Dispute Presentment Currency Amount": "25.00",
         "Presentment Currency Code": "USD",
         "Account Number": "520000XXXXXX1234",
         "Payment Method Code": "MC",

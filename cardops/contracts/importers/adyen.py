@@ -1,12 +1,16 @@
 """Adyen: the dispute transaction details report.
 
 Three pairs of scheme and reason code, for request for information, chargeback and notification
-of fraud; a row fills one pair. Only the day of a date is read: its time zone is another column.
+of fraud; a row fills one pair. Of dates only the day is read; the time of a record has the offset of
+the time zone that another column names.
 """
 
 from typing import Final
 
 import polars as pl
+
+from cardops.contracts.importers.cells import credit_where, is_negative, unsigned, zoned
+from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
     {
@@ -19,21 +23,9 @@ HEADER: Final = frozenset(
         "cb reason code",
     }
 )
+RECORD_TYPE: Final = Vocabulary("adyen", "record type")
 # `mc_applepay`: the network, then the wallet through which the card was used.
 _WALLET: Final = "_(?:applepay|googlepay|samsungpay|paywithgoogle|clicktopay|amazonpay)$"
-_STAGES: Final = {
-    "RequestForInformation": "inquiry",
-    "NotificationOfFraud": "inquiry",
-    # What starts the clock: the dispute is booked as a chargeback later.
-    "NotificationOfChargeback": "chargeback",
-    "Chargeback": "chargeback",
-    "ChargebackReversed": "representment",
-    # It answers a request for information, which is no chargeback yet.
-    "InformationSupplied": "inquiry",
-    "SecondChargeback": "pre_arbitration",
-    "PreArbitrationWon": "won",
-    "PreArbitrationLost": "lost",
-}
 
 
 def columns() -> dict[str, pl.Expr]:
@@ -41,9 +33,11 @@ def columns() -> dict[str, pl.Expr]:
     return {
         "case_number": pl.col("dispute psp reference"),
         "transaction_id": pl.coalesce(pl.col("merchant reference"), pl.col("psp reference")),
-        "chargeback_amount": pl.col("dispute amount").str.strip_prefix("-"),
+        "chargeback_amount": unsigned("dispute amount"),
         "currency": pl.col("dispute currency"),
+        "direction": credit_where(is_negative("dispute amount")),
         "dispute_date": pl.col("dispute date").str.head(10),
+        "activity_date": zoned("record date", "record date timezone"),
         "transaction_date": pl.col("payment date").str.head(10),
         "transaction_amount": pl.col("payment amount"),
         "transaction_currency": pl.col("payment currency"),
@@ -52,7 +46,8 @@ def columns() -> dict[str, pl.Expr]:
         "reason_code": pl.coalesce("cb reason code", "nof reason code", "rfi reason code"),
         "chargeback_reason": pl.col("dispute reason"),
         "merchant_name": pl.col("merchant account"),
-        "stage": pl.col("record type").replace(_STAGES),
+        "stage": RECORD_TYPE.stage(),
+        "status": RECORD_TYPE.status(),
         "resolution_date": pl.col("dispute end date").str.head(10),
         "arn": pl.col("dispute arn"),
     }

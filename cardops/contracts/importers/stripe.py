@@ -7,23 +7,11 @@ from typing import Final
 
 import polars as pl
 
+from cardops.contracts.importers.vocabulary import Vocabulary
+
 HEADER: Final = frozenset({"id", "disputed amount", "dispute date (utc)", "dispute status"})
 # A warning asks a question; what was prevented ended before it became a chargeback.
-_INQUIRIES: Final = (
-    "warning_needs_response",
-    "warning_under_review",
-    "warning_closed",
-    "prevented",
-)
-_STATUSES: Final = {
-    "needs_response": "pending_response",
-    "warning_needs_response": "pending_response",
-    "under_review": "pending",
-    "warning_under_review": "pending",
-    "warning_closed": "resolved",
-    "charge_refunded": "resolved",
-    "prevented": "resolved",
-}
+STATUS: Final = Vocabulary("stripe", "dispute status")
 
 
 def is_dispute() -> pl.Expr:
@@ -35,19 +23,20 @@ def is_dispute() -> pl.Expr:
 
 def columns() -> dict[str, pl.Expr]:
     """The contract's columns from the export's."""
+    currency = pl.col("currency").str.to_uppercase()
     return {
         "transaction_id": pl.col("id"),
         "chargeback_amount": pl.col("disputed amount"),
         "transaction_amount": pl.col("amount"),
-        "currency": pl.col("currency").str.to_uppercase(),
-        "transaction_currency": pl.col("currency").str.to_uppercase(),
+        "currency": currency,
+        "transaction_currency": currency,
         "dispute_date": pl.col("dispute date (utc)").str.head(10),
-        "transaction_date": pl.col("created (utc)").str.head(10),
+        "transaction_date": pl.coalesce("created (utc)", "created date (utc)").str.head(10),
         "reply_by_date": pl.col("dispute evidence due (utc)").str.head(10),
         "card_network": pl.col("card brand"),
         # Four digits are the end of the number, never its beginning.
         "card_number": pl.concat_str(pl.lit("****"), pl.col("card last4")),
         "chargeback_reason": pl.col("dispute reason"),
-        "stage": pl.when(pl.col("dispute status").is_in(_INQUIRIES)).then(pl.lit("inquiry")),
-        "status": pl.col("dispute status").replace(_STATUSES),
+        "stage": pl.when(~STATUS.is_unknown()).then(STATUS.stage()),
+        "status": STATUS.status(),
     }

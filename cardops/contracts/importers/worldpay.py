@@ -5,21 +5,14 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.columns.money import decimal_text
+from cardops.contracts.importers.cells import credit_where
+from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
     {"caseid", "vantivcnptxnid", "chargebackamount", "chargebackcurrencytype", "cycle"}
 )
-_CYCLES: Final = {
-    "FIRST_CHARGEBACK": "chargeback",
-    "REPRESENTMENT": "representment",
-    "RETRIEVAL_REQUEST": "inquiry",
-    "PRE_ARBITRATION": "pre_arbitration",
-    "ARBITRATION": "arbitration",
-    "ARBITRATION_CHARGEBACK": "pre_arbitration",
-    "ISSUER_DECLINED_PRESENTMENT": "representment",
-    "ARBITRATION_WON": "won",
-    "ARBITRATION_LOST": "lost",
-}
+CYCLE: Final = Vocabulary("worldpay", "cycle")
+QUEUE: Final = Vocabulary("worldpay-queue", "currentqueue")
 
 
 def columns() -> dict[str, pl.Expr]:
@@ -34,6 +27,8 @@ def columns() -> dict[str, pl.Expr]:
         "transaction_amount": decimal_text(pl.col("paymentamount"), currency),
         "currency": currency,
         "transaction_currency": currency,
+        # D: the merchant is debited; C: credited.
+        "direction": credit_where(pl.col("chargebacktype").str.to_uppercase() == "C"),
         "dispute_date": pl.col("dayissuedbybank"),
         "transaction_date": pl.col("originaltxnday"),
         "reply_by_date": pl.col("replybyday"),
@@ -44,6 +39,8 @@ def columns() -> dict[str, pl.Expr]:
         "merchant_id": pl.col("merchantid"),
         "reason_code": pl.col("reasoncode"),
         "chargeback_reason": pl.col("reasoncodedescription"),
-        "stage": pl.col("cycle").replace(_CYCLES),
+        "stage": CYCLE.stage(),
+        # A queue that is not in the table says nothing about the dispute.
+        "status": pl.when(~QUEUE.is_unknown()).then(QUEUE.status()),
         "arn": pl.col("acquirerreferencenumber"),
     }

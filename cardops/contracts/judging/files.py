@@ -21,6 +21,7 @@ from cardops.contracts.judging.judging import (
     referenced_rows,
 )
 from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
+from cardops.contracts.judging.superseded import SUPERSEDED, keep_latest
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.mapped import MappedLayout, for_released_rows
@@ -77,6 +78,8 @@ def judge_file(
     rows_done(Step.JUDGED, 0)
     rows = rows_of(content, profile, circumstances)
     judge_texts(rows.chunks(), profile, circumstances, workspace)
+    if rows.keeps_latest:
+        keep_latest(workspace)
     if profile.refusal is not None:
         _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
     return rows
@@ -183,7 +186,7 @@ def settle_file(
     outcome = FileOutcome(
         read=workspace.count("read"),
         accepted=accepted.select(pl.len()).collect().item(),
-        duplicate=int((outcomes["outcome"] == "duplicate").sum()),
+        duplicate=int((outcomes["outcome"] == "duplicate").sum()) + workspace.count(SUPERSEDED),
         quarantined=workspace.count("quarantined"),
         reasons=_reason_counts(workspace),
         flags=_flag_counts(accepted),

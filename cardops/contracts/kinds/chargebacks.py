@@ -24,6 +24,11 @@ from cardops.contracts.kinds.contract import (
     status_field,
     text_field,
 )
+from cardops.contracts.kinds.damaged_values import (
+    HAS_DAMAGE,
+    HAS_NO_TRANSACTION,
+    without_damaged_values,
+)
 from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED
@@ -43,6 +48,7 @@ STATUSES: Final = (
 DIRECTIONS: Final = ("debit", "credit")
 # Amounts that may be absent or zero -> their currencies.
 _MAY_BE_ZERO: Final = {"settlement_amount": "settlement_currency", "fee_amount": "fee_currency"}
+_OPTIONAL_IDS: Final = ("merchant_id", "arn", "transaction_auth_code")
 # One step of one dispute, whatever the network.
 _DISPUTE_STEP: Final = ("case_number", "stage", "action_sequence", "transaction_id")
 
@@ -105,11 +111,16 @@ def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
         pl.coalesce(name, pl.when(pl.col(amount).is_not_null()).then("currency")).alias(name)
         for amount, name in _MAY_BE_ZERO.items()
     )
+    filled = without_damaged_values(filled, ids=_OPTIONAL_IDS, amounts=_MAY_BE_ZERO)
+    has_no_transaction = pl.col(HAS_NO_TRANSACTION)
     is_size_balanced = batch_mode == SplitMode.SIZE_BALANCED
     routed = with_network(filled, is_size_balanced=is_size_balanced)
-    is_unknown = ~pl.col("is_known") & pl.col("transaction_id").is_not_null()
+    names_transaction = pl.col("transaction_id").is_not_null() & ~has_no_transaction
+    is_unknown = ~pl.col("is_known") & names_transaction
     is_unnamed = pl.col("network").is_null() & pl.col("scheme").is_null()
-    is_unroutable = pl.col("network").is_null() & (pl.col("is_known") | ~is_unnamed)
+    is_unroutable = pl.col("network").is_null() & (
+        pl.col("is_known") | ~is_unnamed | has_no_transaction
+    )
     same_currency = pl.col("currency") == pl.col("paid_currency")
     # Amounts in two currencies do not compare.
     comparable = pl.col("transaction_currency") == pl.col("currency")
@@ -129,6 +140,7 @@ def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
             RowFlag.CURRENCY_DIFFERS: ~same_currency,
             RowFlag.AMOUNT_EXCEEDS_TRANSACTION: amount_minor("chargeback_amount", "currency")
             > whole_minor,
+            RowFlag.DAMAGED_VALUE: pl.col(HAS_DAMAGE),
         },
     )
 
@@ -154,7 +166,11 @@ def align_networks(
     )
     if mixed.head(1).collect().is_empty():
         return valid, earlier
-    steps = mixed.join(valid.select(_DISPUTE_STEP), on=_DISPUTE_STEP, how="semi").unique().collect()
+    steps = (
+        mixed.join(valid.select(_DISPUTE_STEP), on=_DISPUTE_STEP, how="semi", nulls_equal=True)
+        .unique()
+        .collect()
+    )
     return _as_mixed(valid, steps), earlier if earlier is None else _as_mixed(earlier, steps)
 
 
@@ -163,6 +179,7 @@ def _as_mixed(rows: pl.LazyFrame, steps: pl.DataFrame) -> pl.LazyFrame:
         steps.lazy().with_columns(is_mixed=True),
         on=_DISPUTE_STEP,
         how="left",
+        nulls_equal=True,
         maintain_order="left",
     )
     network = pl.when("is_mixed").then(pl.lit(MIXED)).otherwise("network")
@@ -220,6 +237,7 @@ CHARGEBACKS: Final = KindProfile(
         }
     ),
     lake_values={
+        "transaction_id": pl.when(~pl.col(HAS_NO_TRANSACTION)).then("transaction_id"),
         "card_bin": card_bin("card_number"),
         "card_last4": card_last4("card_number"),
         "transaction_date": day("transaction_date"),

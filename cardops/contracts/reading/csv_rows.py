@@ -20,8 +20,19 @@ from cardops.rules.intake.files import RowReason
 _BAD = str(RowReason.BAD_ENCODING)
 _MALFORMED = str(RowReason.MALFORMED_ROW)
 # How a report of several sections begins, and its records that are not rows.
-_SECTION_STARTS = ("BEGIN,", 'BEGIN"', "RPDE0017S", "Record Type", "EntityIdentifier=")
-_SECTION_RECORDS = r'^"?((BEGIN|END|RPDE0017S)\b|EntityIdentifier=)'
+_SECTION_STARTS = (
+    "BEGIN,",
+    'BEGIN"',
+    "RPDE0017S",
+    "Record Type",
+    "EntityIdentifier=",
+    "EntityId=",
+    "ProcessingEntityId=",
+)
+_SECTION_RECORDS = (
+    r'^"?((BEGIN|END|RPDE0017S|DisputeSummary|Record Type)\b'
+    r"|(Processing)?Entity(Id|Identifier)=)"
+)
 # What `framing` may be, by the code that the fast path gives a line.
 _FRAMINGS: Final = pl.Series([None, _MALFORMED, _BAD], dtype=pl.String)
 

@@ -50,11 +50,16 @@ class InputRows:
         self._mapped = None if self.format in contract.converters else mapped
         self._layout: Layout = self._mapped or contract
         self.header_line = ""
-        self.importer: str | None = None
+        self.importer: Importer | None = None
         self._unknown: tuple[str, ...] = ()
         self._json: JsonRows | None = None
         with refusing_broken_compression(source.name):
             self._chunks = self._open()
+
+    @property
+    def keeps_latest(self) -> bool:
+        """Whether of several records of one dispute the latest alone is a row: see `Importer`."""
+        return self.importer is not None and self.importer.keeps_latest
 
     @property
     def unknown_columns(self) -> tuple[str, ...]:
@@ -129,7 +134,7 @@ class InputRows:
     def _imported(
         self, importer: Importer, names: Sequence[str], found: Iterator[pl.DataFrame]
     ) -> Iterator[pl.DataFrame]:
-        self.importer = importer.name
+        self.importer = importer
         self._refuse_missing(importer.missing(names, self._contract.required))
         self._unknown = importer.unused(names)
         known = [normalised(name) for name in names]

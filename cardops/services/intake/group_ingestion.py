@@ -116,7 +116,12 @@ class GroupIngestion:
         waiting = self.earlier.shared_with_group(
             [member.intake_file for member in members], [member.text for member in members]
         )
-        members = [member for member in members if member.intake_file.intake_id not in waiting]
+        # Of a report that lists every movement of a dispute, rows replace rows of their own file.
+        members = [
+            member
+            for member in members
+            if member.intake_file.intake_id not in waiting and not member.rows.keeps_latest
+        ]
         if policy.has_caps and len(members) >= MIN_FILES:
             members = self._passing(members, profile, circumstances, policy)
         self._leave_out(files, members)

@@ -29,6 +29,7 @@ from cardops.rules.intake.source_controls import HoldReason
 from cardops.rules.programs.programs import Program, program_problem
 from cardops.services.deliveries.delivery import processed_key
 from cardops.services.intake.claiming import Claims
+from cardops.services.intake.hints import hints_of
 from cardops.services.intake.quarantine import quarantined_rows
 from cardops.services.intake.waiting_rows import release_rows
 
@@ -181,6 +182,7 @@ class Submissions:
             run = self.runs.ingest_file(submission.kind, [entry])
             entry = self.claims.intake_ledger.find(entry.intake_id)
         response = describe_file(submission, entry, run.run_id if run else None)
+        response["hints"] = hints_of(self.claims.failed_store, entry)
         if entry.status is FileStatus.HELD:
             hold = self.source_controls.state(entry).hold
             response["held_for"] = hold.reason.value if hold else None

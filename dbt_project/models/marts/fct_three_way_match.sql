@@ -16,7 +16,7 @@ disputes as (
         count(*) as dispute_count,
         min(received_on) as disputed_on
     from {{ ref('int_disputes_current') }}
-    where has_reached_chargeback
+    where has_reached_chargeback and transaction_id is not null
     group by program, transaction_id
 ),
 

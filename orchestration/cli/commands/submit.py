@@ -120,6 +120,8 @@ def show(response: Mapping[str, Any]) -> None:
             "Deposits that were recalled before stay recalled. To credit them with the amounts of "
             "this file, run `cardops deposits reinstate FILE --by NAME --why TEXT`."
         )
+    for hint in response.get("hints", ()):
+        typer.echo(hint)
     if response["quarantine"]:
         typer.echo(f"Quarantined rows: {response['quarantine']}")
     typer.echo(f"Run {response['run_id']}, {response['seconds']} s")

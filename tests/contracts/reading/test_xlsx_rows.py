@@ -135,7 +135,8 @@ def test_dispute_report_in_a_workbook_is_imported() -> None:
     rows = InputRows(SourceFile("a.xlsx", io.BytesIO(content)), contract)
 
     (row,) = (row for chunk in rows.chunks() for row in chunk.to_dicts())
-    assert rows.importer == "worldpay"
+    assert rows.importer is not None
+    assert rows.importer.name == "worldpay"
     assert (row["case_number"], row["transaction_id"]) == ("c1", "t1")
     assert (row["chargeback_amount"], row["stage"]) == ("25.00", "chargeback")
 

@@ -29,16 +29,22 @@ def test_jpmorgan_dispute_details_has_sections_and_inventory_movements(
         reports.a_jpmorgan_row(Category="RECD"),
         reports.a_jpmorgan_row(Category="ENDINV"),
         reports.a_jpmorgan_row(Category="RTM"),
-        reports.a_jpmorgan_row(Merchant_Order_Number="5.16E+13"),
+        reports.a_jpmorgan_row(Category="RTM"),
+        reports.a_jpmorgan_row(
+            Dispute_Transaction_Sequence_Number="7002",
+            Category="RECD",
+            Merchant_Order_Number="5.16E+13",
+        ),
     )
     whole = f"\ufeffBEGIN,EntityId=1\r\nmeta,2026\r\n{summary}\r\n{details}\r\nEND,EntityId=1\r\n"
 
     outcome = world.submit("chargebacks", whole)
 
-    assert (outcome.read, outcome.accepted, outcome.duplicate) == (4, 2, 1)
-    assert outcome.reasons == {"invalid_id": 1}
+    # Of three records of one dispute the latest is its state.
+    assert (outcome.read, outcome.accepted, outcome.duplicate) == (4, 2, 2)
+    assert outcome.reasons == {}
     of_jpmorgan(world)
-    assert world.rows("chargebacks")["status"].to_list() == ["open", "pending_response"]
+    assert world.rows("chargebacks")["status"].to_list() == ["pending_response", "open"]
 
 
 def test_jpmorgan_pde_0017(world: IntakeWorld) -> None:
@@ -174,7 +180,7 @@ def a_jpmorgan_report(**cells: str) -> str:
     return f"BEGIN,EntityId=1\n{reports.report(reports.JPMORGAN_DETAILS, row)}\nEND,EntityId=1\n"
 
 
-@pytest.mark.parametrize("zeros", ["-1.50000000", "1.50", "1.5", "1.500"])
+@pytest.mark.parametrize("zeros", ["1.50000000", "1.50", "1.5", "1.500"])
 def test_zeros_after_a_jpmorgan_amount_do_not_count(world: IntakeWorld, zeros: str) -> None:
     cells = {"Issuer_Dispute_Presentment_Currency_Amount": zeros}
 
@@ -246,7 +252,7 @@ def test_adyen_record_has_its_stage_and_the_network_behind_the_wallet(
     [
         ("warning_needs_response", "inquiry", "pending_response"),
         ("warning_closed", "inquiry", "resolved"),
-        ("prevented", "inquiry", "resolved"),
+        ("prevented", "inquiry", "prevented"),
         ("needs_response", "chargeback", "pending_response"),
     ],
 )
@@ -343,3 +349,109 @@ def test_transaction_amount_is_read_in_the_transactions_currency(world: IntakeWo
     assert (outcome.accepted, outcome.flags) == (1, {"currency_differs": 1})
     kept = world.rows("chargebacks").row(0, named=True)
     assert (kept["transaction_amount_minor"], kept["transaction_currency"]) == (150_000, "JPY")
+
+
+@pytest.mark.parametrize(
+    ("cells", "minor"),
+    [
+        ({"Category": "RECD"}, -150),
+        ({"Category": "REPR"}, -150),
+        ({"Category": "RTM"}, 150),
+        ({"Category": "RECD", "Cardholder_Debit_Credit_Indicator": "C"}, 150),
+        ({"Category": "RTM", "Cardholder_Debit_Credit_Indicator": "D"}, -150),
+    ],
+)
+def test_jpmorgan_amount_below_zero_is_a_credit_unless_it_is_returned(
+    world: IntakeWorld, cells: dict[str, str], minor: int
+) -> None:
+    row = reports.a_jpmorgan_row(Issuer_Dispute_Presentment_Currency_Amount="-1.50", **cells)
+    content = f"BEGIN,EntityId=1\n{reports.report(reports.JPMORGAN_DETAILS, row)}\n"
+
+    assert world.submit("chargebacks", content).totals_minor == {"USD": minor}
+
+
+@pytest.mark.parametrize(
+    ("category", "stage", "status"),
+    [
+        ("OPAREQ", "pre_arbitration", "pending"),
+        ("OPAACCEPT", "pre_arbitration", "won"),
+        ("OPADENY", "pre_arbitration", "lost"),
+        ("RECRS", "chargeback", "pending_response"),
+        ("PARREP", "representment", "pending"),
+    ],
+)
+def test_jpmorgan_category_has_a_stage_and_a_status(
+    world: IntakeWorld, category: str, stage: str, status: str
+) -> None:
+    row = reports.a_jpmorgan_row(Category=category)
+    content = f"BEGIN,EntityId=1\n{reports.report(reports.JPMORGAN_DETAILS, row)}\n"
+
+    assert world.submit("chargebacks", content).reasons == {}
+    kept = world.rows("chargebacks").row(0, named=True)
+    assert (kept["stage"], kept["status"]) == (stage, status)
+
+
+def test_unknown_jpmorgan_category_is_quarantined(world: IntakeWorld) -> None:
+    row = reports.a_jpmorgan_row(Category="NEWCODE")
+    content = f"BEGIN,EntityId=1\n{reports.report(reports.JPMORGAN_DETAILS, row)}\n"
+
+    assert world.submit("chargebacks", content).reasons == {"invalid_status": 1}
+
+
+def two_jpmorgan_records(first: dict[str, str], second: dict[str, str]) -> str:
+    rows = [reports.a_jpmorgan_row(**cells) for cells in (first, second)]
+    return f"BEGIN,EntityId=1\n{reports.report(reports.JPMORGAN_DETAILS, *rows)}\nEND,EntityId=1\n"
+
+
+@pytest.mark.parametrize(
+    ("dates", "status"),
+    [
+        (("11/02/2026", "11/02/2026"), "pending_response"),
+        (("11/02/2026", "11/03/2026"), "pending_response"),
+        (("11/03/2026", "11/02/2026"), "open"),
+        (("", "11/02/2026"), "pending_response"),
+    ],
+)
+def test_later_of_two_jpmorgan_records_wins_by_activity_date(
+    world: IntakeWorld, dates: tuple[str, str], status: str
+) -> None:
+    received = {"Category": "RECD", "Activity_Date": dates[0]}
+    returned = {
+        "Category": "RTM",
+        "Activity_Date": dates[1],
+        "Issuer_Dispute_Presentment_Currency_Amount": "-25.00",
+    }
+
+    outcome = world.submit("chargebacks", two_jpmorgan_records(received, returned))
+
+    assert (outcome.read, outcome.accepted, outcome.duplicate) == (2, 1, 1)
+    assert outcome.totals_minor == {"USD": 2500}
+    assert world.rows("chargebacks")["status"].to_list() == [status]
+
+
+def test_invalid_jpmorgan_record_replaces_no_valid_one(world: IntakeWorld) -> None:
+    received = {"Category": "RECD", "Activity_Date": "11/02/2026"}
+    unknown = {"Category": "NEWCODE", "Activity_Date": "11/03/2026"}
+
+    outcome = world.submit("chargebacks", two_jpmorgan_records(received, unknown))
+
+    assert (outcome.accepted, outcome.duplicate) == (1, 0)
+    assert outcome.reasons == {"invalid_status": 1}
+    assert world.rows("chargebacks")["status"].to_list() == ["open"]
+
+
+def test_header_that_a_report_repeats_is_not_a_dispute(world: IntakeWorld) -> None:
+    row = {
+        "Psp Reference": "881",
+        "Payment Method": "visa",
+        "Dispute Currency": "EUR",
+        "Dispute Amount": "50.00",
+        "Record Type": "Chargeback",
+        "Dispute PSP Reference": "D1",
+        "Dispute Date": "2026-11-10 00:30:00",
+    }
+    report = reports.report(reports.ADYEN, row)
+
+    outcome = world.submit("chargebacks", f"{report}\n{report.replace('D1', 'D2')}\n")
+
+    assert (outcome.read, outcome.accepted, outcome.quarantined) == (2, 2, 0)

@@ -1,0 +1,35 @@
+"""CyberSource: the chargeback report, one line an event. `CBSign` is the side of the amount."""
+
+from typing import Final
+
+import polars as pl
+
+from cardops.contracts.importers.cells import credit_where, iso_date, unsigned
+from cardops.contracts.importers.vocabulary import Vocabulary
+
+HEADER: Final = frozenset(
+    {"trackingnumber", "natureofdispute", "cbamount", "currencycode", "cbdate", "cbreasoncode"}
+)
+NATURE: Final = Vocabulary("cybersource", "natureofdispute")
+
+
+def columns() -> dict[str, pl.Expr]:
+    """The contract's columns from the report's."""
+    sign = pl.col("cbsign").str.strip_chars().str.to_lowercase()
+    return {
+        "case_number": pl.col("trackingnumber"),
+        "transaction_id": pl.coalesce("merchantreferencenumber", "requestid"),
+        "chargeback_amount": unsigned("cbamount"),
+        "currency": pl.col("currencycode"),
+        # A sign alone is not documented to be either side.
+        "direction": credit_where(sign.is_in(["credit", "cr", "c"]).fill_null(value=False)),
+        "dispute_date": iso_date("cbdate").str.head(10),
+        "transaction_date": iso_date("originalsettlementdate").str.head(10),
+        "reply_by_date": iso_date("responseduedate").str.head(10),
+        "card_network": pl.col("cardtype"),
+        "merchant_id": pl.coalesce("processormerchantid", "cybersourceid"),
+        "merchant_name": pl.col("merchantname"),
+        "reason_code": pl.col("cbreasoncode"),
+        "chargeback_reason": pl.col("cbactiondescription"),
+        "stage": NATURE.stage(),
+    }
