@@ -142,3 +142,34 @@ def test_pooled_connections_survive_a_restart_of_the_database(home: Path) -> Non
 
         # The first statement on a pooled connection that has lost its server.
         assert instance.get_runs() == []
+
+
+@pytest.mark.database
+def test_only_dagsters_commits_do_not_wait_for_the_disk(home: Path) -> None:
+    settings = Settings(home=home)
+    shown = "show synchronous_commit"
+    with open_instance(settings) as instance:
+        keep_connections(instance)
+        runs: Any = instance.run_storage
+        events: Any = instance.event_log_storage
+        for opened in (runs.connect(), events.index_connection()):
+            with opened as session:
+                assert session.exec_driver_sql(shown).scalar() == "off"
+
+    with connection.connect(Adapters(settings).database.url) as session:
+        assert session.execute(shown).fetchone() == ("on",)
+
+
+@pytest.mark.database
+def test_dagsters_commits_on_a_given_database_do_not_wait_either(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    given = Settings(home=tmp_path, database_url=empty_database_url.partition("&options")[0])
+    with (
+        connection.database(given) as addresses,
+        connection.connect(addresses.url) as ours,
+        connection.connect(addresses.dagster_url) as dagsters,
+    ):
+        shown = [each.execute("show synchronous_commit").fetchone() for each in (ours, dagsters)]
+
+    assert shown == [("on",), ("off",)]
