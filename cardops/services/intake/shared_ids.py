@@ -48,7 +48,7 @@ class EarlierFiles:
         judged after it.
         """
         members = {file.intake_id for file in files}
-        before = self._not_judged_before(files[-1])
+        before = self._not_judged_before(files[-1]) if files else []
         others = [other for other in before if other.intake_id not in members]
         if not others:
             return set()

@@ -364,6 +364,15 @@ def test_repeat_of_one_file_replaces_its_rows_in_the_shared_lake_file() -> None:
     assert len(world.lake.frames) == 1
 
 
+def test_group_of_unreadable_files_is_left_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    world = IntakeWorld()
+
+    together(world, arrived(world, "deposits", [("csv", b"a,b\n1,2\n"), ("csv", b"")]))
+
+    assert {file.status for file in files_of(world)} == {FileStatus.REFUSED}
+    assert (shared_lake_files(world), caplog.messages) == (set(), [])
+
+
 def test_shared_lake_file_has_one_writer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     world = IntakeWorld()
     lines = [PAID.replace("t1", f"t{n}") for n in range(2)]
