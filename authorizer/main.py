@@ -24,6 +24,9 @@ GRACEFUL_SECONDS: Final = 10
 # must not be ours, or a request arrives on a closed connection.
 KEEP_ALIVE_SECONDS: Final = 75
 BACKLOG: Final = 2_048
+# More than the objects of all requests in progress, which are freed without a collection. By default
+# they would be searched for cycles at every 700 new ones, that is every few dozen requests.
+MAX_UNCOLLECTED: Final = 20_000
 
 
 class PortInUseError(RuntimeError):
@@ -48,6 +51,7 @@ def create() -> Application:
             # would walk all of it and stop every request for that long.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(MAX_UNCOLLECTED)
             yield dependencies
 
     return Application(open_dependencies)

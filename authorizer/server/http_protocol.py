@@ -12,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from authorizer.decisions import route as hot
 from authorizer.decisions.action_route import action_path
 from authorizer.server.bounded_protocol import BoundedProtocol
+from authorizer.server.known_heads import KnownHead, KnownHeads
 from authorizer.server.lingering import has_unread
-from authorizer.server.replies import Reply, reply_bytes
+from authorizer.server.replies import PROGRAM, Reply, reply_bytes
 
 # A request that the client sent before it saw the shutdown arrives within this time.
 GRACE_SECONDS: Final = 0.1
@@ -27,6 +28,7 @@ class HttpProtocol(BoundedProtocol):
     # A request whose body is incomplete, and the application that will answer it.
     _waiting_cycle: RequestResponseCycle | None = None
     _waiting_app: Any = None
+    _known_heads: KnownHeads
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -40,7 +42,14 @@ class HttpProtocol(BoundedProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        known = self._known_heads.find(data)
+        if known is not None and self._may_skip_parsing():
+            self._repeat(known, data)
+            return
+        completed, is_new = self._completed, self._completed == self._started
         super().data_received(data)
+        if is_new and self._completed == self._started == completed + 1:
+            self._remember_head(data)
         if self._waiting_cycle is not None:
             # The body was not in the same piece: a task waits for the rest.
             cycle, self._waiting_cycle = self._waiting_cycle, None
@@ -55,6 +64,7 @@ class HttpProtocol(BoundedProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        self._known_heads = KnownHeads()
         super().connection_made(transport)
         if self.app.is_draining:  # accepted after the server shut down its connections
             self.shutdown()
@@ -74,6 +84,28 @@ class HttpProtocol(BoundedProtocol):
             self.loop.call_later(UNREAD_CHECK_SECONDS, self._shut_down)
         else:
             super().shutdown()
+
+    def _may_skip_parsing(self) -> bool:
+        """Whether the next bytes begin a request, and the last one was answered without a task."""
+        if self._answered != self._started:  # guard: between-requests
+            return False
+        return not self._is_refusing and not self.flow.write_paused
+
+    def _repeat(self, known: KnownHead, data: bytes) -> None:
+        """Answer a request with a known head, in the place of the answered request before it."""
+        self._started += 1
+        self._headers_complete = self._completed = self._started
+        cycle = self.cycle
+        known.scope.pop(PROGRAM, None)  # it is set once the key is found valid again
+        cycle.scope, cycle.body = known.scope, bytearray(data[len(known.data) :])
+        cycle.response_started = cycle.response_complete = False
+        self._submit(cycle, self.app)
+
+    def _remember_head(self, data: bytes) -> None:
+        cycle, scope = self.cycle, self.cycle.scope
+        # Only of callers with a valid key: others must not fill the memory.
+        if cycle.keep_alive and PROGRAM in scope and scope["path"] == hot.PATH:
+            self._known_heads.remember(data, len(cycle.body), scope)
 
     def _start_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         async def run_and_close(scope: Any, receive: Any, send: Any) -> None:

@@ -53,8 +53,8 @@ class SlowAuthorizations(FakeAuthorizations):
 class InProcessServer:
     """A server in this process over fakes."""
 
-    def __init__(self) -> None:
-        self.authorizations = SlowAuthorizations()
+    def __init__(self, authorizations: FakeAuthorizations) -> None:
+        self.authorizations = authorizations
         self.programs = FakePrograms()
         self.key = self.programs.create_key("default", "k", list(KeyScope), is_test=True).key
         self.app = CountingApplication(self.open_dependencies, runs_background=False)
@@ -87,9 +87,11 @@ class InProcessServer:
 
 
 @asynccontextmanager
-async def in_process_server() -> AsyncIterator[InProcessServer]:
+async def in_process_server(
+    authorizations: FakeAuthorizations | None = None,
+) -> AsyncIterator[InProcessServer]:
     """A running server whose cache already holds the key, for a second."""
-    server = InProcessServer()
+    server = InProcessServer(authorizations or SlowAuthorizations())
     await server.authorizations.credit(USER, 100_000)
     running = asyncio.create_task(server.uvicorn.serve(sockets=[server.listener]))
     while not server.uvicorn.started:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -55,7 +55,7 @@ def own_names(module: ModuleType) -> set[str]:
         name
         for defined in vars(module).values()
         if isinstance(defined, type) and defined.__module__ == module.__name__
-        for name in vars(defined)
+        for name in {*vars(defined), *inspect.get_annotations(defined)}
         if not hasattr(HttpToolsProtocol, name)
     }
 
