@@ -10,6 +10,7 @@ from typing import Final, LiteralString
 import polars as pl
 import psycopg
 from psycopg import sql
+from psycopg.copy import QueuedLibpqWriter
 
 from cardops.adapters.postgresql.accounts.row_origins import FileOrigin, GroupOrigin
 from cardops.rules.intake.files import IntakeFile, RowReason, StagingLostError
@@ -17,6 +18,7 @@ from cardops.rules.intake.groups import FileGroup
 
 COLUMNS: Final = ("row_number", "deposit_id", "user_id", "currency", "amount_minor", "occurred_at")
 WRITE_ROWS: Final = 100_000
+QUEUED_BUFFERS: Final = 32  # of 128 kB
 
 _IN_CHUNK: Final = (
     "(s.user_id, s.row_number) > (%(after_user)s, %(after_row)s)"
@@ -46,6 +48,14 @@ class UserRange:
 
     from_user: str = ""
     before_user: str | None = None
+
+
+class _ShortQueue(QueuedLibpqWriter):
+    """Sends rows while the next are read and written as text; at most a few megabytes wait."""
+
+    def __init__(self, cursor: psycopg.Cursor) -> None:
+        super().__init__(cursor)
+        self._queue.maxsize = QUEUED_BUFFERS
 
 
 class Stage:
@@ -178,8 +188,10 @@ class Stage:
 
     def _copy_in(self, session: psycopg.Connection, batches: Iterable[pl.DataFrame]) -> int:
         count = 0
-        command = self.sql("copy {stage} ({columns}) from stdin (format csv)")
-        with session.cursor().copy(command) as copy:
+        # Frozen: who looks for the ends of chunks then reads the index alone.
+        command = self.sql("copy {stage} ({columns}) from stdin (format csv, freeze)")
+        cursor = session.cursor()
+        with cursor.copy(command, writer=_ShortQueue(cursor)) as copy:
             for batch in batches:
                 for part in batch.select(COLUMNS).iter_slices(WRITE_ROWS):
                     copy.write(part.write_csv(include_header=False))

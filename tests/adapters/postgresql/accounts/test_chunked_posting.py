@@ -6,7 +6,13 @@ import polars as pl
 import psycopg
 import pytest
 
-from cardops.adapters.postgresql.accounts import chunked_posting, deposits, pacing, posting
+from cardops.adapters.postgresql.accounts import (
+    chunked_posting,
+    deposits,
+    outcomes,
+    pacing,
+    posting,
+)
 from cardops.adapters.postgresql.accounts.staging import Chunk, Stage
 from cardops.adapters.postgresql.connection import connect
 from tests.factories.intake import Deposit, an_intake_file, staged
@@ -111,3 +117,34 @@ def test_failure_of_either_half_fails_the_file_and_is_resumed(
     assert ledger.outcome(FILE)["outcome"].to_list() == ["accepted"] * 40
     accounts = [row for frame in ledger.accounts() for row in frame.rows()]
     assert {(row[3], row[5]) for row in accounts} == {(2_500, 5)}
+
+
+def test_ends_of_chunks_are_found_in_the_index_alone(database_url: str) -> None:
+    ObservedPostgresDepositLedger(database_url).credit(FILE, [ROWS])
+
+    with connect(database_url) as session:
+        pages = session.execute(
+            "select relpages, relallvisible from pg_class where relname = 'deposit_stage_1'"
+        ).fetchone()
+    assert pages == (1, 1)
+
+
+def test_only_rows_that_were_not_credited_are_looked_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = ObservedPostgresDepositLedger(database_url)
+    ledger.credit(an_intake_file(2), [ROWS[[3, 17]]])
+    real, looked_up = outcomes._looked_up, []
+
+    def observed(
+        session: psycopg.Connection, stage: Stage, numbers: list[int] | None
+    ) -> pl.DataFrame:
+        looked_up.append(numbers)
+        return real(session, stage, numbers)
+
+    monkeypatch.setattr(outcomes, "_looked_up", observed)
+    found = ledger.outcome(FILE, ledger.credit(FILE, [ROWS]))
+
+    assert looked_up == [ROWS["row_number"][[3, 17]].to_list()]
+    assert found.filter(pl.col("outcome") == "duplicate")["row_number"].to_list() == looked_up[0]
+    assert found.height == 40
