@@ -58,8 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
         home = Path(tempfile.mkdtemp(prefix="cardops-test-", dir=MEMORY if in_memory else None))
         home.chmod(0o711)
         os.environ[TEST_HOME] = str(home)
-        # Users' shells do not set it, and it would hide output that a process never flushed.
-        os.environ.pop("PYTHONUNBUFFERED", None)
+        # Users' shells do not set them. One would hide output that a process never flushed; with the
+        # other each of hundreds of processes would compile what it imports of this repository.
+        for variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+            os.environ.pop(variable, None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
