@@ -17,7 +17,7 @@ pytestmark = pytest.mark.database
 FILES = 3
 # More steps than a group has; a process that dies at none of them ends by itself.
 ALL_STEPS = range(1, 41)
-# When deposits are credited, or transactions are recorded, and before the files are finished.
+# When deposits are credited, and before the files are finished.
 SOME_STEPS = (9, 13)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -38,8 +38,14 @@ def claimed_group(desk: DepositDesk, kind: Kind, number: int) -> list[int]:
     return [file.intake_id for file in files]
 
 
-@pytest.mark.parametrize("kind", [Kind("deposits"), Kind("transactions")])
-@pytest.mark.parametrize("steps", [SOME_STEPS, pytest.param(ALL_STEPS, marks=SOAK)])
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        (Kind("deposits"), SOME_STEPS),
+        pytest.param(Kind("deposits"), ALL_STEPS, marks=SOAK),
+        pytest.param(Kind("transactions"), ALL_STEPS, marks=SOAK),
+    ],
+)
 def test_killed_group_is_finished_by_a_plain_run(
     database_url: str, tmp_path: Path, kind: Kind, steps: "range | tuple[int, ...]"
 ) -> None:

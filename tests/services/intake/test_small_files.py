@@ -236,7 +236,7 @@ def small_day(world: IntakeWorld, kind: str) -> list[int]:
 # Calls after which a group is in a state of its own, those of any run, and every one.
 STEPS = [
     pytest.param("deposits", {"credit_together", "write_file"}, id="deposits"),
-    pytest.param("transactions", {"share_lake_file", "write_file"}, id="transactions"),
+    pytest.param("transactions", {"write_file"}, id="transactions"),
     *(
         pytest.param(kind, STORING, id=f"{kind}-all", marks=pytest.mark.soak)
         for kind in ("deposits", "transactions")
