@@ -115,7 +115,8 @@ def reasons_of(profile: KindProfile, now: datetime) -> tuple[RowReason, ...]:
     """Every reason for which a row of the kind may be quarantined, in the order of the enum."""
     found = {RowReason.MALFORMED_ROW, RowReason.BAD_ENCODING, RowReason.CONFLICTING_DUPLICATE}
     found |= (
-        contract_failures(profile.contract, now).keys() | _judgement_of_none(profile).reasons.keys()
+        contract_failures(profile.contract, now).keys()
+        | _judgement_of_empty_chunk(profile).reasons.keys()
     )
     if profile.applied_to is not None:
         found |= {RowReason.RECALLED_BEFORE, RowReason.AMOUNT_OUT_OF_RANGE}
@@ -124,11 +125,13 @@ def reasons_of(profile: KindProfile, now: datetime) -> tuple[RowReason, ...]:
 
 def flags_of(profile: KindProfile) -> tuple[RowFlag, ...]:
     """Every flag that a row of the kind may have, in the order of the enum."""
-    found = _contract_flags(profile.contract).keys() | _judgement_of_none(profile).flags.keys()
+    found = (
+        _contract_flags(profile.contract).keys() | _judgement_of_empty_chunk(profile).flags.keys()
+    )
     return tuple(flag for flag in RowFlag if flag in found)
 
 
-def _judgement_of_none(profile: KindProfile) -> Judgement:
+def _judgement_of_empty_chunk(profile: KindProfile) -> Judgement:
     """What the kind's own judge adds, told by a chunk without rows."""
     names = ("raw", "framing", *profile.contract.columns)
     chunk = pl.DataFrame(schema={"row_number": pl.Int64(), **dict.fromkeys(names, pl.String())})

@@ -3,6 +3,7 @@
 Belongs here: where records begin and end, their fields, and finding the header.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -116,11 +117,11 @@ class CsvRows:
             )
         if not self._syntax.has_header:
             table = _table_of_positions(record.fields, self._syntax.delimiter)
-            return table, _rest(block, lines, start)
+            return table, _rest(block, start)
         end = start + record.line_count
         header_line = "\n".join(lines[start:end])
         skipped = _SECTION_RECORDS if has_sections else None
-        return Table(tuple(record.fields), header_line, skipped), _rest(block, lines, end)
+        return Table(tuple(record.fields), header_line, skipped), _rest(block, end)
 
     def _section(self, lines: Sequence[str], start: int) -> int:
         """A report of several sections: the header line of the one with the disputes in it."""
@@ -237,7 +238,7 @@ class _ExactRecords:
         self._lines = lines
         self._width = width
         self._delimiter = delimiter
-        self._quoted = np.flatnonzero(lines.with_byte(b'"'))
+        self._quoted: list[int] = np.flatnonzero(lines.with_byte(b'"')).tolist()
         self.indexes: list[int] = []
         self.consumed: list[int] = []
         self._raws: list[str] = []
@@ -265,7 +266,7 @@ class _ExactRecords:
     def _record(self, index: int) -> Record:
         """Lines without a quote close nothing: they are not looked at one by one."""
         end = index + MAX_RECORD_LINES
-        following = np.searchsorted(self._quoted, index, side="right")
+        following = bisect_right(self._quoted, index)
         is_near = following < len(self._quoted) and self._quoted[following] < end
         if is_near or end > len(self._lines):
             return record_at(self._lines, index, self._width, self._delimiter)
@@ -309,10 +310,11 @@ def _first_record(lines: Sequence[str], skipped: int = 0) -> int | None:
     return next(records, None)
 
 
-def _rest(block: Block, lines: Sequence[str], start: int) -> Block:
+def _rest(block: Block, start: int) -> Block:
     """The block from that line on."""
     bad = frozenset(index - start for index in block.bad_lines if index >= start)
-    return Block("\n".join(lines[start:]).encode(), bad)
+    rest = block.content.split(b"\n", start)
+    return Block(rest[start] if start < len(rest) else b"", bad)
 
 
 def _table_of_positions(fields: Sequence[str], delimiter: str) -> Table:

@@ -13,7 +13,7 @@ BLOCK_BYTES: Final = 8 * 1024 * 1024
 # A longer line is one malformed row, and its text is cut.
 MAX_LINE_BYTES: Final = 1024 * 1024
 _KEPT_BYTES_OF_LONG_LINE: Final = 1024
-_FIRST_BAD, _LAST_BAD = 0xDC80, 0xDCFF
+_FIRST_BEYOND_ASCII: Final = 0x80
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -73,17 +73,26 @@ def _decoded(content: bytes) -> Block:
         if not content.isascii():
             content.decode()
     except UnicodeDecodeError:
-        return Block(content.decode(errors="replace").encode(), frozenset(_bad_lines(content)))
+        return _replaced(content)
     return Block(content)
 
 
-def _bad_lines(content: bytes) -> list[int]:
-    # Bytes that are not text become these code points, which no text has.
-    text = content.decode(errors="surrogateescape").encode("utf-32-le", errors="surrogatepass")
-    codes = np.frombuffer(text, dtype="<u4")
-    bad = np.flatnonzero((codes >= _FIRST_BAD) & (codes <= _LAST_BAD))
-    found: list[int] = np.searchsorted(np.flatnonzero(codes == ord("\n")), bad).tolist()
-    return found
+def _replaced(content: bytes) -> Block:
+    """Only lines with bytes beyond ASCII can have bad ones, and usually few lines of a block do."""
+    octets = np.frombuffer(content, dtype=np.uint8)
+    ends = np.append(np.flatnonzero(octets == ord("\n")), len(content))
+    suspects = np.unique(np.searchsorted(ends, np.flatnonzero(octets >= _FIRST_BEYOND_ASCII)))
+    parts, bad, done = [], [], 0
+    for index in suspects.tolist():
+        start, end = int(ends[index - 1]) + 1 if index else 0, int(ends[index])
+        line = content[start:end]
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            parts += [content[done:start], line.decode(errors="replace").encode()]
+            bad.append(index)
+            done = end
+    return Block(b"".join([*parts, content[done:]]), frozenset(bad))
 
 
 def _too_long(content: bytes) -> Block:

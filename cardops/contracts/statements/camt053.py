@@ -70,7 +70,9 @@ def _balance(statement: Element, codes: tuple[str, ...], statement_id: str) -> E
 def _entry(element: Element) -> Entry:
     details = [part for part in element.iter() if _name(part) == "TxDtls"]
     references = [_text(part, "Refs", "EndToEndId") for part in details]
-    told = [part.text.strip() for part in element.iter() if _name(part) == "Ustrd" and part.text]
+    remittance = [
+        part.text.strip() for part in element.iter() if _name(part) == "Ustrd" and part.text
+    ]
     # A reversal keeps the indicator of the movement itself, so it is already the right sign.
     return Entry(
         amount=_signed(element),
@@ -79,7 +81,7 @@ def _entry(element: Element) -> Entry:
         reference=(references[0] if len(references) == 1 else None)
         or _text(element, "AcctSvcrRef")
         or _text(element, "NtryRef"),
-        remittance=" ".join(told) or _text(element, "AddtlNtryInf"),
+        remittance=" ".join(remittance) or _text(element, "AddtlNtryInf"),
     )
 
 

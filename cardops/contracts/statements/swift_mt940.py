@@ -37,10 +37,10 @@ def _decoded(content: bytes) -> str:
 
 def _statement(message: str) -> Statement:
     parsed = mt940.parse(message)
-    told: dict[str, Any] = dict(parsed.data)
-    opening = told.get("final_opening_balance") or told.get("intermediate_opening_balance")
-    closing = told.get("final_closing_balance") or told.get("intermediate_closing_balance")
-    number = told.get("statement_number") or told.get("transaction_reference") or ""
+    fields: dict[str, Any] = dict(parsed.data)
+    opening = fields.get("final_opening_balance") or fields.get("intermediate_opening_balance")
+    closing = fields.get("final_closing_balance") or fields.get("intermediate_closing_balance")
+    number = fields.get("statement_number") or fields.get("transaction_reference") or ""
     if opening is None or closing is None:
         raise StatementError(
             f"statement {number} has no opening balance (tag :60F:) or no closing one (tag :62F:)"
@@ -49,7 +49,7 @@ def _statement(message: str) -> Statement:
     if len(entries) != len(re.findall(r"(?m)^:61:", message)):
         raise StatementError(f"statement {number} has a line (tag :61:) that cannot be read")
     return Statement(
-        account_id=str(told.get("account_identification") or ""),
+        account_id=str(fields.get("account_identification") or ""),
         # Numbers begin again every year.
         statement_id=f"{closing.date.year}-{number}",
         closed_on=closing.date,
@@ -59,8 +59,8 @@ def _statement(message: str) -> Statement:
         opening=opening.amount.amount,
         closing=closing.amount.amount,
         entries=entries,
-        begins="final_opening_balance" in told,
-        ends="final_closing_balance" in told,
+        begins="final_opening_balance" in fields,
+        ends="final_closing_balance" in fields,
     )
 
 

@@ -1,44 +1,21 @@
 """Files of many dialects read through a mapping: the same rows and money as the strict file's."""
 
-import io
-import json
-import random
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cardops.contracts.judging.files import FileCircumstances, judge_file
-from cardops.contracts.judging.workspace import temporary_workspace
 from cardops.contracts.kinds.registry import KINDS
 from cardops.contracts.reading.mapped import check_mapping
-from cardops.contracts.reading.mapped_amounts import contract_amount
-from cardops.contracts.reading.mapped_times import contract_time
 from cardops.contracts.reading.source import FileRefusedError
-from cardops.rules.intake.files import Arrival, FileStatus, IntakeFile, Kind
-from cardops.rules.mappings.amounts import SEPARATORS, AmountFormat, Grouping, Sign
-from cardops.rules.mappings.dates import DateFormat
-from cardops.rules.mappings.mapping import FileMapping, MappingRefusedError, mapping_of
+from cardops.rules.intake.files import Kind
+from cardops.rules.mappings.mapping import MappingRefusedError, mapping_of
+from tests.factories.mapped_files import COLUMNS, GERMAN, judged
 
-NOW = datetime(2026, 11, 28, tzinfo=UTC)
-COLUMNS = ("user_id", "amount", "deposit_id", "timestamp", "currency")
-GERMAN = {
-    "delimiter": ";",
-    "encoding": "cp1252",
-    "columns": {"Kunde": "user_id", "Betrag": "amount", "Beleg": "deposit_id", "Zeit": "timestamp"},
-    "constants": {"currency": "EUR"},
-    "decimal": ",",
-    "thousands": ".",
-    "date_formats": ["%d.%m.%Y %H:%M"],
-    "time_zone": "Europe/Berlin",
-}
 # Name, definition, file; each is one deposit of 1234.50 of user u1 at 2026-11-20T09:00:00Z.
 DIALECTS: list[tuple[str, dict[str, Any], str]] = [
     ("german", GERMAN, "Kunde;Betrag;Beleg;Zeit\nu1;1.234,50;d1;20.11.2026 10:00\n"),
@@ -100,29 +77,6 @@ DIALECTS: list[tuple[str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-def judged(
-    content: bytes,
-    definition: Mapping[str, Any] | None,
-    *,
-    name: str = "a.csv",
-    kind: str = "deposits",
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Valid rows as they go to the lake, and quarantined rows with reasons and raw."""
-    profile = KINDS[Kind(kind)]
-    mapping = None if definition is None else mapping_of(definition)
-    if mapping is not None:
-        check_mapping(mapping, profile.contract)
-    arrival = Arrival(Kind(kind), "default", "raw", f"incoming/{kind}/{name}", "v", "0" * 64, 1)
-    intake_file = IntakeFile(1, arrival, NOW.date(), FileStatus.CLAIMED)
-    circumstances = FileCircumstances(intake_file, "USD", NOW, mapping=mapping)
-    with temporary_workspace() as workspace:
-        judge_file(io.BytesIO(content), profile, circumstances, workspace)
-        valid = workspace.scan("valid").collect()
-        quarantined = workspace.scan("quarantined").select("row_number", "reasons", "raw").collect()
-        assert workspace.count("read") == valid.height + quarantined.height
-    return valid.to_dicts(), quarantined.to_dicts()
-
-
 @pytest.mark.parametrize(("name", "definition", "text"), DIALECTS, ids=[d[0] for d in DIALECTS])
 def test_deposit_of_any_dialect_is_the_same_deposit(
     name: str, definition: dict[str, Any], text: str
@@ -163,34 +117,6 @@ def test_rows_that_cannot_be_read_for_certain_are_quarantined() -> None:
     assert [row["raw"] for row in quarantined] == [line for line, _ in lines]
 
 
-def test_bytes_that_the_encoding_lacks_cost_their_own_row() -> None:
-    header = b"Kunde;Betrag;Beleg;Zeit\n"
-    good = b"u1;25,00;d1;20.11.2026 10:00\n"
-
-    valid, quarantined = judged(header + b"u\x81;1,00;d0;20.11.2026 10:00\n" + good, GERMAN)
-
-    assert [row["deposit_id"] for row in valid] == ["d1"]
-    assert [row["reasons"] for row in quarantined] == [["bad_encoding"]]
-
-
-def test_numbers_of_json_and_parquet_are_not_read_as_text_of_the_dialect() -> None:
-    rows = [{"Kunde": "u1", "Betrag": "@", "Beleg": "d1", "Zeit": "2026-11-20T09:00:00Z"}]
-    as_json = json.dumps(rows).replace('"@"', "1.25").encode()
-    parquet = io.BytesIO()
-    values = {**rows[0], "Betrag": "1.25"}
-    table = pa.table({name: [value] for name, value in values.items()})
-    decimals = pa.array(["1.25"]).cast(pa.decimal128(9, 2))
-    pq.write_table(table.set_column(1, "Betrag", decimals), parquet)
-
-    for name, content in (("a.json", as_json), ("a.parquet", parquet.getvalue())):
-        valid, quarantined = judged(content, GERMAN, name=name)
-
-        assert quarantined == []
-        assert [row["amount_minor"] for row in valid] == [125]
-    text, _ = judged(as_json.replace(b"1.25", b'"1.250"'), GERMAN, name="a.json")
-    assert [row["amount_minor"] for row in text] == [125000]  # text is in the sender's dialect
-
-
 def test_constant_is_refused_in_a_row_that_says_otherwise() -> None:
     text = "Kunde;Betrag;Beleg;Zeit;currency\n" + "".join(
         f"u1;1,00;d{number};20.11.2026 10:00;{code}\n"
@@ -218,29 +144,6 @@ def test_words_of_the_sender_become_ours() -> None:
     assert [row["reasons"] for row in quarantined] == [["invalid_status"]]
 
 
-def test_balances_of_a_bank_may_be_below_zero_in_any_dialect() -> None:
-    definition = {
-        "delimiter": ";",
-        "decimal": ",",
-        "thousands": ".",
-        "columns": {"Konto": "account_id", "Anfang": "opening_balance", "Ende": "closing_balance"},
-        "values": {"direction": {"H": "credit", "S": "debit"}},
-        "date_formats": ["%d.%m.%Y"],
-    }
-    text = (
-        "Konto;statement_id;statement_date;currency;Anfang;Ende;entry_id;amount;direction\n"
-        "k1;s1;20.11.2026;EUR;-1.234,50;-1.222,50;e1;12,00;H\n"
-        "k1;s2;20.11.2026;EUR;1.23;1,00;e1;12,00;H\n"
-    )
-
-    valid, quarantined = judged(text.encode(), definition, kind="bank_statements")
-
-    assert [row["reasons"] for row in quarantined] == [["invalid_amount"]]
-    (row,) = valid
-    assert (row["opening_balance_minor"], row["closing_balance_minor"]) == (-123450, -122250)
-    assert row["amount_minor"] == 1200
-
-
 def test_file_without_a_mapped_column_is_refused_by_name() -> None:
     with pytest.raises(FileRefusedError, match=r"no column 'Betrag' \(read as amount\)"):
         judged(b"Kunde;Summe;Beleg;Zeit\n", GERMAN)
@@ -262,94 +165,6 @@ def test_mapping_that_does_not_fit_its_kind_is_refused(
         check_mapping(mapping_of(definition), KINDS[Kind("deposits")].contract)
 
     assert sentence in str(refused.value)
-
-
-AMOUNT_FORMATS = st.builds(
-    AmountFormat,
-    decimal=st.sampled_from([".", ","]),
-    thousands=st.sampled_from(SEPARATORS),
-    grouping=st.sampled_from(Grouping),
-    sign=st.sampled_from(Sign),
-    is_minor=st.booleans(),
-    affixes=st.sampled_from([(), ("€",), ("Fr.x", "$")]),
-).filter(lambda amounts: amounts.decimal != amounts.thousands)
-PIECES = (
-    "1",
-    "23",
-    "456",
-    "0",
-    ".",
-    ",",
-    "-",
-    "+",
-    "(",
-    ")",
-    "'",
-    "€",
-    "$",
-    " ",
-    "\u2212",
-    "\u00a0",
-)
-
-
-def _amount_texts(seed: int) -> list[str]:
-    """Texts that look like amounts, most of them wrong in one place."""
-    choose = random.Random(seed)  # noqa: S311 - not for secrets
-    return ["".join(choose.choices(PIECES, k=choose.randint(1, 6))) for _ in range(400)] + [
-        f"{choose.choice(('', '-', '+', '€', '('))}{choose.randint(1, 999)}"
-        f"{''.join(f'{sign}{choose.randint(0, 999):03}' for sign in choose.choices(SEPARATORS, k=2))}"
-        f"{choose.choice('.,')}{choose.randint(0, 99):02}{choose.choice(('', '-', ' €', ')'))}"
-        for _ in range(200)
-    ]
-
-
-@given(
-    amounts=AMOUNT_FORMATS,
-    seed=st.integers(0, 10**6),
-    currency=st.sampled_from(["EUR", "JPY", "BHD", None]),
-    is_debit=st.booleans(),
-)
-@settings(max_examples=10, deadline=None)
-def test_column_of_amounts_equals_amounts_one_by_one(
-    amounts: AmountFormat, seed: int, currency: str | None, *, is_debit: bool
-) -> None:
-    texts = _amount_texts(seed)
-    column = pl.DataFrame({"text": texts}).select(
-        contract_amount(
-            pl.col("text"), amounts, pl.lit(currency, pl.String), pl.lit(value=is_debit)
-        )
-    )
-
-    expected = [amounts.contract_text(text, currency, is_debit=is_debit) for text in texts]
-    assert column.to_series().to_list() == expected
-
-
-DATE_FORMATS = [
-    "%d.%m.%Y",
-    "%m/%d/%y %I:%M %p",
-    "%d-%b-%Y %H:%M:%S",
-    "%Y%m%d%H%M",
-    "%d.%m.%Y %H:%M:%S.%f%z",
-]
-
-
-@given(
-    st.sampled_from(DATE_FORMATS),
-    st.lists(st.datetimes(datetime(2001, 1, 1), datetime(2099, 1, 1)), min_size=30, max_size=40),  # noqa: DTZ001
-    st.lists(st.text("0123456789.:/ -AMPmJanFoo+", max_size=22), min_size=10, max_size=20),
-)
-@settings(max_examples=8, deadline=None)
-def test_column_of_dates_equals_dates_one_by_one(
-    text: str, times: Sequence[datetime], others: Sequence[str]
-) -> None:
-    date_format = DateFormat(text)
-    texts = [time.replace(tzinfo=UTC).strftime(text) for time in times] + list(others)
-    column = pl.DataFrame({"at": texts}).select(
-        contract_time("at", FileMapping(date_formats=(date_format,)), is_day_allowed=False)
-    )
-
-    assert column.to_series().to_list() == [date_format.iso(one) or one for one in texts]
 
 
 def _render(
@@ -460,102 +275,3 @@ def test_file_in_any_dialect_has_the_rows_and_money_of_the_strict_file(
     assert [(row["row_number"], row["reasons"]) for row in found[1]] == [
         (row["row_number"], row["reasons"]) for row in expected[1]
     ]
-
-
-def test_debit_stays_one_where_the_sign_of_its_text_is_ignored() -> None:
-    text = "Kunde;Betrag;S/H;Beleg;Zeit\n" + "".join(
-        f"u1;-25,00;{side};d{side};20.11.2026 10:00\n" for side in "HS"
-    )
-    direction = {"column": "S/H", "credit": ["H"], "debit": ["S"]}
-
-    valid, quarantined = judged(
-        text.encode(), {**GERMAN, "sign": "ignored", "direction": direction}
-    )
-
-    assert [row["deposit_id"] for row in valid] == ["dH"]
-    assert [row["reasons"] for row in quarantined] == [["non_positive_amount"]]
-
-
-def test_minor_units_have_the_digits_of_their_own_currency() -> None:
-    text = (
-        "transaction_id,chargeback_amount,currency,transaction_amount,transaction_currency,"
-        "dispute_date,card_network\n"
-        "t1,2500,USD,10000,KWD,2026-11-20,visa\nt2,2500,USD,10000,,2026-11-20,visa\n"
-    )
-
-    valid, _ = judged(text.encode(), {"minor_units": True}, kind="chargebacks")
-
-    amounts = [(row["dispute_amount_minor"], row["transaction_amount_minor"]) for row in valid]
-    assert amounts == [(2500, 10000)] * 2
-
-
-def test_time_zone_does_not_move_the_day_that_a_sender_means() -> None:
-    text = (
-        "transaction_id;chargeback_amount;currency;card_network;dispute_date;reply_by_date\n"
-        "t1;25.00;EUR;visa;20.11.2026 00:30;2026-12-05T00:10:00.5\n"
-    )
-    definition = {
-        "delimiter": ";",
-        "date_formats": ["%d.%m.%Y %H:%M"],
-        "time_zone": "Europe/Berlin",
-    }
-
-    (row,), _ = judged(text.encode(), definition, kind="chargebacks")
-
-    assert (row["dispute_date"], row["reply_by_date"]) == (date(2026, 11, 20), date(2026, 12, 5))
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
-def test_file_without_byte_order_mark_is_refused_and_not_guessed(encoding: str) -> None:
-    content = "user_id,amount,deposit_id,timestamp\n".encode(f"{encoding}-be")
-
-    with pytest.raises(FileRefusedError, match=f"a.csv has no byte order mark.*{encoding}-be"):
-        judged(content, {"encoding": encoding})
-
-
-def test_balances_that_are_floating_point_in_parquet_are_refused() -> None:
-    table = pa.table({"opening_balance": [0.1], "closing_balance": ["1"], "account_id": ["a"]})
-    content = io.BytesIO()
-    pq.write_table(table, content)
-
-    with pytest.raises(FileRefusedError, match="opening_balance"):
-        judged(content.getvalue(), None, name="a.parquet", kind="bank_statements")
-
-
-BANK = {
-    "delimiter": ";",
-    "decimal": ",",
-    "columns": {"Konto": "account_id", "Auszug": "statement_id", "Tag": "statement_date",
-                "Anfang": "opening_balance", "Ende": "closing_balance", "Nr": "entry_id"},
-    "constants": {"currency": "EUR"},
-}  # fmt: skip
-AMOUNT = {"columns": {**BANK["columns"], "Betrag": "amount"}}
-
-
-@pytest.mark.parametrize(
-    ("names", "cells", "more"),
-    [
-        ("Betrag", ("5,00", "-2,00"), {**AMOUNT, "sign": "signed"}),
-        ("Betrag", ("-5,00", "2,00"), {**AMOUNT, "sign": "negative"}),
-        (
-            "Haben;Soll",
-            ("5,00;", "0,00;2,00"),
-            {"debit_credit": {"amount": {"credit": "Haben", "debit": "Soll"}}},
-        ),
-        (
-            "Betrag;S/H",
-            ("5,00;H", "2,00;S"),
-            {**AMOUNT, "direction": {"column": "S/H", "credit": ["H"], "debit": ["S"]}},
-        ),
-    ],
-)
-def test_bank_statement_in_any_dialect_has_credits_and_debits(
-    names: str, cells: Sequence[str], more: Mapping[str, Any]
-) -> None:
-    lines = (f"k1;a1;2026-11-20;10,00;13,00;{nr};{cell}" for nr, cell in enumerate(cells, 1))
-    text = "\n".join([f"Konto;Auszug;Tag;Anfang;Ende;Nr;{names}", *lines])
-
-    valid, quarantined = judged(text.encode(), {**BANK, **more}, kind="bank_statements")
-
-    assert quarantined == []
-    assert [row["amount_minor"] for row in valid] == [500, -200]
