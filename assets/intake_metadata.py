@@ -74,7 +74,11 @@ def _errors(results: Sequence[IngestResult], *, is_held: bool) -> dict[str, str]
 
 def _file_counts(result: IngestResult) -> dict[str, object]:
     counts = {name: getattr(result.outcome, name) for name in COUNTS}
-    return {"file": result.intake_file.arrival.key, **counts}
+    return {
+        "file": result.intake_file.arrival.key,
+        **counts,
+        "contract_version": result.outcome.contract_version,
+    }
 
 
 def _reasons(total: FileOutcome) -> list[dict[str, object]]:

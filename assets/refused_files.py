@@ -1,6 +1,7 @@
 """The check that fails a run whose file cannot be read at all, with the sentence that says why.
 
-Belongs here: which files a run is about, and the check. The files themselves are refused, with their
+Belongs here: which files a run is about, the check, and the job that fails for a file that was refused
+before a run was to read it. The files themselves are refused, with their
 error.json, in cardops.services.intake; other files of the run are ingested all the same.
 """
 
@@ -66,3 +67,34 @@ def every_file_read(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
         description=" ".join(refused.values()) or None,
         metadata={"files": len(files), "refused": refused},
     )
+
+
+class RefusedFile(dg.Config):
+    """The file that was refused."""
+
+    intake_id: int
+
+
+@dg.op(description="Fails with the sentence that says why the file was refused, and what to mend.")
+def refused_file(config: RefusedFile, intake_ledger: dg.ResourceParam[IntakeLedger]) -> None:
+    """Nothing is read again: this is what the UI shows of a file that no run takes up."""
+    intake_file = intake_ledger.find(config.intake_id)
+    outcome = intake_file.outcome
+    raise dg.Failure(
+        description=outcome.error if outcome and outcome.error else "The file was refused.",
+        metadata={
+            "file": intake_file.arrival.key,
+            "intake_id": intake_file.intake_id,
+            "quarantine": (outcome.quarantine_path if outcome else None) or "",
+        },
+        allow_retries=False,
+    )
+
+
+@dg.job(
+    name="file_refusal",
+    description="A file that was refused before it was read, such as one of an unknown program.",
+)
+def file_refusal_job() -> None:
+    """One run a file, which fails."""
+    refused_file()

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.refused_files import file_refusal_job
 from orchestration.asset_catalog import assets_of, checks
 from orchestration.freshness import with_deadlines
 from orchestration.jobs import jobs
@@ -31,7 +32,7 @@ def build_defs(
     return dg.Definitions(
         assets=assets,
         asset_checks=checks(),
-        jobs=list(all_jobs.values()),
+        jobs=[*all_jobs.values(), file_refusal_job],
         schedules=schedules(),
         sensors=sensors(all_jobs),
         resources=bound,

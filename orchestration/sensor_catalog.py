@@ -10,6 +10,7 @@ from sensors.expected_files import expected_file_sensor
 from sensors.held_files import held_file_sensor
 from sensors.intake import arrival_sensor
 from sensors.jobs import AssetJob
+from sensors.refused_files import refused_file_sensor
 from sensors.run_failure import run_failure_sensor
 from sensors.undelivered import undelivered_sensor
 from sensors.waiting_rows import waiting_rows_sensor
@@ -32,6 +33,7 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         *deliveries,
         expected_file_sensor(),
         held_file_sensor(),
+        refused_file_sensor(),
         waiting_rows_sensor(),
         run_failure_sensor(),
     ]

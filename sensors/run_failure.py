@@ -4,6 +4,7 @@ from typing import Final
 
 import dagster as dg
 
+from assets.refused_files import file_refusal_job
 from cardops.ports import Notifier
 from sensors.failed_checks import failed_checks
 
@@ -22,6 +23,8 @@ def run_failure_sensor() -> dg.SensorDefinition:
     )
     def sensor(context: dg.RunFailureSensorContext, notifier: dg.ResourceParam[Notifier]) -> None:
         run = context.dagster_run
+        if run.job_name == file_refusal_job.name:
+            return  # told when the file was claimed
         said = said_by_checks(context) or first_error(context)
         notifier.notify(
             f"Run of {run.job_name} failed",

@@ -70,6 +70,12 @@ class IntakeLedger(GroupedFiles, Protocol):
     def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
         """The file's entry, and whether this call made it. A known file keeps its first date."""
 
+    def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
+        """Claim a file and refuse it in one commit, so that no run ever takes it up."""
+
+    def refused_unread(self, kind: Kind, since: date) -> Sequence[IntakeFile]:
+        """Files claimed since that UTC date that were refused before anything read them, by id."""
+
     def claim_batch(
         self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
     ) -> ChargebackBatch | None:
@@ -125,6 +131,9 @@ class IntakeLedger(GroupedFiles, Protocol):
 
     def exclusively(self, intake_id: int) -> AbstractContextManager[IntakeFile]:
         """Lock the file until the block ends (other holders wait); its current entry."""
+
+    def alone_at(self, place: str) -> AbstractContextManager[None]:
+        """Lock a place in a store until the block ends; other holders wait."""
 
     def begin(self, intake_id: int) -> int:
         """Mark `applying`; returns the attempt's number since the last success, from 1.

@@ -202,6 +202,9 @@ def call_expected_files(url: str) -> None:
 
 def call_source_controls(url: str) -> None:
     controls, ledger = PostgresSourceControls(url), PostgresIntakeLedger(url)
+    refused = an_arrival("incoming/refused.csv", content="refused")
+    ledger.refuse(refused, TODAY, FileOutcome(error="sentence"))
+    ledger.refused_unread(DEPOSITS, TODAY - timedelta(days=2))
     controls.set_policy("default", SourcePolicy(caps_minor={"USD": 1}), "somebody")
     controls.policy_changes("default")
     controls.add_key(SenderKey("default", "k1", bytes(32)))

@@ -40,6 +40,7 @@ class FakeIntakeLedger(IntakeLedger):
         self.lake_files_written: set[int] = set()
         self.releases: dict[tuple[int, int], int] = {}
         self._locks: dict[int, RLock] = defaultdict(RLock)
+        self._places: dict[str, RLock] = defaultdict(RLock)
 
     @override
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
@@ -54,6 +55,24 @@ class FakeIntakeLedger(IntakeLedger):
                 replace(known, arrival=replace(known.arrival, version=arrival.version))
             ), False
         return self._put(self._new(arrival, business_date, None)), True
+
+    @override
+    def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
+        entry, _ = self.claim(arrival, business_date)
+        if entry.status in {FileStatus.CLAIMED, FileStatus.REFUSED}:
+            self.finish(entry.intake_id, outcome)
+        return self.find(entry.intake_id)
+
+    @override
+    def refused_unread(self, kind: Kind, since: date) -> Sequence[IntakeFile]:
+        return [
+            file
+            for file in self.files.values()
+            if (file.arrival.kind, file.status) == (kind, FileStatus.REFUSED)
+            and file.business_date >= since
+            and file.outcome is not None
+            and file.outcome.contract_version is None
+        ]
 
     @override
     def claim_batch(
@@ -165,6 +184,12 @@ class FakeIntakeLedger(IntakeLedger):
     def exclusively(self, intake_id: int) -> Iterator[IntakeFile]:
         with self._locks[intake_id]:
             yield self.find(intake_id)
+
+    @override
+    @contextmanager
+    def alone_at(self, place: str) -> Iterator[None]:
+        with self._places[place]:
+            yield
 
     @override
     @contextmanager

@@ -355,6 +355,18 @@ GUARDS = [
         "",
     ),
     Guard(
+        "registered-program",
+        "tests/services/intake/test_quarantine_folder.py"
+        "::test_repeat_of_a_file_that_no_claim_accepts_is_refused_as_before",
+        "if False:",
+    ),
+    Guard(
+        "quarantine-folder",
+        "tests/services/intake/test_quarantine_folder.py"
+        "::test_files_of_one_folder_at_once_lose_no_row",
+        "if True:",
+    ),
+    Guard(
         "second-approver",
         f"{DATE_CAPS}::test_two_different_persons_approve_above_the_second_cap",
         "if False:",

@@ -118,7 +118,15 @@ class InputRows:
             for column, position in header.positions.items()
             if column in self._layout.amounts
         ]
-        chunks = rows.chunks(amounts=amounts, decimal=self._layout.number_decimal)
+        has_own_time = self._mapped is not None and self._mapped.mapping.time_of_day is not None
+        instants = [
+            position
+            for column, position in header.positions.items()
+            if self._contract.times.get(column) is False and not has_own_time
+        ]
+        chunks = rows.chunks(
+            amounts=amounts, instants=instants, decimal=self._layout.number_decimal
+        )
         return (placed(chunk, header, self._layout) for chunk in chunks)
 
     def _importer(self, names: Sequence[str]) -> Importer | None:

@@ -41,19 +41,26 @@ class XlsxRows:
         self.table, self._first = self._header(sheet, syntax)
 
     def chunks(
-        self, *, amounts: Sequence[int] = (), decimal: str = ".", is_trimmed: bool = True
+        self,
+        *,
+        amounts: Sequence[int] = (),
+        instants: Sequence[int] = (),
+        decimal: str = ".",
+        is_trimmed: bool = True,
     ) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the cells by index.
 
-        Numbers in the columns `amounts` are written with the sign `decimal`.
+        Numbers in the columns `amounts` are written with the sign `decimal`, and dates in the columns
+        `instants` with their midnight: Excel does not tell a date from an instant at midnight.
         """
         keys = distinct_names(self.table.names)
-        money = frozenset(amounts)
+        money, moments = frozenset(amounts), frozenset(instants)
         rows: list[tuple[Any, ...]] = []
         number = 0
         for cells in self._records():
             texts = [
-                _text(cell, decimal if index in money else ".") for index, cell in enumerate(cells)
+                _text(cell, decimal if index in money else ".", has_time=index in moments)
+                for index, cell in enumerate(cells)
             ]
             if not any(text and text.strip(" \t") for text in texts):
                 continue
@@ -150,7 +157,7 @@ class XlsxRows:
             ) from error
 
 
-def _text(cell: Any, decimal: str) -> str | None:
+def _text(cell: Any, decimal: str, *, has_time: bool = False) -> str | None:
     """A cell as text; an empty one is null."""
     if isinstance(cell, str):
         return cell or None
@@ -160,7 +167,9 @@ def _text(cell: Any, decimal: str) -> str | None:
         return _number(cell, decimal)
     if isinstance(cell, datetime):
         return cell.isoformat()
-    return cell.isoformat() if isinstance(cell, date) else str(cell)
+    if isinstance(cell, date):
+        return f"{cell.isoformat()}T00:00:00" if has_time else cell.isoformat()
+    return str(cell)
 
 
 def _number(value: float, decimal: str) -> str:

@@ -151,6 +151,7 @@ class FileOutcome:
 
     A row with several reasons counts once in `quarantined` and once under each reason.
     `totals_minor` are the accepted amounts by currency. A refused file has `error`, a sentence.
+    `contract_version`: of the contract that judged it; None where nothing did, or nobody recorded it.
     """
 
     read: int = 0
@@ -163,6 +164,7 @@ class FileOutcome:
     unknown_columns: tuple[str, ...] = ()
     quarantine_path: str | None = None
     error: str | None = None
+    contract_version: int | None = None
 
     def __post_init__(self) -> None:
         if self.read != self.accepted + self.duplicate + self.quarantined:

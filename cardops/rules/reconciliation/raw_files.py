@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from cardops.rules.mappings.mapping import STRICT, FileMapping
+
 
 @dataclass(frozen=True, slots=True)
 class CountedFile:
     """What the ledger recorded of a deposit file; counts are None where it never finished.
 
     `currency` is the program's, for rows that name none. Rows that were refused because their
-    deposit was recalled before count as quarantined, and under `recalled_before`.
+    deposit was recalled before count as quarantined, and under `recalled_before`. `mapping`: with which
+    the file was read.
     """
 
     intake_id: int
@@ -29,6 +32,7 @@ class CountedFile:
     duplicate: int | None
     quarantined: int | None
     recalled_before: int
+    mapping: FileMapping = STRICT
 
 
 class RawDeposit(NamedTuple):

@@ -179,10 +179,9 @@ class Claims:
         return {program.program for program in self.programs.all()}
 
     def _refuse(self, arrival: Arrival, sentence: str) -> None:
-        intake_file, _ = self.intake_ledger.claim(arrival, self.clock.now().date())
-        path = quarantine_refusal(self.failed_store, intake_file, sentence)
+        path = quarantine_refusal(self.failed_store, arrival, sentence)
         outcome = FileOutcome(quarantine_path=path, error=sentence)
-        self.intake_ledger.finish(intake_file.intake_id, outcome)
+        self.intake_ledger.refuse(arrival, self.clock.now().date(), outcome)
         if self.notifier is not None:
             key = arrival.key
             self.notifier.notify(f"{key} was refused", f"{key}: {sentence}", runbook=RUNBOOK)

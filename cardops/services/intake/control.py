@@ -12,6 +12,7 @@ from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.ports import ObjectStore
+from cardops.rules.intake.arrivals import place_of
 from cardops.rules.intake.control_files import (
     MAX_CONTROL_BYTES,
     ControlFile,
@@ -168,6 +169,7 @@ def source_control(
 
     Raises FileRefusedError, FileHeldError.
     """
+    _require_place(intake_file, ports)
     state = SourceState(SourcePolicy(), ports.clock.now())
     if profile.applied_to:
         state = ports.source_controls.state(intake_file)
@@ -188,6 +190,17 @@ def source_control(
     if found.policy.control is ControlPolicy.NONE or ports.source_controls.is_release(intake_file):
         return found
     raise found._held("its control file has not arrived", None)  # noqa: SLF001 - the same module
+
+
+def _require_place(intake_file: IntakeFile, ports: IntakePorts) -> None:
+    """Refuse again what the claim refused, while its reason lasts: a backfill must not read it."""
+    outcome, arrival = intake_file.outcome, intake_file.arrival
+    if outcome is None or outcome.error is None or outcome.contract_version is not None:
+        return
+    is_registered = ports.programs.find(arrival.program) is not None
+    place = place_of(arrival.key, arrival.kind, {arrival.program} if is_registered else set())
+    if place.error:  # guard: registered-program
+        raise FileRefusedError(place.error)
 
 
 def hold_file(intake_file: IntakeFile, hold: FileHold, ports: IntakePorts) -> IngestResult:

@@ -40,7 +40,7 @@ from cardops.services.intake.control import control_content_of
 from cardops.services.intake.grouping import groups_of
 from cardops.services.intake.judging import judge_group_in_turn
 from cardops.services.intake.ports import IngestResult, IntakePorts
-from cardops.services.intake.quarantine import clear_quarantine, quarantine_rows
+from cardops.services.intake.quarantine import clear_quarantine, quarantine_in_turn
 from cardops.services.intake.shared_ids import EarlierFiles
 from cardops.services.intake.waiting_rows import is_awaited, record_references, release_for_rows
 
@@ -258,6 +258,7 @@ class GroupIngestion:
                 settled.outcomes[intake_id],
                 unknown_columns=member.rows.unknown_columns,
                 quarantine_path=path,
+                contract_version=self.kinds[intake_file.arrival.kind].contract.version,
             )
             results[intake_id] = IngestResult(intake_file, outcome, released)
         self.ports.intake_ledger.finish_all(
@@ -269,11 +270,11 @@ class GroupIngestion:
         self, member: _Member, rows: pl.DataFrame | None
     ) -> tuple[str | None, tuple[str, ...]]:
         """Where the file's quarantined rows are stored, and the keys of those released at once."""
-        failed, intake_file = self.ports.failed_store, member.intake_file
+        intake_file = member.intake_file
         if rows is None:
-            clear_quarantine(failed, intake_file)
+            clear_quarantine(self.ports.failed_store, intake_file)
             return None, ()
-        path = quarantine_rows(failed, intake_file, rows.lazy(), member.rows)
+        path = quarantine_in_turn(self.ports, intake_file, rows.lazy(), member.rows)
         return path, record_references(rows, intake_file, self.ports, self.kinds)
 
 

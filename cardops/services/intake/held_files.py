@@ -109,7 +109,7 @@ class HeldFiles:
                     f"{intake_file.arrival.key} was rejected by {by}: {why}. Nothing of it was "
                     f"credited; `cardops quarantine release {intake_id}` judges it again."
                 )
-                path = quarantine_refusal(self.failed_store, intake_file, sentence)
+                path = quarantine_refusal(self.failed_store, intake_file.arrival, sentence)
                 outcome = FileOutcome(quarantine_path=path, error=sentence)
                 self.intake_ledger.finish(intake_id, outcome)
             self.source_controls.end_hold(intake_id, HoldEnding.REJECTED, by=by, why=why)

@@ -31,8 +31,8 @@ from cardops.services.intake.known_rows import record_from_lake
 from cardops.services.intake.lake_files import write_lake_rows
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import (
+    quarantine_in_turn,
     quarantine_refusal,
-    quarantine_rows,
     quarantined_orphans,
 )
 from cardops.services.intake.recalled_files import is_recalled, result_of_recalled
@@ -159,11 +159,11 @@ class Ingestion:
         try:
             return _ingest(intake_file, self)
         except FileRefusedError as error:
-            return _refused(intake_file, error, self.ports)
+            return _refused(intake_file, error, self)
         except ContentReplacedError as error:
             if attempt > 1 or intake_file.attempt_series or intake_file.status not in UNFINISHED:
                 raise  # some of its rows may be applied, which a refused file never has
-            return _refused(intake_file, error, self.ports)
+            return _refused(intake_file, error, self)
 
     def finish_sharing_ids(self, intake_file: IntakeFile, workspace: Workspace) -> None:
         """Ingest earlier unfinished files with ids of this one. Raises EarlierFileError."""
@@ -197,9 +197,11 @@ class Ingestion:
         return True
 
 
-def _refused(intake_file: IntakeFile, error: Exception, ports: IntakePorts) -> IngestResult:
-    path = quarantine_refusal(ports.failed_store, intake_file, str(error))
-    return IngestResult(intake_file, FileOutcome(quarantine_path=path, error=str(error)))
+def _refused(intake_file: IntakeFile, error: Exception, ingestion: Ingestion) -> IngestResult:
+    path = quarantine_refusal(ingestion.ports.failed_store, intake_file.arrival, str(error))
+    version = ingestion.kinds[intake_file.arrival.kind].contract.version
+    outcome = FileOutcome(quarantine_path=path, error=str(error), contract_version=version)
+    return IngestResult(intake_file, outcome)
 
 
 def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
@@ -229,12 +231,15 @@ def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
         write_lake_rows(intake_file, settled.lake_path, ports.lake, ports.intake_ledger)
         if applier is None:
             ports.known_rows.mark_in_lake(intake_file.intake_id)
-        path = quarantine_rows(ports.failed_store, intake_file, workspace.scan("quarantined"), rows)
+        path = quarantine_in_turn(ports, intake_file, workspace.scan("quarantined"), rows)
         released = () if is_repeat else record_waiting(workspace, intake_file, ports, kinds)
         released += release_waiting(workspace, outcomes, intake_file, ports, kinds)
         if applier is not None:
             applier.discard_staged(intake_file)
         outcome = replace(
-            settled.outcome, unknown_columns=rows.unknown_columns, quarantine_path=path
+            settled.outcome,
+            unknown_columns=rows.unknown_columns,
+            quarantine_path=path,
+            contract_version=profile.contract.version,
         )
         return IngestResult(intake_file, outcome, released)

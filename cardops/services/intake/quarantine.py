@@ -19,8 +19,9 @@ from cardops.contracts.judging.quarantine import quarantine_frame, quarantine_ta
 from cardops.contracts.reading.rows import InputRows
 from cardops.ports import ObjectStore
 from cardops.rules.card_numbers import mask_card_numbers
-from cardops.rules.intake.files import IntakeFile, RowReason
+from cardops.rules.intake.files import Arrival, IntakeFile, RowReason
 from cardops.rules.intake.objects import ObjectMissingError
+from cardops.services.intake.ports import IntakePorts
 
 _STORED: Final = ("rows.parquet", "rows.csv", "source.json", "error.json")
 # So much of a quarantine is read for its first rows.
@@ -35,9 +36,8 @@ class SourceFormat:
     is_csv: bool
 
 
-def folder_of(intake_file: IntakeFile) -> str:
+def folder_of(arrival: Arrival) -> str:
     """`<kind>/<name>-<first 12 of sha256>`: the same content has one folder."""
-    arrival = intake_file.arrival
     name = arrival.key.rsplit("/", 1)[-1]
     return f"{arrival.kind}/{name}-{arrival.content_sha256[:12]}"
 
@@ -46,7 +46,7 @@ def quarantine_rows(
     failed: ObjectStore, intake_file: IntakeFile, rows: pl.LazyFrame, origin: InputRows
 ) -> str | None:
     """Replace the file's quarantine with these rows; its URI, or None where there are none."""
-    folder = folder_of(intake_file)
+    folder = folder_of(intake_file.arrival)
     own = quarantine_frame(rows, intake_file.arrival.key)
     others = _rows_of_others(failed, intake_file)
     other_count = 0 if others is None else others.height
@@ -55,10 +55,11 @@ def quarantine_rows(
         parquet, table = Path(name) / "rows.parquet", Path(name) / "rows.csv"
         stored.sink_parquet(parquet)
         count = pl.scan_parquet(parquet).select(pl.len()).collect().item()
-        for stale in _STORED:
+        for stale in _STORED if count == 0 else ("error.json",):
             failed.delete(f"{folder}/{stale}")
         if count == 0:
             return None
+        # Replaced and not deleted first: others' rows are nowhere else.
         quarantine_table(pl.scan_parquet(parquet)).sink_csv(table)
         source = {"format": origin.format, "header_line": mask_card_numbers(origin.header_line)}
         failed.replace(f"{folder}/source.json", json.dumps(source).encode())
@@ -67,22 +68,32 @@ def quarantine_rows(
     return None if count == other_count else failed.uri(folder)
 
 
+def quarantine_in_turn(
+    ports: IntakePorts, intake_file: IntakeFile, rows: pl.LazyFrame, origin: InputRows
+) -> str | None:
+    """The same, one file after another: those with one name and content have one folder.
+
+    Each keeps the others' rows, which it reads before it writes.
+    """
+    with ports.intake_ledger.alone_at(folder_of(intake_file.arrival)):  # guard: quarantine-folder
+        return quarantine_rows(ports.failed_store, intake_file, rows, origin)
+
+
 def clear_quarantine(failed: ObjectStore, intake_file: IntakeFile) -> None:
     """No row of a new file is quarantined: what is left of others with its name and content goes.
 
     Rows of such others, as of another program's, stay.
     """
-    folder = folder_of(intake_file)
+    folder = folder_of(intake_file.arrival)
     stored = {stat.key for stat in failed.list_objects(f"{folder}/")}
     stale = ("error.json",) if f"{folder}/rows.parquet" in stored else _STORED
     for key in stored & {f"{folder}/{name}" for name in stale}:
         failed.delete(key)
 
 
-def quarantine_refusal(failed: ObjectStore, intake_file: IntakeFile, sentence: str) -> str:
+def quarantine_refusal(failed: ObjectStore, arrival: Arrival, sentence: str) -> str:
     """Store why this file was refused whole; the folder's URI."""
-    folder = folder_of(intake_file)
-    arrival = intake_file.arrival
+    folder = folder_of(arrival)
     error = {
         "file": arrival.key,
         "kind": arrival.kind,
@@ -106,7 +117,7 @@ def first_quarantined(
 ) -> list[dict[str, object]]:
     """`row_number`, `reasons`, `raw` of the file's first quarantined rows, without reading them all."""
     try:
-        with failed.open(f"{folder_of(intake_file)}/rows.csv") as stream:
+        with failed.open(f"{folder_of(intake_file.arrival)}/rows.csv") as stream:
             content = stream.read(PREVIEW_BYTES)
     except ObjectMissingError:
         return []
@@ -132,7 +143,7 @@ def quarantined_orphans(failed: ObjectStore, intake_file: IntakeFile) -> frozens
 
 def source_format(failed: ObjectStore, intake_file: IntakeFile) -> SourceFormat:
     """How its quarantined records become a file again. Raises ObjectMissingError."""
-    stored = json.loads(failed.get(f"{folder_of(intake_file)}/source.json"))
+    stored = json.loads(failed.get(f"{folder_of(intake_file.arrival)}/source.json"))
     return SourceFormat(stored["header_line"], is_csv=stored["format"] == "csv")
 
 
@@ -144,7 +155,7 @@ def _rows_of_others(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFram
 
 def _rows_in_folder(failed: ObjectStore, intake_file: IntakeFile) -> pl.DataFrame | None:
     try:
-        content = failed.get(f"{folder_of(intake_file)}/rows.parquet")
+        content = failed.get(f"{folder_of(intake_file.arrival)}/rows.parquet")
     except ObjectMissingError:
         return None
     return pl.read_parquet(io.BytesIO(content))

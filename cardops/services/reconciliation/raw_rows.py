@@ -45,8 +45,6 @@ _INSTANT: Final = re.compile(
 )
 _NOT_TEXT: Final = re.compile(r"[\udc80-\udcff\0]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff\0]")
-_BEFORE_QUOTE: Final = re.compile(r'(^|,)[ \t]+"')
-_AFTER_QUOTE: Final = re.compile(r'"[ \t]+(,|$)')
 _SEPARATORS: Final = re.compile(r"[\s,\ufeff]*")
 _SIGN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]', re.DOTALL)
 
@@ -57,7 +55,7 @@ def read_rows(name: str, content: BinaryIO) -> Iterator[Values | None]:
     Closes `content` at the end.
     """
     plain = name.lower().removesuffix(".gz").removesuffix(".zst")
-    stream = _decompressed(name.lower(), content)
+    stream = decompressed(name.lower(), content)
     if plain.endswith(".parquet"):
         yield from _parquet_rows(stream)
         return
@@ -68,7 +66,8 @@ def read_rows(name: str, content: BinaryIO) -> Iterator[Values | None]:
             yield from _json_rows(text, may_have_lines=plain.endswith(".ndjson"))
 
 
-def _decompressed(name: str, content: BinaryIO) -> BinaryIO:
+def decompressed(name: str, content: BinaryIO) -> BinaryIO:
+    """The stream without its compression."""
     if name.endswith(".gz"):
         return cast("BinaryIO", gzip.GzipFile(fileobj=content))
     if not name.endswith(".zst"):
@@ -92,6 +91,12 @@ def as_deposit(row_number: int, values: Values | None, currency: str) -> RawDepo
     if isinstance(amount, AmountProblem) or micros is None:
         return None
     return RawDeposit(row_number, cells["deposit_id"], cells["user_id"], code, amount, micros)
+
+
+def is_naive_instant(text: str) -> bool:
+    """Whether the text is an instant without an offset."""
+    found = _INSTANT.fullmatch(text.upper().replace(",", "."))
+    return found is not None and found[4] is None
 
 
 def _is_id(text: str) -> bool:
@@ -132,7 +137,7 @@ def _csv_rows(text: io.TextIOWrapper) -> Iterator[Values | None]:
     lines = (line.removesuffix("\n") for line in text)
     header: Sequence[str] | None = None
     places: dict[str, int] = {}
-    for fields in _csv_records(lines):
+    for fields in csv_records(lines):
         if header is None:
             header, places = fields or [], _places(fields or [])
         elif fields is None or len(fields) != len(header):
@@ -141,33 +146,40 @@ def _csv_rows(text: io.TextIOWrapper) -> Iterator[Values | None]:
             yield {column: fields[place] for column, place in places.items()}
 
 
-def _csv_records(lines: Iterator[str]) -> Iterator[list[str] | None]:
+def csv_records(lines: Iterator[str], delimiter: str = ",") -> Iterator[list[str] | None]:
     """Fields of each record; a quote that is never closed costs its own line only."""
     waiting: list[str] = []
     width: int | None = None
+    blanks = " \t".replace(delimiter, "")
     while True:
         line = waiting.pop(0) if waiting else next(lines, None)
         if line is None:
             return
-        if not line.strip(" \t"):
+        if not line.strip(blanks):
             continue
         if _NOT_TEXT.search(line) or len(line) > MAX_LINE_CHARACTERS:
             fields, count = None, 1
         elif '"' not in line:
-            fields, count = line.split(","), 1
+            fields, count = line.split(delimiter), 1
         else:
             waiting.extend(islice(lines, max(0, MAX_RECORD_LINES - 1 - len(waiting))))
-            fields, count = _quoted_record([line, *waiting[: MAX_RECORD_LINES - 1]], width)
+            record = [line, *waiting[: MAX_RECORD_LINES - 1]]
+            fields, count = _quoted_record(record, width, delimiter)
         del waiting[: count - 1]
         width = width or len(fields or [])
         yield fields
 
 
-def _quoted_record(lines: Sequence[str], width: int | None) -> tuple[list[str] | None, int]:
+def _quoted_record(
+    lines: Sequence[str], width: int | None, delimiter: str
+) -> tuple[list[str] | None, int]:
     """The record that begins with the first line, and how many lines it has."""
-    trimmed = (_AFTER_QUOTE.sub(r'"\1', _BEFORE_QUOTE.sub(r'\1"', line)) for line in lines)
+    between, blanks = re.escape(delimiter), " \t".replace(delimiter, "")
+    before = re.compile(rf'(^|{between})[{blanks}]+"')
+    after = re.compile(rf'"[{blanks}]+({between}|$)')
+    trimmed = (after.sub(r'"\1', before.sub(r'\1"', line)) for line in lines)
     # The reader takes a line's end into a quoted field only where the line has one.
-    reader = csv.reader((f"{line}\n" for line in trimmed), strict=True)
+    reader = csv.reader((f"{line}\n" for line in trimmed), strict=True, delimiter=delimiter)
     try:
         fields = next(reader)
     except csv.Error:

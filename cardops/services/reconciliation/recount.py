@@ -14,9 +14,24 @@ import polars as pl
 
 from cardops.contracts.lake.reconciliation import CREDITED_COLUMNS, FOUND_COLUMNS
 from cardops.ports import Books, ObjectStore
+from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.objects import ObjectMissingError
+from cardops.rules.mappings.mapping import STRICT
 from cardops.rules.reconciliation.raw_files import CountedFile, RawDeposit
-from cardops.services.reconciliation.raw_rows import EPOCH, as_deposit, read_rows
+from cardops.services.reconciliation.mapped_rows import (
+    contract_rows,
+    csv_cells,
+    for_released_file,
+    is_workbook,
+    sheet_cells,
+)
+from cardops.services.reconciliation.raw_rows import (
+    EPOCH,
+    Values,
+    as_deposit,
+    decompressed,
+    read_rows,
+)
 
 # A file in these states has credited what it will; others are at work, or must have credited nothing.
 RECALLED: Final = "recalled"
@@ -75,12 +90,25 @@ def _count(file: CountedFile, content: BinaryIO) -> RawCount:
     latest = (file.claimed_at + MAX_AHEAD - EPOCH) // timedelta(microseconds=1)
     valid: list[tuple[object, ...]] = []
     row_count = 0
-    for values in read_rows(file.key, content):
+    for values in _rows_of(file, content):
         row_count += 1
         deposit = as_deposit(row_count, values, file.currency)
         if deposit is not None:
             valid.append(_row(deposit, is_certain=deposit.occurred_micros <= latest))
     return RawCount(row_count, digest.hexdigest(), pl.DataFrame(valid, schema=_ROWS, orient="row"))
+
+
+def _rows_of(file: CountedFile, content: BinaryIO) -> Iterator[Values | None]:
+    mapping = file.mapping
+    if released_from(file.key) is not None:
+        mapping = for_released_file(mapping)
+    if is_workbook(file.key):
+        records = sheet_cells(decompressed(file.key.lower(), content).read(), mapping)
+        return contract_rows(records, mapping, file.currency)
+    if mapping == STRICT:
+        return read_rows(file.key, content)
+    records = csv_cells(decompressed(file.key.lower(), content), mapping)
+    return contract_rows(records, mapping, file.currency)
 
 
 def _row(deposit: RawDeposit, *, is_certain: bool) -> tuple[object, ...]:

@@ -120,4 +120,6 @@ def describe(intake_file: IntakeFile) -> Mapping[str, Any]:
         "reasons": dict(outcome.reasons),
         "quarantine": outcome.quarantine_path,
         "error": outcome.error,
+        "contract_version": outcome.contract_version,
+        "mapping_version": intake_file.mapping_version,
     }

@@ -50,6 +50,18 @@ def test_same_content_at_the_same_key_is_claimed_once_and_keeps_its_date(
     assert again == first
 
 
+def test_file_that_is_refused_unread_is_never_unfinished(ledger: IntakeLedger) -> None:
+    refused = ledger.refuse(an_arrival(), A_DAY, FileOutcome(error="no such program"))
+    judged, _ = ledger.claim(an_arrival(content="judged"), A_DAY)
+    ledger.finish(judged.intake_id, FileOutcome(error="cut short", contract_version=1))
+
+    assert (refused.status, refused.attempt_series) == (FileStatus.REFUSED, 1)
+    assert ledger.find(refused.intake_id) == refused
+    assert ledger.unfinished() == []
+    assert ledger.refused_unread(refused.arrival.kind, A_DAY) == [refused]
+    assert ledger.refused_unread(refused.arrival.kind, A_DAY + timedelta(days=1)) == []
+
+
 def test_other_content_or_another_key_is_another_file(ledger: IntakeLedger) -> None:
     arrivals = [an_arrival(), an_arrival(content="other"), an_arrival("incoming/deposits/b.csv")]
     files = [ledger.claim(arrival, A_DAY) for arrival in arrivals]

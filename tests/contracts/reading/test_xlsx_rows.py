@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def test_cells_are_read_as_text_without_decimal_noise() -> None:
     assert (first["row_number"], second["row_number"]) == (1, 2)
     # A whole number above 2^53 may have been another one; an error is no currency.
     assert second["user_id"].startswith("?")
-    assert [second[name] for name in HEADER[1:]] == ["100", "d2", "2026-11-20", "#N/A"]
+    assert [second[name] for name in HEADER[1:]] == ["100", "d2", "2026-11-20T00:00:00", "#N/A"]
     assert first["raw"] == (
         '{"user_id": "12", "amount": "25.1", "deposit_id": "0012", '
         '"timestamp": "2026-11-20T10:00:01", "currency": "EUR"}'
@@ -88,6 +89,43 @@ def test_numbers_and_text_of_a_mapped_workbook_are_exact() -> None:
 
     assert [row["amount"] for row in found] == ["1.234", "1234", "1234.5"]
     assert [row["timestamp"] for row in found][:2] == ["2026-11-20T09:00:00Z"] * 2
+
+
+@pytest.mark.parametrize("style", [1, 2])
+def test_midnight_is_what_the_contract_wants(style: int) -> None:
+    """Excel has one number for a date and for its midnight, whatever the cell shows."""
+    midnight = "46346"
+    deposits = "".join(
+        cell(f"{letter}1", name) for letter, name in zip("ABCD", HEADER, strict=False)
+    )
+    row = f"{cell('A2', 'u1')}{cell('B2', '5.00')}{cell('C2', 'd1')}"
+    world = IntakeWorld()
+    book = workbook({"S": raw_sheet(
+        f"<row r='1'>{deposits}</row><row r='2'>{row}{number('D2', midnight, style=style)}</row>"
+    )})  # fmt: skip
+    outcome = world.submit("deposits", book, name="a.xlsx")
+    assert (outcome.accepted, outcome.flags) == (1, {"naive_timestamp": 1})
+    (event,) = world.deposit_ledger.events["default", "d1"]
+    assert event.content[3] == datetime(2026, 11, 20, tzinfo=UTC)
+
+    names = ("transaction_id", "chargeback_amount", "dispute_date", "currency", "card_network")
+    header = "".join(cell(f"{letter}1", name) for letter, name in zip("ABCDE", names, strict=True))
+    row = f"{cell('A2', 't1')}{cell('B2', '5.00')}{cell('D2', 'USD')}{cell('E2', 'visa')}"
+    book = workbook({"S": raw_sheet(
+        f"<row r='1'>{header}</row><row r='2'>{row}{number('C2', midnight, style=style)}</row>"
+    )})  # fmt: skip
+    assert world.submit("chargebacks", book, name="b.xlsx").accepted == 1
+    assert world.rows("chargebacks")["dispute_date"].to_list() == [date(2026, 11, 20)]
+
+
+def test_midnight_of_a_mapping_is_its_own_time_of_day() -> None:
+    sheet = sheet_xml([HEADER, ROW]).replace("2026-11-20T10:00:00Z", "")
+    data = number("D3", "46346", style=1)
+    book = workbook({"S": sheet.replace("</sheetData>", f"<row r='3'>{data}</row></sheetData>")})
+
+    found = rows_of(book, {"time_of_day": "12:00", "time_zone": "Europe/Berlin"})
+
+    assert found[-1]["timestamp"] == "2026-11-20T11:00:00Z"
 
 
 def test_released_row_of_a_mapped_workbook_is_read_as_before() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from cardops.contracts.lake.reconciliation import CREDITED_COLUMNS
 from cardops.rules.intake.files import IntakeFile
+from cardops.rules.mappings.mapping import STRICT, FileMapping
 from cardops.rules.reconciliation.raw_files import CountedFile
 from cardops.services.reconciliation.recount import recount_files
 from simulation.file_formats import write_input_file
@@ -36,7 +37,7 @@ def credited_rows(world: IntakeWorld, intake_id: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CREDITED_COLUMNS, orient="row")
 
 
-def counted(entry: IntakeFile) -> CountedFile:
+def counted(entry: IntakeFile, mapping: FileMapping | None = None) -> CountedFile:
     outcome = entry.outcome
     assert outcome is not None
     return CountedFile(
@@ -52,13 +53,15 @@ def counted(entry: IntakeFile) -> CountedFile:
         duplicate=outcome.duplicate,
         quarantined=outcome.quarantined,
         recalled_before=0,
+        mapping=mapping or STRICT,
     )
 
 
 def breaks_of(world: IntakeWorld) -> list[tuple[object, ...]]:
     """What a recount of all the world's files finds, without program and user."""
     numbers = range(1, len(world.raw_store.contents) + 1)
-    files = [counted(world.intake_ledger.find(number)) for number in numbers]
+    entries = [world.intake_ledger.find(number) for number in numbers]
+    files = [counted(entry, world.intake_ledger.mapping_of(entry)) for entry in entries]
     credited = {number: credited_rows(world, number) for number in numbers}
     books = FakeBooks(files=files, credits=credited)
     found = recount_files(files, world.raw_store, books)

@@ -70,6 +70,23 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles):
         """The file's entry, and whether this call made it. A known file keeps its first date."""
         return run_in_transaction(self.url, lambda session: _claim(session, arrival, business_date))
 
+    def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
+        """Claim a file and refuse it in one commit, so that no run ever takes it up."""
+        operation = partial(_refuse, arrival=arrival, business_date=business_date, outcome=outcome)
+        return run_in_transaction(self.url, operation)
+
+    def refused_unread(self, kind: Kind, since: date) -> Sequence[IntakeFile]:
+        """Files claimed since that UTC date that were refused before anything read them, by id."""
+        # A refusal by a run names its contract; one by a person ended a hold.
+        where = (
+            "where kind = %s and business_date >= %s and status = 'refused'"
+            " and jsonb_exists(outcome, 'contract_version')"
+            " and outcome ->> 'contract_version' is null and not exists ("
+            " select from file_holds as h where h.intake_id = intake_files.intake_id"
+            ") order by intake_id"
+        )
+        return self._files(where, kind, since)
+
     def claim_batch(
         self, arrivals: Sequence[Arrival], business_date: date, *, mode: str
     ) -> ChargebackBatch | None:
@@ -166,6 +183,10 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles):
         """Lock the file until the block ends (other holders wait); its current entry."""
         with advisory_lock(self.url, f"intake/{intake_id}"):
             yield self.find(intake_id)
+
+    def alone_at(self, place: str) -> AbstractContextManager[None]:
+        """Lock a place in a store until the block ends; other holders wait."""
+        return advisory_lock(self.url, f"place/{place}")
 
     def begin(self, intake_id: int) -> int:
         """Mark `applying`; returns the attempt's number since the last success, from 1."""
@@ -271,3 +292,18 @@ def _claim(
     if row is None:
         raise IntakeFileMissingError(0)
     return file_of(row), is_new
+
+
+def _refuse(
+    session: psycopg.Connection, arrival: Arrival, business_date: date, outcome: FileOutcome
+) -> IntakeFile:
+    intake_file, _ = _claim(session, arrival, business_date)
+    session.execute(
+        _UPDATE
+        + "status = 'refused', outcome = %s, ended_at = now(),"
+        + _NEW_SERIES
+        + " where intake_id = %s and status in ('claimed', 'refused')",
+        [outcome_text(outcome), intake_file.intake_id],
+    )
+    row = session.execute(SELECT + "where intake_id = %s", [intake_file.intake_id]).fetchone()
+    return intake_file if row is None else file_of(row)

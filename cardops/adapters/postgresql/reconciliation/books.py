@@ -36,6 +36,7 @@ from cardops.contracts.lake.reconciliation import (
     DEPOSIT_FILE_COLUMNS,
     FOUND_COLUMNS,
 )
+from cardops.rules.mappings.mapping import mapping_of
 from cardops.rules.reconciliation.raw_files import CountedFile
 
 Session = AbstractContextManager[psycopg.Connection]
@@ -239,7 +240,9 @@ class PostgresBooks:
         """Deposit files up to that date and what was recorded of each; since: those that changed."""
         query = sql.SQL(COUNTED_FILES).format(**values(business_date, since))
         with self._reading(since) as session:
-            return [CountedFile(*row) for row in session.execute(query).fetchall()]
+            rows = session.execute(query).fetchall()
+        files = [(*figures, mapping_of(definition)) for *figures, definition in rows]
+        return [CountedFile(*file) for file in files]
 
     def dates_to_export(self, business_date: date) -> Sequence[date]:
         """Dates up to that one that have events and no final export."""

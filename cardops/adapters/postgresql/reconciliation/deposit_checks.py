@@ -91,17 +91,20 @@ left join (
 ) as figures using (program, intake_id)
 order by f.intake_id, figures.currency
 """
-# The second reader knows the contract's own form alone: files read through a mapping, and spreadsheets,
-# are left out.
+# The second reader knows mappings of CSV and of workbooks; mapped JSON and Parquet are left out.
 COUNTED_FILES: Final[LiteralString] = """
 {files}
 select
     f.intake_id, f.program, p.currency, f.key, f.content_sha256, f.status, f.claimed_at,
     (f.outcome ->> 'read')::bigint, (f.outcome ->> 'accepted')::bigint,
     (f.outcome ->> 'duplicate')::bigint, (f.outcome ->> 'quarantined')::bigint,
-    coalesce((f.outcome -> 'reasons' ->> 'recalled_before')::bigint, 0)
+    coalesce((f.outcome -> 'reasons' ->> 'recalled_before')::bigint, 0),
+    coalesce(m.definition, '{{}}'::jsonb)
 from changed as f
 inner join programs as p using (program)
-where f.mapping_version is null and lower(f.key) !~ '\\.xlsx(\\.(gz|zst))?$'
+left join file_mappings as m
+    on m.program = f.program and m.kind = 'deposits' and m.version = f.mapping_version
+where coalesce(m.definition, '{{}}'::jsonb) = '{{}}'::jsonb
+    or lower(f.key) ~ '\\.(csv|xlsx)(\\.(gz|zst))?$'
 order by f.intake_id
 """

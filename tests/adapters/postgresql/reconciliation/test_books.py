@@ -19,6 +19,7 @@ from cardops.contracts.lake.reconciliation import (
     join_frames,
     store_sides,
 )
+from cardops.rules.mappings.mapping import STRICT
 from cardops.rules.reconciliation.comparisons import LAKE_COMPARISONS, STORE_COMPARISONS
 from tests.factories.intake import Deposit, an_intake_file, staged
 from tests.factories.traffic import Traffic
@@ -213,21 +214,27 @@ def test_break_of_a_full_run_is_not_replaced_by_a_night_that_ran_beside_it(
     assert books.last_proven(TODAY) == YESTERDAY
 
 
-def test_csv_whose_name_has_xlsx_in_it_is_counted_again(database_url: str) -> None:
+def test_files_that_the_second_reader_knows_are_counted_again(database_url: str) -> None:
     execute(
         database_url,
         """
         insert into programs (program, currency) values ('default', 'USD') on conflict do nothing;
+        insert into file_mappings (program, kind, version, definition, set_by, why)
+        values ('default', 'deposits', 1, '{"delimiter": ";"}', 'ann', 'their bank'),
+            ('default', 'deposits', 2, '{}', 'ann', 'back to the contract');
         insert into intake_files (kind, program, bucket, key, version, content_sha256,
-            size_bytes, business_date, status, outcome)
-        select 'deposits', 'default', 'b', name, 'v', name, 1, current_date, 'applied', '{}'
-        from unnest(array['a.xlsx.csv', 'b.xlsx', 'c.XLSX.gz', 'd.csv']) as name
+            size_bytes, business_date, status, outcome, mapping_version)
+        select 'deposits', 'default', 'b', name, 'v', name, 1, current_date, 'applied', '{}',
+            nullif(substr(name, 1, 1), '0')::integer
+        from unnest(array['0.xlsx', '0.XLSX.gz', '0.json', '1.csv', '1.json', '2.json']) as name
         """,
     )
 
-    files = PostgresBooks(database_url).counted_files(TODAY)
+    files = {file.key: file for file in PostgresBooks(database_url).counted_files(TODAY)}
 
-    assert [file.key for file in files] == ["a.xlsx.csv", "d.csv"]
+    assert sorted(files) == ["0.XLSX.gz", "0.json", "0.xlsx", "1.csv", "2.json"]
+    assert files["1.csv"].mapping.delimiter == ";"
+    assert all(file.mapping == STRICT for key, file in files.items() if key != "1.csv")
 
 
 def test_deposit_file_totals_show_claimed_and_posted(database_url: str) -> None:
