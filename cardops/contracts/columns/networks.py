@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from cardops.contracts.columns.money import amount_minor
 from cardops.rules.card_numbers import BIN_DIGITS
 from cardops.rules.chargebacks.case_numbers import derived_case_number
 from cardops.rules.chargebacks.disputes import stage_of
@@ -60,7 +61,8 @@ def _with_case(chunk: pl.DataFrame) -> pl.DataFrame:
     if chunk["case_number"].null_count() == 0:
         return chunk
     identity = ("network", "transaction_id", "dispute_date", "reason_code", "chargeback_reason")
-    derived = pl.struct(identity).map_elements(_case, return_dtype=_TEXT)
+    minor = amount_minor("chargeback_amount", "currency").alias("amount_minor")
+    derived = pl.struct(*identity, "currency", minor).map_elements(_case, return_dtype=_TEXT)
     missing = pl.col("case_number").is_null()
     return chunk.with_columns(
         case_number=pl.when(missing).then(derived).otherwise(pl.col("case_number"))
@@ -106,10 +108,12 @@ def _reason(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
     return (reason.code, reason.category) if reason else (None, None)
 
 
-def _case(row: Mapping[str, str | None]) -> str:
+def _case(row: Mapping[str, Any]) -> str:
     return derived_case_number(
         row["network"] or "",
         row["transaction_id"] or "",
         row["dispute_date"] or "",
         row["reason_code"] or row["chargeback_reason"] or "",
+        amount_minor=row["amount_minor"],
+        currency=row["currency"] or "",
     )

@@ -60,7 +60,10 @@ class ChargebackRow(pa.DataFrameModel):
     chargeback_amount: str = amount_field("what is disputed", required=True)
     dispute_date: str = date_field("when the dispute began", required=True)
     currency: str | None = currency_field("else the transaction's", required=False)
-    case_number: str | None = id_field("else derived, always the same one", required=False)
+    case_number: str | None = id_field(
+        "else derived from network, transaction, dispute date, reason, amount and currency",
+        required=False,
+    )
     card_network: str | None = text_field("the card company; else found by other evidence")
     card_number: str | None = text_field("masked or full: cut to BIN and last four on read")
     merchant_id: str | None = id_field("who was paid", required=False)

@@ -85,8 +85,23 @@ def test_derived_case_number_is_the_same_in_every_file(world: IntakeWorld) -> No
 
     world.submit("chargebacks", csv_file(header, line))
     again = world.submit("chargebacks", csv_file(header, line, line.replace("10.4", "10.5")))
+    rewritten = world.submit("chargebacks", csv_file(header, line.replace("25.00", "25.0")))
 
     assert (again.duplicate, again.accepted) == (1, 1)
+    assert (rewritten.duplicate, rewritten.accepted) == (1, 0)
+
+
+def test_partial_disputes_without_case_number_stay_apart(world: IntakeWorld) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,card_network,reason_code"
+    line = "t1,20.00,2026-11-10,USD,visa,13.1"
+
+    outcome = world.submit(
+        "chargebacks",
+        csv_file(header, line, line.replace("20.00", "30.00"), line.replace("USD", "EUR")),
+    )
+
+    assert (outcome.accepted, outcome.duplicate) == (3, 0)
+    assert world.rows("chargebacks")["case_number"].n_unique() == 3
 
 
 @pytest.mark.parametrize(
