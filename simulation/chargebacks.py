@@ -281,7 +281,11 @@ def _add_flagged(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
     naive = odd.new_row(rng, file, f"naive{number}", currency="USD")
     naive.cells["dispute_date"] = f"{naive.cells['dispute_date']}T09:30:00"
     naive.flagged(RowFlag.NAIVE_TIMESTAMP)
-    file.rows += [unknown, differs, exceeds, naive]
+    damaged = odd.new_row(rng, file, f"damaged{number}", currency="USD")
+    # What a spreadsheet leaves of 23 digits.
+    damaged.cells["arn"] = "2.47E+22"
+    damaged.flagged(RowFlag.DAMAGED_VALUE)
+    file.rows += [unknown, differs, exceeds, naive, damaged]
 
 
 def _add_conflict(rng: Random, files: ChargebackFiles, number: int) -> None:

@@ -23,6 +23,11 @@ class Programs(Protocol):
     def all(self) -> Sequence[Program]:
         """All programs by name."""
 
+    def set_network_route(
+        self, program: str, scheme: str, network: str | None, *, set_by: str
+    ) -> None:
+        """From now on disputes of the scheme go to this card company; None: to none. Audited."""
+
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
     ) -> NewKey:

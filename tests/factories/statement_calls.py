@@ -253,6 +253,7 @@ def call_programs(url: str) -> None:
     programs.create(Program("fresh", "USD", callback_hosts=("host1.example.com",)))
     programs.find("fresh")
     programs.all()
+    programs.set_network_route("fresh", "jcb", "discover", set_by="somebody")
     key = programs.create_key("fresh", "name", (), is_test=False)
     programs.keys("fresh")
     programs.revoke_key(key.key_id)

@@ -43,6 +43,15 @@ class FakePrograms(Programs, CallerDirectory):
         return [self.programs[name] for name in sorted(self.programs)]
 
     @override
+    def set_network_route(
+        self, program: str, scheme: str, network: str | None, *, set_by: str
+    ) -> None:
+        found = self.programs[program]
+        routes = {**found.network_routes, scheme: network}
+        kept = {name: route for name, route in routes.items() if route is not None}
+        self.programs[program] = replace(found, network_routes=kept)
+
+    @override
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
     ) -> NewKey:

@@ -4,6 +4,8 @@ Belongs here: rules of cardops.rules.chargebacks, each applied once to every dis
 """
 
 from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -20,15 +22,18 @@ _LEADING_DIGITS: Final = 8
 _PAID: Final = ("paid_network", "paid_provider")
 _EVIDENCE: Final = ("card_network", "leading", *_PAID, "reason_code")
 _TEXT: Final = pl.String()
+_NO_ROUTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def with_network(chunk: pl.DataFrame, *, is_size_balanced: bool = False) -> pl.DataFrame:
+def with_network(
+    chunk: pl.DataFrame, *, is_size_balanced: bool = False, routes: Mapping[str, str] = _NO_ROUTES
+) -> pl.DataFrame:
     """Adds the chargeback table's derived columns: `network`, `network_source`, `stage` and so on.
 
     `scheme` is a card scheme that no contract routes. An unknown stage is null.
     `is_size_balanced`: one destination takes all files of the batch, so a row that names no network
     gets `mixed`. The transaction's network is not used then: a transaction that arrives later would
-    make another dispute of the same row.
+    make another dispute of the same row. `routes`: the program's, scheme -> card company.
     """
     card_number = pl.col("card_number").str.replace_all("[ -]", "")
     # A few digits without a mask are the end of a number.
@@ -37,7 +42,9 @@ def with_network(chunk: pl.DataFrame, *, is_size_balanced: bool = False) -> pl.D
     leading = pl.when(~is_end).then(digits)
     staged = chunk.rename({"stage": "stage_text"}).with_columns(leading=leading)
     evidence = staged.with_columns(_nulls(*_PAID)) if is_size_balanced else staged
-    routed = _looked_up(evidence, _EVIDENCE, _routed, ("network", "network_source", "scheme"))
+    routed = _looked_up(
+        evidence, _EVIDENCE, partial(_routed, routes), ("network", "network_source", "scheme")
+    )
     if is_size_balanced:
         routed = routed.with_columns(pl.col("network").fill_null(MIXED), *_nulls("scheme"))
     with_stage = _looked_up(routed, ("stage_text",), _stage, ("stage",))
@@ -82,7 +89,7 @@ def _looked_up(
     return chunk.join(table, on=list(keys), how="left", nulls_equal=True, maintain_order="left")
 
 
-def _routed(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
+def _routed(routes: Mapping[str, str], row: Mapping[str, str | None]) -> tuple[str | None, ...]:
     evidence = NetworkEvidence(
         card_network=row["card_network"],
         card_number=row["leading"],
@@ -90,7 +97,7 @@ def _routed(row: Mapping[str, str | None]) -> tuple[str | None, ...]:
         transaction_provider=row["paid_provider"],
         reason_code=row["reason_code"],
     )
-    match route_row(evidence):
+    match route_row(evidence, routes):
         case Routed(network=network, source=source):
             return network, str(source), None
         case unroutable:

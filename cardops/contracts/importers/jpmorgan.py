@@ -127,7 +127,10 @@ def _columns(
         "card_network": _network(dispute_type),
         "reason_code": pl.col("payment brand dispute reason code"),
         "arn": pl.col("acquirer reference number"),
-        "stage": pl.coalesce(category.stage(), dispute_type.stage()),
+        # A category that is not understood is the status that is refused.
+        "stage": pl.coalesce(
+            pl.when(~category.is_unknown()).then(category.stage()), dispute_type.stage()
+        ),
         "status": category.status(),
         "direction": _direction(amount, category.column),
         "settlement_amount": unsigned(settlement),

@@ -5,7 +5,7 @@ workspace; what the result changes outside is in cardops.services.intake.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -54,6 +54,7 @@ class FileCircumstances:
     currency: str
     now: datetime
     batch_mode: str | None = None
+    routes: Mapping[str, str] = field(default_factory=dict)
     referenced: Callable[[pl.Series], pl.DataFrame | None] | None = None
     orphans: frozenset[int] = frozenset()
     mapping: FileMapping | None = None
@@ -107,6 +108,7 @@ def judge_texts(
         now=circumstances.now,
         referenced=referenced,
         batch_mode=circumstances.batch_mode,
+        routes=circumstances.routes,
         orphans=circumstances.orphans,
     )
     for chunk in texts:

@@ -5,7 +5,7 @@ the file and with earlier files are in `versions`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -32,6 +32,7 @@ class Circumstances:
     now: datetime
     referenced: pl.DataFrame | None = None
     batch_mode: str | None = None
+    routes: Mapping[str, str] = field(default_factory=dict)
     orphans: frozenset[int] = frozenset()
 
 
@@ -52,7 +53,7 @@ def judge_rows(
     rest goes through the exact checks.
     """
     joined = _with_referenced(chunk, profile.reference, circumstances.referenced)
-    judgement = profile.judge(joined, circumstances.batch_mode)
+    judgement = profile.judge(joined, circumstances.batch_mode, circumstances.routes)
     is_plain = judgement.rows.select(_is_plain(profile, judgement, circumstances)).to_series()
     empty = pl.lit([], CODES)
     plain = judgement.rows.filter(is_plain).with_columns(
@@ -138,7 +139,7 @@ def _judgement_of_empty_chunk(profile: KindProfile) -> Judgement:
     referenced = None
     if profile.reference is not None:
         referenced = referenced_rows(None, profile.reference)
-    return profile.judge(_with_referenced(chunk, profile.reference, referenced), None)
+    return profile.judge(_with_referenced(chunk, profile.reference, referenced), None, {})
 
 
 def lake_values(valid: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:

@@ -4,6 +4,7 @@ One row an entry, with its statement's balances beside it; a statement without e
 with the balances alone. The lake has amounts signed: credits positive, debits negative.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import pandera.polars as pa
@@ -54,7 +55,9 @@ class BankStatementRow(pa.DataFrameModel):
     remittance: str | None = text_field("what the payer wrote")
 
 
-def judge_bank_statements(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
+def judge_bank_statements(
+    rows: pl.DataFrame, _batch_mode: str | None, _routes: Mapping[str, str]
+) -> Judgement:
     """An entry has an id, an amount and a direction, or none of them; balances may be negative."""
     cells = ("entry_id", "amount", "direction")
     given = pl.sum_horizontal(pl.col(name).is_not_null() for name in cells)

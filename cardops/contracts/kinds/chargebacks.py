@@ -4,6 +4,7 @@ A transaction is required only for what is taken from it: a row that names its c
 is accepted without one and flagged; otherwise it waits for the transaction.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import pandera.polars as pa
@@ -103,7 +104,9 @@ class ChargebackRow(pa.DataFrameModel):
     transaction_auth_code: str | None = id_field("the payment's authorization code", required=False)
 
 
-def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
+def judge_chargebacks(
+    rows: pl.DataFrame, batch_mode: str | None, routes: Mapping[str, str]
+) -> Judgement:
     """Finds network, stage and reason. A size-balanced batch has one destination: no network."""
     filled = rows.with_columns(
         pl.coalesce("currency", "paid_currency").alias("currency"),
@@ -117,7 +120,7 @@ def judge_chargebacks(rows: pl.DataFrame, batch_mode: str | None) -> Judgement:
     filled = without_damaged_values(filled, ids=_OPTIONAL_IDS, amounts=_MAY_BE_ZERO)
     has_no_transaction = pl.col(HAS_NO_TRANSACTION)
     is_size_balanced = batch_mode == SplitMode.SIZE_BALANCED
-    routed = with_network(filled, is_size_balanced=is_size_balanced)
+    routed = with_network(filled, is_size_balanced=is_size_balanced, routes=routes)
     names_transaction = pl.col("transaction_id").is_not_null() & ~has_no_transaction
     is_unknown = ~pl.col("is_known") & names_transaction
     is_unnamed = pl.col("network").is_null() & pl.col("scheme").is_null()

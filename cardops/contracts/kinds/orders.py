@@ -1,5 +1,6 @@
 """Orders: what users ordered from a shop, and whether it was paid."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import pandera.polars as pa
@@ -42,7 +43,9 @@ class OrderRow(pa.DataFrameModel):
     updated_at: str | None = instant_field("when its status last changed", required=False)
 
 
-def judge_orders(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
+def judge_orders(
+    rows: pl.DataFrame, _batch_mode: str | None, _routes: Mapping[str, str]
+) -> Judgement:
     """Items whose sum is not the order's amount are a flag."""
     flag = do_not_add_up("items", amount_minor("amount", "currency"), "currency")
     return Judgement(rows, flags={RowFlag.ITEMS_DO_NOT_ADD_UP: flag})

@@ -51,16 +51,18 @@ class Reference:
     columns: Mapping[str, str]
 
 
-# Rows (joined with what they refer to: see `Reference`) and the mode of their batch, None where
-# the kind has no batches -> judgement.
-Judge = Callable[[pl.DataFrame, str | None], Judgement]
+# Rows (joined with what they refer to: see `Reference`), the mode of their batch, None where the kind
+# has no batches, and the program's network routes -> judgement.
+Judge = Callable[[pl.DataFrame, str | None, Mapping[str, str]], Judgement]
 # Valid rows and earlier lake rows -> the same with identities that can be compared.
 AlignIdentities = Callable[
     [pl.LazyFrame, pl.LazyFrame | None], tuple[pl.LazyFrame, pl.LazyFrame | None]
 ]
 
 
-def no_judgement(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
+def no_judgement(
+    rows: pl.DataFrame, _batch_mode: str | None, _routes: Mapping[str, str]
+) -> Judgement:
     """Adds nothing to the contract's checks."""
     return Judgement(rows)
 

@@ -4,6 +4,7 @@ A transaction without a user takes its order's. Where the order has not arrived,
 one: waiting would hold back its disputes. The marts take the user from the order once that is there.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import pandera.polars as pa
@@ -57,7 +58,9 @@ class TransactionRow(pa.DataFrameModel):
     updated_at: str | None = instant_field("when its status last changed", required=False)
 
 
-def judge_transactions(rows: pl.DataFrame, _batch_mode: str | None) -> Judgement:
+def judge_transactions(
+    rows: pl.DataFrame, _batch_mode: str | None, _routes: Mapping[str, str]
+) -> Judgement:
     """An order is never required: one that is missing is a flag."""
     is_unknown = ~pl.col("is_known") & pl.col("order_id").is_not_null()
     return Judgement(

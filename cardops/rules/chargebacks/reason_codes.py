@@ -40,9 +40,11 @@ def reasons() -> Mapping[tuple[str, str], Reason]:
 @cache
 def sole_networks() -> Mapping[str, str]:
     """Code or alias -> the only network that uses it; codes of several networks are left out."""
+    # Debit networks, Diners Club and returns of electronic checks use some of them for other reasons.
     ambiguous = {
-        (row["network"], row["alias"])
-        for row in read_table("reason_aliases")
+        (row["network"], row[column])
+        for table, column in (("reason_aliases", "alias"), ("reason_codes", "code"))
+        for row in read_table(table)
         if row["names_network"] != "yes"
     }
     users: dict[str, set[str]] = {}

@@ -67,7 +67,14 @@ class Unroutable:
 @cache
 def network_names() -> Mapping[str, str]:
     """Names of card schemes in feeds, as `name_key` writes them -> the scheme."""
-    return MappingProxyType({row["name"]: row["scheme"] for row in read_table("network_names")})
+    rows = read_table("network_names")
+    return MappingProxyType({row["name"]: row["scheme"] for row in rows if row["scheme"]})
+
+
+@cache
+def neutral_names() -> frozenset[str]:
+    """Words in network columns that name no network: wallets, `card`, `unknown`."""
+    return frozenset(row["name"] for row in read_table("network_names") if not row["scheme"])
 
 
 @cache
@@ -103,8 +110,9 @@ def route_row(
 ) -> Routed | Unroutable:
     """The row's network: the first evidence of a scheme decides, even if the scheme has no route.
 
-    A name that is no scheme's (a wallet, free text) is no evidence. `contracts` adds routes
-    for schemes that have none of their own, such as jcb -> discover.
+    A name that is no scheme's (a wallet, free text) is no evidence, but a reason code alone decides
+    nothing beside a name that nobody knows: it may be a debit network's, which use the same codes.
+    `contracts` adds routes for schemes that have none of their own, such as jcb -> discover.
     """
     for source, scheme in _findings(evidence):
         if scheme is None:
@@ -116,14 +124,32 @@ def route_row(
     return Unroutable("neither column, card number, transaction nor reason code names a network")
 
 
+def route_problem(scheme: str, network: str | None) -> str | None:
+    """What makes a contract route impossible, or None. `network`: None ends the contract."""
+    if scheme not in set(network_names().values()):
+        return f"{scheme!r} is no card scheme that is known; use a name such as jcb or unionpay."
+    if scheme in network_routes():
+        return f"{scheme} goes to {network_routes()[scheme]}, whatever a contract says."
+    if network is not None and network not in NETWORKS:
+        return f"{network!r} is no card company; use {', '.join(NETWORKS)}."
+    return None
+
+
 def _findings(evidence: NetworkEvidence) -> list[tuple[NetworkSource, str | None]]:
     return [
         (NetworkSource.COLUMN, scheme_of_name(evidence.card_network)),
         (NetworkSource.CARD_NUMBER, scheme_of_number(evidence.card_number, evidence.on)),
         (NetworkSource.TRANSACTION, scheme_of_name(evidence.transaction_network)),
         (NetworkSource.TRANSACTION, scheme_of_name(evidence.transaction_provider)),
-        (NetworkSource.REASON_CODE, sole_network_of(evidence.reason_code)),
+        (NetworkSource.REASON_CODE, _scheme_of_reason(evidence)),
     ]
+
+
+def _scheme_of_reason(evidence: NetworkEvidence) -> str | None:
+    named = name_key(evidence.card_network or "")
+    if named and named not in neutral_names():
+        return None
+    return sole_network_of(evidence.reason_code)
 
 
 @cache

@@ -4,7 +4,8 @@ Belongs here: programs as values. The keys of their partners are in cardops.rule
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -17,13 +18,17 @@ _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A card program: its default currency, how its batches are split, its callback hosts."""
+    """A card program: its default currency, how its batches are split, its callback hosts.
+
+    `network_routes`: card scheme -> the card company that takes its disputes by contract.
+    """
 
     program: str
     currency: str = "USD"
     chargeback_mode: str = "by_network"
     callback_hosts: tuple[str, ...] = ()
     created_at: datetime | None = None
+    network_routes: Mapping[str, str] = field(default_factory=dict)
 
 
 def program_problem(program: str) -> str | None:

@@ -19,13 +19,15 @@ def circumstances_of(
 ) -> FileCircumstances:
     """The circumstances of the file now; `orphans`: see `FileCircumstances`."""
     program, batch_id = intake_file.arrival.program, intake_file.batch_id
+    found = ports.programs.find(program) or Program(program)
     return FileCircumstances(
         intake_file,
-        currency=(ports.programs.find(program) or Program(program)).currency,
+        currency=found.currency,
         now=ports.clock.now(),
         batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
         referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
         orphans=orphans,
+        routes=found.network_routes,
         mapping=_mapping_of(intake_file, ports, kinds),
     )
 

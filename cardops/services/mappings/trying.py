@@ -6,7 +6,7 @@ to; whether they repeat earlier ones is not looked up.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -74,6 +74,7 @@ class TrialCircumstances:
     currency: str
     now: datetime
     batch_mode: str | None = None
+    routes: Mapping[str, str] = field(default_factory=dict)
     referenced: Callable[[pl.Series], pl.DataFrame | None] | None = None
 
 
@@ -127,7 +128,10 @@ def _judged_by(
         found = circumstances.referenced(ids) if circumstances.referenced else None
         referenced = referenced_rows(found, profile.reference)
     return Circumstances(
-        circumstances.now, referenced=referenced, batch_mode=circumstances.batch_mode
+        circumstances.now,
+        referenced=referenced,
+        batch_mode=circumstances.batch_mode,
+        routes=circumstances.routes,
     )
 
 

@@ -1,10 +1,12 @@
 """Create card programs, their callback secrets and the demo key."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 from cardops.ports import Clock, Programs, SecretStore
 from cardops.rules.callbacks.secrets import SECRET_BYTES, secret_name, with_new_secret
+from cardops.rules.chargebacks.routing import route_problem
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.errors import ExplainedError
 from cardops.rules.programs.api_keys import Scope
@@ -53,6 +55,18 @@ class ProgramAdministration:
     def ensure(self, program: Program) -> bool:
         """True where the program was missing and is created. Raises InvalidProgramError."""
         return self._programs.find(program.program) is None and self.create(program) is not None
+
+    def set_network_routes(self, name: str, routes: Mapping[str, str | None], set_by: str) -> None:
+        """Contracts for schemes without a route of their own; None ends one.
+
+        Raises InvalidProgramError where any of them is not possible, and changes nothing then.
+        """
+        problems = [route_problem(scheme, network) for scheme, network in routes.items()]
+        found = [problem for problem in problems if problem]
+        if found:
+            raise InvalidProgramError(" ".join(found))
+        for scheme, network in routes.items():
+            self._programs.set_network_route(name, scheme, network, set_by=set_by)
 
     def add_callback_secret(self, name: str) -> str:
         """A new callback secret; the one before it stays valid until the next."""

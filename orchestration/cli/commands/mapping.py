@@ -73,7 +73,7 @@ def try_file(
 
     profile, adapters = KINDS[Kind(kind)], Adapters(Settings.load())
     used = _used_mapping(adapters, program, profile, mapping)
-    judged_by = _circumstances(adapters, program, profile)
+    judged_by = trial_circumstances(adapters, program, profile)
     trial = try_mapping(file, profile, used.mapping, judged_by, max_rows=rows)
     proposed = None
     if used.source == "none" and not trial.accepted:
@@ -253,9 +253,10 @@ def _read_mapping(path: Path, profile: "KindProfile") -> FileMapping:
     return mapping
 
 
-def _circumstances(
+def trial_circumstances(
     adapters: Adapters, program: str, profile: "KindProfile"
 ) -> "TrialCircumstances":
+    """What a file of the program would be judged by now."""
     from cardops.contracts.kinds.registry import KINDS  # noqa: PLC0415 - loads polars
     from cardops.services.intake.known_rows import referenced_by  # noqa: PLC0415 - loads polars
     from cardops.services.mappings.trying import TrialCircumstances  # noqa: PLC0415 - loads polars
@@ -268,6 +269,7 @@ def _circumstances(
         found.currency,
         adapters.database_clock.now(),
         batch_mode=found.chargeback_mode if profile.has_batches else None,
+        routes=found.network_routes,
         referenced=referenced_by(profile, program, intake_ports_of(adapters), KINDS),
     )
 

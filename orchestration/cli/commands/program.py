@@ -95,6 +95,40 @@ def list_programs(*, json_output: JsonOption = False) -> None:
 
 
 @app.command()
+def routes(
+    name: Name,
+    *,
+    route: Annotated[
+        list[str] | None,
+        typer.Option(help="scheme=network, such as jcb=discover; scheme= ends it; repeatable."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show or change which card company takes disputes of JCB, UnionPay and debit networks.
+
+    Files that are judged from now on are routed by it.
+    """
+    programs = administration(Adapters(Settings.load()))
+    programs.find(name)
+    changes: dict[str, str | None] = {}
+    for text in route or ():
+        scheme, separator, network = text.partition("=")
+        if not separator:
+            raise CommandError(f"{text!r} is no route; write it as scheme=network.")
+        changes[scheme.strip().lower()] = network.strip().lower() or None
+    programs.set_network_routes(name, changes, by or whoami())
+    found = programs.find(name).network_routes
+    if json_output:
+        print_json({"program": name, "routes": dict(sorted(found.items()))})
+        return
+    for scheme, network in sorted(found.items()):
+        typer.echo(f"{scheme} -> {network}")
+    if not found:
+        typer.echo(f"{name} has no contract routes.")
+
+
+@app.command()
 def limits(  # noqa: PLR0913 - one parameter an option
     name: Name,
     *,

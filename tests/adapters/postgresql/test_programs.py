@@ -12,7 +12,10 @@ from cardops.rules.programs.api_keys import (
     scope_problem,
 )
 from cardops.rules.programs.programs import Program, host_problem, program_problem
+from cardops.services.programs.administration import InvalidProgramError, ProgramAdministration
+from tests.fakes.clock import FakeClock
 from tests.fakes.programs import FakePrograms
+from tests.fakes.secrets import FakeSecretStore
 
 
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])
@@ -100,3 +103,33 @@ def test_refused_text_is_escaped_and_shortened(text: str) -> None:
         assert message
         assert message.isprintable()
         assert len(message) < 300
+
+
+def test_last_change_of_a_network_route_is_in_force(programs: Programs) -> None:
+    programs.create(Program("acme"))
+    programs.create(Program("other"))
+    changes = (("jcb", "discover"), ("unionpay", "discover"), ("jcb", "visa"), ("unionpay", None))
+
+    for scheme, network in changes:
+        programs.set_network_route("acme", scheme, network, set_by="somebody")
+
+    found = {program.program: program.network_routes for program in programs.all()}
+    assert (found["acme"], found["other"]) == ({"jcb": "visa"}, {})
+
+
+@pytest.mark.parametrize(
+    ("routes", "problem"),
+    [
+        ({"jcb": "discover", "visa": "amex"}, "visa goes to visa"),
+        ({"jcb": "jcb"}, "no card company"),
+        ({"moon": "visa"}, "no card scheme"),
+    ],
+)
+def test_impossible_network_route_changes_nothing(routes: dict[str, str], problem: str) -> None:
+    programs = FakePrograms()
+    administration = ProgramAdministration(programs, FakeSecretStore(), FakeClock())
+
+    with pytest.raises(InvalidProgramError, match=problem):
+        administration.set_network_routes("default", routes, "somebody")
+
+    assert programs.programs["default"].network_routes == {}

@@ -32,6 +32,7 @@ NOT_GROWING = {
     "programs",
     "file_mappings",
     "callback_hosts",
+    "network_route_changes",
     "api_keys",
     "expected_files",
     "expected_files_reported",

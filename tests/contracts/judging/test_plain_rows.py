@@ -60,7 +60,7 @@ def test_cheap_test_changes_no_reason_and_no_flag(
 
     judged = judge_rows(chunk, profile, circumstances)
 
-    judgement: Judgement = profile.judge(chunk, None)
+    judgement: Judgement = profile.judge(chunk, None, {})
     expected = judge_exactly(judgement, profile, circumstances, every)
     found = pl.concat([judged.plain, judged.others]).sort("row_number")
     shown = ("row_number", "reasons", "flags")

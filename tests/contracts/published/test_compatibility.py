@@ -1,7 +1,7 @@
 """What a published version of a contract promised is kept, and a change that breaks it is noticed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ def with_model(**columns: Any) -> KindProfile:
     return replace(ORDERS, contract=replace(ORDERS.contract, model=model_with(**columns)))
 
 
-def refusing_more(rows: pl.DataFrame, mode: str | None) -> Judgement:
-    judgement = orders.judge_orders(rows, mode)
+def refusing_more(rows: pl.DataFrame, mode: str | None, routes: Mapping[str, str]) -> Judgement:
+    judgement = orders.judge_orders(rows, mode, routes)
     return replace(judgement, reasons={RowReason.UNROUTABLE_NETWORK: pl.lit(value=False)})
 
 

@@ -1,5 +1,7 @@
 """Reason codes, their aliases and categories."""
 
+from datetime import date
+
 import pytest
 
 from cardops.rules.chargebacks.reason_codes import (
@@ -40,7 +42,7 @@ def test_unknown_code_is_not_found(code: str | None) -> None:
 def test_every_published_code_is_found_under_its_own_network() -> None:
     rows = read_table("reason_codes")
 
-    assert len(rows) == 114
+    assert len(rows) == 132
     for row in rows:
         found = find_reason(row["network"], row["code"])
         assert found is not None
@@ -59,3 +61,27 @@ def test_alias_of_two_networks_identifies_neither_unless_data_decides() -> None:
 
 def test_every_sole_network_has_the_code() -> None:
     assert all((network, code) in reasons() for code, network in sole_networks().items())
+
+
+@pytest.mark.parametrize("code", ["A02", "A01", "A08", "R03", "R13", "05", "155", "60"])
+def test_code_that_debit_networks_and_checks_use_names_no_network(code: str) -> None:
+    assert sole_network_of(code) is None
+
+
+@pytest.mark.parametrize(
+    ("network", "code"),
+    [("discover", code) for code in ("05", "RN", "UA12", "UA18", "UA20", "UA30")]
+    + [("amex", code) for code in ("004", "021", "127", "154", "155", "R03")],
+)
+def test_code_is_known_under_its_network(network: str, code: str) -> None:
+    assert find_reason(network, code) is not None
+
+
+@pytest.mark.parametrize(
+    "table", ["reason_codes", "reason_aliases", "network_names", "network_routes", "bin_ranges"]
+)
+def test_every_row_has_a_source_and_dates_that_parse(table: str) -> None:
+    for row in read_table(table):
+        assert row["source"], row
+        for column in ("valid_from", "valid_to"):
+            assert not row[column] or date.fromisoformat(row[column])

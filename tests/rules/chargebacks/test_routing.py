@@ -140,3 +140,24 @@ def test_every_route_leads_from_a_known_scheme_to_one_of_four() -> None:
 def test_digits_after_a_mask_are_not_leading() -> None:
     assert leading_digits("****4111") == ""
     assert leading_digits("4520 88XX XXXX 1234") == "452088"
+
+
+@pytest.mark.parametrize("name", ["NYCE", "Pulse", "STAR", "Interlink", "Accel", "SHAZAM"])
+@pytest.mark.parametrize("code", ["A02", "F29", "UA02"])
+def test_reason_code_never_overrides_a_debit_network(name: str, code: str) -> None:
+    decided = route_row(NetworkEvidence(card_network=name, card_number="531260", reason_code=code))
+
+    assert isinstance(decided, Unroutable)
+    assert decided.scheme == name.lower()
+    assert route_row(NetworkEvidence(card_network=name), {name.lower(): "mastercard"}) == Routed(
+        "mastercard", NetworkSource.COLUMN
+    )
+
+
+def test_reason_code_decides_nothing_beside_a_name_that_nobody_knows() -> None:
+    unknown = NetworkEvidence(card_network="Regional Debit", reason_code="F29")
+
+    assert isinstance(route_row(unknown), Unroutable)
+    for neutral in (None, "", "PayPal", "apple_pay", "credit card"):
+        evidence = NetworkEvidence(card_network=neutral, reason_code="F29")
+        assert route_row(evidence) == Routed("amex", NetworkSource.REASON_CODE)

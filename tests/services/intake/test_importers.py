@@ -455,3 +455,20 @@ def test_header_that_a_report_repeats_is_not_a_dispute(world: IntakeWorld) -> No
     outcome = world.submit("chargebacks", f"{report}\n{report.replace('D1', 'D2')}\n")
 
     assert (outcome.read, outcome.accepted, outcome.quarantined) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("JCB", "jcb"), ("NYCE", "nyce")])
+def test_contract_of_the_program_routes_a_scheme_without_a_route(
+    world: IntakeWorld, name: str, scheme: str
+) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,case_number,card_network"
+    content = csv_file(header, f"t1,10.00,2026-11-20,USD,c1,{name}")
+    assert world.submit("chargebacks", content).reasons == {"unroutable_network": 1}
+
+    world.programs.set_network_route("default", scheme, "discover", set_by="somebody")
+    routed = world.submit("chargebacks", content)
+
+    assert (routed.accepted, routed.reasons) == (1, {})
+    assert world.rows("chargebacks")["network"].to_list() == ["discover"]
+    world.programs.set_network_route("default", scheme, None, set_by="somebody")
+    assert world.submit("chargebacks", content).reasons == {"unroutable_network": 1}

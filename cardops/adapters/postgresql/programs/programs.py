@@ -27,7 +27,17 @@ select
     p.program, p.currency, p.chargeback_mode, p.created_at,
     array(
         select h.host from callback_hosts as h where h.program = p.program order by h.host
-    ) as callback_hosts
+    ) as callback_hosts,
+    (
+        select coalesce(jsonb_object_agg(c.scheme, c.network), '{}')
+        from network_route_changes as c
+        where
+            c.program = p.program and c.network is not null
+            and c.change_number = (
+                select max(l.change_number) from network_route_changes as l
+                where l.program = c.program and l.scheme = c.scheme
+            )
+    ) as network_routes
 from programs as p
 where %(program)s::text is null or p.program = %(program)s
 order by p.program
@@ -43,6 +53,18 @@ from (
         %s::text as user_id
 ) as change
 left join users as u on u.program = change.program and u.user_id = change.user_id
+"""
+_ADD_ROUTE: Final = """
+insert into network_route_changes (program, scheme, change_number, network, set_by)
+select
+    change.program, change.scheme, coalesce(max(c.change_number), 0) + 1, change.network,
+    change.set_by
+from (
+    select %s::text as program, %s::text as scheme, %s::text as network, %s::text as set_by
+) as change
+left join network_route_changes as c
+    on c.program = change.program and c.scheme = change.scheme
+group by change.program, change.scheme, change.network, change.set_by
 """
 _KEYS: Final = """
 select key_id, program, name, is_test, scopes, created_at, revoked_at
@@ -82,6 +104,16 @@ class PostgresPrograms:
     def all(self) -> Sequence[Program]:
         """All programs by name."""
         return self._programs(None)
+
+    def set_network_route(
+        self, program: str, scheme: str, network: str | None, *, set_by: str
+    ) -> None:
+        """From now on disputes of the scheme go to this card company; None: to none. Audited."""
+        with self._session() as session:
+            # Two people at once make two changes, one after the other.
+            key = f"network routes/{program}/{scheme}"
+            session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+            session.execute(_ADD_ROUTE, [program, scheme, network, set_by])
 
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
