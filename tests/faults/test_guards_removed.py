@@ -113,6 +113,18 @@ GUARDS = [
         "if False:",
     ),
     Guard(
+        "latest-record",
+        "tests/services/intake/test_importers.py"
+        "::test_later_of_two_jpmorgan_records_wins_by_activity_date",
+        "if False:",
+    ),
+    Guard(
+        "debit-network",
+        "tests/rules/chargebacks/test_routing.py"
+        "::test_reason_code_decides_nothing_beside_a_name_that_nobody_knows",
+        "if False:",
+    ),
+    Guard(
         "converted-rows",
         "tests/services/intake/test_mapped_intake.py"
         "::test_released_rows_of_a_bank_file_are_read_without_the_mapping",

@@ -79,7 +79,7 @@ def judge_file(
     rows_done(Step.JUDGED, 0)
     rows = rows_of(content, profile, circumstances)
     judge_texts(rows.chunks(), profile, circumstances, workspace)
-    if rows.keeps_latest:
+    if rows.keeps_latest:  # guard: latest-record
         keep_latest(workspace)
     if profile.refusal is not None:
         _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)

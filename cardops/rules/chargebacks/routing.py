@@ -147,7 +147,7 @@ def _findings(evidence: NetworkEvidence) -> list[tuple[NetworkSource, str | None
 
 def _scheme_of_reason(evidence: NetworkEvidence) -> str | None:
     named = name_key(evidence.card_network or "")
-    if named and named not in neutral_names():
+    if named and named not in neutral_names():  # guard: debit-network
         return None
     return sole_network_of(evidence.reason_code)
 

@@ -182,7 +182,9 @@ class Submissions:
             run = self.runs.ingest_file(submission.kind, [entry])
             entry = self.claims.intake_ledger.find(entry.intake_id)
         response = describe_file(submission, entry, run.run_id if run else None)
-        response["hints"] = hints_of(self.claims.failed_store, entry)
+        hints = hints_of(self.claims.failed_store, entry)
+        if hints:
+            response["hints"] = hints
         if entry.status is FileStatus.HELD:
             hold = self.source_controls.state(entry).hold
             response["held_for"] = hold.reason.value if hold else None

@@ -15,6 +15,7 @@ from cardops.rules.intake.source_controls import SourcePolicy
 from cardops.services.intake import grouping
 from cardops.services.intake.applying import CreditDeposits
 from cardops.services.intake.ingestion import EarlierFileError, ingest_file, ingest_files
+from tests.factories import dispute_reports as reports
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.fakes.lake import FailingLake, FakeLake
@@ -404,3 +405,27 @@ def test_groups_stay_within_their_limits(monkeypatch: pytest.MonkeyPatch) -> Non
     groups = [[file.intake_id for file in group] for group in grouping.groups_of(files, KINDS)]
 
     assert groups == [[2, 3, 4], [7, 8]]
+
+
+def test_reports_whose_rows_replace_each_other_are_ingested_one_by_one() -> None:
+    def report(case: str) -> bytes:
+        rows = [
+            reports.a_jpmorgan_row(
+                Category=category,
+                Dispute_Transaction_Sequence_Number=case,
+                Activity_Date=f"11/0{day}/2026",
+            )
+            for category, day in (("RTM", 3), ("RECD", 2))
+        ]
+        return f"{reports.report(reports.JPMORGAN_DETAILS, *rows)}\n".encode()
+
+    world = IntakeWorld()
+    intake_ids = arrived(world, "chargebacks", [("csv", report("1")), ("csv", report("2"))])
+
+    together(world, intake_ids)
+
+    outcomes = [world.intake_ledger.find(intake_id).outcome for intake_id in intake_ids]
+    assert [outcome and (outcome.accepted, outcome.duplicate) for outcome in outcomes] == [
+        (1, 1)
+    ] * 2
+    assert world.rows("chargebacks")["status"].to_list() == ["pending_response"] * 2
