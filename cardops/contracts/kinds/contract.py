@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandera.polars as pa
 
 from cardops.contracts.judging import checks as _checks
+from cardops.rules.intake.arrivals import SUFFIXES
 from cardops.rules.intake.files import ID_PATTERN, Kind, RowReason
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Contract:
     balances: tuple[str, ...] = ()
     sides: Mapping[str, str] = field(default_factory=dict)
     converters: Mapping[str, Converter] = field(default_factory=dict)
+
+    @cached_property
+    def formats(self) -> tuple[str, ...]:
+        """Extensions of the formats in which files of the kind are read."""
+        return (*SUFFIXES, *self.converters)
 
     @property
     def number_decimal(self) -> str:

@@ -4,7 +4,7 @@ Belongs here: names. Which programs are registered is handed in.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
@@ -21,9 +21,6 @@ _TEMPORARY: Final = re.compile(
 )
 # Each format may come compressed, which a second ending says.
 COMPRESSIONS: Final = (".gz", ".zst")
-_READABLE: Final = re.compile(
-    rf"\.({'|'.join(SUFFIXES)})({'|'.join(map(re.escape, COMPRESSIONS))})?$", re.IGNORECASE
-)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
@@ -54,11 +51,14 @@ def prefix_of(kind: Kind) -> str:
     return f"{INCOMING}/{kind}/"
 
 
-def place_of(key: str, kind: Kind, programs: set[str]) -> Place:
-    """The file's program, or why it is refused: first folder below the kind, else `default`."""
+def place_of(key: str, kind: Kind, programs: set[str], formats: Sequence[str] = SUFFIXES) -> Place:
+    """The file's program, or why it is refused: first folder below the kind, else `default`.
+
+    `formats`: extensions of the formats in which the kind is read.
+    """
     below = key.removeprefix(prefix_of(kind)).split("/")
     program = below[0] if len(below) > 1 else DEFAULT_PROGRAM
-    return Place(kind, program, _refusal(program, below[-1], programs))
+    return Place(kind, program, _refusal(program, below[-1], programs, formats))
 
 
 def is_temporary(key: str) -> bool:
@@ -71,10 +71,11 @@ def is_settled(stat: ObjectStat, seen_before: Mapping[str, str]) -> bool:
     return stat.is_whole or seen_before.get(stat.key) == stat.version
 
 
-def submitted_key(kind: Kind, program: str, name: str, mark: str) -> str:
+def submitted_key(
+    kind: Kind, program: str, name: str, mark: str, formats: Sequence[str] = SUFFIXES
+) -> str:
     """A new key for a submitted file: its own name with safe characters, and a mark."""
-    matched = _READABLE.search(name)
-    suffix = matched.group(0) if matched else _UNSAFE.sub("_", PurePath(name).suffix)
+    suffix = _readable_ending(name, formats) or _UNSAFE.sub("_", PurePath(name).suffix)
     whole_stem = _UNSAFE.sub("_", name.removesuffix(suffix)).strip("._-")
     stem = whole_stem[:MAX_STEM_CHARACTERS] or "file"
     return f"{prefix_of(kind)}{program}/{stem}-{mark}{suffix.lower()}"
@@ -97,20 +98,24 @@ def released_from(key: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def is_readable(name: str) -> bool:
-    """Whether the name has the extension of a format that Cardops reads."""
-    return bool(_READABLE.search(name))
-
-
-def unreadable(name: str) -> str:
+def unreadable(name: str, formats: Sequence[str] = SUFFIXES) -> str:
     """Why a file with any other extension is refused."""
+    *first, last = (f".{extension}" for extension in formats)
     return (
-        f"{name} was not read: its extension is none of .csv, .json, .ndjson, .parquet and .xlsx (each "
+        f"{name} was not read: its extension is none of {', '.join(first)} and {last} (each "
         "also as .gz or .zst). Rename it after its format and submit it again."
     )
 
 
-def _refusal(program: str, name: str, programs: set[str]) -> str | None:
+def _readable_ending(name: str, formats: Sequence[str]) -> str | None:
+    """The extension of one of the formats, with its compression's; None where it has none."""
+    endings = "|".join(map(re.escape, formats))
+    compressions = "|".join(map(re.escape, COMPRESSIONS))
+    found = re.search(rf"\.({endings})({compressions})?$", name, re.IGNORECASE)
+    return found and found[0]
+
+
+def _refusal(program: str, name: str, programs: set[str], formats: Sequence[str]) -> str | None:
     if program not in programs:
         return _unregistered(program)
     if is_nearly_control(name):
@@ -118,7 +123,7 @@ def _refusal(program: str, name: str, programs: set[str]) -> str | None:
             f"{name} was not read: it is named as a control file, but its ending must be all in lower "
             f"or all in upper case. Rename its ending to {SUFFIX}."
         )
-    return None if is_readable(name) else unreadable(name)
+    return None if _readable_ending(name, formats) else unreadable(name, formats)
 
 
 def _unregistered(program: str) -> str:

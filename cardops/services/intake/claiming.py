@@ -62,7 +62,8 @@ class Claims:
         A control file beside a file goes first. `announce` is told the keys before anything is put.
         """
         mark = f"{self.clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        keys = [submitted_key(kind, program, path.name, mark) for path in paths]
+        formats = self.kinds[kind].contract.formats
+        keys = [submitted_key(kind, program, path.name, mark, formats) for path in paths]
         announce(keys)
         for key, path in zip(keys, paths, strict=True):
             beside = [Path(name) for name in control_keys(str(path))]
@@ -101,7 +102,7 @@ class Claims:
 
     def enter(self, kind: Kind, stat: ObjectStat, *, mode: str | None = None) -> IntakeFile:
         """The entry of one file, new or known, claimed or refused. Raises ObjectMissingError."""
-        arrival = self._arrival(place_of(stat.key, kind, self._registered()), stat)
+        arrival = self._arrival(self._place(stat.key, kind, self._registered()), stat)
         if arrival is None:
             raise ObjectMissingError(self.raw_store.uri(stat.key))
         acceptable = list(self._acceptable(kind, [stat]))
@@ -168,12 +169,15 @@ class Claims:
         """Arrivals of registered programs; the others are refused, each with its sentence."""
         registered = self._registered()
         for stat in stats:
-            place = place_of(stat.key, kind, registered)
+            place = self._place(stat.key, kind, registered)
             arrival = self._arrival(place, stat)
             if arrival and place.error:
                 self._refuse(arrival, place.error)
             elif arrival:
                 yield arrival
+
+    def _place(self, key: str, kind: Kind, registered: set[str]) -> Place:
+        return place_of(key, kind, registered, self.kinds[kind].contract.formats)
 
     def _registered(self) -> set[str]:
         return {program.program for program in self.programs.all()}

@@ -169,7 +169,7 @@ def source_control(
 
     Raises FileRefusedError, FileHeldError.
     """
-    _require_place(intake_file, ports)
+    _require_place(intake_file, profile, ports)
     state = SourceState(SourcePolicy(), ports.clock.now())
     if profile.applied_to:
         state = ports.source_controls.state(intake_file)
@@ -192,13 +192,14 @@ def source_control(
     raise found._held("its control file has not arrived", None)  # noqa: SLF001 - the same module
 
 
-def _require_place(intake_file: IntakeFile, ports: IntakePorts) -> None:
+def _require_place(intake_file: IntakeFile, profile: KindProfile, ports: IntakePorts) -> None:
     """Refuse again what the claim refused, while its reason lasts: a backfill must not read it."""
     outcome, arrival = intake_file.outcome, intake_file.arrival
     if outcome is None or outcome.error is None or outcome.contract_version is not None:
         return
     is_registered = ports.programs.find(arrival.program) is not None
-    place = place_of(arrival.key, arrival.kind, {arrival.program} if is_registered else set())
+    registered = {arrival.program} if is_registered else set()
+    place = place_of(arrival.key, arrival.kind, registered, profile.contract.formats)
     if place.error:  # guard: registered-program
         raise FileRefusedError(place.error)
 

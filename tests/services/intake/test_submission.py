@@ -11,6 +11,7 @@ from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.ingestion import MAX_ATTEMPTS, ingest_files
 from cardops.services.intake.submission import Submission, SubmissionError, Submissions
+from tests.factories.bank_statements import FORMATS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.object_store import FakeObjectStore
@@ -64,8 +65,10 @@ class Person:
             report=self.remarks.append,
         )
 
-    def submit(self, kind: str, content: str, *, program: str = "default") -> dict[str, Any]:
-        path = self.folder / "file.csv"
+    def submit(
+        self, kind: str, content: str, *, program: str = "default", name: str = "file.csv"
+    ) -> dict[str, Any]:
+        path = self.folder / name
         path.write_text(content)
         return self.submissions.submit(Submission(path, Kind(kind), program))
 
@@ -81,6 +84,20 @@ def test_same_file_submitted_again_is_judged_again(person: Person) -> None:
 
     assert (first["status"], first["accepted"], first["run_id"]) == ("applied", 1, "run-1")
     assert (second["accepted"], second["duplicate"]) == (0, 1)
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_bank_statement_of_each_format_is_submitted_and_applied(
+    person: Person, extension: str
+) -> None:
+    person.world.clock.advance(days=5)
+
+    submitted = person.submit(
+        "bank_statements", FORMATS[extension], name=f"Statement.{extension.upper()}"
+    )
+
+    assert (submitted["status"], submitted["error"]) == ("applied", None)
+    assert submitted["accepted"] == submitted["read"] > 0
 
 
 def test_submission_creates_a_missing_program_and_reports_it(person: Person) -> None:
