@@ -237,7 +237,18 @@ def write_lake_rows(
 
 
 def _accepted(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The accepted rows of a part of the valid ones, with what the ledger says of each."""
+    """The accepted rows of a part of the valid ones, with what the ledger says of each.
+
+    A column that the outcomes have too is theirs, where it is not null.
+    """
+    judged = [name for name in outcomes.columns if name != "row_number" and name in part.columns]
+    own = part.rename({name: f"own {name}" for name in judged})
+    return _joined(own, outcomes).with_columns(
+        pl.coalesce(name, f"own {name}").alias(name) for name in judged
+    )
+
+
+def _joined(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     if part.is_empty():
         return part.join(outcomes.clear().drop("outcome"), on="row_number")
     numbers = outcomes["row_number"]

@@ -54,7 +54,8 @@ class Layout:
             if other.reference is not None and other.reference.kind == profile.kind
             for name in (other.reference.key, _LATEST, *other.reference.columns)
         ]
-        return tuple(dict.fromkeys([*profile.identity, *profile.immutable, *taken]))
+        ordered = profile.sequence.columns if profile.sequence else ()
+        return tuple(dict.fromkeys([*profile.identity, *profile.immutable, *ordered, *taken]))
 
     @cached_property
     def content(self) -> tuple[str, ...]:

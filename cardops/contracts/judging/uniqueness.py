@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cardops.contracts.judging.known_rows import Layout
+from cardops.contracts.judging.sequences import ONE_FILE, JudgedFiles
 from cardops.contracts.judging.versions import known_row_outcomes, row_outcomes
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile, identities_as_they_are
@@ -19,19 +20,24 @@ from cardops.contracts.kinds.profile import KindProfile, identities_as_they_are
 OUTCOME: Final = pl.Enum(["accepted", "duplicate", "conflicting_duplicate"])
 # Rows that are compared at once.
 ROWS_AT_ONCE: Final = 1_000_000
+# What a later file said already is a repeat, wherever in its sequence.
+_SENT_AGAIN: Final = JudgedFiles(again=lambda: (True,))
 
 Hashes = npt.NDArray[np.uint64]
 
 
-def outcomes_of(workspace: Workspace, profile: KindProfile) -> pl.DataFrame:
+def outcomes_of(
+    workspace: Workspace, profile: KindProfile, files: JudgedFiles = ONE_FILE
+) -> pl.DataFrame:
     """`row_number` and `outcome` of each valid row, by row number, as if no file was judged before.
 
     A row whose identity occurs once is accepted. All others are compared, in portions of whole
     identities.
     """
     valid = workspace.scan("valid")
-    if profile.align_identities is not identities_as_they_are:
-        return _typed(row_outcomes(valid, None, profile))
+    is_aligned = profile.align_identities is not identities_as_they_are
+    if is_aligned or profile.sequence is not None:
+        return _typed(row_outcomes(valid, None, profile, files=files))
     repeated = _repeated(workspace, profile)
     numbers = pl.concat(part["row_number"] for part in workspace.chunks("valid", ["row_number"]))
     accepted = pl.repeat("accepted", len(numbers), dtype=OUTCOME, eager=True)
@@ -51,7 +57,11 @@ def outcomes_of(workspace: Workspace, profile: KindProfile) -> pl.DataFrame:
 
 
 def compared_with_known(
-    outcomes: pl.DataFrame, workspace: Workspace, known: pl.DataFrame, layout: Layout
+    outcomes: pl.DataFrame,
+    workspace: Workspace,
+    known: pl.DataFrame,
+    layout: Layout,
+    files: JudgedFiles = ONE_FILE,
 ) -> pl.DataFrame:
     """The outcomes with those rows judged anew that share an id with known rows.
 
@@ -62,7 +72,7 @@ def compared_with_known(
         return outcomes
     shared = pl.col(layout.profile.lookup).is_in(known["lookup_id"].unique().implode())
     rows = workspace.scan("valid").filter(shared)
-    judged = _typed(known_row_outcomes(rows, layout.decoded(known), layout))
+    judged = _typed(known_row_outcomes(rows, layout.decoded(known), layout, files))
     others = outcomes.join(judged, on="row_number", how="anti")
     return pl.concat([others, judged]).sort("row_number")
 
@@ -81,7 +91,7 @@ def without_rows_accepted_later(
     """
     if later.is_empty():
         return outcomes
-    compared = compared_with_known(outcomes, workspace, later, layout)
+    compared = compared_with_known(outcomes, workspace, later, layout, _SENT_AGAIN)
     accepted = outcomes.filter(
         pl.col("outcome") == "accepted", ~pl.col("row_number").is_in(list(own_rows))
     )

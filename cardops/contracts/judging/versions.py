@@ -4,15 +4,13 @@ Belongs here: what is judged across rows and files, for kinds that no ledger jud
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import polars as pl
 
+from cardops.contracts.judging.fingerprints import hash_names, hashes
 from cardops.contracts.judging.known_rows import Layout
+from cardops.contracts.judging.sequences import ONE_FILE, JudgedFiles, sequence_outcomes
 from cardops.contracts.kinds.profile import KindProfile
-
-# Two 64-bit hashes of one value are compared, so that text of whole files need not stay in memory.
-_SEEDS: Final = (0, 7_919)
 
 
 def row_outcomes(
@@ -20,15 +18,20 @@ def row_outcomes(
     earlier: pl.LazyFrame | None,
     profile: KindProfile,
     content: Sequence[str] | None = None,
+    files: JudgedFiles = ONE_FILE,
 ) -> pl.DataFrame:
     """`row_number` and `outcome` of each valid row: accepted, duplicate, conflicting_duplicate.
 
+    With `profile.sequence` also the numbers of accepted rows, null where that is the row's own.
+
     `earlier`: rows of files judged before this one; `intake_id` is their place in that order. The
     first row accepted under an identity fixes the immutable columns; a later one with other content
-    is a new version. `content`: columns whose values are a row's content.
+    is a new version. `content`: columns whose values are a row's content. `files`: those of `valid`.
     """
     compared = content or [name for name in profile.row_columns if name not in profile.not_content]
     valid, earlier = profile.align_identities(valid, earlier)
+    if profile.sequence is not None:
+        return sequence_outcomes(valid, earlier, profile, compared, files)
     rows = _fingerprints(valid, profile, compared, is_earlier=False).collect()
     if earlier is not None:
         keys = rows.lazy().select("id 0", "id 1").unique()
@@ -38,12 +41,12 @@ def row_outcomes(
     differs = pl.any_horizontal(
         *(
             pl.col(name) != pl.col(name).first().over("id 0", "id 1")
-            for name in _hash_names("immutable")
+            for name in hash_names("immutable")
         )
     )
     marked = ordered.with_columns(is_conflict=differs)
     consistent = marked.filter(~pl.col("is_conflict")).with_columns(
-        is_first=pl.struct(*_hash_names("id"), *_hash_names("content")).is_first_distinct()
+        is_first=pl.struct(*hash_names("id"), *hash_names("content")).is_first_distinct()
     )
     first_or_repeated = pl.when("is_first").then(pl.lit("accepted")).otherwise(pl.lit("duplicate"))
     return pl.concat(
@@ -54,10 +57,12 @@ def row_outcomes(
     )
 
 
-def known_row_outcomes(valid: pl.LazyFrame, earlier: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def known_row_outcomes(
+    valid: pl.LazyFrame, earlier: pl.DataFrame, layout: Layout, files: JudgedFiles = ONE_FILE
+) -> pl.DataFrame:
     """The same with `earlier` from the index of known rows: `Layout.decoded`."""
     rows = layout.with_digest(valid.collect()).lazy()
-    return row_outcomes(rows, earlier.lazy(), layout.profile, layout.content)
+    return row_outcomes(rows, earlier.lazy(), layout.profile, layout.content, files)
 
 
 def _new_rows(rows: pl.DataFrame, outcome: pl.Expr) -> pl.DataFrame:
@@ -72,18 +77,8 @@ def _fingerprints(
         pl.lit(not is_earlier).alias("is_new"),
         intake_id.alias("intake_id"),
         "row_number",
-        *_hashes("id", profile.identity),
+        *hashes("id", profile.identity),
         # An identity without immutable columns never conflicts with itself.
-        *_hashes("immutable", profile.immutable or profile.identity),
-        *_hashes("content", content),
+        *hashes("immutable", profile.immutable or profile.identity),
+        *hashes("content", content),
     )
-
-
-def _hashes(name: str, columns: Sequence[str]) -> list[pl.Expr]:
-    value = pl.struct(columns)
-    hashes = zip(_hash_names(name), _SEEDS, strict=True)
-    return [value.hash(seed).alias(hash_name) for hash_name, seed in hashes]
-
-
-def _hash_names(name: str) -> list[str]:
-    return [f"{name} {index}" for index in range(len(_SEEDS))]

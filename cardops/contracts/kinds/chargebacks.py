@@ -30,6 +30,7 @@ from cardops.contracts.kinds.damaged_values import (
     HAS_NO_TRANSACTION,
     without_damaged_values,
 )
+from cardops.contracts.kinds.dispute_steps import DISPUTE_STEPS
 from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED
@@ -50,8 +51,8 @@ DIRECTIONS: Final = ("debit", "credit")
 # Amounts that may be absent or zero -> their currencies.
 _MAY_BE_ZERO: Final = {"settlement_amount": "settlement_currency", "fee_amount": "fee_currency"}
 _OPTIONAL_IDS: Final = ("merchant_id", "arn", "transaction_auth_code")
-# One step of one dispute, whatever the network.
-_DISPUTE_STEP: Final = ("case_number", "stage", "action_sequence", "transaction_id")
+# One dispute, whatever the network.
+_DISPUTE: Final = ("case_number", "transaction_id")
 
 
 class ChargebackRow(pa.DataFrameModel):
@@ -167,23 +168,21 @@ def align_networks(
 ) -> tuple[pl.LazyFrame, pl.LazyFrame | None]:
     """A dispute accepted with network `mixed` stays that dispute under any network: sent once."""
     frames = [valid] if earlier is None else [valid, earlier]
-    mixed = pl.concat(
-        frame.filter(pl.col("network") == MIXED).select(_DISPUTE_STEP) for frame in frames
-    )
+    mixed = pl.concat(frame.filter(pl.col("network") == MIXED).select(_DISPUTE) for frame in frames)
     if mixed.head(1).collect().is_empty():
         return valid, earlier
-    steps = (
-        mixed.join(valid.select(_DISPUTE_STEP), on=_DISPUTE_STEP, how="semi", nulls_equal=True)
+    disputes = (
+        mixed.join(valid.select(_DISPUTE), on=_DISPUTE, how="semi", nulls_equal=True)
         .unique()
         .collect()
     )
-    return _as_mixed(valid, steps), earlier if earlier is None else _as_mixed(earlier, steps)
+    return _as_mixed(valid, disputes), earlier if earlier is None else _as_mixed(earlier, disputes)
 
 
-def _as_mixed(rows: pl.LazyFrame, steps: pl.DataFrame) -> pl.LazyFrame:
+def _as_mixed(rows: pl.LazyFrame, disputes: pl.DataFrame) -> pl.LazyFrame:
     marked = rows.join(
-        steps.lazy().with_columns(is_mixed=True),
-        on=_DISPUTE_STEP,
+        disputes.lazy().with_columns(is_mixed=True),
+        on=_DISPUTE,
         how="left",
         nulls_equal=True,
         maintain_order="left",
@@ -261,12 +260,13 @@ CHARGEBACKS: Final = KindProfile(
     },
     typed_text=("merchant_name", "chargeback_reason", "reason_code"),
     control_totals=("dispute_amount_minor", "dispute_currency"),
-    identity=("network", "case_number", "stage", "action_sequence"),
+    identity=("network", "case_number"),
     immutable=("transaction_id", "dispute_currency"),
-    # These depend on which transactions have arrived, or on tables of ours; a direction is the sign
-    # of its amount, and absent in older files.
+    # These depend on which transactions have arrived, on tables or numbers of ours; a direction is
+    # the sign of its amount, and absent in older files.
     not_content=frozenset(
         {
+            "action_sequence",
             "network_source",
             "reason_category",
             "payment_method",
@@ -276,6 +276,7 @@ CHARGEBACKS: Final = KindProfile(
         }
     ),
     align_identities=align_networks,
+    sequence=DISPUTE_STEPS,
     lookup_column="case_number",
     # A row without a case number gets one that follows from its transaction.
     shared_id_columns=("case_number", "transaction_id"),

@@ -60,6 +60,23 @@ AlignIdentities = Callable[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class RowSequence:
+    """How rows of one identity follow one another, where a row may say again what an earlier one said.
+
+    `columns`: lake columns by which `judge` orders them, beside their content. `dated_by`: the column
+    that says when the row happened: no part of its state. `numbered_by`: the column that `judge` fills.
+    `judge`: rows of identities that have several, in order of arrival, to `row_number`, `outcome` and
+    the number of those that are new. They have `id`, `file` (place of their file in the order of
+    judging), `is_new`, `is_file_again`, `state 0`, `state 1` and `columns`.
+    """
+
+    columns: tuple[str, ...]
+    dated_by: str
+    numbered_by: str
+    judge: Callable[[pl.DataFrame], pl.DataFrame]
+
+
 def no_judgement(
     rows: pl.DataFrame, _batch_mode: str | None, _routes: Mapping[str, str]
 ) -> Judgement:
@@ -96,6 +113,7 @@ class KindProfile:
     Versions:
     `identity`: lake columns by which a row is known. `immutable`: columns that a later version must
     repeat. `not_content`: columns that make no new version. `align_identities`: see the type.
+    `sequence`: where given, rows of one identity are judged in their order, not by content alone.
     `lookup_column`: the identity's column under which rows are found, else its first; rows that
     `align_identities` makes equal share it. `shared_id_columns`: columns, of file and lake alike, by
     which two files may speak of the same row; else the same one.
@@ -125,6 +143,7 @@ class KindProfile:
     immutable: tuple[str, ...] = ()
     not_content: frozenset[str] = frozenset()
     align_identities: AlignIdentities = identities_as_they_are
+    sequence: RowSequence | None = None
     lookup_column: str | None = None
     shared_id_columns: tuple[str, ...] = ()
     applied_to: str | None = None

@@ -13,6 +13,7 @@ import polars as pl
 from cardops.contracts.judging.files import SettledFile, settle_file
 from cardops.contracts.judging.groups import SettledGroup
 from cardops.contracts.judging.known_rows import Layout
+from cardops.contracts.judging.sequences import JudgedFiles
 from cardops.contracts.judging.uniqueness import (
     compared_with_known,
     outcomes_of,
@@ -64,11 +65,12 @@ def judge_in_turn(
     """
     profile = kinds[intake_file.arrival.kind]
     known_rows, layout = known_rows_of(profile, ports, kinds)
+    files = JudgedFiles(again=lambda: sent_again([intake_file], ports))
     alone = outcomes_of(workspace, profile)
     ids = valid_lookup_ids(workspace, profile)
     for _ in range(MAX_TURNS):
         with known_rows.turn(intake_file) as turn:
-            unfinished, outcomes = _compared(alone, workspace, ids, turn, layout)
+            unfinished, outcomes = _compared(alone, workspace, ids, turn, layout, files)
             if not unfinished:
                 settled = settle_file(workspace, profile, outcomes, intake_file)
                 accepted = pl.scan_parquet(settled.lake_path)
@@ -92,16 +94,29 @@ def judge_group_in_turn(
     """
     profile = kinds[group.kind]
     known_rows, layout = known_rows_of(profile, ports, kinds)
-    alone = outcomes_of(workspace, profile)
+    files = JudgedFiles(group.rows_before, again=lambda: sent_again(group.files, ports))
+    alone = outcomes_of(workspace, profile, files)
     ids = valid_lookup_ids(workspace, profile)
     with known_rows.turn(*group.files) as turn:
-        unfinished, outcomes = _compared(alone, workspace, ids, turn, layout)
+        unfinished, outcomes = _compared(alone, workspace, ids, turn, layout, files)
         if unfinished:
             raise UnfinishedFilesError(unfinished)
         settled = settle(outcomes)
         accepted = pl.scan_parquet(settled.lake_path)
         turn.record(entries_of(accepted, layout), layout.name)
         return settled
+
+
+def sent_again(files: Sequence[IntakeFile], ports: IntakePorts) -> Sequence[bool]:
+    """Which of these files have the whole content of one that was claimed before them."""
+    found = []
+    for intake_file in files:
+        arrival = intake_file.arrival
+        same = ports.intake_ledger.find_all(
+            arrival.kind, content_sha256=arrival.content_sha256, program=arrival.program
+        )
+        found.append(any(file.intake_id < intake_file.intake_id for file in same))
+    return found
 
 
 def valid_lookup_ids(workspace: Workspace, profile: KindProfile) -> Sequence[str]:
@@ -116,6 +131,7 @@ def _compared(
     ids: Sequence[str],
     turn: JudgingTurn,
     layout: Layout,
+    files: JudgedFiles,
 ) -> tuple[tuple[int, ...], pl.DataFrame]:
     """Files to finish first, else none and the outcomes of all rows."""
     outcomes = alone
@@ -125,7 +141,7 @@ def _compared(
         if earlier.not_in_lake:
             return earlier.not_in_lake, alone
         # guard-end: known-in-lake
-        outcomes = compared_with_known(outcomes, workspace, earlier.rows, layout)
+        outcomes = compared_with_known(outcomes, workspace, earlier.rows, layout, files)
         if earlier.later_rows is not None:
             outcomes = without_rows_accepted_later(
                 outcomes, workspace, earlier.later_rows, earlier.own_rows, layout

@@ -43,14 +43,22 @@ def chargeback_line(chance: random.Random) -> str:
     transaction = f"t{chance.randrange(6)}"
     currency, network = chance.choice((("USD", "visa"), ("", ""), ("", "visa"), ("EUR", "amex")))
     case = chance.choice((f"c{chance.randrange(6)}", ""))
-    return f"{transaction},{chance.choice(AMOUNTS)},2026-11-19,{currency},{network},{case}"
+    status = chance.choice(("open", "won", ""))
+    happened = chance.choice(("", "", "2026-11-19", "2026-11-20"))
+    return (
+        f"{transaction},{chance.choice(AMOUNTS)},2026-11-19,{currency},{network},{case},"
+        f"{status},{happened}"
+    )
 
 
 LINES = {
     "deposits": (DEPOSITS, deposit_line),
     "transactions": ("transaction_id,order_id,amount,currency,status,created_at", transaction_line),
     "chargebacks": (
-        "transaction_id,chargeback_amount,dispute_date,currency,card_network,case_number",
+        (
+            "transaction_id,chargeback_amount,dispute_date,currency,card_network,case_number,status,"
+            "activity_date"
+        ),
         chargeback_line,
     ),
 }
@@ -405,6 +413,30 @@ def test_groups_stay_within_their_limits(monkeypatch: pytest.MonkeyPatch) -> Non
     groups = [[file.intake_id for file in group] for group in grouping.groups_of(files, KINDS)]
 
     assert groups == [[2, 3, 4], [7, 8]]
+
+
+def test_cumulative_reports_of_one_dispute_together_are_judged_file_by_file() -> None:
+    world = IntakeWorld()
+    header = f"{CHARGEBACKS},status"
+    other = DISPUTED.replace("c1", "c2")
+    reports = (("open",), ("open", "won"), ("open", "won"), ("open", "won", "open"))
+    contents = [
+        csv_file(
+            header,
+            *(f"{DISPUTED},{status}" for status in statuses),
+            f"{other},{'open' if number else 'won'}",
+        )
+        for number, statuses in enumerate(reports)
+    ]
+
+    together(world, arrived(world, "chargebacks", [("csv", text.encode()) for text in contents]))
+
+    outcomes = [file.outcome for file in files_of(world)]
+    counts = [(outcome.accepted, outcome.duplicate) for outcome in outcomes if outcome]
+    assert counts == [(2, 0), (2, 1), (0, 3), (1, 3)]
+    assert len(shared_lake_files(world)) == 1
+    own = world.rows("chargebacks").filter(case_number="c1").sort("intake_id", "row_number")
+    assert own["action_sequence"].to_list() == [1, 2, 3]
 
 
 def test_reports_whose_rows_replace_each_other_are_ingested_one_by_one() -> None:

@@ -1,0 +1,102 @@
+"""Steps of disputes judged in their order: repeats, returns, whole files again, conflicts."""
+
+import pytest
+
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
+from tests.factories.intake_environment import IntakeWorld, csv_file
+
+HEADER = f"{CHARGEBACKS},status"
+OPEN, WON, LOST = (f"{DISPUTED},{status}" for status in ("open", "won", "lost"))
+STAGED = f"{CHARGEBACKS},stage,status,activity_date"
+
+
+def submit(world: IntakeWorld, *lines: str, header: str = HEADER) -> tuple[int, int, int]:
+    outcome = world.submit("chargebacks", csv_file(header, *lines))
+    return outcome.accepted, outcome.duplicate, outcome.quarantined
+
+
+def numbered(world: IntakeWorld) -> list[tuple[str, str, int]]:
+    columns = ("stage", "status", "action_sequence")
+    return world.rows("chargebacks").sort("intake_id", "row_number").select(columns).rows()
+
+
+def test_return_to_an_earlier_state_in_one_file_reopens(world: IntakeWorld) -> None:
+    assert submit(world, OPEN, WON, OPEN) == (3, 0, 0)
+    assert numbered(world) == [
+        ("chargeback", "open", 1),
+        ("chargeback", "won", 2),
+        ("chargeback", "open", 3),
+    ]
+
+
+def test_return_to_an_earlier_state_in_three_files_reopens(world: IntakeWorld) -> None:
+    assert submit(world, OPEN) == (1, 0, 0)
+    assert submit(world, WON) == (1, 0, 0)
+    # The same bytes as the first file's would be that file again.
+    assert submit(world, OPEN, DISPUTED.replace("c1", "c2") + ",open") == (2, 0, 0)
+    assert [number for *_, number in numbered(world)] == [1, 2, 3, 1]
+
+
+def test_whole_file_again_is_all_duplicates(world: IntakeWorld) -> None:
+    assert submit(world, OPEN) == (1, 0, 0)
+    assert submit(world, WON) == (1, 0, 0)
+
+    assert submit(world, OPEN) == (0, 1, 0)
+    assert submit(world, WON) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "accepted"),
+    [
+        ([OPEN], [OPEN, WON], 1),
+        ([OPEN, WON], [OPEN, WON, OPEN], 1),
+        ([OPEN, WON, OPEN], [OPEN, WON, OPEN, LOST], 1),
+        ([OPEN, WON, OPEN], [WON, OPEN], 0),
+        ([OPEN, WON], [WON, WON, LOST], 1),
+        ([OPEN, OPEN], [OPEN], 0),
+        ([OPEN, WON], [LOST, WON], 2),
+    ],
+)
+def test_report_that_tells_the_history_again_adds_only_its_end(
+    world: IntakeWorld, known: list[str], told: list[str], accepted: int
+) -> None:
+    submit(world, *known)
+    other = DISPUTED.replace("c1", "c9") + ",open"
+
+    assert submit(world, *told, other) == (accepted + 1, len(told) - accepted, 0)
+
+
+def test_dated_step_is_a_repeat_only_of_its_own_date(world: IntakeWorld) -> None:
+    lines = [f"{DISPUTED},chargeback,open,2026-11-1{day}" for day in (1, 2, 1, 2)]
+    assert submit(world, *lines, header=STAGED) == (2, 2, 0)
+
+    late = f"{DISPUTED},inquiry,open,2026-11-01"
+    assert submit(world, late, lines[0], header=STAGED) == (1, 1, 0)
+
+
+def test_numbers_count_by_stage_in_activity_order(world: IntakeWorld) -> None:
+    lines = [
+        f"{DISPUTED},chargeback,won,2026-11-14",
+        f"{DISPUTED},representment,open,2026-11-13",
+        f"{DISPUTED},chargeback,open,2026-11-12",
+    ]
+    assert submit(world, *lines, header=STAGED) == (3, 0, 0)
+    late = f"{DISPUTED},chargeback,open,2026-11-11"
+    assert submit(world, late, header=STAGED) == (1, 0, 0)
+
+    assert numbered(world) == [
+        ("chargeback", "won", 2),
+        ("representment", "open", 1),
+        ("chargeback", "open", 1),
+        # Numbers that were given out stay: this one happened first, and is known last.
+        ("chargeback", "open", 3),
+    ]
+
+
+def test_other_transaction_or_currency_at_a_later_stage_conflicts(world: IntakeWorld) -> None:
+    later = f"{DISPUTED},representment,open,2026-11-12"
+    submit(world, f"{DISPUTED},chargeback,open,2026-11-11", header=STAGED)
+
+    assert submit(world, later.replace("USD", "EUR"), header=STAGED) == (0, 0, 1)
+    assert submit(world, later.replace("t1", "t2", 1), header=STAGED) == (0, 0, 1)
+    assert submit(world, later, header=STAGED) == (1, 0, 0)
