@@ -1,53 +1,78 @@
 with
 
-chargebacks as (
+-- A step that does not say when it happened comes after all that arrived before it.
+dated as (
+    select
+        *,
+        coalesce(
+            activity_date,
+            max(stated_at) over (
+                partition by dispute_key
+                order by intake_id, row_number
+                rows between unbounded preceding and current row
+            )
+        ) as happened_at
+    from {{ ref('stg_lake__chargebacks') }}
+),
+
+steps as (
     select
         *,
         row_number() over (
             partition by dispute_key
-            order by stage_rank desc, action_sequence desc, intake_id desc, row_number desc
-        ) as recency
-    from {{ ref('stg_lake__chargebacks') }}
+            order by happened_at desc, intake_id desc, row_number desc
+        ) as recency,
+        lag(is_ended, 1, false) over (
+            partition by dispute_key
+            order by happened_at, intake_id, row_number
+        ) as was_ended
+    from dated
 ),
 
+-- A deflected dispute never became a chargeback; one that is only known ended was no inquiry.
 histories as (
     select
         dispute_key,
         count(*) as version_count,
         min(dispute_date) as opened_on,
         min(business_date) as received_on,
-        max(stage_rank) > 1 as has_reached_chargeback,
+        coalesce(bool_or(stage_rank between 2 and 5 and coalesce(status, '') != 'prevented'), false)
+        or (max(stage_rank) = 6 and min(stage_rank) = 6) as has_reached_chargeback,
+        count(*) filter (where was_ended and not is_ended) as reopened_count,
         max(resolution_date) as resolved_on
-    from chargebacks
+    from steps
     group by dispute_key
 ),
 
 final as (
     select
-        chargebacks.dispute_key,
-        chargebacks.program,
-        chargebacks.network,
-        chargebacks.case_number,
-        chargebacks.transaction_id,
-        chargebacks.stage,
-        chargebacks.status,
-        chargebacks.batch_id,
-        chargebacks.merchant_id,
-        chargebacks.dispute_amount_minor,
-        chargebacks.dispute_currency,
-        chargebacks.reason_code,
-        chargebacks.reason_category,
-        chargebacks.reply_by_date,
-        chargebacks.payment_method,
-        chargebacks.business_date,
+        steps.dispute_key,
+        steps.program,
+        steps.network,
+        steps.case_number,
+        steps.transaction_id,
+        steps.stage,
+        steps.status,
+        steps.batch_id,
+        steps.merchant_id,
+        steps.dispute_amount_minor,
+        steps.dispute_currency,
+        steps.reason_code,
+        steps.reason_category,
+        steps.reply_by_date,
+        steps.payment_method,
+        steps.business_date,
         histories.version_count,
         histories.opened_on,
         histories.received_on,
         histories.has_reached_chargeback,
-        histories.resolved_on
-    from chargebacks
+        histories.reopened_count,
+        case
+            when steps.is_ended or histories.reopened_count = 0 then histories.resolved_on
+        end as resolved_on
+    from steps
     inner join histories using (dispute_key)
-    where chargebacks.recency = 1
+    where steps.recency = 1
 )
 
 select * from final

@@ -8,7 +8,7 @@ transactions as (
     select * from {{ ref('int_transactions_latest') }}
 ),
 
-final as (
+joined as (
     select
         disputes.dispute_key,
         disputes.program,
@@ -27,6 +27,7 @@ final as (
             else 'open'
         end as outcome,
         disputes.has_reached_chargeback,
+        disputes.reopened_count,
         disputes.version_count,
         disputes.batch_id,
         disputes.merchant_id,
@@ -44,6 +45,14 @@ final as (
         on
             disputes.program = transactions.program
             and disputes.transaction_id = transactions.transaction_id
+),
+
+final as (
+    select
+        *,
+        outcome = 'open' as is_open,
+        not has_reached_chargeback as is_inquiry
+    from joined
 )
 
 select * from final

@@ -22,6 +22,20 @@ final as (
         dispute_amount_minor,
         dispute_currency,
         dispute_date,
+        activity_date,
+        {{ is_ended('stage', 'status') }} as is_ended,
+        coalesce(
+            activity_date,
+            timezone(
+                'UTC',
+                cast(
+                    coalesce(
+                        case when {{ is_ended('stage', 'status') }} then resolution_date end,
+                        dispute_date
+                    ) as timestamp
+                )
+            )
+        ) as stated_at,
         reason_code,
         reason_category,
         status,
