@@ -241,6 +241,7 @@ def _add_odd(rng: Random, files: ChargebackFiles, odd: _Odd) -> None:
         _add_orphan(rng, files.shop, odd, number)
         _add_flagged(rng, files.follow_up, odd, number)
         _add_conflict(rng, files, number)
+        _add_unexpected_step(rng, files)
 
 
 def _add_unroutable(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
@@ -298,6 +299,22 @@ def _add_conflict(rng: Random, files: ChargebackFiles, number: int) -> None:
     changes = {"transaction_id": other.cells["transaction_id"], "chargeback_amount": "0.01"}
     row = known.copy(rng.uniform(0, files.follow_up.end), **changes, transaction_amount="")
     files.follow_up.rows.append(row.quarantined(RowReason.CONFLICTING_DUPLICATE))
+
+
+def _add_unexpected_step(rng: Random, files: ChargebackFiles) -> None:
+    """A dispute that is in arbitration after a chargeback that nobody answered."""
+    plain = [
+        row
+        for row in files.rich.plain_rows()
+        if row.cells["stage"] == "chargeback" and row.cells["status"] == "open"
+    ]
+    if not plain:
+        return
+    known = rng.choice(plain)
+    known.is_plain = False
+    row = known.copy(rng.uniform(0, files.follow_up.end), stage="arbitration")
+    row.is_plain = False
+    files.follow_up.rows.append(row.flagged(RowFlag.UNEXPECTED_STAGE))
 
 
 def _same_chargeback(original: Row) -> Row:

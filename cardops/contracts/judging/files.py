@@ -23,7 +23,7 @@ from cardops.contracts.judging.judging import (
 from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
 from cardops.contracts.judging.superseded import SUPERSEDED, keep_latest
 from cardops.contracts.judging.workspace import Workspace
-from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.kinds.profile import ADDED_FLAG, KindProfile
 from cardops.contracts.reading.mapped import MappedLayout, for_released_rows
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError, SourceFile
@@ -243,9 +243,14 @@ def _accepted(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     """
     judged = [name for name in outcomes.columns if name != "row_number" and name in part.columns]
     own = part.rename({name: f"own {name}" for name in judged})
-    return _joined(own, outcomes).with_columns(
+    accepted = _joined(own, outcomes).with_columns(
         pl.coalesce(name, f"own {name}").alias(name) for name in judged
     )
+    if ADDED_FLAG not in accepted.columns:
+        return accepted
+    added = pl.concat_list("flags", ADDED_FLAG)
+    flags = pl.when(pl.col(ADDED_FLAG).is_not_null()).then(added).otherwise("flags")
+    return accepted.with_columns(flags=flags)
 
 
 def _joined(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:

@@ -129,6 +129,7 @@ def flags_of(profile: KindProfile) -> tuple[RowFlag, ...]:
     found = (
         _contract_flags(profile.contract).keys() | _judgement_of_empty_chunk(profile).flags.keys()
     )
+    found |= set(profile.sequence.flags if profile.sequence else ())
     return tuple(flag for flag in RowFlag if flag in found)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.judging.fingerprints import hash_names, hashes
-from cardops.contracts.kinds.profile import KindProfile, RowSequence
+from cardops.contracts.kinds.profile import ADDED_FLAG, KindProfile, RowSequence
 
 _ID: Final = hash_names("id")
 
@@ -55,7 +55,7 @@ def sequence_outcomes(
     alone = ids.join(several, on=_ID, how="anti").select(
         "row_number",
         pl.lit("accepted").alias("outcome"),
-        pl.lit(None, pl.Int64).alias(sequence.numbered_by),
+        *_nothing_added(sequence),
     )
     if wanted.is_empty():
         return alone
@@ -83,13 +83,20 @@ def _judged(
     conflicts = marked.filter("is_new", "is_conflict").select(
         "row_number",
         pl.lit("conflicting_duplicate").alias("outcome"),
-        pl.lit(None, pl.Int64).alias(sequence.numbered_by),
+        *_nothing_added(sequence),
     )
     consistent = marked.filter(~pl.col("is_conflict")).with_columns(
         id=pl.struct(_ID).rank("dense").cast(pl.Int64)
     )
     judged = sequence.judge(consistent.sort("id", maintain_order=True))
     return pl.concat([conflicts, judged.select(conflicts.columns)])
+
+
+def _nothing_added(sequence: RowSequence) -> list[pl.Expr]:
+    return [
+        pl.lit(None, pl.Int64).alias(sequence.numbered_by),
+        pl.lit(None, pl.String).alias(ADDED_FLAG),
+    ]
 
 
 def _is_conflict(rows: pl.DataFrame) -> pl.Expr:

@@ -22,6 +22,8 @@ ORIGIN: Final = {
     "row_number": INTEGER,
     "flags": pl.List(TEXT),
 }
+# What a `RowSequence` adds to a row's flags.
+ADDED_FLAG: Final = "added_flag"
 # Lake columns that the engine fills, not the row: its origin, its batch, its ledger's number.
 _FILLED_BY_ENGINE: Final = frozenset({*ORIGIN, "batch_id", "ledger_seq"})
 
@@ -66,15 +68,17 @@ class RowSequence:
 
     `columns`: lake columns by which `judge` orders them, beside their content. `dated_by`: the column
     that says when the row happened: no part of its state. `numbered_by`: the column that `judge` fills.
-    `judge`: rows of identities that have several, in order of arrival, to `row_number`, `outcome` and
-    the number of those that are new. They have `id`, `file` (place of their file in the order of
-    judging), `is_new`, `is_file_again`, `state 0`, `state 1` and `columns`.
+    `judge`: rows of identities that have several, in order of arrival, to `row_number`, `outcome` and,
+    of those that are new, the number and `added_flag` or null. They have `id`, `file` (place of their
+    file in the order of judging), `is_new`, `is_file_again`, `state 0`, `state 1` and `columns`.
+    `flags`: those that it may add.
     """
 
     columns: tuple[str, ...]
     dated_by: str
     numbered_by: str
     judge: Callable[[pl.DataFrame], pl.DataFrame]
+    flags: tuple[RowFlag, ...] = ()
 
 
 def no_judgement(

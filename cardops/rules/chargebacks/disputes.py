@@ -88,13 +88,21 @@ def workflow_of(network: str, reason_category: str | None) -> Workflow | None:
 
 
 def legal_transitions(
-    network: str, stage: Stage, *, workflow: Workflow | None = None, on: date | None = None
+    network: str,
+    stage: Stage,
+    *,
+    workflow: Workflow | None = None,
+    reason_code: str | None = None,
+    on: date | None = None,
 ) -> frozenset[StageTransition]:
-    """The transitions out of this stage; an ended dispute has none."""
+    """The transitions out of this stage; of those that end a dispute, only a won one has any."""
     return frozenset(
         StageTransition(stage, Stage(row["to_stage"]), row["side"])
         for row in read_table("dispute_moves")
-        if row["from_stage"] == stage and _applies(row, network, workflow) and is_valid_on(row, on)
+        if row["from_stage"] == stage
+        and _applies(row, network, workflow)
+        and (not row["reason_codes"] or reason_code in row["reason_codes"].split())
+        and is_valid_on(row, on)
     )
 
 
@@ -104,10 +112,13 @@ def is_legal(
     to_stage: Stage,
     *,
     workflow: Workflow | None = None,
+    reason_code: str | None = None,
     on: date | None = None,
 ) -> bool:
     """Whether the dispute may go from one stage to the other in one transition."""
-    transitions = legal_transitions(network, from_stage, workflow=workflow, on=on)
+    transitions = legal_transitions(
+        network, from_stage, workflow=workflow, reason_code=reason_code, on=on
+    )
     return any(transition.to_stage == to_stage for transition in transitions)
 
 

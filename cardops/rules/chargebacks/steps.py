@@ -5,9 +5,9 @@ which asks this rule only for disputes that have several rows.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,22 @@ def action_sequences(history: Sequence[DisputeRow], steps: Sequence[DisputeRow])
             counts[row.stage] += 1
             numbers[id(row)] = counts[row.stage]
     return [numbers[id(step)] for step in steps]
+
+
+def unexpected_steps(
+    history: Sequence[DisputeRow],
+    steps: Sequence[DisputeRow],
+    is_legal: Callable[[DisputeRow, DisputeRow], bool],
+) -> list[bool]:
+    """Which of the new steps are at another stage than the step before them, and not by a legal move."""
+    own = {id(step) for step in steps}
+    ordered = in_activity_order([*history, *steps])
+    unexpected = {
+        id(step)
+        for before, step in pairwise(ordered)
+        if id(step) in own and before.stage != step.stage and not is_legal(before, step)
+    }
+    return [id(step) in unexpected for step in steps]
 
 
 def _without_equal_neighbours(states: Iterable[Hashable]) -> list[Hashable]:

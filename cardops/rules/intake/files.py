@@ -49,6 +49,7 @@ class RowFlag(StrEnum):
     AMOUNT_EXCEEDS_TRANSACTION = "amount_exceeds_transaction"
     ITEMS_DO_NOT_ADD_UP = "items_do_not_add_up"
     NAIVE_TIMESTAMP = "naive_timestamp"
+    UNEXPECTED_STAGE = "unexpected_stage"
     DAMAGED_VALUE = "damaged_value"
 
 

@@ -18,6 +18,7 @@ from cardops.rules.chargebacks.disputes import (
     workflow_of,
 )
 from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.data_tables import read_table
 
 
 @pytest.mark.parametrize(
@@ -56,15 +57,19 @@ def test_consumer_dispute_is_represented_before_pre_arbitration(network: str) ->
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_only_ended_stages_have_no_transition(network: str) -> None:
+def test_only_ended_stages_but_won_have_no_transition(network: str) -> None:
     for stage in Stage:
-        assert bool(legal_transitions(network, stage)) is (stage not in ENDED)
+        assert bool(legal_transitions(network, stage)) is (stage not in ENDED - {Stage.WON})
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_disputes_never_go_back(network: str) -> None:
+def test_disputes_never_go_back_but_from_won(network: str) -> None:
     order = list(Stage)
     moves = {move for stage in Stage for move in legal_transitions(network, stage)}
+    (reopening,) = (move for move in moves if move.from_stage == Stage.WON)
+    moves.remove(reopening)
+
+    assert reopening.to_stage == Stage.PRE_ARBITRATION
 
     assert all(order.index(move.to_stage) > order.index(move.from_stage) for move in moves)
 
@@ -97,3 +102,17 @@ def test_published_days_apply_without_a_feed_deadline(network: str, days: int) -
 
 def test_stage_without_published_days_has_no_deadline() -> None:
     assert merchant_deadline("visa", Stage.WON, date(2026, 11, 1)) is None
+
+
+@pytest.mark.parametrize(("reason_code", "is_allowed"), [("4808", True), ("4853", False)])
+def test_pre_arbitration_is_optional_where_mastercard_says_so(
+    reason_code: str, *, is_allowed: bool
+) -> None:
+    stages = (Stage.REPRESENTMENT, Stage.ARBITRATION)
+
+    assert is_legal("mastercard", *stages, reason_code=reason_code) is is_allowed
+    assert not is_legal("visa", *stages, reason_code=reason_code)
+
+
+def test_every_move_has_a_source() -> None:
+    assert all(row["source"] for row in read_table("dispute_moves"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 HEADER = f"{CHARGEBACKS},status"
@@ -100,3 +100,35 @@ def test_other_transaction_or_currency_at_a_later_stage_conflicts(world: IntakeW
     assert submit(world, later.replace("USD", "EUR"), header=STAGED) == (0, 0, 1)
     assert submit(world, later.replace("t1", "t2", 1), header=STAGED) == (0, 0, 1)
     assert submit(world, later, header=STAGED) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason", "path", "is_flagged"),
+    [
+        ("visa", "13.1", ("chargeback/open", "representment/open"), False),
+        ("visa", "10.4", ("chargeback/open", "representment/open"), True),
+        ("visa", "10.4", ("chargeback/open", "pre_arbitration/open"), False),
+        ("visa", "13.1", ("chargeback/won", "pre_arbitration/open"), False),
+        ("visa", "13.1", ("chargeback/lost", "pre_arbitration/open"), True),
+        ("visa", "13.1", ("chargeback/won", "chargeback/open"), False),
+        ("mastercard", "4853", ("chargeback/open", "arbitration/open"), True),
+        ("mastercard", "4853", ("representment/open", "arbitration/open"), True),
+        ("mastercard", "4808", ("representment/open", "arbitration/open"), False),
+        ("amex", "", ("inquiry/open", "chargeback/open"), False),
+    ],
+)
+def test_illegal_move_is_flagged_and_accepted(
+    world: IntakeWorld, network: str, reason: str, path: tuple[str, ...], *, is_flagged: bool
+) -> None:
+    known, later = (
+        f"t1,25.00,2026-11-10,USD,c1,{network},{step.replace('/', ',')},2026-11-1{day},{reason}"
+        for day, step in enumerate(path, start=1)
+    )
+    world.submit("transactions", csv_file(TRANSACTIONS, PAID))
+    world.submit("chargebacks", csv_file(f"{STAGED},reason_code", known))
+
+    outcome = world.submit("chargebacks", csv_file(f"{STAGED},reason_code", later))
+
+    assert outcome.accepted == 1
+    assert outcome.flags == ({"unexpected_stage": 1} if is_flagged else {})
+    assert world.rows("chargebacks")["flags"].to_list() == [[], [*outcome.flags]]
