@@ -48,7 +48,8 @@ class HttpProtocol(BoundedProtocol):
             return
         completed, is_new = self._completed, self._completed == self._started
         super().data_received(data)
-        if is_new and self._completed == self._started == completed + 1:
+        is_one = is_new and self._completed == self._started == completed + 1
+        if is_one and not self._is_refusing:  # a refused request has no cycle, or an earlier one's
             self._remember_head(data)
         if self._waiting_cycle is not None:
             # The body was not in the same piece: a task waits for the rest.

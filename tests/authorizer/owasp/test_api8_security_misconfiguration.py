@@ -182,6 +182,6 @@ def test_log_is_json_lines_without_secrets_cards_or_bodies(
     for line in lines:
         assert set(json.loads(line)) <= {
             "at", "level", "message", "request_id", "method", "route", "status", "milliseconds",
-        }  # fmt: skip
+        }, line  # fmt: skip
     secret = target.key.rpartition("_")[2]
     assert not [line for line in lines if secret in line or card in line or word in line]

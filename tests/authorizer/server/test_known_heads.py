@@ -20,6 +20,7 @@ from tests.servers.in_process_authorizer import Connection, InProcessServer, in_
 
 PATH = b"POST /v1/authorizations HTTP/1.1\r\n"
 END = b"\r\n\r\n"
+TOO_MANY = b"x: y\r\n" * 101
 LENGTH = b"content-length: %d"
 
 
@@ -107,6 +108,20 @@ async def test_bytes_of_a_known_request_within_a_body_are_no_request(
     assert ("default", "smuggled") not in server.authorizations.records
 
 
+@pytest.mark.parametrize("earlier", ["", "earlier"])
+async def test_refused_head_is_not_remembered(server: InProcessServer, earlier: str) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with Connection(server) as client:
+        if earlier:
+            await client.send(server.request(earlier))
+            assert await client.decided_id() == earlier
+        await client.send(server.request("refused", *(f"h{number}: x" for number in range(101))))
+
+        assert (await client.response())[0] == 431
+    assert errors == []
+
+
 async def test_head_of_a_revoked_key_is_refused(server: InProcessServer) -> None:
     async with Connection(server) as client:
         await client.send(server.request("before"))
@@ -153,6 +168,7 @@ KINDS: dict[str, Callable[[bytes, bytes], list[bytes]]] = {
     "invalid body": lambda request, _: [request.replace(b'"amount"', b'"amouns"')],
     "another key": lambda request, _: [re.sub(rb"Bearer .{8}", b"Bearer AAAAAAAA", request)],
     "dry run": lambda request, _: [request.replace(b" HTTP", b"?dry_run=true HTTP", 1)],
+    "too many headers": lambda request, _: [request.replace(b"host: a", TOO_MANY + b"host: a")],
     "other route": lambda _request, _: [b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n"],
     "last": lambda request, _: [request.replace(b"host: a", b"connection: close")],
 }
