@@ -134,7 +134,7 @@ def flags_of(profile: KindProfile) -> tuple[RowFlag, ...]:
 
 
 def _judgement_of_empty_chunk(profile: KindProfile) -> Judgement:
-    """What the kind's own judge adds, told by a chunk without rows."""
+    """What the kind's own judge adds, found with a chunk without rows."""
     names = ("raw", "framing", *profile.contract.columns)
     chunk = pl.DataFrame(schema={"row_number": pl.Int64(), **dict.fromkeys(names, pl.String())})
     referenced = None

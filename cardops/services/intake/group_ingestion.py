@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import polars as pl
 
@@ -37,7 +37,7 @@ from cardops.rules.intake.source_controls import FilePass, SourcePolicy
 from cardops.services.intake.circumstances import circumstances_of
 from cardops.services.intake.contents import ContentReplacedError, claimed_content
 from cardops.services.intake.control import control_content_of
-from cardops.services.intake.grouping import groups_of
+from cardops.services.intake.grouping import MIN_FILES, groups_of
 from cardops.services.intake.judging import judge_group_in_turn
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import clear_quarantine, quarantine_in_turn
@@ -45,10 +45,6 @@ from cardops.services.intake.shared_ids import EarlierFiles
 from cardops.services.intake.waiting_rows import is_awaited, record_references, release_for_rows
 
 _log = logging.getLogger(__name__)
-
-
-# One file is no group.
-MIN_FILES: Final = 2
 
 
 class GroupGivenUpError(RuntimeError):

@@ -11,6 +11,8 @@ from cardops.contracts.kinds.registry import Kinds
 from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.files import FileStatus, IntakeFile
 
+# One file is no group.
+MIN_FILES: Final = 2
 # Each locks its entry in the database, whose table of locks all sessions share.
 MAX_FILES: Final = 500
 # Above, a file's own rows cost more than the file.
@@ -28,7 +30,7 @@ def groups_of(files: Sequence[IntakeFile], kinds: Kinds) -> Iterator[list[Intake
         if _is_small(intake_file, kinds):
             alike[_circumstances(intake_file)].append(intake_file)
     for candidates in alike.values():
-        yield from (group for group in _within_limits(candidates) if len(group) > 1)
+        yield from (group for group in _within_limits(candidates) if len(group) >= MIN_FILES)
 
 
 def _is_small(intake_file: IntakeFile, kinds: Kinds) -> bool:

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from cardops.contracts.judging.files import (
-    judge_file,
-    settle_file,
-)
+from cardops.contracts.judging.files import judge_file, settle_file
 from cardops.contracts.judging.workspace import Workspace, temporary_workspace
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.contracts.reading.source import FileRefusedError
