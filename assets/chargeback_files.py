@@ -48,7 +48,7 @@ def every_accepted_chargeback_is_in_a_file(
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     destinations: dg.ResourceParam[Destinations],
 ) -> dg.AssetCheckResult:
-    """Of each batch: rows read = in files + duplicates + quarantined; money accepted = money in files."""
+    """Of each batch: rows read = in files + superseded + duplicates + quarantined, and so is the money."""
     builder = ChargebackFileBuilder(
         lake, processed_store, intake_ledger, delivery_ledger, destinations
     )

@@ -1,7 +1,7 @@
 """Chargeback files: rich CSV, the POC's JSON, the e-commerce CSV, and NDJSON of later steps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from typing import Final
@@ -40,6 +40,7 @@ _ODD_PER_MILLE: Final = 0.4
 _SHAPES: Final = 4
 _POC: Final = 2
 _SHOP: Final = 3
+_PARTED: Final = 5
 _ENDED: Final = frozenset({"won", "lost"})
 
 
@@ -184,7 +185,16 @@ def _write_dispute(writer: _RowWriter, files: ChargebackFiles, dispute: Dispute)
 
 
 def _write_shop(writer: _RowWriter, file: InputFile, dispute: Dispute) -> None:
-    """Without a case number; where the dispute has ended, its end is a second row."""
+    """Without a case number: every fifth is two partial disputes of one day and reason."""
+    amount = dispute.amount_minor
+    part = amount * 2 // 5
+    is_parted = dispute.number // _SHAPES % _PARTED == 0 and part > 0
+    for minor in (part, amount - part) if is_parted else (amount,):
+        _write_shop_rows(writer, file, replace(dispute, amount_minor=minor))
+
+
+def _write_shop_rows(writer: _RowWriter, file: InputFile, dispute: Dispute) -> None:
+    """Where the dispute has ended, its end is a second row."""
     opened, ended = Step("chargeback", "open", dispute.opened_on), dispute.steps[-1]
     row = writer.shop_row(dispute, opened)
     file.rows.append(row)

@@ -100,14 +100,19 @@ def _steps(
     allocated = network == "visa" and category in _ALLOCATED
     answered = Step("pre_arbitration" if allocated else "representment", "pending_response", on)
     ended = Step("chargeback", rng.choice(("won", "lost")), on)
+    won = Step("chargeback", "won", on)
+    later = min(history_end, on + timedelta(days=rng.randint(1, 10)))
     paths = (
         (opened,),
         (asked,),
         (asked, Step("chargeback", "open", on)),
         (opened, answered),
         (opened, ended),
+        # What was won is not over: the issuer goes on, or the processor takes its word back.
+        (opened, won, Step("pre_arbitration", "pending_response", later)),
+        (opened, won, Step("chargeback", "open", later)),
     )
-    return rng.choices(paths, (50, 12, 13, 12, 13))[0]
+    return rng.choices(paths, (46, 12, 13, 12, 11, 3, 3))[0]
 
 
 @cache

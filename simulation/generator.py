@@ -90,6 +90,7 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
         "kinds": truth.kinds_truth(files),
         "late_references": truth.late_truth(files),
         "chargebacks": truth.chargebacks_truth(files),
+        "disputes": truth.disputes_truth(files),
         "kpis": truth.kpis_truth(files),
         "fraud_rings": truth.rings_truth(world.rings),
         "balances_after_deposits": after_deposits,

@@ -5,7 +5,8 @@ the pipeline.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from cardops.rules.intake.files import Kind
@@ -17,6 +18,7 @@ Json = dict[str, Any]
 # The kinds of which a simulated day has files.
 SIMULATED_KINDS: Final = tuple(map(Kind, ("deposits", "transactions", "orders", "chargebacks")))
 _SETTLED: Final = frozenset({"completed", "refunded"})
+_ENDED: Final = frozenset({"won", "lost"})
 _UNKNOWN_METHOD: Final = "unknown"
 
 
@@ -125,14 +127,73 @@ def _money(requests: Iterable[Request]) -> dict[str, int]:
 
 
 def chargebacks_truth(files: Sequence[InputFile]) -> Json:
-    """Rows and money by card company: in the batch of all files, and among released rows."""
-    rows = [row for file in files if file.kind == Kind("chargebacks") for row in file.rows]
-    batch = [row for row in rows if row.outcome is Outcome.ACCEPTED]
-    released = [row for row in rows if row.released_by]
+    """Lines and money by card company: in the batch of all files, and among released rows.
+
+    A line is the latest of the rows of one dispute's stage; `versions` counts those rows.
+    """
+    batch = _grouped(files, lambda row: row.outcome is Outcome.ACCEPTED, _stage_of)
+    released = _grouped(files, lambda row: row.released_by is not None, _stage_of)
     return {
-        "files": _by_network(batch),
-        "released_files": _by_network(released),
-        "networks": _by_network([*batch, *released]),
+        "files": _with_versions(batch),
+        "released_files": _with_versions(released),
+        "networks": _by_network([rows[-1] for rows in (*batch, *released)]),
+    }
+
+
+def disputes_truth(files: Sequence[InputFile]) -> Json:
+    """Disputes by card company: how many, how many are open, and how often one was open again.
+
+    `files`: of rows accepted at once; `networks`: with those that are released later.
+    """
+    return {
+        "files": _disputes_by_network(files, lambda row: row.outcome is Outcome.ACCEPTED),
+        "networks": _disputes_by_network(files, _is_accepted),
+    }
+
+
+def _disputes_by_network(files: Sequence[InputFile], belongs: Callable[[Row], bool]) -> Json:
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for rows in _grouped(files, belongs, _dispute_of):
+        ended = [row.cells["status"] in _ENDED for row in rows]
+        found[rows[0].network].update(
+            disputes=1,
+            open=int(not ended[-1]),
+            reopened=sum(was and not now for was, now in pairwise(ended)),
+        )
+    return {network: dict(found[network]) for network in sorted(found)}
+
+
+def _grouped(
+    files: Sequence[InputFile],
+    belongs: Callable[[Row], bool],
+    key_of: Callable[[InputFile, Row], tuple[str, ...]],
+) -> list[list[Row]]:
+    """The rows of each key as they arrive; none of them says when it happened."""
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for file in files:
+        own = [row for row in file.rows if file.kind == Kind("chargebacks") and belongs(row)]
+        for row in sorted(own, key=lambda row: row.position):
+            groups[key_of(file, row)].append(row)
+    return list(groups.values())
+
+
+def _stage_of(file: InputFile, row: Row) -> tuple[str, ...]:
+    stage = str(row.cells["stage"]) if "stage" in file.columns else "chargeback"
+    return (stage, *_dispute_of(file, row))
+
+
+def _dispute_of(file: InputFile, row: Row) -> tuple[str, ...]:
+    """A row names its case, or is known by its payment, date, reason and amount."""
+    unnamed = ("transaction_id", "dispute_date", "reason_code", "chargeback_amount")
+    identity = ("case_number",) if "case_number" in file.columns else unnamed
+    return (row.network, *(str(row.cells[name]) for name in identity))
+
+
+def _with_versions(stages: Sequence[Sequence[Row]]) -> Json:
+    versions = Counter(rows[-1].network for rows in stages for _ in rows)
+    lines = _by_network([rows[-1] for rows in stages])
+    return {
+        network: {**figures, "versions": versions[network]} for network, figures in lines.items()
     }
 
 

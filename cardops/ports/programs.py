@@ -28,6 +28,11 @@ class Programs(Protocol):
     ) -> None:
         """From now on disputes of the scheme go to this card company; None: to none. Audited."""
 
+    def set_response_days(
+        self, program: str, network: str, stage: str, days: int | None, *, set_by: str
+    ) -> None:
+        """From now on the processor leaves these days at that stage; None: the published ones. Audited."""
+
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
     ) -> NewKey:

@@ -92,6 +92,19 @@ class DemoBooks:
             },
         }
 
+    def disputes(self) -> dict[str, dict[str, int]]:
+        """Disputes by card company as the mart has them: all, open ones, and how often one reopened."""
+        with self.adapters.warehouse.reading() as session:
+            found = session.execute(
+                "select network, count(*), count(*) filter (where is_open), "
+                "sum(reopened_count)::bigint from fct_disputes where program = ? group by network",
+                [self.program],
+            ).fetchall()
+        return {
+            network: {"disputes": disputes, "open": is_open, "reopened": reopened}
+            for network, disputes, is_open, reopened in found
+        }
+
     def _rows_of(self, kind: Kind) -> int:
         table = self.adapters.lake.scan(kind)
         if table is None:

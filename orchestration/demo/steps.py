@@ -150,6 +150,7 @@ class _Demo:
             *demo_truth.balance_differences(truth, balances),
             *demo_truth.delivery_differences(truth, books.received(records)),
             *demo_truth.kpi_differences(truth, kpis),
+            *demo_truth.dispute_differences(truth, books.disputes()),
             *([f"{breaks} reconciliation breaks were found"] if breaks else []),
             *(f"the check {name} failed" for name in ingested.failed_checks),
         ]

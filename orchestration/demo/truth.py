@@ -111,6 +111,11 @@ def kpi_differences(truth: Json, kpis: Mapping[str, Mapping[str, Json]]) -> list
     ]
 
 
+def dispute_differences(truth: Json, disputes: Mapping[str, Json]) -> list[str]:
+    """Disputes by their last steps, over all batches of the day."""
+    return list(_compare("the disputes at {}", truth["disputes"]["networks"], disputes))
+
+
 def response_differences(truth: Json, traffic: Json) -> list[str]:
     """Permits, rejects, and every single response."""
     decisions = truth["authorizations"]

@@ -254,6 +254,7 @@ def call_programs(url: str) -> None:
     programs.find("fresh")
     programs.all()
     programs.set_network_route("fresh", "jcb", "discover", set_by="somebody")
+    programs.set_response_days("fresh", "visa", "chargeback", 18, set_by="somebody")
     key = programs.create_key("fresh", "name", (), is_test=False)
     programs.keys("fresh")
     programs.revoke_key(key.key_id)

@@ -52,6 +52,15 @@ class FakePrograms(Programs, CallerDirectory):
         self.programs[program] = replace(found, network_routes=kept)
 
     @override
+    def set_response_days(
+        self, program: str, network: str, stage: str, days: int | None, *, set_by: str
+    ) -> None:
+        found = self.programs[program]
+        clocks = {**found.response_days, f"{network}/{stage}": days}
+        kept = {name: number for name, number in clocks.items() if number is not None}
+        self.programs[program] = replace(found, response_days=kept)
+
+    @override
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
     ) -> NewKey:

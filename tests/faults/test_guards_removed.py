@@ -125,6 +125,29 @@ GUARDS = [
         "if False:",
     ),
     Guard(
+        "partial-disputes-apart",
+        "tests/services/intake/test_chargebacks.py"
+        "::test_partial_disputes_without_case_number_stay_apart",
+        "amount_minor=None,",
+    ),
+    Guard(
+        "return-is-a-step",
+        "tests/services/intake/test_dispute_sequences.py"
+        "::test_return_to_an_earlier_state_in_one_file_reopens",
+        "found.append(is_change and place >= repeated and row.state not in told[:place])",
+    ),
+    Guard(
+        "new-clock",
+        "tests/services/intake/test_dispute_clocks.py::test_reopened_dispute_gets_a_new_clock",
+        "if False:",
+    ),
+    Guard(
+        "money-of-the-latest",
+        "tests/services/intake/test_dispute_lines.py"
+        "::test_two_versions_in_one_file_are_one_line_with_its_money",
+        "return batch.with_columns(versions=pl.lit(1, pl.Int64))",
+    ),
+    Guard(
         "converted-rows",
         "tests/services/intake/test_mapped_intake.py"
         "::test_released_rows_of_a_bank_file_are_read_without_the_mapping",

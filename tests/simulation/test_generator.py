@@ -4,18 +4,22 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from cardops.contracts.judging.judging import flags_of, reasons_of
 from cardops.contracts.kinds.contract import status_field
 from cardops.contracts.kinds.deposits import DEPOSITS, DepositRow
 from cardops.contracts.kinds.registry import KINDS
+from cardops.contracts.lake.chargeback_csv import rows_of_slot
+from cardops.rules.chargebacks.files import LineRule, SplitMode
+from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import Kind, RowFlag, RowReason
 from simulation.file_formats import write_input_file
 from simulation.generator import (
@@ -28,6 +32,7 @@ from simulation.generator import (
     generate,
     make_day,
 )
+from simulation.rows import Outcome
 from simulation.truth import SIMULATED_KINDS
 from tests.factories.intake_environment import IntakeWorld
 
@@ -172,10 +177,22 @@ def test_chargebacks_go_to_at_most_four_files_and_none_is_lost(default_day: Day)
 
     assert len(chargebacks["files"]) == 4
     assert (
-        sum(file["rows"] for file in chargebacks["files"].values())
+        sum(file["versions"] for file in chargebacks["files"].values())
         == default_day.truth["kinds"]["chargebacks"]["accepted"]
     )
-    assert sum(file["rows"] for file in chargebacks["released_files"].values()) == late > 0
+    assert sum(file["versions"] for file in chargebacks["released_files"].values()) == late > 0
+
+
+def test_default_day_has_reopened_and_partial_disputes(default_day: Day) -> None:
+    disputes = default_day.truth["disputes"]["networks"].values()
+    (shop,) = [file for file in default_day.files if file.name == "chargebacks-3.csv.gz"]
+    amounts = defaultdict(set)
+    for row in shop.rows:
+        if row.outcome is Outcome.ACCEPTED:
+            amounts[row.cells["transaction_id"]].add(row.cells["chargeback_amount"])
+
+    assert sum(network["reopened"] for network in disputes) > 0
+    assert any(len(parts) > 1 for parts in amounts.values())
 
 
 def test_rings_share_links_and_other_users_only_the_carriers_address(
@@ -250,3 +267,34 @@ def test_intake_result_of_every_file_matches_the_truth(
 
     releasing = {by for late in truth["late_references"].values() for by in late}
     assert {path for path, count in released.items() if count} == releasing
+    assert lines_by_network(world) == truth["chargebacks"]["files"]
+    assert disputes_by_network(world) == truth["disputes"]["files"]
+
+
+def disputes_by_network(world: IntakeWorld) -> dict[str, Any]:
+    """Disputes by their last step, and steps that open an ended one again."""
+    dispute = ["network", "case_number"]
+    is_open = ~pl.col("status").is_in(["won", "lost"])
+    steps = world.rows("chargebacks").sort("happened_at", "intake_id", "row_number")
+    marked = steps.with_columns(is_open=is_open.fill_null(value=True)).with_columns(
+        is_return=pl.col("is_open") & ~pl.col("is_open").shift(1, fill_value=True).over(dispute)
+    )
+    each = marked.group_by(dispute).agg(pl.col("is_open").last(), pl.col("is_return").sum())
+    found = each.group_by("network").agg(
+        disputes=pl.len(), open=pl.col("is_open").sum(), reopened=pl.col("is_return").sum()
+    )
+    return {row.pop("network"): row for row in found.to_dicts()}
+
+
+def lines_by_network(world: IntakeWorld) -> dict[str, Any]:
+    """What the files of one batch of all accepted rows would have."""
+    rows, found = world.rows("chargebacks").lazy(), {}
+    for network in NETWORKS:
+        lines = rows_of_slot(rows, network, SplitMode.BY_NETWORK, LineRule.STAGES).collect()
+        sums = lines.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
+        found[network] = {
+            "rows": lines.height,
+            "totals": dict(sums.iter_rows()),
+            "versions": lines["versions"].sum(),
+        }
+    return {network: figures for network, figures in found.items() if figures["rows"]}

@@ -107,12 +107,18 @@ _QUERIES: Final = {
         from fct_disputes group by all order by all
     """,
     "deadlines": """
-        select network, case_number, reply_by_date, dispute_currency as currency,
-            dispute_amount_minor as minor, reply_by_date - $day as days_left
+        select network, case_number, reply_by_on, clock, dispute_currency as currency,
+            dispute_amount_minor as minor, reply_by_on - $day as days_left
         from fct_disputes
-        where outcome = 'open' and reply_by_date is not null
-            and reply_by_date <= $day + interval 7 days
-        order by reply_by_date, network, case_number limit 20
+        where is_open and reply_by_on between $day and $day + interval 7 days
+        order by reply_by_on, network, case_number
+    """,
+    "overdue": """
+        select network, case_number, reply_by_on, clock, dispute_currency as currency,
+            dispute_amount_minor as minor, reply_by_on - $day as days_left
+        from fct_disputes
+        where is_open and reply_by_on < $day
+        order by reply_by_on desc, network, case_number
     """,
     "breaks": """
         select check_name, program, coalesce(user_id, '') as user_id,

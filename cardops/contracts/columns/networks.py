@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from cardops.contracts.columns.money import amount_minor
+from cardops.contracts.columns.types import INSTANT
 from cardops.rules.card_numbers import BIN_DIGITS
 from cardops.rules.chargebacks.case_numbers import derived_case_number
 from cardops.rules.chargebacks.disputes import stage_of
@@ -54,6 +55,10 @@ def with_network(
     return _with_case(with_reason).with_columns(
         pl.coalesce("network_code", "reason_code").alias("reason_code"),
         pl.lit(1, pl.Int64).alias("action_sequence"),
+        # Its place among the dispute's steps decides over these.
+        pl.lit(None, pl.Date()).alias("reply_by_on"),
+        pl.lit(None, _TEXT).alias("clock"),
+        pl.lit(None, INSTANT).alias("happened_at"),
         pl.coalesce("transaction_currency", "paid_currency", "currency").alias(
             "transaction_currency"
         ),
@@ -121,6 +126,6 @@ def _case(row: Mapping[str, Any]) -> str:
         row["transaction_id"] or "",
         row["dispute_date"] or "",
         row["reason_code"] or row["chargeback_reason"] or "",
-        amount_minor=row["amount_minor"],
+        amount_minor=row["amount_minor"],  # guard: partial-disputes-apart
         currency=row["currency"] or "",
     )

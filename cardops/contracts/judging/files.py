@@ -23,7 +23,7 @@ from cardops.contracts.judging.judging import (
 from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
 from cardops.contracts.judging.superseded import SUPERSEDED, keep_latest
 from cardops.contracts.judging.workspace import Workspace
-from cardops.contracts.kinds.profile import ADDED_FLAG, KindProfile
+from cardops.contracts.kinds.profile import ADDED_FLAG, KindProfile, Terms
 from cardops.contracts.reading.mapped import MappedLayout, for_released_rows
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError, SourceFile
@@ -39,6 +39,9 @@ _NOT_APPLIED: Final = (
     str(RowReason.RECALLED_BEFORE),
     str(RowReason.AMOUNT_OUT_OF_RANGE),
 )
+
+
+NO_TERMS: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +179,17 @@ def _readable_sums(rows: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:
 
 
 def settle_file(
-    workspace: Workspace, profile: KindProfile, outcomes: pl.DataFrame, intake_file: IntakeFile
+    workspace: Workspace,
+    profile: KindProfile,
+    outcomes: pl.DataFrame,
+    intake_file: IntakeFile,
+    terms: Terms = NO_TERMS,
 ) -> SettledFile:
     """Write the accepted rows for the lake, quarantine those in conflict, and count all.
 
     Figures of accepted rows are read from what was written, never from what was merely valid.
     """
-    lake_path = write_lake_rows(workspace, profile, outcomes, _origin(intake_file))
+    lake_path = write_lake_rows(workspace, profile, outcomes, _origin(intake_file), terms)
     quarantine_conflicts(workspace, outcomes)
     accepted = pl.scan_parquet(lake_path)
     outcome = FileOutcome(
@@ -202,6 +209,7 @@ def write_lake_rows(
     profile: KindProfile,
     outcomes: pl.DataFrame,
     origin: Mapping[str, pl.Expr],
+    terms: Terms = NO_TERMS,
 ) -> Path:
     """The accepted rows as a Parquet file. `origin`: columns that no row of a file has.
 
@@ -225,7 +233,7 @@ def write_lake_rows(
     ]
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated) as writer:
         for part in workspace.chunks("valid"):
-            accepted = _accepted(part, ordered).select(
+            accepted = profile.complete(_accepted(part, ordered), terms).select(
                 *(
                     origin.get(name, pl.col(name)).cast(column_type).alias(name)
                     for name, column_type in profile.lake_table.items()

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from cardops.contracts.judging.files import quarantine_conflicts, write_lake_rows
+from cardops.contracts.judging.files import NO_TERMS, quarantine_conflicts, write_lake_rows
 from cardops.contracts.judging.workspace import Workspace
-from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.kinds.profile import KindProfile, Terms
 from cardops.rules.intake.files import FileOutcome
 from cardops.rules.intake.groups import FileGroup
 
@@ -36,12 +36,13 @@ def settle_group(
     outcomes: pl.DataFrame,
     group: FileGroup,
     row_counts: Sequence[int],
+    terms: Terms = NO_TERMS,
 ) -> SettledGroup:
     """Write the accepted rows for the lake, quarantine those in conflict, and count by file.
 
     `row_counts`: the rows read of each file.
     """
-    lake_path = write_lake_rows(workspace, profile, outcomes, _origin(group))
+    lake_path = write_lake_rows(workspace, profile, outcomes, _origin(group), terms)
     quarantine_conflicts(workspace, outcomes)
     accepted = pl.read_parquet(lake_path)
     quarantined = in_files(workspace.scan("quarantined").collect(), group)

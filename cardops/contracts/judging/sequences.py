@@ -6,12 +6,13 @@ identity is accepted; how the others follow each other, the kind's own `RowSeque
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from cardops.contracts.judging.fingerprints import hash_names, hashes
-from cardops.contracts.kinds.profile import ADDED_FLAG, KindProfile, RowSequence
+from cardops.contracts.kinds.profile import KindProfile, RowSequence
 
 _ID: Final = hash_names("id")
 
@@ -20,10 +21,11 @@ _ID: Final = hash_names("id")
 class JudgedFiles:
     """The files whose rows are judged together: rows before each, and which were ingested before.
 
-    `again` is asked only where rows of the files are known.
+    `again` is asked only where rows of the files are known. `arrived_on`: their business date.
     """
 
     rows_before: tuple[int, ...] = (0,)
+    arrived_on: date | None = None
     again: Callable[[], Sequence[bool]] = lambda: (False,)
 
     def file_of(self, row_number: pl.Expr) -> pl.Expr:
@@ -70,12 +72,16 @@ def _judged(
     """The rows of identities that have several."""
     again = files.again() if known is not None or len(files.rows_before) > 1 else (False,)
     place = files.file_of(pl.col("row_number"))
-    own = rows.with_columns(is_new=pl.lit(value=True), file=place).with_columns(
-        is_file_again=pl.lit(pl.Series(again, dtype=pl.Boolean)).gather(pl.col("file"))
-    )
+    arrived_on = pl.lit(files.arrived_on, pl.Date())
+    own = rows.with_columns(
+        is_new=pl.lit(value=True), file=place, arrived_on=arrived_on
+    ).with_columns(is_file_again=pl.lit(pl.Series(again, dtype=pl.Boolean)).gather(pl.col("file")))
     if known is not None:
         before = known.join(own.select(_ID).unique(), on=_ID, how="semi").with_columns(
-            is_new=pl.lit(value=False), file=pl.col("intake_id"), is_file_again=pl.lit(value=False)
+            is_new=pl.lit(value=False),
+            file=pl.col("intake_id"),
+            arrived_on=pl.lit(None, pl.Date()),
+            is_file_again=pl.lit(value=False),
         )
         own = pl.concat([before.select(own.columns), own])
     ordered = own.sort("is_new", "file", "row_number", maintain_order=True)
@@ -93,10 +99,7 @@ def _judged(
 
 
 def _nothing_added(sequence: RowSequence) -> list[pl.Expr]:
-    return [
-        pl.lit(None, pl.Int64).alias(sequence.numbered_by),
-        pl.lit(None, pl.String).alias(ADDED_FLAG),
-    ]
+    return [pl.lit(None, dtype).alias(name) for name, dtype in sequence.added.items()]
 
 
 def _is_conflict(rows: pl.DataFrame) -> pl.Expr:

@@ -30,6 +30,7 @@ from cardops.contracts.kinds.damaged_values import (
     HAS_NO_TRANSACTION,
     without_damaged_values,
 )
+from cardops.contracts.kinds.dispute_clocks import completed
 from cardops.contracts.kinds.dispute_steps import DISPUTE_STEPS
 from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
 from cardops.rules.chargebacks.files import SplitMode
@@ -239,6 +240,10 @@ CHARGEBACKS: Final = KindProfile(
             "settlement_currency": TEXT,
             "fee_amount_minor": INTEGER,
             **dict.fromkeys(("fee_currency", "transaction_auth_code"), TEXT),
+            "clock_from": DATE,
+            "reply_by_on": DATE,
+            "clock": TEXT,
+            "happened_at": INSTANT,
         }
     ),
     lake_values={
@@ -250,6 +255,7 @@ CHARGEBACKS: Final = KindProfile(
         "dispute_amount_minor": _signed_minor("chargeback_amount", "currency"),
         "dispute_currency": pl.col("currency"),
         "dispute_date": day("dispute_date"),
+        "clock_from": day("dispute_date"),
         "reason_text": pl.col("chargeback_reason"),
         "reply_by_date": day("reply_by_date"),
         "resolution_date": day("resolution_date"),
@@ -267,6 +273,10 @@ CHARGEBACKS: Final = KindProfile(
     not_content=frozenset(
         {
             "action_sequence",
+            "clock_from",
+            "reply_by_on",
+            "clock",
+            "happened_at",
             "network_source",
             "reason_category",
             "payment_method",
@@ -277,6 +287,7 @@ CHARGEBACKS: Final = KindProfile(
     ),
     align_identities=align_networks,
     sequence=DISPUTE_STEPS,
+    complete=completed,
     lookup_column="case_number",
     # A row without a case number gets one that follows from its transaction.
     shared_id_columns=("case_number", "transaction_id"),

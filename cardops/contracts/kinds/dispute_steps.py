@@ -5,8 +5,8 @@ cardops.rules.chargebacks.steps.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -14,29 +14,32 @@ from typing import Any, Final
 
 import polars as pl
 
+from cardops.contracts.columns.types import INSTANT
+from cardops.contracts.kinds.dispute_clocks import CARRIED, is_ended, since
 from cardops.contracts.kinds.profile import ADDED_FLAG, RowSequence
-from cardops.rules.chargebacks.disputes import ENDED, Stage, is_legal, workflow_of
+from cardops.rules.chargebacks.clocks import ClockedStep, RunningClock, next_clock
+from cardops.rules.chargebacks.disputes import Stage, is_legal, workflow_of
 from cardops.rules.chargebacks.reason_codes import find_reason
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.chargebacks.steps import (
     DisputeRow,
-    action_sequences,
     new_steps,
-    unexpected_steps,
+    numbered_steps,
 )
 from cardops.rules.intake.files import RowFlag
 
-# Statuses that end a dispute, whatever its stage; the day of its end is then the step's.
-ENDED_STATUSES: Final = (*(str(stage) for stage in sorted(ENDED)), "prevented", "resolved")
-_NUMBER: Final = "action_sequence"
-_OUTCOMES: Final = pl.Schema(
+_ADDED: Final = pl.Schema(
     {
-        "row_number": pl.Int64(),
-        "outcome": pl.String(),
-        _NUMBER: pl.Int64(),
+        "action_sequence": pl.Int64(),
         ADDED_FLAG: pl.String(),
+        "clock_from": pl.Date(),
+        CARRIED: pl.Date(),
+        "happened_at": INSTANT,
     }
 )
+_OUTCOMES: Final = pl.Schema({"row_number": pl.Int64(), "outcome": pl.String(), **_ADDED})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING: Final = (None,) * len(_ADDED)
 _READ: Final = ("id", "is_new", "file", "row_number", "is_file_again", "state 0", "state 1")
 
 
@@ -46,17 +49,21 @@ def judge_steps(rows: pl.DataFrame) -> pl.DataFrame:
     others = rows if plain.is_empty() else rows.join(plain, on="id", how="anti")
     if others.is_empty():
         return _duplicates(plain)
-    ended = pl.col("status").is_in(ENDED_STATUSES) | pl.col("stage").is_in(ENDED_STATUSES)
-    since = pl.coalesce(pl.when(ended).then("resolution_date"), "dispute_date")
+    # An update may carry a date that the feed named before; older rows have only their own.
+    fed = pl.when(pl.col("clock") == "feed").then("reply_by_on")
     read = others.select(
         *_READ,
         "network",
         "reason_code",
         "status",
         "dispute_date",
+        "arrived_on",
+        pl.coalesce("clock_from", "dispute_date").alias("clock_from"),
+        pl.coalesce("reply_by_date", fed).alias("reply_by"),
+        is_ended().alias("is_ended"),
         "stage",
         pl.col("activity_date").dt.epoch("us"),
-        since.cast(pl.Datetime("us")).dt.epoch("us").fill_null(0).alias("since"),
+        since().dt.epoch("us").fill_null(0).alias("since"),
     )
     found = [
         outcome
@@ -91,24 +98,32 @@ def _duplicates(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         "row_number",
         pl.lit("duplicate").alias("outcome"),
-        pl.lit(None, pl.Int64).alias(_NUMBER),
-        pl.lit(None, pl.String).alias(ADDED_FLAG),
+        *(pl.lit(None, dtype).alias(name) for name, dtype in _ADDED.items()),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _ReportedRow(DisputeRow):
-    """A row with what its moves depend on."""
+    """A row with what its moves and its clock depend on; `clock_from` is that of a known one."""
 
     network: str
     reason_code: str | None
     status: str | None
     dispute_date: date
+    arrived_on: date | None
+    clock_from: date
+    reply_by: date | None
+    is_ended: bool
+
+    @property
+    def happened_on(self) -> date:
+        """The day of its activity, else that of its arrival."""
+        if self.activity is None:
+            return self.arrived_on or self.dispute_date
+        return (_EPOCH + timedelta(microseconds=self.activity)).date()
 
 
-def _dispute_outcomes(
-    rows: Sequence[tuple[Any, ...]],
-) -> Iterator[tuple[int, str, int | None, str | None]]:
+def _dispute_outcomes(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """The outcomes of one dispute's new rows, file by file."""
     history = [_row_of(row) for row in rows if not row[1]]
     files = groupby((row for row in rows if row[1]), key=itemgetter(2))
@@ -117,27 +132,53 @@ def _dispute_outcomes(
         reported = [_row_of(row) for row in own]
         is_new = new_steps(history, reported, is_file_again=own[0][4])
         steps = [row for row, new in zip(reported, is_new, strict=True) if new]
-        flags = [
-            str(RowFlag.UNEXPECTED_STAGE) if is_unexpected else None
-            for is_unexpected in unexpected_steps(history, steps, _is_legal_move)
-        ]
-        added = iter(zip(action_sequences(history, steps), flags, strict=True))
+        added = _added(history, steps)
+        outcomes = iter(added)
         for row, new in zip(own, is_new, strict=True):
-            yield (row[3], "accepted", *next(added)) if new else (row[3], "duplicate", None, None)
-        history += steps
+            yield (row[3], "accepted", *next(outcomes)) if new else (row[3], "duplicate", *_NOTHING)
+        history += [
+            replace(step, clock_from=runs_from, reply_by=reply_by)
+            for step, (_, _, runs_from, reply_by, _) in zip(steps, added, strict=True)
+        ]
+
+
+def _added(
+    history: Sequence[_ReportedRow], steps: Sequence[_ReportedRow]
+) -> list[tuple[int, str | None, date, date | None, datetime]]:
+    """What `_ADDED` says of each new step: its clock is that after the step before it."""
+    clocks = {id(row): RunningClock(row.clock_from, row.reply_by) for row in history}
+    found: dict[int, tuple[int, str | None, date, date | None, datetime]] = {}
+    for step in numbered_steps(history, steps):
+        row, before = step.row, step.before
+        clock = clocks[id(row)] = next_clock(
+            None if before is None else _clocked(before, clocks[id(before)]),
+            stage=row.stage,
+            dispute_date=row.dispute_date,
+            happened_on=row.happened_on,
+            reply_by=row.reply_by,
+        )
+        flag = str(RowFlag.UNEXPECTED_STAGE) if before and _is_unexpected(before, row) else None
+        happened_at = _EPOCH + timedelta(microseconds=step.time)
+        found[step.arrival] = (step.number, flag, clock.runs_from, clock.feed_reply_by, happened_at)
+    return [found[arrival] for arrival in range(len(steps))]
+
+
+def _clocked(row: _ReportedRow, clock: RunningClock) -> ClockedStep:
+    return ClockedStep(row.stage, row.is_ended, clock)
+
+
+def _is_unexpected(before: _ReportedRow, after: _ReportedRow) -> bool:
+    return before.stage != after.stage and not _is_legal_move(before, after)
 
 
 def _row_of(row: tuple[Any, ...]) -> _ReportedRow:
-    *_, state, other_state, network, reason_code, status, dispute_date, stage, activity, since = row
-    return _ReportedRow(
-        (state, other_state), stage, activity, since, network, reason_code, status, dispute_date
-    )
+    *_, state, other_state = row[: len(_READ)]
+    *facts, stage, activity, since = row[len(_READ) :]
+    return _ReportedRow((state, other_state), stage, activity, since, *facts)
 
 
-def _is_legal_move(before: DisputeRow, after: DisputeRow) -> bool:
+def _is_legal_move(before: _ReportedRow, after: _ReportedRow) -> bool:
     """A status that ends a dispute is its stage from then on; a mixed row may be of any network."""
-    if not isinstance(before, _ReportedRow) or not isinstance(after, _ReportedRow):
-        raise TypeError("a row without what its moves depend on")
     starts = {before.stage, before.status} & set(Stage)
     ends = {after.stage, after.status} & set(Stage)
     networks = (after.network,) if after.network in NETWORKS else NETWORKS
@@ -165,10 +206,10 @@ def _is_legal(network: str, start: str, end: str, reason_code: str | None, on: d
 DISPUTE_STEPS: Final = RowSequence(
     columns=(
         *("stage", "status", "activity_date", "resolution_date", "dispute_date"),
-        *("network", "reason_code"),
+        *("network", "reason_code", "reply_by_date", "clock_from", "reply_by_on", "clock"),
     ),
     dated_by="activity_date",
-    numbered_by=_NUMBER,
+    added=_ADDED,
     judge=judge_steps,
     flags=(RowFlag.UNEXPECTED_STAGE,),
 )

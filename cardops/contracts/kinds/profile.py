@@ -66,19 +66,36 @@ AlignIdentities = Callable[
 class RowSequence:
     """How rows of one identity follow one another, where a row may say again what an earlier one said.
 
-    `columns`: lake columns by which `judge` orders them, beside their content. `dated_by`: the column
-    that says when the row happened: no part of its state. `numbered_by`: the column that `judge` fills.
-    `judge`: rows of identities that have several, in order of arrival, to `row_number`, `outcome` and,
-    of those that are new, the number and `added_flag` or null. They have `id`, `file` (place of their
-    file in the order of judging), `is_new`, `is_file_again`, `state 0`, `state 1` and `columns`.
+    `columns`: lake columns that `judge` reads, beside a row's content. `dated_by`: the column that says
+    when the row happened: no part of its state. `added`: what `judge` says of each new row; a lake
+    column among them replaces the row's own where it is not null, and `added_flag` joins its flags.
+    `judge`: rows of identities that have several, in order of arrival, to `row_number`, `outcome` and
+    `added`. They have `id`, `file` (place of their file in the order of judging), `is_new`,
+    `is_file_again`, `arrived_on` (null of known rows), `state 0`, `state 1` and `columns`.
     `flags`: those that it may add.
     """
 
     columns: tuple[str, ...]
     dated_by: str
-    numbered_by: str
+    added: pl.Schema
     judge: Callable[[pl.DataFrame], pl.DataFrame]
     flags: tuple[RowFlag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the columns of accepted rows depend on beside the rows: the program's clocks."""
+
+    response_days: Mapping[str, int] = field(default_factory=dict)
+
+
+# Accepted rows, with what their sequence added -> the same with the columns that follow from it.
+Complete = Callable[[pl.DataFrame, Terms], pl.DataFrame]
+
+
+def complete_as_it_is(rows: pl.DataFrame, _terms: Terms) -> pl.DataFrame:
+    """Nothing follows from the sequence of rows."""
+    return rows
 
 
 def no_judgement(
@@ -118,6 +135,7 @@ class KindProfile:
     `identity`: lake columns by which a row is known. `immutable`: columns that a later version must
     repeat. `not_content`: columns that make no new version. `align_identities`: see the type.
     `sequence`: where given, rows of one identity are judged in their order, not by content alone.
+    `complete`: fills columns of accepted rows that depend on it.
     `lookup_column`: the identity's column under which rows are found, else its first; rows that
     `align_identities` makes equal share it. `shared_id_columns`: columns, of file and lake alike, by
     which two files may speak of the same row; else the same one.
@@ -148,6 +166,7 @@ class KindProfile:
     not_content: frozenset[str] = frozenset()
     align_identities: AlignIdentities = identities_as_they_are
     sequence: RowSequence | None = None
+    complete: Complete = complete_as_it_is
     lookup_column: str | None = None
     shared_id_columns: tuple[str, ...] = ()
     applied_to: str | None = None

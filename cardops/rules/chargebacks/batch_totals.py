@@ -1,4 +1,4 @@
-"""A chargeback batch adds up: rows read = rows in files + duplicates + quarantined rows.
+"""A chargeback batch adds up: rows read = rows in files + superseded + duplicates + quarantined rows.
 
 Belongs here: the equation, in rows and in money by currency. Its two sides come from independent
 sources: intake's own counts, and the bytes of the chargeback files.
@@ -7,14 +7,21 @@ sources: intake's own counts, and the bytes of the chargeback files.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from cardops.rules.chargebacks.control_totals import ControlTotals
 from cardops.rules.intake.files import FileOutcome, RowReason
 
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class BatchTotals:
-    """One batch, added up from two sources. `is_complete`: all its files were made."""
+    """One batch, added up from two sources. `is_complete`: all its files were made.
+
+    `superseded`: accepted steps that are no lines, because a later step of their stage is.
+    """
 
     read: int
     duplicate: int
@@ -23,6 +30,9 @@ class BatchTotals:
     accepted_minor: Mapping[str, int]
     filed: int
     filed_minor: Mapping[str, int]
+    disputes: int = 0
+    superseded: int = 0
+    superseded_minor: Mapping[str, int] = field(default_factory=dict)
     unapplied_files: int = 0
     is_complete: bool = True
     damaged_files: tuple[str, ...] = field(default=())
@@ -32,6 +42,7 @@ def add_up_batch(
     outcomes: Sequence[FileOutcome | None],
     filed: Sequence[ControlTotals],
     *,
+    superseded: tuple[int, Mapping[str, int]] = (0, _NOTHING),
     is_complete: bool = True,
     damaged_files: tuple[str, ...] = (),
 ) -> BatchTotals:
@@ -45,6 +56,9 @@ def add_up_batch(
         accepted_minor=_sums([outcome.totals_minor for outcome in applied]),
         filed=sum(file.row_count for file in filed),
         filed_minor=_sums([file.totals_minor for file in filed]),
+        disputes=sum(file.dispute_count for file in filed),
+        superseded=superseded[0],
+        superseded_minor=dict(superseded[1]),
         unapplied_files=len(outcomes) - len(applied),
         is_complete=is_complete,
         damaged_files=damaged_files,
@@ -58,19 +72,28 @@ def batch_breaks(totals: BatchTotals) -> list[str]:
         breaks.append(f"{totals.unapplied_files} files of the batch are not applied")
     accepted = totals.read - totals.duplicate - totals.quarantined
     # Until the last file is made, fewer rows may be in files, but never more.
-    if totals.filed > accepted or (totals.is_complete and totals.filed < accepted):
-        breaks.append(f"{accepted} rows were accepted, {totals.filed} are in files")
+    found = totals.filed + totals.superseded
+    if found > accepted or (totals.is_complete and found < accepted):
+        breaks.append(
+            f"{accepted} rows were accepted, {totals.filed} are in files{_beside(totals)}"
+        )
     # With credits, which are negative, part of the rows may sum to more than all of them.
-    is_whole = totals.is_complete or accepted == totals.filed
+    is_whole = totals.is_complete or accepted == found
     for currency in sorted({*totals.accepted_minor, *totals.filed_minor}) if is_whole else ():
         accepted_minor = totals.accepted_minor.get(currency, 0)
         filed_minor = totals.filed_minor.get(currency, 0)
-        if accepted_minor != filed_minor:
+        superseded_minor = totals.superseded_minor.get(currency, 0)
+        if accepted_minor != filed_minor + superseded_minor:
+            beside = f", {superseded_minor} of superseded steps" if superseded_minor else ""
             breaks.append(
                 f"{accepted_minor} minor units of {currency} were accepted, {filed_minor} are in "
-                "files"
+                f"files{beside}"
             )
     return breaks
+
+
+def _beside(totals: BatchTotals) -> str:
+    return f" and {totals.superseded} superseded" if totals.superseded else ""
 
 
 def _sums(totals: Sequence[Mapping[str, int]]) -> dict[str, int]:

@@ -19,10 +19,11 @@ class UnreadableChargebackFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ControlTotals:
-    """Rows, and money by currency in minor units."""
+    """Rows, money by currency in minor units, and disputes."""
 
     row_count: int
     totals_minor: Mapping[str, int]
+    dispute_count: int = 0
 
 
 def read_control_totals(content: BinaryIO) -> ControlTotals:
@@ -41,10 +42,16 @@ def read_control_totals(content: BinaryIO) -> ControlTotals:
 
 def _add_up(rows: Iterable[list[str]]) -> ControlTotals:
     at_amount, at_currency = COLUMNS.index("dispute_amount"), COLUMNS.index("dispute_currency")
+    at_case, at_network = COLUMNS.index("case_number"), COLUMNS.index("network")
     row_count, totals = 0, dict[str, int]()
+    # Rows are sorted by case, so only one case's networks are in memory.
+    dispute_count, case, networks = 0, "", set[str]()
     for row_count, row in enumerate(rows, start=1):
         if len(row) != len(COLUMNS):
             raise UnreadableChargebackFileError(f"row {row_count} has {len(row)} fields")
+        if row[at_case] != case or row[at_network] not in networks:
+            networks = {row[at_network], *(networks if row[at_case] == case else ())}
+            dispute_count, case = dispute_count + 1, row[at_case]
         currency = row[at_currency]
         # A credit is negative.
         text = row[at_amount]
@@ -53,4 +60,4 @@ def _add_up(rows: Iterable[list[str]]) -> ControlTotals:
             raise UnreadableChargebackFileError(f"row {row_count} has an {amount}")
         signed = -amount if text.startswith("-") else amount
         totals[currency] = totals.get(currency, 0) + signed
-    return ControlTotals(row_count, totals)
+    return ControlTotals(row_count, totals, dispute_count)

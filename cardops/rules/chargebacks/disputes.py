@@ -1,7 +1,7 @@
-"""The stages of a dispute, the transitions between them and the deadlines for a response.
+"""The stages of a dispute, the transitions between them and the days for a response.
 
-Belongs here: which stage may follow which, and by when a response is due. Transitions and deadlines
-are dated data by network, workflow and side. A step of a dispute is identified by
+Belongs here: which stage may follow which, and how many days are published for a response. Both are
+dated data by network, workflow and side; which clock counts is in cardops.rules.chargebacks.clocks. A step of a dispute is identified by
 network, case number, stage and action sequence, never by its transaction: partial and repeated
 disputes of one transaction are normal.
 """
@@ -9,7 +9,7 @@ disputes of one transaction are normal.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
@@ -42,13 +42,6 @@ class Workflow(StrEnum):
     COLLABORATION = "collaboration"
 
 
-class DeadlineSource(StrEnum):
-    """Where a deadline comes from: the feed, which has precedence, or the published rule."""
-
-    FEED = "feed"
-    PUBLISHED = "published"
-
-
 @dataclass(frozen=True, slots=True)
 class StageTransition:
     """A transition that the networks allow, and the side that makes it: issuer, merchant or network."""
@@ -56,14 +49,6 @@ class StageTransition:
     from_stage: Stage
     to_stage: Stage
     side: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The last day for a response, and where that comes from."""
-
-    due_on: date
-    source: DeadlineSource
 
 
 @cache
@@ -122,28 +107,21 @@ def is_legal(
     return any(transition.to_stage == to_stage for transition in transitions)
 
 
-def merchant_deadline(
-    network: str, stage: Stage, dispute_date: date, feed_reply_by: date | None = None
-) -> Deadline | None:
-    """The merchant's last day to respond: the feed's date if it has one, else the published one.
-
-    Processors shorten the published days, so a published date is an upper bound.
-    """
-    if feed_reply_by is not None:
-        return Deadline(feed_reply_by, DeadlineSource.FEED)
-    days = response_days(network, stage, "merchant", on=dispute_date)
-    if days is None:
-        return None
-    return Deadline(dispute_date + timedelta(days=days), DeadlineSource.PUBLISHED)
-
-
-def response_days(network: str, stage: Stage, side: str, *, on: date | None = None) -> int | None:
+def response_days(
+    network: str,
+    stage: Stage,
+    side: str,
+    *,
+    workflow: Workflow | None = None,
+    on: date | None = None,
+) -> int | None:
     """Published days for that side to act at that stage, or None where none are published."""
     return next(
         (
             int(row["days"])
             for row in read_table("dispute_deadlines")
             if (row["network"], row["stage"], row["side"]) == (network, stage, side)
+            and _applies(row, network, workflow)
             and is_valid_on(row, on)
         ),
         None,

@@ -9,7 +9,7 @@ bytes. The bytes are written by cardops.contracts.lake.chargeback_csv.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -55,6 +55,16 @@ class SplitMode(StrEnum):
     SIZE_BALANCED = "size_balanced"
 
 
+class LineRule(StrEnum):
+    """What a line of a batch's files is; fixed when the batch is sealed.
+
+    `steps`: each accepted step. `stages`: the latest step of each dispute's stage, with its money.
+    """
+
+    STEPS = "steps"
+    STAGES = "stages"
+
+
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
     """What identifies a file. `label` is the network, or `mixed-<1..4>` of a size-balanced batch."""
@@ -78,6 +88,14 @@ class FileIdentity:
     def control_name(self) -> str:
         """The control file, delivered last."""
         return f"{self.name}.ctl"
+
+
+@dataclass(frozen=True, slots=True)
+class StageCounts:
+    """How many disputes a file has, and how many steps its lines stand for."""
+
+    disputes: int
+    versions: int
 
 
 def slot_label(slot: str, mode: SplitMode) -> str:
@@ -108,8 +126,12 @@ def control_json(
     totals_minor: Mapping[str, int],
     sha256: str,
     neutralised_count: int,
+    stages: StageCounts | None = None,
 ) -> bytes:
-    """The control file: what its CSV must contain. The same values give the same bytes."""
+    """The control file: what its CSV must contain. The same values give the same bytes.
+
+    `stages`: counts of a batch whose lines are stages.
+    """
     control = {
         "version": FORMAT_VERSION,
         "batch": identity.batch_id,
@@ -118,6 +140,7 @@ def control_json(
         "sequence": identity.sequence,
         "previous_sequence": identity.previous_sequence,
         "rows": row_count,
+        **(asdict(stages) if stages else {}),
         "totals": dict(sorted(totals_minor.items())),
         "sha256": sha256,
         "neutralised": neutralised_count,

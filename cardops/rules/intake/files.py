@@ -207,13 +207,17 @@ def total_outcome(outcomes: Sequence[FileOutcome]) -> FileOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ChargebackBatch:
-    """Chargeback files of one program that were claimed together; sealed when made."""
+    """Chargeback files of one program that were claimed together; sealed when made.
+
+    `line_rule`: what a line of its files is.
+    """
 
     batch_id: str
     program: str
     business_date: date
     mode: str
     files: tuple[IntakeFile, ...] = ()
+    line_rule: str = "stages"
 
 
 class FileRecalledError(ExplainedError, RuntimeError):

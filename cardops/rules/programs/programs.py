@@ -21,6 +21,7 @@ class Program:
     """A card program: its default currency, how its batches are split, its callback hosts.
 
     `network_routes`: card scheme -> the card company that takes its disputes by contract.
+    `response_days`: `<network>/<stage>` -> the days that its processor leaves for a response.
     """
 
     program: str
@@ -29,6 +30,7 @@ class Program:
     callback_hosts: tuple[str, ...] = ()
     created_at: datetime | None = None
     network_routes: Mapping[str, str] = field(default_factory=dict)
+    response_days: Mapping[str, int] = field(default_factory=dict)
 
 
 def program_problem(program: str) -> str | None:

@@ -8,7 +8,12 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from cardops.contracts.lake.chargeback_csv import WrittenBody, rows_of_slot, write_body
+from cardops.contracts.lake.chargeback_csv import (
+    WrittenBody,
+    rows_of_slot,
+    superseded_by_lines,
+    write_body,
+)
 from cardops.contracts.lake.tables import empty_frame
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
 from cardops.rules.chargebacks.batch_totals import BatchTotals, add_up_batch
@@ -19,6 +24,7 @@ from cardops.rules.chargebacks.control_totals import (
 )
 from cardops.rules.chargebacks.files import (
     FileIdentity,
+    LineRule,
     SplitMode,
     control_json,
     slot_destination,
@@ -51,7 +57,7 @@ class ChargebackFileBuilder:
         destination = slot_destination(slot, mode)
         neutralise = self.destinations.neutralises_formulas(destination)
         with TemporaryDirectory() as folder:
-            rows = rows_of_slot(self._rows(batch), slot, mode)
+            rows = rows_of_slot(self._rows(batch), slot, mode, LineRule(batch.line_rule))
             body = write_body(rows, Path(folder) / "body.csv", neutralise=neutralise)
             if body.row_count:
                 return self._store(batch, slot, destination, body)
@@ -72,9 +78,13 @@ class ChargebackFileBuilder:
             else:
                 totals.append(read)
         built = {record.network for record in records} | set(made_now)
-        outcomes = [file.outcome for file in self.intake_ledger.batch(batch_id).files]
+        batch = self.intake_ledger.batch(batch_id)
         return add_up_batch(
-            outcomes, totals, is_complete=built >= set(NETWORKS), damaged_files=tuple(damaged)
+            [file.outcome for file in batch.files],
+            totals,
+            superseded=superseded_by_lines(self._rows(batch), LineRule(batch.line_rule)),
+            is_complete=built >= set(NETWORKS),
+            damaged_files=tuple(damaged),
         )
 
     def _rows(self, batch: ChargebackBatch) -> pl.LazyFrame:
@@ -108,6 +118,7 @@ class ChargebackFileBuilder:
             totals_minor=body.totals_minor,
             sha256=body.sha256,
             neutralised_count=body.neutralised_count,
+            stages=body.stages if batch.line_rule == LineRule.STAGES else None,
         )
         self.ledger.record_made(_record(identity, slot, destination, body, control))
         key = processed_key(batch.batch_id, identity.name)

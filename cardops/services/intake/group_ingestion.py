@@ -38,7 +38,7 @@ from cardops.services.intake.circumstances import circumstances_of
 from cardops.services.intake.contents import ContentReplacedError, claimed_content
 from cardops.services.intake.control import control_content_of
 from cardops.services.intake.grouping import MIN_FILES, groups_of
-from cardops.services.intake.judging import judge_group_in_turn
+from cardops.services.intake.judging import judge_group_in_turn, terms_of
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import clear_quarantine, quarantine_in_turn
 from cardops.services.intake.shared_ids import EarlierFiles
@@ -206,7 +206,8 @@ class GroupIngestion:
         counts = [member.text.height for member in members]
 
         def settle(outcomes: pl.DataFrame) -> SettledGroup:
-            return settle_group(workspace, profile, outcomes, group, counts)
+            terms = terms_of(group.program, self.ports)
+            return settle_group(workspace, profile, outcomes, group, counts, terms)
 
         # From here on, whoever ingests one of these files again finds its rows in this lake file.
         self.ports.intake_ledger.share_lake_file(group.intake_ids)

@@ -20,7 +20,7 @@ from cardops.contracts.judging.uniqueness import (
     without_rows_accepted_later,
 )
 from cardops.contracts.judging.workspace import Workspace
-from cardops.contracts.kinds.profile import KindProfile
+from cardops.contracts.kinds.profile import KindProfile, Terms
 from cardops.contracts.kinds.registry import Kinds
 from cardops.ports import JudgingTurn
 from cardops.rules.errors import ExplainedError
@@ -65,14 +65,22 @@ def judge_in_turn(
     """
     profile = kinds[intake_file.arrival.kind]
     known_rows, layout = known_rows_of(profile, ports, kinds)
-    files = JudgedFiles(again=lambda: sent_again([intake_file], ports))
-    alone = outcomes_of(workspace, profile)
+    files = JudgedFiles(
+        arrived_on=intake_file.business_date, again=lambda: sent_again([intake_file], ports)
+    )
+    alone = outcomes_of(workspace, profile, files)
     ids = valid_lookup_ids(workspace, profile)
     for _ in range(MAX_TURNS):
         with known_rows.turn(intake_file) as turn:
             unfinished, outcomes = _compared(alone, workspace, ids, turn, layout, files)
             if not unfinished:
-                settled = settle_file(workspace, profile, outcomes, intake_file)
+                settled = settle_file(
+                    workspace,
+                    profile,
+                    outcomes,
+                    intake_file,
+                    terms_of(intake_file.arrival.program, ports),
+                )
                 accepted = pl.scan_parquet(settled.lake_path)
                 turn.record(entries_of(accepted, layout), layout.name)
                 return outcomes, settled
@@ -94,7 +102,9 @@ def judge_group_in_turn(
     """
     profile = kinds[group.kind]
     known_rows, layout = known_rows_of(profile, ports, kinds)
-    files = JudgedFiles(group.rows_before, again=lambda: sent_again(group.files, ports))
+    files = JudgedFiles(
+        group.rows_before, group.business_date, again=lambda: sent_again(group.files, ports)
+    )
     alone = outcomes_of(workspace, profile, files)
     ids = valid_lookup_ids(workspace, profile)
     with known_rows.turn(*group.files) as turn:
@@ -105,6 +115,12 @@ def judge_group_in_turn(
         accepted = pl.scan_parquet(settled.lake_path)
         turn.record(entries_of(accepted, layout), layout.name)
         return settled
+
+
+def terms_of(program: str, ports: IntakePorts) -> Terms:
+    """What the program's accepted rows are completed by."""
+    found = ports.programs.find(program)
+    return Terms(found.response_days if found else {})
 
 
 def sent_again(files: Sequence[IntakeFile], ports: IntakePorts) -> Sequence[bool]:

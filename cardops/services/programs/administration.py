@@ -6,6 +6,7 @@ from typing import Final
 
 from cardops.ports import Clock, Programs, SecretStore
 from cardops.rules.callbacks.secrets import SECRET_BYTES, secret_name, with_new_secret
+from cardops.rules.chargebacks.clocks import clock_problem
 from cardops.rules.chargebacks.routing import route_problem
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.errors import ExplainedError
@@ -67,6 +68,19 @@ class ProgramAdministration:
             raise InvalidProgramError(" ".join(found))
         for scheme, network in routes.items():
             self._programs.set_network_route(name, scheme, network, set_by=set_by)
+
+    def set_response_days(self, name: str, days: Mapping[str, int | None], set_by: str) -> None:
+        """Days the processor leaves by `<network>/<stage>`; None: the published ones again.
+
+        Raises InvalidProgramError where any of them is not possible, and changes nothing then.
+        """
+        problems = [clock_problem(clock, number) for clock, number in days.items()]
+        found = [problem for problem in problems if problem]
+        if found:
+            raise InvalidProgramError(" ".join(found))
+        for clock, number in days.items():
+            network, _, stage = clock.partition("/")
+            self._programs.set_response_days(name, network, stage, number, set_by=set_by)
 
     def add_callback_secret(self, name: str) -> str:
         """A new callback secret; the one before it stays valid until the next."""

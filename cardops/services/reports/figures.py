@@ -26,6 +26,7 @@ class ReportFigures:
     chargeback_rates: "pd.DataFrame"
     disputes: "pd.DataFrame"
     deadlines: "pd.DataFrame"
+    overdue: "pd.DataFrame"
     breaks: "pd.DataFrame"
     matches: "pd.DataFrame"
     match_breaks: "pd.DataFrame"

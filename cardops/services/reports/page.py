@@ -50,8 +50,8 @@ _DISPUTES: Final[Headings] = {
     "open": "Open", "won": "Won", "lost": "Lost", "minor": "Disputed", "currency": "",
 }  # fmt: skip
 _DEADLINES: Final[Headings] = {
-    "network": "Network", "case_number": "Case", "reply_by_date": "Reply by",
-    "days_left": "Days left", "minor": "Disputed", "currency": "",
+    "network": "Network", "case_number": "Case", "reply_by_on": "Reply by",
+    "clock": "Says who", "days_left": "Days left", "minor": "Disputed", "currency": "",
 }  # fmt: skip
 _BREAKS: Final[Headings] = {
     "check_name": "Check", "program": "Program", "user_id": "User", "subject": "Of",
@@ -152,6 +152,8 @@ def _sections(figures: ReportFigures, charts: Mapping[str, str]) -> list[Section
          figures.chargeback_rates, _CHARGEBACKS),
         ("disputes", "Disputes by network", ("disputes",), figures.disputes, _DISPUTES),
         ("deadlines", "Open disputes to answer within seven days", (), figures.deadlines,
+         _DEADLINES),
+        ("overdue", "Open disputes whose reply-by date has passed", (), figures.overdue,
          _DEADLINES),
         ("breaks", "Breaks", (), figures.breaks, _BREAKS),
         ("matches", "Authorizations and their settlements", (), figures.matches, _MATCHES),

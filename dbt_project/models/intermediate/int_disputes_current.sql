@@ -1,17 +1,18 @@
 with
 
--- A step that does not say when it happened comes after all that arrived before it.
+-- Rows of older files do not say when their step happened: after all that arrived before them.
 dated as (
     select
         *,
         coalesce(
+            happened_at,
             activity_date,
             max(stated_at) over (
                 partition by dispute_key
                 order by intake_id, row_number
                 rows between unbounded preceding and current row
             )
-        ) as happened_at
+        ) as placed_at
     from {{ ref('stg_lake__chargebacks') }}
 ),
 
@@ -20,11 +21,11 @@ steps as (
         *,
         row_number() over (
             partition by dispute_key
-            order by happened_at desc, intake_id desc, row_number desc
+            order by placed_at desc, intake_id desc, row_number desc
         ) as recency,
         lag(is_ended, 1, false) over (
             partition by dispute_key
-            order by happened_at, intake_id, row_number
+            order by placed_at, intake_id, row_number
         ) as was_ended
     from dated
 ),
@@ -60,6 +61,8 @@ final as (
         steps.reason_code,
         steps.reason_category,
         steps.reply_by_date,
+        steps.reply_by_on,
+        steps.clock,
         steps.payment_method,
         steps.business_date,
         histories.version_count,

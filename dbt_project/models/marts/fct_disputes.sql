@@ -8,6 +8,16 @@ transactions as (
     select * from {{ ref('int_transactions_latest') }}
 ),
 
+-- The last day of which anything is known.
+dates as (
+    select
+        greatest(
+            max(disputes.business_date),
+            (select max(balances.business_date) from {{ ref('stg_lake__balances') }} as balances)
+        ) as as_of_on
+    from disputes
+),
+
 joined as (
     select
         disputes.dispute_key,
@@ -36,11 +46,14 @@ joined as (
         disputes.reason_code,
         disputes.reason_category,
         disputes.opened_on,
-        disputes.reply_by_date,
+        disputes.reply_by_on,
+        disputes.clock,
         disputes.resolved_on,
         date_diff('day', disputes.opened_on, disputes.resolved_on) as days_to_resolution,
-        disputes.business_date
+        disputes.business_date,
+        dates.as_of_on
     from disputes
+    cross join dates
     left join transactions
         on
             disputes.program = transactions.program
@@ -50,6 +63,7 @@ joined as (
 final as (
     select
         *,
+        date_diff('day', as_of_on, reply_by_on) as days_left,
         outcome = 'open' as is_open,
         not has_reached_chargeback as is_inquiry
     from joined

@@ -23,6 +23,7 @@ final as (
         dispute_currency,
         dispute_date,
         activity_date,
+        happened_at,
         {{ is_ended('stage', 'status') }} as is_ended,
         coalesce(
             activity_date,
@@ -40,6 +41,19 @@ final as (
         reason_category,
         status,
         reply_by_date,
+        -- Older files have the feed's date alone.
+        coalesce(
+            reply_by_on,
+            case when not {{ is_ended('stage', 'status') }} then reply_by_date end
+        ) as reply_by_on,
+        coalesce(
+            clock,
+            case
+                when
+                    not {{ is_ended('stage', 'status') }} and reply_by_date is not null
+                    then 'feed'
+            end
+        ) as clock,
         resolution_date,
         payment_method,
         intake_id,

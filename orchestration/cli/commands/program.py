@@ -129,6 +129,42 @@ def routes(
 
 
 @app.command()
+def clocks(
+    name: Name,
+    *,
+    clock: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="network/stage=days, such as visa/chargeback=18; network/stage= ends it; repeatable."
+        ),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show or change the days that the program's processor leaves for a response to a dispute.
+
+    They count for disputes without a reply-by date whose steps are judged from now on.
+    """
+    programs = administration(Adapters(Settings.load()))
+    programs.find(name)
+    changes: dict[str, int | None] = {}
+    for text in clock or ():
+        key, separator, days = text.partition("=")
+        if not separator or (days.strip() and not re.fullmatch("[0-9]{1,4}", days.strip())):
+            raise CommandError(f"{text!r} is no clock; write it as network/stage=days.")
+        changes[key.strip().lower()] = int(days) if days.strip() else None
+    programs.set_response_days(name, changes, by or whoami())
+    found = programs.find(name).response_days
+    if json_output:
+        print_json({"program": name, "clocks": dict(sorted(found.items()))})
+        return
+    for key, number in sorted(found.items()):
+        typer.echo(f"{key}: {number} days")
+    if not found:
+        typer.echo(f"{name} has no clocks of its own; the published days count.")
+
+
+@app.command()
 def limits(  # noqa: PLR0913 - one parameter an option
     name: Name,
     *,

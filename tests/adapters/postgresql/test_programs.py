@@ -117,6 +117,17 @@ def test_last_change_of_a_network_route_is_in_force(programs: Programs) -> None:
     assert (found["acme"], found["other"]) == ({"jcb": "visa"}, {})
 
 
+def test_last_change_of_a_dispute_clock_is_in_force(programs: Programs) -> None:
+    programs.create(Program("acme"))
+    programs.create(Program("other"))
+
+    for network, days in (("visa", 18), ("amex", 14), ("visa", 20), ("amex", None)):
+        programs.set_response_days("acme", network, "chargeback", days, set_by="somebody")
+
+    found = {program.program: program.response_days for program in programs.all()}
+    assert (found["acme"], found["other"]) == ({"visa/chargeback": 20}, {})
+
+
 @pytest.mark.parametrize(
     ("routes", "problem"),
     [

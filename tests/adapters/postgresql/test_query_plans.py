@@ -33,6 +33,7 @@ NOT_GROWING = {
     "file_mappings",
     "callback_hosts",
     "network_route_changes",
+    "dispute_clock_changes",
     "api_keys",
     "expected_files",
     "expected_files_reported",

@@ -55,3 +55,15 @@ def test_contract_route_is_set_shown_and_used_by_a_check(console: Console) -> No
     assert after["rows"][0]["network"] == "discover"
     assert routed == {"program": "acme", "routes": {"jcb": "discover"}}
     assert (wrong.returncode, "visa goes to visa" in wrong.stderr) == (2, True)
+
+
+def test_processors_clock_is_set_shown_and_ended(console: Console) -> None:
+    clock = ("program", "clocks", "acme", "--clock")
+
+    shown = console.response(*clock, "visa/chargeback=18")
+    wrong = console.run(*clock, "visa/won=3")
+    ended = console.response(*clock, "visa/chargeback=")
+
+    assert shown == {"program": "acme", "clocks": {"visa/chargeback": 18}}
+    assert (wrong.returncode, "visa/won" in wrong.stderr) == (2, True)
+    assert ended == {"program": "acme", "clocks": {}}

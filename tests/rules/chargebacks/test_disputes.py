@@ -6,14 +6,10 @@ import pytest
 
 from cardops.rules.chargebacks.disputes import (
     ENDED,
-    Deadline,
-    DeadlineSource,
     Stage,
     Workflow,
     is_legal,
     legal_transitions,
-    merchant_deadline,
-    response_days,
     stage_of,
     workflow_of,
 )
@@ -79,29 +75,6 @@ def test_visa_had_no_allocation_before_its_reform() -> None:
     moves = legal_transitions("visa", Stage.CHARGEBACK, workflow=Workflow.ALLOCATION, on=on)
 
     assert Stage.PRE_ARBITRATION not in {move.to_stage for move in moves}
-
-
-def test_feed_deadline_has_precedence() -> None:
-    from_feed = date(2026, 12, 8)
-    deadline = merchant_deadline("visa", Stage.CHARGEBACK, date(2026, 11, 20), from_feed)
-
-    assert deadline == Deadline(from_feed, DeadlineSource.FEED)
-
-
-@pytest.mark.parametrize(
-    ("network", "days"), [("visa", 30), ("mastercard", 45), ("amex", 20), ("discover", 30)]
-)
-def test_published_days_apply_without_a_feed_deadline(network: str, days: int) -> None:
-    deadline = merchant_deadline(network, Stage.CHARGEBACK, date(2026, 11, 1))
-
-    assert deadline is not None
-    assert deadline.source == DeadlineSource.PUBLISHED
-    assert (deadline.due_on - date(2026, 11, 1)).days == days
-    assert response_days(network, Stage.CHARGEBACK, "merchant") == days
-
-
-def test_stage_without_published_days_has_no_deadline() -> None:
-    assert merchant_deadline("visa", Stage.WON, date(2026, 11, 1)) is None
 
 
 @pytest.mark.parametrize(("reason_code", "is_allowed"), [("4808", True), ("4853", False)])

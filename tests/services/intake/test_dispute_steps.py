@@ -25,6 +25,10 @@ ADDED = (
     "fee_amount_minor",
     "fee_currency",
     "transaction_auth_code",
+    "clock_from",
+    "reply_by_on",
+    "clock",
+    "happened_at",
 )
 
 

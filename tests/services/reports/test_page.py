@@ -43,8 +43,12 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "won": 1, "lost": 1, "minor": 1000,
     },
     "deadlines": {
-        "network": "visa", "case_number": "c-1", "reply_by_date": date(2026, 11, 22),
-        "currency": "USD", "minor": 100, "days_left": 2,
+        "network": "visa", "case_number": "c-1", "reply_by_on": date(2026, 11, 22),
+        "clock": "feed", "currency": "USD", "minor": 100, "days_left": 2,
+    },
+    "overdue": {
+        "network": "amex", "case_number": "c-2", "reply_by_on": date(2026, 11, 18),
+        "clock": "published", "currency": "USD", "minor": 100, "days_left": -2,
     },
     "breaks": {
         "program": "default", "user_id": None, "currency": "USD", "side_a": "balances",

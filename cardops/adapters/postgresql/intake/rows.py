@@ -91,8 +91,9 @@ def claim_batch(
     if not any(is_new):
         return None
     session.execute(
-        "insert into chargeback_batches (batch_id, program, business_date, number, mode)"
-        " values (%s, %s, %s, %s, %s)",
+        "insert into chargeback_batches"
+        " (batch_id, program, business_date, number, mode, line_rule)"
+        " values (%s, %s, %s, %s, %s, 'stages')",
         [batch_id, program, business_date, number, mode],
     )
     return find_batch(session, batch_id)
@@ -101,7 +102,8 @@ def claim_batch(
 def find_batch(session: psycopg.Connection, batch_id: str) -> ChargebackBatch:
     """The batch with its files. Raises BatchMissingError."""
     row = session.execute(
-        "select batch_id, program, business_date, mode from chargeback_batches where batch_id = %s",
+        "select batch_id, program, business_date, mode, line_rule from chargeback_batches"
+        " where batch_id = %s",
         [batch_id],
     ).fetchone()
     if row is None:
@@ -109,7 +111,7 @@ def find_batch(session: psycopg.Connection, batch_id: str) -> ChargebackBatch:
     files = session.execute(
         SELECT + "where batch_id = %s order by intake_id", [batch_id]
     ).fetchall()
-    values = (*row, tuple(file_of(file) for file in files))
+    values = (*row[:-1], tuple(file_of(file) for file in files), row[-1])
     return ChargebackBatch(*values)
 
 

@@ -37,7 +37,17 @@ select
                 select max(l.change_number) from network_route_changes as l
                 where l.program = c.program and l.scheme = c.scheme
             )
-    ) as network_routes
+    ) as network_routes,
+    (
+        select coalesce(jsonb_object_agg(c.network || '/' || c.stage, c.days), '{}')
+        from dispute_clock_changes as c
+        where
+            c.program = p.program and c.days is not null
+            and c.change_number = (
+                select max(l.change_number) from dispute_clock_changes as l
+                where l.program = c.program and l.network = c.network and l.stage = c.stage
+            )
+    ) as response_days
 from programs as p
 where %(program)s::text is null or p.program = %(program)s
 order by p.program
@@ -65,6 +75,19 @@ from (
 left join network_route_changes as c
     on c.program = change.program and c.scheme = change.scheme
 group by change.program, change.scheme, change.network, change.set_by
+"""
+_ADD_CLOCK: Final = """
+insert into dispute_clock_changes (program, network, stage, change_number, days, set_by)
+select
+    change.program, change.network, change.stage, coalesce(max(c.change_number), 0) + 1,
+    change.days, change.set_by
+from (
+    select %s::text as program, %s::text as network, %s::text as stage, %s::integer as days,
+        %s::text as set_by
+) as change
+left join dispute_clock_changes as c
+    on c.program = change.program and c.network = change.network and c.stage = change.stage
+group by change.program, change.network, change.stage, change.days, change.set_by
 """
 _KEYS: Final = """
 select key_id, program, name, is_test, scopes, created_at, revoked_at
@@ -114,6 +137,16 @@ class PostgresPrograms:
             key = f"network routes/{program}/{scheme}"
             session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
             session.execute(_ADD_ROUTE, [program, scheme, network, set_by])
+
+    def set_response_days(
+        self, program: str, network: str, stage: str, days: int | None, *, set_by: str
+    ) -> None:
+        """From now on the processor leaves these days at that stage; None: the published ones. Audited."""
+        with self._session() as session:
+            # Two people at once make two changes, one after the other.
+            key = f"dispute clocks/{program}/{network}/{stage}"
+            session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+            session.execute(_ADD_CLOCK, [program, network, stage, days, set_by])
 
     def create_key(
         self, program: str, name: str, scopes: Sequence[str], *, is_test: bool
