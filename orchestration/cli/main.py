@@ -6,6 +6,7 @@ command does is in orchestration/cli/commands/<name>.py, in its `app` (a typer.T
 
 import atexit
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -128,6 +129,7 @@ def main() -> None:
     """Entry point of the console script. An expected error is one sentence and exit code 2."""
     if not SERVICES.intersection(sys.argv[1:2]):
         collect_seldom()
+    keep_back_driver_warnings()
     # Registered first, so it runs last: only C extensions still write after it.
     atexit.register(_end_standard_error)
     try:
@@ -138,6 +140,11 @@ def main() -> None:
             raise
         say(sentence)
         sys.exit(NOT_POSSIBLE)
+
+
+def keep_back_driver_warnings() -> None:
+    """Psycopg warns of a rollback that failed after an error; the error itself is shown anyway."""
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def _end_standard_error() -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -139,6 +140,24 @@ def test_interrupted_submit_says_so_and_a_second_one_completes_it(console: Conso
     assert message.count("\n") == 1
     again = console.response(*submit)
     assert again["read"] == again["accepted"] + again["duplicate"] == 1
+
+
+def test_cut_off_statement_brings_no_warning_of_the_driver(database_url: str) -> None:
+    program = (
+        "import sys, psycopg\n"
+        "from orchestration.cli import main\n"
+        "def interrupted(standalone_mode):\n"
+        "    with psycopg.connect(sys.argv[1]) as session:\n"
+        "        session.pgconn.send_query(b'select pg_sleep(5)')\n"
+        "        sys.exit(130)\n"
+        "main.app = interrupted\n"
+        "main.main()\n"
+    )
+    command = [sys.executable, "-c", program, database_url]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 @pytest.mark.skipif(IS_ROOT, reason="root reads every file")
