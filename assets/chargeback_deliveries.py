@@ -5,9 +5,18 @@ import dagster as dg
 from assets.batch_partitions import partition_key_of, slots_by_batch
 from assets.chargeback_files import chargeback_files
 from assets.partitions import batch_networks
-from cardops.ports import DeliveryLedger, Destinations, Notifier, ObjectStore
+from cardops.ports import (
+    Breakers,
+    Clock,
+    DeliveryLedger,
+    Destinations,
+    Notifier,
+    ObjectStore,
+)
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
-from cardops.services.deliveries.delivery import RUNBOOK, DeliveryService
+from cardops.rules.deliveries.troubles import RUNBOOK
+from cardops.services.deliveries.concurrent import deliver_all
+from cardops.services.deliveries.delivery import DeliveryService
 
 
 @dg.asset(
@@ -17,23 +26,37 @@ from cardops.services.deliveries.delivery import RUNBOOK, DeliveryService
     group_name="delivery",
     kinds={"sftp"},
 )
-def chargeback_deliveries(
+def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     context: dg.AssetExecutionContext,
     processed_store: dg.ResourceParam[ObjectStore],
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     destinations: dg.ResourceParam[Destinations],
     notifier: dg.ResourceParam[Notifier],
+    breakers: dg.ResourceParam[Breakers],
+    clock: dg.ResourceParam[Clock],
 ) -> None:
     """Each chargeback file delivered to its card company once; one company's failure delays no other."""
-    service = DeliveryService(processed_store, delivery_ledger, destinations, notifier)
-    undelivered = []
-    for batch_id, networks in slots_by_batch(context.partition_keys).items():
-        for network in networks:
-            record = service.deliver(batch_id, network)
-            partition_key = partition_key_of(batch_id, network)
-            context.add_asset_metadata(_metadata(record), partition_key=partition_key)
-            if record is not None and record.state is not DeliveryState.DELIVERED:
-                undelivered.append(record)
+    service = DeliveryService(
+        processed_store,
+        delivery_ledger,
+        destinations,
+        notifier,
+        breakers,
+        clock,
+        report=context.log.info,
+    )
+    slots = [
+        (batch_id, network)
+        for batch_id, networks in slots_by_batch(context.partition_keys).items()
+        for network in networks
+    ]
+    found = [delivery_ledger.find(*slot) for slot in slots]
+    records = deliver_all(service, [record for record in found if record is not None])
+    by_slot = {(record.batch_id, record.network): record for record in records}
+    for slot in slots:
+        metadata = _metadata(by_slot.get(slot))
+        context.add_asset_metadata(metadata, partition_key=partition_key_of(*slot))
+    undelivered = [record for record in records if record.state is not DeliveryState.DELIVERED]
     if undelivered:
         raise dg.Failure(_failure_text(undelivered), allow_retries=False)
 

@@ -10,7 +10,7 @@ from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, Obje
 from cardops.rules.chargebacks.batch_totals import batch_breaks
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
-from cardops.services.deliveries.delivery import processed_key
+from cardops.services.deliveries.members import processed_key
 
 
 @dg.asset(

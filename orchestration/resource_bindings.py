@@ -7,6 +7,7 @@ from resources.analytics import LakeBooksResource, ReportsResource, WarehouseRes
 from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
 from resources.ledgers import (
     BooksResource,
+    BreakersResource,
     CallbackArchiveResource,
     DeliveryLedgerResource,
     DepositLedgerResource,
@@ -40,6 +41,7 @@ def resources() -> Mapping[str, Any]:
         "expected_files": ExpectedFilesResource(),
         "safeguarding_accounts": SafeguardingAccountsResource(),
         "deposit_ledger": DepositLedgerResource(),
+        "breakers": BreakersResource(),
         "delivery_ledger": DeliveryLedgerResource(),
         "log_reader": LogReaderResource(),
         "books": BooksResource(),

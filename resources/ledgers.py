@@ -5,6 +5,7 @@ from typing_extensions import override
 
 from cardops.ports import (
     Books,
+    Breakers,
     CallbackArchive,
     DeliveryLedger,
     DepositLedger,
@@ -82,6 +83,14 @@ class DeliveryLedgerResource(dg.ConfigurableResource[DeliveryLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DeliveryLedger:
         return adapters().delivery_ledger
+
+
+class BreakersResource(dg.ConfigurableResource[Breakers]):
+    """The circuit breaker of each destination."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Breakers:
+        return adapters().breakers
 
 
 class LogReaderResource(dg.ConfigurableResource[TransactionLog]):

@@ -12,8 +12,9 @@ from typing import Final
 import dagster as dg
 
 from assets.batch_partitions import batch_and_network, partition_key_of
-from cardops.ports import Clock, DeliveryLedger, Notifier
+from cardops.ports import Breakers, Clock, DeliveryLedger, Destinations, Notifier
 from cardops.rules.deliveries.retries import RetryCount
+from cardops.services.deliveries.calendars import CutOffService
 from cardops.services.deliveries.retrying import FileKey, RetryService
 from sensors.delivery import RANGE_START, range_tags
 from sensors.intake import UNDER_WAY
@@ -30,16 +31,22 @@ def undelivered_sensor(delivery_job: Job) -> dg.SensorDefinition:
         job=delivery_job,
         minimum_interval_seconds=MINIMUM_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Retries the delivery of undelivered files, at growing intervals.",
+        description=(
+            "Retries undelivered files at growing intervals; an alarm for each missed cut-off."
+        ),
     )
     def sensor(
         context: dg.SensorEvaluationContext,
         delivery_ledger: dg.ResourceParam[DeliveryLedger],
         notifier: dg.ResourceParam[Notifier],
         clock: dg.ResourceParam[Clock],
+        breakers: dg.ResourceParam[Breakers],
+        destinations: dg.ResourceParam[Destinations],
     ) -> dg.SensorResult:
-        plan = RetryService(delivery_ledger, notifier).plan(
-            clock.now(),
+        now = clock.now()
+        CutOffService(delivery_ledger, destinations, notifier).alarm_missed(now)
+        plan = RetryService(delivery_ledger, notifier, breakers).plan(
+            now,
             counts=parse_cursor(context.cursor),
             busy_batches=busy_batches(context.instance),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.instance import InstanceAdapters
 
 if TYPE_CHECKING:
-    from cardops.ports import DeliveryLedger, Destinations
+    from cardops.ports import Breakers, DeliveryLedger, Destinations
 
 
 class DeliveryAdapters(InstanceAdapters):
@@ -27,3 +27,10 @@ class DeliveryAdapters(InstanceAdapters):
         from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 
         return PostgresDeliveryLedger(self.database.url)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The circuit breaker of each destination."""
+        from cardops.adapters.postgresql.breakers import PostgresBreakers
+
+        return PostgresBreakers(self.database.url)

@@ -17,7 +17,13 @@ from cardops.ports.callbacks import (
     CallbackOutbox,
     CallbackSender,
 )
-from cardops.ports.deliveries import DeliveryLedger, Destinations, FileDelivery
+from cardops.ports.deliveries import (
+    Breakers,
+    DeliveryLedger,
+    Destinations,
+    FileDelivery,
+    Readable,
+)
 from cardops.ports.environment import (
     Clock,
     DatabaseTime,
@@ -48,6 +54,7 @@ __all__ = [
     "Arrivals",
     "Authorizations",
     "Books",
+    "Breakers",
     "CallbackAdministration",
     "CallbackArchive",
     "CallbackMetrics",
@@ -77,6 +84,7 @@ __all__ = [
     "ObjectStore",
     "Programs",
     "Publication",
+    "Readable",
     "Reads",
     "ReconciledDay",
     "Reports",

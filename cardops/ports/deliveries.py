@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from typing import BinaryIO
+    from datetime import date
 
+    from cardops.rules.deliveries.breakers import Breaker
+    from cardops.rules.deliveries.destinations import Destination
     from cardops.rules.deliveries.records import ChargebackFileRecord, RemoteStat
 
 
@@ -28,15 +30,40 @@ class DeliveryLedger(Protocol):
         """One file's record, or None where the network has no rows in the batch."""
 
     def record(self, record: ChargebackFileRecord) -> None:
-        """Store its state, remote path, attempts and last error."""
+        """Store its state, remote path, attempts, last error and what was encrypted for it."""
 
     def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
         """Records of every batch, newest first."""
+
+    def miss_cut_off(self, record: ChargebackFileRecord, cut_off_on: date) -> None:
+        """Record that it was not there by that day's cut-off."""
 
     def exclusively(
         self, batch_id: str, network: str
     ) -> AbstractContextManager[ChargebackFileRecord | None]:
         """Lock the file until the block ends (others wait); yields its current record."""
+
+
+class Breakers(Protocol):
+    """The circuit breaker of each destination."""
+
+    def find(self, destination: str) -> Breaker:
+        """The destination's breaker; a closed one where it never failed."""
+
+    def all(self) -> Mapping[str, Breaker]:
+        """The breakers of destinations that ever failed."""
+
+    def change(
+        self, destination: str, change: Callable[[Breaker], Breaker]
+    ) -> tuple[Breaker, Breaker]:
+        """Replace the breaker by what `change` makes of it; (before, after). One change at a time."""
+
+
+class Readable(Protocol):
+    """Bytes to be sent, read once from start to end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes; none at the end."""
 
 
 class FileDelivery(Protocol):
@@ -48,7 +75,7 @@ class FileDelivery(Protocol):
     def stat(self, path: str) -> RemoteStat | None:
         """The file, or None where there is none."""
 
-    def write(self, path: str, content: BinaryIO) -> None:
+    def write(self, path: str, content: Readable) -> None:
         """Write the whole file, over any earlier one; it may be partial even if this returns."""
 
     def read_sha256(self, path: str) -> str | None:
@@ -70,8 +97,8 @@ class Destinations(Protocol):
     def connect(self, destination: str) -> FileDelivery:
         """Open a session. Raises DeliveryError, a permanent one where it is not configured."""
 
-    def folder(self, destination: str) -> str:
-        """The remote folder for its files."""
+    def settings(self, destination: str) -> Destination:
+        """What its secret says. Raises PermanentDeliveryError where it is missing or wrong."""
 
     def neutralises_formulas(self, destination: str) -> bool:
         """Whether texts that a spreadsheet would evaluate are made harmless; true by default."""

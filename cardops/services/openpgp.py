@@ -1,14 +1,24 @@
-"""OpenPGP certificates and detached signatures, by Sequoia's own policy of algorithms.
+"""OpenPGP certificates, detached signatures and encrypted files, by Sequoia's own policy of algorithms.
 
-Belongs here: keys as they are handed in, signatures, and why one is not valid. Who accepts which key
+Belongs here: keys as they are handed in, signatures, encryption, and why one is not valid. Who accepts which key
 is decided by its users.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final, TypeVar
 
-from pysequoia import Cert, Sig, SignatureMode, Tsk, sign, verify
+from pysequoia import (
+    Cert,
+    Sig,
+    SignatureMode,
+    Tsk,
+    encrypt,
+    encrypt_file,
+    sign,
+    verify,
+)
 from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
 
 from cardops.rules.errors import ExplainedError
@@ -105,6 +115,33 @@ def signature_problem(
     if ended is not None and ended <= at:  # guard: expired-subkey
         return f"the subkey that signed expired on {ended:%Y-%m-%d %H:%M} UTC"
     return None
+
+
+def encryption_problem(certificate: bytes, at: datetime) -> str | None:
+    """Why no file can be encrypted for the certificate at an instant; None where it can."""
+    problem = certificate_problem(certificate, at)
+    if problem is not None:
+        return problem
+    try:
+        encrypt(b"", recipients=[Cert.from_bytes(certificate)])
+    except RuntimeError:
+        return (
+            "it has no key that may encrypt, has not expired and uses algorithms that are "
+            "considered safe today"
+        )
+    return None
+
+
+def encrypt_file_for(certificate: bytes, source: Path, target: Path) -> None:
+    """Encrypt a file for the certificate's owner, in binary. Raises OpenPgpRefusedError."""
+    cert = _parsed(Cert.from_bytes, certificate)
+    try:
+        encrypt_file(str(source), str(target), recipients=[cert], armor=False)
+    except RuntimeError as error:
+        raise OpenPgpRefusedError(
+            f"The file cannot be encrypted ({_first_line(error)}); ask for a certificate with a key "
+            "that may encrypt."
+        ) from None
 
 
 def signed_with(secret_key: bytes, message: bytes) -> bytes:

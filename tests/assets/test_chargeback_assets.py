@@ -25,6 +25,8 @@ from cardops.rules.deliveries.records import DeliveryState, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
 from tests.factories.batches import BUSINESS_DATE, a_sealed_batch
 from tests.factories.chargebacks import a_chargeback, lake_frame
+from tests.fakes.breakers import FakeBreakers
+from tests.fakes.clock import FakeClock
 from tests.fakes.destinations import FakeDestinations
 from tests.fakes.lake import FakeLake
 from tests.fakes.notifier import FakeNotifier
@@ -52,6 +54,8 @@ class House:
     processed_store: FakeObjectStore = field(default_factory=FakeObjectStore)
     destinations: FakeDestinations = field(default_factory=FakeDestinations)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    breakers: FakeBreakers = field(default_factory=FakeBreakers)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def seal(self, rows: list[Chargeback], **options: Any) -> ChargebackBatch:
         batch = a_sealed_batch(self.intake_ledger, self.lake, rows, **options)
@@ -70,6 +74,8 @@ class House:
                 "processed_store",
                 "destinations",
                 "notifier",
+                "breakers",
+                "clock",
             )
         }
         return dg.materialize(

@@ -6,7 +6,7 @@ from datetime import date
 from cardops.ports import DeliveryLedger, ObjectStore
 from cardops.rules.chargebacks.files import FileIdentity, control_json
 from cardops.rules.deliveries.records import ChargebackFileRecord
-from cardops.services.deliveries.delivery import processed_key
+from cardops.services.deliveries.members import processed_key
 from tests.factories.chargebacks import a_chargeback
 from tests.oracles.chargeback_files import render
 

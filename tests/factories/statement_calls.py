@@ -18,6 +18,7 @@ from cardops.adapters.postgresql.authorizations.authorizations import PostgresAu
 from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
 from cardops.adapters.postgresql.authorizations.voided_ids import void_before_arrival
 from cardops.adapters.postgresql.bank.safeguarding import PostgresSafeguardingAccounts
+from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
@@ -282,6 +283,11 @@ def call_deliveries(url: str) -> None:
     with ledger.exclusively("new", "visa"):
         ledger.record(record)
     ledger.all(["failed", "sending"])
+    ledger.miss_cut_off(record, TODAY)
+    breakers = PostgresBreakers(url)
+    breakers.find("visa")
+    breakers.change("visa", lambda breaker: replace(breaker, failure_count=1))
+    breakers.all()
 
 
 def call_close(url: str) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from threading import RLock
 
 from typing_extensions import override
@@ -58,7 +59,16 @@ class FakeDeliveryLedger(DeliveryLedger):
             remote_path=record.remote_path,
             attempt_count=record.attempt_count,
             last_error=record.last_error,
+            encrypted_sha256=record.encrypted_sha256,
+            encrypted_control_sha256=record.encrypted_control_sha256,
+            encrypted_for=record.encrypted_for,
+            counts_on=record.counts_on,
         )
+
+    @override
+    def miss_cut_off(self, record: ChargebackFileRecord, cut_off_on: date) -> None:
+        key = record.batch_id, record.network
+        self.records[key] = replace(self.records[key], missed_cut_off_on=cut_off_on)
 
     @override
     def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
@@ -74,5 +84,13 @@ class FakeDeliveryLedger(DeliveryLedger):
 
 def _as_made(record: ChargebackFileRecord) -> ChargebackFileRecord:
     return replace(
-        record, state=DeliveryState.MADE, remote_path=None, attempt_count=0, last_error=None
+        record,
+        state=DeliveryState.MADE,
+        remote_path=None,
+        attempt_count=0,
+        last_error=None,
+        encrypted_sha256=None,
+        encrypted_control_sha256=None,
+        encrypted_for=None,
+        counts_on=None,
     )

@@ -2,11 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from typing_extensions import override
 
-from cardops.ports import Destinations, FileDelivery
+from cardops.ports import Destinations, FileDelivery, Readable
+from cardops.rules.deliveries.destinations import Destination, read_destination
 from cardops.rules.deliveries.records import PermanentDeliveryError, RemoteStat
 
 
@@ -21,7 +21,7 @@ class FakeFileDelivery(FileDelivery):
         return RemoteStat(len(self.files[path])) if path in self.files else None
 
     @override
-    def write(self, path: str, content: BinaryIO) -> None:
+    def write(self, path: str, content: Readable) -> None:
         self.files[path] = content.read()
 
     @override
@@ -47,11 +47,15 @@ class FakeFileDelivery(FileDelivery):
 
 @dataclass
 class FakeDestinations(Destinations):
-    """Every destination is open, each with files of its own; `refusing` ones are not configured."""
+    """Every destination is open, each with files of its own; `refusing` ones are not configured.
+
+    `parts` are added to what the secret of a destination says.
+    """
 
     servers: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refusing: set[str] = field(default_factory=set)
     as_they_are: set[str] = field(default_factory=set)
+    parts: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @override
     def connect(self, destination: str) -> FileDelivery:
@@ -60,8 +64,15 @@ class FakeDestinations(Destinations):
         return FakeFileDelivery(self.servers.setdefault(destination, {}))
 
     @override
-    def folder(self, destination: str) -> str:
-        return "/inbox"
+    def settings(self, destination: str) -> Destination:
+        secret: dict[str, object] = {
+            "protocol": "ftp",
+            "host": "localhost",
+            "username": "acme",
+            "password": "x",
+            "folder": "/inbox",
+        }
+        return read_destination(destination, secret | self.parts.get(destination, {}))
 
     @override
     def neutralises_formulas(self, destination: str) -> bool:

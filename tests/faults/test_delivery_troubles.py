@@ -10,11 +10,14 @@ import asyncssh
 import pytest
 
 from cardops.adapters.file_delivery.destinations import SecretDestinations
-from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.rules.deliveries.recipe import MAX_ATTEMPTS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
-from cardops.services.deliveries.delivery import RUNBOOK, DeliveryService
+from cardops.rules.deliveries.troubles import RUNBOOK
+from cardops.services.deliveries.delivery import DeliveryService
 from tests.factories.deliveries import a_made_file
+from tests.fakes.breakers import FakeBreakers
+from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
@@ -47,7 +50,10 @@ class Sender:
         self.store = FakeObjectStore()
         self.notifier = FakeNotifier()
         self.secrets = FakeSecretStore()
+        self.breakers = FakeBreakers()
+        self.clock = FakeClock()
         self.pauses: list[float] = []
+        self.lines: list[str] = []
         self.record = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
 
     def deliver(self, secret: Mapping[str, object], *, patience: float = 5) -> ChargebackFileRecord:
@@ -58,7 +64,10 @@ class Sender:
             self.ledger,
             SecretDestinations(self.secrets, timeouts),
             self.notifier,
+            self.breakers,
+            self.clock,
             self.pauses.append,
+            self.lines.append,
         )
         record = service.deliver("b-1", "visa")
         assert record is not None
@@ -175,8 +184,17 @@ def test_unreachable_server_is_retried_a_few_times_and_later(server: Server) -> 
     assert record.state is DeliveryState.MADE
     assert record.attempt_count == MAX_ATTEMPTS
     assert len(sender.pauses) == MAX_ATTEMPTS - 1
-    assert len(sender.notifier.alarms) == 1
+    ((subject, message, runbook),) = sender.notifier.alarms
+    assert (subject, runbook) == ("Deliveries to visa are paused", RUNBOOK)
+    assert "cannot be reached" in message
+    assert "Check host, port and firewall" in str(record.last_error)
+
+    waiting = sender.deliver(server.secret)
+    assert (waiting.state, waiting.attempt_count) == (DeliveryState.MADE, MAX_ATTEMPTS)
+    assert str(waiting.last_error).startswith("visa is left alone until 2026-11-20 12:0")
+    sender.clock.advance(minutes=1)
     assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
+    assert len(sender.notifier.alarms) == 1
 
 
 @pytest.mark.parametrize("kind", SFTP)
@@ -212,6 +230,7 @@ def test_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
         assert record.state is DeliveryState.MADE
         assert record.attempt_count == MAX_ATTEMPTS
         assert not received(server)
+    sender.clock.advance(minutes=1)
     with card_companies(tmp_path) as server:
         assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
         assert received(server) == expected_files(sender.record)

@@ -13,8 +13,10 @@ from cardops.rules.deliveries.retries import MAX_RETRIES, MAX_RUNS_A_TICK
 from sensors.delivery import RANGE_END, RANGE_START
 from sensors.undelivered import parse_cursor, undelivered_sensor
 from tests.factories.deliveries import a_made_file
+from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
+from tests.fakes.destinations import FakeDestinations
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
 
@@ -60,6 +62,8 @@ class Daemon:
                 "delivery_ledger": self.ledger,
                 "notifier": self.notifier,
                 "clock": self.clock,
+                "breakers": FakeBreakers(),
+                "destinations": FakeDestinations(),
             },
         )
         data = self.sensor.evaluate_tick(context)

@@ -9,10 +9,12 @@ from typing import Any, BinaryIO
 from typing_extensions import override
 
 from cardops.adapters.file_delivery.destinations import SecretDestinations
-from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.services.deliveries.delivery import DeliveryService
+from tests.fakes.breakers import FakeBreakers
+from tests.fakes.clock import FakeClock
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.secrets import FakeSecretStore
 
@@ -106,6 +108,8 @@ def deliver_and_die(
         ledger=KillableLedger(url, counter),
         destinations=KillableDestinations(FakeSecretStore({"destinations/visa": secret}), counter),
         notifier=FakeNotifier(),
+        breakers=FakeBreakers(),
+        clock=FakeClock(),
         sleep=lambda _: None,
     )
     delivery_service.deliver(batch_id, "visa")

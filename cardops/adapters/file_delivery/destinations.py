@@ -1,9 +1,13 @@
 """Opens sessions with the servers that the destinations' secrets describe."""
 
-from cardops.adapters.file_delivery.ftps import FtpDelivery
-from cardops.adapters.file_delivery.sftp import SftpDelivery, Timeouts
+from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.ports import FileDelivery, SecretStore
-from cardops.rules.deliveries.destinations import Destination, Protocol, read_destination
+from cardops.rules.deliveries.destinations import (
+    Destination,
+    Protocol,
+    SftpClient,
+    read_destination,
+)
 
 # A destination without a secret of its own uses this one, if it exists.
 FALLBACK = "default"
@@ -21,22 +25,16 @@ class SecretDestinations:
 
     def connect(self, destination: str) -> FileDelivery:
         """A new session. Raises DeliveryError, a permanent one where it is not configured."""
-        found = self._read(destination)
-        if found.protocol is Protocol.SFTP:
-            return SftpDelivery.connect(found, self._timeouts)
-        return FtpDelivery.connect(found, self._timeouts)
+        return open_session(self.settings(destination), self._timeouts)
 
-    def folder(self, destination: str) -> str:
-        """The remote folder for its files."""
-        return self._read(destination).folder
+    def settings(self, destination: str) -> Destination:
+        """What its secret says. Raises DestinationSecretError where it is missing or wrong."""
+        return read_destination(destination, self._secret(destination))
 
     def neutralises_formulas(self, destination: str) -> bool:
         """True unless its secret says `"neutralise_formulas": false`; also without a secret."""
         secret = self._secret(destination)
         return secret is None or secret.get("neutralise_formulas", True) is not False
-
-    def _read(self, destination: str) -> Destination:
-        return read_destination(destination, self._secret(destination))
 
     def _secret(self, destination: str) -> dict[str, object] | None:
         for name in (destination, FALLBACK):
@@ -44,3 +42,19 @@ class SecretDestinations:
             if secret is not None:
                 return dict(secret)
         return None
+
+
+def open_session(destination: Destination, timeouts: Timeouts) -> FileDelivery:
+    """A new session by the destination's protocol. Raises DeliveryError."""
+    # Each library takes a third of a second to load, and a process seldom needs two of them.
+    if destination.protocol is not Protocol.SFTP:
+        from cardops.adapters.file_delivery.ftps import FtpDelivery  # noqa: PLC0415
+
+        return FtpDelivery.connect(destination, timeouts)
+    if destination.sftp_client is SftpClient.PARAMIKO:
+        from cardops.adapters.file_delivery.sftp import SftpDelivery  # noqa: PLC0415
+
+        return SftpDelivery.connect(destination, timeouts)
+    from cardops.adapters.file_delivery.async_sftp import AsyncSftpDelivery  # noqa: PLC0415
+
+    return AsyncSftpDelivery.connect(destination, timeouts)

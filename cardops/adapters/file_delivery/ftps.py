@@ -7,11 +7,12 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 
 from typing_extensions import override
 
-from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.adapters.file_delivery.timeouts import Timeouts
+from cardops.ports import Readable
 from cardops.rules.deliveries.destinations import Destination, Protocol
 from cardops.rules.deliveries.records import (
     DeliveryError,
@@ -19,10 +20,13 @@ from cardops.rules.deliveries.records import (
     RemoteStat,
     TransientDeliveryError,
 )
+from cardops.rules.deliveries.troubles import Trouble
 
 _BLOCK_BYTES: Final = 1 << 18
 # RFC 959: servers reply 550 for a missing file and for a forbidden one.
 _NO_FILE: Final = "550"
+# What a server without TLS responds to AUTH TLS (RFC 4217, section 4).
+_NO_TLS: Final = ("500", "502", "504", "534")
 _DISK_FULL: Final = ("452", "552")
 
 
@@ -88,7 +92,7 @@ class FtpDelivery:
                 raise
         return RemoteStat(size or 0)
 
-    def write(self, path: str, content: BinaryIO) -> None:
+    def write(self, path: str, content: Readable) -> None:
         """Write the whole file, over any earlier one."""
         with self._errors_of(f"write {path}"):
             self._client.storbinary(f"STOR {path}", content, blocksize=_BLOCK_BYTES)
@@ -108,7 +112,9 @@ class FtpDelivery:
     def rename(self, source: str, target: str) -> None:
         """Rename without overwriting."""
         if self.stat(target) is not None:
-            raise PermanentDeliveryError(f"{self._name}: {target} already exists.")
+            raise PermanentDeliveryError(
+                f"{self._name}: {target} already exists.", Trouble.FILE_EXISTS
+            )
         with self._errors_of(f"rename {source} to {posixpath.basename(target)}"):
             self._client.rename(source, target)
 
@@ -134,11 +140,19 @@ class FtpDelivery:
         try:
             yield
         except ftplib.error_perm as error:
-            kind = TransientDeliveryError if _is_full(error) else PermanentDeliveryError
-            raise kind(f"{self._name}: could not {action}: {error}.") from None
+            raise _refusal(f"{self._name}: could not {action}: {error}.", error) from None
+        except TimeoutError:
+            raise TransientDeliveryError(
+                f"{self._name}: could not {action}: the server stopped answering.",
+                Trouble.STALLED,
+            ) from None
         except ftplib.all_errors as error:
             reason = str(error) or "the connection ended"
-            raise TransientDeliveryError(f"{self._name}: could not {action}: {reason}.") from None
+            is_full = str(error).startswith(_DISK_FULL)
+            raise TransientDeliveryError(
+                f"{self._name}: could not {action}: {reason}.",
+                Trouble.DISK_FULL if is_full else Trouble.INTERRUPTED,
+            ) from None
 
 
 def _client(destination: Destination, timeouts: Timeouts) -> ftplib.FTP:
@@ -157,12 +171,24 @@ def _connect_error(where: str, error: Exception) -> DeliveryError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return PermanentDeliveryError(
             f"{where} presented a certificate that is not trusted ({error.verify_message}): "
-            "nothing was sent."
+            "nothing was sent.",
+            Trouble.CERTIFICATE,
+        )
+    if isinstance(error, ftplib.error_perm) and str(error).startswith(_NO_TLS):
+        return PermanentDeliveryError(
+            f"{where} does not offer TLS ({error}): nothing was sent.", Trouble.CERTIFICATE
         )
     if isinstance(error, ftplib.error_perm):
-        return PermanentDeliveryError(f"{where} rejected these credentials: {error}.")
-    return TransientDeliveryError(f"{where} cannot be reached: {error}.")
+        return PermanentDeliveryError(
+            f"{where} rejected these credentials: {error}.", Trouble.CREDENTIALS
+        )
+    return TransientDeliveryError(f"{where} cannot be reached: {error}.", Trouble.UNREACHABLE)
 
 
-def _is_full(error: ftplib.Error) -> bool:
-    return str(error).startswith(_DISK_FULL)
+def _refusal(sentence: str, error: ftplib.error_perm) -> DeliveryError:
+    """FTP tells a missing folder from a forbidden one in its text alone, where at all."""
+    if str(error).startswith(_DISK_FULL):
+        return TransientDeliveryError(sentence, Trouble.DISK_FULL)
+    is_missing = "no such" in str(error).lower() or "not found" in str(error).lower()
+    trouble = Trouble.FOLDER_MISSING if is_missing else Trouble.PERMISSION_DENIED
+    return PermanentDeliveryError(sentence, trouble)

@@ -1,4 +1,7 @@
-"""Delivery over SFTP: one new client for each file, a pinned host key, a timeout on every wait."""
+"""Delivery over SFTP by paramiko: a pinned host key, a timeout on every wait.
+
+For servers that asyncssh cannot talk to; a destination's settings say so.
+"""
 
 import hashlib
 import io
@@ -7,9 +10,8 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, Final, Never, Self
+from typing import Any, Final, Never, Self
 
 import paramiko
 from paramiko.ssh_exception import (
@@ -20,12 +22,16 @@ from paramiko.ssh_exception import (
 )
 
 from cardops.adapters.file_delivery.stall_guard import StallGuard
+from cardops.adapters.file_delivery.timeouts import Timeouts
+from cardops.ports import Readable
 from cardops.rules.deliveries.destinations import Destination
 from cardops.rules.deliveries.records import (
+    DeliveryError,
     PermanentDeliveryError,
     RemoteStat,
     TransientDeliveryError,
 )
+from cardops.rules.deliveries.troubles import Trouble
 
 # One write request must fit one SSH packet of 32 KiB: a few bytes more make a second, tiny packet,
 # which Nagle's algorithm delays.
@@ -37,16 +43,6 @@ _FAST_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 # paramiko raises the same exception for rejected credentials and for no response at all.
 _NOT_ANSWERED: Final = ("Authentication timeout", "Authentication failed: transport shut down")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Timeouts in seconds."""
-
-    connect_seconds: float = 15.0
-    banner_seconds: float = 15.0
-    authentication_seconds: float = 20.0
-    channel_seconds: float = 30.0
 
 
 class SftpDelivery:
@@ -82,10 +78,12 @@ class SftpDelivery:
             except FileNotFoundError:
                 return None
         if stat.S_ISDIR(found.st_mode or 0):
-            raise PermanentDeliveryError(f"{self._name}: {path} is a folder, not a file.")
+            raise PermanentDeliveryError(
+                f"{self._name}: {path} is a folder, not a file.", Trouble.FOLDER_MISSING
+            )
         return RemoteStat(found.st_size or 0)
 
-    def write(self, path: str, content: BinaryIO) -> None:
+    def write(self, path: str, content: Readable) -> None:
         """Write the whole file. A full disk may go unnoticed, so check the size afterwards."""
         with self._errors_of(f"write {path}"), self._guarded() as guard:
             remote = self._sftp.open(path, "wb", bufsize=0)
@@ -116,7 +114,9 @@ class SftpDelivery:
     def rename(self, source: str, target: str) -> None:
         """Rename without overwriting: atomically where the server can, else as SFTP 3 defines it."""
         if self.stat(target) is not None:
-            raise PermanentDeliveryError(f"{self._name}: {target} already exists.")
+            raise PermanentDeliveryError(
+                f"{self._name}: {target} already exists.", Trouble.FILE_EXISTS
+            )
         with self._errors_of(f"rename {source} to {posixpath.basename(target)}"):
             try:
                 self._sftp.posix_rename(source, target)
@@ -149,19 +149,28 @@ class SftpDelivery:
         """Turn paramiko's errors into transient or permanent DeliveryErrors, one sentence each."""
         try:
             yield
-        except (TransientDeliveryError, PermanentDeliveryError):
+        except DeliveryError:
             raise
         except FileNotFoundError:
-            _refuse(f"{self._name}: could not {action}: the folder or file does not exist.")
+            _refuse(
+                f"{self._name}: could not {action}: the folder or file does not exist.",
+                Trouble.FOLDER_MISSING,
+            )
         except PermissionError:
-            _refuse(f"{self._name}: could not {action}: the server denied permission.")
+            _refuse(
+                f"{self._name}: could not {action}: the server denied permission.",
+                Trouble.PERMISSION_DENIED,
+            )
         except TimeoutError:
             raise TransientDeliveryError(
-                f"{self._name}: could not {action}: the server stopped answering."
+                f"{self._name}: could not {action}: the server stopped answering.",
+                Trouble.STALLED,
             ) from None
         except (EOFError, SSHException, OSError) as error:
             reason = str(error) or "the connection ended"
-            raise TransientDeliveryError(f"{self._name}: could not {action}: {reason}.") from None
+            raise TransientDeliveryError(
+                f"{self._name}: could not {action}: {reason}.", Trouble.INTERRUPTED
+            ) from None
 
 
 def _open_client(client: paramiko.SSHClient, destination: Destination, timeouts: Timeouts) -> None:
@@ -187,13 +196,20 @@ def _open_client(client: paramiko.SSHClient, destination: Destination, timeouts:
             transport_factory=partial(_transport, host_key_type=key_type),
         )
     except (BadHostKeyException, IncompatiblePeer):
-        _refuse(f"{where} presented a host key that is not the pinned one: nothing was sent.")
+        _refuse(
+            f"{where} presented a host key that is not the pinned one: nothing was sent.",
+            Trouble.HOST_KEY,
+        )
     except AuthenticationException as error:
         if str(error).startswith(_NOT_ANSWERED):
-            raise TransientDeliveryError(f"{where} cannot be reached: {error}") from None
-        _refuse(f"{where} rejected these credentials.")
+            raise TransientDeliveryError(
+                f"{where} cannot be reached: {error}", Trouble.UNREACHABLE
+            ) from None
+        _refuse(f"{where} rejected these credentials.", Trouble.CREDENTIALS)
     except (EOFError, SSHException, OSError) as error:
-        raise TransientDeliveryError(f"{where} cannot be reached: {error}.") from None
+        raise TransientDeliveryError(
+            f"{where} cannot be reached: {error}.", Trouble.UNREACHABLE
+        ) from None
 
 
 def _known_hosts_name(destination: Destination) -> str:
@@ -237,7 +253,8 @@ def _host_key(destination: Destination) -> tuple[str, paramiko.PKey]:
     if parsed is None or parsed.key is None:
         _refuse(
             f"The secret destinations/{destination.name} has a host_key that is not an OpenSSH public "
-            "key line such as `ssh-ed25519 AAAA…`."
+            "key line such as `ssh-ed25519 AAAA…`.",
+            Trouble.SETTINGS,
         )
     return parsed.key.get_name(), parsed.key
 
@@ -251,9 +268,11 @@ def _private_key(destination: Destination) -> paramiko.PKey | None:
         except (SSHException, ValueError):
             continue
     raise PermanentDeliveryError(
-        f"The secret destinations/{destination.name} has a private_key that cannot be read."
+        f"The secret destinations/{destination.name} has a private_key that cannot be read; "
+        "store it in OpenSSH's or PEM format without a passphrase.",
+        Trouble.SETTINGS,
     )
 
 
-def _refuse(sentence: str) -> Never:
-    raise PermanentDeliveryError(sentence) from None
+def _refuse(sentence: str, trouble: Trouble) -> Never:
+    raise PermanentDeliveryError(sentence, trouble) from None

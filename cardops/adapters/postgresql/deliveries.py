@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from datetime import date
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -18,8 +19,33 @@ from cardops.rules.deliveries.records import (
 
 _SELECT: LiteralString = (
     "select batch_id, network, program, destination, sequence, file_name, row_count, totals,"
-    " content_sha256, control_sha256, state, remote_path, attempt_count, last_error"
+    " content_sha256, control_sha256, state, remote_path, attempt_count, last_error,"
+    " encrypted_sha256, encrypted_control_sha256, encrypted_for, counts_on, made_at,"
+    " missed_cut_off_on"
     " from deliveries "
+)
+# The columns of _SELECT, in its order, as the record names them.
+_FIELDS: Final = (
+    "batch_id",
+    "network",
+    "program",
+    "destination",
+    "sequence",
+    "file_name",
+    "row_count",
+    "totals_minor",
+    "content_sha256",
+    "control_sha256",
+    "state",
+    "remote_path",
+    "attempt_count",
+    "last_error",
+    "encrypted_sha256",
+    "encrypted_control_sha256",
+    "encrypted_for",
+    "counts_on",
+    "made_at",
+    "missed_cut_off_on",
 )
 _INSERT: LiteralString = (
     "insert into deliveries (batch_id, network, program, destination, sequence, file_name,"
@@ -29,7 +55,13 @@ _INSERT: LiteralString = (
 _UPDATE: LiteralString = (
     "update deliveries set state = %(state)s, remote_path = %(remote_path)s,"
     " attempt_count = %(attempt_count)s, last_error = %(last_error)s,"
+    " encrypted_sha256 = %(encrypted_sha256)s, encrypted_for = %(encrypted_for)s,"
+    " encrypted_control_sha256 = %(encrypted_control_sha256)s, counts_on = %(counts_on)s,"
     " delivered_at = case when %(is_delivered)s then coalesce(delivered_at, now()) end"
+    " where batch_id = %(batch_id)s and network = %(network)s"
+)
+_MISS_CUT_OFF: LiteralString = (
+    "update deliveries set missed_cut_off_on = %(cut_off)s"
     " where batch_id = %(batch_id)s and network = %(network)s"
 )
 
@@ -67,6 +99,10 @@ class PostgresDeliveryLedger:
             "remote_path": record.remote_path,
             "attempt_count": record.attempt_count,
             "last_error": record.last_error,
+            "encrypted_sha256": record.encrypted_sha256,
+            "encrypted_control_sha256": record.encrypted_control_sha256,
+            "encrypted_for": record.encrypted_for,
+            "counts_on": record.counts_on,
             "is_delivered": record.state is DeliveryState.DELIVERED,
         }
         if not run_in_transaction(
@@ -81,6 +117,15 @@ class PostgresDeliveryLedger:
             " order by made_at desc, batch_id desc, network",
             *(None if states is None else list(states),) * 2,
         )
+
+    def miss_cut_off(self, record: ChargebackFileRecord, cut_off_on: date) -> None:
+        """Record that the file was not there by that day's cut-off."""
+        values = {
+            "batch_id": record.batch_id,
+            "network": record.network,
+            "cut_off": cut_off_on,
+        }
+        run_in_transaction(self._url, lambda session: session.execute(_MISS_CUT_OFF, values))
 
     @contextmanager
     def exclusively(self, batch_id: str, network: str) -> Iterator[ChargebackFileRecord | None]:
@@ -146,6 +191,5 @@ def _frozen(record: ChargebackFileRecord) -> tuple[Any, ...]:
 
 
 def _record_of(row: tuple[Any, ...]) -> ChargebackFileRecord:
-    state_at = len(row) - 4
-    values = (*row[:state_at], DeliveryState(row[state_at]), *row[state_at + 1 :])
-    return ChargebackFileRecord(*values)
+    values = dict(zip(_FIELDS, row, strict=True))
+    return ChargebackFileRecord(**values | {"state": DeliveryState(values["state"])})

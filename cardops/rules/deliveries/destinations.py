@@ -1,15 +1,22 @@
 """The secret of a card company's server: what it must contain, and the message where it does not.
 
-Belongs here: reading `destinations/<name>` secrets into values. No message shows a secret.
+Belongs here: reading `destinations/<name>` secrets into values. No message shows a secret. Parts that
+are not read here, such as a column map of its files, are left to those who need them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from enum import StrEnum
 from typing import Final
 
 from cardops.rules.deliveries.records import PermanentDeliveryError
+from cardops.rules.deliveries.troubles import Trouble
 
+# What a person may call one; it is part of a secret's name and of a path.
+NAME_PATTERN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_TIME_OF_DAY: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _DEFAULT_PORTS: Final = {"sftp": 22, "ftps": 21, "ftp": 21}
 
 
@@ -21,8 +28,18 @@ class Protocol(StrEnum):
     FTP = "ftp"
 
 
+class SftpClient(StrEnum):
+    """The library that speaks SFTP; the second is for servers that the first cannot talk to."""
+
+    ASYNCSSH = "asyncssh"
+    PARAMIKO = "paramiko"
+
+
 class DestinationSecretError(PermanentDeliveryError):
     """A destination's secret is missing or wrong; the message says what to add."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Trouble.SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,17 @@ class Destination:
     host_key: str | None = None
     ca_certificate: str | None = field(default=None, repr=False)
     neutralises_formulas: bool = True
+    sftp_client: SftpClient = SftpClient.ASYNCSSH
+    # Until when on its business days a file counts for that day; None: it counts at any time.
+    cut_off_at: time | None = None
+    time_zone: str = "UTC"
+    holidays: str | None = None
+    openpgp_certificate: str | None = field(default=None, repr=False)
+
+    @property
+    def has_calendar(self) -> bool:
+        """Whether it says on which of its business days a file counts."""
+        return self.cut_off_at is not None or self.holidays is not None
 
     def path(self, name: str) -> str:
         """A file's remote path."""
@@ -49,7 +77,7 @@ class Destination:
 def read_destination(name: str, secret: Mapping[str, object] | None) -> Destination:
     """The destination, or DestinationSecretError with what to fix."""
     if secret is None:
-        raise _wrong(name, "is missing", "store it with protocol, host, username and folder")
+        raise _wrong(name, "is missing", f"store it with `cardops destinations add {name}`")
     destination = Destination(
         name=name,
         protocol=_protocol(name, secret),
@@ -62,6 +90,11 @@ def read_destination(name: str, secret: Mapping[str, object] | None) -> Destinat
         host_key=_optional(name, secret, "host_key"),
         ca_certificate=_optional(name, secret, "ca_certificate"),
         neutralises_formulas=secret.get("neutralise_formulas", True) is not False,
+        sftp_client=_sftp_client(name, secret),
+        cut_off_at=_cut_off(name, secret),
+        time_zone=_optional(name, secret, "time_zone") or "UTC",
+        holidays=_optional(name, secret, "holidays") or None,
+        openpgp_certificate=_optional(name, secret, "openpgp_certificate") or None,
     )
     return _with_credentials(destination)
 
@@ -78,6 +111,22 @@ def _protocol(name: str, secret: Mapping[str, object]) -> Protocol:
     if named not in list(Protocol):
         raise _wrong(name, "names an unknown protocol", 'use "sftp", "ftps" or "ftp"')
     return Protocol(str(named))
+
+
+def _sftp_client(name: str, secret: Mapping[str, object]) -> SftpClient:
+    named = secret.get("sftp_client", SftpClient.ASYNCSSH)
+    if named not in list(SftpClient):
+        raise _wrong(name, "names an unknown sftp_client", 'use "asyncssh" or "paramiko"')
+    return SftpClient(str(named))
+
+
+def _cut_off(name: str, secret: Mapping[str, object]) -> time | None:
+    given = _optional(name, secret, "cut_off")
+    if not given:
+        return None
+    if not _TIME_OF_DAY.fullmatch(given):
+        raise _wrong(name, "has a cut_off that is no time of day", 'write it as "17:00"')
+    return time.fromisoformat(given)
 
 
 def _with_credentials(destination: Destination) -> Destination:

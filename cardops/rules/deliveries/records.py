@@ -1,9 +1,12 @@
 """The record of a chargeback file's delivery, its states, and the errors of a delivery."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
+
+from cardops.rules.deliveries.troubles import Trouble, advice
 
 
 class DeliveryState(StrEnum):
@@ -16,6 +19,8 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+# gpg's own habit for a binary message.
+ENCRYPTED_SUFFIX: Final = ".pgp"
 # A delivery goes on by itself from these; from the others it needs nothing, or a person.
 UNDELIVERED: Final = frozenset({DeliveryState.MADE, DeliveryState.SENDING})
 
@@ -42,6 +47,29 @@ class ChargebackFileRecord:
     remote_path: str | None = None
     attempt_count: int = 0
     last_error: str | None = None
+    # Of the CSV and its control file as they are sent, where the destination wants OpenPGP; both are
+    # encrypted for the certificate with that fingerprint.
+    encrypted_sha256: str | None = None
+    encrypted_control_sha256: str | None = None
+    encrypted_for: str | None = None
+    # The card company's business day for which the delivered file counts, where it has a cut-off.
+    counts_on: date | None = None
+    made_at: datetime | None = field(default=None, compare=False)
+    # The last cut-off that it missed and an alarm was raised about.
+    missed_cut_off_on: date | None = field(default=None, compare=False)
+
+    @property
+    def sent_names(self) -> tuple[str, str]:
+        """The names of the CSV and of its control file at the card company."""
+        suffix = ENCRYPTED_SUFFIX if self.encrypted_for else ""
+        return f"{self.file_name}{suffix}", f"{self.file_name}.ctl{suffix}"
+
+    @property
+    def sent_hashes(self) -> tuple[str, str]:
+        """The hashes of the two files as they are sent."""
+        if self.encrypted_sha256 is None or self.encrypted_control_sha256 is None:
+            return self.content_sha256, self.control_sha256
+        return self.encrypted_sha256, self.encrypted_control_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +98,14 @@ class FileNotMadeError(LookupError):
 
 class DeliveryError(Exception):
     """A file could not be delivered to a card company; the message is one sentence."""
+
+    def __init__(self, message: str, trouble: Trouble = Trouble.OTHER) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+    def explained(self, destination: str) -> str:
+        """What happened, and what to do about it."""
+        return f"{self} {advice(self.trouble, destination)}"
 
 
 class TransientDeliveryError(DeliveryError):

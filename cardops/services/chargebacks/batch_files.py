@@ -34,7 +34,7 @@ from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
 from cardops.rules.intake.objects import ObjectMissingError
-from cardops.services.deliveries.delivery import processed_key
+from cardops.services.deliveries.members import processed_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from cardops.ports import DeliveryLedger, Notifier
+from cardops.ports import Breakers, DeliveryLedger, Notifier
+from cardops.rules.deliveries.breakers import Breaker, BreakerState
 from cardops.rules.deliveries.records import UNDELIVERED, ChargebackFileRecord
 from cardops.rules.deliveries.retries import (
     MAX_FILES_A_TICK,
@@ -18,7 +19,7 @@ from cardops.rules.deliveries.retries import (
     MAX_RUNS_A_TICK,
     RetryCount,
 )
-from cardops.services.deliveries.delivery import RUNBOOK
+from cardops.rules.deliveries.troubles import RUNBOOK
 
 # Batch and network of a file.
 FileKey = tuple[str, str]
@@ -40,6 +41,7 @@ class RetryService:
 
     ledger: DeliveryLedger
     notifier: Notifier
+    breakers: Breakers
 
     def plan(
         self,
@@ -50,9 +52,11 @@ class RetryService:
     ) -> RetryPlan:
         """Which files to deliver now. `counts` is what the last plan remembered.
 
-        Files of `busy_batches` are left to the run that works on them. An alarm is raised for a
-        file that had all its retries.
+        Files of `busy_batches` are left to the run that works on them. Of a destination that keeps
+        failing, one file tries when its pause is over and the others wait; once it recovered, all
+        are due. An alarm is raised for a file that had all its retries.
         """
+        breakers = dict(self.breakers.all())
         # The ledger lists the newest first; the oldest has the nearest deadline.
         files = self.ledger.all(_STATES)[::-1]
         plan = RetryPlan(undelivered=len(files))
@@ -60,10 +64,15 @@ class RetryService:
             key = (record.batch_id, record.network)
             count = counts.get(key, RetryCount(0, now))
             is_full = len(plan.to_deliver) >= MAX_RUNS_A_TICK
-            if record.batch_id in busy_batches or is_full or not count.is_due(now):
+            breaker = breakers.get(record.destination, Breaker())
+            may_try = breaker.state(now) is not BreakerState.OPEN
+            is_due = count.is_due(now) or _has_recovered_since(breaker, count)
+            if record.batch_id in busy_batches or is_full or not (may_try and is_due):
                 plan.counts[key] = count
                 continue
             plan.counts[key] = count.next(now)
+            if not breaker.is_closed:
+                breakers[record.destination] = breaker.on_trial(now)
             if count.is_exhausted:
                 self._give_up(record)
             else:
@@ -78,3 +87,9 @@ class RetryService:
             f"`cardops deliveries retry {record.batch_id} {record.network}` delivers it.",
             runbook=RUNBOOK,
         )
+
+
+def _has_recovered_since(breaker: Breaker, count: RetryCount) -> bool:
+    """Whether the destination works again since the file was last tried."""
+    at = breaker.recovered_at
+    return at is not None and at > count.last_at and not count.is_given_up

@@ -27,7 +27,7 @@ from cardops.rules.intake.files import (
 )
 from cardops.rules.intake.source_controls import HoldReason
 from cardops.rules.programs.programs import Program, program_problem
-from cardops.services.deliveries.delivery import processed_key
+from cardops.services.deliveries.members import processed_key
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.hints import hints_of
 from cardops.services.intake.quarantine import quarantined_rows

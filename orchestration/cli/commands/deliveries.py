@@ -97,6 +97,9 @@ def described(record: ChargebackFileRecord) -> dict[str, object]:
         "remote_path": record.remote_path,
         "attempts": record.attempt_count,
         "last_error": record.last_error,
+        "encrypted_sha256": record.encrypted_sha256,
+        "encrypted_for": record.encrypted_for,
+        "counts_on": record.counts_on,
     }
 
 
@@ -127,6 +130,9 @@ def _retried(batch: str, network: str, word: OperatorWord | None) -> ChargebackF
         ledger=adapters.delivery_ledger,
         destinations=adapters.destinations,
         notifier=adapters.notifier,
+        breakers=adapters.breakers,
+        clock=adapters.database_clock,
+        report=say,
     )
     try:
         record = service.retry(batch, network, word)

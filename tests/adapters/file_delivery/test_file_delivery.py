@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.file_delivery.destinations import SecretDestinations
-from cardops.adapters.file_delivery.sftp import Timeouts
+from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.ports import FileDelivery
 from cardops.rules.deliveries.records import PermanentDeliveryError
 from tests.fakes.destinations import FakeDestinations

@@ -33,6 +33,7 @@ NOT_GROWING = {
     "file_mappings",
     "callback_hosts",
     "network_route_changes",
+    "destination_breakers",
     "dispute_clock_changes",
     "api_keys",
     "expected_files",

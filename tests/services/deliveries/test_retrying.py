@@ -7,6 +7,7 @@ from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.deliveries.retries import MAX_RETRIES, RetryCount
 from cardops.services.deliveries.retrying import FileKey, RetryService
 from tests.factories.deliveries import a_made_file
+from tests.fakes.breakers import FakeBreakers
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
@@ -20,7 +21,7 @@ def a_service(state: DeliveryState = DeliveryState.MADE) -> RetryService:
     ledger = FakeDeliveryLedger()
     record = a_made_file(ledger, FakeObjectStore(), "b-1")
     ledger.record(replace(record, state=state))
-    return RetryService(ledger, FakeNotifier())
+    return RetryService(ledger, FakeNotifier(), FakeBreakers())
 
 
 def test_newly_seen_file_waits_for_its_own_run() -> None:
