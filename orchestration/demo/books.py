@@ -16,7 +16,7 @@ import polars as pl
 from cardops.bootstrap import Adapters
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
-from orchestration.composition import reconciliation_of
+from cardops.services.reconciliation.reconciling import recorded_breaks
 from simulation.card_companies import CardCompanies
 from simulation.truth import SIMULATED_KINDS
 
@@ -61,8 +61,8 @@ class DemoBooks:
         }
 
     def breaks(self, business_date: date) -> int:
-        """Breaks that reconciliation finds on that date."""
-        return reconciliation_of(self.adapters).reconcile(business_date).breaks.height
+        """Breaks that the close of that date found and recorded. Raises NotReconciledError."""
+        return recorded_breaks(business_date, self.adapters.lake).height
 
     def example(self, status: str) -> str:
         """The first response with that status, as the partner received it; empty without one."""

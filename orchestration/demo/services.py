@@ -5,9 +5,10 @@ Belongs here: choosing free ports for them, and stopping both. `cardops up` star
 
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +21,33 @@ from orchestration.local.supervisor import Supervisor
 NEEDED: Final = ("sftp", "authorizer")
 
 
-@contextmanager
-def outside_processes(settings: Settings) -> Iterator[Callable[[], str]]:
-    """Both processes on free ports until the block ends.
+@dataclass(frozen=True, slots=True)
+class OutsideProcesses:
+    """Both processes, which a thread starts."""
 
-    They start while the block runs: the function that is yielded waits until both are ready and
-    returns the authorizer's address. Raises CommandError where `cardops up` runs for this home,
+    authorizer_url: str
+    supervisor: Supervisor
+    started: "Future[None]"
+
+    def wait_until_ready(self) -> str:
+        """The authorizer's address, once both are ready. Raises CommandError."""
+        self.started.result()
+        return self.authorizer_url
+
+    def stop(self) -> None:
+        """End both; more than once is harmless."""
+        # Stopping first ends a start that is still waiting; the second stop ends what the
+        # starting thread may have started meanwhile.
+        self.supervisor.stop()
+        self.started.exception()
+        self.supervisor.stop()
+
+
+@contextmanager
+def outside_processes(settings: Settings) -> Iterator[OutsideProcesses]:
+    """Both processes on free ports, until they are stopped or the block ends.
+
+    They start while the block runs. Raises CommandError where `cardops up` runs for this home,
     because its sensors would ingest the demo's files.
     """
     with (
@@ -37,20 +59,15 @@ def outside_processes(settings: Settings) -> Iterator[Callable[[], str]]:
         listed = services(settings.home, ports, Path(sockets))
         needed = [service for service in listed if service.name in NEEDED]
         supervisor = Supervisor(settings.home, {})
-        started = starting.submit(supervisor.start, needed)
-
-        def wait_until_ready() -> str:
-            started.result()
-            return f"http://{HOST}:{ports['authorizer']}"
-
+        processes = OutsideProcesses(
+            f"http://{HOST}:{ports['authorizer']}",
+            supervisor,
+            starting.submit(supervisor.start, needed),
+        )
         try:
-            yield wait_until_ready
+            yield processes
         finally:
-            # Stopping first ends a start that is still waiting; the second stop ends what the
-            # starting thread may have started meanwhile.
-            supervisor.stop()
-            started.exception()
-            supervisor.stop()
+            processes.stop()
 
 
 def _free_ports(*names: str) -> dict[str, int]:

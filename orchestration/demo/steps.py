@@ -21,7 +21,7 @@ from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
 from orchestration.demo.books import DemoBooks
 from orchestration.demo.intake import DemoIntake, IngestedDay
-from orchestration.demo.services import outside_processes
+from orchestration.demo.services import OutsideProcesses
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
@@ -64,13 +64,18 @@ class DemoResult:
     seconds: float = 0.0
 
 
-def run_demo(settings: Settings, rows: int, progress: Progress) -> DemoResult:
-    """Generate a day, ingest it, authorize, close and compare. Raises ExplainedError."""
+def run_demo(
+    settings: Settings, rows: int, processes: OutsideProcesses, progress: Progress
+) -> DemoResult:
+    """Generate a day, ingest it, authorize, close and compare. Raises ExplainedError.
+
+    The processes are stopped before the close.
+    """
     started = time.monotonic()
     progress.step(f"Generating a day with {rows} deposits")
     day = settings.home / "demo" / f"day-{rows}"
     truth = generate(rows, DEFAULT_SEED, DEFAULT_HISTORY_END, day)
-    demo = _Demo(Adapters(settings), f"demo-{truth['tag']}", day, truth, progress)
+    demo = _Demo(Adapters(settings), f"demo-{truth['tag']}", day, truth, processes, progress)
     result = demo.run()
     result.seconds = round(time.monotonic() - started, 1)
     return result
@@ -82,6 +87,7 @@ class _Demo:
     program: str
     day: Path
     truth: Mapping[str, Any]
+    processes: OutsideProcesses
     progress: Progress
 
     def run(self) -> DemoResult:
@@ -91,16 +97,16 @@ class _Demo:
         dbt_manifest()
         books = DemoBooks(self.adapters, self.program)
         known_files = {record.file_name for record in books.records()}
-        with outside_processes(settings) as wait_until_ready:
-            self.progress.step("Starting Dagster, the SFTP server and the authorizer")
-            runs = InProcessRuns(settings, with_dbt=True)
-            runs.load()
-            end_leftover_runs(runs.instance)
-            address = wait_until_ready()
-            ingested = self._ingest(runs)
-            traffic = self._authorize(address)
-        self._close(runs, ingested)
-        return self._compared(books, ingested, traffic, known_files)
+        self.progress.step("Starting Dagster, the SFTP server and the authorizer")
+        runs = InProcessRuns(settings, with_dbt=True)
+        runs.load()
+        end_leftover_runs(runs.instance)
+        address = self.processes.wait_until_ready()
+        ingested = self._ingest(runs)
+        traffic = self._authorize(address)
+        self.processes.stop()
+        breaks = self._close(runs, books, ingested)
+        return self._compared(books, ingested, traffic, breaks, known_files)
 
     def _ingest(self, runs: InProcessRuns) -> IngestedDay:
         intake = DemoIntake(self.adapters, runs, self.program)
@@ -122,26 +128,29 @@ class _Demo:
                 on_response=self.progress.advance,
             )
 
-    def _close(self, runs: InProcessRuns, ingested: IngestedDay) -> None:
-        """Close every business date that this demo touched: two where midnight passed meanwhile."""
+    def _close(self, runs: InProcessRuns, books: DemoBooks, ingested: IngestedDay) -> int:
+        """Breaks of every business date that this demo touched: two where midnight passed meanwhile."""
+        breaks = 0
         dates = {intake_file.business_date for intake_file in ingested.submitted.values()}
         for business_date in sorted(dates | {self.adapters.database_clock.now().date()}):
             self.progress.step(f"Closing {business_date}: reconciliation, marts, report")
             with _dbt_output_in(self.adapters.settings.home / "run" / "logs" / "daily_close.log"):
                 result = runs.run("daily_close", partition_key=business_date.isoformat())
             ingested.failed_checks += result.failed_checks
+            breaks += books.breaks(business_date)
+        return breaks
 
     def _compared(
         self,
         books: DemoBooks,
         ingested: IngestedDay,
         traffic: TrafficReport,
+        breaks: int,
         known_files: set[str],
     ) -> DemoResult:
         self.progress.step("Comparing every figure with the expected one")
         today = self.adapters.database_clock.now().date()
         balances, records, kpis = books.balances(), books.records(), books.kpis()
-        breaks = books.breaks(today)
         truth = self.truth
         differences = [
             *demo_truth.file_differences(truth, ingested.submitted),

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cardops.settings import Settings
 from orchestration.cli.output import DONE_WITH_FINDINGS, JsonOption, print_json
+from orchestration.demo.services import outside_processes
 from orchestration.demo.show import ShownProgress, as_json, show
 from simulation.generator import DEFAULT_ROWS
 
@@ -30,9 +31,12 @@ def demo(
     """
     # Bound now: standard error is redirected while dbt runs.
     progress = ShownProgress(Console(file=sys.stderr))
-    from orchestration.demo.steps import run_demo  # noqa: PLC0415 - Dagster costs seconds
+    settings = Settings.load()
+    # They start while Dagster is imported and the day is generated.
+    with outside_processes(settings) as processes:
+        from orchestration.demo.steps import run_demo  # noqa: PLC0415 - Dagster costs seconds
 
-    result = run_demo(Settings.load(), rows, progress)
+        result = run_demo(settings, rows, processes, progress)
     progress.end()
     if json_output:
         print_json(as_json(result))
