@@ -19,6 +19,7 @@ from benchmarks import (
     judging_history,
     list_endpoints,
     log_export,
+    sftp_delivery,
     small_files,
     sweeper,
 )
@@ -39,6 +40,7 @@ ALL = [
     *log_export.BENCHMARKS,
     *judging_history.BENCHMARKS,
     *small_files.BENCHMARKS,
+    *sftp_delivery.BENCHMARKS,
 ]
 
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -89,12 +89,22 @@ class CardCompanies:
             "password": self.password(network),
             "host_key": self.host_key_line(),
             "folder": f"/{INBOX}",
+            "simulated": True,
         }
 
     def introduce(self, store: SecretStore, port: int) -> None:
-        """Write every company's secret, so that deliveries find this server."""
+        """Write every company's secret, so that deliveries find this server.
+
+        A destination that an operator added is never replaced.
+        """
         for network in NETWORKS:
-            store.put(f"destinations/{network}", self.secret(network, port))
+            known = store.get(f"destinations/{network}")
+            if known is None or self._is_simulated(network, known):
+                store.put(f"destinations/{network}", self.secret(network, port))
+
+    def _is_simulated(self, network: str, secret: Mapping[str, object]) -> bool:
+        """Whether this server wrote the secret; the first ones were not marked as such."""
+        return bool(secret.get("simulated")) or secret.get("password") == self.password(network)
 
     @property
     def _host_key_path(self) -> Path:

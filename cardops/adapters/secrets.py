@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class FileSecretStore:
             raise SecretUnreadableError(
                 f"Secrets cannot be written to {self._path}: {error.strerror}."
             ) from None
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """The names of secrets that begin with it, in order."""
+        return sorted(name for name in self._read() if name.startswith(prefix))
 
     def _read(self) -> dict[str, Mapping[str, object]]:
         try:
@@ -108,6 +112,19 @@ class AwsSecretStore:
                 self._client.create_secret(Name=self._id(name), SecretString=text)
         except self._failures as error:
             raise _unreadable(self._id(name), error) from None
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """The names of secrets that begin with it; the account must be allowed to list secrets."""
+        start = self._id(prefix)
+        try:
+            pages = self._client.get_paginator("list_secrets").paginate(
+                Filters=[{"Key": "name", "Values": [start]}]
+            )
+            found = [secret["Name"] for page in pages for secret in page["SecretList"]]
+        except self._failures as error:
+            raise _unreadable(f"{start}*", error) from None
+        own = len(self._id("")) if self._prefix else 0
+        return sorted(name[own:] for name in found if name.startswith(start))
 
     def _id(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name

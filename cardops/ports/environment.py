@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 
@@ -43,6 +43,9 @@ class SecretStore(Protocol):
 
     def put(self, name: str, value: Mapping[str, object]) -> None:
         """Create or replace the secret."""
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """The names of secrets that begin with it, in order. Raises SecretUnreadableError."""
 
 
 class Notifier(Protocol):

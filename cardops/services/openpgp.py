@@ -58,6 +58,11 @@ def certificate_of(content: bytes) -> bytes:
     return bytes(_parsed(Cert.from_bytes, content))
 
 
+def armored_certificate(content: bytes) -> str:
+    """A certificate as text, for where bytes cannot be stored. Raises OpenPgpRefusedError."""
+    return str(_parsed(Cert.from_bytes, certificate_of(content)))
+
+
 def fingerprint_of(certificate: bytes) -> str:
     """The primary key's fingerprint, upper-case hexadecimal, as gpg shows it."""
     return _parsed(Cert.from_bytes, certificate).fingerprint.upper()

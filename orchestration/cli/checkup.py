@@ -110,8 +110,8 @@ def _card_companies(adapters: Adapters) -> str:
     if missing:
         raise UnhealthyError(
             f"No secret says how to reach {', '.join(missing)}, so their files cannot be "
-            "delivered. Add the secrets destinations/<network>; `cardops up` adds those of its "
-            "own SFTP server."
+            "delivered. `cardops destinations add` sets one up; `cardops up` adds those of its own "
+            "SFTP server."
         )
     return "All four have a secret."
 

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "quarantine": "List quarantined rows and release them for another try.",
     "contracts": "List the contracts of input files, print their JSON Schema for partners.",
     "callbacks": "Send, list and replay callbacks; enable endpoints again.",
+    "destinations": "Set up card companies' servers, try them, list them.",
     "deliveries": "List chargeback files and their delivery, retry a delivery.",
     "reconcile": "Compare the books of a business date with independent sources.",
     "report": "Build the daily report of a business date.",
@@ -56,6 +57,7 @@ GROUPS: Final = {
     "contracts",
     "callbacks",
     "deliveries",
+    "destinations",
 }
 # Commands that run for weeks keep Python's own garbage collection.
 SERVICES: Final = {"up", "authorizer", "callbacks"}

@@ -44,6 +44,14 @@ def test_stored_secret_is_returned_and_replaced(store: SecretStore) -> None:
     assert store.get("callbacks/b") == {"secrets": []}
 
 
+def test_names_of_secrets_are_listed_by_their_beginning(store: SecretStore) -> None:
+    for name in ("callbacks/a", "destinations/visa", "destinations/amex"):
+        store.put(name, {})
+
+    assert list(store.names("destinations/")) == ["destinations/amex", "destinations/visa"]
+    assert list(store.names("")) == ["callbacks/a", "destinations/amex", "destinations/visa"]
+
+
 def test_secrets_file_is_private_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "secrets.json"
     earlier = os.umask(0)

@@ -1,6 +1,6 @@
 """The secret store in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from typing_extensions import override
@@ -21,3 +21,7 @@ class FakeSecretStore(SecretStore):
     @override
     def put(self, name: str, value: Mapping[str, object]) -> None:
         self.values[name] = dict(value)
+
+    @override
+    def names(self, prefix: str) -> Sequence[str]:
+        return sorted(name for name in self.values if name.startswith(prefix))

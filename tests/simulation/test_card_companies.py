@@ -73,6 +73,18 @@ def test_every_company_gets_its_own_secret(tmp_path: Path) -> None:
     assert {secret["port"] for secret in secrets.values.values()} == {2222}
 
 
+def test_destination_of_an_operator_is_never_replaced(tmp_path: Path) -> None:
+    companies = CardCompanies(tmp_path)
+    companies.prepare()
+    own: dict[str, object] = {"protocol": "sftp", "host": "sftp.visa.example"}
+    secrets = FakeSecretStore({"destinations/visa": own})
+    companies.introduce(secrets, 2222)
+    companies.introduce(secrets, 2223)
+
+    assert secrets.values["destinations/visa"] == own
+    assert secrets.values["destinations/amex"]["port"] == 2223
+
+
 def test_private_files_are_readable_only_by_their_owner(tmp_path: Path) -> None:
     companies = CardCompanies(tmp_path)
     companies.prepare()
