@@ -40,60 +40,76 @@ def _destinations() -> None:
     """Set up card companies' servers, try them, and list them."""
 
 
+ProtocolOption = Annotated[
+    Protocol | None, typer.Option(help="sftp, ftps, or ftp, which encrypts nothing.")
+]
+HostOption = Annotated[str | None, typer.Option(help="Host name or address.")]
+PortOption = Annotated[int | None, typer.Option(help="Its port; 22 or 21 by default.")]
+UserOption = Annotated[str | None, typer.Option(help="User name there.")]
+PasswordOption = Annotated[
+    Path | None, typer.Option(help="File with the password, or - for standard input.")
+]
+PrivateKeyOption = Annotated[
+    Path | None, typer.Option(help="File with the private key, without a passphrase.")
+]
+HostKeyOption = Annotated[
+    str | None,
+    typer.Option(help="The server's public key, as a line such as `ssh-ed25519 AAAA…` or a file."),
+]
+CaOption = Annotated[
+    Path | None, typer.Option(help="FTPS: PEM file of the authority, if it is not a public one.")
+]
+FolderOption = Annotated[str | None, typer.Option(help="Folder for our files.")]
+CutOffOption = Annotated[
+    str | None, typer.Option(help="Until when a file counts for the day, such as 17:00.")
+]
+ZoneOption = Annotated[str | None, typer.Option(help="Time zone of the cut-off.")]
+HolidaysOption = Annotated[
+    str | None, typer.Option(help="Its holidays: US, DE-BY, or XECB for bank holidays.")
+]
+OpenPgpOption = Annotated[
+    Path | None, typer.Option(help="Its OpenPGP certificate; files are encrypted for it.")
+]
+FormulasOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--neutralise-formulas/--keep-formulas",
+        help="Whether texts that a spreadsheet would evaluate get an apostrophe.",
+    ),
+]
+ClientOption = Annotated[
+    SftpClient | None, typer.Option(help="For a server that asyncssh cannot talk to: paramiko.")
+]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="JSON file with the parts of the secret; options come first."),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Change one: parts that are not named stay.")
+]
+
+
 @app.command()
 def add(  # noqa: PLR0913 - one parameter an option
     name: Name,
     *,
-    protocol: Annotated[
-        Protocol | None, typer.Option(help="sftp, ftps, or ftp, which encrypts nothing.")
-    ] = None,
-    host: Annotated[str | None, typer.Option(help="Host name or address.")] = None,
-    port: Annotated[int | None, typer.Option(help="Its port; 22 or 21 by default.")] = None,
-    user: Annotated[str | None, typer.Option(help="User name there.")] = None,
-    password_file: Annotated[
-        Path | None, typer.Option(help="File with the password, or - for standard input.")
-    ] = None,
-    private_key: Annotated[
-        Path | None, typer.Option(help="File with the private key, without a passphrase.")
-    ] = None,
-    host_key: Annotated[
-        str | None,
-        typer.Option(
-            help="The server's public key, as a line such as `ssh-ed25519 AAAA…` or a file."
-        ),
-    ] = None,
-    ca_certificate: Annotated[
-        Path | None,
-        typer.Option(help="FTPS: PEM file of the authority, if it is not a public one."),
-    ] = None,
-    folder: Annotated[str | None, typer.Option(help="Folder for our files.")] = None,
-    cut_off: Annotated[
-        str | None, typer.Option(help="Until when a file counts for the day, such as 17:00.")
-    ] = None,
-    zone: Annotated[str | None, typer.Option(help="Time zone of the cut-off.")] = None,
-    holidays: Annotated[
-        str | None, typer.Option(help="Its holidays: US, DE-BY, or XECB for bank holidays.")
-    ] = None,
-    openpgp: Annotated[
-        Path | None, typer.Option(help="Its OpenPGP certificate; files are encrypted for it.")
-    ] = None,
-    neutralise_formulas: Annotated[
-        bool | None,
-        typer.Option(
-            "--neutralise-formulas/--keep-formulas",
-            help="Whether texts that a spreadsheet would evaluate get an apostrophe.",
-        ),
-    ] = None,
-    sftp_client: Annotated[
-        SftpClient | None, typer.Option(help="For a server that asyncssh cannot talk to: paramiko.")
-    ] = None,
-    from_file: Annotated[
-        Path | None,
-        typer.Option("--from", help="JSON file with the parts of the secret; options come first."),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Change one: parts that are not named stay.")
-    ] = False,
+    protocol: ProtocolOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    user: UserOption = None,
+    password_file: PasswordOption = None,
+    private_key: PrivateKeyOption = None,
+    host_key: HostKeyOption = None,
+    ca_certificate: CaOption = None,
+    folder: FolderOption = None,
+    cut_off: CutOffOption = None,
+    zone: ZoneOption = None,
+    holidays: HolidaysOption = None,
+    openpgp: OpenPgpOption = None,
+    neutralise_formulas: FormulasOption = None,
+    sftp_client: ClientOption = None,
+    from_file: FromOption = None,
+    replace: ReplaceOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Store how to reach a card company, after every check that needs no connection.
