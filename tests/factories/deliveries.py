@@ -12,12 +12,17 @@ from tests.oracles.chargeback_files import render
 
 
 def a_made_file(
-    ledger: DeliveryLedger, store: ObjectStore, batch_id: str, *, row_count: int = 3
+    ledger: DeliveryLedger,
+    store: ObjectStore,
+    batch_id: str,
+    *,
+    row_count: int = 3,
+    network: str = "visa",
 ) -> ChargebackFileRecord:
-    """Visa's file of the batch, in the store and in the ledger."""
+    """A network's file of the batch, in the store and in the ledger."""
     body = render([a_chargeback(f"{batch_id}-{number}") for number in range(row_count)])
-    sequence, previous = ledger.allot(batch_id, "visa", destination="visa")
-    identity = FileIdentity(batch_id, "default", date(2026, 11, 20), "visa", sequence, previous)
+    sequence, previous = ledger.allot(batch_id, network, destination=network)
+    identity = FileIdentity(batch_id, "default", date(2026, 11, 20), network, sequence, previous)
     control = control_json(
         identity,
         row_count=body.row_count,
@@ -29,9 +34,9 @@ def a_made_file(
     store.replace(processed_key(batch_id, identity.control_name), control)
     record = ChargebackFileRecord(
         batch_id=batch_id,
-        network="visa",
+        network=network,
         program="default",
-        destination="visa",
+        destination=network,
         sequence=sequence,
         file_name=identity.name,
         row_count=body.row_count,

@@ -86,6 +86,16 @@ GUARDS = [
         "if False:",
     ),
     Guard(
+        "one-trial",
+        f"{STORE}/test_breakers.py::test_one_of_several_processes_gets_the_trial",
+        "row = session.execute(_FIND, [destination]).fetchone()",
+    ),
+    Guard(
+        "usable-certificate",
+        "tests/services/deliveries/test_encryption.py"
+        "::test_certificate_that_cannot_be_encrypted_for_is_refused_before_connecting",
+    ),
+    Guard(
         "request-hash",
         f"{AUTHORIZATIONS}::test_same_request_replays_and_different_request_mismatches",
         "if False:",

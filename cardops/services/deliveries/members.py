@@ -80,9 +80,11 @@ def prepared(
             record, encrypted_for=None, encrypted_sha256=None, encrypted_control_sha256=None
         )
     certificate = destination.openpgp_certificate.encode()
-    fingerprint = _usable_fingerprint(
-        destination.name, certificate, now
-    )  # guard: usable-certificate
+    try:
+        fingerprint = fingerprint_of(certificate)
+    except OpenPgpRefusedError as error:
+        raise PermanentDeliveryError(f"{destination.name}: {error}", Trouble.ENCRYPTION) from None
+    _check_usable(destination.name, certificate, now)  # guard: usable-certificate
     if record.encrypted_for == fingerprint and _is_stored(record, store):
         return record
     hashes = (record.content_sha256, record.control_sha256)
@@ -96,18 +98,13 @@ def prepared(
     )
 
 
-def _usable_fingerprint(name: str, certificate: bytes, now: datetime) -> str:
-    try:
-        fingerprint = fingerprint_of(certificate)
-        problem = encryption_problem(certificate, now)
-    except OpenPgpRefusedError as error:
-        fingerprint, problem = "", str(error).rstrip(".")
+def _check_usable(name: str, certificate: bytes, now: datetime) -> None:
+    problem = encryption_problem(certificate, now)
     if problem is not None:
         raise PermanentDeliveryError(
             f"{name}: its OpenPGP certificate cannot be used: {problem}. Nothing was sent.",
             Trouble.ENCRYPTION,
         )
-    return fingerprint
 
 
 def _is_stored(record: ChargebackFileRecord, store: ObjectStore) -> bool:
