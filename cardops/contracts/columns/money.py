@@ -3,6 +3,7 @@
 Belongs here: decimal text to minor units and back, as polars expressions. No rounding, no float.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
@@ -14,11 +15,13 @@ from cardops.rules.money import MAX_AMOUNT_MINOR
 _UNSIGNED: Final = r"^[0-9]+(\.[0-9]+)?$"
 _NEGATIVE: Final = r"^-[0-9]+(\.[0-9]+)?$"
 _AMOUNT, _CURRENCY = "amount", "currency"
-# Positive, and below the largest amount in every currency; at most two fraction digits.
-_PLAIN: Final = r"^(?:[1-9][0-9]{0,10}(?:\.[0-9]{1,2})?|0\.(?:[1-9][0-9]?|0[1-9]))$"
+# Positive, and below the largest amount in every currency.
 _USUAL: Final = r"^[1-9][0-9]{0,10}\.[0-9]{2}$"
-_WITH_CENTS: Final = [code for code, exponent in EXPONENTS.items() if exponent >= 2]  # noqa: PLR2004
-_TWO_DIGITS: Final = [code for code, exponent in EXPONENTS.items() if exponent == 2]  # noqa: PLR2004
+_TWO_DIGITS: Final = frozenset(
+    code
+    for code, exponent in EXPONENTS.items()
+    if exponent == 2  # noqa: PLR2004
+)
 _MAX_DIGITS: Final = len(str(MAX_AMOUNT_MINOR))
 
 
@@ -33,28 +36,30 @@ def amount_minor(amount: str, currency: str) -> pl.Expr:
     return both.map_batches(_read_minor, return_dtype=pl.Int64(), is_elementwise=True)
 
 
-def is_plain_amount(amount: str, currency: str) -> pl.Expr:
-    """Where the text is surely valid in the row's currency; a cheap test.
-
-    False says nothing: the exact checks must look at the row.
-    """
-    text, code = pl.col(amount), pl.col(currency)
-    is_fraction_allowed = code.is_in(_WITH_CENTS) | ~text.str.contains(".", literal=True)
-    return text.str.contains(_PLAIN) & is_fraction_allowed & code.is_in(list(EXPONENTS))
-
-
 def _read_minor(rows: pl.Series) -> pl.Series:
     """Amounts like `25.00` in one step, the rest by the exact expressions."""
     frame = rows.struct.unnest()
     text, code = frame[_AMOUNT], frame[_CURRENCY]
-    is_usual = (text.str.contains(_USUAL) & code.is_in(_TWO_DIGITS)).fill_null(value=False)
+    if text.null_count() == len(text):
+        return pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
+    is_usual = (text.str.contains(_USUAL) & is_among(code, _TWO_DIGITS)).fill_null(value=False)
     usual = text if is_usual.all() else text.set(~is_usual, None)
-    minor = usual.str.replace(".", "", literal=True).cast(pl.Int64)
-    rest = (~is_usual).arg_true()
+    minor = usual.cast(pl.Decimal(_MAX_DIGITS, 2)).to_physical().cast(pl.Int64)
+    rest = (~is_usual & text.is_not_null()).arg_true()
     if rest.is_empty():
         return minor
     exact = frame[rest].select(_exact_minor(_AMOUNT, _CURRENCY)).to_series()
     return minor.scatter(rest, exact)
+
+
+def is_among(codes: pl.Series, allowed: Collection[str]) -> pl.Series:
+    """Which of the codes are allowed; most files have one code in every row."""
+    if codes.is_empty() or codes[0] is None:
+        return codes.is_in(list(allowed))
+    is_first = codes == codes[0]
+    others = (~is_first).arg_true()
+    found: pl.Series = is_first if codes[0] in allowed else is_first & False
+    return found.scatter(others, codes.gather(others).is_in(list(allowed)))
 
 
 def _exact_minor(amount: str, currency: str) -> pl.Expr:

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Final
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cardops.contracts.columns.types import INSTANT
 
@@ -32,28 +34,29 @@ INSTANT_PATTERN, DAY_OR_INSTANT_PATTERN = (
 )
 
 
-# The usual form, `2026-11-20T10:00:00Z`, and days that are in every year's calendar.
-_USUAL_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+# The usual forms, `2026-11-20T10:00:00Z` and `2026-11-20`, of days that are in every year.
 _SURE_DAY: Final = (
     r"(?:19|2[0-9])[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
-_USUAL_TIME: Final = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
-_USUAL_INSTANT: Final = f"^{_SURE_DAY}{_USUAL_TIME}$"
-_USUAL_DAY_OR_INSTANT: Final = f"^{_SURE_DAY}(?:{_USUAL_TIME})?$"
+_USUAL_INSTANT: Final = f"^{_SURE_DAY}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
+_USUAL_DAY: Final = f"^{_SURE_DAY}$"
+_DAY_BYTES: Final = len("2026-11-20")
 
 
-def is_plain_time(column: str, latest: datetime | None, *, is_day_allowed: bool) -> pl.Expr:
+def is_plain_time(
+    column: str, parsed: pl.Expr, latest: datetime | None, *, is_day_allowed: bool
+) -> pl.Expr:
     """Where the text is surely valid, has an offset and is not after `latest`; a cheap test.
 
-    False says nothing: the exact checks must look at the row.
+    `parsed`: its `instant`. False says nothing: the exact checks must look at the row.
     """
     text = pl.col(column)
-    plain = text.str.contains(_USUAL_DAY_OR_INSTANT if is_day_allowed else _USUAL_INSTANT)
-    if latest is None:
-        return plain
-    # In this form texts are in the order of their instants.
-    return plain & (text <= latest.strftime(_USUAL_FORMAT))
+    is_utc = text.str.ends_with("Z")
+    if is_day_allowed:
+        is_utc |= text.str.len_bytes() == _DAY_BYTES
+    is_plain = parsed.is_not_null() & is_utc
+    return is_plain if latest is None else is_plain & (parsed <= pl.lit(latest))
 
 
 def instant(column: str, *, is_day_allowed: bool = False) -> pl.Expr:
@@ -63,16 +66,25 @@ def instant(column: str, *, is_day_allowed: bool = False) -> pl.Expr:
 
 
 def _read_instants(texts: pl.Series, *, is_day_allowed: bool) -> pl.Series:
-    """The usual form in one step, the rest by `_exact_instant`."""
-    is_usual = texts.str.contains(_USUAL_INSTANT)
-    found = texts.set(~is_usual, None) if not is_usual.all() else texts
-    instants = found.str.to_datetime(_USUAL_FORMAT, time_unit="us", strict=False)
-    instants = instants.dt.replace_time_zone("UTC")
-    rest = (~is_usual).arg_true()
+    """The usual forms in one step, the rest by `_exact_instant`."""
+    if texts.null_count() == len(texts):
+        return pl.repeat(None, len(texts), dtype=INSTANT, eager=True)
+    instants = _usual(texts, _USUAL_INSTANT, pa.timestamp("us", "UTC"))
+    if is_day_allowed and instants.null_count() > texts.null_count():
+        days = _usual(texts, _USUAL_DAY, pa.date32()).cast(INSTANT)
+        instants = instants.zip_with(instants.is_not_null(), days)
+    rest = (instants.is_null() & texts.is_not_null()).arg_true()
     if rest.is_empty():
         return instants
     exact = _exact_instant(texts.name, is_day_allowed=is_day_allowed)
     return instants.scatter(rest, texts.gather(rest).to_frame().select(exact).to_series())
+
+
+def _usual(texts: pl.Series, form: str, arrow_type: pa.DataType) -> pl.Series:
+    """The texts of this form by Arrow's parser, which accepts others too and raises at the rest."""
+    is_usual = texts.str.contains(form)
+    of_form = texts if is_usual.all(ignore_nulls=False) else texts.set(~is_usual, None)
+    return pl.Series(texts.name, pc.cast(of_form.to_arrow(), arrow_type))
 
 
 def _exact_instant(column: str, *, is_day_allowed: bool) -> pl.Expr:
@@ -88,8 +100,12 @@ def _exact_instant(column: str, *, is_day_allowed: bool) -> pl.Expr:
 def day(column: str) -> pl.Expr:
     """The date as it is written, of a day or an instant: the day that its sender means."""
     is_valid = instant(column, is_day_allowed=True).is_not_null()
-    written = pl.col(column).str.head(len("2026-11-20")).str.to_date("%Y-%m-%d", strict=False)
-    return pl.when(is_valid).then(written)
+    return pl.when(is_valid).then(written_day(column))
+
+
+def written_day(column: str) -> pl.Expr:
+    """The date with which the text begins; null where there is none."""
+    return pl.col(column).str.head(_DAY_BYTES).str.to_date("%Y-%m-%d", strict=False)
 
 
 def is_invalid_time(column: str, *, is_day_allowed: bool) -> pl.Expr:

@@ -15,7 +15,8 @@ import polars as pl
 from pandera import extensions
 from pandera.api.polars.types import PolarsData
 
-from cardops.contracts.columns.money import amount_failures, is_plain_amount
+from cardops.contracts.columns.money import amount_failures, is_among
+from cardops.contracts.columns.parsed import parsed_instant, parsed_minor
 from cardops.contracts.columns.times import is_invalid_time, is_plain_time
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.intake.files import ID_PATTERN, RowReason
@@ -119,7 +120,8 @@ def compiled(model: type[pa.DataFrameModel]) -> Mapping[RowReason, pl.Expr]:
 def plain_rows(model: type[pa.DataFrameModel], latest: datetime) -> pl.Expr:
     """Where every column surely passes its checks and no time is naive or after `latest`.
 
-    A cheap test; rows that fail it may be valid, and go through `compiled`.
+    A cheap test over rows with `parsed_columns`; those that fail it may be valid, and go through
+    `compiled`.
     """
     columns = model.to_schema().columns.items()
     return pl.all_horizontal(_is_plain(name, schema, latest) for name, schema in columns)
@@ -137,10 +139,17 @@ def _passes_plainly(
 ) -> pl.Expr:
     name, values = str(check.name), check.statistics or {}
     if name == "is_amount":
-        return is_plain_amount(column, values["currency"])
+        return parsed_minor(column).is_not_null()
     if name == "is_instant":
-        return is_plain_time(column, latest, is_day_allowed=values["is_day_allowed"])
+        parsed, is_day_allowed = parsed_instant(column), values["is_day_allowed"]
+        return is_plain_time(column, parsed, latest, is_day_allowed=is_day_allowed)
+    if name == "is_currency":
+        return pl.col(column).map_batches(_is_currency, pl.Boolean(), is_elementwise=True)
     return ~pl.any_horizontal(*COMPILED[name](column, values, schema.metadata or {}).values())
+
+
+def _is_currency(codes: pl.Series) -> pl.Series:
+    return is_among(codes, EXPONENTS)
 
 
 def _column_failures(column: str, schema: pa.Column) -> Failures:

@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import polars as pl
-import pyarrow.parquet as pq
 
-from cardops.contracts.columns.types import TEXT
 from cardops.contracts.judging.judging import (
     Circumstances,
     judge_rows,
     lake_values,
     referenced_rows,
 )
+from cardops.contracts.judging.lake_rows import NO_TERMS, write_lake_rows
 from cardops.contracts.judging.quarantine import ids_like_card_numbers, mask_card_number_in_raw
 from cardops.contracts.judging.superseded import SUPERSEDED, keep_latest
 from cardops.contracts.judging.workspace import Workspace
-from cardops.contracts.kinds.profile import ADDED_FLAG, KindProfile, Terms
+from cardops.contracts.kinds.profile import KindProfile, Terms
 from cardops.contracts.reading.mapped import MappedLayout, for_released_rows
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError, SourceFile
@@ -39,9 +38,6 @@ _NOT_APPLIED: Final = (
     str(RowReason.RECALLED_BEFORE),
     str(RowReason.AMOUNT_OUT_OF_RANGE),
 )
-
-
-NO_TERMS: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,75 +200,6 @@ def settle_file(
     return SettledFile(lake_path, outcome)
 
 
-def write_lake_rows(
-    workspace: Workspace,
-    profile: KindProfile,
-    outcomes: pl.DataFrame,
-    origin: Mapping[str, pl.Expr],
-    terms: Terms = NO_TERMS,
-) -> Path:
-    """The accepted rows as a Parquet file. `origin`: columns that no row of a file has.
-
-    Part by part, so that memory does not grow with the file.
-    """
-    ordered = outcomes if outcomes["row_number"].is_sorted() else outcomes.sort("row_number")
-    path = workspace.folder / "lake.parquet"
-    contract = {"kind": profile.kind, "version": str(profile.contract.version)}
-    schema = (
-        profile.lake_table.to_frame()
-        .to_arrow()
-        .schema.with_metadata(
-            {f"cardops.contract.{name}": value for name, value in contract.items()}
-        )
-    )
-    # A dictionary only costs time where values do not repeat.
-    repeated = [
-        name
-        for name, column_type in profile.lake_table.items()
-        if column_type == TEXT and name not in profile.identity
-    ]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated) as writer:
-        for part in workspace.chunks("valid"):
-            accepted = profile.complete(_accepted(part, ordered), terms).select(
-                *(
-                    origin.get(name, pl.col(name)).cast(column_type).alias(name)
-                    for name, column_type in profile.lake_table.items()
-                )
-            )
-            if not accepted.is_empty():
-                writer.write_table(accepted.to_arrow().cast(schema))
-    return path
-
-
-def _accepted(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The accepted rows of a part of the valid ones, with what the ledger says of each.
-
-    A column that the outcomes have too is theirs, where it is not null.
-    """
-    judged = [name for name in outcomes.columns if name != "row_number" and name in part.columns]
-    own = part.rename({name: f"own {name}" for name in judged})
-    accepted = _joined(own, outcomes).with_columns(
-        pl.coalesce(name, f"own {name}").alias(name) for name in judged
-    )
-    if ADDED_FLAG not in accepted.columns:
-        return accepted
-    added = pl.concat_list("flags", ADDED_FLAG)
-    flags = pl.when(pl.col(ADDED_FLAG).is_not_null()).then(added).otherwise("flags")
-    return accepted.with_columns(flags=flags)
-
-
-def _joined(part: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    if part.is_empty():
-        return part.join(outcomes.clear().drop("outcome"), on="row_number")
-    numbers = outcomes["row_number"]
-    first = numbers.search_sorted(part["row_number"][0], side="left")
-    last = numbers.search_sorted(part["row_number"][-1], side="right")
-    accepted = outcomes[first:last].filter(pl.col("outcome") == "accepted").drop("outcome")
-    if accepted.height == part.height and accepted["row_number"].equals(part["row_number"]):
-        return part.hstack(accepted.drop("row_number"))
-    return part.join(accepted, on="row_number", maintain_order="left")
-
-
 def quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
     """Rows whose id was accepted before with other content, or whose deposit was recalled."""
     conflicts = outcomes.filter(pl.col("outcome").is_in(_NOT_APPLIED))
@@ -284,7 +211,7 @@ def quarantine_conflicts(workspace: Workspace, outcomes: pl.DataFrame) -> None:
             pl.lit(None, pl.String).alias("waits_for"),
             pl.lit([], pl.List(pl.String)).alias("ids"),
         )
-        part = pl.read_parquet(workspace.parts["quarantined"][index])
+        part = workspace.part("quarantined", index)
         workspace.replace_part("quarantined", index, pl.concat([part, more]).sort("row_number"))
 
 

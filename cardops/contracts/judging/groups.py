@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from cardops.contracts.judging.files import NO_TERMS, quarantine_conflicts, write_lake_rows
+from cardops.contracts.judging.files import quarantine_conflicts
+from cardops.contracts.judging.lake_rows import NO_TERMS, write_lake_rows
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile, Terms
 from cardops.rules.intake.files import FileOutcome

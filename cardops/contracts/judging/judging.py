@@ -5,13 +5,14 @@ the file and with earlier files are in `versions`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from cardops.contracts.columns.cards import mask_numbers_in_text
+from cardops.contracts.columns.parsed import parsed_columns, parsed_instant
 from cardops.contracts.columns.times import MAX_AHEAD, is_ahead, is_naive
 from cardops.contracts.judging.checks import compiled, plain_rows
 from cardops.contracts.kinds.contract import Contract
@@ -38,7 +39,10 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRows:
-    """A chunk's rows with `reasons` and `flags`: those surely valid without any, and the others."""
+    """A chunk's rows with `reasons`, `flags` and `parsed_columns`.
+
+    Those that are surely valid, without any reason or flag, and the others.
+    """
 
     plain: pl.DataFrame
     others: pl.DataFrame
@@ -54,12 +58,19 @@ def judge_rows(
     """
     joined = _with_referenced(chunk, profile.reference, circumstances.referenced)
     judgement = profile.judge(joined, circumstances.batch_mode, circumstances.routes)
+    contract = profile.contract
+    parsed = parsed_columns(contract.amount_currencies, contract.times)
+    judgement = replace(judgement, rows=judgement.rows.with_columns(parsed))
     is_plain = judgement.rows.select(_is_plain(profile, judgement, circumstances)).to_series()
     empty = pl.lit([], CODES)
     plain = judgement.rows.filter(is_plain).with_columns(
         empty.alias("reasons"), empty.alias("flags")
     )
-    return JudgedRows(plain, judge_exactly(judgement, profile, circumstances, ~is_plain))
+    failures = {
+        **contract_failures(contract, circumstances.now),
+        **_failures_of_parsed_times(contract, circumstances.now),
+    }
+    return JudgedRows(plain, _judged(judgement, failures, profile, circumstances, ~is_plain))
 
 
 def _is_plain(profile: KindProfile, judgement: Judgement, circumstances: Circumstances) -> pl.Expr:
@@ -76,11 +87,21 @@ def _is_plain(profile: KindProfile, judgement: Judgement, circumstances: Circums
 def judge_exactly(
     judgement: Judgement, profile: KindProfile, circumstances: Circumstances, wanted: pl.Series
 ) -> pl.DataFrame:
-    """The wanted rows with their reasons and flags, by every check.
+    """The wanted rows with their reasons and flags, by every check of their texts.
 
     A row that could not be parsed has that reason alone: its cells mean nothing.
     """
     failures = contract_failures(profile.contract, circumstances.now)
+    return _judged(judgement, failures, profile, circumstances, wanted)
+
+
+def _judged(
+    judgement: Judgement,
+    failures: dict[RowReason, pl.Expr],
+    profile: KindProfile,
+    circumstances: Circumstances,
+    wanted: pl.Series,
+) -> pl.DataFrame:
     for reason, failed in judgement.reasons.items():
         failures[reason] = failures.get(reason, pl.lit(value=False)) | failed
     if circumstances.orphans:
@@ -110,6 +131,20 @@ def contract_failures(contract: Contract, now: datetime) -> dict[RowReason, pl.E
     ]
     in_future = {RowReason.FUTURE_TIMESTAMP: pl.any_horizontal(*ahead)} if ahead else {}
     return {**compiled(contract.model), **in_future}
+
+
+def _failures_of_parsed_times(contract: Contract, now: datetime) -> dict[RowReason, pl.Expr]:
+    """The same of times, of rows in which they are parsed already."""
+    unread = [
+        pl.col(name).is_not_null() & parsed_instant(name).is_null() for name in contract.times
+    ]
+    ahead = [parsed_instant(name) > pl.lit(now + MAX_AHEAD) for name in contract.past_times]
+    failures = {RowReason.INVALID_TIMESTAMP: unread, RowReason.FUTURE_TIMESTAMP: ahead}
+    return {
+        reason: pl.any_horizontal(*failed).fill_null(value=False)
+        for reason, failed in failures.items()
+        if failed
+    }
 
 
 def reasons_of(profile: KindProfile, now: datetime) -> tuple[RowReason, ...]:
@@ -195,21 +230,20 @@ def _mark(code: str) -> str:
 
 
 def _listed(frame: pl.DataFrame, codes: type[RowReason] | type[RowFlag], name: str) -> pl.DataFrame:
-    """Marks to one list. Most rows have none, so lists are built for the others only."""
+    """Marks to one list. Few sets of marks occur, and the list of each is made once."""
     marks = [code for code in codes if _mark(code) in frame.columns]
+    rest = frame.drop(map(_mark, marks))
     if not marks:
-        return frame.with_columns(pl.lit([], CODES).alias(name))
-    any_mark = pl.any_horizontal(*(pl.col(_mark(code)) for code in marks))
-    found = frame.filter(any_mark).select(
-        "row_number",
-        pl.concat_list(
-            pl.when(pl.col(_mark(code))).then(pl.lit(str(code))).otherwise(None) for code in marks
-        )
-        .list.drop_nulls()
-        .alias(name),
+        return rest.with_columns(pl.lit([], CODES).alias(name))
+    bits = (pl.col(_mark(code)).cast(pl.UInt64) * (1 << at) for at, code in enumerate(marks))
+    sets = frame.select(pl.sum_horizontal(bits)).to_series()
+    distinct = sets.unique().sort()
+    lists = pl.Series(
+        name,
+        [
+            [str(code) for at, code in enumerate(marks) if marked >> at & 1]
+            for marked in distinct.to_list()
+        ],
+        dtype=CODES,
     )
-    listed = frame.drop(_mark(code) for code in marks)
-    if found.is_empty():
-        return listed.with_columns(pl.lit([], CODES).alias(name))
-    joined = listed.join(found, on="row_number", how="left", maintain_order="left")
-    return joined.with_columns(pl.col(name).fill_null(pl.lit([], CODES)))
+    return rest.with_columns(lists.gather(distinct.search_sorted(sets)))

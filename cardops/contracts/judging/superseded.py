@@ -30,8 +30,7 @@ def keep_latest(workspace: Workspace) -> None:
     )
     if latest.height == workspace.count("valid"):
         return
-    for index, path in enumerate(workspace.parts["valid"]):
-        part = pl.read_parquet(path)
+    for index, part in enumerate(workspace.chunks("valid")):
         kept = part.join(latest, on="row_number", how="semi", maintain_order="left")
         workspace.count_rows(SUPERSEDED, part.height - kept.height)
         workspace.replace_part("valid", index, kept)

@@ -1,7 +1,8 @@
 """Rows of one file on this machine's disk, from reading until they are applied.
 
 Belongs here: parts written one after another and read as one table, so that no file has to fit in
-memory. The folder belongs to one run and is removed with it.
+memory. They are in Arrow's own format, which costs no encoding and is read where it lies: a part is
+written once and read once or twice. The folder belongs to one run and is removed with it.
 """
 
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 
 @dataclass
@@ -30,17 +32,29 @@ class Workspace:
     def add(self, dataset: str, rows: pl.DataFrame) -> None:
         """Write one part; an empty one is written too, for its columns."""
         paths = self.parts.setdefault(dataset, [])
-        path = self.folder / f"{dataset}-{len(paths):06d}.parquet"
-        rows.write_parquet(path, compression="lz4", statistics=False)
+        path = self.folder / f"{dataset}-{len(paths):06d}.arrow"
+        rows.write_ipc(path)
         paths.append(path)
         self.count_rows(dataset, rows.height)
 
+    def part(self, dataset: str, index: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """One part, with these columns or all; its texts stay in the file."""
+        with pa.memory_map(str(self.parts[dataset][index])) as source:
+            table = pa.ipc.open_file(source).read_all()
+        frame = pl.from_arrow(table if columns is None else table.select(list(columns)))
+        if not isinstance(frame, pl.DataFrame):
+            raise TypeError(f"a part of {dataset} is no table")
+        return frame
+
     def replace_part(self, dataset: str, index: int, rows: pl.DataFrame) -> None:
-        """Write one part again, with more rows."""
+        """Write one part again, with more or fewer rows."""
         path = self.parts[dataset][index]
-        earlier = pl.scan_parquet(path).select(pl.len()).collect().item()
+        earlier = self.part(dataset, index).height
         self.count_rows(dataset, rows.height - earlier)
-        rows.write_parquet(path, compression="lz4", statistics=False)
+        # The rows may be texts of the file that they replace.
+        again = path.with_suffix(".again")
+        rows.write_ipc(again)
+        again.replace(path)
 
     def add_raw(self, rows: pl.DataFrame) -> None:
         """Write `row_number` and `raw` of the next rows: few of them are ever looked up."""
@@ -78,12 +92,12 @@ class Workspace:
 
     def scan(self, dataset: str) -> pl.LazyFrame:
         """The dataset as one table. Write a part before reading."""
-        return pl.scan_parquet(self.parts[dataset])
+        return pl.scan_ipc(self.parts[dataset])
 
     def chunks(self, dataset: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """The dataset's parts in order, with these columns or all."""
-        for path in self.parts.get(dataset, []):
-            yield pl.read_parquet(path, columns=None if columns is None else list(columns))
+        for index in range(len(self.parts.get(dataset, []))):
+            yield self.part(dataset, index, columns)
 
 
 @contextmanager

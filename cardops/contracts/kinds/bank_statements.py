@@ -11,8 +11,7 @@ import pandera.polars as pa
 import polars as pl
 
 from cardops.contracts.columns.balances import balance_failures, balance_minor
-from cardops.contracts.columns.money import amount_minor
-from cardops.contracts.columns.times import day
+from cardops.contracts.columns.parsed import parsed_day, parsed_minor
 from cardops.contracts.columns.types import DATE, INTEGER, TEXT
 from cardops.contracts.kinds.contract import (
     Contract,
@@ -126,16 +125,16 @@ BANK_STATEMENTS: Final = KindProfile(
     ),
     lake_values={
         "entry_id": pl.col("entry_id").fill_null(NO_ENTRY),
-        "statement_date": day("statement_date"),
+        "statement_date": parsed_day("statement_date"),
         "opening_balance_minor": balance_minor("opening_balance", "currency"),
         "closing_balance_minor": balance_minor("closing_balance", "currency"),
         "amount_minor": pl.when(pl.col("amount").is_null())
         .then(0)
         .when(pl.col("direction") == "debit")
-        .then(-amount_minor("amount", "currency"))
-        .otherwise(amount_minor("amount", "currency")),
-        "booking_date": day("booking_date"),
-        "value_date": day("value_date"),
+        .then(-parsed_minor("amount"))
+        .otherwise(parsed_minor("amount")),
+        "booking_date": parsed_day("booking_date"),
+        "value_date": parsed_day("value_date"),
     },
     typed_text=("reference", "remittance"),
     control_totals=None,

@@ -13,7 +13,7 @@ import polars as pl
 from cardops.contracts.columns.cards import card_bin, card_last4
 from cardops.contracts.columns.money import amount_minor
 from cardops.contracts.columns.networks import with_network
-from cardops.contracts.columns.times import day, instant
+from cardops.contracts.columns.parsed import parsed_day, parsed_instant, parsed_minor
 from cardops.contracts.columns.types import DATE, INSTANT, INTEGER, TEXT
 from cardops.contracts.importers.importers import DISPUTE_REPORTS
 from cardops.contracts.kinds.contract import (
@@ -158,9 +158,9 @@ def _unless_zero(amount: str) -> pl.Expr:
     return pl.when(~pl.col(amount).str.contains(r"^0+(\.0*)?$")).then(amount).alias(amount)
 
 
-def _signed_minor(amount: str, currency: str) -> pl.Expr:
+def _signed_minor(amount: str) -> pl.Expr:
     """Minor units, negative where the step gives money back."""
-    minor = amount_minor(amount, currency)
+    minor = parsed_minor(amount)
     return pl.when(pl.col("direction") == "credit").then(-minor).otherwise(minor)
 
 
@@ -250,19 +250,19 @@ CHARGEBACKS: Final = KindProfile(
         "transaction_id": pl.when(~pl.col(HAS_NO_TRANSACTION)).then("transaction_id"),
         "card_bin": card_bin("card_number"),
         "card_last4": card_last4("card_number"),
-        "transaction_date": day("transaction_date"),
-        "transaction_amount_minor": amount_minor("transaction_amount", "transaction_currency"),
-        "dispute_amount_minor": _signed_minor("chargeback_amount", "currency"),
+        "transaction_date": parsed_day("transaction_date"),
+        "transaction_amount_minor": parsed_minor("transaction_amount"),
+        "dispute_amount_minor": _signed_minor("chargeback_amount"),
         "dispute_currency": pl.col("currency"),
-        "dispute_date": day("dispute_date"),
-        "clock_from": day("dispute_date"),
+        "dispute_date": parsed_day("dispute_date"),
+        "clock_from": parsed_day("dispute_date"),
         "reason_text": pl.col("chargeback_reason"),
-        "reply_by_date": day("reply_by_date"),
-        "resolution_date": day("resolution_date"),
-        "activity_date": instant("activity_date", is_day_allowed=True),
+        "reply_by_date": parsed_day("reply_by_date"),
+        "resolution_date": parsed_day("resolution_date"),
+        "activity_date": parsed_instant("activity_date"),
         "direction": pl.col("direction").fill_null("debit"),
-        "settlement_amount_minor": _signed_minor("settlement_amount", "settlement_currency"),
-        "fee_amount_minor": amount_minor("fee_amount", "fee_currency"),
+        "settlement_amount_minor": _signed_minor("settlement_amount"),
+        "fee_amount_minor": parsed_minor("fee_amount"),
     },
     typed_text=("merchant_name", "chargeback_reason", "reason_code"),
     control_totals=("dispute_amount_minor", "dispute_currency"),

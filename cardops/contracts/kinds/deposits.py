@@ -5,8 +5,7 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
-from cardops.contracts.columns.money import amount_minor
-from cardops.contracts.columns.times import instant
+from cardops.contracts.columns.parsed import parsed_instant, parsed_minor
 from cardops.contracts.columns.types import INSTANT, INTEGER, TEXT
 from cardops.contracts.kinds.contract import (
     Contract,
@@ -51,8 +50,8 @@ DEPOSITS: Final = KindProfile(
         }
     ),
     lake_values={
-        "amount_minor": amount_minor("amount", "currency"),
-        "occurred_at": instant("timestamp"),
+        "amount_minor": parsed_minor("amount"),
+        "occurred_at": parsed_instant("timestamp"),
     },
     identity=("deposit_id",),
     immutable=("user_id", "currency", "amount_minor", "occurred_at"),

@@ -8,7 +8,7 @@ import polars as pl
 
 from cardops.contracts.columns.items import do_not_add_up, items_summary
 from cardops.contracts.columns.money import amount_minor
-from cardops.contracts.columns.times import instant
+from cardops.contracts.columns.parsed import parsed_instant, parsed_minor
 from cardops.contracts.columns.types import INSTANT, INTEGER, TEXT
 from cardops.contracts.kinds.contract import (
     Contract,
@@ -77,11 +77,11 @@ ORDERS: Final = KindProfile(
         }
     ),
     lake_values={
-        "amount_minor": amount_minor("amount", "currency"),
+        "amount_minor": parsed_minor("amount"),
         "items_count": _ITEMS.struct.field("items_count"),
         "items_total_minor": _ITEMS.struct.field("items_total_minor"),
-        "created_at": instant("created_at"),
-        "updated_at": instant("updated_at"),
+        "created_at": parsed_instant("created_at"),
+        "updated_at": parsed_instant("updated_at"),
     },
     identity=("order_id",),
     immutable=("user_id", "currency"),

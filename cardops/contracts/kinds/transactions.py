@@ -11,8 +11,7 @@ import pandera.polars as pa
 import polars as pl
 
 from cardops.contracts.columns.cards import card_bin, card_last4
-from cardops.contracts.columns.money import amount_minor
-from cardops.contracts.columns.times import instant
+from cardops.contracts.columns.parsed import parsed_instant, parsed_minor
 from cardops.contracts.columns.types import INSTANT, INTEGER, TEXT
 from cardops.contracts.kinds.contract import (
     Contract,
@@ -98,12 +97,12 @@ TRANSACTIONS: Final = KindProfile(
         }
     ),
     lake_values={
-        "amount_minor": amount_minor("amount", "currency"),
+        "amount_minor": parsed_minor("amount"),
         "payment_method": pl.col("payment_method").fill_null(UNKNOWN_METHOD),
         "card_bin": card_bin("card_number"),
         "card_last4": card_last4("card_number"),
-        "created_at": instant("created_at"),
-        "updated_at": instant("updated_at"),
+        "created_at": parsed_instant("created_at"),
+        "updated_at": parsed_instant("updated_at"),
     },
     typed_text=("error_code", "device_id", "card_token"),
     identity=("transaction_id",),

@@ -21,9 +21,11 @@ Kinds = npt.NDArray[np.uint8]
 _LF, _QUOTE, _SPACE, _TAB = b"\n", b'"', b" ", b"\t"
 # Arrow stores texts up to this length inside the view, longer ones by their place in a buffer.
 _INLINE_BYTES: Final = 12
-_PADDING: Final = b"\0" * _INLINE_BYTES
-# Masks of the first 0 to 4 bytes of a little-endian word.
-_FIRST_BYTES: Final = np.array([0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF], dtype=np.uint32)
+_PADDING: Final = b"\0" * 16
+_WORD_BYTES: Final = 8
+# Masks of the first 0 to 8 bytes of a little-endian word.
+_FIRST_BYTES: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
+_HALF: Final = np.uint64(32)
 
 
 def byte_classes(classes: Mapping[bytes, int]) -> bytes:
@@ -55,9 +57,10 @@ class Content:
         return np.frombuffer(self.content + _PADDING, dtype=np.uint8)
 
     @cached_property
-    def words(self) -> npt.NDArray[np.uint32]:
-        """The four bytes that begin at each byte of the content, as a number."""
-        return np.ndarray((len(self.octets) - 3,), "<u4", buffer=self.octets, strides=(1,))
+    def words(self) -> npt.NDArray[np.uint64]:
+        """The eight bytes that begin at each byte of the content, as a number."""
+        count = len(self.octets) - _WORD_BYTES + 1
+        return np.ndarray((count,), "<u8", buffer=self.octets, strides=(1,))
 
     def positions(self, sign: bytes) -> Positions:
         """Where the byte stands."""
@@ -69,23 +72,37 @@ class Content:
         self, starts: Positions, ends: Positions, *, is_null: Marks | None = None
     ) -> pl.Series:
         """These parts of the content as text, which stays where it is."""
-        lengths = (ends - starts).astype(np.uint32)
-        words = self.words
-        views = np.zeros((len(starts), 4), dtype=np.uint32)
-        views[:, 0] = lengths
-        views[:, 1] = words[starts]
-        views[:, 3] = starts
-        short = np.flatnonzero(lengths <= _INLINE_BYTES)
-        if short.size:
-            for word in range(3):
-                count = np.clip(lengths[short].astype(np.int64) - 4 * word, 0, 4)
-                views[short, 1 + word] = words[starts[short] + 4 * word] & _FIRST_BYTES[count]
+        views = np.empty((len(starts), 2), dtype=np.uint64)
+        lengths = ends - starts
+        # As Arrow wants them: the length in four bytes, the first four of the text, then the next
+        # eight of a short one, or where a long one begins.
+        first = self.words[starts] & _FIRST_BYTES[np.minimum(lengths, _WORD_BYTES)]
+        views[:, 0] = lengths.astype(np.uint64) | (first << _HALF)
+        is_short = lengths <= _INLINE_BYTES
+        if not is_short.any():
+            views[:, 1] = starts.astype(np.uint64) << _HALF
+        else:
+            views[:, 1] = self._rest_of_short(starts, lengths, first)
+            long = np.flatnonzero(~is_short)
+            views[long, 1] = starts[long].astype(np.uint64) << _HALF
         validity = (
             None if is_null is None else pa.py_buffer(np.packbits(~is_null, bitorder="little"))
         )
         buffers = [validity, pa.py_buffer(views), pa.py_buffer(self.octets)]
         array = pa.Array.from_buffers(pa.string_view(), len(starts), buffers)
         return pl.Series(values=array)
+
+    def _rest_of_short(
+        self, starts: Positions, lengths: Positions, first: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.uint64]:
+        """Bytes 5 to 12 of texts of which the first eight are given; zeros where they have fewer."""
+        rest = first >> _HALF
+        beyond = lengths - _WORD_BYTES
+        if (beyond > 0).any():
+            # They end four bytes further on than the first eight.
+            last = self.words[starts + _WORD_BYTES] & _FIRST_BYTES[np.clip(beyond, 0, 4)]
+            rest |= last << _HALF
+        return rest
 
 
 class Lines(Content):

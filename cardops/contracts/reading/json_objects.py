@@ -29,7 +29,7 @@ MAX_SHAPES: Final = 32
 
 _QUOTE, _OPEN, _CLOSE, _COLON, _COMMA, _LINE_END, _UNUSUAL = range(1, 8)
 QUOTE: Final = ord('"')
-_WORD_BYTES: Final = 4
+_WORD_BYTES: Final = 8
 # How much deeper each sign leads.
 _STEPS: Final = np.zeros(8, dtype=np.int8)
 _STEPS[[_OPEN, _CLOSE]] = 1, -1
@@ -159,10 +159,10 @@ class Objects:
         equal = np.ones(len(starts), dtype=np.bool_)
         for at in range(0, len(text), _WORD_BYTES):
             part = text[at : at + _WORD_BYTES]
-            mask = np.uint32((1 << 8 * len(part)) - 1)
+            mask = np.uint64((1 << 8 * len(part)) - 1)
             # Past the end of the content stands a shorter name.
             found = words[np.minimum(starts + at, len(words) - 1)]
-            equal &= found & mask == np.uint32(int.from_bytes(part, "little"))
+            equal &= found & mask == np.uint64(int.from_bytes(part, "little"))
         return equal
 
 

@@ -60,8 +60,9 @@ def blocks(stream: BinaryIO, size: int | None = None) -> Iterator[Block]:
 def _whole_lines(content: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
     """Complete lines, and the rest; a CR at the very end may be half a CRLF."""
     half = b"" if is_last or not content.endswith(b"\r") else b"\r"
-    content = content[: len(content) - len(half)]
-    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\r" in content:
+        content = content[: len(content) - len(half)]
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if is_last:
         return content, b""
     end = content.rfind(b"\n") + 1
