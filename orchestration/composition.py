@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cardops.services.intake.expected_files import ExpectedFileService
     from cardops.services.intake.held_files import HeldFiles
     from cardops.services.intake.ports import IntakePorts
+    from cardops.services.provisional.crediting import ProvisionalCredits
     from cardops.services.reconciliation.reconciling import ReconciliationService
 
 
@@ -61,6 +62,15 @@ def safeguarding_of(adapters: Adapters) -> SafeguardingService:
     from cardops.services.bank.safeguarding import SafeguardingService
 
     return SafeguardingService(adapters.safeguarding_accounts, adapters.lake)
+
+
+def provisional_credits_of(adapters: Adapters) -> ProvisionalCredits:
+    """What disputes give back to users."""
+    from cardops.services.provisional.crediting import ProvisionalCredits
+
+    return ProvisionalCredits(
+        adapters.provisional_policies, adapters.provisional_ledger, adapters.lake
+    )
 
 
 def held_files_of(adapters: Adapters) -> HeldFiles:

@@ -13,6 +13,8 @@ from cardops.ports import (
     IntakeLedger,
     KnownRows,
     Programs,
+    ProvisionalLedger,
+    ProvisionalPolicies,
     SafeguardingAccounts,
     SourceControls,
     TransactionLog,
@@ -75,6 +77,22 @@ class DepositLedgerResource(dg.ConfigurableResource[DepositLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DepositLedger:
         return adapters().deposit_ledger
+
+
+class ProvisionalPoliciesResource(dg.ConfigurableResource[ProvisionalPolicies]):
+    """Whether programs give disputed money back to users meanwhile."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> ProvisionalPolicies:
+        return adapters().provisional_policies
+
+
+class ProvisionalLedgerResource(dg.ConfigurableResource[ProvisionalLedger]):
+    """Credits of disputes, and their ends."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> ProvisionalLedger:
+        return adapters().provisional_ledger
 
 
 class DeliveryLedgerResource(dg.ConfigurableResource[DeliveryLedger]):

@@ -1,4 +1,4 @@
-"""Deposits and limits of accounts."""
+"""Deposits, limits of accounts, and what disputes give back to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.instance import InstanceAdapters
 
 if TYPE_CHECKING:
-    from cardops.ports import DepositLedger, SpendingLimits
+    from cardops.ports import (
+        DepositLedger,
+        ProvisionalLedger,
+        ProvisionalPolicies,
+        SpendingLimits,
+    )
 
 
 class AccountAdapters(InstanceAdapters):
@@ -27,3 +32,17 @@ class AccountAdapters(InstanceAdapters):
         from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
 
         return PostgresSpendingLimits(self.database.url)
+
+    @cached_property
+    def provisional_policies(self) -> ProvisionalPolicies:
+        """Whether programs give disputed money back to users meanwhile."""
+        from cardops.adapters.postgresql.provisional.policies import PostgresProvisionalPolicies
+
+        return PostgresProvisionalPolicies(self.database.url)
+
+    @cached_property
+    def provisional_ledger(self) -> ProvisionalLedger:
+        """Credits of disputes, and their ends."""
+        from cardops.adapters.postgresql.provisional.ledger import PostgresProvisionalLedger
+
+        return PostgresProvisionalLedger(self.database.url)

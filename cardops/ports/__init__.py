@@ -37,6 +37,7 @@ from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.known_rows import EarlierRows, JudgingTurn, KnownRows
 from cardops.ports.mappings import FileMappings
 from cardops.ports.programs import Programs
+from cardops.ports.provisional import ProvisionalLedger, ProvisionalPolicies
 from cardops.ports.reads import Reads
 from cardops.ports.reconciliation import (
     Books,
@@ -83,6 +84,8 @@ __all__ = [
     "ObjectListing",
     "ObjectStore",
     "Programs",
+    "ProvisionalLedger",
+    "ProvisionalPolicies",
     "Publication",
     "Readable",
     "Reads",

@@ -1,7 +1,10 @@
--- Deposits, reinstatements and refunds increase a ledger balance, captures and recalls reduce it, a
--- void or an expiry changes only the hold.
+-- Deposits, reinstatements, refunds and credits of disputes increase a ledger balance, captures,
+-- recalls and credits taken back reduce it, a void or an expiry changes only the hold.
 select * from {{ ref('stg_lake__log_entries') }}
 where
-    (kind in ('deposit', 'reinstatement', 'refund') and posted_minor < 0)
-    or (kind in ('capture', 'recall') and posted_minor > 0)
+    (
+        kind in ('deposit', 'reinstatement', 'refund', 'provisional_credit', 'credit_made_final')
+        and posted_minor < 0
+    )
+    or (kind in ('capture', 'recall', 'credit_taken_back') and posted_minor > 0)
     or (kind in ('void', 'expire') and (posted_minor != 0 or held_change_minor > 0))

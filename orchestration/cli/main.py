@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "callbacks": "Send, list and replay callbacks; enable endpoints again.",
     "destinations": "Set up card companies' servers, try them, list them.",
     "deliveries": "List chargeback files and their delivery, retry a delivery.",
+    "provisional": "List and post what disputes give back to users; record notices.",
     "reconcile": "Compare the books of a business date with independent sources.",
     "report": "Build the daily report of a business date.",
     "sql": "Run a read-only query on the marts or the live database.",
@@ -57,6 +58,7 @@ GROUPS: Final = {
     "contracts",
     "callbacks",
     "deliveries",
+    "provisional",
     "destinations",
 }
 # Commands that run for weeks keep Python's own garbage collection.

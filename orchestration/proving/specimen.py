@@ -21,6 +21,8 @@ from cardops.rules.authorizations.decisions import AuthorizationRequest
 from cardops.rules.authorizations.request_hashes import request_hash
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.programs.programs import Program
+from cardops.rules.provisional.postings import DuePosting
+from cardops.rules.provisional.records import DisputeKey, PostingKind
 from cardops.services.accounts.deposit_files import DepositFileKey
 from cardops.services.accounts.recalls import RecallService
 from cardops.services.intake.ingestion import ingest_files
@@ -66,6 +68,7 @@ def make_specimen(adapters: Adapters) -> date:
     (flo,) = _recall(adapters, "flo")
     _reinstate(adapters, flo)
     asyncio.run(_authorize(adapters))
+    _give_back(adapters)
     limit = SpendingLimit(LimitKind.DAY, max_amount_minor=50_00)
     adapters.spending_limits.change(PROGRAM, "ben", "USD", [limit], changed_by="prove")
     adapters.programs.set_blocked(PROGRAM, "cas", is_blocked=True, changed_by="prove")
@@ -108,6 +111,22 @@ def _reinstate(adapters: Adapters, recalled: IntakeFile) -> None:
     adapters.deposit_ledger.request_reinstatement(recalled, "prove", "to prove the checks")
     adapters.intake_ledger.reinstate(recalled.intake_id)
     ingest_files([adapters.intake_ledger.find(recalled.intake_id)], [], intake_ports_of(adapters))
+
+
+def _give_back(adapters: Adapters) -> None:
+    """A credit that the user keeps, and one that was taken back."""
+    today = adapters.database_clock.now().date()
+    for case, transaction_id, kind, amount_minor in (
+        ("c-kept", "t-first", PostingKind.CREDIT, 2_50),
+        ("c-taken-back", "t-part", PostingKind.CREDIT, 6_00),
+        ("c-taken-back", "t-part", PostingKind.TAKEN_BACK, 6_00),
+    ):
+        adapters.provisional_ledger.post(
+            DuePosting(
+                DisputeKey(PROGRAM, "visa", case), kind, transaction_id, "ana", "USD",
+                amount_minor, amount_minor, "regulation_e", today,
+            )
+        )  # fmt: skip
 
 
 def _files(folder: Path) -> Sequence[Path]:

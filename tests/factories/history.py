@@ -137,6 +137,24 @@ select
     currency, 'PERMIT', 'x', 10, -10, -10, ledger_seq, '{}', decided_at
 from (select *, row_number() over () as n from decisions where not is_capture) as d;
 
+insert into provisional_policies (program, change_number, policy, since_on, notice_days, withheld_minor, set_by)
+select 'default', n, 'regulation_e', current_date, 2, 0, 'somebody' from generate_series(1, 5) as n;
+insert into provisional_postings (
+    program, network, case_number, step, kind, transaction_id, user_id, currency, amount_minor,
+    policy, due_on, ledger_seq, posted_at
+)
+select
+    program, 'visa', 'case_' || n, step, kind, transaction_id, user_id, currency, 1,
+    'regulation_e', decided_at::date, ledger_seq, decided_at
+from (select *, row_number() over () as n from decisions where status = 'PERMIT' and is_capture) as d
+cross join (values ('credit', 'provisional_credit'), ('end', 'credit_taken_back')) as s (step, kind)
+where step = 'credit' or n %% 2 = 0;
+insert into provisional_notices (
+    program, network, case_number, kind, notice_number, sent_on, recorded_by
+)
+select program, network, case_number, 'credit', 1, due_on, 'somebody'
+from provisional_postings where step = 'credit';
+
 insert into callbacks (
     callback_id, program, transaction_id, url, body, state, attempt_count, next_attempt_at,
     created_at, ended_at

@@ -32,6 +32,8 @@ from cardops.adapters.postgresql.intake.waiting_list import PostgresWaitingList
 from cardops.adapters.postgresql.mappings.mappings import PostgresFileMappings
 from cardops.adapters.postgresql.programs.caller_directory import PostgresCallerDirectory
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
+from cardops.adapters.postgresql.provisional.ledger import PostgresProvisionalLedger
+from cardops.adapters.postgresql.provisional.policies import PostgresProvisionalPolicies
 from cardops.adapters.postgresql.readiness import Readiness
 from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
@@ -61,6 +63,9 @@ from cardops.rules.intake.source_controls import (
 from cardops.rules.intake.waiting import OverdueRows
 from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
+from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy
+from cardops.rules.provisional.postings import DuePosting
+from cardops.rules.provisional.records import DisputeKey, NoticeKind, PostingKind
 from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
 from tests.factories.expected_files import an_expected_file
@@ -86,6 +91,7 @@ async def call_everything(url: str) -> None:
     call_source_controls(url)
     call_deposits(url)
     call_programs(url)
+    call_provisional(url)
     call_deliveries(url)
     call_close(url)
     call_archive(url)
@@ -268,6 +274,24 @@ def call_programs(url: str) -> None:
     limits.change("default", "user_8", "USD", [limit], changed_by="somebody")
     limits.change("default", "", "USD", [limit], changed_by="somebody")
     limits.change("fresh", "", "USD", [limit], changed_by="somebody")
+
+
+def call_provisional(url: str) -> None:
+    ledger, policies = PostgresProvisionalLedger(url), PostgresProvisionalPolicies(url)
+    policies.set(ProvisionalPolicy("default", PolicyName("regulation_e"), TODAY, "somebody"))
+    policies.all()
+    key = DisputeKey("default", "visa", "new-case")
+    for kind in (PostingKind.CREDIT, PostingKind.TAKEN_BACK):
+        ledger.post(
+            DuePosting(key, kind, "txn_1000", "user_5", "USD", 5, 10, "regulation_e", TODAY)
+        )
+    ledger.record_notice(key, NoticeKind.RESULT, TODAY, "somebody")
+    keys = [DisputeKey("default", "visa", f"case_{number}") for number in range(1, 500)]
+    ids = [f"txn_{number}" for number in range(1, 500)]
+    ledger.records(keys)
+    ledger.credited("default", ids)
+    ledger.entries("default", ids)
+    ledger.balances([("default", f"user_{number}", "USD") for number in range(1, 500)])
 
 
 def call_deliveries(url: str) -> None:

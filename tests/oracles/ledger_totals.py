@@ -30,6 +30,7 @@ from (
     select program, user_id, currency, ledger_seq from deposit_events
     union all select program, user_id, currency, ledger_seq from deposit_reinstatements
     union all select program, user_id, currency, ledger_seq from deposit_recalls
+    union all select program, user_id, currency, ledger_seq from provisional_postings
     union all select program, user_id, currency, ledger_seq from decisions where status = 'PERMIT'
     union all select program, user_id, currency, ledger_seq from movements
     where status = 'PERMIT' and user_id is not null

@@ -39,7 +39,7 @@ def test_account_missing_in_one_source_breaks_against_zero() -> None:
     assert found == [Break(ANA, Side.BALANCES, Side.POSTINGS, 0, 7)]
 
 
-def test_account_may_be_below_zero_by_recalled_deposits_and_no_more() -> None:
+def test_account_may_be_below_zero_by_obligations_and_no_more() -> None:
     floor = STORE_COMPARISONS[2:]
 
     assert not breaks_of(ANA, {Side.AVAILABLE_BALANCES: -5, Side.OBLIGATIONS: -5}, floor)
@@ -53,7 +53,7 @@ def test_each_comparison_has_a_check_of_its_own() -> None:
     assert len(set(names)) == len(COMPARISONS)
 
 
-@given(st.lists(st.tuples(*[AMOUNTS] * 7), max_size=6))
+@given(st.lists(st.tuples(*[AMOUNTS] * 8), max_size=6))
 def test_table_rule_finds_the_same_breaks_as_the_scalar_rule(
     accounts: list[tuple[int, ...]],
 ) -> None:
@@ -83,7 +83,7 @@ def test_table_rule_finds_the_same_breaks_as_the_scalar_rule(
 
 
 def test_totals_satisfy_the_identity_without_breaks() -> None:
-    books = books_of([(60, 30, 100, 20, 15, 25, 30)])
+    books = books_of([(60, 30, 100, 20, 15, 25, 30, 0)])
 
     (row,) = totals_by_currency(books).to_dicts()
 
@@ -98,12 +98,12 @@ def test_totals_satisfy_the_identity_without_breaks() -> None:
 
 
 def books_of(accounts: list[tuple[int, ...]]) -> pl.DataFrame:
-    """Available, held, deposits, recalls, spends, reversals, open holds of one user each."""
+    """Available, held, deposits, recalls, spends, reversals, open holds, taken back of one user each."""
     rows = [
-        ("default", f"user_{number}", "USD", amounts[0], amounts[1], number, *amounts[2:])
+        ("default", f"user_{number}", "USD", *amounts[:2], number, *amounts[2:7], 0, 0, amounts[7])
         for number, amounts in enumerate(accounts)
     ]
-    return pl.DataFrame([(*row, 0, 0) for row in rows], schema=BOOKS_COLUMNS, orient="row")
+    return pl.DataFrame(rows, schema=BOOKS_COLUMNS, orient="row")
 
 
 def sides_of(account: tuple[object, ...]) -> dict[Side, int]:
@@ -116,7 +116,7 @@ def sides_of(account: tuple[object, ...]) -> dict[Side, int]:
         Side.HELD_BALANCES: held,
         Side.OPEN_HOLDS: open_holds,
         Side.AVAILABLE_BALANCES: available,
-        Side.OBLIGATIONS: -recalls,
+        Side.OBLIGATIONS: -recalls - int(str(account[13])),
     }
 
 

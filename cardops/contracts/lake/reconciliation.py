@@ -33,6 +33,7 @@ BOOKS_COLUMNS: Final = pl.Schema(
         **dict.fromkeys(("deposits_minor", "recalls_minor"), _SUM),
         **dict.fromkeys(("spends_minor", "reversals_minor", "open_holds_minor"), _SUM),
         **dict.fromkeys(("reinstatements_minor", "earlier_obligations_minor"), _SUM),
+        "taken_back_minor": _SUM,
     }
 )
 # The columns of ports.Books.deposit_files.
@@ -106,7 +107,10 @@ def store_sides(books: pl.DataFrame, opening: pl.DataFrame | None = None) -> pl.
         - pl.col("spends_minor")
         + pl.col("reversals_minor")
     )
-    obligations = pl.col("earlier_obligations_minor") + pl.col("recalls_minor")
+    # Credits of disputes are reversals; one that was taken back may have been spent before.
+    obligations = pl.sum_horizontal(
+        "earlier_obligations_minor", "recalls_minor", "taken_back_minor"
+    )
     return opened.select(
         *ACCOUNT,
         _LEDGER.alias(Side.BALANCES),

@@ -13,7 +13,7 @@ TABLE: Final = "transaction_log"
 
 
 class LogKind(StrEnum):
-    """What happened: a decision, a deposit, or a movement that followed one of them."""
+    """What happened: a decision, a deposit, a credit of a dispute, or what followed one of them."""
 
     DECISION = "decision"
     CAPTURE = "capture"
@@ -24,6 +24,9 @@ class LogKind(StrEnum):
     DEPOSIT = "deposit"
     RECALL = "recall"
     REINSTATEMENT = "reinstatement"
+    PROVISIONAL_CREDIT = "provisional_credit"
+    CREDIT_MADE_FINAL = "credit_made_final"
+    CREDIT_TAKEN_BACK = "credit_taken_back"
 
 
 # `posted_minor` is the signed effect on the ledger balance, `held_change_minor` on the held one.

@@ -51,6 +51,8 @@ class Side(StrEnum):
     RAW_FILES = "raw_files"
     RECONCILED_BALANCES = "reconciled_balances"
     DUE_FILES = "due_files"
+    CREDITS_GIVEN = "provisional_credits"
+    CREDIT_ENDS = "provisional_credit_ends"
 
 
 class Unit(StrEnum):
@@ -105,8 +107,8 @@ class Comparison:
     unit: Unit = Unit.MINOR
 
 
-# Of each account, in one snapshot of the store. Obligations are recalled deposits, as a negative
-# amount: an available balance may be below zero by that much and no more.
+# Of each account, in one snapshot of the store. Obligations are recalled deposits and credits that
+# were taken back, as a negative amount: an available balance may be below zero by that much and no more.
 STORE_COMPARISONS: Final = (
     Comparison("ledger_balance_equals_sum_of_postings", Side.BALANCES, Side.POSTINGS),
     Comparison("held_balance_equals_open_holds", Side.HELD_BALANCES, Side.OPEN_HOLDS),
@@ -214,8 +216,21 @@ LIMIT_CHECKS: Final = (
         "limits_in_force_are_the_last_recorded", Side.LIMITS, Side.LIMIT_CHANGES, unit=Unit.ROWS
     ),
 )
+# Of each dispute of which money was given back to the user.
+PROVISIONAL_CHECKS: Final = (
+    Comparison("credit_ends_have_their_credit", Side.CREDIT_ENDS, Side.CREDITS_GIVEN),
+    Comparison(
+        "provisional_credits_are_within_the_purchase", Side.CREDITS_GIVEN, Side.PERMITTED_AMOUNTS
+    ),
+)
 # What one read-only transaction on the store evaluates.
-STORE_CHECKS: Final = (*SEQUENCE_CHECKS, *AUTHORIZATION_CHECKS, *DEPOSIT_CHECKS, *LIMIT_CHECKS)
+STORE_CHECKS: Final = (
+    *SEQUENCE_CHECKS,
+    *AUTHORIZATION_CHECKS,
+    *DEPOSIT_CHECKS,
+    *PROVISIONAL_CHECKS,
+    *LIMIT_CHECKS,
+)
 COMPARISONS: Final = (
     *STORE_COMPARISONS,
     *LAKE_COMPARISONS,

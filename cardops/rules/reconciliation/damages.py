@@ -86,6 +86,12 @@ DAMAGES: Final = (
     Damage("recall_of_another_amount", "recalls_have_their_deposit"),
     Damage("reinstatement_without_recall", "reinstatements_have_their_recall"),
     Damage("recalled_deposit_credited", "recalled_files_have_nothing_credited"),
+    # Disputed money given back to users
+    Damage("credit_taken_back_without_credit", "credit_ends_have_their_credit"),
+    Damage("credit_taken_back_of_another_amount", "credit_ends_have_their_credit"),
+    Damage("credit_doubled", "provisional_credits_are_within_the_purchase"),
+    Damage("credit_lost", "account_sequences_have_no_gap"),
+    Damage("credit_on_another_account", "credit_ends_have_their_credit"),
     Damage("file_lost_by_the_store", "deposits_in_the_lake_equal_deposits_posted"),
     Damage("due_file_missing", "due_files_have_arrived"),
     # Raw files, lake and log

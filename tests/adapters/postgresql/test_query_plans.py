@@ -39,6 +39,7 @@ NOT_GROWING = {
     "expected_files",
     "expected_files_reported",
     "safeguarding_accounts",
+    "provisional_policies",
     "sender_keys",
     "spending_limits",
     "deposit_stagings",
@@ -66,6 +67,7 @@ READ_WHOLE = {
         "holds",
         "intake_files",
         "movements",
+        "provisional_postings",
         "voided_ids",
     },
     # Also of a full one only: limits, blocks and the record of their changes.

@@ -1,7 +1,7 @@
 """SQL of the named checks of accounts: the sequence of their events, replayed.
 
 Belongs here: SQL text, as in authorization_checks.py. An event is whatever takes a number of the
-account's sequence: a permitted decision or action, and every posting of a deposit.
+account's sequence: a permitted decision or action, and every posting of a deposit or a dispute.
 """
 
 from typing import Final, LiteralString
@@ -24,6 +24,11 @@ with events as (
     union all
     select program, user_id, currency, ledger_seq, -amount_minor, posted_at
     from deposit_recalls
+    where posted_at >= {since}::timestamptz - interval '10 minutes'
+    union all
+    select program, user_id, currency, ledger_seq,
+        case kind when 'credit_taken_back' then -amount_minor else amount_minor end, posted_at
+    from provisional_postings
     where posted_at >= {since}::timestamptz - interval '10 minutes'
 )
 """

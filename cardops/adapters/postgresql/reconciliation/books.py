@@ -62,7 +62,13 @@ _ACCOUNTS: Final = sql.SQL(
             sum(posted_minor) filter (where kind = 'deposit' and not is_later) as deposits,
             -sum(posted_minor) filter (where kind = 'recall' and not is_later) as recalls,
             -sum(posted_minor) filter (where kind = 'spend' and not is_later) as spends,
-            sum(posted_minor) filter (where kind = 'reversal' and not is_later) as reversals,
+            sum(posted_minor) filter (
+                where kind in (
+                    'reversal', 'provisional_credit', 'credit_made_final', 'credit_taken_back'
+                ) and not is_later
+            ) as reversals,
+            -sum(posted_minor) filter (where kind = 'credit_taken_back' and not is_later)
+                as taken_back,
             sum(posted_minor) filter (where kind = 'reinstatement' and not is_later)
                 as reinstatements,
             sum(posted_minor) filter (where is_later) as later
@@ -96,7 +102,7 @@ _ACCOUNTS: Final = sql.SQL(
         coalesce(ledger_seq, 0),
         coalesce(deposits, 0), coalesce(recalls, 0), coalesce(spends, 0), coalesce(reversals, 0),
         coalesce(open_holds.held, 0) - coalesce(held_later.held, 0),
-        coalesce(reinstatements, 0), {earlier_obligations}
+        coalesce(reinstatements, 0), {earlier_obligations}, coalesce(taken_back, 0)
     from accounts
     full join posted using (program, user_id, currency)
     full join open_holds using (program, user_id, currency)
@@ -114,6 +120,11 @@ _EARLIER_OBLIGATIONS: Final = sql.SQL(
         select sum(i.amount_minor) from deposit_reinstatements as i
         where i.program = accounts.program and i.user_id = accounts.user_id
             and i.currency = accounts.currency and i.posted_at < {since}
+    ), 0) + coalesce((
+        select sum(p.amount_minor) from provisional_postings as p
+        where p.program = accounts.program and p.user_id = accounts.user_id
+            and p.currency = accounts.currency and p.kind = 'credit_taken_back'
+            and p.posted_at < {since}
     ), 0) else 0 end
     """
 )
@@ -148,6 +159,7 @@ _DATES_TO_EXPORT: Final = """
                 (select min(posted_at) from deposit_events),
                 (select min(posted_at) from deposit_recalls),
                 (select min(posted_at) from deposit_reinstatements),
+                (select min(posted_at) from provisional_postings),
                 (select min(decided_at) from decisions),
                 (select min(posted_at) from movements)
             ) at time zone 'UTC')::date
@@ -162,6 +174,8 @@ _DATES_TO_EXPORT: Final = """
             or exists (select from deposit_recalls
                        where posted_at >= day and posted_at < day + interval '1 day')
             or exists (select from deposit_reinstatements
+                       where posted_at >= day and posted_at < day + interval '1 day')
+            or exists (select from provisional_postings
                        where posted_at >= day and posted_at < day + interval '1 day')
             or exists (select from decisions
                        where decided_at >= day and decided_at < day + interval '1 day')

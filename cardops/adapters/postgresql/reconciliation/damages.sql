@@ -397,6 +397,55 @@ where r.program = 'cardops-prove' and r.deposit_id = 'd-eve'
     and a.program = r.program and a.user_id = r.user_id and a.currency = r.currency;
 delete from deposit_recalls where program = 'cardops-prove' and deposit_id = 'd-eve';
 
+-- damage: credit_taken_back_without_credit
+insert into provisional_postings (
+    program, network, case_number, step, kind, transaction_id, user_id, currency, amount_minor,
+    policy, due_on, ledger_seq, posted_at
+)
+select program, 'visa', 'c-never', 'end', 'credit_taken_back', 't-never', user_id, currency, 500,
+    'regulation_e', current_date, ledger_seq + 1, clock_timestamp()
+from accounts where program = 'cardops-prove' and user_id = 'ben';
+update accounts set available_minor = available_minor - 500, ledger_seq = ledger_seq + 1
+where program = 'cardops-prove' and user_id = 'ben';
+
+-- damage: credit_taken_back_of_another_amount
+update provisional_postings set amount_minor = amount_minor + 100
+where program = 'cardops-prove' and case_number = 'c-taken-back' and step = 'end';
+update accounts set available_minor = available_minor - 100
+where program = 'cardops-prove' and user_id = 'ana';
+
+-- damage: credit_doubled
+insert into provisional_postings (
+    program, network, case_number, step, kind, transaction_id, user_id, currency, amount_minor,
+    policy, due_on, ledger_seq, posted_at
+)
+select p.program, p.network, 'c-again', p.step, p.kind, p.transaction_id, p.user_id, p.currency,
+    p.amount_minor, p.policy, p.due_on, a.ledger_seq + 1, clock_timestamp()
+from provisional_postings as p
+inner join accounts as a using (program, user_id, currency)
+where p.program = 'cardops-prove' and p.case_number = 'c-kept';
+update accounts as a set available_minor = a.available_minor + p.amount_minor,
+    ledger_seq = a.ledger_seq + 1
+from provisional_postings as p
+where p.program = 'cardops-prove' and p.case_number = 'c-kept'
+    and a.program = p.program and a.user_id = p.user_id and a.currency = p.currency;
+
+-- damage: credit_lost
+update accounts as a set available_minor = a.available_minor - p.amount_minor
+from provisional_postings as p
+where p.program = 'cardops-prove' and p.case_number = 'c-kept'
+    and a.program = p.program and a.user_id = p.user_id and a.currency = p.currency;
+delete from provisional_postings where program = 'cardops-prove' and case_number = 'c-kept';
+
+-- damage: credit_on_another_account
+update accounts as a set available_minor = a.available_minor
+    + case a.user_id when 'ben' then p.amount_minor else -p.amount_minor end
+from provisional_postings as p
+where p.program = 'cardops-prove' and p.case_number = 'c-taken-back' and p.step = 'credit'
+    and a.program = p.program and a.currency = p.currency and a.user_id in ('ana', 'ben');
+update provisional_postings set user_id = 'ben'
+where program = 'cardops-prove' and case_number = 'c-taken-back' and step = 'credit';
+
 -- damage: file_lost_by_the_store
 delete from accounts where program = 'cardops-prove' and user_id = 'dan';
 delete from intake_files

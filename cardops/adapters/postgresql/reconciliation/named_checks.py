@@ -1,8 +1,8 @@
 """The named checks of the store as SQL, and what their texts are filled with.
 
 Belongs here: the list of statements, each of which is one snapshot. The texts are in the modules
-`account_checks`, `authorization_checks`, `response_checks`, `deposit_checks` and
-`limit_checks`.
+`account_checks`, `authorization_checks`, `response_checks`, `deposit_checks`,
+`provisional_checks` and `limit_checks`.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,6 +29,7 @@ from cardops.adapters.postgresql.reconciliation.deposit_checks import (
     FILES,
 )
 from cardops.adapters.postgresql.reconciliation.limit_checks import LIMITS
+from cardops.adapters.postgresql.reconciliation.provisional_checks import PROVISIONAL
 from cardops.adapters.postgresql.reconciliation.response_checks import (
     ACTION_RESPONSES,
     DECISION_RESPONSES,
@@ -47,6 +48,7 @@ CHECKS: Final = (
     CALLBACKS,
     DEPOSITS,
     FILE_STATES,
+    PROVISIONAL,
 )
 # What only a full reconciliation evaluates.
 FULL_CHECKS: Final = (LIMITS,)

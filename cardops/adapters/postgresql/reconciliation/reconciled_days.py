@@ -76,6 +76,8 @@ where business_date between %s and %s and is_closed
            where posted_at >= first_instant and posted_at < next_instant)
         + (select count(*) from deposit_reinstatements
            where posted_at >= first_instant and posted_at < next_instant)
+        + (select count(*) from provisional_postings
+           where posted_at >= first_instant and posted_at < next_instant)
     )
 order by business_date
 """

@@ -56,6 +56,12 @@ select * from (
         posted_at, null, null
     from deposit_recalls
     where posted_at >= {start} and posted_at < {end}
+    union all
+    select program, kind, network || '/' || case_number, transaction_id, user_id, currency,
+        amount_minor, case kind when 'credit_taken_back' then -amount_minor else amount_minor end,
+        0, null, null, null, null, ledger_seq, posted_at, null, null
+    from provisional_postings
+    where posted_at >= {start} and posted_at < {end}
 ) as day
 order by program collate "C", user_id collate "C" nulls first, currency collate "C" nulls first,
     ledger_seq, kind collate "C", event_key collate "C"
@@ -128,7 +134,8 @@ with recursive busy (day) as (
         (select min(posted_at) from movements),
         (select min(posted_at) from deposit_events),
         (select min(posted_at) from deposit_recalls),
-        (select min(posted_at) from deposit_reinstatements)
+        (select min(posted_at) from deposit_reinstatements),
+        (select min(posted_at) from provisional_postings)
     ) at time zone 'UTC')::date
     union all
     select (least(
@@ -136,7 +143,8 @@ with recursive busy (day) as (
         (select min(posted_at) from movements where posted_at >= next_day),
         (select min(posted_at) from deposit_events where posted_at >= next_day),
         (select min(posted_at) from deposit_recalls where posted_at >= next_day),
-        (select min(posted_at) from deposit_reinstatements where posted_at >= next_day)
+        (select min(posted_at) from deposit_reinstatements where posted_at >= next_day),
+        (select min(posted_at) from provisional_postings where posted_at >= next_day)
     ) at time zone 'UTC')::date
     from busy
     cross join lateral (

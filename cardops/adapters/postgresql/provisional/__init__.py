@@ -1,0 +1,1 @@
+"""Disputed money given back to users, on PostgreSQL."""

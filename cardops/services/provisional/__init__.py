@@ -1,0 +1,1 @@
+"""Disputed money given back to users: what is due, and posting it."""

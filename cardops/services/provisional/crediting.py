@@ -1,0 +1,220 @@
+"""What is due to users of whom purchases are disputed, and posting it: at night, or by command.
+
+Belongs here: facts in, positions out, and posting what is due. Nothing but the ledger's keys decides
+whether a posting was made before, so a run that was killed is repeated, and two at once are one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+from cardops.ports import Lake, ProvisionalLedger, ProvisionalPolicies
+from cardops.rules.provisional.clocks import BusinessDays
+from cardops.rules.provisional.disputes import (
+    OwedNotice,
+    Step,
+    Terms,
+    WaitingReason,
+    credit_last_on,
+    honoured_until,
+    investigated_by,
+    next_step,
+)
+from cardops.rules.provisional.notices import pending_notices
+from cardops.rules.provisional.policies import US_BANKING_DAYS, ProvisionalPolicy, policy_on
+from cardops.rules.provisional.postings import DuePosting, PostingOutcome
+from cardops.rules.provisional.records import (
+    DisputeKey,
+    DisputeRecord,
+    DisputeState,
+    Favour,
+    PostingKind,
+    Purchase,
+)
+from cardops.services.intake.holiday_dates import holiday_dates
+from cardops.services.provisional.lake_facts import LakeFacts
+
+# Holidays are known this many years after a dispute: no clock is longer.
+YEARS_AHEAD: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One dispute: its next step or why there is none, its pending notices and its clocks."""
+
+    dispute: DisputeState
+    purchase: Purchase | None
+    record: DisputeRecord
+    policy: ProvisionalPolicy
+    step: Step | None
+    waiting: WaitingReason | None
+    notices: Sequence[OwedNotice]
+    credit_last_on: date | None
+    investigated_by: date | None
+    honoured_until: date | None
+
+    def is_due(self, today: date) -> bool:
+        """Whether its next step is to be posted by that day."""
+        return self.step is not None and self.step.due_on <= today
+
+    @property
+    def is_in_debt(self) -> bool:
+        """Whether the credit was taken back and the user's balance is below zero."""
+        end, purchase = self.record.end, self.purchase
+        is_taken_back = end is not None and end.kind is PostingKind.TAKEN_BACK
+        available = purchase.available_minor if purchase else None
+        return is_taken_back and available is not None and available < 0
+
+
+@dataclass(frozen=True, slots=True)
+class PostedStep:
+    """What became of a due posting, and what is available on the account after it."""
+
+    posting: DuePosting
+    outcome: PostingOutcome
+    available_minor: int | None
+
+    @property
+    def is_below_zero(self) -> bool:
+        """Whether taking back left the user in debt."""
+        return self.available_minor is not None and self.available_minor < 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionalCredits:
+    """Programs without a policy, and disputes from before it, are left alone."""
+
+    policies: ProvisionalPolicies
+    ledger: ProvisionalLedger
+    lake: Lake
+
+    def positions(self, program: str | None = None) -> Iterator[Position]:
+        """Every dispute under a policy, oldest first within its program."""
+        for name, policies in self.policies.all().items():
+            if program in {None, name}:
+                yield from self._of_program(name, policies)
+
+    def post_due(self, today: date, program: str | None = None) -> Iterator[PostedStep]:
+        """Post what is due by that day, each once; safe to kill and to run again.
+
+        A dispute that is decided for the user before any credit gets the credit and its end at once.
+        """
+        for position in self.positions(program):
+            yield from self._post(position, today)
+
+    def _post(self, position: Position, today: date) -> Iterator[PostedStep]:
+        if not position.is_due(today):
+            return
+        # Another dispute of the purchase, or another process, may have posted since the facts were read.
+        current = self._current(position)
+        while current.step is not None and current.is_due(today):
+            posted = self._posted(current, current.step, current.purchase)
+            yield posted
+            is_followed = current.dispute.favour is Favour.USER
+            if posted.outcome is not PostingOutcome.POSTED or not is_followed:
+                return
+            current = self._current(current)
+
+    def _posted(self, position: Position, step: Step, purchase: Purchase | None) -> PostedStep:
+        dispute = position.dispute
+        posting = DuePosting(
+            key=dispute.key,
+            kind=step.kind,
+            transaction_id=dispute.transaction_id or "",
+            user_id=(purchase.user_id if purchase else None) or "",
+            currency=(purchase.currency if purchase else dispute.currency) or "",
+            amount_minor=step.amount_minor,
+            purchase_minor=purchase.amount_minor if purchase else 0,
+            policy=position.policy.name,
+            due_on=step.due_on,
+        )
+        result = self.ledger.post(posting)
+        return PostedStep(posting, result.outcome, result.available_minor)
+
+    def _of_program(
+        self, program: str, policies: Sequence[ProvisionalPolicy]
+    ) -> Iterator[Position]:
+        facts = LakeFacts(self.lake, program)
+        disputes = facts.disputes(min(policy.since_on for policy in policies))
+        if not disputes:
+            return
+        ids = {dispute.transaction_id for dispute in disputes if dispute.transaction_id}
+        purchases = self._in_ledger(program, facts.purchases(ids), disputes)
+        records = self.ledger.records([dispute.key for dispute in disputes])
+        calendar = _calendar(disputes)
+        for dispute in disputes:
+            policy = policy_on(policies, dispute.notified_on)
+            preset = policy.name.preset if policy else None
+            if policy is None or preset is None:
+                continue
+            purchase = purchases.get(dispute.key)
+            record = records.get(dispute.key, DisputeRecord())
+            yield _position(dispute, purchase, record, Terms(policy, preset, calendar))
+
+    def _current(self, position: Position) -> Position:
+        """The same, with what the ledger has of it by now."""
+        dispute, preset = position.dispute, position.policy.name.preset
+        if preset is None:
+            return position
+        ids = {dispute.transaction_id} if dispute.transaction_id else set()
+        known = {} if position.purchase is None else dict.fromkeys(ids, position.purchase)
+        purchases = self._in_ledger(dispute.key.program, known, [dispute])
+        return _position(
+            dispute,
+            purchases.get(dispute.key),
+            self.ledger.records([dispute.key]).get(dispute.key, DisputeRecord()),
+            Terms(position.policy, preset, _calendar([dispute])),
+        )
+
+    def _in_ledger(
+        self, program: str, purchases: Mapping[str, Purchase], disputes: Sequence[DisputeState]
+    ) -> Mapping[DisputeKey, Purchase]:
+        """The purchase of each dispute, with what the ledger has of it."""
+        entries = self.ledger.entries(program, purchases)
+        credited = self.ledger.credited(program, purchases)
+        accounts = self.ledger.balances(
+            {(program, item.user_id, item.currency) for item in purchases.values() if item.user_id}
+        )
+        found: dict[DisputeKey, Purchase] = {}
+        for dispute in disputes:
+            transaction_id = dispute.transaction_id or ""
+            purchase = purchases.get(transaction_id)
+            if purchase is not None:
+                others = credited.get(transaction_id, {})
+                found[dispute.key] = replace(
+                    purchase,
+                    available_minor=accounts.get(
+                        (program, purchase.user_id or "", purchase.currency)
+                    ),
+                    entry=entries.get(transaction_id),
+                    credited_minor=sum(
+                        amount for key, amount in others.items() if key != dispute.key
+                    ),
+                )
+        return found
+
+
+def _position(
+    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+) -> Position:
+    found = next_step(dispute, purchase, record, terms)
+    return Position(
+        dispute=dispute,
+        purchase=purchase,
+        record=record,
+        policy=terms.policy,
+        step=found if isinstance(found, Step) else None,
+        waiting=found if isinstance(found, WaitingReason) else None,
+        notices=tuple(pending_notices(dispute, purchase, record, terms)),
+        credit_last_on=credit_last_on(dispute, purchase, terms),
+        investigated_by=investigated_by(dispute, purchase, terms),
+        honoured_until=honoured_until(dispute, record, terms),
+    )
+
+
+def _calendar(disputes: Sequence[DisputeState]) -> BusinessDays:
+    first = min(dispute.notified_on for dispute in disputes).year
+    last = max(dispute.ended_on or dispute.notified_on for dispute in disputes).year
+    years = tuple(range(first, last + YEARS_AHEAD + 1))
+    return BusinessDays(holiday_dates(US_BANKING_DAYS, years))
