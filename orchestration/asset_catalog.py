@@ -18,6 +18,7 @@ from assets import (
     reconciliation,
     safeguarding,
     transactions,
+    waiting_disputes,
 )
 from assets import daily_report as report
 from assets import transaction_log as log
@@ -37,6 +38,7 @@ MODULES: tuple[ModuleType, ...] = (
     callback_archive,
     chargeback_files,
     chargeback_deliveries,
+    waiting_disputes,
 )
 
 

@@ -13,6 +13,7 @@ from sensors.jobs import AssetJob
 from sensors.refused_files import refused_file_sensor
 from sensors.run_failure import run_failure_sensor
 from sensors.undelivered import undelivered_sensor
+from sensors.unmade_batches import unmade_batch_sensor
 from sensors.waiting_rows import waiting_rows_sensor
 
 
@@ -23,6 +24,7 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         [
             chargeback_delivery_sensor(jobs["chargeback_intake"], jobs["chargeback_delivery"]),
             refused_batch_delivery_sensor(jobs["chargeback_intake"], jobs["chargeback_delivery"]),
+            unmade_batch_sensor(jobs["chargeback_delivery"]),
             undelivered_sensor(jobs["chargeback_delivery"]),
         ]
         if {"chargeback_intake", "chargeback_delivery"} <= jobs.keys()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from cardops.ports.chargebacks import FiledBatches
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -61,7 +63,7 @@ class GroupedFiles(Protocol):
         """One writer at a time of a lake file that is shared, by the id of its first file."""
 
 
-class IntakeLedger(GroupedFiles, Protocol):
+class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
     """Which files were seen, claimed and applied, once per (bucket, key, content)."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
@@ -138,7 +140,7 @@ class IntakeLedger(GroupedFiles, Protocol):
     def begin(self, intake_id: int) -> int:
         """Mark `applying`; returns the attempt's number since the last success, from 1.
 
-        Raises FileRecalledError.
+        A file whose batch was filed without it goes into a later batch first. Raises FileRecalledError.
         """
 
     def forget_attempt(self, intake_id: int) -> None:

@@ -40,4 +40,5 @@ def open_submissions(settings: Settings, runs: InProcessRuns | None = None) -> S
         processed_store=adapters.processed_store,
         default_currency=settings.default_currency,
         report=say,
+        lake=adapters.lake,
     )

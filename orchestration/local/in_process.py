@@ -69,6 +69,7 @@ class InProcessRuns:
 
     def deliver(self, batch_id: str) -> RunResult:
         """Build the files of a batch and deliver them. Raises RunFailedError."""
+        self.instance.add_dynamic_partitions(BATCHES, [batch_id])
         return self.run("chargeback_delivery", tags=delivery_tags(batch_id))
 
     def run(

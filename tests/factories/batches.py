@@ -32,7 +32,7 @@ def a_sealed_batch(
         "chargebacks",
         BUSINESS_DATE,
         f"{claimed.intake_id:012d}",
-        lake_frame(rows, batch_id=batch.batch_id),
+        lake_frame(rows, batch_id=batch.batch_id, intake_id=claimed.intake_id),
     )
     totals: dict[str, int] = {}
     for row in rows:

@@ -46,11 +46,12 @@ def lake_frame(
     *,
     batch_id: str = "default-2026-11-20-001",
     program: str = "default",
+    intake_id: int = 1,
 ) -> pl.DataFrame:
     """The rows as the lake's chargebacks have them."""
     origin = {
         "program": program,
-        "intake_id": 1,
+        "intake_id": intake_id,
         "source_file": "in.csv",
         "flags": [],
         "batch_id": batch_id,

@@ -67,8 +67,20 @@ insert into missing_files (program, name, due_at, reported_at, resolved_at)
 select 'default', 'file_' || n %% 10, now() - n * interval '1 hour', now(),
     case when n > 50 then now() end
 from generate_series(1, %(rows)s / 8) as n;
-insert into chargeback_batches (batch_id, program, business_date, number, mode)
-select 'default-' || n, 'default', current_date - n / 100, n %% 100, 'by_network'
+insert into chargeback_batches (
+    batch_id, program, business_date, number, mode, filed_at, made_slots
+)
+select
+    'default-' || n, 'default', current_date - n / 100, n %% 100, 'by_network',
+    now() - n * interval '1 hour', '{"visa": 1, "mastercard": 0, "amex": 0, "discover": 0}'
+from generate_series(1, %(rows)s / 8) as n;
+insert into waiting_disputes (
+    intake_id, row_number, wait_number, program, batch_id, network, case_number, stage, reason,
+    waiting_since, released_to
+)
+select
+    n, 1, 1, 'default', 'default-' || n, 'visa', 'c' || n, 'chargeback', 'duplicate_case',
+    now() - n * interval '1 hour', case when n > 20 then 'default-' || n - 20 end
 from generate_series(1, %(rows)s / 8) as n;
 insert into delivery_sequences (batch_id, network, destination, sequence)
 select 'default-' || n, 'visa', 'visa', n from generate_series(1, %(rows)s / 8) as n;

@@ -50,6 +50,7 @@ from cardops.rules.callbacks.callbacks import (
     CallbackState,
     attempt_result,
 )
+from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
@@ -83,6 +84,7 @@ async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
     call_grouped_files(url)
+    call_filed_batches(url)
     call_mappings(url)
     call_waiting_list(url)
     call_known_rows(url)
@@ -145,6 +147,33 @@ def call_grouped_files(url: str) -> None:
     ledger.share_lake_file(small[:2])
     with ledger.writing_lake_file(small[0]):
         ledger.finish_all(dict.fromkeys(small[:2], FileOutcome(read=1, accepted=1)))
+
+
+def call_filed_batches(url: str) -> None:
+    ledger = PostgresIntakeLedger(url)
+    arrivals = [an_arrival(f"incoming/filed_{n}.csv", kind=CHARGEBACKS) for n in range(2)]
+    batch = ledger.claim_batch(arrivals, TODAY, mode="by_network")
+    assert batch is not None
+    late, file = batch.files
+    ledger.begin(file.intake_id)
+    ledger.finish(file.intake_id, FileOutcome(read=2, accepted=2))
+    ledger.mark(late.intake_id, FileStatus.DEAD)
+    key = RowKey(file.intake_id, 1)
+    held = WaitingDispute(
+        key, "default", batch.batch_id, "visa", "c1", "chargeback", "rejected", datetime.now(UTC)
+    )
+    with ledger.filing(batch.batch_id):
+        ledger.file_batch(batch.batch_id, [file.intake_id], held=[held])
+    ledger.slot_made(batch.batch_id, "visa", 1)
+    ledger.begin(late.intake_id)
+    ledger.open_batches()
+    ledger.ended_at([file.intake_id])
+    ledger.waiting_rows_of(batch.batch_id)
+    ledger.held_disputes("default")
+    later = ledger.release_disputes("default", [key], by="somebody", why="seen")
+    assert later is not None
+    ledger.carried_rows(later.batch_id)
+    ledger.batch_accounts(datetime.now(UTC) - timedelta(days=2))
 
 
 def call_waiting_list(url: str) -> None:

@@ -25,16 +25,18 @@ from cardops.rules.intake.files import (
     Kind,
 )
 from cardops.rules.mappings.mapping import STRICT, FileMapping
+from tests.fakes.filed_batches import FakeFiledBatches, FakeWait
 from tests.fakes.mappings import FakeFileMappings
 
 
-class FakeIntakeLedger(IntakeLedger):
+class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
     """Keeps entries in a dict; waiting rows too."""
 
     def __init__(self) -> None:
         self.files: dict[int, IntakeFile] = {}
         self.attempts: dict[int, int] = defaultdict(int)
         self.batches: dict[str, ChargebackBatch] = {}
+        self.waits_to_be_sent: list[FakeWait] = []
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.mappings = FakeFileMappings()
         self.lake_files_written: set[int] = set()
@@ -51,10 +53,10 @@ class FakeIntakeLedger(IntakeLedger):
     def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
         known = self._same(arrival)
         if known is not None:
-            return self._put(
+            return self.put(
                 replace(known, arrival=replace(known.arrival, version=arrival.version))
             ), False
-        return self._put(self._new(arrival, business_date, None)), True
+        return self.put(self._new(arrival, business_date, None)), True
 
     @override
     def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
@@ -84,15 +86,10 @@ class FakeIntakeLedger(IntakeLedger):
         if not new:
             return None
         (program,) = {arrival.program for arrival in arrivals}
-        earlier = [
-            b
-            for b in self.batches.values()
-            if (b.program, b.business_date) == (program, business_date)
-        ]
-        batch_id = f"{program}-{business_date}-{len(earlier) + 1:03d}"
-        files = tuple(self._put(self._new(arrival, business_date, batch_id)) for arrival in new)
-        self.batches[batch_id] = ChargebackBatch(batch_id, program, business_date, mode, files)
-        return self.batches[batch_id]
+        batch = self.new_batch(program, business_date, mode)
+        for arrival in new:
+            self.put(self._new(arrival, business_date, batch.batch_id))
+        return self.batch(batch.batch_id)
 
     @override
     def find(self, intake_id: int) -> IntakeFile:
@@ -172,8 +169,8 @@ class FakeIntakeLedger(IntakeLedger):
     def batch(self, batch_id: str) -> ChargebackBatch:
         if batch_id not in self.batches:
             raise BatchMissingError(batch_id)
-        batch = self.batches[batch_id]
-        return replace(batch, files=tuple(self.files[file.intake_id] for file in batch.files))
+        files = tuple(file for file in self.files.values() if file.batch_id == batch_id)
+        return replace(self.batches[batch_id], files=files)
 
     @override
     def one_session(self) -> AbstractContextManager[None]:
@@ -214,13 +211,13 @@ class FakeIntakeLedger(IntakeLedger):
     def withdraw(self, intake_ids: Sequence[int]) -> None:
         for file in map(self.find, intake_ids):
             if file.status is FileStatus.APPLYING:
-                self._put(replace(file, status=FileStatus.CLAIMED, lake_file_id=None))
+                self.put(replace(file, status=FileStatus.CLAIMED, lake_file_id=None))
                 self.forget_attempt(file.intake_id)
 
     @override
     def share_lake_file(self, intake_ids: Sequence[int]) -> int:
         for file in map(self.find, intake_ids):
-            self._put(replace(file, lake_file_id=min(intake_ids)))
+            self.put(replace(file, lake_file_id=min(intake_ids)))
         return min(intake_ids)
 
     @override
@@ -243,6 +240,7 @@ class FakeIntakeLedger(IntakeLedger):
     @override
     def begin(self, intake_id: int) -> int:
         self._require_not_recalled(intake_id)
+        self.move_to_later_batch(self.find(intake_id))
         self.mark(intake_id, FileStatus.APPLYING)
         self.attempts[intake_id] += 1
         return self.attempts[intake_id]
@@ -256,12 +254,12 @@ class FakeIntakeLedger(IntakeLedger):
         status = FileStatus.REFUSED if outcome.error else FileStatus.APPLIED
         self._require_not_recalled(intake_id)
         file = _new_series(self.find(intake_id))
-        self._put(replace(file, status=status, outcome=outcome))
+        self.put(replace(file, status=status, outcome=outcome))
         self.attempts[intake_id] = 0
 
     @override
     def mark(self, intake_id: int, status: FileStatus) -> None:
-        self._put(replace(self.find(intake_id), status=status))
+        self.put(replace(self.find(intake_id), status=status))
 
     @override
     def restart(self, intake_id: int) -> None:
@@ -269,7 +267,7 @@ class FakeIntakeLedger(IntakeLedger):
             raise FileRecalledError(self.find(intake_id))
         file = self.find(intake_id)
         if file.status is FileStatus.REFUSED:
-            self._put(replace(file, mapping_version=self._version_in_force(file.arrival)))
+            self.put(replace(file, mapping_version=self._version_in_force(file.arrival)))
         self.reinstate(intake_id)
 
     @override
@@ -286,7 +284,7 @@ class FakeIntakeLedger(IntakeLedger):
 
     @override
     def reinstate(self, intake_id: int) -> None:
-        self._put(replace(_new_series(self.find(intake_id)), status=FileStatus.CLAIMED))
+        self.put(replace(_new_series(self.find(intake_id)), status=FileStatus.CLAIMED))
         self.attempts[intake_id] = 0
 
     @override
@@ -342,7 +340,7 @@ class FakeIntakeLedger(IntakeLedger):
             number, arrival, business_date, FileStatus.CLAIMED, batch_id, mapping_version=version
         )
 
-    def _put(self, file: IntakeFile) -> IntakeFile:
+    def put(self, file: IntakeFile) -> IntakeFile:
         self.files[file.intake_id] = file
         return file
 

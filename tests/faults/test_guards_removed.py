@@ -67,6 +67,8 @@ APPROVALS = "tests/services/intake/test_approvals.py"
 OPENPGP = "tests/services/intake/test_openpgp_control_files.py"
 DATE_CAPS = "tests/services/intake/test_date_caps.py"
 
+FILED = f"{STORE}/test_filed_batches.py"
+WAITING = "tests/services/chargebacks/test_waiting_disputes.py"
 SMALL_FILES = "tests/services/intake/test_small_files.py"
 
 PROVISIONAL = f"{STORE}/provisional/test_provisional_ledger.py"
@@ -450,6 +452,25 @@ GUARDS = [
         "released-name",
         f"{APPROVALS}::test_file_under_the_name_of_released_rows_is_not_taken_for_them",
         "if True:",
+    ),
+    Guard(
+        "filed-once",
+        f"{FILED}::test_file_begun_while_its_batch_is_filed_waits_for_it",
+    ),
+    Guard(
+        "later-batch",
+        f"{FILED}::test_file_that_is_begun_after_its_batch_was_filed_moves_on",
+    ),
+    Guard(
+        "filed-rows-only",
+        f"{WAITING}::test_rows_that_a_dead_file_left_in_the_lake_wait_and_are_in_no_file",
+        "return rows.filter(pl.col('batch_id') == batch.batch_id).drop("
+        "'business_date', strict=False)",
+    ),
+    Guard(
+        "nothing-left-unmade",
+        f"{WAITING}::test_rows_of_a_batch_whose_other_file_died_are_filed_when_sent_again",
+        "if False:",
     ),
     Guard("submitter", f"{APPROVALS}::test_submitter_cannot_approve", "if False:"),
 ]

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.columns.types import DATE, INTEGER, TEXT, TOTAL
+from cardops.contracts.columns.types import DATE, INSTANT, INTEGER, TEXT, TOTAL
 from cardops.contracts.lake import callback_archive, transaction_log
 
 # The name of a table's only file of a business date, where the whole date is rewritten at once.
@@ -41,11 +41,24 @@ SAFEGUARDING: Final = pl.Schema(
         "compared_on": DATE,
     }
 )
+# Accepted rows that are in no chargeback file: see cardops.rules.chargebacks.filing.
+WAITING_DISPUTES: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "batch_id", "network", "case_number", "stage"), TEXT),
+        **dict.fromkeys(("status", "reason"), TEXT),
+        "dispute_amount_minor": INTEGER,
+        "dispute_currency": TEXT,
+        "reply_by_on": DATE,
+        "waiting_since": INSTANT,
+        **dict.fromkeys(("intake_id", "row_number"), INTEGER),
+    }
+)
 _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     transaction_log.TABLE: transaction_log.COLUMNS,
     "balances": BALANCES,
     "reconciliation_breaks": RECONCILIATION_BREAKS,
     "safeguarding": SAFEGUARDING,
+    "waiting_disputes": WAITING_DISPUTES,
     **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
 }
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NewType
 
+from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.errors import ExplainedError
 
 PROGRAM_PATTERN: Final = r"[a-z0-9-]{1,32}"
@@ -123,7 +124,8 @@ class IntakeFile:
 
     `attempt_series`: how often its attempts were counted from 1 again. `mapping_version`: with which of
     its program's mappings it is read, None for none. `lake_file_id`: the file whose Parquet file in the
-    lake has the rows of this one too, None where it has its own.
+    lake has the rows of this one too, None where it has its own. `is_filed`: its rows belong to its
+    batch for good (cardops.rules.chargebacks.filing).
     """
 
     intake_id: int
@@ -135,6 +137,7 @@ class IntakeFile:
     attempt_series: int = 0
     mapping_version: int | None = None
     lake_file_id: int | None = None
+    is_filed: bool = False
 
     @property
     def lake_name(self) -> str:
@@ -207,9 +210,11 @@ def total_outcome(outcomes: Sequence[FileOutcome]) -> FileOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ChargebackBatch:
-    """Chargeback files of one program that were claimed together; sealed when made.
+    """Chargeback files of one program that were claimed together, or rows released together.
 
-    `line_rule`: what a line of its files is.
+    `line_rule`: what a line of its files is. `filed_at`: when it was decided which rows its files
+    have. `made_slots`: slot -> accepted rows that its file accounts for. `layout_version` and
+    `layouts` (destination -> version of its own layout): how its files look.
     """
 
     batch_id: str
@@ -218,6 +223,28 @@ class ChargebackBatch:
     mode: str
     files: tuple[IntakeFile, ...] = ()
     line_rule: str = "stages"
+    filed_at: datetime | None = None
+    made_slots: Mapping[str, int] = field(default_factory=dict)
+    layout_version: int = 1
+    layouts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether every one of its four slots was built."""
+        return set(self.made_slots) >= set(NETWORKS)
+
+    @property
+    def filed_files(self) -> tuple[IntakeFile, ...]:
+        """The files whose rows are in its chargeback files."""
+        return tuple(file for file in self.files if file.is_filed)
+
+    @property
+    def unfinished_files(self) -> tuple[IntakeFile, ...]:
+        """Files that are being ingested, or about to."""
+        open_states = {FileStatus.CLAIMED, FileStatus.APPLYING}
+        return tuple(
+            file for file in self.files if file.status in open_states and not file.is_filed
+        )
 
 
 class FileRecalledError(ExplainedError, RuntimeError):

@@ -14,9 +14,8 @@ from cardops.contracts.lake.chargeback_csv import (
     superseded_by_lines,
     write_body,
 )
-from cardops.contracts.lake.tables import empty_frame
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
-from cardops.rules.chargebacks.batch_totals import BatchTotals, add_up_batch
+from cardops.rules.chargebacks.batch_totals import BatchTotals, RowSums, add_up_batch
 from cardops.rules.chargebacks.control_totals import (
     ControlTotals,
     UnreadableChargebackFileError,
@@ -32,8 +31,14 @@ from cardops.rules.chargebacks.files import (
 )
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, FrozenFileError
-from cardops.rules.intake.files import ChargebackBatch
+from cardops.rules.intake.files import ChargebackBatch, FileStatus
 from cardops.rules.intake.objects import ObjectMissingError
+from cardops.services.chargebacks.batch_rows import (
+    batch_rows,
+    carried_rows,
+    own_rows,
+    selected,
+)
 from cardops.services.deliveries.members import processed_key
 
 
@@ -50,19 +55,31 @@ class ChargebackFileBuilder:
     def build(self, batch_id: str, slot: str) -> ChargebackFileRecord | None:
         """Build one slot's file and its control file; None where the slot has no rows.
 
-        Building it again gives the same bytes; FrozenFileError is raised where it does not.
+        The first call decides which rows the batch's files have. Building it again gives the same
+        bytes; FrozenFileError is raised where it does not, BatchUnfinishedError where a file of the
+        batch is still being ingested.
         """
-        batch = self.intake_ledger.batch(batch_id)
+        batch = self.file(batch_id)
         mode = SplitMode(batch.mode)
         destination = slot_destination(slot, mode)
         neutralise = self.destinations.neutralises_formulas(destination)
         with TemporaryDirectory() as folder:
             rows = rows_of_slot(self._rows(batch), slot, mode, LineRule(batch.line_rule))
             body = write_body(rows, Path(folder) / "body.csv", neutralise=neutralise)
-            if body.row_count:
-                return self._store(batch, slot, destination, body)
-        self._check_never_built(batch_id, slot)
-        return None
+            record = self._store(batch, slot, destination, body) if body.row_count else None
+        if record is None:
+            self._check_never_built(batch_id, slot)
+        if batch.made_slots.get(slot) != body.stages.versions:
+            self.intake_ledger.slot_made(batch_id, slot, body.stages.versions)
+        return record
+
+    def file(self, batch_id: str) -> ChargebackBatch:
+        """The batch, once it is decided which rows its files have. Raises BatchUnfinishedError."""
+        batch = self.intake_ledger.batch(batch_id)
+        if batch.filed_at is not None:
+            return batch
+        applied = [file.intake_id for file in batch.files if file.status is FileStatus.APPLIED]
+        return self.intake_ledger.file_batch(batch_id, applied)
 
     def add_up(self, batch_id: str, made_now: Collection[str]) -> BatchTotals:
         """The batch's totals from two sources: intake's counts, and the bytes of its files.
@@ -80,18 +97,22 @@ class ChargebackFileBuilder:
         built = {record.network for record in records} | set(made_now)
         batch = self.intake_ledger.batch(batch_id)
         return add_up_batch(
-            [file.outcome for file in batch.files],
+            [file.outcome for file in batch.filed_files],
             totals,
             superseded=superseded_by_lines(self._rows(batch), LineRule(batch.line_rule)),
+            waiting=self._waiting(batch),
+            carried=_row_sums(carried_rows(batch_id, self.lake, self.intake_ledger)),
             is_complete=built >= set(NETWORKS),
             damaged_files=tuple(damaged),
         )
 
     def _rows(self, batch: ChargebackBatch) -> pl.LazyFrame:
-        rows = self.lake.scan("chargebacks", [batch.business_date])
-        if rows is None:
-            return empty_frame("chargebacks").lazy()
-        return rows.filter(pl.col("batch_id") == batch.batch_id)
+        return batch_rows(batch, self.lake, self.intake_ledger)
+
+    def _waiting(self, batch: ChargebackBatch) -> RowSums:
+        """The batch's own rows that its files do not have."""
+        held = self.intake_ledger.waiting_rows_of(batch.batch_id)
+        return _row_sums(selected(own_rows(batch, self.lake), held) if held else None)
 
     def _check_never_built(self, batch_id: str, slot: str) -> None:
         """A sealed batch never changes, so a slot that had rows cannot have none now."""
@@ -137,6 +158,17 @@ class ChargebackFileBuilder:
             return None
         expected = (record.row_count, dict(record.totals_minor))
         return totals if (totals.row_count, totals.totals_minor) == expected else None
+
+
+def _row_sums(rows: pl.LazyFrame | None) -> RowSums:
+    if rows is None:
+        return RowSums()
+    sums = rows.group_by("dispute_currency").agg(
+        pl.len().alias("rows"), pl.col("dispute_amount_minor").cast(pl.Int128).sum().alias("minor")
+    )
+    found = sums.collect()
+    minor = dict(found.select("dispute_currency", "minor").iter_rows())
+    return RowSums(int(found["rows"].sum()), minor)
 
 
 def _record(

@@ -143,7 +143,7 @@ class Ingestion:
                 ledger.mark(intake_id, FileStatus.DEAD)
                 raise AttemptsExhaustedError(intake_file)
             try:
-                result = self._applied_or_refused(intake_file, attempt)
+                result = self._applied_or_refused(self._in_its_batch(intake_file), attempt)
             except FileHeldError as error:
                 return hold_file(intake_file, error.hold, self.ports)
             except EarlierFileError:
@@ -151,6 +151,13 @@ class Ingestion:
                 raise
             ledger.finish(intake_id, result.outcome)
             return result
+
+    def _in_its_batch(self, intake_file: IntakeFile) -> IntakeFile:
+        """The file as it was begun: its batch may have been filed without it, and it is in a later one."""
+        if intake_file.batch_id is None:
+            return intake_file
+        batch_id = self.ports.intake_ledger.find(intake_file.intake_id).batch_id
+        return replace(intake_file, batch_id=batch_id)
 
     def _applied_or_refused(self, intake_file: IntakeFile, attempt: int) -> IngestResult:
         try:

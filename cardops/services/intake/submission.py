@@ -6,13 +6,14 @@ orchestration.cli; what runs a job is handed in.
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from cardops.ports import DeliveryLedger, ObjectStore, SourceControls
+from cardops.ports import DeliveryLedger, Lake, ObjectStore, SourceControls
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
@@ -27,6 +28,7 @@ from cardops.rules.intake.files import (
 )
 from cardops.rules.intake.source_controls import HoldReason
 from cardops.rules.programs.programs import Program, program_problem
+from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 from cardops.services.deliveries.members import processed_key
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.hints import hints_of
@@ -90,7 +92,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Submissions:
-    """Submits files and releases quarantined rows; `report` takes remarks for the person."""
+    """Submits files and releases quarantined rows; `report` takes remarks for the person.
+
+    `lake`: where disputes are looked for that are in no file; without it none is.
+    """
 
     claims: Claims
     runs: IntakeRuns
@@ -99,6 +104,7 @@ class Submissions:
     processed_store: ObjectStore
     default_currency: str
     report: Callable[[str], None]
+    lake: Lake | None = None
 
     def submit(self, submission: Submission) -> dict[str, Any]:
         """Submit a file and wait; the JSON object that `cardops submit --json` prints. Raises SubmissionError.
@@ -234,14 +240,53 @@ class Submissions:
     def _delivered(self, entry: IntakeFile) -> dict[str, Any]:
         if entry.batch_id is None or entry.status is not FileStatus.APPLIED:
             return {"batch": entry.batch_id, "files": []}
-        self.runs.deliver(entry.batch_id)
+        concerned = self._deliver(entry)
         mode = SplitMode(self.claims.intake_ledger.batch(entry.batch_id).mode)
         records = sorted(
             self.delivery_ledger.files_of(entry.batch_id),
             key=lambda record: NETWORKS.index(record.network),
         )
         files = [self._describe_delivery(record, mode) for record in records]
-        return {"batch": entry.batch_id, "files": files}
+        delivered = {"batch": entry.batch_id, "files": files}
+        waiting = self._waiting(entry, concerned)
+        return {**delivered, "waiting": waiting} if waiting else delivered
+
+    def _deliver(self, entry: IntakeFile) -> set[str]:
+        """Make and deliver the file's batch, and those of the program that nobody made; their ids."""
+        batch_ids = {entry.batch_id} if entry.batch_id else set()
+        for batch_id in sorted(batch_ids):
+            self.runs.deliver(batch_id)
+        if self.lake is not None:  # guard: nothing-left-unmade
+            disputes = WaitingDisputes(self.claims.intake_ledger, self.lake)
+            for batch in disputes.batches_to_make(entry.arrival.program):
+                if batch.batch_id not in batch_ids:
+                    self.report(f"The files of batch {batch.batch_id} were not made; making them.")
+                    self.runs.deliver(batch.batch_id)
+                    batch_ids.add(batch.batch_id)
+        return batch_ids
+
+    def _waiting(self, entry: IntakeFile, batch_ids: set[str]) -> list[dict[str, Any]]:
+        """Rows of these batches, or of the same content, that are in no file, by reason."""
+        if self.lake is None:
+            return []
+        arrival = entry.arrival
+        same = self.claims.intake_ledger.find_all(
+            arrival.kind, content_sha256=arrival.content_sha256, program=arrival.program
+        )
+        concerned = batch_ids | {file.batch_id for file in same}
+        disputes = WaitingDisputes(self.claims.intake_ledger, self.lake).rows(arrival.program)
+        found = [row for row in disputes if row.batch_id in concerned]
+        counts = Counter((row.batch_id, str(row.reason)) for row in found)
+        since = {(row.batch_id, str(row.reason)): row.since for row in reversed(found)}
+        return [
+            {
+                "batch": batch,
+                "reason": reason,
+                "rows": rows,
+                "since": since[batch, reason].isoformat(),
+            }
+            for (batch, reason), rows in sorted(counts.items())
+        ]
 
     def _describe_delivery(
         self, record: ChargebackFileRecord, mode: SplitMode

@@ -14,6 +14,7 @@ from cardops.rules.deliveries.records import (
 )
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
+from orchestration.cli import waiting_disputes
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -23,6 +24,7 @@ from orchestration.cli.output import (
 )
 
 app = typer.Typer(no_args_is_help=True)
+waiting_disputes.register(app)
 
 
 @app.command("list")

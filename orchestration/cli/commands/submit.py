@@ -103,6 +103,7 @@ def exit_code(response: Mapping[str, Any]) -> int:
         return DONE_WITH_FINDINGS
     undelivered = any(not file["delivered"] for file in response.get("files", ()))
     findings = response["quarantined"] or undelivered or response.get("failed_checks")
+    findings = findings or response.get("waiting")
     return DONE_WITH_FINDINGS if findings else DONE
 
 
@@ -115,6 +116,11 @@ def show(response: Mapping[str, Any]) -> None:
     for file in response.get("files", ()):
         where = file["remote_path"] if file["delivered"] else "NOT DELIVERED"
         typer.echo(f"{file['network']}: {file['rows']} rows -> {where}")
+    for wait in response.get("waiting", ()):
+        typer.echo(
+            f"{wait['rows']} rows of batch {wait['batch']} are in no file ({wait['reason']}, since "
+            f"{wait['since'][:16]}); `cardops deliveries waiting` lists them."
+        )
     if response["reasons"].get("recalled_before"):
         typer.echo(
             "Deposits that were recalled before stay recalled. To credit them with the amounts of "

@@ -14,6 +14,10 @@ import psycopg
 
 from cardops.adapters.postgresql.accounts.staging import drop_stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
+from cardops.adapters.postgresql.chargebacks.filed_batches import (
+    FiledBatches,
+    move_to_later_batch,
+)
 from cardops.adapters.postgresql.intake.grouped import GroupedFiles
 from cardops.adapters.postgresql.intake.rows import (
     SELECT,
@@ -52,9 +56,12 @@ _MAPPING_IN_FORCE: LiteralString = (
     " ) else mapping_version end,"
 )
 _UPDATE: LiteralString = "update intake_files set "
+_UNLESS_RECALLED: LiteralString = (
+    " where intake_id = %s and status <> 'recalled' returning attempt_count"
+)
 
 
-class PostgresIntakeLedger(WaitingRows, GroupedFiles):
+class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches):
     """Implements cardops.ports.IntakeLedger. Holds no session between calls."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
@@ -190,9 +197,10 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles):
 
     def begin(self, intake_id: int) -> int:
         """Mark `applying`; returns the attempt's number since the last success, from 1."""
-        return self._change(
-            intake_id, "status = 'applying', ended_at = null, attempt_count = attempt_count + 1"
-        )
+        attempt = run_in_transaction(self.url, partial(_begin, intake_id=intake_id))
+        if attempt is None:
+            raise FileRecalledError(self.find(intake_id))
+        return attempt
 
     def forget_attempt(self, intake_id: int) -> None:
         """The attempt begun last does not count: the file waited for another."""
@@ -244,12 +252,7 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles):
 
     def _change(self, intake_id: int, change: LiteralString, *values: object) -> int:
         """Change a file that is not recalled. Raises FileRecalledError, IntakeFileMissingError."""
-        rows = self._rows(
-            _UPDATE + change + " where intake_id = %s and status <> 'recalled'"
-            " returning attempt_count",
-            *values,
-            intake_id,
-        )
+        rows = self._rows(_UPDATE + change + _UNLESS_RECALLED, *values, intake_id)
         if not rows:
             # A run whose lock was lost must not undo the state.
             raise FileRecalledError(self.find(intake_id))
@@ -262,6 +265,15 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles):
         return run_in_transaction(
             self.url, lambda session: session.execute(query, values).fetchall()
         )
+
+
+def _begin(session: psycopg.Connection, intake_id: int) -> int | None:
+    move_to_later_batch(session, intake_id)  # guard: later-batch
+    change: LiteralString = (
+        "status = 'applying', ended_at = null, attempt_count = attempt_count + 1"
+    )
+    row = session.execute(_UPDATE + change + _UNLESS_RECALLED, [intake_id]).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _mark(session: psycopg.Connection, intake_id: int, status: FileStatus) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
+from cardops.rules.chargebacks.files import FORMAT_VERSION
 from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.files import (
     Arrival,
@@ -25,8 +26,14 @@ from cardops.rules.intake.files import (
 # The order in which file_of expects a row's columns.
 SELECT: Final = (
     "select intake_id, kind, program, bucket, key, version, content_sha256, size_bytes,"
-    " business_date, status, batch_id, outcome, attempt_series, mapping_version, lake_file_id"
+    " business_date, status, batch_id, outcome, attempt_series, mapping_version, lake_file_id,"
+    " is_filed"
     " from intake_files "
+)
+# The order in which batch_of expects a row's columns.
+SELECT_BATCH: Final = (
+    "select batch_id, program, business_date, mode, line_rule, filed_at, made_slots,"
+    " layout_version, layouts from chargeback_batches "
 )
 # The mapping in force is recorded with the claim; rows released from a file keep that file's.
 CLAIM: Final = (
@@ -48,7 +55,7 @@ CLAIM: Final = (
 
 def file_of(row: tuple[Any, ...]) -> IntakeFile:
     """The entry in a row of SELECT."""
-    *claimed, batch_id, outcome, series, mapping, lake_file_id = row
+    *claimed, batch_id, outcome, series, mapping, lake_file_id, is_filed = row
     intake_id, kind, *arrival, business_date, status = claimed
     return IntakeFile(
         intake_id=intake_id,
@@ -60,6 +67,7 @@ def file_of(row: tuple[Any, ...]) -> IntakeFile:
         attempt_series=series,
         mapping_version=mapping,
         lake_file_id=lake_file_id,
+        is_filed=is_filed,
     )
 
 
@@ -84,35 +92,57 @@ def claim_batch(
     if not arrivals:
         return None
     (program,) = {arrival.program for arrival in arrivals}
-    session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batches/{program}"])
-    number = _next_number(session, program, business_date)
-    batch_id = f"{program}-{business_date.isoformat()}-{number:03d}"
+    batch_id = next_batch_id(session, program, business_date)
     is_new = [claim_file(session, arrival, business_date, batch_id) for arrival in arrivals]
     if not any(is_new):
         return None
+    insert_batch(session, batch_id, program, business_date, mode)
+    return find_batch(session, batch_id)
+
+
+def next_batch_id(session: psycopg.Connection, program: str, business_date: date) -> str:
+    """The id of the program's next batch of that date; others wait until this transaction ends."""
+    session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batches/{program}"])
+    number = _next_number(session, program, business_date)
+    return f"{program}-{business_date.isoformat()}-{number:03d}"
+
+
+def insert_batch(
+    session: psycopg.Connection, batch_id: str, program: str, business_date: date, mode: str
+) -> None:
+    """A new batch, whose files will have the newest layout."""
     session.execute(
         "insert into chargeback_batches"
-        " (batch_id, program, business_date, number, mode, line_rule)"
-        " values (%s, %s, %s, %s, %s, 'stages')",
-        [batch_id, program, business_date, number, mode],
+        " (batch_id, program, business_date, number, mode, line_rule, layout_version)"
+        " values (%s, %s, %s, %s, %s, 'stages', %s)",
+        [
+            batch_id,
+            program,
+            business_date,
+            int(batch_id.rpartition("-")[2]),
+            mode,
+            FORMAT_VERSION,
+        ],
     )
-    return find_batch(session, batch_id)
 
 
 def find_batch(session: psycopg.Connection, batch_id: str) -> ChargebackBatch:
     """The batch with its files. Raises BatchMissingError."""
     row = session.execute(
-        "select batch_id, program, business_date, mode, line_rule from chargeback_batches"
-        " where batch_id = %s",
+        SELECT_BATCH + "where batch_id = %s",
         [batch_id],
     ).fetchone()
     if row is None:
         raise BatchMissingError(batch_id)
-    files = session.execute(
-        SELECT + "where batch_id = %s order by intake_id", [batch_id]
-    ).fetchall()
-    values = (*row[:-1], tuple(file_of(file) for file in files), row[-1])
-    return ChargebackBatch(*values)
+    return batch_of(session, row)
+
+
+def batch_of(session: psycopg.Connection, row: tuple[Any, ...]) -> ChargebackBatch:
+    """The batch in a row of SELECT_BATCH, with its files."""
+    files = session.execute(SELECT + "where batch_id = %s order by intake_id", [row[0]]).fetchall()
+    batch_id, program, business_date, mode, *rest = row
+    members = tuple(file_of(file) for file in files)
+    return ChargebackBatch(batch_id, program, business_date, mode, members, *rest)
 
 
 def _next_number(session: psycopg.Connection, program: str, business_date: date) -> int:

@@ -1,0 +1,1 @@
+"""Chargeback batches in PostgreSQL."""

@@ -1,0 +1,65 @@
+"""Chargeback batches: which rows their files have, and which rows wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from cardops.rules.chargebacks.filing import (
+        BatchAccount,
+        CarriedRow,
+        RowKey,
+        WaitingDispute,
+    )
+    from cardops.rules.intake.files import ChargebackBatch
+
+
+class FiledBatches(Protocol):
+    """What is decided once for each batch, and what is in no file."""
+
+    def filing(self, batch_id: str) -> AbstractContextManager[None]:
+        """One at a time decides which rows a batch's files have."""
+
+    def file_batch(
+        self,
+        batch_id: str,
+        intake_ids: Sequence[int],
+        *,
+        held: Sequence[WaitingDispute] = (),
+        layouts: Mapping[str, int] | None = None,
+    ) -> ChargebackBatch:
+        """The rows of these files, without the held ones, are those of its chargeback files, for good.
+
+        A batch that is filed stays as it is. Raises BatchUnfinishedError where other files than these
+        are applied by now, or one is being ingested.
+        """
+
+    def slot_made(self, batch_id: str, slot: str, rows: int) -> None:
+        """The slot's file is made and accounts for so many accepted rows; 0: it has none."""
+
+    def open_batches(self, program: str | None = None) -> Sequence[ChargebackBatch]:
+        """Batches with a slot that was not built, or a file that ended in none of them; oldest first."""
+
+    def ended_at(self, intake_ids: Sequence[int]) -> Mapping[int, datetime]:
+        """When the ingestion of each file ended, else when it was claimed."""
+
+    def carried_rows(self, batch_id: str) -> Sequence[CarriedRow]:
+        """Rows of earlier batches that were released into this one."""
+
+    def waiting_rows_of(self, batch_id: str) -> Sequence[RowKey]:
+        """Rows of the batch that its files do not have: held, whether released since or not."""
+
+    def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:
+        """Rows that are held, those that wait longest first. Never cut."""
+
+    def release_disputes(
+        self, program: str, rows: Sequence[RowKey], *, by: str, why: str
+    ) -> ChargebackBatch | None:
+        """A new batch with those of the rows that are held; None where none is. Audited."""
+
+    def batch_accounts(self, since: datetime) -> Sequence[BatchAccount]:
+        """Made batches whose rows do not add up, of those filed since then."""

@@ -1,0 +1,96 @@
+"""Which accepted rows are in a batch's files, and why the others wait.
+
+Belongs here: the words for it. A batch is filed once: from then on its rows never change, and a file
+that is ingested later goes into a later batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from cardops.rules.errors import ExplainedError
+
+
+class WaitReason(StrEnum):
+    """Why an accepted row is in no chargeback file: a closed set."""
+
+    # Its batch is complete, and its files are about to be made, or making them failed.
+    FILES_NOT_MADE = "files_not_made"
+    # Another file of its batch is still being ingested.
+    BATCH_UNFINISHED = "batch_unfinished"
+    # Its own file is still being ingested, is held, or was given up after its runs died.
+    FILE_UNFINISHED = "file_unfinished"
+    FILE_HELD = "file_held"
+    FILE_DEAD = "file_dead"
+    # Held by the program's policy.
+    REFUNDED_ALREADY = "refunded_already"
+    DUPLICATE_CASE = "duplicate_case"
+    FAILED_PAYMENT = "failed_payment"
+    # The card company rejected it.
+    REJECTED = "rejected"
+
+
+class BatchUnfinishedError(ExplainedError, RuntimeError):
+    """Files of the batch are still being ingested, so its chargeback files cannot be made."""
+
+    def __init__(self, batch_id: str, keys: Sequence[str]) -> None:
+        super().__init__(
+            f"Batch {batch_id} is not complete: {', '.join(keys)} is still being ingested. Nothing "
+            "was made; its files are made by themselves once that ended."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """One accepted row: the intake file and its number there."""
+
+    intake_id: int
+    row_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedRow:
+    """A row of an earlier batch that was released into this one; `business_date`: that of its file."""
+
+    key: RowKey
+    business_date: date
+    released_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingDispute:
+    """An accepted row that is in no file. Its amount is in minor units, a credit's negative."""
+
+    key: RowKey
+    program: str
+    batch_id: str
+    network: str
+    case_number: str
+    stage: str
+    reason: str
+    since: datetime
+    status: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    reply_by: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAccount:
+    """One filed batch as the database adds it up, in rows.
+
+    `accepted`: of its files. `carried`: released into it. `made`: what its files account for.
+    `waiting`: held, or released into a later batch since.
+    """
+
+    batch_id: str
+    accepted: int
+    carried: int
+    made: int
+    waiting: int
+
+    @property
+    def missing(self) -> int:
+        """Rows that are nowhere; negative where rows are there twice."""
+        return self.accepted + self.carried - self.made - self.waiting

@@ -1,0 +1,122 @@
+"""Commands of `cardops deliveries` about disputes that are in no chargeback file.
+
+Belongs here: listing what waits and releasing what a policy holds. Files and their delivery are in
+orchestration.cli.commands.deliveries.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from cardops.bootstrap import Adapters
+from cardops.rules.chargebacks.filing import WaitingDispute
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.intake.files import DEFAULT_PROGRAM
+from cardops.settings import Settings
+from orchestration.cli.limit_options import whoami
+from orchestration.cli.output import (
+    DONE,
+    DONE_WITH_FINDINGS,
+    CommandError,
+    JsonOption,
+    print_json,
+    say,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `cardops deliveries`."""
+    app.command("waiting")(waiting)
+    app.command("release")(release)
+
+
+def waiting(
+    *,
+    program: Annotated[str | None, typer.Option(help="Only this program's.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List accepted disputes that are in no file, with the reason, longest first. Exit code 1 if any."""
+    from cardops.services.chargebacks.waiting_disputes import (  # noqa: PLC0415 - loads polars
+        WaitingDisputes,
+    )
+
+    adapters = Adapters(Settings.load())
+    rows = WaitingDisputes(adapters.intake_ledger, adapters.lake).rows(program)
+    if json_output:
+        print_json({"data": [described(row) for row in rows]})
+    else:
+        for row in rows:
+            typer.echo(
+                f"{row.network}  {row.case_number}  {row.stage}  {row.reason}  since "
+                f"{_minute(row.since)}  batch {row.batch_id}"
+            )
+        if not rows:
+            typer.echo("No dispute waits: each accepted row is in a chargeback file.")
+    raise typer.Exit(DONE_WITH_FINDINGS if rows else DONE)
+
+
+def release(
+    case: Annotated[str, typer.Argument(help="The case number, as `waiting` shows it.")],
+    *,
+    why: Annotated[str, typer.Option(help="Why it is sent now; recorded.")],
+    network: Annotated[str | None, typer.Option(help="Only this card company's case.")] = None,
+    program: Annotated[str, typer.Option(help="Card program of the dispute.")] = DEFAULT_PROGRAM,
+    by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Send a dispute that the program's policy holds, in a batch of its own. Exit code 1: not delivered."""
+    if network is not None and network not in NETWORKS:
+        raise CommandError(f"--network must be one of {', '.join(NETWORKS)}.")
+    adapters = Adapters(Settings.load())
+    ledger = adapters.intake_ledger
+    keys = [
+        row.key
+        for row in ledger.held_disputes(program)
+        if row.case_number == case and network in {None, row.network}
+    ]
+    batch = ledger.release_disputes(program, keys, by=by or whoami(), why=why) if keys else None
+    if batch is None:
+        raise CommandError(
+            f"{program} holds no dispute {case}, so nothing was released; `cardops deliveries "
+            "waiting` lists what waits and why."
+        )
+    files = _delivered(adapters, batch.batch_id)
+    if json_output:
+        print_json({"batch": batch.batch_id, "rows": len(keys), "files": files})
+    else:
+        say(f"{len(keys)} rows of {case} were released into batch {batch.batch_id}.")
+    if not files or not all(file["delivered"] for file in files):
+        raise typer.Exit(DONE_WITH_FINDINGS)
+
+
+def _delivered(adapters: Adapters, batch_id: str) -> list[dict[str, Any]]:
+    from orchestration.cli.commands.deliveries import described as file  # noqa: PLC0415 - a circle
+    from orchestration.cli.submitting import ReportedRuns  # noqa: PLC0415 - loads Dagster
+    from orchestration.local.in_process import InProcessRuns  # noqa: PLC0415 - loads Dagster
+
+    ReportedRuns(InProcessRuns(adapters.settings)).deliver(batch_id)
+    return [file(record) for record in adapters.delivery_ledger.files_of(batch_id)]
+
+
+def described(row: WaitingDispute) -> dict[str, Any]:
+    """A waiting row for `--json`."""
+    return {
+        "program": row.program,
+        "network": row.network,
+        "case_number": row.case_number,
+        "stage": row.stage,
+        "status": row.status,
+        "dispute_amount": row.amount_minor,
+        "currency": row.currency,
+        "reply_by": row.reply_by and row.reply_by.isoformat(),
+        "reason": str(row.reason),
+        "since": row.since.isoformat(),
+        "batch": row.batch_id,
+        "intake_id": row.key.intake_id,
+        "row_number": row.key.row_number,
+    }
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M}"
