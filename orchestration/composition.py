@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
     from cardops.services.bank.safeguarding import SafeguardingService
+    from cardops.services.disputes.alarms import DeadlineAlarms
+    from cardops.services.disputes.history import DisputeHistories
+    from cardops.services.disputes.queue import QueueService
+    from cardops.services.disputes.recording import DisputeRecording
     from cardops.services.intake.claiming import Claims
     from cardops.services.intake.expected_files import ExpectedFileService
     from cardops.services.intake.held_files import HeldFiles
@@ -97,4 +101,42 @@ def reconciliation_of(adapters: Adapters) -> ReconciliationService:
         adapters.transaction_log,
         adapters.raw_store,
         expected_files_of(adapters),
+    )
+
+
+def dispute_queue_of(adapters: Adapters) -> QueueService:
+    """The work queue of disputes, as of the database's date."""
+    from cardops.services.disputes.queue import QueueService
+
+    return QueueService(adapters.disputes, adapters.dispute_records, adapters.database_clock)
+
+
+def dispute_recording_of(adapters: Adapters) -> DisputeRecording:
+    """What records the work of operators."""
+    from cardops.services.disputes.recording import DisputeRecording
+
+    return DisputeRecording(adapters.disputes, adapters.dispute_records)
+
+
+def dispute_histories_of(adapters: Adapters) -> DisputeHistories:
+    """What tells all that is known of one dispute."""
+    from cardops.services.disputes.history import DisputeHistories
+
+    return DisputeHistories(
+        dispute_recording_of(adapters),
+        adapters.delivery_ledger,
+        adapters.processed_store,
+        adapters.database_clock,
+    )
+
+
+def deadline_alarms_of(adapters: Adapters) -> DeadlineAlarms:
+    """What raises alarms of deadlines, as of the database's date."""
+    from cardops.services.disputes.alarms import DeadlineAlarms
+
+    return DeadlineAlarms(
+        adapters.disputes,
+        adapters.dispute_records,
+        adapters.dispute_alarms,
+        adapters.database_clock,
     )

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from resources.analytics import LakeBooksResource, ReportsResource, WarehouseResource
+from resources.analytics import (
+    DisputesResource,
+    LakeBooksResource,
+    ReportsResource,
+    WarehouseResource,
+)
 from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
 from resources.ledgers import (
     BooksResource,
@@ -11,6 +16,8 @@ from resources.ledgers import (
     CallbackArchiveResource,
     DeliveryLedgerResource,
     DepositLedgerResource,
+    DisputeAlarmsResource,
+    DisputeRecordsResource,
     ExpectedFilesResource,
     IntakeLedgerResource,
     KnownRowsResource,
@@ -47,6 +54,9 @@ def resources() -> Mapping[str, Any]:
         "provisional_ledger": ProvisionalLedgerResource(),
         "breakers": BreakersResource(),
         "delivery_ledger": DeliveryLedgerResource(),
+        "disputes": DisputesResource(),
+        "dispute_records": DisputeRecordsResource(),
+        "dispute_alarms": DisputeAlarmsResource(),
         "log_reader": LogReaderResource(),
         "books": BooksResource(),
         "archive": CallbackArchiveResource(),

@@ -6,6 +6,7 @@ import dagster as dg
 
 from cardops.contracts.kinds.registry import KINDS
 from sensors.delivery import chargeback_delivery_sensor, refused_batch_delivery_sensor
+from sensors.dispute_deadlines import dispute_deadline_sensor
 from sensors.expected_files import expected_file_sensor
 from sensors.held_files import held_file_sensor
 from sensors.intake import arrival_sensor
@@ -33,6 +34,7 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
     return [
         *arrivals,
         *deliveries,
+        dispute_deadline_sensor(),
         expected_file_sensor(),
         held_file_sensor(),
         refused_file_sensor(),

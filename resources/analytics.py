@@ -3,7 +3,7 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.ports import LakeBooks, Reports, Warehouse
+from cardops.ports import Disputes, LakeBooks, Reports, Warehouse
 from resources.adapters import adapters
 
 
@@ -13,6 +13,14 @@ class LakeBooksResource(dg.ConfigurableResource[LakeBooks]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> LakeBooks:
         return adapters().lake_books
+
+
+class DisputesResource(dg.ConfigurableResource[Disputes]):
+    """The lake's disputes by their last step."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Disputes:
+        return adapters().disputes
 
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):

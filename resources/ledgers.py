@@ -9,6 +9,8 @@ from cardops.ports import (
     CallbackArchive,
     DeliveryLedger,
     DepositLedger,
+    DisputeAlarms,
+    DisputeRecords,
     ExpectedFiles,
     IntakeLedger,
     KnownRows,
@@ -101,6 +103,22 @@ class DeliveryLedgerResource(dg.ConfigurableResource[DeliveryLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DeliveryLedger:
         return adapters().delivery_ledger
+
+
+class DisputeRecordsResource(dg.ConfigurableResource[DisputeRecords]):
+    """What operators recorded about disputes."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> DisputeRecords:
+        return adapters().dispute_records
+
+
+class DisputeAlarmsResource(dg.ConfigurableResource[DisputeAlarms]):
+    """Which alarms of deadlines were raised."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> DisputeAlarms:
+        return adapters().dispute_alarms
 
 
 class BreakersResource(dg.ConfigurableResource[Breakers]):

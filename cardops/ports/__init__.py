@@ -24,6 +24,7 @@ from cardops.ports.deliveries import (
     FileDelivery,
     Readable,
 )
+from cardops.ports.disputes import DisputeAlarms, DisputeRecords, Disputes
 from cardops.ports.environment import (
     Clock,
     DatabaseTime,
@@ -69,6 +70,9 @@ __all__ = [
     "DeliveryLedger",
     "DepositLedger",
     "Destinations",
+    "DisputeAlarms",
+    "DisputeRecords",
+    "Disputes",
     "EarlierRows",
     "ExpectedFiles",
     "ExpiredHolds",

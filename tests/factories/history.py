@@ -67,6 +67,16 @@ insert into missing_files (program, name, due_at, reported_at, resolved_at)
 select 'default', 'file_' || n %% 10, now() - n * interval '1 hour', now(),
     case when n > 50 then now() end
 from generate_series(1, %(rows)s / 8) as n;
+insert into dispute_alarms (
+    program, network, case_number, stage, opening_number, reply_by_on, level, sent_at
+)
+select 'default', 'visa', 'case-' || n, 'chargeback', 1, current_date - n / 100, 'missed', now()
+from generate_series(1, %(rows)s / 4) as n;
+insert into dispute_records (
+    program, network, case_number, record_number, kind, stage, opening_number, record_text, recorded_by
+)
+select 'default', 'visa', 'case-' || n, 1, 'accept', 'chargeback', 1, 'why', 'ann'
+from generate_series(1, %(rows)s / 8) as n;
 insert into chargeback_batches (
     batch_id, program, business_date, number, mode, filed_at, made_slots
 )

@@ -22,6 +22,8 @@ from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
+from cardops.adapters.postgresql.chargebacks.dispute_records import PostgresDisputeRecords
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
 from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
@@ -50,7 +52,10 @@ from cardops.rules.callbacks.callbacks import (
     CallbackState,
     attempt_result,
 )
+from cardops.rules.chargebacks import queue
+from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
+from cardops.rules.chargebacks.queue import Opening, RecordKind, RecordRequest
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
@@ -89,6 +94,7 @@ async def call_everything(url: str) -> None:
     call_waiting_list(url)
     call_known_rows(url)
     call_expected_files(url)
+    call_disputes(url)
     call_safeguarding(url)
     call_source_controls(url)
     call_deposits(url)
@@ -234,6 +240,17 @@ def call_expected_files(url: str) -> None:
     calendar.record_reported_until(due.due_at)
     calendar.reported_until()
     calendar.remove("default", "bank", "somebody")
+
+
+def call_disputes(url: str) -> None:
+    opening = Opening(queue.DisputeKey("default", "visa", "c1"), "chargeback", 1)
+    records = PostgresDisputeRecords(url)
+    records.add(RecordRequest(RecordKind.NOTE, opening, "ann", "why"), lambda _: None)
+    records.of_dispute(opening.dispute)
+    records.standing()
+    alarms = PostgresDisputeAlarms(url)
+    alarms.confirm(alarms.claim([DeadlineAlarm(opening, TODAY, AlarmLevel.MISSED)]))
+    alarms.unconfirmed(datetime.now(UTC))
 
 
 def call_source_controls(url: str) -> None:

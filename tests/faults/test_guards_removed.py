@@ -179,6 +179,22 @@ GUARDS = [
         "if False:",
     ),
     Guard(
+        "ended-dispute",
+        "tests/services/disputes/test_recording.py::test_ended_dispute_takes_notes_alone",
+        "if False:",
+    ),
+    Guard(
+        "one-record-at-a-time",
+        "tests/services/disputes/test_recording.py"
+        "::test_two_people_at_once_decide_one_after_the_other",
+    ),
+    Guard(
+        "recorded-before-sent",
+        "tests/services/disputes/test_alarms.py"
+        "::test_alarm_of_a_killed_process_is_sent_at_most_once",
+        "raised = wanted",
+    ),
+    Guard(
         "money-of-the-latest",
         "tests/services/intake/test_dispute_lines.py"
         "::test_two_versions_in_one_file_are_one_line_with_its_money",

@@ -55,6 +55,8 @@ READ_WHOLE = {
     "select program, user_id, currency, available_minor, held_minor, ledger_seq from accounts": {
         "accounts"
     },
+    # What people recorded by hand, of every dispute: the queue has an owner for each.
+    "select distinct on (program, network, case_number, kind = 'assign')": {"dispute_records"},
     # A full reconciliation, which an operator requests: everything against everything. The nightly
     # one names the date from which it reads.
     "'-infinity'::timestamptz": {

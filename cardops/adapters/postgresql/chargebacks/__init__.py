@@ -1,1 +1,1 @@
-"""Chargeback batches in PostgreSQL."""
+"""Chargeback batches, and what operators do with disputes, in PostgreSQL."""

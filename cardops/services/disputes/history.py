@@ -1,0 +1,96 @@
+"""All that is known of one dispute: its steps, clock, money, files, and what operators recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from cardops.ports import Clock, DeliveryLedger, ObjectStore
+from cardops.rules.chargebacks.queue import (
+    DisputeKey,
+    DisputeRecord,
+    DisputeStep,
+    decision_of,
+    owner_of,
+)
+from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.rules.intake.objects import ObjectMissingError
+from cardops.services.deliveries.members import processed_key
+from cardops.services.disputes.recording import CaseName, DisputeRecording
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeHistory:
+    """One dispute as of a date. `steps` as they happened; the last one is its state."""
+
+    as_of: date
+    steps: Sequence[DisputeStep]
+    records: Sequence[DisputeRecord]
+    files: Sequence[ChargebackFileRecord]
+
+    @property
+    def key(self) -> DisputeKey:
+        """Program, network and case."""
+        return self.state.opening.dispute
+
+    @property
+    def state(self) -> DisputeStep:
+        """The last step."""
+        return self.steps[-1]
+
+    @property
+    def days_left(self) -> int | None:
+        """Until the last day for an answer; negative where it has passed, None where nobody says it."""
+        due = self.state.reply_by_on
+        return None if due is None else (due - self.as_of).days
+
+    @property
+    def owner(self) -> str | None:
+        """Who works on it."""
+        return owner_of(self.records)
+
+    @property
+    def decision(self) -> DisputeRecord | None:
+        """That it was accepted or closed here, if it was, since it was opened last."""
+        return decision_of(self.records, self.state.opening)
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeHistories:
+    """Gathers what the lake, the store and the delivery ledger have of a dispute."""
+
+    recording: DisputeRecording
+    delivery_ledger: DeliveryLedger
+    processed_store: ObjectStore
+    clock: Clock
+
+    def of_case(self, case: CaseName) -> DisputeHistory:
+        """Raises DisputeNotFoundError."""
+        steps = self.recording.find(case)
+        key = steps[-1].opening.dispute
+        batches = dict.fromkeys(step.batch_id for step in steps if step.batch_id)
+        files = [
+            record
+            for batch_id in batches
+            for record in self.delivery_ledger.files_of(batch_id)
+            if self._holds(record, key)
+        ]
+        return DisputeHistory(
+            self.clock.now().date(), steps, self.recording.records.of_dispute(key), files
+        )
+
+    def _holds(self, record: ChargebackFileRecord, key: DisputeKey) -> bool:
+        """Whether the dispute is in that file of its batch.
+
+        In a file by network are that network's disputes; slots of equal size hold any, so those files
+        are read.
+        """
+        if record.destination == record.network:
+            return record.network == key.network
+        written = f'"{key.case_number}"'.encode()
+        try:
+            with self.processed_store.open(
+                processed_key(record.batch_id, record.file_name)
+            ) as file:
+                return any(written in line for line in file)
+        except ObjectMissingError:
+            return False

@@ -1,0 +1,305 @@
+"""`cardops disputes`: the work queue, and what an operator does with a dispute."""
+
+from typing import Annotated
+
+import typer
+
+from cardops.bootstrap import Adapters
+from cardops.rules.chargebacks.disputes import Stage
+from cardops.rules.chargebacks.queue import RecordKind
+from cardops.rules.chargebacks.routing import MIXED, NETWORKS
+from cardops.services.disputes.queue import QueueSelection
+from cardops.services.disputes.recording import CaseName
+from cardops.settings import Settings
+from orchestration.cli.dispute_views import (
+    described,
+    described_history,
+    described_record,
+    history_lines,
+    part_lines,
+    record_line,
+)
+from orchestration.cli.limit_options import whoami
+from orchestration.cli.output import (
+    DONE,
+    DONE_WITH_FINDINGS,
+    CommandError,
+    JsonOption,
+    print_json,
+    say,
+)
+from orchestration.composition import (
+    deadline_alarms_of,
+    dispute_histories_of,
+    dispute_queue_of,
+    dispute_recording_of,
+)
+
+app = typer.Typer(no_args_is_help=True)
+# For people; programs get all.
+SHOWN_ROWS = 50
+Case = Annotated[str, typer.Argument(help="The dispute's case number.")]
+ProgramOption = Annotated[
+    str | None, typer.Option(help="The card program, where several have the case number.")
+]
+NetworkOption = Annotated[
+    str | None, typer.Option(help="The card company, where several have the case number.")
+]
+ByOption = Annotated[
+    str | None, typer.Option(help="Who does this; by default you, on this machine.")
+]
+WhyOption = Annotated[str, typer.Option(help="Why; it is recorded.")]
+
+
+@app.callback()
+def _disputes() -> None:
+    """Show which disputes are to be answered, and record what is done about them."""
+
+
+@app.command("list")
+def list_disputes(  # noqa: PLR0913 - one parameter an option
+    *,
+    due_within: Annotated[
+        int | None, typer.Option(help="Only disputes to answer within so many days.")
+    ] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only disputes whose last day has passed.")
+    ] = False,
+    unassigned: Annotated[
+        bool, typer.Option("--unassigned", help="Only disputes that nobody works on.")
+    ] = False,
+    decided: Annotated[
+        bool,
+        typer.Option("--decided", help="Disputes that were accepted or closed here, still open."),
+    ] = False,
+    program: Annotated[str | None, typer.Option(help="Only of this card program.")] = None,
+    network: Annotated[str | None, typer.Option(help="Only of this card company.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only at this stage.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only of this owner.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Rows of each part; 0 for all. With --json all by default.")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List open disputes: those to answer, nearest deadline first, and overdue ones apart."""
+    if due_within is not None and due_within < 0:
+        raise CommandError("--due-within must be 0 or more days; --overdue lists what is overdue.")
+    if limit is not None and limit < 0:
+        raise CommandError("--limit must be 0 or more rows.")
+    if network is not None and network not in {*NETWORKS, MIXED}:
+        raise CommandError(f"--network must be one of {', '.join((*NETWORKS, MIXED))}.")
+    if stage is not None and stage not in set(Stage):
+        raise CommandError(f"--stage must be one of {', '.join(Stage)}.")
+    selection = QueueSelection(
+        program=program,
+        network=network,
+        stage=stage,
+        owner=owner,
+        due_within=due_within,
+        is_overdue=overdue,
+        is_unassigned=unassigned,
+        is_decided=decided,
+    )
+    queue = dispute_queue_of(Adapters(Settings.load())).queue(selection)
+    parts = queue.parts()
+    if json_output:
+        rows = [
+            described(row)
+            for part in parts.values()
+            for row in part.head(limit or len(part)).iter_rows(named=True)
+        ]
+        counts = {name: len(part) for name, part in parts.items()}
+        print_json(
+            {
+                "as_of": queue.as_of,
+                "data": rows,
+                **counts,
+                "more": sum(counts.values()) - len(rows),
+            }
+        )
+        return
+    shown = SHOWN_ROWS if limit is None else limit
+    for name, part in parts.items():
+        found = part.head(shown or len(part))
+        for line in part_lines(
+            name, list(found.iter_rows(named=True)), len(part), _all_of(selection)
+        ):
+            typer.echo(line)
+
+
+def _all_of(selection: QueueSelection) -> str:
+    """The command that lists everything of the selection."""
+    values = {
+        "--due-within": selection.due_within,
+        "--program": selection.program,
+        "--network": selection.network,
+        "--stage": selection.stage,
+        "--owner": selection.owner,
+    }
+    switches = {
+        "--overdue": selection.is_overdue,
+        "--unassigned": selection.is_unassigned,
+        "--decided": selection.is_decided,
+    }
+    words = [f"{name} {value}" for name, value in values.items() if value is not None]
+    words += [name for name, is_on in switches.items() if is_on]
+    return " ".join(["cardops disputes list", *words, "--limit 0"])
+
+
+@app.command()
+def show(
+    case: Case,
+    *,
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show all of one dispute: its steps, money, clock, files, and what was recorded about it."""
+    history = dispute_histories_of(Adapters(Settings.load())).of_case(
+        CaseName(case, program, network)
+    )
+    if json_output:
+        print_json(described_history(history))
+        return
+    for line in history_lines(history):
+        typer.echo(line)
+
+
+@app.command()
+def assign(  # noqa: PLR0913 - one parameter an option
+    case: Case,
+    *,
+    to: Annotated[str | None, typer.Option(help="Who works on it from now on.")] = None,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Nobody works on it any more.")] = False,
+    why: Annotated[str, typer.Option(help="Why, if it is worth saying.")] = "",
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    by: ByOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Say who works on a dispute."""
+    if (to is None) is not nobody:
+        raise CommandError("Say who works on it: either --to NAME or --nobody.")
+    name = CaseName(case, program, network)
+    _record(name, RecordKind.ASSIGN, by, why, json_output=json_output, owner=to)
+
+
+@app.command()
+def note(
+    case: Case,
+    text: Annotated[str, typer.Argument(help="What to remember about it.")],
+    *,
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    by: ByOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Add a note to a dispute, open or ended."""
+    name = CaseName(case, program, network)
+    _record(name, RecordKind.NOTE, by, text, json_output=json_output)
+
+
+@app.command()
+def accept(
+    case: Case,
+    *,
+    why: WhyOption,
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    by: ByOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Accept a dispute: the money stays with the cardholder. It cannot be taken back."""
+    name = CaseName(case, program, network)
+    _record(name, RecordKind.ACCEPT, by, why, json_output=json_output)
+
+
+@app.command()
+def close(
+    case: Case,
+    *,
+    why: WhyOption,
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    by: ByOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Take a dispute out of the queue, for one that is handled elsewhere; nothing is sent."""
+    name = CaseName(case, program, network)
+    _record(name, RecordKind.CLOSE, by, why, json_output=json_output)
+
+
+@app.command()
+def reopen(
+    case: Case,
+    *,
+    why: WhyOption,
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    by: ByOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Put a dispute that was closed here back into the queue."""
+    name = CaseName(case, program, network)
+    _record(name, RecordKind.REOPEN, by, why, json_output=json_output)
+
+
+@app.command()
+def alarms(*, json_output: JsonOption = False) -> None:
+    """Raise the alarms of deadlines that are due now, each once.
+
+    The hourly sensor does the same. Exit code 1 where alarms may not have been sent.
+    """
+    adapters = Adapters(Settings.load())
+    found = deadline_alarms_of(adapters).raise_due(adapters.notifier)
+    lists = {"raised": found.raised, "unconfirmed": found.unconfirmed}
+    rows = {
+        name: [
+            {
+                "program": alarm.opening.dispute.program,
+                "network": alarm.opening.dispute.network,
+                "case_number": alarm.opening.dispute.case_number,
+                "stage": alarm.opening.stage,
+                "reply_by": alarm.reply_by_on,
+                "level": str(alarm.level),
+            }
+            for alarm in alarms
+        ]
+        for name, alarms in lists.items()
+    }
+    if json_output:
+        print_json(rows)
+    else:
+        for name, members in rows.items():
+            say(f"{name}: {len(members):,}")
+            for row in members:
+                typer.echo(
+                    f"{row['level']}  {row['reply_by']}  {row['program']}/{row['network']}/{row['case_number']}"
+                )
+    raise typer.Exit(DONE_WITH_FINDINGS if found.unconfirmed else DONE)
+
+
+def _record(
+    case: CaseName,
+    kind: RecordKind,
+    by: str | None,
+    text: str,
+    *,
+    json_output: bool,
+    owner: str | None = None,
+) -> None:
+    recording = dispute_recording_of(Adapters(Settings.load()))
+    record, is_new = recording.record(case, kind, by=by or whoami(), text=text.strip(), owner=owner)
+    if json_output:
+        key = record.request.opening.dispute
+        print_json(
+            {
+                "program": key.program,
+                "network": key.network,
+                "case_number": key.case_number,
+                **described_record(record),
+                "changed": is_new,
+            }
+        )
+    else:
+        say(f"{case.case_number}: {record_line(record)}" + ("" if is_new else " (known already)"))
