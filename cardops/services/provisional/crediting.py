@@ -58,6 +58,12 @@ class Position:
         """Whether its next step is to be posted by that day."""
         return self.step is not None and self.step.due_on <= today
 
+    def is_ending(self, today: date) -> bool:
+        """Whether a credit that is given now ends at once."""
+        last_on = self.investigated_by
+        is_over = last_on is not None and last_on <= today
+        return self.record.credit is None and (is_over or self.dispute.favour is Favour.USER)
+
     @property
     def is_in_debt(self) -> bool:
         """Whether the credit was taken back and the user's balance is below zero."""
@@ -111,8 +117,7 @@ class ProvisionalCredits:
         while current.step is not None and current.is_due(today):
             posted = self._posted(current, current.step, current.purchase)
             yield posted
-            is_followed = current.dispute.favour is Favour.USER
-            if posted.outcome is not PostingOutcome.POSTED or not is_followed:
+            if posted.outcome is not PostingOutcome.POSTED or not current.is_ending(today):
                 return
             current = self._current(current)
 
