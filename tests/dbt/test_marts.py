@@ -1,7 +1,7 @@
 """The dbt project built on a small lake with known figures, and on an empty one."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -16,20 +16,26 @@ from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_postin
 from tests.factories.match_days import LAST_DAY, lake_of, match_days
 from tests.fakes.lake import FakeLake
 from tests.oracles.three_way_match import expected_breaks
+from tests.servers.warm_dbt import WarmDbt, warm_dbt
 
 DAY_BEFORE = date(2026, 11, 19)
 KINDS_OF_BREAK = 9
 
 
 def build(
-    lake: FakeLake, home: Path, *, select: str = "fqn:*", unit_tests: bool = False
+    run: Callable[[list[str], dict[str, str]], None],
+    lake: FakeLake,
+    home: Path,
+    *,
+    select: str = "fqn:*",
+    unit_tests: bool = False,
 ) -> DuckDbWarehouse:
     """A build for one business date, DAY; the daily close leaves out unit tests as well."""
     warehouse = DuckDbWarehouse(home)
     left_out = () if unit_tests else ("--exclude-resource-type", "unit_test")
     dates = dict.fromkeys(("CARDOPS_FIRST_BUSINESS_DATE", "CARDOPS_LAST_BUSINESS_DATE"), str(DAY))
     with warehouse.building(lake) as environment:
-        run_dbt(
+        run(
             [
                 *["build", "--quiet", "--indirect-selection", "cautious", "--select", select],
                 *left_out,
@@ -139,18 +145,24 @@ def closing_balances() -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
+def dbt() -> Iterator[WarmDbt]:
+    with warm_dbt() as dbt:
+        yield dbt
+
+
+@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for all tests: dbt parses the project once for the paths that it was given."""
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
-def built(home: Path) -> DuckDbWarehouse:
+def built(dbt: WarmDbt, home: Path) -> DuckDbWarehouse:
     """The small lake's marts, which no test changes for the others.
 
     The unit tests of the models run here, once: a build fails with any of them.
     """
-    return build(a_small_lake(), home, unit_tests=True)
+    return build(dbt.run, a_small_lake(), home, unit_tests=True)
 
 
 @pytest.fixture
@@ -233,20 +245,24 @@ def test_daily_movements_are_summed_by_kind_without_rejects(built: DuckDbWarehou
     assert found == [("decision", 3, -2300, 300), ("deposit", 1, 1, 0)]
 
 
-def test_table_without_any_file_becomes_an_empty_mart(home_without_marts: Path) -> None:
-    warehouse = build(FakeLake(), home_without_marts)
+def test_table_without_any_file_becomes_an_empty_mart(
+    dbt: WarmDbt, home_without_marts: Path
+) -> None:
+    warehouse = build(dbt.run, FakeLake(), home_without_marts)
 
     assert rows(warehouse, "select count(*) from marts.fct_disputes") == [(0,)]
     assert warehouse.publish().row_counts["fct_daily_balances"] == 0
 
 
-def test_next_build_updates_a_day_that_was_exported_again(home_with_marts: Path) -> None:
+def test_next_build_updates_a_day_that_was_exported_again(
+    dbt: WarmDbt, home_with_marts: Path
+) -> None:
     lake = a_small_lake()
     frame = lake.frames["transaction_log", DAY_BEFORE, "snapshot"]
     second = rows_of("transaction_log", a_posting("user_9", -1, 7))
     lake.write("transaction_log", DAY_BEFORE, "snapshot", pl.concat([frame, second]))
 
-    warehouse = build(lake, home_with_marts, select="+fct_decisions")
+    warehouse = build(dbt.run, lake, home_with_marts, select="+fct_decisions")
 
     found = rows(
         warehouse,
@@ -255,7 +271,9 @@ def test_next_build_updates_a_day_that_was_exported_again(home_with_marts: Path)
     assert found == [(DAY_BEFORE, 1), (DAY, 4)]
 
 
-def test_build_replaces_the_selected_day_and_leaves_the_others(home_with_marts: Path) -> None:
+def test_build_replaces_the_selected_day_and_leaves_the_others(
+    dbt: WarmDbt, home_with_marts: Path
+) -> None:
     lake = a_small_lake()
     for day, available in ((DAY_BEFORE, 1), (DAY, 7)):
         balance = a_balance("user_1", available, 0)
@@ -265,7 +283,7 @@ def test_build_replaces_the_selected_day_and_leaves_the_others(home_with_marts: 
     lake.write("balances", DAY_BEFORE, "snapshot", rows_of("balances", a_balance("user_1", 1, 0)))
     lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *seven_and_one()))
 
-    warehouse = build(lake, home_with_marts, select="+fct_daily_balances")
+    warehouse = build(dbt.run, lake, home_with_marts, select="+fct_daily_balances")
 
     found = rows(
         warehouse,
@@ -279,11 +297,13 @@ def seven_and_one() -> list[dict[str, object]]:
     return [a_posting("user_1", 7, 0), a_posting("user_2", 1, 1)]
 
 
-def test_match_finds_every_planted_break_and_nothing_else(home_without_marts: Path) -> None:
+def test_match_finds_every_planted_break_and_nothing_else(
+    dbt: WarmDbt, home_without_marts: Path
+) -> None:
     """Three programs share ids, orders and users; none meets another's."""
     programs = [match_days(name, seed, rounds=5) for seed, name in enumerate(("a", "b", "c"))]
 
-    warehouse = build(lake_of(programs), home_without_marts, select="+fct_match_breaks")
+    warehouse = build(dbt.run, lake_of(programs), home_without_marts, select="+fct_match_breaks")
 
     found = rows(
         warehouse, "select program, transaction_id, kind, age_days from marts.fct_match_breaks"
@@ -295,7 +315,9 @@ def test_match_finds_every_planted_break_and_nothing_else(home_without_marts: Pa
     assert len({kind for _, _, kind in planted}) == KINDS_OF_BREAK
 
 
-def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Path) -> None:
+def test_deposit_files_are_paired_with_the_banks_credits(
+    dbt: WarmDbt, home_without_marts: Path
+) -> None:
     lake = FakeLake()
     # File -> (name, amount); files 5 and 6 have the same amount, paid once.
     files = {1: ("payroll-1", 500), 2: ("payroll-2", 600), 3: ("x", 700), 4: ("y", 800),
@@ -329,7 +351,7 @@ def test_deposit_files_are_paired_with_the_banks_credits(home_without_marts: Pat
 
     credited_on, paid_on = a_chain_of_equal_amounts(lake)
 
-    warehouse = build(lake, home_without_marts, select="+fct_deposit_funding")
+    warehouse = build(dbt.run, lake, home_without_marts, select="+fct_deposit_funding")
 
     found = rows(
         warehouse,
@@ -399,12 +421,13 @@ def most_pairs(files: list[date], credits_: list[date], *, days: int) -> int:
 
 
 def test_ledger_that_does_not_add_up_fails_the_build(home_without_marts: Path) -> None:
+    """In a process of its own, as a command runs dbt."""
     lake = a_small_lake()
     wrong = {**a_balance("user_1", 2450, 3, held_minor=300), "ledger_minor": 2751}
     lake.write("balances", DAY, "snapshot", rows_of("balances", wrong))
 
     with pytest.raises(RuntimeError, match="assert_ledger_balance_is_available_plus_held"):
-        build(lake, home_without_marts, select="+fct_daily_balances")
+        build(run_dbt, lake, home_without_marts, select="+fct_daily_balances")
 
 
 def test_publishing_does_not_disturb_readers_of_the_previous_publication(

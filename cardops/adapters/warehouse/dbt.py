@@ -41,18 +41,22 @@ def dbt_command() -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "cardops.adapters.warehouse.dbt_process")
 
 
-def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
-    """Run dbt on the project with this environment. Raises DbtFailedError."""
-    directories = {
+def project_environment(project: Path = PROJECT_DIR) -> dict[str, str]:
+    """Variables that tell dbt where the project is."""
+    return {
         "DBT_PROJECT_DIR": str(project),
         "DBT_PROFILES_DIR": str(project),
         "DBT_LOG_PATH": str(project / "target"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
+
+
+def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
+    """Run dbt on the project with this environment. Raises DbtFailedError."""
     done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
         [*dbt_command(), *arguments],
         cwd=project,
-        env={**os.environ, **directories, **environment},
+        env={**os.environ, **project_environment(project), **environment},
         capture_output=True,
         text=True,
         check=False,
