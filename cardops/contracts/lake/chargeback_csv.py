@@ -12,13 +12,18 @@ from typing import Final
 import polars as pl
 from polars import selectors
 
+from cardops.contracts.kinds.dispute_clocks import ENDED_STATUSES
+from cardops.rules.chargebacks.disputes import Stage
 from cardops.rules.chargebacks.files import (
+    ACTIONS,
     COLUMNS,
     FORMULA_STARTS,
     TEXT_COLUMNS,
+    Action,
     LineRule,
     SplitMode,
     StageCounts,
+    columns_of,
     slot_ranges,
 )
 from cardops.rules.currencies import EXPONENTS
@@ -26,6 +31,7 @@ from cardops.rules.currencies import EXPONENTS
 _AMOUNTS: Final = {
     "transaction_amount": ("transaction_amount_minor", "transaction_currency"),
     "dispute_amount": ("dispute_amount_minor", "dispute_currency"),
+    "settlement_amount": ("settlement_amount_minor", "settlement_currency"),
 }
 _DEADLINE: Final = "reply_by_date"
 _FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
@@ -41,6 +47,7 @@ class WrittenBody:
     neutralised_count: int
     sha256: str
     stages: StageCounts
+    filled_count: int = 0
 
 
 def lines_of(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
@@ -64,18 +71,42 @@ def lines_of(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
 
 
 def rows_of_slot(
-    batch: pl.LazyFrame, slot: str, mode: SplitMode, rule: LineRule = LineRule.STEPS
+    batch: pl.LazyFrame,
+    slot: str,
+    mode: SplitMode,
+    rule: LineRule = LineRule.STEPS,
+    *,
+    version: int = 1,
 ) -> pl.LazyFrame:
     """The batch's rows that are lines of this slot's file, sorted as they are in it.
 
-    `batch` has the columns of the lake's chargebacks.
+    `batch` has the columns of the lake's chargebacks; for layout 2 also what they were filled from.
     """
+    wanted = batch.filter(pl.col("network") == slot) if mode is SplitMode.BY_NETWORK else batch
+    if version > 1:
+        wanted = with_outcome(wanted)
+    lines = lines_of(wanted, rule)
     if mode is SplitMode.BY_NETWORK:
-        return _sorted(lines_of(batch.filter(pl.col("network") == slot), rule))
-    lines = lines_of(batch, rule)
+        return _sorted(lines, version)
     row_count = lines.select(pl.len()).collect().item()
     offset, length = slot_ranges(row_count)[slot]
-    return _sorted(lines).slice(offset, length)
+    return _sorted(lines, version).slice(offset, length)
+
+
+def with_outcome(batch: pl.LazyFrame) -> pl.LazyFrame:
+    """`outcome`: the stage that ends the row's dispute by the last of its steps; null while it is open.
+
+    A dispute that ended in this batch is not sent as an open one, whichever of its steps is the line.
+    """
+    case = ["network", "case_number"]
+    ended = (
+        pl.when(pl.col("status").is_in(ENDED_STATUSES))
+        .then("status")
+        .when(pl.col("stage").is_in(ENDED_STATUSES))
+        .then("stage")
+    )
+    last = ended.sort_by("happened_at", "intake_id", "row_number").last()
+    return batch.with_columns(outcome=last.over(case))
 
 
 def superseded_by_lines(batch: pl.LazyFrame, rule: LineRule) -> tuple[int, dict[str, int]]:
@@ -91,10 +122,12 @@ def superseded_by_lines(batch: pl.LazyFrame, rule: LineRule) -> tuple[int, dict[
     return int(found["rows"].sum()), dict(found.select("dispute_currency", "minor").iter_rows())
 
 
-def write_body(rows: pl.LazyFrame, target: Path, *, neutralise: bool = True) -> WrittenBody:
+def write_body(
+    rows: pl.LazyFrame, target: Path, *, neutralise: bool = True, version: int = 1
+) -> WrittenBody:
     """Write one slot's CSV; the same rows give the same bytes."""
     members = rows.collect()
-    texts = members.lazy().select(_cells(neutralise=neutralise))
+    texts = members.lazy().select(_cells(version, neutralise=neutralise))
     texts.sink_csv(target, quote_style="always", line_terminator="\r\n")
     totals = members.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
     runs = pl.sum_horizontal(_is_formula(name).sum() for name in TEXT_COLUMNS)
@@ -105,6 +138,7 @@ def write_body(rows: pl.LazyFrame, target: Path, *, neutralise: bool = True) -> 
         neutralised_count=int(members.select(runs).item()) if neutralise else 0,
         sha256=_sha256(target),
         stages=_stage_counts(members),
+        filled_count=int((members["filled_columns"] != "").sum()) if version > 1 else 0,
     )
 
 
@@ -114,28 +148,46 @@ def _stage_counts(members: pl.DataFrame) -> StageCounts:
     return StageCounts(disputes, versions)
 
 
-def _sorted(batch: pl.LazyFrame) -> pl.LazyFrame:
+def _sorted(batch: pl.LazyFrame, version: int) -> pl.LazyFrame:
     first = ("case_number", "stage", "action_sequence")
-    plain = {cell.meta.output_name(): cell for cell in _cells(neutralise=False)}
+    plain = {cell.meta.output_name(): cell for cell in _cells(version, neutralise=False)}
     rest = [plain[name] for name in COLUMNS if name not in first]
-    return batch.sort([*map(pl.col, first), *rest])
+    # Rows that differ in what layout 2 adds only are in the order of their arrival.
+    arrival = ["intake_id", "row_number"] if version > 1 else []
+    return batch.sort([*map(pl.col, first), *rest, *map(pl.col, arrival)])
 
 
-def _cells(*, neutralise: bool) -> list[pl.Expr]:
-    return [_cell(name, neutralise=neutralise).alias(name) for name in COLUMNS]
+def _cells(version: int, *, neutralise: bool) -> list[pl.Expr]:
+    return [_cell(name, version, neutralise=neutralise).alias(name) for name in columns_of(version)]
 
 
-def _cell(name: str, *, neutralise: bool) -> pl.Expr:
+def _cell(name: str, version: int, *, neutralise: bool) -> pl.Expr:
     if name in _AMOUNTS:
         return _amount(*_AMOUNTS[name])
+    if name == "action":
+        return _action()
     value = pl.col(name)
     if name == _DEADLINE:
         # The step's own clock where the feed names no date; rows of older lake files have none.
         value = pl.coalesce(selectors.by_name("reply_by_on", _DEADLINE, require_all=False))
+    if version > 1 and name in {_DEADLINE, "clock"}:
+        value = pl.when(pl.col("outcome").is_null()).then(value)
+    if version > 1 and name == "status":
+        # A stage that ends a dispute is its status where the feed names none.
+        value = pl.coalesce("status", "outcome")
     text = value.cast(pl.String).fill_null("")
     if neutralise and name in TEXT_COLUMNS:
         return pl.when(_is_formula(name)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)
     return text
+
+
+def _action() -> pl.Expr:
+    """By stage while the dispute is open; a dispute that ended is accepted or closed."""
+    outcome = pl.col("outcome")
+    ended = pl.when(outcome == Stage.ACCEPTED).then(pl.lit(str(Action.ACCEPT)))
+    names = {str(stage): str(action) for stage, action in ACTIONS.items()}
+    is_open = pl.col("stage").replace_strict(names, return_dtype=pl.String)
+    return pl.when(outcome.is_null()).then(is_open).otherwise(ended.otherwise(pl.lit("close")))
 
 
 def _is_formula(name: str) -> pl.Expr:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from cardops.rules.chargebacks.files import COLUMNS
+from cardops.rules.chargebacks.files import COLUMNS, FORMAT_VERSION, columns_of
 from cardops.rules.money import AmountProblem, parse_amount
 
 
@@ -31,23 +31,24 @@ def read_control_totals(content: BinaryIO) -> ControlTotals:
     lines = io.TextIOWrapper(content, encoding="utf-8", newline="")
     rows = csv.reader(lines, strict=True)
     try:
-        if tuple(next(rows, ())) != COLUMNS:
+        header = tuple(next(rows, ()))
+        if header not in {COLUMNS, columns_of(FORMAT_VERSION)}:
             raise UnreadableChargebackFileError("the header is not the header of a chargeback file")
-        return _add_up(rows)
+        return _add_up(rows, len(header))
     except (csv.Error, UnicodeDecodeError) as error:
         raise UnreadableChargebackFileError(f"not a chargeback file: {error}") from None
     finally:
         lines.detach()
 
 
-def _add_up(rows: Iterable[list[str]]) -> ControlTotals:
+def _add_up(rows: Iterable[list[str]], width: int) -> ControlTotals:
     at_amount, at_currency = COLUMNS.index("dispute_amount"), COLUMNS.index("dispute_currency")
     at_case, at_network = COLUMNS.index("case_number"), COLUMNS.index("network")
     row_count, totals = 0, dict[str, int]()
     # Rows are sorted by case, so only one case's networks are in memory.
     dispute_count, case, networks = 0, "", set[str]()
     for row_count, row in enumerate(rows, start=1):
-        if len(row) != len(COLUMNS):
+        if len(row) != width:
             raise UnreadableChargebackFileError(f"row {row_count} has {len(row)} fields")
         if row[at_case] != case or row[at_network] not in networks:
             networks = {row[at_network], *(networks if row[at_case] == case else ())}

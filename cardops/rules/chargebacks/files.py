@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
+from cardops.rules.chargebacks.disputes import Stage
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 
 MAX_CHARGEBACK_FILES: Final = 4
-FORMAT_VERSION: Final = 1
+# Layout of new batches. Files of batches that were claimed before are made again as they were.
+FORMAT_VERSION: Final = 2
 
 COLUMNS: Final = (
     "case_number",
@@ -42,9 +45,33 @@ COLUMNS: Final = (
     "status",
     "reply_by_date",
 )
+# What layout 2 adds at the end.
+ADDED_COLUMNS: Final = (
+    "action",
+    "transaction_auth_code",
+    "settlement_amount",
+    "settlement_currency",
+    "clock",
+    "filled_columns",
+)
+# Columns that are filled from what the lake knows where the row lacks them, in this order.
+FILLED_COLUMNS: Final = (
+    "arn",
+    "merchant_id",
+    "merchant_name",
+    "card_bin",
+    "card_last4",
+    "transaction_date",
+    "transaction_amount",
+    "transaction_currency",
+    "transaction_auth_code",
+)
+# Between the names in `filled_columns`.
+NAME_SEPARATOR: Final = ";"
 # Free text that people typed. Ids were checked against their pattern at intake and stay as they are.
 TEXT_COLUMNS: Final = ("merchant_name", "reason_code", "reason_category", "reason_text", "status")
 # A spreadsheet evaluates a cell that begins with one of these.
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -75,13 +102,14 @@ class FileIdentity:
     label: str
     sequence: int
     previous_sequence: int
+    version: int = FORMAT_VERSION
 
     @property
     def name(self) -> str:
-        """`CB_<network>_<program>_<business date>_<sequence>_v1.csv`; nothing from the clock."""
+        """`CB_<network>_<program>_<business date>_<sequence>_v2.csv`; nothing from the clock."""
         return (
             f"CB_{self.label}_{self.program}_{self.business_date.isoformat()}"
-            f"_{self.sequence:06d}_v{FORMAT_VERSION}.csv"
+            f"_{self.sequence:06d}_v{self.version}.csv"
         )
 
     @property
@@ -96,6 +124,38 @@ class StageCounts:
 
     disputes: int
     versions: int
+
+
+class Action(StrEnum):
+    """What a line of layout 2 asks the card company to do."""
+
+    NOTIFY = "notify"
+    REPRESENT = "represent"
+    PRE_ARBITRATION = "pre_arbitration"
+    ARBITRATION = "arbitration"
+    ACCEPT = "accept"
+    CLOSE = "close"
+
+
+# Stage -> action of a line whose dispute is open. Stages and statuses that end it -> accept or close.
+ACTIONS: Final[Mapping[Stage, Action]] = MappingProxyType(
+    {
+        Stage.INQUIRY: Action.NOTIFY,
+        Stage.CHARGEBACK: Action.NOTIFY,
+        Stage.REPRESENTMENT: Action.REPRESENT,
+        Stage.PRE_ARBITRATION: Action.PRE_ARBITRATION,
+        Stage.ARBITRATION: Action.ARBITRATION,
+        Stage.ACCEPTED: Action.ACCEPT,
+        Stage.WON: Action.CLOSE,
+        Stage.LOST: Action.CLOSE,
+        Stage.EXPIRED: Action.CLOSE,
+    }
+)
+
+
+def columns_of(version: int) -> tuple[str, ...]:
+    """The columns of a layout, in their order."""
+    return COLUMNS if version == 1 else (*COLUMNS, *ADDED_COLUMNS)
 
 
 def slot_label(slot: str, mode: SplitMode) -> str:
@@ -119,7 +179,7 @@ def slot_ranges(row_count: int) -> dict[str, tuple[int, int]]:
     return ranges
 
 
-def control_json(
+def control_json(  # noqa: PLR0913 - one parameter a part of the file
     identity: FileIdentity,
     *,
     row_count: int,
@@ -127,13 +187,14 @@ def control_json(
     sha256: str,
     neutralised_count: int,
     stages: StageCounts | None = None,
+    counts: Mapping[str, object] = _NOTHING,
 ) -> bytes:
     """The control file: what its CSV must contain. The same values give the same bytes.
 
-    `stages`: counts of a batch whose lines are stages.
+    `stages`: counts of a batch whose lines are stages. `counts`: what else is counted, by its name.
     """
     control = {
-        "version": FORMAT_VERSION,
+        "version": identity.version,
         "batch": identity.batch_id,
         "program": identity.program,
         "network": identity.label.partition("-")[0],
@@ -144,5 +205,6 @@ def control_json(
         "totals": dict(sorted(totals_minor.items())),
         "sha256": sha256,
         "neutralised": neutralised_count,
+        **counts,
     }
     return (json.dumps(control, indent=2) + "\n").encode()

@@ -14,6 +14,8 @@ from cardops.contracts.lake.chargeback_csv import (
     superseded_by_lines,
     write_body,
 )
+from cardops.contracts.lake.supplements import TABLE as SUPPLEMENTS_TABLE
+from cardops.contracts.lake.supplements import with_supplements
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
 from cardops.rules.chargebacks.batch_totals import BatchTotals, RowSums, add_up_batch
 from cardops.rules.chargebacks.control_totals import (
@@ -31,8 +33,9 @@ from cardops.rules.chargebacks.files import (
 )
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, FrozenFileError
-from cardops.rules.intake.files import ChargebackBatch, FileStatus
+from cardops.rules.intake.files import ChargebackBatch
 from cardops.rules.intake.objects import ObjectMissingError
+from cardops.services.chargebacks.batch_filing import BatchFiling
 from cardops.services.chargebacks.batch_rows import (
     batch_rows,
     carried_rows,
@@ -64,8 +67,13 @@ class ChargebackFileBuilder:
         destination = slot_destination(slot, mode)
         neutralise = self.destinations.neutralises_formulas(destination)
         with TemporaryDirectory() as folder:
-            rows = rows_of_slot(self._rows(batch), slot, mode, LineRule(batch.line_rule))
-            body = write_body(rows, Path(folder) / "body.csv", neutralise=neutralise)
+            version = batch.layout_version
+            rows = rows_of_slot(
+                self._filled(batch), slot, mode, LineRule(batch.line_rule), version=version
+            )
+            body = write_body(
+                rows, Path(folder) / "body.csv", neutralise=neutralise, version=version
+            )
             record = self._store(batch, slot, destination, body) if body.row_count else None
         if record is None:
             self._check_never_built(batch_id, slot)
@@ -78,8 +86,7 @@ class ChargebackFileBuilder:
         batch = self.intake_ledger.batch(batch_id)
         if batch.filed_at is not None:
             return batch
-        applied = [file.intake_id for file in batch.files if file.status is FileStatus.APPLIED]
-        return self.intake_ledger.file_batch(batch_id, applied)
+        return BatchFiling(self.lake, self.intake_ledger).file(batch_id)
 
     def add_up(self, batch_id: str, made_now: Collection[str]) -> BatchTotals:
         """The batch's totals from two sources: intake's counts, and the bytes of its files.
@@ -109,6 +116,15 @@ class ChargebackFileBuilder:
     def _rows(self, batch: ChargebackBatch) -> pl.LazyFrame:
         return batch_rows(batch, self.lake, self.intake_ledger)
 
+    def _filled(self, batch: ChargebackBatch) -> pl.LazyFrame:
+        """The same, with what the lake knew when the batch was filed."""
+        rows = self._rows(batch)
+        if batch.layout_version == 1:
+            return rows
+        known = self.lake.scan(SUPPLEMENTS_TABLE, [batch.business_date])
+        own = None if known is None else known.filter(pl.col("batch_id") == batch.batch_id)
+        return with_supplements(rows, own)
+
     def _waiting(self, batch: ChargebackBatch) -> RowSums:
         """The batch's own rows that its files do not have."""
         held = self.intake_ledger.waiting_rows_of(batch.batch_id)
@@ -132,6 +148,7 @@ class ChargebackFileBuilder:
             label=slot_label(slot, SplitMode(batch.mode)),
             sequence=sequence,
             previous_sequence=previous,
+            version=batch.layout_version,
         )
         control = control_json(
             identity,
@@ -140,6 +157,7 @@ class ChargebackFileBuilder:
             sha256=body.sha256,
             neutralised_count=body.neutralised_count,
             stages=body.stages if batch.line_rule == LineRule.STAGES else None,
+            counts={"filled": body.filled_count} if batch.layout_version > 1 else {},
         )
         self.ledger.record_made(_record(identity, slot, destination, body, control))
         key = processed_key(batch.batch_id, identity.name)

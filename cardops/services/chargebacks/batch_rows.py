@@ -25,7 +25,11 @@ def batch_rows(batch: ChargebackBatch, lake: Lake, ledger: IntakeLedger) -> pl.L
 
 def own_rows(batch: ChargebackBatch, lake: Lake) -> pl.LazyFrame:
     """Every accepted row of the batch's filed files."""
-    filed = [file.intake_id for file in batch.filed_files]
+    return rows_of_files(batch, [file.intake_id for file in batch.filed_files], lake)
+
+
+def rows_of_files(batch: ChargebackBatch, filed: Sequence[int], lake: Lake) -> pl.LazyFrame:
+    """Every accepted row of these files of the batch."""
     rows = lake.scan("chargebacks", [batch.business_date]) if filed else None
     if rows is None:
         return empty_frame("chargebacks").lazy()

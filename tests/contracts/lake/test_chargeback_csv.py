@@ -1,16 +1,29 @@
 """Chargeback files made of whole columns have the bytes that the row-by-row rule gives them."""
 
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardops.contracts.lake.chargeback_csv import rows_of_slot, write_body
-from cardops.rules.chargebacks.files import SplitMode
+from cardops.contracts.lake.supplements import with_supplements
+from cardops.rules.chargebacks.control_totals import read_control_totals
+from cardops.rules.chargebacks.files import MAX_CHARGEBACK_FILES, SplitMode, columns_of
 from cardops.rules.chargebacks.routing import NETWORKS
-from tests.factories.chargebacks import chargebacks, lake_frame
-from tests.oracles.chargeback_files import Chargeback, render, split_into_files
+from tests.factories.chargebacks import a_chargeback, chargebacks, lake_frame
+from tests.oracles.chargeback_files import (
+    Chargeback,
+    neutralised,
+    plain_cells,
+    render,
+    split_into_files,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -35,3 +48,122 @@ def test_vectorised_csv_has_the_bytes_of_the_scalar_rule(
             assert written.row_count == expected.row_count
             assert written.totals_minor == expected.totals_minor
             assert written.neutralised_count == expected.neutralised_count
+
+
+ENDED = {"won", "lost", "accepted", "expired", "prevented", "resolved"}
+OPEN_ACTIONS = {
+    "inquiry": "notify",
+    "chargeback": "notify",
+    "representment": "represent",
+    "pre_arbitration": "pre_arbitration",
+    "arbitration": "arbitration",
+}
+
+
+def outcomes(rows: Sequence[Chargeback]) -> dict[tuple[str, str], str | None]:
+    """What ended each dispute by its last row, one row at a time."""
+    found: dict[tuple[str, str], str | None] = {}
+    for row in rows:
+        ended = row.status if row.status in ENDED else row.stage if row.stage in ENDED else None
+        found[row.network, row.case_number] = ended
+    return found
+
+
+def cells_of_layout_2(row: Chargeback, outcome: str | None) -> tuple[str, ...]:
+    """The line of a row that nothing fills, without a settlement or a clock."""
+    shown = replace(row, reply_by_date=None) if outcome else row
+    shown = replace(shown, status=row.status if row.status is not None else outcome)
+    if outcome is None:
+        action = OPEN_ACTIONS[row.stage]
+    else:
+        action = "accept" if outcome == "accepted" else "close"
+    plain, _ = neutralised(plain_cells(shown))
+    return (*plain, action, "", "", "", "", "")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(chargebacks, max_size=12),
+    mode=st.sampled_from(SplitMode),
+    seed=st.integers(0, 9),
+)
+def test_file_of_layout_2_parses_to_its_rows_whatever_their_order(
+    *, rows: list[Chargeback], mode: SplitMode, seed: int
+) -> None:
+    frame = lake_frame(rows)
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)
+    by_dispute = outcomes(rows)
+    found, made = [], 0
+    with TemporaryDirectory() as folder:
+        for slot in NETWORKS:
+            contents = []
+            for number, batch in enumerate((frame, shuffled)):
+                path = Path(folder) / f"{slot}{number}"
+                lines = rows_of_slot(with_supplements(batch.lazy(), None), slot, mode, version=2)
+                written = write_body(lines, path, version=2)
+                contents.append(path.read_bytes())
+            with path.open("rb") as content:
+                totals = read_control_totals(content)
+            with path.open(newline="", encoding="utf-8") as text:
+                parsed = list(csv.reader(text))
+            assert contents[0] == contents[1]
+            assert (totals.row_count, totals.totals_minor) == (
+                written.row_count,
+                written.totals_minor,
+            )
+            assert totals.dispute_count == written.stages.disputes
+            assert tuple(parsed[0]) == columns_of(2)
+            found += [tuple(line) for line in parsed[1:]]
+            made += bool(written.row_count)
+
+    assert made <= MAX_CHARGEBACK_FILES
+    expected = [cells_of_layout_2(row, by_dispute[row.network, row.case_number]) for row in rows]
+    assert sorted(found) == sorted(expected)
+
+
+def written(rows: pl.DataFrame, version: int = 2) -> Sequence[Mapping[str, str]]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "visa"
+        lines = rows_of_slot(
+            with_supplements(rows.lazy(), None), "visa", SplitMode.BY_NETWORK, version=version
+        )
+        write_body(lines, path, version=version)
+        with path.open(newline="") as text:
+            return list(csv.DictReader(text))
+
+
+def test_dispute_that_ended_is_not_sent_as_an_open_one() -> None:
+    rows = [
+        a_chargeback(stage="chargeback", status="open"),
+        a_chargeback(stage="won", status=None),
+        a_chargeback("CB-2", status="accepted"),
+        a_chargeback("CB-3", stage="representment"),
+    ]
+    frame = lake_frame(rows).with_columns(
+        clock=pl.lit("feed"), reply_by_on=pl.lit(date(2026, 12, 20))
+    )
+
+    lines = written(frame)
+
+    shown = ("case_number", "action", "status", "reply_by_date", "clock")
+    assert [tuple(line[name] for name in shown) for line in lines] == [
+        ("CB-1", "close", "open", "", ""),
+        ("CB-1", "close", "won", "", ""),
+        ("CB-2", "accept", "accepted", "", ""),
+        ("CB-3", "represent", "open", "2026-12-20", "feed"),
+    ]
+
+
+def test_settlement_and_authorization_code_are_in_layout_2_alone() -> None:
+    frame = lake_frame([a_chargeback()]).with_columns(
+        settlement_amount_minor=pl.lit(-150_000, pl.Int64),
+        settlement_currency=pl.lit("JPY"),
+        transaction_auth_code=pl.lit("A1B2C3"),
+    )
+
+    (line,) = written(frame)
+    (older,) = written(frame, version=1)
+
+    assert (line["settlement_amount"], line["settlement_currency"]) == ("-150000", "JPY")
+    assert line["transaction_auth_code"] == "A1B2C3"
+    assert tuple(older) == columns_of(1)

@@ -146,8 +146,8 @@ def test_unroutable_row_raises_instead_of_being_dropped() -> None:
 def test_file_names_identify_the_file() -> None:
     identity = FileIdentity("b-1", "acme", date(2026, 11, 20), "visa", 42, 41)
 
-    assert identity.name == "CB_visa_acme_2026-11-20_000042_v1.csv"
-    assert identity.control_name == "CB_visa_acme_2026-11-20_000042_v1.csv.ctl"
+    assert identity.name == "CB_visa_acme_2026-11-20_000042_v2.csv"
+    assert identity.control_name == "CB_visa_acme_2026-11-20_000042_v2.csv.ctl"
     assert [slot_label(slot, SplitMode.SIZE_BALANCED) for slot in NETWORKS] == [
         "mixed-1",
         "mixed-2",
@@ -170,7 +170,7 @@ def test_control_file_describes_its_csv() -> None:
     )
 
     assert json.loads(control) == {
-        "version": 1,
+        "version": 2,
         "batch": "b-1",
         "program": "acme",
         "network": "mixed",

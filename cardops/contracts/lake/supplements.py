@@ -1,0 +1,160 @@
+"""What the lake knows of a batch's rows beside what they say: values that they lack.
+
+Belongs here: which value fills which column. It is looked up once, when the batch is filed, and kept in a
+table of the lake, so that files that are made again have the same bytes whatever the lake learns later.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from cardops.contracts.columns.types import DATE, INTEGER, TEXT
+from cardops.rules.chargebacks.files import FILLED_COLUMNS, NAME_SEPARATOR
+
+TABLE: Final = "chargeback_supplements"
+KEY: Final = ["intake_id", "row_number"]
+# Lake columns that may be filled.
+VALUES: Final = pl.Schema(
+    {
+        **dict.fromkeys(("arn", "merchant_id", "merchant_name", "card_bin", "card_last4"), TEXT),
+        "transaction_date": DATE,
+        "transaction_amount_minor": INTEGER,
+        **dict.fromkeys(("transaction_currency", "transaction_auth_code"), TEXT),
+    }
+)
+# Only what is filled has a value; `filled_columns` names the columns of the file.
+SUPPLEMENTS: Final = pl.Schema(
+    {"batch_id": TEXT, **dict.fromkeys(KEY, INTEGER), **VALUES, "filled_columns": TEXT}
+)
+# What only other rows of the same dispute or transaction may know.
+_OF_DISPUTES: Final = (
+    *("arn", "merchant_id", "merchant_name", "card_bin", "card_last4"),
+    *("transaction_date", "transaction_auth_code"),
+)
+_CASE: Final = ("network", "case_number")
+
+
+def supplements(
+    rows: pl.LazyFrame, transactions: pl.LazyFrame | None, disputes: pl.LazyFrame | None
+) -> pl.DataFrame:
+    """One row for each row of the batch that something fills.
+
+    `transactions` and `disputes`: the program's rows of the lake's tables, every version. A transaction
+    says most; what it does not know comes from the latest row of the same dispute, else of another
+    dispute of the same transaction.
+    """
+    own = rows.select("batch_id", *KEY, *_CASE, "transaction_id", *VALUES).filter(
+        pl.any_horizontal(pl.col(list(VALUES)).is_null())
+    )
+    found = own.collect()
+    if found.is_empty():
+        return pl.DataFrame(schema=SUPPLEMENTS)
+    known = _with_transactions(found.lazy(), transactions)
+    for key in (_CASE, ("transaction_id",)):
+        known = _with_disputes(known, disputes, key)
+    filled = known.with_columns(_filled()).with_columns(filled_columns=_names())
+    return filled.filter(pl.col("filled_columns") != "").select(list(SUPPLEMENTS)).collect()
+
+
+def with_supplements(rows: pl.LazyFrame, known: pl.LazyFrame | None) -> pl.LazyFrame:
+    """The rows with what was filled, and `filled_columns`. A value of the row is never overridden."""
+    if known is None:
+        return rows.with_columns(filled_columns=pl.lit(""))
+    joined = rows.join(
+        known.select(*KEY, *VALUES, "filled_columns"), on=KEY, how="left", suffix=" known"
+    )
+    return joined.with_columns(
+        *(pl.coalesce(name, f"{name} known").alias(name) for name in VALUES),
+        pl.col("filled_columns").fill_null(""),
+    ).drop(f"{name} known" for name in VALUES)
+
+
+def _with_transactions(rows: pl.LazyFrame, transactions: pl.LazyFrame | None) -> pl.LazyFrame:
+    """`paid …`: what the latest version of the row's transaction says."""
+    names = ("merchant_id", "card_bin", "card_last4", "amount_minor", "currency")
+    if transactions is None:
+        nothing = {f"paid {name}": pl.lit(None, TEXT) for name in names}
+        nothing["paid amount_minor"] = pl.lit(None, INTEGER)
+        return rows.with_columns(**nothing, **{"paid date": pl.lit(None, DATE)})
+    ids = rows.select("transaction_id").drop_nulls().unique()
+    latest = (
+        transactions.join(ids, on="transaction_id", how="semi")
+        .select(
+            "transaction_id",
+            *(pl.col(name).alias(f"paid {name}") for name in names),
+            pl.col("created_at").dt.date().alias("paid date"),
+            "updated_at",
+            *KEY,
+        )
+        .sort("updated_at", *KEY, nulls_last=False)
+        .unique("transaction_id", keep="last")
+        .drop("updated_at", *KEY)
+    )
+    return rows.join(latest, on="transaction_id", how="left")
+
+
+def _with_disputes(
+    rows: pl.LazyFrame, disputes: pl.LazyFrame | None, key: tuple[str, ...]
+) -> pl.LazyFrame:
+    """`<key> …`: the latest value that rows with the same key have."""
+    prefix = key[0]
+    if disputes is None:
+        return rows.with_columns(
+            pl.lit(None, VALUES[name]).alias(f"{prefix} {name}") for name in _OF_DISPUTES
+        )
+    ids = rows.select(key).drop_nulls().unique()
+    latest = (
+        disputes.join(ids, on=key, how="semi")
+        .select(*key, *KEY, "happened_at", *_OF_DISPUTES)
+        .sort("happened_at", *KEY, nulls_last=False)
+        .group_by(key)
+        .agg(pl.col(name).drop_nulls().last().alias(f"{prefix} {name}") for name in _OF_DISPUTES)
+    )
+    return rows.join(latest, on=list(key), how="left")
+
+
+def _filled() -> list[pl.Expr]:
+    """Each column's value where the row has none, and nothing elsewhere."""
+    # Another number, as of a card that was replaced since, says nothing about this one.
+    other_card = pl.any_horizontal(
+        (pl.col(name) != pl.col(f"paid {name}")).fill_null(value=False)
+        for name in ("card_bin", "card_last4")
+    )
+    same_currency = (pl.col("transaction_currency") == pl.col("paid currency")).fill_null(
+        value=True
+    )
+    has_no_amount = pl.col("transaction_amount_minor").is_null() & same_currency
+    sources = {
+        name: [f"{prefix} {name}" for prefix in (_CASE[0], "transaction_id")]
+        for name in _OF_DISPUTES
+    }
+    paid = {
+        "merchant_id": pl.col("paid merchant_id"),
+        "card_bin": pl.when(~other_card).then("paid card_bin"),
+        "card_last4": pl.when(~other_card).then("paid card_last4"),
+        "transaction_date": pl.col("paid date"),
+    }
+    filled = [
+        pl.when(pl.col(name).is_null())
+        .then(pl.coalesce(*([paid[name]] if name in paid else []), *names))
+        .alias(name)
+        for name, names in sources.items()
+    ]
+    return [
+        *filled,
+        pl.when(has_no_amount).then("paid amount_minor").alias("transaction_amount_minor"),
+        # The currency of an amount that is absent was taken from the transaction before.
+        pl.when(has_no_amount & pl.col("paid amount_minor").is_not_null())
+        .then("paid currency")
+        .alias("transaction_currency"),
+    ]
+
+
+def _names() -> pl.Expr:
+    marks = [
+        pl.when(pl.col(name if name in VALUES else f"{name}_minor").is_not_null()).then(
+            pl.lit(name)
+        )
+        for name in FILLED_COLUMNS
+    ]
+    return pl.concat_str(marks, separator=NAME_SEPARATOR, ignore_nulls=True)
