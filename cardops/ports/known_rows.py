@@ -24,14 +24,14 @@ class EarlierRows:
 
     `rows`: `lookup_id`, `intake_id` (which holds the file's place in the order of judging),
     `row_number`, `content_digest` and `row_values`. Where the file itself was judged before,
-    `later_rows` has the same of files judged after it that are in the lake, and `own_rows` the numbers
-    of its recorded rows.
+    `later_rows` has the same of files judged after it that are in the lake, and `own_rows` of its own
+    recorded rows.
     """
 
     rows: pl.DataFrame
     not_in_lake: tuple[int, ...]
     later_rows: pl.DataFrame | None = None
-    own_rows: frozenset[int] = frozenset()
+    own_rows: pl.DataFrame | None = None
 
 
 class JudgingTurn(Protocol):

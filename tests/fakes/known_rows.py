@@ -120,7 +120,7 @@ class _Turn(JudgingTurn):
         known = self.index.files[own]
         scope = self._scope().values()
         later = [file for file in scope if file.order > known.order and file.is_in_lake]
-        own_rows = frozenset(_under(known, lookup_ids)["row_number"])
+        own_rows = _placed([known], lookup_ids)
         return EarlierRows(found, tuple(waits), _placed(later, lookup_ids), own_rows)
 
     @override

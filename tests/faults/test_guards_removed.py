@@ -138,6 +138,11 @@ GUARDS = [
         f"{KNOWN_ROWS}::test_rows_not_yet_in_the_lake_are_finished_before_they_count",
     ),
     Guard(
+        "numbered-after-later",
+        f"{KNOWN_ROWS}::test_repeat_numbers_a_step_after_those_of_later_files",
+        "return found",
+    ),
+    Guard(
         "between-requests",
         "tests/authorizer/server/test_known_heads.py"
         "::test_bytes_of_a_known_request_within_a_body_are_no_request",

@@ -4,7 +4,7 @@ Belongs here: the first look, by one hash of each row's identity, in 8 bytes a r
 same identity compare is in `versions`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -20,8 +20,6 @@ from cardops.contracts.kinds.profile import KindProfile, identities_as_they_are
 OUTCOME: Final = pl.Enum(["accepted", "duplicate", "conflicting_duplicate"])
 # Rows that are compared at once.
 ROWS_AT_ONCE: Final = 1_000_000
-# What a later file said already is a repeat, wherever in its sequence.
-_SENT_AGAIN: Final = JudgedFiles(again=lambda: (True,))
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -37,7 +35,7 @@ def outcomes_of(
     valid = workspace.scan("valid")
     is_aligned = profile.align_identities is not identities_as_they_are
     if is_aligned or profile.sequence is not None:
-        return _typed(row_outcomes(valid, None, profile, files=files))
+        return typed_outcomes(row_outcomes(valid, None, profile, files=files))
     repeated = _repeated(workspace, profile)
     numbers = pl.concat(part["row_number"] for part in workspace.chunks("valid", ["row_number"]))
     accepted = pl.repeat("accepted", len(numbers), dtype=OUTCOME, eager=True)
@@ -49,7 +47,9 @@ def outcomes_of(
         part.filter(pl.col("hash").is_in(values)) for part in _identities(workspace, profile)
     )
     compared = [
-        _typed(row_outcomes(valid.join(portion, on="row_number", how="semi"), None, profile))
+        typed_outcomes(
+            row_outcomes(valid.join(portion, on="row_number", how="semi"), None, profile)
+        )
         for portion in _portions(suspects)
     ]
     others = outcomes.join(suspects, on="row_number", how="anti")
@@ -72,34 +72,9 @@ def compared_with_known(
         return outcomes
     shared = pl.col(layout.profile.lookup).is_in(known["lookup_id"].unique().implode())
     rows = workspace.scan("valid").filter(shared)
-    judged = _typed(known_row_outcomes(rows, layout.decoded(known), layout, files))
+    judged = typed_outcomes(known_row_outcomes(rows, layout.decoded(known), layout, files))
     others = outcomes.join(judged, on="row_number", how="anti")
     return pl.concat([others, judged]).sort("row_number")
-
-
-def without_rows_accepted_later(
-    outcomes: pl.DataFrame,
-    workspace: Workspace,
-    later: pl.DataFrame,
-    own_rows: Collection[int],
-    layout: Layout,
-) -> pl.DataFrame:
-    """The outcomes of a repeat, in which rows are duplicates that a later file accepted.
-
-    `own_rows`: numbers of those that were accepted before, which stay. A row that is valid by now
-    (its timestamp is no longer in the future) may have been sent again or released meanwhile.
-    """
-    if later.is_empty():
-        return outcomes
-    compared = compared_with_known(outcomes, workspace, later, layout, _SENT_AGAIN)
-    accepted = outcomes.filter(
-        pl.col("outcome") == "accepted", ~pl.col("row_number").is_in(list(own_rows))
-    )
-    repeated = compared.filter(pl.col("outcome") == "duplicate").join(
-        accepted, on="row_number", how="semi"
-    )
-    others = outcomes.join(repeated, on="row_number", how="anti")
-    return pl.concat([others, repeated]).sort("row_number")
 
 
 def _identities(workspace: Workspace, profile: KindProfile) -> Iterator[pl.DataFrame]:
@@ -127,5 +102,6 @@ def _portions(suspects: pl.DataFrame) -> list[pl.LazyFrame]:
     ]
 
 
-def _typed(outcomes: pl.DataFrame) -> pl.DataFrame:
+def typed_outcomes(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes by row number, with their type."""
     return outcomes.with_columns(pl.col("outcome").cast(OUTCOME)).sort("row_number")

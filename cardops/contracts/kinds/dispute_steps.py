@@ -28,9 +28,10 @@ from cardops.rules.chargebacks.steps import (
 )
 from cardops.rules.intake.files import RowFlag
 
+_NUMBER: Final = "action_sequence"
 _ADDED: Final = pl.Schema(
     {
-        "action_sequence": pl.Int64(),
+        _NUMBER: pl.Int64(),
         ADDED_FLAG: pl.String(),
         "clock_from": pl.Date(),
         CARRIED: pl.Date(),
@@ -207,8 +208,10 @@ DISPUTE_STEPS: Final = RowSequence(
     columns=(
         *("stage", "status", "activity_date", "resolution_date", "dispute_date"),
         *("network", "reason_code", "reply_by_date", "clock_from", "reply_by_on", "clock"),
+        _NUMBER,
     ),
     dated_by="activity_date",
+    numbered_by=_NUMBER,
     added=_ADDED,
     judge=judge_steps,
     flags=(RowFlag.UNEXPECTED_STAGE,),

@@ -72,11 +72,12 @@ class RowSequence:
     `judge`: rows of identities that have several, in order of arrival, to `row_number`, `outcome` and
     `added`. They have `id`, `file` (place of their file in the order of judging), `is_new`,
     `is_file_again`, `arrived_on` (null of known rows), `state 0`, `state 1` and `columns`.
-    `flags`: those that it may add.
+    `flags`: those that it may add. `numbered_by`: the column among `added` with a row's number.
     """
 
     columns: tuple[str, ...]
     dated_by: str
+    numbered_by: str
     added: pl.Schema
     judge: Callable[[pl.DataFrame], pl.DataFrame]
     flags: tuple[RowFlag, ...] = ()

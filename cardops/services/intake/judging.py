@@ -13,12 +13,9 @@ import polars as pl
 from cardops.contracts.judging.files import SettledFile, settle_file
 from cardops.contracts.judging.groups import SettledGroup
 from cardops.contracts.judging.known_rows import Layout
+from cardops.contracts.judging.repeats import after_later_files
 from cardops.contracts.judging.sequences import JudgedFiles
-from cardops.contracts.judging.uniqueness import (
-    compared_with_known,
-    outcomes_of,
-    without_rows_accepted_later,
-)
+from cardops.contracts.judging.uniqueness import compared_with_known, outcomes_of
 from cardops.contracts.judging.workspace import Workspace
 from cardops.contracts.kinds.profile import KindProfile, Terms
 from cardops.contracts.kinds.registry import Kinds
@@ -158,10 +155,7 @@ def _compared(
             return earlier.not_in_lake, alone
         # guard-end: known-in-lake
         outcomes = compared_with_known(outcomes, workspace, earlier.rows, layout, files)
-        if earlier.later_rows is not None:
-            outcomes = without_rows_accepted_later(
-                outcomes, workspace, earlier.later_rows, earlier.own_rows, layout
-            )
+        outcomes = after_later_files(outcomes, workspace, earlier, layout, files)
     return (), outcomes
 
 

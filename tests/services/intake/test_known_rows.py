@@ -1,6 +1,7 @@
 """Files judged by the index of known rows: what it holds, when, and what a crash leaves behind."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 from typing_extensions import override
@@ -149,6 +150,37 @@ def test_repeat_keeps_what_it_accepted_before_a_later_file(world: IntakeWorld) -
     world.submit("transactions", csv_file(TRANSACTIONS, PAID, REFUNDED))
 
     assert [ingest_file(number, world.ports).outcome.accepted for number in (1, 2, 1)] == [1, 1, 1]
+
+
+STEPS = f"{CHARGEBACKS},stage,status,activity_date"
+OPEN, WON, IN_FUTURE = (
+    f"{DISPUTED},chargeback,{step}"
+    for step in ("open,2026-11-11", "won,2026-11-12", "lost,2026-11-23")
+)
+
+
+@pytest.mark.parametrize("first_row", [OPEN, OPEN.replace("c1", "c9")])
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_repeat_numbers_a_step_after_those_of_later_files(
+    world: IntakeWorld, lake: FailingLake, first_row: str, *, is_killed: bool
+) -> None:
+    """The step was in the future at first; another of its dispute was sent meanwhile."""
+    content = csv_file(STEPS, first_row, IN_FUTURE)
+    if is_killed:
+        lake.after.add(1)
+    with suppress(OSError):
+        world.submit("chargebacks", content)
+    lake.after.clear()
+    world.submit("chargebacks", csv_file(STEPS, WON))
+    world.clock.advance(days=3)
+
+    for _ in range(2):
+        assert ingest_file(1, world.ports).outcome.accepted == 2
+
+    steps = world.rows("chargebacks").filter(case_number="c1").sort("action_sequence")
+    numbers = list(range(1, steps.height + 1))
+    assert steps["action_sequence"].to_list() == numbers
+    assert steps["status"].to_list()[-1] == "lost"
 
 
 def test_killed_file_ends_as_if_nothing_had_happened(world: IntakeWorld, lake: FailingLake) -> None:

@@ -165,7 +165,7 @@ class _Turn:
             for intake_id, (order, is_in_lake) in places.items()
             if order > own_order and is_in_lake
         }
-        own_rows = frozenset(rows.filter(intake_id=own)["row_number"])
+        own_rows = _placed(rows, {own: own_order})
         return EarlierRows(_placed(rows, orders), not_in_lake, _placed(rows, later), own_rows)
 
     def record(self, rows: Iterable[pl.DataFrame], layout: str) -> None:
