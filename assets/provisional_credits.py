@@ -22,6 +22,7 @@ MAX_ROWS_SHOWN: Final = 50
 POSTED: Final = "disputed_money_due_is_posted"
 NOTICES: Final = "no_notice_of_a_dispute_is_overdue"
 DEBTS: Final = "no_balance_is_below_zero_after_taking_back"
+WAITING: Final = "no_disputed_purchase_waits_beyond_its_clock"
 
 
 @dg.asset(
@@ -30,7 +31,8 @@ DEBTS: Final = "no_balance_is_below_zero_after_taking_back"
     group_name="control",
     deps=["transactions"],
     check_specs=[
-        dg.AssetCheckSpec(name, asset="provisional_credits") for name in (POSTED, NOTICES, DEBTS)
+        dg.AssetCheckSpec(name, asset="provisional_credits")
+        for name in (POSTED, NOTICES, DEBTS, WAITING)
     ],
     kinds={"postgres"},
 )
@@ -60,8 +62,9 @@ def provisional_credits(
         },
         check_results=[
             _verdict(POSTED, [item for item in found if item.is_due(today)], posted),
-            _verdict(NOTICES, [item for item in found if _is_overdue(item, today)]),
+            _verdict(NOTICES, [item for item in found if _is_untold(item, today)]),
             _verdict(DEBTS, [item for item in found if item.is_in_debt]),
+            _verdict(WAITING, [item for item in found if item.is_overdue(today)]),
         ],
     )
 
@@ -82,7 +85,7 @@ def _verdict(
     )
 
 
-def _is_overdue(item: Position, today: date) -> bool:
+def _is_untold(item: Position, today: date) -> bool:
     return any(notice.due_on < today for notice in item.notices)
 
 

@@ -133,6 +133,19 @@ def paid_before_the_log_begins(days: MatchDays) -> None:
     days.settle(on, days.new_id(), days.amount())
 
 
+def given_back_meanwhile(days: MatchDays) -> None:
+    """A dispute's credit is no authorization, also where the payment was authorized elsewhere."""
+    before = days.day(FIRST_DAY - _EARLIER, FIRST_DAY - timedelta(days=1))
+    elsewhere, on, amount = days.new_id(), days.day(), days.amount()
+    days.settle(before, elsewhere, amount)
+    here = days.capture(on, amount)
+    days.settle(on, here, amount)
+    for key in (elsewhere, here):
+        days.dispute(on, key)
+        days.log(LAST_DAY, key, "provisional_credit", amount, 0)
+        days.log(LAST_DAY, key, "credit_taken_back", -amount, 0)
+
+
 def paid_again_after_refund(days: MatchDays) -> None:
     on, amount = days.day(), days.amount()
     first, second = days.capture(on, amount), days.capture(on, amount)
@@ -226,6 +239,7 @@ SCENARIOS: Final[tuple[Callable[[MatchDays], None], ...]] = (
     rejected,
     awaited,
     paid_before_the_log_begins,
+    given_back_meanwhile,
     paid_again_after_refund,
     inquiry_about_a_failed_payment,
     never_settled,

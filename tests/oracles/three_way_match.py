@@ -8,6 +8,7 @@ from typing import Any, Final
 from tests.factories.match_days import MatchDays
 
 SETTLED: Final = ("completed", "refunded")
+GIVEN_BACK: Final = ("provisional_credit", "credit_made_final", "credit_taken_back")
 DUE_DAYS: Final = 7
 Row = Mapping[str, Any]
 Break = tuple[str, str, str, int]
@@ -38,6 +39,8 @@ def _by_transaction(days: MatchDays, table: str) -> dict[str, list[tuple[date, R
     rows: dict[str, list[tuple[date, Row]]] = defaultdict(list)
     for on, of_day in sorted(days.rows[table].items()):
         for row in of_day:
+            if row.get("kind") in GIVEN_BACK:
+                continue
             rows[row["transaction_id"]].append((on, row))
     return rows
 

@@ -37,6 +37,16 @@ from cardops.services.provisional.lake_facts import LakeFacts
 
 # Holidays are known this many years after a dispute: no clock is longer.
 YEARS_AHEAD: Final = 2
+# What is no dispute, or was told too late, or of which everything was given back, has no clock.
+CLOCKLESS: Final = frozenset(
+    {
+        WaitingReason.INQUIRY,
+        WaitingReason.NOTIFIED_LATE,
+        WaitingReason.REFUNDED_ALREADY,
+        WaitingReason.PURCHASE_GIVEN_BACK,
+        WaitingReason.PAYMENT_NOT_SETTLED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,18 @@ class Position:
     def is_due(self, today: date) -> bool:
         """Whether its next step is to be posted by that day."""
         return self.step is not None and self.step.due_on <= today
+
+    @property
+    def waits_until(self) -> date | None:
+        """The last day of the clock that runs while it waits; None where none does."""
+        if self.waiting in CLOCKLESS or self.record.end is not None:
+            return None
+        return self.credit_last_on if self.record.credit is None else self.investigated_by
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether it waits for a person although the clock is over."""
+        last_on = self.waits_until
+        return self.waiting is not None and last_on is not None and last_on < today
 
     def is_ending(self, today: date) -> bool:
         """Whether a credit that is given now ends at once."""

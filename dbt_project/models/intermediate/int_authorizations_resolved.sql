@@ -1,8 +1,11 @@
 with
 
+-- What disputes give back names the transaction too, and is no authorization of it.
 log_entries as (
     select * from {{ ref('stg_lake__log_entries') }}
-    where transaction_id is not null
+    where
+        transaction_id is not null
+        and kind not in ('provisional_credit', 'credit_made_final', 'credit_taken_back')
 ),
 
 summed as (

@@ -41,7 +41,7 @@ def list_positions(*, program: ProgramOption = None, json_output: JsonOption = F
         "standing": [
             _standing(item) for item in found if item.record.credit and not item.record.end
         ],
-        "waiting": [_row(item) | {"reason": item.waiting} for item in found if item.waiting],
+        "waiting": [_waiting(item, today) for item in found if item.waiting],
         "notices": [
             _row(item) | _notice(notice.kind, notice.due_on, today)
             for item in found
@@ -156,6 +156,11 @@ def _due(item: Position, today: date) -> dict[str, Any]:
     return _row(item) | figures | {"amount": step.amount_minor}
 
 
+def _waiting(item: Position, today: date) -> dict[str, Any]:
+    figures = {"reason": item.waiting, "last_on": item.waits_until}
+    return _row(item) | figures | {"is_overdue": item.is_overdue(today)}
+
+
 def _standing(item: Position) -> dict[str, Any]:
     credit = item.record.credit
     figures = {
@@ -193,8 +198,8 @@ def _print(lists: Mapping[str, Sequence[dict[str, Any]]]) -> None:
             )
             more = ", ".join(
                 f"{key} {row[key]}"
-                for key in ("kind", "reason", "due_on", "final_on", "until", "available")
-                if key in row
+                for key in ("kind", "reason", "due_on", "last_on", "final_on", "until", "available")
+                if row.get(key) is not None
             )
             user = row["user_id"] or "unknown user"
             typer.echo(f"  {row['network']}/{row['case_number']}  {user}  {money}  {more}")

@@ -61,9 +61,9 @@ def test_policy_is_set_shown_and_followed_to_its_end(desk: DisputeDesk, settings
     listed = run(provisional.app, "list", "--program", "acme")
     assert [(row["case_number"], row["kind"], row["amount"], row["is_due"])
             for row in listed["due"]] == [("c-1", "provisional_credit", 40_00, True)]  # fmt: skip
-    assert [(row["case_number"], row["reason"]) for row in listed["waiting"]] == [
-        ("c-2", "transaction_unknown")
-    ]
+    assert [
+        (row["case_number"], row["reason"], row["is_overdue"]) for row in listed["waiting"]
+    ] == [("c-2", "transaction_unknown", True)]
     posted = run(provisional.app, "post")
     assert [(row["user_id"], row["outcome"], row["available"]) for row in posted["posted"]] == [
         ("ana", "posted", 100_00)
