@@ -37,6 +37,7 @@ class Faults:
     quota_bytes: int | None = None
     refuses_renames: bool = False
     refuses_reading: bool = False
+    loses_the_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,14 @@ class _Folder(asyncssh.SFTPServer):
         return int(super().write(file_obj, offset, data))  # type: ignore[arg-type] # opaque handle
 
     @override
+    def close(self, file_obj: object) -> None:
+        """Keeps half of what it has confirmed, as a disk does that is full when caches are flushed."""
+        file: Any = file_obj
+        if self._faults.loses_the_end and file.writable():
+            file.truncate(file.seek(0, os.SEEK_END) // 2)
+        super().close(file_obj)
+
+    @override
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
         self._check_rename()
         super().rename(oldpath, newpath)
@@ -234,12 +243,13 @@ def main() -> None:
     parser.add_argument("--quota-bytes", type=int)
     parser.add_argument("--refuse-renames", action="store_true")
     parser.add_argument("--refuse-reading", action="store_true")
+    parser.add_argument("--lose-the-end", action="store_true")
     given = parser.parse_args()
     run(
         given.home,
         given.port,
         Adapters(Settings.load()).secrets if given.introduce else None,
-        Faults(given.quota_bytes, given.refuse_renames, given.refuse_reading),
+        Faults(given.quota_bytes, given.refuse_renames, given.refuse_reading, given.lose_the_end),
     )
 
 

@@ -1,27 +1,16 @@
 """Delivery with wrong keys and passwords, stalls, full disks, refused renames and lost connections."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import asyncssh
 import pytest
 
-from cardops.adapters.file_delivery.destinations import SecretDestinations
-from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.rules.deliveries.recipe import MAX_ATTEMPTS
-from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.deliveries.troubles import RUNBOOK
-from cardops.services.deliveries.delivery import DeliveryService
-from tests.factories.deliveries import a_made_file
-from tests.fakes.breakers import FakeBreakers
-from tests.fakes.clock import FakeClock
-from tests.fakes.delivery_ledger import FakeDeliveryLedger
-from tests.fakes.notifier import FakeNotifier
-from tests.fakes.object_store import FakeObjectStore
-from tests.fakes.secrets import FakeSecretStore
 from tests.servers.file_servers import (
     SSHD,
     Server,
@@ -31,6 +20,7 @@ from tests.servers.file_servers import (
     write_certificate,
 )
 from tests.servers.flaky_proxy import troubled
+from tests.servers.sender import Sender, expected_files, received
 
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
 SFTP = ["asyncssh", pytest.param("openssh", marks=needs_sshd)]
@@ -40,56 +30,6 @@ STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "openssh": openssh,
     "ftps": ftps,
 }
-
-
-class Sender:
-    """One file, the delivery service, and the pauses it made."""
-
-    def __init__(self, *, row_count: int = 3) -> None:
-        self.ledger = FakeDeliveryLedger()
-        self.store = FakeObjectStore()
-        self.notifier = FakeNotifier()
-        self.secrets = FakeSecretStore()
-        self.breakers = FakeBreakers()
-        self.clock = FakeClock()
-        self.pauses: list[float] = []
-        self.lines: list[str] = []
-        self.record = a_made_file(self.ledger, self.store, "b-1", row_count=row_count)
-
-    def deliver(self, secret: Mapping[str, object], *, patience: float = 5) -> ChargebackFileRecord:
-        self.secrets.put("destinations/visa", secret)
-        timeouts = Timeouts(patience, patience, patience, patience)
-        service = DeliveryService(
-            self.store,
-            self.ledger,
-            SecretDestinations(self.secrets, timeouts),
-            self.notifier,
-            self.breakers,
-            self.clock,
-            self.pauses.append,
-            self.lines.append,
-        )
-        record = service.deliver("b-1", "visa")
-        assert record is not None
-        assert record == self.ledger.find("b-1", "visa"), (
-            "the returned record differs from the stored one"
-        )
-        return record
-
-
-def received(server: Server) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in server.inbox.iterdir()
-        if path.suffix != ".part"
-    }
-
-
-def expected_files(record: ChargebackFileRecord) -> dict[str, str]:
-    return {
-        record.file_name: record.content_sha256,
-        f"{record.file_name}.ctl": record.control_sha256,
-    }
 
 
 @pytest.fixture(scope="module")

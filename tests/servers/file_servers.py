@@ -1,5 +1,6 @@
 """Real file servers for tests, each a process or thread of its own on a free port."""
 
+import asyncio
 import getpass
 import shutil
 import socket
@@ -7,11 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import asyncssh
 from cryptography import x509
@@ -19,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from simulation.card_companies import CardCompanies
+from simulation.card_companies import CardCompanies, Faults, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
@@ -53,19 +57,32 @@ def card_companies(home: Path, *faults: str) -> Iterator[Server]:
 
 
 @contextmanager
-def openssh(home: Path) -> Iterator[Server]:
-    """A real OpenSSH server run by the current user, with a key for its only user."""
+def openssh(
+    home: Path, sftp_options: str = "", max_file_bytes: int | None = None
+) -> Iterator[Server]:
+    """A real OpenSSH server run by the current user, with a key for its only user.
+
+    `sftp_options` are those of sftp-server(8), such as `-R` for a read-only one. Beyond
+    `max_file_bytes` its files cannot grow, which it reports as it reports a full disk.
+    """
     home.mkdir(parents=True, exist_ok=True)
     inbox = home / "inbox"
     inbox.mkdir()
     host_key, user_key = _key(home / "host_key"), _key(home / "user_key")
     (home / "authorized_keys").write_bytes(user_key.export_public_key())
     port = free_port()
-    (home / "sshd_config").write_text(_sshd_config(home, port))
+    (home / "sshd_config").write_text(_sshd_config(home, port, sftp_options))
     with suppress(PermissionError):
         Path("/run/sshd").mkdir(exist_ok=True)
     command = [SSHD, "-D", "-e", "-f", str(home / "sshd_config")]
-    with (home / "sshd.log").open("w") as log, subprocess.Popen(command, stderr=log) as server:
+    if max_file_bytes is not None:
+        # The signal is ignored, so that a write beyond the limit fails as on a full disk.
+        command = ["bash", "-c", f"trap '' XFSZ; ulimit -f {max_file_bytes >> 10}; exec \"$@\"", "-",
+                   *command]  # fmt: skip
+    with (
+        (home / "sshd.log").open("w") as log,
+        subprocess.Popen(command, stderr=log if max_file_bytes is None else None) as server,
+    ):
         try:
             wait_for_port(port)
             secret: dict[str, object] = {
@@ -84,13 +101,16 @@ def openssh(home: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def ftps(home: Path) -> Iterator[Server]:
-    """A server that speaks FTP with TLS only, on both connections."""
+def ftps(home: Path, *options: str) -> Iterator[Server]:
+    """A server that speaks FTP with TLS only, on both connections.
+
+    `options` are those of tests/servers/ftps_server.py; other users than acme have troubles.
+    """
     inbox = home / "inbox"
-    inbox.mkdir(parents=True)
+    inbox.mkdir(parents=True, exist_ok=True)
     certificate = write_certificate(home / "server.pem")
     program = Path(__file__).with_name("ftps_server.py")
-    command = [sys.executable, "-W", "ignore", str(program), str(home)]
+    command = [sys.executable, "-W", "ignore", str(program), str(home), *options]
     with (
         (home / "ftps.log").open("w") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
@@ -164,7 +184,7 @@ def _key(path: Path) -> asyncssh.SSHKey:
     return key
 
 
-def _sshd_config(home: Path, port: int) -> str:
+def _sshd_config(home: Path, port: int, sftp_options: str) -> str:
     return f"""
 Port {port}
 ListenAddress 127.0.0.1
@@ -175,5 +195,36 @@ UsePAM no
 StrictModes no
 PermitRootLogin yes
 PasswordAuthentication no
-Subsystem sftp internal-sftp
+Subsystem sftp internal-sftp {sftp_options}
 """
+
+
+@contextmanager
+def card_companies_here(home: Path, faults: Faults | None = None) -> Iterator[Server]:
+    """The same card companies in a thread of this process, which starts at once."""
+    companies = CardCompanies(home, faults or Faults())
+    port, loop, stop = Future[int](), asyncio.new_event_loop(), asyncio.Event()
+    thread = Thread(
+        target=loop.run_until_complete,
+        args=(serve(companies, 0, on_open=port.set_result, stop=stop),),
+        daemon=True,
+    )
+    thread.start()
+    try:
+        yield Server(companies.secret("visa", port.result(60)), companies.inbox("visa"))
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(60)
+        loop.run_until_complete(_end_connections(loop))
+        loop.close()
+
+
+async def _end_connections(loop: Any) -> None:  # Any: its connections are not public
+    for transport in list(loop._transports.values()):
+        transport.abort()
+    others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    await asyncio.wait(others, timeout=1) if others else None
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.01)

@@ -2,12 +2,15 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-Trouble = Literal["cut", "stall"]
+Trouble = Literal["cut", "stall", "slow"]
+# A slow line: so many bytes at once, so often.
+SLOW_BYTES, SLOW_SECONDS = 4096, 0.01
 
 
 @dataclass
@@ -27,6 +30,9 @@ class Proxy:
                 client, _ = listener.accept()
                 self.connections += 1
                 server = socket.create_connection(("127.0.0.1", self.target))
+                for end in (client, server):
+                    # Else each of its small packets waits for the confirmation of the one before.
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open += [client, server]
                 limit = self.after_bytes if self.connections <= self.times else None
                 for source, sink, most in ((client, server, limit), (server, client, None)):
@@ -41,9 +47,11 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
         passed = 0
         with suppress(OSError):
-            while block := source.recv(4096):
+            while block := source.recv(SLOW_BYTES):
                 passed += len(block)
-                if limit is not None and passed > limit:
+                if self.trouble == "slow":
+                    time.sleep(SLOW_SECONDS)
+                elif limit is not None and passed > limit:
                     self._begin_trouble(source, sink)
                     return
                 sink.sendall(block)

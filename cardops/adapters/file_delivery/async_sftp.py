@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import posixpath
 import stat
+import time
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -28,11 +29,13 @@ from cardops.rules.deliveries.troubles import Trouble
 
 Result = TypeVar("Result")
 
-# Measured against 32 KiB and 1 MiB: as fast as the larger, and every server that grants more takes it.
-_BLOCK_BYTES: Final = 256 * 1024 - 1024
+# What OpenSSH grants (limits@openssh.com).
+_BLOCK_BYTES: Final = 255 * 1024
 # What every server takes, whatever it says of its limits (draft-ietf-secsh-filexfer-02, section 3).
 _SAFE_BLOCK_BYTES: Final = 32 * 1024
 _BYTES_UNDER_WAY: Final = 4 * 1024 * 1024
+# A block is to take no longer than this, so that a slow line is never taken for a stalled one.
+_BLOCK_SECONDS: Final = 1.0
 _FIRST_CIPHERS: Final = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 _RSA_SIGNATURES: Final = ("rsa-sha2-512", "rsa-sha2-256")
 _HOST_KEY_ALGORITHMS: Final = (
@@ -50,6 +53,25 @@ _LOST: Final = (
     asyncssh.ChannelOpenError,
     OSError,
 )
+
+
+class _Pace:
+    """How large the next block may be: small at first, larger where the line proves fast."""
+
+    def __init__(self, granted_bytes: int) -> None:
+        self._largest = min(max(granted_bytes, _SAFE_BLOCK_BYTES), _BLOCK_BYTES)
+        self._began = time.monotonic()
+        self._confirmed_bytes = 0
+
+    def confirm(self, size: int) -> None:
+        """The server has taken, or sent, so many bytes more."""
+        self._confirmed_bytes += size
+
+    def block_bytes(self) -> int:
+        """The size of the next block."""
+        seconds = max(time.monotonic() - self._began, 0.001)
+        fitting = int(self._confirmed_bytes / seconds * _BLOCK_SECONDS)
+        return min(max(fitting, _SAFE_BLOCK_BYTES), self._largest)
 
 
 class AsyncSftpDelivery:
@@ -92,9 +114,14 @@ class AsyncSftpDelivery:
             try:
                 self._run(self._write(path, content))
             except asyncssh.SFTPFailure:
-                if self._is_full(path):
-                    self._refuse_full(f"write {path}")
-                raise
+                # Servers report a full disk as a mere failure; some say how much room they have.
+                reason = (
+                    "is full" if self._has_no_room(path) else "or this user's quota may be full"
+                )
+                raise TransientDeliveryError(
+                    f"{self._name}: could not write {path}: the server's disk {reason}.",
+                    Trouble.DISK_FULL,
+                ) from None
 
     def read_sha256(self, path: str) -> str | None:
         """Hash of what the server holds, or None where reading is forbidden."""
@@ -160,53 +187,60 @@ class AsyncSftpDelivery:
 
     async def _write(self, path: str, content: Readable) -> None:
         remote = await self._confirmed([self._sftp.open(path, "wb", block_size=0)])
-        block = self._block_bytes(self._sftp.limits.max_write_len)
+        pace = _Pace(self._sftp.limits.max_write_len)
         writes: set[asyncio.Task[int]] = set()
-        offset = 0
+        sent = confirmed = 0
         try:
-            while data := content.read(block):
-                writes.add(asyncio.ensure_future(remote.write(data, offset)))
-                offset += len(data)
-                while len(writes) * block >= _BYTES_UNDER_WAY:
-                    writes = await self._some_of(writes)
+            while data := content.read(pace.block_bytes()):
+                writes.add(asyncio.ensure_future(remote.write(data, sent)))
+                sent += len(data)
+                while sent - confirmed >= _BYTES_UNDER_WAY:
+                    confirmed += await self._confirm_some(writes, pace)
             while writes:
-                writes = await self._some_of(writes)
+                await self._confirm_some(writes, pace)
         finally:
             for task in writes:
                 task.cancel()
             await asyncio.gather(*writes, return_exceptions=True)
         await self._confirmed([remote.close()])
 
-    async def _some_of(self, tasks: "set[asyncio.Task[int]]") -> "set[asyncio.Task[int]]":
-        """Wait until one is confirmed; the ones still under way. Raises where one failed or stalled."""
-        done, left = await asyncio.wait(
-            tasks, timeout=self._timeouts.channel_seconds, return_when=asyncio.FIRST_COMPLETED
+    async def _confirm_some(self, writes: "set[asyncio.Task[int]]", pace: _Pace) -> int:
+        """Wait until the server has taken a block or more; their bytes. Raises where one failed."""
+        done, _ = await asyncio.wait(
+            writes, timeout=self._timeouts.channel_seconds, return_when=asyncio.FIRST_COMPLETED
         )
         if not done:
             raise TimeoutError
-        for task in done:
-            task.result()
-        return left
+        size = sum(task.result() for task in done)
+        writes -= done
+        pace.confirm(size)
+        return size
 
     async def _hash(self, remote: Any) -> str:
         """Blocks are asked for ahead and hashed in their order."""
-        digest, offset, is_ended = hashlib.sha256(), 0, False
-        block = self._block_bytes(self._sftp.limits.max_read_len)
-        reads: deque[asyncio.Task[bytes]] = deque()
+        digest, asked, hashed, is_ended = hashlib.sha256(), 0, 0, False
+        pace = _Pace(self._sftp.limits.max_read_len)
+        # Asked for to the end of the file and once beyond it, where it must end.
+        total = (await self._confirmed([remote.stat()])).size or 0
+        reads: deque[tuple[int, asyncio.Task[bytes]]] = deque()
         try:
             while not is_ended:
-                while len(reads) * block < _BYTES_UNDER_WAY:
-                    reads.append(asyncio.ensure_future(_read(remote, offset, block)))
-                    offset += block
+                while asked <= total and asked - hashed < _BYTES_UNDER_WAY:
+                    size = pace.block_bytes()
+                    reads.append((size, asyncio.ensure_future(_read(remote, asked, size))))
+                    asked += size
+                size, read = reads[0]
                 async with asyncio.timeout(self._timeouts.channel_seconds):
-                    data = await reads[0]
+                    data = await read
                 reads.popleft()
                 digest.update(data)
-                is_ended = len(data) < block
+                hashed += size
+                pace.confirm(len(data))
+                is_ended = len(data) < size or (not reads and asked > total)
         finally:
-            for task in reads:
+            for _, task in reads:
                 task.cancel()
-            await asyncio.gather(*reads, return_exceptions=True)
+            await asyncio.gather(*(task for _, task in reads), return_exceptions=True)
         await self._confirmed([remote.close()])
         return digest.hexdigest()
 
@@ -229,20 +263,11 @@ class AsyncSftpDelivery:
     def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
         return self._loop.run_until_complete(call)
 
-    def _block_bytes(self, granted_bytes: int) -> int:
-        return min(max(granted_bytes, _SAFE_BLOCK_BYTES), _BLOCK_BYTES)
-
-    def _is_full(self, path: str) -> bool:
-        """Whether the server's disk is full, where it says: servers report that as mere failure."""
+    def _has_no_room(self, path: str) -> bool:
         with suppress(Exception):
             found = self._within(self._sftp.statvfs(posixpath.dirname(path) or "."))
             return bool(found.bavail == 0)
         return False
-
-    def _refuse_full(self, action: str) -> Never:
-        raise TransientDeliveryError(
-            f"{self._name}: could not {action}: the server's disk is full.", Trouble.DISK_FULL
-        ) from None
 
     @contextmanager
     def _errors_of(self, action: str) -> Iterator[None]:
@@ -261,7 +286,9 @@ class AsyncSftpDelivery:
                 f"{what}: the server denied permission.", Trouble.PERMISSION_DENIED
             ) from None
         except _FULL:
-            self._refuse_full(action)
+            raise TransientDeliveryError(
+                f"{what}: the server's disk or this user's quota is full.", Trouble.DISK_FULL
+            ) from None
         except TimeoutError:
             raise TransientDeliveryError(
                 f"{what}: the server stopped answering.", Trouble.STALLED

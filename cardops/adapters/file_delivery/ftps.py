@@ -27,6 +27,7 @@ _BLOCK_BYTES: Final = 1 << 18
 _NO_FILE: Final = "550"
 # What a server without TLS responds to AUTH TLS (RFC 4217, section 4).
 _NO_TLS: Final = ("500", "502", "504", "534")
+_REASON_SECONDS: Final = 1.0
 _DISK_FULL: Final = ("452", "552")
 
 
@@ -95,7 +96,11 @@ class FtpDelivery:
     def write(self, path: str, content: Readable) -> None:
         """Write the whole file, over any earlier one."""
         with self._errors_of(f"write {path}"):
-            self._client.storbinary(f"STOR {path}", content, blocksize=_BLOCK_BYTES)
+            try:
+                self._client.storbinary(f"STOR {path}", content, blocksize=_BLOCK_BYTES)
+            except (ConnectionError, ssl.SSLEOFError):
+                self._raise_reason()
+                raise
 
     def read_sha256(self, path: str) -> str | None:
         """Hash of what the server holds, or None where reading is forbidden."""
@@ -134,6 +139,14 @@ class FtpDelivery:
                 self._client.quit()
         self._client.close()
 
+    def _raise_reason(self) -> None:
+        """Raise why the server ended the data connection, where it says so on the other one."""
+        if self._client.sock is None:
+            return
+        self._client.sock.settimeout(_REASON_SECONDS)
+        with suppress(OSError, EOFError):
+            self._client.voidresp()
+
     @contextmanager
     def _errors_of(self, action: str) -> Iterator[None]:
         """Turn ftplib's errors into transient or permanent DeliveryErrors, one sentence each."""
@@ -147,8 +160,8 @@ class FtpDelivery:
                 Trouble.STALLED,
             ) from None
         except ftplib.all_errors as error:
-            reason = str(error) or "the connection ended"
-            is_full = str(error).startswith(_DISK_FULL)
+            reason = str(error).rstrip(".") or "the connection ended"
+            is_full = _is_full(error)
             raise TransientDeliveryError(
                 f"{self._name}: could not {action}: {reason}.",
                 Trouble.DISK_FULL if is_full else Trouble.INTERRUPTED,
@@ -187,8 +200,14 @@ def _connect_error(where: str, error: Exception) -> DeliveryError:
 
 def _refusal(sentence: str, error: ftplib.error_perm) -> DeliveryError:
     """FTP tells a missing folder from a forbidden one in its text alone, where at all."""
-    if str(error).startswith(_DISK_FULL):
+    if _is_full(error):
         return TransientDeliveryError(sentence, Trouble.DISK_FULL)
     is_missing = "no such" in str(error).lower() or "not found" in str(error).lower()
     trouble = Trouble.FOLDER_MISSING if is_missing else Trouble.PERMISSION_DENIED
     return PermanentDeliveryError(sentence, trouble)
+
+
+def _is_full(error: Exception) -> bool:
+    """Some servers end the transfer with 426 and say why in its text alone."""
+    text = str(error).lower()
+    return text.startswith(_DISK_FULL) or "no space" in text or "quota" in text

@@ -85,7 +85,7 @@ class SftpDelivery:
 
     def write(self, path: str, content: Readable) -> None:
         """Write the whole file. A full disk may go unnoticed, so check the size afterwards."""
-        with self._errors_of(f"write {path}"), self._guarded() as guard:
+        with self._errors_of(f"write {path}"), self._room_for(path), self._guarded() as guard:
             remote = self._sftp.open(path, "wb", bufsize=0)
             with remote:
                 remote.set_pipelined(pipelined=True)
@@ -143,6 +143,20 @@ class SftpDelivery:
     def _guarded(self) -> Iterator[StallGuard]:
         with StallGuard(self._client.close, self._timeout_seconds) as guard:
             yield guard
+
+    @contextmanager
+    def _room_for(self, path: str) -> Iterator[None]:
+        """Servers report a full disk as a mere failure, without a number."""
+        try:
+            yield
+        except OSError as error:
+            if str(error) != "Failure":
+                raise
+            raise TransientDeliveryError(
+                f"{self._name}: could not write {path}: the server's disk or this user's quota may "
+                "be full.",
+                Trouble.DISK_FULL,
+            ) from None
 
     @contextmanager
     def _errors_of(self, action: str) -> Iterator[None]:
