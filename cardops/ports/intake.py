@@ -119,6 +119,9 @@ class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
     def unfinished(self, kind: Kind | None = None) -> Sequence[IntakeFile]:
         """Files claimed or applying, in claim order: also those that a crashed run left behind."""
 
+    def unfinished_before(self, intake_file: IntakeFile) -> Sequence[IntakeFile]:
+        """The same of the file's kind and program, claimed before it."""
+
     def mapping_of(self, intake_file: IntakeFile) -> FileMapping | None:
         """The mapping with which the file is read; None where it is read as the contract says.
 
@@ -126,7 +129,10 @@ class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
         """
 
     def batch(self, batch_id: str) -> ChargebackBatch:
-        """Raises BatchMissingError."""
+        """The batch with all its files. Raises BatchMissingError."""
+
+    def batch_mode(self, batch_id: str) -> str:
+        """The batch's mode alone. Raises BatchMissingError."""
 
     def one_session(self) -> AbstractContextManager[None]:
         """The calls of this thread share what a connection costs until the block ends."""

@@ -123,6 +123,7 @@ def call_intake(url: str) -> None:
     )
     assert batch is not None
     ledger.batch(batch.batch_id)
+    ledger.batch_mode(batch.batch_id)
     ledger.find_all(DEPOSITS, intake_id=5, key="incoming/file_4", content_sha256="x")
     ledger.recalled(DEPOSITS, "default", "x")
     ledger.released_from(file)
@@ -131,6 +132,7 @@ def call_intake(url: str) -> None:
     ledger.daily_counts(DEPOSITS, TODAY - timedelta(days=13), TODAY)
     ledger.unfinished()
     ledger.unfinished(DEPOSITS)
+    ledger.unfinished_before(ledger.unfinished()[0])
     with ledger.exclusively(file.intake_id):
         ledger.begin(file.intake_id)
         ledger.forget_attempt(file.intake_id)

@@ -166,6 +166,21 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         return [file for file in files if kind in {None, file.arrival.kind}]
 
     @override
+    def unfinished_before(self, intake_file: IntakeFile) -> Sequence[IntakeFile]:
+        return [
+            file
+            for file in self.unfinished(intake_file.arrival.kind)
+            if file.arrival.program == intake_file.arrival.program
+            and file.intake_id < intake_file.intake_id
+        ]
+
+    @override
+    def batch_mode(self, batch_id: str) -> str:
+        if batch_id not in self.batches:
+            raise BatchMissingError(batch_id)
+        return self.batches[batch_id].mode
+
+    @override
     def batch(self, batch_id: str) -> ChargebackBatch:
         if batch_id not in self.batches:
             raise BatchMissingError(batch_id)

@@ -70,6 +70,7 @@ DATE_CAPS = "tests/services/intake/test_date_caps.py"
 FILED = f"{STORE}/test_filed_batches.py"
 WAITING = "tests/services/chargebacks/test_waiting_disputes.py"
 SMALL_FILES = "tests/services/intake/test_small_files.py"
+SET_APART = "tests/services/intake/test_files_set_apart.py"
 
 PROVISIONAL = f"{STORE}/provisional/test_provisional_ledger.py"
 
@@ -109,7 +110,7 @@ GUARDS = [
     ),
     Guard(
         "grouped-control-file",
-        f"{SMALL_FILES}::test_file_with_a_control_file_is_looked_at_by_itself",
+        f"{SET_APART}::test_file_with_a_control_file_is_looked_at_by_itself",
         "if False:",
     ),
     Guard(

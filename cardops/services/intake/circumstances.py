@@ -24,7 +24,7 @@ def circumstances_of(
         intake_file,
         currency=found.currency,
         now=ports.clock.now(),
-        batch_mode=ports.intake_ledger.batch(batch_id).mode if batch_id else None,
+        batch_mode=ports.intake_ledger.batch_mode(batch_id) if batch_id else None,
         referenced=referenced_by(kinds[intake_file.arrival.kind], program, ports, kinds),
         orphans=orphans,
         routes=found.network_routes,

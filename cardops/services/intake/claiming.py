@@ -102,10 +102,12 @@ class Claims:
 
     def enter(self, kind: Kind, stat: ObjectStat, *, mode: str | None = None) -> IntakeFile:
         """The entry of one file, new or known, claimed or refused. Raises ObjectMissingError."""
-        arrival = self._arrival(self._place(stat.key, kind, self._registered()), stat)
+        acceptable = list(self._acceptable(kind, [stat]))
+        place = self._place(stat.key, kind, self._registered())
+        # Its content is read once, unless it is refused.
+        arrival = acceptable[0] if acceptable else self._arrival(place, stat)
         if arrival is None:
             raise ObjectMissingError(self.raw_store.uri(stat.key))
-        acceptable = list(self._acceptable(kind, [stat]))
         if acceptable and self.kinds[kind].has_batches:
             self._claim_batch(acceptable, mode=mode or self._mode_of_origin(acceptable[0]))
         entry, _ = self.intake_ledger.claim(arrival, self.clock.now().date())
@@ -163,7 +165,7 @@ class Claims:
             batch_id = self.intake_ledger.find(origin_id).batch_id
         except IntakeFileMissingError:
             return None  # a file that somebody gave such a name
-        return None if batch_id is None else self.intake_ledger.batch(batch_id).mode
+        return None if batch_id is None else self.intake_ledger.batch_mode(batch_id)
 
     def _acceptable(self, kind: Kind, stats: Sequence[ObjectStat]) -> Iterator[Arrival]:
         """Arrivals of registered programs; the others are refused, each with its sentence."""

@@ -7,7 +7,7 @@ and are ingested file by file too, with their rows in the lake file that they sh
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -44,6 +44,8 @@ from cardops.services.intake.quarantine import clear_quarantine, quarantine_in_t
 from cardops.services.intake.shared_ids import EarlierFiles
 from cardops.services.intake.waiting_rows import is_awaited, record_references, release_for_rows
 
+# Ends the ingestion of an earlier file, which this one (`intake_file`) waits for; raises where it cannot.
+Finish = Callable[..., None]
 _log = logging.getLogger(__name__)
 
 
@@ -61,12 +63,16 @@ class _Member:
 
 
 def ingest_groups(
-    files: Sequence[IntakeFile], ports: IntakePorts, kinds: Kinds, earlier: EarlierFiles
+    files: Sequence[IntakeFile],
+    ports: IntakePorts,
+    kinds: Kinds,
+    earlier: EarlierFiles,
+    finish: Finish,
 ) -> dict[int, IngestResult]:
     """Ingest the small ones of these files in groups; results by intake id, of those that are done."""
     results: dict[int, IngestResult] = {}
     for group in groups_of(files, kinds):
-        results |= GroupIngestion(ports, kinds, earlier).ingest(group)
+        results |= GroupIngestion(ports, kinds, earlier, finish).ingest(group)
     return results
 
 
@@ -77,6 +83,7 @@ class GroupIngestion:
     ports: IntakePorts
     kinds: Kinds
     earlier: EarlierFiles
+    finish: Finish
     is_undoable: bool = True
 
     def ingest(self, files: Sequence[IntakeFile]) -> dict[int, IngestResult]:
@@ -213,7 +220,8 @@ class GroupIngestion:
         self.ports.intake_ledger.share_lake_file(group.intake_ids)
         applier = self.ports.applier(profile)
         if applier is None:
-            settled = judge_group_in_turn(workspace, group, self.ports, self.kinds, settle)
+            finish = partial(self.finish, intake_file=group.first)
+            settled = judge_group_in_turn(workspace, group, self.ports, self.kinds, settle, finish)
             self._write_to_lake(group, settled)
             self.ports.known_rows.mark_in_lake(*group.intake_ids)
             return settled

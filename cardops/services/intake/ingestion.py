@@ -81,7 +81,7 @@ def ingest_files(
     ingestion = Ingestion(ports, kinds)
     with ports.intake_ledger.one_session():
         small = [intake_file for intake_file in files if intake_file.intake_id in wanted]
-        grouped = ingest_groups(small, ports, kinds, ingestion.earlier)
+        grouped = ingest_groups(small, ports, kinds, ingestion.earlier, ingestion.finish_recorded)
         results = [
             grouped.get(intake_id) or ingestion.tried(intake_id) for intake_id in sorted(wanted)
         ]

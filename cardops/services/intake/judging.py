@@ -42,13 +42,6 @@ class TurnsExhaustedError(ExplainedError):
         )
 
 
-class UnfinishedFilesError(RuntimeError):
-    """Files were judged before and are not in the lake yet; they are finished first."""
-
-    def __init__(self, intake_ids: Sequence[int]) -> None:
-        super().__init__(f"files {', '.join(map(str, intake_ids))} are finished first")
-
-
 def judge_in_turn(
     workspace: Workspace,
     intake_file: IntakeFile,
@@ -92,11 +85,9 @@ def judge_group_in_turn(
     ports: IntakePorts,
     kinds: Kinds,
     settle: Callable[[pl.DataFrame], SettledGroup],
+    finish: Callable[[int], object],
 ) -> SettledGroup:
-    """The same for files of which none was judged before, each after those before it in the group.
-
-    Raises UnfinishedFilesError where a file with ids of the group would have to be finished first.
-    """
+    """The same for files of which none was judged before, each after those before it in the group."""
     profile = kinds[group.kind]
     known_rows, layout = known_rows_of(profile, ports, kinds)
     files = JudgedFiles(
@@ -104,14 +95,17 @@ def judge_group_in_turn(
     )
     alone = outcomes_of(workspace, profile, files)
     ids = valid_lookup_ids(workspace, profile)
-    with known_rows.turn(*group.files) as turn:
-        unfinished, outcomes = _compared(alone, workspace, ids, turn, layout, files)
-        if unfinished:
-            raise UnfinishedFilesError(unfinished)
-        settled = settle(outcomes)
-        accepted = pl.scan_parquet(settled.lake_path)
-        turn.record(entries_of(accepted, layout), layout.name)
-        return settled
+    for _ in range(MAX_TURNS):
+        with known_rows.turn(*group.files) as turn:
+            unfinished, outcomes = _compared(alone, workspace, ids, turn, layout, files)
+            if not unfinished:
+                settled = settle(outcomes)
+                accepted = pl.scan_parquet(settled.lake_path)
+                turn.record(entries_of(accepted, layout), layout.name)
+                return settled
+        for earlier_id in unfinished:
+            finish(earlier_id)
+    raise TurnsExhaustedError(group.first)
 
 
 def terms_of(program: str, ports: IntakePorts) -> Terms:

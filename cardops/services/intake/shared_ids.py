@@ -69,12 +69,7 @@ class EarlierFiles:
         return waits
 
     def _not_judged_before(self, intake_file: IntakeFile) -> list[IntakeFile]:
-        own, arrival = intake_file.intake_id, intake_file.arrival
-        before = [
-            other
-            for other in self.ports.intake_ledger.unfinished(arrival.kind)
-            if other.arrival.program == arrival.program and other.intake_id < own
-        ]
+        own, before = intake_file.intake_id, self.ports.intake_ledger.unfinished_before(intake_file)
         if not before:
             return []
         # Rows that were recorded are found by their ids, whatever became of their file.

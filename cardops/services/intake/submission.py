@@ -241,7 +241,7 @@ class Submissions:
         if entry.batch_id is None or entry.status is not FileStatus.APPLIED:
             return {"batch": entry.batch_id, "files": []}
         concerned = self._deliver(entry)
-        mode = SplitMode(self.claims.intake_ledger.batch(entry.batch_id).mode)
+        mode = SplitMode(self.claims.intake_ledger.batch_mode(entry.batch_id))
         records = sorted(
             self.delivery_ledger.files_of(entry.batch_id),
             key=lambda record: NETWORKS.index(record.network),

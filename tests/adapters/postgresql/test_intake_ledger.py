@@ -153,6 +153,24 @@ def test_dead_file_is_not_unfinished(ledger: IntakeLedger) -> None:
     assert ledger.unfinished(Kind("orders")) == []
 
 
+def test_unfinished_files_before_another_are_of_its_kind_and_program(
+    ledger: IntakeLedger,
+) -> None:
+    arrivals = [
+        an_arrival("incoming/deposits/a.csv", content="a"),
+        an_arrival("incoming/deposits/acme/b.csv", content="b", program="acme"),
+        an_arrival("incoming/orders/c.csv", content="c", kind=Kind("orders")),
+        an_arrival("incoming/deposits/d.csv", content="d"),
+        an_arrival("incoming/deposits/e.csv", content="e"),
+    ]
+    first, *_, fourth, last = (ledger.claim(arrival, A_DAY)[0] for arrival in arrivals)
+
+    assert ledger.unfinished_before(last) == [first, fourth]
+    ledger.finish(first.intake_id, FileOutcome())
+    assert ledger.unfinished_before(last) == [fourth]
+    assert ledger.unfinished_before(fourth) == []
+
+
 def test_unknown_file_cannot_be_found_or_finished(ledger: IntakeLedger) -> None:
     with pytest.raises(IntakeFileMissingError):
         ledger.find(99)
@@ -160,6 +178,8 @@ def test_unknown_file_cannot_be_found_or_finished(ledger: IntakeLedger) -> None:
         ledger.finish(99, FileOutcome())
     with pytest.raises(BatchMissingError):
         ledger.batch("default-2026-03-01-001")
+    with pytest.raises(BatchMissingError):
+        ledger.batch_mode("default-2026-03-01-001")
 
 
 def test_batch_gets_the_new_files_of_one_program(ledger: IntakeLedger) -> None:

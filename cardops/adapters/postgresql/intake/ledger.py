@@ -25,6 +25,7 @@ from cardops.adapters.postgresql.intake.rows import (
     claim_file,
     file_of,
     find_batch,
+    find_batch_mode,
     outcome_text,
 )
 from cardops.adapters.postgresql.intake.waiting import WaitingRows
@@ -177,9 +178,22 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches):
         )
         return self._files(where, kind)
 
+    def unfinished_before(self, intake_file: IntakeFile) -> Sequence[IntakeFile]:
+        """The same of the file's kind and program, claimed before it."""
+        where = (
+            "where status in ('claimed', 'applying') and kind = %s and program = %s"
+            " and intake_id < %s order by intake_id"
+        )
+        arrival = intake_file.arrival
+        return self._files(where, arrival.kind, arrival.program, intake_file.intake_id)
+
     def batch(self, batch_id: str) -> ChargebackBatch:
-        """Raises BatchMissingError."""
+        """The batch with all its files. Raises BatchMissingError."""
         return run_in_transaction(self.url, lambda session: find_batch(session, batch_id))
+
+    def batch_mode(self, batch_id: str) -> str:
+        """The batch's mode alone. Raises BatchMissingError."""
+        return run_in_transaction(self.url, lambda session: find_batch_mode(session, batch_id))
 
     def one_session(self) -> AbstractContextManager[None]:
         """The calls of this thread on the database, also of other adapters, use one session."""

@@ -137,6 +137,16 @@ def find_batch(session: psycopg.Connection, batch_id: str) -> ChargebackBatch:
     return batch_of(session, row)
 
 
+def find_batch_mode(session: psycopg.Connection, batch_id: str) -> str:
+    """The mode of the batch. Raises BatchMissingError."""
+    row = session.execute(
+        "select mode from chargeback_batches where batch_id = %s", [batch_id]
+    ).fetchone()
+    if row is None:
+        raise BatchMissingError(batch_id)
+    return str(row[0])
+
+
 def batch_of(session: psycopg.Connection, row: tuple[Any, ...]) -> ChargebackBatch:
     """The batch in a row of SELECT_BATCH, with its files."""
     files = session.execute(SELECT + "where batch_id = %s order by intake_id", [row[0]]).fetchall()
