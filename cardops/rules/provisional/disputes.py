@@ -172,10 +172,18 @@ def _end(
         by = terms.last_day(ClockName.CORRECTION, dispute, dispute.ended_on) or dispute.ended_on
         return _final(dispute, purchase, record, (dispute.ended_on, by))
     if dispute.favour is Favour.MERCHANT and not is_late:
-        return _taking_back(dispute, record, terms)
+        taking_back = _taking_back(dispute, record, terms)
+        if last_on is None or not _is_final_first(taking_back, last_on, terms):
+            return taking_back
     if last_on is None:
         return WaitingReason.CLOCK_UNKNOWN
     return _final(dispute, purchase, record, (last_on, last_on))
+
+
+def _is_final_first(taking_back: Step | WaitingReason, last_on: date, terms: Terms) -> bool:
+    """Regulation Z forbids taking back after the investigation's last day (comment 13(c)(2)-2)."""
+    is_in_time = isinstance(taking_back, Step) and taking_back.due_on <= last_on
+    return terms.preset is Preset.REGULATION_Z and not is_in_time
 
 
 def _final(
@@ -197,7 +205,7 @@ def _final(
 
 def _taking_back(
     dispute: DisputeState, record: DisputeRecord, terms: Terms
-) -> Step | WaitingReason | None:
+) -> Step | WaitingReason:
     sent_on = record.notices.get(NoticeKind.TAKING_BACK)
     # A notice of an earlier end, before the dispute was reopened, says nothing of this one.
     is_sent = sent_on is not None and dispute.ended_on is not None and sent_on >= dispute.ended_on

@@ -306,3 +306,20 @@ def test_regulation_z_counts_two_billing_cycles_and_at_most_ninety_days(desk: Di
     assert [(notice.kind, notice.due_on) for notice in found["c-1"].notices] == [
         (NoticeKind.ACKNOWLEDGEMENT, DISPUTED_ON + 30 * DAY)
     ]
+
+
+@pytest.mark.parametrize(
+    ("sent_after", "end"), [(2, "credit_taken_back"), (90, "credit_made_final")]
+)
+def test_regulation_z_takes_nothing_back_after_its_last_day(
+    desk: DisputeDesk, sent_after: int, end: str
+) -> None:
+    desk.has_policy("regulation_z", credit_days=0)
+    desk.told("c-1", "t-1", 40_00)
+    desk.post(DISPUTED_ON)
+    desk.told("c-1", "t-1", 40_00, on=DISPUTED_ON + DAY, status="won")
+    desk.notices("c-1", NoticeKind.TAKING_BACK, DISPUTED_ON + sent_after * DAY)
+
+    desk.post(DISPUTED_ON + 100 * DAY)
+
+    assert [kind for _, kind, _ in desk.postings()] == ["provisional_credit", end]

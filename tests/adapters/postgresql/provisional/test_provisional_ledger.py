@@ -1,16 +1,22 @@
 """Each dispute's credit is posted once and ends once, whoever posts at the same time."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from threading import Thread
 
+import polars as pl
 import psycopg
 import pytest
 
+from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
+from cardops.adapters.postgresql.sessions import open_pool
 from cardops.rules.provisional.postings import PostingOutcome, PostingResult
 from cardops.rules.provisional.records import LedgerEntry, NoticeKind, PostingKind
+from tests.factories.authorizations import a_request
 from tests.factories.disputed_purchases import DISPUTED_ON, DisputeDesk, a_posting
 from tests.factories.waiting import wait_until
 from tests.oracles.ledger_totals import assert_books_add_up
@@ -187,6 +193,49 @@ def test_records_and_entries_are_found_by_key(desk: DisputeDesk) -> None:
     assert entries == {"t-1": LedgerEntry("ana", "USD", 7_00)}
     accounts = [(desk.program, user, "USD") for user in ("ana", "stranger")]
     assert desk.ledger.balances(accounts) == {accounts[0]: 47_00}
+
+
+async def test_credits_beside_decisions_never_let_a_permit_overdraw(
+    desk: DisputeDesk,
+) -> None:
+    """Decisions for more than there is, while credits come and are taken back again."""
+    pool = await open_pool(desk.url)
+    store = PostgresAuthorizations(pool)
+
+    async def decide(number: int) -> None:
+        amount = 1_50 + number % 7
+        request = a_request(
+            f"more-{number}", user_id="ana", amount_minor=amount, program=desk.program
+        )
+        await store.decide([request])
+
+    def give_and_take() -> None:
+        for number in range(15):
+            case = f"c-{number}"
+            desk.ledger.post(a_posting(desk, case=case, amount=60))
+            desk.ledger.post(a_posting(desk, TAKEN_BACK, case=case))
+
+    try:
+        await asyncio.gather(
+            asyncio.to_thread(give_and_take), *(decide(number) for number in range(40))
+        )
+    finally:
+        pool.terminate()
+
+    with connect(desk.url) as session:
+        permits = session.execute(
+            "select min(remaining_minor), count(*) from decisions"
+            " where program = %s and status = 'PERMIT'",
+            [desk.program],
+        ).fetchone()
+    assert permits is not None
+    assert permits[0] >= 0
+    assert permits[1] > 20
+    breaks = PostgresBooks(desk.url).breaks(datetime.now(UTC).date())
+    found = set(breaks.filter(pl.col("program") == desk.program)["check_name"])
+    # The deposit of this test is from no file.
+    assert found <= {"deposits_have_their_intake_file", "deposits_agree_with_their_content_hash",
+                     "decisions_are_the_hashed_requests"}  # fmt: skip
 
 
 def beside(
