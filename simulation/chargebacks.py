@@ -133,7 +133,21 @@ def make_chargeback_files(
     for name, file in (("a", files.rich), ("b", files.follow_up)):
         spoiler = Spoiler(rng, _ROLES, f"case-{world.tag}-bad-{name}")
         spoiler.spoil(file, VALUE_REASONS, count_of(rows, _BAD_PER_MILLE))
+    _flag_refunded(files, purchases)
     return files
+
+
+def _flag_refunded(files: ChargebackFiles, purchases: Sequence[Purchase]) -> None:
+    """Disputes of payments that were refunded are flagged; what is known of late ones comes later."""
+    refunded = {
+        purchase.paid_by.transaction_id
+        for purchase in purchases
+        if purchase.paid_by.status == "refunded"
+    }
+    for file in files.all():
+        for row in file.rows:
+            if row.cells.get("transaction_id") in refunded:
+                row.flags = (*row.flags, RowFlag.REFUNDED_ALREADY)
 
 
 def _empty_files() -> ChargebackFiles:
@@ -208,12 +222,13 @@ def _write_shop_rows(writer: _RowWriter, file: InputFile, dispute: Dispute) -> N
 
 @dataclass(frozen=True, slots=True)
 class _Odd:
-    """What odd rows are made from: good rows in dollars, transfers, and amounts by transaction."""
+    """What odd rows are made from: good rows and failed payments in dollars, transfers, amounts."""
 
     tag: str
     count: int
     templates: Sequence[Row]
     transfers: Sequence[Purchase]
+    failed: Sequence[Purchase]
     sold_minor: Mapping[str, int]
 
     def new_row(self, rng: Random, file: InputFile, name: str, *, currency: str) -> Row:
@@ -236,6 +251,13 @@ def _odd_rows(tag: str, files: ChargebackFiles, purchases: Sequence[Purchase], c
             for purchase in purchases
             if purchase.method == "bank_transfer"
             and purchase.is_settled
+            and purchase.placement is Placement.FIRST
+        ],
+        failed=[
+            purchase
+            for purchase in purchases
+            if purchase.attempts[0].status == "failed"
+            and purchase.currency == "USD"
             and purchase.placement is Placement.FIRST
         ],
         sold_minor={
@@ -297,6 +319,19 @@ def _add_flagged(rng: Random, file: InputFile, odd: _Odd, number: int) -> None:
     damaged.cells["arn"] = "2.47E+22"
     damaged.flagged(RowFlag.DAMAGED_VALUE)
     file.rows += [unknown, differs, exceeds, naive, damaged]
+    if odd.failed:
+        file.rows.append(_dispute_of_failed_payment(rng, file, odd, number))
+
+
+def _dispute_of_failed_payment(rng: Random, file: InputFile, odd: _Odd, number: int) -> Row:
+    """The first attempt to pay failed, and no money was taken by it."""
+    purchase = rng.choice(odd.failed)
+    amount = amount_text(purchase.amount_minor, "USD")
+    row = odd.new_row(rng, file, f"failed{number}", currency="USD")
+    row.amount_minor = purchase.amount_minor
+    row.cells |= {"transaction_id": purchase.attempts[0].transaction_id}
+    row.cells |= {"chargeback_amount": amount, "transaction_amount": amount}
+    return row.flagged(RowFlag.FAILED_PAYMENT)
 
 
 def _add_conflict(rng: Random, files: ChargebackFiles, number: int) -> None:

@@ -63,3 +63,9 @@ class FiledBatches(Protocol):
 
     def batch_accounts(self, since: datetime) -> Sequence[BatchAccount]:
         """Made batches whose rows do not add up, of those filed since then."""
+
+    def dispute_policies(self, program: str) -> Mapping[str, str]:
+        """Flag -> `send` or `hold`, of flags for which the program has a policy."""
+
+    def set_dispute_policy(self, program: str, flag: str, policy: str, *, set_by: str) -> None:
+        """From now on disputes with the flag are sent or held. Audited."""

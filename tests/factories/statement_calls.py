@@ -181,6 +181,8 @@ def call_filed_batches(url: str) -> None:
     later = ledger.release_disputes("default", [key], by="somebody", why="seen")
     assert later is not None
     ledger.carried_rows(later.batch_id)
+    ledger.set_dispute_policy("default", "duplicate_case", "hold", set_by="somebody")
+    ledger.dispute_policies("default")
     ledger.batch_accounts(datetime.now(UTC) - timedelta(days=2))
 
 

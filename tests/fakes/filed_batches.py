@@ -33,6 +33,7 @@ class FakeFiledBatches(FiledBatches):
     files: dict[int, IntakeFile]
     batches: dict[str, ChargebackBatch]
     waits_to_be_sent: list[FakeWait]
+    policies: dict[tuple[str, str], str]
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         raise NotImplementedError
@@ -160,6 +161,14 @@ class FakeFiledBatches(FiledBatches):
             if batch.is_made and batch.filed_at and batch.filed_at >= since
         ]
         return [account for account in accounts if account.missing]
+
+    @override
+    def dispute_policies(self, program: str) -> Mapping[str, str]:
+        return {flag: policy for (name, flag), policy in self.policies.items() if name == program}
+
+    @override
+    def set_dispute_policy(self, program: str, flag: str, policy: str, *, set_by: str) -> None:
+        self.policies[program, flag] = policy
 
     def _account(self, batch: ChargebackBatch) -> BatchAccount:
         return BatchAccount(

@@ -37,6 +37,7 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         self.attempts: dict[int, int] = defaultdict(int)
         self.batches: dict[str, ChargebackBatch] = {}
         self.waits_to_be_sent: list[FakeWait] = []
+        self.policies: dict[tuple[str, str], str] = {}
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.mappings = FakeFileMappings()
         self.lake_files_written: set[int] = set()

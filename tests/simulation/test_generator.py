@@ -19,6 +19,7 @@ from cardops.contracts.kinds.deposits import DEPOSITS, DepositRow
 from cardops.contracts.kinds.registry import KINDS
 from cardops.contracts.lake.chargeback_csv import rows_of_slot
 from cardops.rules.chargebacks.files import LineRule, SplitMode
+from cardops.rules.chargebacks.filing import FOUND_WHEN_FILED
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import Kind, RowFlag, RowReason
 from simulation.file_formats import write_input_file
@@ -103,7 +104,10 @@ def test_default_day_has_every_flag_a_kind_can_have(default_day: Day, kind: Kind
 
 
 def test_kinds_together_have_every_flag() -> None:
-    assert {flag for profile in KINDS.values() for flag in flags_of(profile)} == set(RowFlag)
+    found = {flag for profile in KINDS.values() for flag in flags_of(profile)}
+
+    assert found | FOUND_WHEN_FILED == set(RowFlag)
+    assert not found & FOUND_WHEN_FILED
 
 
 def test_kinds_together_have_every_reason() -> None:

@@ -149,6 +149,8 @@ def judge_chargebacks(
             RowFlag.AMOUNT_EXCEEDS_TRANSACTION: amount_minor("chargeback_amount", "currency")
             > whole_minor,
             RowFlag.DAMAGED_VALUE: pl.col(HAS_DAMAGE),
+            RowFlag.REFUNDED_ALREADY: pl.col("paid_status").str.to_lowercase() == "refunded",
+            RowFlag.FAILED_PAYMENT: pl.col("paid_status").str.to_lowercase() == "failed",
         },
     )
 
@@ -215,6 +217,7 @@ CHARGEBACKS: Final = KindProfile(
             "card_network": "paid_network",
             "provider": "paid_provider",
             "payment_method": "payment_method",
+            "status": "paid_status",
         },
     ),
     judge=judge_chargebacks,

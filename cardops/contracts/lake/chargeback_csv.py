@@ -5,7 +5,8 @@ cardops.rules.chargebacks.files.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from cardops.rules.chargebacks.files import (
     columns_of,
     slot_ranges,
 )
+from cardops.rules.chargebacks.filing import CHECKED_FLAGS
 from cardops.rules.currencies import EXPONENTS
 
 _AMOUNTS: Final = {
@@ -48,6 +50,7 @@ class WrittenBody:
     sha256: str
     stages: StageCounts
     filled_count: int = 0
+    flags: Mapping[str, int] = field(default_factory=dict)
 
 
 def lines_of(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
@@ -139,7 +142,16 @@ def write_body(
         sha256=_sha256(target),
         stages=_stage_counts(members),
         filled_count=int((members["filled_columns"] != "").sum()) if version > 1 else 0,
+        flags=_checked_flags(members) if version > 1 else {},
     )
+
+
+def _checked_flags(members: pl.DataFrame) -> dict[str, int]:
+    """Lines with a flag that is looked at before sending, by flag."""
+    has = {
+        str(flag): int(members["flags"].list.contains(str(flag)).sum()) for flag in CHECKED_FLAGS
+    }
+    return {flag: lines for flag, lines in has.items() if lines}
 
 
 def _stage_counts(members: pl.DataFrame) -> StageCounts:

@@ -1,6 +1,6 @@
-"""What the lake knows of a batch's rows beside what they say: values that they lack.
+"""What the lake knows of a batch's rows beside what they say: values that they lack, and what is wrong.
 
-Belongs here: which value fills which column. It is looked up once, when the batch is filed, and kept in a
+Belongs here: which value fills which column, and which rows are flagged. It is looked up once, when the batch is filed, and kept in a
 table of the lake, so that files that are made again have the same bytes whatever the lake learns later.
 """
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from cardops.contracts.columns.types import DATE, INTEGER, TEXT
 from cardops.rules.chargebacks.files import FILLED_COLUMNS, NAME_SEPARATOR
+from cardops.rules.intake.files import RowFlag
 
 TABLE: Final = "chargeback_supplements"
 KEY: Final = ["intake_id", "row_number"]
@@ -24,8 +25,18 @@ VALUES: Final = pl.Schema(
 )
 # Only what is filled has a value; `filled_columns` names the columns of the file.
 SUPPLEMENTS: Final = pl.Schema(
-    {"batch_id": TEXT, **dict.fromkeys(KEY, INTEGER), **VALUES, "filled_columns": TEXT}
+    {
+        "batch_id": TEXT,
+        **dict.fromkeys(KEY, INTEGER),
+        **VALUES,
+        "filled_columns": TEXT,
+        "flags": pl.List(TEXT),
+    }
 )
+_REFUNDED: Final = str(RowFlag.REFUNDED_ALREADY)
+_DUPLICATE: Final = str(RowFlag.DUPLICATE_CASE)
+_FAILED: Final = str(RowFlag.FAILED_PAYMENT)
+_MONEY: Final = ("dispute_amount_minor", "dispute_currency")
 # What only other rows of the same dispute or transaction may know.
 _OF_DISPUTES: Final = (
     *("arn", "merchant_id", "merchant_name", "card_bin", "card_last4"),
@@ -37,23 +48,22 @@ _CASE: Final = ("network", "case_number")
 def supplements(
     rows: pl.LazyFrame, transactions: pl.LazyFrame | None, disputes: pl.LazyFrame | None
 ) -> pl.DataFrame:
-    """One row for each row of the batch that something fills.
+    """One row for each row of the batch that something fills, or that should not be sent as it is.
 
     `transactions` and `disputes`: the program's rows of the lake's tables, every version. A transaction
     says most; what it does not know comes from the latest row of the same dispute, else of another
     dispute of the same transaction.
     """
-    own = rows.select("batch_id", *KEY, *_CASE, "transaction_id", *VALUES).filter(
-        pl.any_horizontal(pl.col(list(VALUES)).is_null())
-    )
-    found = own.collect()
+    found = rows.select("batch_id", *KEY, *_CASE, "transaction_id", *VALUES, *_MONEY).collect()
     if found.is_empty():
         return pl.DataFrame(schema=SUPPLEMENTS)
     known = _with_transactions(found.lazy(), transactions)
     for key in (_CASE, ("transaction_id",)):
         known = _with_disputes(known, disputes, key)
-    filled = known.with_columns(_filled()).with_columns(filled_columns=_names())
-    return filled.filter(pl.col("filled_columns") != "").select(list(SUPPLEMENTS)).collect()
+    flagged = _with_duplicates(known, disputes).with_columns(flags=_flags())
+    filled = flagged.with_columns(_filled()).with_columns(filled_columns=_names())
+    says_something = (pl.col("filled_columns") != "") | (pl.col("flags").list.len() > 0)
+    return filled.filter(says_something).select(list(SUPPLEMENTS)).collect()
 
 
 def with_supplements(rows: pl.LazyFrame, known: pl.LazyFrame | None) -> pl.LazyFrame:
@@ -61,17 +71,20 @@ def with_supplements(rows: pl.LazyFrame, known: pl.LazyFrame | None) -> pl.LazyF
     if known is None:
         return rows.with_columns(filled_columns=pl.lit(""))
     joined = rows.join(
-        known.select(*KEY, *VALUES, "filled_columns"), on=KEY, how="left", suffix=" known"
+        known.select(*KEY, *VALUES, "filled_columns", "flags"), on=KEY, how="left", suffix=" known"
     )
     return joined.with_columns(
         *(pl.coalesce(name, f"{name} known").alias(name) for name in VALUES),
         pl.col("filled_columns").fill_null(""),
-    ).drop(f"{name} known" for name in VALUES)
+        flags=pl.concat_list("flags", pl.col("flags known").fill_null([])).list.unique(
+            maintain_order=True
+        ),
+    ).drop("flags known", *(f"{name} known" for name in VALUES))
 
 
 def _with_transactions(rows: pl.LazyFrame, transactions: pl.LazyFrame | None) -> pl.LazyFrame:
     """`paid …`: what the latest version of the row's transaction says."""
-    names = ("merchant_id", "card_bin", "card_last4", "amount_minor", "currency")
+    names = ("merchant_id", "card_bin", "card_last4", "amount_minor", "currency", "status")
     if transactions is None:
         nothing = {f"paid {name}": pl.lit(None, TEXT) for name in names}
         nothing["paid amount_minor"] = pl.lit(None, INTEGER)
@@ -111,6 +124,43 @@ def _with_disputes(
         .agg(pl.col(name).drop_nulls().last().alias(f"{prefix} {name}") for name in _OF_DISPUTES)
     )
     return rows.join(latest, on=list(key), how="left")
+
+
+def _with_duplicates(rows: pl.LazyFrame, disputes: pl.LazyFrame | None) -> pl.LazyFrame:
+    """`is_duplicate`: another case disputed the same money of the transaction before this one did.
+
+    Equal parts that the payment has room for are disputes of their own.
+    """
+    if disputes is None:
+        return rows.with_columns(is_duplicate=pl.lit(value=False))
+    same = ["transaction_id", *_MONEY]
+    wanted = rows.select(same).drop_nulls().unique()
+    firsts = (
+        disputes.join(wanted, on=same, how="semi")
+        .group_by(same)
+        .agg(
+            *(pl.col(name).sort_by(*KEY).first().alias(f"first {name}") for name in _CASE),
+            cases=pl.struct(_CASE).n_unique(),
+        )
+    )
+    is_other = pl.any_horizontal(pl.col(name) != pl.col(f"first {name}") for name in _CASE)
+    together = pl.col("cases") * pl.col("dispute_amount_minor").abs()
+    has_room = (pl.col("dispute_currency") == pl.col("paid currency")) & (
+        together <= pl.col("paid amount_minor")
+    )
+    is_duplicate = is_other.fill_null(value=False) & ~has_room.fill_null(value=False)
+    return rows.join(firsts, on=same, how="left").with_columns(is_duplicate=is_duplicate)
+
+
+def _flags() -> pl.Expr:
+    """What should be looked at before the row is sent, by what the lake knows now."""
+    status = pl.col("paid status").str.to_lowercase()
+    marks = [
+        pl.when(status == "refunded").then(pl.lit(_REFUNDED)),
+        pl.when("is_duplicate").then(pl.lit(_DUPLICATE)),
+        pl.when(status == "failed").then(pl.lit(_FAILED)),
+    ]
+    return pl.concat_list(marks).list.drop_nulls()
 
 
 def _filled() -> list[pl.Expr]:

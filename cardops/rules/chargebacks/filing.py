@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from cardops.rules.errors import ExplainedError
+from cardops.rules.intake.files import RowFlag
 
 
 class WaitReason(StrEnum):
@@ -29,6 +31,34 @@ class WaitReason(StrEnum):
     FAILED_PAYMENT = "failed_payment"
     # The card company rejected it.
     REJECTED = "rejected"
+
+
+class DisputePolicy(StrEnum):
+    """What a program does with a dispute that has one of CHECKED_FLAGS."""
+
+    SEND = "send"
+    HOLD = "hold"
+
+
+# Looked at before a dispute is sent; unless a program says otherwise, it is sent with the flag: holding
+# it back may cost its deadline.
+CHECKED_FLAGS: Final = (
+    RowFlag.REFUNDED_ALREADY,
+    RowFlag.DUPLICATE_CASE,
+    RowFlag.FAILED_PAYMENT,
+)
+
+# Found only then: whether another case is there is known when all rows of the batch are.
+FOUND_WHEN_FILED: Final = frozenset({RowFlag.DUPLICATE_CASE})
+
+
+def policy_problem(flag: str, policy: str) -> str | None:
+    """What makes a policy impossible, or None."""
+    if flag not in CHECKED_FLAGS:
+        return f"{flag[:64]!a} is not checked before sending; use {', '.join(CHECKED_FLAGS)}."
+    if policy not in set(DisputePolicy):
+        return f"{flag}: {policy[:64]!a} is no policy; use {' or '.join(DisputePolicy)}."
+    return None
 
 
 class BatchUnfinishedError(ExplainedError, RuntimeError):

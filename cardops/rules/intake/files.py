@@ -52,6 +52,9 @@ class RowFlag(StrEnum):
     NAIVE_TIMESTAMP = "naive_timestamp"
     UNEXPECTED_STAGE = "unexpected_stage"
     DAMAGED_VALUE = "damaged_value"
+    REFUNDED_ALREADY = "refunded_already"
+    DUPLICATE_CASE = "duplicate_case"
+    FAILED_PAYMENT = "failed_payment"
 
 
 class FileStatus(StrEnum):

@@ -157,7 +157,7 @@ class ChargebackFileBuilder:
             sha256=body.sha256,
             neutralised_count=body.neutralised_count,
             stages=body.stages if batch.line_rule == LineRule.STAGES else None,
-            counts={"filled": body.filled_count} if batch.layout_version > 1 else {},
+            counts=_counts(body) if batch.layout_version > 1 else {},
         )
         self.ledger.record_made(_record(identity, slot, destination, body, control))
         key = processed_key(batch.batch_id, identity.name)
@@ -176,6 +176,10 @@ class ChargebackFileBuilder:
             return None
         expected = (record.row_count, dict(record.totals_minor))
         return totals if (totals.row_count, totals.totals_minor) == expected else None
+
+
+def _counts(body: WrittenBody) -> dict[str, object]:
+    return {"filled": body.filled_count, "flags": dict(body.flags)}
 
 
 def _row_sums(rows: pl.LazyFrame | None) -> RowSums:

@@ -4,14 +4,23 @@ Belongs here: what is looked up in the lake, and the order: it is stored before 
 run that dies in between leaves nothing that anybody relies on.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
-from cardops.contracts.lake.supplements import TABLE, supplements
+from cardops.contracts.lake.chargeback_csv import with_outcome
+from cardops.contracts.lake.supplements import TABLE, supplements, with_supplements
 from cardops.ports import IntakeLedger, Lake
-from cardops.rules.chargebacks.filing import BatchUnfinishedError
-from cardops.rules.intake.files import ChargebackBatch, FileStatus
+from cardops.rules.chargebacks.filing import (
+    CHECKED_FLAGS,
+    BatchUnfinishedError,
+    DisputePolicy,
+    RowKey,
+    WaitingDispute,
+)
+from cardops.rules.intake.files import ChargebackBatch, FileStatus, IntakeFile, RowFlag
 from cardops.services.chargebacks.batch_rows import carried_rows, rows_of_files
 
 
@@ -32,11 +41,11 @@ class BatchFiling:
                 keys = [file.arrival.key for file in batch.unfinished_files]
                 raise BatchUnfinishedError(batch_id, keys)
             applied = [file.intake_id for file in batch.files if file.status is FileStatus.APPLIED]
-            if batch.layout_version > 1:
-                self._store_supplements(batch, applied)
-            return self.intake_ledger.file_batch(batch_id, applied)
+            held = self._held(batch, applied) if batch.layout_version > 1 else ()
+            return self.intake_ledger.file_batch(batch_id, applied, held=held)
 
-    def _store_supplements(self, batch: ChargebackBatch, applied: list[int]) -> None:
+    def _held(self, batch: ChargebackBatch, applied: list[int]) -> Sequence[WaitingDispute]:
+        """Store what the lake knows of the rows; those that the program's policy holds."""
         rows = rows_of_files(batch, applied, self.lake)
         carried = carried_rows(batch.batch_id, self.lake, self.intake_ledger)
         together = rows if carried is None else pl.concat([rows, carried])
@@ -46,7 +55,62 @@ class BatchFiling:
             self._program_rows("chargebacks", batch.program),
         )
         self.lake.write(TABLE, batch.business_date, batch.batch_id, found)
+        policies = self.intake_ledger.dispute_policies(batch.program)
+        held = [flag for flag in CHECKED_FLAGS if policies.get(flag) == DisputePolicy.HOLD]
+        return _held_rows(with_supplements(rows, found.lazy()), held, batch)
 
     def _program_rows(self, table: str, program: str) -> pl.LazyFrame | None:
         rows = self.lake.scan(table)
         return None if rows is None else rows.filter(pl.col("program") == program)
+
+
+def _held_rows(
+    rows: pl.LazyFrame, flags: Sequence[RowFlag], batch: ChargebackBatch
+) -> list[WaitingDispute]:
+    """Rows with one of these flags whose dispute is open: what ended asks for nothing any more."""
+    if not flags:
+        return []
+    first = pl.coalesce(
+        pl.when(pl.col("flags").list.contains(str(flag))).then(pl.lit(str(flag))) for flag in flags
+    )
+    found = (
+        with_outcome(rows)
+        .filter(pl.col("outcome").is_null())
+        .select("intake_id", "row_number", "network", "case_number", "stage", reason=first)
+        .filter(pl.col("reason").is_not_null())
+        .sort("intake_id", "row_number")
+        .collect()
+    )
+    now = datetime.now(UTC)
+    return [
+        WaitingDispute(
+            RowKey(row["intake_id"], row["row_number"]),
+            batch.program,
+            batch.batch_id,
+            row["network"],
+            row["case_number"],
+            row["stage"],
+            row["reason"],
+            now,
+        )
+        for row in found.iter_rows(named=True)
+    ]
+
+
+def flags_found_by_filing(lake: Lake, file: IntakeFile) -> Mapping[str, int]:
+    """Flag -> rows of the file that have it by what was known at filing, and had it not at intake."""
+    found = lake.scan(TABLE, [file.business_date])
+    rows = lake.scan("chargebacks", [file.business_date])
+    if found is None or rows is None:
+        return {}
+    own = pl.col("intake_id") == file.intake_id
+    before = rows.filter(own).select("row_number", pl.col("flags").alias("own flags"))
+    added = (
+        found.filter(own & (pl.col("batch_id") == file.batch_id))
+        .join(before, on="row_number", how="inner")
+        .select(flag=pl.col("flags").list.set_difference("own flags"))
+        .explode("flag")
+        .drop_nulls()
+    )
+    counts = added.group_by("flag").agg(pl.len()).sort("flag").collect()
+    return dict(counts.iter_rows())

@@ -28,6 +28,7 @@ from cardops.rules.intake.files import (
 )
 from cardops.rules.intake.source_controls import HoldReason
 from cardops.rules.programs.programs import Program, program_problem
+from cardops.services.chargebacks.batch_filing import flags_found_by_filing
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 from cardops.services.deliveries.members import processed_key
 from cardops.services.intake.claiming import Claims
@@ -247,9 +248,20 @@ class Submissions:
             key=lambda record: NETWORKS.index(record.network),
         )
         files = [self._describe_delivery(record, mode) for record in records]
-        delivered = {"batch": entry.batch_id, "files": files}
+        delivered: dict[str, Any] = {"batch": entry.batch_id, "files": files}
         waiting = self._waiting(entry, concerned)
+        flags = self._flags_found_since(entry)
+        if flags:
+            counted = Counter(entry.outcome.flags if entry.outcome else {})
+            counted.update(flags)
+            delivered["flags"] = dict(sorted(counted.items()))
         return {**delivered, "waiting": waiting} if waiting else delivered
+
+    def _flags_found_since(self, entry: IntakeFile) -> Mapping[str, int]:
+        """What filing its batch found of the file's rows that intake did not see."""
+        if self.lake is None or entry.batch_id is None:
+            return {}
+        return flags_found_by_filing(self.lake, entry)
 
     def _deliver(self, entry: IntakeFile) -> set[str]:
         """Make and deliver the file's batch, and those of the program that nobody made; their ids."""

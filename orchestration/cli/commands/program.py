@@ -15,7 +15,7 @@ from cardops.rules.programs.programs import Program
 from cardops.services.intake.holiday_dates import holiday_dates
 from cardops.services.programs.administration import CHARGEBACK_MODES
 from cardops.settings import Settings
-from orchestration.cli import provisional_policy, source_controls
+from orchestration.cli import dispute_policies, provisional_policy, source_controls
 from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import (
     Currency,
@@ -39,6 +39,7 @@ from orchestration.cli.output import CommandError, JsonOption, print_json, say
 
 app = typer.Typer(no_args_is_help=True)
 source_controls.register(app)
+dispute_policies.register(app)
 provisional_policy.register(app)
 Name = Annotated[str, typer.Argument(help="Name of the program: a-z, 0-9 and hyphens.")]
 

@@ -8,6 +8,7 @@ import pytest
 from cardops.adapters.postgresql.chargebacks.filed_batches import move_to_later_batch
 from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.ports import IntakeLedger
 from cardops.rules.chargebacks.filing import (
     BatchUnfinishedError,
@@ -17,6 +18,7 @@ from cardops.rules.chargebacks.filing import (
 )
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import ChargebackBatch, FileOutcome, FileStatus, Kind
+from cardops.rules.programs.programs import Program
 from tests.factories.intake import A_DAY, an_arrival
 from tests.fakes.intake_ledger import FakeIntakeLedger
 
@@ -148,6 +150,24 @@ def test_released_rows_are_carried_into_one_later_batch(ledger: IntakeLedger) ->
     assert list(ledger.waiting_rows_of(batch.batch_id)) == keys
     assert ledger.release_disputes("default", keys[:2], by="ops", why="again") is None
     assert ledger.release_disputes("other", keys, by="ops", why="not theirs") is None
+
+
+@pytest.mark.database
+def test_last_policy_of_a_flag_is_in_force(request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("database_url")
+    for ledger in (FakeIntakeLedger(), PostgresIntakeLedger(url)):
+        if isinstance(ledger, PostgresIntakeLedger):
+            PostgresPrograms(url).create(Program("default"))
+        assert ledger.dispute_policies("default") == {}
+        for policy in ("hold", "send", "hold"):
+            ledger.set_dispute_policy("default", "failed_payment", policy, set_by="ops")
+        ledger.set_dispute_policy("default", "duplicate_case", "send", set_by="ops")
+
+        assert ledger.dispute_policies("default") == {
+            "failed_payment": "hold",
+            "duplicate_case": "send",
+        }
+        assert ledger.dispute_policies("other") == {}
 
 
 @pytest.mark.database

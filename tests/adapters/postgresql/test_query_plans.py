@@ -35,6 +35,8 @@ NOT_GROWING = {
     "network_route_changes",
     "destination_breakers",
     "dispute_clock_changes",
+    "dispute_policy_changes",
+    "destination_layouts",
     "api_keys",
     "expected_files",
     "expected_files_reported",

@@ -63,6 +63,18 @@ _RELEASE: Final = (
     " where w.intake_id = wanted.intake_id and w.row_number = wanted.row_number"
     " and w.program = %s and w.released_to is null returning w.batch_id"
 )
+_ADD_POLICY: Final = """
+insert into dispute_policy_changes (program, flag, change_number, policy, set_by)
+select
+    change.program, change.flag, coalesce(max(c.change_number), 0) + 1, change.policy,
+    change.set_by
+from (
+    select %s::text as program, %s::text as flag, %s::text as policy, %s::text as set_by
+) as change
+left join dispute_policy_changes as c
+    on c.program = change.program and c.flag = change.flag
+group by change.program, change.flag, change.policy, change.set_by
+"""
 # What a batch's own files accepted, and what was released into it, must be in its files or wait.
 _ACCOUNTS: Final = """
 with filed as (
@@ -180,6 +192,20 @@ class FiledBatches:
         """Made batches whose rows do not add up, of those filed since then."""
         return [BatchAccount(*row) for row in self._fetched(_ACCOUNTS, since)]
 
+    def dispute_policies(self, program: str) -> Mapping[str, str]:
+        """Flag -> `send` or `hold`, of flags for which the program has a policy."""
+        rows = self._fetched(
+            "select distinct on (flag) flag, policy from dispute_policy_changes"
+            " where program = %s order by flag, change_number desc",
+            program,
+        )
+        return dict(rows)
+
+    def set_dispute_policy(self, program: str, flag: str, policy: str, *, set_by: str) -> None:
+        """From now on disputes with the flag are sent or held. Audited."""
+        values = [program, flag, policy, set_by]
+        run_in_transaction(self.url, partial(_set_policy, values=values))
+
     def _execute(self, statement: LiteralString, *values: object) -> None:
         run_in_transaction(self.url, lambda session: session.execute(statement, values))
 
@@ -187,6 +213,13 @@ class FiledBatches:
         return run_in_transaction(
             self.url, lambda session: session.execute(query, values).fetchall()
         )
+
+
+def _set_policy(session: psycopg.Connection, values: Sequence[str]) -> None:
+    # Two people at once make two changes, one after the other.
+    key = f"dispute policies/{values[0]}/{values[1]}"
+    session.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+    session.execute(_ADD_POLICY, values)
 
 
 def move_to_later_batch(session: psycopg.Connection, intake_id: int) -> None:
