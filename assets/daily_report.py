@@ -1,13 +1,17 @@
 """The daily report: one HTML file a business date, readable offline."""
 
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
-from cardops.ports import Clock, Reports
+from assets.tables import table_metadata
+from cardops.ports import Clock, DeliveryLedger, Reports
 from cardops.services.reports.daily_report import DailyReport, write_daily_report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUNBOOK: Final = "docs/runbooks/match-breaks.md"
 MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
@@ -22,6 +26,7 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
         "fct_daily_balances",
         "fct_daily_movements",
         "fct_decisions",
+        "fct_dispute_queue",
         "fct_disputes",
         "fct_chargeback_rate_per_payment_method",
         "fct_payment_failure_rate_per_payment_method",
@@ -36,17 +41,27 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
 def daily_report(
     context: dg.AssetExecutionContext,
     reports: dg.ResourceParam[Reports],
+    delivery_ledger: dg.ResourceParam[DeliveryLedger],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     """Decisions, rates, disputes, balances, breaks and freshness of the date on one page."""
-    report = write_daily_report(date.fromisoformat(context.partition_key), reports, clock)
+    day = date.fromisoformat(context.partition_key)
+    report = write_daily_report(day, reports, delivery_ledger, clock)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(report.path)),
             "url": dg.MetadataValue.url(report.path.as_uri()),
             "breaks": len(report.figures.breaks),
             "decisions": report.figures.decision_count,
-            "preview": dg.MetadataValue.md(_preview(report)),
+            "overdue_disputes": _found(report.figures.overdue),
+            "disputes_to_answer_in_7_days": _found(report.figures.deadlines),
+            "disputes_by_stage_and_days_left": dg.MetadataValue.md(
+                _picture(report, "queue", "Disputes by stage and days left")
+            ),
+            "chargeback_files": table_metadata(report.figures.batch_files),
+            "preview": dg.MetadataValue.md(
+                _picture(report, "decisions_by_hour", "Decisions by hour")
+            ),
         },
         check_results=[_match_check(report)],
     )
@@ -62,7 +77,12 @@ def _match_check(report: DailyReport) -> dg.AssetCheckResult:
     )
 
 
-def _preview(report: DailyReport) -> str:
+def _picture(report: DailyReport, name: str, title: str) -> str:
     """One chart, so that the catalogue shows the shape of the day."""
-    uri = report.charts.get("decisions_by_hour")
-    return f"![Decisions by hour]({uri})" if uri else "No decisions on this date."
+    uri = report.charts.get(name)
+    return f"![{title}]({uri})" if uri else f"{title}: none on this date."
+
+
+def _found(frame: "pd.DataFrame") -> int:
+    """How many disputes a list has, including those that are not on the page."""
+    return int(frame["found"].iloc[0]) if len(frame) else 0

@@ -32,6 +32,7 @@ MARTS: Final = (
     "fct_daily_movements",
     "fct_decisions",
     "fct_deposit_funding",
+    "fct_dispute_queue",
     "fct_disputes",
     "fct_match_breaks",
     "fct_payment_failure_rate_per_payment_method",

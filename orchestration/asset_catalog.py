@@ -13,6 +13,7 @@ from assets import (
     chargeback_files,
     chargebacks,
     deposits,
+    dispute_records,
     orders,
     provisional_credits,
     reconciliation,
@@ -39,6 +40,7 @@ MODULES: tuple[ModuleType, ...] = (
     chargeback_files,
     chargeback_deliveries,
     waiting_disputes,
+    dispute_records,
 )
 
 

@@ -47,7 +47,8 @@ class Reports(Protocol):
     def figures(self, business_date: date) -> Mapping[str, pd.DataFrame]:
         """One small frame for each part of the report; amounts are integers in minor units.
 
-        Its keys are the fields of cardops.services.reports.figures.ReportFigures. Raises
+        Its keys are the fields of cardops.services.reports.figures.ReportFigures, but for those that
+        the delivery ledger fills, and `batches`: the batches that were claimed on the date. Raises
         NothingBuiltError where no marts were built.
         """
 

@@ -1,5 +1,6 @@
 """The marts through Dagster: one dbt build, its tests as checks, publication and the report."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from cardops.adapters.warehouse.reports import DuckDbReports
 from resources.dbt import dbt_resource
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.clock import FakeClock
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.lake import FakeLake
 
 pytestmark = [
@@ -37,6 +39,15 @@ def a_lake_with_a_break() -> FakeLake:
     lake.write("balances", DAY, "snapshot", rows_of("balances", a_balance("ana", 700, 2)))
     found = rows_of("reconciliation_breaks", {"user_id": "ana", "amount_a_minor": 701})
     lake.write("reconciliation_breaks", DAY, "snapshot", found)
+    disputes = [
+        {"row_number": place, "case_number": case, "clock": "feed", "reply_by_on": day}
+        for place, (case, day) in enumerate(
+            {"near": DAY + timedelta(days=2), "late": DAY - timedelta(days=2)}.items()
+        )
+    ]
+    lake.write("chargebacks", DAY, "1", rows_of("chargebacks", *disputes))
+    recorded = {"network": "visa", "case_number": "near", "owner": "bea"}
+    lake.write("dispute_records", DAY, "snapshot", rows_of("dispute_records", recorded))
     return lake
 
 
@@ -49,6 +60,7 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
             "warehouse": DuckDbWarehouse(home),
             "reports": DuckDbReports(DuckDbWarehouse(home), home / "reports"),
             "dbt": dbt_resource(),
+            "delivery_ledger": FakeDeliveryLedger(),
             "clock": FakeClock(NOON),
         },
         raise_on_error=False,
@@ -86,6 +98,27 @@ def test_break_is_reported_and_blocks_publication(
     assert not (home / "published").exists()
 
 
+def test_report_has_the_work_queue_and_the_files_of_the_batches(
+    broken: dg.ExecuteInProcessResult, home: Path
+) -> None:
+    page = (home / "reports" / f"daily_report_{DAY}.html").read_text()
+    metadata = broken.asset_materializations_for_node("daily_report")[0].metadata
+
+    due = page.partition('id="deadlines"')[2].partition("</section>")[0]
+    overdue = page.partition('id="overdue"')[2].partition("</section>")[0]
+    assert [text in due for text in ("<td>near</td>", "<td>bea</td>", "late")] == [
+        True,
+        True,
+        False,
+    ]
+    assert "<td>late</td>" in overdue
+    assert "default-2026-11-20-001" in page.partition('id="batch-files"')[2]
+    assert metadata["overdue_disputes"].value == 1
+    assert metadata["disputes_to_answer_in_7_days"].value == 1
+    assert "data:image/svg+xml" in str(metadata["disputes_by_stage_and_days_left"].value)
+    assert len(metadata["chargeback_files"].value.records) == 4
+
+
 def test_reconciled_day_is_published_for_analysts(
     broken: dg.ExecuteInProcessResult, home: Path
 ) -> None:
@@ -103,7 +136,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],

@@ -12,6 +12,7 @@ import pytest
 
 from cardops.adapters.warehouse.dbt import run_dbt
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
 from tests.factories.match_days import LAST_DAY, lake_of, match_days
 from tests.fakes.lake import FakeLake
@@ -57,6 +58,13 @@ def a_small_lake() -> FakeLake:
     )
     lake.write("transactions", DAY, "2", rows_of("transactions", *payments_of_the_day()))
     lake.write("chargebacks", DAY, "3", rows_of("chargebacks", *disputes()))
+    recorded = {"network": "visa", "case_number": "c-2", "owner": "bea", "decision": "accept"}
+    lake.write(
+        "dispute_records",
+        DAY,
+        "snapshot",
+        rows_of("dispute_records", {**recorded, "stage": "chargeback", "opening_number": 1}),
+    )
     lake.write(
         "transaction_log",
         DAY_BEFORE,
@@ -219,6 +227,19 @@ def test_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
         ("c-2", "chargeback", "open", 1000, "card", True, 1, None),
         ("c-3", "inquiry", "open", 1000, "wallet", False, 1, None),
     ]
+
+
+def test_queue_of_the_marts_is_that_of_the_lake(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select case_number, network, stage, opening_number, opened_on, reply_by_on, owner, decision"
+        " from marts.fct_dispute_queue order by 1",
+    )
+    columns = ("case_number", "network", "stage", "opening_number", "opened_on", "reply_by_on")
+    lake = DuckDbDisputes(a_small_lake()).open_disputes().select(columns).sort("case_number")
+
+    assert [row[:6] for row in found] == lake.rows()
+    assert [(row[0], *row[6:]) for row in found] == [("c-2", "bea", "accept"), ("c-3", None, None)]
 
 
 def test_daily_balances_are_exact_to_the_minor_unit(built: DuckDbWarehouse) -> None:

@@ -82,6 +82,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
         "ledger_minor": 0,
         "ledger_seq": 1,
     },
+    "dispute_records": {"program": "default"},
     "bank_statements": {
         **_ORIGIN,
         "account_id": "bank-1",

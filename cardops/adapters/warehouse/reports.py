@@ -106,19 +106,48 @@ _QUERIES: Final = {
             sum(dispute_amount_minor)::decimal(38, 0) as minor
         from fct_disputes group by all order by all
     """,
+    # Positions of the bands: overdue, then by days left, then those of which nobody says by when.
+    "queue": """
+        with banded as (
+            select stage, dispute_currency as currency, dispute_amount_minor,
+                case when reply_by_on is null then 'nobody says'
+                    when reply_by_on < $day then 'overdue'
+                    when reply_by_on <= $day + interval 1 day then '0 to 1'
+                    when reply_by_on <= $day + interval 3 days then '2 to 3'
+                    when reply_by_on <= $day + interval 7 days then '4 to 7'
+                    when reply_by_on <= $day + interval 30 days then '8 to 30'
+                    else 'over 30' end as due_band
+            from fct_dispute_queue where decision is null
+        )
+        select stage, due_band, currency, count(*) as disputes,
+            sum(dispute_amount_minor)::decimal(38, 0) as minor
+        from banded
+        group by stage, due_band, currency
+        order by list_position(
+            ['overdue', '0 to 1', '2 to 3', '4 to 7', '8 to 30', 'over 30', 'nobody says'], due_band
+        ), stage, currency
+    """,
     "deadlines": """
-        select network, case_number, reply_by_on, clock, dispute_currency as currency,
-            dispute_amount_minor as minor, reply_by_on - $day as days_left
-        from fct_disputes
-        where is_open and reply_by_on between $day and $day + interval 7 days
-        order by reply_by_on, network, case_number
+        select program, network, case_number, stage, reply_by_on, clock, owner,
+            dispute_currency as currency, dispute_amount_minor as minor,
+            reply_by_on - $day as days_left, $day - opened_on as age_days, count(*) over () as found
+        from fct_dispute_queue
+        where decision is null and reply_by_on between $day and $day + interval 7 days
+        order by reply_by_on, opened_on, program, network, case_number
+        limit 1000
     """,
     "overdue": """
-        select network, case_number, reply_by_on, clock, dispute_currency as currency,
-            dispute_amount_minor as minor, reply_by_on - $day as days_left
-        from fct_disputes
-        where is_open and reply_by_on < $day
-        order by reply_by_on desc, network, case_number
+        select program, network, case_number, stage, reply_by_on, clock, owner,
+            dispute_currency as currency, dispute_amount_minor as minor,
+            reply_by_on - $day as days_left, $day - opened_on as age_days, count(*) over () as found
+        from fct_dispute_queue
+        where decision is null and reply_by_on < $day
+        order by reply_by_on desc, opened_on, program, network, case_number
+        limit 1000
+    """,
+    "batches": """
+        select distinct batch_id from staging.stg_lake__chargebacks
+        where business_date = $day and batch_id is not null order by batch_id
     """,
     "breaks": """
         select check_name, program, coalesce(user_id, '') as user_id,

@@ -53,11 +53,19 @@ WAITING_DISPUTES: Final = pl.Schema(
         **dict.fromkeys(("intake_id", "row_number"), INTEGER),
     }
 )
+# Who works on a dispute, and what was decided about which opening of it; both may be absent.
+DISPUTE_RECORDS: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "network", "case_number", "owner", "decision", "stage"), TEXT),
+        "opening_number": INTEGER,
+    }
+)
 _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     transaction_log.TABLE: transaction_log.COLUMNS,
     "balances": BALANCES,
     "reconciliation_breaks": RECONCILIATION_BREAKS,
     "safeguarding": SAFEGUARDING,
+    "dispute_records": DISPUTE_RECORDS,
     "waiting_disputes": WAITING_DISPUTES,
     supplements.TABLE: supplements.SUPPLEMENTS,
     **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},

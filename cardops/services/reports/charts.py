@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 from cardops.rules.currencies import EXPONENTS
@@ -17,6 +18,7 @@ GOOD: Final = "#2f7d5b"
 BAD: Final = "#b3402f"
 NEUTRAL: Final = "#31507a"
 PALE: Final = "#9db4d0"
+STAGE_COLORS: Final = (NEUTRAL, "#b07d2b", GOOD, BAD, PALE)
 INK: Final = "#22303f"
 MAX_BARS: Final = 12
 MAX_DATES: Final = 7
@@ -47,6 +49,7 @@ def draw_charts(figures: ReportFigures) -> dict[str, str]:
         "failure_rates": (_rates, figures.failure_rates),
         "chargeback_rates": (_rates, figures.chargeback_rates),
         "disputes": (_disputes, figures.disputes),
+        "queue": (_queue, figures.queue),
     }
     with rc_context(_STYLE):  # type: ignore[arg-type] # its stub lists names, not a mapping
         return {name: draw(frame) for name, (draw, frame) in charts.items() if not frame.empty}
@@ -86,6 +89,22 @@ def _disputes(disputes: "pd.DataFrame") -> str:
     ended = (totals["disputes"] - totals["open"]).to_list()
     axes.bar(names, ended, bottom=opened, color=PALE, width=0.55, label="ended")
     axes.legend(frameon=False, ncols=2, loc="upper left", bbox_to_anchor=(0, 1.16))
+    return _uri(figure)
+
+
+def _queue(queue: "pd.DataFrame") -> str:
+    """One bar for each band of days left, in parts by stage."""
+    bands = list(dict.fromkeys(queue["due_band"]))
+    counts = queue.groupby(["stage", "due_band"], sort=False)["disputes"].sum().to_dict()
+    figure, axes = _canvas(5.4, 2.8)
+    below = [0] * len(bands)
+    stages = sorted(set(queue["stage"]))
+    for stage, color in zip(stages, cycle(STAGE_COLORS)):
+        heights = [int(counts.get((stage, band), 0)) for band in bands]
+        axes.bar(bands, heights, bottom=below, color=color, width=0.6, label=stage)
+        below = [height + base for height, base in zip(heights, below, strict=True)]
+    axes.set_xlabel("days left")
+    axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.2))
     return _uri(figure)
 
 

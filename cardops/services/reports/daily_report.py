@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from cardops.ports import Clock, Reports
+from cardops.ports import Clock, DeliveryLedger, Reports
+from cardops.services.reports.batch_files import batch_files_frame
 from cardops.services.reports.charts import draw_charts
 from cardops.services.reports.figures import ReportFigures
 from cardops.services.reports.page import render_page
@@ -20,9 +21,14 @@ class DailyReport:
     path: Path
 
 
-def write_daily_report(business_date: date, reports: Reports, clock: Clock) -> DailyReport:
+def write_daily_report(
+    business_date: date, reports: Reports, ledger: DeliveryLedger, clock: Clock
+) -> DailyReport:
     """Replace the date's page. Raises NothingBuiltError where there are no marts to read."""
-    figures = ReportFigures(business_date, **reports.figures(business_date))
+    frames = dict(reports.figures(business_date))
+    batch_ids = frames.pop("batches")["batch_id"].to_list()
+    files = batch_files_frame(batch_ids, ledger)
+    figures = ReportFigures(business_date, **frames, batch_files=files)
     charts = draw_charts(figures)
     page = render_page(figures, charts, clock.now())
     return DailyReport(figures, charts, reports.write_page(business_date, page))

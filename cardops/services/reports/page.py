@@ -49,9 +49,18 @@ _DISPUTES: Final[Headings] = {
     "network": "Network", "disputes": "Disputes", "disputes_of_the_day": "Of the day",
     "open": "Open", "won": "Won", "lost": "Lost", "minor": "Disputed", "currency": "",
 }  # fmt: skip
+_QUEUE: Final[Headings] = {
+    "due_band": "Days left", "stage": "Stage", "disputes": "Disputes", "minor": "Disputed",
+    "currency": "",
+}  # fmt: skip
 _DEADLINES: Final[Headings] = {
-    "network": "Network", "case_number": "Case", "reply_by_on": "Reply by",
-    "clock": "Says who", "days_left": "Days left", "minor": "Disputed", "currency": "",
+    "days_left": "Days left", "reply_by_on": "Reply by", "clock": "Says who",
+    "case_number": "Case", "network": "Network", "stage": "Stage", "minor": "Disputed",
+    "currency": "", "age_days": "Age", "owner": "Owner", "program": "Program",
+}  # fmt: skip
+_BATCH_FILES: Final[Headings] = {
+    "batch_id": "Batch", "network": "Network", "state": "State", "sequence": "Sequence",
+    "row_count": "Rows", "totals": "Control totals", "sha256": "Hash", "verified": "Verified there",
 }  # fmt: skip
 _BREAKS: Final[Headings] = {
     "check_name": "Check", "program": "Program", "user_id": "User", "subject": "Of",
@@ -96,6 +105,7 @@ class Section:
     charts: Sequence[str]
     head: Sequence[Cell]
     rows: Sequence[Sequence[Cell]]
+    note: str = ""
 
 
 def render_page(figures: ReportFigures, charts: Mapping[str, str], made_at: datetime) -> str:
@@ -151,10 +161,13 @@ def _sections(figures: ReportFigures, charts: Mapping[str, str]) -> list[Section
         ("chargebacks", "Chargeback rate per payment method", ("chargeback_rates",),
          figures.chargeback_rates, _CHARGEBACKS),
         ("disputes", "Disputes by network", ("disputes",), figures.disputes, _DISPUTES),
+        ("queue", "Disputes to answer by stage and days left", ("queue",), figures.queue, _QUEUE),
         ("deadlines", "Open disputes to answer within seven days", (), figures.deadlines,
          _DEADLINES),
         ("overdue", "Open disputes whose reply-by date has passed", (), figures.overdue,
          _DEADLINES),
+        ("batch-files", "Chargeback files of the day, and earlier ones not delivered", (),
+         figures.batch_files, _BATCH_FILES),
         ("breaks", "Breaks", (), figures.breaks, _BREAKS),
         ("matches", "Authorizations and their settlements", (), figures.matches, _MATCHES),
         ("match-breaks", "Authorizations, settlements and disputes that do not match", (),
@@ -175,7 +188,9 @@ def _section(
     numeric = {name for name in headings if records and _is_number(name, records[0][name])}
     head = [Cell(heading, name in numeric) for name, heading in headings.items()]
     rows = [[Cell(_text(record, name), name in numeric) for name in headings] for record in records]
-    return Section(anchor, title, charts, head, rows)
+    more = records[0].get("found", len(records)) - len(records) if records else 0
+    note = f"{more:,} more, all further away: cardops disputes list shows them." if more else ""
+    return Section(anchor, title, charts, head, rows, note)
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:

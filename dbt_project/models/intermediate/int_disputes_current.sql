@@ -26,7 +26,15 @@ steps as (
         lag(is_ended, 1, false) over (
             partition by dispute_key
             order by placed_at, intake_id, row_number
-        ) as was_ended
+        ) as was_ended,
+        -- Where a clock starts: at another stage than before, or after an end.
+        coalesce(
+            stage != lag(stage) over (
+                partition by dispute_key
+                order by placed_at, intake_id, row_number
+            ),
+            true
+        ) as is_at_new_stage
     from dated
 ),
 
@@ -43,6 +51,15 @@ histories as (
         max(resolution_date) as resolved_on
     from steps
     group by dispute_key
+),
+
+openings as (
+    select
+        dispute_key,
+        stage,
+        count(*) filter (where is_at_new_stage or was_ended) as opening_number
+    from steps
+    group by dispute_key, stage
 ),
 
 final as (
@@ -70,11 +87,13 @@ final as (
         histories.received_on,
         histories.has_reached_chargeback,
         histories.reopened_count,
+        openings.opening_number,
         case
             when steps.is_ended or histories.reopened_count = 0 then histories.resolved_on
         end as resolved_on
     from steps
     inner join histories using (dispute_key)
+    inner join openings using (dispute_key, stage)
     where steps.recency = 1
 )
 

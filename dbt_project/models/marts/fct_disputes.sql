@@ -38,6 +38,7 @@ joined as (
         end as outcome,
         disputes.has_reached_chargeback,
         disputes.reopened_count,
+        disputes.opening_number,
         disputes.version_count,
         disputes.batch_id,
         disputes.merchant_id,

@@ -42,13 +42,23 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "network": "visa", "currency": "USD", "disputes": 5, "disputes_of_the_day": 2, "open": 3,
         "won": 1, "lost": 1, "minor": 1000,
     },
+    "queue": {
+        "stage": "chargeback", "due_band": "2 to 3", "currency": "USD", "disputes": 3, "minor": 100,
+    },
     "deadlines": {
-        "network": "visa", "case_number": "c-1", "reply_by_on": date(2026, 11, 22),
-        "clock": "feed", "currency": "USD", "minor": 100, "days_left": 2,
+        "program": "default", "network": "visa", "case_number": "c-1", "stage": "chargeback",
+        "reply_by_on": date(2026, 11, 22), "clock": "feed", "owner": None, "currency": "USD",
+        "minor": 100, "days_left": 2, "age_days": 9, "found": 1,
     },
     "overdue": {
-        "network": "amex", "case_number": "c-2", "reply_by_on": date(2026, 11, 18),
-        "clock": "published", "currency": "USD", "minor": 100, "days_left": -2,
+        "program": "default", "network": "amex", "case_number": "c-2", "stage": "chargeback",
+        "reply_by_on": date(2026, 11, 18), "clock": "published", "owner": "bea",
+        "currency": "USD", "minor": 100, "days_left": -2, "age_days": 30, "found": 1_234,
+    },
+    "batch_files": {
+        "batch_id": "default-2026-11-20-1", "network": "visa", "file_name": "CB.csv",
+        "totals": "1.00 USD", "state": "delivered", "sha256": "0123456789ab", "verified": "yes",
+        "sequence": 7, "row_count": 2,
     },
     "breaks": {
         "program": "default", "user_id": None, "currency": "USD", "side_a": "balances",
@@ -90,6 +100,8 @@ def page(report: ReportFigures) -> str:
         "<td>&lt;b&gt;&amp;</td>",
         '<td class="number">-5</td>',  # yen have no decimals
         "nothing yet",
+        "1,233 more, all further away: cardops disputes list shows them.",
+        "0123456789ab",
         "made 2026-11-21 01:02 UTC",
         "1 break(s): the books do not close.",
     ],

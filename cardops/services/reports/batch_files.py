@@ -1,0 +1,66 @@
+"""The chargeback files of a date's batches, and of earlier ones that are not delivered yet."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cardops.ports import DeliveryLedger
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.money import format_amount
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_FILE = "no file"
+_TEXTS = ("batch_id", "network", "file_name", "totals", "state", "sha256", "verified")
+_COUNTS = ("sequence", "row_count")
+
+
+def batch_files_frame(batch_ids: Sequence[str], ledger: DeliveryLedger) -> "pd.DataFrame":
+    """One row for each batch and network, and for each earlier file that is undelivered, those first."""
+    undelivered = ledger.all(
+        [state.value for state in DeliveryState if state is not DeliveryState.DELIVERED]
+    )
+    rows = [_row(record) for record in undelivered if record.batch_id not in set(batch_ids)]
+    for batch_id in batch_ids:
+        files = {record.network: record for record in ledger.files_of(batch_id)}
+        rows += [
+            _row(files[network]) if network in files else _no_file(batch_id, network)
+            for network in NETWORKS
+        ]
+    return _frame(rows)
+
+
+def _row(record: ChargebackFileRecord) -> dict[str, Any]:
+    totals = [
+        f"{format_amount(amount_minor, currency)} {currency}"
+        for currency, amount_minor in sorted(record.totals_minor.items())
+    ]
+    is_verified = record.state is DeliveryState.DELIVERED
+    return {
+        "batch_id": record.batch_id,
+        "network": record.network,
+        "file_name": record.file_name,
+        "totals": ", ".join(totals),
+        "state": record.state.value,
+        # What was read back at the card company, where the file is delivered.
+        "sha256": record.content_sha256[:12],
+        "verified": "yes" if is_verified else "no",
+        "sequence": record.sequence,
+        "row_count": record.row_count,
+    }
+
+
+def _no_file(batch_id: str, network: str) -> dict[str, Any]:
+    return {"batch_id": batch_id, "network": network, "state": NO_FILE}
+
+
+def _frame(rows: Sequence[dict[str, Any]]) -> "pd.DataFrame":
+    """The same types as the frames of the marts have."""
+    import pandas as pd  # noqa: PLC0415 - half a second, and only a report needs it
+    import pyarrow as pa  # noqa: PLC0415 - the same
+
+    schema = pa.schema(
+        [*((name, pa.string()) for name in _TEXTS), *((name, pa.int64()) for name in _COUNTS)]
+    )
+    return pa.Table.from_pylist(list(rows), schema=schema).to_pandas(types_mapper=pd.ArrowDtype)

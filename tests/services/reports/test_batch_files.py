@@ -1,0 +1,34 @@
+"""The report's table of batches and networks: what was made, what is there, what is not."""
+
+from dataclasses import replace
+
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.services.reports.batch_files import batch_files_frame
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
+
+
+def a_file(batch_id: str, network: str) -> ChargebackFileRecord:
+    return ChargebackFileRecord(
+        batch_id, network, "default", network, 7, "CB.csv", 2, {"USD": 1050, "JPY": 20}, "a" * 64, "b" * 64
+    )  # fmt: skip
+
+
+def test_table_has_each_network_and_earlier_files_that_are_undelivered() -> None:
+    ledger = FakeDeliveryLedger()
+    for batch_id, network in (("old", "amex"), ("old", "visa"), ("new", "visa")):
+        ledger.record_made(a_file(batch_id, network))
+    delivered = {("old", "amex"), ("new", "visa")}
+    for batch_id, network in delivered:
+        ledger.record(replace(a_file(batch_id, network), state=DeliveryState.DELIVERED))
+
+    frame = batch_files_frame(["new"], ledger)
+
+    columns = ["batch_id", "network", "state", "verified", "totals"]
+    shown = [tuple(row.values()) for row in frame[columns].astype(object).to_dict("records")]
+    assert shown[:2] == [
+        ("old", "visa", "made", "no", "20 JPY, 10.50 USD"),
+        ("new", "visa", "delivered", "yes", "20 JPY, 10.50 USD"),
+    ]
+    assert [row[:3] for row in shown[2:]] == [
+        ("new", network, "no file") for network in ("mastercard", "amex", "discover")
+    ]
