@@ -6,6 +6,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 ROWS ?= 5000
+# Processes of a test run.
+WORKERS ?= 2
 # The first supported interpreter that runs: a version manager's shim may exist and not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
@@ -43,13 +45,13 @@ up: setup ## Start the Dagster UI, sensors, authorizer and SFTP server; Ctrl-C s
 	@exec $(BIN)/cardops up
 
 test: setup-dev ## Run the whole test suite
-	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile
 
 test-fast: setup-dev ## Run the tests of rules, contracts, adapters and authorizer (no Dagster)
-	@$(BIN)/python -m pytest -m "not soak and not dagster" -n 2 --dist loadfile tests/rules tests/contracts tests/adapters tests/authorizer
+	@$(BIN)/python -m pytest -m "not soak and not dagster" -n $(WORKERS) --dist loadfile tests/rules tests/contracts tests/adapters tests/authorizer
 
 test-postgresql15: setup-dev ## Run the database tests against PostgreSQL 15
-	@tests/postgresql15.sh $(BIN)/python -m pytest -q -m "database and not soak and not dagster" -n 2 --dist loadfile
+	@tests/postgresql15.sh $(BIN)/python -m pytest -q -m "database and not soak and not dagster" -n $(WORKERS) --dist loadfile
 
 soak: setup-dev ## Run the long tests: kills, histories, scale
 	@$(BIN)/python -m pytest -m soak --timeout 3600

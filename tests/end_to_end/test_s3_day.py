@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assets.marts import BUILD
 from cardops.adapters.object_stores.opening import open_store
 from cardops.adapters.warehouse.dbt import run_dbt
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
@@ -17,10 +16,10 @@ from cardops.rules.deliveries.records import DeliveryState
 from tests.factories.databases import new_home
 from tests.factories.demo_days import DAY_TIMEOUT_SECONDS, Ending, Instance, companies_of, ending
 from tests.servers.s3 import bucket, moto_server
+from tests.servers.warm_command import WarmProcess, command
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 
-CARDOPS = Path(sys.executable).with_name("cardops")
 ROLES = ("raw", "processed", "failed", "lake")
 
 
@@ -74,7 +73,7 @@ def test_marts_of_lake_in_bucket_hold_the_ledgers_balances(
 ) -> None:
     warehouse = DuckDbWarehouse(s3_instance.home)
     with warehouse.building(s3_instance.lake) as environment:
-        run_dbt(["build", "--quiet"], dict(environment))
+        run_dbt([*BUILD, "--quiet"], dict(environment))
     with warehouse.reading() as session:
         rows = session.execute(
             "select program, user_id, currency, available_minor, held_minor from fct_daily_balances"
@@ -84,14 +83,8 @@ def test_marts_of_lake_in_bucket_hold_the_ledgers_balances(
 
 
 def cardops(instance: Instance, *arguments: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [str(CARDOPS), *arguments, "--json"],
-        env=instance.environment,
-        capture_output=True,
-        text=True,
-        timeout=DAY_TIMEOUT_SECONDS,
-        check=False,
-    )
+    process = WarmProcess(instance.environment, Path.cwd(), DAY_TIMEOUT_SECONDS)
+    done = process.run(command, *arguments, "--json")
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 

@@ -109,9 +109,10 @@ def test_doctor_prints_one_object_whatever_it_finds(console: Console) -> None:
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_light_command_is_fast(console: Console, arguments: list[str]) -> None:
-    best = min(timed(console, arguments, number) for number in range(ROUNDS))
+    """Its best of some rounds: as soon as one is, no other can make it slower."""
+    seconds = (timed(console, arguments, number) for number in range(ROUNDS))
 
-    assert best < LIMIT_SECONDS
+    assert any(taken < LIMIT_SECONDS for taken in seconds)
 
 
 def timed(console: Console, arguments: list[str], number: int) -> float:
