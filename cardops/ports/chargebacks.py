@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         RowKey,
         WaitingDispute,
     )
+    from cardops.rules.chargebacks.layouts import StoredLayout
     from cardops.rules.intake.files import ChargebackBatch
 
 
@@ -69,3 +70,20 @@ class FiledBatches(Protocol):
 
     def set_dispute_policy(self, program: str, flag: str, policy: str, *, set_by: str) -> None:
         """From now on disputes with the flag are sent or held. Audited."""
+
+    def layouts_in_force(self, program: str) -> Mapping[str, int]:
+        """Destination -> version of the program's own layout; absent: the standard one."""
+
+    def layouts(self, program: str, destination: str | None = None) -> Sequence[StoredLayout]:
+        """Every version, oldest first."""
+
+    def add_layout(
+        self,
+        program: str,
+        destination: str,
+        definition: Mapping[str, Any] | None,
+        *,
+        set_by: str,
+        why: str,
+    ) -> int:
+        """The version that is in force for batches filed from now on; None: the standard one. Audited."""

@@ -183,6 +183,9 @@ def call_filed_batches(url: str) -> None:
     ledger.carried_rows(later.batch_id)
     ledger.set_dispute_policy("default", "duplicate_case", "hold", set_by="somebody")
     ledger.dispute_policies("default")
+    ledger.add_layout("default", "visa", {"columns": []}, set_by="somebody", why="a partner")
+    ledger.layouts_in_force("default")
+    ledger.layouts("default", "visa")
     ledger.batch_accounts(datetime.now(UTC) - timedelta(days=2))
 
 

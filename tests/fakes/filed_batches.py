@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 from typing_extensions import override
 
@@ -16,6 +17,7 @@ from cardops.rules.chargebacks.filing import (
     RowKey,
     WaitingDispute,
 )
+from cardops.rules.chargebacks.layouts import StoredLayout
 from cardops.rules.intake.files import ChargebackBatch, FileStatus, IntakeFile
 
 A_MOMENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -34,6 +36,7 @@ class FakeFiledBatches(FiledBatches):
     batches: dict[str, ChargebackBatch]
     waits_to_be_sent: list[FakeWait]
     policies: dict[tuple[str, str], str]
+    stored_layouts: list[StoredLayout]
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         raise NotImplementedError
@@ -169,6 +172,35 @@ class FakeFiledBatches(FiledBatches):
     @override
     def set_dispute_policy(self, program: str, flag: str, policy: str, *, set_by: str) -> None:
         self.policies[program, flag] = policy
+
+    @override
+    def layouts_in_force(self, program: str) -> Mapping[str, int]:
+        last = {layout.destination: layout for layout in self.layouts(program)}
+        return {name: found.version for name, found in last.items() if found.definition is not None}
+
+    @override
+    def layouts(self, program: str, destination: str | None = None) -> Sequence[StoredLayout]:
+        found = [layout for layout in self.stored_layouts if layout.program == program]
+        return sorted(
+            (layout for layout in found if destination in {None, layout.destination}),
+            key=lambda layout: (layout.destination, layout.version),
+        )
+
+    @override
+    def add_layout(
+        self,
+        program: str,
+        destination: str,
+        definition: Mapping[str, Any] | None,
+        *,
+        set_by: str,
+        why: str,
+    ) -> int:
+        version = len(self.layouts(program, destination)) + 1
+        self.stored_layouts.append(
+            StoredLayout(program, destination, version, definition, set_by, why)
+        )
+        return version
 
     def _account(self, batch: ChargebackBatch) -> BatchAccount:
         return BatchAccount(

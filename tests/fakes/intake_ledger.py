@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from cardops.ports import IntakeLedger
 from cardops.ports.intake import MAX_LISTED_FILES
+from cardops.rules.chargebacks.layouts import StoredLayout
 from cardops.rules.intake.arrivals import released_from, released_prefix
 from cardops.rules.intake.files import (
     Arrival,
@@ -38,6 +39,7 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         self.batches: dict[str, ChargebackBatch] = {}
         self.waits_to_be_sent: list[FakeWait] = []
         self.policies: dict[tuple[str, str], str] = {}
+        self.stored_layouts: list[StoredLayout] = []
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.mappings = FakeFileMappings()
         self.lake_files_written: set[int] = set()

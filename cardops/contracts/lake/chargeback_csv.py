@@ -28,6 +28,13 @@ from cardops.rules.chargebacks.files import (
     slot_ranges,
 )
 from cardops.rules.chargebacks.filing import CHECKED_FLAGS
+from cardops.rules.chargebacks.layouts import (
+    AMOUNT_COLUMNS,
+    DATE_COLUMNS,
+    DATE_FORMATS,
+    DestinationLayout,
+    standard_layout,
+)
 from cardops.rules.currencies import EXPONENTS
 
 _AMOUNTS: Final = {
@@ -126,12 +133,24 @@ def superseded_by_lines(batch: pl.LazyFrame, rule: LineRule) -> tuple[int, dict[
 
 
 def write_body(
-    rows: pl.LazyFrame, target: Path, *, neutralise: bool = True, version: int = 1
+    rows: pl.LazyFrame,
+    target: Path,
+    *,
+    neutralise: bool = True,
+    version: int = 1,
+    layout: DestinationLayout | None = None,
 ) -> WrittenBody:
-    """Write one slot's CSV; the same rows give the same bytes."""
+    """Write one slot's CSV; the same rows give the same bytes. `layout`: the destination's own."""
     members = rows.collect()
-    texts = members.lazy().select(_cells(version, neutralise=neutralise))
-    texts.sink_csv(target, quote_style="always", line_terminator="\r\n")
+    shown = layout or standard_layout(version)
+    texts = members.lazy().select(_cells_of(shown, version, neutralise=neutralise))
+    texts.sink_csv(
+        target,
+        quote_style="always" if shown.quotes_all else "necessary",
+        line_terminator="\r\n",
+        separator=shown.delimiter,
+        include_header=shown.has_header,
+    )
     totals = members.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
     runs = pl.sum_horizontal(_is_formula(name).sum() for name in TEXT_COLUMNS)
     return WrittenBody(
@@ -171,6 +190,28 @@ def _sorted(batch: pl.LazyFrame, version: int) -> pl.LazyFrame:
 
 def _cells(version: int, *, neutralise: bool) -> list[pl.Expr]:
     return [_cell(name, version, neutralise=neutralise).alias(name) for name in columns_of(version)]
+
+
+def _cells_of(layout: DestinationLayout, version: int, *, neutralise: bool) -> list[pl.Expr]:
+    return [
+        (
+            pl.lit(column.constant)
+            if column.column is None
+            else _shown(column.column, layout, version, neutralise=neutralise)
+        ).alias(column.header)
+        for column in layout.columns
+    ]
+
+
+def _shown(name: str, layout: DestinationLayout, version: int, *, neutralise: bool) -> pl.Expr:
+    """Our column as the layout writes dates and amounts."""
+    cell = _cell(name, version, neutralise=neutralise)
+    if name in AMOUNT_COLUMNS and layout.amounts == "minor":
+        return pl.col(_AMOUNTS[name][0]).cast(pl.String).fill_null("")
+    pattern = DATE_FORMATS[layout.date_format]
+    if name in DATE_COLUMNS and pattern != DATE_FORMATS["YYYY-MM-DD"]:
+        return cell.str.to_date("%Y-%m-%d", strict=False).dt.strftime(pattern).fill_null("")
+    return cell
 
 
 def _cell(name: str, version: int, *, neutralise: bool) -> pl.Expr:

@@ -24,6 +24,7 @@ from cardops.rules.chargebacks.control_totals import (
     read_control_totals,
 )
 from cardops.rules.chargebacks.files import (
+    FORMAT_VERSION,
     FileIdentity,
     LineRule,
     SplitMode,
@@ -31,6 +32,7 @@ from cardops.rules.chargebacks.files import (
     slot_destination,
     slot_label,
 )
+from cardops.rules.chargebacks.layouts import DestinationLayout, parse_layout
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
@@ -72,7 +74,11 @@ class ChargebackFileBuilder:
                 self._filled(batch), slot, mode, LineRule(batch.line_rule), version=version
             )
             body = write_body(
-                rows, Path(folder) / "body.csv", neutralise=neutralise, version=version
+                rows,
+                Path(folder) / "body.csv",
+                neutralise=neutralise,
+                version=version,
+                layout=self._layout(batch, destination),
             )
             record = self._store(batch, slot, destination, body) if body.row_count else None
         if record is None:
@@ -88,6 +94,33 @@ class ChargebackFileBuilder:
             return batch
         return BatchFiling(self.lake, self.intake_ledger).file(batch_id)
 
+    def preview(self, batch_id: str, slot: str, layout: DestinationLayout, lines: int) -> str:
+        """The first lines of a slot of a filed batch in a layout; nothing is stored."""
+        batch = self.intake_ledger.batch(batch_id)
+        mode = SplitMode(batch.mode)
+        is_older = batch.layout_version == 1
+        filled = with_supplements(self._rows(batch), None) if is_older else self._filled(batch)
+        rule = LineRule(batch.line_rule)
+        rows = rows_of_slot(filled, slot, mode, rule, version=FORMAT_VERSION)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "body.csv"
+            write_body(
+                rows.head(lines),
+                path,
+                neutralise=self.destinations.neutralises_formulas(slot_destination(slot, mode)),
+                version=FORMAT_VERSION,
+                layout=layout,
+            )
+            return path.read_text("utf-8")
+
+    def _layout(self, batch: ChargebackBatch, destination: str) -> DestinationLayout | None:
+        """The destination's own layout with which the batch was filed; None for the standard one."""
+        version = batch.layouts.get(destination)
+        if version is None:
+            return None
+        stored = self.intake_ledger.layouts(batch.program, destination)
+        return parse_layout(stored[version - 1].definition)
+
     def add_up(self, batch_id: str, made_now: Collection[str]) -> BatchTotals:
         """The batch's totals from two sources: intake's counts, and the bytes of its files.
 
@@ -95,14 +128,14 @@ class ChargebackFileBuilder:
         """
         totals, damaged = list[ControlTotals](), list[str]()
         records = self.ledger.files_of(batch_id)
+        batch = self.intake_ledger.batch(batch_id)
         for record in records:
-            read = self._read_totals(record)
+            read = self._read_totals(record, self._layout(batch, record.destination))
             if read is None:
                 damaged.append(record.file_name)
             else:
                 totals.append(read)
         built = {record.network for record in records} | set(made_now)
-        batch = self.intake_ledger.batch(batch_id)
         return add_up_batch(
             [file.outcome for file in batch.filed_files],
             totals,
@@ -157,7 +190,9 @@ class ChargebackFileBuilder:
             sha256=body.sha256,
             neutralised_count=body.neutralised_count,
             stages=body.stages if batch.line_rule == LineRule.STAGES else None,
-            counts=_counts(body) if batch.layout_version > 1 else {},
+            counts=_counts(body, batch.layouts.get(destination))
+            if batch.layout_version > 1
+            else {},
         )
         self.ledger.record_made(_record(identity, slot, destination, body, control))
         key = processed_key(batch.batch_id, identity.name)
@@ -166,20 +201,23 @@ class ChargebackFileBuilder:
         stored = self.ledger.find(batch.batch_id, slot)
         return stored or _record(identity, slot, destination, body, control)
 
-    def _read_totals(self, record: ChargebackFileRecord) -> ControlTotals | None:
+    def _read_totals(
+        self, record: ChargebackFileRecord, layout: DestinationLayout | None
+    ) -> ControlTotals | None:
         """Totals from the file's bytes; None where they differ from the recorded ones."""
         key = processed_key(record.batch_id, record.file_name)
         try:
             with self.processed_store.open(key) as content:
-                totals = read_control_totals(content)
+                totals = read_control_totals(content, layout)
         except (ObjectMissingError, UnreadableChargebackFileError):
             return None
         expected = (record.row_count, dict(record.totals_minor))
         return totals if (totals.row_count, totals.totals_minor) == expected else None
 
 
-def _counts(body: WrittenBody) -> dict[str, object]:
-    return {"filled": body.filled_count, "flags": dict(body.flags)}
+def _counts(body: WrittenBody, layout: int | None) -> dict[str, object]:
+    counts: dict[str, object] = {"filled": body.filled_count, "flags": dict(body.flags)}
+    return counts if layout is None else {**counts, "layout": layout}
 
 
 def _row_sums(rows: pl.LazyFrame | None) -> RowSums:

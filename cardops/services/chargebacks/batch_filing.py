@@ -41,8 +41,14 @@ class BatchFiling:
                 keys = [file.arrival.key for file in batch.unfinished_files]
                 raise BatchUnfinishedError(batch_id, keys)
             applied = [file.intake_id for file in batch.files if file.status is FileStatus.APPLIED]
-            held = self._held(batch, applied) if batch.layout_version > 1 else ()
-            return self.intake_ledger.file_batch(batch_id, applied, held=held)
+            if batch.layout_version == 1:
+                return self.intake_ledger.file_batch(batch_id, applied)
+            return self.intake_ledger.file_batch(
+                batch_id,
+                applied,
+                held=self._held(batch, applied),
+                layouts=self.intake_ledger.layouts_in_force(batch.program),
+            )
 
     def _held(self, batch: ChargebackBatch, applied: list[int]) -> Sequence[WaitingDispute]:
         """Store what the lake knows of the rows; those that the program's policy holds."""

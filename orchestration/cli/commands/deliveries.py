@@ -14,7 +14,7 @@ from cardops.rules.deliveries.records import (
 )
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
-from orchestration.cli import waiting_disputes
+from orchestration.cli import file_layouts, waiting_disputes
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -25,6 +25,7 @@ from orchestration.cli.output import (
 
 app = typer.Typer(no_args_is_help=True)
 waiting_disputes.register(app)
+app.add_typer(file_layouts.app, name="layout")
 
 
 @app.command("list")

@@ -153,7 +153,7 @@ def test_released_rows_are_carried_into_one_later_batch(ledger: IntakeLedger) ->
 
 
 @pytest.mark.database
-def test_last_policy_of_a_flag_is_in_force(request: pytest.FixtureRequest) -> None:
+def test_last_policy_and_last_layout_are_in_force(request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("database_url")
     for ledger in (FakeIntakeLedger(), PostgresIntakeLedger(url)):
         if isinstance(ledger, PostgresIntakeLedger):
@@ -168,6 +168,22 @@ def test_last_policy_of_a_flag_is_in_force(request: pytest.FixtureRequest) -> No
             "duplicate_case": "send",
         }
         assert ledger.dispute_policies("other") == {}
+
+        assert ledger.layouts_in_force("default") == {}
+        definitions = ({"columns": []}, None, {"columns": [1]})
+        versions = [
+            ledger.add_layout("default", "visa", definition, set_by="ops", why="a partner")
+            for definition in definitions
+        ]
+        ledger.add_layout("default", "amex", {"columns": []}, set_by="ops", why="a partner")
+        ledger.add_layout("default", "amex", None, set_by="ops", why="no partner")
+
+        assert versions == [1, 2, 3]
+        assert ledger.layouts_in_force("default") == {"visa": 3}
+        stored = ledger.layouts("default", "visa")
+        assert [layout.definition for layout in stored] == list(definitions)
+        assert len(ledger.layouts("default")) == 5
+        assert ledger.layouts("other") == []
 
 
 @pytest.mark.database

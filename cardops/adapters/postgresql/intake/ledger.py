@@ -14,6 +14,7 @@ import psycopg
 
 from cardops.adapters.postgresql.accounts.staging import drop_stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
+from cardops.adapters.postgresql.chargebacks.destination_layouts import DestinationLayouts
 from cardops.adapters.postgresql.chargebacks.filed_batches import (
     FiledBatches,
     move_to_later_batch,
@@ -62,7 +63,7 @@ _UNLESS_RECALLED: LiteralString = (
 )
 
 
-class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches):
+class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches, DestinationLayouts):
     """Implements cardops.ports.IntakeLedger. Holds no session between calls."""
 
     def known_versions(self, bucket: str, keys: Sequence[str]) -> set[tuple[str, str]]:
