@@ -119,6 +119,9 @@ def test_each_network_with_rows_gets_one_delivered_file(house: House) -> None:
     assert len(checks(result)) == 2
     assert set(house.destinations.servers) == {"visa", "amex", "discover"}
     assert {len(files) for files in house.destinations.servers.values()} == {2}
+    log = [entry.user_message for entry in house.instance.all_logs(result.run_id)]
+    for network in house.destinations.servers:
+        assert any(f"{network}: CB_{network}" in line and "delivered as" in line for line in log)
     for record in house.delivery_ledger.files_of(batch.batch_id):
         placed = house.destinations.servers[record.network][f"/inbox/{record.file_name}"]
         control = house.destinations.servers[record.network][f"/inbox/{record.file_name}.ctl"]

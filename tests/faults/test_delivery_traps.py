@@ -31,8 +31,9 @@ from tests.servers.sender import Sender, expected_files, received
 
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
 MADE, FAILED, DELIVERED = DeliveryState.MADE, DeliveryState.FAILED, DeliveryState.DELIVERED
-ROWS = 2_000
-FULL_AFTER_BYTES = 100 * 1024
+# Of 180 bytes each: more than the troubled servers take. Elsewhere the size does not matter.
+MANY_ROWS = 600
+FULL_AFTER_BYTES = 8 * 1024
 
 STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "asyncssh": card_companies_here,
@@ -92,6 +93,10 @@ class Trap:
     error: str
     advice: str
     secret: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def row_count(self) -> int:
+        return 100 if "disk" in self.kind or "full" in str(self) else 3
 
     def __str__(self) -> str:
         return "-".join([self.kind, *(f"{part}={value!s:.12}" for part, value in self.secret)])
@@ -166,7 +171,7 @@ def marked(trap: Trap) -> object:
 
 @pytest.mark.parametrize("trap", [marked(trap) for trap in TRAPS])
 def test_operator_sees_what_happened_and_what_to_do(servers: Servers, trap: Trap) -> None:
-    server, sender = servers.empty(trap.kind), Sender(row_count=ROWS)
+    server, sender = servers.empty(trap.kind), Sender(row_count=trap.row_count)
     changes = dict(trap.secret)
     secret = {part: value for part, value in (server.secret | changes).items() if value is not None}
     record = sender.deliver(secret)
@@ -197,10 +202,9 @@ def test_files_collected_at_once_are_delivered_and_never_sent_again(
     servers: Servers, kind: str, tmp_path: Path
 ) -> None:
     server, sender = servers.empty(kind), Sender()
-    with collector(server.inbox, tmp_path) as collect:
+    with collector(server.inbox, tmp_path):
         record = sender.deliver(server.secret)
         again = sender.deliver(server.secret)
-        collect()
 
     assert record.state is again.state is DELIVERED
     assert {path.name for path in tmp_path.iterdir()} == set(expected_files(record))
@@ -208,7 +212,7 @@ def test_files_collected_at_once_are_delivered_and_never_sent_again(
 
 
 @contextmanager
-def collector(inbox: Path, target: Path) -> Iterator[Callable[[], None]]:
+def collector(inbox: Path, target: Path) -> Iterator[None]:
     """A card company that takes every file with a final name as soon as it is there."""
     is_over = Event()
 
@@ -226,14 +230,15 @@ def collector(inbox: Path, target: Path) -> Iterator[Callable[[], None]]:
     thread = Thread(target=watch)
     thread.start()
     try:
-        yield collect
+        yield
     finally:
         is_over.set()
         thread.join()
+        collect()
 
 
 def test_slow_line_is_no_stall(servers: Servers) -> None:
-    server, sender = servers.empty("asyncssh"), Sender(row_count=ROWS)
+    server, sender = servers.empty("asyncssh"), Sender(row_count=MANY_ROWS)
     with troubled(server.port, "slow", after_bytes=0) as (_, port):
         # The file takes several times as long as a stalled session would be waited for.
         record = sender.deliver(server.secret | {"port": port}, patience=0.5)
@@ -244,7 +249,7 @@ def test_slow_line_is_no_stall(servers: Servers) -> None:
 
 @pytest.mark.parametrize("user", ["cutting", "stalling"])
 def test_broken_data_connection_of_ftp_is_retried(tmp_path: Path, user: str) -> None:
-    sender = Sender(row_count=ROWS)
+    sender = Sender(row_count=MANY_ROWS)
     with ftps(tmp_path, "--limit-bytes", str(FULL_AFTER_BYTES)) as server:
         record = sender.deliver(server.secret | {"username": user}, patience=1)
 
@@ -254,7 +259,7 @@ def test_broken_data_connection_of_ftp_is_retried(tmp_path: Path, user: str) -> 
 
 
 def test_restarted_server_gets_the_rest(tmp_path: Path) -> None:
-    sender, port = Sender(row_count=ROWS), str(free_port())
+    sender, port = Sender(row_count=MANY_ROWS), str(free_port())
     with ExitStack() as running:
         server = running.enter_context(ftps(tmp_path, "--port", port))
         sender.during_write = running.close
@@ -297,7 +302,7 @@ def test_connection_cut_at_random_bytes_leaves_whole_files(
 
 @pytest.mark.soak
 def test_restarted_sftp_server_gets_the_rest(tmp_path: Path) -> None:
-    sender, port = Sender(row_count=ROWS), str(free_port())
+    sender, port = Sender(row_count=MANY_ROWS), str(free_port())
     with ExitStack() as running:
         server = running.enter_context(card_companies(tmp_path, "--port", port))
         sender.during_write = running.close

@@ -11,10 +11,11 @@ import pytest
 from cardops.rules.deliveries.recipe import MAX_ATTEMPTS
 from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.deliveries.troubles import RUNBOOK
+from simulation.card_companies import Faults
 from tests.servers.file_servers import (
     SSHD,
     Server,
-    card_companies,
+    card_companies_here,
     ftps,
     openssh,
     write_certificate,
@@ -26,7 +27,7 @@ needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH serv
 SFTP = ["asyncssh", pytest.param("openssh", marks=needs_sshd)]
 ALL = [*SFTP, "ftps"]
 STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
-    "asyncssh": card_companies,
+    "asyncssh": card_companies_here,
     "openssh": openssh,
     "ftps": ftps,
 }
@@ -164,21 +165,21 @@ def test_stalled_session_ends_by_timeout(server: Server, after_bytes: int) -> No
 
 def test_full_disk_leaves_nothing_under_a_final_name(tmp_path: Path) -> None:
     sender = Sender(row_count=2_000)
-    with card_companies(tmp_path, "--quota-bytes", "100000") as server:
+    with card_companies_here(tmp_path, Faults(quota_bytes=100_000)) as server:
         record = sender.deliver(server.secret)
 
         assert record.state is DeliveryState.MADE
         assert record.attempt_count == MAX_ATTEMPTS
         assert not received(server)
     sender.clock.advance(minutes=1)
-    with card_companies(tmp_path) as server:
+    with card_companies_here(tmp_path) as server:
         assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
         assert received(server) == expected_files(sender.record)
 
 
 def test_refused_rename_raises_one_alarm_and_leaves_no_file(tmp_path: Path) -> None:
     sender = Sender()
-    with card_companies(tmp_path, "--refuse-renames") as server:
+    with card_companies_here(tmp_path, Faults(refuses_renames=True)) as server:
         record = sender.deliver(server.secret)
 
         assert record.state is DeliveryState.FAILED
@@ -189,7 +190,7 @@ def test_refused_rename_raises_one_alarm_and_leaves_no_file(tmp_path: Path) -> N
 
 def test_size_decides_where_reading_is_forbidden(tmp_path: Path) -> None:
     sender = Sender()
-    with card_companies(tmp_path, "--refuse-reading") as server:
+    with card_companies_here(tmp_path, Faults(refuses_reading=True)) as server:
         assert sender.deliver(server.secret).state is DeliveryState.DELIVERED
         assert received(server) == expected_files(sender.record)
 

@@ -2,21 +2,28 @@
 
 import os
 import signal
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 from typing_extensions import override
 
+# Imported before a process is forked, so that none has to.
+from cardops.adapters.file_delivery import async_sftp, ftps, sftp  # noqa: F401
 from cardops.adapters.file_delivery.destinations import SecretDestinations
 from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.services.deliveries.concurrent import deliver_all
 from cardops.services.deliveries.delivery import DeliveryService
-from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.secrets import FakeSecretStore
+
+SURVIVED = 3
 
 
 @dataclass
@@ -25,11 +32,13 @@ class StepCounter:
 
     dies_at: int | None
     steps: list[str] = field(default_factory=list)
+    lock: Any = field(default_factory=Lock)
 
     def step(self, name: str) -> None:
-        self.steps.append(name)
-        if len(self.steps) == self.dies_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self.lock:
+            self.steps.append(name)
+            if len(self.steps) == self.dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass
@@ -101,16 +110,38 @@ class KillableLedger(PostgresDeliveryLedger):
 def deliver_and_die(
     url: str, processed: Path, secret: dict[str, object], batch_id: str, dies_at: int | None
 ) -> list[str]:
-    """Deliver in this process; the steps, if it survives."""
+    """Deliver one file in this process; the steps, if it survives."""
     counter = StepCounter(dies_at)
-    delivery_service = DeliveryService(
+    service(url, processed, {"visa": secret}, counter).deliver(batch_id, "visa")
+    return counter.steps
+
+
+def deliver_all_and_die(
+    url: str,
+    processed: Path,
+    secrets: dict[str, dict[str, object]],
+    batch_id: str,
+    dies_at: int | None,
+) -> None:
+    """Deliver a batch's files to all destinations at once; exits with 3 where a step was not reached."""
+    counter = StepCounter(dies_at)
+    files = PostgresDeliveryLedger(url).files_of(batch_id)
+    deliver_all(service(url, processed, secrets, counter), files)
+    if dies_at is not None:
+        sys.exit(SURVIVED)
+
+
+def service(
+    url: str, processed: Path, secrets: dict[str, dict[str, object]], counter: StepCounter
+) -> DeliveryService:
+    """What delivers, over real ports whose steps are counted."""
+    store = FakeSecretStore({f"destinations/{name}": found for name, found in secrets.items()})
+    return DeliveryService(
         processed_store=DirectoryStore(processed),
         ledger=KillableLedger(url, counter),
-        destinations=KillableDestinations(FakeSecretStore({"destinations/visa": secret}), counter),
+        destinations=KillableDestinations(store, counter),
         notifier=FakeNotifier(),
-        breakers=FakeBreakers(),
+        breakers=PostgresBreakers(url),
         clock=FakeClock(),
         sleep=lambda _: None,
     )
-    delivery_service.deliver(batch_id, "visa")
-    return counter.steps

@@ -14,7 +14,7 @@ from cardops.ports import FileDelivery
 from cardops.rules.deliveries.records import PermanentDeliveryError
 from tests.fakes.destinations import FakeDestinations
 from tests.fakes.secrets import FakeSecretStore
-from tests.servers.file_servers import SSHD, Server, card_companies, ftps, openssh
+from tests.servers.file_servers import SSHD, Server, card_companies_here, ftps, openssh
 
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no OpenSSH server is installed")
 KINDS = ["fake", "asyncssh", pytest.param("openssh", marks=needs_sshd), "ftps"]
@@ -28,7 +28,7 @@ def open_session(server: Server, **changes: object) -> FileDelivery:
 
 @pytest.fixture(scope="module")
 def asyncssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with card_companies(tmp_path_factory.mktemp("companies")) as server:
+    with card_companies_here(tmp_path_factory.mktemp("companies")) as server:
         yield server
 
 
