@@ -73,6 +73,9 @@ def test_made_files_are_listed(record: ChargebackFileRecord) -> None:
             "remote_path": None,
             "attempts": 0,
             "last_error": None,
+            "encrypted_sha256": None,
+            "encrypted_for": None,
+            "counts_on": None,
         }
     ]
     assert cardops("list", "--batch", "another")[1] == {"data": []}
