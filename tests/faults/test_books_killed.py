@@ -25,7 +25,7 @@ TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
 KIND = Kind("transactions")
 # More steps than either has; a process that dies at none of them ends by itself.
-ALL_STEPS = range(1, 41)
+ALL_STEPS = range(1, 56)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 

@@ -62,11 +62,18 @@ class Content:
         count = len(self.octets) - _WORD_BYTES + 1
         return np.ndarray((count,), "<u8", buffer=self.octets, strides=(1,))
 
+    @cached_property
+    def _positions(self) -> dict[bytes, Positions]:
+        return {}
+
     def positions(self, sign: bytes) -> Positions:
         """Where the byte stands."""
-        if sign not in self.content:
-            return np.empty(0, dtype=np.int64)
-        return np.flatnonzero(self.octets[: len(self.content)] == ord(sign))
+        if sign not in self._positions:
+            found = np.empty(0, dtype=np.int64)
+            if sign in self.content:
+                found = np.flatnonzero(self.octets[: len(self.content)] == ord(sign))
+            self._positions[sign] = found
+        return self._positions[sign]
 
     def texts(
         self, starts: Positions, ends: Positions, *, is_null: Marks | None = None
@@ -125,6 +132,10 @@ class Lines(Content):
         """The text of one line."""
         return self.content[self.starts[index] : self.ends[index]].decode()
 
+    def text_of(self, first: int, after: int) -> str:
+        """The text of these lines."""
+        return self.content[self.starts[first] : self.ends[after - 1]].decode()
+
     def with_byte(self, sign: bytes) -> Marks:
         """Which lines contain the byte."""
         found = np.zeros(len(self), dtype=np.bool_)
@@ -140,35 +151,48 @@ class Fields:
         self._width = width
         self._delimiter = delimiter
         self._quotes = lines.positions(_QUOTE)
+        self.has_quote: Marks = lines.with_byte(_QUOTE)
         self._delimiters = self._between_fields()
         self._first = np.searchsorted(self._delimiters, lines.starts)
         counts = np.diff(np.append(self._first, len(self._delimiters)))
         self.is_whole: Marks = counts == width - 1
-        self.has_quote: Marks = lines.with_byte(_QUOTE)
         # Lines whose quotes need the exact reader.
         self.is_hard: Marks = self.has_quote & ~self._has_simple_quotes()
         self.may_be_blank: Marks = counts == 0
 
-    def columns(self, rows: Positions, *, is_trimmed: bool) -> list[pl.Series]:
-        """The fields of these lines, all of which are whole and not hard.
+    def columns(self, rows: Positions, is_row: Marks, *, is_trimmed: bool) -> list[pl.Series]:
+        """The fields of these lines, empty where the line is no row; rows are whole and not hard.
 
         `is_trimmed`: without spaces and tabs around, and null where nothing is left.
         """
-        blank = np.flatnonzero(self._has_blanks[rows]) if is_trimmed else None
-        return [self._column(starts, ends, blank) for starts, ends in self._cells(rows)]
+        own = rows if is_row.all() else rows[is_row]
+        blank = np.flatnonzero(self._has_blanks[own]) if is_trimmed else None
+        quoted = np.flatnonzero(self.has_quote[own])
+        cells = (self._within(cell, quoted, blank) for cell in self._cells(own))
+        if len(own) < len(rows):
+            cells = (_spread(cell, is_row) for cell in cells)
+        return [self._column(cell, is_trimmed=is_trimmed) for cell in cells]
 
-    def _column(self, starts: Positions, ends: Positions, blank: Positions | None) -> pl.Series:
-        """`blank`: which of the cells may have blanks around them; None to leave them."""
-        if self._quotes.size:
-            is_quoted = (self._lines.octets[starts] == ord(_QUOTE)) & (starts < ends)
-            starts, ends = starts + is_quoted, ends - is_quoted
-        if blank is None:
-            return self._lines.texts(starts, ends)
-        if blank.size:
+    def _within(
+        self, cell: tuple[Positions, Positions], quoted: Positions, blank: Positions | None
+    ) -> tuple[Positions, Positions]:
+        """Without quotes and blanks around: which cells may have them; `blank`: None to leave them."""
+        starts, ends = cell
+        if quoted.size or (blank is not None and blank.size):
             starts, ends = starts.copy(), ends.copy()
+        if quoted.size:
+            first, last = starts[quoted], ends[quoted]
+            is_quoted = (self._lines.octets[first] == ord(_QUOTE)) & (first < last)
+            starts[quoted], ends[quoted] = first + is_quoted, last - is_quoted
+        if blank is not None and blank.size:
             starts[blank], ends[blank] = self._trimmed(starts[blank], ends[blank])
-        is_null = starts == ends
-        return self._lines.texts(starts, ends, is_null=is_null if is_null.any() else None)
+        return starts, ends
+
+    def _column(self, cell: tuple[Positions, Positions], *, is_trimmed: bool) -> pl.Series:
+        starts, ends = cell
+        is_null = starts == ends if is_trimmed else None
+        has_nulls = is_null is not None and bool(is_null.any())
+        return self._lines.texts(starts, ends, is_null=is_null if has_nulls else None)
 
     @cached_property
     def _has_blanks(self) -> Marks:
@@ -177,13 +201,17 @@ class Fields:
     def _between_fields(self) -> Positions:
         """Delimiters that are not inside quotes."""
         delimiters = self._lines.positions(self._delimiter)
-        if not self._quotes.size:
+        lines = np.flatnonzero(self.has_quote)
+        if not lines.size:
             return delimiters
-        line = np.searchsorted(self._lines.ends, delimiters)
-        before_line = np.searchsorted(self._quotes, self._lines.starts)[line]
-        is_inside = (np.searchsorted(self._quotes, delimiters) - before_line) % 2 == 1
-        outside: Positions = delimiters[~is_inside]
-        return outside
+        starts = self._lines.starts[lines]
+        first = np.searchsorted(delimiters, starts)
+        sizes = np.searchsorted(delimiters, self._lines.ends[lines]) - first
+        # The places of these lines' delimiters among all.
+        places = np.arange(sizes.sum()) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
+        before_line = np.repeat(np.searchsorted(self._quotes, starts), sizes)
+        is_inside = (np.searchsorted(self._quotes, delimiters[places]) - before_line) % 2 == 1
+        return np.delete(delimiters, places[is_inside])
 
     def _cells(self, rows: Positions) -> list[tuple[Positions, Positions]]:
         """Where each field of these lines begins and ends, field by field."""
@@ -214,6 +242,13 @@ class Fields:
         while (blank := (starts < ends) & _is_blank(content[ends - 1])).any():
             ends = ends - blank
         return starts, ends
+
+
+def _spread(cell: tuple[Positions, Positions], is_row: Marks) -> tuple[Positions, Positions]:
+    """The cells where the rows are, empty ones elsewhere."""
+    starts, ends = (np.zeros(len(is_row), dtype=np.int64) for _ in cell)
+    starts[is_row], ends[is_row] = cell
+    return starts, ends
 
 
 def _is_blank(values: npt.NDArray[np.uint8]) -> Marks:

@@ -199,18 +199,7 @@ class CsvRows:
         framing = np.where(is_row, 0, 1)
         framing[lines.with_byte(b"\0")] = 2
         framing[list(bad)] = 2
-        columns = fields.columns(np.flatnonzero(is_row), is_trimmed=self._is_trimmed)
-        if not is_row[rows].all():
-            # Where each row's fields are among those of the whole lines.
-            places = pl.Series(np.cumsum(is_row)[rows] - 1)
-            places = places.set(pl.Series(~is_row[rows]), None)
-            absent = None if self._is_trimmed else ""
-            columns = [
-                column.gather(places).fill_null(absent)
-                if absent is not None
-                else column.gather(places)
-                for column in columns
-            ]
+        columns = fields.columns(rows, is_row[rows], is_trimmed=self._is_trimmed)
         return pl.DataFrame(
             {
                 "index": pl.Series(rows, dtype=pl.Int64),
@@ -258,7 +247,7 @@ class _ExactRecords:
             self.consumed.extend(range(index, after))
             is_whole = record.fields is not None and len(record.fields) == self._width
             self.indexes.append(index)
-            self._raws.append("\n".join(self._lines[line] for line in range(index, after)))
+            self._raws.append(self._lines.text_of(index, after))
             self._framings.append(None if is_whole else _MALFORMED)
             self._fields.append((record.fields or []) if is_whole else [""] * self._width)
         return len(self._lines)
