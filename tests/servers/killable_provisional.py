@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import holidays  # noqa: F401 - half a second, once instead of in each child
+
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.transactions import TransactionRunner
 from cardops.adapters.warehouse.lake import ParquetLake

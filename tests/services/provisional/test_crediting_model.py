@@ -117,7 +117,7 @@ def check(url: str, actions: list[tuple[object, ...]]) -> None:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(actions=st.lists(ACTIONS, min_size=4, max_size=14))
 def test_what_is_given_back_equals_the_model(

@@ -111,7 +111,7 @@ def test_credit_that_no_balance_can_hold_is_refused(desk: DisputeDesk) -> None:
 def test_two_workers_at_once_post_each_step_once(desk: DisputeDesk) -> None:
     postings = [
         a_posting(desk, kind, case=f"c-{number}", amount=10)
-        for number in range(20)
+        for number in range(8)
         for kind in (PostingKind.CREDIT, TAKEN_BACK if number % 2 else FINAL)
     ]
     postings = [
@@ -128,8 +128,8 @@ def test_two_workers_at_once_post_each_step_once(desk: DisputeDesk) -> None:
         both = list(pool.map(post_all, range(2)))
 
     outcomes = [{first.outcome, second.outcome} for first, second in zip(*both, strict=True)]
-    assert outcomes == [{PostingOutcome.POSTED, PostingOutcome.POSTED_BEFORE}] * 40
-    assert desk.available("ana") == 40_00 + 10 * 10
+    assert outcomes == [{PostingOutcome.POSTED, PostingOutcome.POSTED_BEFORE}] * 16
+    assert desk.available("ana") == 40_00 + 4 * 10
 
 
 def test_posting_beside_another_change_takes_the_next_number(desk: DisputeDesk) -> None:
@@ -203,21 +203,21 @@ async def test_credits_beside_decisions_never_let_a_permit_overdraw(
     store = PostgresAuthorizations(pool)
 
     async def decide(number: int) -> None:
-        amount = 1_50 + number % 7
+        amount = 3_00 + number % 7
         request = a_request(
             f"more-{number}", user_id="ana", amount_minor=amount, program=desk.program
         )
         await store.decide([request])
 
     def give_and_take() -> None:
-        for number in range(15):
+        for number in range(8):
             case = f"c-{number}"
             desk.ledger.post(a_posting(desk, case=case, amount=60))
             desk.ledger.post(a_posting(desk, TAKEN_BACK, case=case))
 
     try:
         await asyncio.gather(
-            asyncio.to_thread(give_and_take), *(decide(number) for number in range(40))
+            asyncio.to_thread(give_and_take), *(decide(number) for number in range(24))
         )
     finally:
         pool.terminate()
@@ -230,7 +230,7 @@ async def test_credits_beside_decisions_never_let_a_permit_overdraw(
         ).fetchone()
     assert permits is not None
     assert permits[0] >= 0
-    assert permits[1] > 20
+    assert permits[1] > 8
     breaks = PostgresBooks(desk.url).breaks(datetime.now(UTC).date())
     found = set(breaks.filter(pl.col("program") == desk.program)["check_name"])
     # The deposit of this test is from no file.
