@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from threading import Thread
 from typing import Any
 
 import pytest
+from psycopg.errors import CheckViolation
 
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.ports import DeliveryLedger
@@ -148,3 +150,40 @@ def in_parallel(count: int, work: Callable[[int], int]) -> list[int]:
     for thread in threads:
         thread.join()
     return results
+
+
+def test_what_is_sent_is_stored_beside_what_was_made(ledger: DeliveryLedger) -> None:
+    ledger.record_made(A_FILE)
+    encrypted = replace(
+        A_FILE,
+        encrypted_sha256="ee",
+        encrypted_control_sha256="ff",
+        encrypted_for="0123ABCD",
+        counts_on=date(2026, 3, 2),
+    )
+    ledger.record(encrypted)
+    ledger.record_made(A_FILE)
+
+    found = ledger.find(A_FILE.batch_id, "visa")
+    assert found == encrypted
+    assert found.sent_names == (f"{A_FILE.file_name}.pgp", f"{A_FILE.file_name}.ctl.pgp")
+    assert found.sent_hashes == ("ee", "ff")
+    assert A_FILE.sent_names == (A_FILE.file_name, f"{A_FILE.file_name}.ctl")
+
+
+def test_missed_cut_off_is_stored(ledger: DeliveryLedger) -> None:
+    ledger.record_made(A_FILE)
+    ledger.miss_cut_off(A_FILE, date(2026, 3, 2))
+
+    found = ledger.find(A_FILE.batch_id, "visa")
+    assert found is not None
+    assert found.missed_cut_off_on == date(2026, 3, 2)
+
+
+@pytest.mark.database
+def test_database_refuses_a_hash_of_half_an_encrypted_pair(database_url: str) -> None:
+    ledger = PostgresDeliveryLedger(database_url)
+    ledger.record_made(A_FILE)
+
+    with pytest.raises(CheckViolation):
+        ledger.record(replace(A_FILE, encrypted_sha256="ee"))

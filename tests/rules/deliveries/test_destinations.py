@@ -1,10 +1,13 @@
 """What a destination's secret must contain, and the error where it does not."""
 
+from datetime import time
+
 import pytest
 
 from cardops.rules.deliveries.destinations import (
     DestinationSecretError,
     Protocol,
+    SftpClient,
     read_destination,
 )
 
@@ -24,6 +27,19 @@ def test_complete_secret_is_read() -> None:
     assert (destination.protocol, destination.port) == (Protocol.SFTP, 2222)
     assert destination.path("a.csv") == "/inbox/a.csv"
     assert destination.neutralises_formulas
+
+
+def test_calendar_and_client_are_read_and_unknown_parts_are_left() -> None:
+    own = {"cut_off": "17:00", "time_zone": "America/New_York", "holidays": "US"}
+    destination = read_destination(
+        "visa", SFTP | own | {"sftp_client": "paramiko", "column_map": {"arn": "ARN"}}
+    )
+
+    assert destination.cut_off_at == time(17)
+    assert (destination.time_zone, destination.holidays) == ("America/New_York", "US")
+    assert destination.has_calendar
+    assert destination.sftp_client is SftpClient.PARAMIKO
+    assert not read_destination("visa", SFTP).has_calendar
 
 
 @pytest.mark.parametrize(("protocol", "port"), [("sftp", 22), ("ftps", 21), ("ftp", 21)])
@@ -51,6 +67,9 @@ def test_plain_ftp_is_refused_unless_the_secret_names_it() -> None:
         ({"port": "٢٢"}, "an invalid port"),
         ({"port": 70000}, "an invalid port"),
         ({"folder": 7}, "not text"),
+        ({"cut_off": "24:00"}, "no time of day"),
+        ({"cut_off": "9:00"}, "no time of day"),
+        ({"sftp_client": "putty"}, "unknown sftp_client"),
     ],
 )
 def test_invalid_secret_is_explained_without_showing_it(
