@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,7 @@ def names_in(source: str) -> Iterator[str]:
                 yield name
 
 
+@cache
 def replaced_words(name: str) -> list[str]:
     words = words_of(name)
     return [word for word in REPLACED if f"_{word}_" in words or f"_{word}s_" in words]
