@@ -1,14 +1,16 @@
 """The sensor of deadlines raises alarms and requests no run."""
 
+from datetime import date
+
 import dagster as dg
 
 from sensors.dispute_deadlines import dispute_deadline_sensor
-from tests.factories.dispute_queues import QueueWorld, a_step
+from tests.factories.dispute_queues import QueueWorld
 
 
 def test_sensor_raises_alarms_of_near_deadlines_once() -> None:
     world = QueueWorld()
-    world.tell(a_step("c1", reply_by="2026-11-22"))
+    world.put("c1", reply_by_on=date(2026, 11, 22), clock="feed")
     sensor = dispute_deadline_sensor()
     context = dg.build_sensor_context(
         definitions=dg.Definitions(sensors=[sensor]),

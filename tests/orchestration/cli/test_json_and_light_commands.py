@@ -63,6 +63,8 @@ OUTPUTS = [
     (["callbacks", "endpoints"], {"data"}),
     (["callbacks", "replay", "--since", "2026-11-20"], {"replayed", "disabled_endpoints"}),
     (["deliveries", "list"], {"data"}),
+    (["disputes", "list"], {"as_of", "data", "to_answer", "undated", "overdue", "more"}),
+    (["disputes", "alarms"], {"raised", "unconfirmed"}),
     (["destinations", "add", "visa", "--protocol", "ftp", "--host", "x", "--user", "u",
       "--password-file", __file__],
      {"name", "protocol", "host", "port", "cut_off", "openpgp"}),

@@ -115,7 +115,7 @@ def expected_parts(world: QueueWorld) -> dict[str, list[str]]:
     return {name: [case for _, case in sorted(members)] for name, members in parts.items()}
 
 
-@pytest.mark.parametrize("examples", [2, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("examples", [1, pytest.param(50, marks=pytest.mark.soak)])
 def test_queue_is_the_open_disputes_by_distance_of_their_deadlines(examples: int) -> None:
     @settings(max_examples=examples, deadline=None, database=None, phases=[Phase.generate])
     @given(FILES)

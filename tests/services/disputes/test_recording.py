@@ -1,7 +1,7 @@
 """What operators record: once, audited, and only where it is legal."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -18,14 +18,15 @@ from cardops.rules.chargebacks.queue import (
     owner_of,
 )
 from cardops.services.disputes.recording import DisputeNotFoundError, UnclearRecordError
-from tests.factories.dispute_queues import QueueWorld, a_step
+from tests.factories.dispute_queues import QueueWorld
 from tests.fakes.disputes import FakeDisputeRecords
 
 
 @pytest.fixture
 def world() -> QueueWorld:
     world = QueueWorld()
-    world.tell(a_step("c1", reply_by="2026-11-25"), a_step("won", status="won"))
+    world.put("c1", reply_by_on=date(2026, 11, 25), clock="feed")
+    world.put("won", status="won")
     return world
 
 
@@ -78,14 +79,14 @@ def test_ended_dispute_takes_notes_alone(world: QueueWorld, kind: RecordKind) ->
 
 
 def test_dispute_is_not_accepted_where_no_network_allows_it(world: QueueWorld) -> None:
-    world.tell(a_step("c2", stage="representment"))
+    world.put("c2", stage="representment")
 
     with pytest.raises(DisputeRefusedError, match="wait for the card company's answer"):
         world.record("c2", RecordKind.ACCEPT)
 
 
 def test_case_of_several_disputes_is_named_by_program_and_network(world: QueueWorld) -> None:
-    world.tell(a_step("c1"), program="acme")
+    world.put("c1", program="acme")
 
     with pytest.raises(DisputeNotFoundError, match="acme/visa, default/visa"):
         world.record("c1", RecordKind.NOTE)
