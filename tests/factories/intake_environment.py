@@ -99,6 +99,10 @@ class IntakeWorld:
         assert found is not None
         return found.sort("intake_id", "row_number").collect()
 
+    def first_row(self, table: str) -> dict[str, Any]:
+        """The first of them."""
+        return self.rows(table).row(0, named=True)
+
     def quarantined(self) -> list[dict[str, Any]]:
         """Quarantined rows of every file."""
         return [

@@ -158,7 +158,7 @@ GUARDS = [
     ),
     Guard(
         "latest-record",
-        "tests/services/intake/test_importers.py"
+        "tests/services/intake/test_jpmorgan_reports.py"
         "::test_later_of_two_jpmorgan_records_wins_by_activity_date",
         "if False:",
     ),

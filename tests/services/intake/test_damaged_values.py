@@ -1,7 +1,5 @@
 """Values that a spreadsheet destroyed: what a dispute can do without is left out and flagged."""
 
-from typing import Any
-
 import pytest
 
 from cardops.rules.intake.damage import spreadsheet_hint
@@ -9,10 +7,6 @@ from cardops.services.intake.hints import hints_of
 from tests.factories import dispute_reports as reports
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
 from tests.factories.intake_environment import IntakeWorld, csv_file
-
-
-def kept_of(world: IntakeWorld) -> dict[str, Any]:
-    return world.rows("chargebacks").row(0, named=True)
 
 
 @pytest.mark.parametrize("column", ["arn", "merchant_id", "transaction_auth_code"])
@@ -26,8 +20,8 @@ def test_damaged_optional_id_is_left_out_and_flagged(
 
     assert (outcome.accepted, outcome.reasons) == (1, {})
     assert outcome.flags["damaged_value"] == 1
-    assert kept_of(world)[column] is None
-    assert "damaged_value" in kept_of(world)["flags"]
+    assert world.first_row("chargebacks")[column] is None
+    assert "damaged_value" in world.first_row("chargebacks")["flags"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +39,7 @@ def test_damaged_fee_or_settlement_is_left_out_and_flagged(
 
     assert (outcome.accepted, outcome.reasons) == (1, {})
     assert outcome.flags["damaged_value"] == 1
-    assert kept_of(world)[column] is None
+    assert world.first_row("chargebacks")[column] is None
 
 
 def test_dispute_with_a_case_number_goes_on_without_its_transaction(world: IntakeWorld) -> None:
@@ -54,7 +48,7 @@ def test_dispute_with_a_case_number_goes_on_without_its_transaction(world: Intak
     outcome = world.submit("chargebacks", csv_file(CHARGEBACKS, line))
 
     assert (outcome.accepted, outcome.flags) == (1, {"damaged_value": 1})
-    kept = kept_of(world)
+    kept = world.first_row("chargebacks")
     assert (kept["case_number"], kept["transaction_id"], kept["network"]) == ("c1", None, "visa")
     again = world.submit("chargebacks", csv_file(CHARGEBACKS, line))
     assert (again.accepted, again.duplicate) == (0, 1)
@@ -69,7 +63,10 @@ def test_damaged_jpmorgan_order_number_and_arn_cost_nothing(world: IntakeWorld) 
     outcome = world.submit("chargebacks", content)
 
     assert (outcome.accepted, outcome.flags) == (1, {"damaged_value": 1})
-    assert (kept_of(world)["transaction_id"], kept_of(world)["arn"]) == (None, None)
+    assert (
+        world.first_row("chargebacks")["transaction_id"],
+        world.first_row("chargebacks")["arn"],
+    ) == (None, None)
 
 
 @pytest.mark.parametrize(
