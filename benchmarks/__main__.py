@@ -13,6 +13,7 @@ from benchmarks import (
     block_latency,
     books,
     callback_drain,
+    chargeback_files,
     credit_whole_file,
     growth,
     ingest,
@@ -40,6 +41,7 @@ ALL = [
     *log_export.BENCHMARKS,
     *judging_history.BENCHMARKS,
     *small_files.BENCHMARKS,
+    *chargeback_files.BENCHMARKS,
     *sftp_delivery.BENCHMARKS,
 ]
 

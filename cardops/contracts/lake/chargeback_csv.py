@@ -18,6 +18,7 @@ from cardops.rules.chargebacks.disputes import Stage
 from cardops.rules.chargebacks.files import (
     ACTIONS,
     COLUMNS,
+    FORMAT_VERSION,
     FORMULA_STARTS,
     TEXT_COLUMNS,
     Action,
@@ -43,6 +44,12 @@ _AMOUNTS: Final = {
     "settlement_amount": ("settlement_amount_minor", "settlement_currency"),
 }
 _DEADLINE: Final = "reply_by_date"
+# Lake columns behind the columns of layout 2, and what orders and counts its lines.
+_SHOWN: Final = (
+    *(name for name in columns_of(FORMAT_VERSION) if name not in {"action", *_AMOUNTS}),
+    *(minor for minor, _ in _AMOUNTS.values()),
+    *("reply_by_on", "happened_at", "intake_id", "row_number", "flags"),
+)
 _FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
 
 
@@ -93,9 +100,7 @@ def rows_of_slot(
     `batch` has the columns of the lake's chargebacks; for layout 2 also what they were filled from.
     """
     wanted = batch.filter(pl.col("network") == slot) if mode is SplitMode.BY_NETWORK else batch
-    if version > 1:
-        wanted = with_outcome(wanted)
-    lines = lines_of(wanted, rule)
+    lines = lines_of(wanted, rule) if version == 1 else _lines_with_outcome(wanted, rule)
     if mode is SplitMode.BY_NETWORK:
         return _sorted(lines, version)
     row_count = lines.select(pl.len()).collect().item()
@@ -109,13 +114,7 @@ def with_outcome(batch: pl.LazyFrame) -> pl.LazyFrame:
     A dispute that ended in this batch is not sent as an open one, whichever of its steps is the line.
     """
     case = ["network", "case_number"]
-    ended = (
-        pl.when(pl.col("status").is_in(ENDED_STATUSES))
-        .then("status")
-        .when(pl.col("stage").is_in(ENDED_STATUSES))
-        .then("stage")
-    )
-    last = ended.sort_by("happened_at", "intake_id", "row_number").last()
+    last = _ended().sort_by("happened_at", "intake_id", "row_number").last()
     return batch.with_columns(outcome=last.over(case))
 
 
@@ -130,6 +129,26 @@ def superseded_by_lines(batch: pl.LazyFrame, rule: LineRule) -> tuple[int, dict[
     )
     found = sums.collect()
     return int(found["rows"].sum()), dict(found.select("dispute_currency", "minor").iter_rows())
+
+
+def _ended() -> pl.Expr:
+    """What ends the dispute by this row alone."""
+    return (
+        pl.when(pl.col("status").is_in(ENDED_STATUSES))
+        .then("status")
+        .when(pl.col("stage").is_in(ENDED_STATUSES))
+        .then("stage")
+    )
+
+
+def _lines_with_outcome(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
+    """The lines with `outcome`, and no other columns than a file shows or is ordered by."""
+    shown = batch.select(selectors.by_name(*_SHOWN, require_all=False))
+    cases = batch.select(pl.struct("network", "case_number").is_duplicated().any())
+    if cases.collect().item():
+        return lines_of(with_outcome(shown), rule)
+    # Each dispute has one row, which most have: nothing to compare.
+    return shown.with_columns(outcome=_ended(), versions=pl.lit(1, pl.Int64))
 
 
 def write_body(
@@ -167,6 +186,8 @@ def write_body(
 
 def _checked_flags(members: pl.DataFrame) -> dict[str, int]:
     """Lines with a flag that is looked at before sending, by flag."""
+    if not members["flags"].list.len().sum():
+        return {}
     has = {
         str(flag): int(members["flags"].list.contains(str(flag)).sum()) for flag in CHECKED_FLAGS
     }
@@ -181,11 +202,12 @@ def _stage_counts(members: pl.DataFrame) -> StageCounts:
 
 def _sorted(batch: pl.LazyFrame, version: int) -> pl.LazyFrame:
     first = ("case_number", "stage", "action_sequence")
+    if version > 1:
+        # A dispute has one line a stage; the rest orders steps, and disputes of another network.
+        return batch.sort([*first, "network", "intake_id", "row_number"])
     plain = {cell.meta.output_name(): cell for cell in _cells(version, neutralise=False)}
     rest = [plain[name] for name in COLUMNS if name not in first]
-    # Rows that differ in what layout 2 adds only are in the order of their arrival.
-    arrival = ["intake_id", "row_number"] if version > 1 else []
-    return batch.sort([*map(pl.col, first), *rest, *map(pl.col, arrival)])
+    return batch.sort([*map(pl.col, first), *rest])
 
 
 def _cells(version: int, *, neutralise: bool) -> list[pl.Expr]:

@@ -57,6 +57,7 @@ def supplements(
     found = rows.select("batch_id", *KEY, *_CASE, "transaction_id", *VALUES, *_MONEY).collect()
     if found.is_empty():
         return pl.DataFrame(schema=SUPPLEMENTS)
+    disputes = None if disputes is None else _told_elsewhere(found.lazy(), disputes)
     known = _with_transactions(found.lazy(), transactions)
     for key in (_CASE, ("transaction_id",)):
         known = _with_disputes(known, disputes, key)
@@ -68,7 +69,7 @@ def supplements(
 
 def with_supplements(rows: pl.LazyFrame, known: pl.LazyFrame | None) -> pl.LazyFrame:
     """The rows with what was filled, and `filled_columns`. A value of the row is never overridden."""
-    if known is None:
+    if known is None or known.head(1).select("row_number").collect().is_empty():
         return rows.with_columns(filled_columns=pl.lit(""))
     joined = rows.join(
         known.select(*KEY, *VALUES, "filled_columns", "flags"), on=KEY, how="left", suffix=" known"
@@ -76,10 +77,35 @@ def with_supplements(rows: pl.LazyFrame, known: pl.LazyFrame | None) -> pl.LazyF
     return joined.with_columns(
         *(pl.coalesce(name, f"{name} known").alias(name) for name in VALUES),
         pl.col("filled_columns").fill_null(""),
-        flags=pl.concat_list("flags", pl.col("flags known").fill_null([])).list.unique(
-            maintain_order=True
-        ),
+        flags=pl.when(pl.col("flags known").list.len() > 0)
+        .then(
+            pl.concat_list("flags", pl.col("flags known").fill_null([])).list.unique(
+                maintain_order=True
+            )
+        )
+        .otherwise("flags"),
     ).drop("flags known", *(f"{name} known" for name in VALUES))
+
+
+def _told_elsewhere(rows: pl.LazyFrame, disputes: pl.LazyFrame) -> pl.LazyFrame | None:
+    """Rows of disputes and transactions of which the lake has several; None where it has none.
+
+    Most disputes are alone, and nothing but themselves could be found by their keys.
+    """
+    read = [*KEY, *_CASE, "transaction_id", "happened_at", *_OF_DISPUTES, *_MONEY]
+    keys = disputes.select("transaction_id", *_CASE)
+    ids = keys.join(rows.select("transaction_id").unique(), on="transaction_id", how="semi")
+    cases = keys.join(rows.select(_CASE).unique(), on=list(_CASE), how="semi")
+    several_ids = ids.group_by("transaction_id").len().filter(pl.col("len") > 1)
+    several_cases = cases.group_by(_CASE).len().filter(pl.col("len") > 1)
+    wanted = pl.concat(
+        [
+            disputes.select(read).join(several_ids, on="transaction_id", how="semi"),
+            disputes.select(read).join(several_cases, on=list(_CASE), how="semi"),
+        ]
+    ).unique(KEY)
+    found = wanted.collect()
+    return None if found.is_empty() else found.lazy()
 
 
 def _with_transactions(rows: pl.LazyFrame, transactions: pl.LazyFrame | None) -> pl.LazyFrame:
