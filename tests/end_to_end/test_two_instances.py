@@ -1,9 +1,8 @@
 """Two instances on one machine share nothing: they differ only in their home."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 from cardops.adapters.postgresql.connection import connect, database
 from tests.factories.databases import new_home
 from tests.factories.demo_days import Instance
+from tests.servers.warm_command import WarmProcess, command
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 
-CARDOPS = Path(sys.executable).parent / "cardops"
 # The same ids in both with different amounts, so anything shared between them would show.
 AMOUNTS = {"first": ("10.00", "20.00"), "second": ("7.00", "0.50")}
 
@@ -41,24 +40,17 @@ def responses(
     pair: dict[str, Instance], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, object]]:
     """A file submitted to both at the same time, the first start of either included."""
-    with ExitStack() as ended:
+    with ThreadPoolExecutor() as threads:
         running = {}
         for name, instance in pair.items():
             file = deposits_of(name, tmp_path_factory.mktemp(name))
-            command = [str(CARDOPS), "submit", str(file), "--kind", "deposits", "--json"]
-            running[name] = ended.enter_context(
-                subprocess.Popen(
-                    command,
-                    env=instance.environment,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        outputs = {name: process.communicate(timeout=300) for name, process in running.items()}
-    for name, process in running.items():
-        assert process.returncode == 0, outputs[name][1]
-    return {name: json.loads(out) for name, (out, _) in outputs.items()}
+            process = WarmProcess(instance.environment, Path.cwd(), 300)
+            arguments = ("submit", str(file), "--kind", "deposits", "--json")
+            running[name] = threads.submit(process.run, command, *arguments)
+    ended = {name: future.result() for name, future in running.items()}
+    for done in ended.values():
+        assert done.returncode == 0, done.stderr
+    return {name: json.loads(done.stdout) for name, done in ended.items()}
 
 
 def test_each_instance_ingests_its_own_file(responses: dict[str, dict[str, object]]) -> None:
