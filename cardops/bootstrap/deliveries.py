@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.instance import InstanceAdapters
 
 if TYPE_CHECKING:
-    from cardops.ports import Breakers, DeliveryLedger, Destinations
+    from cardops.ports import Acknowledgements, Breakers, DeliveryLedger, Destinations
 
 
 class DeliveryAdapters(InstanceAdapters):
@@ -27,6 +27,15 @@ class DeliveryAdapters(InstanceAdapters):
         from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 
         return PostgresDeliveryLedger(self.database.url)
+
+    @cached_property
+    def acknowledgements(self) -> Acknowledgements:
+        """What the card companies answered about chargeback files."""
+        from cardops.adapters.postgresql.chargebacks.acknowledgements import (
+            PostgresAcknowledgements,
+        )
+
+        return PostgresAcknowledgements(self.database.url)
 
     @cached_property
     def breakers(self) -> Breakers:

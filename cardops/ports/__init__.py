@@ -8,6 +8,7 @@ importing this package is cheap.
 """
 
 from cardops.ports.accounts import DepositLedger, SpendingLimits
+from cardops.ports.acknowledgements import Acknowledgements
 from cardops.ports.authorizations import Authorizations, CallerDirectory, ExpiredHolds, Tracing
 from cardops.ports.bank import SafeguardingAccounts
 from cardops.ports.callbacks import (
@@ -53,6 +54,7 @@ from cardops.ports.waiting_rows import WaitingList
 from cardops.ports.warehouse import Publication, Reports, Warehouse
 
 __all__ = [
+    "Acknowledgements",
     "Arrivals",
     "Authorizations",
     "Books",

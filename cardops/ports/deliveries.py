@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from cardops.rules.deliveries.breakers import Breaker
     from cardops.rules.deliveries.destinations import Destination
-    from cardops.rules.deliveries.records import ChargebackFileRecord, RemoteStat
+    from cardops.rules.deliveries.records import ChargebackFileRecord, RemoteEntry, RemoteStat
 
 
 class DeliveryLedger(Protocol):
@@ -86,6 +86,12 @@ class FileDelivery(Protocol):
 
     def remove(self, path: str) -> None:
         """Remove a temporary file; a missing one is no error."""
+
+    def entries(self, folder: str) -> Sequence[RemoteEntry]:
+        """The files in a folder, by name."""
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """A whole small file. Raises PermanentDeliveryError where it is larger."""
 
     def close(self) -> None:
         """End the session; never raises."""

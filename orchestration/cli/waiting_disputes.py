@@ -65,7 +65,7 @@ def release(
     by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Send a dispute that the program's policy holds, in a batch of its own. Exit code 1: not delivered."""
+    """Send a dispute that a policy holds or a card company rejected, in a batch of its own. Exit code 1: not delivered."""
     if network is not None and network not in NETWORKS:
         raise CommandError(f"--network must be one of {', '.join(NETWORKS)}.")
     adapters = Adapters(Settings.load())

@@ -102,6 +102,20 @@ select
     'default-' || n, 'visa', 'default', 'visa', n, 'CB_' || n, 1, '{}', 'aa', 'bb',
     case when n %% 500 = 0 then 'failed' else 'delivered' end, now() - n * interval '1 minute'
 from generate_series(1, %(rows)s / 8) as n;
+insert into acknowledgement_files (
+    destination, file_name, content_sha256, revision, outcome, batch_id, network, read_at
+)
+select
+    'visa', n || '.ack.json', 'aa', '1/1', 'matched', 'default-' || n, 'visa',
+    now() - n * interval '1 minute'
+from generate_series(1, %(rows)s / 8) as n;
+insert into acknowledgement_rejections (
+    batch_id, network, intake_id, row_number, case_number, stage, action_sequence, code, reason
+)
+select 'default-' || n, 'visa', n, 1, 'c' || n, 'chargeback', 1, 'unknown_arn', ''
+from generate_series(1, %(rows)s / 8) as n;
+insert into missing_acknowledgements (batch_id, network)
+select 'default-' || n, 'visa' from generate_series(1, %(rows)s / 8) as n;
 
 insert into deposit_events (
     program, deposit_id, user_id, currency, amount_minor, occurred_at, intake_id, row_number,

@@ -22,6 +22,7 @@ from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.postgresql.callbacks.administration import PostgresCallbackAdministration
 from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchive
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
+from cardops.adapters.postgresql.chargebacks.acknowledgements import PostgresAcknowledgements
 from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
 from cardops.adapters.postgresql.chargebacks.dispute_records import PostgresDisputeRecords
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
@@ -56,7 +57,15 @@ from cardops.rules.chargebacks import queue
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.chargebacks.queue import Opening, RecordKind, RecordRequest
-from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.rules.deliveries.acknowledgements import (
+    Acknowledgement,
+    AcknowledgementOutcome,
+    LineKey,
+    ReceivedFile,
+    RejectedLine,
+    RejectedRow,
+)
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.expected_files import due_files
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
 from cardops.rules.intake.source_controls import (
@@ -74,9 +83,11 @@ from cardops.rules.provisional.postings import DuePosting
 from cardops.rules.provisional.records import DisputeKey, NoticeKind, PostingKind
 from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
+from tests.factories.deliveries import a_made_file
 from tests.factories.expected_files import an_expected_file
 from tests.factories.intake import Deposit, an_arrival, an_intake_file, staged
 from tests.fakes.lake import FakeLake
+from tests.fakes.object_store import FakeObjectStore
 
 TODAY = datetime.now(UTC).date()
 DEPOSITS, CHARGEBACKS = Kind("deposits"), Kind("chargebacks")
@@ -90,6 +101,7 @@ async def call_everything(url: str) -> None:
     call_intake(url)
     call_grouped_files(url)
     call_filed_batches(url)
+    call_acknowledgements(url)
     call_mappings(url)
     call_waiting_list(url)
     call_known_rows(url)
@@ -187,6 +199,38 @@ def call_filed_batches(url: str) -> None:
     ledger.layouts_in_force("default")
     ledger.layouts("default", "visa")
     ledger.batch_accounts(datetime.now(UTC) - timedelta(days=2))
+
+
+def call_acknowledgements(url: str) -> None:
+    ledger, delivered = PostgresAcknowledgements(url), PostgresDeliveryLedger(url)
+    intake = PostgresIntakeLedger(url)
+    batch = intake.claim_batch(
+        [an_arrival("incoming/acknowledged.csv", kind=CHARGEBACKS)], TODAY, mode="by_network"
+    )
+    assert batch is not None
+    record = a_made_file(delivered, FakeObjectStore(), batch.batch_id, network="discover")
+    delivered.record(replace(record, state=DeliveryState.DELIVERED_UNCONFIRMED))
+    key = (record.batch_id, record.network)
+    line = RejectedLine(LineKey("c1", "chargeback", 1), "unknown_arn", "")
+    row = RejectedRow(line, "discover", batch.files[0].intake_id, 1, may_reopen=True)
+    said = Acknowledgement(record.sequence, record.content_sha256, datetime.now(UTC), 2, 1, [line])
+    file = ReceivedFile("discover", "a.ack.json", "0" * 64, "1/1")
+    within = timedelta(hours=24)
+    with ledger.polling("discover"):
+        ledger.polled("discover", None)
+        ledger.read_before("discover", ["a.ack.json"])
+        ledger.files_with(["discover"], record.sequence)
+        ledger.missing(["discover"], within)
+        for _ in range(2):
+            ledger.record(file, said, key, [row], within=within)
+        other = replace(file, content_sha256="1" * 64)
+        ledger.record_unmatched(other, AcknowledgementOutcome.UNREADABLE, "no JSON")
+    ledger.unalarmed("discover")
+    ledger.alarmed(file)
+    ledger.missing_alarmed(key)
+    ledger.since(datetime.now(UTC) - timedelta(minutes=1))
+    ledger.of_batches([record.batch_id])
+    ledger.rejections(*key)
 
 
 def call_waiting_list(url: str) -> None:

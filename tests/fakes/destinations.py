@@ -1,13 +1,19 @@
 """Card companies' servers in memory."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 from cardops.ports import Destinations, FileDelivery, Readable
 from cardops.rules.deliveries.destinations import Destination, read_destination
-from cardops.rules.deliveries.records import PermanentDeliveryError, RemoteStat
+from cardops.rules.deliveries.records import (
+    PermanentDeliveryError,
+    RemoteEntry,
+    RemoteStat,
+    too_large,
+)
 
 
 @dataclass
@@ -39,6 +45,23 @@ class FakeFileDelivery(FileDelivery):
     @override
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
+
+    @override
+    def entries(self, folder: str) -> Sequence[RemoteEntry]:
+        return [
+            RemoteEntry(path.rpartition("/")[2], hashlib.sha256(content).hexdigest())
+            for path, content in sorted(self.files.items())
+            if path.rpartition("/")[0] == folder
+        ]
+
+    @override
+    def read(self, path: str, max_bytes: int) -> bytes:
+        content = self.files.get(path)
+        if content is None:
+            raise PermanentDeliveryError(f"{path} does not exist.")
+        if len(content) > max_bytes:
+            raise too_large("fake", path, max_bytes)
+        return content
 
     @override
     def close(self) -> None:

@@ -22,8 +22,10 @@ from cardops.rules.deliveries.destinations import Destination
 from cardops.rules.deliveries.records import (
     DeliveryError,
     PermanentDeliveryError,
+    RemoteEntry,
     RemoteStat,
     TransientDeliveryError,
+    too_large,
 )
 from cardops.rules.deliveries.troubles import Trouble
 
@@ -148,6 +150,36 @@ class AsyncSftpDelivery:
         """Remove a temporary file; a missing one is no error."""
         with self._errors_of(f"remove {path}"), suppress(asyncssh.SFTPNoSuchFile):
             self._within(self._sftp.remove(path))
+
+    def entries(self, folder: str) -> list[RemoteEntry]:
+        """The files in a folder, by name."""
+        with self._errors_of(f"list {folder or 'its folder'}"):
+            found = self._within(self._sftp.readdir(folder or "."))
+        return sorted(
+            (
+                RemoteEntry(str(entry.filename), f"{entry.attrs.size}/{entry.attrs.mtime}")
+                for entry in found
+                if not stat.S_ISDIR(entry.attrs.permissions or 0)
+            ),
+            key=lambda entry: entry.name,
+        )
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """A whole small file. Raises PermanentDeliveryError where it is larger."""
+        with self._errors_of(f"read {path}"):
+            return self._run(self._read_small(path, max_bytes))
+
+    async def _read_small(self, path: str, max_bytes: int) -> bytes:
+        remote = await self._confirmed([self._sftp.open(path, "rb")])
+        content = bytearray()
+        try:
+            while data := await self._confirmed([_read(remote, len(content), _SAFE_BLOCK_BYTES)]):
+                content += data
+                if len(content) > max_bytes:
+                    raise too_large(self._name, path, max_bytes)
+        finally:
+            await self._confirmed([remote.close()])
+        return bytes(content)
 
     def close(self) -> None:
         """End the session; never raises."""

@@ -17,8 +17,10 @@ from cardops.rules.deliveries.destinations import Destination, Protocol
 from cardops.rules.deliveries.records import (
     DeliveryError,
     PermanentDeliveryError,
+    RemoteEntry,
     RemoteStat,
     TransientDeliveryError,
+    too_large,
 )
 from cardops.rules.deliveries.troubles import Trouble
 
@@ -131,6 +133,29 @@ class FtpDelivery:
             except ftplib.error_perm as error:
                 if not str(error).startswith(_NO_FILE):
                     raise
+
+    def entries(self, folder: str) -> list[RemoteEntry]:
+        """The files in a folder, by name. The server must know MLSD (RFC 3659)."""
+        with self._errors_of(f"list {folder or 'its folder'}"):
+            found = list(self._client.mlsd(folder, facts=["type", "size", "modify"]))
+        return sorted(
+            (
+                RemoteEntry(name, f"{facts.get('size')}/{facts.get('modify')}")
+                for name, facts in found
+                if facts.get("type", "file") == "file"
+            ),
+            key=lambda entry: entry.name,
+        )
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """A whole small file. Raises PermanentDeliveryError where it is larger."""
+        found = self.stat(path)
+        if found is not None and found.size_bytes > max_bytes:
+            raise too_large(self._name, path, max_bytes)
+        content = bytearray()
+        with self._errors_of(f"read {path}"):
+            self._client.retrbinary(f"RETR {path}", content.extend, blocksize=_BLOCK_BYTES)
+        return bytes(content)
 
     def close(self) -> None:
         """End the session; never raises."""

@@ -28,8 +28,10 @@ from cardops.rules.deliveries.destinations import Destination
 from cardops.rules.deliveries.records import (
     DeliveryError,
     PermanentDeliveryError,
+    RemoteEntry,
     RemoteStat,
     TransientDeliveryError,
+    too_large,
 )
 from cardops.rules.deliveries.troubles import Trouble
 
@@ -134,6 +136,34 @@ class SftpDelivery:
                 self._sftp.remove(path)
             except FileNotFoundError:
                 return
+
+    def entries(self, folder: str) -> list[RemoteEntry]:
+        """The files in a folder, by name."""
+        with self._errors_of(f"list {folder or 'its folder'}"):
+            found = self._sftp.listdir_attr(folder or ".")
+        return sorted(
+            (
+                RemoteEntry(entry.filename, f"{entry.st_size}/{entry.st_mtime}")
+                for entry in found
+                if not stat.S_ISDIR(entry.st_mode or 0)
+            ),
+            key=lambda entry: entry.name,
+        )
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """A whole small file. Raises PermanentDeliveryError where it is larger."""
+        content = bytearray()
+        with (
+            self._errors_of(f"read {path}"),
+            self._guarded() as guard,
+            self._sftp.open(path, "rb") as remote,
+        ):
+            while len(content) <= max_bytes and (chunk := remote.read(1 << 18)):
+                content += chunk
+                guard.progress()
+        if len(content) > max_bytes:
+            raise too_large(self._name, path, max_bytes)
+        return bytes(content)
 
     def close(self) -> None:
         """End the session; never raises."""

@@ -7,16 +7,20 @@ are not read here, such as a column map of its files, are left to those who need
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import time, timedelta
 from enum import StrEnum
 from typing import Final
 
+from cardops.rules.deliveries.acknowledgements import RejectedRows
 from cardops.rules.deliveries.records import PermanentDeliveryError
 from cardops.rules.deliveries.troubles import Trouble
 
 # What a person may call one; it is part of a secret's name and of a path.
 NAME_PATTERN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _TIME_OF_DAY: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+# A month at most: a deadline is not much further away.
+_MAX_HOURS: Final = 720
+_DEFAULT_HOURS: Final = 24
 _DEFAULT_PORTS: Final = {"sftp": 22, "ftps": 21, "ftp": 21}
 
 
@@ -63,6 +67,11 @@ class Destination:
     time_zone: str = "UTC"
     holidays: str | None = None
     openpgp_certificate: str | None = field(default=None, repr=False)
+    # Where it puts acknowledgements, None: it writes none; and where those that were read are moved.
+    outbound_folder: str | None = None
+    acknowledged_folder: str | None = None
+    acknowledge_within: timedelta = timedelta(hours=_DEFAULT_HOURS)
+    rejected_rows: RejectedRows = RejectedRows.REOPEN
 
     @property
     def has_calendar(self) -> bool:
@@ -95,6 +104,10 @@ def read_destination(name: str, secret: Mapping[str, object] | None) -> Destinat
         time_zone=_optional(name, secret, "time_zone") or "UTC",
         holidays=_optional(name, secret, "holidays") or None,
         openpgp_certificate=_optional(name, secret, "openpgp_certificate") or None,
+        outbound_folder=_optional(name, secret, "outbound_folder") or None,
+        acknowledged_folder=_optional(name, secret, "acknowledged_folder") or None,
+        acknowledge_within=_within(name, secret),
+        rejected_rows=_rejected_rows(name, secret),
     )
     return _with_credentials(destination)
 
@@ -118,6 +131,24 @@ def _sftp_client(name: str, secret: Mapping[str, object]) -> SftpClient:
     if named not in list(SftpClient):
         raise _wrong(name, "names an unknown sftp_client", 'use "asyncssh" or "paramiko"')
     return SftpClient(str(named))
+
+
+def _within(name: str, secret: Mapping[str, object]) -> timedelta:
+    hours = str(secret.get("acknowledge_within_hours", _DEFAULT_HOURS))
+    if not hours.isascii() or not hours.isdigit() or not 0 < int(hours) <= _MAX_HOURS:
+        raise _wrong(
+            name,
+            "has an acknowledge_within_hours that is no number of hours",
+            f"use a whole number from 1 to {_MAX_HOURS}",
+        )
+    return timedelta(hours=int(hours))
+
+
+def _rejected_rows(name: str, secret: Mapping[str, object]) -> RejectedRows:
+    named = secret.get("rejected_rows", RejectedRows.REOPEN)
+    if named not in list(RejectedRows):
+        raise _wrong(name, "says something unknown of rejected_rows", 'use "reopen" or "hold"')
+    return RejectedRows(str(named))
 
 
 def _cut_off(name: str, secret: Mapping[str, object]) -> time | None:

@@ -79,6 +79,14 @@ class RemoteStat:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteEntry:
+    """A file in a folder of the card company; `revision`: its size and the time of its last change."""
+
+    name: str
+    revision: str
+
+
 class FrozenFileError(Exception):
     """A chargeback file was made again with different bytes; nothing was changed."""
 
@@ -114,6 +122,13 @@ class TransientDeliveryError(DeliveryError):
 
 class PermanentDeliveryError(DeliveryError):
     """A retry would fail the same way: credentials, host key, permission, configuration."""
+
+
+def too_large(destination: str, path: str, max_bytes: int) -> PermanentDeliveryError:
+    """The error of a file that is larger than what is read whole."""
+    return PermanentDeliveryError(
+        f"{destination}: {path} is larger than {max_bytes:,} bytes and was not read.", Trouble.OTHER
+    )
 
 
 class OperatorWord(StrEnum):

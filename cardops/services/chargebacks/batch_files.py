@@ -69,15 +69,11 @@ class ChargebackFileBuilder:
         destination = slot_destination(slot, mode)
         neutralise = self.destinations.neutralises_formulas(destination)
         with TemporaryDirectory() as folder:
-            version = batch.layout_version
-            rows = rows_of_slot(
-                self._filled(batch), slot, mode, LineRule(batch.line_rule), version=version
-            )
             body = write_body(
-                rows,
+                self.lines(batch, slot),
                 Path(folder) / "body.csv",
                 neutralise=neutralise,
-                version=version,
+                version=batch.layout_version,
                 layout=self._layout(batch, destination),
             )
             record = self._store(batch, slot, destination, body) if body.row_count else None
@@ -86,6 +82,12 @@ class ChargebackFileBuilder:
         if batch.made_slots.get(slot) != body.stages.versions:
             self.intake_ledger.slot_made(batch_id, slot, body.stages.versions)
         return record
+
+    def lines(self, batch: ChargebackBatch, slot: str) -> pl.LazyFrame:
+        """The rows of the lake that are lines of the slot's file of a filed batch, in their order."""
+        mode, rule = SplitMode(batch.mode), LineRule(batch.line_rule)
+        version = batch.layout_version
+        return rows_of_slot(self._filled(batch), slot, mode, rule, version=version)
 
     def file(self, batch_id: str) -> ChargebackBatch:
         """The batch, once it is decided which rows its files have. Raises BatchUnfinishedError."""

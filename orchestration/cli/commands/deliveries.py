@@ -14,7 +14,7 @@ from cardops.rules.deliveries.records import (
 )
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
-from orchestration.cli import file_layouts, waiting_disputes
+from orchestration.cli import acknowledgements, file_layouts, waiting_disputes
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -25,6 +25,7 @@ from orchestration.cli.output import (
 
 app = typer.Typer(no_args_is_help=True)
 waiting_disputes.register(app)
+acknowledgements.register(app)
 app.add_typer(file_layouts.app, name="layout")
 
 
@@ -41,14 +42,21 @@ def list_deliveries(
     """List chargeback files, newest first. Exit code 1 if one of them needs an operator."""
     if state is not None and state not in set(DeliveryState):
         raise CommandError(f"--state must be one of {', '.join(DeliveryState)}.")
-    ledger = Adapters(Settings.load()).delivery_ledger
-    records = ledger.all([state] if state else None)
+    adapters = Adapters(Settings.load())
+    records = adapters.delivery_ledger.all([state] if state else None)
     found = [record for record in records if batch in {None, record.batch_id}]
+    answers = acknowledgements.by_file(
+        adapters.acknowledgements.of_batches([record.batch_id for record in found])
+    )
     if json_output:
-        print_json({"data": [described(record) for record in found]})
+        data = [
+            described(record) | {"acknowledgement": acknowledgements.of_file(record, answers)}
+            for record in found
+        ]
+        print_json({"data": data})
     else:
         for record in found:
-            typer.echo(line(record))
+            typer.echo(f"{line(record)}  {acknowledgements.words(record, answers)}".rstrip())
     if any(needs_operator(record) for record in found):
         raise typer.Exit(DONE_WITH_FINDINGS)
 

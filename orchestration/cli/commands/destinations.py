@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cardops.bootstrap import Adapters
+from cardops.rules.deliveries.acknowledgements import RejectedRows
 from cardops.rules.deliveries.destinations import Destination, Protocol, SftpClient
 from cardops.services.deliveries.probing import ProbeService, ProbeStep
 from cardops.services.deliveries.settings import (
@@ -70,6 +72,19 @@ HolidaysOption = Annotated[
 OpenPgpOption = Annotated[
     Path | None, typer.Option(help="Its OpenPGP certificate; files are encrypted for it.")
 ]
+OutboundOption = Annotated[
+    str | None, typer.Option(help="Folder where it puts acknowledgements of our files.")
+]
+AcknowledgedOption = Annotated[
+    str | None, typer.Option(help="Folder to which read ones are moved; by default they stay.")
+]
+WithinOption = Annotated[
+    int | None, typer.Option(help="Hours within which it acknowledges a file; 24 by default.")
+]
+RejectedOption = Annotated[
+    RejectedRows | None,
+    typer.Option(help="Rejected rows: reopen sends them once more, hold waits for a person."),
+]
 FormulasOption = Annotated[
     bool | None,
     typer.Option(
@@ -106,6 +121,10 @@ def add(  # noqa: PLR0913 - one parameter an option
     zone: ZoneOption = None,
     holidays: HolidaysOption = None,
     openpgp: OpenPgpOption = None,
+    outbound_folder: OutboundOption = None,
+    acknowledged_folder: AcknowledgedOption = None,
+    acknowledge_within: WithinOption = None,
+    rejected_rows: RejectedOption = None,
     neutralise_formulas: FormulasOption = None,
     sftp_client: ClientOption = None,
     from_file: FromOption = None,
@@ -131,6 +150,10 @@ def add(  # noqa: PLR0913 - one parameter an option
         "time_zone": zone,
         "holidays": holidays,
         "openpgp_certificate": _openpgp(openpgp),
+        "outbound_folder": outbound_folder,
+        "acknowledged_folder": acknowledged_folder,
+        "acknowledge_within_hours": acknowledge_within,
+        "rejected_rows": rejected_rows.value if rejected_rows else None,
         "neutralise_formulas": neutralise_formulas,
         "sftp_client": sftp_client.value if sftp_client else None,
     }
@@ -206,6 +229,10 @@ def described(destination: Destination) -> dict[str, Any]:
         "holidays": destination.holidays,
         "openpgp": openpgp_fingerprint(destination),
         "neutralise_formulas": destination.neutralises_formulas,
+        "outbound_folder": destination.outbound_folder,
+        "acknowledged_folder": destination.acknowledged_folder,
+        "acknowledge_within_hours": destination.acknowledge_within // timedelta(hours=1),
+        "rejected_rows": destination.rejected_rows.value,
     }
 
 

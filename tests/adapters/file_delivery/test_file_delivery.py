@@ -119,6 +119,35 @@ def test_removing_twice_succeeds(opened: tuple[FileDelivery, str]) -> None:
     assert session.stat(f"{folder}/a.part") is None
 
 
+@pytest.mark.parametrize("size", [0, 1, 100_003])
+def test_small_file_is_listed_and_read_whole(opened: tuple[FileDelivery, str], size: int) -> None:
+    session, folder = opened
+    content = os.urandom(size)
+    session.write(f"{folder}/b.ack.json", io.BytesIO(content))
+    session.write(f"{folder}/a.ack.json", io.BytesIO(b"other"))
+    before = {entry.name: entry.revision for entry in session.entries(folder)}
+    session.write(f"{folder}/a.ack.json", io.BytesIO(b"longer than the other"))
+
+    after = {entry.name: entry.revision for entry in session.entries(folder)}
+
+    assert list(after) == ["a.ack.json", "b.ack.json"]
+    assert (before["b.ack.json"], before["a.ack.json"] != after["a.ack.json"]) == (
+        after["b.ack.json"],
+        True,
+    )
+    assert session.read(f"{folder}/b.ack.json", size) == content
+    with pytest.raises(PermanentDeliveryError, match="larger than"):
+        session.read(f"{folder}/a.ack.json", 20)
+
+
+def test_folder_is_no_file_of_its_parent(opened: tuple[FileDelivery, str]) -> None:
+    session, folder = opened
+
+    parent = folder.rpartition("/")[0]
+
+    assert folder.rpartition("/")[2] not in {entry.name for entry in session.entries(parent or "/")}
+
+
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_missing_folder_is_a_permanent_error(kind: str, request: pytest.FixtureRequest) -> None:
     session = open_session(request.getfixturevalue(f"{kind}_server"))

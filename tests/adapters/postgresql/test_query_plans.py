@@ -34,6 +34,7 @@ NOT_GROWING = {
     "callback_hosts",
     "network_route_changes",
     "destination_breakers",
+    "acknowledgement_polls",
     "dispute_clock_changes",
     "dispute_policy_changes",
     "destination_layouts",

@@ -76,6 +76,7 @@ def test_made_files_are_listed(record: ChargebackFileRecord) -> None:
             "encrypted_sha256": None,
             "encrypted_for": None,
             "counts_on": None,
+            "acknowledgement": None,
         }
     ]
     assert cardops("list", "--batch", "another")[1] == {"data": []}

@@ -92,7 +92,9 @@ with filed as (
             from jsonb_each_text(b.made_slots) as s
         ) as made,
         (
-            select count(*) from waiting_disputes as w where w.batch_id = b.batch_id
+            -- A rejected row was in its file.
+            select count(*) from waiting_disputes as w
+            where w.batch_id = b.batch_id and w.reason <> 'rejected'
         ) as waiting
     from chargeback_batches as b
     where
@@ -170,8 +172,8 @@ class FiledBatches:
     def waiting_rows_of(self, batch_id: str) -> Sequence[RowKey]:
         """Rows of the batch that its files do not have."""
         rows = self._fetched(
-            "select intake_id, row_number from waiting_disputes where batch_id = %s"
-            " order by intake_id, row_number",
+            "select intake_id, row_number from waiting_disputes"
+            " where batch_id = %s and reason <> 'rejected' order by intake_id, row_number",
             batch_id,
         )
         return [RowKey(*row) for row in rows]
@@ -185,7 +187,7 @@ class FiledBatches:
     ) -> ChargebackBatch | None:
         """A new batch with those of the rows that are held; None where none is."""
         return run_in_transaction(
-            self.url, partial(_release, program=program, rows=rows, by=by, why=why)
+            self.url, partial(release_rows, program=program, rows=rows, by=by, why=why)
         )
 
     def batch_accounts(self, since: datetime) -> Sequence[BatchAccount]:
@@ -261,15 +263,22 @@ def _file_batch(
     session.execute(
         "update intake_files set is_filed = true where intake_id = any(%s)", [list(intake_ids)]
     )
-    if held:
-        columns = zip(*map(_held_values, held), strict=True)
-        session.execute(_HOLD, [batch.program, batch_id, *map(list, columns)])
+    hold_rows(session, batch.program, batch_id, held)
     session.execute(
         "update chargeback_batches set filed_at = clock_timestamp(), layouts = %s"
         " where batch_id = %s",
         [Jsonb(dict(layouts)), batch_id],
     )
     return find_batch(session, batch_id)
+
+
+def hold_rows(
+    session: psycopg.Connection, program: str, batch_id: str, rows: Sequence[WaitingDispute]
+) -> None:
+    """Rows of that batch wait from now on."""
+    if rows:
+        columns = zip(*map(_held_values, rows), strict=True)
+        session.execute(_HOLD, [program, batch_id, *map(list, columns)])
 
 
 def _held_values(row: WaitingDispute) -> tuple[object, ...]:
@@ -282,9 +291,10 @@ def _open(session: psycopg.Connection, program: str | None) -> list[ChargebackBa
     return [batch_of(session, row) for row in rows]
 
 
-def _release(
+def release_rows(
     session: psycopg.Connection, program: str, rows: Sequence[RowKey], by: str, why: str
 ) -> ChargebackBatch | None:
+    """A new batch with those of the rows that wait; None where none does."""
     today = session.execute("select (clock_timestamp() at time zone 'utc')::date").fetchone()
     if today is None:
         return None

@@ -1,0 +1,117 @@
+"""Delivered chargeback files in a real database, and the acknowledgements of them in a server's folder."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from cardops.adapters.postgresql.chargebacks.acknowledgements import PostgresAcknowledgements
+from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.ports import Destinations
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
+from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
+from cardops.services.deliveries.acknowledged_lines import FileLines
+from cardops.services.deliveries.acknowledgements import AcknowledgementService, PollResult
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
+from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.destinations import FakeDestinations
+from tests.fakes.notifier import FakeNotifier
+from tests.fakes.object_store import FakeObjectStore
+
+OUTBOX = "/outbox"
+
+
+@dataclass
+class AcknowledgementDesk:
+    """Ingests disputes, makes and delivers their files, and polls for acknowledgements."""
+
+    url: str
+    destinations: Destinations
+    world: IntakeWorld = field(init=False)
+    store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    raw: FakeObjectStore = field(default_factory=FakeObjectStore)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
+
+    def __post_init__(self) -> None:
+        self.world = IntakeWorld(intake_ledger=cast("Any", PostgresIntakeLedger(self.url)))
+        self.ledger = PostgresDeliveryLedger(self.url)
+        self.acknowledgements = PostgresAcknowledgements(self.url)
+
+    @property
+    def builder(self) -> ChargebackFileBuilder:
+        world = self.world
+        return ChargebackFileBuilder(
+            world.lake, self.store, world.intake_ledger, self.ledger, self.destinations
+        )
+
+    @property
+    def service(self) -> AcknowledgementService:
+        world = self.world
+        return AcknowledgementService(
+            self.acknowledgements,
+            self.ledger,
+            self.destinations,
+            FileLines(self.builder, world.intake_ledger, world.lake),
+            self.raw,
+            self.notifier,
+        )
+
+    def deliver(
+        self, *cases: str, state: DeliveryState = DeliveryState.DELIVERED
+    ) -> ChargebackFileRecord:
+        """A file for Visa with a dispute for each case, as if delivered."""
+        rows = (DISPUTED.replace("c1", case) for case in cases)
+        self.world.submit("chargebacks", csv_file(CHARGEBACKS, *rows))
+        (batch,) = self.world.intake_ledger.open_batches()
+        return self.make(batch.batch_id, state)
+
+    def make(
+        self, batch_id: str, state: DeliveryState = DeliveryState.DELIVERED
+    ) -> ChargebackFileRecord:
+        """The batch's file for Visa."""
+        found = [self.builder.build(batch_id, slot) for slot in NETWORKS]
+        (record,) = [record for record in found if record is not None]
+        record = replace(record, state=state)
+        self.ledger.record(record)
+        return record
+
+    def poll(self) -> PollResult:
+        (result,) = self.service.poll_all()
+        return result
+
+    def waiting(self) -> list[tuple[str, str, str]]:
+        rows = WaitingDisputes(self.world.intake_ledger, self.world.lake).rows()
+        return [(row.case_number, row.reason, row.batch_id) for row in rows]
+
+
+def outbox_of(destinations: FakeDestinations) -> dict[str, bytes]:
+    """The files of Visa's server, by path."""
+    destinations.parts.setdefault("visa", {"outbound_folder": OUTBOX})
+    return destinations.servers.setdefault("visa", {})
+
+
+def an_acknowledgement(
+    record: ChargebackFileRecord, rejected: Sequence[str] = (), **changes: object
+) -> bytes:
+    """An acknowledgement of the file that rejects these cases."""
+    said: dict[str, object] = {
+        "version": 1,
+        "sequence": record.sequence,
+        "sha256": record.content_sha256,
+        "received_at": "2026-11-20T12:00:00Z",
+        "rows": {"accepted": record.row_count - len(rejected), "rejected": len(rejected)},
+        "rejected": [
+            {
+                "case_number": case,
+                "stage": "chargeback",
+                "action_sequence": 1,
+                "code": "unknown_arn",
+                "reason": "No sale with this ARN.",
+            }
+            for case in rejected
+        ],
+    }
+    return json.dumps(said | changes).encode()

@@ -1,0 +1,317 @@
+"""Acknowledgements: read once, matched by sequence and hash; rejected rows go into a later batch."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cardops.adapters.postgresql.connection import connect
+from cardops.rules.deliveries.acknowledgements import AcknowledgementOutcome as Outcome
+from cardops.rules.deliveries.records import DeliveryState, PermanentDeliveryError
+from tests.factories.acknowledged_files import (
+    OUTBOX,
+    AcknowledgementDesk,
+    an_acknowledgement,
+    outbox_of,
+)
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
+from tests.factories.intake_environment import csv_file
+from tests.fakes.destinations import FakeDestinations
+
+pytestmark = pytest.mark.database
+
+TABLES = (
+    *("deliveries", "delivery_sequences", "chargeback_batches", "intake_files"),
+    *("waiting_disputes", "acknowledgement_files", "acknowledgement_rejections"),
+    *("acknowledgement_polls", "missing_acknowledgements"),
+)
+PATH = f"{OUTBOX}/a.ack.json"
+LATER = f"default-{datetime.now(UTC).date()}-001"
+OPEN_AGAIN = csv_file(f"{CHARGEBACKS},status", f"{DISPUTED},won")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def destinations() -> FakeDestinations:
+    return FakeDestinations()
+
+
+@pytest.fixture
+def outbox(destinations: FakeDestinations) -> dict[str, bytes]:
+    return outbox_of(destinations)
+
+
+@pytest.fixture
+def desk(module_database_url: str, destinations: FakeDestinations) -> AcknowledgementDesk:
+    with connect(module_database_url) as session:
+        session.execute(f"truncate {', '.join(TABLES)}")
+    return AcknowledgementDesk(module_database_url, destinations)
+
+
+def outcomes(desk: AcknowledgementDesk) -> list[Outcome]:
+    return [stored.outcome for stored in desk.poll().read]
+
+
+def subjects(desk: AcknowledgementDesk) -> list[str]:
+    return [subject for subject, _, _ in desk.notifier.alarms]
+
+
+def age(desk: AcknowledgementDesk, hours: int) -> None:
+    """Everything happened so many hours earlier than it did."""
+    with connect(desk.url) as session:
+        for statement in (
+            "update deliveries set made_at = made_at - %s, delivered_at = delivered_at - %s",
+            (
+                "update acknowledgement_polls set first_polled_at = first_polled_at - %s,"
+                " polled_at = polled_at - %s"
+            ),
+        ):
+            session.execute(statement, [timedelta(hours=hours)] * 2)
+
+
+def test_acknowledgement_is_matched_once_and_archived(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1", "c2")
+    outbox[PATH] = an_acknowledgement(record)
+
+    assert outcomes(desk) == [Outcome.MATCHED]
+    assert outcomes(desk) == []
+
+    (stored,) = desk.acknowledgements.of_batches([record.batch_id])
+    assert (stored.accepted_count, stored.rejected_count, stored.is_late) == (2, 0, False)
+    assert list(desk.raw.contents.values()) == [outbox[PATH]]
+    assert desk.notifier.alarms == []
+    assert desk.waiting() == []
+
+
+def test_rejected_row_is_in_a_later_batch_and_waits_when_rejected_again(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    first = desk.deliver("c1", "c2", "c3")
+    outbox[PATH] = an_acknowledgement(first, ["c2"])
+
+    (stored,) = desk.poll().read
+
+    assert stored.reopened_to == LATER
+    assert desk.waiting() == [("c2", "files_not_made", LATER)]
+    (rejection,) = desk.acknowledgements.rejections(first.batch_id, "visa")
+    assert (rejection.line.key.case_number, rejection.line.code) == ("c2", "unknown_arn")
+    again = desk.make(LATER)
+    assert again.row_count == 1
+    assert desk.builder.build(first.batch_id, "visa") == replace(first, state=again.state)
+    assert desk.world.intake_ledger.batch_accounts(LONG_AGO) == []
+    assert desk.waiting() == []
+
+    outbox[f"{OUTBOX}/b.ack.json"] = an_acknowledgement(again, ["c2"])
+    desk.poll()
+
+    assert desk.waiting() == [("c2", "rejected", LATER)]
+    assert desk.world.intake_ledger.batch_accounts(LONG_AGO) == []
+    assert Counter(subjects(desk)) == {"visa rejected 1 rows of a chargeback file": 2}
+
+
+def test_rejected_row_waits_where_the_destination_says_so(
+    desk: AcknowledgementDesk, destinations: FakeDestinations, outbox: dict[str, bytes]
+) -> None:
+    destinations.parts["visa"]["rejected_rows"] = "hold"
+    record = desk.deliver("c1")
+    outbox[PATH] = an_acknowledgement(record, ["c1"])
+
+    desk.poll()
+
+    assert desk.waiting() == [("c1", "rejected", record.batch_id)]
+    (row,) = desk.world.intake_ledger.held_disputes()
+    later = desk.world.intake_ledger.release_disputes("default", [row.key], by="me", why="mended")
+    assert later is not None
+    assert desk.make(later.batch_id).row_count == 1
+
+
+def test_row_of_a_stage_that_went_on_does_not_reopen(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1")
+    desk.world.submit("chargebacks", OPEN_AGAIN)
+    outbox[PATH] = an_acknowledgement(record, ["c1"])
+
+    (stored,) = desk.poll().read
+
+    assert stored.reopened_to is None
+    assert ("c1", "rejected", record.batch_id) in desk.waiting()
+
+
+def test_same_acknowledgement_again_changes_nothing(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1", "c2")
+    outbox[PATH] = an_acknowledgement(record, ["c2"])
+    desk.poll()
+    outbox[f"{OUTBOX}/again.ack.json"] = an_acknowledgement(
+        record, ["c2"], received_at="2026-11-20T13:00:00Z"
+    )
+
+    assert outcomes(desk) == [Outcome.REPEATED]
+    assert desk.waiting() == [("c2", "files_not_made", LATER)]
+    assert len(desk.notifier.alarms) == 1
+
+
+def test_differing_second_acknowledgement_alarms_and_the_first_stands(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1", "c2")
+    outbox[PATH] = an_acknowledgement(record)
+    desk.poll()
+    outbox[PATH] = an_acknowledgement(record, ["c1"])
+
+    assert outcomes(desk) == [Outcome.CONFLICTING]
+    assert subjects(desk) == ["Acknowledgement a.ack.json of visa is conflicting"]
+    assert desk.waiting() == []
+    assert desk.poll().read == []
+    assert len(desk.notifier.alarms) == 1
+
+
+def test_acknowledgement_settles_an_unconfirmed_delivery(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1", state=DeliveryState.DELIVERED_UNCONFIRMED)
+    outbox[PATH] = an_acknowledgement(record)
+
+    desk.poll()
+
+    settled = desk.ledger.find(record.batch_id, "visa")
+    assert settled is not None
+    assert settled.state is DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"sequence": 9}, Outcome.UNKNOWN),
+        ({"sha256": "0" * 64}, Outcome.UNKNOWN),
+        ({"rows": {"accepted": 1, "rejected": 0}}, Outcome.INCONSISTENT),
+        ({"rows": {"accepted": 1, "rejected": 1}}, Outcome.INCONSISTENT),
+    ],
+)
+def test_acknowledgement_that_fits_no_file_alarms_and_changes_nothing(
+    desk: AcknowledgementDesk,
+    outbox: dict[str, bytes],
+    changes: dict[str, object],
+    outcome: Outcome,
+) -> None:
+    record = desk.deliver("c1", "c2", state=DeliveryState.DELIVERED_UNCONFIRMED)
+    outbox[PATH] = an_acknowledgement(record, **changes)
+
+    assert outcomes(desk) == [outcome]
+    assert subjects(desk) == [f"Acknowledgement a.ack.json of visa is {outcome}"]
+    found = desk.ledger.find(record.batch_id, "visa")
+    assert found is not None
+    assert found.state is DeliveryState.DELIVERED_UNCONFIRMED
+    outbox[PATH] = an_acknowledgement(record)
+    assert outcomes(desk) == [Outcome.MATCHED]
+
+
+def test_line_that_is_not_in_the_file_is_inconsistent(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1", "c2")
+    outbox[PATH] = an_acknowledgement(record, ["c9"])
+
+    (stored,) = desk.poll().read
+
+    assert stored.outcome is Outcome.INCONSISTENT
+    assert stored.problem == "it rejects case c9, chargeback, 1, which is no line of the file"
+    assert desk.waiting() == []
+
+
+def test_file_that_is_still_written_is_read_again_before_it_alarms(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1")
+    outbox[PATH] = an_acknowledgement(record)[:50]
+    assert outcomes(desk) == [Outcome.UNREADABLE]
+    assert desk.notifier.alarms == []
+    outbox[PATH] = an_acknowledgement(record)
+    assert outcomes(desk) == [Outcome.MATCHED]
+    assert desk.notifier.alarms == []
+
+    outbox[f"{OUTBOX}/bad.ack.json"] = b"not JSON"
+    for _ in range(3):
+        desk.poll()
+
+    assert subjects(desk) == ["Acknowledgement bad.ack.json of visa is unreadable"]
+
+
+def test_missing_acknowledgement_alarms_once_and_a_late_one_says_so(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1")
+    assert desk.poll().missing == []
+    age(desk, 25)
+
+    assert desk.poll().missing == [record.file_name]
+    assert desk.poll().missing == []
+    outbox[PATH] = an_acknowledgement(record)
+    (stored,) = desk.poll().read
+
+    assert stored.is_late
+    assert subjects(desk) == [
+        f"No acknowledgement of chargeback file {record.file_name}",
+        "Acknowledgement a.ack.json of visa came late",
+    ]
+
+
+def test_files_from_before_the_first_poll_are_not_missing(desk: AcknowledgementDesk) -> None:
+    outbox_of(desk.destinations)  # type: ignore[arg-type] # a fake
+    desk.deliver("c1")
+    age(desk, 60)
+
+    assert desk.poll().missing == []
+    assert desk.notifier.alarms == []
+
+
+def test_read_file_is_moved_where_the_destination_says_so(
+    desk: AcknowledgementDesk, destinations: FakeDestinations, outbox: dict[str, bytes]
+) -> None:
+    destinations.parts["visa"]["acknowledged_folder"] = "/done"
+    record = desk.deliver("c1")
+    for _ in range(2):
+        outbox[PATH] = an_acknowledgement(record)
+        desk.poll()
+
+    (path,) = outbox
+    assert path.startswith("/done/a-")
+    (stored,) = desk.acknowledgements.since(LONG_AGO)
+    assert stored.outcome is Outcome.MATCHED
+
+
+def test_folder_that_cannot_be_read_alarms_once(
+    desk: AcknowledgementDesk, destinations: FakeDestinations, outbox: dict[str, bytes]
+) -> None:
+    desk.deliver("c1")
+    assert outbox == {}
+    destinations.refusing.add("visa")
+
+    for _ in range(2):
+        assert desk.poll().error is not None
+
+    assert subjects(desk) == ["Acknowledgements of visa cannot be read"]
+
+
+def test_alarm_of_a_process_that_died_is_sent_by_the_next_poll(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1")
+    outbox[PATH] = an_acknowledgement(record, ["c1"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(desk.notifier, "notify", _die)
+        with pytest.raises(PermanentDeliveryError):
+            desk.poll()
+
+    desk.poll()
+
+    assert subjects(desk) == ["visa rejected 1 rows of a chargeback file"]
+
+
+def _die(*_: object, **__: object) -> None:
+    raise PermanentDeliveryError("died here")
