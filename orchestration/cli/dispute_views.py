@@ -180,7 +180,8 @@ def _standing(history: DisputeHistory) -> str:
         return f"{state.outcome}, {_amount(state)}"
     due = "nobody says by when to answer"
     if days_left is not None:
-        left = f"{days_left} days left" if days_left >= 0 else f"{-days_left} days overdue"
+        days = "1 day" if abs(days_left) == 1 else f"{abs(days_left)} days"
+        left = f"{days} left" if days_left >= 0 else f"{days} overdue"
         due = f"answer by {state.reply_by_on} ({state.clock}; {left})"
     done = f", {history.decision.kind} recorded" if history.decision else ""
     return f"open at {state.opening.stage}, {_amount(state)}, {due}{done}"

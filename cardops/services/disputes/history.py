@@ -1,5 +1,6 @@
 """All that is known of one dispute: its steps, clock, money, files, and what operators recorded."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -79,18 +80,18 @@ class DisputeHistories:
         )
 
     def _holds(self, record: ChargebackFileRecord, key: DisputeKey) -> bool:
-        """Whether the dispute is in that file of its batch.
+        """Whether the dispute is in that file of its batch: a row may be held back from it.
 
-        In a file by network are that network's disputes; slots of equal size hold any, so those files
-        are read.
+        Layouts differ in separator and quotes. A file that cannot be read says nothing.
         """
-        if record.destination == record.network:
-            return record.network == key.network
-        written = f'"{key.case_number}"'.encode()
+        if record.destination == record.network != key.network:
+            return False
+        case = re.escape(key.case_number.encode())
+        field = re.compile(rb"(?:^|[\",;|\t])" + case + rb"(?:$|[\",;|\t\r\n])")
         try:
             with self.processed_store.open(
                 processed_key(record.batch_id, record.file_name)
             ) as file:
-                return any(written in line for line in file)
+                return any(field.search(line) for line in file)
         except ObjectMissingError:
             return False

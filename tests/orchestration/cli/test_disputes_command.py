@@ -12,6 +12,7 @@ from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.rules.chargebacks.queue import DisputeRefusedError
+from cardops.services.deliveries.members import processed_key
 from orchestration.cli.commands.disputes import app
 from orchestration.cli.output import CommandError
 from tests.factories.deliveries import a_made_file
@@ -43,9 +44,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> 
     ended = {"case_number": "ended", "row_number": 9, "status": "lost"}
     lake = ParquetLake(DirectoryStore(home / "lake"), home / "mirror")
     lake.write("chargebacks", TODAY, "1", rows_of("chargebacks", *rows, ended))
-    a_made_file(
-        PostgresDeliveryLedger(module_database_url), DirectoryStore(home / "processed"), BATCH
-    )
+    processed = DirectoryStore(home / "processed")
+    made = a_made_file(PostgresDeliveryLedger(module_database_url), processed, BATCH)
+    # One dispute is in it; the others were held back.
+    processed.replace(processed_key(BATCH, made.file_name), b'"case_number"\r\n"far","x"\r\n')
     return home
 
 
@@ -137,6 +139,11 @@ def test_dispute_is_assigned_noted_and_shown() -> None:
     assert "5.00 USD" in page
     assert "12 days left" in page
     assert "bea  receipt asked for" in page.replace("note: ", "")
+
+
+def test_file_of_the_batch_is_shown_where_the_dispute_is_in_it() -> None:
+    assert cardops("show", "near")[1]["files"] == []
+    assert "In no file yet." in CliRunner().invoke(app, ["show", "near"]).stdout
 
 
 def test_closed_dispute_comes_back_when_reopened() -> None:
