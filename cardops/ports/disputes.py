@@ -11,12 +11,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from cardops.rules.chargebacks.alarms import DeadlineAlarm
-    from cardops.rules.chargebacks.queue import (
-        DisputeKey,
-        DisputeRecord,
-        DisputeStep,
-        RecordRequest,
-    )
+    from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, RecordRequest
 
 
 class Disputes(Protocol):

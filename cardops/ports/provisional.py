@@ -8,14 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
+    from cardops.rules.chargebacks.disputes import DisputeKey
     from cardops.rules.provisional.policies import ProvisionalPolicy
     from cardops.rules.provisional.postings import DuePosting, PostingResult
-    from cardops.rules.provisional.records import (
-        DisputeKey,
-        DisputeRecord,
-        LedgerEntry,
-        NoticeKind,
-    )
+from cardops.rules.provisional.records import CreditRecord, LedgerEntry, NoticeKind
 
 # Program, user and currency.
 Account = tuple[str, str, str]
@@ -42,7 +38,7 @@ class ProvisionalLedger(Protocol):
         becomes negative.
         """
 
-    def records(self, keys: Collection[DisputeKey]) -> Mapping[DisputeKey, DisputeRecord]:
+    def records(self, keys: Collection[DisputeKey]) -> Mapping[DisputeKey, CreditRecord]:
         """What was posted and sent for each of these disputes that has any of it."""
 
     def credited(

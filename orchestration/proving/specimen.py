@@ -19,10 +19,11 @@ from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from cardops.rules.authorizations.decisions import AuthorizationRequest
 from cardops.rules.authorizations.request_hashes import request_hash
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.rules.programs.programs import Program
 from cardops.rules.provisional.postings import DuePosting
-from cardops.rules.provisional.records import DisputeKey, PostingKind
+from cardops.rules.provisional.records import PostingKind
 from cardops.services.accounts.deposit_files import DepositFileKey
 from cardops.services.accounts.recalls import RecallService
 from cardops.services.intake.ingestion import ingest_files

@@ -10,9 +10,10 @@ from cardops.adapters.postgresql.provisional.ledger import PostgresProvisionalLe
 from cardops.adapters.postgresql.provisional.policies import PostgresProvisionalPolicies
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports import Lake
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.rules.provisional.postings import DuePosting
-from cardops.rules.provisional.records import DisputeKey, NoticeKind, PostingKind
+from cardops.rules.provisional.records import NoticeKind, PostingKind
 from cardops.services.provisional.crediting import Position, PostedStep, ProvisionalCredits
 from tests.factories.lake_tables import rows_of
 from tests.fakes.lake import FakeLake

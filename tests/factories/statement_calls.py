@@ -55,6 +55,7 @@ from cardops.rules.callbacks.callbacks import (
 )
 from cardops.rules.chargebacks import queue
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.chargebacks.queue import Opening, RecordKind, RecordRequest
 from cardops.rules.deliveries.acknowledgements import (
@@ -80,7 +81,7 @@ from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy
 from cardops.rules.provisional.postings import DuePosting
-from cardops.rules.provisional.records import DisputeKey, NoticeKind, PostingKind
+from cardops.rules.provisional.records import NoticeKind, PostingKind
 from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
 from tests.factories.deliveries import a_made_file

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from cardops.ports import Clock, DisputeAlarms, DisputeRecords
 from cardops.rules.chargebacks.alarms import DeadlineAlarm
-from cardops.rules.chargebacks.queue import DECISIONS, DisputeKey, DisputeRecord, RecordKind
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import DECISIONS, DisputeRecord, RecordKind
 from cardops.rules.chargebacks.queue import RecordRequest as Request
 from tests.fakes.clock import FakeClock
 

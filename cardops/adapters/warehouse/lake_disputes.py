@@ -18,7 +18,8 @@ from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessi
 from cardops.contracts.lake.disputes import OPEN_DISPUTES
 from cardops.contracts.lake.tables import empty_frame
 from cardops.ports import Disputes, Lake
-from cardops.rules.chargebacks.queue import DisputeKey, DisputeStep, Opening
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import DisputeStep, Opening
 
 MEMORY_LIMIT: Final = "1GB"
 _ENDS: Final = "('won', 'lost', 'accepted', 'expired')"

@@ -1,9 +1,9 @@
 """The stages of a dispute, the transitions between them and the days for a response.
 
 Belongs here: which stage may follow which, and how many days are published for a response. Both are
-dated data by network, workflow and side; which clock counts is in cardops.rules.chargebacks.clocks. A step of a dispute is identified by
-network, case number, stage and action sequence, never by its transaction: partial and repeated
-disputes of one transaction are normal.
+dated data by network, workflow and side; which clock counts is in cardops.rules.chargebacks.clocks. A
+step of a dispute is identified by network, case number, stage and action sequence, never by its
+transaction: partial and repeated disputes of one transaction are normal.
 """
 
 import re
@@ -33,6 +33,15 @@ class Stage(StrEnum):
 
 
 ENDED: Final = frozenset({Stage.WON, Stage.LOST, Stage.ACCEPTED, Stage.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DisputeKey:
+    """One dispute, with all its steps."""
+
+    program: str
+    network: str
+    case_number: str
 
 
 class Workflow(StrEnum):

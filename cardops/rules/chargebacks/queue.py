@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from cardops.rules.chargebacks.disputes import ENDED, Stage, is_legal, workflow_of
+from cardops.rules.chargebacks.disputes import ENDED, DisputeKey, Stage, is_legal, workflow_of
 from cardops.rules.chargebacks.reason_codes import find_reason
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.errors import ExplainedError
@@ -21,15 +21,6 @@ MAX_NOTE_CHARACTERS: Final = 2_000
 
 class DisputeRefusedError(ExplainedError):
     """The dispute is not in a state for what was requested; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class DisputeKey:
-    """One dispute."""
-
-    program: str
-    network: str
-    case_number: str
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -20,7 +20,7 @@ from cardops.rules.provisional.clocks import (
 )
 from cardops.rules.provisional.policies import ProvisionalPolicy
 from cardops.rules.provisional.records import (
-    DisputeRecord,
+    CreditRecord,
     DisputeState,
     Favour,
     NoticeKind,
@@ -97,7 +97,7 @@ class Terms:
 
 
 def next_step(
-    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Step | WaitingReason | None:
     """The next posting, why there is none yet, or None where nothing is to be posted."""
     if record.end is not None:
@@ -132,7 +132,7 @@ def investigated_by(dispute: DisputeState, purchase: Purchase | None, terms: Ter
     return min((day for day in days if day is not None), default=None)
 
 
-def honoured_until(dispute: DisputeState, record: DisputeRecord, terms: Terms) -> date | None:
+def honoured_until(dispute: DisputeState, record: CreditRecord, terms: Terms) -> date | None:
     """Until when payments to third parties are honoured as if the credit had not been taken back."""
     sent_on = record.notices.get(NoticeKind.TAKING_BACK)
     clock = terms.clock(ClockName.HONOURING, dispute)
@@ -163,7 +163,7 @@ def _credit(
 
 
 def _end(
-    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Step | WaitingReason | None:
     last_on = investigated_by(dispute, purchase, terms)
     # Whoever finds out later than that finds a final credit.
@@ -189,7 +189,7 @@ def _is_final_first(taking_back: Step | WaitingReason, last_on: date, terms: Ter
 def _final(
     dispute: DisputeState,
     purchase: Purchase | None,
-    record: DisputeRecord,
+    record: CreditRecord,
     days: tuple[date, date],
 ) -> Step | WaitingReason:
     """With it goes what was withheld or is disputed since, unless the merchant won after the clock."""
@@ -203,9 +203,7 @@ def _final(
     return Step(PostingKind.FINAL, max(0, rest) if same_currency else 0, *days)
 
 
-def _taking_back(
-    dispute: DisputeState, record: DisputeRecord, terms: Terms
-) -> Step | WaitingReason:
+def _taking_back(dispute: DisputeState, record: CreditRecord, terms: Terms) -> Step | WaitingReason:
     sent_on = record.notices.get(NoticeKind.TAKING_BACK)
     # A notice of an earlier end, before the dispute was reopened, says nothing of this one.
     is_sent = sent_on is not None and dispute.ended_on is not None and sent_on >= dispute.ended_on

@@ -9,7 +9,7 @@ from datetime import date
 from cardops.rules.provisional.clocks import ClockName, Preset
 from cardops.rules.provisional.disputes import OwedNotice, Terms, investigated_by
 from cardops.rules.provisional.records import (
-    DisputeRecord,
+    CreditRecord,
     DisputeState,
     Favour,
     NoticeKind,
@@ -19,7 +19,7 @@ from cardops.rules.provisional.records import (
 
 
 def pending_notices(
-    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Iterator[OwedNotice]:
     """The notices that nobody has recorded as sent."""
     if dispute.is_inquiry:
@@ -32,7 +32,7 @@ def pending_notices(
 
 
 def _notices(
-    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Iterator[tuple[OwedNotice, date]]:
     """Each with the day from which a notice counts."""
     acknowledged_by = terms.last_day(ClockName.ACKNOWLEDGEMENT, dispute, dispute.notified_on)
@@ -52,7 +52,7 @@ def _notices(
 
 
 def _of_the_end(
-    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Iterator[tuple[OwedNotice, date]]:
     """The result; where the credit is to be taken back, that notice is the result's."""
     last_on = investigated_by(dispute, purchase, terms)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from cardops.rules.provisional.records import DisputeKey, PostingKind
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.provisional.records import PostingKind
 
 
 @dataclass(frozen=True, slots=True)

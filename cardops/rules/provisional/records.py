@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.data_tables import read_table
 
 
@@ -33,15 +34,6 @@ class NoticeKind(StrEnum):
     CREDIT = "credit"
     TAKING_BACK = "taking_back"
     RESULT = "result"
-
-
-@dataclass(frozen=True, slots=True)
-class DisputeKey:
-    """Which dispute."""
-
-    program: str
-    network: str
-    case_number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +104,7 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeRecord:
+class CreditRecord:
     """What was posted, and when the latest notice of each kind was sent."""
 
     credit: Posted | None = None

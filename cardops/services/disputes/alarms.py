@@ -14,7 +14,8 @@ from cardops.rules.chargebacks.alarms import (
     alarm_level,
     alarm_texts,
 )
-from cardops.rules.chargebacks.queue import DisputeKey, Opening
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import Opening
 from cardops.services.disputes.queue import queue_frame
 
 RUNBOOK: Final = "docs/runbooks/dispute-deadlines.md"

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from cardops.ports import Clock, DeliveryLedger, ObjectStore
-from cardops.rules.chargebacks.queue import (
-    DisputeKey,
-    DisputeRecord,
-    DisputeStep,
-    decision_of,
-    owner_of,
-)
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, decision_of, owner_of
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.objects import ObjectMissingError
 from cardops.services.deliveries.members import processed_key

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from cardops.ports import DisputeRecords, Disputes
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.queue import (
     MAX_NOTE_CHARACTERS,
     MAX_OWNER_CHARACTERS,
-    DisputeKey,
     DisputeRecord,
     DisputeStep,
     RecordKind,

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final
 
 from cardops.ports import Lake, ProvisionalLedger, ProvisionalPolicies
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.clocks import BusinessDays
 from cardops.rules.provisional.disputes import (
     OwedNotice,
@@ -25,8 +26,7 @@ from cardops.rules.provisional.notices import pending_notices
 from cardops.rules.provisional.policies import US_BANKING_DAYS, ProvisionalPolicy, policy_on
 from cardops.rules.provisional.postings import DuePosting, PostingOutcome
 from cardops.rules.provisional.records import (
-    DisputeKey,
-    DisputeRecord,
+    CreditRecord,
     DisputeState,
     Favour,
     PostingKind,
@@ -55,7 +55,7 @@ class Position:
 
     dispute: DisputeState
     purchase: Purchase | None
-    record: DisputeRecord
+    record: CreditRecord
     policy: ProvisionalPolicy
     step: Step | None
     waiting: WaitingReason | None
@@ -176,7 +176,7 @@ class ProvisionalCredits:
             if policy is None or preset is None:
                 continue
             purchase = purchases.get(dispute.key)
-            record = records.get(dispute.key, DisputeRecord())
+            record = records.get(dispute.key, CreditRecord())
             yield _position(dispute, purchase, record, Terms(policy, preset, calendar))
 
     def _current(self, position: Position) -> Position:
@@ -190,7 +190,7 @@ class ProvisionalCredits:
         return _position(
             dispute,
             purchases.get(dispute.key),
-            self.ledger.records([dispute.key]).get(dispute.key, DisputeRecord()),
+            self.ledger.records([dispute.key]).get(dispute.key, CreditRecord()),
             Terms(position.policy, preset, _calendar([dispute])),
         )
 
@@ -223,7 +223,7 @@ class ProvisionalCredits:
 
 
 def _position(
-    dispute: DisputeState, purchase: Purchase | None, record: DisputeRecord, terms: Terms
+    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Position:
     found = next_step(dispute, purchase, record, terms)
     return Position(

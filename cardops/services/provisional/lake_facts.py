@@ -13,8 +13,8 @@ import polars as pl
 
 from cardops.contracts.kinds.dispute_clocks import ENDED_STATUSES, since
 from cardops.ports import Lake
-from cardops.rules.chargebacks.disputes import Stage
-from cardops.rules.provisional.records import DisputeKey, DisputeState, Purchase
+from cardops.rules.chargebacks.disputes import DisputeKey, Stage
+from cardops.rules.provisional.records import DisputeState, Purchase
 
 _KEY: Final = ("network", "case_number")
 _READ: Final = (

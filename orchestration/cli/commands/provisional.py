@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from cardops.bootstrap import Adapters
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.money import format_amount
-from cardops.rules.provisional.records import DisputeKey, NoticeKind
+from cardops.rules.provisional.records import NoticeKind
 from cardops.services.provisional.alarms import debt_sentence, is_done, refusal_sentence, report
 from cardops.services.provisional.crediting import Position, PostedStep
 from cardops.settings import Settings

@@ -5,13 +5,13 @@ from datetime import date
 
 import pytest
 
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.clocks import BusinessDays
 from cardops.rules.provisional.disputes import Terms, honoured_until
 from cardops.rules.provisional.notices import pending_notices
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.rules.provisional.records import (
-    DisputeKey,
-    DisputeRecord,
+    CreditRecord,
     DisputeState,
     NoticeKind,
     Posted,
@@ -45,31 +45,31 @@ E, Z = terms_of(PolicyName.REGULATION_E), terms_of(PolicyName.REGULATION_Z)
 @pytest.mark.parametrize(
     ("terms", "dispute", "record", "expected"),
     [
-        (E, OPEN, DisputeRecord(), []),
-        (E, OPEN, DisputeRecord(CREDIT), [("credit", date(2026, 9, 24))]),
-        (E, WON, DisputeRecord(), [("result", date(2026, 9, 29))]),
-        (E, LOST, DisputeRecord(CREDIT, FINAL, {NoticeKind.CREDIT: GIVEN_ON}),
+        (E, OPEN, CreditRecord(), []),
+        (E, OPEN, CreditRecord(CREDIT), [("credit", date(2026, 9, 24))]),
+        (E, WON, CreditRecord(), [("result", date(2026, 9, 29))]),
+        (E, LOST, CreditRecord(CREDIT, FINAL, {NoticeKind.CREDIT: GIVEN_ON}),
          [("result", date(2026, 9, 29))]),
-        (E, WON, DisputeRecord(CREDIT, None, {NoticeKind.CREDIT: GIVEN_ON}),
+        (E, WON, CreditRecord(CREDIT, None, {NoticeKind.CREDIT: GIVEN_ON}),
          [("taking_back", date(2026, 9, 29))]),
         # Told before the dispute ended: of an earlier end.
-        (E, WON, DisputeRecord(CREDIT, None, {NoticeKind.CREDIT: GIVEN_ON,
+        (E, WON, CreditRecord(CREDIT, None, {NoticeKind.CREDIT: GIVEN_ON,
                                               NoticeKind.TAKING_BACK: date(2026, 9, 23)}),
          [("taking_back", date(2026, 9, 29))]),
-        (E, WON, DisputeRecord(CREDIT, TAKEN_BACK, {NoticeKind.CREDIT: GIVEN_ON,
+        (E, WON, CreditRecord(CREDIT, TAKEN_BACK, {NoticeKind.CREDIT: GIVEN_ON,
                                                     NoticeKind.TAKING_BACK: WON_ON}), []),
-        (E, WON, DisputeRecord(CREDIT, FINAL, {NoticeKind.CREDIT: GIVEN_ON}),
+        (E, WON, CreditRecord(CREDIT, FINAL, {NoticeKind.CREDIT: GIVEN_ON}),
          [("result", date(2026, 9, 29))]),
-        (Z, OPEN, DisputeRecord(), [("acknowledgement", date(2026, 10, 8))]),
+        (Z, OPEN, CreditRecord(), [("acknowledgement", date(2026, 10, 8))]),
         # Resolved within the thirty days: the result is the acknowledgement.
-        (Z, LOST, DisputeRecord(), [("result", date(2026, 11, 30))]),
-        (E, replace(OPEN, is_inquiry=True), DisputeRecord(), []),
+        (Z, LOST, CreditRecord(), [("result", date(2026, 11, 30))]),
+        (E, replace(OPEN, is_inquiry=True), CreditRecord(), []),
     ],
 )  # fmt: skip
 def test_pending_notices_have_their_last_day(
     terms: Terms,
     dispute: DisputeState,
-    record: DisputeRecord,
+    record: CreditRecord,
     expected: list[tuple[str, date]],
 ) -> None:
     found = [(str(n.kind), n.due_on) for n in pending_notices(dispute, PURCHASE, record, terms)]
@@ -78,8 +78,8 @@ def test_pending_notices_have_their_last_day(
 
 
 def test_payments_are_honoured_unless_the_notice_was_long_before() -> None:
-    record = DisputeRecord(CREDIT, TAKEN_BACK, {NoticeKind.TAKING_BACK: WON_ON})
+    record = CreditRecord(CREDIT, TAKEN_BACK, {NoticeKind.TAKING_BACK: WON_ON})
 
     assert honoured_until(WON, record, E) == date(2026, 10, 1)
     assert honoured_until(WON, record, terms_of(PolicyName.REGULATION_E, notice_days=5)) is None
-    assert honoured_until(WON, DisputeRecord(CREDIT, FINAL, record.notices), E) is None
+    assert honoured_until(WON, CreditRecord(CREDIT, FINAL, record.notices), E) is None

@@ -14,7 +14,8 @@ from hypothesis import Phase, given, settings
 from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
 from cardops.ports import DisputeAlarms
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm, alarm_level, alarm_texts
-from cardops.rules.chargebacks.queue import DisputeKey, Opening, RecordKind
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import Opening, RecordKind
 from tests.factories.dispute_queues import QueueWorld, a_step
 from tests.fakes.clock import FakeClock
 from tests.fakes.disputes import FakeDisputeAlarms

@@ -7,8 +7,8 @@ import pytest
 
 from cardops.adapters.postgresql.chargebacks.dispute_records import PostgresDisputeRecords
 from cardops.ports import DisputeRecords
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.queue import (
-    DisputeKey,
     DisputeRecord,
     DisputeRefusedError,
     Opening,

@@ -8,7 +8,8 @@ import psycopg
 
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm
-from cardops.rules.chargebacks.queue import DisputeKey, Opening
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import Opening
 
 # Rows of one statement: a batch of arrays, not a million parameters.
 ALARMS_AT_ONCE: Final = 10_000

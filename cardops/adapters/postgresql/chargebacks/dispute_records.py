@@ -6,13 +6,8 @@ from typing import Any, Final
 import psycopg
 
 from cardops.adapters.postgresql.transactions import run_in_transaction
-from cardops.rules.chargebacks.queue import (
-    DisputeKey,
-    DisputeRecord,
-    Opening,
-    RecordKind,
-    RecordRequest,
-)
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.queue import DisputeRecord, Opening, RecordKind, RecordRequest
 
 _COLUMNS: Final = (
     "program, network, case_number, record_number, kind, stage, opening_number, owner, record_text,"

@@ -21,14 +21,9 @@ from cardops.adapters.postgresql.provisional.posting_sql import (
 )
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports.provisional import Account
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.postings import DuePosting, PostingOutcome, PostingResult
-from cardops.rules.provisional.records import (
-    DisputeKey,
-    DisputeRecord,
-    LedgerEntry,
-    NoticeKind,
-    PostingKind,
-)
+from cardops.rules.provisional.records import CreditRecord, LedgerEntry, NoticeKind, PostingKind
 
 _RECORD_NOTICE: Final = """
 insert into provisional_notices (
@@ -57,7 +52,7 @@ class PostgresProvisionalLedger:
         except errors.NumericValueOutOfRange:
             return PostingResult(PostingOutcome.OUT_OF_RANGE)
 
-    def records(self, keys: Collection[DisputeKey]) -> Mapping[DisputeKey, DisputeRecord]:
+    def records(self, keys: Collection[DisputeKey]) -> Mapping[DisputeKey, CreditRecord]:
         """What was posted and sent for each of these disputes that has any of it."""
         return run_in_transaction(self._url, partial(lookups.records, keys=list(keys)))
 

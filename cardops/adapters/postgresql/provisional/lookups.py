@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 import psycopg
 
 from cardops.ports.provisional import Account
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.records import (
-    DisputeKey,
-    DisputeRecord,
+    CreditRecord,
     LedgerEntry,
     NoticeKind,
     Posted,
@@ -76,7 +76,7 @@ cross join lateral (
 
 def records(
     session: psycopg.Connection, keys: Sequence[DisputeKey]
-) -> Mapping[DisputeKey, DisputeRecord]:
+) -> Mapping[DisputeKey, CreditRecord]:
     """What was posted and sent for each of these disputes that has any of it."""
     credits_of: dict[DisputeKey, Posted] = {}
     ends: dict[DisputeKey, Posted] = {}
@@ -91,7 +91,7 @@ def records(
         for *names, kind, sent_on in session.execute(_NOTICES, columns):
             notices[DisputeKey(*names)][NoticeKind(kind)] = sent_on
     return {
-        key: DisputeRecord(credits_of.get(key), ends.get(key), notices.get(key, {}))
+        key: CreditRecord(credits_of.get(key), ends.get(key), notices.get(key, {}))
         for key in {*credits_of, *ends, *notices}
     }
 
