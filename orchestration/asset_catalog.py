@@ -6,6 +6,7 @@ from typing import cast
 import dagster as dg
 
 from assets import (
+    acknowledgements,
     balances,
     bank_statements,
     callback_archive,
@@ -39,6 +40,7 @@ MODULES: tuple[ModuleType, ...] = (
     callback_archive,
     chargeback_files,
     chargeback_deliveries,
+    acknowledgements,
     waiting_disputes,
     dispute_records,
 )

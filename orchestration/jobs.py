@@ -13,11 +13,13 @@ from sensors.jobs import AssetJob
 JOBS: Final[Mapping[str, tuple[str, ...]]] = {
     **{profile.job_name: (profile.kind,) for profile in KINDS.values()},
     "chargeback_delivery": ("chargeback_files", "chargeback_deliveries"),
+    "acknowledgement_poll": ("acknowledgements",),
     "full_reconciliation": ("reconciliation_breaks", "reconciliation"),
 }
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     **{profile.job_name: profile.job_description for profile in KINDS.values()},
     "chargeback_delivery": "Make a batch's chargeback files and deliver them to the card companies.",
+    "acknowledgement_poll": "Read what the card companies answered about chargeback files.",
     "full_reconciliation": "Compare all books from the beginning, and so prove the balances carried forward.",
     "daily_close": "Close a business date: balances, transaction log, reconciliation, marts, report.",
 }

@@ -11,6 +11,7 @@ from resources.analytics import (
 )
 from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
 from resources.ledgers import (
+    AcknowledgementsResource,
     BooksResource,
     BreakersResource,
     CallbackArchiveResource,
@@ -52,6 +53,7 @@ def resources() -> Mapping[str, Any]:
         "deposit_ledger": DepositLedgerResource(),
         "provisional_policies": ProvisionalPoliciesResource(),
         "provisional_ledger": ProvisionalLedgerResource(),
+        "acknowledgement_ledger": AcknowledgementsResource(),
         "breakers": BreakersResource(),
         "delivery_ledger": DeliveryLedgerResource(),
         "disputes": DisputesResource(),

@@ -5,15 +5,20 @@ from typing import Final
 
 import dagster as dg
 
+from cardops.ports import DeliveryLedger, Destinations
+from cardops.services.deliveries.settings import outbound_folders
+
 # Late enough after midnight UTC for the transactions open at the day's end to have ended.
 CLOSE_AT: Final = "30 0 * * *"
 # Sunday, when the date that ended is closed and reconciled, and traffic is low.
 PROVE_AT: Final = "0 3 * * 0"
+# A partner answers within hours, and a rejected row's deadline is days away.
+POLL_AT: Final = "7,22,37,52 * * * *"
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
     """All schedules; each runs unless an operator stops it."""
-    return [daily_close_schedule, full_reconciliation_schedule]
+    return [daily_close_schedule, full_reconciliation_schedule, acknowledgement_poll_schedule]
 
 
 @dg.schedule(
@@ -42,3 +47,20 @@ def full_reconciliation_schedule(context: dg.ScheduleEvaluationContext) -> dg.Ru
         partition_key=business_date,
         run_config={"ops": {"reconciliation_breaks": {"config": {"is_full": True}}}},
     )
+
+
+@dg.schedule(
+    cron_schedule=POLL_AT,
+    execution_timezone="UTC",
+    job_name="acknowledgement_poll",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def acknowledgement_poll_schedule(
+    context: dg.ScheduleEvaluationContext,
+    delivery_ledger: dg.ResourceParam[DeliveryLedger],
+    destinations: dg.ResourceParam[Destinations],
+) -> dg.RunRequest | dg.SkipReason:
+    """Read the outbound folders of the card companies that have one."""
+    if not outbound_folders(delivery_ledger, destinations):
+        return dg.SkipReason("No destination of a chargeback file has an outbound folder.")
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())

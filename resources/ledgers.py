@@ -4,6 +4,7 @@ import dagster as dg
 from typing_extensions import override
 
 from cardops.ports import (
+    Acknowledgements,
     Books,
     Breakers,
     CallbackArchive,
@@ -119,6 +120,14 @@ class DisputeAlarmsResource(dg.ConfigurableResource[DisputeAlarms]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DisputeAlarms:
         return adapters().dispute_alarms
+
+
+class AcknowledgementsResource(dg.ConfigurableResource[Acknowledgements]):
+    """What the card companies answered about chargeback files."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Acknowledgements:
+        return adapters().acknowledgements
 
 
 class BreakersResource(dg.ConfigurableResource[Breakers]):

@@ -73,9 +73,20 @@ WAITING = "tests/services/chargebacks/test_waiting_disputes.py"
 SMALL_FILES = "tests/services/intake/test_small_files.py"
 SET_APART = "tests/services/intake/test_files_set_apart.py"
 
+ACKNOWLEDGEMENTS = "tests/services/deliveries/test_acknowledgements.py"
 PROVISIONAL = f"{STORE}/provisional/test_provisional_ledger.py"
 
 GUARDS = [
+    Guard(
+        "acknowledgement-once",
+        f"{ACKNOWLEDGEMENTS}::test_recorded_file_again_returns_what_is_on_record",
+        "if False:",
+    ),
+    Guard(
+        "reopened-once",
+        f"{ACKNOWLEDGEMENTS}::test_rejected_row_is_in_a_later_batch_and_waits_when_rejected_again",
+        "again = keys",
+    ),
     Guard(
         "provisional-account-lock",
         f"{PROVISIONAL}::test_posting_beside_another_change_takes_the_next_number",

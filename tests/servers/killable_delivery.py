@@ -54,9 +54,9 @@ class KillableProxy:
         if name not in self.steps:
             return found
 
-        def call(*values: Any) -> Any:
+        def call(*values: Any, **named: Any) -> Any:
             self.counter.step(f"before {name}")
-            result = found(*(self._slow(value) for value in values))
+            result = found(*(self._slow(value) for value in values), **named)
             self.counter.step(f"after {name}")
             return result
 

@@ -34,12 +34,12 @@ from cardops.rules.deliveries.destinations import Destination
 from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
     DeliveryError,
-    PermanentDeliveryError,
     RemoteEntry,
     TransientDeliveryError,
 )
 from cardops.services.deliveries.acknowledged_lines import FileLines
 from cardops.services.deliveries.acknowledgement_alarms import alarm_of, missing_alarm
+from cardops.services.deliveries.settings import outbound_folders
 
 # A million rejected lines; a larger file is nobody's acknowledgement.
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -72,26 +72,16 @@ class AcknowledgementService:
 
     def poll_all(self, only: str | None = None) -> list[PollResult]:
         """Poll every folder; destinations that share one are polled together, under one's name."""
-        groups = [names for names in self.folders() if only is None or only in names]
+        groups = [
+            names
+            for names in outbound_folders(self.ledger, self.destinations)
+            if only is None or only in names
+        ]
         return [self._poll(names) for names in groups]
-
-    def folders(self) -> list[list[str]]:
-        """The destinations that chargeback files were made for, one list for each outbound folder."""
-        shared: dict[tuple[str, int, str, str], list[str]] = {}
-        for name in sorted({record.destination for record in self.ledger.all()}):
-            try:
-                found = self.destinations.settings(name)
-            except PermanentDeliveryError:
-                # Its deliveries report that.
-                continue
-            if found.outbound_folder is not None:
-                place = (found.host, found.port, found.username, found.outbound_folder)
-                shared.setdefault(place, []).append(name)
-        return list(shared.values())
 
     def _poll(self, names: list[str]) -> PollResult:
         result = PollResult(names[0])
-        with self.acknowledgements.polling(names[0]):  # guard: one-poll-a-folder
+        with self.acknowledgements.polling(names[0]):
             try:
                 settings = self._read(names, result)
             except DeliveryError as error:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 
-from cardops.ports import Breakers, Clock, DeliveryLedger, SecretStore
+from cardops.ports import Breakers, Clock, DeliveryLedger, Destinations, SecretStore
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.breakers import Breaker
 from cardops.rules.deliveries.destinations import (
@@ -29,7 +29,11 @@ from cardops.rules.deliveries.destinations import (
     Protocol,
     read_destination,
 )
-from cardops.rules.deliveries.records import UNDELIVERED, DeliveryState
+from cardops.rules.deliveries.records import (
+    UNDELIVERED,
+    DeliveryState,
+    PermanentDeliveryError,
+)
 from cardops.rules.errors import ExplainedError
 from cardops.services.intake.holiday_dates import UnknownHolidaysError, holiday_dates
 from cardops.services.openpgp import (
@@ -133,6 +137,21 @@ class DestinationService:
         problem = settings_problem(settings, self.clock.now())
         is_simulated = bool(secret and secret.get(SIMULATED))
         return ListedDestination(name, settings, problem, breaker, undelivered, is_simulated)
+
+
+def outbound_folders(ledger: DeliveryLedger, destinations: Destinations) -> list[list[str]]:
+    """The destinations that chargeback files were made for, one list for each outbound folder."""
+    shared: dict[tuple[str, int, str, str], list[str]] = {}
+    for name in sorted({record.destination for record in ledger.all()}):
+        try:
+            found = destinations.settings(name)
+        except PermanentDeliveryError:
+            # Its deliveries report that.
+            continue
+        if found.outbound_folder is not None:
+            place = (found.host, found.port, found.username, found.outbound_folder)
+            shared.setdefault(place, []).append(name)
+    return list(shared.values())
 
 
 def settings_problem(destination: Destination, now: datetime) -> str | None:

@@ -1,13 +1,18 @@
 """Acknowledgements: read once, matched by sequence and hash; rejected rows go into a later batch."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 
+from assets.acknowledgements import acknowledgements
 from cardops.adapters.postgresql.connection import connect
+from cardops.contracts.acknowledgements import read_acknowledgement
 from cardops.rules.deliveries.acknowledgements import AcknowledgementOutcome as Outcome
+from cardops.rules.deliveries.acknowledgements import ReceivedFile, RejectedRows
 from cardops.rules.deliveries.records import DeliveryState, PermanentDeliveryError
 from tests.factories.acknowledged_files import (
     OUTBOX,
@@ -29,6 +34,7 @@ TABLES = (
 PATH = f"{OUTBOX}/a.ack.json"
 LATER = f"default-{datetime.now(UTC).date()}-001"
 OPEN_AGAIN = csv_file(f"{CHARGEBACKS},status", f"{DISPUTED},won")
+DAY = timedelta(hours=24)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -315,3 +321,76 @@ def test_alarm_of_a_process_that_died_is_sent_by_the_next_poll(
 
 def _die(*_: object, **__: object) -> None:
     raise PermanentDeliveryError("died here")
+
+
+def test_workers_that_read_a_folder_together_record_each_file_once(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    record = desk.deliver("c1", "c2")
+    outbox[PATH] = an_acknowledgement(record, ["c2"])
+    outbox[f"{OUTBOX}/b.ack.json"] = an_acknowledgement(record, ["c1"])
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: desk.poll(), range(4)))
+
+    outcomes = Counter(stored.outcome for result in results for stored in result.read)
+    assert outcomes == {Outcome.MATCHED: 1, Outcome.CONFLICTING: 1}
+    assert desk.waiting() == [("c2", "files_not_made", LATER)]
+    assert len(desk.notifier.alarms) == 2
+
+
+def test_one_acknowledgement_of_a_file_stands_whoever_records_it(
+    desk: AcknowledgementDesk,
+) -> None:
+    record = desk.deliver("c1", "c2")
+    said = [read_acknowledgement(an_acknowledgement(record, rejected)) for rejected in ([], ["c1"])]
+    rows = desk.service.lines.find(record, said[1].rejected, RejectedRows.REOPEN)
+
+    def record_one(number: int) -> Outcome:
+        file = ReceivedFile("visa", f"{number}.ack.json", str(number), "1/1")
+        which = number % 2
+        stored = desk.acknowledgements.record(
+            file, said[which], ("default-2026-11-20-001", "visa"), rows if which else [], within=DAY
+        )
+        return stored.outcome
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = Counter(pool.map(record_one, range(6)))
+
+    assert outcomes == {Outcome.MATCHED: 1, Outcome.REPEATED: 2, Outcome.CONFLICTING: 3}
+
+
+def test_recorded_file_again_returns_what_is_on_record(desk: AcknowledgementDesk) -> None:
+    record = desk.deliver("c1")
+    said = read_acknowledgement(an_acknowledgement(record))
+    file = ReceivedFile("visa", "a.ack.json", "1", "1/1")
+    key = (record.batch_id, "visa")
+
+    first = desk.acknowledgements.record(file, said, key, [], within=DAY)
+    touched = desk.acknowledgements.record(replace(file, revision="1/2"), said, key, [], within=DAY)
+
+    assert touched == first
+    (stored,) = desk.acknowledgements.read_before("visa", ["a.ack.json"]).values()
+    assert stored.file.revision == "1/2"
+
+
+@pytest.mark.dagster
+def test_asset_reads_every_folder(desk: AcknowledgementDesk, outbox: dict[str, bytes]) -> None:
+    record = desk.deliver("c1")
+    outbox[PATH] = an_acknowledgement(record)
+    resources = {
+        "lake": desk.world.lake,
+        "raw_store": desk.raw,
+        "processed_store": desk.store,
+        "intake_ledger": desk.world.intake_ledger,
+        "delivery_ledger": desk.ledger,
+        "acknowledgement_ledger": desk.acknowledgements,
+        "destinations": desk.destinations,
+        "notifier": desk.notifier,
+    }
+
+    (event,) = dg.materialize(
+        [acknowledgements], resources=resources
+    ).asset_materializations_for_node("acknowledgements")
+
+    assert event.metadata["outcomes"].value == {"matched": 1}
