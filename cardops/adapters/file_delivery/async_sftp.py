@@ -16,6 +16,7 @@ from typing import Any, Final, Never, Self, TypeVar
 
 import asyncssh
 
+from cardops.adapters.file_delivery.entries import files_named
 from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.ports import Readable
 from cardops.rules.deliveries.destinations import Destination
@@ -155,14 +156,7 @@ class AsyncSftpDelivery:
         """The files in a folder, by name."""
         with self._errors_of(f"list {folder or 'its folder'}"):
             found = self._within(self._sftp.readdir(folder or "."))
-        return sorted(
-            (
-                RemoteEntry(str(entry.filename), f"{entry.attrs.size}/{entry.attrs.mtime}")
-                for entry in found
-                if not stat.S_ISDIR(entry.attrs.permissions or 0)
-            ),
-            key=lambda entry: entry.name,
-        )
+        return files_named(found)
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """A whole small file. Raises PermanentDeliveryError where it is larger."""

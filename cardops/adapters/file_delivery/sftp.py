@@ -21,6 +21,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
+from cardops.adapters.file_delivery.entries import files_of
 from cardops.adapters.file_delivery.stall_guard import StallGuard
 from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.ports import Readable
@@ -141,13 +142,8 @@ class SftpDelivery:
         """The files in a folder, by name."""
         with self._errors_of(f"list {folder or 'its folder'}"):
             found = self._sftp.listdir_attr(folder or ".")
-        return sorted(
-            (
-                RemoteEntry(entry.filename, f"{entry.st_size}/{entry.st_mtime}")
-                for entry in found
-                if not stat.S_ISDIR(entry.st_mode or 0)
-            ),
-            key=lambda entry: entry.name,
+        return files_of(
+            (entry.filename, entry.st_size, entry.st_mtime, entry.st_mode) for entry in found
         )
 
     def read(self, path: str, max_bytes: int) -> bytes:
