@@ -16,6 +16,7 @@ from typing import Any, Final, Never, Self, TypeVar
 
 import asyncssh
 
+from cardops.adapters.file_delivery.async_sftp_options import session_options
 from cardops.adapters.file_delivery.entries import files_named
 from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.ports import Readable
@@ -39,15 +40,6 @@ _SAFE_BLOCK_BYTES: Final = 32 * 1024
 _BYTES_UNDER_WAY: Final = 4 * 1024 * 1024
 # A block is to take no longer than this, so that a slow line is never taken for a stalled one.
 _BLOCK_SECONDS: Final = 1.0
-_FIRST_CIPHERS: Final = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
-_RSA_SIGNATURES: Final = ("rsa-sha2-512", "rsa-sha2-256")
-_HOST_KEY_ALGORITHMS: Final = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    *_RSA_SIGNATURES,
-)
 _FULL: Final = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 _LOST: Final = (
     asyncssh.DisconnectError,
@@ -164,15 +156,15 @@ class AsyncSftpDelivery:
             return self._run(self._read_small(path, max_bytes))
 
     async def _read_small(self, path: str, max_bytes: int) -> bytes:
-        remote = await self._confirmed([self._sftp.open(path, "rb")])
+        remote = await self._confirmed(self._sftp.open(path, "rb"))
         content = bytearray()
         try:
-            while data := await self._confirmed([_read(remote, len(content), _SAFE_BLOCK_BYTES)]):
+            while data := await self._confirmed(_read(remote, len(content), _SAFE_BLOCK_BYTES)):
                 content += data
                 if len(content) > max_bytes:
                     raise too_large(self._name, path, max_bytes)
         finally:
-            await self._confirmed([remote.close()])
+            await self._confirmed(remote.close())
         return bytes(content)
 
     def close(self) -> None:
@@ -185,7 +177,7 @@ class AsyncSftpDelivery:
 
     async def _open(self, destination: Destination) -> None:
         where = f"{destination.name} ({destination.host}:{destination.port})"
-        options = _options(destination, self._timeouts)
+        options = session_options(destination, self._timeouts)
         try:
             self._connection = await asyncssh.connect(
                 destination.host, destination.port, options=options
@@ -212,7 +204,7 @@ class AsyncSftpDelivery:
             ) from None
 
     async def _write(self, path: str, content: Readable) -> None:
-        remote = await self._confirmed([self._sftp.open(path, "wb", block_size=0)])
+        remote = await self._confirmed(self._sftp.open(path, "wb", block_size=0))
         pace = _Pace(self._sftp.limits.max_write_len)
         writes: set[asyncio.Task[int]] = set()
         sent = confirmed = 0
@@ -228,7 +220,7 @@ class AsyncSftpDelivery:
             for task in writes:
                 task.cancel()
             await asyncio.gather(*writes, return_exceptions=True)
-        await self._confirmed([remote.close()])
+        await self._confirmed(remote.close())
 
     async def _confirm_some(self, writes: "set[asyncio.Task[int]]", pace: _Pace) -> int:
         """Wait until the server has taken a block or more; their bytes. Raises where one failed."""
@@ -247,7 +239,7 @@ class AsyncSftpDelivery:
         digest, asked, hashed, is_ended = hashlib.sha256(), 0, 0, False
         pace = _Pace(self._sftp.limits.max_read_len)
         # Asked for to the end of the file and once beyond it, where it must end.
-        total = (await self._confirmed([remote.stat()])).size or 0
+        total = (await self._confirmed(remote.stat())).size or 0
         reads: deque[tuple[int, asyncio.Task[bytes]]] = deque()
         try:
             while not is_ended:
@@ -267,7 +259,7 @@ class AsyncSftpDelivery:
             for _, task in reads:
                 task.cancel()
             await asyncio.gather(*(task for _, task in reads), return_exceptions=True)
-        await self._confirmed([remote.close()])
+        await self._confirmed(remote.close())
         return digest.hexdigest()
 
     async def _end(self) -> None:
@@ -279,12 +271,12 @@ class AsyncSftpDelivery:
                 async with asyncio.timeout(1):
                     await self._connection.wait_closed()
 
-    async def _confirmed(self, calls: list[Coroutine[Any, Any, Result]]) -> Result:
+    async def _confirmed(self, call: Coroutine[Any, Any, Result]) -> Result:
         async with asyncio.timeout(self._timeouts.channel_seconds):
-            return await calls[0]
+            return await call
 
     def _within(self, call: Coroutine[Any, Any, Result]) -> Result:
-        return self._run(self._confirmed([call]))
+        return self._run(self._confirmed(call))
 
     def _run(self, call: Coroutine[Any, Any, Result]) -> Result:
         return self._loop.run_until_complete(call)
@@ -336,60 +328,6 @@ async def _read(remote: Any, offset: int, size: int) -> bytes:
         parts.append(data)
         missing -= len(data)
     return b"".join(parts)
-
-
-def _options(destination: Destination, timeouts: Timeouts) -> asyncssh.SSHClientConnectionOptions:
-    """Nothing of the machine's own keys, agent or configuration is used."""
-    host_key = _host_key(destination)
-    return asyncssh.SSHClientConnectionOptions(
-        config=None,
-        username=destination.username,
-        password=destination.password,
-        client_keys=_client_keys(destination),
-        agent_path=None,
-        gss_host=None,
-        known_hosts=([host_key], [], []),
-        server_host_key_algs=_algorithms_of(host_key),
-        encryption_algs=_FIRST_CIPHERS,
-        compression_algs=["none"],
-        connect_timeout=timeouts.connect_seconds,
-        login_timeout=timeouts.banner_seconds + timeouts.authentication_seconds,
-        tcp_keepalive=True,
-    )
-
-
-def _algorithms_of(host_key: asyncssh.SSHKey) -> list[str]:
-    """Those of the pinned key first, so that a server with several keys shows that one.
-
-    The others stay: a server that has no such key then shows another one, which is refused by name.
-    """
-    algorithm = host_key.get_algorithm()
-    pinned = _RSA_SIGNATURES if algorithm == "ssh-rsa" else (algorithm,)
-    return [*pinned, *(other for other in _HOST_KEY_ALGORITHMS if other not in pinned)]
-
-
-def _host_key(destination: Destination) -> asyncssh.SSHKey:
-    try:
-        return asyncssh.import_public_key(destination.host_key or "")
-    except (asyncssh.KeyImportError, ValueError):
-        raise PermanentDeliveryError(
-            f"The secret destinations/{destination.name} has a host_key that is not an OpenSSH "
-            "public key line such as `ssh-ed25519 AAAA…`.",
-            Trouble.SETTINGS,
-        ) from None
-
-
-def _client_keys(destination: Destination) -> list[asyncssh.SSHKey] | None:
-    if destination.private_key is None:
-        return None
-    try:
-        return [asyncssh.import_private_key(destination.private_key)]
-    except (asyncssh.KeyImportError, ValueError):
-        raise PermanentDeliveryError(
-            f"The secret destinations/{destination.name} has a private_key that cannot be read; "
-            "store it in OpenSSH's or PEM format without a passphrase.",
-            Trouble.SETTINGS,
-        ) from None
 
 
 def _refuse_host_key(where: str) -> Never:
