@@ -3,11 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
+from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.chargebacks.acknowledgements import PostgresAcknowledgements
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.warehouse.lake import ParquetLake
 from cardops.ports import Destinations
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
@@ -30,6 +33,8 @@ class AcknowledgementDesk:
 
     url: str
     destinations: Destinations
+    # Where the lake is on disk, for processes that share it; None: in memory.
+    lake: Path | None = None
     world: IntakeWorld = field(init=False)
     store: FakeObjectStore = field(default_factory=FakeObjectStore)
     raw: FakeObjectStore = field(default_factory=FakeObjectStore)
@@ -37,6 +42,8 @@ class AcknowledgementDesk:
 
     def __post_init__(self) -> None:
         self.world = IntakeWorld(intake_ledger=cast("Any", PostgresIntakeLedger(self.url)))
+        if self.lake is not None:
+            self.world.lake = ParquetLake(DirectoryStore(self.lake), self.lake)
         self.ledger = PostgresDeliveryLedger(self.url)
         self.acknowledgements = PostgresAcknowledgements(self.url)
 
