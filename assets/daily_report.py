@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import table_metadata
-from cardops.ports import Clock, DeliveryLedger, Reports
+from cardops.ports import Acknowledgements, Clock, DeliveryLedger, Reports
 from cardops.services.reports.daily_report import DailyReport, write_daily_report
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ def daily_report(
     context: dg.AssetExecutionContext,
     reports: dg.ResourceParam[Reports],
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
+    acknowledgement_ledger: dg.ResourceParam[Acknowledgements],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     """Decisions, rates, disputes, balances, breaks and freshness of the date on one page."""
     day = date.fromisoformat(context.partition_key)
-    report = write_daily_report(day, reports, delivery_ledger, clock)
+    report = write_daily_report(day, reports, delivery_ledger, acknowledgement_ledger, clock)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(report.path)),

@@ -3,7 +3,7 @@
 Belongs here: listing and polling. Files and their delivery are in orchestration.cli.commands.deliveries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -14,7 +14,9 @@ from cardops.ports import Acknowledgements
 from cardops.rules.deliveries.acknowledgements import (
     AcknowledgementOutcome,
     RejectedRow,
+    Standing,
     StoredAcknowledgement,
+    counts_of,
 )
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.settings import Settings
@@ -26,9 +28,6 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
-
-# The acknowledgement that stands, by batch and slot.
-Answers = Mapping[tuple[str | None, str | None], StoredAcknowledgement]
 
 
 def register(app: typer.Typer) -> None:
@@ -109,16 +108,7 @@ def described(stored: StoredAcknowledgement, ledger: Acknowledgements) -> dict[s
     }
 
 
-def by_file(found: Sequence[StoredAcknowledgement]) -> Answers:
-    """The acknowledgement that stands of each chargeback file."""
-    return {
-        (stored.batch_id, stored.network): stored
-        for stored in found
-        if stored.outcome is AcknowledgementOutcome.MATCHED
-    }
-
-
-def of_file(record: ChargebackFileRecord, answers: Answers) -> dict[str, Any] | None:
+def of_file(record: ChargebackFileRecord, answers: Standing) -> dict[str, Any] | None:
     """What a delivery shows of its acknowledgement in `--json`; None: there is none."""
     stored = answers.get((record.batch_id, record.network))
     if stored is None:
@@ -132,12 +122,12 @@ def of_file(record: ChargebackFileRecord, answers: Answers) -> dict[str, Any] | 
     }
 
 
-def words(record: ChargebackFileRecord, answers: Answers) -> str:
+def words(record: ChargebackFileRecord, answers: Standing) -> str:
     """The same for people."""
     stored = answers.get((record.batch_id, record.network))
     if stored is None:
         return "not acknowledged" if record.state is DeliveryState.DELIVERED else ""
-    return f"acknowledged: {stored.accepted_count} accepted, {stored.rejected_count} rejected"
+    return f"acknowledged: {counts_of(stored)}"
 
 
 def _polled(adapters: Adapters, destination: str | None) -> dict[str, str]:
@@ -195,7 +185,7 @@ def _line(stored: StoredAcknowledgement) -> str:
         stored.outcome.value,
     ]
     if stored.accepted_count is not None:
-        parts.append(f"{stored.accepted_count} accepted, {stored.rejected_count} rejected")
+        parts.append(counts_of(stored))
     parts += ["late"] if stored.is_late else []
     parts += [f"sent once more in {stored.reopened_to}"] if stored.reopened_to else []
     return "  ".join([*parts, stored.problem or ""]).rstrip()

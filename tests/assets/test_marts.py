@@ -16,6 +16,7 @@ from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_pu
 from cardops.adapters.warehouse.reports import DuckDbReports
 from resources.dbt import dbt_resource
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
+from tests.fakes.acknowledgements import FakeAcknowledgements
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.lake import FakeLake
@@ -61,6 +62,7 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
             "reports": DuckDbReports(DuckDbWarehouse(home), home / "reports"),
             "dbt": dbt_resource(),
             "delivery_ledger": FakeDeliveryLedger(),
+            "acknowledgement_ledger": FakeAcknowledgements(),
             "clock": FakeClock(NOON),
         },
         raise_on_error=False,
@@ -136,7 +138,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "delivery_ledger", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],

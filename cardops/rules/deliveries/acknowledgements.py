@@ -6,7 +6,7 @@ cardops.contracts.acknowledgements.
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -167,3 +167,21 @@ class StoredAcknowledgement:
     problem: str | None = None
     is_alarming: bool = False
     alarmed_at: datetime | None = None
+
+
+# The acknowledgement that stands, by batch and slot.
+Standing = Mapping[tuple[str | None, str | None], StoredAcknowledgement]
+
+
+def standing(found: Iterable[StoredAcknowledgement]) -> Standing:
+    """The acknowledgement that stands of each chargeback file."""
+    return {
+        (stored.batch_id, stored.network): stored
+        for stored in found
+        if stored.outcome is AcknowledgementOutcome.MATCHED
+    }
+
+
+def counts_of(stored: StoredAcknowledgement) -> str:
+    """How many rows were taken and how many were not, in words."""
+    return f"{stored.accepted_count} accepted, {stored.rejected_count} rejected"

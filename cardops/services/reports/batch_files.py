@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cardops.ports import DeliveryLedger
+from cardops.ports import Acknowledgements, DeliveryLedger
 from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.acknowledgements import Standing, counts_of, standing
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.money import format_amount
 
@@ -12,30 +13,46 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_FILE = "no file"
-_TEXTS = ("batch_id", "network", "file_name", "totals", "state", "sha256", "verified")
+_TEXTS = (
+    "batch_id",
+    "network",
+    "file_name",
+    "totals",
+    "state",
+    "sha256",
+    "verified",
+    "acknowledged",
+)
 _COUNTS = ("sequence", "row_count")
 
 
-def batch_files_frame(batch_ids: Sequence[str], ledger: DeliveryLedger) -> "pd.DataFrame":
+def batch_files_frame(
+    batch_ids: Sequence[str], ledger: DeliveryLedger, acknowledgements: Acknowledgements
+) -> "pd.DataFrame":
     """One row for each batch and network, and for each earlier file that is undelivered, those first."""
     undelivered = ledger.all(
         [state.value for state in DeliveryState if state is not DeliveryState.DELIVERED]
     )
-    rows = [_row(record) for record in undelivered if record.batch_id not in set(batch_ids)]
+    earlier = [record for record in undelivered if record.batch_id not in set(batch_ids)]
+    answers = standing(
+        acknowledgements.of_batches([*batch_ids, *{record.batch_id for record in earlier}])
+    )
+    rows = [_row(record, answers) for record in earlier]
     for batch_id in batch_ids:
         files = {record.network: record for record in ledger.files_of(batch_id)}
         rows += [
-            _row(files[network]) if network in files else _no_file(batch_id, network)
+            _row(files[network], answers) if network in files else _no_file(batch_id, network)
             for network in NETWORKS
         ]
     return _frame(rows)
 
 
-def _row(record: ChargebackFileRecord) -> dict[str, Any]:
+def _row(record: ChargebackFileRecord, answers: Standing) -> dict[str, Any]:
     totals = [
         f"{format_amount(amount_minor, currency)} {currency}"
         for currency, amount_minor in sorted(record.totals_minor.items())
     ]
+    answer = answers.get((record.batch_id, record.network))
     is_verified = record.state is DeliveryState.DELIVERED
     return {
         "batch_id": record.batch_id,
@@ -46,6 +63,7 @@ def _row(record: ChargebackFileRecord) -> dict[str, Any]:
         # What was read back at the card company, where the file is delivered.
         "sha256": record.content_sha256[:12],
         "verified": "yes" if is_verified else "no",
+        "acknowledged": counts_of(answer) if answer else "no",
         "sequence": record.sequence,
         "row_count": record.row_count,
     }

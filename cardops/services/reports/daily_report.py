@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from cardops.ports import Clock, DeliveryLedger, Reports
+from cardops.ports import Acknowledgements, Clock, DeliveryLedger, Reports
 from cardops.services.reports.batch_files import batch_files_frame
 from cardops.services.reports.charts import draw_charts
 from cardops.services.reports.figures import ReportFigures
@@ -22,12 +22,16 @@ class DailyReport:
 
 
 def write_daily_report(
-    business_date: date, reports: Reports, ledger: DeliveryLedger, clock: Clock
+    business_date: date,
+    reports: Reports,
+    ledger: DeliveryLedger,
+    acknowledgements: Acknowledgements,
+    clock: Clock,
 ) -> DailyReport:
     """Replace the date's page. Raises NothingBuiltError where there are no marts to read."""
     frames = dict(reports.figures(business_date))
     batch_ids = frames.pop("batches")["batch_id"].to_list()
-    files = batch_files_frame(batch_ids, ledger)
+    files = batch_files_frame(batch_ids, ledger, acknowledgements)
     figures = ReportFigures(business_date, **frames, batch_files=files)
     charts = draw_charts(figures)
     page = render_page(figures, charts, clock.now())

@@ -61,6 +61,7 @@ _DEADLINES: Final[Headings] = {
 _BATCH_FILES: Final[Headings] = {
     "batch_id": "Batch", "network": "Network", "state": "State", "sequence": "Sequence",
     "row_count": "Rows", "totals": "Control totals", "sha256": "Hash", "verified": "Verified there",
+    "acknowledged": "Acknowledged",
 }  # fmt: skip
 _BREAKS: Final[Headings] = {
     "check_name": "Check", "program": "Program", "user_id": "User", "subject": "Of",

@@ -6,6 +6,7 @@ import typer
 
 from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.acknowledgements import standing
 from cardops.rules.deliveries.records import (
     ChargebackFileRecord,
     DeliveryState,
@@ -45,9 +46,7 @@ def list_deliveries(
     adapters = Adapters(Settings.load())
     records = adapters.delivery_ledger.all([state] if state else None)
     found = [record for record in records if batch in {None, record.batch_id}]
-    answers = acknowledgements.by_file(
-        adapters.acknowledgements.of_batches([record.batch_id for record in found])
-    )
+    answers = standing(adapters.acknowledgements.of_batches([record.batch_id for record in found]))
     if json_output:
         data = [
             described(record) | {"acknowledgement": acknowledgements.of_file(record, answers)}

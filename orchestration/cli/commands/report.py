@@ -70,7 +70,13 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
     from cardops.services.reports.daily_report import write_daily_report  # noqa: PLC0415 - jinja2
 
     try:
-        return write_daily_report(day, adapters.reports, adapters.delivery_ledger, adapters.clock)
+        return write_daily_report(
+            day,
+            adapters.reports,
+            adapters.delivery_ledger,
+            adapters.acknowledgements,
+            adapters.clock,
+        )
     except NothingBuiltError as error:
         raise CommandError(f"{error} The log above says why the close failed.") from None
 

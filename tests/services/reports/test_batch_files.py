@@ -1,9 +1,18 @@
 """The report's table of batches and networks: what was made, what is there, what is not."""
 
 from dataclasses import replace
+from typing import cast
 
+from cardops.ports import Acknowledgements
+from cardops.rules.deliveries.acknowledgements import (
+    AcknowledgementOutcome,
+    ReceivedFile,
+    StoredAcknowledgement,
+)
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.services.reports.batch_files import batch_files_frame
+from tests.factories.lake_tables import NOON
+from tests.fakes.acknowledgements import FakeAcknowledgements
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 
 
@@ -21,13 +30,26 @@ def test_table_has_each_network_and_earlier_files_that_are_undelivered() -> None
     for batch_id, network in delivered:
         ledger.record(replace(a_file(batch_id, network), state=DeliveryState.DELIVERED))
 
-    frame = batch_files_frame(["new"], ledger)
+    received = ReceivedFile("visa", "CB.csv.ack.json", "c" * 64, "1")
+    answers = [
+        StoredAcknowledgement(
+            received, outcome, NOON, "new", "visa", accepted_count=accepted, rejected_count=1
+        )
+        for outcome, accepted in (
+            (AcknowledgementOutcome.CONFLICTING, 0),
+            (AcknowledgementOutcome.MATCHED, 1),
+        )
+    ]
 
-    columns = ["batch_id", "network", "state", "verified", "totals"]
+    frame = batch_files_frame(
+        ["new"], ledger, cast("Acknowledgements", FakeAcknowledgements(answers))
+    )
+
+    columns = ["batch_id", "network", "state", "verified", "totals", "acknowledged"]
     shown = [tuple(row.values()) for row in frame[columns].astype(object).to_dict("records")]
     assert shown[:2] == [
-        ("old", "visa", "made", "no", "20 JPY, 10.50 USD"),
-        ("new", "visa", "delivered", "yes", "20 JPY, 10.50 USD"),
+        ("old", "visa", "made", "no", "20 JPY, 10.50 USD", "no"),
+        ("new", "visa", "delivered", "yes", "20 JPY, 10.50 USD", "1 accepted, 1 rejected"),
     ]
     assert [row[:3] for row in shown[2:]] == [
         ("new", network, "no file") for network in ("mastercard", "amex", "discover")
