@@ -155,6 +155,7 @@ def keep_back_driver_warnings() -> None:
 
 def _end_standard_error() -> None:
     """DuckDB's bindings print 40 lines of "leaks" when the interpreter ends with dbt loaded."""
+    sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

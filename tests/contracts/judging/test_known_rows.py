@@ -109,6 +109,6 @@ def test_digest_and_layout_stay_the_same_for_ever() -> None:
 
     (entry,) = layout.entries(pl.DataFrame([row], schema=profile.lake_table)).to_dicts()
 
-    assert layout.name == "1f0f480e9d6f43c5"
-    # BLAKE2b, 16 bytes, of "9:completed16:1767261600000000".
-    assert entry["content_digest"] == "20b8029827e7fe0023122c02f7b0d541"
+    assert layout.name == "88ecff72a937bd85"
+    # BLAKE2b, 16 bytes, of "16:1767261600000000".
+    assert entry["content_digest"] == "09958ebc26666fa124ff44ea7c8469b4"

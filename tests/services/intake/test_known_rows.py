@@ -50,7 +50,7 @@ def test_judging_reads_no_lake_table(world: IntakeWorld, lake: FailingLake) -> N
     disputed = world.submit("chargebacks", csv_file(CHARGEBACKS, "t1,25.00,2026-11-10,,c2,"))
 
     assert (again.accepted, again.duplicate) == (2, 1)
-    assert (disputed.accepted, disputed.flags) == (1, {})
+    assert (disputed.accepted, disputed.flags) == (1, {"refunded_already": 1})
     assert lake.scanned == []
 
 
