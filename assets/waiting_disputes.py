@@ -26,7 +26,8 @@ MAX_SHOWN: Final = 20
     partitions_def=business_dates,
     backfill_policy=one_date_a_run,
     group_name="control",
-    deps=["chargebacks"],
+    # A sweep over every batch, whatever its date.
+    deps=[dg.AssetDep("chargebacks", partition_mapping=dg.AllPartitionMapping())],
     check_specs=[
         dg.AssetCheckSpec(EVERY_ROW, asset="waiting_disputes"),
         dg.AssetCheckSpec(NONE_STUCK, asset="waiting_disputes"),

@@ -51,6 +51,10 @@ def test_definitions_without_dbt_load_no_dagster_dbt() -> None:
     assert done.returncode == 0
 
 
+def test_partitions_of_every_asset_fit_those_it_reads(lean: dg.RepositoryDefinition) -> None:
+    lean.asset_graph.validate_partitions()
+
+
 def test_every_kind_has_a_job_and_a_sensor(lean: dg.RepositoryDefinition) -> None:
     jobs = {job.name for job in lean.get_all_jobs()}
     sensors = {sensor.name for sensor in lean.sensor_defs}

@@ -18,7 +18,10 @@ where batch_id is not null and not is_filed and status <> 'applied' and status <
 
 -- Batches with files on record are decided; those without a single accepted row need none.
 update chargeback_batches as b set filed_at = b.sealed_at
-where exists (select from deliveries as d where d.batch_id = b.batch_id);
+where exists (
+    select from deliveries as d
+    where d.batch_id = b.batch_id
+);
 update intake_files as f set is_filed = true
 from chargeback_batches as b
 where b.batch_id = f.batch_id and b.filed_at is not null and f.status = 'applied';
@@ -28,12 +31,15 @@ set made_slots = '{"visa": 0, "mastercard": 0, "amex": 0, "discover": 0}' || coa
     where d.batch_id = b.batch_id
 ), '{}')
 where b.line_rule = 'steps' and not exists (
-    select from intake_files as f where f.batch_id = b.batch_id and f.status in ('claimed', 'applying')
+    select from intake_files as f
+    where f.batch_id = b.batch_id and f.status in ('claimed', 'applying')
 ) and (
     select coalesce(sum(coalesce((f.outcome ->> 'accepted')::bigint, 0)), 0)
-    from intake_files as f where f.batch_id = b.batch_id
+    from intake_files as f
+    where f.batch_id = b.batch_id
 ) = (
-    select coalesce(sum(d.row_count), 0) from deliveries as d where d.batch_id = b.batch_id
+    select coalesce(sum(d.row_count), 0) from deliveries as d
+    where d.batch_id = b.batch_id
 );
 
 -- Accepted rows that are in none of their batch's files, and why. A row may wait again after it was
