@@ -70,7 +70,7 @@ def test_debt_stays_no_break_in_later_nights(desk: DisputeDesk) -> None:
 
 def test_debt_beyond_what_was_taken_back_is_a_break(desk: DisputeDesk) -> None:
     with connect(desk.url) as session:
-        session.execute("update accounts set available_minor = available_minor - 10_001")
+        session.execute("update accounts set available_minor = available_minor - 10001")
 
     found = breaks_in(store_sides(accounts(desk)), STORE_COMPARISONS)["check_name"].to_list()
 
