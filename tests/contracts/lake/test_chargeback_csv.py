@@ -57,6 +57,11 @@ OPEN_ACTIONS = {
     "representment": "represent",
     "pre_arbitration": "pre_arbitration",
     "arbitration": "arbitration",
+    # The line of an end that was not the last step: the dispute is open again.
+    "accepted": "accept",
+    "won": "close",
+    "lost": "close",
+    "expired": "close",
 }
 
 

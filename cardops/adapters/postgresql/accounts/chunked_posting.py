@@ -116,8 +116,8 @@ def _post_beside(
     with sessions() as runner:
 
         def wait() -> None:
-            while not is_over.is_set() and runner.run(_is_spending):
-                is_over.wait(PAUSE_SECONDS)
+            while runner.run(_is_spending) and not is_over.wait(PAUSE_SECONDS):
+                pass
 
         _post_range(runner, stage, users, counted, wait)
 
