@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
     from cardops.services.bank.safeguarding import SafeguardingService
+    from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
     from cardops.services.disputes.alarms import DeadlineAlarms
     from cardops.services.disputes.history import DisputeHistories
     from cardops.services.disputes.queue import QueueService
@@ -139,4 +140,17 @@ def deadline_alarms_of(adapters: Adapters) -> DeadlineAlarms:
         adapters.dispute_records,
         adapters.dispute_alarms,
         adapters.database_clock,
+    )
+
+
+def chargeback_files_of(adapters: Adapters) -> ChargebackFileBuilder:
+    """What makes the files of sealed batches, and makes them again."""
+    from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
+
+    return ChargebackFileBuilder(
+        adapters.lake,
+        adapters.processed_store,
+        adapters.intake_ledger,
+        adapters.delivery_ledger,
+        adapters.destinations,
     )

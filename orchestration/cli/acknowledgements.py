@@ -28,6 +28,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.composition import chargeback_files_of
 
 
 def register(app: typer.Typer) -> None:
@@ -132,26 +133,16 @@ def words(record: ChargebackFileRecord, answers: Standing) -> str:
 
 def _polled(adapters: Adapters, destination: str | None) -> dict[str, str]:
     """Why folders could not be read, by destination."""
-    from cardops.services.chargebacks.batch_files import (  # noqa: PLC0415 - loads polars
-        ChargebackFileBuilder,
-    )
-    from cardops.services.deliveries.acknowledged_lines import FileLines  # noqa: PLC0415 - the same
+    from cardops.services.deliveries.acknowledged_lines import FileLines  # noqa: PLC0415 - loads polars
     from cardops.services.deliveries.acknowledgements import (  # noqa: PLC0415 - the same
         AcknowledgementService,
     )
 
-    builder = ChargebackFileBuilder(
-        adapters.lake,
-        adapters.processed_store,
-        adapters.intake_ledger,
-        adapters.delivery_ledger,
-        adapters.destinations,
-    )
     service = AcknowledgementService(
         adapters.acknowledgements,
         adapters.delivery_ledger,
         adapters.destinations,
-        FileLines(builder, adapters.intake_ledger, adapters.lake),
+        FileLines(chargeback_files_of(adapters), adapters.intake_ledger, adapters.lake),
         adapters.raw_store,
         adapters.notifier,
         say,

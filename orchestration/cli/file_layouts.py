@@ -22,6 +22,7 @@ from cardops.settings import Settings
 from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
+from orchestration.composition import chargeback_files_of
 
 MAX_LINES = 1_000
 app = typer.Typer(no_args_is_help=True, help="Say how the files of a destination look.")
@@ -122,18 +123,7 @@ def described(layout: StoredLayout) -> dict[str, Any]:
 def _preview(
     adapters: Adapters, batch: str, network: str, layout: DestinationLayout, lines: int
 ) -> str:
-    from cardops.services.chargebacks.batch_files import (  # noqa: PLC0415 - loads polars
-        ChargebackFileBuilder,
-    )
-
-    builder = ChargebackFileBuilder(
-        adapters.lake,
-        adapters.processed_store,
-        adapters.intake_ledger,
-        adapters.delivery_ledger,
-        adapters.destinations,
-    )
-    return builder.preview(batch, network, layout, lines)
+    return chargeback_files_of(adapters).preview(batch, network, layout, lines)
 
 
 def _require_destination(name: str) -> None:

@@ -12,19 +12,13 @@ from cardops.services.intake.claiming import Claims
 from cardops.services.intake.ingestion import MAX_ATTEMPTS, ingest_files
 from cardops.services.intake.submission import Submission, SubmissionError, Submissions
 from tests.factories.bank_statements import FORMATS
+from tests.factories.chargeback_files import FinishedRun
 from tests.factories.intake_environment import IntakeWorld, csv_file
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.object_store import FakeObjectStore
 
 HEADER = "user_id,amount,deposit_id,timestamp"
 GOOD = "u1,25.00,d1,2026-11-20T10:00:00Z"
-
-
-@dataclass
-class FinishedRun:
-    released: Sequence[str]
-    run_id: str | None = "run-1"
-    failed_checks: Sequence[str] = ()
 
 
 @dataclass
