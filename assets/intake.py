@@ -17,12 +17,11 @@ from assets.refused_files import files_of_partition, refusal_check
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import IntakeLedger, KnownRows, Lake
-from cardops.ports.progress import heard_by
+from cardops.ports.progress import ProgressLines, heard_by
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, total_outcome
 from cardops.services.intake.index_check import index_differences
 from cardops.services.intake.ingestion import ingest_files
 from cardops.services.intake.ports import Applier, IntakePorts
-from cardops.services.intake.progress import ProgressLines
 
 _PORTS: Final = (
     "raw_store",

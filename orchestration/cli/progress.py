@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cardops.ports.progress import Step, heard_by
-from cardops.services.intake.progress import ProgressLines, progress_line
+from cardops.ports.progress import ProgressLines, Step, heard_by, progress_line
 from orchestration.cli.output import say
 
 

@@ -26,7 +26,6 @@ from cardops.contracts.kinds.profile import KindProfile, Terms
 from cardops.contracts.reading.mapped import MappedLayout, for_released_rows
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError, SourceFile
-from cardops.ports.progress import Step, rows_done
 from cardops.rules.intake.arrivals import released_from
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 from cardops.rules.mappings.mapping import FileMapping
@@ -72,17 +71,23 @@ def judge_file(
 ) -> InputRows:
     """Fill the datasets `valid` (typed) and `quarantined` (with all reasons), in one pass.
 
-    Rows that refer to others are spooled as `text` first.
     Raises FileRefusedError.
     """
-    rows_done(Step.JUDGED, 0)
     rows = rows_of(content, profile, circumstances)
-    judge_texts(rows.chunks(), profile, circumstances, workspace)
+    for _ in judge_chunks(rows, profile, circumstances, workspace):
+        pass
+    return rows
+
+
+def judge_chunks(
+    rows: InputRows, profile: KindProfile, circumstances: FileCircumstances, workspace: Workspace
+) -> Iterator[int]:
+    """The same, a chunk with each step: yields its number of rows. The caller takes all of them."""
+    yield from judge_texts(rows.chunks(), profile, circumstances, workspace)
     if rows.keeps_latest:  # guard: latest-record
         keep_latest(workspace)
     if profile.refusal is not None:
         _refuse_together(workspace, profile.refusal, circumstances.intake_file.arrival.key)
-    return rows
 
 
 def judge_texts(
@@ -90,8 +95,11 @@ def judge_texts(
     profile: KindProfile,
     circumstances: FileCircumstances,
     workspace: Workspace,
-) -> None:
-    """The same for rows as they were read, of one file or of several."""
+) -> Iterator[int]:
+    """The same for rows as they were read, of one file or of several.
+
+    Rows that refer to others are spooled as `text` first.
+    """
     default = [pl.col(name).fill_null(circumstances.currency) for name in profile.program_currency]
     texts: Iterator[pl.DataFrame] = (
         mask_card_number_in_raw(chunk).with_columns(default) for chunk in chunks
@@ -112,6 +120,7 @@ def judge_texts(
     )
     for chunk in texts:
         _judge_chunk(chunk, profile, judged_by, workspace)
+        yield chunk.height
 
 
 def rows_of(content: BinaryIO, profile: KindProfile, circumstances: FileCircumstances) -> InputRows:
@@ -160,7 +169,6 @@ def _judge_chunk(
         workspace.add_quarantined_totals(_readable_sums(quarantined, profile))
     workspace.add_raw(chunk.select("row_number", "raw"))
     workspace.count_rows("read", chunk.height)
-    rows_done(Step.JUDGED, chunk.height)
 
 
 def _readable_sums(rows: pl.DataFrame, profile: KindProfile) -> pl.DataFrame:

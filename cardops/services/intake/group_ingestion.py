@@ -28,7 +28,6 @@ from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import Kinds
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.together import ReadFiles, SmallFile, read_together
-from cardops.ports.progress import Step, rows_done
 from cardops.rules.intake.control_files import ControlPolicy
 from cardops.rules.intake.files import IntakeFile, RowReason
 from cardops.rules.intake.groups import FileGroup
@@ -40,6 +39,7 @@ from cardops.services.intake.control import control_content_of
 from cardops.services.intake.grouping import MIN_FILES, groups_of
 from cardops.services.intake.judging import judge_group_in_turn, terms_of
 from cardops.services.intake.ports import IngestResult, IntakePorts
+from cardops.services.intake.progress import tell_of_judged
 from cardops.services.intake.quarantine import clear_quarantine, quarantine_in_turn
 from cardops.services.intake.shared_ids import EarlierFiles
 from cardops.services.intake.waiting_rows import is_awaited, record_references, release_for_rows
@@ -307,8 +307,7 @@ def _judged(
     circumstances: FileCircumstances,
     workspace: Workspace,
 ) -> FileGroup:
-    rows_done(Step.JUDGED, 0)
     text = pl.concat(member.text for member in members)
     numbers = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row_number")
-    judge_texts([text.with_columns(numbers)], profile, circumstances, workspace)
+    tell_of_judged(judge_texts([text.with_columns(numbers)], profile, circumstances, workspace))
     return _group_of(members)

@@ -9,9 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from cardops.contracts.judging.files import judge_file, settle_file
+from cardops.contracts.judging.files import (
+    FileCircumstances,
+    judge_chunks,
+    rows_of,
+    settle_file,
+)
 from cardops.contracts.judging.workspace import Workspace, temporary_workspace
+from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
+from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
 from cardops.rules.intake.source_controls import FileHeldError
@@ -27,6 +34,7 @@ from cardops.services.intake.judging import judge_in_turn
 from cardops.services.intake.known_rows import record_from_lake
 from cardops.services.intake.lake_files import write_lake_rows
 from cardops.services.intake.ports import IngestResult, IntakePorts
+from cardops.services.intake.progress import tell_of_judged
 from cardops.services.intake.quarantine import (
     quarantine_in_turn,
     quarantine_refusal,
@@ -220,8 +228,7 @@ def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
         orphans |= ports.intake_ledger.released_rows(intake_file.intake_id)
     circumstances = circumstances_of(intake_file, ports, kinds, orphans)
     with temporary_workspace() as workspace:
-        with claimed_content(ports.raw_store, intake_file) as content:
-            rows = judge_file(content, profile, circumstances, workspace)
+        rows = _judged(profile, circumstances, workspace, ports)
         control.before_applying(workspace)
         if not is_repeat:
             ingestion.finish_sharing_ids(intake_file, workspace)
@@ -247,3 +254,15 @@ def _ingest(intake_file: IntakeFile, ingestion: Ingestion) -> IngestResult:
             contract_version=profile.contract.version,
         )
         return IngestResult(intake_file, outcome, released)
+
+
+def _judged(
+    profile: KindProfile,
+    circumstances: FileCircumstances,
+    workspace: Workspace,
+    ports: IntakePorts,
+) -> InputRows:
+    with claimed_content(ports.raw_store, circumstances.intake_file) as content:
+        rows = rows_of(content, profile, circumstances)
+        tell_of_judged(judge_chunks(rows, profile, circumstances, workspace))
+    return rows

@@ -1,38 +1,12 @@
-"""Rows done and their rate as lines of text, now and then: for a run's log and a plain terminal."""
+"""Judging tells nobody: it returns numbers of rows, and who ingests a file tells of them."""
 
-import time
-from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Iterable
 
-from cardops.ports.progress import Step
-
-SECONDS_BETWEEN_LINES: Final = 5.0
+from cardops.ports.progress import Step, rows_done
 
 
-def progress_line(step: Step, rows: int, seconds: float) -> str:
-    """`1,200,000 rows judged, 85,000 rows a second`."""
-    return f"{rows:,} rows {step}, {rows / max(seconds, 1e-6):,.0f} rows a second"
-
-
-class ProgressLines:
-    """A listener that says a line at most every few seconds, and nothing of short work."""
-
-    def __init__(
-        self, say: Callable[[str], object], now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._say = say
-        self._now = now
-        self._rows: Counter[Step] = Counter()
-        self._begun: dict[Step, float] = {}
-        self._said_at = self._before = now()
-
-    def __call__(self, step: Step, rows: int) -> None:
-        """Add rows of a step; its time begins with 0 rows, or where the step before it ended."""
-        now = self._now()
-        begun = self._begun.setdefault(step, self._before if rows else now)
-        self._rows[step] += rows
-        self._before = now
-        if now - self._said_at >= SECONDS_BETWEEN_LINES:
-            self._said_at = now
-            self._say(progress_line(step, self._rows[step], now - begun))
+def tell_of_judged(row_counts: Iterable[int]) -> None:
+    """Judge chunk by chunk, as the iterable does, and tell of each one's rows."""
+    rows_done(Step.JUDGED, 0)
+    for row_count in row_counts:
+        rows_done(Step.JUDGED, row_count)

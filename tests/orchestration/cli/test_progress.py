@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from cardops.ports import progress
 from cardops.ports.progress import Step, rows_done
-from cardops.services.intake import progress
 from orchestration.cli.progress import shown_progress
 
 

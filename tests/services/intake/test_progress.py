@@ -1,7 +1,12 @@
 """Rows done and their rate, as lines now and then."""
 
-from cardops.ports.progress import Step, heard_by, rows_done
-from cardops.services.intake.progress import SECONDS_BETWEEN_LINES, ProgressLines
+from cardops.ports.progress import (
+    SECONDS_BETWEEN_LINES,
+    ProgressLines,
+    Step,
+    heard_by,
+    rows_done,
+)
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
 HEADER = "user_id,amount,deposit_id,timestamp"
