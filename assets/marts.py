@@ -39,6 +39,7 @@ MARTS: Final = (
     "fct_reconciliation_breaks",
     "fct_safeguarding",
     "fct_three_way_match",
+    "fct_waiting_disputes",
 )
 
 

@@ -125,6 +125,7 @@ def dispute_histories_of(adapters: Adapters) -> DisputeHistories:
 
     return DisputeHistories(
         dispute_recording_of(adapters),
+        adapters.intake_ledger,
         adapters.delivery_ledger,
         adapters.processed_store,
         adapters.database_clock,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cardops.rules.chargebacks.filing import (
         BatchAccount,
         CarriedRow,
+        Release,
         RowKey,
         WaitingDispute,
     )
@@ -61,6 +62,9 @@ class FiledBatches(Protocol):
         self, program: str, rows: Sequence[RowKey], *, by: str, why: str
     ) -> ChargebackBatch | None:
         """A new batch with those of the rows that are held; None where none is. Audited."""
+
+    def dispute_releases(self, program: str, case_numbers: Sequence[str]) -> Sequence[Release]:
+        """What people released of these disputes, in that order."""
 
     def batch_accounts(self, since: datetime) -> Sequence[BatchAccount]:
         """Made batches whose rows do not add up, of those filed since then."""

@@ -58,6 +58,10 @@ def a_small_lake() -> FakeLake:
     )
     lake.write("transactions", DAY, "2", rows_of("transactions", *payments_of_the_day()))
     lake.write("chargebacks", DAY, "3", rows_of("chargebacks", *disputes()))
+    found = {"intake_id": 3, "row_number": 3, "flags": ["duplicate_case"], "filled_columns": "arn"}
+    filed = rows_of("chargeback_supplements", found, {**found, "row_number": 4, "flags": []})
+    lake.write("chargeback_supplements", DAY, "default-2026-11-20-001", filed)
+    lake.write("waiting_disputes", DAY, "snapshot", rows_of("waiting_disputes", *waiting()))
     recorded = {"network": "visa", "case_number": "c-2", "owner": "bea", "decision": "accept"}
     lake.write(
         "dispute_records",
@@ -107,7 +111,13 @@ def disputes() -> list[dict[str, object]]:
             "status": "won",
             "resolution_date": date(2026, 11, 25),
         },
-        {"intake_id": 3, "row_number": 3, "case_number": "c-2", "transaction_id": "t-1"},
+        {
+            "intake_id": 3,
+            "row_number": 3,
+            "case_number": "c-2",
+            "transaction_id": "t-1",
+            "flags": ["refunded_already"],
+        },
         {
             "intake_id": 3,
             "row_number": 4,
@@ -117,6 +127,14 @@ def disputes() -> list[dict[str, object]]:
             "stage": "inquiry",
         },
     ]
+
+
+def waiting() -> list[dict[str, object]]:
+    again = {"row_number": 2, "dispute_amount_minor": -250, "reply_by_on": DAY}
+    other = {"row_number": 3, "case_number": "c-2", "waiting_since": NOON - timedelta(days=1)}
+    yen = {"row_number": 4, "dispute_currency": "JPY", "dispute_amount_minor": 2**62}
+    more = {**yen, "row_number": 5}
+    return [{}, again, other, yen, more, {"row_number": 6, "reason": "rejected"}]
 
 
 def log_of_the_day_before() -> list[dict[str, object]]:
@@ -229,6 +247,14 @@ def test_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
     ]
 
 
+def test_flag_that_is_found_when_a_batch_is_filed_is_among_the_disputes_flags(
+    built: DuckDbWarehouse,
+) -> None:
+    found = rows(built, "select case_number, flags from marts.fct_disputes order by 1")
+
+    assert found == [("c-1", []), ("c-2", ["duplicate_case", "refunded_already"]), ("c-3", [])]
+
+
 def test_queue_of_the_marts_is_that_of_the_lake(built: DuckDbWarehouse) -> None:
     found = rows(
         built,
@@ -240,6 +266,23 @@ def test_queue_of_the_marts_is_that_of_the_lake(built: DuckDbWarehouse) -> None:
 
     assert [row[:6] for row in found] == lake.rows()
     assert [(row[0], *row[6:]) for row in found] == [("c-2", "bea", "accept"), ("c-3", None, None)]
+
+
+def test_waiting_disputes_are_counted_by_reason_with_their_money_by_currency(
+    built: DuckDbWarehouse,
+) -> None:
+    found = rows(
+        built,
+        "select reason, network, dispute_currency, row_count, dispute_count, dispute_amount_minor::text,"
+        " waiting_since = timestamptz '2026-11-19 12:00:00+00', reply_by_on"
+        " from marts.fct_waiting_disputes order by 1, 3",
+    )
+
+    assert found == [
+        ("file_dead", "visa", "JPY", 2, 1, str(2**63), False, None),
+        ("file_dead", "visa", "USD", 3, 2, "1750", True, DAY),
+        ("rejected", "visa", "USD", 1, 1, "1000", False, None),
+    ]
 
 
 def test_daily_balances_are_exact_to_the_minor_unit(built: DuckDbWarehouse) -> None:

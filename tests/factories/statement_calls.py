@@ -194,6 +194,7 @@ def call_filed_batches(url: str) -> None:
     later = ledger.release_disputes("default", [key], by="somebody", why="seen")
     assert later is not None
     ledger.carried_rows(later.batch_id)
+    ledger.dispute_releases("default", ["c1"])
     ledger.set_dispute_policy("default", "duplicate_case", "hold", set_by="somebody")
     ledger.dispute_policies("default")
     ledger.add_layout("default", "visa", {"columns": []}, set_by="somebody", why="a partner")

@@ -14,6 +14,7 @@ from cardops.rules.chargebacks.filing import (
     BatchAccount,
     BatchUnfinishedError,
     CarriedRow,
+    Release,
     RowKey,
     WaitingDispute,
 )
@@ -155,6 +156,15 @@ class FakeFiledBatches(FiledBatches):
         for wait in waits:
             wait.released_to = batch.batch_id
         return self.batch(batch.batch_id)
+
+    @override
+    def dispute_releases(self, program: str, case_numbers: Sequence[str]) -> Sequence[Release]:
+        return [
+            Release(row.network, row.case_number, row.reason, wait.released_to)
+            for wait in self.waits_to_be_sent
+            for row in [wait.dispute]
+            if wait.released_to and row.program == program and row.case_number in case_numbers
+        ]
 
     @override
     def batch_accounts(self, since: datetime) -> Sequence[BatchAccount]:

@@ -22,6 +22,8 @@ from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.queue import DisputeStep, Opening
 
 MEMORY_LIMIT: Final = "1GB"
+# View -> the lake's table of which it has all rows.
+_VIEWS: Final = {"steps": "chargebacks", "supplements": "chargeback_supplements"}
 _ENDS: Final = "('won', 'lost', 'accepted', 'expired')"
 _IS_ENDED: Final = (
     f"coalesce(stage in {_ENDS} or status in {_ENDS} or status in ('prevented', 'resolved'), false)"
@@ -140,7 +142,19 @@ chosen as (select * from rows),
 {_OPENINGS}
 
 select {_STEP_COLUMNS}
-from numbered
+from (
+    select numbered.* replace (
+        -- What is found when a batch is filed is kept beside its rows, which stay as they were judged.
+        list_sort(list_distinct(list_concat(numbered.flags, filed.flags))) as flags
+    )
+    from numbered
+    left join (
+        select intake_id, row_number, flatten(list(flags)) as flags
+        from supplements
+        where len(flags) > 0
+        group by intake_id, row_number
+    ) as filed using (intake_id, row_number)
+)
 order by program, network, case_number, placed_at, intake_id, row_number
 """  # noqa: S608 - only our own text
 
@@ -174,22 +188,23 @@ class DuckDbDisputes(Disputes):
 
     @contextmanager
     def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A session with the view `steps` of all rows, which have every column."""
-        folder = self._lake.local_path("chargebacks")
+        """A session with the views, whose rows have every column."""
         with TemporaryDirectory() as spill, self._sessions.in_memory() as session:
-            # A file without rows that has every column: the lake may have no file, or only old ones.
-            shape = Path(spill) / "shape.parquet"
-            empty_frame("chargebacks").write_parquet(shape)
             session.execute(f"set memory_limit = '{self._memory_limit}'")
             session.execute(f"set temp_directory = '{spill}'")
             session.execute("set TimeZone = 'UTC'")
             session.execute("set preserve_insertion_order = false")
-            paths = [str(shape), *map(str, sorted(folder.glob("*/*.parquet")))]
-            listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-            session.execute(
-                "create view steps as select * from read_parquet("  # noqa: S608 - paths alone
-                f"[{listed}], union_by_name = true, hive_partitioning = false)"
-            )
+            for view, table in _VIEWS.items():
+                # A file without rows that has every column: the lake may have no file, or only old ones.
+                shape = Path(spill) / f"{table}.parquet"
+                empty_frame(table).write_parquet(shape)
+                folder = self._lake.local_path(table)
+                paths = [str(shape), *map(str, sorted(folder.glob("*/*.parquet")))]
+                listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+                session.execute(
+                    f"create view {view} as select * from read_parquet("  # noqa: S608 - paths alone
+                    f"[{listed}], union_by_name = true, hive_partitioning = false)"
+                )
             yield session
 
 

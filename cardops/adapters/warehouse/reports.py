@@ -145,6 +145,13 @@ _QUERIES: Final = {
         order by reply_by_on desc, opened_on, program, network, case_number
         limit 1000
     """,
+    "waiting": """
+        select program, network, reason, row_count, dispute_count, dispute_currency as currency,
+            dispute_amount_minor as minor, strftime(waiting_since, '%Y-%m-%d %H:%M') as waiting_since,
+            reply_by_on
+        from fct_waiting_disputes where business_date = $day
+        order by waiting_since, program, network, reason, currency
+    """,
     "batches": """
         select distinct batch_id from staging.stg_lake__chargebacks
         where business_date = $day and batch_id is not null order by batch_id

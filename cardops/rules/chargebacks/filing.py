@@ -89,6 +89,16 @@ class CarriedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """That a person released a dispute that waited for that reason; its row is in that batch."""
+
+    network: str
+    case_number: str
+    reason: str
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingDispute:
     """An accepted row that is in no file. Its amount is in minor units, a credit's negative."""
 

@@ -5,6 +5,7 @@ run that dies in between leaves nothing that anybody relies on.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,44 +64,56 @@ class BatchFiling:
         self.lake.write(TABLE, batch.business_date, batch.batch_id, found)
         policies = self.intake_ledger.dispute_policies(batch.program)
         held = [flag for flag in CHECKED_FLAGS if policies.get(flag) == DisputePolicy.HOLD]
-        return _held_rows(with_supplements(rows, found.lazy()), held, batch)
+        if not held:
+            return []
+        flagged = _flagged_rows(with_supplements(rows, found.lazy()), held)
+        return _held_rows(flagged, self._released(batch.program, flagged), batch)
+
+    def _released(self, program: str, flagged: pl.DataFrame) -> set[tuple[str, str, str]]:
+        """Network, case and reason of what a person released before: it is not held for it again."""
+        cases = flagged["case_number"].unique().to_list()
+        releases = self.intake_ledger.dispute_releases(program, cases) if cases else []
+        return {(release.network, release.case_number, release.reason) for release in releases}
 
     def _program_rows(self, table: str, program: str) -> pl.LazyFrame | None:
         rows = self.lake.scan(table)
         return None if rows is None else rows.filter(pl.col("program") == program)
 
 
-def _held_rows(
-    rows: pl.LazyFrame, flags: Sequence[RowFlag], batch: ChargebackBatch
-) -> list[WaitingDispute]:
-    """Rows with one of these flags whose dispute is open: what ended asks for nothing any more."""
-    if not flags:
-        return []
-    first = pl.coalesce(
+def _flagged_rows(rows: pl.LazyFrame, flags: Sequence[RowFlag]) -> pl.DataFrame:
+    """Rows with `reasons`, those of these flags that they have, whose dispute is open.
+
+    What ended asks for nothing any more.
+    """
+    reasons = pl.concat_list(
         pl.when(pl.col("flags").list.contains(str(flag))).then(pl.lit(str(flag))) for flag in flags
-    )
+    ).list.drop_nulls()
     found = (
         with_outcome(rows)
         .filter(pl.col("outcome").is_null())
-        .select("intake_id", "row_number", "network", "case_number", "stage", reason=first)
-        .filter(pl.col("reason").is_not_null())
-        .sort("intake_id", "row_number")
-        .collect()
+        .select("intake_id", "row_number", "network", "case_number", "stage", reasons=reasons)
+        .filter(pl.col("reasons").list.len() > 0)
     )
+    return found.sort("intake_id", "row_number").collect()
+
+
+def _held_rows(
+    flagged: pl.DataFrame, released: AbstractSet[tuple[str, str, str]], batch: ChargebackBatch
+) -> list[WaitingDispute]:
+    """Each row that has a reason for which nobody released its dispute waits for the first of them."""
     now = datetime.now(UTC)
-    return [
-        WaitingDispute(
-            RowKey(row["intake_id"], row["row_number"]),
-            batch.program,
-            batch.batch_id,
-            row["network"],
-            row["case_number"],
-            row["stage"],
-            row["reason"],
-            now,
-        )
-        for row in found.iter_rows(named=True)
-    ]
+    held = list[WaitingDispute]()
+    for row in flagged.iter_rows(named=True):
+        case = (row["network"], row["case_number"])
+        reasons = [reason for reason in row["reasons"] if (*case, reason) not in released]
+        if reasons:
+            key = RowKey(row["intake_id"], row["row_number"])
+            held.append(
+                WaitingDispute(
+                    key, batch.program, batch.batch_id, *case, row["stage"], reasons[0], now
+                )
+            )
+    return held
 
 
 def flags_found_by_filing(lake: Lake, file: IntakeFile) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from cardops.ports import Clock, DeliveryLedger, ObjectStore
+from cardops.ports import Clock, DeliveryLedger, IntakeLedger, ObjectStore
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, decision_of, owner_of
 from cardops.rules.deliveries.records import ChargebackFileRecord
@@ -55,6 +55,7 @@ class DisputeHistories:
     """Gathers what the lake, the store and the delivery ledger have of a dispute."""
 
     recording: DisputeRecording
+    intake_ledger: IntakeLedger
     delivery_ledger: DeliveryLedger
     processed_store: ObjectStore
     clock: Clock
@@ -63,7 +64,14 @@ class DisputeHistories:
         """Raises DisputeNotFoundError."""
         steps = self.recording.find(case)
         key = steps[-1].opening.dispute
-        batches = dict.fromkeys(step.batch_id for step in steps if step.batch_id)
+        # A row that was held is in the files of the batch into which it was released.
+        released = self.intake_ledger.dispute_releases(key.program, [key.case_number])
+        batches = dict.fromkeys(
+            [
+                *(step.batch_id for step in steps if step.batch_id),
+                *(release.batch_id for release in released if release.network == key.network),
+            ]
+        )
         files = [
             record
             for batch_id in batches

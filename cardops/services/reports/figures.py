@@ -28,6 +28,7 @@ class ReportFigures:
     queue: "pd.DataFrame"
     deadlines: "pd.DataFrame"
     overdue: "pd.DataFrame"
+    waiting: "pd.DataFrame"
     batch_files: "pd.DataFrame"
     breaks: "pd.DataFrame"
     matches: "pd.DataFrame"

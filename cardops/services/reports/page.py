@@ -58,6 +58,11 @@ _DEADLINES: Final[Headings] = {
     "case_number": "Case", "network": "Network", "stage": "Stage", "minor": "Disputed",
     "currency": "", "age_days": "Age", "owner": "Owner", "program": "Program",
 }  # fmt: skip
+_WAITING: Final[Headings] = {
+    "reason": "Reason", "waiting_since": "Since (UTC)", "network": "Network", "row_count": "Rows",
+    "dispute_count": "Disputes", "minor": "Disputed", "currency": "", "reply_by_on": "Reply by",
+    "program": "Program",
+}  # fmt: skip
 _BATCH_FILES: Final[Headings] = {
     "batch_id": "Batch", "network": "Network", "state": "State", "sequence": "Sequence",
     "row_count": "Rows", "totals": "Control totals", "sha256": "Hash", "verified": "Verified there",
@@ -167,6 +172,8 @@ def _sections(figures: ReportFigures, charts: Mapping[str, str]) -> list[Section
          _DEADLINES),
         ("overdue", "Open disputes whose reply-by date has passed", (), figures.overdue,
          _DEADLINES),
+        ("waiting", "Accepted disputes that were in no chargeback file at the close", (),
+         figures.waiting, _WAITING),
         ("batch-files", "Chargeback files of the day, and earlier ones not delivered", (),
          figures.batch_files, _BATCH_FILES),
         ("breaks", "Breaks", (), figures.breaks, _BREAKS),

@@ -8,6 +8,10 @@ transactions as (
     select * from {{ ref('int_transactions_latest') }}
 ),
 
+flagged as (
+    select * from {{ ref('int_disputes_flagged') }}
+),
+
 -- The last day of which anything is known.
 dates as (
     select
@@ -51,10 +55,12 @@ joined as (
         disputes.clock,
         disputes.resolved_on,
         date_diff('day', disputes.opened_on, disputes.resolved_on) as days_to_resolution,
+        coalesce(flagged.flags, []) as flags,
         disputes.business_date,
         dates.as_of_on
     from disputes
     cross join dates
+    left join flagged using (dispute_key)
     left join transactions
         on
             disputes.program = transactions.program

@@ -12,6 +12,7 @@ from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.ports import IntakeLedger
 from cardops.rules.chargebacks.filing import (
     BatchUnfinishedError,
+    Release,
     RowKey,
     WaitingDispute,
     WaitReason,
@@ -150,6 +151,15 @@ def test_released_rows_are_carried_into_one_later_batch(ledger: IntakeLedger) ->
     assert list(ledger.waiting_rows_of(batch.batch_id)) == keys
     assert ledger.release_disputes("default", keys[:2], by="ops", why="again") is None
     assert ledger.release_disputes("other", keys, by="ops", why="not theirs") is None
+    released = [Release("visa", f"c{n}", "failed_payment", later.batch_id) for n in (1, 2)]
+    assert list(ledger.dispute_releases("default", ["c1", "c2", "c3"])) == released
+    assert (
+        ledger.dispute_releases("default", ["c3"]),
+        ledger.dispute_releases("other", ["c1"]),
+    ) == (
+        [],
+        [],
+    )
 
 
 @pytest.mark.database

@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
 from cardops.rules.chargebacks.batch_totals import batch_breaks
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
+from cardops.services.disputes.history import DisputeHistories
+from cardops.services.disputes.recording import CaseName, DisputeRecording
 from orchestration.cli.commands.submit import exit_code
 from tests.factories.chargeback_files import FileDesk
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.disputes import FakeDisputeRecords
 
 REFUNDED = PAID.replace("completed", "refunded")
 FAILED = PAID.replace("completed", "failed")
@@ -75,6 +79,56 @@ def test_policy_holds_a_flagged_dispute_until_it_is_released(
     assert WaitingDisputes(desk.world.intake_ledger, desk.world.lake).rows() == []
 
 
+def release(desk: FileDesk) -> None:
+    """Release what waits, and send it."""
+    ledger = desk.world.intake_ledger
+    rows = WaitingDisputes(ledger, desk.world.lake).rows()
+    later = ledger.release_disputes("default", [row.key for row in rows], by="ops", why="seen")
+    assert later is not None
+    desk.deliver(later.batch_id)
+
+
+def test_later_step_of_a_released_dispute_is_held_for_another_reason_alone(desk: FileDesk) -> None:
+    for flag in ("refunded_already", "failed_payment"):
+        hold(desk, flag)
+    header = f"{CHARGEBACKS},status"
+    desk.submit(csv_file(TRANSACTIONS, REFUNDED), "transactions")
+    desk.submit(csv_file(header, f"{DISPUTED},open"))
+    release(desk)
+
+    same_reason = desk.submit(csv_file(header, f"{DISPUTED},pending_response"))
+    assert ("waiting" in same_reason, cases(desk)) == (False, ["c1", "c1"])
+    other_dispute = desk.submit(csv_file(header, f"{DISPUTED.replace('c1', 'c9')},open"))
+    assert [wait["reason"] for wait in other_dispute["waiting"]] == ["refunded_already"]
+
+    failed = f"{FAILED},2026-11-18T10:00:00Z"
+    desk.submit(csv_file(f"{TRANSACTIONS},updated_at", failed), "transactions")
+    other_reason = desk.submit(csv_file(header, f"{DISPUTED},pending"))
+    assert [wait["reason"] for wait in other_reason["waiting"]] == ["failed_payment"]
+    assert cases(desk) == ["c1", "c1"]
+
+
+def test_dispute_that_was_held_and_released_is_shown_with_the_file_it_went_into(
+    desk: FileDesk,
+) -> None:
+    hold(desk, "refunded_already")
+    desk.submit(csv_file(TRANSACTIONS, REFUNDED), "transactions")
+    desk.submit(csv_file(CHARGEBACKS, DISPUTED, OTHER))
+    clock = desk.world.clock
+    recording = DisputeRecording(DuckDbDisputes(desk.world.lake), FakeDisputeRecords(clock))
+    histories = DisputeHistories(
+        recording, desk.world.intake_ledger, desk.ledger, desk.store, clock
+    )
+    assert histories.of_case(CaseName("c1")).files == []
+
+    release(desk)
+
+    (file,) = histories.of_case(CaseName("c1")).files
+    assert file.batch_id in desk.world.intake_ledger.batches
+    assert [line["case_number"] for line in desk.lines()] == ["c2", "c1"]
+    assert [file.batch_id for file in histories.of_case(CaseName("c2")).files] != [file.batch_id]
+
+
 def test_refund_that_is_known_only_when_the_batch_is_filed_is_found(desk: FileDesk) -> None:
     hold(desk, "refunded_already")
     (intake_id,) = desk.claim_together(csv_file(CHARGEBACKS, DISPUTED))
@@ -98,6 +152,8 @@ def test_same_money_under_another_case_is_a_duplicate_of_it(desk: FileDesk) -> N
     assert (first["flags"], second["flags"]) == ({}, {"duplicate_case": 1})
     assert cases(desk) == ["c1"]
     assert [wait["reason"] for wait in second["waiting"]] == ["duplicate_case"]
+    (step,) = DuckDbDisputes(desk.world.lake).steps("other-1")
+    assert step.flags == ("duplicate_case",)
 
 
 def test_later_step_of_the_first_case_is_sent_beside_its_duplicate(desk: FileDesk) -> None:

@@ -55,6 +55,11 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "reply_by_on": date(2026, 11, 18), "clock": "published", "owner": "bea",
         "currency": "USD", "minor": 100, "days_left": -2, "age_days": 30, "found": 1_234,
     },
+    "waiting": {
+        "program": "default", "network": "visa", "reason": "failed_payment", "row_count": 1_001,
+        "dispute_count": 1_000, "currency": "JPY", "minor": 4_321, "waiting_since": "2026-11-19 08:00",
+        "reply_by_on": None,
+    },
     "batch_files": {
         "batch_id": "default-2026-11-20-1", "network": "visa", "file_name": "CB.csv",
         "totals": "1.00 USD", "state": "delivered", "sha256": "0123456789ab", "verified": "yes", "acknowledged": "2 accepted, 0 rejected",
@@ -102,6 +107,8 @@ def page(report: ReportFigures) -> str:
         "nothing yet",
         "1,233 more, all further away: cardops disputes list shows them.",
         "0123456789ab",
+        "<td>failed_payment</td>",
+        '<td class="number">4,321</td>',
         "made 2026-11-21 01:02 UTC",
         "1 break(s): the books do not close.",
     ],

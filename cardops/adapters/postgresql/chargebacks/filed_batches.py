@@ -26,6 +26,7 @@ from cardops.rules.chargebacks.filing import (
     BatchAccount,
     BatchUnfinishedError,
     CarriedRow,
+    Release,
     RowKey,
     WaitingDispute,
 )
@@ -189,6 +190,17 @@ class FiledBatches:
         return run_in_transaction(
             self.url, partial(release_rows, program=program, rows=rows, by=by, why=why)
         )
+
+    def dispute_releases(self, program: str, case_numbers: Sequence[str]) -> Sequence[Release]:
+        """What people released of these disputes, in that order."""
+        rows = self._fetched(
+            "select network, case_number, reason, released_to from waiting_disputes"
+            " where program = %s and case_number = any(%s) and released_to is not null"
+            " order by released_at, intake_id, row_number",
+            program,
+            list(case_numbers),
+        )
+        return [Release(*row) for row in rows]
 
     def batch_accounts(self, since: datetime) -> Sequence[BatchAccount]:
         """Made batches whose rows do not add up, of those filed since then."""

@@ -1,0 +1,38 @@
+with
+
+steps as (
+    select * from {{ ref('stg_lake__chargebacks') }}
+),
+
+-- What is found when a batch is filed is kept beside its rows, which stay as they were judged.
+filed as (
+    select
+        steps.dispute_key,
+        supplements.flags
+    from {{ ref('stg_lake__chargeback_supplements') }} as supplements
+    inner join steps using (intake_id, row_number)
+    where len(supplements.flags) > 0
+),
+
+flagged as (
+    select
+        dispute_key,
+        unnest(flags) as flag
+    from steps
+    where len(flags) > 0
+    union all
+    select
+        dispute_key,
+        unnest(flags) as flag
+    from filed
+),
+
+final as (
+    select
+        dispute_key,
+        list(distinct flag order by flag) as flags
+    from flagged
+    group by dispute_key
+)
+
+select * from final
