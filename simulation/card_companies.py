@@ -1,8 +1,8 @@
 """The card companies' SFTP server: one process, one user and folder a network, for demo and tests.
 
-Belongs here: the part of the world outside. It knows nothing of chargeback files; what a company receives
-lies under `<home>/card_companies/<network>/inbox`. Options switch faults on: a quota, so that
-its disk is full, or refused renames.
+Belongs here: the server. What a company receives lies under `<home>/card_companies/<network>/inbox`;
+what it answers, in `outbox`, is in simulation.acknowledgements. Options switch faults on: a quota, so
+that its disk is full, or refused renames.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +23,16 @@ from typing_extensions import override
 from cardops.bootstrap import Adapters
 from cardops.ports import SecretStore
 from cardops.settings import Settings
+from simulation.acknowledgements import (
+    CONTROL_SUFFIX,
+    INBOX,
+    OUTBOX,
+    acknowledge,
+    acknowledge_missing,
+    show_late,
+)
 
 NETWORKS: Final = ("visa", "mastercard", "amex", "discover", "default")
-INBOX: Final = "inbox"
 _HOST: Final = "127.0.0.1"
 _log = logging.getLogger(__name__)
 
@@ -56,10 +63,15 @@ class CardCompanies:
         """The folder of files that company received."""
         return self.folder / network / INBOX
 
+    def outbox(self, network: str) -> Path:
+        """The folder of its acknowledgements."""
+        return self.folder / network / OUTBOX
+
     def prepare(self) -> None:
         """Create folders, host key and passwords once; later starts use the same ones."""
         for network in NETWORKS:
-            self.inbox(network).mkdir(parents=True, exist_ok=True)
+            for folder in (self.inbox(network), self.outbox(network)):
+                folder.mkdir(parents=True, exist_ok=True)
         if not self._host_key_path.exists():
             key = asyncssh.generate_private_key("ssh-ed25519", comment="card-companies")
             _write_private(self._host_key_path, key.export_private_key())
@@ -90,6 +102,7 @@ class CardCompanies:
             "password": self.password(network),
             "host_key": self.host_key_line(),
             "folder": f"/{INBOX}",
+            "outbound_folder": f"/{OUTBOX}",
             "simulated": True,
         }
 
@@ -171,11 +184,29 @@ class _Folder(asyncssh.SFTPServer):
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
         self._check_rename()
         super().rename(oldpath, newpath)
+        self._received(newpath)
 
     @override
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
         self._check_rename()
         super().posix_rename(oldpath, newpath)
+        self._received(newpath)
+
+    @override
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        async for entry in super().scandir(path):
+            yield entry
+        if self._local(path) == self._root_path / OUTBOX:
+            show_late(self._root_path)
+
+    def _received(self, path: bytes) -> None:
+        """The control file comes last: the pair is complete."""
+        local = self._local(path)
+        if local.parent == self._root_path / INBOX and local.name.endswith(CONTROL_SUFFIX):
+            acknowledge(self._root_path, local)
+
+    def _local(self, path: bytes) -> Path:
+        return Path(os.fsdecode(self.map_path(path)))
 
     def _check_rename(self) -> None:
         if self._faults.refuses_renames:
@@ -187,6 +218,8 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; port 0 picks a free one. `on_open` is called with the port."""
     companies.prepare()
+    for network in NETWORKS:
+        acknowledge_missing(companies.folder / network)
     listener = await asyncssh.listen(
         _HOST,
         port,

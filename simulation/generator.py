@@ -14,6 +14,7 @@ from random import Random
 from typing import Final
 
 from simulation import truth
+from simulation.acknowledgement_truth import acknowledgements_truth
 from simulation.authorizations import Request, make_requests
 from simulation.chargebacks import make_chargeback_files
 from simulation.deposits import make_deposit_files
@@ -80,6 +81,7 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
     accounts = truth.accounts_after(files)
     after_deposits = truth.balances_truth(accounts)
     requests = make_requests(stream("requests"), world, rows, accounts)
+    chargebacks = truth.chargebacks_truth(files)
     day_truth: truth.Json = {
         "rows": rows,
         "seed": seed,
@@ -89,7 +91,10 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
         "files": {file.path: truth.file_truth(file) for file in files},
         "kinds": truth.kinds_truth(files),
         "late_references": truth.late_truth(files),
-        "chargebacks": truth.chargebacks_truth(files),
+        "chargebacks": {
+            **chargebacks,
+            "acknowledgements": acknowledgements_truth(files, chargebacks),
+        },
         "disputes": truth.disputes_truth(files),
         "kpis": truth.kpis_truth(files),
         "fraud_rings": truth.rings_truth(world.rings),

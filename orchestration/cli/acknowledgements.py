@@ -38,7 +38,12 @@ def register(app: typer.Typer) -> None:
 
 def acknowledgements(
     *,
-    poll: Annotated[bool, typer.Option("--poll", help="Read the outbound folders first.")] = False,
+    poll: Annotated[
+        bool,
+        typer.Option(
+            "--poll", help="First read the outbound folders, and deliver rejected rows once more."
+        ),
+    ] = False,
     destination: Annotated[str | None, typer.Option(help="Only this destination's.")] = None,
     batch: Annotated[str | None, typer.Option(help="Only those of this batch's files.")] = None,
     days: Annotated[int, typer.Option(min=1, help="Only those of so many days, up to now.")] = 30,
@@ -50,6 +55,7 @@ def acknowledgements(
     """List acknowledgements, newest first. Exit code 1 if one rejects rows or fits no file."""
     adapters = Adapters(Settings.load())
     errors = _polled(adapters, destination) if poll else {}
+    resent = _resent(adapters, destination, days) if poll else []
     ledger = adapters.acknowledgements
     found = [
         stored
@@ -59,7 +65,8 @@ def acknowledgements(
         if destination in {None, stored.file.destination}
     ]
     if json_output:
-        print_json({"data": [described(stored, ledger) for stored in found], "errors": errors})
+        shown = {"data": [described(stored, ledger) for stored in found], "errors": errors}
+        print_json(shown | {"resent": resent})
     else:
         for stored in found:
             typer.echo(_line(stored))
@@ -71,6 +78,25 @@ def acknowledgements(
                 )
     needs_look = errors or any(_is_troubled(stored) for stored in found)
     raise typer.Exit(DONE_WITH_FINDINGS if needs_look else DONE)
+
+
+def _resent(adapters: Adapters, destination: str | None, days: int) -> list[dict[str, Any]]:
+    """Deliver the batches that rejected rows went into, also those that an earlier poll left."""
+    from orchestration.cli.waiting_disputes import delivered  # noqa: PLC0415 - loads Dagster
+
+    reopened = {
+        stored.reopened_to
+        for stored in adapters.acknowledgements.since(_first(days, adapters))
+        if destination in {None, stored.file.destination}
+    } - {None}
+    files = list[dict[str, Any]]()
+    for batch in adapters.intake_ledger.open_batches() if reopened else ():
+        if batch.batch_id in reopened and not batch.is_made:
+            say(f"{batch.batch_id}: delivering rejected rows once more")
+            files += delivered(adapters, batch.batch_id)
+    for file in files:
+        say(f"{file['batch']}  {file['network']}  {file['file']}  {file['state']}")
+    return files
 
 
 def _first(days: int, adapters: Adapters) -> datetime:

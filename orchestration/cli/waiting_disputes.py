@@ -81,7 +81,7 @@ def release(
             f"{program} holds no dispute {case}, so nothing was released; `cardops deliveries "
             "waiting` lists what waits and why."
         )
-    files = _delivered(adapters, batch.batch_id)
+    files = delivered(adapters, batch.batch_id)
     if json_output:
         print_json({"batch": batch.batch_id, "rows": len(keys), "files": files})
     else:
@@ -90,7 +90,8 @@ def release(
         raise typer.Exit(DONE_WITH_FINDINGS)
 
 
-def _delivered(adapters: Adapters, batch_id: str) -> list[dict[str, Any]]:
+def delivered(adapters: Adapters, batch_id: str) -> list[dict[str, Any]]:
+    """Make and deliver a batch's files; they are returned as `deliveries list` shows them."""
     from orchestration.cli.commands.deliveries import described as file  # noqa: PLC0415 - a circle
     from orchestration.cli.submitting import ReportedRuns  # noqa: PLC0415 - loads Dagster
     from orchestration.local.in_process import InProcessRuns  # noqa: PLC0415 - loads Dagster

@@ -1,7 +1,7 @@
 """Output of a demo: progress while it runs, and the summary for people and for programs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -66,7 +66,9 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "authorizations": traffic,
         "files_delivered": result.files_delivered,
         "files_delivered_of_released_rows": result.files_released,
+        "files_delivered_of_rejected_rows": result.files_resent,
         "files_delivered_before": result.files_known,
+        "acknowledgements": result.acknowledgements,
         "breaks": result.breaks,
         "accounts": result.accounts,
         "balances_equal_truth": not any("balance of" in text for text in result.differences),
@@ -156,15 +158,21 @@ def _lines(result: "DemoResult") -> list[str]:
         if result.files_released
         else ""
     )
+    resent = (
+        f", plus {result.files_resent} with rows that were rejected at first"
+        if result.files_resent
+        else ""
+    )
     latency = f"p50 {traffic['p50_ms']} ms, p99 {traffic['p99_ms']} ms"
     decided = f"{traffic['permits']} permits, {traffic['rejects']} rejects"
     shown = [
         f"Authorizations: {decided} ({latency}, {traffic['replayed']} replayed)",
         *(f"  {example}" for example in result.examples),
-        f"Files delivered to card companies: {result.files_delivered}{before}{released}",
+        f"Files delivered to card companies: {result.files_delivered}{before}{released}{resent}",
     ]
     shown += [f"  {_delivered(file)}" for file in result.chargeback_files]
     shown += [
+        _acknowledged(result.acknowledgements.values()),
         f"Accounts: {result.accounts}; reconciliation breaks: {result.breaks}",
         f"Report: {result.report}",
     ]
@@ -181,3 +189,20 @@ def _delivered(file: Mapping[str, Any]) -> str:
         f"{format_amount(minor, currency)} {currency}" for currency, minor in file["totals"].items()
     )
     return f"{file['network']}: {file['rows']} rows, {totals} -> {file['remote_path']}"
+
+
+def _acknowledged(answers: Iterable[Mapping[str, Any]]) -> str:
+    files, accepted, rejected, resent = (
+        sum(figure)
+        for figure in zip(
+            *(
+                (said["files"], said["accepted"], said["rejected"], said["resent"]["rows"])
+                for said in answers
+            ),
+            strict=True,
+        )
+    )
+    return (
+        f"Acknowledged by card companies: {files} files, {accepted} rows accepted, {rejected} rejected "
+        f"and {resent} of them sent once more"
+    )

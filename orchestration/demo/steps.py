@@ -19,6 +19,7 @@ from cardops.settings import Settings
 from orchestration.cli.known_programs import ensure_program
 from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
+from orchestration.demo.answers import Answers, answered, read_answers, resent_batches
 from orchestration.demo.books import DemoBooks
 from orchestration.demo.intake import DemoIntake, IngestedDay
 from orchestration.demo.services import OutsideProcesses
@@ -52,8 +53,10 @@ class DemoResult:
     examples: list[str]
     files_delivered: int
     files_released: int
+    files_resent: int
     files_known: int
     chargeback_files: list[dict[str, Any]]
+    acknowledgements: dict[str, dict[str, Any]]
     breaks: int
     accounts: int
     kpis: Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -103,10 +106,11 @@ class _Demo:
         end_leftover_runs(runs.instance)
         address = self.processes.wait_until_ready()
         ingested = self._ingest(runs)
+        answers = self._read_answers(runs, books, ingested)
         traffic = self._authorize(address)
         self.processes.stop()
         breaks = self._close(runs, books, ingested)
-        return self._compared(books, ingested, traffic, breaks, known_files)
+        return self._compared(books, ingested, traffic, breaks, known_files, answers)
 
     def _ingest(self, runs: InProcessRuns) -> IngestedDay:
         intake = DemoIntake(self.adapters, runs, self.program)
@@ -115,6 +119,14 @@ class _Demo:
             self.progress.step(f"Ingesting {files}")
 
         return intake.ingest_day(self.day, self.truth["submission_order"], on_group)
+
+    def _read_answers(
+        self, runs: InProcessRuns, books: DemoBooks, ingested: IngestedDay
+    ) -> Answers:
+        self.progress.step("Reading acknowledgements, sending rejected rows once more")
+        answers = read_answers(self.adapters, books, runs)
+        ingested.failed_checks += answers.failed_checks
+        return answers
 
     def _authorize(self, address: str) -> TrafficReport:
         responses = self.truth["authorizations"]["answers"]
@@ -147,17 +159,20 @@ class _Demo:
         traffic: TrafficReport,
         breaks: int,
         known_files: set[str],
+        answers: Answers,
     ) -> DemoResult:
         self.progress.step("Comparing every figure with the expected one")
         today = self.adapters.database_clock.now().date()
         balances, records, kpis = books.balances(), books.records(), books.kpis()
-        truth = self.truth
+        truth, acknowledgements = self.truth, answered(self.adapters, books, records)
         differences = [
             *demo_truth.file_differences(truth, ingested.submitted),
             *demo_truth.lake_differences(truth, books.lake_rows()),
             *demo_truth.response_differences(truth, traffic.as_json()),
             *demo_truth.balance_differences(truth, balances),
             *demo_truth.delivery_differences(truth, books.received(records)),
+            *demo_truth.acknowledgement_differences(truth, acknowledgements),
+            *([] if known_files else demo_truth.late_differences(truth, answers.late)),
             *demo_truth.kpi_differences(truth, kpis),
             *demo_truth.dispute_differences(truth, books.disputes()),
             *([f"{breaks} reconciliation breaks were found"] if breaks else []),
@@ -166,7 +181,9 @@ class _Demo:
         new_files = [record for record in records if record.file_name not in known_files]
         # Rows that a late transaction released from quarantine are in the program's next batch.
         own_batches = {intake_file.batch_id for intake_file in ingested.submitted.values()}
+        resent = resent_batches(self.adapters, records)
         files_of_the_day = [record for record in new_files if record.batch_id in own_batches]
+        files_resent = [record for record in new_files if record.batch_id in resent]
         return DemoResult(
             program=self.program,
             day=self.day,
@@ -174,9 +191,11 @@ class _Demo:
             traffic=traffic,
             examples=[text for text in map(books.example, ("PERMIT", "REJECT")) if text],
             files_delivered=len(files_of_the_day),
-            files_released=len(new_files) - len(files_of_the_day),
+            files_released=len(new_files) - len(files_of_the_day) - len(files_resent),
+            files_resent=len(files_resent),
             files_known=len(records) - len(new_files),
             chargeback_files=[_file(record) for record in new_files],
+            acknowledgements=acknowledgements,
             breaks=breaks,
             accounts=sum(map(len, balances.values())),
             kpis=kpis,

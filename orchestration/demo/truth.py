@@ -98,8 +98,38 @@ def _by_account(balances: Mapping[str, Mapping[str, Json]]) -> dict[str, dict[st
 
 
 def delivery_differences(truth: Json, networks: Mapping[str, Json]) -> list[str]:
-    """Rows and amounts that reached each card company, over all batches of the day."""
-    return list(_compare("what {} received", truth["chargebacks"]["networks"], networks))
+    """Rows and amounts that reached each card company, over all batches of the day.
+
+    Rows that were rejected reached it once more.
+    """
+    resent = truth["chargebacks"]["acknowledgements"]
+    expected = {
+        network: _sum(sent, resent[network]["resent"])
+        for network, sent in truth["chargebacks"]["networks"].items()
+    }
+    return list(_compare("what {} received", expected, networks))
+
+
+def _sum(sent: Json, resent: Json) -> dict[str, Any]:
+    totals = Counter[str](sent["totals"]) + Counter[str](resent["totals"])
+    return {"rows": sent["rows"] + resent["rows"], "totals": dict(sorted(totals.items()))}
+
+
+def acknowledgement_differences(truth: Json, answers: Mapping[str, Json]) -> list[str]:
+    """What each card company answered: rows accepted, rejected and why, sent once more."""
+    known = truth["chargebacks"]["acknowledgements"]
+    expected = {
+        network: {name: figure for name, figure in said.items() if name != "late"}
+        for network, said in known.items()
+    }
+    return list(_compare("what {} acknowledged", expected, answers))
+
+
+def late_differences(truth: Json, late: Mapping[str, int]) -> list[str]:
+    """Files that were not acknowledged at once, as long as none was delivered before."""
+    known = truth["chargebacks"]["acknowledgements"]
+    expected = {network: said["late"] for network, said in known.items() if said["late"]}
+    return list(_compare("late acknowledgements of {}", expected, late))
 
 
 def kpi_differences(truth: Json, kpis: Mapping[str, Mapping[str, Json]]) -> list[str]:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from simulation.acknowledgements import rejection_of
 from tests.factories.console import Console, a_home_with_card_companies
+from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
+from tests.factories.intake_environment import csv_file
 from tests.factories.samples import (
     SHOP_CHARGEBACKS,
     poc_rows,
@@ -25,6 +28,10 @@ KEYS = (
 )  # fmt: skip
 FILE_KEYS = ("network", "path", "rows", "totals", "sha256", "delivered", "remote_path")
 POC_ROWS = 27
+POLL = ("deliveries", "acknowledgements", "--poll")
+CASES = [f"case-0a1b2c-{number:06d}" for number in range(60)]
+REJECTED = next(case for case in CASES if rejection_of("visa", case))
+NOT_REJECTED = next(case for case in CASES if not rejection_of("visa", case))
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +198,41 @@ def test_submit_exits_1_with_quarantined_rows_and_2_with_refused_file(console: C
     assert refused["error"]
     error = json.loads((Path(refused["quarantine"]) / "error.json").read_text())
     assert error["error"] == refused["error"]
+
+
+def test_poll_delivers_rejected_rows_once_more_and_says_what_was_answered(
+    console: Console,
+) -> None:
+    rows = (DISPUTED.replace("c1", case) for case in (NOT_REJECTED, REJECTED))
+    path = write(console.home.parent / "disputes.csv", csv_file(CHARGEBACKS, *rows))
+    submitted = console.response("submit", str(path), "--kind", "chargebacks")
+    before = len(console.delivered()["visa"])
+    code, reason = rejection_of("visa", REJECTED) or ("", "")
+
+    polled = console.response(*POLL, code=1)
+
+    (first,) = [said for said in polled["data"] if said["batch"] == submitted["batch"]]
+    assert first["outcome"] == "matched"
+    assert (first["accepted"], first["rejected"], first["late"]) == (1, 1, False)
+    (rejection,) = first["rejections"]
+    assert (rejection["case_number"], rejection["code"], rejection["reason"]) == (
+        REJECTED,
+        code,
+        reason,
+    )
+    (resent,) = polled["resent"]
+    assert resent["batch"] == first["reopened_to"] != submitted["batch"]
+    assert (resent["rows"], resent["delivered"], polled["errors"]) == (1, True, {})
+    assert len(console.delivered()["visa"]) == before + 2
+
+    again = console.response(*POLL, code=1)
+
+    assert again["resent"] == []
+    (last,) = [said for said in again["data"] if said["batch"] == resent["batch"]]
+    assert (last["accepted"], last["rejected"], last["reopened_to"]) == (1, 0, None)
+    assert console.response("deliveries", "waiting") == {"data": []}
+    listed = console.run("deliveries", "list").stdout.splitlines()
+    assert [line.rpartition("  ")[2] for line in listed[:2]] == [
+        "acknowledged: 1 accepted, 0 rejected",
+        "acknowledged: 1 accepted, 1 rejected",
+    ]

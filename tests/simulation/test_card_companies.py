@@ -1,6 +1,8 @@
 """The card companies' server: one user and folder a network, the same keys after a restart."""
 
+import hashlib
 import io
+import json
 from pathlib import Path
 
 import paramiko
@@ -38,11 +40,25 @@ def test_company_sees_only_its_own_folder(tmp_path: Path) -> None:
         sftp = client.open_sftp()
         sftp.putfo(io.BytesIO(b"x"), "/inbox/a.csv")
 
-        assert sftp.listdir("/") == ["inbox"]
-        assert sftp.listdir("/../..") == ["inbox"]
+        assert sorted(sftp.listdir("/")) == ["inbox", "outbox"]
+        assert sorted(sftp.listdir("/../..")) == ["inbox", "outbox"]
         assert (server.inbox / "a.csv").read_bytes() == b"x"
         with pytest.raises(FileNotFoundError):
             sftp.stat("/../mastercard/inbox")
+
+
+def test_company_acknowledges_a_pair_once_its_control_file_has_its_name(tmp_path: Path) -> None:
+    content = b'"case_number","stage","action_sequence"\r\n"c1","chargeback","1"\r\n'
+    said = {"sequence": 1, "rows": 1, "sha256": hashlib.sha256(content).hexdigest()}
+    with card_companies(tmp_path) as server, session(server) as client:
+        sftp = client.open_sftp()
+        sftp.putfo(io.BytesIO(content), "/inbox/a.csv")
+        sftp.putfo(io.BytesIO(json.dumps(said).encode()), "/inbox/a.csv.ctl.part")
+        assert sftp.listdir("/outbox") == []
+
+        sftp.posix_rename("/inbox/a.csv.ctl.part", "/inbox/a.csv.ctl")
+
+        assert sftp.listdir("/outbox") == ["a.csv.ack.json"]
 
 
 @pytest.mark.parametrize("changes", [{"password": "no"}, {"username": "mastercard"}])

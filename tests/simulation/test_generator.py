@@ -147,6 +147,16 @@ def test_kinds_are_the_sums_of_their_files(default_day: Day) -> None:
         assert counts["totals"] == dict(sum((Counter(file["totals"]) for file in files), Counter()))
 
 
+def test_default_day_has_rejected_late_and_repeated_acknowledgements(default_day: Day) -> None:
+    answers = default_day.truth["chargebacks"]["acknowledgements"]
+
+    for name in ("rejected", "late", "repeated"):
+        assert sum(said[name] for said in answers.values()) > 0
+    for network, said in answers.items():
+        assert said["accepted"] == default_day.truth["chargebacks"]["networks"][network]["rows"]
+        assert said["resent"]["rows"] == said["rejected"] == sum(said["reasons"].values())
+
+
 def test_balances_are_deposits_less_permitted_amounts(default_day: Day) -> None:
     truth = default_day.truth
     ledger, available = Counter[str](), Counter[str]()
