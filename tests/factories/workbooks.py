@@ -34,13 +34,19 @@ def number(address: str, digits: str, *, style: int = 0) -> str:
     return f'<c r="{address}" s="{style}"><v>{digits}</v></c>'
 
 
+def letters(column: int) -> str:
+    """The name of a column, from 0: A to Z, AA to ZZ."""
+    first, second = divmod(column, 26)
+    return (chr(64 + first) if first else "") + chr(65 + second)
+
+
 def sheet_xml(
     rows: Sequence[Sequence[str | float | None]], *, after: str = "", first: int = 1
 ) -> str:
     """A sheet of these rows; `after` follows the data."""
     lines = [
         f'<row r="{line}">'
-        + "".join(cell(f"{chr(65 + column)}{line}", value) for column, value in enumerate(values))
+        + "".join(cell(f"{letters(column)}{line}", value) for column, value in enumerate(values))
         + "</row>"
         for line, values in enumerate(rows, start=first)
     ]

@@ -20,6 +20,8 @@ from cardops.rules.chargebacks.routing import MIXED, NetworkEvidence, Routed, ro
 
 # BIN ranges differ within eight digits; more digits would make every card a case of its own.
 _LEADING_DIGITS: Final = 8
+# Leading digits before a mask, which has more than one character.
+_MASKED: Final = r"^([0-9]+)[xX*#.•_]{2}"
 _PAID: Final = ("paid_network", "paid_provider")
 _EVIDENCE: Final = ("card_network", "leading", *_PAID, "reason_code")
 _TEXT: Final = pl.String()
@@ -37,10 +39,11 @@ def with_network(
     make another dispute of the same row. `routes`: the program's, scheme -> card company.
     """
     card_number = pl.col("card_number").str.replace_all("[ -]", "")
-    # A few digits without a mask are the end of a number.
-    is_end = card_number.str.contains(f"^[0-9]{{1,{BIN_DIGITS - 1}}}$")
-    digits = card_number.str.extract("^([0-9]+)").str.head(_LEADING_DIGITS)
-    leading = pl.when(~is_end).then(digits)
+    # A few digits without a mask behind them are the end of a number.
+    digits = pl.coalesce(
+        card_number.str.extract(f"^([0-9]{{{BIN_DIGITS},}})"), card_number.str.extract(_MASKED)
+    )
+    leading = digits.str.head(_LEADING_DIGITS)
     staged = chunk.rename({"stage": "stage_text"}).with_columns(leading=leading)
     evidence = staged.with_columns(_nulls(*_PAID)) if is_size_balanced else staged
     routed = _looked_up(
@@ -72,7 +75,8 @@ def _nulls(*names: str) -> list[pl.Expr]:
 def _with_case(chunk: pl.DataFrame) -> pl.DataFrame:
     if chunk["case_number"].null_count() == 0:
         return chunk
-    identity = ("network", "transaction_id", "dispute_date", "reason_code", "chargeback_reason")
+    reason = pl.coalesce("network_code", "reason_code", "chargeback_reason").alias("reason")
+    identity = ("network", "transaction_id", "dispute_date", reason)
     minor = amount_minor("chargeback_amount", "currency").alias("amount_minor")
     derived = pl.struct(*identity, "currency", minor).map_elements(_case, return_dtype=_TEXT)
     missing = pl.col("case_number").is_null()
@@ -125,7 +129,7 @@ def _case(row: Mapping[str, Any]) -> str:
         row["network"] or "",
         row["transaction_id"] or "",
         row["dispute_date"] or "",
-        row["reason_code"] or row["chargeback_reason"] or "",
+        row["reason"] or "",
         amount_minor=row["amount_minor"],  # guard: partial-disputes-apart
         currency=row["currency"] or "",
     )

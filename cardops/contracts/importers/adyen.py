@@ -24,8 +24,6 @@ HEADER: Final = frozenset(
     }
 )
 RECORD_TYPE: Final = Vocabulary("adyen", "record type")
-# `mc_applepay`: the network, then the wallet through which the card was used.
-_WALLET: Final = "_(?:applepay|googlepay|samsungpay|paywithgoogle|clicktopay|amazonpay)$"
 
 
 def columns() -> dict[str, pl.Expr]:
@@ -39,9 +37,9 @@ def columns() -> dict[str, pl.Expr]:
         "dispute_date": pl.col("dispute date").str.head(10),
         "activity_date": zoned("record date", "record date timezone"),
         "transaction_date": pl.col("payment date").str.head(10),
-        "transaction_amount": pl.col("payment amount"),
+        "transaction_amount": unsigned("payment amount"),
         "transaction_currency": pl.col("payment currency"),
-        "card_network": pl.col("payment method").str.replace(_WALLET, ""),
+        "card_network": pl.col("payment method"),
         "card_number": pl.col("shopper pan"),
         "reason_code": pl.coalesce("cb reason code", "nof reason code", "rfi reason code"),
         "chargeback_reason": pl.col("dispute reason"),

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.importers.cells import iso_date
+from cardops.contracts.importers.cells import credit_where, is_negative, iso_date, unsigned
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
@@ -32,11 +32,12 @@ def columns() -> dict[str, pl.Expr]:
         # The case number is the processor's, and not in every report.
         "case_number": pl.col("dispute id"),
         "transaction_id": pl.col("transaction id"),
-        "chargeback_amount": pl.col("amount disputed"),
+        "chargeback_amount": unsigned("amount disputed"),
+        "direction": credit_where(is_negative("amount disputed")),
         "currency": pl.col("currency iso code"),
-        "dispute_date": iso_date("received date").str.head(10),
-        "transaction_date": iso_date("transaction date").str.head(10),
-        "reply_by_date": iso_date("reply by date").str.head(10),
+        "dispute_date": iso_date("received date"),
+        "transaction_date": iso_date("transaction date"),
+        "reply_by_date": iso_date("reply by date"),
         "card_network": pl.coalesce("card type", "card brand", "payment instrument type"),
         "card_number": pl.concat_str(pl.lit("****"), pl.col("last four")),
         "merchant_id": pl.coalesce("merchant account id", "merchant account"),

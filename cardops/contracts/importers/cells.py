@@ -8,6 +8,8 @@ from typing import Final
 
 import polars as pl
 
+from cardops.contracts.columns.money import decimal_text
+
 # Offsets of the time zones that reports name beside a time without one.
 _OFFSETS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("UTC", "GMT", "WET"), "+00:00"),
@@ -26,6 +28,14 @@ _OFFSETS: Final[Mapping[str, str]] = {
     "PST": "-08:00",
 }
 _INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}"
+_WITH_OFFSET: Final = r"[Zz]$|[+-][0-9]{2}:?[0-9]{2}$"
+_ISO_DAY: Final = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]|[Zz]$|[+-][0-9]{2}:[0-9]{2}$)"
+_AMERICAN_DAYS: Final[Mapping[str, str]] = {
+    "%m/%d/%Y": r"^([0-9]{1,2}/[0-9]{1,2}/[0-9]{4})(?: |$)",
+    "%m/%d/%y": r"^([0-9]{1,2}/[0-9]{1,2}/[0-9]{2})(?: |$)",
+}
+_CREDITS: Final = ("c", "cr", "credit")
+_DEBITS: Final = ("d", "dr", "db", "debit")
 
 
 def unsigned(column: str) -> pl.Expr:
@@ -44,13 +54,38 @@ def credit_where(is_credit: pl.Expr) -> pl.Expr:
     return pl.when(is_credit).then(pl.lit("credit")).otherwise(pl.lit("debit"))
 
 
-def iso_date(column: str) -> pl.Expr:
-    """`11/20/2026` is how American reports write a date where they do not write ISO 8601."""
+def minor_units(column: str, currency: pl.Expr) -> pl.Expr:
+    """Whole minor units as decimal text, without their sign; other text stays no amount at all."""
     text = pl.col(column)
-    american = text.str.extract(r"^([0-9]{1,2}/[0-9]{1,2}/[0-9]{4})").str.to_date(
-        "%m/%d/%Y", strict=False
+    digits = text.str.extract(r"^[+-]?([0-9]+)(?:\.0)?$")
+    return pl.coalesce(decimal_text(digits, currency), pl.concat_str(pl.lit("minor "), text))
+
+
+def is_credit_word(column: str) -> pl.Expr:
+    """Where an indicator names the side of credits, as a letter or a word."""
+    return _word(column).is_in(_CREDITS).fill_null(value=False)
+
+
+def is_debit_word(column: str) -> pl.Expr:
+    """Where an indicator names the side of debits."""
+    return _word(column).is_in(_DEBITS).fill_null(value=False)
+
+
+def _word(column: str) -> pl.Expr:
+    return pl.col(column).str.strip_chars().str.to_lowercase()
+
+
+def iso_date(column: str) -> pl.Expr:
+    """The day of a date that may have a time or a time zone; other text is unchanged.
+
+    `11/20/2026` is how American reports write it where they do not write ISO 8601.
+    """
+    text = pl.col(column)
+    american = (
+        text.str.extract(pattern).str.to_date(form, strict=False).dt.to_string("%Y-%m-%d")
+        for form, pattern in _AMERICAN_DAYS.items()
     )
-    return pl.coalesce(american.dt.to_string("%Y-%m-%d"), text)
+    return pl.coalesce(*american, text.str.extract(_ISO_DAY), text)
 
 
 def iso_instant(column: str) -> pl.Expr:
@@ -61,6 +96,9 @@ def iso_instant(column: str) -> pl.Expr:
 
 def zoned(column: str, zone: str) -> pl.Expr:
     """A local time with the offset of its time zone; its date alone where the zone is unknown."""
-    offset = pl.col(zone).replace_strict(_OFFSETS, default=None, return_dtype=pl.String())
-    whole = pl.concat_str(iso_instant(column).str.replace(" ", "T"), offset)
+    named = pl.col(zone).str.to_uppercase()
+    offset = named.replace_strict(_OFFSETS, default=None, return_dtype=pl.String())
+    local = iso_instant(column).str.replace(" ", "T")
+    has_offset = local.str.contains(_WITH_OFFSET)
+    whole = pl.when(has_offset).then(local).otherwise(pl.concat_str(local, offset))
     return pl.coalesce(whole, pl.col(column).str.head(len("2026-11-20")))

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.importers.cells import credit_where, iso_date, unsigned
+from cardops.contracts.importers.cells import credit_where, is_credit_word, iso_date, unsigned
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
@@ -15,17 +15,16 @@ NATURE: Final = Vocabulary("cybersource", "natureofdispute")
 
 def columns() -> dict[str, pl.Expr]:
     """The contract's columns from the report's."""
-    sign = pl.col("cbsign").str.strip_chars().str.to_lowercase()
     return {
         "case_number": pl.col("trackingnumber"),
         "transaction_id": pl.coalesce("merchantreferencenumber", "requestid"),
         "chargeback_amount": unsigned("cbamount"),
         "currency": pl.col("currencycode"),
         # A sign alone is not documented to be either side.
-        "direction": credit_where(sign.is_in(["credit", "cr", "c"]).fill_null(value=False)),
-        "dispute_date": iso_date("cbdate").str.head(10),
-        "transaction_date": iso_date("originalsettlementdate").str.head(10),
-        "reply_by_date": iso_date("responseduedate").str.head(10),
+        "direction": credit_where(is_credit_word("cbsign")),
+        "dispute_date": iso_date("cbdate"),
+        "transaction_date": iso_date("originalsettlementdate"),
+        "reply_by_date": iso_date("responseduedate"),
         "card_network": pl.col("cardtype"),
         "merchant_id": pl.coalesce("processormerchantid", "cybersourceid"),
         "merchant_name": pl.col("merchantname"),

@@ -12,6 +12,8 @@ import polars as pl
 
 from cardops.contracts.importers.cells import (
     credit_where,
+    is_credit_word,
+    is_debit_word,
     is_negative,
     iso_date,
     iso_instant,
@@ -79,7 +81,7 @@ def details_v1() -> dict[str, pl.Expr]:
         **_columns(CATEGORY_CODE, EVENT_TYPE, settlement="dispute settlement currency amount"),
         "chargeback_reason": pl.col("payment brand dispute reason text"),
         "merchant_id": pl.col("transaction division external identifier"),
-        "activity_date": pl.coalesce(iso_instant("activity timestamp"), iso_date("activity date")),
+        "activity_date": pl.coalesce(iso_instant("activity timestamp"), _activity()),
     }
 
 
@@ -91,7 +93,7 @@ def details_v2() -> dict[str, pl.Expr]:
         "chargeback_reason": pl.col("payment brand dispute reason text"),
         "merchant_id": pl.col("transaction division external identifier"),
         "merchant_name": pl.col("company name"),
-        "activity_date": pl.coalesce(iso_instant("activity timestamp"), iso_date("activity date")),
+        "activity_date": pl.coalesce(iso_instant("activity timestamp"), _activity()),
         # A refund has the word instead of a code.
         "transaction_auth_code": pl.when(code != "REFUND").then(code),
     }
@@ -122,7 +124,7 @@ def _columns(
         "dispute_date": iso_date("dispute initiate date"),
         "transaction_date": iso_date("transaction date"),
         "reply_by_date": iso_date("dispute due date"),
-        "activity_date": iso_date("activity date"),
+        "activity_date": _activity(),
         "card_number": pl.col("account number"),
         "card_network": _network(dispute_type),
         "reason_code": pl.col("payment brand dispute reason code"),
@@ -138,6 +140,10 @@ def _columns(
     }
 
 
+def _activity() -> pl.Expr:
+    return pl.coalesce(iso_instant("activity date"), iso_date("activity date"))
+
+
 def _network(dispute_type: Vocabulary) -> pl.Expr:
     method = pl.col("payment method code")
     named = method.str.to_uppercase().replace(_METHODS)
@@ -147,8 +153,8 @@ def _network(dispute_type: Vocabulary) -> pl.Expr:
 
 def _direction(amount: str, category: str) -> pl.Expr:
     """The cardholder's side, where it is given, is the opposite of the merchant's."""
-    side = pl.col("cardholder debit credit indicator").str.to_uppercase()
+    side = "cardholder debit credit indicator"
     is_returned = (pl.col(category).str.to_uppercase() == _RETURNED).fill_null(value=False)
     is_credit = is_negative(amount) & ~is_returned
-    said = side.is_in(["C", "D"]).fill_null(value=False)
-    return credit_where(pl.when(said).then(side == "D").otherwise(is_credit))
+    says_debit, says_credit = is_debit_word(side), is_credit_word(side)
+    return credit_where(says_debit | (is_credit & ~says_credit))

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from cardops.contracts.importers.cells import credit_where, is_negative, unsigned
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset({"id", "disputed amount", "dispute date (utc)", "dispute status"})
@@ -26,8 +27,9 @@ def columns() -> dict[str, pl.Expr]:
     currency = pl.col("currency").str.to_uppercase()
     return {
         "transaction_id": pl.col("id"),
-        "chargeback_amount": pl.col("disputed amount"),
-        "transaction_amount": pl.col("amount"),
+        "chargeback_amount": unsigned("disputed amount"),
+        "direction": credit_where(is_negative("disputed amount")),
+        "transaction_amount": unsigned("amount"),
         "currency": currency,
         "transaction_currency": currency,
         "dispute_date": pl.col("dispute date (utc)").str.head(10),

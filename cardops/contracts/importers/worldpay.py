@@ -4,8 +4,13 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.columns.money import decimal_text
-from cardops.contracts.importers.cells import credit_where
+from cardops.contracts.importers.cells import (
+    credit_where,
+    is_credit_word,
+    is_negative,
+    iso_date,
+    minor_units,
+)
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
@@ -23,15 +28,17 @@ def columns() -> dict[str, pl.Expr]:
         "transaction_id": pl.coalesce(
             pl.col("merchanttxnid"), pl.col("orderid"), pl.col("vantivcnptxnid")
         ),
-        "chargeback_amount": decimal_text(pl.col("chargebackamount"), currency),
-        "transaction_amount": decimal_text(pl.col("paymentamount"), currency),
+        "chargeback_amount": minor_units("chargebackamount", currency),
+        "transaction_amount": minor_units("paymentamount", currency),
         "currency": currency,
         "transaction_currency": currency,
         # D: the merchant is debited; C: credited.
-        "direction": credit_where(pl.col("chargebacktype").str.to_uppercase() == "C"),
-        "dispute_date": pl.col("dayissuedbybank"),
-        "transaction_date": pl.col("originaltxnday"),
-        "reply_by_date": pl.col("replybyday"),
+        "direction": credit_where(
+            is_credit_word("chargebacktype") | is_negative("chargebackamount")
+        ),
+        "dispute_date": iso_date("dayissuedbybank"),
+        "transaction_date": iso_date("originaltxnday"),
+        "reply_by_date": iso_date("replybyday"),
         "card_network": pl.col("cardtype"),
         "card_number": pl.concat_str(
             pl.col("bin").fill_null(""), pl.lit("****"), pl.col("cardnumberlast4")

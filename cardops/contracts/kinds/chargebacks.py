@@ -50,8 +50,13 @@ STATUSES: Final = (
 )
 DIRECTIONS: Final = ("debit", "credit")
 # Amounts that may be absent or zero -> their currencies.
-_MAY_BE_ZERO: Final = {"settlement_amount": "settlement_currency", "fee_amount": "fee_currency"}
+_MAY_BE_ZERO: Final = {
+    "transaction_amount": "transaction_currency",
+    "settlement_amount": "settlement_currency",
+    "fee_amount": "fee_currency",
+}
 _OPTIONAL_IDS: Final = ("merchant_id", "arn", "transaction_auth_code")
+_OPTIONAL_DATES: Final = ("transaction_date", "reply_by_date", "resolution_date", "activity_date")
 # One dispute, whatever the network.
 _DISPUTE: Final = ("case_number", "transaction_id")
 
@@ -112,6 +117,10 @@ def judge_chargebacks(
     """Finds network, stage and reason. A size-balanced batch has one destination: no network."""
     filled = rows.with_columns(
         pl.coalesce("currency", "paid_currency").alias("currency"),
+        pl.coalesce(
+            "transaction_currency",
+            pl.when(pl.col("transaction_amount").is_not_null()).then("paid_currency"),
+        ).alias("transaction_currency"),
         pl.col("status").str.to_lowercase(),
         pl.col("direction").str.to_lowercase(),
         *(_unless_zero(name) for name in _MAY_BE_ZERO),
@@ -119,7 +128,9 @@ def judge_chargebacks(
         pl.coalesce(name, pl.when(pl.col(amount).is_not_null()).then("currency")).alias(name)
         for amount, name in _MAY_BE_ZERO.items()
     )
-    filled = without_damaged_values(filled, ids=_OPTIONAL_IDS, amounts=_MAY_BE_ZERO)
+    filled = without_damaged_values(
+        filled, ids=_OPTIONAL_IDS, amounts=_MAY_BE_ZERO, dates=_OPTIONAL_DATES
+    )
     has_no_transaction = pl.col(HAS_NO_TRANSACTION)
     is_size_balanced = batch_mode == SplitMode.SIZE_BALANCED
     routed = with_network(filled, is_size_balanced=is_size_balanced, routes=routes)

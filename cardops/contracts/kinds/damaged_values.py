@@ -11,22 +11,28 @@ import polars as pl
 
 from cardops.contracts.columns.money import amount_failures
 from cardops.contracts.judging.checks import currency_failures, id_failures
-from cardops.rules.intake.damage import SPREADSHEET_NUMBER
+from cardops.rules.intake.damage import SPREADSHEET_NUMBER, SPREADSHEET_TIME
 
 HAS_DAMAGE: Final = "has_damage"
 HAS_NO_TRANSACTION: Final = "has_no_transaction"
 
 
 def without_damaged_values(
-    rows: pl.DataFrame, *, ids: tuple[str, ...], amounts: Mapping[str, str]
+    rows: pl.DataFrame,
+    *,
+    ids: tuple[str, ...],
+    amounts: Mapping[str, str],
+    dates: tuple[str, ...],
 ) -> pl.DataFrame:
     """The rows without damaged optional values, with `has_damage` and `has_no_transaction`.
 
-    `ids`: optional columns of ids. `amounts`: optional amounts -> their currencies. A transaction id
+    `ids` and `dates`: optional columns. `amounts`: optional amounts -> their currencies. Of dates only
+    what a spreadsheet leaves of them is left out; others are for their sender to mend. A transaction id
     in the notation of a spreadsheet is left out where the case number identifies the dispute and the
     row has a currency: its column repeats the case number then, and must be null in the lake.
     """
     damaged = {name: _is_invalid_id(name) for name in ids}
+    damaged |= {name: _is_spreadsheet_time(name) for name in dates}
     for amount, currency in amounts.items():
         is_wrong = pl.any_horizontal(
             *amount_failures(amount, currency).values(), *currency_failures(currency).values()
@@ -52,3 +58,7 @@ def _is_invalid_id(column: str) -> pl.Expr:
 
 def _is_from_spreadsheet(column: str) -> pl.Expr:
     return pl.col(column).str.contains(f"^{SPREADSHEET_NUMBER}$").fill_null(value=False)
+
+
+def _is_spreadsheet_time(column: str) -> pl.Expr:
+    return pl.col(column).str.contains(f"^{SPREADSHEET_TIME}$").fill_null(value=False)

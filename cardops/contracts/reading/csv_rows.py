@@ -15,25 +15,17 @@ import polars as pl
 from cardops.contracts.reading.cells import Fields, Lines, Marks
 from cardops.contracts.reading.lines import Block, blocks
 from cardops.contracts.reading.records import MAX_RECORD_LINES, Record, record_at
+from cardops.contracts.reading.sections import (
+    NO_ROWS,
+    begins_sections,
+    is_section,
+    without_section,
+)
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import RowReason
 
 _BAD = str(RowReason.BAD_ENCODING)
 _MALFORMED = str(RowReason.MALFORMED_ROW)
-# How a report of several sections begins, and its records that are not rows.
-_SECTION_STARTS = (
-    "BEGIN,",
-    'BEGIN"',
-    "RPDE0017S",
-    "Record Type",
-    "EntityIdentifier=",
-    "EntityId=",
-    "ProcessingEntityId=",
-)
-_SECTION_RECORDS = (
-    r'^"?((BEGIN|END|RPDE0017S|DisputeSummary|Record Type)\b'
-    r"|(Processing)?Entity(Id|Identifier)=)"
-)
 # What `framing` may be, by the code that the fast path gives a line.
 _FRAMINGS: Final = pl.Series([None, _MALFORMED, _BAD], dtype=pl.String)
 
@@ -106,9 +98,9 @@ class CsvRows:
         raise FileRefusedError(f"{self._name} is empty, so nothing was ingested: send it again.")
 
     def _table(self, lines: list[str], start: int, block: Block) -> tuple[Table, Block]:
-        if self._sections and lines[start].lstrip('"').startswith(_SECTION_STARTS):
+        if self._sections and begins_sections(lines[start]):
             start = self._section(lines, start)
-        has_sections = self._is_section(lines[start])
+        has_sections = is_section(lines[start], self._sections)
         record = record_at(lines, start, delimiter=self._syntax.delimiter)
         if record.fields is None or not any(map(str.strip, record.fields)):
             raise FileRefusedError(
@@ -120,21 +112,15 @@ class CsvRows:
             return table, _rest(block, start)
         end = start + record.line_count
         header_line = "\n".join(lines[start:end])
-        skipped = _SECTION_RECORDS if has_sections else None
+        skipped = NO_ROWS if has_sections else None
         return Table(tuple(record.fields), header_line, skipped), _rest(block, end)
 
     def _section(self, lines: Sequence[str], start: int) -> int:
         """A report of several sections: the header line of the one with the disputes in it."""
         for index in range(start, len(lines)):
-            if self._is_section(lines[index]):
+            if is_section(lines[index], self._sections):
                 return index
-        raise FileRefusedError(
-            f"{self._name} begins like a report of several sections but has none with disputes, "
-            "so nothing was ingested: ask its sender for the detail report."
-        )
-
-    def _is_section(self, line: str) -> bool:
-        return any(name in line for name in self._sections)
+        raise FileRefusedError(without_section(self._name))
 
     def _chunk(self, block: Block, *, is_last: bool = False) -> pl.DataFrame:
         if block.is_too_long:

@@ -105,13 +105,14 @@ class InputRows:
     def _xlsx(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
         from cardops.contracts.reading.xlsx_rows import XlsxRows  # noqa: PLC0415 - seldom needed
 
-        syntax, sheet = (
-            (self._mapped.syntax, self._mapped.mapping.sheet) if self._mapped else (STRICT, None)
-        )
-        rows = XlsxRows(self._source.name, stream, syntax, sheet)
+        name = self._source.name
+        if self._mapped:
+            rows = XlsxRows(name, stream, self._mapped.syntax, self._mapped.mapping.sheet)
+        else:
+            rows = XlsxRows(name, stream, STRICT, sections=SECTIONS)
         importer = self._importer(rows.table.names)
         if importer:
-            return self._imported(importer, rows.table.names, rows.chunks(is_trimmed=False))
+            return self._imported(importer, rows.table.names, rows.chunks())
         header = self._resolved(rows.table.names)
         amounts = [
             position

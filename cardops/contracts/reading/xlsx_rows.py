@@ -6,6 +6,7 @@ before an id, is lost.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -16,6 +17,12 @@ import polars as pl
 import python_calamine as calamine
 
 from cardops.contracts.reading.csv_rows import Syntax, Table, trimmed
+from cardops.contracts.reading.sections import (
+    NO_ROWS,
+    begins_sections,
+    is_section,
+    without_section,
+)
 from cardops.contracts.reading.source import FileRefusedError, distinct_names
 from cardops.contracts.reading.workbooks import safe_workbook
 from cardops.rules.intake.files import RowReason
@@ -31,10 +38,16 @@ class XlsxRows:
     """The rows of a workbook's only filled sheet, or of a named one, in chunks; columns are `0` and so on."""
 
     def __init__(
-        self, name: str, stream: BinaryIO, syntax: Syntax, sheet_name: str | None = None
+        self,
+        name: str,
+        stream: BinaryIO,
+        syntax: Syntax,
+        sheet_name: str | None = None,
+        sections: Sequence[str] = (),
     ) -> None:
-        """Raises FileRefusedError."""
+        """`sections`: columns by which the section with the rows is found. Raises FileRefusedError."""
         self._name = name
+        self._sections = sections
         with safe_workbook(name, stream) as content, self._explained():
             sheet = self._sheet(calamine.CalamineWorkbook.from_filelike(content), sheet_name)
         self._cells = iter(sheet.iter_rows())
@@ -46,7 +59,6 @@ class XlsxRows:
         amounts: Sequence[int] = (),
         instants: Sequence[int] = (),
         decimal: str = ".",
-        is_trimmed: bool = True,
     ) -> Iterator[pl.DataFrame]:
         """Frames of `row_number`, `raw`, `framing` and the cells by index.
 
@@ -62,7 +74,7 @@ class XlsxRows:
                 _text(cell, decimal if index in money else ".", has_time=index in moments)
                 for index, cell in enumerate(cells)
             ]
-            if not any(text and text.strip(" \t") for text in texts):
+            if not any(text and text.strip(" \t") for text in texts) or self._is_no_row(texts):
                 continue
             number += 1
             filled = {key: text for key, text in zip(keys, texts, strict=True) if text}
@@ -70,23 +82,26 @@ class XlsxRows:
             framing = _BAD if any("\0" in text for text in filled.values()) else None
             rows.append((number, raw, framing, *texts))
             if len(rows) == CHUNK_ROWS:
-                yield self._frame(rows, is_trimmed=is_trimmed)
+                yield self._frame(rows)
                 rows = []
-        yield self._frame(rows, is_trimmed=is_trimmed)
+        yield self._frame(rows)
 
     def _records(self) -> Iterator[Sequence[Any]]:
         if self._first is not None:
             yield self._first
         yield from self._lines()
 
-    def _frame(self, rows: Sequence[tuple[Any, ...]], *, is_trimmed: bool) -> pl.DataFrame:
+    def _is_no_row(self, texts: Sequence[str | None]) -> bool:
+        skipped = self.table.skipped
+        return skipped is not None and re.match(skipped, _line(texts)) is not None
+
+    def _frame(self, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
         names = [str(index) for index in range(len(self.table.names))]
         schema = {
             "row_number": pl.Int64(),
             **dict.fromkeys(["raw", "framing", *names], pl.String()),
         }
-        frame = pl.DataFrame(rows, schema=schema, orient="row")
-        return trimmed(frame, names) if is_trimmed else frame.fill_null("")
+        return trimmed(pl.DataFrame(rows, schema=schema, orient="row"), names)
 
     def _sheet(self, book: calamine.CalamineWorkbook, wanted: str | None) -> calamine.CalamineSheet:
         if wanted is not None:
@@ -115,14 +130,21 @@ class XlsxRows:
         self, sheet: calamine.CalamineSheet, syntax: Syntax
     ) -> tuple[Table, Sequence[Any] | None]:
         first_line = 0 if sheet.start is None else sheet.start[0]
+        has_sections = False
         for line, cells in enumerate(self._lines(), start=first_line):
             texts = [(_text(cell, ".") or "").strip(" \t") for cell in cells]
             if line < syntax.skip_rows or not any(texts):
                 continue
+            is_header = is_section(_line(texts), self._sections)
+            has_sections |= bool(self._sections) and begins_sections(_line(texts))
+            if has_sections and not is_header:
+                continue
             self._refuse_merged(sheet, line)
             if syntax.has_header:
-                return Table(tuple(texts), ""), None
+                return Table(tuple(texts), "", NO_ROWS if is_header else None), None
             return Table(tuple(str(number + 1) for number in range(len(texts))), ""), cells
+        if has_sections:
+            raise FileRefusedError(without_section(self._name))
         raise self._refused("has no header", "put the column names there and send it again")
 
     def _lines(self) -> Iterator[Sequence[Any]]:
@@ -155,6 +177,10 @@ class XlsxRows:
             raise self._refused(
                 "is damaged or no Excel workbook", "save it again as .xlsx and send it"
             ) from error
+
+
+def _line(texts: Sequence[str | None]) -> str:
+    return ",".join(text or "" for text in texts)
 
 
 def _text(cell: Any, decimal: str, *, has_time: bool = False) -> str | None:

@@ -57,13 +57,35 @@ def sole_networks() -> Mapping[str, str]:
 
 
 def code_key(code: str) -> str:
-    """A code as the tables write it: `ua-02`, ` UA02 ` -> `UA02`; dots are part of a code."""
-    return "".join(letter for letter in code.upper() if letter.isalnum() or letter == ".")
+    """A code as the tables write it: `ua-02`, ` UA02 ` -> `UA02`, `4853.0` -> `4853`.
+
+    Dots are part of a code, but no code ends with a dot and noughts: a spreadsheet wrote them.
+    """
+    key = "".join(letter for letter in code.upper() if letter.isalnum() or letter == ".")
+    whole, dot, last = key.rpartition(".")
+    return f"{whole}{dot}{last.rstrip('0')}".rstrip(".") if dot else key
+
+
+@cache
+def _bare_reasons() -> Mapping[tuple[str, str], Reason]:
+    """The same as `reasons` without dots and noughts before the code; no two of a network are alike."""
+    return MappingProxyType(
+        {(network, _bare(code)): reason for (network, code), reason in reasons().items()}
+    )
+
+
+def _bare(key: str) -> str:
+    return key.replace(".", "").lstrip("0")
 
 
 def find_reason(network: str, code: str | None) -> Reason | None:
-    """The network's reason for a code or an alias of it (`53` -> 4853), or None."""
-    return reasons().get((network, code_key(code))) if code else None
+    """The network's reason for a code or an alias of it (`53` -> 4853), or None.
+
+    Feeds write `083`, `104` and `8` for 83, 10.4 and 08 too; such a code names no network by itself.
+    """
+    key = code_key(code) if code else ""
+    found = reasons().get((network, key))
+    return found or _bare_reasons().get((network, _bare(key)))
 
 
 def sole_network_of(code: str | None) -> str | None:

@@ -89,8 +89,18 @@ def name_key(name: str) -> str:
 
 
 def scheme_of_name(name: str | None) -> str | None:
-    """The card scheme that a network column or a provider names, or None."""
-    return network_names().get(name_key(name)) if name else None
+    """The card scheme that a network column or a provider names, or None.
+
+    Also beside words that name none: `Visa Debit`, `debit_mastercard`, `mc_applepay`.
+    """
+    key = name_key(name or "")
+    return network_names().get(key) or network_names().get(_neutral_ends().sub("", key))
+
+
+@cache
+def _neutral_ends() -> re.Pattern[str]:
+    words = "|".join(sorted(neutral_names(), key=len, reverse=True))
+    return re.compile(f"^(?:{words})+|(?:{words})+$")
 
 
 def leading_digits(card_number: str | None) -> str:

@@ -7,6 +7,8 @@ from typing import Final
 from cardops.rules.intake.files import RowReason
 
 SPREADSHEET_NUMBER: Final = r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+[0-9]+"
+# What is shown of a time, of a date in a narrow column, or of a formula that failed.
+SPREADSHEET_TIME: Final = r"(?:[0-9]{1,2}:[0-9]{2}\.[0-9]|#+|#[A-Z/0]+[!?]?)"
 _IN_RECORD: Final = re.compile(rf"(?<![A-Za-z0-9.,]){SPREADSHEET_NUMBER}(?![A-Za-z0-9])")
 
 

@@ -24,6 +24,15 @@ from cardops.rules.data_tables import read_table
         ("visa", "53", "13.3", "consumer_dispute"),
         ("visa", "12.6.1", "12.6.1", "processing_error"),
         ("amex", "f29", "F29", "fraud"),
+        ("amex", "4", "004", "inquiry"),
+        ("visa", "083", "10.4", "fraud"),
+        ("visa", "104", "10.4", "fraud"),
+        ("visa", "10.40", "10.4", "fraud"),
+        ("visa", " 12.6.1 ", "12.6.1", "processing_error"),
+        ("visa", "1261", "12.6.1", "processing_error"),
+        ("mastercard", "4853.0", "4853", "consumer_dispute"),
+        ("mastercard", "53.0", "4853", "consumer_dispute"),
+        ("mastercard", "8", "4808", "authorization"),
     ],
 )
 def test_code_and_alias_are_found(network: str, code: str, known_as: str, category: str) -> None:
@@ -85,3 +94,16 @@ def test_every_row_has_a_source_and_dates_that_parse(table: str) -> None:
         assert row["source"], row
         for column in ("valid_from", "valid_to"):
             assert not row[column] or date.fromisoformat(row[column])
+
+
+def test_every_code_is_found_as_feeds_write_it() -> None:
+    for (network, code), reason in reasons().items():
+        spellings = (code.lower(), f" {code}", f"0{code}", code.lstrip("0"), code.replace(".", ""))
+        numbers = (f"{code}.0", f"{code}.00") if code.isdigit() else ()
+        for written in (*spellings, *numbers):
+            assert find_reason(network, written) == reason, (network, written)
+
+
+def test_code_without_its_dot_names_no_network() -> None:
+    assert sole_network_of("10.40") == "visa"
+    assert [sole_network_of(code) for code in ("104", "083", "127")] == [None] * 3

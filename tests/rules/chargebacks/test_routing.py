@@ -16,6 +16,7 @@ from cardops.rules.chargebacks.routing import (
     network_names,
     network_routes,
     route_row,
+    scheme_of_name,
     scheme_of_number,
 )
 
@@ -101,6 +102,26 @@ def test_shorter_prefix_never_identifies_another_scheme(digits: str, cut: int) -
 )
 def test_first_evidence_of_a_scheme_decides(evidence: NetworkEvidence, routed: Routed) -> None:
     assert route_row(evidence) == routed
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [
+        ("Visa Debit", "visa"),
+        ("VISA_CREDIT_CARD", "visa"),
+        ("debit mastercard", "mastercard"),
+        ("Mastercard Debit", "mastercard"),
+        ("mccredit", "mastercard"),
+        ("mc_applepay", "mastercard"),
+        ("Amex Corporate Card", "amex"),
+        ("nyce_applepay", "nyce"),
+        ("debit card", None),
+        ("apple pay", None),
+        ("klarna", None),
+    ],
+)
+def test_scheme_is_found_beside_kinds_of_cards_and_wallets(name: str, scheme: str | None) -> None:
+    assert scheme_of_name(name) == scheme
 
 
 @pytest.mark.parametrize("name", ["JCB", "UnionPay", "elo"])

@@ -91,6 +91,26 @@ def test_derived_case_number_is_the_same_in_every_file(world: IntakeWorld) -> No
     assert (rewritten.duplicate, rewritten.accepted) == (1, 0)
 
 
+def test_derived_case_number_is_that_of_the_reason_not_of_its_spelling(world: IntakeWorld) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,card_network,reason_code"
+    first, *others = (
+        csv_file(header, f"t1,10.00,2026-11-20,USD,visa,{code}") for code in ("10.4", "83", "10.40")
+    )
+    world.submit("chargebacks", first)
+
+    for other in others:
+        assert world.submit("chargebacks", other).duplicate == 1
+
+
+@pytest.mark.parametrize("number", ["5512.0", "5512 (last four)", "55", "55125"])
+def test_end_of_a_card_number_names_no_network(world: IntakeWorld, number: str) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,case_number,card_number"
+
+    outcome = world.submit("chargebacks", csv_file(header, f"t1,10.00,2026-11-20,USD,c1,{number}"))
+
+    assert outcome.reasons == {"orphaned_reference": 1}
+
+
 def test_partial_disputes_without_case_number_stay_apart(world: IntakeWorld) -> None:
     header = "transaction_id,chargeback_amount,dispute_date,currency,card_network,reason_code"
     line = "t1,20.00,2026-11-10,USD,visa,13.1"

@@ -30,9 +30,15 @@ def test_damaged_optional_id_is_left_out_and_flagged(
         ("fee_amount,fee_currency", "11.447,USD", "fee_amount_minor"),
         ("fee_amount,fee_currency", "15.00,US$", "fee_amount_minor"),
         ("settlement_amount,settlement_currency", "x,USD", "settlement_amount_minor"),
+        ("transaction_amount,transaction_currency", "31.20,JPY", "transaction_amount_minor"),
+        ("transaction_amount,transaction_currency", "-31.20,EUR", "transaction_amount_minor"),
+        ("transaction_amount,transaction_currency", "31.20,EURO", "transaction_amount_minor"),
+        ("transaction_date,activity_date", "00:00.0,", "transaction_date"),
+        ("transaction_date,reply_by_date", ",########", "reply_by_date"),
+        ("resolution_date,activity_date", "#N/A,#VALUE!", "activity_date"),
     ],
 )
-def test_damaged_fee_or_settlement_is_left_out_and_flagged(
+def test_damaged_amount_or_date_is_left_out_and_flagged(
     world: IntakeWorld, header: str, line: str, column: str
 ) -> None:
     outcome = world.submit("chargebacks", csv_file(f"{CHARGEBACKS},{header}", f"{DISPUTED},{line}"))
