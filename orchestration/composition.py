@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cardops.services.bank.safeguarding import SafeguardingService
     from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
     from cardops.services.disputes.alarms import DeadlineAlarms
+    from cardops.services.disputes.evidence import EvidenceService
     from cardops.services.disputes.history import DisputeHistories
     from cardops.services.disputes.queue import QueueService
     from cardops.services.disputes.recording import DisputeRecording
@@ -119,6 +120,18 @@ def dispute_recording_of(adapters: Adapters) -> DisputeRecording:
     return DisputeRecording(adapters.disputes, adapters.dispute_records)
 
 
+def evidence_service_of(adapters: Adapters) -> EvidenceService:
+    """What tells and changes the evidence of disputes."""
+    from cardops.services.disputes.evidence import EvidenceService
+
+    return EvidenceService(
+        dispute_recording_of(adapters),
+        adapters.dispute_evidence,
+        adapters.lake,
+        adapters.processed_store,
+    )
+
+
 def dispute_histories_of(adapters: Adapters) -> DisputeHistories:
     """What tells all that is known of one dispute."""
     from cardops.services.disputes.history import DisputeHistories
@@ -129,6 +142,7 @@ def dispute_histories_of(adapters: Adapters) -> DisputeHistories:
         adapters.delivery_ledger,
         adapters.processed_store,
         adapters.database_clock,
+        evidence_service_of(adapters),
     )
 
 

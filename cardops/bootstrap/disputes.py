@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.files import FileAdapters
 
 if TYPE_CHECKING:
-    from cardops.ports import DisputeAlarms, DisputeRecords, Disputes
+    from cardops.ports import DisputeAlarms, DisputeEvidence, DisputeRecords, Disputes
 
 
 class DisputeAdapters(FileAdapters):
@@ -36,3 +36,12 @@ class DisputeAdapters(FileAdapters):
         from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
 
         return PostgresDisputeAlarms(self.database.url)
+
+    @cached_property
+    def dispute_evidence(self) -> DisputeEvidence:
+        """Files that people added to disputes, and what was sent of them."""
+        from cardops.adapters.postgresql.chargebacks.dispute_evidence import (
+            PostgresDisputeEvidence,
+        )
+
+        return PostgresDisputeEvidence(self.database.url)

@@ -33,6 +33,7 @@ from cardops.ports.environment import (
     Notifier,
     SecretStore,
 )
+from cardops.ports.evidence import DisputeEvidence
 from cardops.ports.expected_files import ExpectedFiles
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.intake import Arrivals, IntakeLedger
@@ -73,6 +74,7 @@ __all__ = [
     "DepositLedger",
     "Destinations",
     "DisputeAlarms",
+    "DisputeEvidence",
     "DisputeRecords",
     "Disputes",
     "EarlierRows",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from cardops.rules.chargebacks.evidence_packages import EvidencePackage
     from cardops.rules.chargebacks.filing import (
         BatchAccount,
         CarriedRow,
@@ -54,6 +55,9 @@ class FiledBatches(Protocol):
 
     def waiting_rows_of(self, batch_id: str) -> Sequence[RowKey]:
         """Rows of the batch that its files do not have: held, whether released since or not."""
+
+    def packages_of(self, batch_id: str) -> Sequence[EvidencePackage]:
+        """Evidence that goes with the batch's files, by network and case number."""
 
     def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:
         """Rows that are held, those that wait longest first. Never cut."""

@@ -7,6 +7,7 @@ from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, RecordKi
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.money import format_amount
 from cardops.services.disputes.history import DisputeHistory
+from orchestration.cli.evidence_views import described_evidence, evidence_status
 
 _HEADINGS: Final = {
     "to_answer": "To answer",
@@ -102,6 +103,7 @@ def described_history(history: DisputeHistory) -> dict[str, Any]:
         "steps": [_described_step(step) for step in history.steps],
         "files": [_described_file(file) for file in history.files],
         "records": [described_record(record) for record in history.records],
+        "evidence": described_evidence(history.evidence, history.as_of),
     }
 
 
@@ -167,6 +169,7 @@ def history_lines(history: DisputeHistory) -> Iterator[str]:
         yield f"  {file.file_name}  {file.state.value}  {file.remote_path or ''}".rstrip()
     if not history.files:
         yield "  In no file yet."
+    yield f"Evidence: {evidence_status(history.evidence)}"
     yield "Records"
     for record in history.records:
         yield f"  {record_line(record)}"

@@ -72,6 +72,22 @@ insert into dispute_alarms (
 )
 select 'default', 'visa', 'case-' || n, 'chargeback', 1, current_date - n / 100, 'missed', now()
 from generate_series(1, %(rows)s / 4) as n;
+insert into dispute_evidence (
+    program, network, case_number, change_number, is_removed, item, content_sha256, file_name,
+    media_type, size_bytes, changed_by, why
+)
+select 'default', 'visa', 'evidence-' || n, 1, false, 'receipt', n::text, 'f.pdf', 'application/pdf', 1,
+    'ann', ''
+from generate_series(1, %(rows)s / 8) as n;
+
+insert into evidence_packages (
+    program, network, case_number, package_number, stage, opening_number, batch_id, action, manifest,
+    files, sent_by, why
+)
+select 'default', 'visa', 'evidence-' || n, 1, 'chargeback', 1, 'evidence-' || n / 4, 'represent', '{}',
+    '[]', 'ann', ''
+from generate_series(1, %(rows)s / 8) as n;
+
 insert into dispute_records (
     program, network, case_number, record_number, kind, stage, opening_number, record_text, recorded_by
 )

@@ -24,6 +24,7 @@ from cardops.adapters.postgresql.callbacks.archive import PostgresCallbackArchiv
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.chargebacks.acknowledgements import PostgresAcknowledgements
 from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
+from cardops.adapters.postgresql.chargebacks.dispute_evidence import PostgresDisputeEvidence
 from cardops.adapters.postgresql.chargebacks.dispute_records import PostgresDisputeRecords
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
@@ -56,6 +57,9 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.chargebacks import queue
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm
 from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.evidence_files import EvidenceChange
+from cardops.rules.chargebacks.evidence_packages import PackageRequest, PackedFile
+from cardops.rules.chargebacks.files import Action
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.chargebacks.queue import Opening, RecordKind, RecordRequest
 from cardops.rules.deliveries.acknowledgements import (
@@ -108,6 +112,7 @@ async def call_everything(url: str) -> None:
     call_known_rows(url)
     call_expected_files(url)
     call_disputes(url)
+    call_evidence(url)
     call_safeguarding(url)
     call_source_controls(url)
     call_deposits(url)
@@ -304,6 +309,25 @@ def call_disputes(url: str) -> None:
     alarms = PostgresDisputeAlarms(url)
     alarms.confirm(alarms.claim([DeadlineAlarm(opening, TODAY, AlarmLevel.MISSED)]))
     alarms.unconfirmed(datetime.now(UTC))
+
+
+def call_evidence(url: str) -> None:
+    ledger, evidence = PostgresIntakeLedger(url), PostgresDisputeEvidence(url)
+    opening = Opening(queue.DisputeKey("default", "visa", "c1"), "chargeback", 1)
+    change = EvidenceChange("receipt", "ab", "scan.pdf", "application/pdf", 10, "ann")
+    evidence.change(opening.dispute, change, lambda _: None)
+    evidence.changes_of(opening.dispute)
+    arrivals = [an_arrival("incoming/disputed.csv", kind=CHARGEBACKS)]
+    batch = ledger.claim_batch(arrivals, TODAY, mode="by_network")
+    assert batch is not None
+    row = RowKey(batch.files[0].intake_id, 1)
+    manifest, files = "{}", (PackedFile("01.pdf", "ab", "scan.pdf", 10),)
+    request = PackageRequest(
+        opening, row, batch.batch_id, Action.REPRESENT, manifest, files, "ann", "why"
+    )
+    ((package, _),) = evidence.send([request], lambda *_: None)
+    evidence.packages_of(opening.dispute)
+    ledger.packages_of(package.batch_id)
 
 
 def call_source_controls(url: str) -> None:

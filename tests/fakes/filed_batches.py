@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from cardops.ports.chargebacks import FiledBatches
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.files import FORMAT_VERSION
 from cardops.rules.chargebacks.filing import (
     BatchAccount,
@@ -17,6 +18,7 @@ from cardops.rules.chargebacks.filing import (
     Release,
     RowKey,
     WaitingDispute,
+    WaitReason,
 )
 from cardops.rules.chargebacks.layouts import StoredLayout
 from cardops.rules.intake.files import ChargebackBatch, FileStatus, IntakeFile
@@ -38,6 +40,7 @@ class FakeFiledBatches(FiledBatches):
     waits_to_be_sent: list[FakeWait]
     policies: dict[tuple[str, str], str]
     stored_layouts: list[StoredLayout]
+    evidence_packages: list[EvidencePackage]
 
     def batch(self, batch_id: str) -> ChargebackBatch:
         raise NotImplementedError
@@ -128,7 +131,16 @@ class FakeFiledBatches(FiledBatches):
     @override
     def waiting_rows_of(self, batch_id: str) -> Sequence[RowKey]:
         waits = self.waits_to_be_sent
-        return [wait.dispute.key for wait in waits if wait.dispute.batch_id == batch_id]
+        return [
+            wait.dispute.key
+            for wait in waits
+            if wait.dispute.batch_id == batch_id and wait.dispute.reason != WaitReason.EVIDENCE
+        ]
+
+    @override
+    def packages_of(self, batch_id: str) -> Sequence[EvidencePackage]:
+        found = [package for package in self.evidence_packages if package.batch_id == batch_id]
+        return sorted(found, key=lambda package: package.opening.dispute)
 
     @override
     def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from cardops.ports import IntakeLedger
 from cardops.ports.intake import MAX_LISTED_FILES
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.layouts import StoredLayout
 from cardops.rules.intake.arrivals import released_from, released_prefix
 from cardops.rules.intake.files import (
@@ -40,6 +41,7 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         self.waits_to_be_sent: list[FakeWait] = []
         self.policies: dict[tuple[str, str], str] = {}
         self.stored_layouts: list[StoredLayout] = []
+        self.evidence_packages: list[EvidencePackage] = []
         self.waits: dict[tuple[int, int], tuple[Kind, str, str]] = {}
         self.mappings = FakeFileMappings()
         self.lake_files_written: set[int] = set()

@@ -207,6 +207,11 @@ GUARDS = [
         "::test_two_people_at_once_decide_one_after_the_other",
     ),
     Guard(
+        "one-evidence-change-at-a-time",
+        f"{STORE}/test_dispute_evidence.py"
+        "::test_two_people_at_once_change_evidence_one_after_the_other",
+    ),
+    Guard(
         "recorded-before-sent",
         "tests/services/disputes/test_alarms.py"
         "::test_alarm_of_a_killed_process_is_sent_at_most_once",

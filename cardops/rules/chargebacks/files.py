@@ -135,6 +135,8 @@ class Action(StrEnum):
     ARBITRATION = "arbitration"
     ACCEPT = "accept"
     CLOSE = "close"
+    # More about a dispute that is under way; a chargeback is answered by one of the others.
+    EVIDENCE = "evidence"
 
 
 # Stage -> action of a line whose dispute is open. Stages and statuses that end it -> accept or close.

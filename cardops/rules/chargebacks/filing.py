@@ -31,6 +31,8 @@ class WaitReason(StrEnum):
     FAILED_PAYMENT = "failed_payment"
     # The card company rejected it.
     REJECTED = "rejected"
+    # It was in a file, and goes into another one with evidence: it never waits.
+    EVIDENCE = "evidence"
 
 
 class DisputePolicy(StrEnum):

@@ -11,6 +11,7 @@ from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, decision
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.intake.objects import ObjectMissingError
 from cardops.services.deliveries.members import processed_key
+from cardops.services.disputes.evidence import CaseEvidence, EvidenceService
 from cardops.services.disputes.recording import CaseName, DisputeRecording
 
 
@@ -22,6 +23,7 @@ class DisputeHistory:
     steps: Sequence[DisputeStep]
     records: Sequence[DisputeRecord]
     files: Sequence[ChargebackFileRecord]
+    evidence: CaseEvidence
 
     @property
     def key(self) -> DisputeKey:
@@ -59,6 +61,7 @@ class DisputeHistories:
     delivery_ledger: DeliveryLedger
     processed_store: ObjectStore
     clock: Clock
+    evidence: EvidenceService
 
     def of_case(self, case: CaseName) -> DisputeHistory:
         """Raises DisputeNotFoundError."""
@@ -79,7 +82,11 @@ class DisputeHistories:
             if self._holds(record, key)
         ]
         return DisputeHistory(
-            self.clock.now().date(), steps, self.recording.records.of_dispute(key), files
+            self.clock.now().date(),
+            steps,
+            self.recording.records.of_dispute(key),
+            files,
+            self.evidence.evidence_of(steps),
         )
 
     def _holds(self, record: ChargebackFileRecord, key: DisputeKey) -> bool:

@@ -67,17 +67,20 @@ class DisputeRecording:
 
         Raises DisputeNotFoundError, DisputeRefusedError, UnclearRecordError.
         """
-        _check("the name", by, MAX_OWNER_CHARACTERS)
+        check_text("the name", by, MAX_OWNER_CHARACTERS)
         if owner is not None:
-            _check("the owner's name", owner, MAX_OWNER_CHARACTERS)
+            check_text("the owner's name", owner, MAX_OWNER_CHARACTERS)
         if kind is not RecordKind.ASSIGN:
-            _check("the note" if kind is RecordKind.NOTE else "--why", text, MAX_NOTE_CHARACTERS)
+            check_text(
+                "the note" if kind is RecordKind.NOTE else "--why", text, MAX_NOTE_CHARACTERS
+            )
         step = self.find(case)[-1]
         request = RecordRequest(kind, step.opening, by, text, owner)
         return self.records.add(request, lambda records: judge_request(request, step, records))
 
 
-def _check(what: str, text: str, longest: int) -> None:
+def check_text(what: str, text: str, longest: int) -> None:
+    """Raises UnclearRecordError where a name or text is empty, too long or not printable."""
     if not text.strip() or len(text) > longest or not text.replace("\n", " ").isprintable():
         raise UnclearRecordError(
             f"{what[0].upper()}{what[1:]} must be 1 to {longest} characters of text, without control "

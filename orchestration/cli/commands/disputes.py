@@ -11,6 +11,7 @@ from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.services.disputes.queue import QueueSelection
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
+from orchestration.cli import dispute_evidence
 from orchestration.cli.dispute_views import (
     described,
     described_history,
@@ -36,6 +37,7 @@ from orchestration.composition import (
 )
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(dispute_evidence.app, name="evidence")
 # For people; programs get all.
 SHOWN_ROWS = 50
 Case = Annotated[str, typer.Argument(help="The dispute's case number.")]

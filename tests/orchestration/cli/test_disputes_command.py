@@ -1,6 +1,7 @@
 """`cardops disputes` over a real lake and store."""
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -164,3 +165,31 @@ def test_refusals_are_sentences() -> None:
     ):
         with pytest.raises(CommandError, match=sentence):
             cardops(*words)
+
+
+def test_evidence_is_shown_added_and_removed(tmp_path: Path) -> None:
+    code, shown = cardops("evidence", "near")
+    assert (code, shown["complete"], shown["days_left"]) == (1, False, 3)
+    missing = shown["missing"]
+
+    path = tmp_path / "answer.pdf"
+    path.write_bytes(b"%PDF-1.7 answer")
+    add = ("evidence", "add", "near", "--item", "receipt", "--file", str(path), "--by", "ann")
+    added = [cardops(*add)[1] for _ in range(2)]
+    assert [found["changed"] for found in added] == [True, False]
+    digest = str(added[0]["sha256"])
+    assert (home_store() / "evidence" / digest[:2] / digest).read_bytes() == path.read_bytes()
+
+    evidence = cardops("show", "near")[1]["evidence"]
+    assert isinstance(evidence, dict)
+    assert evidence["missing"] == [name for name in missing if name != "receipt"]  # type: ignore[attr-defined]
+    shown_text = CliRunner().invoke(app, ["show", "near"]).stdout
+    assert "Evidence: missing transaction_details; 1 file; not sent" in shown_text
+
+    remove = ("evidence", "remove", "near", "--item", "receipt", "--why", "wrong case")
+    assert cardops(*remove, "--sha256", digest[:12])[1]["removed"]
+    assert cardops("evidence", "show", "near")[1]["missing"] == missing
+
+
+def home_store() -> Path:
+    return Path(os.environ["CARDOPS_HOME"]) / "processed"

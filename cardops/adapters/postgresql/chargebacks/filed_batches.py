@@ -14,6 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
+from cardops.adapters.postgresql.chargebacks.evidence_rows import packages_of_batch
 from cardops.adapters.postgresql.intake.rows import (
     SELECT_BATCH,
     batch_of,
@@ -22,6 +23,7 @@ from cardops.adapters.postgresql.intake.rows import (
     next_batch_id,
 )
 from cardops.adapters.postgresql.transactions import run_in_transaction
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.filing import (
     BatchAccount,
     BatchUnfinishedError,
@@ -93,9 +95,9 @@ with filed as (
             from jsonb_each_text(b.made_slots) as s
         ) as made,
         (
-            -- A rejected row was in its file.
+            -- A row that was rejected, or that goes again with evidence, was in its file.
             select count(*) from waiting_disputes as w
-            where w.batch_id = b.batch_id and w.reason <> 'rejected'
+            where w.batch_id = b.batch_id and w.reason not in ('rejected', 'evidence')
         ) as waiting
     from chargeback_batches as b
     where
@@ -174,10 +176,15 @@ class FiledBatches:
         """Rows of the batch that its files do not have."""
         rows = self._fetched(
             "select intake_id, row_number from waiting_disputes"
-            " where batch_id = %s and reason <> 'rejected' order by intake_id, row_number",
+            " where batch_id = %s and reason not in ('rejected', 'evidence')"
+            " order by intake_id, row_number",
             batch_id,
         )
         return [RowKey(*row) for row in rows]
+
+    def packages_of(self, batch_id: str) -> Sequence[EvidencePackage]:
+        """Evidence that goes with the batch's files, by network and case number."""
+        return run_in_transaction(self.url, partial(packages_of_batch, batch_id=batch_id))
 
     def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:
         """Rows that are held, those that wait longest first."""

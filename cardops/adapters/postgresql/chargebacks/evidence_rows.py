@@ -1,0 +1,81 @@
+"""Rows of evidence in PostgreSQL, as the rules know them.
+
+Belongs here: reading rows. Who decides what is added is in the modules that use this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.evidence_files import EvidenceChange, RecordedChange
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage, PackedFile
+from cardops.rules.chargebacks.files import Action
+from cardops.rules.chargebacks.queue import Opening
+
+CHANGE_COLUMNS: Final[LiteralString] = (
+    "program, network, case_number, change_number, changed_at, item, content_sha256, file_name,"
+    " media_type, size_bytes, changed_by, why, is_removed"
+)
+PACKAGE_COLUMNS: Final[LiteralString] = (
+    "program, network, case_number, package_number, stage, opening_number, batch_id, action, manifest,"
+    " files, sent_by, why, sent_at"
+)
+_CHANGES: Final[LiteralString] = (
+    f"select {CHANGE_COLUMNS} from dispute_evidence"  # noqa: S608 - only our own names
+    " where program = %s and network = %s and case_number = %s order by change_number"
+)
+_PACKAGES: Final[LiteralString] = (
+    f"select {PACKAGE_COLUMNS} from evidence_packages"  # noqa: S608 - only our own names
+    " where program = %s and network = %s and case_number = %s order by package_number"
+)
+_OF_BATCH: Final[LiteralString] = (
+    f"select {PACKAGE_COLUMNS} from evidence_packages"  # noqa: S608 - only our own names
+    " where batch_id = %s order by network, case_number"
+)
+
+
+def changes_of(session: psycopg.Connection, key: DisputeKey) -> list[RecordedChange]:
+    """The dispute's changes in the order in which they were recorded."""
+    values = [key.program, key.network, key.case_number]
+    return [change_of(row) for row in session.execute(_CHANGES, values)]
+
+
+def packages_of_dispute(session: psycopg.Connection, key: DisputeKey) -> list[EvidencePackage]:
+    """The dispute's packages in the order in which they were sent."""
+    values = [key.program, key.network, key.case_number]
+    return [package_of(row) for row in session.execute(_PACKAGES, values)]
+
+
+def packages_of_batch(session: psycopg.Connection, batch_id: str) -> list[EvidencePackage]:
+    """The batch's packages by network and case number."""
+    return [package_of(row) for row in session.execute(_OF_BATCH, [batch_id])]
+
+
+def change_of(row: tuple[Any, ...]) -> RecordedChange:
+    """A row of CHANGE_COLUMNS."""
+    program, network, case_number, number, changed_at, *change = row
+    key = DisputeKey(program, network, case_number)
+    return RecordedChange(key, EvidenceChange(*change), number, changed_at)
+
+
+def package_of(row: tuple[Any, ...]) -> EvidencePackage:
+    """A row of PACKAGE_COLUMNS."""
+    program, network, case_number, number, stage, opening, batch_id, action, manifest, *rest = row
+    files, *sent = rest
+    return EvidencePackage(
+        Opening(DisputeKey(program, network, case_number), stage, opening),
+        number,
+        batch_id,
+        Action(action),
+        manifest,
+        tuple(PackedFile(**file) for file in files),
+        *sent,
+    )
+
+
+def stored_files(files: Sequence[PackedFile]) -> list[dict[str, Any]]:
+    """The files of a package as they are stored."""
+    return [asdict(file) for file in files]
