@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from cardops.rules.chargebacks.disputes import DisputeKey
     from cardops.rules.provisional.policies import ProvisionalPolicy
     from cardops.rules.provisional.postings import DuePosting, PostingResult
-from cardops.rules.provisional.records import CreditRecord, LedgerEntry, NoticeKind
+from cardops.rules.provisional.records import (
+    CreditRecord,
+    Decision,
+    LedgerEntry,
+    NoticeKind,
+)
 
 # Program, user and currency.
 Account = tuple[str, str, str]
@@ -34,12 +39,15 @@ class ProvisionalLedger(Protocol):
         """Post it, unless it was posted before; safe to repeat, and beside another process.
 
         A credit, and what is added to one that is made final, stay within what the ledger shows of
-        the purchase at that moment. Taking back posts what the credit was, even if the balance
-        becomes negative.
+        the purchase at that moment. Taking back posts what the credit was, or the part of it that
+        was decided, even if the balance becomes negative. A decision must still be the last one.
         """
 
     def records(self, keys: Collection[DisputeKey]) -> Mapping[DisputeKey, CreditRecord]:
         """What was posted and sent for each of these disputes that has any of it."""
+
+    def standing(self, program: str) -> Collection[DisputeKey]:
+        """Disputes of the program with a credit and no end."""
 
     def credited(
         self, program: str, transaction_ids: Collection[str]
@@ -56,3 +64,10 @@ class ProvisionalLedger(Protocol):
         self, key: DisputeKey, kind: NoticeKind, sent_on: date, recorded_by: str
     ) -> None:
         """Record that the user was told; the latest of a kind counts."""
+
+    def decide(self, key: DisputeKey, decision: Decision) -> bool:
+        """Record a decision under its number.
+
+        False where that number is taken or what it is about was posted meanwhile; nothing is
+        recorded then.
+        """

@@ -91,7 +91,15 @@ def _clocks(policy: ProvisionalPolicy) -> list[dict[str, Any]]:
     return [
         {
             key: row[key]
-            for key in ("clock", "network", "reason_category", "count", "unit", "source")
+            for key in (
+                "clock",
+                "network",
+                "reason_category",
+                "count",
+                "unit",
+                "source",
+                "verification",
+            )
         }
         for row in read_table("provisional_clocks")
         if row["policy"] == policy.name and is_valid_on(row, policy.since_on)

@@ -15,6 +15,7 @@ from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, co
 from cardops.rules.provisional.postings import DuePosting
 from cardops.rules.provisional.records import NoticeKind, PostingKind
 from cardops.services.provisional.crediting import Position, PostedStep, ProvisionalCredits
+from cardops.services.provisional.deciding import ProvisionalDecisions
 from tests.factories.lake_tables import rows_of
 from tests.fakes.lake import FakeLake
 
@@ -56,6 +57,26 @@ from accounts where program = %(program)s and user_id = %(user)s
 """
 
 
+_HOLD = """
+insert into decisions (
+    program, transaction_id, authorization_id, question_hash, user_id, currency, amount_minor,
+    is_capture, status, reason_code, remaining_minor, ledger_seq, answer, decided_at
+)
+select program, %(transaction_id)s, 'auth', '', user_id, currency, %(amount)s, false, 'PERMIT',
+    'sufficient_credit', available_minor - %(amount)s, ledger_seq + 1, '{}', now()
+from accounts where program = %(program)s and user_id = %(user)s
+"""
+_CAPTURE = """
+insert into movements (
+    program, transaction_id, kind, movement_key, user_id, currency, status, reason_code,
+    amount_minor, posted_minor, held_change_minor, ledger_seq, answer, posted_at
+)
+select program, %(transaction_id)s, 'capture', '', user_id, currency, 'PERMIT', 'captured',
+    %(amount)s, -%(amount)s, 0, ledger_seq + 1, '{}', now()
+from accounts where program = %(program)s and user_id = %(user)s
+"""
+
+
 @dataclass
 class DisputeDesk:
     """One program of a database, with a lake in memory."""
@@ -69,6 +90,7 @@ class DisputeDesk:
         self.policies = PostgresProvisionalPolicies(self.url)
         self.ledger = PostgresProvisionalLedger(self.url)
         self.service = ProvisionalCredits(self.policies, self.ledger, self.lake)
+        self.decisions = ProvisionalDecisions(self.service)
         add = "insert into programs (program, currency) values (%s, 'USD') on conflict do nothing"
         self._execute(add, self.program)
 
@@ -105,9 +127,20 @@ class DisputeDesk:
         values = {"program": self.program, "user": user, "amount": amount}
         self._execute(_DEBIT, values)
 
+    def holds(self, user: str, transaction_id: str, amount: int, *, captured: int) -> None:
+        """A hold that was raised, and captured for more than was asked first."""
+        self._move(_HOLD, user, transaction_id, amount)
+        self._move(_CAPTURE, user, transaction_id, captured)
+        values = {"program": self.program, "user": user, "amount": captured}
+        self._execute(_DEBIT, values)
+
     def is_refunded(self, user: str, transaction_id: str, amount: int) -> None:
         self._move(_REFUND, user, transaction_id, amount)
         self._execute(_DEBIT, {"program": self.program, "user": user, "amount": -amount})
+
+    def blocks(self, user: str) -> None:
+        block = "insert into users (program, user_id, is_blocked) values (%s, %s, true)"
+        self._execute(block, self.program, user)
 
     def reports(
         self, transaction_id: str, amount: int, *, on: date = BOUGHT_ON, **more: object

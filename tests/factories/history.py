@@ -201,6 +201,13 @@ select
 from (select *, row_number() over () as n from decisions where status = 'PERMIT' and is_capture) as d
 cross join (values ('credit', 'provisional_credit'), ('end', 'credit_taken_back')) as s (step, kind)
 where step = 'credit' or n %% 2 = 0;
+insert into provisional_decisions (
+    program, network, case_number, decision_number, step, reason, since_on, decision, decided_by,
+    why, decided_on
+)
+select program, network, case_number, 1, 'end', 'amount_lowered', due_on, 'approved', 'somebody',
+    'seen', due_on
+from provisional_postings where step = 'credit';
 insert into provisional_notices (
     program, network, case_number, kind, notice_number, sent_on, recorded_by
 )

@@ -85,7 +85,14 @@ from cardops.rules.mappings.mapping import FileMapping
 from cardops.rules.programs.programs import Program
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy
 from cardops.rules.provisional.postings import DuePosting
-from cardops.rules.provisional.records import NoticeKind, PostingKind
+from cardops.rules.provisional.records import (
+    DecidedStep,
+    Decision,
+    DecisionKind,
+    Facts,
+    NoticeKind,
+    PostingKind,
+)
 from cardops.services.callbacks.archiving import CallbackArchiving
 from tests.factories.authorizations import a_request
 from tests.factories.deliveries import a_made_file
@@ -409,6 +416,25 @@ def call_provisional(url: str) -> None:
             DuePosting(key, kind, "txn_1000", "user_5", "USD", 5, 10, "regulation_e", TODAY)
         )
     ledger.record_notice(key, NoticeKind.RESULT, TODAY, "somebody")
+    facts = Facts(DecidedStep.CREDIT, "inquiry", TODAY, 5)
+    decision = Decision(1, facts, DecisionKind.APPROVED, 5, None, "somebody", "seen", TODAY)
+    decided = DisputeKey("default", "visa", "decided-case")
+    ledger.decide(decided, decision)
+    ledger.post(
+        DuePosting(
+            decided,
+            PostingKind.CREDIT,
+            "txn_1001",
+            "user_5",
+            "USD",
+            5,
+            10,
+            "regulation_e",
+            TODAY,
+            1,
+        )
+    )
+    ledger.standing("default")
     keys = [DisputeKey("default", "visa", f"case_{number}") for number in range(1, 500)]
     ids = [f"txn_{number}" for number in range(1, 500)]
     ledger.records(keys)

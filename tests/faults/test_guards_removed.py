@@ -75,6 +75,7 @@ SET_APART = "tests/services/intake/test_files_set_apart.py"
 
 ACKNOWLEDGEMENTS = "tests/services/deliveries/test_acknowledgements.py"
 PROVISIONAL = f"{STORE}/provisional/test_provisional_ledger.py"
+DECIDING = "tests/services/provisional/test_deciding.py"
 
 GUARDS = [
     Guard(
@@ -108,7 +109,23 @@ GUARDS = [
         "notice-before-taking-back",
         "tests/services/provisional/test_crediting.py"
         "::test_credit_is_taken_back_two_business_days_after_its_notice",
-        "sent_on = sent_on or dispute.notified_on\n    if record.credit is None:",
+        "sent_on = sent_on or reason_on\n    if False:",
+    ),
+    Guard(
+        "decision-of-these-facts",
+        f"{DECIDING}::test_decision_about_earlier_facts_is_not_followed",
+        "if decision is None:",
+    ),
+    Guard(
+        "one-decision",
+        f"{DECIDING}::test_second_person_cannot_decide_otherwise_without_saying_so",
+        "if False:",
+    ),
+    Guard("last-decision", f"{DECIDING}::test_replaced_decision_is_not_posted", "if False:"),
+    Guard(
+        "decision-before-posting",
+        f"{DECIDING}::test_decision_about_what_was_posted_is_not_recorded",
+        "and step = 'never'",
     ),
     Guard(
         "shared-lake-file",

@@ -88,9 +88,9 @@ class ProvisionalModel:
         elif status == "won":
             dispute.end = ("credit_made_final", 0) if today >= last_on else None
         elif status == "lost" or today >= last_on:
-            left = self.left(dispute)
-            if left >= credit:
-                rest = max(0, min(disputed, left) - credit)
+            rest = min(disputed, self.left(dispute)) - credit
+            # Where less is disputed than was given, a person decides.
+            if rest >= 0:
                 dispute.end = ("credit_made_final", rest)
                 self.available += rest
 

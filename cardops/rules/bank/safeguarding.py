@@ -3,7 +3,7 @@
 Belongs here: which accounts, when a statement is due, and the names of the checks.
 """
 
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -41,7 +41,7 @@ class SafeguardingAccount:
         return self.since_on <= on and (self.until_on is None or on < self.until_on)
 
 
-def last_business_day(until: date, holidays: Collection[date] = ()) -> date:
+def last_business_day(until: date, holidays: Container[date] = ()) -> date:
     """The last date up to this one of which a bank makes a statement: no weekend, no holiday."""
     day = until
     while day.weekday() >= _SATURDAY or day in holidays:

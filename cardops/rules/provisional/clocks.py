@@ -3,7 +3,7 @@
 Belongs here: reading the data and counting days. What is due is decided in disputes.py.
 """
 
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -62,7 +62,7 @@ class Clock:
 class BusinessDays:
     """A banking calendar: every day but weekends and its holidays."""
 
-    holidays: Collection[date]
+    holidays: Container[date]
 
     def after(self, day: date, count: int) -> date:
         """The last of so many business days after that day; of none, the day itself."""

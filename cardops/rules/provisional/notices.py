@@ -7,32 +7,61 @@ from collections.abc import Iterator
 from datetime import date
 
 from cardops.rules.provisional.clocks import ClockName, Preset
-from cardops.rules.provisional.disputes import OwedNotice, Terms, investigated_by
+from cardops.rules.provisional.disputes import investigated_by
 from cardops.rules.provisional.records import (
     CreditRecord,
+    DecidedStep,
+    Decision,
+    DecisionKind,
     DisputeState,
     Favour,
     NoticeKind,
     PostingKind,
     Purchase,
 )
+from cardops.rules.provisional.steps import OwedNotice, Terms
 
 
 def pending_notices(
-    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
+    dispute: DisputeState,
+    purchase: Purchase | None,
+    record: CreditRecord,
+    terms: Terms,
+    decision: Decision | None = None,
 ) -> Iterator[OwedNotice]:
-    """The notices that nobody has recorded as sent."""
-    if dispute.is_inquiry:
+    """The notices that nobody has recorded as sent. `decision`: the one that stands."""
+    if dispute.is_inquiry and record.credit is None:
         return
-    for notice, since in _notices(dispute, purchase, record, terms):
+    refusal = _of_refusal(dispute, purchase, terms, decision)
+    for notice, since in (
+        *_of_the_beginning(dispute, record, terms),
+        *([refusal] if refusal else _of_the_end(dispute, purchase, record, terms)),
+    ):
         sent_on = record.notices.get(notice.kind)
         # One that was sent before its reason is of an earlier end of a dispute that was reopened.
         if sent_on is None or sent_on < since:
             yield notice
 
 
-def _notices(
-    dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
+def _of_refusal(
+    dispute: DisputeState, purchase: Purchase | None, terms: Terms, decision: Decision | None
+) -> tuple[OwedNotice, date] | None:
+    """What a rejection must be followed by: the result, or the notice before taking back."""
+    if decision is None or decision.kind is not DecisionKind.REJECTED:
+        return None
+    if decision.facts.step is DecidedStep.AFTER:
+        return None
+    decided_on = decision.decided_on
+    told_by = terms.last_day(ClockName.NOTICE_OF_RESULT, dispute, decided_on)
+    last_on = investigated_by(dispute, purchase, terms)
+    told_by = last_on if terms.preset is Preset.REGULATION_Z else told_by
+    is_credit = decision.facts.step is DecidedStep.CREDIT
+    kind = NoticeKind.RESULT if is_credit else NoticeKind.TAKING_BACK
+    return None if told_by is None else (OwedNotice(kind, told_by), decided_on)
+
+
+def _of_the_beginning(
+    dispute: DisputeState, record: CreditRecord, terms: Terms
 ) -> Iterator[tuple[OwedNotice, date]]:
     """Each with the day from which a notice counts."""
     acknowledged_by = terms.last_day(ClockName.ACKNOWLEDGEMENT, dispute, dispute.notified_on)
@@ -48,7 +77,6 @@ def _notices(
         told_by = terms.last_day(ClockName.NOTICE_OF_CREDIT, dispute, given_on)
         if told_by is not None:
             yield OwedNotice(NoticeKind.CREDIT, told_by), given_on
-    yield from _of_the_end(dispute, purchase, record, terms)
 
 
 def _of_the_end(

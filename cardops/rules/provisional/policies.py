@@ -71,6 +71,20 @@ def policy_on(policies: Sequence[ProvisionalPolicy], notified_on: date) -> Provi
     return _last(in_force) if in_force else None
 
 
+def policy_of(
+    policies: Sequence[ProvisionalPolicy], notified_on: date, credited_by: str | None
+) -> ProvisionalPolicy | None:
+    """The same; of a dispute with a credit, the policy by whose name that was given.
+
+    The program may have changed its policy since, or learned of an earlier date of the dispute: what
+    was given must still end.
+    """
+    same = [policy for policy in policies if policy.name == credited_by]
+    if credited_by is None or not same:
+        return policy_on(policies, notified_on)
+    return policy_on(same, notified_on) or same[-1]
+
+
 def _last(in_force: Sequence[ProvisionalPolicy]) -> ProvisionalPolicy:
     latest = max(policy.since_on for policy in in_force)
     return [policy for policy in in_force if policy.since_on == latest][-1]

@@ -13,6 +13,7 @@ class DuePosting:
     """A posting to the account of the purchase. Of an end, user and amount are the credit's.
 
     `purchase_minor`: the whole purchase, of which disputes together are given back no more.
+    `decision_number`: of the person's decision that it follows.
     """
 
     key: DisputeKey
@@ -24,6 +25,7 @@ class DuePosting:
     purchase_minor: int
     policy: str
     due_on: date
+    decision_number: int | None = None
 
 
 class PostingOutcome(StrEnum):
@@ -34,6 +36,7 @@ class PostingOutcome(StrEnum):
     BEYOND_PURCHASE = "beyond_purchase"
     OUT_OF_RANGE = "out_of_range"
     ACCOUNT_MISSING = "account_missing"
+    DECISION_REPLACED = "decision_replaced"
 
 
 @dataclass(frozen=True, slots=True)

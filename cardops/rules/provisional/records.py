@@ -96,20 +96,70 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One posting of a dispute; a credit that was made final may post nothing more."""
+    """One posting of a dispute; a credit that was made final may post nothing more.
+
+    `policy`: the regulation by which it was made. `decision_number`: of the decision it followed.
+    """
 
     kind: PostingKind
     amount_minor: int
     posted_on: date
+    policy: str = ""
+    decision_number: int | None = None
+
+
+class DecisionKind(StrEnum):
+    """What a person decided about a disputed purchase that waited."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+
+
+class DecidedStep(StrEnum):
+    """What a decision is about: the credit, its end, or what came after its end."""
+
+    CREDIT = "credit"
+    END = "end"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decision was about. Where any of it is different by now, a person must decide again.
+
+    `reason`: why the purchase waited; `since_on`: the dispute's end, else its notice; `amount_minor`:
+    what was disputed, or what of a standing credit was too much.
+    """
+
+    step: DecidedStep
+    reason: str
+    since_on: date
+    amount_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The latest decision about a dispute: what is to be posted, or until when it waits, and why."""
+
+    number: int
+    facts: Facts
+    kind: DecisionKind
+    amount_minor: int | None
+    until_on: date | None
+    decided_by: str
+    why: str
+    decided_on: date
 
 
 @dataclass(frozen=True, slots=True)
 class CreditRecord:
-    """What was posted, and when the latest notice of each kind was sent."""
+    """What was posted, when the latest notice of each kind was sent, and what was decided last."""
 
     credit: Posted | None = None
     end: Posted | None = None
     notices: Mapping[NoticeKind, date] = field(default_factory=dict)
+    decision: Decision | None = None
 
 
 def favours() -> Mapping[str, Favour]:

@@ -53,6 +53,7 @@ class Side(StrEnum):
     DUE_FILES = "due_files"
     CREDITS_GIVEN = "provisional_credits"
     CREDIT_ENDS = "provisional_credit_ends"
+    DECIDED_AMOUNTS = "decided_amounts"
 
 
 class Unit(StrEnum):
@@ -220,8 +221,9 @@ LIMIT_CHECKS: Final = (
 PROVISIONAL_CHECKS: Final = (
     Comparison("credit_ends_have_their_credit", Side.CREDIT_ENDS, Side.CREDITS_GIVEN),
     Comparison(
-        "provisional_credits_are_within_the_purchase", Side.CREDITS_GIVEN, Side.PERMITTED_AMOUNTS
+        "provisional_credits_are_within_the_purchase", Side.CREDITS_GIVEN, Side.CAPTURED_AMOUNTS
     ),
+    Comparison("decided_postings_follow_their_decision", Side.CREDITS_GIVEN, Side.DECIDED_AMOUNTS),
 )
 # What one read-only transaction on the store evaluates.
 STORE_CHECKS: Final = (

@@ -90,6 +90,7 @@ DAMAGES: Final = (
     Damage("credit_taken_back_without_credit", "credit_ends_have_their_credit"),
     Damage("credit_taken_back_of_another_amount", "credit_ends_have_their_credit"),
     Damage("credit_doubled", "provisional_credits_are_within_the_purchase"),
+    Damage("decided_credit_altered", "decided_postings_follow_their_decision"),
     Damage("credit_lost", "account_sequences_have_no_gap"),
     Damage("credit_on_another_account", "credit_ends_have_their_credit"),
     Damage("file_lost_by_the_store", "deposits_in_the_lake_equal_deposits_posted"),

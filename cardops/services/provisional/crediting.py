@@ -12,31 +12,23 @@ from typing import Final
 from cardops.ports import Lake, ProvisionalLedger, ProvisionalPolicies
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.clocks import BusinessDays
-from cardops.rules.provisional.disputes import (
-    OwedNotice,
-    Step,
-    Terms,
-    WaitingReason,
-    credit_last_on,
-    honoured_until,
-    investigated_by,
-    next_step,
-)
+from cardops.rules.provisional.decisions import judge
+from cardops.rules.provisional.disputes import credit_last_on, honoured_until, investigated_by
 from cardops.rules.provisional.notices import pending_notices
-from cardops.rules.provisional.policies import US_BANKING_DAYS, ProvisionalPolicy, policy_on
+from cardops.rules.provisional.policies import US_BANKING_DAYS, ProvisionalPolicy, policy_of
 from cardops.rules.provisional.postings import DuePosting, PostingOutcome
 from cardops.rules.provisional.records import (
     CreditRecord,
+    Decision,
     DisputeState,
     Favour,
     PostingKind,
     Purchase,
 )
+from cardops.rules.provisional.steps import OwedNotice, Step, Terms, WaitingReason
 from cardops.services.intake.holiday_dates import holiday_dates
 from cardops.services.provisional.lake_facts import LakeFacts
 
-# Holidays are known this many years after a dispute: no clock is longer.
-YEARS_AHEAD: Final = 2
 # What is no dispute, or was told too late, or of which everything was given back, has no clock.
 CLOCKLESS: Final = frozenset(
     {
@@ -49,20 +41,52 @@ CLOCKLESS: Final = frozenset(
 )
 
 
+class BankingHolidays:
+    """The holidays of the Federal Reserve in whatever year is asked for."""
+
+    def __contains__(self, day: object) -> bool:
+        """Whether it is one."""
+        return isinstance(day, date) and day in holiday_dates(US_BANKING_DAYS, (day.year,))
+
+
+CALENDAR: Final = BusinessDays(BankingHolidays())
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One dispute: its next step or why there is none, its pending notices and its clocks."""
+    """One dispute: its next step or why there is none, its pending notices and its clocks.
+
+    `undecided`: why it would wait without the decision of a person that stands, if there is one.
+    """
 
     dispute: DisputeState
     purchase: Purchase | None
     record: CreditRecord
-    policy: ProvisionalPolicy
+    terms: Terms
     step: Step | None
     waiting: WaitingReason | None
+    undecided: WaitingReason | None
+    decision: Decision | None
     notices: Sequence[OwedNotice]
     credit_last_on: date | None
     investigated_by: date | None
     honoured_until: date | None
+
+    @property
+    def policy(self) -> ProvisionalPolicy:
+        """The policy that the dispute is under."""
+        return self.terms.policy
+
+    def needs_person(self, today: date) -> bool:
+        """Whether it waits for a decision or a notice, and nobody deferred it beyond that day.
+
+        Deferring moves no clock: on its last day the dispute is shown again.
+        """
+        if self.waiting is None:
+            return False
+        until = self.decision.until_on if self.decision else None
+        last_on = self.waits_until
+        return until is None or until <= today or (last_on is not None and last_on <= today)
 
     def is_due(self, today: date) -> bool:
         """Whether its next step is to be posted by that day."""
@@ -123,6 +147,15 @@ class ProvisionalCredits:
             if program in {None, name}:
                 yield from self._of_program(name, policies)
 
+    def find(self, key: DisputeKey) -> Position | None:
+        """One dispute under a policy."""
+        found = (item for item in self.positions(key.program) if item.dispute.key == key)
+        return next(found, None)
+
+    def post_one(self, position: Position, today: date) -> list[PostedStep]:
+        """Post what of one dispute is due by that day."""
+        return list(self._post(position, today))
+
     def post_due(self, today: date, program: str | None = None) -> Iterator[PostedStep]:
         """Post what is due by that day, each once; safe to kill and to run again.
 
@@ -155,6 +188,7 @@ class ProvisionalCredits:
             purchase_minor=purchase.amount_minor if purchase else 0,
             policy=position.policy.name,
             due_on=step.due_on,
+            decision_number=step.decision_number,
         )
         result = self.ledger.post(posting)
         return PostedStep(posting, result.outcome, result.available_minor)
@@ -163,27 +197,27 @@ class ProvisionalCredits:
         self, program: str, policies: Sequence[ProvisionalPolicy]
     ) -> Iterator[Position]:
         facts = LakeFacts(self.lake, program)
-        disputes = facts.disputes(min(policy.since_on for policy in policies))
+        # A credit must end whatever became of the policy or of the dispute's date since it was given.
+        standing = self.ledger.standing(program)
+        disputes = facts.disputes(min(policy.since_on for policy in policies), standing)
         if not disputes:
             return
         ids = {dispute.transaction_id for dispute in disputes if dispute.transaction_id}
         purchases = self._in_ledger(program, facts.purchases(ids), disputes)
         records = self.ledger.records([dispute.key for dispute in disputes])
-        calendar = _calendar(disputes)
         for dispute in disputes:
-            policy = policy_on(policies, dispute.notified_on)
+            record = records.get(dispute.key, CreditRecord())
+            credited_by = record.credit.policy if record.credit else None
+            policy = policy_of(policies, dispute.notified_on, credited_by)
             preset = policy.name.preset if policy else None
             if policy is None or preset is None:
                 continue
             purchase = purchases.get(dispute.key)
-            record = records.get(dispute.key, CreditRecord())
-            yield _position(dispute, purchase, record, Terms(policy, preset, calendar))
+            yield _position(dispute, purchase, record, Terms(policy, preset, CALENDAR))
 
     def _current(self, position: Position) -> Position:
         """The same, with what the ledger has of it by now."""
-        dispute, preset = position.dispute, position.policy.name.preset
-        if preset is None:
-            return position
+        dispute = position.dispute
         ids = {dispute.transaction_id} if dispute.transaction_id else set()
         known = {} if position.purchase is None else dict.fromkeys(ids, position.purchase)
         purchases = self._in_ledger(dispute.key.program, known, [dispute])
@@ -191,7 +225,7 @@ class ProvisionalCredits:
             dispute,
             purchases.get(dispute.key),
             self.ledger.records([dispute.key]).get(dispute.key, CreditRecord()),
-            Terms(position.policy, preset, _calendar([dispute])),
+            position.terms,
         )
 
     def _in_ledger(
@@ -225,23 +259,18 @@ class ProvisionalCredits:
 def _position(
     dispute: DisputeState, purchase: Purchase | None, record: CreditRecord, terms: Terms
 ) -> Position:
-    found = next_step(dispute, purchase, record, terms)
+    verdict = judge(dispute, purchase, record, terms)
     return Position(
         dispute=dispute,
         purchase=purchase,
         record=record,
-        policy=terms.policy,
-        step=found if isinstance(found, Step) else None,
-        waiting=found if isinstance(found, WaitingReason) else None,
-        notices=tuple(pending_notices(dispute, purchase, record, terms)),
+        terms=terms,
+        step=verdict.step,
+        waiting=verdict.waiting,
+        undecided=verdict.undecided,
+        decision=verdict.decision,
+        notices=tuple(pending_notices(dispute, purchase, record, terms, verdict.decision)),
         credit_last_on=credit_last_on(dispute, purchase, terms),
         investigated_by=investigated_by(dispute, purchase, terms),
         honoured_until=honoured_until(dispute, record, terms),
     )
-
-
-def _calendar(disputes: Sequence[DisputeState]) -> BusinessDays:
-    first = min(dispute.notified_on for dispute in disputes).year
-    last = max(dispute.ended_on or dispute.notified_on for dispute in disputes).year
-    years = tuple(range(first, last + YEARS_AHEAD + 1))
-    return BusinessDays(holiday_dates(US_BANKING_DAYS, years))

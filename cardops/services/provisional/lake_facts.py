@@ -23,6 +23,7 @@ _READ: Final = (
     "resolution_date", "dispute_amount_minor", "dispute_currency", "reason_category", "intake_id",
     "row_number",
 )  # fmt: skip
+_KEYS: Final = pl.Struct(dict.fromkeys(_KEY, pl.String()))
 _OUTCOME: Final = "outcome"
 
 
@@ -33,13 +34,20 @@ class LakeFacts:
     lake: Lake
     program: str
 
-    def disputes(self, since_on: date) -> list[DisputeState]:
-        """Disputes of which the program was notified on that date or later, oldest first."""
+    def disputes(self, since_on: date, also: Collection[DisputeKey] = ()) -> list[DisputeState]:
+        """Disputes of which the program was notified on that date or later, and those named.
+
+        Oldest first.
+        """
         steps = self.lake.scan("chargebacks")
         if steps is None:
             return []
         found = _latest(steps.filter(pl.col("program") == self.program).select(_READ))
-        rows = found.filter(pl.col("notified_on") >= since_on).sort("notified_on", *_KEY).collect()
+        names = [{"network": key.network, "case_number": key.case_number} for key in also]
+        is_wanted = pl.col("notified_on") >= since_on
+        if names:
+            is_wanted |= pl.struct(_KEY).is_in(pl.Series(names, dtype=_KEYS).implode())
+        rows = found.filter(is_wanted).sort("notified_on", *_KEY).collect()
         return [_state(self.program, row) for row in rows.iter_rows(named=True)]
 
     def purchases(self, transaction_ids: Collection[str]) -> dict[str, Purchase]:

@@ -22,9 +22,11 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.provisional_decisions import decision_row, register
 from orchestration.composition import provisional_credits_of
 
 app = typer.Typer(no_args_is_help=True)
+register(app)
 ProgramOption = Annotated[str | None, typer.Option(help="Only this program.")]
 
 
@@ -35,6 +37,7 @@ def list_positions(*, program: ProgramOption = None, json_output: JsonOption = F
     Nothing is left out: a dispute under a policy that is in none of the lists is settled.
     """
     adapters = Adapters(Settings.load())
+    _require_program(adapters, program)
     today = adapters.database_clock.now().date()
     found = list(provisional_credits_of(adapters).positions(program))
     lists = {
@@ -69,6 +72,7 @@ def list_positions(*, program: ProgramOption = None, json_output: JsonOption = F
 def post(*, program: ProgramOption = None, json_output: JsonOption = False) -> None:
     """Post what is due today, as every night; each at most once. Exit code 1 on a debt or refusal."""
     adapters = Adapters(Settings.load())
+    _require_program(adapters, program)
     today = adapters.database_clock.now().date()
     posted = list(provisional_credits_of(adapters).post_due(today, program))
     report(posted, adapters.notifier)
@@ -125,6 +129,12 @@ def notice(  # noqa: PLR0913 - each is an option of the command
         typer.echo(f"The notice {kind} of {network}/{case} was recorded as sent on {day}.")
 
 
+def _require_program(adapters: Adapters, program: str | None) -> None:
+    """A misspelled program must not look like one of which nothing is due."""
+    if program is not None:
+        administration(adapters).find(program)
+
+
 def _key(key: DisputeKey) -> dict[str, Any]:
     return {"program": key.program, "network": key.network, "case_number": key.case_number}
 
@@ -158,8 +168,14 @@ def _due(item: Position, today: date) -> dict[str, Any]:
 
 
 def _waiting(item: Position, today: date) -> dict[str, Any]:
-    figures = {"reason": item.waiting, "last_on": item.waits_until}
-    return _row(item) | figures | {"is_overdue": item.is_overdue(today)}
+    figures = {
+        "reason": item.waiting,
+        "last_on": item.waits_until,
+        "is_overdue": item.is_overdue(today),
+        "needs_person": item.needs_person(today),
+        "decision": decision_row(item.decision),
+    }
+    return _row(item) | figures
 
 
 def _standing(item: Position) -> dict[str, Any]:

@@ -60,6 +60,8 @@ READ_WHOLE = {
     },
     # What people recorded by hand, of every dispute: the queue has an owner for each.
     "select distinct on (program, network, case_number, kind = 'assign')": {"dispute_records"},
+    # Credits without an end, of all that a program gave: a night looks up each dispute as well.
+    "select c.network, c.case_number from provisional_postings": {"provisional_postings"},
     # A full reconciliation, which an operator requests: everything against everything. The nightly
     # one names the date from which it reads.
     "'-infinity'::timestamptz": {

@@ -121,6 +121,28 @@ def test_impossible_notice_is_refused(
     assert sentence in str(done.exception)
 
 
+def test_waiting_credit_is_decided_by_a_person(desk: DisputeDesk) -> None:
+    desk.has_deposit("bea", 10_00)
+    desk.buys("bea", "t-3", 6_00, on=DISPUTED_ON - timedelta(days=3))
+    desk.told("c-3", "t-3", 6_00, on=DISPUTED_ON, stage="inquiry")
+    dispute = ["c-3", "--program", "acme", "--network", "visa", "--by", "ben", "--why", "seen"]
+
+    until = str(TODAY + timedelta(days=1))
+    deferred = run(provisional.app, "defer", *dispute, "--until", until)
+    waiting = [row for row in run(provisional.app, "list")["waiting"] if row["reason"] == "inquiry"]
+    approved = run(provisional.app, "approve", *dispute, "--amount", "5.00")
+    again = CliRunner().invoke(provisional.app, ["approve", *dispute])
+
+    assert (deferred["decision"]["until"], deferred["posted"]) == (until, [])
+    assert [row["decision"]["number"] for row in waiting] == [1]
+    assert [(row["amount"], row["outcome"]) for row in approved["posted"]] == [(5_00, "posted")]
+    assert "was approved before by ben" in again.stdout
+    refused = CliRunner().invoke(provisional.app, ["reject", *dispute])
+    assert "Nothing about this dispute waits" in str(refused.exception)
+    unknown = CliRunner().invoke(provisional.app, ["list", "--program", "acm"])
+    assert isinstance(unknown.exception, ExplainedError)
+
+
 def test_lists_are_readable_without_json(desk: DisputeDesk, tmp_path: Path) -> None:
     assert "transaction_unknown" in CliRunner().invoke(provisional.app, ["list"]).stdout
     shown = CliRunner().invoke(program.app, ["provisional", desk.program]).stdout

@@ -31,6 +31,8 @@ def test_every_clock_says_where_it_is_written() -> None:
         assert row["unit"] in set(Unit)
         assert row["source"].startswith(("12 CFR 10", "Visa Zero Liability", "Cardops: ")), row
         assert date.fromisoformat(row["valid_from"])
+        # Where the text was read, or that it was not found.
+        assert row["verification"].startswith(("read at http", "read, as quoted, at", "not verif"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.clocks import BusinessDays
-from cardops.rules.provisional.disputes import Terms, honoured_until
+from cardops.rules.provisional.disputes import honoured_until
 from cardops.rules.provisional.notices import pending_notices
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.rules.provisional.records import (
@@ -18,6 +18,7 @@ from cardops.rules.provisional.records import (
     PostingKind,
     Purchase,
 )
+from cardops.rules.provisional.steps import Terms
 from cardops.services.intake.holiday_dates import holiday_dates
 
 TOLD_ON, GIVEN_ON, WON_ON = date(2026, 9, 8), date(2026, 9, 22), date(2026, 9, 24)

@@ -15,7 +15,9 @@ from psycopg import errors
 from cardops.adapters.postgresql.provisional import lookups
 from cardops.adapters.postgresql.provisional.posting_sql import (
     ACCOUNT_OF_CREDIT,
+    LAST_DECISION,
     LOCK_ACCOUNT,
+    LOCK_DECISION,
     POST_CREDIT,
     POST_END,
 )
@@ -23,7 +25,13 @@ from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports.provisional import Account
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.provisional.postings import DuePosting, PostingOutcome, PostingResult
-from cardops.rules.provisional.records import CreditRecord, LedgerEntry, NoticeKind, PostingKind
+from cardops.rules.provisional.records import (
+    CreditRecord,
+    Decision,
+    LedgerEntry,
+    NoticeKind,
+    PostingKind,
+)
 
 _RECORD_NOTICE: Final = """
 insert into provisional_notices (
@@ -36,6 +44,23 @@ where program = %(program)s and network = %(network)s and case_number = %(case_n
     and kind = %(kind)s
 on conflict (program, network, case_number, kind, notice_number) do nothing
 returning notice_number
+"""
+# Under the lock of the decision that it replaces, so that no posting follows that one meanwhile.
+_DECIDE: Final = """
+insert into provisional_decisions (
+    program, network, case_number, decision_number, step, reason, since_on, judged_minor, decision,
+    amount_minor, until_on, decided_by, why, decided_on
+)
+select %(program)s, %(network)s, %(case_number)s, %(number)s, %(step)s, %(reason)s, %(since_on)s,
+    %(judged_minor)s, %(kind)s, %(amount_minor)s, %(until_on)s, %(decided_by)s, %(why)s,
+    %(decided_on)s
+where not exists (
+    select from provisional_postings
+    where program = %(program)s and network = %(network)s and case_number = %(case_number)s
+        and step = %(step)s -- guard: decision-before-posting
+)
+on conflict (program, network, case_number, decision_number) do nothing
+returning decision_number
 """
 
 
@@ -55,6 +80,10 @@ class PostgresProvisionalLedger:
     def records(self, keys: Collection[DisputeKey]) -> Mapping[DisputeKey, CreditRecord]:
         """What was posted and sent for each of these disputes that has any of it."""
         return run_in_transaction(self._url, partial(lookups.records, keys=list(keys)))
+
+    def standing(self, program: str) -> Collection[DisputeKey]:
+        """Disputes of the program with a credit and no end."""
+        return run_in_transaction(self._url, partial(lookups.standing, program=program))
 
     def credited(
         self, program: str, transaction_ids: Collection[str]
@@ -85,6 +114,31 @@ class PostgresProvisionalLedger:
         ):
             pass
 
+    def decide(self, key: DisputeKey, decision: Decision) -> bool:
+        """Record a decision under its number; False where it is taken, or the step posted."""
+        facts = decision.facts
+        values = {
+            **_key_values(key),
+            "number": decision.number,
+            "decision_number": decision.number - 1,
+            "step": facts.step,
+            "reason": facts.reason,
+            "since_on": facts.since_on,
+            "judged_minor": facts.amount_minor,
+            "kind": decision.kind,
+            "amount_minor": decision.amount_minor,
+            "until_on": decision.until_on,
+            "decided_by": decision.decided_by,
+            "why": decision.why,
+            "decided_on": decision.decided_on,
+        }
+        return bool(run_in_transaction(self._url, partial(_decide, values=values)))
+
+
+def _decide(session: psycopg.Connection, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    session.execute(LOCK_DECISION, values)
+    return session.execute(_DECIDE, values).fetchall()
+
 
 def _post(session: psycopg.Connection, posting: DuePosting) -> PostingResult:
     is_credit = posting.kind is PostingKind.CREDIT
@@ -99,9 +153,15 @@ def _post(session: psycopg.Connection, posting: DuePosting) -> PostingResult:
         "purchase_minor": posting.purchase_minor,
         "policy": posting.policy,
         "due_on": posting.due_on,
+        "decision_number": posting.decision_number,
     }
     # The id comes before the instant of the posting, so that a day can be closed by transaction ids.
     session.execute("select pg_current_xact_id()")
+    if posting.decision_number is not None:
+        session.execute(LOCK_DECISION, values)
+        last = session.execute(LAST_DECISION, values).fetchone()
+        if last != (posting.decision_number,):  # guard: last-decision
+            return PostingResult(PostingOutcome.DECISION_REPLACED)
     if not is_credit:
         account = session.execute(ACCOUNT_OF_CREDIT, values).fetchone()
         if account is None:

@@ -17,6 +17,17 @@ select user_id, currency from provisional_postings
 where program = %(program)s and network = %(network)s and case_number = %(case_number)s
     and step = 'credit'
 """
+# Whoever replaces a decision locks it as well, so the last one stays the last until the posting is made.
+LOCK_DECISION: Final = """
+select 1 from provisional_decisions
+where program = %(program)s and network = %(network)s and case_number = %(case_number)s
+    and decision_number = %(decision_number)s
+for update
+"""
+LAST_DECISION: Final = """
+select max(decision_number) from provisional_decisions
+where program = %(program)s and network = %(network)s and case_number = %(case_number)s
+"""
 # What the ledger shows of the purchase: debited and not refunded. A purchase without a decision was not
 # authorized here; its processor's amount limits it then.
 _LIMIT: Final[LiteralString] = """
@@ -30,14 +41,9 @@ purchase as (
         from decisions as d
         where d.program = %(program)s and d.transaction_id = %(transaction_id)s
     ), %(purchase_minor)s)) - coalesce((
-        select sum(p.amount_minor) from provisional_postings as p
+        select sum(case p.kind when 'credit_taken_back' then -p.amount_minor else p.amount_minor end)
+        from provisional_postings as p
         where p.program = %(program)s and p.transaction_id = %(transaction_id)s
-            and p.kind <> 'credit_taken_back'
-            and not exists (
-                select from provisional_postings as e
-                where e.program = p.program and e.network = p.network
-                    and e.case_number = p.case_number and e.kind = 'credit_taken_back'
-            )
     ), 0) as left_minor
 )
 """
@@ -45,10 +51,10 @@ _PUT: Final[LiteralString] = """
 posted as (
     insert into provisional_postings (
         program, network, case_number, step, kind, transaction_id, user_id, currency, amount_minor,
-        policy, due_on, ledger_seq, posted_at
+        policy, due_on, ledger_seq, posted_at, decision_number
     )
     select %(program)s, %(network)s, %(case_number)s, step, kind, transaction_id, user_id, currency,
-        amount_minor, %(policy)s, %(due_on)s, next_seq, statement_timestamp()
+        amount_minor, %(policy)s, %(due_on)s, next_seq, statement_timestamp(), %(decision_number)s
     from fresh
     on conflict (program, network, case_number, step) do nothing
     returning user_id, currency, ledger_seq,
@@ -88,8 +94,11 @@ fresh as (
 _FRESH_END: Final[LiteralString] = """,
 fresh as (
     select 'end' as step, %(kind)s::text as kind, c.transaction_id, c.user_id, c.currency,
-        case when %(kind)s = 'credit_taken_back' then c.amount_minor
-            else %(amount_minor)s::bigint end as amount_minor,
+        case when %(kind)s = 'credit_taken_back' then least(c.amount_minor, coalesce((
+            select d.amount_minor from provisional_decisions as d
+            where d.program = c.program and d.network = c.network and d.case_number = c.case_number
+                and d.decision_number = %(decision_number)s
+        ), c.amount_minor)) else %(amount_minor)s::bigint end as amount_minor,
         a.ledger_seq + 1 as next_seq
     from provisional_postings as c
     inner join accounts as a using (program, user_id, currency)

@@ -430,6 +430,18 @@ from provisional_postings as p
 where p.program = 'cardops-prove' and p.case_number = 'c-kept'
     and a.program = p.program and a.user_id = p.user_id and a.currency = p.currency;
 
+-- damage: decided_credit_altered
+insert into provisional_decisions (
+    program, network, case_number, decision_number, step, reason, since_on, decision, decided_by,
+    why, decided_on
+)
+values (
+    'cardops-prove', 'visa', 'c-kept', 1, 'credit', 'notified_late', current_date, 'rejected',
+    'planted', 'planted', current_date
+);
+update provisional_postings set decision_number = 1
+where program = 'cardops-prove' and case_number = 'c-kept' and step = 'credit';
+
 -- damage: credit_lost
 update accounts as a set available_minor = a.available_minor - p.amount_minor
 from provisional_postings as p

@@ -99,3 +99,14 @@ def test_late_posting_of_a_closed_date_is_counted(desk: DisputeDesk, tmp_path: P
     desk.ledger.post(a_posting(desk, case="c-2", amount=1_00, transaction_id="t-2"))
 
     assert books.changed_exports(TODAY, TODAY) == [TODAY]
+
+
+def test_credit_of_a_raised_hold_is_within_what_was_captured(database_url: str) -> None:
+    desk = DisputeDesk(database_url)
+    desk.has_deposit("ana", 100_00)
+    desk.holds("ana", "t-1", 10_00, captured=30_00)
+    desk.ledger.post(a_posting(desk, amount=30_00, purchase=30_00))
+
+    found = set(PostgresBooks(desk.url).breaks(TODAY)["check_name"])
+
+    assert "provisional_credits_are_within_the_purchase" not in found
