@@ -6,6 +6,7 @@ from assets.batch_partitions import partition_key_of, slots_by_batch
 from assets.chargeback_files import chargeback_files
 from assets.partitions import batch_networks
 from cardops.ports import (
+    Acknowledgements,
     Breakers,
     Clock,
     DeliveryLedger,
@@ -13,6 +14,7 @@ from cardops.ports import (
     Notifier,
     ObjectStore,
 )
+from cardops.rules.deliveries.acknowledgements import StoredAcknowledgement, counts_of, standing
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.deliveries.troubles import RUNBOOK
 from cardops.services.deliveries.concurrent import deliver_all
@@ -33,6 +35,7 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     destinations: dg.ResourceParam[Destinations],
     notifier: dg.ResourceParam[Notifier],
     breakers: dg.ResourceParam[Breakers],
+    acknowledgement_ledger: dg.ResourceParam[Acknowledgements],
     clock: dg.ResourceParam[Clock],
 ) -> None:
     """Each chargeback file delivered to its card company once; one company's failure delays no other."""
@@ -53,8 +56,9 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     found = [delivery_ledger.find(*slot) for slot in slots]
     records = deliver_all(service, [record for record in found if record is not None])
     by_slot = {(record.batch_id, record.network): record for record in records}
+    answers = standing(acknowledgement_ledger.of_batches([batch_id for batch_id, _ in slots]))
     for slot in slots:
-        metadata = _metadata(by_slot.get(slot))
+        metadata = _metadata(by_slot.get(slot), answers.get(slot))
         context.add_asset_metadata(metadata, partition_key=partition_key_of(*slot))
     undelivered = [record for record in records if record.state is not DeliveryState.DELIVERED]
     if undelivered:
@@ -94,12 +98,20 @@ def _failure_text(records: list[ChargebackFileRecord]) -> str:
     return "\n".join([*lines, f"See {RUNBOOK} for what to do."])
 
 
-def _metadata(record: ChargebackFileRecord | None) -> dict[str, dg.MetadataValue]:
+def _metadata(
+    record: ChargebackFileRecord | None, answer: StoredAcknowledgement | None
+) -> dict[str, dg.MetadataValue]:
     if record is None:
         return {"dagster/row_count": dg.MetadataValue.int(0)}
+    is_verified = record.state is DeliveryState.DELIVERED
     return {
         "dagster/row_count": dg.MetadataValue.int(record.row_count),
         "state": dg.MetadataValue.text(record.state.value),
+        "sequence": dg.MetadataValue.int(record.sequence),
+        "totals_minor": dg.MetadataValue.json(dict(record.totals_minor)),
+        "verified_sha256": dg.MetadataValue.text(record.content_sha256 if is_verified else ""),
+        "acknowledged": dg.MetadataValue.text(counts_of(answer) if answer else "not yet"),
         "attempts": dg.MetadataValue.int(record.attempt_count),
         "remote_path": dg.MetadataValue.text(record.remote_path or ""),
+        "last_error": dg.MetadataValue.text(record.last_error or ""),
     }

@@ -1,5 +1,6 @@
 """Chargeback files: a batch's rows from the lake, in at most four CSVs with control files."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import dagster as dg
@@ -8,6 +9,7 @@ from assets.batch_partitions import batch_of_network, partition_key_of, slots_by
 from assets.partitions import batch_networks
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
 from cardops.rules.chargebacks.batch_totals import batch_breaks
+from cardops.rules.chargebacks.filing import WaitingDispute, slot_waits
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
 from cardops.services.deliveries.members import processed_key
@@ -35,8 +37,21 @@ def chargeback_files(
     for batch_id, slots in slots_by_batch(context.partition_keys).items():
         for slot in slots:
             record = builder.build(batch_id, slot)
-            metadata = _metadata(record, processed_store)
+            held = [
+                row
+                for row in intake_ledger.held_disputes(intake_ledger.batch(batch_id).program)
+                if (row.batch_id, row.network) == (batch_id, slot)
+            ]
+            metadata = _metadata(record, processed_store) | _waits(held)
             context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, slot))
+
+
+def _waits(held: Sequence[WaitingDispute]) -> dict[str, dg.MetadataValue]:
+    """Why rows of the batch are in no file, by reason."""
+    waits = slot_waits(held)
+    return (
+        {"waiting": dg.MetadataValue.text(", ".join(wait.text for wait in waits))} if waits else {}
+    )
 
 
 @dg.asset_check(asset=chargeback_files, blocking=True, partitions_def=batch_networks)

@@ -7,8 +7,20 @@ import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import table_metadata
-from cardops.ports import Acknowledgements, Clock, DeliveryLedger, Reports
-from cardops.services.reports.daily_report import DailyReport, write_daily_report
+from cardops.ports import (
+    Acknowledgements,
+    Clock,
+    DeliveryLedger,
+    IntakeLedger,
+    Lake,
+    Reports,
+)
+from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
+from cardops.services.reports.daily_report import (
+    DailyReport,
+    ReportSources,
+    write_daily_report,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +50,20 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
     check_specs=[dg.AssetCheckSpec(MATCH_CHECK, asset="daily_report")],
     kinds={"duckdb", "html"},
 )
-def daily_report(
+def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     context: dg.AssetExecutionContext,
     reports: dg.ResourceParam[Reports],
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     acknowledgement_ledger: dg.ResourceParam[Acknowledgements],
+    intake_ledger: dg.ResourceParam[IntakeLedger],
+    lake: dg.ResourceParam[Lake],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     """Decisions, rates, disputes, balances, breaks and freshness of the date on one page."""
     day = date.fromisoformat(context.partition_key)
-    report = write_daily_report(day, reports, delivery_ledger, acknowledgement_ledger, clock)
+    waiting = WaitingDisputes(intake_ledger, lake)
+    sources = ReportSources(reports, delivery_ledger, acknowledgement_ledger, waiting)
+    report = write_daily_report(day, sources, clock.now())
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(report.path)),

@@ -138,8 +138,11 @@ def dispute_histories_of(adapters: Adapters) -> DisputeHistories:
 
     return DisputeHistories(
         dispute_recording_of(adapters),
-        adapters.intake_ledger,
         adapters.delivery_ledger,
+        adapters.acknowledgements,
+        adapters.intake_ledger,
+        adapters.provisional_ledger,
+        adapters.lake,
         adapters.processed_store,
         adapters.database_clock,
         evidence_service_of(adapters),

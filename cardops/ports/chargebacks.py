@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from cardops.rules.chargebacks.disputes import DisputeKey
     from cardops.rules.chargebacks.evidence_packages import EvidencePackage
     from cardops.rules.chargebacks.filing import (
         BatchAccount,
         CarriedRow,
+        DisputeWait,
         Release,
         RowKey,
         WaitingDispute,
@@ -61,6 +63,9 @@ class FiledBatches(Protocol):
 
     def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:
         """Rows that are held, those that wait longest first. Never cut."""
+
+    def waits_of(self, key: DisputeKey, batch_ids: Sequence[str]) -> Sequence[DisputeWait]:
+        """How a dispute was held, in these batches and those it was released into, in that order."""
 
     def release_disputes(
         self, program: str, rows: Sequence[RowKey], *, by: str, why: str

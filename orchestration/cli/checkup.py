@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from cardops.bootstrap import Adapters, dbt_manifest, is_tracing_configured, trace_collector
 from cardops.rules.errors import ExplainedError
+from cardops.services.deliveries.paused_alarms import paused_sentence
 from cardops.settings import Settings
 from orchestration.local.ports import DEFAULTS, accepts_connections
 
@@ -44,6 +45,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         *((f"{role} store", _store(role)) for role in STORES),
         ("secrets", _secrets),
         ("card companies", _card_companies),
+        ("deliveries", _deliveries),
         ("callbacks", _callbacks),
         ("traces", _traces),
         ("index of known rows", _known_rows),
@@ -114,6 +116,18 @@ def _card_companies(adapters: Adapters) -> str:
             "SFTP server."
         )
     return "All four have a secret."
+
+
+def _deliveries(adapters: Adapters) -> str:
+    """What the breakers say. A log-in here would bring an account closer to being locked."""
+    paused = [
+        paused_sentence(destination, breaker)
+        for destination, breaker in adapters.breakers.all().items()
+        if not breaker.is_closed
+    ]
+    if paused:
+        raise UnhealthyError(" ".join(paused))
+    return "No destination is paused."
 
 
 def _callbacks(adapters: Adapters) -> str:

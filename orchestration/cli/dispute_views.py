@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from cardops.rules.chargebacks.filing import DisputeWait
 from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, RecordKind
-from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.acknowledgements import counts_of
+from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.money import format_amount
-from cardops.services.disputes.history import DisputeHistory
+from cardops.services.disputes.history import DisputeFile, DisputeHistory
 from orchestration.cli.evidence_views import described_evidence, evidence_status
 
 _HEADINGS: Final = {
@@ -102,6 +104,8 @@ def described_history(history: DisputeHistory) -> dict[str, Any]:
         "opened_on": min(step.dispute_date for step in history.steps),
         "steps": [_described_step(step) for step in history.steps],
         "files": [_described_file(file) for file in history.files],
+        "waits": [_described_wait(wait) for wait in history.waits],
+        "provisional_credit": _described_credit(history),
         "records": [described_record(record) for record in history.records],
         "evidence": described_evidence(history.evidence, history.as_of),
     }
@@ -128,16 +132,51 @@ def _described_step(step: DisputeStep) -> dict[str, Any]:
     }
 
 
-def _described_file(file: ChargebackFileRecord) -> dict[str, Any]:
+def _described_file(file: DisputeFile) -> dict[str, Any]:
+    record, answer = file.record, file.acknowledgement
     return {
-        "batch": file.batch_id,
-        "file": file.file_name,
-        "sequence": file.sequence,
-        "destination": file.destination,
-        "sha256": file.content_sha256,
-        "state": file.state.value,
-        "delivered": file.state is DeliveryState.DELIVERED,
-        "remote_path": file.remote_path,
+        "batch": record.batch_id,
+        "file": record.file_name,
+        "sequence": record.sequence,
+        "destination": record.destination,
+        "sha256": record.content_sha256,
+        "state": record.state.value,
+        "delivered": record.state is DeliveryState.DELIVERED,
+        "verified": file.is_verified,
+        "remote_path": record.remote_path,
+        "acknowledgement": answer
+        and {"accepted": answer.accepted_count, "rejected": answer.rejected_count},
+        "rejections": [
+            {"stage": line.key.stage, "code": line.code, "reason": line.reason}
+            for line in file.rejected
+        ],
+    }
+
+
+def _described_wait(wait: DisputeWait) -> dict[str, Any]:
+    return {
+        "batch": wait.batch_id,
+        "stage": wait.stage,
+        "reason": str(wait.reason),
+        "since": wait.since.isoformat(),
+        "released_to": wait.released_to,
+        "released_by": wait.released_by,
+        "released_at": wait.released_at and wait.released_at.isoformat(),
+        "why": wait.release_reason,
+    }
+
+
+def _described_credit(history: DisputeHistory) -> dict[str, Any] | None:
+    if history.credit is None:
+        return None
+    postings = [posted for posted in (history.credit.credit, history.credit.end) if posted]
+    return {
+        "currency": history.credit_currency,
+        "postings": [
+            {"kind": str(posted.kind), "amount": posted.amount_minor, "posted_on": posted.posted_on}
+            for posted in postings
+        ],
+        "notices": {str(kind): sent_on for kind, sent_on in history.credit.notices.items()},
     }
 
 
@@ -166,15 +205,48 @@ def history_lines(history: DisputeHistory) -> Iterator[str]:
         yield f"  {_step_line(step)}"
     yield "Files"
     for file in history.files:
-        yield f"  {file.file_name}  {file.state.value}  {file.remote_path or ''}".rstrip()
+        yield from _file_lines(file)
     if not history.files:
         yield "  In no file yet."
+    for wait in history.waits:
+        yield f"  {_wait_line(wait)}"
+    yield from _credit_lines(history)
     yield f"Evidence: {evidence_status(history.evidence)}"
     yield "Records"
     for record in history.records:
         yield f"  {record_line(record)}"
     if not history.records:
         yield "  None."
+
+
+def _file_lines(file: DisputeFile) -> Iterator[str]:
+    record, answer = file.record, file.acknowledgement
+    yield (
+        f"  {record.file_name}  sequence {record.sequence}  {record.state.value}  "
+        f"{record.remote_path or ''}"
+    ).rstrip()
+    yield f"    SHA-256 {record.content_sha256}{', verified there' if file.is_verified else ''}"
+    if answer is not None:
+        yield f"    acknowledged: {counts_of(answer)}"
+    for line in file.rejected:
+        yield f"    this dispute was rejected: {line.code} {line.reason}"
+
+
+def _credit_lines(history: DisputeHistory) -> Iterator[str]:
+    if history.credit is None:
+        return
+    currency = history.credit_currency or history.state.currency
+    yield "Provisional credit"
+    for posted in (history.credit.credit, history.credit.end):
+        if posted is not None:
+            yield f"  {posted.posted_on}  {posted.kind}  {_money(posted.amount_minor, currency)}"
+
+
+def _wait_line(wait: DisputeWait) -> str:
+    since = f"{wait.reason} since {wait.since:%Y-%m-%d %H:%M}, batch {wait.batch_id}"
+    if wait.is_over:
+        return f"waited: {since}; released into {wait.released_to} by {wait.released_by}"
+    return f"waits: {since}"
 
 
 def _standing(history: DisputeHistory) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cardops.bootstrap import Adapters
-from cardops.rules.chargebacks.filing import WaitingDispute
+from cardops.rules.chargebacks.filing import SlotWait, WaitingDispute, slot_waits
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
@@ -54,6 +54,16 @@ def waiting(
         if not rows:
             typer.echo("No dispute waits: each accepted row is in a chargeback file.")
     raise typer.Exit(DONE_WITH_FINDINGS if rows else DONE)
+
+
+def waits_of(adapters: Adapters, batch: str | None) -> list[SlotWait]:
+    """What waits by batch and card company, of this batch or all."""
+    from cardops.services.chargebacks.waiting_disputes import (  # noqa: PLC0415 - loads polars
+        WaitingDisputes,
+    )
+
+    rows = WaitingDisputes(adapters.intake_ledger, adapters.lake).rows()
+    return slot_waits(row for row in rows if batch in {None, row.batch_id})
 
 
 def release(

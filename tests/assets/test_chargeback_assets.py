@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from assets.chargeback_deliveries import (
@@ -19,12 +20,15 @@ from assets.chargeback_files import chargeback_files, every_accepted_chargeback_
 from assets.partitions import batches
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
+from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.rules.chargebacks.control_totals import read_control_totals
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import DeliveryState, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
+from cardops.rules.programs.programs import Program
 from tests.factories.batches import BUSINESS_DATE, a_sealed_batch
 from tests.factories.chargebacks import a_chargeback, lake_frame
+from tests.fakes.acknowledgements import FakeAcknowledgements
 from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
 from tests.fakes.destinations import FakeDestinations
@@ -55,6 +59,7 @@ class House:
     destinations: FakeDestinations = field(default_factory=FakeDestinations)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     breakers: FakeBreakers = field(default_factory=FakeBreakers)
+    acknowledgement_ledger: FakeAcknowledgements = field(default_factory=FakeAcknowledgements)
     clock: FakeClock = field(default_factory=FakeClock)
 
     def seal(self, rows: list[Chargeback], **options: Any) -> ChargebackBatch:
@@ -75,6 +80,7 @@ class House:
                 "destinations",
                 "notifier",
                 "breakers",
+                "acknowledgement_ledger",
                 "clock",
             )
         }
@@ -128,6 +134,45 @@ def test_each_network_with_rows_gets_one_delivered_file(house: House) -> None:
         assert record.state is DeliveryState.DELIVERED
         assert json.loads(control)["sha256"] == hashlib.sha256(placed).hexdigest()
         assert read_control_totals(io.BytesIO(placed)).totals_minor == record.totals_minor
+        shown = metadata(result, f"{batch.batch_id}|{record.network}")
+        assert shown["verified_sha256"] == record.content_sha256
+        assert (shown["sequence"], shown["totals_minor"]) == (
+            record.sequence,
+            record.totals_minor,
+        )
+        assert (shown["state"], shown["acknowledged"]) == ("delivered", "not yet")
+
+
+def metadata(result: dg.ExecuteInProcessResult, partition: str) -> dict[str, object]:
+    """What the delivery of one partition shows in the control room."""
+    (event,) = [
+        event
+        for event in result.asset_materializations_for_node("chargeback_deliveries")
+        if event.partition == partition
+    ]
+    return {name: entry.value for name, entry in event.metadata.items()}
+
+
+def test_held_row_is_said_with_its_reason_beside_the_file(house: House, database_url: str) -> None:
+    rows = [a_chargeback("CB-1", network="visa"), a_chargeback("CB-2", network="visa")]
+    batch = house.seal(rows)
+    intake_id = batch.files[0].intake_id
+    frame = lake_frame(rows, batch_id=batch.batch_id, intake_id=intake_id)
+    flags = pl.Series("flags", [[], ["refunded_already"]])
+    name = f"{intake_id:012d}"
+    house.lake.write("chargebacks", BUSINESS_DATE, name, frame.with_columns(flags))
+    PostgresPrograms(database_url).create(Program("default"))
+    house.intake_ledger.set_dispute_policy("default", "refunded_already", "hold", set_by="ann")
+
+    result = house.run(batch, "visa", "discover")
+
+    (event,) = [
+        event
+        for event in result.asset_materializations_for_node("chargeback_files")
+        if event.partition == f"{batch.batch_id}|visa"
+    ]
+    waiting = str(event.metadata["waiting"].value)
+    assert waiting.startswith("1 refunded_already since ")
 
 
 def test_second_run_changes_and_sends_nothing(house: House) -> None:

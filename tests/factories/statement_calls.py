@@ -203,6 +203,7 @@ def call_filed_batches(url: str) -> None:
     ledger.ended_at([file.intake_id])
     ledger.waiting_rows_of(batch.batch_id)
     ledger.held_disputes("default")
+    ledger.waits_of(DisputeKey("default", "visa", "c1"), [batch.batch_id])
     later = ledger.release_disputes("default", [key], by="somebody", why="seen")
     assert later is not None
     ledger.carried_rows(later.batch_id)

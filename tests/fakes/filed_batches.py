@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from typing_extensions import override
 
 from cardops.ports.chargebacks import FiledBatches
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.files import FORMAT_VERSION
 from cardops.rules.chargebacks.filing import (
     BatchAccount,
     BatchUnfinishedError,
     CarriedRow,
+    DisputeWait,
     Release,
     RowKey,
     WaitingDispute,
@@ -30,6 +32,9 @@ A_MOMENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 class FakeWait:
     dispute: WaitingDispute
     released_to: str | None = None
+    released_by: str | None = None
+    release_reason: str | None = None
+    released_at: datetime | None = None
 
 
 class FakeFiledBatches(FiledBatches):
@@ -151,6 +156,25 @@ class FakeFiledBatches(FiledBatches):
         ]
 
     @override
+    def waits_of(self, key: DisputeKey, batch_ids: Sequence[str]) -> Sequence[DisputeWait]:
+        batches, found = set(batch_ids), list[DisputeWait]()
+        for wait in self.waits_to_be_sent:
+            held = wait.dispute
+            is_own = (held.program, held.network, held.case_number) == astuple(key)
+            if is_own and held.batch_id in batches:
+                batches.add(wait.released_to or held.batch_id)
+                release = (
+                    wait.released_to,
+                    wait.released_by,
+                    wait.release_reason,
+                    wait.released_at,
+                )
+                found.append(
+                    DisputeWait(held.batch_id, held.stage, held.reason, held.since, *release)
+                )
+        return found
+
+    @override
     def release_disputes(
         self, program: str, rows: Sequence[RowKey], *, by: str, why: str
     ) -> ChargebackBatch | None:
@@ -167,6 +191,8 @@ class FakeFiledBatches(FiledBatches):
         batch = self.new_batch(program, datetime.now(UTC).date(), mode)
         for wait in waits:
             wait.released_to = batch.batch_id
+            wait.released_by, wait.release_reason = by, why
+            wait.released_at = datetime.now(UTC)
         return self.batch(batch.batch_id)
 
     @override

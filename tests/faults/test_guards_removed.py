@@ -148,6 +148,17 @@ GUARDS = [
         "row = session.execute(_FIND, [destination]).fetchone()",
     ),
     Guard(
+        "owed-alarm",
+        "tests/rules/deliveries/test_breakers.py"
+        "::test_alarm_is_owed_once_by_one_after_the_lease_of_who_opened_it",
+    ),
+    Guard(
+        "one-refused-login",
+        "tests/faults/test_refused_logins.py"
+        "::test_rejected_credentials_are_tried_once_for_all_files",
+        "return breaker",
+    ),
+    Guard(
         "usable-certificate",
         "tests/services/deliveries/test_encryption.py"
         "::test_certificate_that_cannot_be_encrypted_for_is_refused_before_connecting",

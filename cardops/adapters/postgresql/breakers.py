@@ -9,17 +9,18 @@ from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.deliveries.breakers import Breaker
 
 _FIND: Final = (
-    "select failure_count, opened_at, retry_at, last_error, recovered_at"
+    "select failure_count, opened_at, retry_at, last_error, recovered_at, alarm_due_at, refused_at"
     " from destination_breakers where destination = %s"
 )
 _ALL: Final = (
-    "select destination, failure_count, opened_at, retry_at, last_error, recovered_at"
-    " from destination_breakers order by destination"
+    "select destination, failure_count, opened_at, retry_at, last_error, recovered_at, alarm_due_at,"
+    " refused_at from destination_breakers order by destination"
 )
 _ADD: Final = "insert into destination_breakers (destination) values (%s) on conflict (destination) do nothing"
 _CHANGE: Final = (
     "update destination_breakers set failure_count = %s, opened_at = %s, retry_at = %s,"
-    " last_error = %s, recovered_at = %s, changed_at = now() where destination = %s"
+    " last_error = %s, recovered_at = %s, alarm_due_at = %s, refused_at = %s, changed_at = now()"
+    " where destination = %s"
 )
 
 
@@ -62,6 +63,8 @@ def _change(
             after.retry_at,
             after.last_error,
             after.recovered_at,
+            after.alarm_due_at,
+            after.refused_at,
         )
         session.execute(_CHANGE, [*values, destination])
     return before, after

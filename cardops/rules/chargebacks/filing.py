@@ -4,7 +4,7 @@ Belongs here: the words for it. A batch is filed once: from then on its rows nev
 that is ingested later goes into a later batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -116,6 +116,49 @@ class WaitingDispute:
     amount_minor: int | None = None
     currency: str | None = None
     reply_by: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlotWait:
+    """Rows of one batch and card company that wait for the same reason; `since`: the first of them."""
+
+    batch_id: str
+    network: str
+    reason: str
+    row_count: int
+    since: datetime
+
+    @property
+    def text(self) -> str:
+        """How many rows wait, why and since when."""
+        return f"{self.row_count} {self.reason} since {self.since:%Y-%m-%d}"
+
+
+def slot_waits(rows: Iterable[WaitingDispute]) -> list[SlotWait]:
+    """What waits of each batch and card company, by reason."""
+    found: dict[tuple[str, str, str], list[datetime]] = {}
+    for row in rows:
+        found.setdefault((row.batch_id, row.network, str(row.reason)), []).append(row.since)
+    return [SlotWait(*key, len(moments), min(moments)) for key, moments in sorted(found.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeWait:
+    """That a row of a dispute is in none of its batch's files, or was not until it was released."""
+
+    batch_id: str
+    stage: str
+    reason: str
+    since: datetime
+    released_to: str | None = None
+    released_by: str | None = None
+    release_reason: str | None = None
+    released_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the row went into a later batch."""
+        return self.released_to is not None
 
 
 @dataclass(frozen=True, slots=True)

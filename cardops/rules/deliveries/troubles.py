@@ -51,7 +51,8 @@ _ADVICE: Final[Mapping[Trouble, str]] = {
     ),
     Trouble.CREDENTIALS: (
         "Check user and password or key with the card company, then give them with "
-        "`cardops destinations add {name} --replace`."
+        "`cardops destinations add {name} --replace`. Until then its other files wait, so that the "
+        "account is not locked."
     ),
     Trouble.FOLDER_MISSING: (
         "Check the folder with the card company: it must exist and begin where the user's login "

@@ -4,7 +4,7 @@ Belongs here: finding them. Rows that a policy holds are on record; all others f
 file and their batch stand, so nothing has to be recorded for a row to be found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from cardops.ports import IntakeLedger, Lake
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.files import SplitMode
 from cardops.rules.chargebacks.filing import BatchAccount, RowKey, WaitingDispute, WaitReason
 from cardops.rules.intake.files import ChargebackBatch, FileStatus, IntakeFile
@@ -43,6 +44,16 @@ class WaitingDisputes:
             found += self._of_batch(batch)
         return sorted(found, key=lambda row: (row.since, row.key.intake_id, row.key.row_number))
 
+    def unfiled(self, key: DisputeKey, batch_ids: Collection[str]) -> list[WaitingDispute]:
+        """Rows of the dispute that wait for the files of these batches, not for a person."""
+        return [
+            row
+            for batch in self.intake_ledger.open_batches(key.program)
+            if batch.batch_id in batch_ids
+            for row in self._of_batch(batch, key.case_number)
+            if row.network == key.network
+        ]
+
     def batches_to_make(self, program: str | None = None) -> list[ChargebackBatch]:
         """Batches that nothing holds up any more, and of which a slot was not built yet."""
         batches = self.intake_ledger.open_batches(program)
@@ -64,7 +75,9 @@ class WaitingDisputes:
             held[key] = _with_money(held[key], values)
         return list(held.values())
 
-    def _of_batch(self, batch: ChargebackBatch) -> list[WaitingDispute]:
+    def _of_batch(
+        self, batch: ChargebackBatch, case_number: str | None = None
+    ) -> list[WaitingDispute]:
         days = sorted({file.business_date for file in batch.files})
         rows = self.lake.scan("chargebacks", days) if days else None
         found = list[WaitingDispute]()
@@ -76,12 +89,12 @@ class WaitingDisputes:
             since = self.intake_ledger.ended_at(ids)
             found += [
                 _waiting(values, batch, files[values["intake_id"]], since[values["intake_id"]])
-                for values in _read(without(own, held))
+                for values in _read(without(own, held), case_number)
                 if not _is_in_file(batch, files[values["intake_id"]], values["network"])
             ]
-        return found + self._carried(batch)
+        return found + self._carried(batch, case_number)
 
-    def _carried(self, batch: ChargebackBatch) -> list[WaitingDispute]:
+    def _carried(self, batch: ChargebackBatch, case_number: str | None) -> list[WaitingDispute]:
         """Rows that were released into the batch, of slots that were not built yet."""
         rows = (
             None if batch.is_made else carried_rows(batch.batch_id, self.lake, self.intake_ledger)
@@ -94,7 +107,7 @@ class WaitingDisputes:
             _waiting(
                 values, batch, None, released[RowKey(values["intake_id"], values["row_number"])]
             )
-            for values in _read(rows)
+            for values in _read(rows, case_number)
             if not _is_built(batch, values["network"])
         ]
 
@@ -104,8 +117,10 @@ def is_settled(batch: ChargebackBatch) -> bool:
     return not batch.unfinished_files
 
 
-def _read(rows: pl.LazyFrame) -> list[dict[str, Any]]:
+def _read(rows: pl.LazyFrame, case_number: str | None = None) -> list[dict[str, Any]]:
     known = rows.collect_schema().names()
+    if case_number is not None:
+        rows = rows.filter(pl.col("case_number") == case_number)
     return rows.select(name for name in _COLUMNS if name in known).collect().to_dicts()
 
 

@@ -30,7 +30,8 @@ from cardops.rules.deliveries.records import (
     TransientDeliveryError,
     state_for_retry,
 )
-from cardops.rules.deliveries.troubles import RUNBOOK
+from cardops.rules.deliveries.troubles import RUNBOOK, Trouble
+from cardops.services.deliveries.paused_alarms import PausedAlarms
 from cardops.services.deliveries.session import DeliverySession, Report, SessionPorts
 
 _RANDOM: Final = SystemRandom()
@@ -103,11 +104,14 @@ class DeliveryService:
             return breaker.on_trial(now) if is_over else breaker
 
         before, _ = self.breakers.change(destination, let_one_try)
+        self._alarms().raise_due(now)
         if before.retry_at is None or before.state(now) is not BreakerState.OPEN:
             return None
+        why = "its server rejected the credentials"
+        if before.refused_at is None:
+            why = f"{before.failure_count} failures in a row"
         return (
-            f"{destination} is left alone until {before.retry_at:%Y-%m-%d %H:%M:%S} UTC after "
-            f"{before.failure_count} failures in a row: {before.last_error}"
+            f"{destination} is left alone until {_second(before)} after {why}: {before.last_error}"
         )
 
     def _deliver_with_retries(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
@@ -136,7 +140,10 @@ class DeliveryService:
             state = state_after_refusal(session.record.state, session.remote_state)
             explained = error.explained(record.destination)
             self.report(explained)
-            return self.alarm(replace(session.record, state=state), explained), None
+            failed = replace(session.record, state=state)
+            if error.trouble is Trouble.CREDENTIALS:
+                return self._leave_alone(failed, explained), None
+            return self.alarm(failed, explained), None
         except TransientDeliveryError as error:
             explained = error.explained(record.destination)
             return self._store(replace(session.record, last_error=explained)), explained
@@ -152,17 +159,26 @@ class DeliveryService:
             record.destination, lambda breaker: breaker.after_failure(now, error, chance)
         )
         if after.retry_at is not None:
-            until = f"{after.retry_at:%Y-%m-%d %H:%M:%S} UTC"
-            self.report(f"{error} Nothing more is sent to {record.destination} until {until}.")
+            self.report(f"{error} {_paused(record.destination, after)}")
         if before.is_closed and not after.is_closed:
-            self.notifier.notify(
-                f"Deliveries to {record.destination} are paused",
-                f"{after.failure_count} sessions in a row failed, the last one with "
-                f"{record.file_name}: {error} Its files wait and are tried again automatically, at "
-                "growing intervals; other card companies are not affected.",
-                runbook=RUNBOOK,
-            )
+            self._alarms().raise_alarm(record.destination, after)
         return after
+
+    def _leave_alone(self, record: ChargebackFileRecord, error: str) -> ChargebackFileRecord:
+        """After rejected credentials no other file tries them: a card company locks the account."""
+        now = self.clock.now()
+
+        def refuse(breaker: Breaker) -> Breaker:
+            return breaker.after_refusal(now, error)  # guard: one-refused-login
+
+        _, after = self.breakers.change(record.destination, refuse)
+        self.report(_paused(record.destination, after))
+        failed = self.alarm(record, error)
+        self._alarms().raised(record.destination, after)
+        return failed
+
+    def _alarms(self) -> PausedAlarms:
+        return PausedAlarms(self.breakers, self.notifier)
 
     def _succeed(self, destination: str) -> None:
         if self.breakers.find(destination).failure_count:
@@ -177,3 +193,11 @@ class DeliveryService:
         return SessionPorts(
             self.processed_store, self.ledger, self.destinations, self.clock, self.report
         )
+
+
+def _paused(destination: str, breaker: Breaker) -> str:
+    return f"Nothing more is sent to {destination} until {_second(breaker)}."
+
+
+def _second(breaker: Breaker) -> str:
+    return f"{breaker.retry_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -20,6 +20,7 @@ from cardops.rules.deliveries.retries import (
     RetryCount,
 )
 from cardops.rules.deliveries.troubles import RUNBOOK
+from cardops.services.deliveries.paused_alarms import PausedAlarms
 
 # Batch and network of a file.
 FileKey = tuple[str, str]
@@ -54,8 +55,10 @@ class RetryService:
 
         Files of `busy_batches` are left to the run that works on them. Of a destination that keeps
         failing, one file tries when its pause is over and the others wait; once it recovered, all
-        are due. An alarm is raised for a file that had all its retries.
+        are due. Alarms are raised for a file that had all its retries, and for a destination whose
+        alarm was not raised by the process that found it failing.
         """
+        PausedAlarms(self.breakers, self.notifier).raise_due(now)
         breakers = dict(self.breakers.all())
         # The ledger lists the newest first; the oldest has the nearest deadline.
         files = self.ledger.all(_STATES)[::-1]

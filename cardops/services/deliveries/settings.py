@@ -113,6 +113,9 @@ class DestinationService:
         if problem is not None:
             raise DestinationRefusedError(f"{problem} Nothing was stored.")
         self.secrets.put(PREFIX + name, secret)
+        if not self.breakers.find(name).is_closed:
+            now = self.clock.now()
+            self.breakers.change(name, lambda breaker: breaker.with_new_settings(now))
         return destination
 
     def all(self) -> list[ListedDestination]:

@@ -1,9 +1,10 @@
 """The chargeback files of a date's batches, and of earlier ones that are not delivered yet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cardops.ports import Acknowledgements, DeliveryLedger
+from cardops.rules.chargebacks.filing import SlotWait, WaitingDispute, slot_waits
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.acknowledgements import Standing, counts_of, standing
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
@@ -22,29 +23,50 @@ _TEXTS = (
     "sha256",
     "verified",
     "acknowledged",
+    "waiting",
 )
 _COUNTS = ("sequence", "row_count")
 
 
 def batch_files_frame(
-    batch_ids: Sequence[str], ledger: DeliveryLedger, acknowledgements: Acknowledgements
+    batch_ids: Sequence[str],
+    ledger: DeliveryLedger,
+    acknowledgements: Acknowledgements,
+    waiting: Iterable[WaitingDispute] = (),
 ) -> "pd.DataFrame":
-    """One row for each batch and network, and for each earlier file that is undelivered, those first."""
+    """One row for each batch and network; before them earlier ones, undelivered or with rows that wait."""
+    waits = slot_waits(waiting)
     undelivered = ledger.all(
         [state.value for state in DeliveryState if state is not DeliveryState.DELIVERED]
     )
-    earlier = [record for record in undelivered if record.batch_id not in set(batch_ids)]
-    answers = standing(
-        acknowledgements.of_batches([*batch_ids, *{record.batch_id for record in earlier}])
-    )
-    rows = [_row(record, answers) for record in earlier]
-    for batch_id in batch_ids:
-        files = {record.network: record for record in ledger.files_of(batch_id)}
-        rows += [
-            _row(files[network], answers) if network in files else _no_file(batch_id, network)
-            for network in NETWORKS
+    early_batches = {wait.batch_id for wait in waits} - set(batch_ids)
+    earlier = {
+        (record.batch_id, record.network): record
+        for record in undelivered
+        if record.batch_id not in set(batch_ids)
+    }
+    files = dict(earlier)
+    for batch_id in [*early_batches, *batch_ids]:
+        files |= {(batch_id, record.network): record for record in ledger.files_of(batch_id)}
+    slots = [
+        *earlier,
+        *dict.fromkeys(
+            (wait.batch_id, wait.network) for wait in waits if wait.batch_id in early_batches
+        ),
+        *((batch_id, network) for batch_id in batch_ids for network in NETWORKS),
+    ]
+    answers = standing(acknowledgements.of_batches(sorted({batch_id for batch_id, _ in slots})))
+    return _frame(
+        [
+            (_row(files[slot], answers) if slot in files else _no_file(*slot))
+            | {"waiting": ", ".join(wait.text for wait in _waits_of(slot, waits)) or None}
+            for slot in dict.fromkeys(slots)
         ]
-    return _frame(rows)
+    )
+
+
+def _waits_of(slot: tuple[str, str], waits: Sequence[SlotWait]) -> list[SlotWait]:
+    return [wait for wait in waits if (wait.batch_id, wait.network) == slot]
 
 
 def _row(record: ChargebackFileRecord, answers: Standing) -> dict[str, Any]:

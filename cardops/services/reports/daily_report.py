@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
-from cardops.ports import Acknowledgements, Clock, DeliveryLedger, Reports
+from cardops.ports import Acknowledgements, DeliveryLedger, Reports
+from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 from cardops.services.reports.batch_files import batch_files_frame
 from cardops.services.reports.charts import draw_charts
 from cardops.services.reports.figures import ReportFigures
@@ -21,18 +22,24 @@ class DailyReport:
     path: Path
 
 
-def write_daily_report(
-    business_date: date,
-    reports: Reports,
-    ledger: DeliveryLedger,
-    acknowledgements: Acknowledgements,
-    clock: Clock,
-) -> DailyReport:
+@dataclass(frozen=True, slots=True)
+class ReportSources:
+    """Where the report's figures come from."""
+
+    reports: Reports
+    delivery_ledger: DeliveryLedger
+    acknowledgements: Acknowledgements
+    waiting: WaitingDisputes
+
+
+def write_daily_report(business_date: date, sources: ReportSources, now: datetime) -> DailyReport:
     """Replace the date's page. Raises NothingBuiltError where there are no marts to read."""
-    frames = dict(reports.figures(business_date))
+    frames = dict(sources.reports.figures(business_date))
     batch_ids = frames.pop("batches")["batch_id"].to_list()
-    files = batch_files_frame(batch_ids, ledger, acknowledgements)
+    files = batch_files_frame(
+        batch_ids, sources.delivery_ledger, sources.acknowledgements, sources.waiting.rows()
+    )
     figures = ReportFigures(business_date, **frames, batch_files=files)
     charts = draw_charts(figures)
-    page = render_page(figures, charts, clock.now())
-    return DailyReport(figures, charts, reports.write_page(business_date, page))
+    page = render_page(figures, charts, now)
+    return DailyReport(figures, charts, sources.reports.write_page(business_date, page))

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from cardops.rules.currencies import EXPONENTS
-from cardops.rules.money import format_amount
+from cardops.services.reports.amounts import money
 from cardops.services.reports.figures import ReportFigures
+from cardops.services.reports.templates import environment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +64,7 @@ _WAITING: Final[Headings] = {
 _BATCH_FILES: Final[Headings] = {
     "batch_id": "Batch", "network": "Network", "state": "State", "sequence": "Sequence",
     "row_count": "Rows", "totals": "Control totals", "sha256": "Hash", "verified": "Verified there",
-    "acknowledged": "Acknowledged",
+    "acknowledged": "Acknowledged", "waiting": "Rows that wait",
 }  # fmt: skip
 _BREAKS: Final[Headings] = {
     "check_name": "Check", "program": "Program", "user_id": "User", "subject": "Of",
@@ -116,18 +114,15 @@ class Section:
 
 def render_page(figures: ReportFigures, charts: Mapping[str, str], made_at: datetime) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
-        figures=figures,
-        made_at=made_at.strftime("%Y-%m-%d %H:%M UTC"),
-        tiles=_tiles(figures),
-        sections=_sections(figures, charts),
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            figures=figures,
+            made_at=made_at.strftime("%Y-%m-%d %H:%M UTC"),
+            tiles=_tiles(figures),
+            sections=_sections(figures, charts),
+        )
     )
 
 
@@ -144,7 +139,7 @@ def _tiles(figures: ReportFigures) -> list[Tile]:
         Tile("Decisions", f"{decisions:,}", f"{permits:,} permitted"),
         Tile("Permitted", _percent(permits, decisions), "of all decisions"),
         *[
-            Tile("Ledger balance", _money(amount_minor, currency), currency)
+            Tile("Ledger balance", money(amount_minor, currency), currency)
             for currency, amount_minor in ledger.items()
         ],
         Tile("Payments failed", _percent(failed, attempts), f"of {attempts:,} attempts"),
@@ -174,7 +169,8 @@ def _sections(figures: ReportFigures, charts: Mapping[str, str]) -> list[Section
          _DEADLINES),
         ("waiting", "Accepted disputes that were in no chargeback file at the close", (),
          figures.waiting, _WAITING),
-        ("batch-files", "Chargeback files of the day, and earlier ones not delivered", (),
+        ("batch-files",
+         "Chargeback files of the day, and earlier ones not delivered or with rows that wait", (),
          figures.batch_files, _BATCH_FILES),
         ("breaks", "Breaks", (), figures.breaks, _BREAKS),
         ("matches", "Authorizations and their settlements", (), figures.matches, _MATCHES),
@@ -211,7 +207,7 @@ def _text(record: Mapping[str, Any], name: str) -> str:
         # A sum is a decimal: it may pass i64.
         value = int(value)
         if record["currency"] in EXPONENTS:
-            return _money(value, record["currency"])
+            return money(value, record["currency"])
     if isinstance(value, Decimal):
         return f"{value * 100:.2f} %"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -219,13 +215,6 @@ def _text(record: Mapping[str, Any], name: str) -> str:
 
 def _is_number(name: str, value: object) -> bool:
     return isinstance(value, int | Decimal) or name == "rate"
-
-
-def _money(amount_minor: int, currency: str) -> str:
-    """Exact decimal text with thousands apart."""
-    whole, point, fraction = format_amount(amount_minor, currency).partition(".")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    return f"{sign}{int(digits):,}{point}{fraction}"
 
 
 def _percent(part: int, whole: int) -> str:

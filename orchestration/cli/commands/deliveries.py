@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cardops.bootstrap import Adapters
+from cardops.rules.chargebacks.filing import SlotWait
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.acknowledgements import standing
 from cardops.rules.deliveries.records import (
@@ -13,6 +14,7 @@ from cardops.rules.deliveries.records import (
     OperatorWord,
     OperatorWordNeededError,
 )
+from cardops.rules.money import format_amount
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
 from orchestration.cli import acknowledgements, file_layouts, waiting_disputes
@@ -40,22 +42,25 @@ def list_deliveries(
     batch: Annotated[str | None, typer.Option(help="Only files of this batch.")] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List chargeback files, newest first. Exit code 1 if one of them needs an operator."""
+    """List chargeback files, newest first, and what waits. Exit code 1 if a file needs an operator."""
     if state is not None and state not in set(DeliveryState):
         raise CommandError(f"--state must be one of {', '.join(DeliveryState)}.")
     adapters = Adapters(Settings.load())
     records = adapters.delivery_ledger.all([state] if state else None)
     found = [record for record in records if batch in {None, record.batch_id}]
     answers = standing(adapters.acknowledgements.of_batches([record.batch_id for record in found]))
+    waits = [] if state else waiting_disputes.waits_of(adapters, batch)
     if json_output:
         data = [
             described(record) | {"acknowledgement": acknowledgements.of_file(record, answers)}
             for record in found
         ]
-        print_json({"data": data})
+        print_json({"data": data, "waiting": [_described_wait(wait) for wait in waits]})
     else:
         for record in found:
             typer.echo(f"{line(record)}  {acknowledgements.words(record, answers)}".rstrip())
+        for wait in waits:
+            typer.echo(f"{wait.batch_id}  {wait.network}  waits: {wait.text}")
     if any(needs_operator(record) for record in found):
         raise typer.Exit(DONE_WITH_FINDINGS)
 
@@ -104,6 +109,7 @@ def described(record: ChargebackFileRecord) -> dict[str, object]:
         "sha256": record.content_sha256,
         "state": record.state.value,
         "delivered": record.state is DeliveryState.DELIVERED,
+        "verified": record.state is DeliveryState.DELIVERED,
         "remote_path": record.remote_path,
         "attempts": record.attempt_count,
         "last_error": record.last_error,
@@ -115,8 +121,27 @@ def described(record: ChargebackFileRecord) -> dict[str, object]:
 
 def line(record: ChargebackFileRecord) -> str:
     """A delivery for people."""
-    file = f"{record.batch_id}  {record.network}  {record.file_name}  {record.state.value}"
-    return f"{file}  {record.attempt_count} attempts  {record.last_error or ''}".rstrip()
+    totals = ", ".join(
+        f"{format_amount(amount_minor, currency)} {currency}"
+        for currency, amount_minor in sorted(record.totals_minor.items())
+    )
+    verified = " verified" if record.state is DeliveryState.DELIVERED else ""
+    return (
+        f"{record.batch_id}  {record.network}  {record.file_name}  {record.state.value}  "
+        f"sequence {record.sequence}  {record.row_count} rows  {totals}  "
+        f"{record.content_sha256[:12]}{verified}  {record.attempt_count} attempts  "
+        f"{record.last_error or ''}"
+    ).rstrip()
+
+
+def _described_wait(wait: SlotWait) -> dict[str, object]:
+    return {
+        "batch": wait.batch_id,
+        "network": wait.network,
+        "reason": wait.reason,
+        "rows": wait.row_count,
+        "since": wait.since.isoformat(),
+    }
 
 
 def needs_operator(record: ChargebackFileRecord) -> bool:

@@ -12,6 +12,7 @@ import typer
 from cardops.bootstrap import Adapters
 from cardops.rules.deliveries.acknowledgements import RejectedRows
 from cardops.rules.deliveries.destinations import Destination, Protocol, SftpClient
+from cardops.services.deliveries.paused_alarms import paused_sentence
 from cardops.services.deliveries.probing import ProbeService, ProbeStep
 from cardops.services.deliveries.settings import (
     FALLBACK,
@@ -248,6 +249,7 @@ def _described_listed(listed: ListedDestination, state: str) -> dict[str, Any]:
             "failures": breaker.failure_count,
             "opened_at": breaker.opened_at.isoformat() if breaker.opened_at else None,
             "retry_at": breaker.retry_at.isoformat() if breaker.retry_at else None,
+            "refused_at": breaker.refused_at.isoformat() if breaker.refused_at else None,
             "last_error": breaker.last_error,
         },
         "undelivered": listed.undelivered_count,
@@ -278,11 +280,7 @@ def _listed_lines(listed: ListedDestination, state: str) -> str:
     lines = [_line(listed.settings) if listed.settings else f"{listed.name}: not set up"]
     breaker = listed.breaker
     if breaker.retry_at is not None:
-        lines.append(
-            f"  {state} after {breaker.failure_count} failures in a row since "
-            f"{breaker.opened_at:%Y-%m-%d %H:%M} UTC, next try {breaker.retry_at:%Y-%m-%d %H:%M} UTC: "
-            f"{breaker.last_error}"
-        )
+        lines.append(f"  {state}: {paused_sentence(listed.name, breaker)}")
     if listed.undelivered_count:
         lines.append(f"  {listed.undelivered_count} files are undelivered")
     if listed.problem:

@@ -1,5 +1,7 @@
 """`cardops disputes`: the work queue, and what an operator does with a dispute."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +10,7 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.disputes import Stage
 from cardops.rules.chargebacks.queue import RecordKind
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
+from cardops.services.disputes.history import DisputeHistory
 from cardops.services.disputes.queue import QueueSelection
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
@@ -154,17 +157,36 @@ def show(
     *,
     program: ProgramOption = None,
     network: NetworkOption = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write it as one HTML page to this file, over an older one.")
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show all of one dispute: its steps, money, clock, files, and what was recorded about it."""
-    history = dispute_histories_of(Adapters(Settings.load())).of_case(
-        CaseName(case, program, network)
-    )
+    adapters = Adapters(Settings.load())
+    history = dispute_histories_of(adapters).of_case(CaseName(case, program, network))
+    if html is not None:
+        _write_page(html, history, adapters.database_clock.now())
     if json_output:
         print_json(described_history(history))
         return
+    if html is not None:
+        typer.echo(html)
+        return
     for line in history_lines(history):
         typer.echo(line)
+
+
+def _write_page(path: Path, history: DisputeHistory, now: datetime) -> None:
+    from cardops.services.reports.dispute_page import render_dispute  # noqa: PLC0415 - jinja2
+
+    try:
+        path.write_text(render_dispute(history, now), encoding="utf-8")
+    except OSError as error:
+        raise CommandError(
+            f"The page cannot be written to {path}: {error.strerror}; name a file in a folder that "
+            "exists and that you may write to."
+        ) from None
 
 
 @app.command()
@@ -202,51 +224,6 @@ def note(
 
 
 @app.command()
-def accept(
-    case: Case,
-    *,
-    why: WhyOption,
-    program: ProgramOption = None,
-    network: NetworkOption = None,
-    by: ByOption = None,
-    json_output: JsonOption = False,
-) -> None:
-    """Accept a dispute: the money stays with the cardholder. It cannot be taken back."""
-    name = CaseName(case, program, network)
-    _record(name, RecordKind.ACCEPT, by, why, json_output=json_output)
-
-
-@app.command()
-def close(
-    case: Case,
-    *,
-    why: WhyOption,
-    program: ProgramOption = None,
-    network: NetworkOption = None,
-    by: ByOption = None,
-    json_output: JsonOption = False,
-) -> None:
-    """Take a dispute out of the queue, for one that is handled elsewhere; nothing is sent."""
-    name = CaseName(case, program, network)
-    _record(name, RecordKind.CLOSE, by, why, json_output=json_output)
-
-
-@app.command()
-def reopen(
-    case: Case,
-    *,
-    why: WhyOption,
-    program: ProgramOption = None,
-    network: NetworkOption = None,
-    by: ByOption = None,
-    json_output: JsonOption = False,
-) -> None:
-    """Put a dispute that was closed here back into the queue."""
-    name = CaseName(case, program, network)
-    _record(name, RecordKind.REOPEN, by, why, json_output=json_output)
-
-
-@app.command()
 def alarms(*, json_output: JsonOption = False) -> None:
     """Raise the alarms of deadlines that are due now, each once.
 
@@ -279,6 +256,35 @@ def alarms(*, json_output: JsonOption = False) -> None:
                     f"{row['level']}  {row['reply_by']}  {row['program']}/{row['network']}/{row['case_number']}"
                 )
     raise typer.Exit(DONE_WITH_FINDINGS if found.unconfirmed else DONE)
+
+
+def _decision(kind: RecordKind, explanation: str) -> None:
+    """Add the command that records such a decision."""
+
+    def decide(
+        case: Case,
+        *,
+        why: WhyOption,
+        program: ProgramOption = None,
+        network: NetworkOption = None,
+        by: ByOption = None,
+        json_output: JsonOption = False,
+    ) -> None:
+        name = CaseName(case, program, network)
+        _record(name, kind, by, why, json_output=json_output)
+
+    app.command(kind.value, help=explanation)(decide)
+
+
+_decision(
+    RecordKind.ACCEPT,
+    "Accept a dispute: the money stays with the cardholder. It cannot be taken back.",
+)
+_decision(
+    RecordKind.CLOSE,
+    "Take a dispute out of the queue, for one that is handled elsewhere; nothing is sent.",
+)
+_decision(RecordKind.REOPEN, "Put a dispute that was closed here back into the queue.")
 
 
 def _record(

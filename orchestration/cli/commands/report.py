@@ -67,16 +67,21 @@ def close(settings: Settings, day: date) -> bool:
 
 
 def _write(adapters: Adapters, day: date) -> "DailyReport":
-    from cardops.services.reports.daily_report import write_daily_report  # noqa: PLC0415 - jinja2
+    # Load polars and jinja2.
+    from cardops.services.chargebacks.waiting_disputes import WaitingDisputes  # noqa: PLC0415
+    from cardops.services.reports.daily_report import (  # noqa: PLC0415
+        ReportSources,
+        write_daily_report,
+    )
 
+    sources = ReportSources(
+        adapters.reports,
+        adapters.delivery_ledger,
+        adapters.acknowledgements,
+        WaitingDisputes(adapters.intake_ledger, adapters.lake),
+    )
     try:
-        return write_daily_report(
-            day,
-            adapters.reports,
-            adapters.delivery_ledger,
-            adapters.acknowledgements,
-            adapters.clock,
-        )
+        return write_daily_report(day, sources, adapters.clock.now())
     except NothingBuiltError as error:
         raise CommandError(f"{error} The log above says why the close failed.") from None
 

@@ -13,7 +13,15 @@ from cardops.rules.deliveries.breakers import Breaker, BreakerState
 from tests.fakes.breakers import FakeBreakers
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-OPENED = Breaker(5, NOW, NOW + timedelta(minutes=1), "down", NOW - timedelta(days=1))
+OPENED = Breaker(
+    5,
+    NOW,
+    NOW + timedelta(minutes=1),
+    "down",
+    recovered_at=NOW - timedelta(days=1),
+    alarm_due_at=NOW + timedelta(minutes=2),
+    refused_at=NOW - timedelta(seconds=1),
+)
 
 
 @pytest.fixture(params=["fake", pytest.param("postgresql", marks=pytest.mark.database)])

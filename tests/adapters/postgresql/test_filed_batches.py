@@ -1,5 +1,6 @@
 """FiledBatches on the fake and on PostgreSQL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 
@@ -10,6 +11,7 @@ from cardops.adapters.postgresql.connection import connect
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.ports import IntakeLedger
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.filing import (
     BatchUnfinishedError,
     Release,
@@ -160,6 +162,30 @@ def test_released_rows_are_carried_into_one_later_batch(ledger: IntakeLedger) ->
         [],
         [],
     )
+
+
+def test_waits_of_a_dispute_follow_it_into_later_batches(ledger: IntakeLedger) -> None:
+    batch = claimed(ledger, "a")
+    apply(ledger, batch.files[0].intake_id)
+    rows = [held(batch, number) for number in (1, 2)]
+    ledger.file_batch(batch.batch_id, [batch.files[0].intake_id], held=rows)
+    later = ledger.release_disputes("default", [rows[0].key], by="ops", why="seen")
+    assert later is not None
+    again = replace(rows[0], batch_id=later.batch_id, reason=WaitReason.REJECTED)
+    ledger.file_batch(later.batch_id, [], held=[again])
+    key = DisputeKey("default", "visa", "c1")
+
+    first, second = ledger.waits_of(key, [batch.batch_id])
+
+    assert (first.reason, first.is_over, first.released_to) == (
+        "failed_payment",
+        True,
+        later.batch_id,
+    )
+    assert (first.released_by, first.release_reason) == ("ops", "seen")
+    assert (second.batch_id, second.reason, second.is_over) == (later.batch_id, "rejected", False)
+    assert ledger.waits_of(DisputeKey("default", "amex", "c1"), [batch.batch_id]) == []
+    assert ledger.waits_of(key, ["default-2026-11-20-9"]) == []
 
 
 @pytest.mark.database

@@ -7,16 +7,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.adapters.postgresql.chargebacks.filed_batches import hold_rows
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from orchestration.cli.commands.deliveries import app
 from orchestration.cli.output import CommandError
+from tests.factories.batches import BUSINESS_DATE, an_arrival
 from tests.factories.deliveries import a_made_file
+from tests.factories.lake_tables import NOON
 from tests.servers.file_servers import Server, card_companies
 
 pytestmark = pytest.mark.database
@@ -70,6 +76,7 @@ def test_made_files_are_listed(record: ChargebackFileRecord) -> None:
             "sha256": record.content_sha256,
             "state": "made",
             "delivered": False,
+            "verified": False,
             "remote_path": None,
             "attempts": 0,
             "last_error": None,
@@ -79,7 +86,38 @@ def test_made_files_are_listed(record: ChargebackFileRecord) -> None:
             "acknowledgement": None,
         }
     ]
-    assert cardops("list", "--batch", "another")[1] == {"data": []}
+    assert listed["waiting"] == []
+    assert cardops("list", "--batch", "another")[1] == {"data": [], "waiting": []}
+
+
+def test_list_for_people_has_totals_sequence_verified_hash_and_what_waits(
+    ledger: PostgresDeliveryLedger, record: ChargebackFileRecord, database_url: str
+) -> None:
+    ledger.record(replace(record, state=DeliveryState.DELIVERED))
+    names = ("default", record.batch_id, "amex", "c-9", "chargeback", "refunded_already")
+    batch = PostgresIntakeLedger(database_url).claim_batch(
+        [an_arrival()], BUSINESS_DATE, mode="by_network"
+    )
+    assert batch is not None
+    held = WaitingDispute(RowKey(batch.files[0].intake_id, 1), *names, NOON)
+    with psycopg.connect(database_url) as session:
+        hold_rows(session, "default", record.batch_id, [held])
+        session.execute("update waiting_disputes set waiting_since = %s", [NOON])
+    text = CliRunner().invoke(app, ["list"]).stdout
+
+    assert f"delivered  sequence {record.sequence}  3 rows  75.00 USD  " in text
+    assert f"{record.content_sha256[:12]} verified" in text
+    assert "not acknowledged" in text
+    assert f"{record.batch_id}  amex  waits: 1 refunded_already since {NOON:%Y-%m-%d}" in text
+    assert cardops("list", "--batch", record.batch_id)[1]["waiting"] == [
+        {
+            "batch": record.batch_id,
+            "network": "amex",
+            "reason": "refunded_already",
+            "rows": 1,
+            "since": NOON.isoformat(),
+        }
+    ]
 
 
 @pytest.mark.parametrize("state", [DeliveryState.MADE, DeliveryState.FAILED])

@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.secrets import FileSecretStore
+from cardops.rules.deliveries.breakers import Breaker
 from cardops.rules.errors import ExplainedError
+from cardops.settings import Settings
+from orchestration.cli.checkup import Finding, findings
 from orchestration.cli.commands.destinations import app
 from tests.servers.file_servers import Server, card_companies, free_port
 
@@ -252,13 +255,42 @@ def test_open_breaker_is_listed_and_closed_by_a_successful_test(
         "failures": 4,
         "opened_at": now.isoformat(),
         "retry_at": (now + timedelta(hours=1)).isoformat(),
+        "refused_at": None,
         "last_error": "down",
     }
     text = CliRunner().invoke(app, ["list"]).stdout
-    assert "open after 4 failures in a row" in text
+    assert f"open: visa is paused since {now:%Y-%m-%d %H:%M} UTC after 4 failures in a row" in text
+    finding = doctor()
+    assert not finding.ok
+    assert f"next try {now + timedelta(hours=1):%Y-%m-%d %H:%M} UTC: down" in finding.message
+    assert "`cardops destinations test visa` tries now" in finding.message
 
     assert cardops("test", "visa")[0] == 0
     assert row(cardops("list")[1], "visa")["breaker"]["state"] == "closed"
+    assert doctor().ok
+
+
+def test_rejected_credentials_are_listed_until_new_ones_are_given(
+    secrets: FileSecretStore, server: Server, tmp_path: Path, module_database_url: str
+) -> None:
+    cardops("add", "visa", *options(server, tmp_path))
+    breakers, now = PostgresBreakers(module_database_url), datetime.now(UTC)
+    breakers.change("visa", lambda _: Breaker().after_refusal(now, "wrong password"))
+
+    assert doctor().message.startswith(
+        f"visa has rejected the credentials since {now:%Y-%m-%d %H:%M} UTC, next try"
+    )
+    assert row(cardops("list")[1], "visa")["breaker"]["refused_at"] == now.isoformat()
+    cardops("add", "visa", "--replace", *options(server, tmp_path))
+    assert row(cardops("list")[1], "visa")["breaker"]["state"] == "half_open"
+
+    cardops("test", "visa")
+    assert doctor().ok
+
+
+def doctor() -> Finding:
+    """The finding of `cardops doctor` about deliveries."""
+    return next(found for found in findings(Settings.load()) if found.part == "deliveries")
 
 
 def test_closed_port_is_reported_by_its_text_too(

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.adapters.postgresql.chargebacks.filed_batches import hold_rows
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.warehouse.lake import ParquetLake
+from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.chargebacks.queue import DisputeRefusedError
 from cardops.services.deliveries.members import processed_key
 from orchestration.cli.commands.disputes import app
@@ -145,6 +148,32 @@ def test_dispute_is_assigned_noted_and_shown() -> None:
 def test_file_of_the_batch_is_shown_where_the_dispute_is_in_it() -> None:
     assert cardops("show", "near")[1]["files"] == []
     assert "In no file yet." in CliRunner().invoke(app, ["show", "near"]).stdout
+
+
+def test_page_of_a_dispute_is_one_file(tmp_path: Path) -> None:
+    page = tmp_path / "far.html"
+    code, shown = cardops("show", "far", "--html", str(page))
+    text = page.read_text()
+
+    assert (code, shown["case_number"]) == (0, "far")
+    assert "Open at the stage chargeback, 12 days left to answer" in text
+    assert "SHA-256" in text
+    result = CliRunner().invoke(app, ["show", "far", "--html", str(page)])
+    assert result.stdout == f"{page}\n"
+    with pytest.raises(CommandError, match="name a file in a folder that exists"):
+        cardops("show", "far", "--html", str(tmp_path / "none" / "far.html"))
+
+
+def test_held_row_is_shown_with_the_check_that_holds_it(module_database_url: str) -> None:
+    names = ("default", BATCH, "visa", "late", "chargeback", "refunded_already")
+    held = WaitingDispute(RowKey(1, 0), *names, datetime.now(UTC))
+    with psycopg.connect(module_database_url) as session:
+        hold_rows(session, "default", BATCH, [held])
+    (wait,) = cardops("show", "late")[1]["waits"]
+    lines = CliRunner().invoke(app, ["show", "late"]).stdout
+
+    assert (wait["reason"], wait["released_to"]) == ("refunded_already", None)
+    assert "waits: refunded_already since" in lines
 
 
 def test_closed_dispute_comes_back_when_reopened() -> None:

@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardops.rules.deliveries.breakers import (
+    ALARM_LEASE,
     FAILURES_TO_OPEN,
+    FIRST_PAUSE,
     LONGEST_PAUSE,
+    REFUSED_PAUSE,
     Breaker,
     BreakerState,
 )
@@ -63,3 +66,35 @@ def test_open_breaker_remembers_since_when() -> None:
     breaker = failed(FAILURES_TO_OPEN)
 
     assert breaker.after_failure(NOW + timedelta(hours=1), "down", 0.5).opened_at == NOW
+
+
+def test_rejected_credentials_open_it_for_a_day_until_a_session_succeeds() -> None:
+    refused = Breaker().after_refusal(NOW, "wrong password")
+    again = refused.on_trial(NOW).after_refusal(NOW + REFUSED_PAUSE, "wrong password")
+
+    assert refused.state(NOW + REFUSED_PAUSE - timedelta(seconds=1)) is BreakerState.OPEN
+    assert (again.refused_at, again.retry_at) == (NOW, NOW + 2 * REFUSED_PAUSE)
+    assert again.after_success(NOW).refused_at is None
+    # A server that is down says nothing about them: it is asked as soon as any other.
+    assert again.after_failure(NOW, "down", 0.0).retry_at == NOW + FIRST_PAUSE / 2
+
+
+def test_new_settings_let_the_next_delivery_try() -> None:
+    refused = Breaker().after_refusal(NOW, "wrong password")
+
+    assert refused.with_new_settings(NOW).state(NOW) is BreakerState.HALF_OPEN
+    assert Breaker().with_new_settings(NOW) == Breaker()
+
+
+def test_alarm_is_owed_once_by_one_after_the_lease_of_who_opened_it() -> None:
+    opened, later = failed(FAILURES_TO_OPEN), NOW + ALARM_LEASE
+    claimed = opened.alarming(later)
+
+    assert not opened.is_alarm_due(NOW)
+    assert opened.alarming(NOW) == opened
+    assert opened.is_alarm_due(later)
+    assert not claimed.is_alarm_due(later)
+    assert claimed.is_alarm_due(later + ALARM_LEASE)
+    assert not claimed.alarmed(NOW).is_alarm_due(later + ALARM_LEASE)
+    assert claimed.alarmed(later) == claimed, "that was another opening"
+    assert not opened.after_success(NOW).is_alarm_due(later)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import cast
 
 from cardops.ports import Acknowledgements
+from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
 from cardops.rules.deliveries.acknowledgements import (
     AcknowledgementOutcome,
     ReceivedFile,
@@ -41,16 +42,34 @@ def test_table_has_each_network_and_earlier_files_that_are_undelivered() -> None
         )
     ]
 
+    waiting = [
+        WaitingDispute(
+            RowKey(1, number), "default", batch_id, network, "c", "chargeback", reason, NOON
+        )
+        for number, (batch_id, network, reason) in enumerate(
+            [
+                ("new", "visa", "refunded_already"),
+                ("new", "visa", "duplicate_case"),
+                ("new", "visa", "refunded_already"),
+                ("held", "discover", "rejected"),
+            ]
+        )
+    ]
+
     frame = batch_files_frame(
-        ["new"], ledger, cast("Acknowledgements", FakeAcknowledgements(answers))
+        ["new"], ledger, cast("Acknowledgements", FakeAcknowledgements(answers)), waiting
     )
 
-    columns = ["batch_id", "network", "state", "verified", "totals", "acknowledged"]
-    shown = [tuple(row.values()) for row in frame[columns].astype(object).to_dict("records")]
-    assert shown[:2] == [
-        ("old", "visa", "made", "no", "20 JPY, 10.50 USD", "no"),
-        ("new", "visa", "delivered", "yes", "20 JPY, 10.50 USD", "1 accepted, 1 rejected"),
-    ]
-    assert [row[:3] for row in shown[2:]] == [
+    columns = ["batch_id", "network", "state", "verified", "totals", "acknowledged", "waiting"]
+    rows = frame[columns].astype(object).where(frame[columns].notna(), None).to_dict("records")
+    shown = [tuple(row.values()) for row in rows]
+    on = f"since {NOON:%Y-%m-%d}"
+    assert shown[:3] == [
+        ("old", "visa", "made", "no", "20 JPY, 10.50 USD", "no", None),
+        ("held", "discover", "no file", None, None, None, f"1 rejected {on}"),
+        ("new", "visa", "delivered", "yes", "20 JPY, 10.50 USD", "1 accepted, 1 rejected",
+         f"1 duplicate_case {on}, 2 refunded_already {on}"),
+    ]  # fmt: skip
+    assert [row[:3] for row in shown[3:]] == [
         ("new", network, "no file") for network in ("mastercard", "amex", "discover")
     ]

@@ -62,7 +62,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
     },
     "batch_files": {
         "batch_id": "default-2026-11-20-1", "network": "visa", "file_name": "CB.csv",
-        "totals": "1.00 USD", "state": "delivered", "sha256": "0123456789ab", "verified": "yes", "acknowledged": "2 accepted, 0 rejected",
+        "totals": "1.00 USD", "state": "delivered", "sha256": "0123456789ab", "verified": "yes", "acknowledged": "2 accepted, 0 rejected", "waiting": None,
         "sequence": 7, "row_count": 2,
     },
     "breaks": {

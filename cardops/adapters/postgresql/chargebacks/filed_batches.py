@@ -23,11 +23,13 @@ from cardops.adapters.postgresql.intake.rows import (
     next_batch_id,
 )
 from cardops.adapters.postgresql.transactions import run_in_transaction
+from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.filing import (
     BatchAccount,
     BatchUnfinishedError,
     CarriedRow,
+    DisputeWait,
     Release,
     RowKey,
     WaitingDispute,
@@ -59,6 +61,29 @@ _HELD: Final = (
     " where released_to is null and program = coalesce(%s, program)"
     " order by waiting_since, intake_id, row_number"
 )
+_WAITS_OF: Final = """
+with recursive waits as (
+    select
+        w.intake_id, w.row_number, w.wait_number, w.batch_id, w.stage, w.reason, w.waiting_since,
+        w.released_to, w.released_by, w.release_reason, w.released_at
+    from waiting_disputes as w
+    where
+        w.batch_id = any(%(batch_ids)s)
+        and w.program = %(program)s and w.network = %(network)s and w.case_number = %(case)s
+    union
+    select
+        w.intake_id, w.row_number, w.wait_number, w.batch_id, w.stage, w.reason, w.waiting_since,
+        w.released_to, w.released_by, w.release_reason, w.released_at
+    from waits as e
+    inner join waiting_disputes as w on w.batch_id = e.released_to
+    where w.program = %(program)s and w.network = %(network)s and w.case_number = %(case)s
+)
+
+select
+    batch_id, stage, reason, waiting_since, released_to, released_by, release_reason, released_at
+from waits
+order by waiting_since, intake_id, row_number
+"""
 _RELEASE: Final = (
     "update waiting_disputes as w set released_to = %s, released_by = %s, release_reason = %s,"
     " released_at = clock_timestamp()"
@@ -189,6 +214,19 @@ class FiledBatches:
     def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:
         """Rows that are held, those that wait longest first."""
         return [_waiting_of(row) for row in self._fetched(_HELD, program)]
+
+    def waits_of(self, key: DisputeKey, batch_ids: Sequence[str]) -> Sequence[DisputeWait]:
+        """How a dispute was held, in these batches and those it was released into, in that order."""
+        values = {
+            "batch_ids": list(batch_ids),
+            "program": key.program,
+            "network": key.network,
+            "case": key.case_number,
+        }
+        rows = run_in_transaction(
+            self.url, lambda session: session.execute(_WAITS_OF, values).fetchall()
+        )
+        return [DisputeWait(*row) for row in rows]
 
     def release_disputes(
         self, program: str, rows: Sequence[RowKey], *, by: str, why: str
