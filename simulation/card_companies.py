@@ -45,6 +45,7 @@ class Faults:
     refuses_renames: bool = False
     refuses_reading: bool = False
     loses_the_end: bool = False
+    refuses_writing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,8 @@ class _Folder(asyncssh.SFTPServer):
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
         if self._faults.refuses_reading and pflags & asyncssh.FXF_READ:
             raise asyncssh.SFTPPermissionDenied("reading is not permitted")
+        if self._faults.refuses_writing and pflags & asyncssh.FXF_WRITE:
+            raise asyncssh.SFTPPermissionDenied("writing is not permitted")
         return super().open(path, pflags, attrs)
 
     @override
@@ -277,12 +280,19 @@ def main() -> None:
     parser.add_argument("--refuse-renames", action="store_true")
     parser.add_argument("--refuse-reading", action="store_true")
     parser.add_argument("--lose-the-end", action="store_true")
+    parser.add_argument("--refuse-writing", action="store_true")
     given = parser.parse_args()
     run(
         given.home,
         given.port,
         Adapters(Settings.load()).secrets if given.introduce else None,
-        Faults(given.quota_bytes, given.refuse_renames, given.refuse_reading, given.lose_the_end),
+        Faults(
+            given.quota_bytes,
+            given.refuse_renames,
+            given.refuse_reading,
+            given.lose_the_end,
+            given.refuse_writing,
+        ),
     )
 
 

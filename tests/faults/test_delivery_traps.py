@@ -8,11 +8,13 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
 import asyncssh
 import pytest
+from pysequoia import Tsk
 
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.services.deliveries.probing import ProbeService
@@ -40,6 +42,7 @@ STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "asyncssh that denies renames": lambda home: card_companies_here(
         home, Faults(refuses_renames=True)
     ),
+    "asyncssh read-only": lambda home: card_companies_here(home, Faults(refuses_writing=True)),
     "asyncssh with a full disk": lambda home: card_companies_here(home, Faults(quota_bytes=0)),
     "asyncssh whose disk fills up": lambda home: card_companies_here(
         home, Faults(quota_bytes=FULL_AFTER_BYTES)
@@ -131,6 +134,7 @@ TRAPS = [
         for kind in ("asyncssh", "openssh")
     ),
     Trap("ftps", FAILED, "could not write /nowhere/", NO_FOLDER, (("folder", "/nowhere"),)),
+    Trap("asyncssh read-only", FAILED, "denied permission", NO_PERMISSION),
     Trap("openssh read-only", FAILED, "denied permission", NO_PERMISSION),
     Trap("ftps", FAILED, "550 Not enough privileges", NO_PERMISSION, (("username", "readonly"),)),
     Trap("asyncssh that denies renames", FAILED, "could not rename", NO_PERMISSION),
@@ -237,8 +241,11 @@ def collector(inbox: Path, target: Path) -> Iterator[None]:
         collect()
 
 
-def test_slow_line_is_no_stall(servers: Servers) -> None:
-    server, sender = servers.empty("asyncssh"), Sender(row_count=MANY_ROWS)
+@pytest.mark.parametrize(
+    "kind", ["asyncssh", pytest.param("openssh", marks=[needs_sshd, pytest.mark.soak])]
+)
+def test_slow_line_is_no_stall(servers: Servers, kind: str) -> None:
+    server, sender = servers.empty(kind), Sender(row_count=MANY_ROWS)
     with troubled(server.port, "slow", after_bytes=0) as (_, port):
         # The file takes several times as long as a stalled session would be waited for.
         record = sender.deliver(server.secret | {"port": port}, patience=0.5)
@@ -277,19 +284,28 @@ def restarted(running: ExitStack, home: Path, port: str, sender: Sender) -> None
     sender.secrets.put("destinations/visa", server.secret)
 
 
-CUTS = [3, pytest.param(20, marks=pytest.mark.soak)]
+CUTS = [
+    *(
+        pytest.param("asyncssh", client, rounds, marks=pytest.mark.soak if rounds > 3 else ())
+        for client in ("asyncssh", "paramiko")
+        for rounds in (3, 20)
+    ),
+    *(
+        pytest.param("openssh", client, 20, marks=[needs_sshd, pytest.mark.soak])
+        for client in ("asyncssh", "paramiko")
+    ),
+]
 
 
-@pytest.mark.parametrize("rounds", CUTS)
-@pytest.mark.parametrize("client", ["asyncssh", "paramiko"])
+@pytest.mark.parametrize(("kind", "client", "rounds"), CUTS)
 def test_connection_cut_at_random_bytes_leaves_whole_files(
-    servers: Servers, rounds: int, client: str
+    servers: Servers, kind: str, client: str, rounds: int
 ) -> None:
-    server = servers["asyncssh"]
+    server = servers[kind]
     seed = random.randrange(1 << 32)  # noqa: S311 - shown, so that a failure can be repeated
     chance = random.Random(seed)  # noqa: S311
     for number in range(rounds):
-        servers.empty("asyncssh")
+        servers.empty(kind)
         sender, after = Sender(row_count=400), chance.randrange(130_000)
         with troubled(server.port, "cut", after_bytes=after) as (_, port):
             record = sender.deliver(
@@ -301,17 +317,69 @@ def test_connection_cut_at_random_bytes_leaves_whole_files(
 
 
 @pytest.mark.soak
-def test_restarted_sftp_server_gets_the_rest(tmp_path: Path) -> None:
-    sender, port = Sender(row_count=MANY_ROWS), str(free_port())
+def test_ftp_transfer_cut_at_random_bytes_leaves_whole_files(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)  # noqa: S311 - shown, so that a failure can be repeated
+    chance = random.Random(seed)  # noqa: S311
+    for number in range(20):
+        sender, after = Sender(row_count=400), chance.randrange(70_000)
+        with ftps(tmp_path / str(number), "--limit-bytes", str(after)) as server:
+            record = sender.deliver(server.secret | {"username": "cutting"}, patience=1)
+
+            assert record.state is DELIVERED, f"seed {seed}, round {number}, cut after {after}"
+            assert received(server) == expected_files(record)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("kind", "client"),
+    [
+        ("asyncssh", "asyncssh"),
+        ("asyncssh", "paramiko"),
+        pytest.param("openssh", "asyncssh", marks=needs_sshd),
+        pytest.param("openssh", "paramiko", marks=needs_sshd),
+    ],
+)
+def test_restarted_sftp_server_gets_the_rest(tmp_path: Path, kind: str, client: str) -> None:
+    sender, port = Sender(row_count=MANY_ROWS), free_port()
+
+    def start() -> Server:
+        if kind == "openssh":
+            return running.enter_context(openssh(tmp_path, port=port))
+        return running.enter_context(card_companies(tmp_path, "--port", str(port)))
+
+    def restart() -> None:
+        # A server with a new key is another one, unless its card company announced the key.
+        sender.secrets.put("destinations/visa", start().secret | {"sftp_client": client})
+
     with ExitStack() as running:
-        server = running.enter_context(card_companies(tmp_path, "--port", port))
+        server = start()
         sender.during_write = running.close
-        sender.during_pause = lambda: enter_once(running, tmp_path, port)
-        record: ChargebackFileRecord = sender.deliver(server.secret)
+        sender.during_pause = restart
+        record: ChargebackFileRecord = sender.deliver(server.secret | {"sftp_client": client})
 
         assert (record.state, record.attempt_count) == (DELIVERED, 2)
         assert received(server) == expected_files(record)
 
 
-def enter_once(running: ExitStack, home: Path, port: str) -> None:
-    running.enter_context(card_companies(home, "--port", port))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "asyncssh",
+        pytest.param("openssh", marks=[needs_sshd, pytest.mark.soak]),
+        pytest.param("ftps", marks=pytest.mark.soak),
+    ],
+)
+def test_expired_openpgp_certificate_sends_nothing_to_a_real_server(
+    servers: Servers, kind: str
+) -> None:
+    server, sender = servers.empty(kind), Sender()
+    certificate = Tsk.generate("Visa", validity_seconds=60).extract_certificate()
+    sender.clock.at = datetime.now(UTC) + timedelta(hours=1)
+    record = sender.deliver(server.secret | {"openpgp_certificate": str(certificate)})
+
+    assert (record.state, record.attempt_count) == (FAILED, 1)
+    assert "the certificate expired on" in str(record.last_error)
+    assert "Ask the card company for its current OpenPGP certificate" in str(record.last_error)
+    assert not list(server.inbox.iterdir())
+    ((subject, _, _),) = sender.notifier.alarms
+    assert subject.endswith("is failed")

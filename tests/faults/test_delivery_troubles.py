@@ -150,13 +150,14 @@ def test_connection_cut_at_any_point_is_retried(server: Server, after_bytes: int
     assert received(server) == expected_files(sender.record)
 
 
+@pytest.mark.parametrize("client", ["asyncssh", pytest.param("paramiko", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("kind", SFTP)
 @pytest.mark.parametrize("after_bytes", [0, 50_000])
-def test_stalled_session_ends_by_timeout(server: Server, after_bytes: int) -> None:
+def test_stalled_session_ends_by_timeout(server: Server, after_bytes: int, client: str) -> None:
     sender = Sender(row_count=2_000)
     started = time.monotonic()
     with troubled(server.port, "stall", after_bytes=after_bytes) as (_, port):
-        record = sender.deliver(server.secret | {"port": port}, patience=1)
+        record = sender.deliver(server.secret | {"port": port, "sftp_client": client}, patience=1)
 
     assert record.state is DeliveryState.DELIVERED
     assert record.attempt_count == 2

@@ -2,7 +2,9 @@
 
 import asyncio
 import getpass
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from threading import Thread
 from typing import Any
 
 import asyncssh
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -58,19 +61,24 @@ def card_companies(home: Path, *faults: str) -> Iterator[Server]:
 
 @contextmanager
 def openssh(
-    home: Path, sftp_options: str = "", max_file_bytes: int | None = None
+    home: Path,
+    sftp_options: str = "",
+    max_file_bytes: int | None = None,
+    port: int | None = None,
 ) -> Iterator[Server]:
     """A real OpenSSH server run by the current user, with a key for its only user.
+
+    Started again in the same home it has new keys, and the files that were delivered.
 
     `sftp_options` are those of sftp-server(8), such as `-R` for a read-only one. Beyond
     `max_file_bytes` its files cannot grow, which it reports as it reports a full disk.
     """
     home.mkdir(parents=True, exist_ok=True)
     inbox = home / "inbox"
-    inbox.mkdir()
+    inbox.mkdir(exist_ok=True)
     host_key, user_key = _key(home / "host_key"), _key(home / "user_key")
     (home / "authorized_keys").write_bytes(user_key.export_public_key())
-    port = free_port()
+    port = port or free_port()
     (home / "sshd_config").write_text(_sshd_config(home, port, sftp_options))
     with suppress(PermissionError):
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -96,8 +104,21 @@ def openssh(
             }
             yield Server(secret, inbox)
         finally:
+            # Its sessions are processes of their own, which would outlive it.
+            sessions = _descendants(server.pid)
             server.terminate()
             server.wait(timeout=60)
+            for session in sessions:
+                with suppress(ProcessLookupError):
+                    os.kill(session, signal.SIGKILL)
+
+
+def _descendants(process: int) -> list[int]:
+    with suppress(OSError):
+        text = Path(f"/proc/{process}/task/{process}/children").read_text()
+        children = [int(child) for child in text.split()]
+        return [*children, *(found for child in children for found in _descendants(child))]
+    return []
 
 
 @contextmanager
@@ -131,6 +152,21 @@ def ftps(home: Path, *options: str) -> Iterator[Server]:
             # Its library may take minutes to shut TLS connections down in order; a test server need not.
             server.kill()
             server.wait()
+
+
+@contextmanager
+def small_disk(inbox: Path, *, room_bytes: int) -> Iterator[None]:
+    """A real disk of so many bytes below the folder; a test without the right to mount is skipped."""
+    options = ["-t", "tmpfs", "-o", f"size={room_bytes}", "tmpfs", str(inbox)]
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if os.geteuid() != 0 or mount is None or umount is None:
+        pytest.skip("only root mounts a small disk")
+    if subprocess.run([mount, *options], check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run([umount, "--lazy", str(inbox)], check=True)
 
 
 def write_certificate(target: Path) -> str:

@@ -193,7 +193,10 @@ def _section(
     head = [Cell(heading, name in numeric) for name, heading in headings.items()]
     rows = [[Cell(_text(record, name), name in numeric) for name in headings] for record in records]
     more = records[0].get("found", len(records)) - len(records) if records else 0
-    note = f"{more:,} more, all further away: cardops disputes list shows them." if more else ""
+    notes = [f"{more:,} more, all further away: cardops disputes list shows them."] if more else []
+    if "case_number" in headings and records:
+        notes.append("One of them on a page of its own: cardops disputes show CASE --html FILE.")
+    note = " ".join(notes)
     return Section(anchor, title, charts, head, rows, note)
 
 
