@@ -6,6 +6,8 @@ import dagster as dg
 
 from cardops.ports import (
     Acknowledgements,
+    Breakers,
+    Clock,
     DeliveryLedger,
     Destinations,
     IntakeLedger,
@@ -17,6 +19,7 @@ from cardops.rules.deliveries.acknowledgements import RUNBOOK
 from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
 from cardops.services.deliveries.acknowledged_lines import FileLines
 from cardops.services.deliveries.acknowledgements import AcknowledgementService
+from cardops.services.deliveries.guarded_logins import GuardedDestinations
 
 
 @dg.asset(
@@ -34,7 +37,9 @@ def acknowledgements(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     acknowledgement_ledger: dg.ResourceParam[Acknowledgements],
     destinations: dg.ResourceParam[Destinations],
+    breakers: dg.ResourceParam[Breakers],
     notifier: dg.ResourceParam[Notifier],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult[None]:
     """Each acknowledgement of a chargeback file read once; rejected rows go into a later batch."""
     builder = ChargebackFileBuilder(
@@ -43,7 +48,7 @@ def acknowledgements(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     service = AcknowledgementService(
         acknowledgement_ledger,
         delivery_ledger,
-        destinations,
+        GuardedDestinations(destinations, breakers, clock),
         FileLines(builder, intake_ledger, lake),
         raw_store,
         notifier,

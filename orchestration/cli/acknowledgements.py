@@ -163,11 +163,12 @@ def _polled(adapters: Adapters, destination: str | None) -> dict[str, str]:
     from cardops.services.deliveries.acknowledgements import (  # noqa: PLC0415 - the same
         AcknowledgementService,
     )
+    from cardops.services.deliveries.guarded_logins import GuardedDestinations  # noqa: PLC0415
 
     service = AcknowledgementService(
         adapters.acknowledgements,
         adapters.delivery_ledger,
-        adapters.destinations,
+        GuardedDestinations(adapters.destinations, adapters.breakers, adapters.database_clock),
         FileLines(chargeback_files_of(adapters), adapters.intake_ledger, adapters.lake),
         adapters.raw_store,
         adapters.notifier,

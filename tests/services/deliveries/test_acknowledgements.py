@@ -22,6 +22,8 @@ from tests.factories.acknowledged_files import (
 )
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
 from tests.factories.intake_environment import csv_file
+from tests.fakes.breakers import FakeBreakers
+from tests.fakes.clock import FakeClock
 from tests.fakes.destinations import FakeDestinations
 
 pytestmark = pytest.mark.database
@@ -386,7 +388,9 @@ def test_asset_reads_every_folder(desk: AcknowledgementDesk, outbox: dict[str, b
         "delivery_ledger": desk.ledger,
         "acknowledgement_ledger": desk.acknowledgements,
         "destinations": desk.destinations,
+        "breakers": FakeBreakers(),
         "notifier": desk.notifier,
+        "clock": FakeClock(),
     }
 
     (event,) = dg.materialize(
