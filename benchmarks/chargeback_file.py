@@ -17,9 +17,9 @@ import duckdb
 import polars as pl
 
 from benchmarks.ingest_file import Measured
-from cardops.contracts.lake.chargeback_csv import rows_of_slot, write_body
+from cardops.contracts.lake.chargeback_slots import write_slot
 from cardops.contracts.lake.supplements import supplements, with_supplements
-from cardops.rules.chargebacks.files import FORMAT_VERSION, LineRule, SplitMode
+from cardops.rules.chargebacks.files import LineRule, SplitMode
 from cardops.rules.chargebacks.routing import NETWORKS
 
 _COPIED: Final = (
@@ -40,10 +40,13 @@ def cardops(lake: Path) -> int:
         supplements(rows, None, rows).write_parquet(known)
         filled = with_supplements(rows, pl.scan_parquet(known))
         for slot in NETWORKS:
-            lines = rows_of_slot(
-                filled, slot, SplitMode.BY_NETWORK, LineRule.STAGES, version=FORMAT_VERSION
+            body = write_slot(
+                filled,
+                slot,
+                SplitMode.BY_NETWORK,
+                LineRule.STAGES,
+                Path(folder) / f"{slot}.csv",
             )
-            body = write_body(lines, Path(folder) / f"{slot}.csv", version=FORMAT_VERSION)
             written += body.row_count
     return written
 

@@ -1,10 +1,11 @@
 """The bytes of a chargeback file, written from whole columns.
 
-Belongs here: which rows are in a file, their order and their text. Slots, columns and names are in
-cardops.rules.chargebacks.files.
+Belongs here: which rows are in a file, their order, and what is counted beside them. The text of cells is in
+chargeback_cells; slots, columns and names are in cardops.rules.chargebacks.files.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,16 @@ import polars as pl
 from polars import selectors
 
 from cardops.contracts.kinds.dispute_clocks import ENDED_STATUSES
-from cardops.rules.chargebacks.disputes import Stage
+from cardops.contracts.lake.chargeback_cells import (
+    AMOUNTS,
+    cells_of,
+    formula_count,
+    formula_marks,
+    plain_cells,
+)
 from cardops.rules.chargebacks.files import (
-    ACTIONS,
     COLUMNS,
     FORMAT_VERSION,
-    FORMULA_STARTS,
-    TEXT_COLUMNS,
-    Action,
     LineRule,
     SplitMode,
     StageCounts,
@@ -29,28 +32,20 @@ from cardops.rules.chargebacks.files import (
     slot_ranges,
 )
 from cardops.rules.chargebacks.filing import CHECKED_FLAGS
-from cardops.rules.chargebacks.layouts import (
-    AMOUNT_COLUMNS,
-    DATE_COLUMNS,
-    DATE_FORMATS,
-    DestinationLayout,
-    standard_layout,
-)
-from cardops.rules.currencies import EXPONENTS
+from cardops.rules.chargebacks.layouts import DestinationLayout, standard_layout
 
-_AMOUNTS: Final = {
-    "transaction_amount": ("transaction_amount_minor", "transaction_currency"),
-    "dispute_amount": ("dispute_amount_minor", "dispute_currency"),
-    "settlement_amount": ("settlement_amount_minor", "settlement_currency"),
-}
-_DEADLINE: Final = "reply_by_date"
 # Lake columns behind the columns of layout 2, and what orders and counts its lines.
-_SHOWN: Final = (
-    *(name for name in columns_of(FORMAT_VERSION) if name not in {"action", *_AMOUNTS}),
-    *(minor for minor, _ in _AMOUNTS.values()),
+SHOWN: Final = (
+    *(name for name in columns_of(FORMAT_VERSION) if name not in {"action", *AMOUNTS}),
+    *(minor for minor, _ in AMOUNTS.values()),
     *("reply_by_on", "happened_at", "intake_id", "row_number", "flags"),
 )
-_FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
+# A dispute has one line a stage; the rest orders steps, and disputes of another network.
+ORDER: Final = (
+    *("case_number", "stage", "action_sequence"),
+    *("network", "intake_id", "row_number"),
+)
+LINE_END: Final = "\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ def rows_of_slot(
     `batch` has the columns of the lake's chargebacks; for layout 2 also what they were filled from.
     """
     wanted = batch.filter(pl.col("network") == slot) if mode is SplitMode.BY_NETWORK else batch
-    lines = lines_of(wanted, rule) if version == 1 else _lines_with_outcome(wanted, rule)
+    lines = lines_of(wanted, rule) if version == 1 else lines_with_outcome(wanted, rule)
     if mode is SplitMode.BY_NETWORK:
         return _sorted(lines, version)
     row_count = lines.select(pl.len()).collect().item()
@@ -114,7 +109,7 @@ def with_outcome(batch: pl.LazyFrame) -> pl.LazyFrame:
     A dispute that ended in this batch is not sent as an open one, whichever of its steps is the line.
     """
     case = ["network", "case_number"]
-    last = _ended().sort_by("happened_at", "intake_id", "row_number").last()
+    last = ended_by_row().sort_by("happened_at", "intake_id", "row_number").last()
     return batch.with_columns(outcome=last.over(case))
 
 
@@ -131,7 +126,7 @@ def superseded_by_lines(batch: pl.LazyFrame, rule: LineRule) -> tuple[int, dict[
     return int(found["rows"].sum()), dict(found.select("dispute_currency", "minor").iter_rows())
 
 
-def _ended() -> pl.Expr:
+def ended_by_row() -> pl.Expr:
     """What ends the dispute by this row alone."""
     return (
         pl.when(pl.col("status").is_in(ENDED_STATUSES))
@@ -141,14 +136,14 @@ def _ended() -> pl.Expr:
     )
 
 
-def _lines_with_outcome(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
+def lines_with_outcome(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
     """The lines with `outcome`, and no other columns than a file shows or is ordered by."""
-    shown = batch.select(selectors.by_name(*_SHOWN, require_all=False))
+    shown = batch.select(selectors.by_name(*SHOWN, require_all=False))
     cases = batch.select(pl.struct("network", "case_number").is_duplicated().any())
     if cases.collect().item():
         return lines_of(with_outcome(shown), rule)
     # Each dispute has one row, which most have: nothing to compare.
-    return shown.with_columns(outcome=_ended(), versions=pl.lit(1, pl.Int64))
+    return shown.with_columns(outcome=ended_by_row(), versions=pl.lit(1, pl.Int64))
 
 
 def write_body(
@@ -160,28 +155,54 @@ def write_body(
     layout: DestinationLayout | None = None,
 ) -> WrittenBody:
     """Write one slot's CSV; the same rows give the same bytes. `layout`: the destination's own."""
-    members = rows.collect()
+    members = rows.with_columns(formula_marks()).collect()
     shown = layout or standard_layout(version)
-    texts = members.lazy().select(_cells_of(shown, version, neutralise=neutralise))
+    texts = members.lazy().select(cells_of(shown, version, neutralise=neutralise))
     texts.sink_csv(
         target,
         quote_style="always" if shown.quotes_all else "necessary",
-        line_terminator="\r\n",
+        line_terminator=LINE_END,
         separator=shown.delimiter,
         include_header=shown.has_header,
     )
-    totals = members.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
-    runs = pl.sum_horizontal(_is_formula(name).sum() for name in TEXT_COLUMNS)
-    return WrittenBody(
-        path=target,
-        row_count=members.height,
-        totals_minor=dict(totals.iter_rows()),
-        neutralised_count=int(members.select(runs).item()) if neutralise else 0,
-        sha256=_sha256(target),
-        stages=_stage_counts(members),
-        filled_count=int((members["filled_columns"] != "").sum()) if version > 1 else 0,
-        flags=_checked_flags(members) if version > 1 else {},
-    )
+    counts = LineCounts()
+    counts.add(members, version, neutralise=neutralise)
+    return counts.body(target, stage_counts(members))
+
+
+@dataclass(slots=True)
+class LineCounts:
+    """What is counted beside the lines of a file, some lines at a time."""
+
+    rows: int = 0
+    neutralised: int = 0
+    filled: int = 0
+    totals_minor: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+
+    def add(self, lines: pl.DataFrame, version: int, *, neutralise: bool) -> None:
+        """Count these lines too."""
+        self.rows += lines.height
+        if neutralise:
+            self.neutralised += formula_count(lines)
+        sums = lines.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
+        self.totals_minor.update(dict(sums.iter_rows()))
+        if version > 1:
+            self.filled += int((lines["filled_columns"] != "").sum())
+            self.flags.update(_checked_flags(lines))
+
+    def body(self, path: Path, stages: StageCounts) -> WrittenBody:
+        """The file that has the lines."""
+        return WrittenBody(
+            path=path,
+            row_count=self.rows,
+            totals_minor=dict(self.totals_minor),
+            neutralised_count=self.neutralised,
+            sha256=_sha256(path),
+            stages=stages,
+            filled_count=self.filled,
+            flags=dict(self.flags),
+        )
 
 
 def _checked_flags(members: pl.DataFrame) -> dict[str, int]:
@@ -194,91 +215,22 @@ def _checked_flags(members: pl.DataFrame) -> dict[str, int]:
     return {flag: lines for flag, lines in has.items() if lines}
 
 
-def _stage_counts(members: pl.DataFrame) -> StageCounts:
+def stage_counts(members: pl.DataFrame) -> StageCounts:
+    """Disputes of the lines, and the steps that they stand for."""
     versions = int(members["versions"].sum()) if "versions" in members.columns else members.height
+    if members["network"].n_unique() <= 1:
+        return StageCounts(members["case_number"].n_unique(), versions)
     disputes = members.select(pl.struct("network", "case_number").n_unique()).item()
     return StageCounts(disputes, versions)
 
 
 def _sorted(batch: pl.LazyFrame, version: int) -> pl.LazyFrame:
-    first = ("case_number", "stage", "action_sequence")
     if version > 1:
-        # A dispute has one line a stage; the rest orders steps, and disputes of another network.
-        return batch.sort([*first, "network", "intake_id", "row_number"])
-    plain = {cell.meta.output_name(): cell for cell in _cells(version, neutralise=False)}
+        return batch.sort(ORDER)
+    first = ("case_number", "stage", "action_sequence")
+    plain = {cell.meta.output_name(): cell for cell in plain_cells(version)}
     rest = [plain[name] for name in COLUMNS if name not in first]
     return batch.sort([*map(pl.col, first), *rest])
-
-
-def _cells(version: int, *, neutralise: bool) -> list[pl.Expr]:
-    return [_cell(name, version, neutralise=neutralise).alias(name) for name in columns_of(version)]
-
-
-def _cells_of(layout: DestinationLayout, version: int, *, neutralise: bool) -> list[pl.Expr]:
-    return [
-        (
-            pl.lit(column.constant)
-            if column.column is None
-            else _shown(column.column, layout, version, neutralise=neutralise)
-        ).alias(column.header)
-        for column in layout.columns
-    ]
-
-
-def _shown(name: str, layout: DestinationLayout, version: int, *, neutralise: bool) -> pl.Expr:
-    """Our column as the layout writes dates and amounts."""
-    cell = _cell(name, version, neutralise=neutralise)
-    if name in AMOUNT_COLUMNS and layout.amounts == "minor":
-        return pl.col(_AMOUNTS[name][0]).cast(pl.String).fill_null("")
-    pattern = DATE_FORMATS[layout.date_format]
-    if name in DATE_COLUMNS and pattern != DATE_FORMATS["YYYY-MM-DD"]:
-        return cell.str.to_date("%Y-%m-%d", strict=False).dt.strftime(pattern).fill_null("")
-    return cell
-
-
-def _cell(name: str, version: int, *, neutralise: bool) -> pl.Expr:
-    if name in _AMOUNTS:
-        return _amount(*_AMOUNTS[name])
-    if name == "action":
-        return _action()
-    value = pl.col(name)
-    if name == _DEADLINE:
-        # The step's own clock where the feed names no date; rows of older lake files have none.
-        value = pl.coalesce(selectors.by_name("reply_by_on", _DEADLINE, require_all=False))
-    if version > 1 and name in {_DEADLINE, "clock"}:
-        value = pl.when(pl.col("outcome").is_null()).then(value)
-    if version > 1 and name == "status":
-        # A stage that ends a dispute is its status where the feed names none.
-        value = pl.coalesce("status", "outcome")
-    text = value.cast(pl.String).fill_null("")
-    if neutralise and name in TEXT_COLUMNS:
-        return pl.when(_is_formula(name)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)
-    return text
-
-
-def _action() -> pl.Expr:
-    """By stage while the dispute is open; a dispute that ended is accepted or closed."""
-    outcome = pl.col("outcome")
-    ended = pl.when(outcome == Stage.ACCEPTED).then(pl.lit(str(Action.ACCEPT)))
-    names = {str(stage): str(action) for stage, action in ACTIONS.items()}
-    is_open = pl.col("stage").replace_strict(names, return_dtype=pl.String)
-    return pl.when(outcome.is_null()).then(is_open).otherwise(ended.otherwise(pl.lit("close")))
-
-
-def _is_formula(name: str) -> pl.Expr:
-    return pl.col(name).str.contains(_FORMULA).fill_null(value=False)
-
-
-def _amount(minor: str, currency: str) -> pl.Expr:
-    exponent = pl.col(currency).replace_strict(EXPONENTS, default=None, return_dtype=pl.Int64)
-    amount = pl.col(minor)
-    digits = amount.abs().cast(pl.String).str.pad_start(exponent + 1, "0")
-    whole, fraction = digits.str.head(-exponent), digits.str.tail(exponent)
-    text = (
-        pl.when(exponent == 0).then(digits).otherwise(pl.concat_str(whole, pl.lit("."), fraction))
-    )
-    sign = pl.when(amount < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-    return pl.concat_str(sign, text).fill_null("")
 
 
 def _sha256(path: Path) -> str:

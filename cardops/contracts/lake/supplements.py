@@ -43,6 +43,10 @@ _OF_DISPUTES: Final = (
     *("transaction_date", "transaction_auth_code"),
 )
 _CASE: Final = ("network", "case_number")
+_BY_TRANSACTION: Final = "transaction hash"
+_BY_CASE: Final = "case hash"
+_TRANSACTION_HASH: Final = pl.col("transaction_id").hash().alias(_BY_TRANSACTION)
+_CASE_HASH: Final = (pl.col("network").hash(1) ^ pl.col("case_number").hash(2)).alias(_BY_CASE)
 
 
 def supplements(
@@ -54,7 +58,8 @@ def supplements(
     says most; what it does not know comes from the latest row of the same dispute, else of another
     dispute of the same transaction.
     """
-    found = rows.select("batch_id", *KEY, *_CASE, "transaction_id", *VALUES, *_MONEY).collect()
+    concerned = _concerned(rows, transactions, disputes)
+    found = concerned.select("batch_id", *KEY, *_CASE, "transaction_id", *VALUES, *_MONEY).collect()
     if found.is_empty():
         return pl.DataFrame(schema=SUPPLEMENTS)
     disputes = None if disputes is None else _told_elsewhere(found.lazy(), disputes)
@@ -85,6 +90,47 @@ def with_supplements(rows: pl.LazyFrame, known: pl.LazyFrame | None) -> pl.LazyF
         )
         .otherwise("flags"),
     ).drop("flags known", *(f"{name} known" for name in VALUES))
+
+
+def _concerned(
+    rows: pl.LazyFrame, transactions: pl.LazyFrame | None, disputes: pl.LazyFrame | None
+) -> pl.LazyFrame:
+    """Rows whose transaction the lake has, or of whose dispute or transaction it has several rows.
+
+    Found by hashes of their keys, which are read alone: most batches are large and most rows alone. Two keys with one
+    hash make a row more, of which nothing is found.
+    """
+    own = rows.select(_TRANSACTION_HASH, _CASE_HASH).collect(engine="streaming")
+    wanted = dict.fromkeys((_BY_TRANSACTION, _BY_CASE), pl.Series(dtype=pl.UInt64))
+    if transactions is not None:
+        wanted[_BY_TRANSACTION] = _of_batch(transactions.select(_TRANSACTION_HASH), own)
+    if disputes is not None:
+        keys = disputes.select(_TRANSACTION_HASH, _CASE_HASH).collect(engine="streaming")
+        for name, known in wanted.items():
+            several = _several(_of_batch(keys.lazy().select(name), own))
+            wanted[name] = pl.concat([known, several])
+    if not any(map(len, wanted.values())):
+        return rows.clear()
+    return rows.filter(
+        _TRANSACTION_HASH.is_in(wanted[_BY_TRANSACTION].implode())
+        | _CASE_HASH.is_in(wanted[_BY_CASE].implode())
+    )
+
+
+def _of_batch(hashes: pl.LazyFrame, own: pl.DataFrame) -> pl.Series:
+    """Those of the hashes that rows of the batch have."""
+    (name,) = hashes.collect_schema().names()
+    return (
+        hashes.join(own.lazy().select(name), on=name, how="semi")
+        .collect(engine="streaming")
+        .to_series()
+    )
+
+
+def _several(hashes: pl.Series) -> pl.Series:
+    """Each that is there more than once."""
+    ordered = hashes.sort()
+    return ordered.filter((ordered == ordered.shift(1)).fill_null(value=False)).unique()
 
 
 def _told_elsewhere(rows: pl.LazyFrame, disputes: pl.LazyFrame) -> pl.LazyFrame | None:

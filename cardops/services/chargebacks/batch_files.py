@@ -14,6 +14,7 @@ from cardops.contracts.lake.chargeback_csv import (
     superseded_by_lines,
     write_body,
 )
+from cardops.contracts.lake.chargeback_slots import write_slot
 from cardops.contracts.lake.supplements import TABLE as SUPPLEMENTS_TABLE
 from cardops.contracts.lake.supplements import with_supplements
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
@@ -69,8 +70,11 @@ class ChargebackFileBuilder:
         destination = slot_destination(slot, mode)
         neutralise = self.destinations.neutralises_formulas(destination)
         with TemporaryDirectory() as folder:
-            body = write_body(
-                self.lines(batch, slot),
+            body = write_slot(
+                self._filled(batch),
+                slot,
+                mode,
+                LineRule(batch.line_rule),
                 Path(folder) / "body.csv",
                 neutralise=neutralise,
                 version=batch.layout_version,

@@ -1,22 +1,41 @@
 """Chargeback files made of whole columns have the bytes that the row-by-row rule gives them."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cardops.contracts.lake import chargeback_slots
 from cardops.contracts.lake.chargeback_csv import rows_of_slot, write_body
+from cardops.contracts.lake.chargeback_slots import write_slot
 from cardops.contracts.lake.supplements import with_supplements
 from cardops.rules.chargebacks.control_totals import read_control_totals
-from cardops.rules.chargebacks.files import MAX_CHARGEBACK_FILES, SplitMode, columns_of
+from cardops.rules.chargebacks.files import (
+    MAX_CHARGEBACK_FILES,
+    LineRule,
+    SplitMode,
+    columns_of,
+)
+from cardops.rules.chargebacks.filing import CHECKED_FLAGS
+from cardops.rules.chargebacks.layouts import DELIMITERS, standard_layout
 from cardops.rules.chargebacks.routing import NETWORKS
-from tests.factories.chargebacks import a_chargeback, chargebacks, lake_frame
+from tests.factories.chargebacks import (
+    a_chargeback,
+    chargebacks,
+    currencies,
+    dates,
+    ids,
+    lake_frame,
+)
 from tests.oracles.chargeback_files import (
     Chargeback,
     neutralised,
@@ -48,6 +67,78 @@ def test_vectorised_csv_has_the_bytes_of_the_scalar_rule(
             assert written.row_count == expected.row_count
             assert written.totals_minor == expected.totals_minor
             assert written.neutralised_count == expected.neutralised_count
+
+
+# Few, so that steps of a dispute happen at one moment.
+moments = st.integers(1, 3).map(lambda day: datetime(2026, 1, day, tzinfo=UTC))
+
+
+@st.composite
+def full_rows(draw: st.DrawFn) -> pl.DataFrame:
+    """Steps of few disputes: credits, settlements, filled columns, flags, odd texts."""
+    rows = draw(st.lists(chargebacks, max_size=12))
+    cases = draw(st.lists(st.sampled_from(["c-1", "c-2", "c.3"]) | ids, min_size=len(rows)))
+    rows = [replace(row, case_number=case) for row, case in zip(rows, cases, strict=False)]
+    frame = with_supplements(lake_frame(rows).lazy(), None).collect()
+    signs = st.sampled_from([1, -1])
+
+    def column(name: str, values: st.SearchStrategy[Any]) -> pl.Series:
+        found = draw(st.lists(values, min_size=len(rows), max_size=len(rows)))
+        return pl.Series(name, found, dtype=frame.schema[name])
+
+    return frame.with_columns(
+        pl.col("dispute_amount_minor") * column("row_number", signs),
+        column("settlement_amount_minor", st.none() | st.integers(-(10**12), 10**12)),
+        column("settlement_currency", st.none() | currencies),
+        column("transaction_auth_code", st.none() | ids),
+        column("reply_by_on", st.none() | dates),
+        column("clock", st.sampled_from([None, "feed", "processor", "published"])),
+        column("filled_columns", st.sampled_from(["", "arn", "arn;card_bin"])),
+        column("flags", st.lists(st.sampled_from(CHECKED_FLAGS), max_size=2, unique=True)),
+        column("happened_at", moments),
+        column("intake_id", st.integers(1, 3)),
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=full_rows(),
+    mode=st.sampled_from(SplitMode),
+    rule=st.sampled_from(LineRule),
+    version=st.sampled_from([1, 2]),
+    neutralise=st.booleans(),
+    delimiter=st.sampled_from(DELIMITERS),
+)
+def test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole(
+    *,
+    rows: pl.DataFrame,
+    mode: SplitMode,
+    rule: LineRule,
+    version: int,
+    neutralise: bool,
+    delimiter: str,
+) -> None:
+    layout = replace(standard_layout(version), delimiter=delimiter)
+    look: dict[str, Any] = {"neutralise": neutralise, "version": version, "layout": layout}
+    with TemporaryDirectory() as folder, patched_sizes(window=5, chunk=2):
+        for slot in NETWORKS:
+            one, other = Path(folder) / "whole", Path(folder) / "parts"
+            whole = write_body(
+                rows_of_slot(rows.lazy(), slot, mode, rule, version=version), one, **look
+            )
+            parts = write_slot(rows.lazy(), slot, mode, rule, other, **look)
+
+            assert other.read_bytes() == one.read_bytes()
+            assert replace(parts, path=one) == whole
+
+
+@contextmanager
+def patched_sizes(*, window: int, chunk: int) -> Iterator[None]:
+    """Parts so small that a few rows have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chargeback_slots, "WINDOW_ROWS", window)
+        patch.setattr(chargeback_slots, "CHUNK_LINES", chunk)
+        yield
 
 
 ENDED = {"won", "lost", "accepted", "expired", "prevented", "resolved"}
