@@ -45,6 +45,7 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
         "fct_reconciliation_breaks",
         "fct_three_way_match",
         "fct_match_breaks",
+        "fct_provisional_credits",
     ],
     # A warning: a settlement that is missing needs work at the processor, the books are right.
     check_specs=[dg.AssetCheckSpec(MATCH_CHECK, asset="daily_report")],
@@ -72,6 +73,7 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
             "decisions": report.figures.decision_count,
             "overdue_disputes": _found(report.figures.overdue),
             "disputes_to_answer_in_7_days": _found(report.figures.deadlines),
+            "disputed_money_for_a_person": _found(report.figures.provisional),
             "disputes_by_stage_and_days_left": dg.MetadataValue.md(
                 _picture(report, "queue", "Disputes by stage and days left")
             ),

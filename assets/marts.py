@@ -36,6 +36,7 @@ MARTS: Final = (
     "fct_disputes",
     "fct_match_breaks",
     "fct_payment_failure_rate_per_payment_method",
+    "fct_provisional_credits",
     "fct_reconciliation_breaks",
     "fct_safeguarding",
     "fct_three_way_match",

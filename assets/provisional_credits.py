@@ -14,8 +14,9 @@ import dagster as dg
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import records_metadata
 from cardops.ports import Clock, Lake, Notifier, ProvisionalLedger, ProvisionalPolicies
-from cardops.services.provisional.alarms import RUNBOOK, is_done, report
+from cardops.services.provisional.alarms import RUNBOOK, is_done, report, report_missed
 from cardops.services.provisional.crediting import Position, PostedStep, ProvisionalCredits
+from cardops.services.provisional.snapshot import snapshot_positions
 
 MAX_ROWS_SHOWN: Final = 50
 # Each is a sentence that is true where it passes.
@@ -34,7 +35,7 @@ WAITING: Final = "no_disputed_purchase_waits_beyond_its_clock"
         dg.AssetCheckSpec(name, asset="provisional_credits")
         for name in (POSTED, NOTICES, DEBTS, WAITING)
     ],
-    kinds={"postgres"},
+    kinds={"postgres", "parquet"},
 )
 def provisional_credits(
     context: dg.AssetExecutionContext,
@@ -44,15 +45,20 @@ def provisional_credits(
     clock: dg.ResourceParam[Clock],
     notifier: dg.ResourceParam[Notifier],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """Credits given, made final and taken back today, and which disputes wait for a person and why."""
+    """Credits given, made final and taken back today, and where each dispute stands after it."""
     service = ProvisionalCredits(provisional_policies, provisional_ledger, lake)
     today = clock.now().date()
     posted = list(service.post_due(today))
     report(posted, notifier)
     found = list(service.positions())
+    report_missed(found, today, notifier)
     waiting = [item for item in found if item.waiting]
+    day = date.fromisoformat(context.partition_key)
+    snapshot = snapshot_positions(found, lake, day, today)
     return dg.MaterializeResult(
         metadata={
+            "dagster/row_count": len(snapshot),
+            "for_a_person": sum(item.needs_person(today) for item in found),
             "posted_on": str(today),
             "posted": dg.MetadataValue.json(_totals(posted)),
             "standing": sum(bool(item.record.credit and not item.record.end) for item in found),

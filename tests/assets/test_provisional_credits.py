@@ -26,6 +26,15 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
     assert credited["posted"] == {"provisional_credit": {"USD": 40_00}}
     assert credited["waiting"] == {"transaction_unknown": 1}
     assert credited["failed"] == ["no_disputed_purchase_waits_beyond_its_clock"]
+    assert [subject for subject, *_ in credited["alarms"]] == [
+        "1 credit(s) of disputes were given after the last day for it",
+        "1 dispute(s) missed a clock of their regulation",
+    ]
+    snapshot = desk.lake.scan("provisional_credits").sort("case_number").collect()
+    assert snapshot.select("state", "waiting_reason", "needs_person", "missed_clock").rows() == [
+        ("standing", None, False, None),
+        ("not_given", "transaction_unknown", True, "credit"),
+    ]
 
     won = DISPUTED_ON + 20 * DAY
     desk.told("c-1", "t-1", 40_00, on=won, status="won")
@@ -39,10 +48,11 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
         "no_disputed_purchase_waits_beyond_its_clock",
     ]
     assert [subject for subject, *_ in taken_back["alarms"]] == [
-        "1 balance(s) below zero after a credit was taken back"
+        "1 balance(s) below zero after a credit was taken back",
+        "1 dispute(s) missed a clock of their regulation",
     ]
     again = materialize(desk, 28)
-    assert (again["posted"], again["alarms"]) == ({}, [])
+    assert (again["posted"], len(again["alarms"])) == ({}, 1)
 
 
 def materialize(desk: DisputeDesk, days: int) -> dict[str, object]:

@@ -62,6 +62,11 @@ def a_small_lake() -> FakeLake:
     filed = rows_of("chargeback_supplements", found, {**found, "row_number": 4, "flags": []})
     lake.write("chargeback_supplements", DAY, "default-2026-11-20-001", filed)
     lake.write("waiting_disputes", DAY, "snapshot", rows_of("waiting_disputes", *waiting()))
+    lake.write(
+        "provisional_credits", DAY, "snapshot", rows_of("provisional_credits", *credits_given())
+    )
+    old = rows_of("provisional_credits", {"case_number": "c-0"})
+    lake.write("provisional_credits", DAY - timedelta(days=1), "snapshot", old)
     recorded = {"network": "visa", "case_number": "c-2", "owner": "bea", "decision": "accept"}
     lake.write(
         "dispute_records",
@@ -135,6 +140,19 @@ def waiting() -> list[dict[str, object]]:
     yen = {"row_number": 4, "dispute_currency": "JPY", "dispute_amount_minor": 2**62}
     more = {**yen, "row_number": 5}
     return [{}, again, other, yen, more, {"row_number": 6, "reason": "rejected"}]
+
+
+def credits_given() -> list[dict[str, object]]:
+    nothing = {"credit_amount_minor": None, "kept_amount_minor": None, "credit_currency": None,
+               "credited_on": None, "state": "not_given"}  # fmt: skip
+    return [
+        {"notice": "credit", "notice_due_on": DAY + timedelta(days=2)},
+        {**nothing, "case_number": "c-2", "waiting_reason": "transaction_unknown",
+         "needs_person": True, "missed_clock": "credit", "dispute_currency": "EUR"},
+        {**nothing, "case_number": "c-3", "waiting_reason": "inquiry", "credit_due_on": None,
+         "final_on": None},
+        {"case_number": "c-4", "state": "taken_back", "kept_amount_minor": 0, "ended_on": DAY},
+    ]  # fmt: skip
 
 
 def log_of_the_day_before() -> list[dict[str, object]]:
@@ -282,6 +300,23 @@ def test_waiting_disputes_are_counted_by_reason_with_their_money_by_currency(
         ("file_dead", "visa", "JPY", 2, 1, str(2**63), False, None),
         ("file_dead", "visa", "USD", 3, 2, "1750", True, DAY),
         ("rejected", "visa", "USD", 1, 1, "1000", False, None),
+    ]
+
+
+def test_provisional_credits_say_which_clock_runs_and_for_how_long(
+    built: DuckDbWarehouse,
+) -> None:
+    found = rows(
+        built,
+        "select case_number, state, clock, clock_days_left, notice_days_left, kept_amount_minor,"
+        " coalesce(credit_currency, dispute_currency) from marts.fct_provisional_credits order by 1",
+    )
+
+    assert found == [
+        ("c-1", "standing", "investigation", 70, 2, 1000, "USD"),
+        ("c-2", "not_given", "credit", -6, None, None, "EUR"),
+        ("c-3", "not_given", None, None, None, None, "USD"),
+        ("c-4", "taken_back", None, None, None, 0, "USD"),
     ]
 
 

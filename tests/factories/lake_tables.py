@@ -1,7 +1,7 @@
 """Rows of the lake's tables: a test says what matters to it, the rest is filled in."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -96,6 +96,25 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
         "waiting_since": NOON,
         "intake_id": 3,
         "row_number": 1,
+    },
+    "provisional_credits": {
+        "program": "default",
+        "network": "visa",
+        "case_number": "c-1",
+        "user_id": "user_1",
+        "policy": "regulation_e",
+        "state": "standing",
+        "dispute_amount_minor": 1000,
+        "dispute_currency": "USD",
+        "credit_amount_minor": 1000,
+        "kept_amount_minor": 1000,
+        "credit_currency": "USD",
+        "notified_on": DAY - timedelta(days=20),
+        "credit_due_on": DAY - timedelta(days=6),
+        "credited_on": DAY - timedelta(days=6),
+        "final_on": DAY + timedelta(days=70),
+        "needs_person": False,
+        "as_of_on": DAY,
     },
     "bank_statements": {
         **_ORIGIN,

@@ -152,6 +152,18 @@ _QUERIES: Final = {
         from fct_waiting_disputes where business_date = $day
         order by waiting_since, program, network, reason, currency
     """,
+    # What needs somebody today: a decision, a notice, or a look at a clock that was missed.
+    "provisional": """
+        select program, network, case_number, coalesce(user_id, '') as user_id, state,
+            coalesce(waiting_reason, '') as waiting_reason, clock_ends_on, clock_days_left as days_left,
+            coalesce(notice, '') as notice, notice_due_on, coalesce(missed_clock, '') as missed_clock,
+            coalesce(credit_currency, dispute_currency) as currency,
+            coalesce(credit_amount_minor, dispute_amount_minor) as minor, count(*) over () as found
+        from fct_provisional_credits
+        where needs_person or missed_clock is not null or notice_due_on <= as_of_on
+        order by least(clock_ends_on, notice_due_on) nulls last, program, network, case_number
+        limit 1000
+    """,
     "batches": """
         select distinct batch_id from staging.stg_lake__chargebacks
         where business_date = $day and batch_id is not null order by batch_id

@@ -60,6 +60,26 @@ DISPUTE_RECORDS: Final = pl.Schema(
         "opening_number": INTEGER,
     }
 )
+# Where a dispute under a policy of disputed money stood: see cardops.services.provisional.snapshot.
+# Dates of clocks that do not run are absent; the disputed and the given amount have currencies of
+# their own.
+PROVISIONAL_CREDITS: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "network", "case_number", "transaction_id", "user_id"), TEXT),
+        **dict.fromkeys(("policy", "state", "waiting_reason", "outcome", "decision"), TEXT),
+        "dispute_amount_minor": INTEGER,
+        "dispute_currency": TEXT,
+        **dict.fromkeys(("credit_amount_minor", "kept_amount_minor"), INTEGER),
+        "credit_currency": TEXT,
+        **dict.fromkeys(("notified_on", "credit_due_on", "credited_on", "final_on"), DATE),
+        "ended_on": DATE,
+        "notice": TEXT,
+        **dict.fromkeys(("notice_due_on", "deferred_until"), DATE),
+        "needs_person": pl.Boolean(),
+        "missed_clock": TEXT,
+        "as_of_on": DATE,
+    }
+)
 _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     transaction_log.TABLE: transaction_log.COLUMNS,
     "balances": BALANCES,
@@ -67,6 +87,7 @@ _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     "safeguarding": SAFEGUARDING,
     "dispute_records": DISPUTE_RECORDS,
     "waiting_disputes": WAITING_DISPUTES,
+    "provisional_credits": PROVISIONAL_CREDITS,
     supplements.TABLE: supplements.SUPPLEMENTS,
     **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
 }

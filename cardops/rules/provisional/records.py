@@ -161,6 +161,15 @@ class CreditRecord:
     notices: Mapping[NoticeKind, date] = field(default_factory=dict)
     decision: Decision | None = None
 
+    @property
+    def kept_minor(self) -> int:
+        """What the user was given and keeps, in minor units."""
+        given = self.credit.amount_minor if self.credit else 0
+        if self.end is None:
+            return given
+        is_taken_back = self.end.kind is PostingKind.TAKEN_BACK
+        return given - self.end.amount_minor if is_taken_back else given + self.end.amount_minor
+
 
 def favours() -> Mapping[str, Favour]:
     """Outcome -> for whom; outcomes that do not say are absent."""

@@ -4,18 +4,20 @@ Belongs here: their sentences. When they are raised is the caller's.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from cardops.ports import Notifier
 from cardops.rules.money import format_amount
 from cardops.rules.provisional.postings import PostingOutcome
-from cardops.services.provisional.crediting import PostedStep
+from cardops.services.provisional.crediting import Position, PostedStep
 
 RUNBOOK: Final = "docs/runbooks/disputed-money.md"
+MAX_NAMED: Final = 50
 
 
 def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
-    """One alarm for all balances below zero, and one for all postings that were not possible."""
+    """One alarm for balances below zero, one for postings that were not possible, one for late ones."""
     debts = [step for step in posted if step.is_below_zero]
     if debts:
         notifier.notify(
@@ -28,6 +30,32 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
         notifier.notify(
             f"{len(refused)} posting(s) of disputes were not possible",
             "; ".join(refusal_sentence(step) for step in refused),
+            runbook=RUNBOOK,
+        )
+    late = [step for step in posted if step.is_late and step.outcome is PostingOutcome.POSTED]
+    if late:
+        notifier.notify(
+            f"{len(late)} credit(s) of disputes were given after the last day for it",
+            "; ".join(late_sentence(step) for step in late),
+            runbook=RUNBOOK,
+        )
+
+
+def report_missed(positions: Sequence[Position], today: date, notifier: Notifier) -> None:
+    """One alarm a night for all of the regulation's clocks that were missed, until each is met."""
+    sentences = [
+        f"{key.network}/{key.case_number} of {key.program}: {', '.join(missed)}"
+        for key, missed in (
+            (item.dispute.key, list(item.missed_clocks(today))) for item in positions
+        )
+        if missed
+    ]
+    if sentences:
+        more = len(sentences) - MAX_NAMED
+        rest = f"; and {more} more in `cardops provisional list`" if more > 0 else ""
+        notifier.notify(
+            f"{len(sentences)} dispute(s) missed a clock of their regulation",
+            "; ".join(sentences[:MAX_NAMED]) + rest,
             runbook=RUNBOOK,
         )
 
@@ -55,4 +83,14 @@ def refusal_sentence(step: PostedStep) -> str:
     return (
         f"{posting.kind} of {amount} {posting.currency} for dispute {posting.key.network}/"
         f"{posting.key.case_number} of {posting.key.program} was not posted: {step.outcome}"
+    )
+
+
+def late_sentence(step: PostedStep) -> str:
+    """Whose money came late."""
+    posting = step.posting
+    amount = format_amount(posting.amount_minor, posting.currency)
+    return (
+        f"{posting.user_id} of {posting.key.program} was given {amount} {posting.currency} of dispute "
+        f"{posting.key.network}/{posting.key.case_number} after the last day of its clock"
     )

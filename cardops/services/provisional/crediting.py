@@ -99,6 +99,24 @@ class Position:
             return None
         return self.credit_last_on if self.record.credit is None else self.investigated_by
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether a regulation's clock runs for its credit, or for the end of one."""
+        is_settled = self.step is None and self.waiting is None
+        return not (self.waiting in CLOCKLESS or is_settled or self.record.end is not None)
+
+    def missed_clocks(self, today: date) -> Iterator[str]:
+        """Which of the regulation's days passed without what was due on them."""
+        credit, credit_by = self.record.credit, self.credit_last_on
+        if self.has_clock:
+            if credit is None and credit_by is not None and credit_by < today:
+                yield "credit"
+            last_on = self.investigated_by
+            if credit is not None and last_on is not None and last_on < today:
+                yield "investigation"
+        if any(notice.due_on < today for notice in self.notices):
+            yield "notice"
+
     def is_overdue(self, today: date) -> bool:
         """Whether it waits for a person although the clock is over."""
         last_on = self.waits_until
@@ -121,11 +139,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class PostedStep:
-    """What became of a due posting, and what is available on the account after it."""
+    """What became of a due posting, and what is available on the account after it.
+
+    `is_late`: the user should have had the money on an earlier day.
+    """
 
     posting: DuePosting
     outcome: PostingOutcome
     available_minor: int | None
+    is_late: bool = False
 
     @property
     def is_below_zero(self) -> bool:
@@ -170,14 +192,14 @@ class ProvisionalCredits:
         # Another dispute of the purchase, or another process, may have posted since the facts were read.
         current = self._current(position)
         while current.step is not None and current.is_due(today):
-            posted = self._posted(current, current.step, current.purchase)
+            posted = self._posted(current, current.step, today)
             yield posted
             if posted.outcome is not PostingOutcome.POSTED or not current.is_ending(today):
                 return
             current = self._current(current)
 
-    def _posted(self, position: Position, step: Step, purchase: Purchase | None) -> PostedStep:
-        dispute = position.dispute
+    def _posted(self, position: Position, step: Step, today: date) -> PostedStep:
+        dispute, purchase = position.dispute, position.purchase
         posting = DuePosting(
             key=dispute.key,
             kind=step.kind,
@@ -191,7 +213,9 @@ class ProvisionalCredits:
             decision_number=step.decision_number,
         )
         result = self.ledger.post(posting)
-        return PostedStep(posting, result.outcome, result.available_minor)
+        is_given = step.kind is not PostingKind.TAKEN_BACK and step.amount_minor > 0
+        is_late = is_given and step.decision_number is None and step.last_on < today
+        return PostedStep(posting, result.outcome, result.available_minor, is_late)
 
     def _of_program(
         self, program: str, policies: Sequence[ProvisionalPolicy]

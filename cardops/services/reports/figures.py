@@ -29,6 +29,7 @@ class ReportFigures:
     deadlines: "pd.DataFrame"
     overdue: "pd.DataFrame"
     waiting: "pd.DataFrame"
+    provisional: "pd.DataFrame"
     batch_files: "pd.DataFrame"
     breaks: "pd.DataFrame"
     matches: "pd.DataFrame"

@@ -61,6 +61,12 @@ _WAITING: Final[Headings] = {
     "dispute_count": "Disputes", "minor": "Disputed", "currency": "", "reply_by_on": "Reply by",
     "program": "Program",
 }  # fmt: skip
+_PROVISIONAL: Final[Headings] = {
+    "days_left": "Days left", "clock_ends_on": "Clock ends", "missed_clock": "Missed",
+    "waiting_reason": "Waits for a person", "notice": "Notice", "notice_due_on": "By",
+    "state": "Credit", "case_number": "Case", "network": "Network", "user_id": "User",
+    "minor": "Amount", "currency": "", "program": "Program",
+}  # fmt: skip
 _BATCH_FILES: Final[Headings] = {
     "batch_id": "Batch", "network": "Network", "state": "State", "sequence": "Sequence",
     "row_count": "Rows", "totals": "Control totals", "sha256": "Hash", "verified": "Verified there",
@@ -169,6 +175,8 @@ def _sections(figures: ReportFigures, charts: Mapping[str, str]) -> list[Section
          _DEADLINES),
         ("waiting", "Accepted disputes that were in no chargeback file at the close", (),
          figures.waiting, _WAITING),
+        ("provisional", "Disputed money that needs a person or a notice today", (),
+         figures.provisional, _PROVISIONAL),
         ("batch-files",
          "Chargeback files of the day, and earlier ones not delivered or with rows that wait", (),
          figures.batch_files, _BATCH_FILES),
@@ -193,7 +201,8 @@ def _section(
     head = [Cell(heading, name in numeric) for name, heading in headings.items()]
     rows = [[Cell(_text(record, name), name in numeric) for name in headings] for record in records]
     more = records[0].get("found", len(records)) - len(records) if records else 0
-    notes = [f"{more:,} more, all further away: cardops disputes list shows them."] if more else []
+    command = "provisional" if anchor == "provisional" else "disputes"
+    notes = [f"{more:,} more, all further away: cardops {command} list shows them."] if more else []
     if "case_number" in headings and records:
         notes.append("One of them on a page of its own: cardops disputes show CASE --html FILE.")
     note = " ".join(notes)

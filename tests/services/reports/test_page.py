@@ -60,6 +60,12 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "dispute_count": 1_000, "currency": "JPY", "minor": 4_321, "waiting_since": "2026-11-19 08:00",
         "reply_by_on": None,
     },
+    "provisional": {
+        "program": "default", "network": "visa", "case_number": "c-7", "user_id": "ana",
+        "state": "standing", "waiting_reason": "amount_lowered", "clock_ends_on": date(2026, 12, 7),
+        "days_left": 17, "notice": "credit", "notice_due_on": date(2026, 11, 20),
+        "missed_clock": "", "currency": "USD", "minor": 40_00, "found": 2_001,
+    },
     "batch_files": {
         "batch_id": "default-2026-11-20-1", "network": "visa", "file_name": "CB.csv",
         "totals": "1.00 USD", "state": "delivered", "sha256": "0123456789ab", "verified": "yes", "acknowledged": "2 accepted, 0 rejected", "waiting": None,
@@ -108,6 +114,8 @@ def page(report: ReportFigures) -> str:
         "1,233 more, all further away: cardops disputes list shows them.",
         "0123456789ab",
         "<td>failed_payment</td>",
+        "2,000 more, all further away: cardops provisional list shows them.",
+        "<td>amount_lowered</td>",
         '<td class="number">4,321</td>',
         "made 2026-11-21 01:02 UTC",
         "1 break(s): the books do not close.",
