@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters.object_stores.directory import DirectoryStore
+from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from simulation.card_companies import CardCompanies
@@ -143,10 +144,16 @@ def test_each_final_file_is_whole_exactly_once_after_a_kill(
             assert found.items() <= expected_files(records[network]).items(), "not whole"
 
         assert companies.deliver(batch_id) == 0
+        ledger = {record.network: record for record in companies.ledger.files_of(batch_id)}
         assert companies.finals() == {
-            network: expected_files(record) for network, record in records.items()
+            network: expected_files(record) for network, record in ledger.items()
         }
-        assert set(companies.states(batch_id).values()) == {DELIVERED}
+        assert ledger.keys() == records.keys()
+        for network, record in ledger.items():
+            assert record.state is DELIVERED
+            assert record.content_sha256 == records[network].content_sha256
+            assert str(record.remote_path).endswith(f"/{record.file_name}")
+        assert all(breaker.is_closed for breaker in PostgresBreakers(companies.url).all().values())
         companies.collect()
 
 

@@ -3,8 +3,13 @@
 import pytest
 
 from cardops.rules.deliveries.breakers import FAILURES_TO_OPEN
-from cardops.rules.deliveries.records import DeliveryState
+from cardops.rules.deliveries.records import (
+    DeliveryState,
+    PermanentDeliveryError,
+    TransientDeliveryError,
+)
 from cardops.rules.deliveries.retries import MAX_RUNS_A_TICK, RetryCount
+from cardops.rules.deliveries.troubles import Trouble
 from cardops.services.deliveries.retrying import RetryService
 from tests.services.deliveries.delivering import World
 
@@ -138,3 +143,35 @@ def test_one_file_tries_for_all_of_a_server_and_all_follow_its_success(world: Wo
     earlier = world.clock.now().replace(minute=0, hour=0)
     counts = {key: RetryCount(count.count, earlier) for key, count in counts.items()}
     assert plan(world, counts) == [("b-1", "visa"), ("b-2", "visa")]
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNREACHABLE, Trouble.CREDENTIALS])
+def test_alarm_of_a_process_that_died_is_raised_once_by_the_next(
+    world: World, trouble: Trouble
+) -> None:
+    world.make_file("b-1")
+    world.make_file("b-2")
+    kind = PermanentDeliveryError if trouble is Trouble.CREDENTIALS else TransientDeliveryError
+
+    def refuse(destination: str) -> None:
+        raise kind(f"{destination} is troubled.", trouble)
+
+    world.destinations.before_connect = refuse
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.notifier, "notify", die)
+        with pytest.raises(InterruptedError):
+            world.service().deliver("b-1", "visa")
+    world.service().deliver("b-2", "visa")
+    assert not world.notifier.alarms, "it may be about to raise it"
+
+    world.clock.advance(minutes=2)
+    for _ in range(2):
+        plan(world, {})
+
+    ((subject, message, _),) = world.notifier.alarms
+    assert subject == "Deliveries to visa are paused"
+    assert "visa is troubled." in message
+
+
+def die(*_: object, **__: object) -> None:
+    raise InterruptedError
