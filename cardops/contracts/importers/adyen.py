@@ -9,18 +9,16 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.importers.cells import credit_where, is_negative, unsigned, zoned
+from cardops.contracts.importers.cells import credit_where, first_id, is_negative, unsigned, zoned
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
     {
-        "psp reference",
         "dispute psp reference",
         "dispute amount",
         "dispute currency",
         "dispute date",
         "record type",
-        "cb reason code",
     }
 )
 RECORD_TYPE: Final = Vocabulary("adyen", "record type")
@@ -30,7 +28,7 @@ def columns() -> dict[str, pl.Expr]:
     """The contract's columns from the report's."""
     return {
         "case_number": pl.col("dispute psp reference"),
-        "transaction_id": pl.coalesce(pl.col("merchant reference"), pl.col("psp reference")),
+        "transaction_id": first_id("merchant reference", "psp reference"),
         "chargeback_amount": unsigned("dispute amount"),
         "currency": pl.col("dispute currency"),
         "direction": credit_where(is_negative("dispute amount")),

@@ -9,6 +9,8 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.columns.money import decimal_text
+from cardops.rules.intake.damage import SPREADSHEET_NUMBER
+from cardops.rules.intake.files import ID_PATTERN
 
 # Offsets of the time zones that reports name beside a time without one.
 _OFFSETS: Final[Mapping[str, str]] = {
@@ -52,6 +54,16 @@ def is_negative(column: str) -> pl.Expr:
 def credit_where(is_credit: pl.Expr) -> pl.Expr:
     """The contract's `direction`."""
     return pl.when(is_credit).then(pl.lit("credit")).otherwise(pl.lit("debit"))
+
+
+def first_id(*columns: str) -> pl.Expr:
+    """The first of these that can be an id, as a shop's reference in words cannot; else the first.
+
+    What a spreadsheet left of an id counts, so that it is said.
+    """
+    can_be_id = f"^(?:{ID_PATTERN}|{SPREADSHEET_NUMBER})$"
+    ids = (pl.when(pl.col(name).str.contains(can_be_id)).then(name) for name in columns)
+    return pl.coalesce(*ids, *columns)
 
 
 def minor_units(column: str, currency: pl.Expr) -> pl.Expr:

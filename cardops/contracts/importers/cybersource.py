@@ -4,11 +4,17 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.importers.cells import credit_where, is_credit_word, iso_date, unsigned
+from cardops.contracts.importers.cells import (
+    credit_where,
+    first_id,
+    is_credit_word,
+    iso_date,
+    unsigned,
+)
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
-    {"trackingnumber", "natureofdispute", "cbamount", "currencycode", "cbdate", "cbreasoncode"}
+    {"trackingnumber", "natureofdispute", "cbamount", "currencycode", "cbdate"}
 )
 NATURE: Final = Vocabulary("cybersource", "natureofdispute")
 
@@ -17,7 +23,7 @@ def columns() -> dict[str, pl.Expr]:
     """The contract's columns from the report's."""
     return {
         "case_number": pl.col("trackingnumber"),
-        "transaction_id": pl.coalesce("merchantreferencenumber", "requestid"),
+        "transaction_id": first_id("merchantreferencenumber", "requestid"),
         "chargeback_amount": unsigned("cbamount"),
         "currency": pl.col("currencycode"),
         # A sign alone is not documented to be either side.

@@ -4,7 +4,13 @@ from typing import Final
 
 import polars as pl
 
-from cardops.contracts.importers.cells import credit_where, is_negative, iso_date, unsigned
+from cardops.contracts.importers.cells import (
+    credit_where,
+    first_id,
+    is_negative,
+    iso_date,
+    unsigned,
+)
 from cardops.contracts.importers.vocabulary import Vocabulary
 
 HEADER: Final = frozenset(
@@ -14,7 +20,6 @@ HEADER: Final = frozenset(
         "dispute currency code",
         "chargeback work type",
         "received date",
-        "dispute reason code",
     }
 )
 TYPE: Final = Vocabulary("fiserv-type", "chargeback work type")
@@ -25,7 +30,7 @@ def columns() -> dict[str, pl.Expr]:
     """The contract's columns from the export's. Without an order number the ARN names the payment."""
     return {
         "case_number": pl.col("sequence #"),
-        "transaction_id": pl.coalesce("merchant order #", "acquirer reference number"),
+        "transaction_id": first_id("merchant order #", "acquirer reference number"),
         "chargeback_amount": unsigned("chargeback amount"),
         "currency": pl.col("dispute currency code"),
         "direction": credit_where(is_negative("chargeback amount")),

@@ -31,7 +31,8 @@ SECTIONS: Final = ("Dispute Transaction Sequence Number",)
 class Importer:
     """How one report becomes rows of the contract.
 
-    `title`: whose report it is, for people. `header`: normalised names that all must be there.
+    `title`: whose report it is, for people. `header`: normalised names that all must be there:
+    those without which a report is no other one; any further column may be absent.
     `columns`: contract column -> text, as an expression over the report's columns by normalised
     name. `is_row`: which records are rows of this kind; None means all. `vocabularies`: columns
     whose words are understood from a table. `keeps_latest`: of several records of one dispute in a
@@ -108,19 +109,19 @@ class Importer:
 _JPMORGAN_FLAT: Final = (jpmorgan.CATEGORY_CODE, jpmorgan.EVENT_TYPE)
 DISPUTE_REPORTS: Final = (
     Importer(
-        "jpmorgan-details-v2",
-        "J.P. Morgan Dispute Details, version 2",
-        jpmorgan.DETAILS_V2_HEADER,
-        jpmorgan.details_v2(),
+        "jpmorgan-details-v1",
+        "J.P. Morgan Dispute Details, version 1",
+        jpmorgan.DETAILS_V1_HEADER,
+        jpmorgan.details_v1(),
         is_row=jpmorgan.CATEGORY_CODE.is_event(),
         vocabularies=_JPMORGAN_FLAT,
         keeps_latest=True,
     ),
     Importer(
-        "jpmorgan-details-v1",
-        "J.P. Morgan Dispute Details, version 1",
-        jpmorgan.DETAILS_V1_HEADER,
-        jpmorgan.details_v1(),
+        "jpmorgan-details-v2",
+        "J.P. Morgan Dispute Details, version 2",
+        jpmorgan.DETAILS_V2_HEADER,
+        jpmorgan.details_v2(),
         is_row=jpmorgan.CATEGORY_CODE.is_event(),
         vocabularies=_JPMORGAN_FLAT,
         keeps_latest=True,

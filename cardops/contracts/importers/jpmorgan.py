@@ -24,21 +24,16 @@ from cardops.contracts.importers.vocabulary import Vocabulary
 _COMMON: Final = frozenset(
     {
         "dispute transaction sequence number",
-        "merchant order number",
         "issuer dispute presentment currency amount",
         "presentment currency code",
         "dispute initiate date",
-        "account number",
     }
 )
-DETAILS_HEADER: Final = _COMMON | {"category", "payment brand dispute reason text"}
-PDE_0017_HEADER: Final = _COMMON | {"record type", "dispute category code"}
-DETAILS_V2_HEADER: Final = _COMMON | {"post deposit event dispute type code", "company name"}
-DETAILS_V1_HEADER: Final = _COMMON | {
-    "post deposit event dispute type code",
-    "category code text",
-    "dispute settlement currency amount",
-}
+DETAILS_HEADER: Final = _COMMON | {"category"}
+PDE_0017_HEADER: Final = _COMMON | {"dispute category code", "dispute type code"}
+DETAILS_V2_HEADER: Final = _COMMON | {"post deposit event dispute type code"}
+# Looked for before version 2, which has no column of that name.
+DETAILS_V1_HEADER: Final = DETAILS_V2_HEADER | {"dispute settlement currency amount"}
 
 CATEGORY: Final = Vocabulary("jpmorgan", "category")
 CATEGORY_CODE: Final = Vocabulary("jpmorgan", "dispute category code")

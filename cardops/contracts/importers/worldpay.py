@@ -6,6 +6,7 @@ import polars as pl
 
 from cardops.contracts.importers.cells import (
     credit_where,
+    first_id,
     is_credit_word,
     is_negative,
     iso_date,
@@ -13,9 +14,7 @@ from cardops.contracts.importers.cells import (
 )
 from cardops.contracts.importers.vocabulary import Vocabulary
 
-HEADER: Final = frozenset(
-    {"caseid", "vantivcnptxnid", "chargebackamount", "chargebackcurrencytype", "cycle"}
-)
+HEADER: Final = frozenset({"caseid", "chargebackamount", "chargebackcurrencytype", "cycle"})
 CYCLE: Final = Vocabulary("worldpay", "cycle")
 QUEUE: Final = Vocabulary("worldpay-queue", "currentqueue")
 
@@ -25,9 +24,7 @@ def columns() -> dict[str, pl.Expr]:
     currency = pl.col("chargebackcurrencytype")
     return {
         "case_number": pl.col("caseid"),
-        "transaction_id": pl.coalesce(
-            pl.col("merchanttxnid"), pl.col("orderid"), pl.col("vantivcnptxnid")
-        ),
+        "transaction_id": first_id("merchanttxnid", "orderid", "vantivcnptxnid"),
         "chargeback_amount": minor_units("chargebackamount", currency),
         "transaction_amount": minor_units("paymentamount", currency),
         "currency": currency,

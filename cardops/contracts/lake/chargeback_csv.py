@@ -141,7 +141,9 @@ def lines_with_outcome(batch: pl.LazyFrame, rule: LineRule) -> pl.LazyFrame:
     shown = batch.select(selectors.by_name(*SHOWN, require_all=False))
     cases = batch.select(pl.struct("network", "case_number").is_duplicated().any())
     if cases.collect().item():
-        return lines_of(with_outcome(shown), rule)
+        # A stage that ended is closed, though the dispute came to another one since.
+        outcome = pl.coalesce("outcome", ended_by_row())
+        return lines_of(with_outcome(shown).with_columns(outcome=outcome), rule)
     # Each dispute has one row, which most have: nothing to compare.
     return shown.with_columns(outcome=ended_by_row(), versions=pl.lit(1, pl.Int64))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cardops.contracts.importers.importers import DISPUTE_REPORTS
+from cardops.contracts.importers.importers import DISPUTE_REPORTS, importer_for
+from cardops.contracts.reading.source import normalised
 from cardops.rules.chargebacks.disputes import Stage
 from cardops.rules.data_tables import read_table
 from tests.factories.intake_environment import IntakeWorld
@@ -60,3 +61,25 @@ def test_every_word_of_a_report_has_a_source_and_a_known_meaning() -> None:
         assert row["stage"] in {"", *Stage}
         assert row["status"] in {"", *statuses}
         assert row["is_event"] in {"yes", "no"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [
+        ("adyen", {"cb reason code", "psp reference", "shopper pan", "payment method"}),
+        ("jpmorgan-details", {"account number", "payment brand dispute reason text"}),
+        ("jpmorgan-details-v1", {"account number", "category code text"}),
+        ("jpmorgan-details-v2", {"account number", "company name"}),
+        ("jpmorgan-pde-0017", {"account number", "record type"}),
+        ("worldpay", {"vantivcnptxnid", "cardtype"}),
+        ("cybersource", {"cbreasoncode", "cardtype"}),
+        ("fiserv", {"dispute reason code", "auth network"}),
+    ],
+)
+def test_report_is_known_without_what_it_can_lack(name: str, lacks: set[str]) -> None:
+    lines = list(csv.reader((FOLDER / f"{name}.csv").read_text("utf-8-sig").splitlines()))
+    (named,) = (importer for importer in DISPUTE_REPORTS if importer.name == name)
+    header = next(line for line in lines if named.header <= set(map(normalised, line)))
+    left = [column for column in header if normalised(column) not in lacks]
+
+    assert importer_for(DISPUTE_REPORTS, left) is named

@@ -193,3 +193,22 @@ def test_dispute_that_ended_is_not_held(desk: FileDesk) -> None:
 
     assert submitted["flags"] == {"refunded_already": 1}
     assert cases(desk) == ["c1"]
+
+
+def test_stage_that_ended_is_closed_though_the_dispute_went_on(desk: FileDesk) -> None:
+    header = f"{CHARGEBACKS},stage,status,activity_date,reply_by_date"
+    lines = (
+        f"{DISPUTED},chargeback,won,2026-11-14,2026-12-01",
+        f"{DISPUTED},pre_arbitration,open,2026-11-16,2026-12-20",
+        f"{OTHER},chargeback,accepted,2026-11-12,",
+        f"{OTHER},chargeback,open,2026-11-13,",
+    )
+    desk.submit(csv_file(header, *lines))
+
+    names = ("case_number", "stage", "status", "action", "reply_by_date")
+    assert [tuple(line[name] for name in names) for line in desk.lines()] == [
+        ("c1", "chargeback", "won", "close", ""),
+        ("c1", "pre_arbitration", "open", "pre_arbitration", "2026-12-20"),
+        # Open again at the same stage, with its new clock.
+        ("c2", "chargeback", "open", "notify", "2026-12-13"),
+    ]

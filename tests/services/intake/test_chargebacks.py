@@ -102,6 +102,16 @@ def test_derived_case_number_is_that_of_the_reason_not_of_its_spelling(world: In
         assert world.submit("chargebacks", other).duplicate == 1
 
 
+def test_derived_case_number_is_that_of_the_day_in_any_form(world: IntakeWorld) -> None:
+    header = "transaction_id,chargeback_amount,dispute_date,currency,card_network,reason_code"
+    line = "t1,10.00,2026-11-20,USD,visa,10.4"
+    world.submit("chargebacks", csv_file(header, line))
+
+    for day in ("2026-11-20T00:30:00+02:00", "2026-11-20 23:59:59Z"):
+        again = world.submit("chargebacks", csv_file(header, line.replace("2026-11-20", day)))
+        assert (again.accepted, again.duplicate) == (0, 1)
+
+
 @pytest.mark.parametrize("number", ["5512.0", "5512 (last four)", "55", "55125"])
 def test_end_of_a_card_number_names_no_network(world: IntakeWorld, number: str) -> None:
     header = "transaction_id,chargeback_amount,dispute_date,currency,case_number,card_number"

@@ -66,6 +66,14 @@ def test_report_that_tells_the_history_again_adds_only_its_end(
     assert submit(world, *told, other) == (accepted + 1, len(told) - accepted, 0)
 
 
+def test_report_repeats_the_end_of_what_happened_not_of_what_arrived(world: IntakeWorld) -> None:
+    won, begun = (f"{DISPUTED},chargeback,won,2026-11-15", f"{DISPUTED},chargeback,open,2026-11-11")
+    submit(world, won, header=STAGED)
+    submit(world, begun, header=STAGED)
+
+    assert submit(world, f"{DISPUTED},chargeback,won,", header=STAGED) == (0, 1, 0)
+
+
 def test_dated_step_is_a_repeat_only_of_its_own_date(world: IntakeWorld) -> None:
     lines = [f"{DISPUTED},chargeback,open,2026-11-1{day}" for day in (1, 2, 1, 2)]
     assert submit(world, *lines, header=STAGED) == (2, 2, 0)
@@ -132,3 +140,12 @@ def test_illegal_move_is_flagged_and_accepted(
     assert outcome.accepted == 1
     assert outcome.flags == ({"unexpected_stage": 1} if is_flagged else {})
     assert world.rows("chargebacks")["flags"].to_list() == [[], [*outcome.flags]]
+
+
+def test_first_transaction_that_is_named_is_the_disputes(world: IntakeWorld) -> None:
+    # What a spreadsheet left of the first row's id names none.
+    damaged, other = (OPEN.replace("t1", name) for name in ("5.16E+13", "t2"))
+
+    assert submit(world, damaged, WON, other) == (2, 0, 1)
+    assert submit(world, OPEN) == (1, 0, 0)
+    assert submit(world, other) == (0, 0, 1)

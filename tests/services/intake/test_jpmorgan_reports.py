@@ -197,3 +197,17 @@ def test_invalid_jpmorgan_record_replaces_no_valid_one(world: IntakeWorld) -> No
     assert (outcome.accepted, outcome.duplicate) == (1, 0)
     assert outcome.reasons == {"invalid_status": 1}
     assert world.rows("chargebacks")["status"].to_list() == ["open"]
+
+
+def test_latest_record_of_each_stage_is_a_step(world: IntakeWorld) -> None:
+    categories = {"RECD": "11/12/2026", "RTM": "11/13/2026", "REPR": "11/16/2026"}
+    rows = [
+        reports.a_jpmorgan_row(Category=category, Activity_Date=day)
+        for category, day in categories.items()
+    ]
+
+    outcome = world.submit("chargebacks", reports.report(reports.JPMORGAN_DETAILS, *rows[::-1]))
+
+    assert (outcome.accepted, outcome.duplicate) == (2, 1)
+    kept = world.rows("chargebacks").sort("activity_date").select("stage", "status")
+    assert kept.rows() == [("chargeback", "pending_response"), ("representment", "pending")]

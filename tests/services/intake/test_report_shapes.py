@@ -115,6 +115,25 @@ def test_last_zeros_and_signs_are_the_reports_own_format(
 
 
 @pytest.mark.parametrize(
+    ("reference", "kept", "flags"),
+    [
+        ("Order #12 / 3", "881", {"transaction_unknown": 1}),
+        ("order-12", "order-12", {"transaction_unknown": 1}),
+        ("5.16E+13", None, {"damaged_value": 1}),
+    ],
+)
+def test_reference_in_words_leaves_the_dispute_with_the_processors_id(
+    world: IntakeWorld, reference: str, kept: str | None, flags: dict[str, int]
+) -> None:
+    row = ADYEN | {"Merchant Reference": reference}
+
+    outcome = world.submit("chargebacks", reports.report(reports.ADYEN, row))
+
+    assert (outcome.accepted, outcome.flags) == (1, flags)
+    assert world.first_row("chargebacks")["transaction_id"] == kept
+
+
+@pytest.mark.parametrize(
     ("time", "zone"),
     [
         ("2026-11-19T02:15:17+01:00", "CET"),
