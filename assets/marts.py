@@ -27,6 +27,7 @@ BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 MARTS: Final = (
     "dim_accounts",
     "dim_payment_methods",
+    "fct_acknowledgements",
     "fct_chargeback_rate_per_payment_method",
     "fct_daily_balances",
     "fct_daily_movements",

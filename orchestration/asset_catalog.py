@@ -6,6 +6,7 @@ from typing import cast
 import dagster as dg
 
 from assets import (
+    acknowledged_files,
     acknowledgements,
     balances,
     bank_statements,
@@ -41,6 +42,7 @@ MODULES: tuple[ModuleType, ...] = (
     chargeback_files,
     chargeback_deliveries,
     acknowledgements,
+    acknowledged_files,
     waiting_disputes,
     dispute_records,
 )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from cardops.rules.deliveries.acknowledgements import (
+        AcknowledgedRows,
         Acknowledgement,
         AcknowledgementOutcome,
         ReceivedFile,
@@ -90,3 +91,9 @@ class Acknowledgements(Protocol):
 
     def rejections(self, batch_id: str, network: str) -> Sequence[RejectedRow]:
         """The rejected lines of a chargeback file."""
+
+    def verdicts(self, first: datetime, end: datetime) -> Sequence[AcknowledgedRows]:
+        """Rows by verdict, of files whose acknowledgement was read from `first` until before `end`.
+
+        And of files that had none in time and none before `end`.
+        """

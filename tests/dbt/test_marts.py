@@ -51,6 +51,18 @@ def rows(warehouse: DuckDbWarehouse, query: str) -> list[tuple[object, ...]]:
         return session.execute(query).fetchall()
 
 
+def answers() -> list[dict[str, object]]:
+    """A file of 43 rows of which three were rejected, and one that has no acknowledgement."""
+    answered = {"batch_id": "b-1", "read_at": NOON + timedelta(minutes=90)}
+    rejected = {**answered, "verdict": "rejected", "reopened_to": "b-3"}
+    return [
+        {**answered, "row_count": 40},
+        {**rejected, "reason_code": "unknown_arn", "row_count": 2},
+        {**rejected, "reason_code": "wrong_code", "row_count": 1},
+        {"batch_id": "b-2", "verdict": "missing", "row_count": 7, "is_late": True},
+    ]
+
+
 def a_small_lake() -> FakeLake:
     lake = FakeLake()
     lake.write(
@@ -62,6 +74,7 @@ def a_small_lake() -> FakeLake:
     filed = rows_of("chargeback_supplements", found, {**found, "row_number": 4, "flags": []})
     lake.write("chargeback_supplements", DAY, "default-2026-11-20-001", filed)
     lake.write("waiting_disputes", DAY, "snapshot", rows_of("waiting_disputes", *waiting()))
+    lake.write("acknowledged_files", DAY, "snapshot", rows_of("acknowledged_files", *answers()))
     lake.write(
         "provisional_credits", DAY, "snapshot", rows_of("provisional_credits", *credits_given())
     )
@@ -300,6 +313,21 @@ def test_waiting_disputes_are_counted_by_reason_with_their_money_by_currency(
         ("file_dead", "visa", "JPY", 2, 1, str(2**63), False, None),
         ("file_dead", "visa", "USD", 3, 2, "1750", True, DAY),
         ("rejected", "visa", "USD", 1, 1, "1000", False, None),
+    ]
+
+
+def test_acknowledged_rows_are_counted_by_file_verdict_and_reason(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select batch_id, verdict, reason_code, row_count, hours_until_acknowledged, is_late"
+        " from marts.fct_acknowledgements order by 1, 2, 3",
+    )
+
+    assert found == [
+        ("b-1", "accepted", None, 40, 1.5, False),
+        ("b-1", "rejected", "unknown_arn", 2, 1.5, False),
+        ("b-1", "rejected", "wrong_code", 1, 1.5, False),
+        ("b-2", "missing", None, 7, None, True),
     ]
 
 

@@ -130,8 +130,11 @@ insert into acknowledgement_rejections (
 )
 select 'default-' || n, 'visa', n, 1, 'c' || n, 'chargeback', 1, 'unknown_arn', ''
 from generate_series(1, %(rows)s / 8) as n;
-insert into missing_acknowledgements (batch_id, network)
-select 'default-' || n, 'visa' from generate_series(1, %(rows)s / 8) as n;
+insert into missing_acknowledgements (batch_id, network, answered_at)
+select
+    'default-' || n, 'visa',
+    case when n %% 500 = 0 then 'infinity' else now() - n * interval '1 minute' end
+from generate_series(1, %(rows)s / 8) as n;
 
 insert into deposit_events (
     program, deposit_id, user_id, currency, amount_minor, occurred_at, intake_id, row_number,

@@ -28,6 +28,16 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
         "occurred_at": NOON,
         "ledger_seq": 1,
     },
+    "acknowledged_files": {
+        "program": "default",
+        "network": "visa",
+        "destination": "visa",
+        "file_name": "CB_visa_default_2026-11-20_000001_v2.csv",
+        "sequence": 1,
+        "verdict": "accepted",
+        "delivered_at": NOON,
+        "is_late": False,
+    },
     "transactions": {
         **_ORIGIN,
         "transaction_id": "t-1",

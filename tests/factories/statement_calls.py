@@ -243,6 +243,8 @@ def call_acknowledgements(url: str) -> None:
     ledger.unalarmed("discover")
     ledger.alarmed(file)
     ledger.missing_alarmed(key)
+    now = datetime.now(UTC)
+    ledger.verdicts(now - timedelta(minutes=4), now)
     ledger.since(datetime.now(UTC) - timedelta(minutes=1))
     ledger.of_batches([record.batch_id])
     ledger.rejections(*key)

@@ -53,6 +53,19 @@ WAITING_DISPUTES: Final = pl.Schema(
         **dict.fromkeys(("intake_id", "row_number"), INTEGER),
     }
 )
+# What became of the rows of a chargeback file whose acknowledgement was read on the date: accepted ones,
+# and rejected ones by reason code; or of a file that has none in time, on each date until one comes.
+ACKNOWLEDGED_FILES: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "batch_id", "network", "destination", "file_name"), TEXT),
+        "sequence": INTEGER,
+        **dict.fromkeys(("verdict", "reason_code"), TEXT),
+        "row_count": INTEGER,
+        **dict.fromkeys(("delivered_at", "read_at"), INSTANT),
+        "is_late": pl.Boolean(),
+        "reopened_to": TEXT,
+    }
+)
 # Who works on a dispute, and what was decided about which opening of it; both may be absent.
 DISPUTE_RECORDS: Final = pl.Schema(
     {
@@ -86,6 +99,7 @@ _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     "reconciliation_breaks": RECONCILIATION_BREAKS,
     "safeguarding": SAFEGUARDING,
     "dispute_records": DISPUTE_RECORDS,
+    "acknowledged_files": ACKNOWLEDGED_FILES,
     "waiting_disputes": WAITING_DISPUTES,
     "provisional_credits": PROVISIONAL_CREDITS,
     supplements.TABLE: supplements.SUPPLEMENTS,

@@ -169,6 +169,34 @@ class StoredAcknowledgement:
     alarmed_at: datetime | None = None
 
 
+class Verdict(StrEnum):
+    """What became of rows of a chargeback file at its card company."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    # No acknowledgement came in time, and none since.
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedRows:
+    """Rows of a chargeback file with the same verdict; `reason_code` of rejected ones."""
+
+    program: str
+    batch_id: str
+    network: str
+    destination: str
+    file_name: str
+    sequence: int
+    verdict: Verdict
+    reason_code: str | None
+    row_count: int
+    delivered_at: datetime
+    read_at: datetime | None
+    is_late: bool
+    reopened_to: str | None
+
+
 # The acknowledgement that stands, by batch and slot.
 Standing = Mapping[tuple[str | None, str | None], StoredAcknowledgement]
 

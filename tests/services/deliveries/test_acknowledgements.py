@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from assets.acknowledged_files import ADDS_UP, NONE_MISSING, acknowledged_files
 from assets.acknowledgements import acknowledgements
-from cardops.adapters.postgresql.connection import connect
 from cardops.contracts.acknowledgements import read_acknowledgement
+from cardops.ports import DeliveryLedger
 from cardops.rules.deliveries.acknowledgements import AcknowledgementOutcome as Outcome
 from cardops.rules.deliveries.acknowledgements import ReceivedFile, RejectedRows
 from cardops.rules.deliveries.records import DeliveryState, PermanentDeliveryError
 from tests.factories.acknowledged_files import (
     OUTBOX,
     AcknowledgementDesk,
+    DeliveredFiles,
+    age,
     an_acknowledgement,
     outbox_of,
 )
@@ -24,15 +27,11 @@ from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
 from tests.factories.intake_environment import csv_file
 from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.destinations import FakeDestinations
 
 pytestmark = pytest.mark.database
 
-TABLES = (
-    *("deliveries", "delivery_sequences", "chargeback_batches", "intake_files"),
-    *("waiting_disputes", "acknowledgement_files", "acknowledgement_rejections"),
-    *("acknowledgement_polls", "missing_acknowledgements"),
-)
 PATH = f"{OUTBOX}/a.ack.json"
 LATER = f"default-{datetime.now(UTC).date()}-001"
 OPEN_AGAIN = csv_file(f"{CHARGEBACKS},status", f"{DISPUTED},won")
@@ -50,11 +49,15 @@ def outbox(destinations: FakeDestinations) -> dict[str, bytes]:
     return outbox_of(destinations)
 
 
+@pytest.fixture(scope="module")
+def delivered(module_database_url: str) -> DeliveredFiles:
+    return DeliveredFiles(module_database_url)
+
+
 @pytest.fixture
-def desk(module_database_url: str, destinations: FakeDestinations) -> AcknowledgementDesk:
-    with connect(module_database_url) as session:
-        session.execute(f"truncate {', '.join(TABLES)}")
-    return AcknowledgementDesk(module_database_url, destinations)
+def desk(delivered: DeliveredFiles, destinations: FakeDestinations) -> AcknowledgementDesk:
+    delivered.forget()
+    return AcknowledgementDesk(delivered.url, destinations, delivered=delivered)
 
 
 def outcomes(desk: AcknowledgementDesk) -> list[Outcome]:
@@ -63,19 +66,6 @@ def outcomes(desk: AcknowledgementDesk) -> list[Outcome]:
 
 def subjects(desk: AcknowledgementDesk) -> list[str]:
     return [subject for subject, _, _ in desk.notifier.alarms]
-
-
-def age(desk: AcknowledgementDesk, hours: int) -> None:
-    """Everything happened so many hours earlier than it did."""
-    with connect(desk.url) as session:
-        for statement in (
-            "update deliveries set made_at = made_at - %s, delivered_at = delivered_at - %s",
-            (
-                "update acknowledgement_polls set first_polled_at = first_polled_at - %s,"
-                " polled_at = polled_at - %s"
-            ),
-        ):
-            session.execute(statement, [timedelta(hours=hours)] * 2)
 
 
 def test_acknowledgement_is_matched_once_and_archived(
@@ -377,6 +367,48 @@ def test_recorded_file_again_returns_what_is_on_record(desk: AcknowledgementDesk
 
 
 @pytest.mark.dagster
+def test_answered_and_missing_files_of_a_date_are_in_the_lake(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    first = desk.deliver("c1", "c2", "c3")
+    outbox[PATH] = an_acknowledgement(first, ["c2"])
+    desk.poll()
+    again = desk.make(LATER)
+
+    def close(
+        ledger: DeliveryLedger = desk.ledger,
+    ) -> tuple[list[tuple[object, ...]], dict[str, bool]]:
+        context = dg.build_asset_context(partition_key=str(datetime.now(UTC).date()))
+        result = acknowledged_files(
+            context=context,
+            acknowledgement_ledger=desk.acknowledgements,
+            delivery_ledger=ledger,
+            lake=desk.world.lake,
+        )
+        table = desk.world.lake.scan("acknowledged_files")
+        assert table is not None
+        columns = ("batch_id", "verdict", "reason_code", "row_count", "reopened_to")
+        checks = {str(found.check_name): found.passed for found in result.check_results}
+        return table.select(columns).collect().rows(), checks
+
+    answered = [
+        (first.batch_id, "accepted", None, 2, None),
+        (first.batch_id, "rejected", "unknown_arn", 1, LATER),
+    ]
+    assert close() == (answered, {ADDS_UP: True, NONE_MISSING: True})
+
+    age(desk, 25)
+    desk.poll()
+
+    missing = (again.batch_id, "missing", None, 1, None)
+    assert close() == ([*answered, missing], {ADDS_UP: True, NONE_MISSING: False})
+    assert close(FakeDeliveryLedger())[1][ADDS_UP] is False
+    outbox[f"{OUTBOX}/b.ack.json"] = an_acknowledgement(again)
+    desk.poll()
+    assert close()[0] == [*answered, (again.batch_id, "accepted", None, 1, None)]
+
+
+@pytest.mark.dagster
 def test_asset_reads_every_folder(desk: AcknowledgementDesk, outbox: dict[str, bytes]) -> None:
     record = desk.deliver("c1")
     outbox[PATH] = an_acknowledgement(record)
@@ -393,8 +425,6 @@ def test_asset_reads_every_folder(desk: AcknowledgementDesk, outbox: dict[str, b
         "clock": FakeClock(),
     }
 
-    (event,) = dg.materialize(
-        [acknowledgements], resources=resources
-    ).asset_materializations_for_node("acknowledgements")
+    result = acknowledgements(context=dg.build_asset_context(), **resources)
 
-    assert event.metadata["outcomes"].value == {"matched": 1}
+    assert result.metadata["outcomes"].value == {"matched": 1}

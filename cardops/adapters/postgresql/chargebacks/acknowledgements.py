@@ -22,9 +22,11 @@ from cardops.adapters.postgresql.chargebacks.acknowledgement_rows import (
     values_of,
 )
 from cardops.adapters.postgresql.chargebacks.filed_batches import hold_rows, release_rows
+from cardops.adapters.postgresql.chargebacks.verdicts import SELECT_VERDICTS, verdict_of
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute, WaitReason
 from cardops.rules.deliveries.acknowledgements import (
+    AcknowledgedRows,
     Acknowledgement,
     AcknowledgementOutcome,
     ReceivedFile,
@@ -60,6 +62,14 @@ _SETTLE: Final = (
     " delivered_at = coalesce(delivered_at, clock_timestamp())"
     " where batch_id = %s and network = %s and state <> 'delivered'"
 )
+_NOT_MISSING: Final = """
+update missing_acknowledgements
+set answered_at = (
+    select a.read_at from acknowledgement_files as a
+    where a.batch_id = %s and a.network = %s and a.outcome = 'matched'
+)
+where batch_id = %s and network = %s
+"""
 _REJECT: Final = """
 insert into acknowledgement_rejections (
     batch_id, network, intake_id, row_number, case_number, stage, action_sequence, code, reason
@@ -216,6 +226,11 @@ class PostgresAcknowledgements:
         )
         return [rejection_of(network, row) for row in rows]
 
+    def verdicts(self, first: datetime, end: datetime) -> Sequence[AcknowledgedRows]:
+        """Rows by verdict: of files answered in that time, and of those missed before its end."""
+        values = {"first": first, "end": end}
+        return [verdict_of(row) for row in self._fetched(SELECT_VERDICTS, values)]
+
     def _stored(
         self, where: LiteralString, values: Mapping[str, object]
     ) -> list[StoredAcknowledgement]:
@@ -261,6 +276,7 @@ def _record(
     session.execute(_INSERT, values)
     if is_first:
         session.execute(_SETTLE, key)
+        session.execute(_NOT_MISSING, [*key, *key])
         later = _reject(session, program, file, key, rows) if rows else None
         session.execute(
             _REOPENED + OF_FILE,
