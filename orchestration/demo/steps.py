@@ -21,6 +21,7 @@ from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
 from orchestration.demo.answers import Answers, answered, read_answers, resent_batches
 from orchestration.demo.books import DemoBooks
+from orchestration.demo.filed_lines import FiledLines, filed_lines
 from orchestration.demo.intake import DemoIntake, IngestedDay
 from orchestration.demo.services import OutsideProcesses
 from orchestration.local.in_process import InProcessRuns
@@ -57,6 +58,7 @@ class DemoResult:
     files_known: int
     chargeback_files: list[dict[str, Any]]
     acknowledgements: dict[str, dict[str, Any]]
+    filed: FiledLines
     breaks: int
     accounts: int
     kpis: Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -165,7 +167,9 @@ class _Demo:
         today = self.adapters.database_clock.now().date()
         balances, records, kpis = books.balances(), books.records(), books.kpis()
         truth, acknowledgements = self.truth, answered(self.adapters, books, records)
+        filed = filed_lines(self.adapters, self.program, records)
         differences = [
+            *filed.differences,
             *demo_truth.file_differences(truth, ingested.submitted),
             *demo_truth.lake_differences(truth, books.lake_rows()),
             *demo_truth.response_differences(truth, traffic.as_json()),
@@ -196,6 +200,7 @@ class _Demo:
             files_known=len(records) - len(new_files),
             chargeback_files=[_file(record) for record in new_files],
             acknowledgements=acknowledgements,
+            filed=filed,
             breaks=breaks,
             accounts=sum(map(len, balances.values())),
             kpis=kpis,

@@ -80,7 +80,7 @@ class _Lines:
         keys = rows.select(_CASE_HASH, *_ROW).collect(engine="streaming")
         windows, repeated = _windows(keys.select(_ROW)), _repeated(keys["case_number"])
         del keys
-        if len(repeated):
+        if len(repeated):  # guard: steps-of-a-slot-compared
             is_repeated = _CASE_HASH.is_in(repeated.implode())
             several = lines_with_outcome(rows.filter(is_repeated), rule).sort(ORDER).collect()
             self._add(several, stage_counts(several))

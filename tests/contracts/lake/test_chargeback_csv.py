@@ -1,10 +1,12 @@
 """Chargeback files made of whole columns have the bytes that the row-by-row rule gives them."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +22,7 @@ from cardops.contracts.lake.chargeback_slots import write_slot
 from cardops.contracts.lake.supplements import with_supplements
 from cardops.rules.chargebacks.control_totals import read_control_totals
 from cardops.rules.chargebacks.files import (
+    FORMULA_STARTS,
     MAX_CHARGEBACK_FILES,
     LineRule,
     SplitMode,
@@ -28,6 +31,7 @@ from cardops.rules.chargebacks.files import (
 from cardops.rules.chargebacks.filing import CHECKED_FLAGS
 from cardops.rules.chargebacks.layouts import DELIMITERS, standard_layout
 from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.money import format_amount
 from tests.factories.chargebacks import (
     a_chargeback,
     chargebacks,
@@ -130,6 +134,68 @@ def test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole(
 
             assert other.read_bytes() == one.read_bytes()
             assert replace(parts, path=one) == whole
+
+
+def money(amount_minor: int | None, currency: str | None) -> str:
+    return "" if amount_minor is None or currency is None else format_amount(amount_minor, currency)
+
+
+def told(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a line says of a row that is not changed by how its dispute ended, one row at a time."""
+    texts = [row["merchant_name"] or "", row["reason_text"] or ""]
+    return (
+        *(str(row[name]) for name in ("network", "case_number", "stage", "action_sequence")),
+        money(row["dispute_amount_minor"], row["dispute_currency"]),
+        money(row["transaction_amount_minor"], row["transaction_currency"]),
+        money(row["settlement_amount_minor"], row["settlement_currency"]),
+        *(f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in texts),
+        row["filled_columns"],
+    )
+
+
+TOLD = (
+    *("network", "case_number", "stage", "action_sequence", "dispute_amount"),
+    *("transaction_amount", "settlement_amount", "merchant_name", "reason_text", "filled_columns"),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=full_rows(), mode=st.sampled_from(SplitMode), seed=st.integers(0, 9))
+def test_rows_in_any_order_make_the_same_files_that_read_back_as_the_rows(
+    *, rows: pl.DataFrame, mode: SplitMode, seed: int
+) -> None:
+    orders = (rows, rows.sample(fraction=1, shuffle=True, seed=seed))
+    lines, totals, disputes, made = [], Counter[str](), 0, 0
+    with TemporaryDirectory() as folder, patched_sizes(window=5, chunk=2):
+        for slot in NETWORKS:
+            paths = [Path(folder) / f"{slot}{number}" for number in (0, 1)]
+            first, second = (
+                write_slot(order.lazy(), slot, mode, LineRule.STEPS, path)
+                for order, path in zip(orders, paths, strict=True)
+            )
+            assert first.sha256 == second.sha256 == sha256(paths[1].read_bytes()).hexdigest()
+            with paths[0].open("rb") as content:
+                read = read_control_totals(content)
+            assert (read.row_count, read.totals_minor) == (first.row_count, first.totals_minor)
+            assert read.dispute_count == first.stages.disputes
+            with paths[0].open(newline="", encoding="utf-8") as text:
+                parsed = list(csv.DictReader(text))
+            lines += [tuple(line[name] for name in TOLD) for line in parsed]
+            totals.update(read.totals_minor)
+            disputes += read.dispute_count
+            made += bool(parsed)
+
+    assert made <= MAX_CHARGEBACK_FILES
+    assert sorted(lines) == sorted(told(row) for row in rows.iter_rows(named=True))
+    expected = Counter[str]()
+    for currency, amount_minor in rows.select("dispute_currency", "dispute_amount_minor").rows():
+        expected[currency] += amount_minor
+    assert dict(totals) == dict(expected)
+    known = len(set(rows.select("network", "case_number").rows()))
+    # A quarter of a size-balanced batch may begin within a dispute.
+    assert (
+        known <= disputes <= known + (MAX_CHARGEBACK_FILES - 1) * (mode is SplitMode.SIZE_BALANCED)
+    )
 
 
 @contextmanager
