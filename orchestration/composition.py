@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
     from cardops.services.disputes.alarms import DeadlineAlarms
     from cardops.services.disputes.evidence import EvidenceService
+    from cardops.services.disputes.evidence_sending import EvidenceSending
     from cardops.services.disputes.history import DisputeHistories
     from cardops.services.disputes.queue import QueueService
     from cardops.services.disputes.recording import DisputeRecording
@@ -130,6 +131,13 @@ def evidence_service_of(adapters: Adapters) -> EvidenceService:
         adapters.lake,
         adapters.processed_store,
     )
+
+
+def evidence_sending_of(adapters: Adapters) -> EvidenceSending:
+    """What puts evidence into batches."""
+    from cardops.services.disputes.evidence_sending import EvidenceSending
+
+    return EvidenceSending(evidence_service_of(adapters), adapters.intake_ledger)
 
 
 def dispute_histories_of(adapters: Adapters) -> DisputeHistories:

@@ -1,4 +1,4 @@
-"""`cardops disputes evidence`: what a dispute's evidence needs, adding and removing files of it."""
+"""`cardops disputes evidence`: what a dispute's evidence needs, its files, and sending it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,11 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.evidence_files import MAX_FILE_BYTES, RecordedChange
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
-from orchestration.cli.evidence_views import described_evidence, evidence_lines
+from orchestration.cli.evidence_views import (
+    described_evidence,
+    described_package,
+    evidence_lines,
+)
 from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
@@ -21,7 +25,8 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
-from orchestration.composition import evidence_service_of
+from orchestration.cli.waiting_disputes import delivered
+from orchestration.composition import evidence_sending_of, evidence_service_of
 
 Case = Annotated[str, typer.Argument(help="The dispute's case number.")]
 ItemOption = Annotated[str, typer.Option(help="The item of the manifest that it is for.")]
@@ -117,6 +122,42 @@ def remove(  # noqa: PLR0913 - one parameter an option
         CaseName(case, program, network), sha256, item=item, by=by or whoami(), why=why
     )
     _tell(recorded, is_new=is_new, json_output=json_output)
+
+
+@app.command()
+def send(  # noqa: PLR0913 - one parameter an option
+    cases: Annotated[list[str], typer.Argument(help="Case numbers, of one program.")],
+    *,
+    why: Annotated[str, typer.Option(help="Why it is sent although something is missing.")] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where the same was sent before.")
+    ] = False,
+    program: ProgramOption = None,
+    network: NetworkOption = None,
+    by: ByOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Send the evidence of disputes in a batch of its own, beside its CSV. Exit code 1: not delivered."""
+    adapters = Adapters(Settings.load())
+    names = [CaseName(case, program, network) for case in cases]
+    sent = evidence_sending_of(adapters).send(names, by=by or whoami(), why=why, is_again=again)
+    batches = dict.fromkeys(package.batch_id for package, _ in sent)
+    files = [file for batch_id in batches for file in delivered(adapters, batch_id)]
+    if json_output:
+        packages = [
+            {"case_number": key.case_number, **described_package(package), "changed": is_new}
+            for package, is_new in sent
+            for key in [package.opening.dispute]
+        ]
+        print_json({"packages": packages, "files": files})
+    else:
+        for package, is_new in sent:
+            say(
+                f"{package.opening.dispute.case_number}: {package.action} with {len(package.files)} "
+                f"files in batch {package.batch_id}" + ("" if is_new else " (sent before)")
+            )
+    if not files or not all(file["delivered"] for file in files):
+        raise typer.Exit(DONE_WITH_FINDINGS)
 
 
 def _tell(recorded: RecordedChange, *, is_new: bool, json_output: bool) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 
 from cardops.ports import DeliveryLedger, ObjectStore
 from cardops.rules.chargebacks.files import FileIdentity, control_json
-from cardops.rules.deliveries.records import ChargebackFileRecord
+from cardops.rules.deliveries.records import ChargebackFileRecord, evidence_name
 from cardops.services.deliveries.members import processed_key
 from tests.factories.chargebacks import a_chargeback
 from tests.oracles.chargeback_files import render
@@ -18,6 +18,7 @@ def a_made_file(
     *,
     row_count: int = 3,
     network: str = "visa",
+    evidence: bytes | None = None,
 ) -> ChargebackFileRecord:
     """A network's file of the batch, in the store and in the ledger."""
     body = render([a_chargeback(f"{batch_id}-{number}") for number in range(row_count)])
@@ -43,6 +44,9 @@ def a_made_file(
         totals_minor=body.totals_minor,
         content_sha256=body.sha256,
         control_sha256=hashlib.sha256(control).hexdigest(),
+        evidence_sha256=None if evidence is None else hashlib.sha256(evidence).hexdigest(),
     )
+    if evidence is not None:
+        store.replace(processed_key(batch_id, evidence_name(identity.name)), evidence)
     ledger.record_made(record)
     return record

@@ -32,15 +32,16 @@ class EvidenceWorld:
     intake: IntakeWorld = field(default_factory=IntakeWorld)
     store: FakeObjectStore = field(default_factory=FakeObjectStore)
     evidence: FakeDisputeEvidence = field(init=False)
-    put_count: int = 0
+    records: FakeDisputeRecords = field(init=False)
+    put_count: int = 100
 
     def __post_init__(self) -> None:
+        self.records = FakeDisputeRecords(self.intake.clock)
         self.evidence = FakeDisputeEvidence(self.intake.intake_ledger, self.intake.clock)
 
     @property
     def recording(self) -> DisputeRecording:
-        records = FakeDisputeRecords(self.intake.clock)
-        return DisputeRecording(DuckDbDisputes(self.intake.lake), records)
+        return DisputeRecording(DuckDbDisputes(self.intake.lake), self.records)
 
     @property
     def service(self) -> EvidenceService:

@@ -61,6 +61,7 @@ class FakeDeliveryLedger(DeliveryLedger):
             last_error=record.last_error,
             encrypted_sha256=record.encrypted_sha256,
             encrypted_control_sha256=record.encrypted_control_sha256,
+            encrypted_evidence_sha256=record.encrypted_evidence_sha256,
             encrypted_for=record.encrypted_for,
             counts_on=record.counts_on,
         )
@@ -91,6 +92,7 @@ def _as_made(record: ChargebackFileRecord) -> ChargebackFileRecord:
         last_error=None,
         encrypted_sha256=None,
         encrypted_control_sha256=None,
+        encrypted_evidence_sha256=None,
         encrypted_for=None,
         counts_on=None,
     )

@@ -19,9 +19,9 @@ from cardops.rules.deliveries.records import (
 
 _SELECT: LiteralString = (
     "select batch_id, network, program, destination, sequence, file_name, row_count, totals,"
-    " content_sha256, control_sha256, state, remote_path, attempt_count, last_error,"
-    " encrypted_sha256, encrypted_control_sha256, encrypted_for, counts_on, made_at,"
-    " missed_cut_off_on"
+    " content_sha256, control_sha256, evidence_sha256, state, remote_path, attempt_count, last_error,"
+    " encrypted_sha256, encrypted_control_sha256, encrypted_evidence_sha256, encrypted_for, counts_on,"
+    " made_at, missed_cut_off_on"
     " from deliveries "
 )
 # The columns of _SELECT, in its order, as the record names them.
@@ -36,12 +36,14 @@ _FIELDS: Final = (
     "totals_minor",
     "content_sha256",
     "control_sha256",
+    "evidence_sha256",
     "state",
     "remote_path",
     "attempt_count",
     "last_error",
     "encrypted_sha256",
     "encrypted_control_sha256",
+    "encrypted_evidence_sha256",
     "encrypted_for",
     "counts_on",
     "made_at",
@@ -49,14 +51,15 @@ _FIELDS: Final = (
 )
 _INSERT: LiteralString = (
     "insert into deliveries (batch_id, network, program, destination, sequence, file_name,"
-    " row_count, totals, content_sha256, control_sha256)"
-    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (batch_id, network) do nothing"
+    " row_count, totals, content_sha256, control_sha256, evidence_sha256)"
+    " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (batch_id, network) do nothing"
 )
 _UPDATE: LiteralString = (
     "update deliveries set state = %(state)s, remote_path = %(remote_path)s,"
     " attempt_count = %(attempt_count)s, last_error = %(last_error)s,"
     " encrypted_sha256 = %(encrypted_sha256)s, encrypted_for = %(encrypted_for)s,"
-    " encrypted_control_sha256 = %(encrypted_control_sha256)s, counts_on = %(counts_on)s,"
+    " encrypted_control_sha256 = %(encrypted_control_sha256)s,"
+    " encrypted_evidence_sha256 = %(encrypted_evidence_sha256)s, counts_on = %(counts_on)s,"
     " delivered_at = case when %(is_delivered)s then coalesce(delivered_at, now()) end"
     " where batch_id = %(batch_id)s and network = %(network)s"
 )
@@ -101,6 +104,7 @@ class PostgresDeliveryLedger:
             "last_error": record.last_error,
             "encrypted_sha256": record.encrypted_sha256,
             "encrypted_control_sha256": record.encrypted_control_sha256,
+            "encrypted_evidence_sha256": record.encrypted_evidence_sha256,
             "encrypted_for": record.encrypted_for,
             "counts_on": record.counts_on,
             "is_delivered": record.state is DeliveryState.DELIVERED,
@@ -187,6 +191,7 @@ def _frozen(record: ChargebackFileRecord) -> tuple[Any, ...]:
         dict(record.totals_minor),
         record.content_sha256,
         record.control_sha256,
+        record.evidence_sha256,
     )
 
 

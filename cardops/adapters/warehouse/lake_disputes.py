@@ -132,7 +132,7 @@ _STEP_COLUMNS: Final = (
     "program, network, case_number, stage, opening_number, action_sequence, status, is_ended,"
     " placed_at, dispute_date, reply_by_on, clock, dispute_amount_minor, dispute_currency,"
     " settlement_amount_minor, settlement_currency, fee_amount_minor, fee_currency, reason_code,"
-    " transaction_id, merchant_name, batch_id, source_file, row_number, flags"
+    " transaction_id, merchant_name, batch_id, source_file, intake_id, row_number, flags"
 )
 _STEPS: Final = f"""
 with {_ROWS},

@@ -33,6 +33,8 @@ AMOUNTS: Final = {
     "settlement_amount": ("settlement_amount_minor", "settlement_currency"),
 }
 ALL_EXPONENTS: Final = frozenset(EXPONENTS.values())
+# What the line of a dispute asks for with whose row evidence goes; absent where none goes with any.
+EVIDENCE_ACTION: Final = "evidence_action"
 _DEADLINE: Final = "reply_by_date"
 # Day 0 of a date's number.
 _FIRST_DAY: Final = date(1970, 1, 1)
@@ -140,12 +142,13 @@ def date_texts(dates: pl.Series) -> pl.Series:
 
 
 def _action() -> pl.Expr:
-    """By stage while the dispute is open; a dispute that ended is accepted or closed."""
+    """By evidence or stage while the dispute is open; a dispute that ended is accepted or closed."""
     outcome = pl.col("outcome")
     ended = pl.when(outcome == Stage.ACCEPTED).then(pl.lit(str(Action.ACCEPT)))
     names = {str(stage): str(action) for stage, action in ACTIONS.items()}
     is_open = pl.col("stage").replace_strict(names, return_dtype=pl.String)
-    return pl.when(outcome.is_null()).then(is_open).otherwise(ended.otherwise(pl.lit("close")))
+    asked = pl.coalesce(selectors.by_name(EVIDENCE_ACTION, require_all=False), is_open)
+    return pl.when(outcome.is_null()).then(asked).otherwise(ended.otherwise(pl.lit("close")))
 
 
 def _amount(minor: str, currency: str, exponents: Collection[int]) -> pl.Expr:

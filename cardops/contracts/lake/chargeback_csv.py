@@ -6,7 +6,7 @@ chargeback_cells; slots, columns and names are in cardops.rules.chargebacks.file
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,13 @@ from polars import selectors
 from cardops.contracts.kinds.dispute_clocks import ENDED_STATUSES
 from cardops.contracts.lake.chargeback_cells import (
     AMOUNTS,
+    EVIDENCE_ACTION,
     cells_of,
     formula_count,
     formula_marks,
     plain_cells,
 )
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.files import (
     COLUMNS,
     FORMAT_VERSION,
@@ -38,7 +40,7 @@ from cardops.rules.chargebacks.layouts import DestinationLayout, standard_layout
 SHOWN: Final = (
     *(name for name in columns_of(FORMAT_VERSION) if name not in {"action", *AMOUNTS}),
     *(minor for minor, _ in AMOUNTS.values()),
-    *("reply_by_on", "happened_at", "intake_id", "row_number", "flags"),
+    *("reply_by_on", "happened_at", "intake_id", "row_number", "flags", EVIDENCE_ACTION),
 )
 # A dispute has one line a stage; the rest orders steps, and disputes of another network.
 ORDER: Final = (
@@ -111,6 +113,23 @@ def with_outcome(batch: pl.LazyFrame) -> pl.LazyFrame:
     case = ["network", "case_number"]
     last = ended_by_row().sort_by("happened_at", "intake_id", "row_number").last()
     return batch.with_columns(outcome=last.over(case))
+
+
+def with_evidence(rows: pl.LazyFrame, packages: Sequence[EvidencePackage]) -> pl.LazyFrame:
+    """`evidence_action`: what a row's line asks for, where its dispute has evidence in the batch."""
+    if not packages:
+        return rows
+    stage = ("network", "case_number", "stage")
+    actions = pl.LazyFrame(
+        [
+            (key.network, key.case_number, package.opening.stage, str(package.action))
+            for package in packages
+            for key in [package.opening.dispute]
+        ],
+        schema=dict.fromkeys((*stage, EVIDENCE_ACTION), pl.String),
+        orient="row",
+    )
+    return rows.join(actions, on=list(stage), how="left", maintain_order="left")
 
 
 def superseded_by_lines(batch: pl.LazyFrame, rule: LineRule) -> tuple[int, dict[str, int]]:

@@ -74,11 +74,6 @@ class EvidencePackage:
         return self.opening, self.action, self.manifest, self.files
 
 
-def archive_name(csv_name: str) -> str:
-    """The archive beside a chargeback file: `CB_visa_…_v2.csv` -> `CB_visa_…_v2_evidence.zip`."""
-    return f"{csv_name.removesuffix('.csv')}_evidence.zip"
-
-
 def action_of(step: DisputeStep) -> Action:
     """What the card company is asked to do with the evidence.
 

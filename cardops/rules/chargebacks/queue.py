@@ -62,6 +62,7 @@ class DisputeStep:
     merchant_name: str | None
     batch_id: str | None
     source_file: str
+    intake_id: int
     row_number: int
     flags: tuple[str, ...]
 

@@ -1,10 +1,10 @@
 """The next step of a chargeback file's delivery: the decision table, and how long to wait.
 
-Belongs here: decisions over the state of the remote files. The CSV and its control file are
-delivered as a pair: both are written and verified under temporary names, then the intent is
-recorded, then the CSV is renamed and the control file last. After a crash the recorded intent
-therefore proves that a missing temporary file was renamed. Does not belong here: talking to a
-server.
+Belongs here: decisions over the state of the remote files. The CSV, its control file and, where it has
+one, its archive of evidence are delivered together: all are written and verified under temporary names,
+then the intent is recorded, then the evidence is renamed, the CSV, and the control file last. After a
+crash the recorded intent therefore proves that a missing temporary file was renamed. Does not belong
+here: talking to a server.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ MAX_ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 # A delivery without a crash takes seven steps; more means that the server's files keep changing.
-MAX_STEPS: Final = 12
+MAX_STEPS: Final = 14
 
 
 class RemoteFile(StrEnum):
@@ -32,15 +32,24 @@ class RemoteFile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
-    """The four remote files of one delivery."""
+    """The remote files of one delivery; `evidence` is None where it has none."""
 
     csv: RemoteFile = RemoteFile.ABSENT
     csv_part: RemoteFile = RemoteFile.ABSENT
     control: RemoteFile = RemoteFile.ABSENT
     control_part: RemoteFile = RemoteFile.ABSENT
+    evidence: RemoteFile | None = None
+    evidence_part: RemoteFile = RemoteFile.ABSENT
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all but the control file have their final names."""
+        return self.csv is RemoteFile.MATCHES and self.evidence in {None, RemoteFile.MATCHES}
 
     def after_rename(self, step: "Step") -> "RemoteState":
         """The state once that rename succeeded."""
+        if step is Step.RENAME_EVIDENCE:
+            return replace(self, evidence=self.evidence_part, evidence_part=RemoteFile.ABSENT)
         if step is Step.RENAME_CSV:
             return replace(self, csv=self.csv_part, csv_part=RemoteFile.ABSENT)
         return replace(self, control=self.control_part, control_part=RemoteFile.ABSENT)
@@ -50,8 +59,10 @@ class Step(StrEnum):
     """The next step, or why there is none (the last three)."""
 
     WRITE_CSV = "write_csv"
+    WRITE_EVIDENCE = "write_evidence"
     WRITE_CONTROL = "write_control"
     RECORD_INTENT = "record_intent"
+    RENAME_EVIDENCE = "rename_evidence"
     RENAME_CSV = "rename_csv"
     RENAME_CONTROL = "rename_control"
     DONE = "done"
@@ -61,23 +72,29 @@ class Step(StrEnum):
 
 def next_step(state: RemoteState, *, is_intended: bool) -> Step:
     """The step to take next; a crash before it makes no difference."""
-    if RemoteFile.DIFFERENT in {state.csv, state.control}:
+    if RemoteFile.DIFFERENT in {state.csv, state.control, state.evidence}:
         return Step.STOP_DIFFERENT
     if state.control is RemoteFile.MATCHES:
-        # The control file is renamed last, so its CSV was there; it may be collected already.
-        return Step.DONE if is_intended or state.csv is RemoteFile.MATCHES else Step.UNCONFIRMED
+        # The control file is renamed last, so the others were there; they may be collected already.
+        return Step.DONE if is_intended or state.is_complete else Step.UNCONFIRMED
     return _when_intended(state) if is_intended else _when_not_intended(state)
 
 
 def _when_not_intended(state: RemoteState) -> Step:
     if state.csv is RemoteFile.ABSENT and state.csv_part is not RemoteFile.MATCHES:
         return Step.WRITE_CSV
+    if state.evidence is RemoteFile.ABSENT and state.evidence_part is not RemoteFile.MATCHES:
+        return Step.WRITE_EVIDENCE
     if state.control_part is not RemoteFile.MATCHES:
         return Step.WRITE_CONTROL
     return Step.RECORD_INTENT
 
 
 def _when_intended(state: RemoteState) -> Step:
+    # Evidence is renamed before its CSV: once that is there, missing evidence was collected.
+    was_collected = state.csv is RemoteFile.MATCHES and state.evidence_part is RemoteFile.ABSENT
+    if state.evidence is RemoteFile.ABSENT and not was_collected:
+        return _finish(state.evidence_part, Step.RENAME_EVIDENCE, Step.WRITE_EVIDENCE)
     if state.csv is RemoteFile.ABSENT:
         return _finish(state.csv_part, Step.RENAME_CSV, Step.WRITE_CSV)
     return _finish(state.control_part, Step.RENAME_CONTROL, Step.WRITE_CONTROL)
@@ -101,6 +118,10 @@ def state_after_refusal(state: DeliveryState, remote: RemoteState | None) -> Del
         remote is not None
         and remote.csv is RemoteFile.ABSENT
         and remote.csv_part is RemoteFile.MATCHES
+        and (
+            remote.evidence is None
+            or (remote.evidence, remote.evidence_part) == (RemoteFile.ABSENT, RemoteFile.MATCHES)
+        )
     )
     return DeliveryState.FAILED if nothing_delivered else DeliveryState.SENDING
 

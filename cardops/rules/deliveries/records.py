@@ -43,14 +43,17 @@ class ChargebackFileRecord:
     totals_minor: Mapping[str, int]
     content_sha256: str
     control_sha256: str
+    # Of the archive of evidence beside the CSV, where there is one.
+    evidence_sha256: str | None = None
     state: DeliveryState = DeliveryState.MADE
     remote_path: str | None = None
     attempt_count: int = 0
     last_error: str | None = None
-    # Of the CSV and its control file as they are sent, where the destination wants OpenPGP; both are
-    # encrypted for the certificate with that fingerprint.
+    # Of the CSV, its control file and its evidence as they are sent, where the destination wants
+    # OpenPGP; all are encrypted for the certificate with that fingerprint.
     encrypted_sha256: str | None = None
     encrypted_control_sha256: str | None = None
+    encrypted_evidence_sha256: str | None = None
     encrypted_for: str | None = None
     # The card company's business day for which the delivered file counts, where it has a cut-off.
     counts_on: date | None = None
@@ -59,17 +62,40 @@ class ChargebackFileRecord:
     missed_cut_off_on: date | None = field(default=None, compare=False)
 
     @property
-    def sent_names(self) -> tuple[str, str]:
-        """The names of the CSV and of its control file at the card company."""
-        suffix = ENCRYPTED_SUFFIX if self.encrypted_for else ""
-        return f"{self.file_name}{suffix}", f"{self.file_name}.ctl{suffix}"
+    def names(self) -> tuple[str, ...]:
+        """The names of the CSV, of its control file and, where it has one, of its evidence."""
+        control = f"{self.file_name}.ctl"
+        if self.evidence_sha256 is None:
+            return self.file_name, control
+        return self.file_name, control, evidence_name(self.file_name)
 
     @property
-    def sent_hashes(self) -> tuple[str, str]:
-        """The hashes of the two files as they are sent."""
-        if self.encrypted_sha256 is None or self.encrypted_control_sha256 is None:
-            return self.content_sha256, self.control_sha256
-        return self.encrypted_sha256, self.encrypted_control_sha256
+    def hashes(self) -> tuple[str, ...]:
+        """Their hashes."""
+        found = (self.content_sha256, self.control_sha256, self.evidence_sha256)
+        return tuple(sha256 for sha256 in found if sha256 is not None)
+
+    @property
+    def sent_names(self) -> tuple[str, ...]:
+        """Their names at the card company."""
+        suffix = ENCRYPTED_SUFFIX if self.encrypted_for else ""
+        return tuple(f"{name}{suffix}" for name in self.names)
+
+    @property
+    def sent_hashes(self) -> tuple[str, ...]:
+        """Their hashes as they are sent."""
+        encrypted = (
+            self.encrypted_sha256,
+            self.encrypted_control_sha256,
+            self.encrypted_evidence_sha256,
+        )
+        found = tuple(sha256 for sha256 in encrypted if sha256 is not None)
+        return found if len(found) == len(self.hashes) else self.hashes
+
+
+def evidence_name(file_name: str) -> str:
+    """The archive beside a chargeback file: `CB_visa_…_v2.csv` -> `CB_visa_…_v2_evidence.zip`."""
+    return f"{file_name.removesuffix('.csv')}_evidence.zip"
 
 
 @dataclass(frozen=True, slots=True)

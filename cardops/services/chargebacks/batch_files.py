@@ -12,6 +12,7 @@ from cardops.contracts.lake.chargeback_csv import (
     WrittenBody,
     rows_of_slot,
     superseded_by_lines,
+    with_evidence,
     write_body,
 )
 from cardops.contracts.lake.chargeback_slots import write_slot
@@ -35,7 +36,11 @@ from cardops.rules.chargebacks.files import (
 )
 from cardops.rules.chargebacks.layouts import DestinationLayout, parse_layout
 from cardops.rules.chargebacks.routing import NETWORKS
-from cardops.rules.deliveries.records import ChargebackFileRecord, FrozenFileError
+from cardops.rules.deliveries.records import (
+    ChargebackFileRecord,
+    FrozenFileError,
+    evidence_name,
+)
 from cardops.rules.intake.files import ChargebackBatch
 from cardops.rules.intake.objects import ObjectMissingError
 from cardops.services.chargebacks.batch_filing import BatchFiling
@@ -45,7 +50,26 @@ from cardops.services.chargebacks.batch_rows import (
     own_rows,
     selected,
 )
+from cardops.services.chargebacks.evidence_archives import write_archive
 from cardops.services.deliveries.members import processed_key
+
+
+@dataclass(frozen=True, slots=True)
+class MadeEvidence:
+    """An archive of evidence on this machine's disk, and of how many disputes it is."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    disputes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFiles:
+    """What was made for a slot, still on this machine's disk."""
+
+    body: WrittenBody
+    evidence: MadeEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +104,9 @@ class ChargebackFileBuilder:
                 version=batch.layout_version,
                 layout=self._layout(batch, destination),
             )
-            record = self._store(batch, slot, destination, body) if body.row_count else None
+            evidence = self._evidence(batch, slot, Path(folder) / "evidence.zip")
+            made = MadeFiles(body, evidence)
+            record = self._store(batch, slot, destination, made) if body.row_count else None
         if record is None:
             self._check_never_built(batch_id, slot)
         if batch.made_slots.get(slot) != body.stages.versions:
@@ -92,6 +118,24 @@ class ChargebackFileBuilder:
         mode, rule = SplitMode(batch.mode), LineRule(batch.line_rule)
         version = batch.layout_version
         return rows_of_slot(self._filled(batch), slot, mode, rule, version=version)
+
+    def _evidence(self, batch: ChargebackBatch, slot: str, target: Path) -> MadeEvidence | None:
+        """The archive of the evidence whose disputes are in the slot's file; None where there is none."""
+        packages = self.intake_ledger.packages_of(batch.batch_id)
+        if not packages:
+            return None
+        keys = self.lines(batch, slot).select("network", "case_number").unique().collect()
+        cases = set(keys.iter_rows())
+        own = [
+            package
+            for package in packages
+            for dispute in [package.opening.dispute]
+            if (dispute.network, dispute.case_number) in cases
+        ]
+        if not own:
+            return None
+        sha256 = write_archive(own, self.processed_store, target)
+        return MadeEvidence(target, sha256, target.stat().st_size, len(own))
 
     def file(self, batch_id: str) -> ChargebackBatch:
         """The batch, once it is decided which rows its files have. Raises BatchUnfinishedError."""
@@ -162,7 +206,8 @@ class ChargebackFileBuilder:
             return rows
         known = self.lake.scan(SUPPLEMENTS_TABLE, [batch.business_date])
         own = None if known is None else known.filter(pl.col("batch_id") == batch.batch_id)
-        return with_supplements(rows, own)
+        packages = self.intake_ledger.packages_of(batch.batch_id)
+        return with_evidence(with_supplements(rows, own), packages)
 
     def _waiting(self, batch: ChargebackBatch) -> RowSums:
         """The batch's own rows that its files do not have."""
@@ -176,9 +221,10 @@ class ChargebackFileBuilder:
             raise FrozenFileError(record.file_name)
 
     def _store(
-        self, batch: ChargebackBatch, slot: str, destination: str, body: WrittenBody
+        self, batch: ChargebackBatch, slot: str, destination: str, made: MadeFiles
     ) -> ChargebackFileRecord:
         """Record the hashes first, then store: different bytes never replace the recorded ones."""
+        body, evidence = made.body, made.evidence
         sequence, previous = self.ledger.allot(batch.batch_id, slot, destination=destination)
         identity = FileIdentity(
             batch_id=batch.batch_id,
@@ -196,16 +242,19 @@ class ChargebackFileBuilder:
             sha256=body.sha256,
             neutralised_count=body.neutralised_count,
             stages=body.stages if batch.line_rule == LineRule.STAGES else None,
-            counts=_counts(body, batch.layouts.get(destination))
+            counts=_counts(made, batch.layouts.get(destination), identity.name)
             if batch.layout_version > 1
             else {},
         )
-        self.ledger.record_made(_record(identity, slot, destination, body, control))
+        record = _record(identity, slot, destination, made, control)
+        self.ledger.record_made(record)
         key = processed_key(batch.batch_id, identity.name)
         self.processed_store.replace(key, body.path)
+        if evidence is not None:
+            name = evidence_name(identity.name)
+            self.processed_store.replace(processed_key(batch.batch_id, name), evidence.path)
         self.processed_store.replace(processed_key(batch.batch_id, identity.control_name), control)
-        stored = self.ledger.find(batch.batch_id, slot)
-        return stored or _record(identity, slot, destination, body, control)
+        return self.ledger.find(batch.batch_id, slot) or record
 
     def _read_totals(
         self, record: ChargebackFileRecord, layout: DestinationLayout | None
@@ -221,9 +270,19 @@ class ChargebackFileBuilder:
         return totals if (totals.row_count, totals.totals_minor) == expected else None
 
 
-def _counts(body: WrittenBody, layout: int | None) -> dict[str, object]:
+def _counts(made: MadeFiles, layout: int | None, file_name: str) -> dict[str, object]:
+    body, evidence = made.body, made.evidence
     counts: dict[str, object] = {"filled": body.filled_count, "flags": dict(body.flags)}
-    return counts if layout is None else {**counts, "layout": layout}
+    if layout is not None:
+        counts["layout"] = layout
+    if evidence is not None:
+        counts["evidence"] = {
+            "file": evidence_name(file_name),
+            "sha256": evidence.sha256,
+            "size_bytes": evidence.size_bytes,
+            "disputes": evidence.disputes,
+        }
+    return counts
 
 
 def _row_sums(rows: pl.LazyFrame | None) -> RowSums:
@@ -238,8 +297,9 @@ def _row_sums(rows: pl.LazyFrame | None) -> RowSums:
 
 
 def _record(
-    identity: FileIdentity, slot: str, destination: str, body: WrittenBody, control: bytes
+    identity: FileIdentity, slot: str, destination: str, made: MadeFiles, control: bytes
 ) -> ChargebackFileRecord:
+    body = made.body
     return ChargebackFileRecord(
         batch_id=identity.batch_id,
         network=slot,
@@ -251,4 +311,5 @@ def _record(
         totals_minor=body.totals_minor,
         content_sha256=body.sha256,
         control_sha256=hashlib.sha256(control).hexdigest(),
+        evidence_sha256=None if made.evidence is None else made.evidence.sha256,
     )

@@ -1,4 +1,4 @@
-"""The two files of a delivery, the CSV and its control file, ready to be sent.
+"""The files of a delivery, ready to be sent: the CSV, its control file and, where it has one, its evidence.
 
 Belongs here: names, hashes and sizes as they are sent, checked against the ledger; encryption where
 the destination wants OpenPGP. Encrypted bytes differ each time they are made, so they are kept in the
@@ -54,15 +54,25 @@ def processed_key(batch_id: str, file_name: str) -> str:
     return f"chargebacks/{batch_id}/{file_name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The files of one delivery; `evidence` is None where it has none."""
+
+    csv: Member
+    control: Member
+    evidence: Member | None = None
+
+
 def members_of(
     record: ChargebackFileRecord, destination: Destination, store: ObjectStore
-) -> tuple[Member, Member]:
-    """The CSV and its control file. Raises PermanentDeliveryError where stored bytes have changed."""
-    csv, control = (
-        _member(store, processed_key(record.batch_id, name), destination.path(name), sha256)
-        for name, sha256 in zip(record.sent_names, record.sent_hashes, strict=True)
+) -> Members:
+    """The files that are sent. Raises PermanentDeliveryError where stored bytes have changed."""
+    return Members(
+        *(
+            _member(store, processed_key(record.batch_id, name), destination.path(name), sha256)
+            for name, sha256 in zip(record.sent_names, record.sent_hashes, strict=True)
+        )
     )
-    return csv, control
 
 
 def prepared(
@@ -77,7 +87,11 @@ def prepared(
         return record
     if destination.openpgp_certificate is None:
         return replace(
-            record, encrypted_for=None, encrypted_sha256=None, encrypted_control_sha256=None
+            record,
+            encrypted_for=None,
+            encrypted_sha256=None,
+            encrypted_control_sha256=None,
+            encrypted_evidence_sha256=None,
         )
     certificate = destination.openpgp_certificate.encode()
     try:
@@ -87,14 +101,16 @@ def prepared(
     _check_usable(destination.name, certificate, now)  # guard: usable-certificate
     if record.encrypted_for == fingerprint and _is_stored(record, store):
         return record
-    hashes = (record.content_sha256, record.control_sha256)
-    names = (record.file_name, f"{record.file_name}.ctl")
-    csv, control = (
+    csv, control, *evidence = (
         _encrypted(store, processed_key(record.batch_id, name), sha256, certificate)
-        for name, sha256 in zip(names, hashes, strict=True)
+        for name, sha256 in zip(record.names, record.hashes, strict=True)
     )
     return replace(
-        record, encrypted_for=fingerprint, encrypted_sha256=csv, encrypted_control_sha256=control
+        record,
+        encrypted_for=fingerprint,
+        encrypted_sha256=csv,
+        encrypted_control_sha256=control,
+        encrypted_evidence_sha256=next(iter(evidence), None),
     )
 
 

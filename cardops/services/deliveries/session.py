@@ -55,12 +55,11 @@ class DeliverySession:
         self._ports = ports
 
     def run(self) -> None:
-        """Take steps until the pair is delivered or a person must decide."""
+        """Take steps until the files are delivered or a person must decide."""
         self._destination = self._ports.destinations.settings(self.record.destination)
         self._prepare()
-        self._csv, self._control = members_of(
-            self.record, self._destination, self._ports.processed_store
-        )
+        members = members_of(self.record, self._destination, self._ports.processed_store)
+        self._csv, self._control, self._evidence = members.csv, members.control, members.evidence
         server = f"{self._destination.host}:{self._destination.port}"
         self._report(f"connecting to {server} for {self._csv.size_bytes:,} bytes")
         with closing(self._ports.destinations.connect(self.record.destination)) as remote:
@@ -92,25 +91,40 @@ class DeliverySession:
             csv_part=_compare(remote, self._csv, self._csv.part),
             control=_compare(remote, self._control, self._control.path),
             control_part=_compare(remote, self._control, self._control.part),
+            **self._inspect_evidence(remote),
         )
+
+    def _inspect_evidence(self, remote: FileDelivery) -> dict[str, RemoteFile]:
+        evidence = self._evidence
+        if evidence is None:
+            return {}
+        return {
+            "evidence": _compare(remote, evidence, evidence.path),
+            "evidence_part": _compare(remote, evidence, evidence.part),
+        }
 
     def _take_step(self, step: Step, remote: FileDelivery, state: RemoteState) -> RemoteState:
         match step:
             case Step.WRITE_CSV:
                 return replace(state, csv_part=self._write(remote, self._csv))
+            case Step.WRITE_EVIDENCE if self._evidence is not None:
+                return replace(state, evidence_part=self._write(remote, self._evidence))
             case Step.WRITE_CONTROL:
                 return replace(state, control_part=self._write(remote, self._control))
             case Step.RECORD_INTENT:
                 self._record(replace(self.record, state=DeliveryState.SENDING, last_error=None))
                 return state
-            case Step.RENAME_CSV:
-                remote.rename(self._csv.part, self._csv.path)
-                return state.after_rename(step)
-            case Step.RENAME_CONTROL:
-                remote.rename(self._control.part, self._control.path)
+            case Step.RENAME_CSV | Step.RENAME_CONTROL | Step.RENAME_EVIDENCE:
+                member = self._renamed(step)
+                remote.rename(member.part, member.path)
                 return state.after_rename(step)
             case _:
                 raise AssertionError(f"{step} ends a delivery and cannot be taken")
+
+    def _renamed(self, step: Step) -> Member:
+        if step is Step.RENAME_EVIDENCE and self._evidence is not None:
+            return self._evidence
+        return self._csv if step is Step.RENAME_CSV else self._control
 
     def _write(self, remote: FileDelivery, member: Member) -> RemoteFile:
         with self._ports.processed_store.open(member.key) as content:
@@ -142,8 +156,8 @@ class DeliverySession:
                 return True
             case Step.STOP_DIFFERENT:
                 raise PermanentDeliveryError(
-                    f"{self._csv.path} already exists at {self.record.destination} with other "
-                    "content: nothing was sent.",
+                    f"{self._csv.path} or a file beside it already exists at "
+                    f"{self.record.destination} with other content: nothing was sent.",
                     Trouble.FILE_EXISTS,
                 )
             case Step.UNCONFIRMED:

@@ -171,6 +171,26 @@ def test_what_is_sent_is_stored_beside_what_was_made(ledger: DeliveryLedger) -> 
     assert A_FILE.sent_names == (A_FILE.file_name, f"{A_FILE.file_name}.ctl")
 
 
+def test_evidence_is_stored_and_frozen_like_the_csv(ledger: DeliveryLedger) -> None:
+    made = replace(A_FILE, evidence_sha256="dd")
+    ledger.record_made(made)
+    with pytest.raises(FrozenFileError):
+        ledger.record_made(A_FILE)
+
+    sent = replace(
+        made,
+        encrypted_sha256="ee",
+        encrypted_control_sha256="ff",
+        encrypted_evidence_sha256="00",
+        encrypted_for="0123ABCD",
+    )
+    ledger.record(sent)
+    found = ledger.find(A_FILE.batch_id, "visa")
+    assert found == sent
+    assert found.sent_hashes == ("ee", "ff", "00")
+    assert [name.rpartition("_")[2] for name in found.sent_names[2:]] == ["evidence.zip.pgp"]
+
+
 def test_missed_cut_off_is_stored(ledger: DeliveryLedger) -> None:
     ledger.record_made(A_FILE)
     ledger.miss_cut_off(A_FILE, date(2026, 3, 2))

@@ -8,13 +8,17 @@ from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
 from cardops.rules.chargebacks.batch_totals import batch_breaks
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
+from cardops.services.disputes.evidence import EvidenceService
 from cardops.services.disputes.history import DisputeHistories
 from cardops.services.disputes.recording import CaseName, DisputeRecording
 from orchestration.cli.commands.submit import exit_code
 from tests.factories.chargeback_files import FileDesk
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED, PAID, TRANSACTIONS
 from tests.factories.intake_environment import IntakeWorld, csv_file
+from tests.fakes.acknowledgements import FakeAcknowledgements
 from tests.fakes.disputes import FakeDisputeRecords
+from tests.fakes.evidence import FakeDisputeEvidence
+from tests.fakes.provisional import NoCredits
 
 REFUNDED = PAID.replace("completed", "refunded")
 FAILED = PAID.replace("completed", "failed")
@@ -116,17 +120,31 @@ def test_dispute_that_was_held_and_released_is_shown_with_the_file_it_went_into(
     desk.submit(csv_file(CHARGEBACKS, DISPUTED, OTHER))
     clock = desk.world.clock
     recording = DisputeRecording(DuckDbDisputes(desk.world.lake), FakeDisputeRecords(clock))
+    ledger = desk.world.intake_ledger
+    evidence = EvidenceService(
+        recording, FakeDisputeEvidence(ledger, clock), desk.world.lake, desk.store
+    )
     histories = DisputeHistories(
-        recording, desk.world.intake_ledger, desk.ledger, desk.store, clock
+        recording,
+        desk.ledger,
+        FakeAcknowledgements(),
+        ledger,
+        NoCredits(),
+        desk.world.lake,
+        desk.store,
+        clock,
+        evidence,
     )
     assert histories.of_case(CaseName("c1")).files == []
 
     release(desk)
 
-    (file,) = histories.of_case(CaseName("c1")).files
+    (found,) = histories.of_case(CaseName("c1")).files
+    file = found.record
     assert file.batch_id in desk.world.intake_ledger.batches
     assert [line["case_number"] for line in desk.lines()] == ["c2", "c1"]
-    assert [file.batch_id for file in histories.of_case(CaseName("c2")).files] != [file.batch_id]
+    others = histories.of_case(CaseName("c2")).files
+    assert [other.record.batch_id for other in others] != [file.batch_id]
 
 
 def test_refund_that_is_known_only_when_the_batch_is_filed_is_found(desk: FileDesk) -> None:

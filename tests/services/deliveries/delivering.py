@@ -56,8 +56,10 @@ class World:
             self.lines.append,
         )
 
-    def make_file(self, batch_id: str = "b-1", network: str = "visa") -> ChargebackFileRecord:
-        return a_made_file(self.ledger, self.store, batch_id, network=network)
+    def make_file(
+        self, batch_id: str = "b-1", network: str = "visa", evidence: bytes | None = None
+    ) -> ChargebackFileRecord:
+        return a_made_file(self.ledger, self.store, batch_id, network=network, evidence=evidence)
 
     def be_down(self, *names: str) -> None:
         """These destinations refuse connections from now on, and no others."""
