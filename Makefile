@@ -6,8 +6,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 ROWS ?= 5000
-# Processes of a test run.
-WORKERS ?= 2
+# Processes of a test run: one more than two cores, because tests often wait for servers and children.
+WORKERS ?= 3
 # The first supported interpreter that runs: a version manager's shim may exist and not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \

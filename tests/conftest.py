@@ -22,8 +22,9 @@ from cardops.adapters.postgresql.migrate import migrate
 from cardops.settings import Settings
 from tests.factories.databases import TEST_HOME, new_database, stop_flushing
 
-# A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. No test needs
-# the shared server to survive the machine; tests that kill a server have their own.
+# A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. Homes and
+# temporary folders are in memory too: what they flush costs nothing there. No test needs anything to
+# survive the machine, and a killed process loses nothing in memory that it would not lose on a disk.
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 MEMORY_BYTES = 8 * 2**30
 
@@ -49,6 +50,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("cardops")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Make one home for all workers of a run, which an unprivileged server may enter."""
     if hasattr(config.option, "loadscopereorder"):  # xdist's
@@ -58,10 +60,22 @@ def pytest_configure(config: pytest.Config) -> None:
         home = Path(tempfile.mkdtemp(prefix="cardops-test-", dir=MEMORY if in_memory else None))
         home.chmod(0o711)
         os.environ[TEST_HOME] = str(home)
+        _put_temporary_folders(config, home)
         # Users' shells do not set them. One would hide output that a process never flushed; with the
         # other each of hundreds of processes would compile what it imports of this repository.
         for variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
             os.environ.pop(variable, None)
+    gc.disable()  # until all is collected: it grows to hundreds of megabytes, and nothing of it goes
+
+
+def _put_temporary_folders(config: pytest.Config, home: Path) -> None:
+    """Short names: a socket's path has 107 characters at most."""
+    folder = home / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)  # as the machine's own, for a server of another user
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    if config.option.basetemp is None:
+        config.option.basetemp = str(home / "t")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,6 +92,7 @@ def pytest_collection_finish() -> None:
     """Exempt what was imported during collection from garbage collection: it stays anyway."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -19,6 +19,7 @@ from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.acknowledgements import FakeAcknowledgements
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
+from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.lake import FakeLake
 
 pytestmark = [
@@ -63,6 +64,7 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
             "dbt": dbt_resource(),
             "delivery_ledger": FakeDeliveryLedger(),
             "acknowledgement_ledger": FakeAcknowledgements(),
+            "intake_ledger": FakeIntakeLedger(),
             "clock": FakeClock(NOON),
         },
         raise_on_error=False,
@@ -138,7 +140,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],

@@ -35,17 +35,21 @@ def rows_that_pandera_refuses(model: type[pa.DataFrameModel], frame: pl.DataFram
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=list(CONTRACTS))
-@given(data=st.data())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@pytest.mark.parametrize("examples", [12, pytest.param(400, marks=pytest.mark.soak)])
 def test_compiled_contract_fails_the_rows_that_pandera_fails(
-    contract: Contract, data: st.DataObject
+    contract: Contract, examples: int
 ) -> None:
-    frame = data.draw(frames(contract))
+    @given(data=st.data())
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    def check(data: st.DataObject) -> None:
+        frame = data.draw(frames(contract))
 
-    reasons = compiled(contract.model)
-    failed = frame.select(pl.any_horizontal(*reasons.values())).to_series()
+        reasons = compiled(contract.model)
+        failed = frame.select(pl.any_horizontal(*reasons.values())).to_series()
 
-    assert set(failed.arg_true()) == rows_that_pandera_refuses(contract.model, frame)
+        assert set(failed.arg_true()) == rows_that_pandera_refuses(contract.model, frame)
+
+    check()
 
 
 def test_check_without_a_compiled_form_is_refused() -> None:

@@ -41,30 +41,32 @@ def cell_of(column: str, profile: KindProfile) -> st.SearchStrategy[str | None]:
 
 
 @pytest.mark.parametrize("profile", PLAIN, ids=[profile.kind for profile in PLAIN])
-@given(data=st.data())
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_cheap_test_changes_no_reason_and_no_flag(
-    profile: KindProfile, data: st.DataObject
-) -> None:
-    columns = profile.contract.columns
-    row = st.tuples(*(cell_of(column, profile) for column in columns))
-    drawn = data.draw(st.lists(row, min_size=1, max_size=6))
-    frame = pl.DataFrame(drawn, schema=dict.fromkeys(columns, pl.String()), orient="row")
-    chunk = frame.with_columns(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("row_number"),
-        pl.lit("raw").alias("raw"),
-        pl.lit(None, pl.String).alias("framing"),
-    )
-    circumstances = Circumstances(now=NOW)
-    every = pl.repeat(value=True, n=chunk.height, dtype=pl.Boolean, eager=True)
+@pytest.mark.parametrize("examples", [12, pytest.param(400, marks=pytest.mark.soak)])
+def test_cheap_test_changes_no_reason_and_no_flag(profile: KindProfile, examples: int) -> None:
+    @given(data=st.data())
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    def check(data: st.DataObject) -> None:
+        columns = profile.contract.columns
+        row = st.tuples(*(cell_of(column, profile) for column in columns))
+        drawn = data.draw(st.lists(row, min_size=1, max_size=6))
+        frame = pl.DataFrame(drawn, schema=dict.fromkeys(columns, pl.String()), orient="row")
+        chunk = frame.with_columns(
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("row_number"),
+            pl.lit("raw").alias("raw"),
+            pl.lit(None, pl.String).alias("framing"),
+        )
+        circumstances = Circumstances(now=NOW)
+        every = pl.repeat(value=True, n=chunk.height, dtype=pl.Boolean, eager=True)
 
-    judged = judge_rows(chunk, profile, circumstances)
+        judged = judge_rows(chunk, profile, circumstances)
 
-    judgement: Judgement = profile.judge(chunk, None, {})
-    expected = judge_exactly(judgement, profile, circumstances, every)
-    found = pl.concat([judged.plain, judged.others]).sort("row_number")
-    shown = ("row_number", "reasons", "flags")
-    assert found.select(shown).rows() == expected.sort("row_number").select(shown).rows()
+        judgement: Judgement = profile.judge(chunk, None, {})
+        expected = judge_exactly(judgement, profile, circumstances, every)
+        found = pl.concat([judged.plain, judged.others]).sort("row_number")
+        shown = ("row_number", "reasons", "flags")
+        assert found.select(shown).rows() == expected.sort("row_number").select(shown).rows()
+
+    check()
 
 
 @settings(max_examples=60)

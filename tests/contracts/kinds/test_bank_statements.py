@@ -120,29 +120,33 @@ def test_invalid_row_is_quarantined_with_its_reason(line: str, reason: str) -> N
     assert outcome.reasons == {reason: 1}
 
 
-@given(
-    st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,4})?|[+ ]?[0-9]*\.?|1e3|٣", fullmatch=True),
-    st.sampled_from(["USD", "JPY", "KWD", "XXX"]),
-)
-@settings(max_examples=150, deadline=None)
-def test_balance_is_exact_or_has_a_reason(text: str, currency: str) -> None:
-    frame = pl.DataFrame({"b": [text], "c": [currency]})
+@pytest.mark.parametrize("examples", [60, pytest.param(2000, marks=pytest.mark.soak)])
+def test_balance_is_exact_or_has_a_reason(examples: int) -> None:
+    @given(
+        st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,4})?|[+ ]?[0-9]*\.?|1e3|٣", fullmatch=True),
+        st.sampled_from(["USD", "JPY", "KWD", "XXX"]),
+    )
+    @settings(max_examples=examples, deadline=None)
+    def check(text: str, currency: str) -> None:
+        frame = pl.DataFrame({"b": [text], "c": [currency]})
 
-    row = frame.select(
-        balance_minor("b", "c").alias("minor"),
-        pl.any_horizontal(*balance_failures("b", "c").values()).alias("has_failed"),
-    ).row(0, named=True)
+        row = frame.select(
+            balance_minor("b", "c").alias("minor"),
+            pl.any_horizontal(*balance_failures("b", "c").values()).alias("has_failed"),
+        ).row(0, named=True)
 
-    exponent = EXPONENTS.get(currency)
-    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text, re.ASCII):
-        assert row == {"minor": None, "has_failed": True}
-    elif exponent is None:
-        assert row["minor"] is None
-    else:
-        exact = Decimal(text).scaleb(exponent)
-        too_many = len(text.partition(".")[2]) > exponent
-        is_valid = not too_many and abs(exact) <= MAX_AMOUNT_MINOR
-        assert row == {"minor": int(exact) if is_valid else None, "has_failed": not is_valid}
+        exponent = EXPONENTS.get(currency)
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text, re.ASCII):
+            assert row == {"minor": None, "has_failed": True}
+        elif exponent is None:
+            assert row["minor"] is None
+        else:
+            exact = Decimal(text).scaleb(exponent)
+            too_many = len(text.partition(".")[2]) > exponent
+            is_valid = not too_many and abs(exact) <= MAX_AMOUNT_MINOR
+            assert row == {"minor": int(exact) if is_valid else None, "has_failed": not is_valid}
+
+    check()
 
 
 def test_overdrawn_account_and_statement_without_entries_are_accepted() -> None:

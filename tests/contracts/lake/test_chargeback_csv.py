@@ -49,28 +49,30 @@ from tests.oracles.chargeback_files import (
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    rows=st.lists(chargebacks, max_size=12),
-    mode=st.sampled_from(SplitMode),
-    neutralise=st.booleans(),
-)
-def test_vectorised_csv_has_the_bytes_of_the_scalar_rule(
-    *, rows: list[Chargeback], mode: SplitMode, neutralise: bool
-) -> None:
-    by_rule = split_into_files(rows, mode)
-    batch = lake_frame(rows).lazy()
-    with TemporaryDirectory() as folder:
-        for slot in NETWORKS:
-            path = Path(folder) / slot
-            written = write_body(rows_of_slot(batch, slot, mode), path, neutralise=neutralise)
-            expected = render(by_rule.get(slot, []), neutralise=neutralise)
+@pytest.mark.parametrize("examples", [20, pytest.param(600, marks=pytest.mark.soak)])
+def test_vectorised_csv_has_the_bytes_of_the_scalar_rule(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        rows=st.lists(chargebacks, max_size=12),
+        mode=st.sampled_from(SplitMode),
+        neutralise=st.booleans(),
+    )
+    def check(*, rows: list[Chargeback], mode: SplitMode, neutralise: bool) -> None:
+        by_rule = split_into_files(rows, mode)
+        batch = lake_frame(rows).lazy()
+        with TemporaryDirectory() as folder:
+            for slot in NETWORKS:
+                path = Path(folder) / slot
+                written = write_body(rows_of_slot(batch, slot, mode), path, neutralise=neutralise)
+                expected = render(by_rule.get(slot, []), neutralise=neutralise)
 
-            assert path.read_bytes() == expected.content
-            assert written.sha256 == expected.sha256
-            assert written.row_count == expected.row_count
-            assert written.totals_minor == expected.totals_minor
-            assert written.neutralised_count == expected.neutralised_count
+                assert path.read_bytes() == expected.content
+                assert written.sha256 == expected.sha256
+                assert written.row_count == expected.row_count
+                assert written.totals_minor == expected.totals_minor
+                assert written.neutralised_count == expected.neutralised_count
+
+    check()
 
 
 # Few, so that steps of a dispute happen at one moment.
@@ -104,36 +106,40 @@ def full_rows(draw: st.DrawFn) -> pl.DataFrame:
     )
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    rows=full_rows(),
-    mode=st.sampled_from(SplitMode),
-    rule=st.sampled_from(LineRule),
-    version=st.sampled_from([1, 2]),
-    neutralise=st.booleans(),
-    delimiter=st.sampled_from(DELIMITERS),
-)
-def test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole(
-    *,
-    rows: pl.DataFrame,
-    mode: SplitMode,
-    rule: LineRule,
-    version: int,
-    neutralise: bool,
-    delimiter: str,
-) -> None:
-    layout = replace(standard_layout(version), delimiter=delimiter)
-    look: dict[str, Any] = {"neutralise": neutralise, "version": version, "layout": layout}
-    with TemporaryDirectory() as folder, patched_sizes(window=5, chunk=2):
-        for slot in NETWORKS:
-            one, other = Path(folder) / "whole", Path(folder) / "parts"
-            whole = write_body(
-                rows_of_slot(rows.lazy(), slot, mode, rule, version=version), one, **look
-            )
-            parts = write_slot(rows.lazy(), slot, mode, rule, other, **look)
+@pytest.mark.parametrize("examples", [25, pytest.param(1000, marks=pytest.mark.soak)])
+def test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        rows=full_rows(),
+        mode=st.sampled_from(SplitMode),
+        rule=st.sampled_from(LineRule),
+        version=st.sampled_from([1, 2]),
+        neutralise=st.booleans(),
+        delimiter=st.sampled_from(DELIMITERS),
+    )
+    def check(
+        *,
+        rows: pl.DataFrame,
+        mode: SplitMode,
+        rule: LineRule,
+        version: int,
+        neutralise: bool,
+        delimiter: str,
+    ) -> None:
+        layout = replace(standard_layout(version), delimiter=delimiter)
+        look: dict[str, Any] = {"neutralise": neutralise, "version": version, "layout": layout}
+        with TemporaryDirectory() as folder, patched_sizes(window=5, chunk=2):
+            for slot in NETWORKS:
+                one, other = Path(folder) / "whole", Path(folder) / "parts"
+                whole = write_body(
+                    rows_of_slot(rows.lazy(), slot, mode, rule, version=version), one, **look
+                )
+                parts = write_slot(rows.lazy(), slot, mode, rule, other, **look)
 
-            assert other.read_bytes() == one.read_bytes()
-            assert replace(parts, path=one) == whole
+                assert other.read_bytes() == one.read_bytes()
+                assert replace(parts, path=one) == whole
+
+    check()
 
 
 def money(amount_minor: int | None, currency: str | None) -> str:
@@ -243,44 +249,50 @@ def cells_of_layout_2(row: Chargeback, outcome: str | None) -> tuple[str, ...]:
     return (*plain, action, "", "", "", "", "")
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    rows=st.lists(chargebacks, max_size=12),
-    mode=st.sampled_from(SplitMode),
-    seed=st.integers(0, 9),
-)
-def test_file_of_layout_2_parses_to_its_rows_whatever_their_order(
-    *, rows: list[Chargeback], mode: SplitMode, seed: int
-) -> None:
-    frame = lake_frame(rows)
-    shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)
-    by_dispute = outcomes(rows)
-    found, made = [], 0
-    with TemporaryDirectory() as folder:
-        for slot in NETWORKS:
-            contents = []
-            for number, batch in enumerate((frame, shuffled)):
-                path = Path(folder) / f"{slot}{number}"
-                lines = rows_of_slot(with_supplements(batch.lazy(), None), slot, mode, version=2)
-                written = write_body(lines, path, version=2)
-                contents.append(path.read_bytes())
-            with path.open("rb") as content:
-                totals = read_control_totals(content)
-            with path.open(newline="", encoding="utf-8") as text:
-                parsed = list(csv.reader(text))
-            assert contents[0] == contents[1]
-            assert (totals.row_count, totals.totals_minor) == (
-                written.row_count,
-                written.totals_minor,
-            )
-            assert totals.dispute_count == written.stages.disputes
-            assert tuple(parsed[0]) == columns_of(2)
-            found += [tuple(line) for line in parsed[1:]]
-            made += bool(written.row_count)
+@pytest.mark.parametrize("examples", [12, pytest.param(400, marks=pytest.mark.soak)])
+def test_file_of_layout_2_parses_to_its_rows_whatever_their_order(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        rows=st.lists(chargebacks, max_size=12),
+        mode=st.sampled_from(SplitMode),
+        seed=st.integers(0, 9),
+    )
+    def check(*, rows: list[Chargeback], mode: SplitMode, seed: int) -> None:
+        frame = lake_frame(rows)
+        shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)
+        by_dispute = outcomes(rows)
+        found, made = [], 0
+        with TemporaryDirectory() as folder:
+            for slot in NETWORKS:
+                contents = []
+                for number, batch in enumerate((frame, shuffled)):
+                    path = Path(folder) / f"{slot}{number}"
+                    lines = rows_of_slot(
+                        with_supplements(batch.lazy(), None), slot, mode, version=2
+                    )
+                    written = write_body(lines, path, version=2)
+                    contents.append(path.read_bytes())
+                with path.open("rb") as content:
+                    totals = read_control_totals(content)
+                with path.open(newline="", encoding="utf-8") as text:
+                    parsed = list(csv.reader(text))
+                assert contents[0] == contents[1]
+                assert (totals.row_count, totals.totals_minor) == (
+                    written.row_count,
+                    written.totals_minor,
+                )
+                assert totals.dispute_count == written.stages.disputes
+                assert tuple(parsed[0]) == columns_of(2)
+                found += [tuple(line) for line in parsed[1:]]
+                made += bool(written.row_count)
 
-    assert made <= MAX_CHARGEBACK_FILES
-    expected = [cells_of_layout_2(row, by_dispute[row.network, row.case_number]) for row in rows]
-    assert sorted(found) == sorted(expected)
+        assert made <= MAX_CHARGEBACK_FILES
+        expected = [
+            cells_of_layout_2(row, by_dispute[row.network, row.case_number]) for row in rows
+        ]
+        assert sorted(found) == sorted(expected)
+
+    check()
 
 
 def written(rows: pl.DataFrame, version: int = 2) -> Sequence[Mapping[str, str]]:

@@ -70,21 +70,27 @@ def test_quote_that_closes_far_below_is_read_like_the_slow_one(distance: int, af
 
 
 @pytest.mark.parametrize("block_bytes", [5, 1 << 20])
-@settings(max_examples=100, deadline=None)
-@given(text=FILES)
-@example(text='"open,b\n"a","b","c"\nd",e')
-@example(text='a,b,c\n"x","y, z",""\n,,')
-def test_fast_reader_agrees_with_the_slow_one(text: str, block_bytes: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "BLOCK_BYTES", block_bytes)
-        found = read_fast(text, is_trimmed=False)
-        trimmed = read_fast(text, is_trimmed=True)
+@pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.soak)])
+def test_fast_reader_agrees_with_the_slow_one(block_bytes: int, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(text=FILES)
+    @example(text='"open,b\n"a","b","c"\nd",e')
+    @example(text='a,b,c\n"x","y, z",""\n,,')
+    def check(text: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lines, "BLOCK_BYTES", block_bytes)
+            found = read_fast(text, is_trimmed=False)
+            trimmed = read_fast(text, is_trimmed=True)
 
-    expected = read_slowly(text)
-    assert [(framing, raw) for framing, _, raw in found] == [
-        (framing, raw) for framing, _, raw in expected
-    ]
-    for (_, fields, _), (_, cells, _), (_, own, _) in zip(found, trimmed, expected, strict=True):
-        if own is not None:
-            assert fields == own
-            assert cells == [field.strip(" \t") or None for field in own]
+        expected = read_slowly(text)
+        assert [(framing, raw) for framing, _, raw in found] == [
+            (framing, raw) for framing, _, raw in expected
+        ]
+        for (_, fields, _), (_, cells, _), (_, own, _) in zip(
+            found, trimmed, expected, strict=True
+        ):
+            if own is not None:
+                assert fields == own
+                assert cells == [field.strip(" \t") or None for field in own]
+
+    check()

@@ -163,6 +163,13 @@ def _description(process: Path) -> str:
     return description.decode(errors="replace").replace("\0", " ")
 
 
+def wait_until_ended(home: Path) -> None:
+    """Rarely: each look reads of every process of the machine."""
+    wait_until(
+        lambda: not of_home(home), "the end of all", seconds=PATIENCE_SECONDS, pause_seconds=0.2
+    )
+
+
 @pytest.fixture(scope="module")
 def first() -> Iterator[Up]:
     with up() as running:
@@ -230,7 +237,7 @@ def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) ->
         process.kill()
         process.wait()
         process.stdout.close()
-        wait_until(lambda: not of_home(home), "its end", seconds=PATIENCE_SECONDS)
+        wait_until_ended(home)
 
         assert beside == set()
         assert second["ports"]["ui"] > first.addresses["ports"]["ui"]
@@ -263,7 +270,7 @@ def test_ctrl_c_stops_every_process(first: Up) -> None:
     first.process.send_signal(signal.SIGINT)
 
     assert first.process.wait(timeout=240) == 0
-    wait_until(lambda: not of_home(first.home), "the end of all", seconds=PATIENCE_SECONDS)
+    wait_until_ended(first.home)
     assert not [pid for pid in started if Path(f"/proc/{pid}/root").exists() and _is_ours(pid)]
     assert not (first.home / "run" / "ports.json").exists()
 

@@ -119,26 +119,28 @@ layouts = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(rows=st.lists(chargebacks, max_size=8), layout=layouts)
-def test_any_layout_keeps_the_rows_their_order_and_the_totals(
-    rows: list[Chargeback], layout: DestinationLayout
-) -> None:
-    frame = with_supplements(lake_frame(rows).lazy(), None)
-    with TemporaryDirectory() as folder:
-        for slot in NETWORKS:
-            lines = rows_of_slot(frame, slot, SplitMode.BY_NETWORK, version=2)
-            plain = write_body(lines, Path(folder) / "plain", version=2)
-            own = write_body(lines, Path(folder) / "own", version=2, layout=layout)
-            with own.path.open("rb") as content:
-                totals = read_control_totals(content, layout)
-            with plain.path.open(newline="", encoding="utf-8") as text:
-                cases = [row["case_number"] for row in csv.DictReader(text)]
-            with own.path.open(newline="", encoding="utf-8") as text:
-                found = list(csv.reader(text, delimiter=layout.delimiter))
+@pytest.mark.parametrize("examples", [15, pytest.param(400, marks=pytest.mark.soak)])
+def test_any_layout_keeps_the_rows_their_order_and_the_totals(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(rows=st.lists(chargebacks, max_size=8), layout=layouts)
+    def check(rows: list[Chargeback], layout: DestinationLayout) -> None:
+        frame = with_supplements(lake_frame(rows).lazy(), None)
+        with TemporaryDirectory() as folder:
+            for slot in NETWORKS:
+                lines = rows_of_slot(frame, slot, SplitMode.BY_NETWORK, version=2)
+                plain = write_body(lines, Path(folder) / "plain", version=2)
+                own = write_body(lines, Path(folder) / "own", version=2, layout=layout)
+                with own.path.open("rb") as content:
+                    totals = read_control_totals(content, layout)
+                with plain.path.open(newline="", encoding="utf-8") as text:
+                    cases = [row["case_number"] for row in csv.DictReader(text)]
+                with own.path.open(newline="", encoding="utf-8") as text:
+                    found = list(csv.reader(text, delimiter=layout.delimiter))
 
-            assert (own.row_count, own.totals_minor) == (plain.row_count, plain.totals_minor)
-            assert (totals.row_count, totals.totals_minor) == (own.row_count, own.totals_minor)
-            at_case = layout.place_of("case_number")
-            assert at_case is not None
-            assert [row[at_case] for row in found[layout.has_header :]] == cases
+                assert (own.row_count, own.totals_minor) == (plain.row_count, plain.totals_minor)
+                assert (totals.row_count, totals.totals_minor) == (own.row_count, own.totals_minor)
+                at_case = layout.place_of("case_number")
+                assert at_case is not None
+                assert [row[at_case] for row in found[layout.has_header :]] == cases
+
+    check()

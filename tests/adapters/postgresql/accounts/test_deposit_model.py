@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardops.adapters.postgresql.accounts import chunked_posting, pacing
@@ -47,24 +47,24 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    files=st.lists(st.lists(DEPOSITS, max_size=9), min_size=3, max_size=3),
-    steps=STEPS,
-)
-def test_any_sequence_of_files_matches_the_model(
-    database_url: str, files: list[list[Deposit]], steps: list[tuple[str, int, str]]
-) -> None:
-    empty(database_url)
-    real, model = ObservedPostgresDepositLedger(database_url), FakeDepositLedger()
-    for action, number, program in steps:
-        # One file belongs to one program: the program is part of its number.
-        file = an_intake_file(number + (10 if program == "other" else 0), program=program)
-        rows = staged(files[number - 1])
-        assert step(real, action, file, rows) == step(model, action, file, rows)
-        assert books(real) == books(model)
+@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.soak)])
+def test_any_sequence_of_files_matches_the_model(database_url: str, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        files=st.lists(st.lists(DEPOSITS, max_size=9), min_size=3, max_size=3),
+        steps=STEPS,
+    )
+    def check(files: list[list[Deposit]], steps: list[tuple[str, int, str]]) -> None:
+        empty(database_url)
+        real, model = ObservedPostgresDepositLedger(database_url), FakeDepositLedger()
+        for action, number, program in steps:
+            # One file belongs to one program: the program is part of its number.
+            file = an_intake_file(number + (10 if program == "other" else 0), program=program)
+            rows = staged(files[number - 1])
+            assert step(real, action, file, rows) == step(model, action, file, rows)
+            assert books(real) == books(model)
+
+    check()
 
 
 HUGE_DEPOSITS = st.builds(
@@ -76,19 +76,19 @@ HUGE_DEPOSITS = st.builds(
 
 
 @pytest.mark.usefixtures("small_chunks")
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(files=st.lists(st.lists(HUGE_DEPOSITS, max_size=7), min_size=1, max_size=2))
-def test_any_sequence_of_huge_deposits_matches_the_model(
-    database_url: str, files: list[list[Deposit]]
-) -> None:
-    empty(database_url)
-    real, model = ObservedPostgresDepositLedger(database_url), FakeDepositLedger()
-    for number, deposits in enumerate([*files, files[0]], start=1):
-        file, rows = an_intake_file(1 if number > len(files) else number), staged(deposits)
-        assert step(real, "credit", file, rows) == step(model, "credit", file, rows)
-        assert books(real) == books(model)
+@pytest.mark.parametrize("examples", [7, pytest.param(100, marks=pytest.mark.soak)])
+def test_any_sequence_of_huge_deposits_matches_the_model(database_url: str, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(files=st.lists(st.lists(HUGE_DEPOSITS, max_size=7), min_size=1, max_size=2))
+    def check(files: list[list[Deposit]]) -> None:
+        empty(database_url)
+        real, model = ObservedPostgresDepositLedger(database_url), FakeDepositLedger()
+        for number, deposits in enumerate([*files, files[0]], start=1):
+            file, rows = an_intake_file(1 if number > len(files) else number), staged(deposits)
+            assert step(real, "credit", file, rows) == step(model, "credit", file, rows)
+            assert books(real) == books(model)
+
+    check()
 
 
 def step(ledger: ObservedDepositLedger, action: str, file: Any, rows: pl.DataFrame) -> object:
