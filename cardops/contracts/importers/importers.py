@@ -4,6 +4,7 @@ Belongs here: the type, and which importer a header gets. What the columns of a 
 module of its processor beside this one.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,8 +36,8 @@ class Importer:
     those without which a report is no other one; any further column may be absent.
     `columns`: contract column -> text, as an expression over the report's columns by normalised
     name. `is_row`: which records are rows of this kind; None means all. `vocabularies`: columns
-    whose words are understood from a table. `keeps_latest`: of several records of one dispute in a
-    file, the latest alone is a row.
+    whose words are understood from a table; `silent` of them cost their row nothing where they are
+    not. `keeps_latest`: of several records of one dispute in a file, the latest alone is a row.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Importer:
     columns: Mapping[str, pl.Expr]
     is_row: pl.Expr | None = None
     vocabularies: tuple[Vocabulary, ...] = ()
+    silent: tuple[Vocabulary, ...] = ()
     keeps_latest: bool = False
 
     def unused(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -66,6 +68,17 @@ class Importer:
             "raw",
             "framing",
             *(self.columns.get(column, absent).alias(column) for column in contract.columns),
+        )
+
+    def silent_words(self, chunk: pl.DataFrame, names: Sequence[str]) -> Counter[tuple[str, str]]:
+        """(column, word) of `silent` that no table has -> in how many records."""
+        if not self.silent:
+            return Counter()
+        texts = self.texts(chunk, names)
+        return Counter(
+            (vocabulary.column, word)
+            for vocabulary in self.silent
+            for word in vocabulary.unknown_words(texts)
         )
 
     def texts(self, chunk: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -166,6 +179,7 @@ DISPUTE_REPORTS: Final = (
         worldpay.HEADER,
         worldpay.columns(),
         vocabularies=(worldpay.CYCLE, worldpay.QUEUE),
+        silent=(worldpay.QUEUE,),
     ),
     Importer(
         "braintree",

@@ -34,6 +34,10 @@ class Vocabulary:
         others = [key for key, row in self.rows.items() if row["is_event"] == "no"]
         return ~self._key().is_in(others).fill_null(value=False)
 
+    def unknown_words(self, texts: pl.DataFrame) -> list[str]:
+        """The words of the report's column that the table does not have, each as often as it is there."""
+        return texts.filter(self.is_unknown())[self.column].to_list()
+
     def is_unknown(self) -> pl.Expr:
         """Where there is a word that the table does not have."""
         return pl.col(self.column).is_not_null() & ~self._key().is_in(list(self.rows))

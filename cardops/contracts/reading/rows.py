@@ -3,6 +3,7 @@
 Belongs here: which reader a file gets, and its header. The package describes a chunk.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
@@ -51,6 +52,8 @@ class InputRows:
         self._layout: Layout = self._mapped or contract
         self.header_line = ""
         self.importer: Importer | None = None
+        # (column, word) of a report -> in how many records read so far it is not understood.
+        self.silent_words = Counter[tuple[str, str]]()
         self._unknown: tuple[str, ...] = ()
         self._json: JsonRows | None = None
         with refusing_broken_compression(source.name):
@@ -147,8 +150,13 @@ class InputRows:
         self._refuse_missing(importer.missing(names, self._contract.required))
         self._unknown = importer.unused(names)
         known = [normalised(name) for name in names]
-        chunks = (importer.imported(chunk, known, self._contract) for chunk in found)
-        return self._trimmed(chunks)
+        return self._trimmed(self._rows_of(importer, chunk, known) for chunk in found)
+
+    def _rows_of(
+        self, importer: Importer, chunk: pl.DataFrame, names: Sequence[str]
+    ) -> pl.DataFrame:
+        self.silent_words += importer.silent_words(chunk, names)
+        return importer.imported(chunk, names, self._contract)
 
     def _parquet(self, stream: BinaryIO) -> Iterator[pl.DataFrame]:
         rows = ParquetRows(self._source.name, stream, self._layout)

@@ -28,7 +28,7 @@ MAX_VALUES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class UnknownValue:
-    """A word that no table knows, in a column of the contract, and in how many rows it stands."""
+    """A word that no table knows, in a column of the contract or of a report, and in how many rows."""
 
     column: str
     value: str
@@ -66,7 +66,13 @@ def check_file(path: Path, profile: KindProfile, circumstances: FileCircumstance
             importer=importer.name if importer else None,
             title=importer.title if importer else None,
             unknown_columns=rows.unknown_columns,
-            unknown_values=[*_unknown_values(workspace, profile)][:MAX_VALUES],
+            unknown_values=[
+                *_unknown_values(workspace, profile),
+                *(
+                    UnknownValue(column, mask_card_numbers(word), count)
+                    for (column, word), count in sorted(rows.silent_words.items())
+                ),
+            ][:MAX_VALUES],
             rows=accepted.select("row_number", *profile.row_columns, "flags").to_dicts(),
         )
 

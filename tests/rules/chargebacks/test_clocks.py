@@ -95,3 +95,18 @@ def test_clock_starts_anew_with_another_stage_or_a_reopening(
 def test_impossible_clock_is_refused(clock: str, days: int | None) -> None:
     assert clock_problem(clock, days)
     assert clock_problem("visa/chargeback", None) is None
+
+
+def test_processors_days_of_one_stage_are_no_other_stages() -> None:
+    clock = RunningClock(date(2026, 11, 10), None)
+    days = {"visa/chargeback": 18}
+
+    found = [
+        merchant_deadline("visa", stage, clock, processor_days=days)
+        for stage in (Stage.CHARGEBACK, Stage.PRE_ARBITRATION)
+    ]
+
+    assert found == [
+        Deadline(date(2026, 11, 28), DeadlineSource.PROCESSOR),
+        Deadline(date(2026, 12, 10), DeadlineSource.PUBLISHED),
+    ]

@@ -18,7 +18,7 @@ from cardops.rules.chargebacks.queue import (
     owner_of,
 )
 from cardops.services.disputes.recording import DisputeNotFoundError, UnclearRecordError
-from tests.factories.dispute_queues import QueueWorld
+from tests.factories.dispute_queues import QueueWorld, a_step
 from tests.fakes.disputes import FakeDisputeRecords
 
 
@@ -68,6 +68,21 @@ def test_contradicting_decision_is_refused(
 
     with pytest.raises(DisputeRefusedError, match=sentence):
         world.record("c1", second, owner="bea")
+
+
+@pytest.mark.parametrize("first", [RecordKind.ACCEPT, RecordKind.CLOSE])
+def test_decision_about_an_earlier_opening_hinders_nothing(first: RecordKind) -> None:
+    world = QueueWorld()
+    world.tell(a_step("c1", activity="2026-11-12"))
+    world.record("c1", first)
+    world.tell(a_step("c1", activity="2026-11-14", status="won"))
+    world.tell(a_step("c1", activity="2026-11-16"))
+
+    with pytest.raises(DisputeRefusedError, match="is not closed"):
+        world.record("c1", RecordKind.REOPEN)
+    assert world.record("c1", RecordKind.ASSIGN, owner="bea")[1]
+    assert world.record("c1", RecordKind.ACCEPT)[1]
+    assert world.cases() == {"to_answer": [], "undated": [], "overdue": []}
 
 
 @pytest.mark.parametrize("kind", [RecordKind.ACCEPT, RecordKind.CLOSE, RecordKind.ASSIGN])

@@ -139,6 +139,8 @@ def test_partial_disputes_without_case_number_stay_apart(world: IntakeWorld) -> 
     [
         ("t9,25.00,2026-11-10,USD,c1,visa", "transaction_unknown"),
         ("t1,25.00,2026-11-10,EUR,c1,visa", "currency_differs"),
+        # Amounts of two currencies do not compare: 15,000 JPY are no more than 100.00 USD.
+        ("t1,15000,2026-11-10,JPY,c1,visa", "currency_differs"),
         ("t1,100.01,2026-11-10,USD,c1,visa", "amount_exceeds_transaction"),
         ("t1,25.00,2026-11-10T10:00:00,USD,c1,visa", "naive_timestamp"),
     ],

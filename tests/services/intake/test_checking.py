@@ -94,3 +94,24 @@ def test_file_that_would_be_refused_says_why(tmp_path: Path, content: str) -> No
 
     assert found.outcome.error is not None
     assert "nothing was ingested" in found.outcome.error
+
+
+def test_word_that_costs_its_row_nothing_is_listed_too(tmp_path: Path) -> None:
+    case = {
+        "caseId": "9001",
+        "dayIssuedByBank": "2026-11-10",
+        "vantivCnpTxnId": "v1",
+        "cycle": "FIRST_CHARGEBACK",
+        "cardType": "VI",
+        "chargebackAmount": "2500",
+        "chargebackCurrencyType": "USD",
+        "currentQueue": "Somewhere Else",
+    }
+    known = case | {"caseId": "9002", "currentQueue": "MERCHANT"}
+    content = reports.report(reports.WORLDPAY, case, known, case | {"caseId": "9003"})
+
+    found = checked(written(tmp_path, content))
+
+    assert (found.outcome.accepted, found.outcome.reasons) == (3, {})
+    (value,) = found.unknown_values
+    assert (value.column, value.value, value.rows) == ("currentqueue", "Somewhere Else", 2)

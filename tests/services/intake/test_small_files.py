@@ -223,3 +223,24 @@ def test_cumulative_reports_of_one_dispute_together_are_judged_file_by_file() ->
     assert len(shared_lake_files(world)) == 1
     own = world.rows("chargebacks").filter(case_number="c1").sort("intake_id", "row_number")
     assert own["action_sequence"].to_list() == [1, 2, 3]
+
+
+def test_clocks_run_on_from_file_to_file_of_a_group() -> None:
+    world = IntakeWorld()
+    header = f"{CHARGEBACKS},stage,status,activity_date,reply_by_date"
+    steps = (
+        "chargeback,open,2026-11-11,2026-12-24",
+        "chargeback,pending,2026-11-12,",
+        "pre_arbitration,open,2026-11-15,",
+        "pre_arbitration,pending,2026-11-17,",
+    )
+    contents = [csv_file(header, f"{DISPUTED},{step}").encode() for step in steps]
+
+    together(world, arrived(world, "chargebacks", [("csv", content) for content in contents]))
+
+    assert len(shared_lake_files(world)) == 1
+    rows = world.rows("chargebacks").sort("activity_date").select("reply_by_on", "clock").rows()
+    assert [(str(day), clock) for day, clock in rows] == [
+        *[("2026-12-24", "feed")] * 2,
+        *[("2026-12-15", "published")] * 2,
+    ]
