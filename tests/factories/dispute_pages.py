@@ -53,6 +53,7 @@ OPENED = DisputeStep(
     batch_id="default-2026-11-04-001",
     source_file="incoming/chargebacks/visa.csv",
     row_number=17,
+    intake_id=1,
     flags=(),
 )
 WON = replace(
