@@ -46,9 +46,16 @@ def read_acknowledgement(content: bytes) -> Acknowledgement:
 
 def _loaded(content: bytes) -> object:
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
+        text = content.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_once, parse_float=_whole)
     except (ValueError, RecursionError) as error:
         raise _wrong(f"it is not JSON: {error}") from None
+
+
+def _whole(text: str) -> int | float:
+    """A whole number is one however it is written, as JSON Schema says: 1.0 is 1."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

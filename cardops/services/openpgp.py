@@ -14,6 +14,7 @@ from pysequoia import (
     Sig,
     SignatureMode,
     Tsk,
+    decrypt,
     encrypt,
     encrypt_file,
     sign,
@@ -147,6 +148,44 @@ def encrypt_file_for(certificate: bytes, source: Path, target: Path) -> None:
             f"The file cannot be encrypted ({_first_line(error)}); ask for a certificate with a key "
             "that may encrypt."
         ) from None
+
+
+def armored_key(content: bytes) -> str:
+    """A secret key as text, for where bytes cannot be stored. Raises OpenPgpRefusedError."""
+    return str(_parsed(Tsk.from_bytes, content))
+
+
+def fingerprint_of_key(secret_key: bytes) -> str:
+    """The fingerprint of a secret key, as gpg shows it. Raises OpenPgpRefusedError."""
+    return _parsed(Tsk.from_bytes, secret_key).extract_certificate().fingerprint.upper()
+
+
+def decryption_problem(secret_key: bytes) -> str | None:
+    """Why nothing that is encrypted for the key could be read with it; None where it could."""
+    try:
+        key = _parsed(Tsk.from_bytes, secret_key)
+        decrypted(secret_key, bytes(encrypt(b"", recipients=[key.extract_certificate()])))
+    except OpenPgpRefusedError as error:
+        return str(error)
+    except RuntimeError:
+        return (
+            "it has no key that may encrypt, has not expired and uses algorithms that are "
+            "considered safe today"
+        )
+    return None
+
+
+def decrypted(secret_key: bytes, content: bytes) -> bytes:
+    """What was encrypted for a secret key without a passphrase. Raises OpenPgpRefusedError."""
+    key = _parsed(Tsk.from_bytes, secret_key)
+    try:
+        message = decrypt(content, decryptor=key.decryptor())
+    except RuntimeError as error:
+        raise OpenPgpRefusedError(
+            f"it cannot be decrypted ({_first_line(error)}): it must be encrypted for the key "
+            f"{key.extract_certificate().fingerprint.upper()}, which may have no passphrase"
+        ) from None
+    return bytes(message.bytes or b"")
 
 
 def signed_with(secret_key: bytes, message: bytes) -> bytes:

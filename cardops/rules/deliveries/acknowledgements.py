@@ -17,6 +17,7 @@ from cardops.rules.errors import ExplainedError
 RUNBOOK: Final = "docs/runbooks/acknowledgement-alarms.md"
 # The name of the CSV with this behind it; anything else in the folder is left alone.
 SUFFIX: Final = ".ack.json"
+_SUFFIXES: Final = (SUFFIX, *(f"{SUFFIX}{encrypted}" for encrypted in (".pgp", ".gpg", ".asc")))
 
 
 class AcknowledgementOutcome(StrEnum):
@@ -86,6 +87,17 @@ class Acknowledgement:
         ]
         said = [self.sequence, self.sha256, self.accepted_count, self.rejected_count, lines]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def is_acknowledgement_name(name: str) -> bool:
+    """Whether a file of this name is read; one that begins with a dot is still written."""
+    return name.endswith(_SUFFIXES) and not name.startswith(".")
+
+
+def named_by_content(name: str, content_sha256: str) -> str:
+    """The name with the content's hash in it, so that the same name may come again."""
+    suffix = next(suffix for suffix in _SUFFIXES if name.endswith(suffix))
+    return f"{name.removesuffix(suffix)}-{content_sha256[:12]}{suffix}"
 
 
 def count_problem(acknowledgement: Acknowledgement, row_count: int) -> str | None:

@@ -67,6 +67,8 @@ class Destination:
     time_zone: str = "UTC"
     holidays: str | None = None
     openpgp_certificate: str | None = field(default=None, repr=False)
+    # Our own key, with which its encrypted acknowledgements are read.
+    openpgp_key: str | None = field(default=None, repr=False)
     # Where it puts acknowledgements, None: it writes none; and where those that were read are moved.
     outbound_folder: str | None = None
     acknowledged_folder: str | None = None
@@ -104,6 +106,7 @@ def read_destination(name: str, secret: Mapping[str, object] | None) -> Destinat
         time_zone=_optional(name, secret, "time_zone") or "UTC",
         holidays=_optional(name, secret, "holidays") or None,
         openpgp_certificate=_optional(name, secret, "openpgp_certificate") or None,
+        openpgp_key=_optional(name, secret, "openpgp_key") or None,
         outbound_folder=_optional(name, secret, "outbound_folder") or None,
         acknowledged_folder=_optional(name, secret, "acknowledged_folder") or None,
         acknowledge_within=_within(name, secret),

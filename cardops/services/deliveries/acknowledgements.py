@@ -4,6 +4,7 @@ Belongs here: the order, which makes every step safe to repeat: archived, record
 What is stored together is in the adapter; the alarms' sentences are in acknowledgement_alarms.
 """
 
+import codecs
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -21,14 +22,15 @@ from cardops.ports import (
 )
 from cardops.rules.deliveries.acknowledgements import (
     RUNBOOK,
-    SUFFIX,
     Acknowledgement,
     AcknowledgementOutcome,
     ReceivedFile,
     StoredAcknowledgement,
     UnreadableAcknowledgementError,
     count_problem,
+    is_acknowledgement_name,
     line_problem,
+    named_by_content,
 )
 from cardops.rules.deliveries.destinations import Destination
 from cardops.rules.deliveries.records import (
@@ -40,6 +42,7 @@ from cardops.rules.deliveries.records import (
 from cardops.services.deliveries.acknowledged_lines import FileLines
 from cardops.services.deliveries.acknowledgement_alarms import alarm_of, missing_alarm
 from cardops.services.deliveries.settings import outbound_folders
+from cardops.services.openpgp import OpenPgpRefusedError, decrypted, is_openpgp
 
 # A million rejected lines; a larger file is nobody's acknowledgement.
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -141,18 +144,19 @@ class _Folder:
         """Read what is new or changed; everything that is done with is moved where that is wanted."""
         folder = self.settings.outbound_folder or ""
         entries = [
-            entry
-            for entry in self.remote.entries(folder)
-            if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")
+            entry for entry in self.remote.entries(folder) if is_acknowledgement_name(entry.name)
         ]
         names = [entry.name for entry in entries]
         known = self.service.acknowledgements.read_before(self.names[0], names)
         entries.sort(key=lambda entry: entry.name in known)
         for entry in entries[:MAX_FILES_A_POLL]:
             before = known.get(entry.name)
-            if before is None or before.file.revision != entry.revision or not _is_settled(before):
+            is_old = before is not None and before.file.revision == entry.revision
+            if before is None or not is_old or not _is_final(before):
                 stored = self._take(f"{folder.rstrip('/')}/{entry.name}", entry, before)
-                yield stored
+                if before is None or not is_old or stored != before:
+                    self.service.report(f"{self.names[0]}: {entry.name} is {stored.outcome}")
+                    yield stored
             else:
                 stored = before
             if _is_settled(stored):
@@ -167,16 +171,14 @@ class _Folder:
         self.service.raw_store.replace(archive_key(file), content)
         # A file that is still being written is read again before anybody is told.
         is_unchanged = before is not None and before.file.content_sha256 == digest
-        stored = self._judge(file, content, is_unchanged=is_unchanged)
-        self.service.report(f"{file.destination}: {file.file_name} is {stored.outcome}")
-        return stored
+        return self._judge(file, content, is_unchanged=is_unchanged)
 
     def _judge(
         self, file: ReceivedFile, content: bytes, *, is_unchanged: bool
     ) -> StoredAcknowledgement:
         add = self.service.acknowledgements.record_unmatched
         try:
-            acknowledgement = read_acknowledgement(content)
+            acknowledgement = read_acknowledgement(_plain(content, self.settings))
         except UnreadableAcknowledgementError as error:
             return add(file, Outcome.UNREADABLE, str(error), is_alarming=is_unchanged)
         record, problem = self._file_of(acknowledgement)
@@ -220,9 +222,8 @@ class _Folder:
         target = self.settings.acknowledged_folder
         if target is None:
             return
-        # Named after its content, so that the same name may come again.
-        name, digest = stored.file.file_name, stored.file.content_sha256[:12]
-        moved = f"{target.rstrip('/')}/{name.removesuffix(SUFFIX)}-{digest}{SUFFIX}"
+        name = stored.file.file_name
+        moved = f"{target.rstrip('/')}/{named_by_content(name, stored.file.content_sha256)}"
         source = f"{folder.rstrip('/')}/{name}"
         if self.remote.stat(moved) is not None:
             self.remote.remove(source)
@@ -232,8 +233,28 @@ class _Folder:
 
 def archive_key(file: ReceivedFile) -> str:
     """Where the raw store keeps an acknowledgement, by its content."""
-    name = file.file_name.removesuffix(SUFFIX)
-    return f"acknowledgements/{file.destination}/{name}-{file.content_sha256[:12]}{SUFFIX}"
+    name = named_by_content(file.file_name, file.content_sha256)
+    return f"acknowledgements/{file.destination}/{name}"
+
+
+def _plain(content: bytes, settings: Destination) -> bytes:
+    """Its JSON. Raises UnreadableAcknowledgementError where it is encrypted for somebody else."""
+    if content.startswith(codecs.BOM_UTF8) or not is_openpgp(content):
+        return content
+    if settings.openpgp_key is None:
+        raise UnreadableAcknowledgementError(
+            f"it is no text but encrypted, and {settings.name} has no key of ours to read it with: "
+            f"`cardops destinations add {settings.name} --replace --openpgp-key FILE`"
+        )
+    try:
+        return decrypted(settings.openpgp_key.encode(), content)
+    except OpenPgpRefusedError as error:
+        raise UnreadableAcknowledgementError(str(error)) from None
+
+
+def _is_final(stored: StoredAcknowledgement) -> bool:
+    """Whether it would be the same if it were read again; a key to decrypt it may be there by then."""
+    return stored.outcome is not Outcome.UNREADABLE
 
 
 def _is_settled(stored: StoredAcknowledgement) -> bool:

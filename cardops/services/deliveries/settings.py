@@ -39,8 +39,10 @@ from cardops.services.intake.holiday_dates import UnknownHolidaysError, holiday_
 from cardops.services.openpgp import (
     OpenPgpRefusedError,
     certificate_of,
+    decryption_problem,
     encryption_problem,
     fingerprint_of,
+    fingerprint_of_key,
 )
 
 PREFIX: Final = "destinations/"
@@ -164,7 +166,7 @@ def settings_problem(destination: Destination, now: datetime) -> str | None:
         problem = check(destination, now)
         if problem is not None:
             return problem
-    return _openpgp_problem(destination, now)
+    return _openpgp_problem(destination, now) or _own_key_problem(destination)
 
 
 def host_key_fingerprint(line: str) -> str:
@@ -181,6 +183,16 @@ def openpgp_fingerprint(destination: Destination) -> str | None:
         return None
     try:
         return fingerprint_of(destination.openpgp_certificate.encode())
+    except OpenPgpRefusedError:
+        return None
+
+
+def own_key_fingerprint(destination: Destination) -> str | None:
+    """The fingerprint of our own key; None where there is none that can be read."""
+    if destination.openpgp_key is None:
+        return None
+    try:
+        return fingerprint_of_key(destination.openpgp_key.encode())
     except OpenPgpRefusedError:
         return None
 
@@ -271,4 +283,16 @@ def _openpgp_problem(destination: Destination, now: datetime) -> str | None:
     return (
         f"{destination.name}: no file can be encrypted for its OpenPGP certificate: {problem}; ask "
         "the card company for its current one."
+    )
+
+
+def _own_key_problem(destination: Destination) -> str | None:
+    if destination.openpgp_key is None:
+        return None
+    problem = decryption_problem(destination.openpgp_key.encode())
+    if problem is None:
+        return None
+    return (
+        f"{destination.name}: no acknowledgement can be read with this OpenPGP key: {problem}; export "
+        "the secret key (`gpg --export-secret-keys`) without a passphrase."
     )

@@ -21,6 +21,7 @@ from cardops.services.deliveries.settings import (
     ListedDestination,
     host_key_fingerprint,
     openpgp_fingerprint,
+    own_key_fingerprint,
 )
 from cardops.settings import Settings
 from orchestration.cli.output import (
@@ -73,6 +74,9 @@ HolidaysOption = Annotated[
 OpenPgpOption = Annotated[
     Path | None, typer.Option(help="Its OpenPGP certificate; files are encrypted for it.")
 ]
+OpenPgpKeyOption = Annotated[
+    Path | None, typer.Option(help="Our own OpenPGP key, to read its acknowledgements with.")
+]
 OutboundOption = Annotated[
     str | None, typer.Option(help="Folder where it puts acknowledgements of our files.")
 ]
@@ -122,6 +126,7 @@ def add(  # noqa: PLR0913 - one parameter an option
     zone: ZoneOption = None,
     holidays: HolidaysOption = None,
     openpgp: OpenPgpOption = None,
+    openpgp_key: OpenPgpKeyOption = None,
     outbound_folder: OutboundOption = None,
     acknowledged_folder: AcknowledgedOption = None,
     acknowledge_within: WithinOption = None,
@@ -151,6 +156,7 @@ def add(  # noqa: PLR0913 - one parameter an option
         "time_zone": zone,
         "holidays": holidays,
         "openpgp_certificate": _openpgp(openpgp),
+        "openpgp_key": _openpgp_key(openpgp_key),
         "outbound_folder": outbound_folder,
         "acknowledged_folder": acknowledged_folder,
         "acknowledge_within_hours": acknowledge_within,
@@ -229,6 +235,7 @@ def described(destination: Destination) -> dict[str, Any]:
         "time_zone": destination.time_zone,
         "holidays": destination.holidays,
         "openpgp": openpgp_fingerprint(destination),
+        "openpgp_key": own_key_fingerprint(destination),
         "neutralise_formulas": destination.neutralises_formulas,
         "outbound_folder": destination.outbound_folder,
         "acknowledged_folder": destination.acknowledged_folder,
@@ -350,6 +357,15 @@ def _openpgp(path: Path | None) -> str | None:
     from cardops.services.openpgp import armored_certificate  # noqa: PLC0415 - Sequoia is seldom needed
 
     return armored_certificate(_bytes(path, "--openpgp"))
+
+
+def _openpgp_key(path: Path | None) -> str | None:
+    """A secret key of ours in ASCII armor."""
+    if path is None:
+        return None
+    from cardops.services.openpgp import armored_key  # noqa: PLC0415 - Sequoia is seldom needed
+
+    return armored_key(_bytes(path, "--openpgp-key"))
 
 
 def _key_line(given: str | None) -> str | None:

@@ -86,14 +86,16 @@ def test_added_destination_is_shown_without_secrets_and_works(
 ) -> None:
     certificate = a_certificate(tmp_path / "visa.asc")
     calendar = {"cut_off": "17:00", "zone": "America/New_York", "holidays": "US"}
-    code, added = cardops(
-        "add", "visa", *options(server, tmp_path, openpgp=certificate, **calendar)
-    )
+    own = Tsk.generate("Us")
+    (tmp_path / "us.key").write_bytes(bytes(own))
+    keys = {"openpgp": certificate, "openpgp_key": str(tmp_path / "us.key")}
+    code, added = cardops("add", "visa", *options(server, tmp_path, **keys, **calendar))
 
     assert (code, added["protocol"], added["authentication"]) == (0, "sftp", "password")
     assert added["host_key"].startswith("SHA256:")
     assert (added["cut_off"], added["time_zone"], added["holidays"]) == tuple(calendar.values())
     assert len(added["openpgp"]) == 40
+    assert added["openpgp_key"] == own.extract_certificate().fingerprint.upper()
     code, tried = cardops("test", "visa")
     assert (code, tried["ok"], tried["problem"]) == (0, True, None)
     assert [step["step"] for step in tried["steps"]] == STEPS

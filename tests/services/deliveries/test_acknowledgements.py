@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from pysequoia import Tsk, encrypt
 
 from assets.acknowledged_files import ADDS_UP, NONE_MISSING, acknowledged_files
 from assets.acknowledgements import acknowledgements
@@ -36,6 +37,7 @@ PATH = f"{OUTBOX}/a.ack.json"
 LATER = f"default-{datetime.now(UTC).date()}-001"
 OPEN_AGAIN = csv_file(f"{CHARGEBACKS},status", f"{DISPUTED},won")
 DAY = timedelta(hours=24)
+KEY = Tsk.generate("Us <files@us.example>")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +60,10 @@ def delivered(module_database_url: str) -> DeliveredFiles:
 def desk(delivered: DeliveredFiles, destinations: FakeDestinations) -> AcknowledgementDesk:
     delivered.forget()
     return AcknowledgementDesk(delivered.url, destinations, delivered=delivered)
+
+
+def encrypted(content: bytes) -> bytes:
+    return bytes(encrypt(content, recipients=[KEY.extract_certificate()], armor=False))
 
 
 def outcomes(desk: AcknowledgementDesk) -> list[Outcome]:
@@ -207,6 +213,59 @@ def test_acknowledgement_that_fits_no_file_alarms_and_changes_nothing(
     assert found.state is DeliveryState.DELIVERED_UNCONFIRMED
     outbox[PATH] = an_acknowledgement(record)
     assert outcomes(desk) == [Outcome.MATCHED]
+
+
+@pytest.mark.parametrize("name", ["a.ack.json", "a.ack.json.pgp"])
+def test_encrypted_acknowledgement_is_read_with_our_key_and_archived_as_it_came(
+    desk: AcknowledgementDesk,
+    destinations: FakeDestinations,
+    outbox: dict[str, bytes],
+    name: str,
+) -> None:
+    destinations.parts["visa"] |= {"openpgp_key": str(KEY), "acknowledged_folder": "/done"}
+    record = desk.deliver("c1", "c2")
+    content = encrypted(an_acknowledgement(record, ["c2"]))
+    outbox[f"{OUTBOX}/{name}"] = content
+
+    (stored,) = desk.poll().read
+
+    assert (stored.outcome, stored.rejected_count) == (Outcome.MATCHED, 1)
+    ((key, archived),) = desk.raw.contents.items()
+    (moved,) = outbox
+    assert archived == content
+    assert key.removeprefix("acknowledgements/visa/") == moved.removeprefix("/done/")
+    assert (moved.startswith("/done/a-"), moved.endswith(name[1:])) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (None, "visa has no key of ours to read it with"),
+        (Tsk.generate("Another"), "it cannot be decrypted (No key to decrypt message)"),
+    ],
+)
+def test_acknowledgement_that_cannot_be_decrypted_is_unreadable_until_the_key_is_there(
+    desk: AcknowledgementDesk,
+    destinations: FakeDestinations,
+    outbox: dict[str, bytes],
+    key: Tsk | None,
+    problem: str,
+) -> None:
+    if key is not None:
+        destinations.parts["visa"]["openpgp_key"] = str(key)
+    outbox[PATH] = encrypted(an_acknowledgement(desk.deliver("c1")))
+
+    (stored,) = desk.poll().read
+
+    assert stored.outcome is Outcome.UNREADABLE
+    assert stored.problem is not None
+    assert problem in stored.problem
+    assert outcomes(desk) == [Outcome.UNREADABLE]
+    assert outcomes(desk) == []
+    assert subjects(desk) == ["Acknowledgement a.ack.json of visa is unreadable"]
+    destinations.parts["visa"]["openpgp_key"] = str(KEY)
+    assert outcomes(desk) == [Outcome.MATCHED]
+    assert outcomes(desk) == []
 
 
 def test_line_that_is_not_in_the_file_is_inconsistent(

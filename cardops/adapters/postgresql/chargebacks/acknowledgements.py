@@ -51,6 +51,9 @@ _LOCK_DELIVERY: Final = (
     "select program, clock_timestamp() > coalesce(delivered_at, made_at) + %s from deliveries"
     " where batch_id = %s and network = %s for update"
 )
+# What could not be read before, for lack of a key, is read as if it were new.
+_FORGET: LiteralString = "delete from acknowledgement_files "
+_UNREADABLE: LiteralString = " and outcome = 'unreadable'"
 _SEEN: LiteralString = "update acknowledgement_files set revision = %(revision)s "
 _REOPENED: LiteralString = "update acknowledgement_files set reopened_to = %(later)s "
 _FIRST: Final = (
@@ -256,6 +259,7 @@ def _record(
     delivery = session.execute(_LOCK_DELIVERY, [within, *key]).fetchone()
     if delivery is None:
         raise FileNotMadeError(*key)
+    session.execute(_FORGET + OF_FILE + _UNREADABLE, identity(file))
     before = _find(session, file)
     if before is not None:  # guard: acknowledgement-once
         # Written again without a change: it need not be read once more.
@@ -342,6 +346,8 @@ def _rejection_values(row: RejectedRow) -> tuple[object, ...]:
 def _add_unmatched(
     session: psycopg.Connection, values: Mapping[str, object]
 ) -> StoredAcknowledgement:
+    if values["outcome"] != AcknowledgementOutcome.UNREADABLE:
+        session.execute(_FORGET + OF_FILE + _UNREADABLE, values)
     session.execute(
         _INSERT + " on conflict (destination, file_name, content_sha256) do update"
         " set is_alarming = acknowledgement_files.is_alarming or excluded.is_alarming,"
