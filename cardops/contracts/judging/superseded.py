@@ -18,11 +18,13 @@ _DISPUTE: Final = ("network", "case_number", "stage")
 def keep_latest(workspace: Workspace) -> None:
     """Take from the valid rows those that a later one of the same dispute and stage replaces.
 
-    Later by activity date, else by place in the file. An invalid row replaces nothing.
+    Later by activity date, else by place in the file; of one date what opened a dispute is the first,
+    wherever a report lists it. An invalid row replaces nothing.
     """
+    is_after_opening = (pl.col("status") != "open").fill_null(value=True)
     latest = (
         workspace.scan("valid")
-        .sort("activity_date", "row_number", nulls_last=False)
+        .sort("activity_date", is_after_opening, "row_number", nulls_last=False)
         .select("row_number", is_latest=pl.int_range(pl.len()).reverse().over(_DISPUTE) == 0)
         .filter("is_latest")
         .select("row_number")

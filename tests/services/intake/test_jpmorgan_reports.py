@@ -211,3 +211,18 @@ def test_latest_record_of_each_stage_is_a_step(world: IntakeWorld) -> None:
     assert (outcome.accepted, outcome.duplicate) == (2, 1)
     kept = world.rows("chargebacks").sort("activity_date").select("stage", "status")
     assert kept.rows() == [("chargeback", "pending_response"), ("representment", "pending")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_received_record_is_the_first_of_its_day_in_any_order(
+    world: IntakeWorld, order: int
+) -> None:
+    rows = [
+        reports.a_jpmorgan_row(Category=category, Activity_Date="11/12/2026")
+        for category in ("RECD", "RTM")
+    ]
+
+    outcome = world.submit("chargebacks", reports.report(reports.JPMORGAN_DETAILS, *rows[::order]))
+
+    assert (outcome.accepted, outcome.duplicate) == (1, 1)
+    assert world.first_row("chargebacks")["status"] == "pending_response"
