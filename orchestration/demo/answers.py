@@ -31,7 +31,7 @@ def read_answers(adapters: Adapters, books: DemoBooks, runs: InProcessRuns) -> A
     answers = Answers()
     runs.run(POLL)
     answers.late = _unanswered(adapters, books.records())
-    for batch_id in _undelivered_batches(adapters, books):
+    for batch_id in undelivered_batches(adapters, books):
         answers.failed_checks += runs.deliver(batch_id).failed_checks
     runs.run(POLL)
     return answers
@@ -49,8 +49,8 @@ def _unanswered(adapters: Adapters, records: Sequence[ChargebackFileRecord]) -> 
     )
 
 
-def _undelivered_batches(adapters: Adapters, books: DemoBooks) -> list[str]:
-    """Batches to make, and those of a demo that was interrupted while it delivered them."""
+def undelivered_batches(adapters: Adapters, books: DemoBooks) -> list[str]:
+    """The program's batches to make, and those of a demo that was interrupted while it delivered them."""
     waiting = WaitingDisputes(adapters.intake_ledger, adapters.lake)
     unmade = {batch.batch_id for batch in waiting.batches_to_make(books.program)}
     made = {

@@ -75,6 +75,7 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "breaks": result.breaks,
         "accounts": result.accounts,
         "balances_equal_truth": not any("balance of" in text for text in result.differences),
+        "disputed_money": result.disputed_money,
         "kpis": result.kpis,
         "report": str(result.report),
         "program": result.program,
@@ -176,6 +177,7 @@ def _lines(result: "DemoResult") -> list[str]:
     shown += [f"  {_delivered(file)}" for file in result.chargeback_files]
     shown += [
         _acknowledged(result.acknowledgements.values()),
+        f"Disputed money under Regulation E: {_given_back(result.disputed_money)}",
         f"Accounts: {result.accounts}; reconciliation breaks: {result.breaks}",
         f"Report: {result.report}",
     ]
@@ -208,4 +210,12 @@ def _acknowledged(answers: Iterable[Mapping[str, Any]]) -> str:
     return (
         f"Acknowledged by card companies: {files} files, {accepted} rows accepted, {rejected} rejected "
         f"and {resent} of them sent once more"
+    )
+
+
+def _given_back(credits_by_case: Mapping[str, Mapping[str, Any]]) -> str:
+    """What became of each credit; the user keeps the amount."""
+    return ", ".join(
+        f"{format_amount(credit['kept'], 'USD')} USD {credit['state'].replace('_', ' ')}"
+        for credit in credits_by_case.values()
     )

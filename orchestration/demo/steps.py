@@ -21,11 +21,13 @@ from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
 from orchestration.demo.answers import Answers, answered, read_answers, resent_batches
 from orchestration.demo.books import DemoBooks
+from orchestration.demo.disputed_money import DisputedMoney
 from orchestration.demo.filed_lines import FiledLines, filed_lines
 from orchestration.demo.intake import DemoIntake, IngestedDay
 from orchestration.demo.services import OutsideProcesses
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
+from simulation.disputed_money import money_truth
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
 from simulation.traffic import TrafficReport, run_traffic
 from simulation.truth import SIMULATED_KINDS
@@ -65,6 +67,7 @@ class DemoResult:
     report: Path
     is_repeat: bool
     failed_checks: list[str]
+    disputed_money: dict[str, dict[str, Any]] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -108,11 +111,19 @@ class _Demo:
         end_leftover_runs(runs.instance)
         address = self.processes.wait_until_ready()
         ingested = self._ingest(runs)
+        self.progress.step("Giving disputed money back under Regulation E")
+        money = DisputedMoney(self.adapters, f"{self.program}-reg-e", DEFAULT_HISTORY_END)
+        ingested.failed_checks += money.give_back(self.day / "disputed-money", runs)
         answers = self._read_answers(runs, books, ingested)
         traffic = self._authorize(address)
         self.processes.stop()
         breaks = self._close(runs, books, ingested)
-        return self._compared(books, ingested, traffic, breaks, known_files, answers)
+        result = self._compared(books, ingested, traffic, breaks, known_files, answers)
+        today = self.adapters.database_clock.now().date()
+        expected = money_truth(DEFAULT_HISTORY_END, today)
+        result.disputed_money = money.found()
+        result.differences += demo_truth.money_differences(expected, result.disputed_money)
+        return result
 
     def _ingest(self, runs: InProcessRuns) -> IngestedDay:
         intake = DemoIntake(self.adapters, runs, self.program)

@@ -146,6 +146,11 @@ def dispute_differences(truth: Json, disputes: Mapping[str, Json]) -> list[str]:
     return list(_compare("the disputes at {}", truth["disputes"]["networks"], disputes))
 
 
+def money_differences(expected: Json, found: Json) -> list[str]:
+    """Credits of disputed purchases: whether each stands, is final or was taken back."""
+    return list(_compare("the disputed money of {}", expected, found))
+
+
 def response_differences(truth: Json, traffic: Json) -> list[str]:
     """Permits, rejects, and every single response."""
     decisions = truth["authorizations"]
