@@ -8,7 +8,7 @@ import codecs
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cardops.contracts.acknowledgements import read_acknowledgement
@@ -41,6 +41,7 @@ from cardops.rules.deliveries.records import (
 )
 from cardops.services.deliveries.acknowledged_lines import FileLines
 from cardops.services.deliveries.acknowledgement_alarms import alarm_of, missing_alarm
+from cardops.services.deliveries.concurrent import all_at_once
 from cardops.services.deliveries.settings import outbound_folders
 from cardops.services.openpgp import OpenPgpRefusedError, decrypted, is_openpgp
 
@@ -74,13 +75,16 @@ class AcknowledgementService:
     report: Callable[[str], None] = lambda _: None
 
     def poll_all(self, only: str | None = None) -> list[PollResult]:
-        """Poll every folder; destinations that share one are polled together, under one's name."""
+        """Poll every folder at once; destinations that share one are polled under one's name."""
         groups = [
             names
             for names in outbound_folders(self.ledger, self.destinations)
             if only is None or only in names
         ]
-        return [self._poll(names) for names in groups]
+        return all_at_once(self._poll_reporting, groups, self.report)
+
+    def _poll_reporting(self, names: list[str], report: Callable[[str], None]) -> PollResult:
+        return replace(self, report=report)._poll(names)  # noqa: SLF001 - of the same class
 
     def _poll(self, names: list[str]) -> PollResult:
         result = PollResult(names[0])

@@ -4,18 +4,24 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import dagster as dg
 import pytest
 from pysequoia import Tsk, encrypt
+from typing_extensions import override
 
 from assets.acknowledged_files import ADDS_UP, NONE_MISSING, acknowledged_files
 from assets.acknowledgements import acknowledgements
 from cardops.contracts.acknowledgements import read_acknowledgement
-from cardops.ports import DeliveryLedger
+from cardops.ports import DeliveryLedger, FileDelivery
 from cardops.rules.deliveries.acknowledgements import AcknowledgementOutcome as Outcome
 from cardops.rules.deliveries.acknowledgements import ReceivedFile, RejectedRows
-from cardops.rules.deliveries.records import DeliveryState, PermanentDeliveryError
+from cardops.rules.deliveries.records import (
+    DeliveryState,
+    PermanentDeliveryError,
+    TransientDeliveryError,
+)
 from tests.factories.acknowledged_files import (
     OUTBOX,
     AcknowledgementDesk,
@@ -24,6 +30,7 @@ from tests.factories.acknowledged_files import (
     an_acknowledgement,
     outbox_of,
 )
+from tests.factories.deliveries import a_made_file
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
 from tests.factories.intake_environment import csv_file
 from tests.fakes.breakers import FakeBreakers
@@ -353,6 +360,36 @@ def test_folder_that_cannot_be_read_alarms_once(
         assert desk.poll().error is not None
 
     assert subjects(desk) == ["Acknowledgements of visa cannot be read"]
+
+
+class OneWaitsForTheOther(FakeDestinations):
+    """Mastercard's server does not answer before Visa's was asked."""
+
+    visa_was_asked = Event()
+
+    @override
+    def connect(self, destination: str) -> FileDelivery:
+        if destination == "visa":
+            self.visa_was_asked.set()
+        elif not self.visa_was_asked.wait(10):
+            raise TransientDeliveryError("Visa's folder waits for Mastercard's")
+        return super().connect(destination)
+
+
+def test_server_that_does_not_answer_holds_up_no_other_folder(delivered: DeliveredFiles) -> None:
+    delivered.forget()
+    destinations = OneWaitsForTheOther()
+    outbox = outbox_of(destinations)
+    destinations.parts["mastercard"] = {"outbound_folder": f"{OUTBOX}/of-mastercard"}
+    desk = AcknowledgementDesk(delivered.url, destinations, delivered=delivered)
+    outbox[PATH] = an_acknowledgement(desk.deliver("c1"))
+    other = a_made_file(desk.ledger, desk.store, "default-2026-11-20-002", network="mastercard")
+    desk.ledger.record(replace(other, state=DeliveryState.DELIVERED))
+
+    mastercard, visa = desk.service.poll_all()
+
+    assert (mastercard.destination, mastercard.error, mastercard.read) == ("mastercard", None, [])
+    assert [stored.outcome for stored in visa.read] == [Outcome.MATCHED]
 
 
 def test_alarm_of_a_process_that_died_is_sent_by_the_next_poll(
