@@ -28,6 +28,7 @@ MARTS: Final = (
     "dim_accounts",
     "dim_payment_methods",
     "fct_acknowledgements",
+    "fct_ce3_candidates",
     "fct_chargeback_rate_per_payment_method",
     "fct_daily_balances",
     "fct_daily_movements",
