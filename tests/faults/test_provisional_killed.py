@@ -10,7 +10,7 @@ from cardops.adapters.postgresql.transactions import one_session
 from cardops.rules.provisional.records import NoticeKind
 from tests.factories.disputed_purchases import DISPUTED_ON, DisputeDesk
 from tests.oracles.ledger_totals import assert_books_add_up
-from tests.servers.killable_provisional import a_desk, die_at_steps
+from tests.servers.killable_provisional import a_desk, approval, die_at_steps
 
 pytestmark = pytest.mark.database
 
@@ -45,7 +45,9 @@ def test_killed_run_is_finished_by_a_repeat(
     with one_session(database_url):
         desks = [disputed(database_url, tmp_path, f"p{step}") for step in steps]
 
-    killed_at = dict(zip((desk.program for desk in desks), steps, strict=True))
+    killed_at: dict[str, int | str] = dict(
+        zip((desk.program for desk in desks), steps, strict=True)
+    )
     ended = die_at_steps(database_url, tmp_path, TODAY, killed_at)
     killed = ended.count(-signal.SIGKILL)
     assert ended == [-signal.SIGKILL] * killed + [0] * (len(desks) - killed)
@@ -64,4 +66,37 @@ def test_killed_run_is_finished_by_a_repeat(
             ("c-3", "provisional_credit", 10_00),
         ]
         assert (desk.available("ana"), desk.post(TODAY)) == (20_00, [])
+    assert_books_add_up(database_url)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_killed_decision_is_finished_by_a_repeat_or_by_the_night(
+    database_url: str, tmp_path: Path
+) -> None:
+    steps = range(1, 51)
+    late_on = date(2027, 2, 1)
+    desks = [a_desk(database_url, tmp_path, f"p{step}") for step in steps]
+    with one_session(database_url):
+        for desk in desks:
+            desk.has_policy()
+            desk.has_deposit("ana", 40_00)
+            desk.buys("ana", "t-1", 10_00)
+            desk.told("c-1", "t-1", 10_00, on=late_on)
+
+    killed_at: dict[str, int | str] = {f"p{step}": f"d{step}" for step in steps}
+    ended = die_at_steps(database_url, tmp_path, late_on, killed_at)
+
+    assert 10 < ended.count(-signal.SIGKILL) < len(desks)
+    assert_books_add_up(database_url)
+    for number, desk in enumerate(desks):
+        recorded = desk.position("c-1").record.decision
+        if recorded is not None and number % 2:
+            desk.post(late_on)
+        else:
+            desk.decisions.decide(approval(desk), late_on)
+        assert desk.postings() == [("c-1", "provisional_credit", 10_00)]
+        decision = desk.position("c-1").record.decision
+        assert decision is not None
+        assert (decision.number, desk.available("ana")) == (1, 40_00)
     assert_books_add_up(database_url)
