@@ -39,9 +39,10 @@ class KillableDelivery:
     def ledger(self) -> PostgresDeliveryLedger:
         return PostgresDeliveryLedger(self.url)
 
-    def make_file(self, batch_id: str) -> ChargebackFileRecord:
+    def make_file(self, batch_id: str, evidence: bytes | None = None) -> ChargebackFileRecord:
         self.processed.mkdir(exist_ok=True)
-        return a_made_file(self.ledger, DirectoryStore(self.processed), batch_id)
+        store = DirectoryStore(self.processed)
+        return a_made_file(self.ledger, store, batch_id, evidence=evidence)
 
     def deliver(self, batch_id: str, dies_at: int | None = None) -> int:
         """Deliver in a separate process; returns its exit code."""
@@ -92,10 +93,7 @@ def killable(
 
 
 def expected_files(record: ChargebackFileRecord) -> dict[str, str]:
-    return {
-        record.file_name: record.content_sha256,
-        f"{record.file_name}.ctl": record.control_sha256,
-    }
+    return dict(zip(record.names, record.hashes, strict=True))
 
 
 def kill_at_every_step(
@@ -150,3 +148,26 @@ def test_process_that_is_not_killed_delivers(killable: KillableDelivery) -> None
     assert killable.deliver(record.batch_id) == 0
     assert killable.finals() == expected_files(record)
     killable.collect()
+
+
+@pytest.mark.soak
+def test_killed_delivery_with_evidence_leaves_whole_files_and_a_rerun_finishes(
+    killable: KillableDelivery,
+) -> None:
+    for dies_at in range(1, 100):
+        batch_id = f"evidence-{killable.server.port}-{dies_at}"
+        record = killable.make_file(batch_id, evidence=b"PK archive of evidence " * 50)
+        code = killable.deliver(batch_id, dies_at)
+        found = killable.finals()
+        assert found.items() <= expected_files(record).items()
+        csv, control, evidence = record.names
+        assert csv not in found or evidence in found
+        assert control not in found or csv in found
+
+        assert killable.deliver(batch_id) == 0
+        assert killable.finals() == expected_files(record)
+        assert killable.state(batch_id) is DeliveryState.DELIVERED
+        killable.collect()
+        if code == 0:
+            assert dies_at > 35, "too few steps to prove anything"
+            return
