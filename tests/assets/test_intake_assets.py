@@ -12,8 +12,9 @@ import pytest
 
 from assets import chargebacks, deposits, orders, transactions
 from assets.intake import every_accepted_row_in_lake, every_row_counted, every_row_in_index
+from cardops.ports import progress
 from cardops.rules.intake.files import FileStatus, Kind
-from cardops.services.intake import progress, quarantine
+from cardops.services.intake import quarantine
 from cardops.services.intake.ingestion import ingest_file
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
