@@ -201,16 +201,17 @@ class LineCounts:
     totals_minor: Counter[str] = field(default_factory=Counter)
     flags: Counter[str] = field(default_factory=Counter)
 
-    def add(self, lines: pl.DataFrame, version: int, *, neutralise: bool) -> None:
-        """Count these lines too."""
+    def add(self, lines: pl.DataFrame, version: int, *, neutralise: bool) -> int:
+        """Count these lines too; how many of their texts are neutralised."""
+        formulas = formula_count(lines) if neutralise else 0
         self.rows += lines.height
-        if neutralise:
-            self.neutralised += formula_count(lines)
+        self.neutralised += formulas
         sums = lines.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
         self.totals_minor.update(dict(sums.iter_rows()))
         if version > 1:
             self.filled += int((lines["filled_columns"] != "").sum())
             self.flags.update(_checked_flags(lines))
+        return formulas
 
     def body(self, path: Path, stages: StageCounts) -> WrittenBody:
         """The file that has the lines."""

@@ -4,6 +4,7 @@ Belongs here: what is in memory when. A line's text takes less of it than its ro
 work. The bytes are those of chargeback_csv.write_body.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -36,7 +37,6 @@ from cardops.rules.chargebacks.layouts import DestinationLayout, standard_layout
 # Rows that are read at once, and lines that are formatted or written at once.
 WINDOW_ROWS: Final = 100_000
 CHUNK_LINES: Final = 25_000
-_ROW: Final = ("intake_id", "row_number")
 _CASE_HASH: Final = pl.col("case_number").hash()
 
 
@@ -77,9 +77,8 @@ class _Lines:
 
     def add_all(self, rows: pl.LazyFrame, rule: LineRule) -> None:
         """The lines of all rows. Of a dispute with several, which must be compared, all at once."""
-        keys = rows.select(_CASE_HASH, *_ROW).collect(engine="streaming")
-        windows, repeated = _windows(keys.select(_ROW)), _repeated(keys["case_number"])
-        del keys
+        windows = _windows(rows)
+        repeated = _repeated(rows, windows)
         if len(repeated):  # guard: steps-of-a-slot-compared
             is_repeated = _CASE_HASH.is_in(repeated.implode())
             several = lines_with_outcome(rows.filter(is_repeated), rule).sort(ORDER).collect()
@@ -87,8 +86,8 @@ class _Lines:
             rows = rows.filter(~is_repeated)
         alone = rows.with_columns(outcome=ended_by_row(), versions=pl.lit(1, pl.Int64))
         for window in windows:
-            lines = alone.filter(window).collect()
-            self._add(lines, StageCounts(lines.height, lines.height))
+            # Not named: the rows of one window are gone before the next is read.
+            self._add(alone.filter(window).collect())
 
     def write(self, file: BinaryIO) -> None:
         """The header and the lines, by case; those of one case are in their order already."""
@@ -111,17 +110,19 @@ class _Lines:
                 file, quote_style="never", include_header=False, line_terminator=f'"{LINE_END}'
             )
 
-    def _add(self, lines: pl.DataFrame, stages: StageCounts) -> None:
+    def _add(self, lines: pl.DataFrame, stages: StageCounts | None = None) -> None:
+        stages = stages or StageCounts(lines.height, lines.height)
         self.stages = StageCounts(
             self.stages.disputes + stages.disputes, self.stages.versions + stages.versions
         )
         for part in lines.iter_slices(CHUNK_LINES):
             marked = part.with_columns(formula_marks())
-            self.counts.add(marked, self.version, neutralise=self.neutralise)
+            found = self.counts.add(marked, self.version, neutralise=self.neutralise)
+            # Most parts have no formula, and nothing to compare each text with.
             cells = cells_of(
                 self.layout,
                 self.version,
-                neutralise=self.neutralise,
+                neutralise=bool(found),
                 exponents=exponents_of(part),
             )
             lines_of_csv = _quoted(marked.select(cells), self.layout)
@@ -145,18 +146,22 @@ def _quoted(cells: pl.DataFrame, layout: DestinationLayout) -> pl.DataFrame:
     return cells.select(line=pl.concat_str([opened, *others], separator=between))
 
 
-def _repeated(hashes: pl.Series) -> pl.Series:
-    """Each hash that is there more than once."""
-    ordered = hashes.sort()
+def _repeated(rows: pl.LazyFrame, windows: Sequence[pl.Expr]) -> pl.Series:
+    """Hashes of the cases that several rows have."""
+    if not windows:
+        return pl.Series(dtype=pl.UInt64)
+    parts = [rows.filter(window).select(hash=_CASE_HASH).collect() for window in windows]
+    ordered = pl.concat(parts).to_series().sort()
     return ordered.filter((ordered == ordered.shift(1)).fill_null(value=False)).unique()
 
 
-def _windows(keys: pl.DataFrame) -> list[pl.Expr]:
+def _windows(rows: pl.LazyFrame) -> list[pl.Expr]:
     """Conditions for rows that are read together: those of some files, or a part of a large one.
 
     The lake's rows are in the order of their numbers, so it finds a part without reading the rest.
     """
-    ends = keys.group_by("intake_id").agg(pl.col("row_number").max()).sort("intake_id")
+    last_rows = rows.group_by("intake_id").agg(pl.col("row_number").max()).sort("intake_id")
+    ends = last_rows.collect(engine="streaming")
     windows, files, together = list[pl.Expr](), list[int](), 0
     for intake_id, end in ends.iter_rows():
         if files and together + end > WINDOW_ROWS:

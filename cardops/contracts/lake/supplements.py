@@ -43,10 +43,8 @@ _OF_DISPUTES: Final = (
     *("transaction_date", "transaction_auth_code"),
 )
 _CASE: Final = ("network", "case_number")
-_BY_TRANSACTION: Final = "transaction hash"
-_BY_CASE: Final = "case hash"
-_TRANSACTION_HASH: Final = pl.col("transaction_id").hash().alias(_BY_TRANSACTION)
-_CASE_HASH: Final = (pl.col("network").hash(1) ^ pl.col("case_number").hash(2)).alias(_BY_CASE)
+_TRANSACTION_HASH: Final = pl.col("transaction_id").hash()
+_CASE_HASH: Final = pl.col("network").hash(1) ^ pl.col("case_number").hash(2)
 
 
 def supplements(
@@ -100,31 +98,35 @@ def _concerned(
     Found by hashes of their keys, which are read alone: most batches are large and most rows alone. Two keys with one
     hash make a row more, of which nothing is found.
     """
-    own = rows.select(_TRANSACTION_HASH, _CASE_HASH).collect(engine="streaming")
-    wanted = dict.fromkeys((_BY_TRANSACTION, _BY_CASE), pl.Series(dtype=pl.UInt64))
-    if transactions is not None:
-        wanted[_BY_TRANSACTION] = _of_batch(transactions.select(_TRANSACTION_HASH), own)
-    if disputes is not None:
-        keys = disputes.select(_TRANSACTION_HASH, _CASE_HASH).collect(engine="streaming")
-        for name, known in wanted.items():
-            several = _several(_of_batch(keys.lazy().select(name), own))
-            wanted[name] = pl.concat([known, several])
-    if not any(map(len, wanted.values())):
+    # One key after the other: a column of a million texts takes more memory than its hashes.
+    ids = _known_keys(_TRANSACTION_HASH, rows, transactions, disputes)
+    cases = _known_keys(_CASE_HASH, rows, None, disputes)
+    if not len(ids) and not len(cases):
         return rows.clear()
-    return rows.filter(
-        _TRANSACTION_HASH.is_in(wanted[_BY_TRANSACTION].implode())
-        | _CASE_HASH.is_in(wanted[_BY_CASE].implode())
-    )
+    return rows.filter(_TRANSACTION_HASH.is_in(ids.implode()) | _CASE_HASH.is_in(cases.implode()))
 
 
-def _of_batch(hashes: pl.LazyFrame, own: pl.DataFrame) -> pl.Series:
-    """Those of the hashes that rows of the batch have."""
-    (name,) = hashes.collect_schema().names()
-    return (
-        hashes.join(own.lazy().select(name), on=name, how="semi")
-        .collect(engine="streaming")
-        .to_series()
-    )
+def _known_keys(
+    key: pl.Expr,
+    rows: pl.LazyFrame,
+    transactions: pl.LazyFrame | None,
+    disputes: pl.LazyFrame | None,
+) -> pl.Series:
+    """Hashes of the rows that a transaction has, or several rows of disputes."""
+    own = _hashes(key, rows)
+    known = pl.Series(dtype=pl.UInt64)
+    if transactions is not None:
+        of_batch = own.rename("hash").to_frame().lazy()
+        paid = transactions.select(hash=key).join(of_batch, on="hash", how="semi")
+        known = paid.collect(engine="streaming").to_series()
+    if disputes is not None:
+        several = _several(_hashes(key, disputes))
+        known = pl.concat([known, own.filter(own.is_in(several.implode()))])
+    return known.unique()
+
+
+def _hashes(key: pl.Expr, rows: pl.LazyFrame) -> pl.Series:
+    return rows.select(hash=key).collect(engine="streaming").to_series()
 
 
 def _several(hashes: pl.Series) -> pl.Series:
