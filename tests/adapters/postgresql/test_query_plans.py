@@ -24,6 +24,9 @@ ADAPTERS = Path(__file__).resolve().parents[3] / "cardops/adapters/postgresql"
 ROWS = 20_000
 # Three days of decisions, of forty: a day, and what neighbours of it share a page with.
 MAX_ROWS = 1_500
+# Events of two days, in all tables of them: the books' window from yesterday's first minute on is two
+# days long shortly before midnight.
+MAX_LOOPS = 4_500
 # A row that is locked or updated costs a few blocks; an index that is read whole costs them for nothing.
 MAX_BLOCKS = 200
 
@@ -119,7 +122,7 @@ def too_long(recorded: Recorded, scan: Scan) -> bool:
     if scan.table in whole:
         return False
     # A row or two looked up by key, as often as another scan found one: that scan is judged itself.
-    if 1 < scan.loops <= 2 * MAX_ROWS and scan.rows <= 2 * scan.loops:
+    if 1 < scan.loops <= MAX_LOOPS and scan.rows <= 2 * scan.loops:
         return scan.node == "Seq Scan" or scan.blocks > 8 * scan.loops
     return (
         scan.node == "Seq Scan"

@@ -51,12 +51,14 @@ _CHECK: Final = (
     "insert into source_checks (intake_id, control_sha256, key_id, totals, approval_count)"
 )
 _TURN: Final = "select pg_advisory_xact_lock(hashtextextended(%s, 0))"
-# Content that passed twice credits once; a recalled file credits nothing.
+# Content that passed twice credits once; a recalled file credits nothing. `limit 1` of a key leaves the
+# planner no other way than a look-up for each file of the date, however few files there are.
 _DATE_SUMS: Final = (
     "select sums.key, coalesce(sum(sums.value::numeric) filter (where c.approval_count = 0), 0),"
     " coalesce(sum(sums.value::numeric) filter (where c.approval_count <= 1), 0)"
     " from (select distinct on (f.content_sha256) checked.totals, checked.approval_count"
-    " from source_checks as checked inner join intake_files as f using (intake_id)"
+    " from intake_files as f cross join lateral (select s.totals, s.approval_count"
+    " from source_checks as s where s.intake_id = f.intake_id limit 1) as checked"
     " where f.kind = %s and f.business_date = %s and f.program = %s and f.content_sha256 <> %s"
     " and f.status <> 'recalled' order by f.content_sha256, f.intake_id) as c"
     " cross join lateral jsonb_each_text(c.totals) as sums group by sums.key"
