@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cardops.bootstrap import Adapters
     from cardops.services.bank.safeguarding import SafeguardingService
     from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
+    from cardops.services.disputes.acceptances import Acceptances
     from cardops.services.disputes.alarms import DeadlineAlarms
     from cardops.services.disputes.evidence import EvidenceService
     from cardops.services.disputes.evidence_sending import EvidenceSending
@@ -138,6 +139,18 @@ def evidence_sending_of(adapters: Adapters) -> EvidenceSending:
     from cardops.services.disputes.evidence_sending import EvidenceSending
 
     return EvidenceSending(evidence_service_of(adapters), adapters.intake_ledger)
+
+
+def acceptances_of(adapters: Adapters) -> Acceptances:
+    """What tells card companies of accepted disputes."""
+    from cardops.services.disputes.acceptances import Acceptances
+
+    return Acceptances(
+        dispute_recording_of(adapters),
+        adapters.dispute_evidence,
+        adapters.intake_ledger,
+        adapters.database_clock,
+    )
 
 
 def dispute_histories_of(adapters: Adapters) -> DisputeHistories:

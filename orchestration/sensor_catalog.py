@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from cardops.contracts.kinds.registry import KINDS
+from sensors.accepted_disputes import accepted_dispute_sensor
 from sensors.delivery import chargeback_delivery_sensor, refused_batch_delivery_sensor
 from sensors.dispute_deadlines import dispute_deadline_sensor
 from sensors.expected_files import expected_file_sensor
@@ -26,6 +27,7 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
             chargeback_delivery_sensor(jobs["chargeback_intake"], jobs["chargeback_delivery"]),
             refused_batch_delivery_sensor(jobs["chargeback_intake"], jobs["chargeback_delivery"]),
             unmade_batch_sensor(jobs["chargeback_delivery"]),
+            accepted_dispute_sensor(),
             undelivered_sensor(jobs["chargeback_delivery"]),
         ]
         if {"chargeback_intake", "chargeback_delivery"} <= jobs.keys()

@@ -11,6 +11,7 @@ from cardops.ports import (
     DeliveryLedger,
     DepositLedger,
     DisputeAlarms,
+    DisputeEvidence,
     DisputeRecords,
     ExpectedFiles,
     IntakeLedger,
@@ -112,6 +113,14 @@ class DisputeRecordsResource(dg.ConfigurableResource[DisputeRecords]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DisputeRecords:
         return adapters().dispute_records
+
+
+class DisputeEvidenceResource(dg.ConfigurableResource[DisputeEvidence]):
+    """What people added and sent about disputes."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> DisputeEvidence:
+        return adapters().dispute_evidence
 
 
 class DisputeAlarmsResource(dg.ConfigurableResource[DisputeAlarms]):

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from cardops.rules.chargebacks.disputes import DisputeKey
     from cardops.rules.chargebacks.evidence_files import EvidenceChange, RecordedChange
     from cardops.rules.chargebacks.evidence_packages import EvidencePackage, PackageRequest
+    from cardops.rules.chargebacks.queue import Opening
 
 
 class DisputeEvidence(Protocol):
@@ -46,3 +49,6 @@ class DisputeEvidence(Protocol):
 
     def packages_of(self, dispute: DisputeKey) -> Sequence[EvidencePackage]:
         """The dispute's packages in the order in which they were sent."""
+
+    def accepted_since(self, since: datetime) -> AbstractSet[Opening]:
+        """Openings whose acceptance was given to a batch since then."""

@@ -337,6 +337,7 @@ def call_evidence(url: str) -> None:
     )
     ((package, _),) = evidence.send([request], lambda *_: None)
     evidence.packages_of(opening.dispute)
+    evidence.accepted_since(datetime.now(UTC))
     ledger.packages_of(package.batch_id)
 
 

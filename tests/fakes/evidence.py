@@ -1,7 +1,9 @@
 """Evidence of disputes in memory, beside a fake intake ledger that has the batches."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from typing_extensions import override
 
@@ -9,7 +11,9 @@ from cardops.ports import Clock, DisputeEvidence
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.evidence_files import EvidenceChange, RecordedChange
 from cardops.rules.chargebacks.evidence_packages import EvidencePackage, PackageRequest
+from cardops.rules.chargebacks.files import Action
 from cardops.rules.chargebacks.filing import WaitingDispute, WaitReason
+from cardops.rules.chargebacks.queue import Opening
 from tests.fakes.clock import FakeClock
 from tests.fakes.filed_batches import FakeWait
 from tests.fakes.intake_ledger import FakeIntakeLedger
@@ -68,6 +72,14 @@ class FakeDisputeEvidence(DisputeEvidence):
     def packages_of(self, dispute: DisputeKey) -> Sequence[EvidencePackage]:
         packages = self.ledger.evidence_packages
         return [package for package in packages if package.opening.dispute == dispute]
+
+    @override
+    def accepted_since(self, since: datetime) -> AbstractSet[Opening]:
+        return {
+            package.opening
+            for package in self.ledger.evidence_packages
+            if package.action is Action.ACCEPT and package.sent_at >= since
+        }
 
     def _new_batch(self, request: PackageRequest) -> str:
         program = request.opening.dispute.program

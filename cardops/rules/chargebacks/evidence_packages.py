@@ -56,7 +56,7 @@ class PackageRequest:
 
 @dataclass(frozen=True, slots=True)
 class EvidencePackage:
-    """Evidence that was given to a batch; it never changes."""
+    """What was given to a batch about a dispute; it never changes. An acceptance has no manifest."""
 
     opening: Opening
     number: int
@@ -72,6 +72,11 @@ class EvidencePackage:
     def content(self) -> tuple[object, ...]:
         """What makes it the same as another one."""
         return self.opening, self.action, self.manifest, self.files
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether anything goes beside the CSV."""
+        return bool(self.manifest)
 
 
 def action_of(step: DisputeStep) -> Action:

@@ -31,7 +31,7 @@ class WaitReason(StrEnum):
     FAILED_PAYMENT = "failed_payment"
     # The card company rejected it.
     REJECTED = "rejected"
-    # It was in a file, and goes into another one with evidence: it never waits.
+    # It was in a file, and goes into another one with evidence or as accepted: it never waits.
     EVIDENCE = "evidence"
 
 

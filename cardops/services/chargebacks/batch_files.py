@@ -122,7 +122,7 @@ class ChargebackFileBuilder:
     def _evidence(self, batch: ChargebackBatch, slot: str, target: Path) -> MadeEvidence | None:
         """The archive of the evidence whose disputes are in the slot's file; None where there is none."""
         packages = self.intake_ledger.packages_of(batch.batch_id)
-        if not packages:
+        if not any(package.has_evidence for package in packages):
             return None
         keys = self.lines(batch, slot).select("network", "case_number").unique().collect()
         cases = set(keys.iter_rows())
@@ -130,7 +130,7 @@ class ChargebackFileBuilder:
             package
             for package in packages
             for dispute in [package.opening.dispute]
-            if (dispute.network, dispute.case_number) in cases
+            if package.has_evidence and (dispute.network, dispute.case_number) in cases
         ]
         if not own:
             return None

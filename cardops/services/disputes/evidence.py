@@ -51,8 +51,12 @@ class CaseEvidence:
 
     @property
     def sent(self) -> EvidencePackage | None:
-        """What was sent last for the dispute's present opening."""
-        found = [sent for sent in self.packages if sent.opening == self.step.opening]
+        """The evidence that was sent last for the dispute's present opening."""
+        found = [
+            sent
+            for sent in self.packages
+            if sent.has_evidence and sent.opening == self.step.opening
+        ]
         return found[-1] if found else None
 
 

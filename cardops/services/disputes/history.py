@@ -15,7 +15,7 @@ from cardops.ports import (
     ProvisionalLedger,
 )
 from cardops.rules.chargebacks.disputes import DisputeKey
-from cardops.rules.chargebacks.filing import DisputeWait
+from cardops.rules.chargebacks.filing import DisputeWait, WaitReason
 from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, decision_of, owner_of
 from cardops.rules.deliveries.acknowledgements import (
     RejectedLine,
@@ -124,7 +124,7 @@ class DisputeHistories:
             self.recording.records.of_dispute(key),
             evidence,
             self._files(key, list(dict.fromkeys([*own, *later]))),
-            waits,
+            [wait for wait in waits if wait.reason != WaitReason.EVIDENCE],
             self.provisional_ledger.records([key]).get(key),
             self._credit_currency(steps[-1]),
         )

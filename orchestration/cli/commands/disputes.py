@@ -8,7 +8,7 @@ import typer
 
 from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.disputes import Stage
-from cardops.rules.chargebacks.queue import RecordKind
+from cardops.rules.chargebacks.queue import Opening, RecordKind
 from cardops.rules.chargebacks.routing import MIXED, NETWORKS
 from cardops.services.disputes.history import DisputeHistory
 from cardops.services.disputes.queue import QueueSelection
@@ -32,7 +32,9 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.waiting_disputes import delivered
 from orchestration.composition import (
+    acceptances_of,
     deadline_alarms_of,
     dispute_histories_of,
     dispute_queue_of,
@@ -258,6 +260,47 @@ def alarms(*, json_output: JsonOption = False) -> None:
     raise typer.Exit(DONE_WITH_FINDINGS if found.unconfirmed else DONE)
 
 
+@app.command()
+def acceptances(*, json_output: JsonOption = False) -> None:
+    """Send acceptances that no card company was told of, in one batch a program.
+
+    A sensor does the same within a quarter of an hour. Exit code 1 where a file was not delivered.
+    """
+    adapters = Adapters(Settings.load())
+    found = acceptances_of(adapters).send()
+    batches = list(dict.fromkeys(package.batch_id for package in found.sent))
+    files = [file for batch_id in batches for file in delivered(adapters, batch_id)]
+    if json_output:
+        sent = [
+            {**_named(package.opening), "batch": package.batch_id, "by": package.sent_by}
+            for package in found.sent
+        ]
+        waiting = [_named(record.request.opening) for record in found.waiting]
+        print_json({"sent": sent, "waiting": waiting, "files": files})
+    else:
+        for package in found.sent:
+            say(f"{package.opening.dispute.case_number}: accepted in batch {package.batch_id}")
+        for record in found.waiting:
+            case = record.request.opening.dispute.case_number
+            say(
+                f"{case}: is in no chargeback file yet, so nothing was sent; "
+                "`cardops deliveries waiting` says why"
+            )
+        say(f"{len(found.sent):,} acceptances sent, {len(found.waiting):,} wait")
+    if not all(file["delivered"] for file in files):
+        raise typer.Exit(DONE_WITH_FINDINGS)
+
+
+def _named(opening: Opening) -> dict[str, str]:
+    dispute = opening.dispute
+    return {
+        "program": dispute.program,
+        "network": dispute.network,
+        "case_number": dispute.case_number,
+        "stage": opening.stage,
+    }
+
+
 def _decision(kind: RecordKind, explanation: str) -> None:
     """Add the command that records such a decision."""
 
@@ -278,7 +321,8 @@ def _decision(kind: RecordKind, explanation: str) -> None:
 
 _decision(
     RecordKind.ACCEPT,
-    "Accept a dispute: the money stays with the cardholder. It cannot be taken back.",
+    "Accept a dispute: the money stays with the cardholder. The card company is told within a quarter "
+    "of an hour, or at once by `acceptances`. It cannot be taken back.",
 )
 _decision(
     RecordKind.CLOSE,
@@ -311,3 +355,8 @@ def _record(
         )
     else:
         say(f"{case.case_number}: {record_line(record)}" + ("" if is_new else " (known already)"))
+        if record.kind is RecordKind.ACCEPT and is_new:
+            say(
+                "The card company is told within a quarter of an hour while `cardops up` runs; "
+                "`cardops disputes acceptances` tells it now."
+            )

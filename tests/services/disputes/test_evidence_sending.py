@@ -1,9 +1,7 @@
 """Evidence goes to the card company beside a CSV whose line asks for what it proves."""
 
 import hashlib
-import io
 import json
-import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -14,78 +12,21 @@ from cardops.rules.chargebacks.evidence_files import (
     EvidenceRefusedError,
     evidence_key,
 )
-from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute, WaitReason
 from cardops.rules.chargebacks.queue import RecordKind
 from cardops.rules.deliveries.records import FrozenFileError
-from cardops.rules.intake.files import FileOutcome, Kind
-from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
-from cardops.services.disputes.evidence_sending import EvidenceSending
 from cardops.services.disputes.recording import CaseName
-from tests.factories.chargeback_files import FileDesk
-from tests.factories.evidence import PDF, EvidenceWorld
-from tests.factories.intake import an_arrival
-from tests.factories.lake_tables import DAY, rows_of
+from tests.factories.evidence import PDF
+from tests.factories.evidence_desk import FIRST, SECOND, EvidenceDesk
 from tests.fakes.filed_batches import FakeWait
-
-FIRST, SECOND = "default-2026-11-20-001", "default-2026-11-20-002"
-
-
-class Desk:
-    """Two disputes of a known sale, whose files were made, and evidence beside them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.world = EvidenceWorld()
-        self.files = FileDesk(self.world.intake, folder, store=self.world.store)
-        self.world.sell("t1", date(2026, 11, 1))
-        self.report({"case_number": "c1"}, {"case_number": "c2", "reason_code": "10.4"})
-        self.files.deliver(FIRST)
-
-    def report(self, *rows: dict[str, object]) -> None:
-        """Accepted rows of a new batch, without the intake, which takes longer."""
-        ledger = self.world.intake.intake_ledger
-        arrival = an_arrival(f"incoming/{len(ledger.files)}", kind=Kind("chargebacks"))
-        batch = ledger.claim_batch([arrival], DAY, mode="by_network")
-        assert batch is not None
-        intake_id = batch.files[0].intake_id
-        ledger.begin(intake_id)
-        ledger.finish(intake_id, FileOutcome(read=len(rows), accepted=len(rows)))
-        common = {
-            "transaction_id": "t1",
-            "dispute_amount_minor": 2500,
-            "dispute_date": date(2026, 11, 10),
-            "reason_code": "13.1",
-            "intake_id": intake_id,
-            "batch_id": batch.batch_id,
-        }
-        lines = [
-            {**common, "row_number": number, **row} for number, row in enumerate(rows, start=1)
-        ]
-        lake = self.world.intake.lake
-        lake.write("chargebacks", DAY, str(intake_id), rows_of("chargebacks", *lines))
-
-    @property
-    def builder(self) -> ChargebackFileBuilder:
-        return self.files.builder
-
-    def send(
-        self, *cases: str, why: str = "", is_again: bool = False
-    ) -> list[tuple[EvidencePackage, bool]]:
-        sending = EvidenceSending(self.world.service, self.world.intake.intake_ledger)
-        names = [CaseName(case) for case in cases]
-        return list(sending.send(names, by="bea", why=why, is_again=is_again))
-
-    def archive(self) -> zipfile.ZipFile:
-        (key,) = (key for key in self.world.store.contents if key.endswith(".zip"))
-        return zipfile.ZipFile(io.BytesIO(self.world.store.contents[key]))
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> EvidenceDesk:
+    return EvidenceDesk(tmp_path)
 
 
-def test_evidence_goes_beside_the_csv_and_the_line_asks_for_it(desk: Desk) -> None:
+def test_evidence_goes_beside_the_csv_and_the_line_asks_for_it(desk: EvidenceDesk) -> None:
     desk.world.add("c1", "proof_of_delivery")
     desk.world.add("c1", "receipt", b"paid 25.00\n", "note.txt")
     ((package, is_new),) = desk.send("c1")
@@ -120,7 +61,9 @@ def test_evidence_goes_beside_the_csv_and_the_line_asks_for_it(desk: Desk) -> No
     assert told["transaction_details"]["value"].startswith("t1: 25.00 USD")
 
 
-def test_made_again_the_files_have_the_same_bytes_whatever_is_known_by_then(desk: Desk) -> None:
+def test_made_again_the_files_have_the_same_bytes_whatever_is_known_by_then(
+    desk: EvidenceDesk,
+) -> None:
     desk.world.add("c1", "proof_of_delivery")
     desk.send("c1")
     desk.files.deliver(SECOND)
@@ -136,7 +79,7 @@ def test_made_again_the_files_have_the_same_bytes_whatever_is_known_by_then(desk
     assert made.items() <= desk.world.store.contents.items()
 
 
-def test_visa_answers_fraud_by_pre_arbitration_and_one_archive_has_both(desk: Desk) -> None:
+def test_visa_answers_fraud_by_pre_arbitration_and_one_archive_has_both(desk: EvidenceDesk) -> None:
     for case in ("c1", "c2"):
         desk.world.add(case, "proof_of_delivery")
         desk.world.add(case, "product_description", b"shoes\n")
@@ -152,7 +95,7 @@ def test_visa_answers_fraud_by_pre_arbitration_and_one_archive_has_both(desk: De
     assert folders == {"0001_c1", "0002_c2"}
 
 
-def test_evidence_at_another_stage_adds_to_what_is_under_way(desk: Desk) -> None:
+def test_evidence_at_another_stage_adds_to_what_is_under_way(desk: EvidenceDesk) -> None:
     desk.report({"case_number": "c1", "stage": "pre_arbitration"})
     desk.world.add("c1", "proof_of_delivery")
     desk.world.add("c1", "new_information", b"signed\n")
@@ -163,7 +106,7 @@ def test_evidence_at_another_stage_adds_to_what_is_under_way(desk: Desk) -> None
     assert desk.files.lines()[-1]["action"] == "evidence"
 
 
-def test_asking_twice_sends_once_unless_it_is_to_go_again(desk: Desk) -> None:
+def test_asking_twice_sends_once_unless_it_is_to_go_again(desk: EvidenceDesk) -> None:
     desk.world.add("c1", "proof_of_delivery")
     first, again = (desk.send("c1")[0] for _ in range(2))
     assert (first[1], again[1]) == (True, False)
@@ -174,7 +117,7 @@ def test_asking_twice_sends_once_unless_it_is_to_go_again(desk: Desk) -> None:
     assert desk.send("c1")[0][0].number == 3
 
 
-def test_incomplete_evidence_is_sent_only_with_a_reason(desk: Desk) -> None:
+def test_incomplete_evidence_is_sent_only_with_a_reason(desk: EvidenceDesk) -> None:
     with pytest.raises(EvidenceRefusedError, match="not complete: proof_of_delivery, access_log"):
         desk.send("c1")
     assert desk.world.intake.intake_ledger.evidence_packages == []
@@ -183,7 +126,7 @@ def test_incomplete_evidence_is_sent_only_with_a_reason(desk: Desk) -> None:
     assert package.why == "the customer confirmed by phone"
 
 
-def test_altered_file_is_refused_when_sent_and_when_made(desk: Desk) -> None:
+def test_altered_file_is_refused_when_sent_and_when_made(desk: EvidenceDesk) -> None:
     desk.world.add("c1", "proof_of_delivery")
     key = evidence_key(hashlib.sha256(PDF).hexdigest())
     desk.world.store.replace(key, PDF + b" altered")
@@ -201,7 +144,7 @@ def test_altered_file_is_refused_when_sent_and_when_made(desk: Desk) -> None:
     assert desk.builder.build(SECOND, "visa") is not None
 
 
-def test_archive_that_would_differ_from_the_recorded_one_is_refused(desk: Desk) -> None:
+def test_archive_that_would_differ_from_the_recorded_one_is_refused(desk: EvidenceDesk) -> None:
     desk.world.add("c1", "proof_of_delivery")
     desk.send("c1")
     desk.files.deliver(SECOND)
@@ -211,7 +154,7 @@ def test_archive_that_would_differ_from_the_recorded_one_is_refused(desk: Desk) 
         desk.builder.build(SECOND, "visa")
 
 
-def test_dispute_that_is_over_or_waits_is_not_answered(desk: Desk) -> None:
+def test_dispute_that_is_over_or_waits_is_not_answered(desk: EvidenceDesk) -> None:
     world = desk.world
     for case in ("c1", "c2"):
         world.add(case, "proof_of_delivery")
@@ -235,7 +178,7 @@ def test_dispute_that_is_over_or_waits_is_not_answered(desk: Desk) -> None:
 
 
 def test_change_by_somebody_else_in_between_sends_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: EvidenceDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.world.add("c1", "proof_of_delivery")
     gather = desk.world.evidence.packages_of

@@ -1,6 +1,8 @@
 """DisputeEvidence on PostgreSQL: files that people added to disputes, and what was sent of them."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -21,6 +23,7 @@ from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.evidence_files import EvidenceChange, RecordedChange
 from cardops.rules.chargebacks.evidence_packages import EvidencePackage, PackageRequest
 from cardops.rules.chargebacks.filing import WaitReason
+from cardops.rules.chargebacks.queue import Opening
 
 _ADD: Final = f"""
 insert into dispute_evidence (
@@ -51,6 +54,10 @@ from (select %s::bigint as intake_id, %s::bigint as row_number) as carried
 left join waiting_disputes as w
     on w.intake_id = carried.intake_id and w.row_number = carried.row_number
 group by carried.intake_id, carried.row_number
+"""
+_ACCEPTED: Final = """
+select program, network, case_number, stage, opening_number from evidence_packages
+where action = 'accept' and sent_at >= %s
 """
 _LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(%s, 0))"
 Judge = Callable[[Sequence[RecordedChange]], RecordedChange | None]
@@ -116,6 +123,13 @@ class PostgresDisputeEvidence:
     def packages_of(self, dispute: DisputeKey) -> Sequence[EvidencePackage]:
         """The dispute's packages in the order in which they were sent."""
         return run_in_transaction(self._url, lambda session: packages_of_dispute(session, dispute))
+
+    def accepted_since(self, since: datetime) -> AbstractSet[Opening]:
+        """Openings whose acceptance was given to a batch since then."""
+        rows = run_in_transaction(
+            self._url, lambda session: session.execute(_ACCEPTED, [since]).fetchall()
+        )
+        return {Opening(DisputeKey(*key), stage, number) for *key, stage, number in rows}
 
 
 def _lock(session: psycopg.Connection, key: DisputeKey) -> None:
