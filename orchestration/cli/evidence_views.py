@@ -118,7 +118,8 @@ def evidence_lines(evidence: CaseEvidence, as_of: date) -> Iterator[str]:
     for package in evidence.packages:
         yield (
             f"Sent {package.sent_at:%Y-%m-%d %H:%M} by {package.sent_by} as {package.action} in "
-            f"{package.batch_id}, {len(package.files)} files"
+            f"{package.batch_id}"
+            + (f", {len(package.files)} files" if package.has_evidence else ", without evidence")
         )
 
 

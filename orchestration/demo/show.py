@@ -177,7 +177,7 @@ def _lines(result: "DemoResult") -> list[str]:
     shown += [f"  {_delivered(file)}" for file in result.chargeback_files]
     shown += [
         _acknowledged(result.acknowledgements.values()),
-        f"Disputed money under Regulation E: {_given_back(result.disputed_money)}",
+        f"Disputed money under Regulation E, what users keep: {_given_back(result.disputed_money)}",
         f"Accounts: {result.accounts}; reconciliation breaks: {result.breaks}",
         f"Report: {result.report}",
     ]
@@ -214,8 +214,8 @@ def _acknowledged(answers: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _given_back(credits_by_case: Mapping[str, Mapping[str, Any]]) -> str:
-    """What became of each credit; the user keeps the amount."""
+    """What became of each credit, and what the user keeps of it."""
     return ", ".join(
-        f"{format_amount(credit['kept'], 'USD')} USD {credit['state'].replace('_', ' ')}"
+        f"{format_amount(credit['kept'], 'USD')} USD ({credit['state'].replace('_', ' ')})"
         for credit in credits_by_case.values()
     )

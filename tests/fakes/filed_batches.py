@@ -144,8 +144,19 @@ class FakeFiledBatches(FiledBatches):
 
     @override
     def packages_of(self, batch_id: str) -> Sequence[EvidencePackage]:
-        found = [package for package in self.evidence_packages if package.batch_id == batch_id]
-        return sorted(found, key=lambda package: package.opening.dispute)
+        found = {
+            package.opening.dispute: package
+            for package in self.evidence_packages
+            if package.batch_id == batch_id
+        }
+        for wait in self.waits_to_be_sent:
+            dispute = wait.dispute
+            if wait.released_to == batch_id and dispute.reason == WaitReason.REJECTED:
+                key = DisputeKey(dispute.program, dispute.network, dispute.case_number)
+                before = self.packages_of(dispute.batch_id)
+                asked = {package.opening.dispute: package for package in before}
+                found = {**{one: asked[one] for one in asked if one == key}, **found}
+        return [found[key] for key in sorted(found)]
 
     @override
     def held_disputes(self, program: str | None = None) -> Sequence[WaitingDispute]:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 
 from cardops.rules.chargebacks.evidence import FilledManifest, Need
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.filing import DisputeWait, WaitReason
 from cardops.rules.chargebacks.queue import DisputeRecord, DisputeStep, RecordKind
 from cardops.rules.chargebacks.reason_codes import find_reason
@@ -213,10 +214,18 @@ def events_of(history: DisputeHistory) -> Iterator[Event]:
     for wait in history.waits:
         yield from _wait(wait)
     for package in history.evidence.packages:
-        title = f"{len(package.files)} files of evidence go with batch {package.batch_id}"
-        yield Event(package.sent_at, "file", title, (f"by {package.sent_by}", package.why))
+        told = [f"by {package.sent_by}", *([package.why] if package.why else [])]
+        yield Event(package.sent_at, "file", _sent(package), told)
     if history.credit is not None:
         yield from _credit(history.credit)
+
+
+def _sent(package: EvidencePackage) -> str:
+    if not package.has_evidence:
+        return f"The acceptance goes with batch {package.batch_id}"
+    count = len(package.files)
+    files = "1 file" if count == 1 else f"{count} files"
+    return f"Evidence goes with batch {package.batch_id}: {files}"
 
 
 def _wait(wait: DisputeWait) -> Iterator[Event]:

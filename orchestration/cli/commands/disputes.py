@@ -286,7 +286,7 @@ def acceptances(*, json_output: JsonOption = False) -> None:
                 f"{case}: is in no chargeback file yet, so nothing was sent; "
                 "`cardops deliveries waiting` says why"
             )
-        say(f"{len(found.sent):,} acceptances sent, {len(found.waiting):,} wait")
+        say(f"Acceptances sent: {len(found.sent):,}; waiting: {len(found.waiting):,}")
     if not all(file["delivered"] for file in files):
         raise typer.Exit(DONE_WITH_FINDINGS)
 

@@ -31,10 +31,26 @@ _PACKAGES: Final[LiteralString] = (
     f"select {PACKAGE_COLUMNS} from evidence_packages"  # noqa: S608 - only our own names
     " where program = %s and network = %s and case_number = %s order by package_number"
 )
-_OF_BATCH: Final[LiteralString] = (
-    f"select {PACKAGE_COLUMNS} from evidence_packages"  # noqa: S608 - only our own names
-    " where batch_id = %s order by network, case_number"
+# A line that the card company rejected asks in its next file for what it asked for before, with the same
+# evidence, however often it is rejected.
+_OF_BATCH: Final[LiteralString] = f"""
+with recursive asked as (
+    select batch_id, network, case_number from evidence_packages where batch_id = %(batch)s
+    union
+    select batch_id, network, case_number from waiting_disputes
+    where released_to = %(batch)s and reason = 'rejected'
+    union
+    select w.batch_id, w.network, w.case_number
+    from asked as a
+    inner join waiting_disputes as w
+        on w.released_to = a.batch_id and w.network = a.network and w.case_number = a.case_number
+    where w.reason = 'rejected'
 )
+
+select distinct on (network, case_number) {PACKAGE_COLUMNS}
+from evidence_packages inner join asked using (batch_id, network, case_number)
+order by network, case_number, sent_at desc
+"""  # noqa: S608 - only our own names
 
 
 def changes_of(session: psycopg.Connection, key: DisputeKey) -> list[RecordedChange]:
@@ -50,8 +66,8 @@ def packages_of_dispute(session: psycopg.Connection, key: DisputeKey) -> list[Ev
 
 
 def packages_of_batch(session: psycopg.Connection, batch_id: str) -> list[EvidencePackage]:
-    """The batch's packages by network and case number."""
-    return [package_of(row) for row in session.execute(_OF_BATCH, [batch_id])]
+    """The batch's packages, and those of lines rejected before, by network and case number."""
+    return [package_of(row) for row in session.execute(_OF_BATCH, {"batch": batch_id})]
 
 
 def change_of(row: tuple[Any, ...]) -> RecordedChange:
