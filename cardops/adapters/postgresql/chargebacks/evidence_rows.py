@@ -31,8 +31,11 @@ _PACKAGES: Final[LiteralString] = (
     f"select {PACKAGE_COLUMNS} from evidence_packages"  # noqa: S608 - only our own names
     " where program = %s and network = %s and case_number = %s order by package_number"
 )
+_OWN_COLUMNS: Final[LiteralString] = (
+    "program, package_number, stage, opening_number, action, manifest, files, sent_by, why, sent_at"
+)
 # A line that the card company rejected asks in its next file for what it asked for before, with the same
-# evidence, however often it is rejected.
+# evidence, however often it is rejected. Each is looked up: there are few.
 _OF_BATCH: Final[LiteralString] = f"""
 with recursive asked as (
     select batch_id, network, case_number from evidence_packages where batch_id = %(batch)s
@@ -42,13 +45,24 @@ with recursive asked as (
     union
     select w.batch_id, w.network, w.case_number
     from asked as a
-    inner join waiting_disputes as w
-        on w.released_to = a.batch_id and w.network = a.network and w.case_number = a.case_number
-    where w.reason = 'rejected'
+    cross join lateral (
+        select batch_id, network, case_number from waiting_disputes as d
+        where
+            d.released_to = a.batch_id and d.reason = 'rejected'
+            and d.network = a.network and d.case_number = a.case_number
+        offset 0
+    ) as w
 )
 
 select distinct on (network, case_number) {PACKAGE_COLUMNS}
-from evidence_packages inner join asked using (batch_id, network, case_number)
+from asked
+cross join lateral (
+    select {_OWN_COLUMNS} from evidence_packages as e
+    where
+        e.batch_id = asked.batch_id and e.network = asked.network
+        and e.case_number = asked.case_number
+    limit 1
+) as package
 order by network, case_number, sent_at desc
 """  # noqa: S608 - only our own names
 
