@@ -82,7 +82,7 @@ GUARDS = [
     Guard(
         "steps-of-a-slot-compared",
         "tests/contracts/lake/test_chargeback_csv.py"
-        "::test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole",
+        "::test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole[25]",
         "if False:",
     ),
     Guard(
@@ -577,7 +577,7 @@ def test_every_guard_marker_is_unique_and_has_a_test() -> None:
     assert set(markers.values()) == {1}, markers
     assert set(markers) == {guard.name for guard in GUARDS if not guard.migration_text}
     for file, name in (guard.test.split("::") for guard in GUARDS):
-        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), name
+        assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text("utf-8"), name
 
 
 def without(guard: Guard, text: str) -> str:
