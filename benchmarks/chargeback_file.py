@@ -5,7 +5,6 @@ engine: fill, look at, order and write four files; `duckdb_copy` writes the same
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ import duckdb
 import polars as pl
 
 from benchmarks.ingest_file import Measured
+from benchmarks.memory import peak_mb
 from cardops.contracts.lake.chargeback_slots import write_slot
 from cardops.contracts.lake.supplements import supplements, with_supplements
 from cardops.rules.chargebacks.files import LineRule, SplitMode
@@ -65,7 +65,7 @@ def main(engine: str, lake: str) -> None:
     """Run once and print what it took."""
     started, cpu = time.perf_counter(), time.process_time()
     rows = {"cardops": cardops, "duckdb_copy": duckdb_copy}[engine](Path(lake))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     print(json.dumps(asdict(Measured(rows, rows, cpu_seconds, seconds, peak))))  # noqa: T201
 

@@ -6,7 +6,6 @@ engine: judge, compare, settle. The others are what it is measured against.
 
 import csv
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ import duckdb
 import polars as pl
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from benchmarks.memory import peak_mb
 from cardops.contracts.judging.files import (
     FileCircumstances,
     judge_file,
@@ -130,7 +130,7 @@ def main(engine: str, path: str) -> None:
         accepted=accepted,
         cpu_seconds=time.process_time() - cpu,
         wall_seconds=time.perf_counter() - wall,
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_mb=peak_mb(),
     )
     sys.stdout.write(json.dumps(asdict(measured)) + "\n")
 
