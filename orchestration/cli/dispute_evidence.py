@@ -11,6 +11,7 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.evidence_files import MAX_FILE_BYTES, RecordedChange
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
+from orchestration.cli.dispute_options import ByOption, Case, NetworkOption, ProgramOption
 from orchestration.cli.evidence_views import (
     described_evidence,
     described_package,
@@ -28,17 +29,7 @@ from orchestration.cli.output import (
 from orchestration.cli.waiting_disputes import delivered
 from orchestration.composition import evidence_sending_of, evidence_service_of
 
-Case = Annotated[str, typer.Argument(help="The dispute's case number.")]
 ItemOption = Annotated[str, typer.Option(help="The item of the manifest that it is for.")]
-ProgramOption = Annotated[
-    str | None, typer.Option(help="The card program, where several have the case number.")
-]
-NetworkOption = Annotated[
-    str | None, typer.Option(help="The card company, where several have the case number.")
-]
-ByOption = Annotated[
-    str | None, typer.Option(help="Who does this; by default you, on this machine.")
-]
 
 
 class EvidenceGroup(TyperGroup):

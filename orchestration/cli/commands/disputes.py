@@ -15,6 +15,7 @@ from cardops.services.disputes.queue import QueueSelection
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
 from orchestration.cli import dispute_evidence
+from orchestration.cli.dispute_options import ByOption, Case, NetworkOption, ProgramOption
 from orchestration.cli.dispute_views import (
     described,
     described_history,
@@ -45,16 +46,6 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(dispute_evidence.app, name="evidence")
 # For people; programs get all.
 SHOWN_ROWS = 50
-Case = Annotated[str, typer.Argument(help="The dispute's case number.")]
-ProgramOption = Annotated[
-    str | None, typer.Option(help="The card program, where several have the case number.")
-]
-NetworkOption = Annotated[
-    str | None, typer.Option(help="The card company, where several have the case number.")
-]
-ByOption = Annotated[
-    str | None, typer.Option(help="Who does this; by default you, on this machine.")
-]
 WhyOption = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
 
@@ -237,10 +228,7 @@ def alarms(*, json_output: JsonOption = False) -> None:
     rows = {
         name: [
             {
-                "program": alarm.opening.dispute.program,
-                "network": alarm.opening.dispute.network,
-                "case_number": alarm.opening.dispute.case_number,
-                "stage": alarm.opening.stage,
+                **_named(alarm.opening),
                 "reply_by": alarm.reply_by_on,
                 "level": str(alarm.level),
             }
