@@ -37,7 +37,7 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
     deps=[
         "fct_daily_balances",
         "fct_daily_movements",
-        "fct_decisions",
+        "fct_authorizations",
         "fct_dispute_queue",
         "fct_disputes",
         "fct_chargeback_rate_per_payment_method",

@@ -32,7 +32,7 @@ MARTS: Final = (
     "fct_chargeback_rate_per_payment_method",
     "fct_daily_balances",
     "fct_daily_movements",
-    "fct_decisions",
+    "fct_authorizations",
     "fct_deposit_funding",
     "fct_dispute_queue",
     "fct_disputes",

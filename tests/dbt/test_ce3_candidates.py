@@ -38,7 +38,7 @@ def variables() -> dict[str, Any]:
 
 def rendered() -> str:
     macro = (PROJECT / "macros/sales_by_last_version.sql").read_text()
-    model = (PROJECT / "models/marts/fct_ce3_candidates.sql").read_text()
+    model = (PROJECT / "models/marts/disputes/fct_ce3_candidates.sql").read_text()
     template = jinja2.Environment(autoescape=False).from_string(macro + model)  # noqa: S701 - SQL
     return template.render(ref=lambda name: name, var=lambda name: variables()[name])
 

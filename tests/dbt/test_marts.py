@@ -389,11 +389,11 @@ def test_next_build_updates_a_day_that_was_exported_again(
     second = rows_of("transaction_log", a_posting("user_9", -1, 7))
     lake.write("transaction_log", DAY_BEFORE, "snapshot", pl.concat([frame, second]))
 
-    warehouse = build(dbt.run, lake, home_with_marts, select="+fct_decisions")
+    warehouse = build(dbt.run, lake, home_with_marts, select="+fct_authorizations")
 
     found = rows(
         warehouse,
-        "select business_date, count(*) from marts.fct_decisions group by 1 order by 1",
+        "select business_date, count(*) from marts.fct_authorizations group by 1 order by 1",
     )
     assert found == [(DAY_BEFORE, 1), (DAY, 4)]
 
@@ -562,6 +562,6 @@ def test_publishing_does_not_disturb_readers_of_the_previous_publication(
 ) -> None:
     path = built.publish().path
     with duckdb.connect(str(path), read_only=True) as reader:
-        before = reader.execute("select count(*) from fct_decisions").fetchall()
+        before = reader.execute("select count(*) from fct_authorizations").fetchall()
         built.publish()
-        assert reader.execute("select count(*) from fct_decisions").fetchall() == before
+        assert reader.execute("select count(*) from fct_authorizations").fetchall() == before

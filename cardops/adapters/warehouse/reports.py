@@ -59,17 +59,17 @@ def _frame(session: "duckdb.DuckDBPyConnection", query: str, business_date: date
 _QUERIES: Final = {
     "decisions": """
         select program, currency, status, count(*) as count, sum(amount_minor)::decimal(38, 0) as minor
-        from fct_decisions where business_date = $day group by all order by all
+        from fct_authorizations where business_date = $day group by all order by all
     """,
     "decisions_by_hour": """
         select extract(hour from decided_at)::int as hour,
             count(*) filter (where status = 'PERMIT') as permits,
             count(*) filter (where status = 'REJECT') as rejects
-        from fct_decisions where business_date = $day group by all order by all
+        from fct_authorizations where business_date = $day group by all order by all
     """,
     "reject_reasons": """
         select reason_code, count(*) as count
-        from fct_decisions where business_date = $day and status = 'REJECT'
+        from fct_authorizations where business_date = $day and status = 'REJECT'
         group by all order by count desc, reason_code
     """,
     "movements": """
@@ -195,7 +195,7 @@ _QUERIES: Final = {
         select 'Decisions and movements' as what, max(business_date) as newest_day
         from fct_daily_movements
         union all by name
-        select 'Authorizations' as what, max(business_date) as newest_day from fct_decisions
+        select 'Authorizations' as what, max(business_date) as newest_day from fct_authorizations
         union all by name
         select 'Closing balances' as what, max(business_date) as newest_day
         from fct_daily_balances

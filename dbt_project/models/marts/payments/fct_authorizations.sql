@@ -18,7 +18,7 @@ decisions as (
 
 final as (
     select
-        program || '/' || transaction_id as decision_key,
+        program || '/' || transaction_id as authorization_key,
         program || '/' || currency || '/' || user_id as account_key,
         program,
         transaction_id,
