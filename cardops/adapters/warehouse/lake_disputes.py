@@ -38,7 +38,14 @@ rows as (
                 when is_ended then null
                 when reply_by_on is null and reply_by_date is not null then 'feed'
                 else clock
-            end as clock
+            end as clock,
+            coalesce(clock_from, dispute_date) as clock_from,
+            coalesce(
+                response_days, case when clock in ('processor', 'published') then reply_by_on - clock_from end
+            ) as response_days,
+            coalesce(
+                response_days_source, case when clock in ('processor', 'published') then clock end
+            ) as response_days_source
         ),
         coalesce(
             activity_date,
@@ -86,14 +93,57 @@ begun as (
     )
 ),
 
-numbered as (
+opened as (
     select
         *,
         count(*) filter (where begins) over (
             partition by program, network, case_number, stage
             order by placed_at, intake_id, row_number
-        ) as opening_number
+        ) as opening_number,
+        count(*) filter (where begins) over steps_so_far as opening_place
     from begun
+    window steps_so_far as (
+        partition by program, network, case_number order by placed_at, intake_id, row_number
+    )
+),
+
+-- A step's clock is that of the steps before it, whichever of them were reported later.
+clocked as (
+    select
+        *,
+        first_value(
+            case
+                when opening_place = 1 then dispute_date
+                when activity_date is not null then cast(activity_date as date)
+                else greatest(clock_from, cast(placed_at as date))
+            end
+        ) over steps_of_opening as runs_from,
+        last_value(reply_by_date ignore nulls) over steps_of_opening as fed_on
+    from opened
+    window steps_of_opening as (
+        partition by program, network, case_number, opening_place
+        order by placed_at, intake_id, row_number
+        rows between unbounded preceding and current row
+    )
+),
+
+numbered as (
+    select
+        * replace (
+            case
+                when is_ended then null
+                when fed_on is not null then fed_on
+                when response_days_source is null then reply_by_on
+                else runs_from + cast(response_days as integer)
+            end as reply_by_on,
+            case
+                when is_ended then null
+                when fed_on is not null then 'feed'
+                when response_days_source is null then clock
+                else nullif(response_days_source, 'nobody')
+            end as clock
+        )
+    from clocked
 )
 """
 # Most disputes have one step, whose opening is its first: only the others are put in order.

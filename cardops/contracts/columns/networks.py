@@ -60,6 +60,8 @@ def with_network(
         pl.lit(1, pl.Int64).alias("action_sequence"),
         # Its place among the dispute's steps decides over these.
         pl.lit(None, pl.Date()).alias("reply_by_on"),
+        pl.lit(None, pl.Int64()).alias("response_days"),
+        pl.lit(None, pl.String()).alias("response_days_source"),
         pl.lit(None, _TEXT).alias("clock"),
         pl.lit(None, INSTANT).alias("happened_at"),
         pl.coalesce("transaction_currency", "paid_currency", "currency").alias(

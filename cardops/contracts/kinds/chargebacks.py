@@ -258,6 +258,8 @@ CHARGEBACKS: Final = KindProfile(
             "reply_by_on": DATE,
             "clock": TEXT,
             "happened_at": INSTANT,
+            "response_days": INTEGER,
+            "response_days_source": TEXT,
         }
     ),
     lake_values={
@@ -291,6 +293,8 @@ CHARGEBACKS: Final = KindProfile(
             "reply_by_on",
             "clock",
             "happened_at",
+            "response_days",
+            "response_days_source",
             "network_source",
             "reason_category",
             "payment_method",

@@ -17,6 +17,8 @@ from cardops.rules.chargebacks.disputes import ENDED, Stage
 ENDED_STATUSES: Final = (*(str(stage) for stage in sorted(ENDED)), "prevented", "resolved")
 # The feed's reply-by date of an earlier step, which an update of the same stage leaves in force.
 CARRIED: Final = "carried_reply_by"
+# Who names the days for a response where neither the processor nor the network does.
+NOBODY: Final = "nobody"
 _KEYS: Final = ("network", "stage", "reason_category", "clock_from")
 
 
@@ -36,7 +38,11 @@ def since() -> pl.Expr:
 
 
 def completed(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
-    """Fill `happened_at`, and `reply_by_on` and `clock` of steps that leave their dispute open."""
+    """Fill `happened_at`, and what is known of the clock of steps that leave their dispute open.
+
+    `response_days` are those that count where the feed names no date. Queries ask for them: a step that
+    is reported later may come before this one, and end what the feed's date was for.
+    """
     happened_at = pl.coalesce("happened_at", "activity_date", since())
     return _with_deadlines(rows.with_columns(happened_at=happened_at), terms)
 
@@ -44,17 +50,21 @@ def completed(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 def _with_deadlines(rows: pl.DataFrame, terms: Terms) -> pl.DataFrame:
     carried = pl.col(CARRIED) if CARRIED in rows.columns else pl.lit(None, pl.Date())
     said = rows.with_columns(feed_reply_by=pl.coalesce("reply_by_date", carried))
-    keys = said.filter(pl.col("feed_reply_by").is_null() & ~is_ended()).select(_KEYS).unique()
+    keys = said.filter(~is_ended()).select(_KEYS).unique()
     found = [_deadline(key, terms.response_days) for key in keys.iter_rows(named=True)]
     days = keys.with_columns(
         pl.Series("due_on", [deadline and deadline.due_on for deadline in found], pl.Date()),
         pl.Series("due_by", [deadline and str(deadline.source) for deadline in found], pl.String()),
     )
     joined = said.join(days, on=_KEYS, how="left", nulls_equal=True, maintain_order="left")
-    is_fed = pl.col("feed_reply_by").is_not_null()
+    is_fed, is_open = pl.col("feed_reply_by").is_not_null(), ~is_ended()
     return joined.with_columns(
-        reply_by_on=pl.when(~is_ended()).then(pl.coalesce("feed_reply_by", "due_on")),
-        clock=pl.when(~is_ended()).then(pl.when(is_fed).then(pl.lit("feed")).otherwise("due_by")),
+        reply_by_on=pl.when(is_open).then(pl.coalesce("feed_reply_by", "due_on")),
+        clock=pl.when(is_open).then(pl.when(is_fed).then(pl.lit("feed")).otherwise("due_by")),
+        response_days=pl.when(is_open).then(
+            (pl.col("due_on") - pl.col("clock_from")).dt.total_days()
+        ),
+        response_days_source=pl.when(is_open).then(pl.col("due_by").fill_null(NOBODY)),
     )
 
 

@@ -23,6 +23,7 @@ from cardops.rules.chargebacks.reason_codes import find_reason
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.chargebacks.steps import (
     DisputeRow,
+    activity_times,
     new_steps,
     numbered_steps,
 )
@@ -50,8 +51,6 @@ def judge_steps(rows: pl.DataFrame) -> pl.DataFrame:
     others = rows if plain.is_empty() else rows.join(plain, on="id", how="anti")
     if others.is_empty():
         return _duplicates(plain)
-    # An update may carry a date that the feed named before; older rows have only their own.
-    fed = pl.when(pl.col("clock") == "feed").then("reply_by_on")
     read = others.select(
         *_READ,
         "network",
@@ -60,7 +59,7 @@ def judge_steps(rows: pl.DataFrame) -> pl.DataFrame:
         "dispute_date",
         "arrived_on",
         pl.coalesce("clock_from", "dispute_date").alias("clock_from"),
-        pl.coalesce("reply_by_date", fed).alias("reply_by"),
+        pl.col("reply_by_date").alias("reply_by"),
         is_ended().alias("is_ended"),
         "stage",
         pl.col("activity_date").dt.epoch("us"),
@@ -105,7 +104,10 @@ def _duplicates(rows: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class _ReportedRow(DisputeRow):
-    """A row with what its moves and its clock depend on; `clock_from` is that of a known one."""
+    """A row with what its moves and its clock depend on.
+
+    `clock_from`: of a known one, as it was when it arrived. `reply_by`: the feed's date in this row.
+    """
 
     network: str
     reason_code: str | None
@@ -116,12 +118,18 @@ class _ReportedRow(DisputeRow):
     reply_by: date | None
     is_ended: bool
 
-    @property
-    def happened_on(self) -> date:
-        """The day of its activity, else that of its arrival."""
-        if self.activity is None:
-            return self.arrived_on or self.dispute_date
-        return (_EPOCH + timedelta(microseconds=self.activity)).date()
+    def happened_on(self, time: int) -> date:
+        """The day of its activity, else that of its arrival; `time`: when its step happened.
+
+        Of a known row without a date it is the latest day that is known.
+        """
+        if self.activity is not None:
+            return _day_of(self.activity)
+        return self.arrived_on or max(self.clock_from, _day_of(time))
+
+
+def _day_of(time: int) -> date:
+    return (_EPOCH + timedelta(microseconds=time)).date()
 
 
 def _dispute_outcomes(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -138,34 +146,40 @@ def _dispute_outcomes(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ..
         for row, new in zip(own, is_new, strict=True):
             yield (row[3], "accepted", *next(outcomes)) if new else (row[3], "duplicate", *_NOTHING)
         history += [
-            replace(step, clock_from=runs_from, reply_by=reply_by)
-            for step, (_, _, runs_from, reply_by, _) in zip(steps, added, strict=True)
+            replace(step, clock_from=runs_from, arrived_on=None)
+            for step, (_, _, runs_from, _, _) in zip(steps, added, strict=True)
         ]
 
 
 def _added(
     history: Sequence[_ReportedRow], steps: Sequence[_ReportedRow]
 ) -> list[tuple[int, str | None, date, date | None, datetime]]:
-    """What `_ADDED` says of each new step: its clock is that after the step before it."""
-    clocks = {id(row): RunningClock(row.clock_from, row.reply_by) for row in history}
+    """What `_ADDED` says of each new step: its clock is that after the steps before it."""
+    clocks = _clocks([*history, *steps])
     found: dict[int, tuple[int, str | None, date, date | None, datetime]] = {}
     for step in numbered_steps(history, steps):
         row, before = step.row, step.before
-        clock = clocks[id(row)] = next_clock(
-            None if before is None else _clocked(before, clocks[id(before)]),
-            stage=row.stage,
-            dispute_date=row.dispute_date,
-            happened_on=row.happened_on,
-            reply_by=row.reply_by,
-        )
+        clock = clocks[id(row)]
         flag = str(RowFlag.UNEXPECTED_STAGE) if before and _is_unexpected(before, row) else None
         happened_at = _EPOCH + timedelta(microseconds=step.time)
         found[step.arrival] = (step.number, flag, clock.runs_from, clock.feed_reply_by, happened_at)
     return [found[arrival] for arrival in range(len(steps))]
 
 
-def _clocked(row: _ReportedRow, clock: RunningClock) -> ClockedStep:
-    return ClockedStep(row.stage, row.is_ended, clock)
+def _clocks(rows: Sequence[_ReportedRow]) -> dict[int, RunningClock]:
+    """The clock of each row by its identity: a known one may have got another by a later report."""
+    clocks: dict[int, RunningClock] = {}
+    before: ClockedStep | None = None
+    for row, time in sorted(zip(rows, activity_times(rows), strict=True), key=itemgetter(1)):
+        clock = clocks[id(row)] = next_clock(
+            before,
+            stage=row.stage,
+            dispute_date=row.dispute_date,
+            happened_on=row.happened_on(time),
+            reply_by=row.reply_by,
+        )
+        before = ClockedStep(row.stage, row.is_ended, clock)
+    return clocks
 
 
 def _is_unexpected(before: _ReportedRow, after: _ReportedRow) -> bool:
@@ -207,7 +221,7 @@ def _is_legal(network: str, start: str, end: str, reason_code: str | None, on: d
 DISPUTE_STEPS: Final = RowSequence(
     columns=(
         *("stage", "status", "activity_date", "resolution_date", "dispute_date"),
-        *("network", "reason_code", "reply_by_date", "clock_from", "reply_by_on", "clock"),
+        *("network", "reason_code", "reply_by_date", "clock_from"),
         _NUMBER,
     ),
     dated_by="activity_date",

@@ -38,6 +38,46 @@ steps as (
     from dated
 ),
 
+-- A step's clock is that of the steps before it, whichever of them were reported later.
+opened as (
+    select
+        *,
+        sum(case when is_at_new_stage or was_ended then 1 else 0 end) over (
+            partition by dispute_key
+            order by placed_at, intake_id, row_number
+        ) as opening_place
+    from steps
+),
+
+clocked as (
+    select
+        *,
+        first_value(
+            case
+                when opening_place = 1 then dispute_date
+                when activity_date is not null then cast(activity_date as date)
+                else greatest(clock_from, cast(placed_at as date))
+            end
+        ) over (
+            partition by dispute_key, opening_place
+            order by placed_at, intake_id, row_number
+        ) as runs_from,
+        count(reply_by_date) over (
+            partition by dispute_key, opening_place
+            order by placed_at, intake_id, row_number
+        ) as feed_dates_so_far
+    from opened
+),
+
+fed as (
+    select
+        *,
+        max(reply_by_date) over (
+            partition by dispute_key, opening_place, feed_dates_so_far
+        ) as fed_on
+    from clocked
+),
+
 -- A deflected dispute never became a chargeback; one that is only known ended was no inquiry.
 histories as (
     select
@@ -78,8 +118,18 @@ final as (
         steps.reason_code,
         steps.reason_category,
         steps.reply_by_date,
-        steps.reply_by_on,
-        steps.clock,
+        case
+            when steps.is_ended then null
+            when steps.fed_on is not null then steps.fed_on
+            when steps.response_days_source is null then steps.reply_by_on
+            else cast({{ dbt.dateadd('day', 'steps.response_days', 'steps.runs_from') }} as date)
+        end as reply_by_on,
+        case
+            when steps.is_ended then null
+            when steps.fed_on is not null then 'feed'
+            when steps.response_days_source is null then steps.clock
+            when steps.response_days_source != 'nobody' then steps.response_days_source
+        end as clock,
         steps.payment_method,
         steps.business_date,
         histories.version_count,
@@ -91,7 +141,7 @@ final as (
         case
             when steps.is_ended or histories.reopened_count = 0 then histories.resolved_on
         end as resolved_on
-    from steps
+    from fed as steps
     inner join histories using (dispute_key)
     inner join openings using (dispute_key, stage)
     where steps.recency = 1

@@ -54,6 +54,19 @@ final as (
                     then 'feed'
             end
         ) as clock,
+        coalesce(clock_from, dispute_date) as clock_from,
+        -- Older files have the days where they were counted.
+        coalesce(
+            response_days,
+            case
+                when clock in ('processor', 'published')
+                    then {{ dbt.datediff('clock_from', 'reply_by_on', 'day') }}
+            end
+        ) as response_days,
+        coalesce(
+            response_days_source,
+            case when clock in ('processor', 'published') then clock end
+        ) as response_days_source,
         resolution_date,
         payment_method,
         intake_id,

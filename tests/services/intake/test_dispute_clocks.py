@@ -5,6 +5,7 @@ from itertools import islice
 
 import pytest
 
+from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
 from tests.factories.intake_environment import IntakeWorld, csv_file
 
@@ -81,3 +82,49 @@ def test_update_of_a_stage_keeps_its_clock(world: IntakeWorld) -> None:
         (date(2026, 12, 5), "feed"),
         (date(2026, 12, 1), "feed"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "late", "expected"),
+    [
+        # The end of what the feed's date was for: what came after it is a reopening.
+        (
+            ("chargeback,open,2026-11-11,2026-12-05", "chargeback,pending,2026-11-14,"),
+            "chargeback,won,2026-11-12,",
+            [(date(2026, 12, 5), "feed"), (None, None), (date(2026, 12, 14), "published")],
+        ),
+        (
+            ("chargeback,open,2026-11-11,", "chargeback,pending,2026-11-14,"),
+            "chargeback,pending,2026-11-12,2026-11-28",
+            [(date(2026, 12, 10), "published"), *[(date(2026, 11, 28), "feed")] * 2],
+        ),
+        # The stage was there before, so its clock runs since.
+        (
+            ("chargeback,open,2026-11-11,", "pre_arbitration,pending,2026-11-15,"),
+            "pre_arbitration,open,2026-11-13,",
+            [(date(2026, 12, 10), "published"), *[(date(2026, 12, 13), "published")] * 2],
+        ),
+    ],
+)
+def test_late_step_changes_the_clocks_of_those_after_it(
+    world: IntakeWorld,
+    known: tuple[str, ...],
+    late: str,
+    expected: list[tuple[date | None, str | None]],
+) -> None:
+    clocks_of(world, known, (late,))
+    disputes = DuckDbDisputes(world.lake)
+
+    assert [(step.reply_by_on, step.clock) for step in disputes.steps("c1")] == expected
+    queued = disputes.open_disputes().filter(case_number="c1")
+    assert queued.select("reply_by_on", "clock").rows() == expected[-1:]
+
+
+def test_step_after_a_late_one_has_its_clock(world: IntakeWorld) -> None:
+    known = ("chargeback,open,2026-11-11,2026-12-05", "chargeback,pending,2026-11-14,")
+
+    found = clocks_of(
+        world, known, ("chargeback,won,2026-11-12,",), ("chargeback,pending_response,2026-11-15,",)
+    )
+
+    assert found[-1] == (date(2026, 12, 14), "published")

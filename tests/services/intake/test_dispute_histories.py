@@ -118,6 +118,9 @@ class Entry:
     runs_from: date = BEGAN_ON
     fed: str = ""
     is_unexpected: bool = False
+    # As it was told when it arrived: the lake's row keeps it.
+    first_deadline: tuple[str, str] = ("None", "None")
+    first_runs_from: date = BEGAN_ON
 
     @property
     def deadline(self) -> tuple[str, str]:
@@ -149,8 +152,10 @@ class Diary:
             fresh = sorted([*dated, *changes], key=lambda line: places_of(lines)[id(line)])
         added = [self._enter(line) for line in fresh]
         for before, entry in pairwise([None, *self.timeline()]):
-            if entry is not None and entry.number == 0:
-                self._find_out(entry, before)
+            if entry is not None:
+                self._set_clock(entry, before)
+                if entry.number == 0:
+                    self._find_out(entry, before)
         return added
 
     def _unknown(self, lines: Sequence[Line]) -> Iterator[Line]:
@@ -183,18 +188,28 @@ class Diary:
         self.entries.append(Entry(line, time))
         return self.entries[-1]
 
+    def _set_clock(self, entry: Entry, before: Entry | None) -> None:
+        """A step that comes late may lie before others, and change theirs."""
+        entry.fed = entry.line.reply_by
+        if before is None:
+            entry.runs_from = BEGAN_ON
+        elif before.line.is_ended or before.line.stage != entry.line.stage:
+            if entry.line.activity:
+                entry.runs_from = entry.time.date()
+            elif entry.number == 0:
+                entry.runs_from = self.today
+            else:
+                entry.runs_from = max(entry.first_runs_from, entry.time.date())
+        else:
+            entry.runs_from = before.runs_from
+            entry.fed = entry.fed or before.fed
+
     def _find_out(self, entry: Entry, before: Entry | None) -> None:
         stage = entry.line.stage
         numbers = [other.number for other in self.entries if other.line.stage == stage]
         entry.number = max(numbers) + 1
-        if before is None:
-            entry.fed = entry.line.reply_by
-        elif before.line.is_ended or before.line.stage != stage:
-            entry.runs_from = entry.time.date() if entry.line.activity else self.today
-            entry.fed = entry.line.reply_by
-        else:
-            entry.runs_from = before.runs_from
-            entry.fed = entry.line.reply_by or before.fed
+        entry.first_deadline = entry.deadline
+        entry.first_runs_from = entry.runs_from
         if before is not None and before.line.stage != stage:
             moves = [
                 (entry.line.network, start, end)
@@ -259,10 +274,17 @@ class Model:
                 entry.number,
                 entry.line.status,
                 entry.line.money,
-                *entry.deadline,
+                *entry.first_deadline,
                 entry.is_unexpected,
                 str(entry.time),
             )
+            for dispute, diary in self.diaries.items()
+            for entry in diary.entries
+        )
+
+    def clocks(self) -> list[tuple[object, ...]]:
+        return sorted(
+            (*dispute, entry.line.stage, entry.number, *entry.deadline)
             for dispute, diary in self.diaries.items()
             for entry in diary.entries
         )
@@ -296,6 +318,20 @@ def steps_of(world: IntakeWorld) -> list[tuple[object, ...]]:
     )
 
 
+def clocks_of(world: IntakeWorld) -> list[tuple[object, ...]]:
+    """Of each step, as it is now known."""
+    disputes = DuckDbDisputes(world.lake)
+    cases = world.rows("chargebacks")["case_number"].unique()
+    return sorted(
+        (
+            *named(step.opening.dispute.network, case, step.amount_minor),
+            *(step.opening.stage, step.action_sequence, str(step.reply_by_on), str(step.clock)),
+        )
+        for case in cases
+        for step in disputes.steps(case)
+    )
+
+
 def open_of(world: IntakeWorld) -> list[tuple[object, ...]]:
     columns = ("network", "case_number", "dispute_amount_minor", "stage", "opening_number")
     found = DuckDbDisputes(world.lake).open_disputes()
@@ -323,5 +359,6 @@ def test_disputes_are_what_a_model_makes_of_the_same_files(examples: int) -> Non
             assert outcome.totals_minor == ({"USD": money} if added else {})
         assert steps_of(world) == model.steps()
         assert open_of(world) == model.open()
+        assert clocks_of(world) == model.clocks()
 
     check()
