@@ -7,6 +7,7 @@ from resources.analytics import (
     DisputesResource,
     LakeBooksResource,
     ReportsResource,
+    RingSnapshotsResource,
     WarehouseResource,
 )
 from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
@@ -67,6 +68,7 @@ def resources() -> Mapping[str, Any]:
         "lake_books": LakeBooksResource(),
         "warehouse": WarehouseResource(),
         "reports": ReportsResource(),
+        "ring_snapshots": RingSnapshotsResource(),
         "programs": ProgramsResource(),
         "arrivals": ArrivalsResource(),
         "destinations": DestinationsResource(),

@@ -3,7 +3,7 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.ports import Disputes, LakeBooks, Reports, Warehouse
+from cardops.ports import Disputes, LakeBooks, Reports, RingSnapshots, Warehouse
 from resources.adapters import adapters
 
 
@@ -37,3 +37,11 @@ class ReportsResource(dg.ConfigurableResource[Reports]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Reports:
         return adapters().reports
+
+
+class RingSnapshotsResource(dg.ConfigurableResource[RingSnapshots]):
+    """Snapshots of fraud rings in the lake."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> RingSnapshots:
+        return adapters().ring_snapshots

@@ -18,6 +18,7 @@ from cardops.bootstrap.authorizations import (
 from cardops.bootstrap.callbacks import CALLBACK_SESSIONS, CallbackAdapters, CallbackStores
 from cardops.bootstrap.deliveries import DeliveryAdapters
 from cardops.bootstrap.disputes import DisputeAdapters
+from cardops.bootstrap.fraud import FraudAdapters
 from cardops.bootstrap.instance import file_lock, stop_unused_server
 from cardops.bootstrap.intake import IntakeAdapters
 from cardops.bootstrap.programs import ProgramAdapters
@@ -52,6 +53,7 @@ class Adapters(
     CallbackStores,
     DeliveryAdapters,
     DisputeAdapters,
+    FraudAdapters,
     IntakeAdapters,
     ProgramAdapters,
     ReconciliationAdapters,

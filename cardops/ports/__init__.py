@@ -36,6 +36,7 @@ from cardops.ports.environment import (
 from cardops.ports.evidence import DisputeEvidence
 from cardops.ports.expected_files import ExpectedFiles
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
+from cardops.ports.fraud import RingActivity, RingGraph, RingSnapshots, RingSources
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.known_rows import EarlierRows, JudgingTurn, KnownRows
 from cardops.ports.mappings import FileMappings
@@ -99,6 +100,10 @@ __all__ = [
     "Reads",
     "ReconciledDay",
     "Reports",
+    "RingActivity",
+    "RingGraph",
+    "RingSnapshots",
+    "RingSources",
     "SafeguardingAccounts",
     "SecretStore",
     "SourceControls",

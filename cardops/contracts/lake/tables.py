@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from cardops.contracts.columns.types import DATE, INSTANT, INTEGER, TEXT, TOTAL
-from cardops.contracts.lake import callback_archive, supplements, transaction_log
+from cardops.contracts.lake import callback_archive, fraud_rings, supplements, transaction_log
 
 # The name of a table's only file of a business date, where the whole date is rewritten at once.
 SNAPSHOT: Final = "snapshot"
@@ -103,6 +103,7 @@ _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     "waiting_disputes": WAITING_DISPUTES,
     "provisional_credits": PROVISIONAL_CREDITS,
     supplements.TABLE: supplements.SUPPLEMENTS,
+    **fraud_rings.TABLES,
     **{table.value: columns for table, columns in callback_archive.COLUMNS.items()},
 }
 

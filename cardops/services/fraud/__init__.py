@@ -1,0 +1,1 @@
+"""Fraud rings: computed every night, and shown to people."""
