@@ -1,7 +1,7 @@
 """OpenPGP certificates, detached signatures and encrypted files, by Sequoia's own policy of algorithms.
 
 Belongs here: keys as they are handed in, signatures, encryption, and why one is not valid. Who accepts which key
-is decided by its users.
+is decided by its users. Messages that others send us are read by cardops.services.openpgp_messages.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,6 @@ from pysequoia import (
     Sig,
     SignatureMode,
     Tsk,
-    decrypt,
     encrypt,
     encrypt_file,
     sign,
@@ -29,7 +28,7 @@ _ARMORED: Final = b"-----BEGIN PGP "
 _BINARY: Final = 0x80  # the first bit of every packet
 # Tuples, because Sequoia's values cannot be hashed.
 _SECRET: Final = (Tag.SecretKey, Tag.SecretSubkey)
-_KEYS: Final = (Tag.PublicKey, Tag.PublicSubkey, *_SECRET)
+KEYS: Final = (Tag.PublicKey, Tag.PublicSubkey, *_SECRET)
 _OF_DOCUMENTS: Final = (SignatureType.Binary, SignatureType.Text)
 Parsed = TypeVar("Parsed")
 
@@ -51,27 +50,27 @@ def certificate_of(content: bytes) -> bytes:
             "than is stored; export it without the certifications of others (`gpg --export-options "
             "export-minimal --armor --export NAME`)."
         )
-    if any(packet.tag in _SECRET for packet in _parsed(PacketPile.from_bytes, content)):
+    if any(packet.tag in _SECRET for packet in parsed(PacketPile.from_bytes, content)):
         raise OpenPgpRefusedError(
             "This is a secret OpenPGP key, which its owner alone should have; ask for the "
             "certificate (`gpg --armor --export NAME`), and for a new key if this one was sent."
         )
-    return bytes(_parsed(Cert.from_bytes, content))
+    return bytes(parsed(Cert.from_bytes, content))
 
 
 def armored_certificate(content: bytes) -> str:
     """A certificate as text, for where bytes cannot be stored. Raises OpenPgpRefusedError."""
-    return str(_parsed(Cert.from_bytes, certificate_of(content)))
+    return str(parsed(Cert.from_bytes, certificate_of(content)))
 
 
 def fingerprint_of(certificate: bytes) -> str:
     """The primary key's fingerprint, upper-case hexadecimal, as gpg shows it."""
-    return _parsed(Cert.from_bytes, certificate).fingerprint.upper()
+    return parsed(Cert.from_bytes, certificate).fingerprint.upper()
 
 
 def certificate_problem(certificate: bytes, at: datetime) -> str | None:
     """Why the certificate is not valid at an instant; None where it is."""
-    found = _parsed(Cert.from_bytes, certificate)
+    found = parsed(Cert.from_bytes, certificate)
     if found.is_revoked:  # guard: revoked-certificate
         return "its owner revoked the certificate"
     if found.expiration is not None and found.expiration <= at:  # guard: expired-certificate
@@ -82,10 +81,10 @@ def certificate_problem(certificate: bytes, at: datetime) -> str | None:
 def names_key_of(certificate: bytes, signature: bytes) -> bool:
     """Whether the signature says that a key of this certificate made it."""
     try:
-        found = _parsed(Sig.from_bytes, signature)
+        found = parsed(Sig.from_bytes, signature)
     except OpenPgpRefusedError:
         return False
-    keys = [key for key in PacketPile.from_bytes(certificate) if key.tag in _KEYS]
+    keys = [key for key in PacketPile.from_bytes(certificate) if key.tag in KEYS]
     return any(
         key.fingerprint == found.issuer_fingerprint or key.key_id == found.issuer_key_id
         for key in keys
@@ -103,7 +102,7 @@ def signature_problem(
     if problem is not None:
         return problem
     try:
-        detached = _parsed(Sig.from_bytes, signature)
+        detached = parsed(Sig.from_bytes, signature)
     except OpenPgpRefusedError as error:
         return str(error)
     if detached.signature_type not in _OF_DOCUMENTS:
@@ -140,52 +139,24 @@ def encryption_problem(certificate: bytes, at: datetime) -> str | None:
 
 def encrypt_file_for(certificate: bytes, source: Path, target: Path) -> None:
     """Encrypt a file for the certificate's owner, in binary. Raises OpenPgpRefusedError."""
-    cert = _parsed(Cert.from_bytes, certificate)
+    cert = parsed(Cert.from_bytes, certificate)
     try:
         encrypt_file(str(source), str(target), recipients=[cert], armor=False)
     except RuntimeError as error:
         raise OpenPgpRefusedError(
-            f"The file cannot be encrypted ({_first_line(error)}); ask for a certificate with a key "
+            f"The file cannot be encrypted ({first_line(error)}); ask for a certificate with a key "
             "that may encrypt."
         ) from None
 
 
 def armored_key(content: bytes) -> str:
     """A secret key as text, for where bytes cannot be stored. Raises OpenPgpRefusedError."""
-    return str(_parsed(Tsk.from_bytes, content))
+    return str(parsed(Tsk.from_bytes, content))
 
 
 def fingerprint_of_key(secret_key: bytes) -> str:
     """The fingerprint of a secret key, as gpg shows it. Raises OpenPgpRefusedError."""
-    return _parsed(Tsk.from_bytes, secret_key).extract_certificate().fingerprint.upper()
-
-
-def decryption_problem(secret_key: bytes) -> str | None:
-    """Why nothing that is encrypted for the key could be read with it; None where it could."""
-    try:
-        key = _parsed(Tsk.from_bytes, secret_key)
-        decrypted(secret_key, bytes(encrypt(b"", recipients=[key.extract_certificate()])))
-    except OpenPgpRefusedError as error:
-        return str(error)
-    except RuntimeError:
-        return (
-            "it has no key that may encrypt, has not expired and uses algorithms that are "
-            "considered safe today"
-        )
-    return None
-
-
-def decrypted(secret_key: bytes, content: bytes) -> bytes:
-    """What was encrypted for a secret key without a passphrase. Raises OpenPgpRefusedError."""
-    key = _parsed(Tsk.from_bytes, secret_key)
-    try:
-        message = decrypt(content, decryptor=key.decryptor())
-    except RuntimeError as error:
-        raise OpenPgpRefusedError(
-            f"it cannot be decrypted ({_first_line(error)}): it must be encrypted for the key "
-            f"{key.extract_certificate().fingerprint.upper()}, which may have no passphrase"
-        ) from None
-    return bytes(message.bytes or b"")
+    return parsed(Tsk.from_bytes, secret_key).extract_certificate().fingerprint.upper()
 
 
 def signed_with(secret_key: bytes, message: bytes) -> bytes:
@@ -193,12 +164,12 @@ def signed_with(secret_key: bytes, message: bytes) -> bytes:
 
     Raises OpenPgpRefusedError.
     """
-    key = _parsed(Tsk.from_bytes, secret_key)
+    key = parsed(Tsk.from_bytes, secret_key)
     try:
         return bytes(sign(key.signer(), message, mode=SignatureMode.DETACHED))
     except RuntimeError as error:
         raise OpenPgpRefusedError(
-            f"This OpenPGP key cannot sign ({_first_line(error)}); give a secret key that may sign, "
+            f"This OpenPGP key cannot sign ({first_line(error)}); give a secret key that may sign, "
             "has not expired and has no passphrase."
         ) from None
 
@@ -209,7 +180,7 @@ def _end_of_subkey(packets: Sequence[Packet], fingerprint: str) -> datetime | No
     bound_at: datetime | None = None
     ended: datetime | None = None
     for packet in packets:
-        if packet.tag in _KEYS:
+        if packet.tag in KEYS:
             is_meant = packet.tag != Tag.PublicKey and packet.fingerprint == fingerprint
             created = packet.key_created if is_meant else None
         elif created is not None and packet.signature_type == SignatureType.SubkeyBinding:
@@ -220,15 +191,17 @@ def _end_of_subkey(packets: Sequence[Packet], fingerprint: str) -> datetime | No
     return ended
 
 
-def _parsed(parse: Callable[[bytes], Parsed], content: bytes) -> Parsed:
+def parsed(parse: Callable[[bytes], Parsed], content: bytes) -> Parsed:
+    """What the bytes are. Raises OpenPgpRefusedError."""
     try:
         return parse(content)
     except (RuntimeError, ValueError) as error:
         raise OpenPgpRefusedError(
-            f"This is not what OpenPGP expects here ({_first_line(error)}); export it again, as "
+            f"This is not what OpenPGP expects here ({first_line(error)}); export it again, as "
             "`gpg --armor` writes it."
         ) from None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What Sequoia says, without where in its code that was."""
     return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -92,7 +92,7 @@ def test_rejected_credentials_are_tried_once_for_all_files(kind: str, tmp_path: 
         assert "rejected these credentials" in message
         assert "its other files wait" in message
         waiting = next(record for record in records if record.state is MADE)
-        assert "after its server rejected the credentials" in str(waiting.last_error)
+        assert "after its session was refused: " in str(waiting.last_error)
 
         # The operator has given the right ones, and delivers the file that failed.
         secrets.put("destinations/visa", server.secret)

@@ -1,7 +1,7 @@
 """The circuit breaker of a destination: when a server that keeps failing is left alone, how long.
 
-Belongs here: its states and moves. Failures that a retry may end count, and so do rejected credentials,
-which end every other session the same way. Other permanent errors are those of one file.
+Belongs here: its states and moves. Failures that a retry may end count, and so does what ends every other
+session the same way, such as rejected credentials. Other permanent errors are those of one file.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Breaker:
     """How often in a row sessions with a destination failed, and until when it is left alone.
 
     `alarm_due_at`: since when anybody raises the alarm of its opening; None once that is done.
-    `refused_at`: when the destination rejected the credentials, until a session succeeds.
+    `refused_at`: since when sessions are refused (credentials, host key, certificate), until one succeeds.
     """
 
     failure_count: int = 0
@@ -67,13 +67,13 @@ class Breaker:
         longest = min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
         return _opened(failed, now, longest * (0.5 + chance / 2))
 
-    def after_refusal(self, now: datetime, error: str) -> "Breaker":
-        """Open at once: the credentials were rejected, and would be again."""
+    def after_refusal(self, now: datetime, error: str, *, is_of_session: bool = True) -> "Breaker":
+        """Open at once: the next file would fail the same way. `is_of_session`: so would any session."""
         refused = replace(
             self,
             failure_count=self.failure_count + 1,
             last_error=error,
-            refused_at=self.refused_at or now,
+            refused_at=(self.refused_at or now) if is_of_session else self.refused_at,
         )
         return _opened(refused, now, REFUSED_PAUSE)
 

@@ -30,6 +30,11 @@ class Trouble(StrEnum):
     OTHER = "other"
 
 
+# The session itself is refused, by the server or by us: whatever it is for, the next one would be too.
+REFUSED_SESSIONS: Final = frozenset({Trouble.HOST_KEY, Trouble.CERTIFICATE, Trouble.CREDENTIALS})
+# No other file of the destination can be delivered either until a person has mended it.
+OF_ALL_FILES: Final = REFUSED_SESSIONS | {Trouble.SETTINGS, Trouble.ENCRYPTION}
+
 _ADVICE: Final[Mapping[Trouble, str]] = {
     Trouble.SETTINGS: "Correct its settings with `cardops destinations add {name} --replace`.",
     Trouble.UNREACHABLE: (
@@ -43,7 +48,7 @@ _ADVICE: Final[Mapping[Trouble, str]] = {
     Trouble.INTERRUPTED: "It is tried again automatically and goes on from what is there.",
     Trouble.HOST_KEY: (
         "Ask the card company over another channel for its host key before you change it: somebody "
-        "may be impersonating its server."
+        "may be impersonating its server. Until then its other files wait."
     ),
     Trouble.CERTIFICATE: (
         "Ask the card company for the certificate of its authority and give it with "

@@ -43,7 +43,8 @@ from cardops.services.deliveries.acknowledged_lines import FileLines
 from cardops.services.deliveries.acknowledgement_alarms import alarm_of, missing_alarm
 from cardops.services.deliveries.concurrent import all_at_once
 from cardops.services.deliveries.settings import outbound_folders
-from cardops.services.openpgp import OpenPgpRefusedError, decrypted, is_openpgp
+from cardops.services.openpgp import OpenPgpRefusedError, is_openpgp
+from cardops.services.openpgp_messages import decrypted
 
 # A million rejected lines; a larger file is nobody's acknowledgement.
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -251,7 +252,13 @@ def _plain(content: bytes, settings: Destination) -> bytes:
             f"`cardops destinations add {settings.name} --replace --openpgp-key FILE`"
         )
     try:
-        return decrypted(settings.openpgp_key.encode(), content)
+        certificate = settings.openpgp_certificate
+        return decrypted(
+            settings.openpgp_key.encode(),
+            content,
+            max_bytes=MAX_BYTES,
+            signer=certificate.encode() if certificate else None,
+        )
     except OpenPgpRefusedError as error:
         raise UnreadableAcknowledgementError(str(error)) from None
 

@@ -30,8 +30,8 @@ from cardops.rules.deliveries.records import (
     TransientDeliveryError,
     state_for_retry,
 )
-from cardops.rules.deliveries.troubles import RUNBOOK, Trouble
-from cardops.services.deliveries.paused_alarms import PausedAlarms
+from cardops.rules.deliveries.troubles import OF_ALL_FILES, REFUSED_SESSIONS, RUNBOOK
+from cardops.services.deliveries.paused_alarms import PausedAlarms, failures
 from cardops.services.deliveries.session import DeliverySession, Report, SessionPorts
 
 _RANDOM: Final = SystemRandom()
@@ -107,9 +107,7 @@ class DeliveryService:
         self._alarms().raise_due(now)
         if before.retry_at is None or before.state(now) is not BreakerState.OPEN:
             return None
-        why = "its server rejected the credentials"
-        if before.refused_at is None:
-            why = f"{before.failure_count} failures in a row"
+        why = "its session was refused" if before.refused_at else failures(before)
         return (
             f"{destination} is left alone until {_second(before)} after {why}: {before.last_error}"
         )
@@ -141,8 +139,9 @@ class DeliveryService:
             explained = error.explained(record.destination)
             self.report(explained)
             failed = replace(session.record, state=state)
-            if error.trouble is Trouble.CREDENTIALS:
-                return self._leave_alone(failed, explained), None
+            if error.trouble in OF_ALL_FILES:
+                is_of_session = error.trouble in REFUSED_SESSIONS
+                return self._leave_alone(failed, explained, is_of_session=is_of_session), None
             return self.alarm(failed, explained), None
         except TransientDeliveryError as error:
             explained = error.explained(record.destination)
@@ -164,12 +163,16 @@ class DeliveryService:
             self._alarms().raise_alarm(record.destination, after)
         return after
 
-    def _leave_alone(self, record: ChargebackFileRecord, error: str) -> ChargebackFileRecord:
-        """After rejected credentials no other file tries them: a card company locks the account."""
+    def _leave_alone(
+        self, record: ChargebackFileRecord, error: str, *, is_of_session: bool
+    ) -> ChargebackFileRecord:
+        """No other file tries the same, with an alarm each: a card company locks the account."""
         now = self.clock.now()
 
         def refuse(breaker: Breaker) -> Breaker:
-            return breaker.after_refusal(now, error)  # guard: one-refused-login
+            return breaker.after_refusal(
+                now, error, is_of_session=is_of_session
+            )  # guard: one-refused-login
 
         _, after = self.breakers.change(record.destination, refuse)
         self.report(_paused(record.destination, after))

@@ -1,4 +1,4 @@
-"""Destinations whose rejected credentials nobody tries again, whatever they are wanted for.
+"""Destinations whose refused sessions nobody tries again, whatever they are wanted for.
 
 Belongs here: sessions beside deliveries, such as reading acknowledgements, which would log in every quarter
 of an hour. Deliveries ask the circuit breaker themselves.
@@ -12,12 +12,12 @@ from cardops.ports import Breakers, Clock, Destinations, FileDelivery
 from cardops.rules.deliveries.breakers import BreakerState
 from cardops.rules.deliveries.destinations import Destination
 from cardops.rules.deliveries.records import PermanentDeliveryError, TransientDeliveryError
-from cardops.rules.deliveries.troubles import Trouble
+from cardops.rules.deliveries.troubles import REFUSED_SESSIONS, Trouble
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedDestinations(Destinations):
-    """The same destinations; one that rejected the credentials is left alone as for deliveries."""
+    """The same destinations; one whose sessions are refused is left alone as for deliveries."""
 
     inner: Destinations
     breakers: Breakers
@@ -29,15 +29,15 @@ class GuardedDestinations(Destinations):
         breaker, now = self.breakers.find(destination), self.clock.now()
         if breaker.refused_at is not None and breaker.state(now) is BreakerState.OPEN:
             raise TransientDeliveryError(
-                f"{destination} has rejected the credentials since "
-                f"{breaker.refused_at:%Y-%m-%d %H:%M} UTC and is left alone, so that it does not lock "
-                "the account.",
+                f"{destination}: sessions have been refused since "
+                f"{breaker.refused_at:%Y-%m-%d %H:%M} UTC. It is left alone, so that it does not "
+                f"lock the account: {breaker.last_error}",
                 Trouble.CREDENTIALS,
             )
         try:
             session = self.inner.connect(destination)
         except PermanentDeliveryError as error:
-            if error.trouble is Trouble.CREDENTIALS:
+            if error.trouble in REFUSED_SESSIONS:
                 explained = error.explained(destination)
                 self.breakers.change(destination, lambda found: found.after_refusal(now, explained))
             raise

@@ -33,10 +33,10 @@ class PausedAlarms:
         why = (
             "The last session with it was refused"
             if breaker.refused_at
-            else f"{breaker.failure_count} sessions in a row failed, the last one"
+            else f"{failures(breaker).capitalize()}, the last one"
         )
         then = (
-            "Its files wait, so that the account is not locked"
+            "Its files wait, so that no other fails the same way"
             if breaker.refused_at
             else "Its files wait and are tried again automatically, at growing intervals"
         )
@@ -52,14 +52,19 @@ class PausedAlarms:
         self.breakers.change(destination, lambda found: found.alarmed(breaker.opened_at))
 
 
+def failures(breaker: Breaker) -> str:
+    """How many sessions in a row failed."""
+    count = breaker.failure_count
+    return "a failure" if count == 1 else f"{count} failures in a row"
+
+
 def paused_sentence(destination: str, breaker: Breaker) -> str:
     """Since when nothing is sent to a paused destination, why, when it is tried next, and how now."""
     since = breaker.refused_at or breaker.opened_at
     what = (
-        f"{destination} has rejected the credentials since {since:%Y-%m-%d %H:%M} UTC"
+        f"{destination}: sessions have been refused since {since:%Y-%m-%d %H:%M} UTC"
         if breaker.refused_at
-        else f"{destination} is paused since {since:%Y-%m-%d %H:%M} UTC after "
-        f"{breaker.failure_count} failures in a row"
+        else f"{destination} is paused since {since:%Y-%m-%d %H:%M} UTC after {failures(breaker)}"
     )
     return (
         f"{what}, next try {breaker.retry_at:%Y-%m-%d %H:%M} UTC: {breaker.last_error} "

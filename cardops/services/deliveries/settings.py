@@ -39,11 +39,11 @@ from cardops.services.intake.holiday_dates import UnknownHolidaysError, holiday_
 from cardops.services.openpgp import (
     OpenPgpRefusedError,
     certificate_of,
-    decryption_problem,
     encryption_problem,
     fingerprint_of,
     fingerprint_of_key,
 )
+from cardops.services.openpgp_messages import decryption_problem
 
 PREFIX: Final = "destinations/"
 # Used by every destination that has no settings of its own.

@@ -280,7 +280,7 @@ def test_rejected_credentials_are_listed_until_new_ones_are_given(
     breakers.change("visa", lambda _: Breaker().after_refusal(now, "wrong password"))
 
     assert doctor().message.startswith(
-        f"visa has rejected the credentials since {now:%Y-%m-%d %H:%M} UTC, next try"
+        f"visa: sessions have been refused since {now:%Y-%m-%d %H:%M} UTC, next try"
     )
     assert row(cardops("list")[1], "visa")["breaker"]["refused_at"] == now.isoformat()
     cardops("add", "visa", "--replace", *options(server, tmp_path))

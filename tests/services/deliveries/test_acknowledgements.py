@@ -8,7 +8,7 @@ from threading import Event
 
 import dagster as dg
 import pytest
-from pysequoia import Tsk, encrypt
+from pysequoia import Cert, Tsk, encrypt
 from typing_extensions import override
 
 from assets.acknowledged_files import ADDS_UP, NONE_MISSING, acknowledged_files
@@ -46,6 +46,7 @@ OPEN_AGAIN = csv_file(f"{CHARGEBACKS},status", f"{DISPUTED},won")
 DAY = timedelta(hours=24)
 KEY = Tsk.generate("Us <files@us.example>")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+PARTNER = Tsk.generate("A card company")
 
 
 @pytest.fixture
@@ -273,6 +274,46 @@ def test_acknowledgement_that_cannot_be_decrypted_is_unreadable_until_the_key_is
     destinations.parts["visa"]["openpgp_key"] = str(KEY)
     assert outcomes(desk) == [Outcome.MATCHED]
     assert outcomes(desk) == []
+
+
+@pytest.mark.parametrize(
+    ("signer", "is_revoked", "expected"),
+    [
+        (None, False, Outcome.MATCHED),
+        (PARTNER, False, Outcome.MATCHED),
+        # Of a key that is not ours to judge.
+        (KEY, False, Outcome.MATCHED),
+        (PARTNER, True, Outcome.UNREADABLE),
+    ],
+)
+def test_signature_that_names_the_card_companys_key_must_be_valid(
+    desk: AcknowledgementDesk,
+    destinations: FakeDestinations,
+    outbox: dict[str, bytes],
+    signer: Tsk | None,
+    *,
+    is_revoked: bool,
+    expected: Outcome,
+) -> None:
+    record = desk.deliver("c1")
+    certificate = PARTNER.extract_certificate()
+    if is_revoked:
+        revocation = certificate.revoke(PARTNER.certifier())
+        certificate = Cert.from_bytes(bytes(certificate) + bytes(revocation))
+    destinations.parts["visa"] |= {"openpgp_key": str(KEY), "openpgp_certificate": str(certificate)}
+    outbox[PATH] = bytes(
+        encrypt(
+            an_acknowledgement(record),
+            recipients=[KEY.extract_certificate()],
+            signer=signer.signer() if signer else None,
+        )
+    )
+
+    (stored,) = desk.poll().read
+
+    assert stored.outcome is expected
+    problem = f"its signature names a key of the certificate {certificate.fingerprint.upper()}"
+    assert (problem in str(stored.problem)) == is_revoked
 
 
 def test_line_that_is_not_in_the_file_is_inconsistent(

@@ -9,7 +9,7 @@ from cardops.rules.deliveries.records import (
     TransientDeliveryError,
 )
 from cardops.rules.deliveries.retries import MAX_RUNS_A_TICK, RetryCount
-from cardops.rules.deliveries.troubles import Trouble
+from cardops.rules.deliveries.troubles import OF_ALL_FILES, Trouble
 from cardops.services.deliveries.retrying import RetryService
 from tests.services.deliveries.delivering import World
 
@@ -171,6 +171,32 @@ def test_alarm_of_a_process_that_died_is_raised_once_by_the_next(
     ((subject, message, _),) = world.notifier.alarms
     assert subject == "Deliveries to visa are paused"
     assert "visa is troubled." in message
+
+
+@pytest.mark.parametrize("trouble", sorted(OF_ALL_FILES))
+def test_what_no_file_gets_past_is_one_alarm(world: World, trouble: Trouble) -> None:
+    for number in range(3):
+        world.make_file(f"b-{number}")
+
+    def refuse(_: str) -> None:
+        raise PermanentDeliveryError("visa is not what was expected.", trouble)
+
+    world.destinations.before_connect = refuse
+    service = world.service()
+    states = [getattr(service.deliver(f"b-{number}", "visa"), "state", None) for number in range(3)]
+
+    assert states == [DeliveryState.FAILED, DeliveryState.MADE, DeliveryState.MADE]
+    assert len(world.destinations.connections) == len(world.notifier.alarms) == 1
+    # A day later one file asks whether it is mended, and the same holds for it.
+    world.clock.advance(days=1)
+    for number in range(3):
+        service.deliver(f"b-{number}", "visa")
+    assert len(world.destinations.connections) == len(world.notifier.alarms) == 1 + 1
+
+    world.destinations.before_connect = lambda _: None
+    for number in range(3):
+        service.retry(f"b-{number}", "visa", None)
+    assert {record.state for record in world.ledger.all()} == {DeliveryState.DELIVERED}
 
 
 def die(*_: object, **__: object) -> None:

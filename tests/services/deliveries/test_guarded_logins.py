@@ -68,7 +68,7 @@ def test_rejected_password_is_tried_once_by_all_polls(
     assert [subject for subject, _, _ in desk.notifier.alarms] == [
         "Acknowledgements of visa cannot be read"
     ]
-    assert "is left alone, so that it does not lock the account" in str(errors[-1])
+    assert "is left alone, so that it does not lock the account: visa rejected" in str(errors[-1])
     # The operator gives the right one.
     rejecting.is_rejecting = False
     breakers.change("visa", lambda breaker: breaker.with_new_settings(clock.now()))
