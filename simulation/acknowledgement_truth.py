@@ -20,7 +20,7 @@ def acknowledgements_truth(files: Sequence[InputFile], chargebacks: Mapping[str,
     `chargebacks`: what each was sent before anything was rejected. A row that is sent again is
     accepted then. `late`: files of the day's first deliveries whose answer was not there at once.
     """
-    rejected = _rejected_lines(files)
+    rejected = rejected_lines(files)
     return {
         network: _of_network(network, sent["rows"], rejected.get(network, []), chargebacks)
         for network, sent in chargebacks["networks"].items()
@@ -47,7 +47,7 @@ def _of_network(
     }
 
 
-def _rejected_lines(files: Sequence[InputFile]) -> dict[str, list[tuple[Row, str]]]:
+def rejected_lines(files: Sequence[InputFile]) -> dict[str, list[tuple[Row, str]]]:
     """By card company: the latest row of each rejected line, and the code of its rejection."""
     found: dict[str, list[tuple[Row, str]]] = {}
     for (network, case_number, _), row in _named_lines(files).items():

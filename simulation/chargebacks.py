@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date
 from random import Random
 from typing import Final
 
@@ -11,6 +11,7 @@ from simulation.bad_rows import VALUE_REASONS, Roles
 from simulation.calendar_days import instant_text
 from simulation.cards import last_four, masked
 from simulation.chance import happens
+from simulation.dispute_clocks import due, feed_date
 from simulation.disputes import Dispute, Step
 from simulation.money_text import amount_text
 from simulation.population import World
@@ -32,7 +33,6 @@ _SPELLINGS: Final = {
     "amex": ("American Express", "AMEX", "AX"),
     "discover": ("Discover", "DISCOVER CARD", "DI"),
 }
-_REPLY_DAYS: Final = {"visa": 18, "mastercard": 39, "amex": 20, "discover": 30}
 _BAD_PER_MILLE: Final = 0.2
 _REPEATS_PER_MILLE: Final = 0.4
 _ODD_PER_MILLE: Final = 0.4
@@ -41,6 +41,7 @@ _SHAPES: Final = 4
 _POC: Final = 2
 _SHOP: Final = 3
 _PARTED: Final = 5
+_DATED_LATER: Final = 3
 _ENDED: Final = frozenset({"won", "lost"})
 
 
@@ -66,15 +67,18 @@ class _RowWriter:
     world: World
     late_transactions: str
 
-    def step_row(self, dispute: Dispute, step: Step) -> Row:
+    def step_row(
+        self, dispute: Dispute, step: Step, named: date | None = None, *, has_reply_by: bool = True
+    ) -> Row:
+        """`named`: the day by which to answer that the rows before it named; `has_reply_by`: its file can."""
         purchase, rng = dispute.purchase, self.rng
         currency, network = purchase.currency, dispute.network
         # Without a network column, the card's leading digits give the network.
-        named = happens(rng, 80)
+        names_network = happens(rng, 80)
         cells: dict[str, Cell] = {
             "case_number": f"case-{self.world.tag}-{dispute.number:06d}",
             "transaction_id": purchase.paid_by.transaction_id,
-            "card_network": rng.choice(_SPELLINGS[network]) if named else "",
+            "card_network": rng.choice(_SPELLINGS[network]) if names_network else "",
             "card_number": masked(purchase.user.card_number),
             "merchant_id": purchase.merchant.merchant_id,
             "merchant_name": purchase.merchant.name,
@@ -87,28 +91,37 @@ class _RowWriter:
             "chargeback_reason": dispute.reason["description"],
             "stage": step.stage,
             "status": step.status,
-            "reply_by_date": self._reply_by(dispute),
+            "activity_date": step.on.isoformat() if step.is_dated else "",
             "resolution_date": step.on.isoformat() if step.status in _ENDED else "",
             "arn": f"7{dispute.number:022d}",
         }
-        return Row(cells, dispute.amount_minor, currency, float(dispute.number), network)
+        names_day = not happens(rng, 30)
+        if step.on > dispute.opened_on:
+            # Later steps have all clocks: also one that counts from the row's arrival.
+            names_day = dispute.number % _DATED_LATER == 0
+        begun_on = dispute.opened_on if step.is_update else step.on
+        reply_by = (
+            feed_date(network, begun_on, is_put_off=step.is_update)
+            if has_reply_by and names_day
+            else None
+        )
+        cells["reply_by_date"] = reply_by.isoformat() if reply_by else ""
+        # A first step begins on the day of the dispute; later ones where they say so.
+        is_known = step.is_dated or begun_on == dispute.opened_on
+        row = Row(cells, dispute.amount_minor, currency, float(dispute.number), network)
+        row.due = due(network, step.stage, begun_on if is_known else None, reply_by or named)
+        return row
 
     def poc_row(self, dispute: Dispute, step: Step) -> Row:
-        row = self.step_row(dispute, step)
+        row = self.step_row(dispute, step, has_reply_by=False)
         row.cells["card_number"] = last_four(dispute.purchase.user.card_number)
         return row
 
     def shop_row(self, dispute: Dispute, step: Step) -> Row:
-        row = self.step_row(dispute, step)
+        row = self.step_row(dispute, step, has_reply_by=False)
         if dispute.purchase.placement is Placement.LATE_TRANSACTION:
             row.quarantined(RowReason.ORPHANED_REFERENCE).released_by = self.late_transactions
         return row
-
-    def _reply_by(self, dispute: Dispute) -> str:
-        if happens(self.rng, 30):
-            return ""
-        days = timedelta(days=_REPLY_DAYS[dispute.network])
-        return (dispute.opened_on + days).isoformat()
 
 
 def make_chargeback_files(
@@ -156,6 +169,7 @@ def _empty_files() -> ChargebackFiles:
         *("case_number", *first, "currency", "card_network", "card_number", "merchant_id"),
         *("merchant_name", "transaction_date", "transaction_amount", "chargeback_reason"),
         *("reason_code", "stage", "status", "reply_by_date", "resolution_date", "arn"),
+        "activity_date",
     )
     poc = (
         *("transaction_id", "card_number", "transaction_amount", "currency", "merchant_id"),
@@ -193,7 +207,8 @@ def _write_dispute(writer: _RowWriter, files: ChargebackFiles, dispute: Dispute)
         files.rich.rows.append(written)
     for step in rest:
         written.is_plain = False
-        row = writer.step_row(dispute, step)
+        named = written.due.reply_by if step.is_update and written.due.clock == "feed" else None
+        row = writer.step_row(dispute, step, named)
         row.is_plain = False
         files.follow_up.rows.append(row)
 
@@ -359,6 +374,8 @@ def _add_unexpected_step(rng: Random, files: ChargebackFiles) -> None:
     known.is_plain = False
     row = known.copy(rng.uniform(0, files.follow_up.end), stage="arbitration")
     row.is_plain = False
+    named = known.due.reply_by if known.due.clock == "feed" else None
+    row.due = due(known.network, "arbitration", None, named)
     files.follow_up.rows.append(row.flagged(RowFlag.UNEXPECTED_STAGE))
 
 

@@ -1,11 +1,12 @@
-"""Three disputed purchases of a program under Regulation E, and what must become of their money.
+"""Disputed purchases of a program under Regulation E, and what must become of their money.
 
 Belongs here: the files, and the expected figures by adding up, without any code of the pipeline. One
 credit stands, one is made final because the merchant lost, one is taken back because the merchant
-had refunded the purchase.
+had refunded the purchase. A fourth purchase was never paid: nothing is given back, and the program
+holds its dispute.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,16 +17,22 @@ BOUGHT_DAYS_AGO: Final = 40
 # More than ten business days, so that the credit is due.
 TOLD_DAYS_AGO: Final = 20
 INVESTIGATION_DAYS: Final = 90
+# What the program holds back, which the demo has to set before.
+HELD_FOR: Final = "failed_payment"
 
 
 @dataclass(frozen=True, slots=True)
 class DisputedPurchase:
-    """Who bought for how much, what the dispute's report says, and whether it was refunded later."""
+    """Who bought for how much, what the dispute's report says, and whether it was refunded later.
+
+    `is_paid`: whether the payment went through.
+    """
 
     user_id: str
     amount_minor: int
     status: str
     is_refunded: bool = False
+    is_paid: bool = True
 
     @property
     def case_number(self) -> str:
@@ -42,7 +49,9 @@ PURCHASES: Final = (
     DisputedPurchase("ana", 40_00, "open"),
     DisputedPurchase("ben", 25_00, "lost"),
     DisputedPurchase("eve", 15_00, "open", is_refunded=True),
+    DisputedPurchase("dan", 30_00, "open", is_paid=False),
 )
+PAID: Final = tuple(item for item in PURCHASES if item.is_paid)
 
 
 def write_files(folder: Path, day: date) -> Mapping[str, Path]:
@@ -65,7 +74,8 @@ def write_files(folder: Path, day: date) -> Mapping[str, Path]:
         ],
         "transactions": [
             f"{transaction},updated_at",
-            *(f"{row},{{at}}".format(status="completed", at=bought) for row in bought_by),
+            *(f"{row},{{at}}".format(status="completed" if item.is_paid else "failed", at=bought)
+              for row, item in zip(bought_by, PURCHASES, strict=True)),
         ],
         "chargebacks": [
             f"{reported},status,activity_date",
@@ -92,7 +102,7 @@ def money_truth(day: date, today: date) -> dict[str, dict[str, Any]]:
     """
     is_over = today >= day - timedelta(days=TOLD_DAYS_AGO) + timedelta(days=INVESTIGATION_DAYS)
     found = {}
-    for item in PURCHASES:
+    for item in PAID:
         undecided = "made_final" if is_over else "standing"
         state = "taken_back" if item.is_refunded else undecided
         kept = 0 if item.is_refunded else item.amount_minor
@@ -102,6 +112,19 @@ def money_truth(day: date, today: date) -> dict[str, dict[str, Any]]:
             "balance": DEPOSITED_MINOR + kept,
         }
     return found
+
+
+def filing_truth() -> dict[str, Any]:
+    """What the card company received of the disputes, and accepted rows in no file, by reason."""
+    held = [item for item in PURCHASES if not item.is_paid]
+    return {
+        "received": {"visa": {"rows": len(PAID), "totals": {"USD": _sum(PAID)}}},
+        "waiting": {HELD_FOR: len(held)},
+    }
+
+
+def _sum(purchases: Sequence[DisputedPurchase]) -> int:
+    return sum(item.amount_minor for item in purchases)
 
 
 def _text(amount_minor: int) -> str:

@@ -1,7 +1,7 @@
 """Disputes of simulated purchases: which are disputed, why, and how each continues."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from random import Random
@@ -27,11 +27,17 @@ _ALLOCATED: Final = frozenset({"fraud", "authorization"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one row says about a dispute."""
+    """What one row says about a dispute.
+
+    `is_update`: of the stage that it is at already, so no new clock starts. `is_dated`: the row says on
+    which day it happened.
+    """
 
     stage: str
     status: str
     on: date
+    is_update: bool = False
+    is_dated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,9 @@ def _dispute(rng: Random, number: int, purchase: Purchase, history_end: date) ->
     reason = rng.choice(reasons_of(network))
     part = happens(rng, 15) and purchase.amount_minor > 1
     amount = rng.randint(1, purchase.amount_minor - 1) if part else purchase.amount_minor
-    steps = _steps(rng, network, reason["category"], opened_on, history_end)
+    first, *rest = _steps(rng, network, reason["category"], opened_on, history_end)
+    # Every second feed says when later steps happened.
+    steps = (first, *(replace(step, is_dated=number % 2 == 0) for step in rest))
     return Dispute(number, purchase, network, reason, amount, opened_on, steps)
 
 
@@ -102,8 +110,10 @@ def _steps(
     ended = Step("chargeback", rng.choice(("won", "lost")), on)
     won = Step("chargeback", "won", on)
     later = min(history_end, on + timedelta(days=rng.randint(1, 10)))
+    updated = Step("chargeback", "pending_response", on, is_update=True)
     paths = (
         (opened,),
+        (opened, updated),
         (asked,),
         (asked, Step("chargeback", "open", on)),
         (opened, answered),
@@ -112,7 +122,7 @@ def _steps(
         (opened, won, Step("pre_arbitration", "pending_response", later)),
         (opened, won, Step("chargeback", "open", later)),
     )
-    return rng.choices(paths, (46, 12, 13, 12, 11, 3, 3))[0]
+    return rng.choices(paths, (40, 6, 12, 13, 12, 11, 3, 3))[0]
 
 
 @cache

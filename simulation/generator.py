@@ -14,12 +14,14 @@ from random import Random
 from typing import Final
 
 from simulation import truth
-from simulation.acknowledgement_truth import acknowledgements_truth
+from simulation.acknowledgement_truth import acknowledgements_truth, rejected_lines
 from simulation.authorizations import Request, make_requests
 from simulation.chargebacks import make_chargeback_files
+from simulation.deadline_truth import deadlines_truth
 from simulation.deposits import make_deposit_files
 from simulation.disputes import make_disputes
 from simulation.file_formats import write_input_file
+from simulation.filed_truth import filed_truth
 from simulation.orders import make_order_files
 from simulation.population import World, make_world
 from simulation.purchases import make_purchases, make_some_late
@@ -32,6 +34,8 @@ DEFAULT_HISTORY_END: Final = date(2026, 11, 1)
 MAX_ROWS: Final = 10_000_000
 REQUESTS_PATH: Final = "authorizations/requests.ndjson"
 TRUTH_PATH: Final = "truth.json"
+# Counts up when a day of the same size, seed and date gets other files.
+_EDITION: Final = 2
 _LATE_PER_MILLE: Final = 1.0
 
 
@@ -70,8 +74,9 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
     if not 1 <= rows <= MAX_ROWS:
         raise ValueError(f"rows must be from 1 to {MAX_ROWS}, not {rows}")
     label = f"{rows}/{seed}/{history_end.isoformat()}"
-    # Ids of one day never meet those of another, so days may be run into one home.
-    tag = hashlib.sha256(label.encode()).hexdigest()[:6]
+    # Ids of one day never meet those of another, so days may be run into one home: also where an
+    # earlier version of the generator made one of the same size.
+    tag = hashlib.sha256(f"{label}/{_EDITION}".encode()).hexdigest()[:6]
 
     def stream(subject: str) -> Random:
         return Random(f"{label}/{subject}")  # noqa: S311 - a simulation wants to be repeatable
@@ -82,6 +87,8 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
     after_deposits = truth.balances_truth(accounts)
     requests = make_requests(stream("requests"), world, rows, accounts)
     chargebacks = truth.chargebacks_truth(files)
+    rejected = rejected_lines(files).values()
+    resent = [row for rows in rejected for row, _ in rows]
     day_truth: truth.Json = {
         "rows": rows,
         "seed": seed,
@@ -94,8 +101,10 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
         "chargebacks": {
             **chargebacks,
             "acknowledgements": acknowledgements_truth(files, chargebacks),
+            "filed": filed_truth(files, resent),
         },
         "disputes": truth.disputes_truth(files),
+        "deadlines": deadlines_truth(files),
         "kpis": truth.kpis_truth(files),
         "fraud_rings": truth.rings_truth(world.rings),
         "balances_after_deposits": after_deposits,

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from cardops.rules.intake.files import Kind, RowFlag, RowReason
+from simulation.dispute_clocks import NOBODY, Due
 
 # Written as the byte 0xFF, which no UTF-8 text has (files are written with surrogateescape).
 NOT_UTF8: Final = b"\xff".decode(errors="surrogateescape")
@@ -39,7 +40,8 @@ class Row:
 
     `position` orders rows in their file. `is_malformed` damages the line itself: too many cells, or
     cut short. `is_plain`: no other row was derived from it, so it may be repeated. `released_by` is
-    the file whose arrival releases the row from quarantine.
+    the file whose arrival releases the row from quarantine. `due`: by when its dispute is to be answered
+    once this row is its last step.
     """
 
     cells: dict[str, Cell]
@@ -53,11 +55,12 @@ class Row:
     is_malformed: bool = False
     is_plain: bool = True
     released_by: str | None = None
+    due: Due = NOBODY
 
     def copy(self, position: float, **changes: Cell) -> "Row":
         """The same row further down, with some cells changed."""
         cells = {**self.cells, **changes}
-        return Row(cells, self.amount_minor, self.currency, position, self.network)
+        return Row(cells, self.amount_minor, self.currency, position, self.network, due=self.due)
 
     def quarantined(self, *reasons: RowReason) -> "Row":
         """This row, meant to be quarantined for exactly these reasons."""

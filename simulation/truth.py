@@ -11,6 +11,15 @@ from typing import Any, Final
 
 from cardops.rules.intake.files import Kind
 from simulation.authorizations import Accounts, Balance, Request
+from simulation.dispute_rows import (
+    ENDED,
+    dispute_key,
+    grouped,
+    is_accepted,
+    is_at_once,
+    is_released,
+    stage_key,
+)
 from simulation.population import Ring
 from simulation.rows import InputFile, Outcome, Row, totals_of
 
@@ -18,7 +27,6 @@ Json = dict[str, Any]
 # The kinds of which a simulated day has files.
 SIMULATED_KINDS: Final = tuple(map(Kind, ("deposits", "transactions", "orders", "chargebacks")))
 _SETTLED: Final = frozenset({"completed", "refunded"})
-_ENDED: Final = frozenset({"won", "lost"})
 _UNKNOWN_METHOD: Final = "unknown"
 
 
@@ -131,8 +139,8 @@ def chargebacks_truth(files: Sequence[InputFile]) -> Json:
 
     A line is the latest of the rows of one dispute's stage; `versions` counts those rows.
     """
-    batch = _grouped(files, lambda row: row.outcome is Outcome.ACCEPTED, _stage_of)
-    released = _grouped(files, lambda row: row.released_by is not None, _stage_of)
+    batch = grouped(files, is_at_once, stage_key)
+    released = grouped(files, is_released, stage_key)
     return {
         "files": _with_versions(batch),
         "released_files": _with_versions(released),
@@ -146,47 +154,21 @@ def disputes_truth(files: Sequence[InputFile]) -> Json:
     `files`: of rows accepted at once; `networks`: with those that are released later.
     """
     return {
-        "files": _disputes_by_network(files, lambda row: row.outcome is Outcome.ACCEPTED),
-        "networks": _disputes_by_network(files, _is_accepted),
+        "files": _disputes_by_network(files, is_at_once),
+        "networks": _disputes_by_network(files, is_accepted),
     }
 
 
 def _disputes_by_network(files: Sequence[InputFile], belongs: Callable[[Row], bool]) -> Json:
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for rows in _grouped(files, belongs, _dispute_of):
-        ended = [row.cells["status"] in _ENDED for row in rows]
+    for rows in grouped(files, belongs, dispute_key):
+        ended = [row.cells["status"] in ENDED for row in rows]
         found[rows[0].network].update(
             disputes=1,
             open=int(not ended[-1]),
             reopened=sum(was and not now for was, now in pairwise(ended)),
         )
     return {network: dict(found[network]) for network in sorted(found)}
-
-
-def _grouped(
-    files: Sequence[InputFile],
-    belongs: Callable[[Row], bool],
-    key_of: Callable[[InputFile, Row], tuple[str, ...]],
-) -> list[list[Row]]:
-    """The rows of each key as they arrive; none of them says when it happened."""
-    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for file in files:
-        own = [row for row in file.rows if file.kind == Kind("chargebacks") and belongs(row)]
-        for row in sorted(own, key=lambda row: row.position):
-            groups[key_of(file, row)].append(row)
-    return list(groups.values())
-
-
-def _stage_of(file: InputFile, row: Row) -> tuple[str, ...]:
-    stage = str(row.cells["stage"]) if "stage" in file.columns else "chargeback"
-    return (stage, *_dispute_of(file, row))
-
-
-def _dispute_of(file: InputFile, row: Row) -> tuple[str, ...]:
-    """A row names its case, or is known by its payment, date, reason and amount."""
-    unnamed = ("transaction_id", "dispute_date", "reason_code", "chargeback_amount")
-    identity = ("case_number",) if "case_number" in file.columns else unnamed
-    return (row.network, *(str(row.cells[name]) for name in identity))
 
 
 def _with_versions(stages: Sequence[Sequence[Row]]) -> Json:
@@ -214,7 +196,7 @@ def kpis_truth(files: Sequence[InputFile]) -> Json:
         for file in files
         if file.kind == Kind("chargebacks")
         for row in file.rows
-        if _is_accepted(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
+        if is_accepted(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
     }
     methods = Counter(_method(latest.get(transaction_id)) for transaction_id in disputed)
     statuses: dict[str, Counter[str]] = defaultdict(Counter)
@@ -262,13 +244,8 @@ def _accepted_rows(files: Sequence[InputFile], kind: Kind) -> list[Row]:
         for file in files
         if file.kind == kind and not file.refused_for
         for row in file.rows
-        if _is_accepted(row)
+        if is_accepted(row)
     ]
-
-
-def _is_accepted(row: Row) -> bool:
-    """Accepted at once, or once what it refers to has arrived."""
-    return row.outcome is Outcome.ACCEPTED or row.released_by is not None
 
 
 def rings_truth(rings: Sequence[Ring]) -> list[list[str]]:

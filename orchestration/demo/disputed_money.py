@@ -1,4 +1,4 @@
-"""Gives disputed money back under Regulation E: three disputes, from their files to their ends.
+"""Gives disputed money back under Regulation E: a few disputes, from their files to their ends.
 
 Belongs here: the steps, in order. What must become of the money is in simulation.disputed_money.
 """
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.disputes import DisputeKey
+from cardops.rules.chargebacks.filing import DisputePolicy
 from cardops.rules.intake.files import Kind
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.rules.provisional.records import DecisionKind, NoticeKind
@@ -19,8 +20,9 @@ from orchestration.cli.known_programs import ensure_program
 from orchestration.composition import claims_of, intake_ports_of, provisional_credits_of
 from orchestration.demo.answers import undelivered_batches
 from orchestration.demo.books import DemoBooks
+from orchestration.demo.filed_lines import waiting_rows
 from orchestration.local.in_process import InProcessRuns
-from simulation.disputed_money import PURCHASES, write_files
+from simulation.disputed_money import HELD_FOR, PAID, write_files
 
 BY: Final = "demo"
 # More than the two business days between the notice and taking back.
@@ -42,6 +44,9 @@ class DisputedMoney:
             since_on = self.day - timedelta(days=365)
             policy = ProvisionalPolicy(self.program, PolicyName.REGULATION_E, since_on, BY)
             self.adapters.provisional_policies.set(completed(policy))
+        ledger = self.adapters.intake_ledger
+        if ledger.dispute_policies(self.program).get(HELD_FOR) != DisputePolicy.HOLD:
+            ledger.set_dispute_policy(self.program, HELD_FOR, str(DisputePolicy.HOLD), set_by=BY)
         files = write_files(folder, self.day)
         for kind in ("deposits", "transactions"):
             self._ingest(Kind(kind), files[kind])
@@ -52,7 +57,7 @@ class DisputedMoney:
         credits_of = provisional_credits_of(self.adapters)
         list(credits_of.post_due(self.day, self.program))
         self._ingest(Kind("transactions"), files["refunds"])
-        for item in PURCHASES:
+        for item in PAID:
             key = DisputeKey(self.program, "visa", item.case_number)
             if item.is_refunded:
                 request = DecisionRequest(
@@ -69,12 +74,20 @@ class DisputedMoney:
         with self.adapters.warehouse.reading() as session:
             rows = session.execute(
                 "select case_number, state, kept_amount_minor, user_id from fct_provisional_credits "
-                "where program = ?",
+                "where program = ? and credited_on is not null",
                 [self.program],
             ).fetchall()
         return {
             case: {"state": state, "kept": kept, "balance": balances[user]["USD"]["ledger"]}
             for case, state, kept, user in rows
+        }
+
+    def filed(self) -> dict[str, Any]:
+        """What the card company received of the disputes, and what waited at the close, by reason."""
+        books = DemoBooks(self.adapters, self.program)
+        return {
+            "received": books.received(books.records()),
+            "waiting": waiting_rows(self.adapters, self.program),
         }
 
     def _ingest(self, kind: Kind, path: Path) -> None:

@@ -6,6 +6,7 @@ released rows. orchestration.demo.truth says what the counts should be.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -23,12 +24,16 @@ _RELEASED: Final = tuple(kind for kind, profile in KINDS.items() if profile.refe
 
 @dataclass(slots=True)
 class IngestedDay:
-    """The ingested files: submitted ones by their path in the day, those of released rows apart."""
+    """The ingested files: submitted ones by their path in the day, those of released rows apart.
+
+    `closed_on`: the last date that was closed after them.
+    """
 
     submitted: dict[str, IntakeFile] = field(default_factory=dict)
     released: list[IntakeFile] = field(default_factory=list)
     batch_ids: list[str] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+    closed_on: date = date.min
 
 
 class DemoIntake:

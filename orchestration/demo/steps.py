@@ -21,13 +21,14 @@ from orchestration.cli.output import CommandError
 from orchestration.demo import truth as demo_truth
 from orchestration.demo.answers import Answers, answered, read_answers, resent_batches
 from orchestration.demo.books import DemoBooks
+from orchestration.demo.deadlines import found_deadlines, set_processor_clocks
 from orchestration.demo.disputed_money import DisputedMoney
 from orchestration.demo.filed_lines import FiledLines, filed_lines
 from orchestration.demo.intake import DemoIntake, IngestedDay
 from orchestration.demo.services import OutsideProcesses
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
-from simulation.disputed_money import money_truth
+from simulation.disputed_money import filing_truth, money_truth
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
 from simulation.traffic import TrafficReport, run_traffic
 from simulation.truth import SIMULATED_KINDS
@@ -102,6 +103,8 @@ class _Demo:
         settings = self.adapters.settings
         self.progress.step("Starting PostgreSQL")
         ensure_program(self.adapters, self.program)
+        processor_days = self.truth["deadlines"]["processor_days"]
+        set_processor_clocks(self.adapters, self.program, processor_days)
         dbt_manifest()
         books = DemoBooks(self.adapters, self.program)
         known_files = {record.file_name for record in books.records()}
@@ -123,6 +126,7 @@ class _Demo:
         expected = money_truth(DEFAULT_HISTORY_END, today)
         result.disputed_money = money.found()
         result.differences += demo_truth.money_differences(expected, result.disputed_money)
+        result.differences += demo_truth.held_differences(filing_truth(), money.filed())
         return result
 
     def _ingest(self, runs: InProcessRuns) -> IngestedDay:
@@ -158,6 +162,7 @@ class _Demo:
         breaks = 0
         dates = {intake_file.business_date for intake_file in ingested.submitted.values()}
         for business_date in sorted(dates | {self.adapters.database_clock.now().date()}):
+            ingested.closed_on = business_date
             self.progress.step(f"Closing {business_date}: reconciliation, marts, report")
             with _dbt_output_in(self.adapters.settings.home / "run" / "logs" / "daily_close.log"):
                 result = runs.run("daily_close", partition_key=business_date.isoformat())
@@ -181,6 +186,10 @@ class _Demo:
         filed = filed_lines(self.adapters, self.program, records)
         differences = [
             *filed.differences,
+            *demo_truth.filed_differences(truth, filed),
+            *demo_truth.deadline_differences(
+                truth, found_deadlines(self.adapters, self.program), ingested.closed_on
+            ),
             *demo_truth.file_differences(truth, ingested.submitted),
             *demo_truth.lake_differences(truth, books.lake_rows()),
             *demo_truth.response_differences(truth, traffic.as_json()),

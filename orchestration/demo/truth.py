@@ -5,9 +5,14 @@ Belongs here: comparing, and nothing else. The figures are passed in.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
+
+if TYPE_CHECKING:
+    from orchestration.demo.deadlines import FoundDeadlines
+    from orchestration.demo.filed_lines import FiledLines
 
 Json = Mapping[str, Any]
 COUNTS: Final = ("read", "accepted", "duplicate", "quarantined")
@@ -146,9 +151,63 @@ def dispute_differences(truth: Json, disputes: Mapping[str, Json]) -> list[str]:
     return list(_compare("the disputes at {}", truth["disputes"]["networks"], disputes))
 
 
+def deadline_differences(truth: Json, found: "FoundDeadlines", closed_on: date) -> list[str]:
+    """Every open dispute: its stage, its clock and the days left, in the mart and in the work queue.
+
+    Days of the mart count from the last date that was closed.
+    """
+    open_disputes = truth["deadlines"]["disputes"]
+    differences: list[str] = []
+    if open_disputes and found.mart.as_of != closed_on:
+        differences.append(
+            f"the mart's days should count from {closed_on}, and count from {found.mart.as_of}"
+        )
+    for where, shown in (("mart", found.mart), ("work queue", found.queue)):
+        as_of = shown.as_of or closed_on
+        expected = {
+            name: _deadline(dispute, found.arrived_on.get(name), as_of)
+            for name, dispute in open_disputes.items()
+        }
+        differences += _compare(f"in the {where} the dispute {{}}", expected, shown.disputes)
+    return differences
+
+
+def _deadline(dispute: Json, arrived_on: date | None, as_of: date) -> dict[str, Any]:
+    """A dispute of the truth on that day."""
+    due_on = date.fromisoformat(dispute["reply_by"]) if dispute["reply_by"] else None
+    if dispute["days_after_arrival"] is not None and arrived_on is not None:
+        due_on = arrived_on + timedelta(days=dispute["days_after_arrival"])
+    days_left = None if due_on is None else (due_on - as_of).days
+    return {
+        "stage": dispute["stage"],
+        "clock": dispute["clock"],
+        "reply_by": due_on and due_on.isoformat(),
+        "days_left": days_left,
+        "is_overdue": days_left is not None and days_left < 0,
+    }
+
+
+def filed_differences(truth: Json, filed: "FiledLines") -> list[str]:
+    """Lines with filled columns, each filled column, and flags, over all files; nothing waits."""
+    expected = truth["chargebacks"]["filed"]
+    lines = {network: said["lines"] for network, said in expected["networks"].items()}
+    columns = {network: said["columns"] for network, said in expected["networks"].items()}
+    return [
+        *_compare("lines with filled columns at {}", lines, filed.filled),
+        *_compare("columns filled for {}", columns, filed.columns),
+        *_compare("lines with the flag {}", expected["flags"], filed.flags),
+        *_compare("accepted rows in no file ({})", {}, filed.waiting),
+    ]
+
+
 def money_differences(expected: Json, found: Json) -> list[str]:
     """Credits of disputed purchases: whether each stands, is final or was taken back."""
     return list(_compare("the disputed money of {}", expected, found))
+
+
+def held_differences(expected: Json, found: Json) -> list[str]:
+    """Disputes of the program that holds some: what was sent, and what waits."""
+    return list(_compare("disputed money's rows {}", expected, found))
 
 
 def response_differences(truth: Json, traffic: Json) -> list[str]:
