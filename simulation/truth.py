@@ -198,7 +198,11 @@ def kpis_truth(files: Sequence[InputFile]) -> Json:
         for row in file.rows
         if is_accepted(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
     }
-    methods = Counter(_method(latest.get(transaction_id)) for transaction_id in disputed)
+    methods = Counter(
+        _method(row)
+        for transaction_id, row in latest.items()
+        if transaction_id in disputed and row.cells["status"] in _SETTLED
+    )
     statuses: dict[str, Counter[str]] = defaultdict(Counter)
     for row in latest.values():
         statuses[_method(row)][str(row.cells["status"])] += 1

@@ -72,8 +72,9 @@ class DemoBooks:
         """Both rates as the marts have them."""
         with self.adapters.warehouse.reading() as session:
             disputed = session.execute(
-                "select payment_method, disputed_transaction_count, settled_transaction_count "
-                "from fct_chargeback_rate_per_payment_method where program = ?",
+                "select payment_method, sum(disputed_transaction_count)::bigint, "
+                "sum(settled_transaction_count)::bigint "
+                "from fct_chargeback_rate_per_payment_method where program = ? group by all",
                 [self.program],
             ).fetchall()
             failed = session.execute(

@@ -242,11 +242,11 @@ def test_failure_rate_counts_each_transaction_by_its_latest_version(
 ) -> None:
     found = rows(
         built,
-        "select payment_method, attempt_count, failed_count, failure_rate::text"
+        "select payment_method, attempt_count, failed_count, payment_failure_rate::text"
         " from marts.fct_payment_failure_rate_per_payment_method order by 1",
     )
 
-    assert found == [("card", 4, 1, "0.250000"), ("wallet", 1, 0, "0.000000")]
+    assert found == [("credit_card", 4, 1, "0.250000"), ("digital_wallet", 1, 0, "0.000000")]
 
 
 def test_chargeback_rate_counts_a_disputed_transaction_once_and_no_inquiry(
@@ -254,11 +254,16 @@ def test_chargeback_rate_counts_a_disputed_transaction_once_and_no_inquiry(
 ) -> None:
     found = rows(
         built,
-        "select payment_method, settled_transaction_count, disputed_transaction_count,"
-        " chargeback_rate::text from marts.fct_chargeback_rate_per_payment_method order by 1",
+        "select payment_method, currency, settled_transaction_count, disputed_transaction_count,"
+        " chargeback_rate_by_count::text, transaction_volume_minor::text, dispute_value_minor::text,"
+        " chargeback_rate_by_value::text"
+        " from marts.fct_chargeback_rate_per_payment_method order by 1",
     )
 
-    assert found == [("card", 3, 1, "0.333333"), ("wallet", 1, 0, "0.000000")]
+    assert found == [
+        ("credit_card", "USD", 3, 1, "0.333333", "3000", "1750", "0.583333"),
+        ("digital_wallet", "USD", 1, 0, "0.000000", "1000", "0", "0.000000"),
+    ]
 
 
 def test_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
@@ -272,9 +277,9 @@ def test_dispute_is_one_row_with_its_latest_stage_amount_and_outcome(
     )
 
     assert found == [
-        ("c-1", "chargeback", "won", 750, "card", True, 2, 5),
-        ("c-2", "chargeback", "open", 1000, "card", True, 1, None),
-        ("c-3", "inquiry", "open", 1000, "wallet", False, 1, None),
+        ("c-1", "chargeback", "won", 750, "credit_card", True, 2, 5),
+        ("c-2", "chargeback", "open", 1000, "credit_card", True, 1, None),
+        ("c-3", "inquiry", "open", 1000, "digital_wallet", False, 1, None),
     ]
 
 

@@ -5,6 +5,7 @@ last error and of the alarm; no case leaves a partial file under a final name.
 """
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -251,6 +252,28 @@ def test_slow_line_is_no_stall(servers: Servers, kind: str) -> None:
         record = sender.deliver(server.secret | {"port": port}, patience=0.5)
 
     assert (record.state, record.attempt_count) == (DELIVERED, 1)
+    assert received(server) == expected_files(record)
+
+
+def test_slow_line_of_ftp_is_no_stall(tmp_path: Path) -> None:
+    sender = Sender(row_count=MANY_ROWS)
+    with ftps(tmp_path) as server:
+        started = time.monotonic()
+        # All of it fits into what the system keeps for sending, so the client has long written it.
+        record = sender.deliver(server.secret | {"username": "slow"}, patience=0.4)
+
+        assert time.monotonic() - started > 2 * 0.4
+        assert (record.state, record.attempt_count) == (DELIVERED, 1)
+        assert received(server) == expected_files(record)
+
+
+@pytest.mark.parametrize("after_bytes", [0, 900])
+def test_ftp_server_that_says_nothing_more_is_retried(servers: Servers, after_bytes: int) -> None:
+    server, sender = servers.empty("ftps"), Sender()
+    with troubled(server.port, "stall", after_bytes=after_bytes) as (_, port):
+        record = sender.deliver(server.secret | {"port": port}, patience=0.3)
+
+    assert (record.state, record.attempt_count) == (DELIVERED, 2)
     assert received(server) == expected_files(record)
 
 

@@ -5,7 +5,9 @@ Each user but acme has one trouble: its name says which.
 
 import argparse
 import errno
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from pyftpdlib.handlers import (  # type: ignore[import-untyped]
 )
 from pyftpdlib.servers import FTPServer  # type: ignore[import-untyped]
 
+# A slow line: so many bytes at once, so often.
+SLOW_BYTES, SLOW_SECONDS = 4096, 0.02
 PASSWORD = "s3cret"  # noqa: S105 - invented
 PERMISSIONS = {
     "acme": "elradfmw",
@@ -27,6 +31,7 @@ PERMISSIONS = {
     "full": "elradfmw",
     "cutting": "elradfmw",
     "stalling": "elradfmw",
+    "slow": "elradfmw",
 }
 
 
@@ -63,13 +68,24 @@ class Folder(AbstractedFS):  # type: ignore[misc] # untyped base
 
 
 class DataConnection(TLS_DTPHandler):  # type: ignore[misc] # untyped base
-    """The users `cutting` and `stalling` get no further than some bytes, the first time."""
+    """The users `cutting` and `stalling` get no further than some bytes, the first time.
+
+    What `slow` sends is taken slowly, and little of it waits in between.
+    """
 
     limit = 0
     troubled = 1
 
+    def __init__(self, sock: socket.socket, cmd_channel: Any) -> None:
+        if cmd_channel.username == "slow":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * SLOW_BYTES)
+            self.ac_in_buffer_size = SLOW_BYTES
+        super().__init__(sock, cmd_channel)
+
     def handle_read_event(self) -> None:
         name = self.cmd_channel.username
+        if name == "slow":
+            time.sleep(SLOW_SECONDS)
         is_over = self.tot_bytes_received > self.limit
         if name not in {"cutting", "stalling"} or not (is_over and type(self).troubled):
             super().handle_read_event()

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from typing_extensions import override
 
+from cardops.adapters.file_delivery.sent_bytes import wait_until_taken
 from cardops.adapters.file_delivery.timeouts import Timeouts
 from cardops.ports import Readable
 from cardops.rules.deliveries.destinations import Destination, Protocol
@@ -99,10 +100,21 @@ class FtpDelivery:
         """Write the whole file, over any earlier one."""
         with self._errors_of(f"write {path}"):
             try:
-                self._client.storbinary(f"STOR {path}", content, blocksize=_BLOCK_BYTES)
+                self._store(path, content)
             except (ConnectionError, ssl.SSLEOFError):
                 self._raise_reason()
                 raise
+
+    def _store(self, path: str, content: Readable) -> None:
+        """As ftplib's storbinary, but a slow line has as long as it takes something."""
+        self._client.voidcmd("TYPE I")
+        with self._client.transfercmd(f"STOR {path}") as connection:
+            while block := content.read(_BLOCK_BYTES):
+                connection.sendall(block)
+            wait_until_taken(connection, self._client.timeout or 0)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.unwrap()
+        self._client.voidresp()
 
     def read_sha256(self, path: str) -> str | None:
         """Hash of what the server holds, or None where reading is forbidden."""

@@ -16,7 +16,8 @@ from cardops.rules.errors import ExplainedError
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[3] / "dbt_project"
 PARSE_TIMEOUT_SECONDS: Final = 300
-_PARTS: Final = ("models", "macros", "tests")
+# The tables of the rules are the project's seeds.
+_PARTS: Final = ("models", "macros", "tests", "../cardops/rules/data")
 
 
 class DbtFailedError(ExplainedError, RuntimeError):

@@ -90,13 +90,16 @@ _QUERIES: Final = {
         group by all order by all
     """,
     "failure_rates": """
-        select program, payment_method, attempt_count, failed_count, failure_rate as rate
+        select program, payment_method, attempt_count, failed_count,
+            payment_failure_rate as rate
         from fct_payment_failure_rate_per_payment_method order by rate desc, program, payment_method
     """,
     "chargeback_rates": """
-        select program, payment_method, settled_transaction_count, disputed_transaction_count,
-            chargeback_rate as rate
-        from fct_chargeback_rate_per_payment_method order by rate desc nulls last, program, payment_method
+        select program, payment_method, currency, settled_transaction_count,
+            disputed_transaction_count, chargeback_rate_by_count as rate,
+            chargeback_rate_by_value as value_rate
+        from fct_chargeback_rate_per_payment_method
+        order by rate desc nulls last, program, payment_method, currency
     """,
     "disputes": """
         select network, dispute_currency as currency, count(*) as disputes,

@@ -5,7 +5,7 @@ Belongs here: which reader a file gets, and its header. The package describes a 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import polars as pl
 
@@ -29,6 +29,9 @@ from cardops.contracts.reading.source import (
     resolve,
 )
 from cardops.rules.card_numbers import mask_card_numbers
+
+# Formats of files for which a mapping can be proposed.
+_PROPOSED_FOR: Final = frozenset({"csv", "xlsx"})
 
 
 class InputRows:
@@ -196,8 +199,19 @@ class InputRows:
             raise FileRefusedError(
                 f"{self._source.name} has no column {self._named(columns)}, which "
                 f"{self._contract.kind} need, so nothing was ingested: add it to the header"
-                f"{', or mend the mapping' if self._mapped else ''}."
+                f"{self._other_way()}."
             )
+
+    def _other_way(self) -> str:
+        """What may be done where the sender writes its files like that."""
+        if self._mapped:
+            return ", or mend the mapping"
+        if self.format not in _PROPOSED_FOR:
+            return ""
+        return (
+            f", or, where its sender always writes it like that, let `cardops mapping try FILE --kind "
+            f"{self._contract.kind}` propose how its columns are read"
+        )
 
     def _named(self, columns: Sequence[str]) -> str:
         return named(self._mapped, columns) if self._mapped else " and ".join(columns)

@@ -172,7 +172,9 @@ def _find_columns(sample: _Sample, contract: Contract) -> dict[str, int]:
     for column in contract.columns:
         if column in positions:
             continue
-        matches = [at for at in free if _comparable(sample.names[at]) in synonyms.get(column, ())]
+        own = {_comparable(name) for name in (column, *contract.aliases.get(column, ()))}
+        known = own | synonyms.get(column, frozenset())
+        matches = [at for at in free if _comparable(sample.names[at]) in known]
         if len(matches) > 1:
             names = " or ".join(sample.names[at].strip() for at in matches)
             sample.questions.append(f"Which column is {column}: {names}?")

@@ -77,6 +77,8 @@ def _rates(rates: "pd.DataFrame") -> str:
     names = known["payment_method"]
     if len(set(known["program"])) > 1:
         names = known["program"] + " · " + names
+    if "currency" in known:
+        names = names + " " + known["currency"]
     percents = [float(rate) * 100 for rate in known["rate"]]
     return _bars(names.to_list(), percents, color=NEUTRAL, unit=" %")
 

@@ -39,9 +39,9 @@ _FAILURES: Final[Headings] = {
     "failed_count": "Failed", "rate": "Failure rate",
 }  # fmt: skip
 _CHARGEBACKS: Final[Headings] = {
-    "program": "Program", "payment_method": "Payment method",
+    "program": "Program", "payment_method": "Payment method", "currency": "Currency",
     "settled_transaction_count": "Settled", "disputed_transaction_count": "Disputed",
-    "rate": "Chargeback rate",
+    "rate": "By count", "value_rate": "By value",
 }  # fmt: skip
 _DISPUTES: Final[Headings] = {
     "network": "Network", "disputes": "Disputes", "disputes_of_the_day": "Of the day",

@@ -4,6 +4,22 @@ source as (
     select * from {{ source('lake', 'chargebacks') }}
 ),
 
+methods as (
+    select
+        spelling,
+        name
+    from {{ ref('payment_names') }}
+    where subject = 'payment_method'
+),
+
+named as (
+    select
+        source.*,
+        methods.name as method_name
+    from source
+    left join methods on methods.spelling = {{ normalized_text('source.payment_method') }}
+),
+
 final as (
     select
         intake_id || '/' || row_number as chargeback_version_key,
@@ -68,13 +84,13 @@ final as (
             case when clock in ('processor', 'published') then clock end
         ) as response_days_source,
         resolution_date,
-        payment_method,
+        coalesce(method_name, {{ normalized_text('payment_method') }}) as payment_method,
         intake_id,
         source_file,
         row_number,
         flags,
         business_date
-    from source
+    from named
 )
 
 select * from final

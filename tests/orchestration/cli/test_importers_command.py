@@ -37,6 +37,7 @@ def test_exit_code_of_a_check_says_what_would_become_of_the_file(console: Consol
     assert responses[0]["rows"][0]["transaction_id"] == "ch_1"
     assert responses[1]["reasons"] == {"unroutable_network": 2}
     assert "nothing was ingested" in responses[2]["error"]
+    assert "let `cardops mapping try FILE --kind chargebacks` propose" in responses[2]["error"]
     assert console.response("importers", "list")["data"][0]["name"] == "jpmorgan-details-v1"
 
 

@@ -34,6 +34,7 @@ def test_bytes_that_are_not_text_quarantine_only_their_row(world: IntakeWorld) -
         ("a.csv", b"u1,25.00,d1,2026-11-20T10:00:00Z,USD\n", "has no column"),
         ("a.csv", b",,,\n1,2,3,4\n", "not a usable header"),
         ("a.csv", b"user_id,amount,deposit_id\n", "has no column timestamp"),
+        ("a.csv", b"kunde;betrag\n1;2\n", "`cardops mapping try FILE --kind deposits` propose"),
         ("a.csv", b"user_id,Amount,amount,deposit_id,timestamp\n", "column amount twice"),
         ("a.xls", b"PK", "is none of"),
         ("a.xlsx", b"PK", "cut short"),

@@ -96,6 +96,18 @@ def test_file_without_a_header_is_named_by_position(tmp_path: Path) -> None:
     assert "user_id, amount, deposit_id, timestamp" in questions
 
 
+def test_own_names_are_found_however_their_words_are_parted(tmp_path: Path) -> None:
+    text = "User Id;Amount;DEPOSIT-ID;Time Stamp\nu1;12,50;d1;2026-11-20T10:00:00Z\n"
+
+    definition, _ = proposed(tmp_path, text)
+
+    assert definition["columns"] == {
+        "User Id": "user_id",
+        "DEPOSIT-ID": "deposit_id",
+        "Time Stamp": "timestamp",
+    }
+
+
 def test_workbook_gets_a_proposal_too(tmp_path: Path) -> None:
     book = workbook(
         {"A": sheet_xml([["Kunde", "Betrag", "Beleg", "Datum"], ["u1", 25.5, "d1", "x"]])}

@@ -35,8 +35,9 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "failed_count": 125, "rate": Decimal("0.125"),
     },
     "chargeback_rates": {
-        "program": "default", "payment_method": "card", "settled_transaction_count": 0,
-        "disputed_transaction_count": 0, "rate": None,
+        "program": "default", "payment_method": "card", "currency": "USD",
+        "settled_transaction_count": 0, "disputed_transaction_count": 0, "rate": None,
+        "value_rate": None,
     },
     "disputes": {
         "network": "visa", "currency": "USD", "disputes": 5, "disputes_of_the_day": 2, "open": 3,

@@ -1,45 +1,53 @@
 with
 
-settled_transactions as (
+sales as (
     select
         program,
         payment_method,
-        count(*) as settled_transaction_count
-    from {{ ref('int_transactions_latest') }}
-    where status in ('completed', 'refunded')
-    group by program, payment_method
+        currency,
+        cast(sum(settled_transaction_count) as bigint) as settled_transaction_count,
+        cast(sum(transaction_volume_minor) as decimal(38, 0)) as transaction_volume_minor
+    from {{ ref('int_sales_by_month') }}
+    group by program, payment_method, currency
 ),
 
-disputed_transactions as (
+disputes as (
     select
         program,
         payment_method,
-        count(distinct transaction_id) as disputed_transaction_count
-    from {{ ref('fct_disputes') }}
-    where has_reached_chargeback
-    group by program, payment_method
+        currency,
+        count(distinct transaction_id) as disputed_transaction_count,
+        cast(sum(dispute_count) as bigint) as dispute_count,
+        cast(sum(other_currency_dispute_count) as bigint) as other_currency_dispute_count,
+        cast(sum(dispute_value_minor) as decimal(38, 0)) as dispute_value_minor
+    from {{ ref('int_disputes_by_month') }}
+    group by program, payment_method, currency
 ),
 
+-- A disputed transaction that counts has settled, so no dispute is without sales.
 joined as (
     select
-        program,
-        payment_method,
-        coalesce(settled_transactions.settled_transaction_count, 0) as settled_transaction_count,
-        coalesce(disputed_transactions.disputed_transaction_count, 0) as disputed_transaction_count
-    from settled_transactions
-    full outer join disputed_transactions using (program, payment_method)
+        sales.program,
+        sales.payment_method,
+        sales.currency,
+        sales.settled_transaction_count,
+        sales.transaction_volume_minor,
+        coalesce(disputes.disputed_transaction_count, 0) as disputed_transaction_count,
+        coalesce(disputes.dispute_count, 0) as dispute_count,
+        coalesce(disputes.other_currency_dispute_count, 0) as other_currency_dispute_count,
+        cast(coalesce(disputes.dispute_value_minor, 0) as decimal(38, 0)) as dispute_value_minor
+    from sales
+    left join disputes using (program, payment_method, currency)
 ),
 
 final as (
     select
+        program || '/' || payment_method || '/' || currency as chargeback_rate_key,
         program || '/' || payment_method as payment_method_key,
         program,
         payment_method,
-        settled_transaction_count,
-        disputed_transaction_count,
-        cast(
-            {{ share('disputed_transaction_count', 'settled_transaction_count') }} as decimal(18, 6)
-        ) as chargeback_rate
+        currency,
+        {{ chargeback_rates('true') }}
     from joined
 )
 

@@ -56,6 +56,12 @@ joined as (
         disputes.resolved_on,
         date_diff('day', disputes.opened_on, disputes.resolved_on) as days_to_resolution,
         coalesce(flagged.flags, []) as flags,
+        coalesce(transactions.provider, 'unknown') as provider,
+        coalesce(transactions.card_network, 'unknown') as transaction_network,
+        coalesce(transactions.merchant_id, 'unknown') as transaction_merchant_id,
+        transactions.status as transaction_status,
+        transactions.currency as transaction_currency,
+        {{ utc_date('transactions.created_at') }} as sold_on,
         disputes.business_date,
         dates.as_of_on
     from disputes
@@ -72,7 +78,13 @@ final as (
         *,
         date_diff('day', as_of_on, reply_by_on) as days_left,
         outcome = 'open' as is_open,
-        not has_reached_chargeback as is_inquiry
+        not has_reached_chargeback as is_inquiry,
+        case
+            when not has_reached_chargeback then 'inquiry'
+            when transaction_status is null then 'unknown_payment'
+            when transaction_status = 'failed' then 'failed_payment'
+            when transaction_status = 'pending' then 'pending_payment'
+        end as outside_rates_because
     from joined
 )
 

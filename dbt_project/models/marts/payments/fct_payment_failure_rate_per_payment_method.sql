@@ -1,17 +1,12 @@
 with
 
-transactions as (
-    select * from {{ ref('int_transactions_latest') }}
-    where status in ('failed', 'completed', 'refunded')
-),
-
 counted as (
     select
         program,
         payment_method,
-        count(*) as attempt_count,
-        count(*) filter (where status = 'failed') as failed_count
-    from transactions
+        cast(sum(attempt_count) as bigint) as attempt_count,
+        cast(sum(failed_count) as bigint) as failed_count
+    from {{ ref('fct_payment_failure_daily') }}
     group by program, payment_method
 ),
 
@@ -22,7 +17,11 @@ final as (
         payment_method,
         attempt_count,
         failed_count,
-        cast({{ share('failed_count', 'attempt_count') }} as decimal(18, 6)) as failure_rate
+        cast({{ share('failed_count', 'attempt_count') }} as decimal(18, 6))
+            as payment_failure_rate,
+        {{ wilson_bound('failed_count', 'attempt_count', '-') }} as payment_failure_rate_lower,
+        {{ wilson_bound('failed_count', 'attempt_count', '+') }} as payment_failure_rate_upper,
+        attempt_count < {{ var('small_base_count') }} as is_base_small
     from counted
 )
 
