@@ -1,7 +1,7 @@
 """The daily report: one HTML file a business date, readable offline."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import dagster as dg
 
@@ -11,19 +11,23 @@ from cardops.ports import (
     Acknowledgements,
     Clock,
     DeliveryLedger,
+    ExpectedFiles,
     IntakeLedger,
     Lake,
     Reports,
+    SourceControls,
+    WaitingList,
 )
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
+from cardops.services.reports.amounts import each_priced
+from cardops.services.reports.attention import needs_of
 from cardops.services.reports.daily_report import (
     DailyReport,
     ReportSources,
     write_daily_report,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
+from cardops.services.reports.figures import found_in
+from cardops.services.reports.operations import OperationSources
 
 RUNBOOK: Final = "docs/runbooks/match-breaks.md"
 MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
@@ -41,7 +45,11 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
         "fct_dispute_queue",
         "fct_disputes",
         "fct_chargeback_rate_per_payment_method",
+        "fct_payment_failure_daily",
         "fct_payment_failure_rate_per_payment_method",
+        "fct_acknowledgements",
+        "fct_safeguarding",
+        "fct_waiting_disputes",
         "fct_reconciliation_breaks",
         "fct_three_way_match",
         "fct_match_breaks",
@@ -57,29 +65,36 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     delivery_ledger: dg.ResourceParam[DeliveryLedger],
     acknowledgement_ledger: dg.ResourceParam[Acknowledgements],
     intake_ledger: dg.ResourceParam[IntakeLedger],
+    source_controls: dg.ResourceParam[SourceControls],
+    expected_files: dg.ResourceParam[ExpectedFiles],
+    waiting_list: dg.ResourceParam[WaitingList],
     lake: dg.ResourceParam[Lake],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """Decisions, rates, disputes, balances, breaks and freshness of the date on one page."""
+    """What needs a person, and the date's money, decisions, rates, disputes, files and books."""
     day = date.fromisoformat(context.partition_key)
     waiting = WaitingDisputes(intake_ledger, lake)
-    sources = ReportSources(reports, delivery_ledger, acknowledgement_ledger, waiting)
+    operations = OperationSources(
+        intake_ledger, source_controls, expected_files, waiting_list, delivery_ledger
+    )
+    sources = ReportSources(reports, delivery_ledger, acknowledgement_ledger, waiting, operations)
     report = write_daily_report(day, sources, clock.now())
     return dg.MaterializeResult(
         metadata={
+            "needs_a_person": dg.MetadataValue.md(_needs(report)),
             "path": dg.MetadataValue.path(str(report.path)),
             "url": dg.MetadataValue.url(report.path.as_uri()),
-            "breaks": len(report.figures.breaks),
+            "breaks": report.figures.break_count,
             "decisions": report.figures.decision_count,
-            "overdue_disputes": _found(report.figures.overdue),
-            "disputes_to_answer_in_7_days": _found(report.figures.deadlines),
-            "disputed_money_for_a_person": _found(report.figures.provisional),
+            "overdue_disputes": found_in(report.figures.overdue),
+            "disputes_to_answer_in_7_days": found_in(report.figures.deadlines),
+            "disputed_money_for_a_person": found_in(report.figures.provisional),
             "disputes_by_stage_and_days_left": dg.MetadataValue.md(
                 _picture(report, "queue", "Disputes by stage and days left")
             ),
             "chargeback_files": table_metadata(report.figures.batch_files),
             "preview": dg.MetadataValue.md(
-                _picture(report, "decisions_by_hour", "Decisions by hour")
+                _picture(report, "decisions", "Permits and rejects by hour")
             ),
         },
         check_results=[_match_check(report)],
@@ -98,10 +113,15 @@ def _match_check(report: DailyReport) -> dg.AssetCheckResult:
 
 def _picture(report: DailyReport, name: str, title: str) -> str:
     """One chart, so that the catalogue shows the shape of the day."""
-    uri = report.charts.get(name)
-    return f"![{title}]({uri})" if uri else f"{title}: none on this date."
+    charts = report.charts.get(name)
+    return f"![{title}]({charts[0].uri})" if charts else f"{title}: none on this date."
 
 
-def _found(frame: "pd.DataFrame") -> int:
-    """How many disputes a list has, including those that are not on the page."""
-    return int(frame["found"].iloc[0]) if len(frame) else 0
+def _needs(report: DailyReport) -> str:
+    """What the page says first, as a list."""
+    lines = [
+        f"- {'**Now:** ' if need.is_urgent else ''}{need.sentence} {each_priced(need.totals_minor)}"
+        f" (runbook {need.runbook})"
+        for need in needs_of(report.figures)
+    ]
+    return "\n".join(lines) or "Nothing needs a person today."

@@ -48,7 +48,7 @@ class Reports(Protocol):
         """One small frame for each part of the report; amounts are integers in minor units.
 
         Its keys are the fields of cardops.services.reports.figures.ReportFigures, but for those that
-        the delivery ledger fills, and `batches`: the batches that were claimed on the date. Raises
+        ledgers fill, and `batches`: the batches that were claimed on the date. Raises
         NothingBuiltError where no marts were built.
         """
 

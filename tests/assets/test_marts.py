@@ -19,8 +19,11 @@ from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.acknowledgements import FakeAcknowledgements
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
+from tests.fakes.expected_files import FakeExpectedFiles
 from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.lake import FakeLake
+from tests.fakes.source_controls import FakeSourceControls
+from tests.fakes.waiting_list import FakeWaitingList
 
 pytestmark = [
     pytest.mark.dagster,
@@ -65,6 +68,9 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
             "delivery_ledger": FakeDeliveryLedger(),
             "acknowledgement_ledger": FakeAcknowledgements(),
             "intake_ledger": FakeIntakeLedger(),
+            "source_controls": FakeSourceControls(),
+            "expected_files": FakeExpectedFiles(),
+            "waiting_list": FakeWaitingList(),
             "clock": FakeClock(NOON),
         },
         raise_on_error=False,
@@ -97,7 +103,7 @@ def test_break_is_reported_and_blocks_publication(
     page = (home / "reports" / f"daily_report_{DAY}.html").read_text()
 
     assert not broken.success
-    assert "1 break(s): the books do not close." in page
+    assert "1 reconciliation break: the books do not close." in page
     assert "7.01" in page
     assert not (home / "published").exists()
 
@@ -108,18 +114,19 @@ def test_report_has_the_work_queue_and_the_files_of_the_batches(
     page = (home / "reports" / f"daily_report_{DAY}.html").read_text()
     metadata = broken.asset_materializations_for_node("daily_report")[0].metadata
 
-    due = page.partition('id="deadlines"')[2].partition("</section>")[0]
-    overdue = page.partition('id="overdue"')[2].partition("</section>")[0]
-    assert [text in due for text in ("<td>near</td>", "<td>bea</td>", "late")] == [
+    due = page.partition('id="deadlines"')[2].partition("</table>")[0]
+    overdue = page.partition('id="overdue"')[2].partition("</table>")[0]
+    assert [text in due for text in ("<bdi>near</bdi>", "<bdi>bea</bdi>", "<bdi>late</bdi>")] == [
         True,
         True,
         False,
     ]
-    assert "<td>late</td>" in overdue
+    assert "<bdi>late</bdi>" in overdue
     assert "default-2026-11-20-001" in page.partition('id="batch-files"')[2]
     assert metadata["overdue_disputes"].value == 1
     assert metadata["disputes_to_answer_in_7_days"].value == 1
     assert "data:image/svg+xml" in str(metadata["disputes_by_stage_and_days_left"].value)
+    assert "1 reconciliation break" in str(metadata["needs_a_person"].value)
     assert len(metadata["chargeback_files"].value.records) == 4
 
 
@@ -140,7 +147,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],

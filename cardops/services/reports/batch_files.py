@@ -8,7 +8,7 @@ from cardops.rules.chargebacks.filing import SlotWait, WaitingDispute, slot_wait
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.acknowledgements import Standing, counts_of, standing
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
-from cardops.rules.money import format_amount
+from cardops.services.reports.amounts import each_priced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,17 +70,13 @@ def _waits_of(slot: tuple[str, str], waits: Sequence[SlotWait]) -> list[SlotWait
 
 
 def _row(record: ChargebackFileRecord, answers: Standing) -> dict[str, Any]:
-    totals = [
-        f"{format_amount(amount_minor, currency)} {currency}"
-        for currency, amount_minor in sorted(record.totals_minor.items())
-    ]
     answer = answers.get((record.batch_id, record.network))
     is_verified = record.state is DeliveryState.DELIVERED
     return {
         "batch_id": record.batch_id,
         "network": record.network,
         "file_name": record.file_name,
-        "totals": ", ".join(totals),
+        "totals": each_priced(record.totals_minor),
         "state": record.state.value,
         # What was read back at the card company, where the file is delivered.
         "sha256": record.content_sha256[:12],

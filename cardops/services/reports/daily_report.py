@@ -1,6 +1,9 @@
-"""Write the daily report: figures, charts, page, in that order."""
+"""Write the daily report: figures, charts, page, in that order.
 
-from collections.abc import Mapping
+No verdict keeps it from being written: a break is what it is for.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -8,17 +11,18 @@ from pathlib import Path
 from cardops.ports import Acknowledgements, DeliveryLedger, Reports
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 from cardops.services.reports.batch_files import batch_files_frame
-from cardops.services.reports.charts import draw_charts
+from cardops.services.reports.charts import Chart, draw_charts
 from cardops.services.reports.figures import ReportFigures
+from cardops.services.reports.operations import OperationSources
 from cardops.services.reports.page import render_page
 
 
 @dataclass(frozen=True, slots=True)
 class DailyReport:
-    """A report that was written: what it says, its charts by name as data URIs, and where it is."""
+    """A report that was written: what it says, its charts by section, and where it is."""
 
     figures: ReportFigures
-    charts: Mapping[str, str]
+    charts: Mapping[str, Sequence[Chart]]
     path: Path
 
 
@@ -30,6 +34,7 @@ class ReportSources:
     delivery_ledger: DeliveryLedger
     acknowledgements: Acknowledgements
     waiting: WaitingDisputes
+    operations: OperationSources
 
 
 def write_daily_report(business_date: date, sources: ReportSources, now: datetime) -> DailyReport:
@@ -39,7 +44,8 @@ def write_daily_report(business_date: date, sources: ReportSources, now: datetim
     files = batch_files_frame(
         batch_ids, sources.delivery_ledger, sources.acknowledgements, sources.waiting.rows()
     )
-    figures = ReportFigures(business_date, **frames, batch_files=files)
+    operations = sources.operations.read(business_date, now)
+    figures = ReportFigures(business_date, operations, **frames, batch_files=files)
     charts = draw_charts(figures)
     page = render_page(figures, charts, now)
     return DailyReport(figures, charts, sources.reports.write_page(business_date, page))

@@ -37,7 +37,7 @@ def report(
         is_clean = close(adapters.settings, day)
     written = _write(adapters, day)
     _print(written, json_output=json_output)
-    if len(written.figures.breaks) or not is_clean:
+    if written.figures.break_count or not is_clean:
         raise typer.Exit(DONE_WITH_FINDINGS)
 
 
@@ -73,12 +73,20 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
         ReportSources,
         write_daily_report,
     )
+    from cardops.services.reports.operations import OperationSources  # noqa: PLC0415
 
     sources = ReportSources(
         adapters.reports,
         adapters.delivery_ledger,
         adapters.acknowledgements,
         WaitingDisputes(adapters.intake_ledger, adapters.lake),
+        OperationSources(
+            adapters.intake_ledger,
+            adapters.source_controls,
+            adapters.expected_files,
+            adapters.waiting_list,
+            adapters.delivery_ledger,
+        ),
     )
     try:
         return write_daily_report(day, sources, adapters.clock.now())
@@ -87,7 +95,7 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
 
 
 def _print(written: "DailyReport", *, json_output: bool) -> None:
-    breaks = len(written.figures.breaks)
+    breaks = written.figures.break_count
     if json_output:
         print_json(
             {

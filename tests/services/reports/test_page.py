@@ -1,162 +1,233 @@
-"""The daily report's page: exact amounts, escaped texts, a verdict that fits the figures."""
+"""The daily report's page: what needs a person first, exact amounts, escaped texts, of when each part is."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+import re
+from datetime import timedelta
 
-import pandas as pd
-import pyarrow as pa
 import pytest
 
 from cardops.services.reports.charts import draw_charts
 from cardops.services.reports.figures import ReportFigures
-from cardops.services.reports.page import render_page
-
-DAY = date(2026, 11, 20)
-MADE_AT = datetime(2026, 11, 21, 1, 2, tzinfo=UTC)
-ROWS: Mapping[str, Mapping[str, object]] = {
-    "decisions": {
-        "program": "<b>&", "currency": "USD", "status": "PERMIT", "count": 1200,
-        "minor": 123_456_789_012_345_678,
-    },
-    "decisions_by_hour": {"hour": 5, "permits": 1200, "rejects": 0},
-    "reject_reasons": {"reason_code": "insufficient_credit", "count": 3},
-    "movements": {
-        "program": "default", "currency": "USD", "kind": "capture", "entry_count": 12,
-        "posted_minor": -1_234_567, "held_change_minor": None,
-    },
-    "balances": {
-        "program": "default", "currency": "JPY", "accounts": 3, "available_minor": -5,
-        "held_minor": 7, "ledger_minor": 2, "below_zero": 1,
-    },
-    "balance_history": {"currency": "USD", "business_date": DAY, "ledger_minor": 2},
-    "failure_rates": {
-        "program": "default", "payment_method": "card", "attempt_count": 1000,
-        "failed_count": 125, "rate": Decimal("0.125"),
-    },
-    "chargeback_rates": {
-        "program": "default", "payment_method": "card", "currency": "USD",
-        "settled_transaction_count": 0, "disputed_transaction_count": 0, "rate": None,
-        "value_rate": None,
-    },
-    "disputes": {
-        "network": "visa", "currency": "USD", "disputes": 5, "disputes_of_the_day": 2, "open": 3,
-        "won": 1, "lost": 1, "minor": 1000,
-    },
-    "queue": {
-        "stage": "chargeback", "due_band": "2 to 3", "currency": "USD", "disputes": 3, "minor": 100,
-    },
-    "deadlines": {
-        "program": "default", "network": "visa", "case_number": "c-1", "stage": "chargeback",
-        "reply_by_on": date(2026, 11, 22), "clock": "feed", "owner": None, "currency": "USD",
-        "minor": 100, "days_left": 2, "age_days": 9, "found": 1,
-    },
-    "overdue": {
-        "program": "default", "network": "amex", "case_number": "c-2", "stage": "chargeback",
-        "reply_by_on": date(2026, 11, 18), "clock": "published", "owner": "bea",
-        "currency": "USD", "minor": 100, "days_left": -2, "age_days": 30, "found": 1_234,
-    },
-    "waiting": {
-        "program": "default", "network": "visa", "reason": "failed_payment", "row_count": 1_001,
-        "dispute_count": 1_000, "currency": "JPY", "minor": 4_321, "waiting_since": "2026-11-19 08:00",
-        "reply_by_on": None,
-    },
-    "provisional": {
-        "program": "default", "network": "visa", "case_number": "c-7", "user_id": "ana",
-        "state": "standing", "waiting_reason": "amount_lowered", "clock_ends_on": date(2026, 12, 7),
-        "days_left": 17, "notice": "credit", "notice_due_on": date(2026, 11, 20),
-        "missed_clock": "", "currency": "USD", "minor": 40_00, "found": 2_001,
-    },
-    "batch_files": {
-        "batch_id": "default-2026-11-20-1", "network": "visa", "file_name": "CB.csv",
-        "totals": "1.00 USD", "state": "delivered", "sha256": "0123456789ab", "verified": "yes", "acknowledged": "2 accepted, 0 rejected", "waiting": None,
-        "sequence": 7, "row_count": 2,
-    },
-    "breaks": {
-        "program": "default", "user_id": None, "currency": "USD", "side_a": "balances",
-        "amount_a_minor": 1, "side_b": "postings", "amount_b_minor": 0, "difference_minor": 1,
-    },
-    "matches": {
-        "program": "default", "settled": 4, "awaited": 3, "held": 2, "outside_log": 1,
-        "as_of": DAY,
-    },
-    "match_breaks": {
-        "program": "default", "kind": "settled_late", "age_band": "8 to 30", "breaks": 2,
-        "oldest_days": 12,
-    },
-    "freshness": {"what": "Disputes", "newest_day": None},
-}  # fmt: skip
+from cardops.services.reports.parts import Charts
+from tests.factories.daily_reports import DAY, NOTHING, ROWS, figures, page, quiet_figures
 
 
-def a_frame(name: str, rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """The frame as the marts give it: Arrow's types, also without rows."""
-    schema = pa.Table.from_pylist([ROWS[name]]).schema
-    return pa.Table.from_pylist(rows, schema=schema).to_pandas(types_mapper=pd.ArrowDtype)
+@pytest.fixture(scope="module")
+def charts() -> Charts:
+    """Charts of a day in which every part has something."""
+    return draw_charts(figures())
 
 
-def figures(**rows: Sequence[Mapping[str, object]]) -> ReportFigures:
-    frames = {name: a_frame(name, rows.get(name, [row])) for name, row in ROWS.items()}
-    return ReportFigures(DAY, **frames)
+@pytest.fixture(scope="module")
+def full(charts: Charts) -> str:
+    """The page of that day."""
+    return page(figures(), charts)
 
 
-def page(report: ReportFigures) -> str:
-    return render_page(report, draw_charts(report), MADE_AT)
+def part(shown: str, anchor: str) -> str:
+    """A table with its heading and charts, as text."""
+    return shown.partition(f'<div class="block" id="{anchor}">')[2].partition("</div>\n</div>")[0]
+
+
+def needs(shown: str) -> str:
+    return shown.partition('<ul class="needs">')[2].partition("</ul>")[0]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "1,234,567,890,123,456.78",  # not representable as a float
-        "-12,345.67",
-        "12.50 %",
-        "<td>&lt;b&gt;&amp;</td>",
-        '<td class="number">-5</td>',  # yen have no decimals
+        "1,234,567,890,123,456.78 USD",  # not representable as a float
+        "-12,345.67 USD",
+        "-1,500.250 KWD",  # dinars have three decimals
+        "<bdi>-5 JPY</bdi>",  # yen have none
+        "12.50\N{NO-BREAK SPACE}% (125 of 1,000)",
+        "none (0 of 0)",
+        "none (0 of 0 JPY)",
+        "0.80\N{NO-BREAK SPACE}% (140.00 of 17,500.00 USD)",
+        "<bdi>&lt;b&gt;&amp;</bdi>",
         "nothing yet",
-        "1,233 more, all further away: cardops disputes list shows them.",
+        "1 day behind",
+        "1,233 more: cardops disputes list --overdue shows them.",
+        "2,000 more: cardops provisional list shows them.",
         "0123456789ab",
-        "<td>failed_payment</td>",
-        "2,000 more, all further away: cardops provisional list shows them.",
-        "<td>amount_lowered</td>",
-        '<td class="number">4,321</td>',
         "made 2026-11-21 01:02 UTC",
-        "1 break(s): the books do not close.",
+        "incoming/deposits/empty.csv",
     ],
 )
-def test_page_shows_exact_amounts_and_escaped_texts(text: str) -> None:
-    assert text in page(figures())
+def test_page_shows_exact_amounts_and_escaped_texts(full: str, text: str) -> None:
+    assert text in full
 
 
-def test_missing_values_are_empty_cells() -> None:
-    shown = page(figures())
+@pytest.mark.parametrize(
+    ("sentence", "money", "anchor", "runbook"),
+    [
+        ("1 reconciliation break:", "0.01 USD", "breaks", "reconciliation-breaks.md"),
+        ("1 safeguarding check does not pass", "", "safeguarding", "safeguarding.md"),
+        ("2 disputes overdue", "200.00 USD", "overdue", "dispute-deadlines.md"),
+        (
+            "4 disputes to answer within seven days, 1 of them today or tomorrow.",
+            "400.00 USD",
+            "deadlines",
+            "dispute-deadlines.md",
+        ),
+        ("1,000 accepted disputes in no", "4,321 JPY", "waiting", "waiting-disputes.md"),
+        ("2,001 disputed amounts with", "80,040.00 USD", "provisional", "disputed-money.md"),
+        (
+            "1 chargeback file may have been collected",
+            "700.00 USD",
+            "batch-files",
+            "chargeback-delivery.md",
+        ),
+        (
+            "1 chargeback file (7 rows) without an acknowledgement in time",
+            "",
+            "acknowledgements",
+            "acknowledgement-alarms.md",
+        ),
+        ("1 file refused whole", "", "stopped", "quarantine.md"),
+        ("1 file held for", "120 JPY, 50,000.00 USD", "stopped", "held-file.md"),
+        (
+            "413 rows quarantined of 8,000 read: invalid_amount 400, unknown_currency 20.",
+            "",
+            "quarantine",
+            "quarantine.md",
+        ),
+        ("3 quarantined rows waiting too long", "", "waiting-rows", "quarantine.md"),
+        ("1 account below zero", "-5 JPY", "balances", "negative-balance.md"),
+        ("2 transactions do not match", "", "match-breaks", "match-breaks.md"),
+    ],
+)
+def test_page_begins_with_what_needs_a_person(
+    full: str, sentence: str, money: str, anchor: str, runbook: str
+) -> None:
+    item = next(item for item in needs(full).split("<li") if sentence in item)
 
-    assert "None" not in shown.replace("None.", "")
-    assert "&lt;NA&gt;" not in shown
-    assert "nan" not in shown.partition("<body>")[2].replace("data:", "")
+    assert f'href="#{anchor}"' in item
+    assert f'id="{anchor}"' in full
+    assert f"<code>{runbook}</code>" in item
+    assert money in item
+    assert full.index('class="needs"') < full.index('class="tiles"') < full.index("<table")
 
 
-def test_page_without_breaks_says_that_the_books_close() -> None:
-    shown = page(figures(breaks=[]))
+def test_urgent_needs_come_first(full: str) -> None:
+    tags = re.findall(r'<b class="tag">(\w+)</b>', needs(full))
 
-    assert 'class="verdict good"' in shown
-    assert "0 breaks" in shown
+    assert tags == sorted(tags, key=lambda tag: tag != "Now")
+    assert len(set(tags)) == 2
 
 
-def test_page_of_an_unclosed_day_says_so() -> None:
-    shown = page(figures(balances=[], breaks=[]))
+def test_day_without_needs_says_so() -> None:
+    shown = page(quiet_figures())
 
-    assert 'class="verdict open"' in shown
+    assert "Nothing needs a person today." in shown
+    assert "The books close" in shown
+    assert 'class="needs"' not in shown
+
+
+def test_unclosed_day_is_a_need() -> None:
+    shown = page(figures(NOTHING, balances=[], breaks=[], break_totals=[]))
+
+    assert "This day was not closed" in needs(shown)
+    assert "The books close" not in shown
+
+
+def test_missing_values_are_empty_cells(full: str) -> None:
+    text = re.sub(r"<svg.*?</svg>", "", full, flags=re.DOTALL)
+
+    assert "None" not in text.replace("None.", "")
+    assert "&lt;NA&gt;" not in full
+    assert not re.search(r"\bna[nt]\b", text, flags=re.IGNORECASE)
+
+
+def test_figures_are_compared_with_the_day_before_and_the_band(full: str) -> None:
+    deposits, captures, *_ = part(full, "money").partition("<tbody")[2].split("</tr>")
+
+    assert [text in deposits for text in ("9,000.00 USD", "+37.2", "more", ">28<")] == [True] * 4
+    assert "8,000.00 USD to 12,000.00 USD" in deposits
+    assert "-12,000.00 USD to -8,000.00 USD" in captures
+    assert "more" in captures  # more went out than usual
+
+
+def test_band_of_few_dates_is_not_given() -> None:
+    money = {**ROWS["money"][0], "band_days": 4, "before_minor": None}
+
+    shown = part(page(figures(money=[money])), "money")
+
+    assert "too few dates (4 of 28)" in shown
+    assert ">none<" in shown
+    assert "10,000.00 USD" not in shown
+
+
+def test_chargeback_rates_stand_against_the_line_of_card_companies(full: str) -> None:
+    above, below, none = part(full, "chargebacks").partition("<tbody")[2].split("</tr>")[:3]
+
+    assert [">above<" in above, ">below<" in below] == [True, True]
+    assert not any(word in none for word in (">above<", ">below<"))
+    assert "0.80\N{NO-BREAK SPACE}% to 3.20\N{NO-BREAK SPACE}%" in above
+    assert "1.25\N{NO-BREAK SPACE}% (5 of 400)" in part(full, "failure-days")
+    assert "0.80\N{NO-BREAK SPACE}% to 1.20\N{NO-BREAK SPACE}%" in part(full, "failure-days")
+
+
+def test_each_currency_has_a_chart_of_its_own(charts: Charts) -> None:
+    for name in ("money", "balances"):
+        drawn = charts[name]
+        assert [chart.name for chart in drawn] == [
+            f"{name}-{code}" for code in ("JPY", "KWD", "USD")
+        ]
+        for chart in drawn:
+            code = chart.name.removeprefix(f"{name}-")
+            assert {"JPY", "KWD", "USD"} & set(re.findall(r">([A-Z]{3})<", chart.svg)) == {code}
+
+
+def test_charts_are_described_and_have_ids_of_their_own(full: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', full)
+    named = re.findall(r'<svg role="img" aria-labelledby="(\S+) (\S+)"', full)
+
+    assert len(ids) == len(set(ids))
+    assert len(named) == full.count("<svg") > 5
+    assert {name for pair in named for name in pair} <= set(ids)
+    for reference in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', full):
+        assert set(filter(None, reference)) <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("newest", "sentence"),
+    [
+        (DAY, "Over all dates until 2026-11-20."),
+        (DAY + timedelta(days=5), "until 2026-11-25, which is later than this report&#39;s date"),
+        (DAY - timedelta(days=1), "until 2026-11-19, which is earlier than this report"),
+    ],
+)
+def test_each_part_says_of_when_it_is(newest: object, sentence: str) -> None:
+    shown = page(figures(state_dates=[{"subject": "disputes", "as_of": newest}]))
+    parts = re.findall(r"<h2 id=[^>]*>[^<]*</h2>\n<p class=\"as-of\">([^<]+)</p>", shown)
+
+    assert len(parts) == shown.count("<section") - 1
+    assert any(sentence in text for text in parts)
+    assert any("when this page was made: ledgers know only" in text for text in parts)
 
 
 def test_page_without_figures_has_no_charts() -> None:
-    nothing = figures(**{name: [] for name in ROWS})
+    nothing = quiet_figures()
 
     assert draw_charts(nothing) == {}
-    assert "<img" not in page(nothing)
-    assert page(nothing).count("None.") == len(ROWS) - 3  # three frames are charts alone
+    assert "<svg" not in page(nothing)
 
 
-def test_page_needs_no_network_and_no_script() -> None:
-    shown = page(figures())
+def test_page_needs_no_network_and_no_script(full: str) -> None:
+    assert "<script" not in full
+    assert "//" not in re.sub(r"//+\.{3}|/{3,}", "", full)
+    assert "default-src &#39;none&#39;" in full or "default-src 'none'" in full
 
-    assert "<script" not in shown
-    assert "http" not in shown
+
+def test_break_count_includes_breaks_that_are_not_listed() -> None:
+    totals = [
+        {"currency": "USD", "unit": "minor", "breaks": 400, "difference_minor": 900},
+        {"currency": "", "unit": "rows", "breaks": 3, "difference_minor": 8},
+    ]
+    report: ReportFigures = figures(break_totals=totals)
+
+    shown = page(report)
+
+    assert report.break_count == 403
+    assert "403 reconciliation breaks" in shown
+    assert "9.00 USD" in needs(shown)
