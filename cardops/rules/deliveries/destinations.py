@@ -15,6 +15,10 @@ from cardops.rules.deliveries.acknowledgements import RejectedRows
 from cardops.rules.deliveries.records import PermanentDeliveryError
 from cardops.rules.deliveries.troubles import Trouble
 
+# Parts that are sent in the lines of a protocol.
+_ONE_LINE: Final = frozenset(
+    {"host", "username", "password", "folder", "outbound_folder", "acknowledged_folder"}
+)
 # What a person may call one; it is part of a secret's name and of a path.
 NAME_PATTERN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _TIME_OF_DAY: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
@@ -197,6 +201,8 @@ def _optional(name: str, secret: Mapping[str, object], part: str) -> str | None:
     value = secret.get(part)
     if value is not None and not isinstance(value, str):
         raise _wrong(name, f"has a {part} that is not text", f'write "{part}" in quotes')
+    if value and part in _ONE_LINE and min(value) < " ":
+        raise _wrong(name, f"has a {part} with a line break or tab in it", "write it in one line")
     return value
 
 

@@ -36,7 +36,9 @@ REFUSED_SESSIONS: Final = frozenset({Trouble.HOST_KEY, Trouble.CERTIFICATE, Trou
 OF_ALL_FILES: Final = REFUSED_SESSIONS | {Trouble.SETTINGS, Trouble.ENCRYPTION}
 
 _ADVICE: Final[Mapping[Trouble, str]] = {
-    Trouble.SETTINGS: "Correct its settings with `cardops destinations add {name} --replace`.",
+    Trouble.SETTINGS: (
+        "`cardops destinations add {name}` sets it up; with --replace it corrects what is there."
+    ),
     Trouble.UNREACHABLE: (
         "Check host, port and firewall, and whether the card company announced an outage; it is "
         "tried again automatically."
