@@ -6,7 +6,9 @@ exclusive locks of its parent.
 
 import fcntl
 import os
+import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,16 @@ from typing import Final
 POLL_SECONDS: Final = 0.02
 # How long a lock's holder must have been stopped (SIGSTOP, Ctrl-Z) before waiting for it is given up.
 STOPPED_SECONDS: Final = 2.0
+
+# C's struct flock, which has its fields in this order on Linux, and in another on the BSDs and macOS.
+_FLOCK_FIELDS: Final = (
+    ("type", "whence", "start", "length", "pid")
+    if sys.platform == "linux"
+    else ("start", "length", "pid", "type", "whence")
+)
+_FLOCK: Final = struct.Struct("hhqqi4x" if sys.platform == "linux" else "qqihh")
+# A lock for writing on all of the file would meet every other lock.
+_FLOCK_OF: Final = {"type": fcntl.F_WRLCK, "whence": os.SEEK_SET, "start": 0, "length": 0, "pid": 0}
 
 _exclusive: set[int] = set()
 
@@ -77,6 +89,23 @@ class SharedLock:
             return True
         finally:
             os.close(self._handle)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process has locked the file for reading or writing, as DuckDB locks its files.
+
+    These are locks of fcntl, not of flock. Where they cannot be asked for, the file counts as
+    locked. A process must not ask about a file that it has open itself: asking ends its own locks.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        asked = _FLOCK.pack(*(_FLOCK_OF[name] for name in _FLOCK_FIELDS))
+        answered = _FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return bool(answered[_FLOCK_FIELDS.index("type")] != fcntl.F_UNLCK)
 
 
 def _wait_for(handle: int) -> None:

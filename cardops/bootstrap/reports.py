@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cardops.bootstrap.files import FileAdapters
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+    from cardops.adapters.warehouse.published_query import PublishedMarts
     from cardops.ports import Reports
 
 
@@ -31,11 +33,11 @@ class ReportAdapters(FileAdapters):
 
         return DuckDbReports(self.warehouse, self.settings.home / "reports")
 
-    def query_marts(self, query: str, max_rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Column names and rows of a query on the published marts. Raises MartsQueryError, NothingBuiltError."""
-        from cardops.adapters.warehouse.published_query import query_published
+    def published_marts(self, timeout_seconds: float) -> AbstractContextManager[PublishedMarts]:
+        """Queries to the marts that analysts see. Raises NothingBuiltError, and MartsQueryError in the block."""
+        from cardops.adapters.warehouse.published_query import published_marts
 
-        return query_published(self.settings.home, query, max_rows)
+        return published_marts(self.settings.home, timeout_seconds)
 
 
 def dbt_program() -> tuple[Path, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cardops.adapters import file_locks
-from cardops.adapters.file_locks import HolderStoppedError, exclusive_lock, recorded_lock
+from cardops.adapters.file_locks import HolderStoppedError, exclusive_lock, is_locked, recorded_lock
 from tests.factories.waiting import wait_until
 
 HOLD = (
@@ -84,3 +84,19 @@ def is_free(path: Path) -> bool:
             return True
     except BlockingIOError:
         return False
+
+
+LOCK_FOR_READING = (
+    "import fcntl, sys; file = open(sys.argv[1])\n"
+    "fcntl.lockf(file, fcntl.LOCK_SH); print('held', flush=True); sys.stdin.readline()"
+)
+
+
+def test_file_locked_by_a_reader_is_seen_as_locked(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch(mode=0o444)
+
+    assert not is_locked(path)
+    with process_with(LOCK_FOR_READING, path):
+        assert is_locked(path)
+    assert not is_locked(path)

@@ -1,11 +1,9 @@
 """The DuckDB file that dbt builds from the lake, and what is published of it.
 
 A DuckDB file admits one writer or many readers. So dbt builds in a file of its own, and analysts
-get Parquet and a read-only file of views over it, which is swapped in one step. A reader that still
-has the former file open continues on the former Parquet, which is kept for a while.
+get Parquet and a read-only file of views over it, which is swapped in one step (publications.py).
 """
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -16,15 +14,18 @@ import duckdb
 from typing_extensions import override
 
 from cardops.adapters.file_locks import exclusive_lock
+from cardops.adapters.warehouse.dbt_descriptions import described_models
+from cardops.adapters.warehouse.publications import (
+    MARTS_SCHEMA,
+    Publications,
+    quoted,
+    write_views,
+)
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import Lake, Warehouse
 from cardops.rules.reports import NothingBuiltError
 
-MARTS_SCHEMA: Final = "marts"
-PUBLISHED_FILE: Final = "cardops.duckdb"
-# A reader may be this many publications behind before its Parquet is deleted.
-KEPT_PUBLICATIONS: Final = 3
 # The folder of the file without rows; no row has this business date.
 _SHAPE: Final = "shape/business_date=1970-01-01"
 
@@ -42,7 +43,7 @@ class DuckDbWarehouse(Warehouse):
 
     def __init__(self, home: Path, sessions: DuckDbSessions | None = None) -> None:
         self._folder = home / "analytics"
-        self._published = home / "published"
+        self._publications = Publications(home / "published")
         self._sessions = sessions or PlainDuckDbSessions()
 
     @property
@@ -85,15 +86,13 @@ class DuckDbWarehouse(Warehouse):
 
     @override
     def publish(self) -> Publication:
+        # Under the build's lock to the end: of two publishers at once, the later one is swapped last.
         with self.reading() as session:
-            version = self._published / f"{self._last_version() + 1:08d}"
-            version.mkdir(parents=True)
-            row_counts = {name: _write_mart(session, name, version) for name in _marts(session)}
-        staged = _write_views(version, row_counts)
-        published = self._published / PUBLISHED_FILE
-        staged.replace(published)
-        self._delete_old_versions()
-        return Publication(published, row_counts)
+            with self._publications.new() as folder:
+                row_counts = {name: _write_mart(session, name, folder) for name in _marts(session)}
+                write_views(folder, described_models(self.target_path / "manifest.json"))
+            self._publications.swap_to(folder)
+        return Publication(self._publications.file, row_counts)
 
     def _exclusively(self) -> AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -109,25 +108,15 @@ class DuckDbWarehouse(Warehouse):
             link.unlink(missing_ok=True)
             link.symlink_to(lake.local_path(table).resolve())
 
-    def _versions(self) -> list[Path]:
-        return sorted(path for path in self._published.glob("[0-9]*") if path.is_dir())
 
-    def _last_version(self) -> int:
-        versions = self._versions()
-        return int(versions[-1].name) if versions else 0
-
-    def _delete_old_versions(self) -> None:
-        for version in self._versions()[:-KEPT_PUBLICATIONS]:
-            shutil.rmtree(version)
-
-
-def open_published(home: Path) -> duckdb.DuckDBPyConnection:
+def open_published(home: Path, spill: str = "") -> duckdb.DuckDBPyConnection:
     """The published views, read-only; SQL in this session reaches no other file.
 
-    Raises NothingBuiltError.
+    A query larger than the memory goes on in the folder `spill`, and without one it fails. Raises
+    NothingBuiltError.
     """
     published = home / "published"
-    path = published / PUBLISHED_FILE
+    path = Publications(published).file
     if not path.exists():
         raise NothingBuiltError(
             f"No marts are published under {published} yet; run cardops report --date D, "
@@ -135,7 +124,8 @@ def open_published(home: Path) -> duckdb.DuckDBPyConnection:
         )
     session = duckdb.connect(str(path), read_only=True)
     session.execute("set TimeZone = 'UTC'")
-    session.execute(f"set allowed_directories = ['{_quoted(published)}']")
+    session.execute(f"set temp_directory = {quoted(spill)}")
+    session.execute(f"set allowed_directories = [{quoted(str(published.absolute()))}]")
     session.execute("set enable_external_access = false")
     session.execute("set lock_configuration = true")
     return session
@@ -151,25 +141,9 @@ def _marts(session: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _write_mart(session: duckdb.DuckDBPyConnection, name: str, version: Path) -> int:
-    target = version / f"{name}.parquet"
+def _write_mart(session: duckdb.DuckDBPyConnection, name: str, folder: Path) -> int:
+    target = quoted(str((folder / f"{name}.parquet").absolute()))
     counted = session.execute(
-        f"copy {MARTS_SCHEMA}.{name} to '{_quoted(target)}' (format parquet, compression zstd)"
+        f"copy {MARTS_SCHEMA}.{name} to {target} (format parquet, compression zstd)"
     ).fetchone()
     return int(counted[0]) if counted else 0
-
-
-def _write_views(version: Path, names: Mapping[str, int]) -> Path:
-    """A new DuckDB file with one view a mart, closed, so that it is one file without a log."""
-    staged = version / PUBLISHED_FILE
-    with duckdb.connect(str(staged)) as session:
-        for name in names:
-            source = _quoted(version / f"{name}.parquet")
-            session.execute(f"create view {name} as select * from read_parquet('{source}')")  # noqa: S608 - names are dbt's own
-    staged.chmod(0o444)
-    return staged
-
-
-def _quoted(path: Path) -> str:
-    """The path for a SQL literal; DuckDB takes no parameters there."""
-    return str(path.absolute()).replace("'", "''")

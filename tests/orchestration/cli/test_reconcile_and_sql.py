@@ -122,14 +122,18 @@ def test_sql_reports_that_rows_were_cut(published: Path) -> None:
     [
         "create table x (a int)",
         "copy (select 1) to '/tmp/out.csv'",
+        "copy (select 9 as minor) to '{published}/00000001/fct_days.parquet'",
+        "explain analyze copy (select 9 as minor) to '{published}/00000001/fct_days.parquet'",
         "select * from read_text('/etc/passwd')",
         "set enable_external_access = true",
         "select * from no_such_mart",
     ],
 )
 def test_sql_that_writes_or_reads_elsewhere_exits_2(published: Path, query: str) -> None:
-    done = cardops(published, "sql", query)
+    parquet = (published / "published/00000001/fct_days.parquet").read_bytes()
+    done = cardops(published, "sql", query.format(published=published / "published"))
 
+    assert (published / "published/00000001/fct_days.parquet").read_bytes() == parquet
     assert done.returncode == 2
     assert done.stderr.startswith("The query failed: ")
     assert "Traceback" not in done.stderr

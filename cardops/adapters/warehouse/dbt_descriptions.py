@@ -1,0 +1,34 @@
+"""What dbt's manifest says of the models: the words that analysts find beside the marts."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a model and its columns mean, in dbt's words, each on one line."""
+
+    text: str
+    columns: Mapping[str, str]
+
+
+def described_models(manifest: Path) -> Mapping[str, Description]:
+    """The description of each model by name; none where dbt wrote no manifest beside its build."""
+    try:
+        nodes = json.loads(manifest.read_text())["nodes"]
+    except FileNotFoundError:
+        return {}
+    return {
+        node["name"]: Description(
+            _one_line(node["description"]),
+            {name: _one_line(column["description"]) for name, column in node["columns"].items()},
+        )
+        for node in nodes.values()
+        if node["resource_type"] == "model"
+    }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
