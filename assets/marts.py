@@ -26,6 +26,7 @@ BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 # The publication waits for the whole dbt build: these marts are the last it makes.
 MARTS: Final = (
     "dim_accounts",
+    "dim_dates",
     "dim_payment_methods",
     "fct_acknowledgements",
     "fct_ce3_candidates",
@@ -35,12 +36,14 @@ MARTS: Final = (
     "fct_daily_movements",
     "fct_authorizations",
     "fct_deposit_funding",
+    "fct_dispute_outcomes",
     "fct_dispute_queue",
     "fct_disputes",
     "fct_disputes_outside_rates",
     "fct_match_breaks",
     "fct_payment_failure_daily",
     "fct_payment_failure_rate_per_payment_method",
+    "fct_provider_health_daily",
     "fct_provisional_credits",
     "fct_reconciliation_breaks",
     "fct_safeguarding",

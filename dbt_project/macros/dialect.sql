@@ -39,3 +39,21 @@
     cast(date_trunc('month', {{ day }}) + interval 1 month as date)
     {%- endif -%}
 {%- endmacro -%}
+
+{#- The date so many days after another. -#}
+{%- macro days_after(day, days) -%}
+    {%- if is_spark() -%}
+    date_add({{ day }}, {{ days }})
+    {%- else -%}
+    {{ day }} + cast({{ days }} as integer)
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- Whole days from one date to another. -#}
+{%- macro days_between(first_day, last_day) -%}
+    {%- if is_spark() -%}
+    datediff({{ last_day }}, {{ first_day }})
+    {%- else -%}
+    date_diff('day', {{ first_day }}, {{ last_day }})
+    {%- endif -%}
+{%- endmacro -%}
