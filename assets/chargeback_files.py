@@ -35,8 +35,7 @@ def chargeback_files(
         lake, processed_store, intake_ledger, delivery_ledger, destinations
     )
     for batch_id, slots in slots_by_batch(context.partition_keys).items():
-        for slot in slots:
-            record = builder.build(batch_id, slot)
+        for slot, record in builder.build(batch_id, slots).items():
             held = [
                 row
                 for row in intake_ledger.held_disputes(intake_ledger.batch(batch_id).program)

@@ -17,7 +17,7 @@ import polars as pl
 
 from benchmarks.ingest_file import Measured
 from benchmarks.memory import peak_mb
-from cardops.contracts.lake.chargeback_slots import write_slot
+from cardops.contracts.lake.chargeback_slots import SlotLook, write_slots
 from cardops.contracts.lake.supplements import supplements, with_supplements
 from cardops.rules.chargebacks.files import LineRule, SplitMode
 from cardops.rules.chargebacks.routing import NETWORKS
@@ -39,14 +39,9 @@ def cardops(lake: Path) -> int:
         known = Path(folder) / "known.parquet"
         supplements(rows, None, rows).write_parquet(known)
         filled = with_supplements(rows, pl.scan_parquet(known))
-        for slot in NETWORKS:
-            body = write_slot(
-                filled,
-                slot,
-                SplitMode.BY_NETWORK,
-                LineRule.STAGES,
-                Path(folder) / f"{slot}.csv",
-            )
+        looks = dict.fromkeys(NETWORKS, SlotLook())
+        bodies = write_slots(filled, looks, SplitMode.BY_NETWORK, LineRule.STAGES, Path(folder))
+        for _, body in bodies:
             written += body.row_count
     return written
 

@@ -144,7 +144,7 @@ class AcknowledgementDesk:
         self, batch_id: str, state: DeliveryState = DeliveryState.DELIVERED
     ) -> ChargebackFileRecord:
         """The batch's file for Visa."""
-        found = [self.builder.build(batch_id, slot) for slot in NETWORKS]
+        found = self.builder.build(batch_id, NETWORKS).values()
         (record,) = [record for record in found if record is not None]
         record = replace(record, state=state)
         self.ledger.record(record)

@@ -71,8 +71,7 @@ class FileDesk:
         return FinishedRun([key for result in results for key in result.released])
 
     def deliver(self, batch_id: str) -> None:
-        for slot in NETWORKS:
-            record = self.builder.build(batch_id, slot)
+        for record in self.builder.build(batch_id, NETWORKS).values():
             if record is not None:
                 self.ledger.record(replace(record, state=DeliveryState.DELIVERED))
 

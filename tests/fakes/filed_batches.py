@@ -23,7 +23,12 @@ from cardops.rules.chargebacks.filing import (
     WaitReason,
 )
 from cardops.rules.chargebacks.layouts import StoredLayout
-from cardops.rules.intake.files import ChargebackBatch, FileStatus, IntakeFile
+from cardops.rules.intake.files import (
+    BatchMissingError,
+    ChargebackBatch,
+    FileStatus,
+    IntakeFile,
+)
 
 A_MOMENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -48,10 +53,14 @@ class FakeFiledBatches(FiledBatches):
     evidence_packages: list[EvidencePackage]
 
     def batch(self, batch_id: str) -> ChargebackBatch:
-        raise NotImplementedError
+        if batch_id not in self.batches:
+            raise BatchMissingError(batch_id)
+        files = tuple(file for file in self.files.values() if file.batch_id == batch_id)
+        return replace(self.batches[batch_id], files=files)
 
     def put(self, file: IntakeFile) -> IntakeFile:
-        raise NotImplementedError
+        self.files[file.intake_id] = file
+        return file
 
     def new_batch(self, program: str, business_date: date, mode: str) -> ChargebackBatch:
         same = [

@@ -186,13 +186,6 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         return self.batches[batch_id].mode
 
     @override
-    def batch(self, batch_id: str) -> ChargebackBatch:
-        if batch_id not in self.batches:
-            raise BatchMissingError(batch_id)
-        files = tuple(file for file in self.files.values() if file.batch_id == batch_id)
-        return replace(self.batches[batch_id], files=files)
-
-    @override
     def one_session(self) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -359,10 +352,6 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         return IntakeFile(
             number, arrival, business_date, FileStatus.CLAIMED, batch_id, mapping_version=version
         )
-
-    def put(self, file: IntakeFile) -> IntakeFile:
-        self.files[file.intake_id] = file
-        return file
 
 
 def _new_series(file: IntakeFile) -> IntakeFile:

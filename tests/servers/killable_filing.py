@@ -61,8 +61,7 @@ class FilingDesk:
 
     def make(self) -> None:
         for batch in self.waiting.batches_to_make():
-            for slot in NETWORKS:
-                self.builder.build(batch.batch_id, slot)
+            self.builder.build(batch.batch_id, NETWORKS)
 
     def lines(self) -> list[tuple[str, str]]:
         """Batch and case of each line of every file that is recorded."""

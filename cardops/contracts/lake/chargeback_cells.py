@@ -38,7 +38,7 @@ EVIDENCE_ACTION: Final = "evidence_action"
 _DEADLINE: Final = "reply_by_date"
 # Day 0 of a date's number.
 _FIRST_DAY: Final = date(1970, 1, 1)
-_FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
+FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
 
 
 def plain_cells(version: int) -> list[pl.Expr]:
@@ -109,14 +109,14 @@ def cell(
 def formula_marks() -> list[pl.Expr]:
     """For each text whether a spreadsheet would run it: what neutralised cells are made from."""
     return [
-        pl.col(name).str.contains(_FORMULA).fill_null(value=False).alias(_mark(name))
+        pl.col(name).str.contains(FORMULA).fill_null(value=False).alias(_mark(name))
         for name in TEXT_COLUMNS
     ]
 
 
-def formula_count(rows: pl.DataFrame) -> int:
+def formula_count() -> pl.Expr:
     """How many texts of rows with marks a spreadsheet would run."""
-    return sum(int(rows[_mark(name)].sum()) for name in TEXT_COLUMNS)
+    return pl.sum_horizontal(pl.col(_mark(name)).sum() for name in TEXT_COLUMNS)
 
 
 def _mark(name: str) -> str:

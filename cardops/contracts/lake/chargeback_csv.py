@@ -5,7 +5,6 @@ chargeback_cells; slots, columns and names are in cardops.rules.chargebacks.file
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,64 +185,45 @@ def write_body(
         separator=shown.delimiter,
         include_header=shown.has_header,
     )
-    counts = LineCounts()
-    counts.add(members, version, neutralise=neutralise)
-    return counts.body(target, stage_counts(members))
-
-
-@dataclass(slots=True)
-class LineCounts:
-    """What is counted beside the lines of a file, some lines at a time."""
-
-    rows: int = 0
-    neutralised: int = 0
-    filled: int = 0
-    totals_minor: Counter[str] = field(default_factory=Counter)
-    flags: Counter[str] = field(default_factory=Counter)
-
-    def add(self, lines: pl.DataFrame, version: int, *, neutralise: bool) -> int:
-        """Count these lines too; how many of their texts are neutralised."""
-        formulas = formula_count(lines) if neutralise else 0
-        self.rows += lines.height
-        self.neutralised += formulas
-        sums = lines.group_by("dispute_currency").agg(pl.col("dispute_amount_minor").sum())
-        self.totals_minor.update(dict(sums.iter_rows()))
-        if version > 1:
-            self.filled += int((lines["filled_columns"] != "").sum())
-            self.flags.update(_checked_flags(lines))
-        return formulas
-
-    def body(self, path: Path, stages: StageCounts) -> WrittenBody:
-        """The file that has the lines."""
-        return WrittenBody(
-            path=path,
-            row_count=self.rows,
-            totals_minor=dict(self.totals_minor),
-            neutralised_count=self.neutralised,
-            sha256=_sha256(path),
-            stages=stages,
-            filled_count=self.filled,
-            flags=dict(self.flags),
-        )
-
-
-def _checked_flags(members: pl.DataFrame) -> dict[str, int]:
-    """Lines with a flag that is looked at before sending, by flag."""
-    if not members["flags"].list.len().sum():
-        return {}
-    has = {
-        str(flag): int(members["flags"].list.contains(str(flag)).sum()) for flag in CHECKED_FLAGS
-    }
-    return {flag: lines for flag, lines in has.items() if lines}
-
-
-def stage_counts(members: pl.DataFrame) -> StageCounts:
-    """Disputes of the lines, and the steps that they stand for."""
-    versions = int(members["versions"].sum()) if "versions" in members.columns else members.height
-    if members["network"].n_unique() <= 1:
-        return StageCounts(members["case_number"].n_unique(), versions)
+    counts = line_counts(members, version, neutralise=neutralise)
     disputes = members.select(pl.struct("network", "case_number").n_unique()).item()
-    return StageCounts(disputes, versions)
+    return counted_body(target, counts, disputes)
+
+
+def line_counts(lines: pl.DataFrame, version: int, *, neutralise: bool) -> pl.DataFrame:
+    """What is counted beside lines with marks, by network and currency."""
+    nothing = pl.lit(0)
+    has_flags = version > 1 and lines["flags"].list.len().sum() > 0
+    counted = {
+        "rows": pl.len(),
+        "versions": pl.col("versions").sum() if "versions" in lines.columns else pl.len(),
+        "neutralised": formula_count() if neutralise else nothing,
+        "filled": (pl.col("filled_columns") != "").sum() if version > 1 else nothing,
+    }
+    for flag in map(str, CHECKED_FLAGS):
+        counted[flag] = pl.col("flags").list.contains(flag).sum() if has_flags else nothing
+    return lines.group_by("network", "dispute_currency").agg(
+        *(count.cast(pl.Int64).alias(name) for name, count in counted.items()),
+        minor=pl.col("dispute_amount_minor").cast(pl.Int128).sum(),
+    )
+
+
+def counted_body(path: Path, counts: pl.DataFrame, disputes: int) -> WrittenBody:
+    """The file whose lines have these counts."""
+    by_currency = counts.group_by("dispute_currency").agg(pl.col("minor").sum())
+    whole = counts.select(pl.exclude("network", "dispute_currency", "minor").sum()).row(
+        0, named=True
+    )
+    return WrittenBody(
+        path=path,
+        row_count=whole["rows"],
+        totals_minor=dict(by_currency.iter_rows()),
+        neutralised_count=whole["neutralised"],
+        sha256=_sha256(path),
+        stages=StageCounts(disputes, whole["versions"]),
+        filled_count=whole["filled"],
+        flags={flag: whole[flag] for flag in map(str, CHECKED_FLAGS) if whole[flag]},
+    )
 
 
 def _sorted(batch: pl.LazyFrame, version: int) -> pl.LazyFrame:

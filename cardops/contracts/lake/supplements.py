@@ -113,16 +113,17 @@ def _known_keys(
     disputes: pl.LazyFrame | None,
 ) -> pl.Series:
     """Hashes of the rows that a transaction has, or several rows of disputes."""
+    known = several = pl.Series(dtype=pl.UInt64)
+    if disputes is not None:
+        several = _several(_hashes(key, disputes))
+    if transactions is None and several.is_empty():
+        return known
     own = _hashes(key, rows)
-    known = pl.Series(dtype=pl.UInt64)
     if transactions is not None:
         of_batch = own.rename("hash").to_frame().lazy()
         paid = transactions.select(hash=key).join(of_batch, on="hash", how="semi")
         known = paid.collect(engine="streaming").to_series()
-    if disputes is not None:
-        several = _several(_hashes(key, disputes))
-        known = pl.concat([known, own.filter(own.is_in(several.implode()))])
-    return known.unique()
+    return pl.concat([known, own.filter(own.is_in(several.implode()))]).unique()
 
 
 def _hashes(key: pl.Expr, rows: pl.LazyFrame) -> pl.Series:

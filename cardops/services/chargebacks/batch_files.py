@@ -1,7 +1,7 @@
 """Build the chargeback files of a batch, and check that they account for every row of it."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from cardops.contracts.lake.chargeback_csv import (
     with_evidence,
     write_body,
 )
-from cardops.contracts.lake.chargeback_slots import write_slot
+from cardops.contracts.lake.chargeback_slots import SlotLook, write_slots
 from cardops.contracts.lake.supplements import TABLE as SUPPLEMENTS_TABLE
 from cardops.contracts.lake.supplements import with_supplements
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
@@ -25,6 +25,7 @@ from cardops.rules.chargebacks.control_totals import (
     UnreadableChargebackFileError,
     read_control_totals,
 )
+from cardops.rules.chargebacks.evidence_packages import EvidencePackage
 from cardops.rules.chargebacks.files import (
     FORMAT_VERSION,
     FileIdentity,
@@ -82,46 +83,75 @@ class ChargebackFileBuilder:
     ledger: DeliveryLedger
     destinations: Destinations
 
-    def build(self, batch_id: str, slot: str) -> ChargebackFileRecord | None:
-        """Build one slot's file and its control file; None where the slot has no rows.
+    def build(
+        self, batch_id: str, slots: Collection[str]
+    ) -> dict[str, ChargebackFileRecord | None]:
+        """Build these slots' files and their control files; None for a slot without rows.
 
-        The first call decides which rows the batch's files have. Building it again gives the same
+        The first call decides which rows the batch's files have. Building them again gives the same
         bytes; FrozenFileError is raised where it does not, BatchUnfinishedError where a file of the
         batch is still being ingested.
         """
         batch = self.file(batch_id)
         mode = SplitMode(batch.mode)
-        destination = slot_destination(slot, mode)
-        neutralise = self.destinations.neutralises_formulas(destination)
+        packages = self._packages(batch)
+        looks = {
+            slot: SlotLook(
+                self.destinations.neutralises_formulas(destination),
+                self._layout(batch, destination),
+            )
+            for slot in slots
+            for destination in [slot_destination(slot, mode)]
+        }
         with TemporaryDirectory() as folder:
-            body = write_slot(
-                self._filled(batch),
-                slot,
+            bodies = write_slots(
+                self._filled(batch, packages),
+                looks,
                 mode,
                 LineRule(batch.line_rule),
-                Path(folder) / "body.csv",
-                neutralise=neutralise,
+                Path(folder),
                 version=batch.layout_version,
-                layout=self._layout(batch, destination),
             )
-            evidence = self._evidence(batch, slot, Path(folder) / "evidence.zip")
-            made = MadeFiles(body, evidence)
-            record = self._store(batch, slot, destination, made) if body.row_count else None
-        if record is None:
-            self._check_never_built(batch_id, slot)
+            return {
+                slot: self._made(batch, slot, body, packages, Path(folder)) for slot, body in bodies
+            }
+
+    def _made(
+        self,
+        batch: ChargebackBatch,
+        slot: str,
+        body: WrittenBody,
+        packages: Sequence[EvidencePackage],
+        folder: Path,
+    ) -> ChargebackFileRecord | None:
+        record = None
+        if body.row_count:
+            evidence = self._evidence(batch, slot, packages, folder / "evidence.zip")
+            record = self._store(batch, slot, MadeFiles(body, evidence))
+        else:
+            self._check_never_built(batch.batch_id, slot)
         if batch.made_slots.get(slot) != body.stages.versions:
-            self.intake_ledger.slot_made(batch_id, slot, body.stages.versions)
+            self.intake_ledger.slot_made(batch.batch_id, slot, body.stages.versions)
         return record
 
     def lines(self, batch: ChargebackBatch, slot: str) -> pl.LazyFrame:
         """The rows of the lake that are lines of the slot's file of a filed batch, in their order."""
         mode, rule = SplitMode(batch.mode), LineRule(batch.line_rule)
         version = batch.layout_version
-        return rows_of_slot(self._filled(batch), slot, mode, rule, version=version)
+        filled = self._filled(batch, self._packages(batch))
+        return rows_of_slot(filled, slot, mode, rule, version=version)
 
-    def _evidence(self, batch: ChargebackBatch, slot: str, target: Path) -> MadeEvidence | None:
+    def _packages(self, batch: ChargebackBatch) -> Sequence[EvidencePackage]:
+        return self.intake_ledger.packages_of(batch.batch_id)
+
+    def _evidence(
+        self,
+        batch: ChargebackBatch,
+        slot: str,
+        packages: Sequence[EvidencePackage],
+        target: Path,
+    ) -> MadeEvidence | None:
         """The archive of the evidence whose disputes are in the slot's file; None where there is none."""
-        packages = self.intake_ledger.packages_of(batch.batch_id)
         if not any(package.has_evidence for package in packages):
             return None
         keys = self.lines(batch, slot).select("network", "case_number").unique().collect()
@@ -149,7 +179,11 @@ class ChargebackFileBuilder:
         batch = self.intake_ledger.batch(batch_id)
         mode = SplitMode(batch.mode)
         is_older = batch.layout_version == 1
-        filled = with_supplements(self._rows(batch), None) if is_older else self._filled(batch)
+        filled = (
+            with_supplements(self._rows(batch), None)
+            if is_older
+            else self._filled(batch, self._packages(batch))
+        )
         rule = LineRule(batch.line_rule)
         rows = rows_of_slot(filled, slot, mode, rule, version=FORMAT_VERSION)
         with TemporaryDirectory() as folder:
@@ -199,14 +233,13 @@ class ChargebackFileBuilder:
     def _rows(self, batch: ChargebackBatch) -> pl.LazyFrame:
         return batch_rows(batch, self.lake, self.intake_ledger)
 
-    def _filled(self, batch: ChargebackBatch) -> pl.LazyFrame:
+    def _filled(self, batch: ChargebackBatch, packages: Sequence[EvidencePackage]) -> pl.LazyFrame:
         """The same, with what the lake knew when the batch was filed."""
         rows = self._rows(batch)
         if batch.layout_version == 1:
             return rows
         known = self.lake.scan(SUPPLEMENTS_TABLE, [batch.business_date])
         own = None if known is None else known.filter(pl.col("batch_id") == batch.batch_id)
-        packages = self.intake_ledger.packages_of(batch.batch_id)
         return with_evidence(with_supplements(rows, own), packages)
 
     def _waiting(self, batch: ChargebackBatch) -> RowSums:
@@ -220,11 +253,10 @@ class ChargebackFileBuilder:
         if record is not None:
             raise FrozenFileError(record.file_name)
 
-    def _store(
-        self, batch: ChargebackBatch, slot: str, destination: str, made: MadeFiles
-    ) -> ChargebackFileRecord:
+    def _store(self, batch: ChargebackBatch, slot: str, made: MadeFiles) -> ChargebackFileRecord:
         """Record the hashes first, then store: different bytes never replace the recorded ones."""
         body, evidence = made.body, made.evidence
+        destination = slot_destination(slot, SplitMode(batch.mode))
         sequence, previous = self.ledger.allot(batch.batch_id, slot, destination=destination)
         identity = FileIdentity(
             batch_id=batch.batch_id,

@@ -175,8 +175,8 @@ class ProvisionalCredits:
         return next(found, None)
 
     def post_one(self, position: Position, today: date) -> list[PostedStep]:
-        """Post what of one dispute is due by that day."""
-        return list(self._post(position, today))
+        """Post what of one dispute is due by that day, with what the ledger has of it by now."""
+        return list(self._post(self._current(position), today))
 
     def post_due(self, today: date, program: str | None = None) -> Iterator[PostedStep]:
         """Post what is due by that day, each once; safe to kill and to run again.

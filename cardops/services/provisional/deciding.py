@@ -58,8 +58,7 @@ class ProvisionalDecisions:
         """
         position = self._found(request.key)
         decision, is_repeat = self._recorded(request, position, today)
-        current = self._found(request.key)
-        return DecisionResult(decision, is_repeat, self.credits.post_one(current, today))
+        return DecisionResult(decision, is_repeat, self.credits.post_one(position, today))
 
     def _found(self, key: DisputeKey) -> Position:
         position = self.credits.find(key)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cardops.contracts.lake import chargeback_slots
 from cardops.contracts.lake.chargeback_csv import rows_of_slot, write_body
-from cardops.contracts.lake.chargeback_slots import write_slot
+from cardops.contracts.lake.chargeback_slots import SlotLook, write_slots
 from cardops.contracts.lake.supplements import with_supplements
 from cardops.rules.chargebacks.control_totals import read_control_totals
 from cardops.rules.chargebacks.files import (
@@ -127,19 +127,37 @@ def test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole(examples: i
         delimiter: str,
     ) -> None:
         layout = replace(standard_layout(version), delimiter=delimiter)
-        look: dict[str, Any] = {"neutralise": neutralise, "version": version, "layout": layout}
+        # One slot's file is for a partner of its own, which other slots must not notice.
+        looks = {slot: SlotLook(neutralise, layout) for slot in NETWORKS}
+        looks[NETWORKS[0]] = SlotLook(not neutralise)
         with TemporaryDirectory() as folder, patched_sizes(window=5, chunk=2):
-            for slot in NETWORKS:
-                one, other = Path(folder) / "whole", Path(folder) / "parts"
+            one = Path(folder) / "whole"
+            parts = write_slots(rows.lazy(), looks, mode, rule, Path(folder), version=version)
+            for slot, part in parts:
+                lines = rows_of_slot(rows.lazy(), slot, mode, rule, version=version)
+                look = looks[slot]
                 whole = write_body(
-                    rows_of_slot(rows.lazy(), slot, mode, rule, version=version), one, **look
+                    lines, one, neutralise=look.neutralise, version=version, layout=look.layout
                 )
-                parts = write_slot(rows.lazy(), slot, mode, rule, other, **look)
 
-                assert other.read_bytes() == one.read_bytes()
-                assert replace(parts, path=one) == whole
+                assert part.path.read_bytes() == one.read_bytes()
+                assert replace(part, path=one) == whole
+            assert [path.name for path in Path(folder).iterdir()] == ["whole"]
 
     check()
+
+
+def test_latest_step_of_a_stage_is_its_line_in_a_slot_written_in_parts() -> None:
+    steps = [a_chargeback(status="open"), a_chargeback(status="under review")]
+    rows = with_supplements(lake_frame(steps).lazy(), None).with_columns(
+        row_number=pl.Series([2, 1], dtype=pl.Int64)
+    )
+    with TemporaryDirectory() as folder:
+        looks = {"visa": SlotLook()}
+        bodies = write_slots(rows, looks, SplitMode.BY_NETWORK, LineRule.STAGES, Path(folder))
+        ((_, body),) = bodies
+
+    assert (body.row_count, body.stages.disputes, body.stages.versions) == (1, 1, 2)
 
 
 def money(amount_minor: int | None, currency: str | None) -> str:
@@ -173,12 +191,14 @@ def test_rows_in_any_order_make_the_same_files_that_read_back_as_the_rows(
     orders = (rows, rows.sample(fraction=1, shuffle=True, seed=seed))
     lines, totals, disputes, made = [], Counter[str](), 0, 0
     with TemporaryDirectory() as folder, patched_sizes(window=5, chunk=2):
-        for slot in NETWORKS:
-            paths = [Path(folder) / f"{slot}{number}" for number in (0, 1)]
-            first, second = (
-                write_slot(order.lazy(), slot, mode, LineRule.STEPS, path)
-                for order, path in zip(orders, paths, strict=True)
-            )
+        looks = dict.fromkeys(NETWORKS, SlotLook())
+        folders = [Path(folder) / str(number) for number in (0, 1)]
+        made_of = []
+        for order, own in zip(orders, folders, strict=True):
+            own.mkdir()
+            made_of.append(write_slots(order.lazy(), looks, mode, LineRule.STEPS, own))
+        for (_, first), (_, second) in zip(*made_of, strict=True):
+            paths = (first.path, second.path)
             assert first.sha256 == second.sha256 == sha256(paths[1].read_bytes()).hexdigest()
             with paths[0].open("rb") as content:
                 read = read_control_totals(content)
@@ -210,6 +230,8 @@ def patched_sizes(*, window: int, chunk: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chargeback_slots, "WINDOW_ROWS", window)
         patch.setattr(chargeback_slots, "CHUNK_LINES", chunk)
+        patch.setattr(chargeback_slots, "RANGE_LINES", 1)
+        patch.setattr(chargeback_slots, "SAMPLED", 2)
         yield
 
 

@@ -140,7 +140,7 @@ def test_slot_that_was_not_built_leaves_its_rows_waiting(desk: FileDesk) -> None
     (intake_id,) = desk.claim_together(csv_file(CHARGEBACKS, DISPUTED, amex))
     desk.ingest(intake_id)
 
-    desk.builder.build("default-2026-11-20-001", "visa")
+    desk.builder.build("default-2026-11-20-001", ["visa"])
 
     assert waiting(desk) == [("x1", "files_not_made")]
 

@@ -112,7 +112,8 @@ def test_rejected_row_is_in_a_later_batch_and_waits_when_rejected_again(
     assert (rejection.line.key.case_number, rejection.line.code) == ("c2", "unknown_arn")
     again = desk.make(LATER)
     assert again.row_count == 1
-    assert desk.builder.build(first.batch_id, "visa") == replace(first, state=again.state)
+    (made,) = desk.builder.build(first.batch_id, ["visa"]).values()
+    assert made == replace(first, state=again.state)
     assert desk.world.intake_ledger.batch_accounts(LONG_AGO) == []
     assert desk.waiting() == []
 

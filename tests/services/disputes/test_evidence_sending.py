@@ -137,11 +137,11 @@ def test_altered_file_is_refused_when_sent_and_when_made(desk: EvidenceDesk) -> 
     desk.send("c1")
     desk.world.store.delete(key)
     with pytest.raises(EvidenceDamagedError, match=r"'scan\.pdf'"):
-        desk.builder.build(SECOND, "visa")
+        desk.builder.build(SECOND, ["visa"])
     assert desk.files.ledger.find(SECOND, "visa") is None
 
     desk.world.add("c1", "proof_of_delivery")
-    assert desk.builder.build(SECOND, "visa") is not None
+    assert desk.builder.build(SECOND, ["visa"])["visa"] is not None
 
 
 def test_archive_that_would_differ_from_the_recorded_one_is_refused(desk: EvidenceDesk) -> None:
@@ -151,7 +151,7 @@ def test_archive_that_would_differ_from_the_recorded_one_is_refused(desk: Eviden
     desk.world.intake.intake_ledger.evidence_packages.clear()
 
     with pytest.raises(FrozenFileError):
-        desk.builder.build(SECOND, "visa")
+        desk.builder.build(SECOND, ["visa"])
 
 
 def test_dispute_that_is_over_or_waits_is_not_answered(desk: EvidenceDesk) -> None:
