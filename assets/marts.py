@@ -40,6 +40,11 @@ MARTS: Final = (
     "fct_dispute_queue",
     "fct_disputes",
     "fct_disputes_outside_rates",
+    "fct_fraud_ring_hubs",
+    "fct_fraud_ring_links",
+    "fct_fraud_ring_members",
+    "fct_fraud_ring_money",
+    "fct_fraud_rings",
     "fct_match_breaks",
     "fct_payment_failure_daily",
     "fct_payment_failure_rate_per_payment_method",
@@ -164,5 +169,8 @@ def _translator() -> "DagsterDbtTranslator":
 
     # Source tests run inside the build and fail it. As checks of `balances` and other assets they
     # would make Dagster split the close into two builds, and tests across both could not run.
-    settings = DagsterDbtTranslatorSettings(enable_source_tests_as_checks=False)
+    # One asset writes several tables of the lake: its snapshot of fraud rings.
+    settings = DagsterDbtTranslatorSettings(
+        enable_source_tests_as_checks=False, enable_duplicate_source_asset_keys=True
+    )
     return Translator(settings=settings)

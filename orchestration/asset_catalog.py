@@ -16,6 +16,7 @@ from assets import (
     chargebacks,
     deposits,
     dispute_records,
+    fraud_rings,
     orders,
     provisional_credits,
     reconciliation,
@@ -45,6 +46,7 @@ MODULES: tuple[ModuleType, ...] = (
     acknowledged_files,
     waiting_disputes,
     dispute_records,
+    fraud_rings,
 )
 
 

@@ -14,6 +14,8 @@ DEADLINE: Final = "0 6 * * *"
 NOT_BEFORE: Final = timedelta(hours=5, minutes=30)
 # The daily close makes every asset of a business date that is not intake.
 CLOSING_GROUPS: Final = frozenset({"balances", "control", "analytics"})
+# Assets without partitions that it makes too: what they make is of the date that is closed.
+CLOSED_WHOLE: Final = frozenset({dg.AssetKey("fraud_rings")})
 
 
 def closing_keys(assets: Sequence[dg.AssetsDefinition]) -> set[dg.AssetKey]:
@@ -22,7 +24,7 @@ def closing_keys(assets: Sequence[dg.AssetsDefinition]) -> set[dg.AssetKey]:
         key
         for asset in assets
         for key, group in asset.group_names_by_key.items()
-        if group in CLOSING_GROUPS and asset.partitions_def is not None
+        if group in CLOSING_GROUPS and (asset.partitions_def is not None or key in CLOSED_WHOLE)
     }
 
 

@@ -8,6 +8,7 @@ from resources.analytics import (
     LakeBooksResource,
     ReportsResource,
     RingSnapshotsResource,
+    RingSourcesResource,
     WarehouseResource,
 )
 from resources.files import ArrivalsResource, LakeResource, ObjectStoreResource
@@ -69,6 +70,7 @@ def resources() -> Mapping[str, Any]:
         "warehouse": WarehouseResource(),
         "reports": ReportsResource(),
         "ring_snapshots": RingSnapshotsResource(),
+        "ring_sources": RingSourcesResource(),
         "programs": ProgramsResource(),
         "arrivals": ArrivalsResource(),
         "destinations": DestinationsResource(),

@@ -3,7 +3,7 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.ports import Disputes, LakeBooks, Reports, RingSnapshots, Warehouse
+from cardops.ports import Disputes, LakeBooks, Reports, RingSnapshots, RingSources, Warehouse
 from resources.adapters import adapters
 
 
@@ -45,3 +45,11 @@ class RingSnapshotsResource(dg.ConfigurableResource[RingSnapshots]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> RingSnapshots:
         return adapters().ring_snapshots
+
+
+class RingSourcesResource(dg.ConfigurableResource[RingSources]):
+    """What fraud rings are found in."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> RingSources:
+        return adapters().ring_sources

@@ -25,6 +25,7 @@ from simulation.filed_truth import filed_truth
 from simulation.orders import make_order_files
 from simulation.population import World, make_world
 from simulation.purchases import make_purchases, make_some_late
+from simulation.ring_truth import ring_figures_truth
 from simulation.rows import InputFile, count_of
 from simulation.transactions import make_transaction_files
 
@@ -107,6 +108,7 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
         "deadlines": deadlines_truth(files),
         "kpis": truth.kpis_truth(files),
         "fraud_rings": truth.rings_truth(world.rings),
+        "fraud_ring_figures": ring_figures_truth(files, world.rings),
         "balances_after_deposits": after_deposits,
         "balances": truth.balances_truth(accounts),
         "authorizations": truth.authorizations_truth(requests),

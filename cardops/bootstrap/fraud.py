@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.files import FileAdapters
 
 if TYPE_CHECKING:
-    from cardops.ports import RingSnapshots
+    from cardops.ports import RingSnapshots, RingSources
 
 
 class FraudAdapters(FileAdapters):
@@ -20,3 +20,10 @@ class FraudAdapters(FileAdapters):
         from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 
         return LakeRingSnapshots(self.lake)
+
+    @cached_property
+    def ring_sources(self) -> RingSources:
+        """Who shares what in the lake, and what they did."""
+        from cardops.adapters.warehouse.ring_sources import LakeRingSources
+
+        return LakeRingSources(self.lake, self._duckdb)

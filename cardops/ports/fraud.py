@@ -20,13 +20,17 @@ class RingGraph(Protocol):
     def links(self) -> pl.DataFrame:
         """One row per user and shared identifier.
 
-        Columns: ring, program, user_id, identifier_kind, value, user_count, transaction_count,
-        first_seen_at, last_seen_at. In no order; `value` is normalised and not masked.
+        Columns: ring, program, user_id, identifier_kind, value, user_count, first_seen_at,
+        last_seen_at. In no order; `value` is normalised and not masked.
         """
 
     @property
     def hubs(self) -> pl.DataFrame:
-        """Identifiers of several users that link nobody: program, identifier_kind, value, user_count."""
+        """Identifiers of several users that link nobody.
+
+        Columns: program, identifier_kind, value, user_count; `ignored` is why a placeholder links
+        nobody, null where its users are too many.
+        """
 
 
 class RingActivity(Protocol):

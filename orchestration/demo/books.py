@@ -106,6 +106,41 @@ class DemoBooks:
             for network, disputes, is_open, reopened in found
         }
 
+    def rings(self) -> dict[str, Any]:
+        """Fraud rings by their members, and users of each hub by kind, as the marts have them."""
+        with self.adapters.warehouse.reading() as session:
+            found = session.execute(
+                "select string_agg(members.user_id, ' ' order by members.user_id), "
+                "any_value(rings.transaction_count), any_value(rings.dispute_count), "
+                "any_value(rings.cycle_count), rings.ring_id "
+                "from fct_fraud_rings as rings "
+                "inner join fct_fraud_ring_members as members using (ring_id) "
+                "where rings.program = ? group by rings.ring_id",
+                [self.program],
+            ).fetchall()
+            money = session.execute(
+                "select ring_id, currency, disputed_amount_minor::bigint "
+                "from fct_fraud_ring_money where program = ? and dispute_count > 0 order by 1, 2",
+                [self.program],
+            ).fetchall()
+            hubs = session.execute(
+                "select identifier_kind, list(user_count order by user_count) "
+                "from fct_fraud_ring_hubs where program = ? group by 1 order by 1",
+                [self.program],
+            ).fetchall()
+        return {
+            "rings": {
+                members: {
+                    "transactions": transactions,
+                    "disputes": disputes,
+                    "cycles": cycles,
+                    "disputed": {code: minor for ring, code, minor in money if ring == ring_id},
+                }
+                for members, transactions, disputes, cycles, ring_id in found
+            },
+            "hubs": dict(hubs),
+        }
+
     def _rows_of(self, kind: Kind) -> int:
         table = self.adapters.lake.scan(kind)
         if table is None:

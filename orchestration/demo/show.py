@@ -1,7 +1,7 @@
 """Output of a demo: progress while it runs, and the summary for people and for programs."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -77,6 +77,7 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "balances_equal_truth": not any("balance of" in text for text in result.differences),
         "disputed_money": result.disputed_money,
         "kpis": result.kpis,
+        "fraud_rings": result.rings,
         "report": str(result.report),
         "program": result.program,
         "day": str(result.day),
@@ -178,6 +179,7 @@ def _lines(result: "DemoResult") -> list[str]:
     shown += [
         _acknowledged(result.acknowledgements.values()),
         f"Disputed money under Regulation E, what users keep: {_given_back(result.disputed_money)}",
+        _rings(result.rings),
         f"Accounts: {result.accounts}; reconciliation breaks: {result.breaks}",
         f"Report: {result.report}",
     ]
@@ -211,6 +213,11 @@ def _acknowledged(answers: Iterable[Mapping[str, Any]]) -> str:
         f"Acknowledged by card companies: {files} files, {accepted} rows accepted, {rejected} rejected "
         f"and {resent} of them sent once more"
     )
+
+
+def _rings(rings: Sequence[Mapping[str, Any]]) -> str:
+    cycles, disputes = (sum(ring[name] for ring in rings) for name in ("cycles", "disputes"))
+    return f"Fraud rings: {len(rings)}, with {disputes} disputes and {cycles} cycles"
 
 
 def _given_back(credits_by_case: Mapping[str, Mapping[str, Any]]) -> str:

@@ -65,6 +65,7 @@ class DemoResult:
     breaks: int
     accounts: int
     kpis: Mapping[str, Mapping[str, Mapping[str, int]]]
+    rings: list[dict[str, Any]]
     report: Path
     is_repeat: bool
     failed_checks: list[str]
@@ -182,6 +183,7 @@ class _Demo:
         self.progress.step("Comparing every figure with the expected one")
         today = self.adapters.database_clock.now().date()
         balances, records, kpis = books.balances(), books.records(), books.kpis()
+        rings = books.rings()
         truth, acknowledgements = self.truth, answered(self.adapters, books, records)
         filed = filed_lines(self.adapters, self.program, records)
         differences = [
@@ -199,6 +201,7 @@ class _Demo:
             *([] if known_files else demo_truth.late_differences(truth, answers.late)),
             *demo_truth.kpi_differences(truth, kpis),
             *demo_truth.dispute_differences(truth, books.disputes()),
+            *demo_truth.ring_differences(truth, rings),
             *([f"{breaks} reconciliation breaks were found"] if breaks else []),
             *(f"the check {name} failed" for name in ingested.failed_checks),
         ]
@@ -224,6 +227,7 @@ class _Demo:
             breaks=breaks,
             accounts=sum(map(len, balances.values())),
             kpis=kpis,
+            rings=list(rings["rings"].values()),
             report=self.adapters.settings.home / "reports" / f"daily_report_{today}.html",
             is_repeat=_is_repeat(truth, ingested.submitted),
             failed_checks=ingested.failed_checks,

@@ -200,6 +200,15 @@ def filed_differences(truth: Json, filed: "FiledLines") -> list[str]:
     ]
 
 
+def ring_differences(truth: Json, found: Json) -> list[str]:
+    """The members of each fraud ring and what they did; identifiers that link nobody."""
+    expected = truth["fraud_ring_figures"]
+    return [
+        *_compare("the ring of {}", expected["rings"], found["rings"]),
+        *_compare("users of each hub of kind {}", expected["hubs"], found["hubs"]),
+    ]
+
+
 def money_differences(expected: Json, found: Json) -> list[str]:
     """Credits of disputed purchases: whether each stands, is final or was taken back."""
     return list(_compare("the disputed money of {}", expected, found))

@@ -13,6 +13,9 @@ import pytest
 from cardops.adapters.warehouse.dbt import run_dbt
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
+from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
+from cardops.adapters.warehouse.ring_sources import LakeRingSources
+from cardops.services.fraud.rings import FraudRings
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
 from tests.factories.match_days import LAST_DAY, lake_of, match_days
 from tests.fakes.lake import FakeLake
@@ -102,17 +105,24 @@ def a_small_lake() -> FakeLake:
 
 
 def payments_of_the_day_before() -> list[dict[str, object]]:
+    shared = {"user_id": "user_2", "device_id": "d-1"}
     return [
         {"transaction_id": "t-1", "row_number": 1, "status": "pending"},
         {"transaction_id": "t-2", "row_number": 2, "status": "failed", "error_code": "51"},
-        {"transaction_id": "t-3", "row_number": 3, "payment_method": "wallet"},
+        {"transaction_id": "t-3", "row_number": 3, "payment_method": "wallet", **shared},
         {"transaction_id": "t-4", "row_number": 4, "status": "pending"},
     ]
 
 
 def payments_of_the_day() -> list[dict[str, object]]:
     return [
-        {"intake_id": 2, "transaction_id": "t-1", "row_number": 1, "updated_at": NOON},
+        {
+            "intake_id": 2,
+            "transaction_id": "t-1",
+            "row_number": 1,
+            "updated_at": NOON,
+            "device_id": "D-1",
+        },
         {"intake_id": 2, "transaction_id": "t-5", "row_number": 2, "status": "refunded"},
         {"intake_id": 2, "transaction_id": "t-6", "row_number": 3},
     ]
@@ -201,6 +211,19 @@ def closing_balances() -> list[dict[str, object]]:
     return [a_balance("user_1", 2450, 3, held_minor=300), a_balance("user_2", 1, 1)]
 
 
+def with_rings(lake: FakeLake) -> FakeLake:
+    """Snapshots of two dates, and what a process that ended early left of another one."""
+    service = FraudRings(LakeRingSources(lake), LakeRingSnapshots(lake))
+    service.snapshot(DAY_BEFORE)
+    service.snapshot(DAY)
+    left = lake.scan("fraud_ring_members", [DAY])
+    assert left is not None
+    lake.write(
+        "fraud_ring_members", DAY, "other", left.collect().with_columns(snapshot_id=pl.lit("other"))
+    )
+    return lake
+
+
 @pytest.fixture(scope="module")
 def dbt() -> Iterator[WarmDbt]:
     with warm_dbt() as dbt:
@@ -219,7 +242,7 @@ def built(dbt: WarmDbt, home: Path) -> DuckDbWarehouse:
 
     The unit tests of the models run here, once: a build fails with any of them.
     """
-    return build(dbt.run, a_small_lake(), home, unit_tests=True)
+    return build(dbt.run, with_rings(a_small_lake()), home, unit_tests=True)
 
 
 @pytest.fixture
@@ -289,6 +312,46 @@ def test_flag_that_is_found_when_a_batch_is_filed_is_among_the_disputes_flags(
     found = rows(built, "select case_number, flags from marts.fct_disputes order by 1")
 
     assert found == [("c-1", []), ("c-2", ["duplicate_case", "refunded_already"]), ("c-3", [])]
+
+
+def test_rings_of_the_marts_are_those_of_the_last_snapshot(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select member_count, device_count, dispute_count, inquiry_count, disputing_member_count,"
+        " cycle_count, has_cycles, is_new, business_date from marts.fct_fraud_rings",
+    )
+    members = rows(built, "select user_id, linked_by from marts.fct_fraud_ring_members order by 1")
+
+    # Both disputes of the chargeback stage are of the one transaction that both users touch.
+    assert found == [(2, 1, 2, 1, 1, 1, True, True, DAY)]
+    assert members == [
+        ("user_1", "device-1: user_1, user_2"),
+        ("user_2", "device-1: user_1, user_2"),
+    ]
+    assert rows(built, "select count(*) from marts.fct_fraud_ring_links") == [(2,)]
+    assert rows(built, "select count(*) from marts.fct_fraud_ring_hubs") == [(0,)]
+
+
+def test_money_of_rings_is_that_of_their_members_disputes(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select ring_id, currency, dispute_count, disputed_amount_minor"
+        " from marts.fct_fraud_ring_money where dispute_count > 0",
+    )
+    expected = rows(
+        built,
+        "select members.ring_id, disputes.dispute_currency, count(*),"
+        " sum(disputes.dispute_amount_minor)"
+        " from marts.fct_disputes as disputes"
+        " inner join intermediate.int_transactions_latest as transactions"
+        "     using (program, transaction_id)"
+        " inner join marts.fct_fraud_ring_members as members"
+        "     using (program, user_id)"
+        " where not disputes.is_inquiry group by all",
+    )
+
+    assert found == expected
+    assert [row[1:] for row in found] == [("USD", 2, 1750)]
 
 
 def test_queue_of_the_marts_is_that_of_the_lake(built: DuckDbWarehouse) -> None:

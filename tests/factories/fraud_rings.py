@@ -63,7 +63,6 @@ def a_snapshot(
             "identifier": identifier,
             "masked": "***",
             "user_count": len(users),
-            "transaction_count": 1,
             "first_seen_at": SEEN_AT,
             "last_seen_at": SEEN_AT,
         }

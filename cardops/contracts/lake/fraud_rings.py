@@ -63,7 +63,7 @@ LINK_COLUMNS: Final = pl.Schema(
     {
         **_RING,
         **dict.fromkeys(("user_id", "identifier_kind", "identifier", "masked"), TEXT),
-        **dict.fromkeys(("user_count", "transaction_count"), INTEGER),
+        "user_count": INTEGER,
         **_SEEN,
     }
 )

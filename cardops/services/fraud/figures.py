@@ -143,7 +143,7 @@ def _sentence(ring: ListedRing) -> str:
         if count
     ]
     return (
-        f"{ring.ring_id}: {ring.member_count} users share {' and '.join(shared)}; "
+        f"{ring.ring_id}: {ring.member_count} users share {', '.join(shared)}; "
         f"{ring.disputing_member_count} of them dispute {ring.dispute_count} "
         f"transaction{_plural(ring.dispute_count)}, in {ring.cycle_count} "
         f"cycle{_plural(ring.cycle_count)}."

@@ -1,0 +1,36 @@
+with
+
+source as (
+    select * from {{ source('lake', 'fraud_ring_members') }}
+),
+
+snapshots as (
+    select * from {{ ref('stg_lake__fraud_ring_snapshots') }}
+),
+
+-- Rows of a snapshot that was never finished are in no snapshot.
+final as (
+    select
+        concat_ws('/', source.business_date, source.ring_id, source.user_id) as ring_member_key,
+        source.ring_id,
+        source.program,
+        source.user_id,
+        source.identifier_count,
+        source.linked_member_count,
+        source.linked_by,
+        source.transaction_count,
+        source.dispute_count,
+        source.inquiry_count,
+        source.is_new,
+        source.first_seen_at,
+        source.last_seen_at,
+        source.business_date,
+        snapshots.is_latest
+    from source
+    inner join snapshots
+        on
+            source.business_date = snapshots.business_date
+            and source.snapshot_id = snapshots.snapshot_id
+)
+
+select * from final
