@@ -7,8 +7,13 @@ which asks this rule only for disputes that have several rows.
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Generic, TypeVar
+from itertools import groupby, takewhile
+from typing import Final, Generic, TypeVar
+
+from cardops.rules.chargebacks.disputes import ENDED, Stage
+
+# No network moves a dispute back to one of these that it has left.
+_STAGE_ORDER: Final = {stage: place for place, stage in enumerate(Stage) if stage not in ENDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +55,18 @@ def new_steps(
 
     `history`: the accepted rows and `rows` the file's, both as they arrived. A dated row repeats a step
     with the same content and date. Rows without a date report the dispute's states in their order: equal
-    neighbours are one, and what the file reports first may be the end of what is known. All else is a
-    new step, so a return to an earlier state is one. `is_file_again`: the whole file was ingested
-    before, so whatever it says that is known is a repeat.
+    neighbours are one, and what the file reports first may be the end of what is known, or known states
+    of stages that the dispute has left. All else is a new step, so a return to an earlier state of the
+    same stage, or after an end, is one. `is_file_again`: the whole file was ingested before, so whatever
+    it says that is known is a repeat.
     """
     known = {(row.state, row.activity) for row in history}
     reported = _without_equal_neighbours(row.state for row in rows if row.activity is None)
-    states = _without_equal_neighbours(row.state for row in in_activity_order(history))
-    repeated = _overlap(states, reported)
+    steps = in_activity_order(history)
+    states = _without_equal_neighbours(row.state for row in steps)
+    left = _states_of_stages_left(steps)
+    past = len(list(takewhile(left.__contains__, reported)))  # guard: left-stage-is-past
+    repeated = max(_overlap(states, reported), past + _overlap(states, reported[past:]))
     found: list[bool] = []
     place, latest = -1, None
     for row in rows:
@@ -109,6 +118,14 @@ def numbered_steps(history: Sequence[Row], steps: Sequence[Row]) -> list[Numbere
             found.append(NumberedStep(row, before, arrival, counts[row.stage], times[place]))
         before = row
     return found
+
+
+def _states_of_stages_left(steps: Sequence[DisputeRow]) -> frozenset[Hashable]:
+    """What is known of stages before the one at which the dispute is; none once that is an end."""
+    present = _STAGE_ORDER.get(Stage(steps[-1].stage), 0) if steps else 0
+    return frozenset(
+        step.state for step in steps if _STAGE_ORDER.get(Stage(step.stage), present) < present
+    )
 
 
 def _without_equal_neighbours(states: Iterable[Hashable]) -> list[Hashable]:

@@ -175,10 +175,21 @@ class Diary:
             for place, line in enumerate(lines)
             if place == 0 or lines[place - 1].state != line.state
         ]
+        # A dispute does not come back to a stage that it has left: told again, it is its history.
+        stages = [entry.line.stage for entry in self.timeline()]
+        history = [
+            entry.line.state
+            for entry in self.timeline()
+            if stages[-1] in STAGES[1:] and entry.line.stage in STAGES[: STAGES.index(stages[-1])]
+        ]
+        old = 0
+        while old < len(states) and states[old] in history:
+            old += 1
         told_before = max(
-            count
-            for count in range(min(len(states), len(known)) + 1)
-            if known[len(known) - count :] == states[:count]
+            start + count
+            for start in {0, old}
+            for count in range(min(len(states) - start, len(known)) + 1)
+            if known[len(known) - count :] == states[start : start + count]
         )
         return [lines[place] for place in places[told_before:]]
 

@@ -66,6 +66,34 @@ def test_report_that_tells_the_history_again_adds_only_its_end(
     assert submit(world, *told, other) == (accepted + 1, len(told) - accepted, 0)
 
 
+@pytest.mark.parametrize(
+    ("known", "told", "accepted"),
+    [
+        (["inquiry,open", "chargeback,open"], ["inquiry,open"], 0),
+        (["inquiry,open", "chargeback,open"], ["inquiry,open", "chargeback,open"], 0),
+        (["chargeback,open", "chargeback,won", "pre_arbitration,open"], ["chargeback,won"], 0),
+        (
+            ["chargeback,open", "pre_arbitration,open"],
+            ["chargeback,open", "pre_arbitration,won"],
+            1,
+        ),
+        # What was never told of the earlier stage is news, and so is a return after an end.
+        (["inquiry,open", "chargeback,open"], ["inquiry,pending"], 1),
+        (["inquiry,open", "inquiry,won"], ["inquiry,open"], 1),
+        (["chargeback,open", "won,won"], ["chargeback,open"], 1),
+    ],
+)
+def test_old_report_does_not_bring_back_a_stage_that_was_left(
+    world: IntakeWorld, known: list[str], told: list[str], accepted: int
+) -> None:
+    submit(world, *(f"{DISPUTED},{step}," for step in known), header=STAGED)
+    other = DISPUTED.replace("c1", "c9") + ",chargeback,open,"
+
+    lines = [f"{DISPUTED},{step}," for step in told]
+    expected = (accepted + 1, len(told) - accepted, 0)
+    assert submit(world, *lines, other, header=STAGED) == expected
+
+
 def test_report_repeats_the_end_of_what_happened_not_of_what_arrived(world: IntakeWorld) -> None:
     won, begun = (f"{DISPUTED},chargeback,won,2026-11-15", f"{DISPUTED},chargeback,open,2026-11-11")
     submit(world, won, header=STAGED)
