@@ -100,10 +100,10 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         warehouse: dg.ResourceParam[Warehouse],
         lake: dg.ResourceParam[Lake],
     ) -> Iterator[Any]:
-        """Staging, intermediate and marts; the incremental ones for the run's business dates."""
+        """Staging, intermediate and marts; the incremental ones for the dates that changed in the lake."""
         with (
             warehouse.building(lake) as environment,
-            _environment_variables({**environment, **_dates(context)}),
+            _environment_variables(environment),
             # dagster_dbt prints dbt's output; a command's standard output is for its result alone.
             redirect_stdout(sys.stderr),
         ):
@@ -111,15 +111,6 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
             yield from build.stream()
 
     return [dbt_models, published_marts]
-
-
-def _dates(context: dg.AssetExecutionContext) -> dict[str, str]:
-    """The run's first and last business date, for the incremental models."""
-    keys = context.partition_key_range
-    return {
-        "CARDOPS_FIRST_BUSINESS_DATE": keys.start,
-        "CARDOPS_LAST_BUSINESS_DATE": keys.end,
-    }
 
 
 @contextmanager

@@ -57,3 +57,8 @@
     date_diff('day', {{ first_day }}, {{ last_day }})
     {%- endif -%}
 {%- endmacro -%}
+
+{#- Of a CTE that is named more than once: read what it reads each time, and keep no copy of it. -#}
+{%- macro read_anew() -%}
+    {%- if not is_spark() -%} not materialized {%- endif -%}
+{%- endmacro -%}

@@ -34,17 +34,16 @@ def build(
     select: str = "fqn:*",
     unit_tests: bool = False,
 ) -> DuckDbWarehouse:
-    """A build for one business date, DAY; the daily close leaves out unit tests as well."""
+    """A build; the daily close leaves out unit tests as well."""
     warehouse = DuckDbWarehouse(home)
     left_out = () if unit_tests else ("--exclude-resource-type", "unit_test")
-    dates = dict.fromkeys(("CARDOPS_FIRST_BUSINESS_DATE", "CARDOPS_LAST_BUSINESS_DATE"), str(DAY))
     with warehouse.building(lake) as environment:
         run(
             [
                 *["build", "--quiet", "--indirect-selection", "cautious", "--select", select],
                 *left_out,
             ],
-            {**environment, **dates},
+            dict(environment),
         )
     return warehouse
 
@@ -466,30 +465,31 @@ def test_next_build_updates_a_day_that_was_exported_again(
     assert found == [(DAY_BEFORE, 1), (DAY, 4)]
 
 
-def test_build_replaces_the_selected_day_and_leaves_the_others(
+def test_next_build_updates_a_day_that_was_restated_with_as_many_rows(
     dbt: WarmDbt, home_with_marts: Path
 ) -> None:
     lake = a_small_lake()
-    for day, available in ((DAY_BEFORE, 1), (DAY, 7)):
-        balance = a_balance("user_1", available, 0)
-        lake.write(
-            "balances", day, "snapshot", rows_of("balances", balance, a_balance("user_2", 1, 1))
-        )
-    lake.write("balances", DAY_BEFORE, "snapshot", rows_of("balances", a_balance("user_1", 1, 0)))
-    lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *seven_and_one()))
+    restated = a_balance("user_1", 5001, 1)
+    lake.write("balances", DAY_BEFORE, "snapshot", rows_of("balances", restated))
+    log = rows_of("transaction_log", a_posting("user_1", 5001, 1))
+    lake.write("transaction_log", DAY_BEFORE, "snapshot", log)
+    del lake.frames["balances", DAY, "snapshot"]
 
     warehouse = build(dbt.run, lake, home_with_marts, select="+fct_daily_balances")
 
-    found = rows(
-        warehouse,
-        "select business_date, available_minor from marts.fct_daily_balances"
-        " where user_id = 'user_1' order by 1",
-    )
-    assert found == [(DAY_BEFORE, 5000), (DAY, 7)]
+    found = rows(warehouse, "select business_date, available_minor from marts.fct_daily_balances")
+    assert found == [(DAY_BEFORE, 5001)]
 
 
-def seven_and_one() -> list[dict[str, object]]:
-    return [a_posting("user_1", 7, 0), a_posting("user_2", 1, 1)]
+def test_table_that_no_model_makes_any_more_is_dropped(dbt: WarmDbt, home_with_marts: Path) -> None:
+    warehouse = DuckDbWarehouse(home_with_marts)
+    with duckdb.connect(str(warehouse.build_file)) as session:
+        session.execute("create table marts.fct_decisions as select 1 as n")
+
+    build(dbt.run, a_small_lake(), home_with_marts, select="stg_lake__orders")
+
+    query = "select count(*) from information_schema.tables where table_name = 'fct_decisions'"
+    assert rows(warehouse, query) == [(0,)]
 
 
 def test_match_finds_every_planted_break_and_nothing_else(

@@ -14,6 +14,8 @@ import duckdb
 from typing_extensions import override
 
 from cardops.adapters.file_locks import exclusive_lock
+from cardops.adapters.warehouse.build_records import start_build
+from cardops.adapters.warehouse.dbt import PROJECT_DIR
 from cardops.adapters.warehouse.dbt_descriptions import described_models
 from cardops.adapters.warehouse.publications import (
     MARTS_SCHEMA,
@@ -60,8 +62,9 @@ class DuckDbWarehouse(Warehouse):
     @contextmanager
     def building(self, lake: Lake) -> Iterator[Mapping[str, str]]:
         with self._exclusively():
-            self._link_sources(lake)
+            tables = self._link_sources(lake)
             yield {
+                **start_build(self.build_file, PROJECT_DIR, tables),
                 "CARDOPS_SOURCES": str(self._folder / "sources"),
                 "CARDOPS_BUILD_FILE": str(self.build_file),
                 "DBT_TARGET_PATH": str(self.target_path),
@@ -98,15 +101,18 @@ class DuckDbWarehouse(Warehouse):
         self._folder.mkdir(parents=True, exist_ok=True)
         return exclusive_lock(self._folder / "build.lock")
 
-    def _link_sources(self, lake: Lake) -> None:
+    def _link_sources(self, lake: Lake) -> dict[str, Path]:
         """One folder a table: the lake's files, and one file without rows that has every column."""
+        tables = {}
         for table in lake_tables():
             shape = self._folder / "sources" / table / _SHAPE
             shape.mkdir(parents=True, exist_ok=True)
             empty_frame(table).write_parquet(shape / "shape.parquet")
             link = self._folder / "sources" / table / "lake"
             link.unlink(missing_ok=True)
-            link.symlink_to(lake.local_path(table).resolve())
+            tables[table] = lake.local_path(table).resolve()
+            link.symlink_to(tables[table])
+        return tables
 
 
 def open_published(home: Path, spill: str = "") -> duckdb.DuckDBPyConnection:

@@ -299,7 +299,7 @@ QUERIES: Final = {
             ) as awaited,
             count(*) filter (where authorization_state = 'held' and settled_on is null) as held,
             count(*) filter (where settled_on is not null and not is_in_log) as outside_log,
-            max(as_of_on) as as_of
+            (select max(as_of_on) from intermediate.int_match_dates) as as_of
         from fct_three_way_match group by program order by program
     """,
     "match_breaks": """
@@ -324,7 +324,7 @@ QUERIES: Final = {
         select 'payments' as subject, max(business_date) as as_of
         from staging.stg_lake__transactions
         union all by name
-        select 'matches' as subject, max(as_of_on) as as_of from fct_three_way_match
+        select 'matches' as subject, max(as_of_on) as as_of from intermediate.int_match_dates
         union all by name
         select 'provisional' as subject, max(as_of_on) as as_of from fct_provisional_credits
     """,

@@ -9,70 +9,56 @@ disputes as (
         and opened_on >= cast('{{ var("ce3_since") }}' as date)
 ),
 
--- Read as often as it is named: to keep a copy of all of it would take more.
-transactions as not materialized (
-    select * from {{ ref('stg_lake__transactions') }}
-),
-
-wanted_sales as (
-    select distinct program || '/' || transaction_id as transaction_key
-    from disputes
-),
-
 -- Each by its last state, and by what any version told last: a later one often says less.
-disputed_sales as (
-    {{ sales_by_last_version('transactions', 'wanted_sales') }}
-),
-
--- Only sales to the cards of disputed ones at the same merchant are read whole.
-wanted_priors as (
-    select transactions.transaction_key
-    from transactions
-    inner join disputed_sales using (program, merchant_id, card_token)
-    union
-    select transactions.transaction_key
-    from transactions
-    inner join disputed_sales using (program, merchant_id, card_bin, card_last4)
-),
-
-prior_sales as (
-    {{ sales_by_last_version('transactions', 'wanted_priors') }}
-),
-
-order_users as (
+sales as (
     select
-        order_key,
-        min(user_id) as user_id
-    from {{ ref('stg_lake__orders') }}
-    where
-        order_key in (
-            select disputed_sales.program || '/' || disputed_sales.order_id from disputed_sales
-            union
-            select prior_sales.program || '/' || prior_sales.order_id from prior_sales
-        )
-    group by order_key
+        transaction_key,
+        program,
+        transaction_id,
+        status,
+        first_created_on as sold_on,
+        coalesce(told_user_id, order_user_id) as user_id,
+        told_merchant_id as merchant_id,
+        told_card_token as card_token,
+        told_card_bin as card_bin,
+        told_card_last4 as card_last4,
+        told_device_id as device_id,
+        told_ip_address as ip_address,
+        told_email as email
+    from {{ ref('int_transaction_histories') }}
+    where version_count is not null
 ),
 
 disputed as (
     select
         disputes.dispute_key,
         disputes.opened_on,
-        sales.* exclude (user_id),
-        coalesce(sales.user_id, order_users.user_id) as user_id
+        sales.*
     from disputes
-    inner join disputed_sales as sales
+    inner join sales
         on sales.transaction_key = disputes.program || '/' || disputes.transaction_id
-    left join order_users on order_users.order_key = sales.program || '/' || sales.order_id
 ),
 
+-- Only sales to the cards of disputed ones at the same merchant count.
 priors as (
-    select
-        sales.* exclude (user_id),
-        coalesce(sales.user_id, order_users.user_id) as user_id
-    from prior_sales as sales
-    left join order_users on order_users.order_key = sales.program || '/' || sales.order_id
+    select * from sales
     where
-        sales.status in ('completed', 'refunded')
+        status in ('completed', 'refunded')
+        and (
+            (program, merchant_id, card_token) in (
+                select (disputed.program, disputed.merchant_id, disputed.card_token) from disputed
+            )
+            or (program, merchant_id, card_bin, card_last4) in (
+                select
+                    (
+                        disputed.program,
+                        disputed.merchant_id,
+                        disputed.card_bin,
+                        disputed.card_last4
+                    )
+                from disputed
+            )
+        )
         and not exists (
             select 1 from {{ ref('fct_disputes') }} as others
             where

@@ -1,18 +1,19 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='business_date',
+        incremental_strategy='whole_dates',
         on_schema_change='fail',
+        meta={'lake_tables': ['balances']},
     )
 }}
+{%- set touched = touched_dates('balances') %}
 
 with
 
 balances as (
     select * from {{ ref('stg_lake__balances') }}
-    {% if is_incremental() %}
-        where business_date in ({{ business_dates_to_build(ref('stg_lake__balances')) }})
+    {% if touched is not none %}
+        where {{ is_on(touched.present) }}
     {% endif %}
 ),
 

@@ -1,7 +1,19 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='whole_dates',
+        on_schema_change='fail',
+        meta={'lake_tables': ['transaction_log']},
+    )
+}}
+{%- set touched = touched_dates('transaction_log') %}
 with
 
 log_entries as (
     select * from {{ ref('stg_lake__log_entries') }}
+    {% if touched is not none %}
+        where {{ is_on(touched.present) }}
+    {% endif %}
 ),
 
 final as (

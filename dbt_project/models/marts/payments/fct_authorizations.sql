@@ -1,18 +1,19 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='business_date',
+        incremental_strategy='whole_dates',
         on_schema_change='fail',
+        meta={'lake_tables': ['transaction_log']},
     )
 }}
+{%- set touched = touched_dates('transaction_log') %}
 
 with
 
 decisions as (
     select * from {{ ref('int_decisions_filtered') }}
-    {% if is_incremental() %}
-        where business_date in ({{ business_dates_to_build(ref('int_decisions_filtered')) }})
+    {% if touched is not none %}
+        where {{ is_on(touched.present) }}
     {% endif %}
 ),
 

@@ -4,10 +4,13 @@ with
 
 matches as (
     select
-        *,
-        settled_on is not null as is_settled,
-        coalesce(authorization_state, 'missing') as state
-    from {{ ref('fct_three_way_match') }}
+        three_way.*,
+        dates.log_ends_on,
+        dates.as_of_on,
+        three_way.settled_on is not null as is_settled,
+        coalesce(three_way.authorization_state, 'missing') as state
+    from {{ ref('fct_three_way_match') }} as three_way
+    cross join {{ ref('int_match_dates') }} as dates
 ),
 
 found as (

@@ -1,23 +1,35 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='whole_keys',
+        unique_key='match_key',
+        on_schema_change='fail',
+    )
+}}
+{%- set is_in_log -%}
+coalesce(
+            matches.authorized_on is not null
+            or matches.paid_on between log_dates.log_begins_on and dates.log_ends_on,
+            false
+        )
+{%- endset %}
+-- noqa: disable=LT02,LT05,LT14,RF02,RF03,ST03,ST05
 with
 
-authorizations as (
+authorizations as {{ read_anew() }} (
     select * from {{ ref('int_authorizations_resolved') }}
 ),
 
-settlements as (
+settlements as {{ read_anew() }} (
     select * from {{ ref('int_transactions_settled') }}
 ),
 
-disputes as (
-    select
-        program || '/' || transaction_id as match_key,
-        program,
-        transaction_id,
-        count(*) as dispute_count,
-        min(received_on) as disputed_on
-    from {{ ref('int_disputes_current') }}
-    where has_reached_chargeback and transaction_id is not null
-    group by program, transaction_id
+disputes as {{ read_anew() }} (
+    select * from {{ ref('int_transactions_disputed') }}
+),
+
+dates as (
+    select * from {{ ref('int_match_dates') }}
 ),
 
 log_dates as (
@@ -28,19 +40,39 @@ log_dates as (
     group by program
 ),
 
-dates as (
-    select
-        max(business_date) as log_ends_on,
-        greatest(
-            max(business_date),
-            (select max(balances.business_date) from {{ ref('fct_daily_balances') }} as balances),
-            (select max(settlements.settled_on) from settlements),
-            (select max(disputes.disputed_on) from disputes)
-        ) as as_of_on
-    from {{ ref('stg_lake__log_entries') }}
+{% if is_update() %}
+-- Disputes are few and have no memory, so they are compared with what this model has of them.
+touched as (
+    select match_key from authorizations where {{ changed_since_built() }}
+    union
+    select match_key from settlements where {{ changed_since_built() }}
+    union
+    select match_key
+    from disputes
+    full outer join (select * from {{ this }} where dispute_count > 0) as matches using (match_key)
+    where
+        disputes.dispute_count is distinct from matches.dispute_count
+        or disputes.disputed_on is distinct from matches.disputed_on
+    union
+    -- As the log grows, it comes to be where an authorization is to be found.
+    select matches.match_key
+    from {{ this }} as matches
+    cross join dates
+    left join log_dates using (program)
+    where matches.is_in_log != {{ is_in_log }}
 ),
-
-joined as (
+{% endif %}
+{% for side in ('authorizations', 'settlements', 'disputes') %}
+wanted_{{ side }} as (
+    select * from {{ side }}
+    where
+        program is not null
+        {% if is_update() %}
+            and match_key in (select touched.match_key from touched)
+        {% endif %}
+),
+{% endfor %}
+matches as (
     select
         match_key,
         coalesce(authorizations.program, settlements.program, disputes.program) as program,
@@ -65,47 +97,57 @@ joined as (
         settlements.settled_on,
         coalesce(disputes.dispute_count, 0) as dispute_count,
         disputes.disputed_on
-    from authorizations
-    full outer join settlements using (match_key)
-    full outer join disputes using (match_key)
+    from wanted_authorizations as authorizations
+    full outer join wanted_settlements as settlements using (match_key)
+    full outer join wanted_disputes as disputes using (match_key)
+),
+
+found as (
+    select
+        matches.*,
+        date_diff('day', matches.captured_on, matches.settled_on) as days_to_settlement,
+        -- Before a program's log begins, and after the last exported date, there is no
+        -- authorization to find.
+        {{ is_in_log }} as is_in_log
+    from matches
+    cross join dates
+    left join log_dates using (program)
 ),
 
 final as (
     select
-        joined.match_key,
-        joined.program,
-        joined.transaction_id,
-        joined.authorization_state,
-        joined.authorized_user_id,
-        joined.authorized_currency,
-        joined.captured_minor,
-        joined.refunded_minor,
-        joined.held_minor,
-        joined.authorized_on,
-        joined.captured_on,
-        joined.order_id,
-        joined.settled_user_id,
-        joined.settled_currency,
-        joined.settled_minor,
-        joined.settlement_count,
-        joined.settled_before_as,
-        joined.settled_on,
-        joined.dispute_count,
-        joined.disputed_on,
-        date_diff('day', joined.captured_on, joined.settled_on) as days_to_settlement,
-        -- Before a program's log begins, and after the last exported date, there is no
-        -- authorization to find.
-        coalesce(
-            joined.authorized_on is not null
-            or joined.paid_on between log_dates.log_begins_on and dates.log_ends_on,
-            false
-        ) as is_in_log,
-        dates.log_ends_on,
-        dates.as_of_on
-    from joined
-    cross join dates
-    left join log_dates
-        on joined.program = log_dates.program
+        {{ 'touched.match_key' if is_update() else 'found.match_key' }},
+        found.* exclude (match_key)
+    {% if is_update() %}
+    from touched
+    left join found on touched.match_key = found.match_key
+    {% else %}
+    from found
+    {% endif %}
 )
 
-select * from final
+select
+    match_key,
+    program,
+    transaction_id,
+    authorization_state,
+    authorized_user_id,
+    authorized_currency,
+    captured_minor,
+    refunded_minor,
+    held_minor,
+    authorized_on,
+    captured_on,
+    order_id,
+    settled_user_id,
+    settled_currency,
+    settled_minor,
+    settlement_count,
+    settled_before_as,
+    paid_on,
+    settled_on,
+    dispute_count,
+    disputed_on,
+    days_to_settlement,
+    is_in_log
+from final
