@@ -256,7 +256,9 @@ class _Odd:
 
 
 def _odd_rows(tag: str, files: ChargebackFiles, purchases: Sequence[Purchase], count: int) -> _Odd:
-    templates = [row for row in files.rich.plain_rows() if row.currency == "USD"]
+    plain = [row for row in files.rich.plain_rows() if row.currency == "USD"]
+    # An inquiry counts in no rate, whatever is odd about it.
+    templates = [row for row in plain if row.cells["stage"] == "chargeback"] or plain
     return _Odd(
         tag=tag,
         count=count if templates else 0,

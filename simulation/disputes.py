@@ -21,6 +21,8 @@ _PER_MILLE: Final = {
 }
 _RING_FACTOR: Final = 8
 _MIN_DISPUTES: Final = 24
+# Few buy in them, and amounts without digits, or with three, are easily wrong.
+_ALWAYS_DISPUTED: Final = ("JPY", "KWD")
 _MIN_AGE_DAYS: Final = 10
 _ALLOCATED: Final = frozenset({"fraud", "authorization"})
 
@@ -72,6 +74,10 @@ def make_disputes(rng: Random, purchases: Sequence[Purchase], history_end: date)
         known = {purchase.order_id for purchase in disputed}
         rest = [purchase for purchase in settled if purchase.order_id not in known]
         disputed += rng.sample(rest, k=min(len(rest), _MIN_DISPUTES - len(disputed)))
+    for currency in _ALWAYS_DISPUTED:
+        sold = [purchase for purchase in settled if purchase.currency == currency]
+        if sold and not any(purchase.currency == currency for purchase in disputed):
+            disputed.append(rng.choice(sold))
     return [
         _dispute(rng, number, purchase, history_end) for number, purchase in enumerate(disputed)
     ]

@@ -16,6 +16,7 @@ from simulation.population import World
 from simulation.purchases import Attempt, Placement, Purchase
 from simulation.repeats import Spoiler, repeat_rows
 from simulation.rows import Cell, InputFile, Row, count_of
+from simulation.spellings import spelled_method, spelled_provider
 
 _ROLES: Final = Roles(
     key="transaction_id", id="transaction_id", amount="amount", at="created_at", text="error_code"
@@ -107,8 +108,8 @@ def _transaction(rng: Random, purchase: Purchase, attempt: Attempt, position: fl
         "user_id": "" if is_late else user.user_id,
         "amount": amount_text(purchase.amount_minor, purchase.currency),
         "currency": purchase.currency,
-        "payment_method": purchase.method,
-        "provider": _provider(rng, purchase),
+        "payment_method": spelled_method(purchase.method, attempt.transaction_id),
+        "provider": spelled_provider(_provider(rng, purchase), attempt.transaction_id),
         "status": attempt.status,
         "error_code": attempt.error_code or "",
         "created_at": instant_text(attempt.created_at),

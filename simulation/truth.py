@@ -26,8 +26,6 @@ from simulation.rows import InputFile, Outcome, Row, totals_of
 Json = dict[str, Any]
 # The kinds of which a simulated day has files.
 SIMULATED_KINDS: Final = tuple(map(Kind, ("deposits", "transactions", "orders", "chargebacks")))
-_SETTLED: Final = frozenset({"completed", "refunded"})
-_UNKNOWN_METHOD: Final = "unknown"
 
 
 def file_truth(file: InputFile) -> Json:
@@ -186,60 +184,6 @@ def _by_network(rows: Sequence[Row]) -> Json:
         network: {"rows": len(filed), "totals": totals_of(filed)}
         for network, filed in members.items()
     }
-
-
-def kpis_truth(files: Sequence[InputFile]) -> Json:
-    """Both rates by payment method, as numerators and denominators."""
-    latest = _latest_transactions(files)
-    disputed = {
-        str(row.cells["transaction_id"])
-        for file in files
-        if file.kind == Kind("chargebacks")
-        for row in file.rows
-        if is_accepted(row) and not ("stage" in file.columns and row.cells["stage"] == "inquiry")
-    }
-    methods = Counter(
-        _method(row)
-        for transaction_id, row in latest.items()
-        if transaction_id in disputed and row.cells["status"] in _SETTLED
-    )
-    statuses: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in latest.values():
-        statuses[_method(row)][str(row.cells["status"])] += 1
-    return {
-        "chargeback_rate": {
-            method: {"disputed": methods[method], "settled": _settled(statuses[method])}
-            for method in sorted({*methods, *statuses})
-            if methods[method] or _settled(statuses[method])
-        },
-        "payment_failure_rate": {
-            method: {"failed": counts["failed"], "attempts": counts["failed"] + _settled(counts)}
-            for method, counts in sorted(statuses.items())
-            if counts["failed"] or _settled(counts)
-        },
-    }
-
-
-def _settled(statuses: Mapping[str, int]) -> int:
-    return sum(count for status, count in statuses.items() if status in _SETTLED)
-
-
-def _method(row: Row | None) -> str:
-    return _UNKNOWN_METHOD if row is None else str(row.cells["payment_method"])
-
-
-def _latest_transactions(files: Sequence[InputFile]) -> dict[str, Row]:
-    """The latest version of each transaction, by its own instant, then by arrival."""
-    latest: dict[str, Row] = {}
-    for row in _accepted_rows(files, Kind("transactions")):
-        known = latest.get(str(row.cells["transaction_id"]))
-        if known is None or _changed_at(row) >= _changed_at(known):
-            latest[str(row.cells["transaction_id"])] = row
-    return latest
-
-
-def _changed_at(row: Row) -> str:
-    return str(row.cells["updated_at"])
 
 
 def _accepted_rows(files: Sequence[InputFile], kind: Kind) -> list[Row]:

@@ -17,6 +17,7 @@ from cardops.bootstrap import Adapters
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
 from cardops.services.reconciliation.reconciling import recorded_breaks
+from orchestration.demo.kpis import read_kpis
 from simulation.card_companies import CardCompanies
 from simulation.truth import SIMULATED_KINDS
 
@@ -68,30 +69,10 @@ class DemoBooks:
         """The first response with that status, as the partner received it; empty without one."""
         return self.adapters.first_response(self.program, status)
 
-    def kpis(self) -> dict[str, dict[str, dict[str, int]]]:
-        """Both rates as the marts have them."""
+    def kpis(self) -> dict[str, dict[str, Any]]:
+        """Every KPI as the marts have it."""
         with self.adapters.warehouse.reading() as session:
-            disputed = session.execute(
-                "select payment_method, sum(disputed_transaction_count)::bigint, "
-                "sum(settled_transaction_count)::bigint "
-                "from fct_chargeback_rate_per_payment_method where program = ? group by all",
-                [self.program],
-            ).fetchall()
-            failed = session.execute(
-                "select payment_method, failed_count, attempt_count "
-                "from fct_payment_failure_rate_per_payment_method where program = ?",
-                [self.program],
-            ).fetchall()
-        return {
-            "chargeback_rate": {
-                method: {"disputed": numerator, "settled": denominator}
-                for method, numerator, denominator in disputed
-            },
-            "payment_failure_rate": {
-                method: {"failed": numerator, "attempts": denominator}
-                for method, numerator, denominator in failed
-            },
-        }
+            return read_kpis(session, self.program)
 
     def disputes(self) -> dict[str, dict[str, int]]:
         """Disputes by card company as the mart has them: all, open ones, and how often one reopened."""

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -14,6 +15,15 @@ from orchestration.demo.truth import COUNTS, shortened
 
 if TYPE_CHECKING:
     from orchestration.demo.steps import DemoResult
+
+
+# The others have a row for every day or month.
+SHOWN_KPIS: Final = (
+    "chargeback_rate",
+    "payment_failure_rate",
+    "disputes_outside_rates",
+    "dispute_outcomes",
+)
 
 
 class ShownProgress:
@@ -76,7 +86,7 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "accounts": result.accounts,
         "balances_equal_truth": not any("balance of" in text for text in result.differences),
         "disputed_money": result.disputed_money,
-        "kpis": result.kpis,
+        "kpis": {name: result.kpis[name] for name in SHOWN_KPIS},
         "fraud_rings": result.rings,
         "report": str(result.report),
         "program": result.program,
@@ -133,26 +143,27 @@ def _reasons_table(result: "DemoResult") -> Table:
     return table
 
 
-def _rates_table(kpis: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Table:
+def _rates_table(kpis: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The rates of each payment method and currency; a failure has no currency."""
     table = Table(title="Rates per payment method", title_justify="left")
     table.add_column("payment method")
-    for heading in ("chargeback rate", "payment failure rate"):
+    for heading in ("chargeback rate by value", "by count", "payment failure rate"):
         table.add_column(heading, justify="right")
-    disputed, failed = kpis["chargeback_rate"], kpis["payment_failure_rate"]
-    for method in sorted({*disputed, *failed}):
+    failures = kpis["payment_failure_rate"]
+    for name, rate in kpis["chargeback_rate"].items():
+        failure = failures.get(name.split()[0], {"rate": None, "failed": 0, "attempts": 0})
         table.add_row(
-            method,
-            _rate(disputed.get(method), "disputed", "settled"),
-            _rate(failed.get(method), "failed", "attempts"),
+            name,
+            _rate(rate["rate_by_value"]),
+            _rate(rate["rate_by_count"], f"{rate['disputed']}/{rate['settled']}"),
+            _rate(failure["rate"], f"{failure['failed']}/{failure['attempts']}"),
         )
     return table
 
 
-def _rate(counts: Mapping[str, int] | None, part: str, whole: str) -> str:
-    if not counts:
-        return ""
-    share = f"{counts[part] / counts[whole]:.2%} " if counts[whole] else ""
-    return f"{share}({counts[part]}/{counts[whole]})"
+def _rate(rate: str | None, counts: str = "") -> str:
+    share = "" if rate is None else f"{Decimal(rate):.2%}"
+    return f"{share} ({counts})".strip() if counts else share
 
 
 def _lines(result: "DemoResult") -> list[str]:

@@ -64,7 +64,7 @@ class DemoResult:
     filed: FiledLines
     breaks: int
     accounts: int
-    kpis: Mapping[str, Mapping[str, Mapping[str, int]]]
+    kpis: Mapping[str, Mapping[str, Any]]
     rings: list[dict[str, Any]]
     report: Path
     is_repeat: bool

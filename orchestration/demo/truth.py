@@ -137,8 +137,8 @@ def late_differences(truth: Json, late: Mapping[str, int]) -> list[str]:
     return list(_compare("late acknowledgements of {}", expected, late))
 
 
-def kpi_differences(truth: Json, kpis: Mapping[str, Mapping[str, Json]]) -> list[str]:
-    """Both rates, as numerators and denominators by payment method."""
+def kpi_differences(truth: Json, kpis: Mapping[str, Json]) -> list[str]:
+    """Every KPI, figure by figure: rates, both sides of them, failures, outcomes."""
     return [
         difference
         for name, expected in truth["kpis"].items()

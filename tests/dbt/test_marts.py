@@ -16,6 +16,7 @@ from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
 from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from cardops.adapters.warehouse.ring_sources import LakeRingSources
 from cardops.services.fraud.rings import FraudRings
+from tests.factories.kpi_example import MARTS, kpi_example
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
 from tests.factories.match_days import LAST_DAY, lake_of, match_days
 from tests.fakes.lake import FakeLake
@@ -508,6 +509,26 @@ def test_match_finds_every_planted_break_and_nothing_else(
     expected = [expected_breaks(days, LAST_DAY) for days in programs]
     assert set(found) == set[object]().union(*expected)
     assert len({kind for _, _, kind in planted}) == KINDS_OF_BREAK
+
+
+def test_worked_example_of_the_kpi_page_is_what_the_marts_say(
+    dbt: WarmDbt, home_without_marts: Path
+) -> None:
+    example = kpi_example()
+
+    warehouse = build(
+        dbt.run, example.lake, home_without_marts, select=" ".join(f"+{mart}" for mart in MARTS)
+    )
+
+    for mart, (query, expected) in example.tables.items():
+        assert rows(warehouse, query) == expected, mart
+    bounds = rows(
+        warehouse,
+        "select chargeback_rate_by_count_lower::text, chargeback_rate_by_count_upper::text"
+        " from marts.fct_chargeback_rate_per_payment_method"
+        " where payment_method = 'credit_card' and currency = 'USD'",
+    )
+    assert bounds == [example.interval]
 
 
 def test_deposit_files_are_paired_with_the_banks_credits(

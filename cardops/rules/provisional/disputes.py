@@ -7,6 +7,7 @@ feed calls won is the merchant's: the user's credit is then taken back.
 from datetime import date
 from typing import Final
 
+from cardops.rules.payment_names import Subject, payment_name
 from cardops.rules.provisional.clocks import ClockName, Preset, ends_on
 from cardops.rules.provisional.obstacles import SETTLED, obstacle, user_obstacle
 from cardops.rules.provisional.records import (
@@ -20,7 +21,7 @@ from cardops.rules.provisional.records import (
 from cardops.rules.provisional.steps import Step, Terms, WaitingReason
 
 # Payments without a card: the longer clock of debit card purchases is not theirs.
-CARDLESS: Final = frozenset({"ach", "bank_transfer", "direct_debit", "e_check", "echeck", "sepa"})
+CARDLESS: Final = frozenset({"bank_transfer", "direct_debit"})
 
 
 def next_step(
@@ -187,5 +188,5 @@ def _is_new_account(dispute: DisputeState, purchase: Purchase, terms: Terms) -> 
 def _has_longer_clock(dispute: DisputeState, purchase: Purchase | None, terms: Terms) -> bool:
     """A purchase by debit card, or of a new account."""
     method = purchase.payment_method if purchase else None
-    is_by_card = (method or "").strip().lower().replace(" ", "_").replace("-", "_") not in CARDLESS
+    is_by_card = payment_name(Subject.PAYMENT_METHOD, method) not in CARDLESS
     return is_by_card or (purchase is not None and _is_new_account(dispute, purchase, terms))

@@ -8,11 +8,12 @@ names as (
     select * from {{ ref('payment_names') }}
 ),
 
--- Words that name no network, such as wallets, are in the table without one.
+-- Words that name no network, such as wallets, are in the table without one; a transfer between
+-- banks goes through no card network.
 networks as (
     select
         name as network_key,
-        nullif(scheme, '') as scheme
+        nullif(nullif(scheme, ''), 'electronic_check') as scheme
     from {{ ref('network_names') }}
 ),
 
