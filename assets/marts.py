@@ -18,11 +18,15 @@ from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
 
 if TYPE_CHECKING:
+    from dagster_dbt import DbtCliInvocation
+
     from resources.dagster_dbt_names import DagsterDbtTranslator
 
 GROUP: Final = "analytics"
 # Unit tests of the models have their own rows, so no night can make them fail: `make test` runs them.
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
+# How dbt says in its results that a node is not as it should be.
+_FAILED: Final = frozenset({"error", "fail", "partial success", "skipped"})
 # The publication waits for the whole dbt build: these marts are the last it makes.
 MARTS: Final = (
     "dim_accounts",
@@ -107,10 +111,30 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
             # dagster_dbt prints dbt's output; a command's standard output is for its result alone.
             redirect_stdout(sys.stderr),
         ):
-            build = dbt.cli(BUILD, context=context, target_path=warehouse.target_path)
+            build = dbt.cli(
+                BUILD, context=context, target_path=warehouse.target_path, raise_on_error=False
+            )
             yield from build.stream()
+            # A failed test is a failed check and keeps the marts from analysts, not from the report.
+            if error := build.get_error():
+                failed = _failed_tests(build)
+                if not failed:
+                    raise error
+                warehouse.record_failed_tests(failed)
 
     return [dbt_models, published_marts]
+
+
+def _failed_tests(build: "DbtCliInvocation") -> list[str]:
+    """Names of the tests that failed; none where anything else went wrong."""
+    try:
+        results = build.get_artifact("run_results.json")["results"]
+    except FileNotFoundError:
+        return []
+    failed = [result for result in results if result["status"] in _FAILED]
+    if any(not result["unique_id"].startswith("test.") for result in failed):
+        return []
+    return [result["unique_id"].split(".")[2] for result in failed]
 
 
 @contextmanager
@@ -155,10 +179,22 @@ def _translator() -> "DagsterDbtTranslator":
             return None
 
         @override
+        def get_asset_check_spec(
+            self,
+            asset_spec: dg.AssetSpec,
+            manifest: Mapping[str, Any],
+            unique_id: str,
+            project: Any,
+        ) -> dg.AssetCheckSpec | None:
+            # A failed check that blocks would keep the report from being made as well.
+            spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+            return spec and spec._replace(blocking=False)
+
+        @override
         def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
             return GROUP
 
-    # Source tests run inside the build and fail it. As checks of `balances` and other assets they
+    # Source tests run inside the build, and keep it from being published. As checks of `balances` and other assets they
     # would make Dagster split the close into two builds, and tests across both could not run.
     # One asset writes several tables of the lake: its snapshot of fraud rings.
     settings = DagsterDbtTranslatorSettings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import date
     from pathlib import Path
@@ -25,8 +25,14 @@ class Warehouse(Protocol):
     def building(self, lake: Lake) -> AbstractContextManager[Mapping[str, str]]:
         """Exclusive until the block ends; the environment that tells dbt what to build."""
 
+    def record_failed_tests(self, names: Sequence[str]) -> None:
+        """Inside `building`: these tests of the build failed, so it is not to be published."""
+
     def publish(self) -> Publication:
-        """Every mart as Parquet, and the file of views swapped to it in one step."""
+        """Every mart as Parquet, and the file of views swapped to it in one step.
+
+        Raises TestsFailedError where a test of the newest build failed.
+        """
 
 
 class Publication(Protocol):

@@ -1,5 +1,6 @@
 """What can go wrong with a report of the marts, and what its figures are held against."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -12,3 +13,16 @@ WATCHED_CHARGEBACK_RATE: Final = Decimal("0.015")
 
 class NothingBuiltError(ExplainedError, RuntimeError):
     """No marts were built or published yet; the message says what to run."""
+
+
+class TestsFailedError(ExplainedError, RuntimeError):
+    """Tests of the newest build failed, so it was not published."""
+
+    __test__ = False  # no test of pytest's
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            f"The marts were not published, because dbt tests failed: {', '.join(names)}. Analysts keep "
+            "what was published before. The failed checks of this run say which rows; where the daily "
+            "report lists breaks, begin with docs/runbooks/reconciliation-breaks.md."
+        )

@@ -37,11 +37,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-def a_lake_with_a_break() -> FakeLake:
+# What fails where the books do not close, before the models that are made of both sides.
+MONEY_TEST = "assert_movements_add_up_to_latest_balances"
+
+
+def a_lake_with_a_break(balance_minor: int = 701) -> FakeLake:
+    """A balance that is not the sum of its movements: a break, and a dbt test that fails."""
     lake = FakeLake()
     log = [a_posting("ana", 1000, 1), a_posting("ana", -300, 2)]
     lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *log))
-    lake.write("balances", DAY, "snapshot", rows_of("balances", a_balance("ana", 700, 2)))
+    balance = a_balance("ana", balance_minor, 2)
+    lake.write("balances", DAY, "snapshot", rows_of("balances", balance))
     found = rows_of("reconciliation_breaks", {"user_id": "ana", "amount_a_minor": 701})
     lake.write("reconciliation_breaks", DAY, "snapshot", found)
     disputes = [
@@ -97,12 +103,14 @@ def test_every_mart_is_built_and_every_dbt_test_is_a_check(
     assert "unique_fct_daily_balances_balance_key" in checks
 
 
-def test_break_is_reported_and_blocks_publication(
+def test_break_and_failed_dbt_test_are_reported_and_block_publication(
     broken: dg.ExecuteInProcessResult, home: Path
 ) -> None:
     page = (home / "reports" / f"daily_report_{DAY}.html").read_text()
 
     assert not broken.success
+    assert "1 test of the marts failed in the newest build" in page
+    assert MONEY_TEST in page.partition('id="failed-tests"')[2]
     assert "1 reconciliation break: the books do not close." in page
     assert "7.01" in page
     assert not (home / "published").exists()
@@ -133,7 +141,7 @@ def test_report_has_the_work_queue_and_the_files_of_the_batches(
 def test_reconciled_day_is_published_for_analysts(
     broken: dg.ExecuteInProcessResult, home: Path
 ) -> None:
-    lake = a_lake_with_a_break()
+    lake = a_lake_with_a_break(balance_minor=700)
     lake.write("reconciliation_breaks", DAY, "snapshot", rows_of("reconciliation_breaks"))
 
     result = run(lake, home)

@@ -192,6 +192,7 @@ ROWS: Final[Mapping[str, Sequence[Row]]] = {
         {"program": "default", "kind": "settled_late", "age_band": "8 to 30", "breaks": 2,
          "oldest_days": 12},
     ],
+    "failed_tests": [{"test": "assert_movements_add_up_to_latest_balances"}],
     "freshness": [
         {"what": "Disputes", "newest_day": None},
         {"what": "Closing balances", "newest_day": DAY - timedelta(days=1)},

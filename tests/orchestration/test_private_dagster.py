@@ -25,7 +25,7 @@ def test_dagster_dbt_loads_without_dbt_and_finds_every_node() -> None:
         "from assets.marts import marts_assets\n"
         "models, _ = marts_assets(dbt_manifest())\n"
         "nodes = json.loads(dbt_manifest().read_text())['nodes'].values()\n"
-        "wanted = {node['name'] for node in nodes if node['resource_type'] == 'model'}\n"
+        "wanted = {node['name'] for node in nodes if node['resource_type'] in ('model', 'seed')}\n"
         "assert {key.to_user_string() for key in models.keys} == wanted, models.keys\n"
         "assert len(models.check_keys) > len(wanted)\n"
         "sys.exit(any(name in sys.modules for name in ('dbt.version', 'dbt.cli', 'agate')))\n"
@@ -66,3 +66,10 @@ def test_instance_still_pools_connections_for_its_webserver() -> None:
     parameters = inspect.signature(DagsterInstance.optimize_for_webserver).parameters
 
     assert set(parameters) == {"self", "statement_timeout", "pool_recycle", "max_overflow"}
+
+
+def test_dbt_still_orders_models_after_tests_in_one_place() -> None:
+    from dbt.compilation import Compiler, Linker  # noqa: PLC0415 - costs a second
+
+    assert "linker.add_test_edges(manifest)" in inspect.getsource(Compiler.compile)
+    assert list(inspect.signature(Linker.add_test_edges).parameters) == ["self", "manifest"]

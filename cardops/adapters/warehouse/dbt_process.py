@@ -3,7 +3,7 @@
 The same as the `dbt` command beside this interpreter, with three changes that take a quarter off a
 small build: garbage is collected rarely, because dbt's million objects live until its end; they are not
 taken apart one by one at that end; and a message that a log leaves out is not formatted for it
-(docs/decisions/0027).
+(docs/decisions/0027). And a failed test keeps no model from being built (docs/decisions/0071).
 
 Belongs here: how dbt's own process is set up. Without `-P` this folder would come first on the
 Python path, and `dbt` would be the module beside this one.
@@ -40,10 +40,26 @@ def format_only_written_messages() -> None:
     dbt_logging._Logger.write_line = write_line_if_shown  # type: ignore[method-assign,assignment] # noqa: SLF001 - as above
 
 
+def build_models_whatever_tests_say() -> None:
+    """Let no model of `dbt build` wait for a test, nor be skipped because one failed.
+
+    On a day whose books do not close a test fails, and the report of that day needs every mart. The build
+    still fails, and nothing of it is published. tests/orchestration/test_private_dagster.py fails
+    where a new version orders them elsewhere.
+    """
+    from dbt.compilation import Linker  # noqa: PLC0415 - see main
+
+    def add_no_edges(linker: Any, manifest: Any) -> None:
+        """Tests wait for their models by edges that are there already."""
+
+    Linker.add_test_edges = add_no_edges  # type: ignore[method-assign,assignment] # dbt has no setting for it
+
+
 def main() -> NoReturn:
     """Run dbt's own command line, and end the process with its exit code."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)  # before the imports: they make most of the objects
     format_only_written_messages()
+    build_models_whatever_tests_say()
     from dbt.cli.main import cli  # noqa: PLC0415 - as above
 
     try:

@@ -4,7 +4,8 @@ A DuckDB file admits one writer or many readers. So dbt builds in a file of its 
 get Parquet and a read-only file of views over it, which is swapped in one step (publications.py).
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from cardops.adapters.warehouse.publications import (
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import Lake, Warehouse
-from cardops.rules.reports import NothingBuiltError
+from cardops.rules.reports import NothingBuiltError, TestsFailedError
 
 # The folder of the file without rows; no row has this business date.
 _SHAPE: Final = "shape/business_date=1970-01-01"
@@ -49,6 +50,11 @@ class DuckDbWarehouse(Warehouse):
         self._sessions = sessions or PlainDuckDbSessions()
 
     @property
+    def _failures(self) -> Path:
+        """Beside the file that dbt wrote, and of the same build."""
+        return self._folder / "failed_tests.json"
+
+    @property
     def build_file(self) -> Path:
         """The file that dbt writes. Analysts never open it."""
         return self._folder / "build.duckdb"
@@ -63,6 +69,7 @@ class DuckDbWarehouse(Warehouse):
     def building(self, lake: Lake) -> Iterator[Mapping[str, str]]:
         with self._exclusively():
             tables = self._link_sources(lake)
+            self._failures.unlink(missing_ok=True)
             yield {
                 **start_build(self.build_file, PROJECT_DIR, tables),
                 "CARDOPS_SOURCES": str(self._folder / "sources"),
@@ -72,6 +79,15 @@ class DuckDbWarehouse(Warehouse):
                 # Every statement as JSON, which nobody reads: the console has results and errors.
                 "DBT_LOG_LEVEL_FILE": "none",
             }
+
+    @override
+    def record_failed_tests(self, names: Sequence[str]) -> None:
+        self._failures.write_text(json.dumps(sorted(names)))
+
+    def failed_tests(self) -> list[str]:
+        """Tests of the newest build that failed, by name."""
+        found: list[str] = json.loads(self._failures.read_text()) if self._failures.exists() else []
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -91,6 +107,8 @@ class DuckDbWarehouse(Warehouse):
     def publish(self) -> Publication:
         # Under the build's lock to the end: of two publishers at once, the later one is swapped last.
         with self.reading() as session:
+            if failed := self.failed_tests():  # guard: failed-tests
+                raise TestsFailedError(failed)
             with self._publications.new() as folder:
                 row_counts = {name: _write_mart(session, name, folder) for name in _marts(session)}
                 write_views(folder, described_models(self.target_path / "manifest.json"))

@@ -25,8 +25,15 @@ class DuckDbReports(Reports):
 
     @override
     def figures(self, business_date: date) -> dict[str, "pd.DataFrame"]:
+        import pandas as pd  # noqa: PLC0415 - half a second, and only a report needs it
+        import pyarrow as pa  # noqa: PLC0415 - the same
+
         with self._warehouse.reading() as session:
-            return {name: _frame(session, query, business_date) for name, query in QUERIES.items()}
+            frames = {
+                name: _frame(session, query, business_date) for name, query in QUERIES.items()
+            }
+            failed = pa.table({"test": pa.array(self._warehouse.failed_tests(), pa.string())})
+        return {**frames, "failed_tests": failed.to_pandas(types_mapper=pd.ArrowDtype)}
 
     @override
     def is_built(self, business_date: date) -> bool:

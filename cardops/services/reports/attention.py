@@ -64,6 +64,14 @@ def _of_books(figures: ReportFigures) -> Iterator[Need]:
             "run-failure.md",
             is_urgent=True,
         )
+    if len(figures.failed_tests):
+        yield Need(
+            f"{counted(len(figures.failed_tests), 'test')} of the marts failed in the newest build, which "
+            "was not published.",
+            "failed-tests",
+            "run-failure.md",
+            is_urgent=True,
+        )
     safeguarding = [row for row in records_of(figures.safeguarding) if row["is_break"]]
     if safeguarding:
         verb = "does" if len(safeguarding) == 1 else "do"

@@ -45,6 +45,7 @@ class ReportFigures:
     safeguarding: "pd.DataFrame"
     matches: "pd.DataFrame"
     match_breaks: "pd.DataFrame"
+    failed_tests: "pd.DataFrame"
     freshness: "pd.DataFrame"
     state_dates: "pd.DataFrame"
 

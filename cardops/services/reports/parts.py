@@ -338,6 +338,8 @@ def _books(figures: ReportFigures) -> list[Table]:
         table_of("safeguarding", "Money at the bank and money owed to users",
                  records_of(figures.safeguarding), _SAFEGUARDING,
                  nothing="No account is compared on this date."),
+        table_of("failed-tests", "Tests of the marts that failed in the newest build",
+                 records_of(figures.failed_tests), {"test": "Test"}),
     ]  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def test_page_shows_exact_amounts_and_escaped_texts(full: str, text: str) -> Non
     ("sentence", "money", "anchor", "runbook"),
     [
         ("1 reconciliation break:", "0.01 USD", "breaks", "reconciliation-breaks.md"),
+        ("1 test of the marts failed", "", "failed-tests", "run-failure.md"),
         ("1 safeguarding check does not pass", "", "safeguarding", "safeguarding.md"),
         ("2 disputes overdue", "200.00 USD", "overdue", "dispute-deadlines.md"),
         (
