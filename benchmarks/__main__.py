@@ -20,6 +20,7 @@ from benchmarks import (
     judging_history,
     list_endpoints,
     log_export,
+    rings,
     sftp_delivery,
     small_files,
     sweeper,
@@ -43,6 +44,7 @@ ALL = [
     *small_files.BENCHMARKS,
     *chargeback_files.BENCHMARKS,
     *sftp_delivery.BENCHMARKS,
+    *rings.BENCHMARKS,
 ]
 
 

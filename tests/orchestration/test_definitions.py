@@ -68,6 +68,16 @@ def test_every_kind_has_a_job_and_a_sensor(lean: dg.RepositoryDefinition) -> Non
     assert {"chargeback_delivery_sensor", "run_failure_sensor"} <= sensors
 
 
+def test_daily_close_finds_fraud_rings_though_they_have_no_partitions(
+    lean: dg.RepositoryDefinition,
+) -> None:
+    made = lean.get_job("daily_close").asset_layer.executable_asset_keys
+    partitions = lean.get_job("daily_close").partitions_def
+
+    assert dg.AssetKey("fraud_rings") in made
+    assert partitions == lean.asset_graph.get(dg.AssetKey("balances")).partitions_def
+
+
 def test_every_asset_is_in_a_known_group(lean: dg.RepositoryDefinition) -> None:
     graph = lean.asset_graph
     groups = {graph.get(key).group_name for key in graph.materializable_asset_keys}

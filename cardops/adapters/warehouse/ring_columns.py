@@ -1,5 +1,6 @@
 """Identifiers of whole columns, normalised as cardops.rules.fraud.identifiers has it for one value."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -26,9 +27,17 @@ def normalised_column(kind: IdentifierKind) -> pl.Expr:
     if kind is IdentifierKind.EMAIL:
         text = text.map_batches(_mailboxes, return_dtype=pl.String, is_elementwise=True)
     if kind is IdentifierKind.IP_ADDRESS:
-        is_mapped = text.str.starts_with(MAPPED_IPV4) & text.str.contains(".", literal=True)
-        text = pl.when(is_mapped).then(text.str.strip_prefix(MAPPED_IPV4)).otherwise(text)
+        text = text.map_batches(_ipv4, return_dtype=pl.String, is_elementwise=True)
     return text.alias(kind.value)
+
+
+def _ipv4(addresses: pl.Series) -> pl.Series:
+    """IPv4 addresses in IPv6 form, which are rare, as IPv4."""
+    is_mapped = addresses.str.starts_with(MAPPED_IPV4) & addresses.str.contains(".", literal=True)
+    if not is_mapped.fill_null(value=False).any():
+        return addresses
+    plain = addresses.str.strip_prefix(MAPPED_IPV4)
+    return plain.zip_with(is_mapped.fill_null(value=False), addresses)
 
 
 def _mailboxes(addresses: pl.Series) -> pl.Series:
@@ -72,16 +81,22 @@ def _delivered(addresses: pl.Series) -> pl.Series:
 
 def with_reason_to_ignore(identifiers: pl.DataFrame) -> pl.DataFrame:
     """Adds `ignored`: why the value links nobody, or null. `identifier_kind`, `value` are columns."""
-    suspected = pl.lit(value=False)
-    for ignored in ignored_values():
-        compared = pl.col("value").str.to_lowercase()
-        is_meant = (
-            compared.str.starts_with(ignored.value)
-            if ignored.is_prefix
-            else compared == ignored.value
-        )
-        suspected |= is_meant & (pl.col("identifier_kind") == ignored.kind.value)
-    found = identifiers.filter(suspected).select("identifier_kind", "value").unique()
+    is_suspected = pl.any_horizontal(
+        (pl.col("identifier_kind") == kind.value) & pl.col("value").str.contains(_ignored(kind))
+        for kind in IdentifierKind
+    )
+    found = identifiers.filter(is_suspected).select("identifier_kind", "value").unique()
     reasons = [reason_to_ignore(IdentifierKind(kind), value) for kind, value in found.iter_rows()]
     listed = found.with_columns(ignored=pl.Series(reasons, dtype=pl.String))
     return identifiers.join(listed, on=["identifier_kind", "value"], how="left")
+
+
+@cache
+def _ignored(kind: IdentifierKind) -> str:
+    """A pattern of every value of the kind that is ignored."""
+    values = [
+        re.escape(ignored.value) + ("" if ignored.is_prefix else "$")
+        for ignored in ignored_values()
+        if ignored.kind is kind
+    ]
+    return f"^(?i:{'|'.join(values)})"

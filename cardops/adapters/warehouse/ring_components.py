@@ -40,11 +40,9 @@ def labelled(lefts: Codes, rights: Codes) -> Codes:
 
 
 def _codes(edges: pl.DataFrame, columns: Sequence[str]) -> Codes:
-    """Integers from 0 for the different values of these columns."""
-    nodes = edges.select(columns).unique()
-    numbered = nodes.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
-    coded = edges.select(columns).join(
-        numbered, on=list(columns), how="left", maintain_order="left"
-    )
+    """Integers from 0 for the different values of these columns, of which the last may be any text."""
+    names = edges.select(pl.concat_str(columns, separator="\0").alias("name"))
+    numbered = names.unique().with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("code"))
+    coded = names.join(numbered, on="name", how="left", maintain_order="left")
     codes: Codes = coded["code"].to_numpy()
     return codes
