@@ -98,10 +98,23 @@ def a_small_lake() -> FakeLake:
     )
     lake.write("transaction_log", DAY, "snapshot", rows_of("transaction_log", *log_of_the_day()))
     lake.write(
+        "reconciliation_totals", DAY, "snapshot", rows_of("reconciliation_totals", *totals())
+    )
+    lake.write("deposits", DAY_BEFORE, "1", rows_of("deposits", a_credit(1), a_credit(2)))
+    lake.write(
         "balances", DAY_BEFORE, "snapshot", rows_of("balances", a_balance("user_1", 5000, 1))
     )
     lake.write("balances", DAY, "snapshot", rows_of("balances", *closing_balances()))
     return lake
+
+
+def totals() -> list[dict[str, object]]:
+    return [{"account_count": 2, "balance_minor": 2751, "posted_minor": 2751}]
+
+
+def a_credit(number: int) -> dict[str, object]:
+    """A row of the first deposit file: its first row is in the log too, the second not yet."""
+    return {"deposit_id": f"user_1-{number}", "row_number": number, "amount_minor": 5000}
 
 
 def payments_of_the_day_before() -> list[dict[str, object]]:
@@ -382,6 +395,32 @@ def test_waiting_disputes_are_counted_by_reason_with_their_money_by_currency(
         ("file_dead", "visa", "USD", 3, 2, "1750", True, DAY),
         ("rejected", "visa", "USD", 1, 1, "1000", False, None),
     ]
+
+
+def test_deposit_has_its_file_and_when_it_was_credited(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select deposit_id, state, posted_at is not null, source_file, row_number, business_date"
+        " from marts.fct_deposits order by 1",
+    )
+
+    assert found == [
+        ("user_1-1", "credited", True, "incoming/file.csv", 1, DAY_BEFORE),
+        ("user_1-2", "credited", False, "incoming/file.csv", 2, DAY_BEFORE),
+        ("user_2-1", "credited", True, None, None, None),
+    ]
+
+
+def test_reconciled_date_shows_its_movements_and_all_balances(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select business_date, deposits_minor, spends_minor, balance_minor,"
+        " balance_by_postings_minor, balance_by_log_minor, difference_minor, break_count"
+        " from marts.fct_reconciliation",
+    )
+
+    # The log also has what was spent after the balances were read.
+    assert found == [(DAY, 1, 2300, 2751, 2751, 2701, 0, 0)]
 
 
 def test_acknowledged_rows_are_counted_by_file_verdict_and_reason(built: DuckDbWarehouse) -> None:

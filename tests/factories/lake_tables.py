@@ -137,6 +137,13 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
         "closing_balance_minor": 1000,
         "amount_minor": 1000,
     },
+    "reconciliation_totals": {
+        "program": "default",
+        "currency": "USD",
+        "account_count": 1,
+        "balance_minor": 0,
+        "posted_minor": 0,
+    },
     "reconciliation_breaks": {
         "program": "default",
         "user_id": "user_1",

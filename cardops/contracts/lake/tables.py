@@ -31,6 +31,17 @@ RECONCILIATION_BREAKS: Final = pl.Schema(
         **dict.fromkeys(("check_name", "subject", "unit"), TEXT),
     }
 )
+# What a reconciliation compared of the accounts of a program and currency: what they had at the date's
+# end, and what is posted to them. `compared_from`: the first date whose postings were read again, on top
+# of closing balances that agreed; absent where all were.
+RECONCILIATION_TOTALS: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "currency"), TEXT),
+        "account_count": INTEGER,
+        **dict.fromkeys(("balance_minor", "posted_minor"), TOTAL),
+        "compared_from": DATE,
+    }
+)
 # What a safeguarding check compared: money has no account, an absent statement no figures. For
 # statements that do not follow each other, the figures are the opening balance and the one before.
 SAFEGUARDING: Final = pl.Schema(
@@ -97,6 +108,7 @@ _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     transaction_log.TABLE: transaction_log.COLUMNS,
     "balances": BALANCES,
     "reconciliation_breaks": RECONCILIATION_BREAKS,
+    "reconciliation_totals": RECONCILIATION_TOTALS,
     "safeguarding": SAFEGUARDING,
     "dispute_records": DISPUTE_RECORDS,
     "acknowledged_files": ACKNOWLEDGED_FILES,

@@ -23,6 +23,7 @@ from cardops.contracts.lake.reconciliation import (
     store_sides,
     totals_by_currency,
 )
+from cardops.contracts.lake.reconciliation_totals import compared_totals
 from cardops.contracts.lake.tables import RECONCILIATION_BREAKS, SNAPSHOT
 from cardops.ports import Books, ExportedDay, Lake, LakeBooks, ObjectStore, TransactionLog
 from cardops.rules.reconciliation.comparisons import (
@@ -42,6 +43,7 @@ from cardops.services.reconciliation.exported_logs import (
 from cardops.services.reconciliation.recount import recount_files
 
 TABLE: Final = "reconciliation_breaks"
+TOTALS_TABLE: Final = "reconciliation_totals"
 
 
 class Extent(StrEnum):
@@ -60,6 +62,7 @@ class Extent(StrEnum):
 class Reconciliation:
     """The breaks of a date, one row each, and its totals by currency, all in minor units.
 
+    `compared`: what the accounts had and what was posted to them, by program and currency.
     `includes_lake`: closing balances and log of the date were in the lake and were compared too.
     `since`: the first date whose postings were read, None for all. `missing_raw_files` were not
     counted again, because the store of raw files has them no more.
@@ -68,6 +71,7 @@ class Reconciliation:
     business_date: date
     account_count: int
     totals: pl.DataFrame
+    compared: pl.DataFrame
     breaks: pl.DataFrame
     includes_lake: bool
     since: date | None = None
@@ -114,6 +118,8 @@ class ReconciliationService:
             raise ExportMissingError(missing)
         balances_sha256 = self.lake_books.balances_sha256(business_date)
         found = self._compare(business_date, extent, includes_lake=True, is_closing=True)
+        self.lake.write(TOTALS_TABLE, business_date, SNAPSHOT, found.compared)
+        # Last: the date counts as reconciled once its breaks are there.
         uri = self.lake.write(TABLE, business_date, SNAPSHOT, found.breaks)
         self.books.record_reconciled(
             business_date,
@@ -168,6 +174,7 @@ class ReconciliationService:
             business_date=business_date,
             account_count=accounts.height,
             totals=totals_by_currency(accounts),
+            compared=compared_totals(sides, since),
             breaks=pl.concat(breaks),
             includes_lake=includes_lake,
             since=since,

@@ -91,6 +91,19 @@ def test_closed_reconciliation_records_its_breaks() -> None:
     assert recorded_breaks(DAY, lake).is_empty()
 
 
+def test_closed_reconciliation_records_what_it_compared() -> None:
+    lake, log = FakeLake(), a_log(*FULL_LOG)
+    close(lake, log)
+
+    a_service(lake, {**ANA, "spends_minor": 299}, log=log).reconcile_closed(DAY)
+
+    recorded = lake.scan("reconciliation_totals", [DAY])
+    assert recorded is not None
+    assert recorded.drop("business_date").collect().rows() == [
+        ("default", "USD", 1, 700, 701, None)
+    ]
+
+
 def test_closed_reconciliation_needs_every_busy_date() -> None:
     lake = FakeLake()
     log = a_log({**FULL_LOG[0], "occurred_at": NOON.replace(day=19)}, FULL_LOG[1])
