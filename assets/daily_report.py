@@ -15,6 +15,7 @@ from cardops.ports import (
     IntakeLedger,
     Lake,
     Reports,
+    RingSnapshots,
     SourceControls,
     WaitingList,
 )
@@ -44,6 +45,7 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
         "fct_authorizations",
         "fct_dispute_queue",
         "fct_disputes",
+        "fct_fraud_rings",
         "fct_chargeback_rate_per_payment_method",
         "fct_payment_failure_daily",
         "fct_payment_failure_rate_per_payment_method",
@@ -68,6 +70,7 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     source_controls: dg.ResourceParam[SourceControls],
     expected_files: dg.ResourceParam[ExpectedFiles],
     waiting_list: dg.ResourceParam[WaitingList],
+    ring_snapshots: dg.ResourceParam[RingSnapshots],
     lake: dg.ResourceParam[Lake],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
@@ -77,7 +80,9 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     operations = OperationSources(
         intake_ledger, source_controls, expected_files, waiting_list, delivery_ledger
     )
-    sources = ReportSources(reports, delivery_ledger, acknowledgement_ledger, waiting, operations)
+    sources = ReportSources(
+        reports, delivery_ledger, acknowledgement_ledger, waiting, operations, ring_snapshots
+    )
     report = write_daily_report(day, sources, clock.now())
     return dg.MaterializeResult(
         metadata={

@@ -14,6 +14,7 @@ from assets.transaction_log import transaction_log
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
 from cardops.adapters.warehouse.reports import DuckDbReports
+from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from resources.dbt import dbt_resource
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.acknowledgements import FakeAcknowledgements
@@ -77,6 +78,7 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
             "source_controls": FakeSourceControls(),
             "expected_files": FakeExpectedFiles(),
             "waiting_list": FakeWaitingList(),
+            "ring_snapshots": LakeRingSnapshots(lake),
             "clock": FakeClock(NOON),
         },
         raise_on_error=False,
@@ -155,7 +157,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     definitions = dg.Definitions(
         assets=[*marts_assets(ensure_manifest()), *steps],

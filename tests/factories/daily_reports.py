@@ -1,6 +1,7 @@
 """Figures of a daily report in which every part has something, and of one in which nothing happened."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -9,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.services.fraud.figures import ListedRing, RingFigures
+from cardops.services.fraud.picture import DrawnRing, draw_ring
 from cardops.services.reports.figures import ReportFigures
 from cardops.services.reports.operations import (
     Operations,
@@ -232,6 +235,32 @@ OPERATIONS: Final = Operations(
 )  # fmt: skip
 
 
+def _ring(position: int, **values: object) -> ListedRing:
+    known = ListedRing(
+        position=position, ring_id=f"ring-{position:06}", program="default", member_count=5,
+        identifier_counts={"device": 2, "card_token": 1, "email": 0, "ip_address": 0},
+        transaction_count=12, dispute_count=4, disputing_member_count=3, cycle_count=1,
+        disputed_minor={"USD": 48_000, "JPY": 900}, known_since=DAY, is_oversized=False,
+        is_new=position == 1, merged_from="", split_from="",
+    )  # fmt: skip
+    return replace(known, **values)  # type: ignore[arg-type] # a test names the fields
+
+
+def _drawing(ring: ListedRing) -> DrawnRing:
+    users = {f"user-{number}": number % 2 == 0 for number in range(ring.member_count)}
+    held = {("device", "d-1"): set(users), ("card_token", "t-1"): {"user-0", "user-1"}}
+    return draw_ring(ring.ring_id, users, held, f"{ring.ring_id}: 5 users share 2 devices.")
+
+
+_LISTED: Final = (_ring(1), _ring(2, merged_from="ring-000007", is_new=False))
+RINGS: Final = RingFigures(
+    as_of_on=DAY, ring_count=14, member_count=70, new_ring_count=1, ended_ring_count=0,
+    oversized_ring_count=0, hub_count=2, dispute_count=40, rings_with_cycles=3,
+    disputed_minor={"USD": 96_000, "JPY": 1_800}, rings=_LISTED,
+    drawings=tuple(map(_drawing, _LISTED)),
+)  # fmt: skip
+
+
 def a_frame(name: str, rows: Sequence[Row]) -> pd.DataFrame:
     """The frame as the marts give it: Arrow's types, also without rows."""
     schema = pa.Table.from_pylist(list(ROWS[name])).schema
@@ -239,16 +268,20 @@ def a_frame(name: str, rows: Sequence[Row]) -> pd.DataFrame:
     return table.to_pandas(types_mapper=pd.ArrowDtype)
 
 
-def figures(operations: Operations = OPERATIONS, **rows: Sequence[Row]) -> ReportFigures:
+def figures(
+    operations: Operations = OPERATIONS,
+    rings_found: RingFigures | None = RINGS,
+    **rows: Sequence[Row],
+) -> ReportFigures:
     """Those of ROWS, but for the parts that a test names."""
     frames = {name: a_frame(name, rows.get(name, found)) for name, found in ROWS.items()}
-    return ReportFigures(DAY, operations, **frames)
+    return ReportFigures(DAY, operations, rings_found, **frames)
 
 
 def quiet_figures() -> ReportFigures:
     """A closed day on which nothing needs a person."""
     balances = [{**ROWS["balances"][1]}]
-    return figures(NOTHING, **{**{name: [] for name in ROWS}, "balances": balances})
+    return figures(NOTHING, None, **{**{name: [] for name in ROWS}, "balances": balances})
 
 
 def page(report: ReportFigures, charts: Charts | None = None) -> str:

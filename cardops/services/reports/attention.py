@@ -38,6 +38,7 @@ def needs_of(figures: ReportFigures) -> list[Need]:
         *_of_disputes(figures),
         *_of_deliveries(figures),
         *_of_files(figures),
+        *_of_rings(figures),
     ]
     return sorted(found, key=lambda need: not need.is_urgent)
 
@@ -229,6 +230,31 @@ def _of_files(figures: ReportFigures) -> Iterator[Need]:
             f"{counted(overdue, 'quarantined row')} waiting too long for what they refer to.",
             "waiting-rows",
             "quarantine.md",
+        )
+
+
+def _of_rings(figures: ReportFigures) -> Iterator[Need]:
+    rings = figures.rings
+    if rings is None or rings.as_of_on != figures.business_date:
+        return
+    found = [ring for ring in rings.rings if ring.is_new]
+    if rings.new_ring_count:
+        totals = Counter[str]()
+        for ring in found:
+            totals.update(ring.disputed_minor)
+        yield Need(
+            f"{counted(rings.new_ring_count, 'new fraud ring')} since the snapshot before, of "
+            f"{rings.ring_count:,} in all{'; disputed in the largest of them:' if totals else '.'}",
+            "rings",
+            "fraud-rings.md",
+            totals_minor=totals,
+        )
+    if rings.oversized_ring_count:
+        verb = "is" if rings.oversized_ring_count == 1 else "are"
+        yield Need(
+            f"{counted(rings.oversized_ring_count, 'fraud ring')} {verb} larger than the limit of a ring.",
+            "rings",
+            "fraud-rings.md",
         )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.reports import WATCHED_CHARGEBACK_RATE
+from cardops.services.fraud.picture import DrawnRing
 from cardops.services.reports.amounts import money
 from cardops.services.reports.figures import ReportFigures, records_of
 
@@ -62,12 +63,17 @@ Records = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One picture. `description` says what it shows to those who do not see it."""
+    """One picture. `description` says what it shows to those who do not see it.
+
+    `has_page_colors`: its ink and lines become those of the page; a picture with a ground of its own
+    keeps them.
+    """
 
     name: str
     title: str
     description: str
     svg: str
+    has_page_colors: bool = True
 
     @property
     def uri(self) -> str:
@@ -82,7 +88,7 @@ class Chart:
         svg = re.sub(r'\bid="', f'id="{self.name}-', svg)
         svg = re.sub(r'(url\(|href=")#', rf"\1#{self.name}-", svg)
         svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-        for color, variable in _PAGE_COLORS.items():
+        for color, variable in _PAGE_COLORS.items() if self.has_page_colors else ():
             svg = svg.replace(color, variable)
         label = f"{self.name}-title {self.name}-description"
         said = (
@@ -110,6 +116,7 @@ def draw_charts(figures: ReportFigures) -> dict[str, list[Chart]]:
             float(WATCHED_CHARGEBACK_RATE) * 100,
         ),
         "queue": lambda: _queue(records_of(figures.queue)),
+        "rings": lambda: _rings(figures.rings.drawings if figures.rings else ()),
     }
     with rc_context(_STYLE):  # type: ignore[arg-type] # its stub lists names, not a mapping
         found = {name: list(draw()) for name, draw in drawn.items()}
@@ -252,6 +259,14 @@ def _queue(queue: Records) -> Iterator[Chart]:
         "Disputes to answer by days left and stage",
         f"Disputes: {described}.",
     )
+
+
+def _rings(drawings: Sequence[DrawnRing]) -> Iterator[Chart]:
+    """The largest rings, which are drawn where they are found."""
+    for number, drawing in enumerate(drawings, 1):
+        # Title and role are the page's, as for every other chart.
+        svg = re.sub(r"<title>.*?</title>", "", drawing.svg, count=1).replace(' role="img"', "", 1)
+        yield Chart(f"ring-{number}", drawing.ring_id, drawing.text, svg, has_page_colors=False)
 
 
 def _balance_history(records: Records) -> Iterator[Chart]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from cardops.ports import Acknowledgements, DeliveryLedger, Reports
+from cardops.ports import Acknowledgements, DeliveryLedger, Reports, RingSnapshots
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
+from cardops.services.fraud.figures import ring_figures
 from cardops.services.reports.batch_files import batch_files_frame
 from cardops.services.reports.charts import Chart, draw_charts
 from cardops.services.reports.figures import ReportFigures
@@ -35,6 +36,7 @@ class ReportSources:
     acknowledgements: Acknowledgements
     waiting: WaitingDisputes
     operations: OperationSources
+    ring_snapshots: RingSnapshots
 
 
 def write_daily_report(business_date: date, sources: ReportSources, now: datetime) -> DailyReport:
@@ -45,7 +47,8 @@ def write_daily_report(business_date: date, sources: ReportSources, now: datetim
         batch_ids, sources.delivery_ledger, sources.acknowledgements, sources.waiting.rows()
     )
     operations = sources.operations.read(business_date, now)
-    figures = ReportFigures(business_date, operations, **frames, batch_files=files)
+    rings = ring_figures(sources.ring_snapshots, business_date)
+    figures = ReportFigures(business_date, operations, rings, **frames, batch_files=files)
     charts = draw_charts(figures)
     page = render_page(figures, charts, now)
     return DailyReport(figures, charts, sources.reports.write_page(business_date, page))

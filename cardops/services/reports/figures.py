@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from cardops.services.fraud.figures import RingFigures
 from cardops.services.reports.operations import Operations
 
 if TYPE_CHECKING:
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReportFigures:
-    """Everything on one day's page, each part a frame. Their columns are in the port Reports."""
+    """Everything on one day's page, most parts a frame. Their columns are in the port Reports.
+
+    `rings`: None where none were ever looked for.
+    """
 
     business_date: date
     operations: Operations
+    rings: RingFigures | None
     decisions: "pd.DataFrame"
     decisions_by_hour: "pd.DataFrame"
     reject_reasons: "pd.DataFrame"

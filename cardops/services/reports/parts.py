@@ -20,6 +20,7 @@ from cardops.services.reports.amounts import (
 )
 from cardops.services.reports.charts import Chart
 from cardops.services.reports.figures import ReportFigures, found_in, records_of
+from cardops.services.reports.ring_tables import rings_as_of, rings_table
 from cardops.services.reports.tables import Headings, Table, compared, table_of
 
 Charts = Mapping[str, Sequence[Chart]]
@@ -173,6 +174,7 @@ def parts_of(figures: ReportFigures, charts: Charts, made_at: datetime) -> list[
         ("books", "Reconciliation", of_day, _books(figures)),
         ("matching", "Authorizations, settlements and disputes", _newest(figures, "matches"),
          _matching(figures)),
+        ("fraud-rings", "Fraud rings", rings_as_of(figures), [rings_table(figures)]),
         ("freshness-of-data", "Freshness", "Of the marts when this page was made.",
          [table_of("freshness", "Newest data", _with_lag(figures), _FRESHNESS)]),
     ]  # fmt: skip

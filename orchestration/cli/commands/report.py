@@ -87,6 +87,7 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
             adapters.waiting_list,
             adapters.delivery_ledger,
         ),
+        adapters.ring_snapshots,
     )
     try:
         return write_daily_report(day, sources, adapters.clock.now())

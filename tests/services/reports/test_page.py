@@ -62,6 +62,12 @@ def test_page_shows_exact_amounts_and_escaped_texts(full: str, text: str) -> Non
     [
         ("1 reconciliation break:", "0.01 USD", "breaks", "reconciliation-breaks.md"),
         ("1 test of the marts failed", "", "failed-tests", "run-failure.md"),
+        (
+            "1 new fraud ring since the snapshot before, of 14 in all",
+            "900 JPY, 480.00 USD",
+            "rings",
+            "fraud-rings.md",
+        ),
         ("1 safeguarding check does not pass", "", "safeguarding", "safeguarding.md"),
         ("2 disputes overdue", "200.00 USD", "overdue", "dispute-deadlines.md"),
         (
@@ -205,6 +211,16 @@ def test_each_part_says_of_when_it_is(newest: object, sentence: str) -> None:
     assert len(parts) == shown.count("<section") - 1
     assert any(sentence in text for text in parts)
     assert any("when this page was made: ledgers know only" in text for text in parts)
+
+
+def test_rings_are_drawn_with_what_their_members_share(full: str) -> None:
+    shown = part(full, "rings")
+
+    assert shown.count("<svg") == 2
+    assert "devices 2, card tokens 1" in shown
+    assert "merged from ring-000007" in shown
+    assert "14 rings of 70 users. 12 more:" in shown
+    assert "As of the snapshot of 2026-11-20" in full
 
 
 def test_page_without_figures_has_no_charts() -> None:
