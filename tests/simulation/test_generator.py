@@ -229,6 +229,16 @@ def test_rings_share_links_and_other_users_only_the_carriers_address(
     assert all(any(ring & users for users in tied) for ring in rings)
 
 
+def test_default_day_plants_rings_with_and_without_cycles_and_one_hub(default_day: Day) -> None:
+    expected = default_day.truth["fraud_ring_figures"]
+    cycles = [ring["cycles"] for ring in expected["rings"].values()]
+
+    assert min(cycles) == 0 < max(cycles)
+    assert [members.split(" ") for members in expected["rings"]] == default_day.truth["fraud_rings"]
+    assert set(expected["hubs"]) == {"ip_address"}
+    assert expected["hubs"]["ip_address"][0] > 50
+
+
 @pytest.mark.parametrize("rows", [1, 20])
 def test_tiny_day_has_no_empty_file(rows: int, tmp_path: Path) -> None:
     truth = generate(rows, 5, DEFAULT_HISTORY_END, tmp_path)

@@ -1,11 +1,12 @@
 """Identifiers that more than one user shows, found in two passes over the transactions.
 
 Most identifiers have one user, and comparing all of them as text would cost most of the time. The first
-pass compares hashes in a fixed table and marks whatever may be shared; the second reads only that as
+pass compares hashes in a fixed table and marks whatever may be shared; the second takes only that as
 text. So nobody is linked by a hash; a link is missed only where two users have one hash of 64 bits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ import polars as pl
 
 from cardops.adapters.warehouse.ring_columns import normalised_column
 from cardops.contracts.columns.types import INSTANT, TEXT
-from cardops.rules.fraud.identifiers import IdentifierKind
+from cardops.rules.fraud.identifiers import COLUMNS, IdentifierKind
 
 ROWS_AT_ONCE: Final = 2_000_000
 # Places of a table for each row, so that few identifiers meet in one place; and the largest table.
@@ -57,10 +58,10 @@ def sightings_of_shared(
         return _NONE
     marks = _marked(chunks, bits)
     found: dict[IdentifierKind, list[pl.DataFrame]] = {kind: [] for kind in _KINDS}
-    for chunk in chunks:
-        rows = chunk.select(*_TOLD, *map(normalised_column, _KINDS)).collect(engine="streaming")
+    for number, chunk in enumerate(chunks):
+        rows = chunk.select(*_TOLD, *COLUMNS.values()).collect(engine="streaming")
         for kind in _KINDS:
-            found[kind].append(_sightings(rows, kind, marks[kind], bits))
+            found[kind].append(_sightings(rows, kind, marks[kind], number))
     return pl.concat(_merged(kind, parts) for kind, parts in found.items())
 
 
@@ -78,35 +79,50 @@ def _merged(kind: IdentifierKind, sightings: list[pl.DataFrame]) -> pl.DataFrame
     )
 
 
-def _marked(chunks: list[pl.LazyFrame], bits: int) -> Mapping[IdentifierKind, Marks]:
-    """Of each kind the places of its table where an identifier of several users may be."""
-    hashes = [found for chunk in chunks for found in _hashes(chunk)]
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """Places of one kind's table where an identifier of several users may be, and rows that are there."""
+
+    places: Marks
+    bits: int
+    rows: list[Marks]
+
+    def has(self, hashes: pl.Series) -> pl.Series:
+        """Which of the hashes are in a marked place."""
+        return pl.Series(self.places[_places(hashes, self.bits)])
+
+
+def _marked(chunks: list[pl.LazyFrame], bits: int) -> Mapping[IdentifierKind, _Marked]:
+    hashes = [_hashes(chunk) for chunk in chunks]
     room = np.zeros(1 << bits, np.uint64)
     return {kind: _marked_of(kind, hashes, room, bits) for kind in _KINDS}
 
 
-def _hashes(chunk: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def _hashes(chunk: pl.LazyFrame) -> pl.DataFrame:
     """Hashes of users and identifiers; of a transaction without a user, its order stands for one.
 
     An absent identifier has a hash as well, whose rows the second pass leaves out.
     """
-    identifiers = [
-        (normalised_column(kind).hash(_SEED) ^ _PROGRAM).alias(kind.value) for kind in _KINDS
-    ]
     is_unnamed = pl.col("user_id").is_null()
-    user = (pl.col("user_id").hash(_SEED) ^ _PROGRAM).alias(_USER)
-    found = chunk.select(user, is_unnamed.alias(_IS_UNNAMED), *identifiers).collect(
-        engine="streaming"
-    )
-    if not found[_IS_UNNAMED].any():
-        yield found.drop(_IS_UNNAMED)
-        return
-    yield found.filter(~pl.col(_IS_UNNAMED)).drop(_IS_UNNAMED)
-    order = (pl.col("order_id").hash(_SEED + 1) ^ _PROGRAM).alias(_USER)
-    yield chunk.filter(is_unnamed).select(order, *identifiers).collect(engine="streaming")
+    user = pl.col("user_id").hash(_SEED)
+    identifiers = [_hash(normalised_column(kind)).alias(kind.value) for kind in _KINDS]
+    hashes = chunk.select(
+        (user ^ _PROGRAM).alias(_USER), is_unnamed.alias(_IS_UNNAMED), *identifiers
+    ).collect(engine="streaming")
+    if not hashes[_IS_UNNAMED].any():
+        return hashes
+    who = pl.when(is_unnamed).then(pl.col("order_id").hash(_SEED + 1)).otherwise(user)
+    named = chunk.select((who ^ _PROGRAM).alias(_USER)).collect(engine="streaming")
+    return hashes.with_columns(named.to_series())
 
 
-def _marked_of(kind: IdentifierKind, hashes: list[pl.DataFrame], room: Hashes, bits: int) -> Marks:
+def _hash(value: pl.Expr) -> pl.Expr:
+    return value.hash(_SEED) ^ _PROGRAM
+
+
+def _marked_of(
+    kind: IdentifierKind, hashes: list[pl.DataFrame], room: Hashes, bits: int
+) -> _Marked:
     """`room`: in each place the last user that was put there."""
     places = [_places(chunk[kind], bits) for chunk in hashes]
     users = [chunk[_USER].to_numpy() for chunk in hashes]
@@ -124,19 +140,29 @@ def _marked_of(kind: IdentifierKind, hashes: list[pl.DataFrame], room: Hashes, b
     shared = met.group_by(kind.value).agg(pl.col(_USER).min().alias("first"), pl.col(_USER).max())
     marks = np.zeros(1 << bits, np.bool_)
     marks[_places(shared.filter(pl.col("first") != pl.col(_USER))[kind], bits)] = True
-    return marks
+    return _Marked(marks, bits, [marks[where] for where in places])
 
 
 def _places(hashes: pl.Series, bits: int) -> npt.NDArray[np.int64]:
     return (hashes.to_numpy() >> np.uint64(_HASH_BITS - bits)).astype(np.int64)
 
 
-def _sightings(rows: pl.DataFrame, kind: IdentifierKind, marks: Marks, bits: int) -> pl.DataFrame:
-    """Rows whose identifier is in a marked place."""
-    hashed = rows.select(pl.col(kind).hash(_SEED) ^ _PROGRAM).to_series()
-    shown = rows.select(*_TOLD, pl.col(kind).alias("value")).filter(
-        pl.Series(marks[_places(hashed, bits)])
-    )
-    return shown.filter(pl.col("value").str.len_bytes() > 0).with_columns(
+def _sightings(
+    rows: pl.DataFrame, kind: IdentifierKind, marked: _Marked, chunk: int
+) -> pl.DataFrame:
+    """Rows of that chunk whose identifier is in a marked place."""
+    value = normalised_column(kind).alias("value")
+    # After a file of the lake was replaced, rows are no longer where the first pass saw them.
+    is_like_before = rows.height == len(marked.rows[chunk])
+    expected = rows.filter(pl.Series(marked.rows[chunk])) if is_like_before else rows
+    found = expected.select(*_TOLD, value)
+    if not (is_like_before and marked.has(_value_hashes(found)).all()):
+        every = rows.select(*_TOLD, value)
+        found = every.filter(marked.has(_value_hashes(every)))
+    return found.filter(pl.col("value").str.len_bytes() > 0).with_columns(
         pl.when(pl.col("user_id").is_null()).then("order_id").alias("order_id")
     )
+
+
+def _value_hashes(rows: pl.DataFrame) -> pl.Series:
+    return rows.select(_hash(pl.col("value"))).to_series()
