@@ -59,6 +59,7 @@ MARTS: Final = (
     "fct_reconciliation_breaks",
     "fct_safeguarding",
     "fct_three_way_match",
+    "fct_unknown_payment_texts",
     "fct_waiting_disputes",
 )
 
