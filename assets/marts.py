@@ -43,6 +43,7 @@ MARTS: Final = (
     "fct_deposits",
     "fct_dispute_outcomes",
     "fct_dispute_queue",
+    "fct_dispute_snapshots",
     "fct_disputes",
     "fct_disputes_outside_rates",
     "fct_fraud_ring_hubs",

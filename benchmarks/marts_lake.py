@@ -1,7 +1,7 @@
 """A lake of payments, their orders, decisions and disputes over a year, made by DuckDB alone.
 
 A tenth of the payments are disputed, a fifth are pending on their first day, some fail and some are
-refunded up to two months later. The last date is left out at first: `add_last_date` brings it.
+refunded up to two months later.
 """
 
 from datetime import date, timedelta
@@ -114,6 +114,7 @@ def write_lake(lake: Path, payments: int) -> None:
     """Every table of the year, one folder a business date, as the lake has them."""
     users = max(payments // PAYMENTS_A_USER, 20)
     sizes = {"payments": payments, "users": users, "days": DAYS, "first": FIRST}
+    lake.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as session:
         session.execute("set TimeZone = 'UTC'; set threads = 2; set memory_limit = '1500MB'")
         session.execute(f"set temp_directory = '{lake}.spill'")

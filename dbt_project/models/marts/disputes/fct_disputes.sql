@@ -32,14 +32,7 @@ joined as (
         coalesce(transactions.payment_method, disputes.payment_method, 'unknown') as payment_method,
         disputes.stage,
         disputes.status,
-        case
-            when disputes.stage in ('won', 'lost', 'accepted', 'expired') then disputes.stage
-            when
-                disputes.status in ('won', 'lost', 'accepted', 'expired', 'prevented')
-                then disputes.status
-            when disputes.status = 'resolved' then 'resolved'
-            else 'open'
-        end as outcome,
+        {{ dispute_outcome('disputes.stage', 'disputes.status') }} as outcome,
         disputes.has_reached_chargeback,
         disputes.reopened_count,
         disputes.opening_number,

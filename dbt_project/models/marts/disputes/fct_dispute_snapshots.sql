@@ -1,0 +1,41 @@
+with
+
+-- A dispute of which nothing is left keeps a row without values.
+states as (
+    select * from {{ ref('int_dispute_states') }}
+    where known_on is not null
+),
+
+final as (
+    select
+        dispute_key || '/' || known_on as dispute_snapshot_key,
+        dispute_key,
+        program,
+        network,
+        case_number,
+        transaction_id,
+        known_on as valid_from_on,
+        cast(
+            lead(known_on) over (
+                partition by dispute_key
+                order by known_on
+            ) - interval 1 day as date
+        ) as valid_to_on,
+        stage,
+        status,
+        {{ dispute_outcome('stage', 'status') }} as outcome,
+        {{ dispute_outcome('stage', 'status') }} = 'open' as is_open,
+        not has_reached_chargeback as is_inquiry,
+        has_reached_chargeback,
+        dispute_amount_minor,
+        dispute_currency,
+        reason_code,
+        opened_on,
+        reply_by_on,
+        clock,
+        reopened_count,
+        version_count
+    from states
+)
+
+select * from final
