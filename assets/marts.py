@@ -52,6 +52,7 @@ MARTS: Final = (
     "fct_fraud_ring_money",
     "fct_fraud_rings",
     "fct_match_breaks",
+    "fct_monitoring_programmes",
     "fct_payment_failure_daily",
     "fct_payment_failure_rate_per_payment_method",
     "fct_provider_health_daily",

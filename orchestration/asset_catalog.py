@@ -16,8 +16,10 @@ from assets import (
     chargebacks,
     deposits,
     dispute_records,
+    fraud_reports,
     fraud_rings,
     orders,
+    pre_dispute_outcomes,
     provisional_credits,
     reconciliation,
     safeguarding,
@@ -25,6 +27,7 @@ from assets import (
     waiting_disputes,
 )
 from assets import daily_report as report
+from assets import monitoring_alarms as monitoring
 from assets import transaction_log as log
 from cardops.bootstrap import dbt_manifest
 
@@ -34,6 +37,8 @@ MODULES: tuple[ModuleType, ...] = (
     orders,
     chargebacks,
     bank_statements,
+    fraud_reports,
+    pre_dispute_outcomes,
     balances,
     log,
     reconciliation,
@@ -57,7 +62,8 @@ def assets_of(*, with_dbt: bool) -> list[dg.AssetsDefinition]:
         return found
     from assets.marts import marts_assets  # noqa: PLC0415 - dagster_dbt costs a second
 
-    return [*found, *marts_assets(dbt_manifest()), report.daily_report]
+    watched = [report.daily_report, monitoring.monitoring_alarms]
+    return [*found, *marts_assets(dbt_manifest()), *watched]
 
 
 def checks() -> list[dg.AssetChecksDefinition]:

@@ -3,7 +3,15 @@
 import dagster as dg
 from typing_extensions import override
 
-from cardops.ports import Disputes, LakeBooks, Reports, RingSnapshots, RingSources, Warehouse
+from cardops.ports import (
+    Disputes,
+    LakeBooks,
+    MonitoringProgrammes,
+    Reports,
+    RingSnapshots,
+    RingSources,
+    Warehouse,
+)
 from resources.adapters import adapters
 
 
@@ -37,6 +45,14 @@ class ReportsResource(dg.ConfigurableResource[Reports]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Reports:
         return adapters().reports
+
+
+class MonitoringProgrammesResource(dg.ConfigurableResource[MonitoringProgrammes]):
+    """Where merchants stand in monitoring programmes, from the marts."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> MonitoringProgrammes:
+        return adapters().monitoring_programmes
 
 
 class RingSnapshotsResource(dg.ConfigurableResource[RingSnapshots]):

@@ -16,6 +16,7 @@ from cardops.ports import (
     ExpectedFiles,
     IntakeLedger,
     KnownRows,
+    MonitoringAlarms,
     Programs,
     ProvisionalLedger,
     ProvisionalPolicies,
@@ -129,6 +130,14 @@ class DisputeAlarmsResource(dg.ConfigurableResource[DisputeAlarms]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> DisputeAlarms:
         return adapters().dispute_alarms
+
+
+class MonitoringAlarmsResource(dg.ConfigurableResource[MonitoringAlarms]):
+    """Which alarms of monitoring programmes were raised."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> MonitoringAlarms:
+        return adapters().monitoring_alarms
 
 
 class AcknowledgementsResource(dg.ConfigurableResource[Acknowledgements]):

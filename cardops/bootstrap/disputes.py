@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.files import FileAdapters
 
 if TYPE_CHECKING:
-    from cardops.ports import DisputeAlarms, DisputeEvidence, DisputeRecords, Disputes
+    from cardops.ports import (
+        DisputeAlarms,
+        DisputeEvidence,
+        DisputeRecords,
+        Disputes,
+        MonitoringAlarms,
+    )
 
 
 class DisputeAdapters(FileAdapters):
@@ -36,6 +42,15 @@ class DisputeAdapters(FileAdapters):
         from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
 
         return PostgresDisputeAlarms(self.database.url)
+
+    @cached_property
+    def monitoring_alarms(self) -> MonitoringAlarms:
+        """Which alarms of monitoring programmes were raised."""
+        from cardops.adapters.postgresql.chargebacks.monitoring_alarms import (
+            PostgresMonitoringAlarms,
+        )
+
+        return PostgresMonitoringAlarms(self.database.url)
 
     @cached_property
     def dispute_evidence(self) -> DisputeEvidence:

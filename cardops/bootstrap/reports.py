@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
     from cardops.adapters.warehouse.published_query import PublishedMarts
-    from cardops.ports import Reports
+    from cardops.ports import MonitoringProgrammes, Reports
 
 
 class ReportAdapters(FileAdapters):
@@ -32,6 +32,13 @@ class ReportAdapters(FileAdapters):
         from cardops.adapters.warehouse.reports import DuckDbReports
 
         return DuckDbReports(self.warehouse, self.settings.home / "reports")
+
+    @cached_property
+    def monitoring_programmes(self) -> MonitoringProgrammes:
+        """Where merchants stand in monitoring programmes."""
+        from cardops.adapters.warehouse.monitoring import DuckDbMonitoringProgrammes
+
+        return DuckDbMonitoringProgrammes(self.warehouse)
 
     def published_marts(self, timeout_seconds: float) -> AbstractContextManager[PublishedMarts]:
         """Queries to the marts that analysts see. Raises NothingBuiltError, and MartsQueryError in the block."""

@@ -40,6 +40,7 @@ from cardops.ports.fraud import RingActivity, RingGraph, RingSnapshots, RingSour
 from cardops.ports.intake import Arrivals, IntakeLedger
 from cardops.ports.known_rows import EarlierRows, JudgingTurn, KnownRows
 from cardops.ports.mappings import FileMappings
+from cardops.ports.monitoring import MonitoringAlarms, MonitoringProgrammes
 from cardops.ports.programs import Programs
 from cardops.ports.provisional import ProvisionalLedger, ProvisionalPolicies
 from cardops.ports.reads import Reads
@@ -89,6 +90,8 @@ __all__ = [
     "KnownRows",
     "Lake",
     "LakeBooks",
+    "MonitoringAlarms",
+    "MonitoringProgrammes",
     "Notifier",
     "ObjectListing",
     "ObjectStore",

@@ -40,6 +40,11 @@
     {%- endif -%}
 {%- endmacro -%}
 
+{#- The last day of a date's month. -#}
+{%- macro last_day_of(day) -%}
+    last_day({{ day }})
+{%- endmacro -%}
+
 {#- The date so many days after another. -#}
 {%- macro days_after(day, days) -%}
     {%- if is_spark() -%}

@@ -13,6 +13,7 @@ import pytest
 from cardops.adapters.warehouse.dbt import run_dbt
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
+from cardops.adapters.warehouse.monitoring import DuckDbMonitoringProgrammes
 from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from cardops.adapters.warehouse.ring_sources import LakeRingSources
 from cardops.services.fraud.rings import FraudRings
@@ -73,6 +74,9 @@ def a_small_lake() -> FakeLake:
     )
     lake.write("transactions", DAY, "2", rows_of("transactions", *payments_of_the_day()))
     lake.write("chargebacks", DAY, "3", rows_of("chargebacks", *disputes()))
+    reported = {"transaction_id": "t-1", "merchant_id": "m-1"}
+    lake.write("fraud_reports", DAY, "9", rows_of("fraud_reports", reported))
+    lake.write("pre_dispute_outcomes", DAY, "10", rows_of("pre_dispute_outcomes", {}))
     found = {"intake_id": 3, "row_number": 3, "flags": ["duplicate_case"], "filled_columns": "arn"}
     filed = rows_of("chargeback_supplements", found, {**found, "row_number": 4, "flags": []})
     lake.write("chargeback_supplements", DAY, "default-2026-11-20-001", filed)
@@ -693,3 +697,36 @@ def test_publishing_does_not_disturb_readers_of_the_previous_publication(
         before = reader.execute("select count(*) from fct_authorizations").fetchall()
         built.publish()
         assert reader.execute("select count(*) from fct_authorizations").fetchall() == before
+
+
+def test_reported_fraud_counts_beside_disputes_of_its_merchant(built: DuckDbWarehouse) -> None:
+    query = """
+        select merchant_id, dispute_count, fraud_report_count, excluded_dispute_count, is_alarm
+        from fct_monitoring_programmes where programme = 'visa_vamp' order by merchant_id
+    """
+
+    counted = rows(built, query)
+
+    assert ("m-1", 0, 1, 0, False) in counted
+    # Both disputes are of a payment whose alert was accepted before.
+    assert ("unknown", 0, 0, 2, False) in counted
+    # Nothing near a line, so nothing is told.
+    assert DuckDbMonitoringProgrammes(built).alarms() == []
+
+
+def test_merchant_near_a_line_is_read_with_its_figures(
+    home_with_marts: Path, built: DuckDbWarehouse
+) -> None:
+    with duckdb.connect(str(built.build_file)) as session:
+        session.execute("""
+            update marts.fct_monitoring_programmes
+            set is_alarm = true, line_tier = 'excessive', tier_reached = null, sales_count = 9
+            where merchant_id = 'm-1'
+        """)
+
+    (alarm,) = DuckDbMonitoringProgrammes(DuckDbWarehouse(home_with_marts)).alarms()
+
+    assert (alarm.program, alarm.merchant_id, alarm.programme) == ("default", "m-1", "visa_vamp")
+    assert (alarm.month, alarm.is_reached) == (DAY.replace(day=1), False)
+    assert alarm.figures is not None
+    assert (alarm.figures.case_count, alarm.figures.sales_count) == (1, 9)

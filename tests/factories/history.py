@@ -72,6 +72,9 @@ insert into dispute_alarms (
 )
 select 'default', 'visa', 'case-' || n, 'chargeback', 1, current_date - n / 100, 'missed', now()
 from generate_series(1, %(rows)s / 4) as n;
+insert into monitoring_alarms (program, merchant_id, programme, month_on, is_reached, sent_at)
+select 'default', 'merchant-' || n, 'visa_vamp', current_date, false, now()
+from generate_series(1, %(rows)s / 8) as n;
 insert into dispute_evidence (
     program, network, case_number, change_number, is_removed, item, content_sha256, file_name,
     media_type, size_bytes, changed_by, why

@@ -26,6 +26,7 @@ from cardops.adapters.postgresql.chargebacks.acknowledgements import PostgresAck
 from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
 from cardops.adapters.postgresql.chargebacks.dispute_evidence import PostgresDisputeEvidence
 from cardops.adapters.postgresql.chargebacks.dispute_records import PostgresDisputeRecords
+from cardops.adapters.postgresql.chargebacks.monitoring_alarms import PostgresMonitoringAlarms
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
 from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
@@ -61,6 +62,7 @@ from cardops.rules.chargebacks.evidence_files import EvidenceChange
 from cardops.rules.chargebacks.evidence_packages import PackageRequest, PackedFile
 from cardops.rules.chargebacks.files import Action
 from cardops.rules.chargebacks.filing import RowKey, WaitingDispute
+from cardops.rules.chargebacks.monitoring import MonitoringAlarm
 from cardops.rules.chargebacks.queue import Opening, RecordKind, RecordRequest
 from cardops.rules.deliveries.acknowledgements import (
     Acknowledgement,
@@ -319,6 +321,11 @@ def call_disputes(url: str) -> None:
     alarms = PostgresDisputeAlarms(url)
     alarms.confirm(alarms.claim([DeadlineAlarm(opening, TODAY, AlarmLevel.MISSED)]))
     alarms.unconfirmed(datetime.now(UTC))
+    monitored = PostgresMonitoringAlarms(url)
+    monitored.confirm(
+        monitored.claim([MonitoringAlarm("default", "m1", "visa_vamp", TODAY, is_reached=True)])
+    )
+    monitored.unconfirmed(datetime.now(UTC))
 
 
 def call_evidence(url: str) -> None:

@@ -286,6 +286,12 @@ GUARDS = [
         "raised = wanted",
     ),
     Guard(
+        "monitoring-alarm-recorded",
+        "tests/services/disputes/test_monitoring_alarms.py"
+        "::test_second_look_raises_nothing_until_the_line_is_reached",
+        "raised = list(self.programmes.alarms())",
+    ),
+    Guard(
         "money-of-the-latest",
         "tests/services/intake/test_dispute_lines.py"
         "::test_two_versions_in_one_file_are_one_line_with_its_money",

@@ -38,13 +38,7 @@ def with_network(
     gets `mixed`. The transaction's network is not used then: a transaction that arrives later would
     make another dispute of the same row. `routes`: the program's, scheme -> card company.
     """
-    card_number = pl.col("card_number").str.replace_all("[ -]", "")
-    # A few digits without a mask behind them are the end of a number.
-    digits = pl.coalesce(
-        card_number.str.extract(f"^([0-9]{{{BIN_DIGITS},}})"), card_number.str.extract(_MASKED)
-    )
-    leading = digits.str.head(_LEADING_DIGITS)
-    staged = chunk.rename({"stage": "stage_text"}).with_columns(leading=leading)
+    staged = chunk.rename({"stage": "stage_text"}).with_columns(leading=_leading_digits())
     evidence = staged.with_columns(_nulls(*_PAID)) if is_size_balanced else staged
     routed = _looked_up(
         evidence, _EVIDENCE, partial(_routed, routes), ("network", "network_source", "scheme")
@@ -68,6 +62,24 @@ def with_network(
             "transaction_currency"
         ),
     )
+
+
+def with_card_company(
+    rows: pl.DataFrame, *, routes: Mapping[str, str] = _NO_ROUTES
+) -> pl.DataFrame:
+    """Adds `network`, `network_source` and `scheme` to rows that have no stage and no reason code."""
+    evidence = rows.with_columns(leading=_leading_digits(), reason_code=pl.lit(None, _TEXT))
+    names = ("network", "network_source", "scheme")
+    return _looked_up(evidence, _EVIDENCE, partial(_routed, routes), names)
+
+
+def _leading_digits() -> pl.Expr:
+    card_number = pl.col("card_number").str.replace_all("[ -]", "")
+    # A few digits without a mask behind them are the end of a number.
+    digits = pl.coalesce(
+        card_number.str.extract(f"^([0-9]{{{BIN_DIGITS},}})"), card_number.str.extract(_MASKED)
+    )
+    return digits.str.head(_LEADING_DIGITS)
 
 
 def _nulls(*names: str) -> list[pl.Expr]:

@@ -7,4 +7,12 @@ commands can name the kinds in their help.
 
 from typing import Final
 
-KIND_NAMES: Final = ("deposits", "transactions", "orders", "chargebacks", "bank_statements")
+KIND_NAMES: Final = (
+    "deposits",
+    "transactions",
+    "orders",
+    "chargebacks",
+    "bank_statements",
+    "fraud_reports",
+    "pre_dispute_outcomes",
+)

@@ -42,6 +42,8 @@ _MEANINGS: Final[Mapping[str, Sequence[Any]]] = {
 _ALSO_NEEDED: Final = {
     "chargebacks": ("currency", "card_network"),
     "bank_statements": ("entry_id", "amount", "direction"),
+    # A report names its payment.
+    "fraud_reports": ("transaction_id", "card_network"),
 }
 
 

@@ -33,6 +33,7 @@ final as (
         network,
         network_source,
         transaction_id,
+        arn,
         merchant_id,
         merchant_name,
         dispute_amount_minor,
