@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     processed_url: str | None = None
     failed_url: str | None = None
     lake_url: str | None = None
+    iceberg_url: str | None = None
     events_queue_url: str | None = None
     notify_topic_arn: str | None = None
     secrets: str | None = None
@@ -79,7 +80,7 @@ class Settings(BaseSettings):
             raise SettingsError(_sentences(error)) from None
 
     def store_url(self, role: str) -> str:
-        """URL of the store `raw`, `processed`, `failed` or `lake`: its setting, else under the home."""
+        """URL of the store `raw`, `processed`, `failed`, `lake` or `iceberg`: its setting, else under the home."""
         return getattr(self, f"{role}_url") or (self.home / role).as_uri()
 
     @property

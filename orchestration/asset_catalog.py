@@ -18,6 +18,7 @@ from assets import (
     dispute_records,
     fraud_reports,
     fraud_rings,
+    iceberg_tables,
     orders,
     pre_dispute_outcomes,
     provisional_credits,
@@ -63,7 +64,12 @@ def assets_of(*, with_dbt: bool) -> list[dg.AssetsDefinition]:
     from assets.marts import marts_assets  # noqa: PLC0415 - dagster_dbt costs a second
 
     watched = [report.daily_report, monitoring.monitoring_alarms]
-    return [*found, *marts_assets(dbt_manifest()), *watched]
+    return [
+        *found,
+        *marts_assets(dbt_manifest()),
+        *watched,
+        iceberg_tables.iceberg_tables,
+    ]
 
 
 def checks() -> list[dg.AssetChecksDefinition]:

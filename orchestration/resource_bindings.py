@@ -5,6 +5,7 @@ from typing import Any
 
 from resources.analytics import (
     DisputesResource,
+    IcebergCatalogResource,
     LakeBooksResource,
     MonitoringProgrammesResource,
     ReportsResource,
@@ -73,6 +74,7 @@ def resources() -> Mapping[str, Any]:
         "lake_books": LakeBooksResource(),
         "warehouse": WarehouseResource(),
         "reports": ReportsResource(),
+        "iceberg_catalog": IcebergCatalogResource(),
         "ring_snapshots": RingSnapshotsResource(),
         "ring_sources": RingSourcesResource(),
         "programs": ProgramsResource(),

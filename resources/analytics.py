@@ -5,6 +5,7 @@ from typing_extensions import override
 
 from cardops.ports import (
     Disputes,
+    IcebergCatalog,
     LakeBooks,
     MonitoringProgrammes,
     Reports,
@@ -61,6 +62,14 @@ class RingSnapshotsResource(dg.ConfigurableResource[RingSnapshots]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> RingSnapshots:
         return adapters().ring_snapshots
+
+
+class IcebergCatalogResource(dg.ConfigurableResource[IcebergCatalog]):
+    """The catalog of Iceberg tables, in a schema of its own on the same database."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> IcebergCatalog:
+        return adapters().iceberg_catalog
 
 
 class RingSourcesResource(dg.ConfigurableResource[RingSources]):

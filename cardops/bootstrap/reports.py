@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
     from cardops.adapters.warehouse.published_query import PublishedMarts
-    from cardops.ports import MonitoringProgrammes, Reports
+    from cardops.ports import IcebergCatalog, MonitoringProgrammes, Reports
 
 
 class ReportAdapters(FileAdapters):
@@ -32,6 +32,19 @@ class ReportAdapters(FileAdapters):
         from cardops.adapters.warehouse.reports import DuckDbReports
 
         return DuckDbReports(self.warehouse, self.settings.home / "reports")
+
+    @cached_property
+    def iceberg_catalog(self) -> IcebergCatalog:
+        """Lake and marts as tables of Iceberg; asking for it starts the database."""
+        from cardops.adapters.postgresql.iceberg_schema import iceberg_database_url
+        from cardops.adapters.warehouse.iceberg import IcebergRegister
+
+        return IcebergRegister(
+            iceberg_database_url(self.database.url),
+            self.store("iceberg"),
+            self.store("lake"),
+            self.settings.home,
+        )
 
     @cached_property
     def monitoring_programmes(self) -> MonitoringProgrammes:

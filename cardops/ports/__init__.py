@@ -54,7 +54,7 @@ from cardops.ports.reconciliation import (
 )
 from cardops.ports.source_controls import SourceControls
 from cardops.ports.waiting_rows import WaitingList
-from cardops.ports.warehouse import Publication, Reports, Warehouse
+from cardops.ports.warehouse import IcebergCatalog, Publication, Reports, Warehouse
 
 __all__ = [
     "Acknowledgements",
@@ -85,6 +85,7 @@ __all__ = [
     "ExportedDay",
     "FileDelivery",
     "FileMappings",
+    "IcebergCatalog",
     "IntakeLedger",
     "JudgingTurn",
     "KnownRows",

@@ -63,3 +63,13 @@ class Reports(Protocol):
 
     def write_page(self, business_date: date, page: str) -> Path:
         """Replace the date's page, whole, and return where it is."""
+
+
+class IcebergCatalog(Protocol):
+    """The lake and the published marts as tables of Apache Iceberg."""
+
+    def register(self) -> Mapping[str, tuple[int, int]]:
+        """Bring every table to the files that it has now; how many were added, and dropped, by name.
+
+        Again, without new files, it changes nothing. Snapshots before the last three are forgotten.
+        """

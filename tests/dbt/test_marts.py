@@ -3,8 +3,10 @@
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -14,9 +16,12 @@ from cardops.adapters.warehouse.dbt import run_dbt
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.lake_disputes import DuckDbDisputes
 from cardops.adapters.warehouse.monitoring import DuckDbMonitoringProgrammes
+from cardops.adapters.warehouse.published_query import published_marts
 from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from cardops.adapters.warehouse.ring_sources import LakeRingSources
 from cardops.services.fraud.rings import FraudRings
+from orchestration.cli.query_output import as_table
+from tests.factories.documents import DOCS, fences
 from tests.factories.kpi_example import MARTS, kpi_example
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_permit, a_posting, rows_of
 from tests.factories.match_days import LAST_DAY, lake_of, match_days
@@ -732,3 +737,31 @@ def test_merchant_near_a_line_is_read_with_its_figures(
     assert (alarm.month, alarm.is_reached) == (DAY.replace(day=1), False)
     assert alarm.figures is not None
     assert (alarm.figures.case_count, alarm.figures.sales_count) == (1, 9)
+
+
+def test_guides_queries_print_what_the_guide_shows(built: DuckDbWarehouse, home: Path) -> None:
+    built.publish()
+    parts = fences(DOCS / "analysts.md")
+    questions = [pair for pair in pairwise(parts) if pair[0].language == "sql"]
+
+    with published_marts(home, 60) as marts:
+        for query, shown in questions:
+            result = marts.run(query.text)
+            found = as_table(result.columns, [row for rows in result.batches() for row in rows])
+            assert found == shown.text.rstrip(), f"docs/analysts.md:{shown.line} prints\n{found}"
+
+    assert len(questions) >= 10
+
+
+def test_guides_python_reads_the_published_marts(
+    built: DuckDbWarehouse, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built.publish()
+    monkeypatch.setenv("CARDOPS_HOME", str(home))
+    names: dict[str, Any] = {}
+    for fence in fences(DOCS / "analysts.md"):
+        if fence.language == "python":
+            exec(fence.text, names)  # noqa: S102 - the page's own lines
+
+    assert len(names["as_polars"]) == len(names["disputes"]) > 0
+    assert len(names["as_pandas"]) > 0
