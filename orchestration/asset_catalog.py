@@ -16,12 +16,14 @@ from assets import (
     chargebacks,
     deposits,
     dispute_records,
+    file_deliveries,
     fraud_reports,
     fraud_rings,
     iceberg_tables,
     orders,
     pre_dispute_outcomes,
     provisional_credits,
+    quarantined_rows,
     reconciliation,
     safeguarding,
     transactions,
@@ -52,6 +54,8 @@ MODULES: tuple[ModuleType, ...] = (
     acknowledged_files,
     waiting_disputes,
     dispute_records,
+    file_deliveries,
+    quarantined_rows,
     fraud_rings,
 )
 

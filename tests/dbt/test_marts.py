@@ -111,12 +111,20 @@ def a_small_lake() -> FakeLake:
     lake.write(
         "reconciliation_totals", DAY, "snapshot", rows_of("reconciliation_totals", *totals())
     )
+    lake.write("quarantined_rows", DAY, "snapshot", rows_of("quarantined_rows", {}))
+    lake.write("file_deliveries", DAY, "snapshot", rows_of("file_deliveries", *made_files()))
+    former = rows_of("file_deliveries", {"state": "made"})
+    lake.write("file_deliveries", DAY_BEFORE, "snapshot", former)
     lake.write("deposits", DAY_BEFORE, "1", rows_of("deposits", a_credit(1), a_credit(2)))
     lake.write(
         "balances", DAY_BEFORE, "snapshot", rows_of("balances", a_balance("user_1", 5000, 1))
     )
     lake.write("balances", DAY, "snapshot", rows_of("balances", *closing_balances()))
     return lake
+
+
+def made_files() -> list[dict[str, object]]:
+    return [{}, {"network": "amex", "state": "delivered_unconfirmed", "acknowledgement": "missing"}]
 
 
 def totals() -> list[dict[str, object]]:
@@ -419,6 +427,21 @@ def test_deposit_has_its_file_and_when_it_was_credited(built: DuckDbWarehouse) -
         ("user_1-1", "credited", True, "incoming/file.csv", 1, DAY_BEFORE),
         ("user_1-2", "credited", False, "incoming/file.csv", 2, DAY_BEFORE),
         ("user_2-1", "credited", True, None, None, None),
+    ]
+
+
+def test_chargeback_file_is_one_row_as_it_stood_at_the_last_close(built: DuckDbWarehouse) -> None:
+    found = rows(
+        built,
+        "select network, state, verified_sha256, acknowledgement from marts.fct_deliveries order by 1",
+    )
+
+    assert found == [
+        ("amex", "delivered_unconfirmed", None, "missing"),
+        ("visa", "delivered", "bb", "none"),
+    ]
+    assert rows(built, "select reasons, state from marts.fct_quarantine") == [
+        (["invalid_amount"], "refused")
     ]
 
 

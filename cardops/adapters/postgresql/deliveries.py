@@ -21,7 +21,7 @@ _SELECT: LiteralString = (
     "select batch_id, network, program, destination, sequence, file_name, row_count, totals,"
     " content_sha256, control_sha256, evidence_sha256, state, remote_path, attempt_count, last_error,"
     " encrypted_sha256, encrypted_control_sha256, encrypted_evidence_sha256, encrypted_for, counts_on,"
-    " made_at, missed_cut_off_on"
+    " made_at, delivered_at, missed_cut_off_on"
     " from deliveries "
 )
 # The columns of _SELECT, in its order, as the record names them.
@@ -47,6 +47,7 @@ _FIELDS: Final = (
     "encrypted_for",
     "counts_on",
     "made_at",
+    "delivered_at",
     "missed_cut_off_on",
 )
 _INSERT: LiteralString = (

@@ -77,6 +77,33 @@ ACKNOWLEDGED_FILES: Final = pl.Schema(
         "reopened_to": TEXT,
     }
 )
+# A chargeback file as it stood at a close, and what its card company answered. The hash is of the CSV as
+# it is sent; the counts are those of the acknowledgement that stands.
+FILE_DELIVERIES: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "batch_id", "network", "destination", "file_name"), TEXT),
+        **dict.fromkeys(("sequence", "row_count"), INTEGER),
+        **dict.fromkeys(("state", "content_sha256", "sent_sha256"), TEXT),
+        "attempt_count": INTEGER,
+        **dict.fromkeys(("made_at", "delivered_at"), INSTANT),
+        "counts_on": DATE,
+        "acknowledgement": TEXT,
+        **dict.fromkeys(("accepted_count", "rejected_count"), INTEGER),
+        "acknowledged_at": INSTANT,
+    }
+)
+# A quarantined row without its record: see cardops.services.intake.quarantine_snapshots.
+QUARANTINED_ROWS: Final = pl.Schema(
+    {
+        **dict.fromkeys(("program", "kind"), TEXT),
+        "intake_id": INTEGER,
+        "source_file": TEXT,
+        "row_number": INTEGER,
+        "reasons": pl.List(TEXT),
+        "state": TEXT,
+        "claimed_on": DATE,
+    }
+)
 # Who works on a dispute, and what was decided about which opening of it; both may be absent.
 DISPUTE_RECORDS: Final = pl.Schema(
     {
@@ -113,6 +140,8 @@ _OTHER_TABLES: Final[Mapping[str, pl.Schema]] = {
     "dispute_records": DISPUTE_RECORDS,
     "acknowledged_files": ACKNOWLEDGED_FILES,
     "waiting_disputes": WAITING_DISPUTES,
+    "file_deliveries": FILE_DELIVERIES,
+    "quarantined_rows": QUARANTINED_ROWS,
     "provisional_credits": PROVISIONAL_CREDITS,
     supplements.TABLE: supplements.SUPPLEMENTS,
     **fraud_rings.TABLES,

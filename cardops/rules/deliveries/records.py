@@ -58,6 +58,7 @@ class ChargebackFileRecord:
     # The card company's business day for which the delivered file counts, where it has a cut-off.
     counts_on: date | None = None
     made_at: datetime | None = field(default=None, compare=False)
+    delivered_at: datetime | None = field(default=None, compare=False)
     # The last cut-off that it missed and an alarm was raised about.
     missed_cut_off_on: date | None = field(default=None, compare=False)
 

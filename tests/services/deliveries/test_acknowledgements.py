@@ -22,6 +22,7 @@ from cardops.rules.deliveries.records import (
     PermanentDeliveryError,
     TransientDeliveryError,
 )
+from cardops.services.deliveries.delivery_snapshots import snapshot_deliveries
 from tests.factories.acknowledged_files import (
     OUTBOX,
     AcknowledgementDesk,
@@ -123,6 +124,25 @@ def test_rejected_row_is_in_a_later_batch_and_waits_when_rejected_again(
     assert desk.waiting() == [("c2", "rejected", LATER)]
     assert desk.world.intake_ledger.batch_accounts(LONG_AGO) == []
     assert Counter(subjects(desk)) == {"visa rejected 1 rows of a chargeback file": 2}
+
+
+def test_snapshot_of_deliveries_has_what_was_answered(
+    desk: AcknowledgementDesk, outbox: dict[str, bytes]
+) -> None:
+    answered, silent = desk.deliver("c1", "c2", "c3"), desk.deliver("c4")
+    outbox[PATH] = an_acknowledgement(answered, ["c2"])
+    desk.poll()
+
+    frame = snapshot_deliveries(
+        desk.ledger, desk.acknowledgements, desk.world.lake, datetime.now(UTC).date()
+    )
+
+    files = {row["batch_id"]: row for row in frame.to_dicts()}
+    first, second = files[answered.batch_id], files[silent.batch_id]
+    assert (first["state"], first["acknowledgement"]) == ("delivered", "partly_rejected")
+    assert (first["accepted_count"], first["rejected_count"]) == (2, 1)
+    assert first["delivered_at"] is not None
+    assert (second["acknowledgement"], second["acknowledged_at"]) == ("none", None)
 
 
 def test_rejected_row_waits_where_the_destination_says_so(

@@ -50,7 +50,7 @@ in_lake as (
     select * from {{ ref('stg_lake__deposits') }}
 ),
 
--- What is credited but not logged yet, because the date of its posting is not closed, is in the lake alone.
+-- What is credited but not logged yet, since its date is not closed, is in the lake alone.
 all_deposits as (
     select
         program,

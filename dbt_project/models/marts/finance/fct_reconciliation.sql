@@ -36,7 +36,7 @@ movements as (
     group by business_date, program, currency
 ),
 
--- A file's or a log's break may have no currency: it has a row of its own, so that each break counts once.
+-- A file's break may have no currency: it has a row of its own, so that each break counts once.
 subjects as (
     select
         business_date,
