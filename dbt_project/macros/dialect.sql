@@ -48,7 +48,7 @@
 {#- The date so many days after another. -#}
 {%- macro days_after(day, days) -%}
     {%- if is_spark() -%}
-    date_add({{ day }}, {{ days }})
+    date_add({{ day }}, cast({{ days }} as integer))
     {%- else -%}
     {{ day }} + cast({{ days }} as integer)
     {%- endif -%}
@@ -63,7 +63,83 @@
     {%- endif -%}
 {%- endmacro -%}
 
+{#- Seconds from one instant to another, by the seconds that they name. -#}
+{%- macro seconds_between(first_instant, last_instant) -%}
+    {%- if is_spark() -%}
+    (unix_timestamp({{ last_instant }}) - unix_timestamp({{ first_instant }}))
+    {%- else -%}
+    date_diff('second', {{ first_instant }}, {{ last_instant }})
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- The instant at which a date begins in UTC; the date is the caller's block. -#}
+{%- macro utc_midnight() -%}
+    {%- if is_spark() -%}
+    cast({{ caller() }} as timestamp)
+    {%- else -%}
+    timezone('UTC', cast({{ caller() }} as timestamp))
+    {%- endif -%}
+{%- endmacro -%}
+
+{%- macro all_columns_but(columns) -%}
+    {%- if is_spark() -%} * except ({{ columns }}) {%- else -%} * exclude ({{ columns }}) {%- endif -%}
+{%- endmacro -%}
+
+{%- macro empty_list() -%}
+    {%- if is_spark() -%} cast(array() as array<string>) {%- else -%} [] {%- endif -%}
+{%- endmacro -%}
+
+{%- macro list_size(list) -%}
+    {%- if is_spark() -%} cardinality({{ list }}) {%- else -%} len({{ list }}) {%- endif -%}
+{%- endmacro -%}
+
+{#- The different values of a group, in their order. -#}
+{%- macro sorted_list(value) -%}
+    {%- if is_spark() -%}
+    array_sort(collect_set({{ value }}))
+    {%- else -%}
+    list(distinct {{ value }} order by {{ value }})
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- The values of the caller's block that are not null. -#}
+{%- macro list_without_nulls() -%}
+    {%- if is_spark() -%}
+    filter(array({{ caller() }}), item -> item is not null)
+    {%- else -%}
+    list_filter([{{ caller() }}], lambda item: item is not null)
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- A row for each value of a list. -#}
+{%- macro rows_of_list(list) -%}
+    {%- if is_spark() -%} explode({{ list }}) {%- else -%} unnest({{ list }}) {%- endif -%}
+{%- endmacro -%}
+
 {#- Of a CTE that is named more than once: read what it reads each time, and keep no copy of it. -#}
 {%- macro read_anew() -%}
     {%- if not is_spark() -%} not materialized {%- endif -%}
+{%- endmacro -%}
+
+{#- The first value of a window that is not null. -#}
+{%- macro first_known(column) -%}
+    {%- if is_spark() -%}
+    first_value({{ column }}) ignore nulls
+    {%- else -%}
+    first_value({{ column }} ignore nulls)
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- Several columns as a subquery selects them to be compared at once: `(a, b) in (select ...)`. -#}
+{%- macro compared_columns(columns) -%}
+    {%- if is_spark() -%} {{ columns }} {%- else -%} ({{ columns }}) {%- endif -%}
+{%- endmacro -%}
+
+{#- A sum of 64-bit amounts. Spark's own would wrap around, and say nothing. -#}
+{%- macro exact_sum(amount) -%}
+    {%- if is_spark() -%}
+    sum(cast({{ amount }} as decimal(38, 0)))
+    {%- else -%}
+    sum({{ amount }})
+    {%- endif -%}
 {%- endmacro -%}

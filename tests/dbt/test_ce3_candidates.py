@@ -40,7 +40,8 @@ def variables() -> dict[str, Any]:
 def rendered(model: str) -> str:
     """The model's SQL as a build from the beginning runs it."""
     environment = jinja2.Environment(autoescape=False)  # noqa: S701 - SQL
-    template = environment.from_string((PROJECT / f"models/{model}.sql").read_text())
+    macros = (PROJECT / "macros/dialect.sql").read_text()
+    template = environment.from_string(macros + (PROJECT / f"models/{model}.sql").read_text())
     return template.render(
         ref=lambda name: name,
         var=lambda name: variables()[name],
@@ -50,7 +51,6 @@ def rendered(model: str) -> str:
         may_have_versions_on=lambda _: "",
         changed_since_built=lambda: "",
         build_number=lambda: "1",
-        read_anew=lambda: "",
     )
 
 

@@ -96,7 +96,7 @@ once as (
 
 authorizations as (
     select * from summed
-    union all by name
+    union all
     select * from once
 ),
 

@@ -178,7 +178,7 @@ states as (
             when steps.is_ended then null
             when steps.fed_on is not null then steps.fed_on
             when steps.response_days_source is null then steps.reply_by_on
-            else cast({{ dbt.dateadd('day', 'steps.response_days', 'steps.runs_from') }} as date)
+            else {{ days_after('steps.runs_from', 'steps.response_days') }}
         end as reply_by_on,
         case
             when steps.is_ended then null
@@ -206,7 +206,7 @@ states as (
 final as (
     select
         {{ 'touched.dispute_key' if touched is not none else 'states.dispute_key' }},
-        states.* exclude (dispute_key),
+        states.{{ all_columns_but('dispute_key') }},
         arrivals.first_arrived_on,
         arrivals.last_arrived_on,
         coalesce(states.known_on = arrivals.last_arrived_on, false) as is_current,

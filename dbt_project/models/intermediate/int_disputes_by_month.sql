@@ -30,7 +30,8 @@ final as (
         transaction_id,
         count(*) as dispute_count,
         count(*) - count(dispute_value_minor) as other_currency_dispute_count,
-        cast(coalesce(sum(dispute_value_minor), 0) as decimal(38, 0)) as dispute_value_minor
+        cast(coalesce({{ exact_sum('dispute_value_minor') }}, 0) as decimal(38, 0))
+            as dispute_value_minor
     from counted
     group by
         program,

@@ -6,7 +6,9 @@ states as (
 ),
 
 final as (
-    select * exclude (known_on, is_current, first_arrived_on, last_arrived_on, changed_in_build)
+    select {{ all_columns_but(
+        'known_on, is_current, first_arrived_on, last_arrived_on, changed_in_build'
+    ) }}
     from states
 )
 

@@ -11,26 +11,26 @@ filed as (
         supplements.flags
     from {{ ref('stg_lake__chargeback_supplements') }} as supplements
     inner join steps using (intake_id, row_number)
-    where len(supplements.flags) > 0
+    where {{ list_size('supplements.flags') }} > 0
 ),
 
 flagged as (
     select
         dispute_key,
-        unnest(flags) as flag
+        {{ rows_of_list('flags') }} as flag
     from steps
-    where len(flags) > 0
+    where {{ list_size('flags') }} > 0
     union all
     select
         dispute_key,
-        unnest(flags) as flag
+        {{ rows_of_list('flags') }} as flag
     from filed
 ),
 
 final as (
     select
         dispute_key,
-        list(distinct flag order by flag) as flags
+        {{ sorted_list('flag') }} as flags
     from flagged
     group by dispute_key
 )

@@ -7,7 +7,7 @@ versions as (
             partition by fraud_report_key
             order by
                 coalesce(
-                    updated_at, timezone('UTC', cast(reported_on as timestamp))
+                    updated_at, {% call utc_midnight() %}reported_on{% endcall %}
                 ) desc, intake_id desc, row_number desc
         ) as recency,
         -- A report counts in the month in which it was first received.

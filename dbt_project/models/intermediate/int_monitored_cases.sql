@@ -62,7 +62,7 @@ alerts as (
             partition by pre_dispute_key
             order by
                 coalesce(
-                    updated_at, timezone('UTC', cast(outcome_on as timestamp))
+                    updated_at, {% call utc_midnight() %}outcome_on{% endcall %}
                 ) desc, intake_id desc, row_number desc
         ) as recency
     from {{ ref('stg_lake__pre_dispute_outcomes') }}

@@ -26,7 +26,7 @@ final as (
         merchant_id,
         currency,
         count(*) as settled_transaction_count,
-        cast(sum(amount_minor) as decimal(38, 0)) as transaction_volume_minor
+        cast({{ exact_sum('amount_minor') }} as decimal(38, 0)) as transaction_volume_minor
     from settled
     group by program, month, payment_method, network, provider, merchant_id, currency
 )

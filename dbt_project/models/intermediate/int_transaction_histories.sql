@@ -14,6 +14,11 @@
     'program', 'transaction_id', 'order_id', 'amount_minor', 'currency', 'payment_method', 'provider',
     'card_network', 'status', 'error_code', 'created_at', 'changed_at', 'business_date'
 ) -%}
+{%- set history_columns =
+    'transaction_key, ' ~ own_columns | join(', ')
+    ~ ', user_id, merchant_id, first_created_on, settled_on, settlement_count, told_'
+    ~ told_columns | join(', told_') ~ ', version_count, first_arrived_on, last_arrived_on'
+-%}
 {%- set touched = touched_dates('transactions') -%}
 {%- set touched_keys -%}
     select transaction_key from {{ ref('stg_lake__transactions') }} where {{ is_on(touched.present) }}
@@ -38,7 +43,7 @@ touched as (
 
 transactions as {{ read_anew() if touched is none }} (
     select
-        * exclude (device_id, ip_address, email),
+        {{ all_columns_but('device_id, ip_address, email') }},
         -- Empty texts say nothing; case and spaces around a value do not count.
         {%- for column in ('device_id', 'ip_address', 'email') %}
         nullif(lower(trim({{ column }})), '') as {{ column }},
@@ -67,7 +72,7 @@ once as (
         {% for column in own_columns %}{{ column }}, {% endfor %}
         user_id,
         merchant_id,
-        cast(timezone('UTC', created_at) as date) as first_created_on,
+        {{ utc_date('created_at') }} as first_created_on,
         settled_on,
         case when settled_at is null then 0 else 1 end as settlement_count,
         {% for column in told_columns %}{{ column }} as told_{{ column }}, {% endfor %}
@@ -84,12 +89,12 @@ compared as (
         {% for column in own_columns %}{{ column }}, {% endfor %}
         user_id,
         merchant_id,
-        last_value(cast(timezone('UTC', created_at) as date)) over versions as first_created_on,
+        last_value({{ utc_date('created_at') }}) over versions as first_created_on,
         min(settled_on) over versions as settled_on,
         min(settled_at) over versions as first_settled_at,
         max(settled_at) over versions as last_settled_at,
         {%- for column in told_columns %}
-        first_value({{ column }} ignore nulls) over versions as told_{{ column }},
+        {{ first_known(column) }} over versions as told_{{ column }},
         {%- endfor %}
         count(*) over versions as version_count,
         min(business_date) over versions as first_arrived_on,
@@ -120,7 +125,7 @@ settlements as (
 
 latest as (
     select
-        compared.* exclude (recency, first_settled_at, last_settled_at),
+        compared.{{ all_columns_but('recency, first_settled_at, last_settled_at') }},
         coalesce(
             settlements.settlement_count,
             case when compared.first_settled_at is null then 0 else 1 end
@@ -131,9 +136,9 @@ latest as (
 ),
 
 histories as (
-    select * from once
-    union all by name
-    select * from latest
+    select {{ history_columns }} from once
+    union all
+    select {{ history_columns }} from latest
 ),
 
 order_users as (
@@ -150,7 +155,7 @@ order_users as (
 final as (
     select
         {{ 'touched.transaction_key' if touched is not none else 'histories.transaction_key' }},
-        histories.* exclude (transaction_key),
+        histories.{{ all_columns_but('transaction_key') }},
         order_users.user_id as order_user_id,
         {{ build_number() }} as changed_in_build
     {% if touched is not none %}

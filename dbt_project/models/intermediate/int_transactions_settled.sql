@@ -91,7 +91,7 @@ touched as (
 final as (
     select
         {{ 'touched.match_key' if is_update() else 'found.match_key' }},
-        found.* exclude (match_key),
+        found.{{ all_columns_but('match_key') }},
         {{ build_number() }} as changed_in_build
     {% if is_update() %}
     from touched

@@ -44,15 +44,12 @@ final as (
         {{ is_ended('stage', 'status') }} as is_ended,
         coalesce(
             activity_date,
-            timezone(
-                'UTC',
-                cast(
-                    coalesce(
-                        case when {{ is_ended('stage', 'status') }} then resolution_date end,
-                        dispute_date
-                    ) as timestamp
+            {% call utc_midnight() %}
+                coalesce(
+                    case when {{ is_ended('stage', 'status') }} then resolution_date end,
+                    dispute_date
                 )
-            )
+            {% endcall %}
         ) as stated_at,
         reason_code,
         reason_category,
@@ -77,7 +74,7 @@ final as (
             response_days,
             case
                 when clock in ('processor', 'published')
-                    then {{ dbt.datediff('clock_from', 'reply_by_on', 'day') }}
+                    then {{ days_between('clock_from', 'reply_by_on') }}
             end
         ) as response_days,
         coalesce(

@@ -46,16 +46,17 @@ priors as (
         status in ('completed', 'refunded')
         and (
             (program, merchant_id, card_token) in (
-                select (disputed.program, disputed.merchant_id, disputed.card_token) from disputed
+                select
+                    {{ compared_columns(
+                        'disputed.program, disputed.merchant_id, disputed.card_token'
+                    ) }}
+                from disputed
             )
             or (program, merchant_id, card_bin, card_last4) in (
                 select
-                    (
-                        disputed.program,
-                        disputed.merchant_id,
-                        disputed.card_bin,
-                        disputed.card_last4
-                    )
+                    {{ compared_columns(
+                        'disputed.program, disputed.merchant_id, disputed.card_bin, disputed.card_last4'
+                    ) }}
                 from disputed
             )
         )
@@ -101,7 +102,7 @@ compared as (
     inner join priors on pairs.transaction_key = priors.transaction_key
     where
         priors.transaction_key != disputed.transaction_key
-        and date_diff('day', priors.sold_on, disputed.opened_on)
+        and {{ days_between('priors.sold_on', 'disputed.opened_on') }}
         between {{ var("ce3_youngest_days") }} and {{ var("ce3_oldest_days") }}
 ),
 
@@ -122,28 +123,35 @@ element_sets (preference, elements, with_device_id, with_ip_address, with_user_i
     (4, 'ip_address, user_id', false, true, true)
 ),
 
-found as (
+sharing as (
     select
         compared.dispute_key,
+        compared.transaction_id,
         element_sets.preference,
         element_sets.elements,
-        list(
-            compared.transaction_id
+        row_number() over (
+            partition by compared.dispute_key, element_sets.preference
             order by compared.sold_on desc, compared.transaction_id asc
-        ) as transaction_ids
+        ) as place
     from compared
     cross join element_sets
     where
         (compared.shares_device_id or not element_sets.with_device_id)
         and (compared.shares_ip_address or not element_sets.with_ip_address)
         and (compared.shares_user_id or not element_sets.with_user_id)
-    group by compared.dispute_key, element_sets.preference, element_sets.elements
+),
+
+found as (
+    select
+        dispute_key,
+        preference,
+        elements,
+        max(case when place = 1 then transaction_id end) as first_transaction_id,
+        max(case when place = 2 then transaction_id end) as second_transaction_id
+    from sharing
+    group by dispute_key, preference, elements
     having count(*) >= {{ var("ce3_prior_transactions") }}
-    qualify
-        row_number() over (
-            partition by compared.dispute_key
-            order by element_sets.preference
-        ) = 1
+    qualify row_number() over (partition by dispute_key order by preference) = 1
 ),
 
 facts as (
@@ -177,8 +185,8 @@ final as (
         coalesce(counts.prior_sale_count, 0) as prior_sale_count,
         found.dispute_key is not null as is_candidate,
         found.elements as matched_elements,
-        found.transaction_ids[1] as first_transaction_id,
-        found.transaction_ids[2] as second_transaction_id,
+        found.first_transaction_id,
+        found.second_transaction_id,
         case
             when found.dispute_key is not null then null
             when facts.dispute_key is null then 'transaction'

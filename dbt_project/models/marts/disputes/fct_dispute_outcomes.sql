@@ -30,15 +30,15 @@ counted as (
         count(case when outcome = 'accepted' then 1 end) as accepted_count,
         count(case when outcome = 'expired' then 1 end) as expired_count,
         count(case when outcome = 'resolved' then 1 end) as resolved_count,
-        sum(dispute_amount_minor) as dispute_value_minor,
-        sum(case when outcome = 'open' then dispute_amount_minor else 0 end) as at_stake_minor,
-        sum(case when outcome = 'won' then dispute_amount_minor else 0 end) as won_value_minor,
-        sum(
-            case
-                when outcome in ('lost', 'accepted', 'expired') then dispute_amount_minor
-                else 0
-            end
-        ) as lost_value_minor,
+        {{ exact_sum('dispute_amount_minor') }} as dispute_value_minor,
+        {{ exact_sum("case when outcome = 'open' then dispute_amount_minor else 0 end") }}
+            as at_stake_minor,
+        {{ exact_sum("case when outcome = 'won' then dispute_amount_minor else 0 end") }}
+            as won_value_minor,
+        {{ exact_sum(
+            "case when outcome in ('lost', 'accepted', 'expired')"
+            ~ " then dispute_amount_minor else 0 end"
+        ) }} as lost_value_minor,
         count(days_to_respond) as answered_count,
         sum(days_to_respond) as response_days,
         max(days_to_respond) as longest_days_to_respond

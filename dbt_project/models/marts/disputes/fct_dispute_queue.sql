@@ -15,7 +15,7 @@ joined as (
     select
         disputes.*,
         records.owner,
-        date_diff('day', disputes.opened_on, disputes.as_of_on) as age_days,
+        {{ days_between('disputes.opened_on', 'disputes.as_of_on') }} as age_days,
         -- A decision about an earlier opening says nothing of this one.
         case
             when

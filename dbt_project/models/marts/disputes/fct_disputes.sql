@@ -47,8 +47,8 @@ joined as (
         disputes.reply_by_on,
         disputes.clock,
         disputes.resolved_on,
-        date_diff('day', disputes.opened_on, disputes.resolved_on) as days_to_resolution,
-        coalesce(flagged.flags, []) as flags,
+        {{ days_between('disputes.opened_on', 'disputes.resolved_on') }} as days_to_resolution,
+        coalesce(flagged.flags, {{ empty_list() }}) as flags,
         coalesce(transactions.provider, 'unknown') as provider,
         coalesce(transactions.card_network, 'unknown') as transaction_network,
         coalesce(transactions.merchant_id, 'unknown') as transaction_merchant_id,
@@ -69,7 +69,7 @@ joined as (
 final as (
     select
         *,
-        date_diff('day', as_of_on, reply_by_on) as days_left,
+        {{ days_between('as_of_on', 'reply_by_on') }} as days_left,
         outcome = 'open' as is_open,
         not has_reached_chargeback as is_inquiry,
         case

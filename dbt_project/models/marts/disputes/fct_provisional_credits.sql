@@ -33,10 +33,10 @@ final as (
         end as clock,
         case state when 'not_given' then credit_due_on when 'standing' then final_on end
             as clock_ends_on,
-        date_diff('day', as_of_on, clock_ends_on) as clock_days_left,
+        {{ days_between('as_of_on', 'clock_ends_on') }} as clock_days_left,
         notice,
         notice_due_on,
-        date_diff('day', as_of_on, notice_due_on) as notice_days_left,
+        {{ days_between('as_of_on', 'notice_due_on') }} as notice_days_left,
         deferred_until,
         needs_person,
         missed_clock,

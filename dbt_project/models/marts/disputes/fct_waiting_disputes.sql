@@ -15,7 +15,7 @@ final as (
         dispute_currency,
         count(*) as row_count,
         count(distinct case_number) as dispute_count,
-        sum(dispute_amount_minor)::decimal(38, 0) as dispute_amount_minor,
+        cast({{ exact_sum('dispute_amount_minor') }} as decimal(38, 0)) as dispute_amount_minor,
         min(waiting_since) as waiting_since,
         min(reply_by_on) as reply_by_on,
         business_date

@@ -12,9 +12,9 @@ final as (
         currency,
         min(business_date) as first_balance_on,
         max(business_date) as last_balance_on,
-        arg_max(available_minor, business_date) as available_minor,
-        arg_max(held_minor, business_date) as held_minor,
-        arg_max(ledger_minor, business_date) as ledger_minor
+        max_by(available_minor, business_date) as available_minor,
+        max_by(held_minor, business_date) as held_minor,
+        max_by(ledger_minor, business_date) as ledger_minor
     from balances
     group by account_key, program, user_id, currency
 )

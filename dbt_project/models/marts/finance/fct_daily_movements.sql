@@ -24,8 +24,8 @@ final as (
         kind,
         business_date,
         count(*) as entry_count,
-        cast(sum(posted_minor) as decimal(38, 0)) as posted_minor,
-        cast(sum(held_change_minor) as decimal(38, 0)) as held_change_minor
+        cast({{ exact_sum('posted_minor') }} as decimal(38, 0)) as posted_minor,
+        cast({{ exact_sum('held_change_minor') }} as decimal(38, 0)) as held_change_minor
     from log_entries
     -- A void that came before its authorization is logged, but has no account yet.
     where

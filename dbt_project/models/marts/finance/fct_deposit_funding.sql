@@ -40,7 +40,7 @@ named as (
             and bank_credits.currency = deposit_files.currency
             and length(deposit_files.file_name) >= 6
             and contains(bank_credits.payer_text, deposit_files.file_name)
-            and abs(date_diff('day', bank_credits.statement_date, deposit_files.credited_on))
+            and abs({{ days_between('bank_credits.statement_date', 'deposit_files.credited_on') }})
             <= {{ window_days }}
     qualify row_number() over (
         partition by bank_credits.bank_entry_key
@@ -112,12 +112,14 @@ steps as (
         steps.currency,
         steps.amount_minor,
         steps.file_position + cast(
-            files_left.credited_on <= credits_left.statement_date + {{ window_days }} as bigint
+            files_left.credited_on
+            <= {{ days_after('credits_left.statement_date', window_days) }} as bigint
         ) as file_position,
         steps.credit_position + cast(
-            credits_left.statement_date <= files_left.credited_on + {{ window_days }} as bigint
+            credits_left.statement_date
+            <= {{ days_after('files_left.credited_on', window_days) }} as bigint
         ) as credit_position,
-        abs(date_diff('day', files_left.credited_on, credits_left.statement_date))
+        abs({{ days_between('files_left.credited_on', 'credits_left.statement_date') }})
         <= {{ window_days }} as is_pair
     from steps
     inner join files_left
@@ -165,9 +167,9 @@ files as (
         deposit_files.currency,
         deposit_files.intake_id,
         deposit_files.source_file,
-        cast(null as varchar) as account_id,
-        cast(null as varchar) as statement_id,
-        cast(null as varchar) as entry_id,
+        cast(null as string) as account_id,
+        cast(null as string) as statement_id,
+        cast(null as string) as entry_id,
         deposit_files.deposited_minor,
         coalesce(funded_by_name.funded_minor, paired.funded_minor, 0) as funded_minor,
         case
@@ -192,13 +194,13 @@ credits_alone as (
         other_credits.program,
         other_credits.currency,
         cast(null as bigint) as intake_id,
-        cast(null as varchar) as source_file,
+        cast(null as string) as source_file,
         other_credits.account_id,
         other_credits.statement_id,
         other_credits.entry_id,
         cast(0 as bigint) as deposited_minor,
         other_credits.amount_minor as funded_minor,
-        cast(null as varchar) as matched_by,
+        cast(null as string) as matched_by,
         other_credits.statement_date as since_on
     from other_credits
     anti join paired using (bank_entry_key)
@@ -206,7 +208,7 @@ credits_alone as (
 
 both_sides as (
     select * from files
-    union all by name
+    union all
     select * from credits_alone
 ),
 
@@ -230,7 +232,7 @@ final as (
             else 'amount_differs'
         end as state,
         since_on,
-        date_diff('day', since_on, max(since_on) over ()) as age_days
+        {{ days_between('since_on', 'max(since_on) over ()') }} as age_days
     from both_sides
 )
 

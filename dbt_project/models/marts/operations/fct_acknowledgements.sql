@@ -18,7 +18,7 @@ final as (
         row_count,
         delivered_at,
         read_at,
-        round(date_diff('second', delivered_at, read_at) / 3600.0, 2)
+        round({{ seconds_between('delivered_at', 'read_at') }} / 3600.0, 2)
             as hours_until_acknowledged,
         is_late,
         reopened_to,

@@ -105,7 +105,7 @@ matches as (
 found as (
     select
         matches.*,
-        date_diff('day', matches.captured_on, matches.settled_on) as days_to_settlement,
+        {{ days_between('matches.captured_on', 'matches.settled_on') }} as days_to_settlement,
         -- Before a program's log begins, and after the last exported date, there is no
         -- authorization to find.
         {{ is_in_log }} as is_in_log
@@ -117,7 +117,7 @@ found as (
 final as (
     select
         {{ 'touched.match_key' if is_update() else 'found.match_key' }},
-        found.* exclude (match_key)
+        found.{{ all_columns_but('match_key') }}
     {% if is_update() %}
     from touched
     left join found on touched.match_key = found.match_key

@@ -1,0 +1,157 @@
+"""Every mart of the dbt project, built on a Spark cluster, has the rows that DuckDB builds."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from cardops.adapters.warehouse.dbt import PROJECT_DIR, project_environment, run_dbt
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from tests.dbt.test_marts import a_small_lake
+from tests.factories.lake_tables import DAY, rows_of
+from tests.factories.match_days import lake_of, match_days
+from tests.fakes.lake import FakeLake
+from tests.servers.spark_cluster import spark_cluster, spark_is_missing
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.timeout(1800),
+    # PySpark's of its own interface to pandas, which nothing here uses.
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
+]
+
+BUILD_TIMEOUT_SECONDS = 1500
+# Small queries: to compile each into classes and to plan it again as it runs would take longer.
+_SPARK_SETTINGS = """
+spark.sql.codegen.wholeStage false
+spark.sql.adaptive.enabled false
+spark.executor.memory 512m
+spark.driver.host 127.0.0.1
+spark.driver.bindAddress 127.0.0.1
+"""
+_QUIET_LOG = "rootLogger.level = error\n"
+
+
+@dataclass(frozen=True)
+class BothBuilds:
+    """One lake's marts, on DuckDB and on Spark."""
+
+    warehouse: DuckDbWarehouse
+    spark_marts: Path
+
+    def differing(self) -> Mapping[str, tuple[int, int]]:
+        """By mart: rows that only DuckDB has, and rows that only Spark has. Equal marts are not named."""
+        with self.warehouse.reading() as session:
+            found = {name: self._rows_apart(session, name) for name in _marts(session)}
+        return {name: counts for name, counts in found.items() if counts != (0, 0)}
+
+    def _rows_apart(self, session: duckdb.DuckDBPyConnection, mart: str) -> tuple[int, int]:
+        files = self.spark_marts / mart / "*.parquet"
+        names_and_types = session.execute(
+            "select column_name, data_type from information_schema.columns"
+            " where table_schema = 'marts' and table_name = ? order by ordinal_position",
+            [mart],
+        ).fetchall()
+        # Spark has no type for a count that is not its own: values are compared as DuckDB types them.
+        columns = ", ".join(f'cast("{name}" as {kind})' for name, kind in names_and_types)
+        on_duckdb = f"select {columns} from marts.{mart}"  # noqa: S608 - dbt's own names
+        on_spark = f"select {columns} from read_parquet('{files}')"  # noqa: S608 - as above
+        return (
+            _count(session, f"{on_duckdb} except all {on_spark}"),
+            _count(session, f"{on_spark} except all {on_duckdb}"),
+        )
+
+
+def _count(session: duckdb.DuckDBPyConnection, query: str) -> int:
+    counted = session.execute(f"select count(*) from ({query})").fetchone()  # noqa: S608 - as above
+    assert counted
+    return int(counted[0])
+
+
+def _marts(session: duckdb.DuckDBPyConnection) -> list[str]:
+    found = session.execute(
+        "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def a_lake_of_every_mart() -> FakeLake:
+    """The small lake, a program with every break of the match, and a row for tables left without one."""
+    lake = a_small_lake()
+    for (table, day, name), frame in lake_of([match_days("second", 1, 5)]).frames.items():
+        lake.write(table, day, f"second-{name}", _with_reasons(frame))
+    deposits = [
+        {"deposit_id": f"d-{number}", "row_number": number, "intake_id": 70 + number % 3}
+        for number in range(1, 7)
+    ]
+    lake.write("deposits", DAY, "70", rows_of("deposits", *deposits))
+    entries = [
+        {"intake_id": 80, "row_number": number, "entry_id": f"e-{number}", "amount_minor": amount}
+        for number, amount in enumerate((2000, 2000, 500), 1)
+    ]
+    lake.write("bank_statements", DAY, "80", rows_of("bank_statements", *entries))
+    lake.write("reconciliation_breaks", DAY, "snapshot", rows_of("reconciliation_breaks", {}))
+    return lake
+
+
+def _with_reasons(frame: pl.DataFrame) -> pl.DataFrame:
+    """Decisions of the days of matches say neither why nor what remained, as the mart requires."""
+    if "remaining_minor" not in frame.columns:
+        return frame
+    return frame.with_columns(
+        pl.col("reason_code").fill_null("approved"), pl.col("remaining_minor").fill_null(0)
+    )
+
+
+@pytest.fixture(scope="module")
+def both_builds(tmp_path_factory: pytest.TempPathFactory) -> BothBuilds:
+    if reason := spark_is_missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("spark")
+    warehouse = DuckDbWarehouse(folder / "home")
+    (folder / "spark-defaults.conf").write_text(_SPARK_SETTINGS)
+    (folder / "log4j2.properties").write_text(_QUIET_LOG)
+    with warehouse.building(a_lake_of_every_mart()) as environment:
+        for command in ("seed", "run"):
+            run_dbt([command, "--quiet"], dict(environment))
+        with spark_cluster(folder) as master:
+            _build_on_spark(folder, {**environment, "CARDOPS_SPARK_MASTER": master})
+    return BothBuilds(warehouse, folder / "warehouse" / "marts.db")
+
+
+def _build_on_spark(folder: Path, environment: Mapping[str, str]) -> None:
+    settings = {
+        "CARDOPS_SPARK_CATALOG": "in-memory",
+        "CARDOPS_SPARK_WAREHOUSE": str(folder / "warehouse"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "SPARK_CONF_DIR": str(folder),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYTHONPATH": str(PROJECT_DIR.parent),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.servers.dbt_on_spark"],
+        cwd=folder,
+        env={**os.environ, **project_environment(), **environment, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=BUILD_TIMEOUT_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_every_mart_on_spark_has_the_rows_of_duckdb(both_builds: BothBuilds) -> None:
+    assert both_builds.differing() == {}
+
+
+def test_spark_builds_the_marts_that_duckdb_builds_and_no_other(both_builds: BothBuilds) -> None:
+    with both_builds.warehouse.reading() as session:
+        marts = _marts(session)
+
+    assert sorted(path.name for path in both_builds.spark_marts.iterdir()) == marts
