@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from itertools import product
 from typing import Final
 
 import polars as pl
@@ -56,14 +57,12 @@ class QuarantineSnapshots:
         return frame
 
     def _files(self, business_date: date, written: Iterable[int]) -> Iterator[IntakeFile]:
-        for days in range(LATEST.days + 1):
-            for kind in KINDS:
-                for intake_file in self.intake_ledger.claimed_on(
-                    kind, business_date - timedelta(days=days)
-                ):
-                    has_rows = intake_file.outcome is not None and intake_file.outcome.quarantined
-                    if has_rows and intake_file.intake_id not in written:
-                        yield intake_file
+        dates = [business_date - timedelta(days=days) for days in range(LATEST.days + 1)]
+        for claimed_on, kind in product(dates, KINDS):
+            for intake_file in self.intake_ledger.claimed_on(kind, claimed_on):
+                has_rows = intake_file.outcome is not None and intake_file.outcome.quarantined
+                if has_rows and intake_file.intake_id not in written:
+                    yield intake_file
 
     def _rows_of(self, intake_file: IntakeFile) -> pl.DataFrame:
         rows = quarantined_rows(self.failed_store, intake_file)
