@@ -45,7 +45,7 @@ up: setup ## Start the Dagster UI, sensors, authorizer and SFTP server; Ctrl-C s
 	@exec $(BIN)/cardops up
 
 test: setup-dev ## Run the whole test suite
-	@$(BIN)/python -m pytest -m "not soak and not spark" -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile
 
 test-fast: setup-dev ## Run the tests of rules, contracts, adapters and authorizer (no Dagster)
 	@$(BIN)/python -m pytest -m "not soak and not dagster" -n $(WORKERS) --dist loadfile tests/rules tests/contracts tests/adapters tests/authorizer

@@ -21,6 +21,7 @@ from tests.servers.spark_cluster import spark_cluster, spark_is_missing
 
 pytestmark = [
     pytest.mark.spark,
+    pytest.mark.soak,
     pytest.mark.timeout(1800),
     # PySpark's of its own interface to pandas, which nothing here uses.
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),

@@ -74,10 +74,13 @@ def _complete(table: str, frame: pl.DataFrame, snapshot_id: str) -> pl.DataFrame
 
 
 def _id_of(tables: Mapping[str, pl.DataFrame]) -> str:
-    """The same content has the same id, so a repeated run replaces each file by itself."""
+    """The same content has the same id, so a repeated run replaces each file by itself.
+
+    Made of text: the bytes of a frame in memory also have padding, which differs between processes.
+    """
     digest = sha256()
     for table in sorted(TABLES):
         content = BytesIO()
-        tables[table].write_ipc(content)
+        tables[table].write_ndjson(content)
         digest.update(content.getvalue())
     return digest.hexdigest()[:_DIGITS]

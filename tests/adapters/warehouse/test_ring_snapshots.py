@@ -88,6 +88,17 @@ def test_new_snapshot_replaces_the_former_one(snapshots: LakeRingSnapshots) -> N
     assert found(snapshots.read(DAY)) == (["second"], ["u1", "u2", "u3"], 3)
 
 
+def test_same_content_in_other_pieces_of_memory_has_the_same_id(
+    snapshots: LakeRingSnapshots,
+) -> None:
+    pieces = {
+        table: pl.concat([frame.head(1), frame.tail(-1)], rechunk=False)
+        for table, frame in FIRST.items()
+    }
+
+    assert snapshots.write(DAY, pieces) == snapshots.write(DAY, FIRST)
+
+
 def test_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     snapshots = LakeRingSnapshots(
         ParquetLake(DirectoryStore(tmp_path / "lake"), tmp_path / "mirror")
