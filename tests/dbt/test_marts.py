@@ -516,7 +516,7 @@ def test_daily_movements_are_summed_by_kind_without_rejects(built: DuckDbWarehou
 def test_table_without_any_file_becomes_an_empty_mart(
     dbt: WarmDbt, home_without_marts: Path
 ) -> None:
-    warehouse = build(dbt.run, FakeLake(), home_without_marts)
+    warehouse = build(dbt.run, FakeLake(), home_without_marts, data_tests=False)
 
     assert rows(warehouse, "select count(*) from marts.fct_disputes") == [(0,)]
     assert warehouse.publish().row_counts["fct_daily_balances"] == 0
