@@ -17,7 +17,6 @@ import yaml
 from cardops.adapters.warehouse.dbt import PROJECT_DIR
 
 RULES = PROJECT_DIR.parent / "cardops" / "rules" / "data"
-SEEDS = ("network_names", "payment_names")
 
 
 class _ReturnedError(Exception):
@@ -57,6 +56,12 @@ class PlainDbt:
             needed = set[str]().union(*(references[name] for name in needed)) - found
         chosen = {name: references[name] for name in found}
         self._order = tuple(TopologicalSorter(chosen).static_order())
+        project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text("utf-8"))
+        self._seeds: Mapping[str, Mapping[str, str]] = {
+            name: settings["+column_types"]
+            for name, settings in project["seeds"]["cardops"].items()
+            if isinstance(settings, dict) and settings["+enabled"]
+        }
 
     def run(self, variables: Mapping[str, str]) -> None:
         """A build as `dbt build` makes it with these variables."""
@@ -64,10 +69,14 @@ class PlainDbt:
             session.execute("set TimeZone = 'UTC'; set threads = 1")
             for schema in ("staging", "intermediate", "marts", "seeds"):
                 session.execute(f"create schema if not exists {schema}")
-            for seed in SEEDS:
-                file = RULES / f"{seed}.csv"
-                query = "create or replace table seeds.{} as select * from read_csv('{}', all_varchar = true)"
-                session.execute(query.format(seed, file))
+            for seed, types in self._seeds.items():
+                casts = ", ".join(
+                    f"cast({name} as {kind}) as {name}" for name, kind in types.items()
+                )
+                session.execute(
+                    f"create or replace table seeds.{seed} as select * replace ({casts})"  # noqa: S608 - ours
+                    f" from read_csv('{RULES / seed}.csv', all_varchar = true)"
+                )
             for name in self._order:
                 _Model(self, session, variables, name).build()
 
