@@ -12,7 +12,6 @@ import pandera.polars as pa
 import polars as pl
 
 from cardops.contracts.columns.cards import card_bin, card_last4
-from cardops.contracts.columns.money import amount_minor
 from cardops.contracts.columns.networks import with_card_company
 from cardops.contracts.columns.parsed import parsed_day, parsed_instant, parsed_minor
 from cardops.contracts.columns.types import DATE, INSTANT, INTEGER, TEXT
@@ -27,9 +26,10 @@ from cardops.contracts.kinds.contract import (
     status_field,
     text_field,
 )
-from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
+from cardops.contracts.kinds.named_payments import IS_UNKNOWN, NAMED_PAYMENT, payment_flags
+from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile
 from cardops.rules.chargebacks.fraud_reports import NETWORK_OF_SOURCE, derived_report_id
-from cardops.rules.intake.files import Kind, RowFlag, RowReason
+from cardops.rules.intake.files import Kind, RowReason
 
 SOURCES: Final = tuple(NETWORK_OF_SOURCE)
 STATUSES: Final = ("reported", "withdrawn")
@@ -72,11 +72,10 @@ def judge_fraud_reports(
     named = filled.with_columns(pl.coalesce("card_network", implied).alias("card_network"))
     routed = _with_report_id(with_card_company(named, routes=routes))
     payment = pl.coalesce("transaction_id", "arn")
-    is_unknown = ~pl.col("is_known") & pl.col("transaction_id").is_not_null()
     # An unknown source is a reason of its own.
     is_sourced = pl.col("source").is_in(SOURCES).fill_null(value=False)
     has_no_network = is_sourced & payment.is_not_null() & pl.col("network").is_null()
-    waits = has_no_network & is_unknown & pl.col("scheme").is_null()
+    waits = has_no_network & IS_UNKNOWN & pl.col("scheme").is_null()
     return Judgement(
         routed,
         {
@@ -84,12 +83,7 @@ def judge_fraud_reports(
             RowReason.ORPHANED_REFERENCE: waits,
             RowReason.UNROUTABLE_NETWORK: has_no_network & ~waits,
         },
-        {
-            RowFlag.TRANSACTION_UNKNOWN: is_unknown,
-            RowFlag.CURRENCY_DIFFERS: pl.col("currency") != pl.col("paid_currency"),
-            RowFlag.AMOUNT_EXCEEDS_TRANSACTION: (pl.col("currency") == pl.col("paid_currency"))
-            & (amount_minor("amount", "currency") > pl.col("paid_minor")),
-        },
+        payment_flags(),
     )
 
 
@@ -121,16 +115,7 @@ FRAUD_REPORTS: Final = KindProfile(
         },
         importers=REPORTS,
     ),
-    reference=Reference(
-        Kind("transactions"),
-        "transaction_id",
-        {
-            "currency": "paid_currency",
-            "amount_minor": "paid_minor",
-            "card_network": "paid_network",
-            "provider": "paid_provider",
-        },
-    ),
+    reference=NAMED_PAYMENT,
     judge=judge_fraud_reports,
     lake_table=pl.Schema(
         {

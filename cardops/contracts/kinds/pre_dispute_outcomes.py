@@ -11,7 +11,6 @@ import pandera.polars as pa
 import polars as pl
 
 from cardops.contracts.columns.cards import card_bin, card_last4
-from cardops.contracts.columns.money import amount_minor
 from cardops.contracts.columns.networks import with_card_company
 from cardops.contracts.columns.parsed import parsed_day, parsed_instant, parsed_minor
 from cardops.contracts.columns.types import DATE, INSTANT, INTEGER, TEXT
@@ -25,9 +24,10 @@ from cardops.contracts.kinds.contract import (
     status_field,
     text_field,
 )
-from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile, Reference
+from cardops.contracts.kinds.named_payments import NAMED_PAYMENT, payment_flags
+from cardops.contracts.kinds.profile import ORIGIN, Judgement, KindProfile
 from cardops.rules.chargebacks.fraud_reports import NETWORK_OF_SERVICE, pre_dispute_outcomes
-from cardops.rules.intake.files import Kind, RowFlag
+from cardops.rules.intake.files import Kind
 
 SERVICES: Final = tuple(NETWORK_OF_SERVICE)
 # What people write in front of a service's name, such as `Verifi RDR`.
@@ -63,15 +63,9 @@ def judge_pre_dispute_outcomes(
         NETWORK_OF_SERVICE, default=None, return_dtype=pl.String()
     )
     named = filled.with_columns(pl.coalesce("card_network", implied).alias("card_network"))
-    is_unknown = ~pl.col("is_known") & pl.col("transaction_id").is_not_null()
     return Judgement(
         with_card_company(named, routes=routes),
-        flags={
-            RowFlag.TRANSACTION_UNKNOWN: is_unknown,
-            RowFlag.CURRENCY_DIFFERS: pl.col("currency") != pl.col("paid_currency"),
-            RowFlag.AMOUNT_EXCEEDS_TRANSACTION: (pl.col("currency") == pl.col("paid_currency"))
-            & (amount_minor("amount", "currency") > pl.col("paid_minor")),
-        },
+        flags=payment_flags(),
     )
 
 
@@ -91,16 +85,7 @@ PRE_DISPUTE_OUTCOMES: Final = KindProfile(
             "card_network": ("network", "card_brand"),
         },
     ),
-    reference=Reference(
-        Kind("transactions"),
-        "transaction_id",
-        {
-            "currency": "paid_currency",
-            "amount_minor": "paid_minor",
-            "card_network": "paid_network",
-            "provider": "paid_provider",
-        },
-    ),
+    reference=NAMED_PAYMENT,
     judge=judge_pre_dispute_outcomes,
     lake_table=pl.Schema(
         {

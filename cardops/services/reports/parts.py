@@ -4,6 +4,7 @@ Belongs here: which figures stand together, and of when they are. Each part says
 some figures are of the report's date and others only of now.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -215,32 +216,27 @@ def _money(figures: ReportFigures) -> Table:
 
 
 def _decisions(figures: ReportFigures) -> Table:
-    records = records_of(figures.decisions)
-    totals = dict[tuple[str, str], int]()
-    for record in records:
-        key = (record["program"], record["currency"])
-        totals[key] = totals.get(key, 0) + record["decision_count"]
     rows = [
-        record
-        | {"share": share(record["decision_count"], totals[record["program"], record["currency"]])}
-        | compared(record, "decision_count")
-        for record in records
+        record | compared(record, "decision_count")
+        for record in _with_shares(records_of(figures.decisions), "decision_count")
     ]
     return table_of("decisions", "Decisions", rows, _DECISIONS, note=_BAND_NOTE)
 
 
 def _reasons(figures: ReportFigures) -> Table:
-    records = records_of(figures.reject_reasons)
-    totals = dict[tuple[str, str], int]()
+    rows = _with_shares(records_of(figures.reject_reasons), "reject_count")
+    return table_of("reject-reasons", "Why rejected", rows, _REASONS)
+
+
+def _with_shares(records: Sequence[dict[str, Any]], count: str) -> list[dict[str, Any]]:
+    """Records with their `share` of the counts of their program and currency."""
+    totals = Counter[tuple[str, str]]()
     for record in records:
-        key = (record["program"], record["currency"])
-        totals[key] = totals.get(key, 0) + record["reject_count"]
-    rows = [
-        record
-        | {"share": share(record["reject_count"], totals[record["program"], record["currency"]])}
+        totals[record["program"], record["currency"]] += record[count]
+    return [
+        record | {"share": share(record[count], totals[record["program"], record["currency"]])}
         for record in records
     ]
-    return table_of("reject-reasons", "Why rejected", rows, _REASONS)
 
 
 def _rates(figures: ReportFigures) -> list[Table]:
