@@ -40,7 +40,7 @@ def counted(kind: str, home: Path) -> Iterator[Counted]:
             yield (
                 server,
                 {"password": "no"},
-                lambda: (home / "ftps.log").read_text().count("failed login"),
+                lambda: logged(home / "ftps.log", "failed login"),
             )
     else:
         tried = list[str]()
