@@ -1,5 +1,6 @@
 """The dbt project built on a small lake with known figures, and on an empty one."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -19,6 +20,7 @@ from cardops.adapters.warehouse.monitoring import DuckDbMonitoringProgrammes
 from cardops.adapters.warehouse.published_query import published_marts
 from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from cardops.adapters.warehouse.ring_sources import LakeRingSources
+from cardops.contracts.lake.tables import lake_tables
 from cardops.services.fraud.rings import FraudRings
 from orchestration.cli.query_output import as_table
 from tests.factories.documents import DOCS, fences
@@ -788,3 +790,54 @@ def test_guides_python_reads_the_published_marts(
 
     assert len(names["as_polars"]) == len(names["disputes"]) > 0
     assert len(names["as_pandas"]) > 0
+
+
+@pytest.fixture(scope="module")
+def manifest(built: DuckDbWarehouse) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((built.target_path / "manifest.json").read_text())
+    return found
+
+
+def test_every_column_of_every_model_is_described(
+    built: DuckDbWarehouse, manifest: dict[str, Any]
+) -> None:
+    columns = rows(
+        built,
+        "select table_name, column_name from information_schema.columns "
+        "where table_schema in ('staging', 'intermediate', 'marts')",
+    )
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    described = {
+        (model["name"], column["name"]): column["description"].strip()
+        for model in models
+        for column in model["columns"].values()
+    }
+
+    assert {model["name"] for model in models if not model["description"]} == set()
+    assert set(columns) == set(described)
+    assert [name for name, description in described.items() if len(description) < 5] == []
+
+
+def test_sources_describe_the_columns_that_the_lake_has(manifest: dict[str, Any]) -> None:
+    sources = list(manifest["sources"].values())
+
+    for source in sources:
+        expected = {*lake_tables()[source["name"]], "business_date"}
+        assert set(source["columns"]) == expected, source["name"]
+    columns = [column for source in sources for column in source["columns"].values()]
+    assert [column["name"] for column in columns if not column["description"]] == []
+
+
+def test_every_docs_block_describes_a_column(manifest: dict[str, Any]) -> None:
+    blocks = {
+        name for name, block in manifest["docs"].items() if block["package_name"] == "cardops"
+    }
+    nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
+    used = {
+        block
+        for node in nodes
+        for column in node.get("columns", {}).values()
+        for block in column["doc_blocks"]
+    }
+
+    assert blocks == used
