@@ -57,12 +57,30 @@ soak: setup-dev ## Run the long tests: kills, histories, scale
 	@$(BIN)/python -m pytest -m soak --timeout 3600
 
 check: setup-dev ## Check format, lint, types, import contracts, SQL and definitions
+	@$(MAKE) --no-print-directory --jobs 2 $(TOGETHER) $(CHECKS)
+
+# Two at a time, because each keeps one core busy; the output of each in one piece where make can do it.
+CHECKS := check-code check-types check-models check-migrations check-imports check-definitions
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+.PHONY: $(CHECKS)
+
+check-code:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+
+check-types:
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+
+check-models:
 	@$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+check-migrations:
 	@$(BIN)/sqlfluff lint --dialect postgres cardops/adapters/postgresql/migrations
+
+check-imports:
+	@$(BIN)/lint-imports
+
+check-definitions:
 	@env -i PATH="$(abspath $(BIN)):/usr/bin:/bin" HOME="$${HOME:-/tmp}" $(BIN)/dg check defs
 
 format: setup-dev ## Format the code and fix what the linters can fix

@@ -9,7 +9,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.settings import Settings
 from tests.factories.databases import TEST_HOME, new_database, stop_flushing
+from tests.factories.real_days import seconds_to_wait
 
 # A database is 420 small files, and each test has one: 30 ms in memory, 250 on a disk. Homes and
 # temporary folders are in memory too: what they flush costs nothing there. No test needs anything to
@@ -40,8 +43,15 @@ LONGEST_FIRST = (
     "tests/orchestration/",
     "tests/faults/",
     "tests/authorizer/",
+    "tests/contracts/lake/",
+    "tests/simulation/",
     "tests/adapters/",
+    "tests/services/",
+    "tests/house/",
 )
+
+# Files of which a test has begun in this process.
+_BEGUN = set[str]()
 
 # A busy machine is no reason to fail; each test has its timeout.
 hypothesis.settings.register_profile(
@@ -86,6 +96,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, matched in enumerate(matches) if matched), len(LONGEST_FIRST))
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside the timeout of the test
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a file wait for midnight where its tests would begin on one date and end on the next."""
+    file = item.nodeid.partition("::")[0]
+    if file not in _BEGUN and any(map(item.get_closest_marker, ("database", "dagster"))):
+        _BEGUN.add(file)
+        time.sleep(seconds_to_wait(file, datetime.now(UTC)))
+    return (yield)
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,7 @@ from cardops.settings import Settings
 from simulation.generator import generate
 from tests.factories.databases import TEST_HOME, new_database, new_home
 from tests.factories.demo_days import Ending, Instance, companies_of, ending
+from tests.factories.real_days import today
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +23,10 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # another date is another day
 def undisturbed(day: Path) -> Ending:
-    """The undisturbed day in directories, on its own embedded server; run once for all workers."""
-    result = Path(os.environ[TEST_HOME]) / "undisturbed"
+    """The undisturbed day in directories, on its own embedded server; run once for all workers and files of a date."""
+    result = Path(os.environ[TEST_HOME]) / f"undisturbed-{today()}"
     with result.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():

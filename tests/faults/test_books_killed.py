@@ -1,7 +1,6 @@
 """A close that takes up a late row, and a file that is indexed, killed at any step: a plain repeat mends it."""
 
 import signal
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -17,12 +16,11 @@ from orchestration.composition import claims_of, intake_ports_of, reconciliation
 from orchestration.proving.specimen import close_books, submit_deposits
 from tests.factories.busy_days import adapters_of, move_to_yesterday
 from tests.factories.disputed_files import TRANSACTIONS
+from tests.factories.real_days import today, yesterday
 from tests.servers.killable_close import dying_processes
 
 pytestmark = pytest.mark.database
 
-TODAY = datetime.now(UTC).date()
-YESTERDAY = TODAY - timedelta(days=1)
 KIND = Kind("transactions")
 # More steps than either has; a process that dies at none of them ends by itself.
 ALL_STEPS = range(1, 56)
@@ -53,12 +51,12 @@ def test_killed_close_with_a_late_row_is_made_up_for_by_the_next(
     store, ended = adapters_of(database_url, tmp_path), []
     submit(store, "u00")
     move_to_yesterday(store)
-    close_books(store, YESTERDAY)
+    close_books(store, yesterday())
     with connect(database_url) as session:
         session.execute("update exported_days set is_closed = true")
     with dying_processes(database_url, tmp_path) as processes:
         for step in steps:
-            reconciliation_of(store).reconcile_closed(YESTERDAY, Extent.ALL)
+            reconciliation_of(store).reconcile_closed(yesterday(), Extent.ALL)
             user = f"u{step:02d}"
             submit(store, user)
             with connect(database_url) as session:
@@ -69,14 +67,14 @@ def test_killed_close_with_a_late_row_is_made_up_for_by_the_next(
                 )
 
             ended.append(processes.run("close", step))
-            close_books(store, TODAY)
-            found, _ = reconciliation_of(store).reconcile_closed(TODAY)
-            proof = reconciliation_of(store).reconcile(YESTERDAY, Extent.ALL)
+            close_books(store, today())
+            found, _ = reconciliation_of(store).reconcile_closed(today())
+            proof = reconciliation_of(store).reconcile(yesterday(), Extent.ALL)
 
             assert (set(found.breaks["check_name"]), set(proof.breaks["check_name"])) == (
                 set(), set(),
             )  # fmt: skip
-            log = pl.read_parquet(store.lake_books.log_file(YESTERDAY))
+            log = pl.read_parquet(store.lake_books.log_file(yesterday()))
             assert log["user_id"].to_list().count(user) == 1
     assert_killed_at(ended)
 
@@ -102,7 +100,7 @@ def test_killed_file_is_known_as_often_as_it_is_in_the_lake(
             ingest_file(entry.intake_id, ports)
 
             assert differences_on(
-                KIND, [TODAY], store.intake_ledger, store.lake, store.known_rows
+                KIND, [today()], store.intake_ledger, store.lake, store.known_rows
             ) == []  # fmt: skip
             table = store.lake.scan("transactions")
             assert table is not None

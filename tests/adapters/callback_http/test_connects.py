@@ -8,6 +8,7 @@ A listener plays the internal host, and every connect of this process is recorde
 
 import asyncio
 import socket
+import threading
 import time
 from typing import Any
 
@@ -186,11 +187,12 @@ async def test_concurrent_lookups_of_one_name_share_one_query() -> None:
 async def test_slow_name_lookups_do_not_delay_other_hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(callback_client, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(callback_client, "CONNECT_SECONDS", 0.8)
+    may_end = threading.Event()
 
     def stuck(host: str, port: int, family: socket.AddressFamily) -> AddressEntries:
         if "stuck" in host:
-            time.sleep(1.0)
+            may_end.wait(60)
         return Names(["127.0.0.1"])(host, port, family)
 
     async with a_partner() as partner:
@@ -199,13 +201,14 @@ async def test_slow_name_lookups_do_not_delay_other_hosts(
             asyncio.create_task(post(client, f"http://stuck{n}.example.com/")) for n in range(20)
         ]
         await asyncio.sleep(0.05)
-        started = time.perf_counter()
         response = await post(client, f"http://prompt.example.com:{partner.port}/", is_test=True)
-        seconds = time.perf_counter() - started
+        still_waiting = sum(not task.done() for task in waiting)
         late = await asyncio.gather(*waiting)
+        may_end.set()
         await client.close()
 
-    assert (response.status_code, seconds < 0.25) == (200, True)
+    # All of them still ask for their names when it has its answer.
+    assert (response.status_code, still_waiting) == (200, 20)
     assert {response.error for response in late} == {
-        "ConnectionTimeoutError: No connection in 0.3 s."
+        "ConnectionTimeoutError: No connection in 0.8 s."
     }

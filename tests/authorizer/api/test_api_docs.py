@@ -108,7 +108,7 @@ def test_guide_program_retries_after_503_until_decided(
         program = run(save(PROGRAMS[0], tmp_path), api, "t1", "user_1", "2.00")
         assert program.stderr is not None
         first_line = program.stderr.readline()
-    stdout, _ = program.communicate(timeout=60)
+    stdout, _ = program.communicate(timeout=240)
 
     assert first_line == "attempt 1: 503 Not committed in time\n"
     assert stdout == "PERMIT sufficient_credit 3.00\n"
@@ -125,7 +125,7 @@ def test_guide_program_waits_after_429_and_gives_up_on_422(
     try:
         slow.authorize({"transaction_id": "t2", "user_id": "user_2", "amount": 1})
         program = run(save(PROGRAMS[0], tmp_path), slow, "t2", "user_2", "9.00")
-        _, stderr = program.communicate(timeout=60)
+        _, stderr = program.communicate(timeout=240)
     finally:
         slow.kill()
 

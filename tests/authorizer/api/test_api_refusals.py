@@ -1,13 +1,13 @@
 """Refusals, problem pages, health, metrics and the log, over real HTTP."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
 from cardops.adapters.postgresql.connection import connect
 from tests.factories.request_bodies import a_body
+from tests.factories.waiting import wait_until
 from tests.servers.authorizer_process import AuthorizerProcess
 
 pytestmark = pytest.mark.database
@@ -126,12 +126,10 @@ def test_health_needs_no_key_and_metrics_show_templates_only(
     assert user not in metrics
 
 
-def wait_for_log(log: Path, text: str, *, within_seconds: float = 5) -> list[str]:
+def wait_for_log(log: Path, text: str) -> list[str]:
     """The log's lines once it contains the text: a line is written after its response is sent."""
-    end = time.monotonic() + within_seconds
-    while text not in (content := log.read_text()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return content.splitlines()
+    wait_until(lambda: text in log.read_text(), f"{text} in the log")
+    return log.read_text().splitlines()
 
 
 def test_request_id_is_on_the_decision_row_and_in_the_log(

@@ -25,11 +25,14 @@ pytestmark = pytest.mark.database
     ],
 )  # fmt: skip
 def test_json_bomb_within_the_size_limit_is_refused_quickly(target: Target, body: bytes) -> None:
-    started = time.monotonic()
-    refused = target.authorize(body)
+    seconds = []
+    for _ in range(3):
+        started = time.monotonic()
+        assert target.authorize(body).status == 422
+        seconds.append(time.monotonic() - started)
 
-    assert refused.status == 422
-    assert time.monotonic() - started < 1.0
+    # The bomb would cost as much each time, a busy machine only once.
+    assert min(seconds) < 1.0
 
 
 def test_body_over_the_limit_is_refused_with_or_without_a_length(target: Target) -> None:

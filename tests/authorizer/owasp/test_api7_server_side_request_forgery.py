@@ -39,8 +39,11 @@ def test_hostile_callback_url_is_refused_and_uses_up_no_id(target: Target, url: 
 def test_request_resolves_no_host_name(target: Target) -> None:
     """A caller could time DNS look-ups and learn which internal names resolve."""
     user = target.a_user()
-    started = time.monotonic()
+    seconds = []
     for number in range(20):
         url = f"https://does-not-exist-{number}.invalid/"
+        started = time.monotonic()
         assert target.authorize(target.a_body(user, callback_url=url)).status == 422
-    assert time.monotonic() - started < 2
+        seconds.append(time.monotonic() - started)
+    # A look-up would delay each of them, a busy machine only some.
+    assert sorted(seconds)[10] < 0.1

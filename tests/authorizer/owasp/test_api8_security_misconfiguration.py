@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.authorizer.owasp.conftest import Target
+from tests.factories.waiting import wait_until
 from tests.servers.raw_http import RawReply, exchange, request
 
 pytestmark = pytest.mark.database
@@ -175,7 +176,10 @@ def test_log_is_json_lines_without_secrets_cards_or_bodies(
         target.authorize(body, key=target.key + "x")
         target.call("GET", f"/v1/authorizations/{card}?{word}={target.key}")
     exchange(target.port, request("GET", f"/{card}/{word}", {"x": target.key}))
-    first, *lines = (target.home / "authorizer.log").read_text().splitlines()
+    last = target.authorize({}).headers["x-request-id"]
+    log = target.home / "authorizer.log"
+    wait_until(lambda: last in log.read_text(), "the line of the last request")
+    first, *lines = log.read_text().splitlines()
 
     assert first.startswith("The authorizer listens at"), "the command's own message to its user"
     assert lines

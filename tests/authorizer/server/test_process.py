@@ -117,7 +117,7 @@ def test_stop_signal_ends_the_process_cleanly(database_url: str, tmp_path: Path)
         assert api.authorize(request(1)).status == 200
         api.process.send_signal(signal.SIGTERM)
 
-        assert api.process.wait(timeout=60) == 0
+        assert api.process.wait(timeout=240) == 0
         assert response(api, 2) is None
 
 
@@ -130,7 +130,7 @@ def test_two_workers_share_one_port_and_one_set_of_metrics(
         statuses = {api.authorize(request(number)).status for number in range(20)}
         metrics = api.call("GET", "/metrics", key=None).body.decode()
         api.process.send_signal(signal.SIGTERM)
-        api.process.wait(timeout=60)
+        api.process.wait(timeout=240)
 
     assert statuses == {200}
     assert 'cardops_http_requests_total{method="POST"' in metrics
@@ -200,11 +200,11 @@ def test_callback_sends_the_signed_response_bytes_and_is_retried(
         with AuthorizerProcess(database_url, tmp_path, settings) as api:
             url = f"http://127.0.0.1:{sink.server_port}/hook"
             reply = api.authorize(request(1) | {"callback_url": url})
-            assert sink.arrived.acquire(timeout=60)
-            assert sink.arrived.acquire(timeout=60)
+            assert sink.arrived.acquire(timeout=240)
+            assert sink.arrived.acquire(timeout=240)
             listed = api.call("GET", "/v1/callbacks").json["data"]
             replayed = api.call("POST", f"/v1/callbacks/{listed[0]['id']}/replay")
-            assert sink.arrived.acquire(timeout=60)
+            assert sink.arrived.acquire(timeout=240)
     finally:
         sink.shutdown()
         thread.join()

@@ -152,9 +152,9 @@ def test_stopped_worker_finishes_its_calls(
     sink.seconds = 1.0
     world.add_pending(sink.url)
     with world.worker() as process:
-        assert sink.arrived.acquire(timeout=60)
+        assert sink.arrived.acquire(timeout=240)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
 
     assert process.returncode == 0
     assert json.loads(output) == {"attempts": 1}
@@ -178,7 +178,7 @@ def test_callbacks_of_a_killed_worker_are_due_when_their_leases_expire(
     world.add_pending(sink.url, 3)
     with world.worker() as process:
         for _ in range(3):
-            assert sink.arrived.acquire(timeout=60)
+            assert sink.arrived.acquire(timeout=240)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     sink.seconds = 0.0

@@ -21,9 +21,9 @@ from orchestration.cli.commands.disputes import app
 from orchestration.cli.output import CommandError
 from tests.factories.deliveries import a_made_file
 from tests.factories.lake_tables import rows_of
+from tests.factories.real_days import today
 
 pytestmark = pytest.mark.database
-TODAY = datetime.now(UTC).date()
 BATCH = "default-2026-11-20-1"
 CASES = {"near": 3, "far": 12, "late": -2, "later": -9}
 
@@ -38,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> 
         {
             "case_number": case,
             "row_number": place,
-            "reply_by_on": TODAY + timedelta(days=days),
+            "reply_by_on": today() + timedelta(days=days),
             "clock": "feed",
             "batch_id": BATCH,
             "dispute_amount_minor": 500,
@@ -47,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> 
     ]
     ended = {"case_number": "ended", "row_number": 9, "status": "lost"}
     lake = ParquetLake(DirectoryStore(home / "lake"), home / "mirror")
-    lake.write("chargebacks", TODAY, "1", rows_of("chargebacks", *rows, ended))
+    lake.write("chargebacks", today(), "1", rows_of("chargebacks", *rows, ended))
     processed = DirectoryStore(home / "processed")
     made = a_made_file(PostgresDeliveryLedger(module_database_url), processed, BATCH)
     # One dispute is in it; the others were held back.
@@ -97,7 +97,7 @@ def test_list_has_the_nearest_first_and_overdue_ones_apart() -> None:
             "status": "open",
             "dispute_amount": 500,
             "currency": "USD",
-            "reply_by": str(TODAY + timedelta(days=3)),
+            "reply_by": str(today() + timedelta(days=3)),
             "clock": "feed",
             "days_left": 3,
             "owner": None,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from cardops.rules.errors import ExplainedError
 from cardops.settings import Settings
 from orchestration.cli.commands import program, provisional
 from tests.factories.disputed_purchases import DisputeDesk
+from tests.factories.real_days import today
 
 pytestmark = pytest.mark.database
-TODAY = datetime.now(UTC).date()
-# So long ago that a credit is due, and that the statement of the purchase is not.
-DISPUTED_ON = TODAY - timedelta(days=20)
+
+
+def disputed_on() -> date:
+    """So long ago that a credit is due, and that the statement of the purchase is not."""
+    return today() - timedelta(days=20)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,9 @@ def desk(settings: Settings) -> DisputeDesk:
     """Two disputes since the policy, one of a transaction that nobody knows."""
     desk = DisputeDesk(str(settings.database_url), "acme", Adapters(settings).lake)
     desk.has_deposit("ana", 100_00)
-    desk.buys("ana", "t-1", 40_00, on=DISPUTED_ON - timedelta(days=3))
-    desk.told("c-1", "t-1", 40_00, on=DISPUTED_ON)
-    desk.told("c-2", "t-9", 5_00, on=DISPUTED_ON)
+    desk.buys("ana", "t-1", 40_00, on=disputed_on() - timedelta(days=3))
+    desk.told("c-1", "t-1", 40_00, on=disputed_on())
+    desk.told("c-2", "t-9", 5_00, on=disputed_on())
     return desk
 
 
@@ -53,7 +56,7 @@ def run(app: typer.Typer, *words: str, exit_code: int = 0) -> dict[str, Any]:
 
 def test_policy_is_set_shown_and_followed_to_its_end(desk: DisputeDesk, settings: Settings) -> None:
     shown = run(program.app, "provisional", "acme", "--policy", "regulation_e", "--since",
-                str(DISPUTED_ON), "--withhold", "50.00", "--by", "ana")  # fmt: skip
+                str(disputed_on()), "--withhold", "50.00", "--by", "ana")  # fmt: skip
     assert [(item["name"], item["notice_days"]) for item in shown["data"]] == [("regulation_e", 2)]
     sources = [clock["source"] for clock in shown["clocks"]["regulation_e"]]
     assert sources[1].startswith("12 CFR 1005.11(c)(2)(i)")
@@ -74,8 +77,8 @@ def test_policy_is_set_shown_and_followed_to_its_end(desk: DisputeDesk, settings
     assert [row["amount"] for row in listed["standing"]] == [40_00]
     assert [row["kind"] for row in listed["notices"]] == ["credit"]
     desk.spends("ana", "t-2", 90_00)
-    desk.told("c-1", "t-1", 40_00, on=TODAY - timedelta(days=9), status="won")
-    sent_on = str(TODAY - timedelta(days=8))
+    desk.told("c-1", "t-1", 40_00, on=today() - timedelta(days=9), status="won")
+    sent_on = str(today() - timedelta(days=8))
     run(provisional.app, "notice", "c-1", "--program", "acme", "--network", "visa", "--kind",
         "taking_back", "--sent-on", sent_on)  # fmt: skip
 
@@ -107,7 +110,7 @@ def test_impossible_policy_is_refused(desk: DisputeDesk, words: list[str], sente
 @pytest.mark.parametrize(
     ("case", "sent_on", "sentence"),
     [
-        ("c-9", str(TODAY), "has no dispute visa/c-9"),
+        ("c-9", str(date(2026, 11, 1)), "has no dispute visa/c-9"),
         ("c-1", str(date(2099, 1, 1)), "has not come"),
     ],
 )
@@ -123,11 +126,11 @@ def test_impossible_notice_is_refused(
 
 def test_waiting_credit_is_decided_by_a_person(desk: DisputeDesk) -> None:
     desk.has_deposit("bea", 10_00)
-    desk.buys("bea", "t-3", 6_00, on=DISPUTED_ON - timedelta(days=3))
-    desk.told("c-3", "t-3", 6_00, on=DISPUTED_ON, stage="inquiry")
+    desk.buys("bea", "t-3", 6_00, on=disputed_on() - timedelta(days=3))
+    desk.told("c-3", "t-3", 6_00, on=disputed_on(), stage="inquiry")
     dispute = ["c-3", "--program", "acme", "--network", "visa", "--by", "ben", "--why", "seen"]
 
-    until = str(TODAY + timedelta(days=1))
+    until = str(today() + timedelta(days=1))
     deferred = run(provisional.app, "defer", *dispute, "--until", until)
     waiting = [row for row in run(provisional.app, "list")["waiting"] if row["reason"] == "inquiry"]
     approved = run(provisional.app, "approve", *dispute, "--amount", "5.00")

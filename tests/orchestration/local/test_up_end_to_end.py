@@ -210,8 +210,8 @@ def test_killed_database_is_back_without_another_command(first: Up) -> None:
 
     # Readiness is cached for half a second, so it may be older than the kill.
     wait_until(lambda: first.credit("user_up"), "an answer from the database", seconds=10)
-    logged = (first.home / "run" / "logs" / "authorizer.log").read_text()
-    assert "runs again" in logged
+    log = first.home / "run" / "logs" / "authorizer.log"
+    wait_until(lambda: "runs again" in log.read_text(), "the log that says so")
 
 
 def test_dropped_chargebacks_are_delivered_to_the_card_companies(first: Up) -> None:

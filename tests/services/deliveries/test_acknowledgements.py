@@ -34,6 +34,7 @@ from tests.factories.acknowledged_files import (
 from tests.factories.deliveries import a_made_file
 from tests.factories.disputed_files import CHARGEBACKS, DISPUTED
 from tests.factories.intake_environment import csv_file
+from tests.factories.real_days import today
 from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
@@ -42,12 +43,16 @@ from tests.fakes.destinations import FakeDestinations
 pytestmark = pytest.mark.database
 
 PATH = f"{OUTBOX}/a.ack.json"
-LATER = f"default-{datetime.now(UTC).date()}-001"
 OPEN_AGAIN = csv_file(f"{CHARGEBACKS},status", f"{DISPUTED},won")
 DAY = timedelta(hours=24)
 KEY = Tsk.generate("Us <files@us.example>")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 PARTNER = Tsk.generate("A card company")
+
+
+def later_batch() -> str:
+    """The first batch of today, which takes the rejected rows."""
+    return f"default-{today()}-001"
 
 
 @pytest.fixture
@@ -107,11 +112,11 @@ def test_rejected_row_is_in_a_later_batch_and_waits_when_rejected_again(
 
     (stored,) = desk.poll().read
 
-    assert stored.reopened_to == LATER
-    assert desk.waiting() == [("c2", "files_not_made", LATER)]
+    assert stored.reopened_to == later_batch()
+    assert desk.waiting() == [("c2", "files_not_made", later_batch())]
     (rejection,) = desk.acknowledgements.rejections(first.batch_id, "visa")
     assert (rejection.line.key.case_number, rejection.line.code) == ("c2", "unknown_arn")
-    again = desk.make(LATER)
+    again = desk.make(later_batch())
     assert again.row_count == 1
     (made,) = desk.builder.build(first.batch_id, ["visa"]).values()
     assert made == replace(first, state=again.state)
@@ -121,7 +126,7 @@ def test_rejected_row_is_in_a_later_batch_and_waits_when_rejected_again(
     outbox[f"{OUTBOX}/b.ack.json"] = an_acknowledgement(again, ["c2"])
     desk.poll()
 
-    assert desk.waiting() == [("c2", "rejected", LATER)]
+    assert desk.waiting() == [("c2", "rejected", later_batch())]
     assert desk.world.intake_ledger.batch_accounts(LONG_AGO) == []
     assert Counter(subjects(desk)) == {"visa rejected 1 rows of a chargeback file": 2}
 
@@ -133,9 +138,7 @@ def test_snapshot_of_deliveries_has_what_was_answered(
     outbox[PATH] = an_acknowledgement(answered, ["c2"])
     desk.poll()
 
-    frame = snapshot_deliveries(
-        desk.ledger, desk.acknowledgements, desk.world.lake, datetime.now(UTC).date()
-    )
+    frame = snapshot_deliveries(desk.ledger, desk.acknowledgements, desk.world.lake, today())
 
     files = {row["batch_id"]: row for row in frame.to_dicts()}
     first, second = files[answered.batch_id], files[silent.batch_id]
@@ -185,7 +188,7 @@ def test_same_acknowledgement_again_changes_nothing(
     )
 
     assert outcomes(desk) == [Outcome.REPEATED]
-    assert desk.waiting() == [("c2", "files_not_made", LATER)]
+    assert desk.waiting() == [("c2", "files_not_made", later_batch())]
     assert len(desk.notifier.alarms) == 1
 
 
@@ -485,7 +488,7 @@ def test_workers_that_read_a_folder_together_record_each_file_once(
 
     outcomes = Counter(stored.outcome for result in results for stored in result.read)
     assert outcomes == {Outcome.MATCHED: 1, Outcome.CONFLICTING: 1}
-    assert desk.waiting() == [("c2", "files_not_made", LATER)]
+    assert desk.waiting() == [("c2", "files_not_made", later_batch())]
     assert len(desk.notifier.alarms) == 2
 
 
@@ -531,12 +534,12 @@ def test_answered_and_missing_files_of_a_date_are_in_the_lake(
     first = desk.deliver("c1", "c2", "c3")
     outbox[PATH] = an_acknowledgement(first, ["c2"])
     desk.poll()
-    again = desk.make(LATER)
+    again = desk.make(later_batch())
 
     def close(
         ledger: DeliveryLedger = desk.ledger,
     ) -> tuple[list[tuple[object, ...]], dict[str, bool]]:
-        context = dg.build_asset_context(partition_key=str(datetime.now(UTC).date()))
+        context = dg.build_asset_context(partition_key=str(today()))
         result = acknowledged_files(
             context=context,
             acknowledgement_ledger=desk.acknowledgements,
@@ -551,7 +554,7 @@ def test_answered_and_missing_files_of_a_date_are_in_the_lake(
 
     answered = [
         (first.batch_id, "accepted", None, 2, None),
-        (first.batch_id, "rejected", "unknown_arn", 1, LATER),
+        (first.batch_id, "rejected", "unknown_arn", 1, later_batch()),
     ]
     assert close() == (answered, {ADDS_UP: True, NONE_MISSING: True})
 

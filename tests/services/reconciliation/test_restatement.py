@@ -1,6 +1,6 @@
 """A late row of a closed date: exported again, and compared from before it; a lost row is a break."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,12 +14,10 @@ from orchestration.composition import reconciliation_of
 from orchestration.proving.specimen import close_books, submit_deposits
 from tests.factories.busy_days import adapters_of, move_to_yesterday
 from tests.factories.lake_tables import DAY, a_posting, rows_of
+from tests.factories.real_days import today, yesterday
 from tests.fakes.books import FakeBooks
 from tests.fakes.lake import FakeLake
 from tests.fakes.transaction_log import FakeTransactionLog
-
-TODAY = datetime.now(UTC).date()
-YESTERDAY = TODAY - timedelta(days=1)
 
 
 def submit(store: Adapters, *users: str) -> None:
@@ -41,10 +39,10 @@ def store(database_url: str, tmp_path: Path) -> Adapters:
     adapters = adapters_of(database_url, tmp_path)
     submit(adapters, "ana", "ben")
     move_to_yesterday(adapters)
-    close_books(adapters, YESTERDAY)
+    close_books(adapters, yesterday())
     with connect(database_url) as session:
         session.execute("update exported_days set is_closed = true")
-    found, _ = reconciliation_of(adapters).reconcile_closed(YESTERDAY)
+    found, _ = reconciliation_of(adapters).reconcile_closed(yesterday())
     assert found.breaks.is_empty()
     submit(adapters, "cas", "dan")
     return adapters
@@ -58,14 +56,14 @@ def test_late_row_is_exported_again_and_compared_from_before_it(store: Adapters)
             " where user_id = 'cas'"
         )
 
-    close_books(store, TODAY)
-    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+    close_books(store, today())
+    found, _ = reconciliation_of(store).reconcile_closed(today())
 
     assert (set(found.breaks["check_name"]), found.since) == (set(), None)
-    assert pl.read_parquet(store.lake_books.log_file(YESTERDAY))["user_id"].to_list() == [
+    assert pl.read_parquet(store.lake_books.log_file(yesterday()))["user_id"].to_list() == [
         "ana", "ben", "cas",
     ]  # fmt: skip
-    assert balances(store, YESTERDAY) == {"ana": 1000, "ben": 1000, "cas": 1000, "dan": 0}
+    assert balances(store, yesterday()) == {"ana": 1000, "ben": 1000, "cas": 1000, "dan": 0}
 
 
 class Killed(BaseException):
@@ -89,18 +87,18 @@ def test_crash_between_log_and_balances_is_made_up_for_by_a_plain_run(
     with monkeypatch.context() as patch:
         patch.setattr(log_export, "rewrite_balances", killed)
         with pytest.raises(Killed):
-            close_books(store, TODAY)
-    close_books(store, TODAY)
-    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+            close_books(store, today())
+    close_books(store, today())
+    found, _ = reconciliation_of(store).reconcile_closed(today())
 
     assert set(found.breaks["check_name"]) == set()
-    assert balances(store, YESTERDAY)["cas"] == 1000
+    assert balances(store, yesterday())["cas"] == 1000
 
 
 @pytest.mark.database
 def test_late_row_of_a_date_that_had_none_is_taken_up(store: Adapters) -> None:
     """Between the first exported date and one that was compared without it."""
-    first = TODAY - timedelta(days=4)
+    first = today() - timedelta(days=4)
     log_export.LogExport(store.transaction_log, store.books, store.lake).export(first)
     with connect(store.database.url) as session:
         session.execute(
@@ -108,11 +106,11 @@ def test_late_row_of_a_date_that_had_none_is_taken_up(store: Adapters) -> None:
             " where user_id = 'cas'"
         )
 
-    close_books(store, TODAY)
-    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
+    close_books(store, today())
+    found, _ = reconciliation_of(store).reconcile_closed(today())
 
     assert (set(found.breaks["check_name"]), found.since) == (set(), None)
-    assert balances(store, YESTERDAY)["cas"] == 1000
+    assert balances(store, yesterday())["cas"] == 1000
 
 
 @pytest.mark.database
@@ -134,25 +132,25 @@ def test_late_row_before_the_first_exported_date_is_exported(
             [days],
         )
 
-    close_books(store, TODAY)
-    found, _ = reconciliation_of(store).reconcile_closed(TODAY)
-    full, _ = reconciliation_of(store).reconcile_closed(TODAY, Extent.ALL)
+    close_books(store, today())
+    found, _ = reconciliation_of(store).reconcile_closed(today())
+    full, _ = reconciliation_of(store).reconcile_closed(today(), Extent.ALL)
 
     assert set(found.breaks["check_name"]) == checks
     assert set(full.breaks["check_name"]) == set()
-    assert TODAY - timedelta(days=days) in store.lake_books.exported_dates()
+    assert today() - timedelta(days=days) in store.lake_books.exported_dates()
 
 
 @pytest.mark.database
 def test_night_finds_a_row_that_a_closed_date_lost(store: Adapters) -> None:
-    close_books(store, TODAY)
+    close_books(store, today())
 
     with connect(store.database.url) as session:
         session.execute("delete from deposit_events where user_id = 'ben'")
 
-    found = reconciliation_of(store).reconcile(TODAY, Extent.CHANGES)
+    found = reconciliation_of(store).reconcile(today(), Extent.CHANGES)
 
-    assert found.since == TODAY
+    assert found.since == today()
     assert "exported_log_equals_the_stores_events" in set(found.breaks["check_name"])
 
 

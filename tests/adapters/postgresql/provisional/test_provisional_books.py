@@ -1,6 +1,6 @@
 """The books agree with what disputes gave back, on the day itself and in later nights."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -20,9 +20,9 @@ from cardops.contracts.lake.reconciliation import (
 from cardops.rules.provisional.records import PostingKind
 from cardops.rules.reconciliation.comparisons import STORE_COMPARISONS
 from tests.factories.disputed_purchases import DisputeDesk, a_posting
+from tests.factories.real_days import today
 
 pytestmark = pytest.mark.database
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def desk(database_url: str) -> DisputeDesk:
 
 
 def accounts(desk: DisputeDesk, since: date | None = None) -> pl.DataFrame:
-    return join_frames(PostgresBooks(desk.url).accounts(TODAY, since=since), BOOKS_COLUMNS)
+    return join_frames(PostgresBooks(desk.url).accounts(today(), since=since), BOOKS_COLUMNS)
 
 
 def test_debt_of_a_credit_taken_back_is_no_break(desk: DisputeDesk) -> None:
@@ -47,7 +47,7 @@ def test_debt_of_a_credit_taken_back_is_no_break(desk: DisputeDesk) -> None:
 
     assert breaks_in(store_sides(books), STORE_COMPARISONS).is_empty()
     # The deposit of this test is from no file; sequences and credits have no break.
-    found = set(PostgresBooks(desk.url).breaks(TODAY)["check_name"])
+    found = set(PostgresBooks(desk.url).breaks(today())["check_name"])
     assert found == {"deposits_have_their_intake_file", "deposits_agree_with_their_content_hash"}
     assert totals_by_currency(books).row(0, named=True) == {
         "currency": "USD",
@@ -60,7 +60,7 @@ def test_debt_of_a_credit_taken_back_is_no_break(desk: DisputeDesk) -> None:
 
 def test_debt_stays_no_break_in_later_nights(desk: DisputeDesk) -> None:
     opening = closing_balances(accounts(desk))
-    tomorrow = TODAY + timedelta(days=1)
+    tomorrow = today() + timedelta(days=1)
 
     later = accounts(desk, since=tomorrow)
 
@@ -79,26 +79,26 @@ def test_debt_beyond_what_was_taken_back_is_a_break(desk: DisputeDesk) -> None:
 
 def test_log_of_the_day_names_what_was_posted(desk: DisputeDesk, tmp_path: Path) -> None:
     log = PostgresTransactionLog(desk.url)
-    log.export(TODAY, tmp_path / "day.parquet")
+    log.export(today(), tmp_path / "day.parquet")
 
     rows = pl.read_parquet(tmp_path / "day.parquet").filter(pl.col("event_key") == "visa/c-1")
     assert rows.select("kind", "transaction_id", "posted_minor").rows() == [
         ("provisional_credit", "t-1", 40_00),
         ("credit_taken_back", "t-1", -40_00),
     ]
-    assert log.busy_dates() == [TODAY]
+    assert log.busy_dates() == [today()]
 
 
 def test_late_posting_of_a_closed_date_is_counted(desk: DisputeDesk, tmp_path: Path) -> None:
     log, books = PostgresTransactionLog(desk.url), PostgresBooks(desk.url)
-    export = log.export(TODAY, tmp_path / "day.parquet")
+    export = log.export(today(), tmp_path / "day.parquet")
     export.is_closed = True  # type: ignore[misc] # as after the day's end
-    log.record_export(TODAY, export)
-    assert books.changed_exports(TODAY, TODAY) == []
+    log.record_export(today(), export)
+    assert books.changed_exports(today(), today()) == []
 
     desk.ledger.post(a_posting(desk, case="c-2", amount=1_00, transaction_id="t-2"))
 
-    assert books.changed_exports(TODAY, TODAY) == [TODAY]
+    assert books.changed_exports(today(), today()) == [today()]
 
 
 def test_credit_of_a_raised_hold_is_within_what_was_captured(database_url: str) -> None:
@@ -107,6 +107,6 @@ def test_credit_of_a_raised_hold_is_within_what_was_captured(database_url: str) 
     desk.holds("ana", "t-1", 10_00, captured=30_00)
     desk.ledger.post(a_posting(desk, amount=30_00, purchase=30_00))
 
-    found = set(PostgresBooks(desk.url).breaks(TODAY)["check_name"])
+    found = set(PostgresBooks(desk.url).breaks(today())["check_name"])
 
     assert "provisional_credits_are_within_the_purchase" not in found

@@ -1,6 +1,6 @@
 """Books on PostgreSQL: every account from both sources as of a day's end, under live traffic."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -22,13 +22,12 @@ from cardops.contracts.lake.reconciliation import (
 from cardops.rules.mappings.mapping import STRICT
 from cardops.rules.reconciliation.comparisons import LAKE_COMPARISONS, STORE_COMPARISONS
 from tests.factories.intake import Deposit, an_intake_file, staged
+from tests.factories.real_days import today, yesterday
 from tests.factories.traffic import Traffic
 from tests.fakes.lake import FakeLake
 
 pytestmark = pytest.mark.database
 
-TODAY = datetime.now(UTC).date()
-YESTERDAY = TODAY - timedelta(days=1)
 SHOWN = [
     "program", "user_id", "currency", "side_a", "side_b", "amount_a_minor", "amount_b_minor",
 ]  # fmt: skip
@@ -48,8 +47,10 @@ def accounts_on(url: str, day: date) -> pl.DataFrame:
     return join_frames(PostgresBooks(url).accounts(day), BOOKS_COLUMNS)
 
 
-def store_breaks(url: str, day: date = TODAY) -> list[tuple[object, ...]]:
-    return breaks_in(store_sides(accounts_on(url, day)), STORE_COMPARISONS).select(SHOWN).rows()
+def store_breaks(url: str, day: date | None = None) -> list[tuple[object, ...]]:
+    """Of today, unless another date is given."""
+    sides = store_sides(accounts_on(url, day or today()))
+    return breaks_in(sides, STORE_COMPARISONS).select(SHOWN).rows()
 
 
 def close_into(lake: FakeLake, url: str, folder: Path, day: date) -> int:
@@ -64,7 +65,7 @@ def close_into(lake: FakeLake, url: str, folder: Path, day: date) -> int:
 def test_untouched_books_have_no_breaks(database_url: str) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=25))
 
-    (account,) = accounts_on(database_url, TODAY).to_dicts()
+    (account,) = accounts_on(database_url, today()).to_dicts()
 
     assert (account["available_minor"], account["deposits_minor"]) == (525, 525)
     assert store_breaks(database_url) == []
@@ -104,7 +105,7 @@ def test_recalled_deposit_may_overdraw_an_account(database_url: str) -> None:
         traffic.wait_for(3)
     PostgresDepositLedger(database_url).recall(an_intake_file(1), "an operator")
 
-    (account,) = accounts_on(database_url, TODAY).to_dicts()
+    (account,) = accounts_on(database_url, today()).to_dicts()
 
     assert account["available_minor"] < 0
     assert store_breaks(database_url) == []
@@ -119,12 +120,12 @@ def test_closing_balance_excludes_later_postings(database_url: str) -> None:
         "where deposit_id = 'd-1'",
     )
 
-    (closing,) = accounts_on(database_url, YESTERDAY).to_dicts()
-    (current,) = accounts_on(database_url, TODAY).to_dicts()
+    (closing,) = accounts_on(database_url, yesterday()).to_dicts()
+    (current,) = accounts_on(database_url, today()).to_dicts()
 
     assert (closing["available_minor"], closing["deposits_minor"]) == (1000, 1000)
     assert (current["available_minor"], current["deposits_minor"]) == (1007, 1007)
-    assert store_breaks(database_url, YESTERDAY) == []
+    assert store_breaks(database_url, yesterday()) == []
 
 
 def test_closing_balance_excludes_later_holds(database_url: str) -> None:
@@ -133,11 +134,11 @@ def test_closing_balance_excludes_later_holds(database_url: str) -> None:
     with Traffic(database_url, USERS) as traffic:
         traffic.wait_for(2)
 
-    closing = accounts_on(database_url, YESTERDAY)
+    closing = accounts_on(database_url, yesterday())
 
     assert set(closing.select("available_minor", "held_minor").rows()) == {(100_000, 0)}
-    assert accounts_on(database_url, TODAY)["held_minor"].sum() > 0
-    assert store_breaks(database_url, YESTERDAY) == []
+    assert accounts_on(database_url, today())["held_minor"].sum() > 0
+    assert store_breaks(database_url, yesterday()) == []
 
 
 def test_live_traffic_causes_no_breaks(database_url: str, tmp_path: Path) -> None:
@@ -147,19 +148,19 @@ def test_live_traffic_causes_no_breaks(database_url: str, tmp_path: Path) -> Non
     with Traffic(database_url, USERS) as traffic:
         for number in range(5):
             rounds = traffic.rounds
-            close_into(lake, database_url, tmp_path, TODAY)
+            close_into(lake, database_url, tmp_path, today())
             credit(database_url, 10 + number, Deposit(f"late-{number}", f"new_{number}"))
             later_rows += rows_after_the_balances(lake)
 
             assert store_breaks(database_url) == []
-            assert DuckDbLakeBooks(lake).differing_accounts(TODAY).is_empty()
+            assert DuckDbLakeBooks(lake).differing_accounts(today()).is_empty()
             traffic.wait_for(rounds + 3)
     assert later_rows, "nothing was written between the balances and the log: the test is idle"
 
 
 def rows_after_the_balances(lake: FakeLake) -> int:
-    log = lake.frames["transaction_log", TODAY, "snapshot"]
-    balances = lake.frames["balances", TODAY, "snapshot"]
+    log = lake.frames["transaction_log", today(), "snapshot"]
+    balances = lake.frames["balances", today(), "snapshot"]
     joined = log.join(balances, on=["program", "user_id", "currency"], suffix="_read")
     return joined.filter(pl.col("ledger_seq") > pl.col("ledger_seq_read")).height
 
@@ -167,11 +168,11 @@ def rows_after_the_balances(lake: FakeLake) -> int:
 def test_missing_log_row_is_a_break_in_the_lake(database_url: str, tmp_path: Path) -> None:
     credit(database_url, 1, Deposit("d-1"), Deposit("d-2", amount_minor=3))
     lake = FakeLake()
-    close_into(lake, database_url, tmp_path, TODAY)
-    log = lake.frames["transaction_log", TODAY, "snapshot"]
-    lake.write("transaction_log", TODAY, "snapshot", log.filter(pl.col("event_key") != "d-2"))
+    close_into(lake, database_url, tmp_path, today())
+    log = lake.frames["transaction_log", today(), "snapshot"]
+    lake.write("transaction_log", today(), "snapshot", log.filter(pl.col("event_key") != "d-2"))
 
-    found = breaks_in(DuckDbLakeBooks(lake).differing_accounts(TODAY), LAKE_COMPARISONS)
+    found = breaks_in(DuckDbLakeBooks(lake).differing_accounts(today()), LAKE_COMPARISONS)
     shown = found.select(SHOWN).rows()
 
     assert shown == [("default", "user_1", "USD", "balances", "transaction_log", 503, 500)]
@@ -185,33 +186,33 @@ def test_dates_are_exported_until_closed(database_url: str, tmp_path: Path) -> N
         "where deposit_id = 'd-1'",
     )
     books, log = PostgresBooks(database_url), PostgresTransactionLog(database_url)
-    assert books.dates_to_export(TODAY) == [YESTERDAY, TODAY]
+    assert books.dates_to_export(today()) == [yesterday(), today()]
 
-    for day in (YESTERDAY, TODAY):
+    for day in (yesterday(), today()):
         log.record_export(day, log.export(day, tmp_path / "day.parquet"))
 
-    still_open = books.dates_to_export(TODAY)
-    assert TODAY in still_open
+    still_open = books.dates_to_export(today())
+    assert today() in still_open
     execute(database_url, "update exported_days set is_closed = true")
-    assert books.dates_to_export(TODAY) == []
+    assert books.dates_to_export(today()) == []
 
 
 def test_break_of_a_full_run_is_not_replaced_by_a_night_that_ran_beside_it(
     database_url: str, tmp_path: Path
 ) -> None:
     books, log = PostgresBooks(database_url), PostgresTransactionLog(database_url)
-    log.record_export(YESTERDAY, log.export(YESTERDAY, tmp_path / "day.parquet"))
+    log.record_export(yesterday(), log.export(yesterday(), tmp_path / "day.parquet"))
     execute(database_url, "update exported_days set is_closed = true")
 
-    for since, break_count in ((None, 1), (YESTERDAY, 0)):
+    for since, break_count in ((None, 1), (yesterday(), 0)):
         books.record_reconciled(
-            YESTERDAY, since=since, break_count=break_count, balances_sha256="x"
+            yesterday(), since=since, break_count=break_count, balances_sha256="x"
         )
-    kept = books.last_reconciled(TODAY)
-    books.record_reconciled(YESTERDAY, since=None, break_count=0, balances_sha256="x")
+    kept = books.last_reconciled(today())
+    books.record_reconciled(yesterday(), since=None, break_count=0, balances_sha256="x")
 
     assert kept is None
-    assert books.last_proven(TODAY) == YESTERDAY
+    assert books.last_proven(today()) == yesterday()
 
 
 def test_files_that_the_second_reader_knows_are_counted_again(database_url: str) -> None:
@@ -230,7 +231,7 @@ def test_files_that_the_second_reader_knows_are_counted_again(database_url: str)
         """,
     )
 
-    files = {file.key: file for file in PostgresBooks(database_url).counted_files(TODAY)}
+    files = {file.key: file for file in PostgresBooks(database_url).counted_files(today())}
 
     assert sorted(files) == ["0.XLSX.gz", "0.json", "0.xlsx", "1.csv", "2.json"]
     assert files["1.csv"].mapping.delimiter == ";"
@@ -249,7 +250,7 @@ def test_deposit_file_totals_show_claimed_and_posted(database_url: str) -> None:
         """,
     )
 
-    files = PostgresBooks(database_url).deposit_files(TODAY)
+    files = PostgresBooks(database_url).deposit_files(today())
 
     (file,) = files.to_dicts()
     assert (file["intake_id"], file["currency"]) == (1, "USD")
