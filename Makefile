@@ -41,7 +41,7 @@ setup-dev: $(VENV)/.setup-dev ## Add the test tools to .venv
 demo: setup ## Run one day of card operations end to end and verify it (ROWS=50000 for full size)
 	@$(BIN)/cardops demo --rows $(ROWS)
 
-up: setup ## Start the Dagster UI, sensors, authorizer and SFTP server; Ctrl-C stops them
+up: setup ## Start the Dagster UI, sensors, authorizer, SFTP server and dbt docs; Ctrl-C stops them
 	@exec $(BIN)/cardops up
 
 test: setup-dev ## Run the whole test suite

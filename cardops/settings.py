@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     ui_port: Port | None = None
     authorizer_port: Port | None = None
     sftp_port: Port | None = None
+    dbt_docs_port: Port | None = None
     allow_loopback_callbacks: bool = False
     authorizer_sends_callbacks: bool = True
     callback_days: Annotated[int, Field(ge=1, le=3_650)] = 30

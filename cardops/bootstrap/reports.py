@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from cardops.adapters.warehouse.dbt_docs import DbtDocs
     from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
     from cardops.adapters.warehouse.published_query import PublishedMarts
     from cardops.ports import IcebergCatalog, MonitoringProgrammes, Reports
@@ -25,6 +26,13 @@ class ReportAdapters(FileAdapters):
         from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 
         return DuckDbWarehouse(self.settings.home, self._duckdb)
+
+    @cached_property
+    def dbt_docs(self) -> DbtDocs:
+        """The page that describes the dbt project."""
+        from cardops.adapters.warehouse.dbt_docs import DbtDocs
+
+        return DbtDocs(self.settings.home / "dbt_docs")
 
     @cached_property
     def reports(self) -> Reports:

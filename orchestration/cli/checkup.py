@@ -15,7 +15,7 @@ from cardops.bootstrap import Adapters, dbt_manifest, is_tracing_configured, tra
 from cardops.rules.errors import ExplainedError
 from cardops.services.deliveries.paused_alarms import paused_sentence
 from cardops.settings import Settings
-from orchestration.local.ports import DEFAULTS, accepts_connections
+from orchestration.local.ports import DEFAULTS, HOST, accepts_connections, read_ports
 
 STORES: Final = ("raw", "processed", "failed", "lake")
 COMPANIES: Final = ("visa", "mastercard", "amex", "discover")
@@ -50,6 +50,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         ("traces", _traces),
         ("index of known rows", _known_rows),
         ("transformations", _transformations),
+        ("dbt docs", _dbt_docs),
         ("services", _services),
     ]
     adapters = Adapters(settings)
@@ -184,8 +185,29 @@ def _transformations(_: Adapters) -> str:
     return f"{dbt_manifest()} is up to date."
 
 
+def _dbt_docs(adapters: Adapters) -> str:
+    """Where the page is, and whether it is of the project as it is now."""
+    docs, port = adapters.dbt_docs, read_ports(adapters.settings.home).get("dbt_docs")
+    if docs.failure.exists():
+        raise UnhealthyError(
+            f"The dbt docs could not be built, so {'an older page is' if docs.page.exists() else 'none is'} "
+            f"served; {docs.failure} says why. `cardops up` tries again when it starts."
+        )
+    if port is None or not accepts_connections(port):
+        return f"{_age(adapters)}`cardops up` serves them and prints where."
+    return f"{_age(adapters)}Served at http://{HOST}:{port}."
+
+
+def _age(adapters: Adapters) -> str:
+    docs = adapters.dbt_docs
+    if docs.is_current():
+        return ""
+    return "Of a former project. " if docs.page.exists() else "Not built yet. "
+
+
 def _services(adapters: Adapters) -> str:
-    ports = {
+    home = adapters.settings.home
+    ports = read_ports(home) or {
         name: getattr(adapters.settings, f"{name}_port") or default
         for name, default in DEFAULTS.items()
     }

@@ -10,7 +10,12 @@ from cardops.settings import Settings
 from orchestration.cli.output import CommandError
 
 HOST: Final = "127.0.0.1"
-DEFAULTS: Final[Mapping[str, int]] = {"ui": 3000, "authorizer": 8000, "sftp": 2222}
+DEFAULTS: Final[Mapping[str, int]] = {
+    "ui": 3000,
+    "authorizer": 8000,
+    "sftp": 2222,
+    "dbt_docs": 8080,
+}
 PORTS_TRIED: Final = 200
 
 
@@ -37,6 +42,15 @@ def write_ports(home: Path, ports: Mapping[str, int]) -> None:
     unfinished = path.with_suffix(".part")
     unfinished.write_text(json.dumps(dict(ports)) + "\n")
     unfinished.replace(path)
+
+
+def read_ports(home: Path) -> Mapping[str, int]:
+    """The ports of a running `cardops up`, as it wrote them; none where it does not run."""
+    try:
+        ports: dict[str, int] = json.loads((home / "run" / "ports.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return ports
 
 
 def is_free(port: int) -> bool:

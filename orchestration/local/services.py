@@ -23,12 +23,16 @@ load_from:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process. `needs` names services that must be ready before it starts."""
+    """One process. `needs` names services that must be ready before it starts.
+
+    When an essential one ends by itself, all are stopped; another one is started again.
+    """
 
     name: str
     command: tuple[str, ...]
     is_ready: Callable[[], bool] = lambda: True
     needs: tuple[str, ...] = ()
+    is_essential: bool = True
 
 
 def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Service]:
@@ -69,6 +73,13 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
             "daemon",
             _python("dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"),
             needs=("code",),
+        ),
+        Service(
+            "dbt_docs",
+            _python("orchestration.local.dbt_docs", "--port", str(ports["dbt_docs"])),
+            # Last, and nobody waits for it: it takes the processor only when nothing else does.
+            needs=("code", "sftp", "authorizer", "ui", "daemon"),
+            is_essential=False,
         ),
     ]
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from orchestration.cli.output import CommandError
 from orchestration.local.services import Service
@@ -20,6 +20,8 @@ POLL_SECONDS: Final = 0.1
 START_TIMEOUT_SECONDS: Final = 180
 STOP_TIMEOUT_SECONDS: Final = 15
 LOG_LINES_SHOWN: Final = 5
+# A service that is not essential is started again, at most so often.
+RESTART_SECONDS: Final = 10
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -60,6 +62,8 @@ class Supervisor:
         self._logs = home / "run" / "logs"
         self._environment = {**os.environ, **environment}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._optional: dict[str, Service] = {}
+        self._started_at: dict[str, float] = {}
         self._ready: set[str] = set()
         self._pipe: int | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -72,6 +76,7 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_guard()
         waiting = list(services)
+        self._optional = {item.name: item for item in services if not item.is_essential}
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while waiting and not self._is_stopping():
             for service in [item for item in waiting if self._ready.issuperset(item.needs)]:
@@ -85,7 +90,10 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def wait(self) -> None:
-        """Watch the services until a stop is requested. Raises CommandError when one ends by itself."""
+        """Watch the services until a stop is requested.
+
+        Raises CommandError when an essential one ends by itself; another one is started again.
+        """
         while not self._is_stopping():
             self._check()
             time.sleep(POLL_SECONDS)
@@ -111,20 +119,29 @@ class Supervisor:
     def _check(self) -> None:
         for name, process in self._running.items():
             code = process.poll()
-            if code is not None:
+            if code is not None and name in self._optional:
+                self._start_again(self._optional[name])
+            elif code is not None:
                 raise CommandError(self._failure(name, f"ended by itself (exit code {code})"))
         if self._guard is not None and self._guard.poll() is not None:
             raise CommandError(
                 "The guard process was killed, so all services are stopped; start Cardops again."
             )
 
+    def _start_again(self, service: Service) -> None:
+        if time.monotonic() - self._started_at[service.name] >= RESTART_SECONDS:
+            self._running[service.name] = self._spawn(service.name, service.command, mode="ab")
+
     def _failure(self, name: str, what: str) -> str:
         log = self._logs / f"{name}.log"
         last = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
         return "\n".join([f"The {name} process {what}. Its log {log} ends:", *last])
 
-    def _spawn(self, name: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-        with (self._logs / f"{name}.log").open("wb") as log:
+    def _spawn(
+        self, name: str, command: Sequence[str], mode: Literal["wb", "ab"] = "wb"
+    ) -> "subprocess.Popen[bytes]":
+        self._started_at[name] = time.monotonic()
+        with (self._logs / f"{name}.log").open(mode) as log:
             return subprocess.Popen(  # noqa: S603 - our own command lines
                 command,
                 env=self._environment,

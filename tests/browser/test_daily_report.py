@@ -1,21 +1,20 @@
 """The daily report in a real browser: nothing is asked for, cut off or unreadable, on any screen or in print."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from cardops.services.reports.charts import draw_charts
+from tests.factories.browsers import chromium
 from tests.factories.daily_reports import figures, page, quiet_figures
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
 # A4 without its margins, in CSS pixels.
 PAPER_WIDTH = 703
 WIDTHS = {"desktop": 1280, "narrow": 1101, "tablet": 768, "telephone": 390, "paper": PAPER_WIDTH}
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 # What is wider than the place that it has, or reaches beyond the page.
 CUT_OFF = """() => {
     const width = document.documentElement.clientWidth, found = [];
@@ -46,17 +45,8 @@ OVERLAPPING = """() => [...document.querySelectorAll('figure svg')].flatMap(svg 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.fail(
-            "No Chromium is installed, in which the report is looked at; on Debian: "
-            "apt-get install --no-install-recommends chromium fonts-dejavu-core"
-        )
-    playwright: Playwright
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ that loading the definitions does not parse the project.
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +53,21 @@ def project_environment(project: Path = PROJECT_DIR) -> dict[str, str]:
     }
 
 
-def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = PROJECT_DIR) -> None:
+def project_files(project: Path = PROJECT_DIR) -> list[Path]:
+    """The files and folders that the project is made of."""
+    found = [project / "dbt_project.yml", project / "profiles.yml"]
+    for part in _PARTS:
+        found += [path for path in (project / part).rglob("*") if path.suffix != ".pyc"]
+    return found
+
+
+def run_dbt(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    project: Path = PROJECT_DIR,
+    *,
+    timeout_seconds: float = PARSE_TIMEOUT_SECONDS,
+) -> None:
     """Run dbt on the project with this environment. Raises DbtFailedError."""
     done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
         [*dbt_command(), *arguments],
@@ -61,7 +76,7 @@ def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = P
         capture_output=True,
         text=True,
         check=False,
-        timeout=PARSE_TIMEOUT_SECONDS,
+        timeout=timeout_seconds,
     )
     if done.returncode:
         output = (done.stdout + done.stderr).strip()
@@ -71,11 +86,8 @@ def run_dbt(arguments: list[str], environment: dict[str, str], project: Path = P
 def _is_fresh(manifest: Path, project: Path) -> bool:
     if not manifest.exists():
         return False
-    sources = [project / "dbt_project.yml", project / "profiles.yml"]
-    for part in _PARTS:
-        # Folders too: a file that was removed leaves its folder newer.
-        sources += [path for path in (project / part).rglob("*") if path.suffix != ".pyc"]
-    return manifest.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
+    # Folders too: a file that was removed leaves its folder newer.
+    return manifest.stat().st_mtime >= max(path.stat().st_mtime for path in project_files(project))
 
 
 if __name__ == "__main__":

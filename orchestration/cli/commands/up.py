@@ -25,7 +25,7 @@ app = typer.Typer()
 
 @app.command()
 def up(*, json_output: JsonOption = False) -> None:
-    """Run the Dagster UI with its sensors, the authorizer and an SFTP server until Ctrl-C."""
+    """Run the Dagster UI with its sensors, the authorizer, an SFTP server and dbt's docs until Ctrl-C."""
     settings = Settings.load()
     with (
         only_process_of(settings.home, "Cardops is already running, or a demo is,"),
@@ -61,6 +61,7 @@ def addresses(home: Path, ports: Mapping[str, int], key: str, seconds: float) ->
         "ui": f"http://{HOST}:{ports['ui']}",
         "authorizer": f"http://{HOST}:{ports['authorizer']}",
         "sftp": f"sftp://{HOST}:{ports['sftp']}",
+        "dbt_docs": f"http://{HOST}:{ports['dbt_docs']}",
         "incoming": str(home / "raw" / "incoming"),
         "key": key,
         "ports": dict(ports),
@@ -81,6 +82,7 @@ Cardops is running (started in {ready["seconds"]} s).
   Dagster UI  {ready["ui"]}
   Authorizer  {ready["authorizer"]}/docs
   SFTP        {ready["sftp"]}
+  dbt docs    {ready["dbt_docs"]} (the marts for analysts; built in the background)
   Demo key    {ready["key"]}
 
 Try it in another terminal:

@@ -3,109 +3,40 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from types import FrameType
 from typing import Any
 
 import duckdb
-import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from pyiceberg.catalog.sql import SqlCatalog
-from typing_extensions import override
 
-from cardops.adapters.object_stores.directory import DirectoryStore
-from cardops.adapters.postgresql.iceberg_schema import iceberg_database_url
 from cardops.adapters.warehouse import iceberg_tables
 from cardops.adapters.warehouse.iceberg import IcebergRegister
-from cardops.adapters.warehouse.iceberg_tables import KEPT_SNAPSHOTS, open_catalog
-from cardops.adapters.warehouse.lake import ParquetLake
+from cardops.adapters.warehouse.iceberg_tables import KEPT_SNAPSHOTS
 from cardops.contracts.lake.tables import lake_tables
-from tests.factories.marts import a_build
+from tests.factories.iceberg import Catalogued, a_frame
+from tests.factories.marts import ROWS, a_build
 from tests.servers.warm_command import warm_context
 
 pytestmark = pytest.mark.database
 DAY = date(2026, 11, 20)
 # A registration executes about 70 lines for an empty table of the lake, and 100 for a mart.
 LINES = range(150, 350)
-
-
-class OneTableRegister(IcebergRegister):
-    """Leaves out the lake's other tables, which are empty in these tests."""
-
-    @override
-    def _lake_tables(self) -> Iterator[Any]:
-        return (table for table in super()._lake_tables() if table[1] in ("orders", "deposits"))
-
-
-class Catalogued:
-    """A home with a lake, published marts and the catalog, and a reader of each."""
-
-    def __init__(
-        self, url: str, home: Path, register: type[IcebergRegister] = OneTableRegister
-    ) -> None:
-        self.home, self.url = home, iceberg_database_url(url)
-        self.lake_store = DirectoryStore(home / "lake")
-        self.store = DirectoryStore(home / "iceberg")
-        self.lake = ParquetLake(self.lake_store, home / "mirror")
-        self.register = register(self.url, self.store, self.lake_store, home).register
-
-    @contextmanager
-    def catalog(self) -> Iterator[SqlCatalog]:
-        with open_catalog(self.url, self.store) as catalog:
-            yield catalog
-
-    def changed(self) -> Mapping[str, tuple[int, int]]:
-        return {name: counts for name, counts in self.register().items() if any(counts)}
-
-    def read(self, namespace: str, name: str) -> pl.DataFrame:
-        with self.catalog() as catalog:
-            arrow = catalog.load_table((namespace, name)).scan().to_arrow()
-        return pl.DataFrame(pl.from_arrow(arrow))
-
-    def assert_equals_the_lake(self, name: str) -> None:
-        expected = self.lake.scan(name)
-        found = self.read("lake", name)
-        if expected is None:
-            assert found.is_empty()
-            return
-        frame = expected.collect()
-        assert_frame_equal(
-            found.select(frame.columns), frame, check_row_order=False, check_dtypes=True
-        )
+# Until a reader has read once more, on a busy machine.
+READING_SECONDS = 120
 
 
 @pytest.fixture
 def catalogued(database_url: str, tmp_path: Path) -> Catalogued:
     return Catalogued(database_url, tmp_path)
-
-
-MOMENT = datetime(2026, 11, 20, 12, 30, 0, 123456, tzinfo=UTC)
-# What a column of each type holds; the test takes them in turn, with nulls between.
-VALUES: Mapping[Any, list[Any]] = {
-    pl.Decimal: [Decimal(10**30), Decimal(-1)],
-    pl.List: [["a", "b"], []],
-    pl.Datetime: [MOMENT, MOMENT + timedelta(microseconds=1)],
-    pl.Date: [MOMENT.date(), date(1969, 12, 31)],
-    pl.Boolean: [True, False],
-    pl.Binary: [b"\x01", b""],
-    pl.String: ["x", "ä €", ""],
-}
-
-
-def a_value(kind: pl.DataType, random: Random) -> Any:
-    return random.choice([None, *VALUES.get(type(kind), [1, 2, 3])])
-
-
-def a_frame(table: str, random: Random, rows: int = 5) -> pl.DataFrame:
-    columns = lake_tables()[table]
-    values = {name: [a_value(kind, random) for _ in range(rows)] for name, kind in columns.items()}
-    return pl.DataFrame(values, schema=columns)
 
 
 def test_every_table_has_the_rows_of_its_parquet(database_url: str, tmp_path: Path) -> None:
@@ -237,3 +168,80 @@ def test_killed_registration_leaves_a_readable_table(
         catalogued.register()
         assert set(catalogued.read("marts", "fct_days")["build"]) == {number}
     assert ended[0] == -signal.SIGKILL
+
+
+def test_scan_that_was_planned_reads_its_publication_through_two_more(
+    catalogued: Catalogued,
+) -> None:
+    a_build(catalogued.home, 1).publish()
+    catalogued.register()
+    with catalogued.catalog() as catalog:
+        planned = catalog.load_table("marts.fct_days").scan()
+        for number in (2, 3):
+            a_build(catalogued.home, number).publish()
+            catalogued.register()
+
+        assert whole_build_in(planned.to_arrow()) == 1
+
+
+def whole_build_in(rows: Any) -> int:
+    """The build that these rows are of. AssertionError where they are not one whole build."""
+    (build,) = set(rows["build"].to_pylist())
+    assert sorted(rows["place"].to_pylist()) == list(range(build * ROWS))
+    return int(build)
+
+
+def read_until_told(url: str, home: Path, outcome: Connection) -> None:
+    """Read the table again and again, and tell the build of each reading, or what went wrong."""
+    try:
+        with Catalogued(url, home).catalog() as catalog:
+            while not outcome.poll():
+                rows = catalog.load_table("marts.fct_days").scan().to_arrow()
+                outcome.send(whole_build_in(rows))
+        outcome.send("no error")
+    except Exception as error:  # noqa: BLE001 - the test reports it
+        outcome.send(repr(error))
+
+
+@contextmanager
+def reader(url: str, home: Path) -> Iterator[Connection]:
+    ours, theirs = Pipe()
+    process = warm_context().Process(target=read_until_told, args=(url, home, theirs))
+    process.start()
+    try:
+        yield ours
+    finally:
+        process.kill()
+        process.join()
+
+
+def readings_until(outcome: Connection, last: Any) -> list[Any]:
+    """What the reader tells up to this, or up to what is no build."""
+    told = []
+    while not told or (isinstance(told[-1], int) and told[-1] != last):
+        assert outcome.poll(READING_SECONDS), f"no reading after {told[-3:]}"
+        told.append(outcome.recv())
+    assert told[-1] == last
+    return told
+
+
+@pytest.mark.parametrize("publishes", [4, pytest.param(20, marks=pytest.mark.soak)])
+def test_reader_sees_whole_publications_while_a_publisher_dies(
+    catalogued: Catalogued, database_url: str, publishes: int
+) -> None:
+    home, killed_at = catalogued.home, publishes // 2
+    a_build(home, 1).publish()
+    catalogued.register()
+    with reader(database_url, home) as outcome:
+        seen = readings_until(outcome, 1)
+        for number in range(2, publishes + 1):
+            a_build(home, number).publish()
+            if number == killed_at:
+                assert ended_registration(database_url, home, LINES.start) == -signal.SIGKILL
+            catalogued.register()
+            seen += readings_until(outcome, number)
+        outcome.send("stop")
+        seen += readings_until(outcome, "no error")[:-1]
+
+    assert seen == sorted(seen)
+    assert set(seen) == set(range(1, publishes + 1))

@@ -104,6 +104,30 @@ def test_service_that_ends_by_itself_stops_the_others_and_is_named(
     wait_until(lambda: others_in(group) == [], "their end", seconds=DEADLINE_SECONDS)
 
 
+def test_service_that_nothing_needs_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.local.supervisor.RESTART_SECONDS", 0.5)
+    started = tmp_path / "started"
+    program = f"print('ended', file=open({str(started)!r}, 'a'))"
+    services = [
+        Service("needed", (sys.executable, "-c", CHILD)),
+        Service("page", (sys.executable, "-c", program), is_essential=False),
+    ]
+
+    def is_started_thrice() -> bool:
+        return started.exists() and len(started.read_text().splitlines()) == 3
+
+    # With a database URL the guard has no embedded server to stop.
+    environment = {"CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    supervisor = Supervisor(tmp_path, environment, is_stopping=is_started_thrice)
+    try:
+        supervisor.start(services)
+        supervisor.wait()
+    finally:
+        supervisor.stop()
+
+
 def occupied_port() -> socket.socket:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -141,9 +165,9 @@ def test_one_process_creates_dagsters_tables_before_others_open_them(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "run").mkdir()
-    listed = services(tmp_path, {"ui": 1, "authorizer": 2, "sftp": 3}, tmp_path)
+    listed = services(tmp_path, {"ui": 1, "authorizer": 2, "sftp": 3, "dbt_docs": 4}, tmp_path)
 
-    without_dagster = {"code", "sftp", "authorizer"}
+    without_dagster = {"code", "sftp", "authorizer", "dbt_docs"}
     assert {
         service.name: service.needs for service in listed if service.name not in without_dagster
     } == {

@@ -87,6 +87,16 @@ class Up:
                 raise
             return []
 
+    def has_docs(self) -> bool:
+        """Whether the page responds: with itself, or that it is being built."""
+        try:
+            urllib.request.urlopen(self.addresses["dbt_docs"], timeout=10).close()  # noqa: S310 - our own address
+        except urllib.error.HTTPError as error:
+            return error.code == HTTPStatus.SERVICE_UNAVAILABLE
+        except OSError:
+            return False
+        return True
+
     def database_pid(self) -> int:
         file = self.home / "postgres" / "cluster" / "data" / "postmaster.pid"
         pid = int(file.read_text().split("\n", 1)[0])
@@ -186,6 +196,19 @@ def test_up_becomes_ready_and_prints_its_addresses(first: Up) -> None:
     assert first.addresses["ui"].endswith(f":{written['ui']}")
     print(f"ready after {first.addresses['seconds']} s")  # noqa: T201 - a figure to watch
     assert first.addresses["seconds"] < START_SECONDS
+
+
+def test_page_of_dbt_docs_is_served_and_started_again_when_it_ends(first: Up) -> None:
+    """It is built while the tests after this one run, and they have their times nevertheless."""
+    wait_until(first.has_docs, "the page", seconds=PATIENCE_SECONDS)
+    command = f"--port {first.addresses['ports']['dbt_docs']}"
+    (pid,) = [pid for pid, text in of_home(first.home).items() if command in text]
+
+    os.kill(pid, signal.SIGKILL)
+
+    wait_until(lambda: not first.has_docs(), "its end", seconds=10)
+    wait_until(first.has_docs, "the page again", seconds=PATIENCE_SECONDS)
+    assert first.process.poll() is None
 
 
 def test_dropped_file_is_credited_and_spent_with_the_printed_key(first: Up) -> None:
