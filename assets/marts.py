@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from typing_extensions import override
 
+from assets.dbt_results import described_events
+from assets.dbt_tests import sentence_of
 from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
 
@@ -121,7 +123,7 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
             build = dbt.cli(
                 BUILD, context=context, target_path=warehouse.target_path, raise_on_error=False
             )
-            yield from build.stream()
+            yield from described_events(build, warehouse)
             # A failed test is a failed check and keeps the marts from analysts, not from the report.
             if error := build.get_error():
                 failed = _failed_tests(build)
@@ -195,14 +197,20 @@ def _translator() -> "DagsterDbtTranslator":
         ) -> dg.AssetCheckSpec | None:
             # A failed check that blocks would keep the report from being made as well.
             spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-            return spec and spec._replace(blocking=False)
+            sentence = sentence_of(manifest["nodes"][unique_id])
+            return spec and spec._replace(blocking=False, description=sentence)
+
+        @override
+        def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+            # Without the SQL, which dagster_dbt adds.
+            return str(dbt_resource_props["description"])
 
         @override
         def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
             return GROUP
 
-    # Source tests run inside the build, and keep it from being published. As checks of `balances` and other assets they
-    # would make Dagster split the close into two builds, and tests across both could not run.
+    # Source tests run inside the build, and keep it from being published. As checks that this build makes of `balances`
+    # and other assets they would make Dagster split the close into two builds: source_tests.py shows them instead.
     # One asset writes several tables of the lake: its snapshot of fraud rings.
     settings = DagsterDbtTranslatorSettings(
         enable_source_tests_as_checks=False, enable_duplicate_source_asset_keys=True

@@ -32,6 +32,7 @@ from assets import (
 from assets import daily_report as report
 from assets import monitoring_alarms as monitoring
 from assets import transaction_log as log
+from assets.source_tests import source_tests
 from cardops.bootstrap import dbt_manifest
 
 MODULES: tuple[ModuleType, ...] = (
@@ -79,3 +80,8 @@ def assets_of(*, with_dbt: bool) -> list[dg.AssetsDefinition]:
 def checks() -> list[dg.AssetChecksDefinition]:
     """The asset checks of the same modules."""
     return list(dg.load_asset_checks_from_modules(MODULES))
+
+
+def source_checks(*, with_dbt: bool) -> list[dg.AssetChecksDefinition]:
+    """What a dbt build checks of the assets that it reads; without dbt, nothing."""
+    return [source_tests(dbt_manifest())] if with_dbt else []

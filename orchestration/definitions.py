@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.refused_files import file_refusal_job
-from orchestration.asset_catalog import assets_of, checks
+from orchestration.asset_catalog import assets_of, checks, source_checks
 from orchestration.freshness import with_deadlines
 from orchestration.jobs import jobs
 from orchestration.resource_bindings import resources
@@ -23,7 +23,8 @@ def build_defs(
 ) -> dg.Definitions:
     """The definitions; they load with an empty environment."""
     assets = with_deadlines(assets_of(with_dbt=with_dbt))
-    all_jobs = jobs(assets)
+    of_sources = source_checks(with_dbt=with_dbt)
+    all_jobs = jobs(assets, of_sources)
     bound = {**resources(), **(resource_overrides or {})}
     if with_dbt:
         from resources.dbt import dbt_resource  # noqa: PLC0415 - dagster_dbt costs a second
@@ -31,7 +32,7 @@ def build_defs(
         bound = {"dbt": dbt_resource(), **bound}
     return dg.Definitions(
         assets=assets,
-        asset_checks=checks(),
+        asset_checks=[*checks(), *of_sources],
         jobs=[*all_jobs.values(), file_refusal_job],
         schedules=schedules(),
         sensors=sensors(all_jobs),

@@ -25,14 +25,22 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
 }
 
 
-def jobs(assets: Sequence[dg.AssetsDefinition]) -> dict[str, AssetJob]:
-    """The jobs whose assets are loaded, by name; definitions without dbt have a smaller close."""
+def jobs(
+    assets: Sequence[dg.AssetsDefinition], source_checks: Sequence[dg.AssetChecksDefinition] = ()
+) -> dict[str, AssetJob]:
+    """The jobs whose assets are loaded, by name; definitions without dbt have a smaller close.
+
+    `source_checks` tell what the newest build of the marts found, which yields it itself: no job makes them.
+    """
     loaded = {key.to_user_string() for asset in assets for key in asset.keys}
     selections = {name: keys for name, keys in JOBS.items() if loaded.issuperset(keys)}
     selections["daily_close"] = tuple(sorted(key.to_user_string() for key in closing_keys(assets)))
+    left_out = dg.AssetSelection.checks(*source_checks)
     return {
         name: dg.define_asset_job(
-            name, selection=dg.AssetSelection.assets(*keys), description=DESCRIPTIONS[name]
+            name,
+            selection=dg.AssetSelection.assets(*keys) - left_out,
+            description=DESCRIPTIONS[name],
         )
         for name, keys in selections.items()
     }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cardops.ports.files import Lake
+    from cardops.rules.reports import BuiltTable, SourceTest
 
 
 class Warehouse(Protocol):
@@ -27,6 +28,15 @@ class Warehouse(Protocol):
 
     def record_failed_tests(self, names: Sequence[str]) -> None:
         """Inside `building`: these tests of the build failed, so it is not to be published."""
+
+    def built_tables(self) -> Mapping[str, BuiltTable]:
+        """Inside `building`, once dbt is done: every table and view that there is, by name."""
+
+    def record_source_tests(self, results: Sequence[SourceTest]) -> None:
+        """Inside `building`: what the build found where it tested the lake's tables."""
+
+    def source_tests(self) -> Sequence[SourceTest]:
+        """What the newest build found where it tested the lake's tables."""
 
     def publish(self) -> Publication:
         """Every mart as Parquet, and the file of views swapped to it in one step.

@@ -1,6 +1,7 @@
 """What can go wrong with a report of the marts, and what its figures are held against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -9,6 +10,25 @@ from cardops.rules.errors import ExplainedError
 # From this rate of disputed payments on, per merchant and month, card companies act: Mastercard's
 # Excessive Chargeback Merchant (with 100 cases), and Visa's VAMP for an excessive merchant since 2026-04-01.
 WATCHED_CHARGEBACK_RATE: Final = Decimal("0.015")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTable:
+    """What a build made under one name: its columns with their types; the rows of a table, of a view none."""
+
+    row_count: int | None
+    column_types: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTest:
+    """What a build found where it tested a table of the lake; `name` is dbt's unique id of the test."""
+
+    name: str
+    passed: bool
+    is_warning: bool
+    failed_rows: int | None
+    message: str | None
 
 
 class NothingBuiltError(ExplainedError, RuntimeError):

@@ -1,4 +1,6 @@
 -- The value of a rate, summed again from single disputes and the transactions that they name.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_chargeback_rate_per_payment_method'}}}) }}
+
 with
 
 expected as (

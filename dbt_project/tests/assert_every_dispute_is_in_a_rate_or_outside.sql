@@ -1,4 +1,6 @@
 -- Disputes that a rate counts and those outside the rates are all disputes, under each attribution.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_disputes_outside_rates'}}}) }}
+
 with
 
 counted as (

@@ -1,5 +1,7 @@
 -- The latest closing balance of an account is the sum of its postings up to that day. Log rows with
 -- a higher ledger_seq than the balance's were written after it was read, so they are left out.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_daily_balances'}}}) }}
+
 with
 
 latest as (

@@ -1,5 +1,7 @@
 -- A disputed transaction that counts has settled: it is a part of the base, also in each month of
 -- sales. Under the other attributions disputes are of other months' sales.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_chargeback_rate_monthly'}}}) }}
+
 select
     chargeback_rate_key,
     disputed_transaction_count,

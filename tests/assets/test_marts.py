@@ -1,5 +1,6 @@
 """The marts through Dagster: one dbt build, its tests as checks, publication and the report."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from assets.balances import balances
 from assets.daily_report import daily_report
 from assets.marts import MARTS, marts_assets
 from assets.reconciliation import reconciliation, reconciliation_breaks
+from assets.source_tests import source_evaluations, source_tests
 from assets.transaction_log import transaction_log
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
 from cardops.adapters.warehouse.reports import DuckDbReports
 from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
+from cardops.rules.reports import SourceTest
 from resources.dbt import dbt_resource
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.acknowledgements import FakeAcknowledgements
@@ -64,8 +67,9 @@ def a_lake_with_a_break(balance_minor: int = 701) -> FakeLake:
 
 
 def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
+    manifest = ensure_manifest()
     return dg.materialize(
-        [*marts_assets(ensure_manifest()), daily_report, reconciliation],
+        [*marts_assets(manifest), source_tests(manifest), daily_report, reconciliation],
         partition_key=str(DAY),
         resources={
             "lake": lake,
@@ -102,7 +106,91 @@ def test_every_mart_is_built_and_every_dbt_test_is_a_check(
 
     assert set(MARTS) <= built
     assert "assert_no_permit_overdraws" in checks
+    assert MONEY_TEST in checks
     assert "unique_fct_daily_balances_balance_key" in checks
+
+
+def test_every_test_of_a_table_of_the_lake_is_a_check_of_its_asset(
+    broken: dg.ExecuteInProcessResult,
+) -> None:
+    declared = source_tests(ensure_manifest()).check_keys
+    evaluated = {
+        check.asset_check_key: check.passed for check in broken.get_asset_check_evaluations()
+    }
+
+    assert {key.asset_key.to_user_string() for key in declared} == {
+        "balances", "chargebacks", "deposits", "fraud_reports", "orders", "pre_dispute_outcomes", "transaction_log", "transactions",
+    }  # fmt: skip
+    assert {key: evaluated.get(key) for key in declared} == dict.fromkeys(declared, True)
+
+
+def test_failed_test_of_a_table_says_what_is_not_so_and_what_to_do() -> None:
+    manifest = json.loads(ensure_manifest().read_text())
+    name = next(name for name in manifest["nodes"] if "not_null_lake_deposits" in name)
+    found = SourceTest(name, passed=False, is_warning=False, failed_rows=3, message="Got 3 results")
+
+    (evaluation,) = source_evaluations(manifest, [found])
+
+    assert evaluation.asset_check_key == dg.AssetCheckKey(
+        dg.AssetKey("deposits"), "deposits_amount_minor_is_not_null"
+    )
+    assert (evaluation.passed, evaluation.metadata["failed_rows"].value) == (False, 3)
+    assert evaluation.metadata["runbook"].value == "docs/runbooks/source-tests.md"
+    assert "table deposits" in str(evaluation.description)
+    assert "No row lacks amount_minor." in str(evaluation.description)
+
+
+def test_checks_by_themselves_tell_what_the_newest_build_found(
+    broken: dg.ExecuteInProcessResult, home: Path
+) -> None:
+    checks = source_tests(ensure_manifest())
+    definitions = dg.Definitions(
+        asset_checks=[checks],
+        assets=[dg.AssetSpec(key) for key in {key.asset_key for key in checks.check_keys}],
+        jobs=[dg.define_asset_job("told", dg.AssetSelection.all_asset_checks())],
+        resources={"warehouse": DuckDbWarehouse(home)},
+    )
+
+    result = definitions.resolve_job_def("told").execute_in_process()
+
+    assert {check.asset_check_key for check in result.get_asset_check_evaluations()} == set(
+        checks.check_keys
+    )
+
+
+def test_models_show_rows_types_and_duration(broken: dg.ExecuteInProcessResult) -> None:
+    materialized = [
+        event.step_materialization_data.materialization
+        for event in broken.get_asset_materialization_events()
+    ]
+    models = {
+        made.asset_key.to_user_string(): made.metadata
+        for made in materialized
+        if "unique_id" in made.metadata
+    }
+    balances_of_days = models["fct_daily_balances"]
+    schema = balances_of_days["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    types = {column.name: column.type for column in schema.columns}
+
+    assert set(MARTS) <= set(models)
+    assert balances_of_days["dagster/row_count"].value == 1
+    assert (types["business_date"], types["ledger_minor"]) == ("DATE", "BIGINT")
+    assert [name for name, shown in models.items() if "dagster/column_schema" not in shown] == []
+    assert [name for name in MARTS if "dagster/row_count" not in models[name]] == []
+    assert [name for name, shown in models.items() if "Execution Duration" not in shown] == []
+    # A view has no rows of its own: to count them is to run its query.
+    assert "dagster/row_count" not in models["stg_lake__balances"]
+
+
+def test_checks_and_models_say_what_they_mean() -> None:
+    (models, _) = marts_assets(ensure_manifest())
+    checks = list(models.check_specs)
+
+    assert len(checks) > 150
+    assert [check.name for check in checks if len(check.description or "") < 10] == []
+    assert {check.blocking for check in checks} == {False}
+    assert [key for key, text in models.descriptions_by_key.items() if "Raw SQL" in text] == []
 
 
 def test_break_and_failed_dbt_test_are_reported_and_block_publication(
@@ -159,8 +247,10 @@ def test_daily_close_is_one_dbt_build() -> None:
     needed = (
         "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
+    manifest = ensure_manifest()
     definitions = dg.Definitions(
-        assets=[*marts_assets(ensure_manifest()), *steps],
+        assets=[*marts_assets(manifest), *steps],
+        asset_checks=[source_tests(manifest)],
         jobs=[dg.define_asset_job("close", "*")],
         resources={"dbt": dbt_resource(), **dict.fromkeys(needed, object())},
     )
@@ -168,3 +258,4 @@ def test_daily_close_is_one_dbt_build() -> None:
     nodes = [node.name for node in definitions.resolve_job_def("close").nodes]
 
     assert [name for name in nodes if name.startswith("dbt_models")] == ["dbt_models"]
+    assert "source_tests" in nodes

@@ -11,6 +11,7 @@ from assets.partitions import batch_networks, networks
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind
 from orchestration.definitions import build_defs
+from orchestration.jobs import JOBS
 from sensors.delivery import delivery_tags
 
 pytestmark = pytest.mark.dagster
@@ -53,6 +54,15 @@ def test_definitions_without_dbt_load_no_dagster_dbt() -> None:
 
 def test_partitions_of_every_asset_fit_those_it_reads(lean: dg.RepositoryDefinition) -> None:
     lean.asset_graph.validate_partitions()
+
+
+def test_no_job_makes_the_checks_that_a_build_yields_itself() -> None:
+    repository = build_defs().get_repository_def()
+    named = [repository.get_job(name) for name in (*JOBS, "daily_close")]
+    nodes = {node.name for job in named for node in job.nodes}
+
+    assert {"deposits", "balances", "dbt_models"} <= nodes
+    assert "source_tests" not in nodes
 
 
 def test_every_kind_has_a_job_and_a_sensor(lean: dg.RepositoryDefinition) -> None:

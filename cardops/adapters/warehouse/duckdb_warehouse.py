@@ -7,7 +7,7 @@ get Parquet and a read-only file of views over it, which is swapped in one step 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from cardops.adapters.file_locks import exclusive_lock
 from cardops.adapters.warehouse.build_records import start_build
+from cardops.adapters.warehouse.built_tables import built_tables
 from cardops.adapters.warehouse.dbt import PROJECT_DIR
 from cardops.adapters.warehouse.dbt_descriptions import described_models
 from cardops.adapters.warehouse.publications import (
@@ -27,7 +28,12 @@ from cardops.adapters.warehouse.publications import (
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
 from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import Lake, Warehouse
-from cardops.rules.reports import NothingBuiltError, TestsFailedError
+from cardops.rules.reports import (
+    BuiltTable,
+    NothingBuiltError,
+    SourceTest,
+    TestsFailedError,
+)
 
 # The folder of the file without rows; no row has this business date.
 _SHAPE: Final = "shape/business_date=1970-01-01"
@@ -53,6 +59,10 @@ class DuckDbWarehouse(Warehouse):
     def _failures(self) -> Path:
         """Beside the file that dbt wrote, and of the same build."""
         return self._folder / "failed_tests.json"
+
+    @property
+    def _source_tests(self) -> Path:
+        return self._folder / "source_tests.json"
 
     @property
     def build_file(self) -> Path:
@@ -88,6 +98,21 @@ class DuckDbWarehouse(Warehouse):
         """Tests of the newest build that failed, by name."""
         found: list[str] = json.loads(self._failures.read_text()) if self._failures.exists() else []
         return found
+
+    @override
+    def built_tables(self) -> Mapping[str, BuiltTable]:
+        with closing(duckdb.connect(str(self.build_file), read_only=True)) as session:
+            return built_tables(session)
+
+    @override
+    def record_source_tests(self, results: Sequence[SourceTest]) -> None:
+        self._source_tests.write_text(json.dumps([asdict(result) for result in results]))
+
+    @override
+    def source_tests(self) -> Sequence[SourceTest]:
+        if not self._source_tests.exists():
+            return []
+        return [SourceTest(**result) for result in json.loads(self._source_tests.read_text())]
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -1,0 +1,76 @@
+"""What a dbt build says of itself, as Dagster shows it.
+
+Belongs here: the metadata of models, and which results are those of tests of the lake's tables. The build
+itself is in marts.py, the checks of the lake's tables in source_tests.py.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assets.dbt_tests import tests_a_source
+from assets.source_tests import source_evaluations
+from cardops.ports import Warehouse
+from cardops.rules.reports import BuiltTable, SourceTest
+
+if TYPE_CHECKING:
+    from dagster_dbt import DbtCliInvocation
+
+
+def described_events(build: "DbtCliInvocation", warehouse: Warehouse) -> Iterator[Any]:
+    """The build's events in their order, each model's with its rows and the types of its columns.
+
+    They wait until dbt is done: a DuckDB file has one writer or many readers. Results of tests of the
+    lake's tables come first, as evaluations of the checks of those assets.
+    """
+    nodes = build.manifest["nodes"]
+    events = [event for event in build.stream() if not _is_of_a_source(event, nodes)]
+    tables = warehouse.built_tables()
+    found = _source_tests(build)
+    warehouse.record_source_tests(found)
+    yield from source_evaluations(build.manifest, found)
+    for event in events:
+        yield _described(event, tables) if isinstance(event, dg.Output) else event
+
+
+def _is_of_a_source(event: Any, nodes: Mapping[str, Any]) -> bool:
+    if not isinstance(event, dg.AssetObservation):
+        return False
+    return tests_a_source(nodes[_unique_id(event)])
+
+
+def _unique_id(event: dg.AssetObservation | dg.Output[Any]) -> str:
+    return str(event.metadata["unique_id"].value)
+
+
+def _described(event: dg.Output[Any], tables: Mapping[str, BuiltTable]) -> dg.Output[Any]:
+    table = tables.get(_unique_id(event).split(".")[-1])
+    if table is None:
+        return event
+    columns = [dg.TableColumn(name, kind) for name, kind in table.column_types.items()]
+    metadata: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(columns=columns)}
+    if table.row_count is not None:
+        metadata["dagster/row_count"] = table.row_count
+    return event.with_metadata({**event.metadata, **metadata})
+
+
+def _source_tests(build: "DbtCliInvocation") -> list[SourceTest]:
+    try:
+        results = build.get_artifact("run_results.json")["results"]
+    except FileNotFoundError:
+        return []
+    nodes = build.manifest["nodes"]
+    return [
+        SourceTest(
+            name=result["unique_id"],
+            passed=result["status"] == "pass",
+            is_warning=result["status"] == "warn",
+            failed_rows=result["failures"],
+            message=result["message"],
+        )
+        for result in results
+        if result["unique_id"] in nodes
+        and tests_a_source(nodes[result["unique_id"]])
+        and result["status"] != "skipped"
+    ]
