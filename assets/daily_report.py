@@ -89,6 +89,7 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
             "needs_a_person": dg.MetadataValue.md(_needs(report)),
             "path": dg.MetadataValue.path(str(report.path)),
             "url": dg.MetadataValue.url(report.path.as_uri()),
+            "edition": report.edition.number,
             "breaks": report.figures.break_count,
             "decisions": report.figures.decision_count,
             "overdue_disputes": found_in(report.figures.overdue),

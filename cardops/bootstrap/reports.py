@@ -39,7 +39,7 @@ class ReportAdapters(FileAdapters):
         """Figures and pages of daily reports."""
         from cardops.adapters.warehouse.reports import DuckDbReports
 
-        return DuckDbReports(self.warehouse, self.settings.home / "reports")
+        return DuckDbReports(self.warehouse, self.settings.home / "reports", self.lake)
 
     @cached_property
     def iceberg_catalog(self) -> IcebergCatalog:

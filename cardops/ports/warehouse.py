@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cardops.ports.files import Lake
-    from cardops.rules.reports import BuiltTable, SourceTest
+    from cardops.rules.reports import BuiltTable, Edition, SourceTest
 
 
 class Warehouse(Protocol):
@@ -63,6 +63,7 @@ class Reports(Protocol):
     def figures(self, business_date: date) -> Mapping[str, pd.DataFrame]:
         """One small frame for each part of the report; amounts are integers in minor units.
 
+        They are as of the date: rows of later business dates are in none of them.
         Its keys are the fields of cardops.services.reports.figures.ReportFigures, but for those that
         ledgers fill, and `batches`: the batches that were claimed on the date. Raises
         NothingBuiltError where no marts were built.
@@ -72,7 +73,13 @@ class Reports(Protocol):
         """Whether the marts hold the date's closing balances."""
 
     def write_page(self, business_date: date, page: str) -> Path:
-        """Replace the date's page, whole, and return where it is."""
+        """Make this the date's page, whole, and return where it is; the former edition is kept."""
+
+    def newest_edition(self, business_date: date) -> Edition | None:
+        """Which edition the date's page is; None where there is no page."""
+
+    def page_path(self, business_date: date, edition: Edition | None = None) -> Path:
+        """Where the date's page is, or where an edition is kept that is not the newest any more."""
 
 
 class IcebergCatalog(Protocol):

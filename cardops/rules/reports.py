@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -10,6 +11,24 @@ from cardops.rules.errors import ExplainedError
 # From this rate of disputed payments on, per merchant and month, card companies act: Mastercard's
 # Excessive Chargeback Merchant (with 100 cases), and Visa's VAMP for an excessive merchant since 2026-04-01.
 WATCHED_CHARGEBACK_RATE: Final = Decimal("0.015")
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One edition of a date's report: a page is kept as it was made, and another one is the next edition.
+
+    `content_sha256` is over what it says, without when it was made.
+    """
+
+    number: int
+    made_at: datetime
+    content_sha256: str
+
+    def next(self, made_at: datetime, content_sha256: str) -> "Edition":
+        """The edition after this one; this one where it says the same."""
+        if content_sha256 == self.content_sha256:
+            return self
+        return Edition(self.number + 1, made_at, content_sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
         resources={
             "lake": lake,
             "warehouse": DuckDbWarehouse(home),
-            "reports": DuckDbReports(DuckDbWarehouse(home), home / "reports"),
+            "reports": DuckDbReports(DuckDbWarehouse(home), home / "reports", lake),
             "dbt": dbt_resource(),
             "delivery_ledger": FakeDeliveryLedger(),
             "acknowledgement_ledger": FakeAcknowledgements(),

@@ -21,11 +21,13 @@ File = tuple[str, date, str]
 UPDATED = (
     "fct_authorizations",
     "fct_ce3_candidates",
+    "fct_chargeback_rate_snapshots",
     "fct_daily_balances",
     "fct_daily_movements",
     "fct_dispute_snapshots",
     "fct_match_breaks",
     "fct_payment_failure_rate_per_payment_method",
+    "fct_payment_failure_snapshots",
 )
 
 

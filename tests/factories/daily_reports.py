@@ -202,7 +202,7 @@ ROWS: Final[Mapping[str, Sequence[Row]]] = {
     ],
     "state_dates": [
         {"subject": "disputes", "as_of": DAY}, {"subject": "payments", "as_of": DAY},
-        {"subject": "matches", "as_of": DAY + timedelta(days=5)},
+        {"subject": "matches", "as_of": DAY - timedelta(days=5)},
         {"subject": "provisional", "as_of": DAY},
     ],
 }  # fmt: skip

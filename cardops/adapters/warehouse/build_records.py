@@ -28,7 +28,7 @@ create table if not exists builds.built_models (
     model varchar, project_hash varchar, build_number integer
 );
 """
-_FOLDER: Final = "business_date="
+PARTITION: Final = "business_date="
 # Where what decides about rows is, from the project's folder: models, macros and the tables of the rules.
 _SUFFIXES: Final = (".sql", ".yml", ".csv")
 _PARTS: Final = ("models", "macros", "../cardops/rules/data")
@@ -124,8 +124,8 @@ def _replace_files(
 
 def _files(folder: Path) -> Iterator[tuple[date, Path]]:
     for day_folder in folder.iterdir() if folder.exists() else ():
-        if day_folder.name.startswith(_FOLDER):
-            day = date.fromisoformat(day_folder.name.removeprefix(_FOLDER))
+        if day_folder.name.startswith(PARTITION):
+            day = date.fromisoformat(day_folder.name.removeprefix(PARTITION))
             for path in day_folder.glob("*.parquet"):
                 yield day, path
 

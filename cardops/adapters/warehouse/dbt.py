@@ -17,6 +17,7 @@ from cardops.rules.errors import ExplainedError
 
 PROJECT_DIR: Final = Path(__file__).resolve().parents[3] / "dbt_project"
 PARSE_TIMEOUT_SECONDS: Final = 300
+BUILD_TIMEOUT_SECONDS: Final = 3600
 # The tables of the rules are the project's seeds.
 _PARTS: Final = ("models", "macros", "tests", "../cardops/rules/data")
 
@@ -51,6 +52,13 @@ def project_environment(project: Path = PROJECT_DIR) -> dict[str, str]:
         "DBT_LOG_PATH": str(project / "target"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
+
+
+def build_report_marts(environment: Mapping[str, str]) -> None:
+    """Build what the daily report reads, without tests. Raises DbtFailedError."""
+    arguments = ["build", "--quiet", "--select", "+exposure:daily_report"]
+    without = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+    run_dbt([*arguments, *without], environment, timeout_seconds=BUILD_TIMEOUT_SECONDS)
 
 
 def project_files(project: Path = PROJECT_DIR) -> list[Path]:

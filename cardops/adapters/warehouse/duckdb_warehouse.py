@@ -5,9 +5,11 @@ get Parquet and a read-only file of views over it, which is swapped in one step 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ import duckdb
 from typing_extensions import override
 
 from cardops.adapters.file_locks import exclusive_lock
-from cardops.adapters.warehouse.build_records import start_build
+from cardops.adapters.warehouse.build_records import PARTITION, start_build
 from cardops.adapters.warehouse.built_tables import built_tables
 from cardops.adapters.warehouse.dbt import PROJECT_DIR
 from cardops.adapters.warehouse.dbt_descriptions import described_models
@@ -50,8 +52,12 @@ class Publication:
 class DuckDbWarehouse(Warehouse):
     """The warehouse under one home. One process at a time builds, publishes or reads."""
 
-    def __init__(self, home: Path, sessions: DuckDbSessions | None = None) -> None:
-        self._folder = home / "analytics"
+    def __init__(
+        self, home: Path, sessions: DuckDbSessions | None = None, until: date | None = None
+    ) -> None:
+        """`until`: this one knows the lake's rows of business dates up to it, in a file of its own."""
+        self._folder = home / "analytics" if until is None else home / "analytics" / "past"
+        self._home, self._until = home, until
         self._publications = Publications(home / "published")
         self._sessions = sessions or PlainDuckDbSessions()
 
@@ -78,17 +84,7 @@ class DuckDbWarehouse(Warehouse):
     @contextmanager
     def building(self, lake: Lake) -> Iterator[Mapping[str, str]]:
         with self._exclusively():
-            tables = self._link_sources(lake)
-            self._failures.unlink(missing_ok=True)
-            yield {
-                **start_build(self.build_file, PROJECT_DIR, tables),
-                "CARDOPS_SOURCES": str(self._folder / "sources"),
-                "CARDOPS_BUILD_FILE": str(self.build_file),
-                "DBT_TARGET_PATH": str(self.target_path),
-                "DBT_LOG_PATH": str(self._folder / "logs"),
-                # Every statement as JSON, which nobody reads: the console has results and errors.
-                "DBT_LOG_LEVEL_FILE": "none",
-            }
+            yield self._start_build(lake)
 
     @override
     def record_failed_tests(self, names: Sequence[str]) -> None:
@@ -122,10 +118,22 @@ class DuckDbWarehouse(Warehouse):
                 raise NothingBuiltError(
                     "No marts were built yet; materialize them first (cardops report does)."
                 )
-            # Closed here whatever opened it: a connection that lingers would keep dbt from writing.
-            with self._sessions.read_only(self.build_file) as opened, closing(opened) as session:
-                session.execute("set TimeZone = 'UTC'")
-                session.execute(f"set search_path = '{MARTS_SCHEMA}'")
+            with self._opened() as session:
+                yield session
+
+    @contextmanager
+    def rebuilt_until(
+        self, until: date, lake: Lake, build: Callable[[Mapping[str, str]], None]
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The marts of the lake's rows of business dates up to this one, built by `build`.
+
+        They are in a file of their own, which a build brings to its date: it costs the rows between
+        the date and that of the build before, later or earlier. Nobody moves it while it is read.
+        """
+        past = DuckDbWarehouse(self._home, self._sessions, until)
+        with past._exclusively():
+            build(past._start_build(lake))
+            with past._opened() as session:
                 yield session
 
     @override
@@ -140,6 +148,27 @@ class DuckDbWarehouse(Warehouse):
             self._publications.swap_to(folder)
         return Publication(self._publications.file, row_counts)
 
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        # Closed here whatever opened it: a connection that lingers would keep dbt from writing.
+        with self._sessions.read_only(self.build_file) as opened, closing(opened) as session:
+            session.execute("set TimeZone = 'UTC'")
+            session.execute(f"set search_path = '{MARTS_SCHEMA}'")
+            yield session
+
+    def _start_build(self, lake: Lake) -> dict[str, str]:
+        tables = self._link_sources(lake)
+        self._failures.unlink(missing_ok=True)
+        return {
+            **start_build(self.build_file, PROJECT_DIR, tables),
+            "CARDOPS_SOURCES": str(self._folder / "sources"),
+            "CARDOPS_BUILD_FILE": str(self.build_file),
+            "DBT_TARGET_PATH": str(self.target_path),
+            "DBT_LOG_PATH": str(self._folder / "logs"),
+            # Every statement as JSON, which nobody reads: the console has results and errors.
+            "DBT_LOG_LEVEL_FILE": "none",
+        }
+
     def _exclusively(self) -> AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         return exclusive_lock(self._folder / "build.lock")
@@ -152,10 +181,23 @@ class DuckDbWarehouse(Warehouse):
             shape.mkdir(parents=True, exist_ok=True)
             empty_frame(table).write_parquet(shape / "shape.parquet")
             link = self._folder / "sources" / table / "lake"
-            link.unlink(missing_ok=True)
             tables[table] = lake.local_path(table).resolve()
+            if self._until is not None:
+                tables[table] = _link_dates(tables[table], link, self._until)
+                continue
+            link.unlink(missing_ok=True)
             link.symlink_to(tables[table])
         return tables
+
+
+def _link_dates(table: Path, folder: Path, until: date) -> Path:
+    """A folder with those of the table's business dates that are not after the date."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for day_folder in sorted(table.glob(f"{PARTITION}*")):
+        if date.fromisoformat(day_folder.name.removeprefix(PARTITION)) <= until:
+            (folder / day_folder.name).symlink_to(day_folder)
+    return folder
 
 
 def open_published(home: Path, spill: str = "") -> duckdb.DuckDBPyConnection:

@@ -1,39 +1,75 @@
 """The figures of the daily report, read from the marts with DuckDB, and the folder of its pages."""
 
-from datetime import date
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
+from cardops.adapters.file_locks import exclusive_lock
+from cardops.adapters.warehouse.dbt import build_report_marts
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.report_queries import QUERIES
-from cardops.ports import Reports
-from cardops.rules.reports import NothingBuiltError
+from cardops.ports import Lake, Reports
+from cardops.rules.reports import Edition, NothingBuiltError
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
 
-class DuckDbReports(Reports):
-    """Reads the marts that dbt built; pages are HTML files under `folder`."""
+# In the head of a page: which edition it is, when it was made, and the hash of what it says.
+_EDITION: Final = re.compile(r'<meta name="cardops-edition" content="(\d+) (\S+) (\w*)">')
+_HEAD_CHARACTERS: Final = 4000
+_KNOWS_LATER_DATES: Final = (
+    "select exists (select 1 from builds.lake_dates where business_date > $day)"
+)
 
-    def __init__(self, warehouse: DuckDbWarehouse, folder: Path) -> None:
+
+class DuckDbReports(Reports):
+    """Reads the marts that dbt built; pages are HTML files under `folder`.
+
+    Where the marts know rows of later dates than the report's, it reads those of a lake that ends at
+    its date, built for it (docs/marts.md, "As of a date").
+    """
+
+    def __init__(
+        self,
+        warehouse: DuckDbWarehouse,
+        folder: Path,
+        lake: Lake,
+        build: Callable[[Mapping[str, str]], None] = build_report_marts,
+    ) -> None:
         self._warehouse = warehouse
         self._folder = folder
+        self._lake = lake
+        self._build = build
 
     @override
     def figures(self, business_date: date) -> dict[str, "pd.DataFrame"]:
         import pandas as pd  # noqa: PLC0415 - half a second, and only a report needs it
         import pyarrow as pa  # noqa: PLC0415 - the same
 
-        with self._warehouse.reading() as session:
+        with self._marts_of(business_date) as session:
             frames = {
                 name: _frame(session, query, business_date) for name, query in QUERIES.items()
             }
-            failed = pa.table({"test": pa.array(self._warehouse.failed_tests(), pa.string())})
+        failed = pa.table({"test": pa.array(self._warehouse.failed_tests(), pa.string())})
         return {**frames, "failed_tests": failed.to_pandas(types_mapper=pd.ArrowDtype)}
+
+    @contextmanager
+    def _marts_of(self, day: date) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """The marts as of the date: nothing that arrived later is in them."""
+        with self._warehouse.reading() as session:
+            ((knows_later,),) = session.execute(_KNOWS_LATER_DATES, {"day": day}).fetchall()
+            if not knows_later:
+                yield session
+                return
+        with self._warehouse.rebuilt_until(day, self._lake, self._build) as session:
+            yield session
 
     @override
     def is_built(self, business_date: date) -> bool:
@@ -46,12 +82,35 @@ class DuckDbReports(Reports):
         return bool(row and row[0])
 
     @override
+    def newest_edition(self, business_date: date) -> Edition | None:
+        path = self.page_path(business_date)
+        if not path.exists():
+            return None
+        with path.open(encoding="utf-8") as page:
+            found = _EDITION.search(page.read(_HEAD_CHARACTERS))
+        if found is None:  # made before pages said which edition they are
+            made_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return Edition(number=1, made_at=made_at, content_sha256="")
+        number, stamp, digest = found.groups()
+        return Edition(int(number), datetime.fromisoformat(stamp), digest)
+
+    @override
+    def page_path(self, business_date: date, edition: Edition | None = None) -> Path:
+        kept = f"_edition_{edition.number}" if edition else ""
+        return self._folder / f"daily_report_{business_date}{kept}.html"
+
+    @override
     def write_page(self, business_date: date, page: str) -> Path:
-        path = self._folder / f"daily_report_{business_date}.html"
+        path = self.page_path(business_date)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
+        with exclusive_lock(self._folder / "editions.lock"):
+            if former := self.newest_edition(business_date):
+                # A link first: the former edition is never without a name.
+                self.page_path(business_date, former).unlink(missing_ok=True)
+                self.page_path(business_date, former).hardlink_to(path)
+            unfinished.replace(path)
         return path
 
 

@@ -9,13 +9,14 @@ from datetime import date, datetime
 from pathlib import Path
 
 from cardops.ports import Acknowledgements, DeliveryLedger, Reports, RingSnapshots
+from cardops.rules.reports import Edition
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 from cardops.services.fraud.figures import ring_figures
 from cardops.services.reports.batch_files import batch_files_frame
 from cardops.services.reports.charts import Chart, draw_charts
 from cardops.services.reports.figures import ReportFigures
 from cardops.services.reports.operations import OperationSources
-from cardops.services.reports.page import render_page
+from cardops.services.reports.page import content_digest, render_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class DailyReport:
     figures: ReportFigures
     charts: Mapping[str, Sequence[Chart]]
     path: Path
+    edition: Edition
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,11 @@ class ReportSources:
 
 
 def write_daily_report(business_date: date, sources: ReportSources, now: datetime) -> DailyReport:
-    """Replace the date's page. Raises NothingBuiltError where there are no marts to read."""
+    """Make the date's page, or keep the one there is where nothing of it changed.
+
+    A page that says something else is the next edition; the former one stays beside it. Raises
+    NothingBuiltError where there are no marts to read.
+    """
     frames = dict(sources.reports.figures(business_date))
     batch_ids = frames.pop("batches")["batch_id"].to_list()
     files = batch_files_frame(
@@ -50,5 +56,12 @@ def write_daily_report(business_date: date, sources: ReportSources, now: datetim
     rings = ring_figures(sources.ring_snapshots, business_date)
     figures = ReportFigures(business_date, operations, rings, **frames, batch_files=files)
     charts = draw_charts(figures)
-    page = render_page(figures, charts, now)
-    return DailyReport(figures, charts, sources.reports.write_page(business_date, page))
+    digest, former = content_digest(figures, charts), sources.reports.newest_edition(business_date)
+    edition = former.next(now, digest) if former else Edition(1, now, digest)
+    if edition == former:
+        path = sources.reports.page_path(business_date)
+        return DailyReport(figures, charts, path, edition)
+    kept = (former, sources.reports.page_path(business_date, former).name) if former else None
+    page = render_page(figures, charts, now, edition, kept)
+    path = sources.reports.write_page(business_date, page)
+    return DailyReport(figures, charts, path, edition)

@@ -4,9 +4,11 @@ Belongs here: what stands at the top, and the rendering. How it looks is in page
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
+from hashlib import sha256
 from typing import Final
 
+from cardops.rules.reports import Edition
 from cardops.services.reports.amounts import each_priced, priced, share
 from cardops.services.reports.attention import needs_of
 from cardops.services.reports.figures import ReportFigures, records_of, totals_by_currency
@@ -25,15 +27,30 @@ class Tile:
     note: str
 
 
-def render_page(figures: ReportFigures, charts: Charts, made_at: datetime) -> str:
-    """The whole page."""
+def content_digest(figures: ReportFigures, charts: Charts) -> str:
+    """A hash of what the page says, whenever it is made."""
+    at_no_time = datetime.combine(figures.business_date, time(), UTC)
+    return sha256(render_page(figures, charts, at_no_time).encode()).hexdigest()
+
+
+def render_page(
+    figures: ReportFigures,
+    charts: Charts,
+    made_at: datetime,
+    edition: Edition | None = None,
+    former: tuple[Edition, str] | None = None,
+) -> str:
+    """The whole page. `former`: the edition that this one follows, and the name of its file."""
     parts = parts_of(figures, charts, made_at)
     return (
         environment()
         .get_template(TEMPLATE)
         .render(
             figures=figures,
-            made_at=made_at.strftime("%Y-%m-%d %H:%M UTC"),
+            made_at=_stamp(made_at),
+            stamp=_stamp,
+            edition=edition,
+            former=former,
             needs=needs_of(figures),
             titles={table.anchor: table.title for part in parts for table in part.tables},
             each_priced=each_priced,
@@ -41,6 +58,10 @@ def render_page(figures: ReportFigures, charts: Charts, made_at: datetime) -> st
             parts=parts,
         )
     )
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _tiles(figures: ReportFigures) -> list[Tile]:

@@ -192,16 +192,15 @@ def parts_of(figures: ReportFigures, charts: Charts, made_at: datetime) -> list[
 
 
 def _newest(figures: ReportFigures, subject: str) -> str:
-    """What a mart says that keeps only its newest state."""
+    """Until which date the state of a subject was known at the close of the report's date."""
     newest = figures.state_date(subject)
     if newest is None:
-        return "Nothing is known yet."
+        return "Nothing was known yet."
     if newest == figures.business_date:
-        return f"Over all dates until {newest}."
-    side = "later" if newest > figures.business_date else "earlier"
+        return f"Over all dates until {newest}, as known at its close."
     return (
-        f"Over all dates until {newest}, which is {side} than this report's date: these marts keep "
-        "their newest state only."
+        f"Over all dates until {newest}: nothing of later dates had arrived at the close of this "
+        "report's date."
     )
 
 

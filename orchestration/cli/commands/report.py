@@ -102,6 +102,7 @@ def _print(written: "DailyReport", *, json_output: bool) -> None:
             {
                 "business_date": written.figures.business_date.isoformat(),
                 "path": str(written.path),
+                "edition": written.edition.number,
                 "decisions": written.figures.decision_count,
                 "breaks": breaks,
                 "match": _match(written),

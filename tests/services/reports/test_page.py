@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from cardops.rules.reports import Edition
 from cardops.services.reports.charts import draw_charts
 from cardops.services.reports.figures import ReportFigures
+from cardops.services.reports.page import content_digest, render_page
 from cardops.services.reports.parts import Charts
-from tests.factories.daily_reports import DAY, NOTHING, ROWS, figures, page, quiet_figures
+from tests.factories.daily_reports import DAY, MADE_AT, NOTHING, ROWS, figures, page, quiet_figures
 
 
 @pytest.fixture(scope="module")
@@ -199,9 +201,8 @@ def test_charts_are_described_and_have_ids_of_their_own(full: str) -> None:
 @pytest.mark.parametrize(
     ("newest", "sentence"),
     [
-        (DAY, "Over all dates until 2026-11-20."),
-        (DAY + timedelta(days=5), "until 2026-11-25, which is later than this report&#39;s date"),
-        (DAY - timedelta(days=1), "until 2026-11-19, which is earlier than this report"),
+        (DAY, "Over all dates until 2026-11-20, as known at its close."),
+        (DAY - timedelta(days=1), "until 2026-11-19: nothing of later dates had arrived"),
     ],
 )
 def test_each_part_says_of_when_it_is(newest: object, sentence: str) -> None:
@@ -248,3 +249,27 @@ def test_break_count_includes_breaks_that_are_not_listed() -> None:
     assert report.break_count == 403
     assert "403 reconciliation breaks" in shown
     assert "9.00 USD" in needs(shown)
+
+
+def test_page_says_which_edition_it_is_and_where_the_former_one_is() -> None:
+    first = Edition(1, MADE_AT, "aa")
+    second = first.next(MADE_AT + timedelta(days=2), content_digest(figures(), {}))
+
+    shown = render_page(figures(), {}, second.made_at, second, (first, "daily_report_1.html"))
+
+    assert (
+        f'<meta name="cardops-edition" content="2 2026-11-23T01:02:00+00:00 {second.content_sha256}">'
+        in shown
+    )
+    assert (
+        "edition 2: the figures of this date changed after edition 1, made 2026-11-21 01:02 UTC"
+        in shown
+    )
+    assert '<a href="daily_report_1.html">' in shown
+
+
+def test_same_figures_are_the_same_edition_whenever_the_page_is_made() -> None:
+    first = Edition(1, MADE_AT, content_digest(figures(), {}))
+
+    assert first.next(MADE_AT + timedelta(days=2), content_digest(figures(), {})) is first
+    assert first.next(MADE_AT, content_digest(quiet_figures(), {})).number == 2
