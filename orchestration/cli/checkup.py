@@ -17,7 +17,7 @@ from cardops.services.deliveries.paused_alarms import paused_sentence
 from cardops.settings import Settings
 from orchestration.local.ports import DEFAULTS, HOST, accepts_connections, read_ports
 
-STORES: Final = ("raw", "processed", "failed", "lake")
+STORES: Final = ("raw", "processed", "failed", "lake", "iceberg")
 COMPANIES: Final = ("visa", "mastercard", "amex", "discover")
 MIN_FREE_BYTES: Final = 2 * 1024**3
 INDEXED_DAYS: Final = 31

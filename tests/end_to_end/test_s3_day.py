@@ -1,4 +1,4 @@
-"""The same day where every store is a bucket: raw, processed, failed and the lake."""
+"""The same day where every store is a bucket: raw, processed, failed, the lake and the Iceberg tables."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from tests.servers.warm_command import WarmProcess, command
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 
-ROLES = ("raw", "processed", "failed", "lake")
+ROLES = ("raw", "processed", "failed", "lake", "iceberg")
 
 
 @pytest.fixture(scope="module")

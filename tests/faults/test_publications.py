@@ -95,17 +95,32 @@ def die_at_line(number: int) -> None:
     sys.settrace(trace)
 
 
+def die_between_marts_and_views(home: Path) -> None:
+    """Only in a fork."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            duckdb_warehouse, "write_views", lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        )
+        a_build_published(home)
+
+
 @pytest.mark.parametrize("publishes", [7, pytest.param(20, marks=pytest.mark.soak)])
-def test_readers_see_whole_publications_throughout(tmp_path: Path, publishes: int) -> None:
+def test_readers_see_whole_publications_while_a_publisher_dies(
+    tmp_path: Path, publishes: int
+) -> None:
     a_build(tmp_path, 1).publish()
     with reader(hold_until_told, tmp_path) as holder, reader(read_until_told, tmp_path) as looper:
         assert [holder.recv(), looper.recv()] == ["holds 1", "ready"]
         for number in range(2, publishes + 1):
-            a_build(tmp_path, number).publish()
+            warehouse = a_build(tmp_path, number)
+            if number == publishes // 2:
+                assert in_a_fork(lambda: die_between_marts_and_views(tmp_path)) == -signal.SIGKILL
+                assert f"{number:08d}" in folders(tmp_path)
+            warehouse.publish()
         looper.send("stop")
         seen = looper.recv()
-        # What somebody has open is kept beside the newest.
-        newest = [f"{number:08d}" for number in range(publishes - 2, publishes + 1)]
+        # What somebody has open is kept beside the newest. The publisher that died used up a number.
+        newest = [f"{number + 1:08d}" for number in range(publishes - 2, publishes + 1)]
         assert folders(tmp_path) == ["00000001", *newest]
         holder.send("stop")
         held = holder.recv()
@@ -115,7 +130,7 @@ def test_readers_see_whole_publications_throughout(tmp_path: Path, publishes: in
     assert seen == sorted(seen)
     assert len(set(seen)) > 1
     a_build(tmp_path, publishes + 1).publish()
-    assert folders(tmp_path) == [*newest[1:], f"{publishes + 1:08d}"]
+    assert folders(tmp_path) == [*newest[1:], f"{publishes + 2:08d}"]
 
 
 @pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.soak)])

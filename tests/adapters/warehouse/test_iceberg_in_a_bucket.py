@@ -14,6 +14,10 @@ from polars.testing import assert_frame_equal
 from pyiceberg.table import StaticTable
 
 from cardops.adapters.warehouse.publications import KEPT_PUBLICATIONS
+from cardops.bootstrap import Adapters
+from cardops.rules.intake.objects import ObjectStoreError
+from cardops.settings import Settings
+from orchestration.cli.checkup import STORES, _store
 from tests.factories.iceberg import Catalogued, a_frame
 from tests.factories.marts import a_build
 from tests.servers.s3 import REGION, bucket, moto_server
@@ -112,3 +116,15 @@ def test_copies_of_the_newest_publications_are_kept(catalogued: Catalogued) -> N
     assert kept == {f"{number:08d}" for number in range(3, KEPT_PUBLICATIONS + 3)}
     for number, scan in list(enumerate(planned, 1))[-KEPT_PUBLICATIONS:]:
         assert set(scan.to_arrow()["build"].to_pylist()) == {number}
+
+
+def test_doctor_checks_the_tables_bucket(tmp_path: Path, server: str) -> None:
+    with bucket(server) as url:
+        writable = Adapters(Settings(home=tmp_path, iceberg_url=f"{url}/cards"))
+        missing = Adapters(Settings(home=tmp_path, iceberg_url=f"{url}-which-is-not-there/cards"))
+
+        assert _store("iceberg")(writable) == f"{writable.store('iceberg').url} is writable."
+        with pytest.raises(ObjectStoreError):
+            _store("iceberg")(missing)
+
+    assert "iceberg" in STORES
