@@ -5,6 +5,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from tests.factories.waiting import PATIENCE_SECONDS
+
 
 @dataclass
 class RawReply:
@@ -39,14 +41,15 @@ class RawReply:
 
 
 def exchange(port: int, *parts: bytes, seconds: float = 5.0) -> RawReply:
-    """Send the parts and read until the server closes, or sends nothing for so many seconds."""
+    """Send the parts and read until the server closes, or sends nothing more for so many seconds."""
     received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
             while data := connection.recv(65_536):
                 received += data
+                connection.settimeout(seconds)
         except (TimeoutError, ConnectionError):
             pass
     return RawReply(received)

@@ -15,9 +15,10 @@ def test_stalled_session_is_ended_once() -> None:
 
 def test_progressing_session_is_not_ended() -> None:
     ended = threading.Event()
-    with StallGuard(ended.set, 0.5) as guard:
+    # Longer than the time without progress in all, by far shorter between two steps.
+    with StallGuard(ended.set, 1.5) as guard:
         for _ in range(8):
-            time.sleep(0.1)
+            time.sleep(0.2)
             guard.progress()
 
     assert not ended.is_set()
