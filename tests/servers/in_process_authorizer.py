@@ -19,6 +19,7 @@ from authorizer.server.replies import Reply, Scope
 from cardops.rules.authorizations.decisions import AuthorizationRequest, AuthorizationResponse
 from cardops.rules.programs.api_keys import Scope as KeyScope
 from tests.factories.authorizations import USER
+from tests.factories.waiting import PATIENCE_SECONDS
 from tests.fakes.authorizations import FakeAuthorizations
 from tests.fakes.clock import FakeClock
 from tests.fakes.outbox import FakeCallbackOutbox
@@ -124,7 +125,7 @@ class Connection:
         await self.writer.drain()
 
     async def response(self) -> tuple[int, str, bytes]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = int(head.partition("content-length: ")[2].partition("\r")[0])
             return int(head.split()[1]), head, await self.reader.readexactly(length)

@@ -37,7 +37,7 @@ class ShiftedProcess(AuthorizerProcess):
             replies.append(self.call("GET", "/readyz", key=None))
             return replies[-1].status == status
 
-        wait_until(has_status, f"{status} of /readyz", seconds=20)
+        wait_until(has_status, f"{status} of /readyz")
         return replies[-1]
 
 

@@ -232,7 +232,7 @@ def test_killed_database_is_back_without_another_command(first: Up) -> None:
     print(f"the database was back after {seconds:.1f} s")  # noqa: T201 - a figure to watch
 
     # Readiness is cached for half a second, so it may be older than the kill.
-    wait_until(lambda: first.credit("user_up"), "an answer from the database", seconds=10)
+    wait_until(lambda: first.credit("user_up"), "an answer from the database")
     log = first.home / "run" / "logs" / "authorizer.log"
     wait_until(lambda: "runs again" in log.read_text(), "the log that says so")
 
