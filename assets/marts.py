@@ -46,6 +46,7 @@ MARTS: Final = (
     "fct_deposit_funding",
     "fct_deposits",
     "fct_dispute_outcomes",
+    "fct_dispute_outcomes_monthly",
     "fct_dispute_queue",
     "fct_dispute_snapshots",
     "fct_disputes",

@@ -63,11 +63,10 @@ def main(what: str, lake: Path, home: Path) -> None:
 
 
 def _build(lake: Path, home: Path) -> None:
-    dbt.PARSE_TIMEOUT_SECONDS = TIMEOUT_SECONDS  # type: ignore[misc]
     warehouse = DuckDbWarehouse(home)
     with warehouse.building(ParquetLake(DirectoryStore(lake), home)) as environment:
         arguments = ["build", "--quiet", "--exclude-resource-type", "unit_test"]
-        dbt.run_dbt(arguments, dict(environment))
+        dbt.run_dbt(arguments, environment, timeout_seconds=TIMEOUT_SECONDS)
     warehouse.publish()
 
 

@@ -7,9 +7,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from cardops.rules.reports import Edition
 from cardops.services.reports.charts import draw_charts
+from cardops.services.reports.page import render_page
 from tests.factories.browsers import chromium
-from tests.factories.daily_reports import figures, page, quiet_figures
+from tests.factories.daily_reports import MADE_AT, figures, page, quiet_figures
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
 # A4 without its margins, in CSS pixels.
@@ -51,10 +53,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A day in which every part has something, and one on which nothing needs a person."""
+    """A second edition of a day in which every part has something, and a day that needs no person."""
     folder = tmp_path_factory.mktemp("pages")
-    full = figures()
-    pages = {"full": page(full, draw_charts(full)), "quiet": page(quiet_figures())}
+    full, first = figures(), Edition(1, MADE_AT, "aa")
+    former = (first, "daily_report_2026-11-20_edition_1.html")
+    edited = render_page(full, draw_charts(full), MADE_AT, first.next(MADE_AT, "bb"), former)
+    pages = {"full": edited, "quiet": page(quiet_figures())}
     for name, text in pages.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in pages}

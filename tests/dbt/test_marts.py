@@ -829,8 +829,11 @@ def test_sources_describe_the_columns_that_the_lake_has(manifest: dict[str, Any]
 
 
 def test_every_docs_block_describes_a_column(manifest: dict[str, Any]) -> None:
+    # The overview is the first page of dbt's docs.
     blocks = {
-        name for name, block in manifest["docs"].items() if block["package_name"] == "cardops"
+        name
+        for name, block in manifest["docs"].items()
+        if block["package_name"] == "cardops" and block["name"] != "__overview__"
     }
     nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
     used = {

@@ -18,6 +18,7 @@ MARTS: Final[Mapping[str, str]] = {
     "fct_chargeback_rate_monthly": "where payment_method = 'credit_card' and currency = 'USD'",
     "fct_payment_failure_rate_per_payment_method": "",
     "fct_dispute_outcomes": "",
+    "fct_dispute_outcomes_monthly": "",
 }
 Record = dict[str, str]
 
