@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup setup-dev demo up test test-fast test-postgresql15 soak check format bench lock clean clean-data
+.PHONY: help setup setup-dev demo up test test-fast test-postgresql15 test-spark soak check format bench lock clean clean-data
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -52,6 +52,21 @@ test-fast: setup-dev ## Run the tests of rules, contracts, adapters and authoriz
 
 test-postgresql15: setup-dev ## Run the database tests against PostgreSQL 15
 	@tests/postgresql15.sh $(BIN)/python -m pytest -q -m "database and not soak and not dagster" -n $(WORKERS) --dist loadfile
+
+# Where PySpark is installed, pandas warns of it at every import: Spark has environments of its own, which
+# find everything else in $(VENV). PyPI has the JAR of Iceberg for Spark 3.5 alone, whole only in that one release.
+.venv-%/.setup: requirements-%.lock $(VENV)/.setup-dev
+	@echo "Installing PySpark into .venv-$* (400 MB)"
+	@$(BIN)/python -m venv .venv-$*
+	@folder='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		echo "import site; site.addsitedir('$$($(BIN)/python -c "$$folder")')" \
+		> "$$(.venv-$*/bin/python -c "$$folder")/cardops_packages.pth"
+	@.venv-$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+test-spark: .venv-spark/.setup .venv-spark-iceberg/.setup ## Compare every mart and Iceberg table on Spark (needs Java 17)
+	@.venv-spark/bin/python -m pytest -q -m spark tests/spark/test_marts_on_spark.py
+	@.venv-spark-iceberg/bin/python -m pytest -q -m spark tests/spark/test_iceberg_on_spark.py
 
 soak: setup-dev ## Run the long tests: kills, histories, scale
 	@$(BIN)/python -m pytest -m soak --timeout 3600
@@ -96,11 +111,18 @@ lock: ## Update the lock files from pyproject.toml (needs uv)
 		--no-header pyproject.toml --extra build -o requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header pyproject.toml --extra build --extra dev --extra otel -c requirements.lock -o requirements-dev.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate pyproject.toml --extra spark -c requirements-dev.lock \
+		$$(grep -oE '^[a-z0-9._-]+' requirements-dev.lock | sort -u | sed 's/^/--no-emit-package /') \
+		| sed '/^# The following/,$$d' > requirements-spark.lock
+	@printf 'pyspark>=3.5.9,<3.6\nsnowpark-connect-deps-iceberg==1.0.2; python_version < "3.13"\n' \
+		| uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate - -o requirements-spark-iceberg.lock
 	@echo uv | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate - -o deploy/installer.lock
 
 clean: ## Remove .venv, caches and build output; keeps .cardops
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	@rm -rf $(VENV) .venv-spark .venv-spark-iceberg build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache .tmp_dagster_home_* dbt_project/target dbt_project/logs benchmarks/results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Kept .cardops with its balances and files; make clean-data deletes it."

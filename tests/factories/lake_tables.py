@@ -187,6 +187,13 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
         "balance_minor": 0,
         "posted_minor": 0,
     },
+    "safeguarding": {
+        "program": "default",
+        "account_id": "bank-1",
+        "currency": "USD",
+        "check_name": "funds_cover_balances",
+        "is_break": False,
+    },
     "reconciliation_breaks": {
         "program": "default",
         "user_id": "user_1",

@@ -18,12 +18,19 @@ _WORKER: Final = "org.apache.spark.deploy.worker.Worker"
 _LOCAL: Final = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
 
 
-def spark_is_missing() -> str:
-    """Why no cluster can run here; empty if one can."""
+def java_is_missing() -> str:
+    """What Spark lacks to run here, in any version; empty if it has it."""
     if shutil.which("java") is None:
         return "Spark needs Java 17: apt-get install openjdk-17-jre-headless"
+    return ""
+
+
+def spark_is_missing() -> str:
+    """Why no cluster can run here; empty if one can."""
+    if reason := java_is_missing():
+        return reason
     if find_spec("pyspark") is None or find_spec("dbt.adapters.spark") is None:
-        return "PySpark is not installed: pip install 'cardops[spark]'"
+        return "PySpark is not installed here: make test-spark has an environment with it"
     return ""
 
 

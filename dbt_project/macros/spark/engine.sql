@@ -37,7 +37,8 @@
                 {% set value = row[loop.index0] %}
                 {% set literal = 'null' if value is none else
                     "'" ~ (value | string | replace('\\', '\\\\') | replace("'", "\\'")) ~ "'" %}
-                {% do cells.append('cast(' ~ literal ~ ' as ' ~ types[column] ~ ')') %}
+                {% set type = types.get(column) or adapter.convert_type(agate_table, loop.index0) %}
+                {% do cells.append('cast(' ~ literal ~ ' as ' ~ type ~ ')') %}
             {% endfor %}
             {% do listed.append('(' ~ cells | join(', ') ~ ')') %}
         {% endfor %}

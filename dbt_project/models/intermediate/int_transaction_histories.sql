@@ -99,7 +99,11 @@ compared as (
         count(*) over versions as version_count,
         min(business_date) over versions as first_arrived_on,
         max(business_date) over versions as last_arrived_on,
-        row_number() over versions as recency
+        -- Spark counts rows in no window that ends elsewhere than at the row.
+        row_number() over (
+            partition by transaction_key
+            order by changed_at desc, intake_id desc, row_number desc
+        ) as recency
     from transactions
     where hash(transaction_key) in (select repeated.key_hash from repeated)
     window versions as (

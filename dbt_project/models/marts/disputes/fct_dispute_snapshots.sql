@@ -2,7 +2,13 @@ with
 
 -- A dispute of which nothing is left keeps a row without values.
 states as (
-    select * from {{ ref('int_dispute_states') }}
+    select
+        *,
+        lead(known_on) over (
+            partition by dispute_key
+            order by known_on
+        ) as next_known_on
+    from {{ ref('int_dispute_states') }}
     where known_on is not null
 ),
 
@@ -15,12 +21,7 @@ final as (
         case_number,
         transaction_id,
         known_on as valid_from_on,
-        cast(
-            lead(known_on) over (
-                partition by dispute_key
-                order by known_on
-            ) - interval 1 day as date
-        ) as valid_to_on,
+        {{ days_after('next_known_on', -1) }} as valid_to_on,
         stage,
         status,
         {{ dispute_outcome('stage', 'status') }} as outcome,

@@ -104,13 +104,10 @@ counted as (
                 else 0
             end
         ) as excluded_fraud_report_count,
-        sum(
-            case
-                when cases.currency = 'USD' and cases.excluded_because is null
-                    then abs(cases.amount_minor)
-                else 0
-            end
-        ) as value_usd_minor,
+        {{ exact_sum(
+            "case when cases.currency = 'USD' and cases.excluded_because is null"
+            ~ " then abs(cases.amount_minor) else 0 end"
+        ) }} as value_usd_minor,
         sum(
             case
                 when cases.currency != 'USD' and cases.excluded_because is null then 1 else 0
