@@ -9,11 +9,14 @@ from assets.partitions import business_dates, one_date_a_run
 from assets.tables import table_metadata
 from cardops.ports import (
     Acknowledgements,
+    Breakers,
     Clock,
     DeliveryLedger,
+    DisputeAlarms,
     ExpectedFiles,
     IntakeLedger,
     Lake,
+    MonitoringAlarms,
     Reports,
     RingSnapshots,
     SourceControls,
@@ -28,6 +31,7 @@ from cardops.services.reports.daily_report import (
     write_daily_report,
 )
 from cardops.services.reports.figures import found_in
+from cardops.services.reports.open_alarms import AlarmSources
 from cardops.services.reports.operations import OperationSources
 
 RUNBOOK: Final = "docs/runbooks/match-breaks.md"
@@ -55,6 +59,7 @@ MATCH_CHECK: Final = "authorizations_settlements_and_disputes_match"
         "fct_reconciliation_breaks",
         "fct_three_way_match",
         "fct_match_breaks",
+        "fct_monitoring_programmes",
         "fct_provisional_credits",
     ],
     # A warning: a settlement that is missing needs work at the processor, the books are right.
@@ -71,6 +76,9 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     expected_files: dg.ResourceParam[ExpectedFiles],
     waiting_list: dg.ResourceParam[WaitingList],
     ring_snapshots: dg.ResourceParam[RingSnapshots],
+    dispute_alarms: dg.ResourceParam[DisputeAlarms],
+    raised_monitoring_alarms: dg.ResourceParam[MonitoringAlarms],
+    breakers: dg.ResourceParam[Breakers],
     lake: dg.ResourceParam[Lake],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
@@ -81,7 +89,13 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
         intake_ledger, source_controls, expected_files, waiting_list, delivery_ledger
     )
     sources = ReportSources(
-        reports, delivery_ledger, acknowledgement_ledger, waiting, operations, ring_snapshots
+        reports,
+        delivery_ledger,
+        acknowledgement_ledger,
+        waiting,
+        operations,
+        ring_snapshots,
+        AlarmSources(dispute_alarms, raised_monitoring_alarms, breakers),
     )
     report = write_daily_report(day, sources, clock.now())
     return dg.MaterializeResult(

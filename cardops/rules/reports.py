@@ -1,16 +1,10 @@
-"""What can go wrong with a report of the marts, and what its figures are held against."""
+"""What can go wrong with a report of the marts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Final
 
 from cardops.rules.errors import ExplainedError
-
-# From this rate of disputed payments on, per merchant and month, card companies act: Mastercard's
-# Excessive Chargeback Merchant (with 100 cases), and Visa's VAMP for an excessive merchant since 2026-04-01.
-WATCHED_CHARGEBACK_RATE: Final = Decimal("0.015")
 
 
 @dataclass(frozen=True, slots=True)

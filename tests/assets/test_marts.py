@@ -21,11 +21,14 @@ from cardops.rules.reports import SourceTest
 from resources.dbt import dbt_resource
 from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
 from tests.fakes.acknowledgements import FakeAcknowledgements
+from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
+from tests.fakes.disputes import FakeDisputeAlarms
 from tests.fakes.expected_files import FakeExpectedFiles
 from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.lake import FakeLake
+from tests.fakes.monitoring import FakeMonitoringAlarms
 from tests.fakes.source_controls import FakeSourceControls
 from tests.fakes.waiting_list import FakeWaitingList
 
@@ -83,6 +86,9 @@ def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
             "expected_files": FakeExpectedFiles(),
             "waiting_list": FakeWaitingList(),
             "ring_snapshots": LakeRingSnapshots(lake),
+            "dispute_alarms": FakeDisputeAlarms(),
+            "raised_monitoring_alarms": FakeMonitoringAlarms(),
+            "breakers": FakeBreakers(),
             "clock": FakeClock(NOON),
         },
         raise_on_error=False,
@@ -245,7 +251,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciliation_breaks, reconciliation, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "dispute_alarms", "raised_monitoring_alarms", "breakers", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
     )  # fmt: skip
     manifest = ensure_manifest()
     definitions = dg.Definitions(

@@ -13,6 +13,7 @@ from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.services.fraud.figures import ListedRing, RingFigures
 from cardops.services.fraud.picture import DrawnRing, draw_ring
 from cardops.services.reports.figures import ReportFigures
+from cardops.services.reports.open_alarms import NOT_CONFIRMED, STILL_TRUE, OpenAlarm
 from cardops.services.reports.operations import (
     Operations,
     QuarantinedRows,
@@ -82,6 +83,28 @@ def _chargeback_rate(method: str, currency: str, settled: int, disputed: int) ->
     }  # fmt: skip
 
 
+def _monitored(
+    merchant: str,
+    programme: str,
+    cases: int,
+    sales: int,
+    *,
+    line: tuple[int, int] = (150, 1_501),
+    **values: object,
+) -> dict[str, object]:
+    ratio_bps, line_cases = line
+    needed = max(line_cases, -(-sales * ratio_bps // 10_000)) if sales else None
+    return {
+        "program": "default", "merchant_id": merchant, "programme": programme,
+        "subject": "merchant", "month": "2026-11", "case_count": cases, "sales_count": sales,
+        "line_tier": "excessive", "line_ratio_bps": ratio_bps, "line_case_count": line_cases,
+        "tier_reached": None, "cases_to_line": needed and needed - cases, "needed_count": needed,
+        "forecast_basis": "linear_by_days", "forecast_case_count": cases * 3 // 2,
+        "forecast_sales_count": sales * 3 // 2, "forecast_tier": None, "alarm_level": None,
+        "missing_inputs": None, "is_lower_bound": False, "found": 1_040, **values,
+    }  # fmt: skip
+
+
 ROWS: Final[Mapping[str, Sequence[Row]]] = {
     "decisions": [
         {"program": "<b>&", "currency": "USD", "status": "PERMIT",
@@ -127,6 +150,27 @@ ROWS: Final[Mapping[str, Sequence[Row]]] = {
     "chargeback_rates": [
         _chargeback_rate("credit_card", "USD", 875, 14), _chargeback_rate("wallet", "KWD", 900, 9),
         _chargeback_rate("unknown", "JPY", 0, 0),
+    ],
+    "monitoring": [
+        _monitored("m-reached", "mastercard_ecm", 320, 12_000, tier_reached="ecm",
+                   alarm_level="reached", line=(150, 100), line_tier="ecm"),
+        _monitored("a-merchant-with-a-long-name-of-its-acquirer", "visa_vamp", 1_200, 80_000,
+                   alarm_level="forecast", missing_inputs="fraud_reports,region",
+                   forecast_tier="excessive", is_lower_bound=True),
+        _monitored("*", "visa_vamp_acquirer", 900, 400_000, subject="acquirer", line=(50, 1),
+                   line_tier="above_standard"),
+        _monitored("m-new", "visa_vamp", 3, 0, missing_inputs="sales"),
+    ],
+    "monitoring_levels": [
+        {"program": "default", "programme": programme, "alarm_level": level, "merchants": count}
+        for programme, level, count in (
+            ("mastercard_ecm", "reached", 1), ("visa_vamp", "forecast", 2),
+        )
+    ],
+    "monitoring_gaps": [
+        {"program": "default", "programme": "visa_vamp", "month": "2026-11", "missing": missing,
+         "merchants": 40}
+        for missing in ("fraud_reports", "region", "networks_of_sales")
     ],
     "disputes": [
         {"network": "visa", "currency": "USD", "disputes": 5, "disputes_of_the_day": 2, "open": 3,
@@ -203,7 +247,7 @@ ROWS: Final[Mapping[str, Sequence[Row]]] = {
     "state_dates": [
         {"subject": "disputes", "as_of": DAY}, {"subject": "payments", "as_of": DAY},
         {"subject": "matches", "as_of": DAY - timedelta(days=5)},
-        {"subject": "provisional", "as_of": DAY},
+        {"subject": "provisional", "as_of": DAY}, {"subject": "monitoring", "as_of": DAY},
     ],
 }  # fmt: skip
 OPERATIONS: Final = Operations(
@@ -261,6 +305,14 @@ RINGS: Final = RingFigures(
 )  # fmt: skip
 
 
+ALARMS: Final = (
+    OpenAlarm("Dispute c-9 (visa, chargeback) is to be answered by 2026-11-22: due_in_3",
+              NOT_CONFIRMED, "default", "dispute-deadlines.md"),
+    OpenAlarm("amex is paused since 2026-11-20 08:00 UTC after 4 failures in a row", STILL_TRUE, "",
+              "chargeback-delivery.md"),
+)  # fmt: skip
+
+
 def a_frame(name: str, rows: Sequence[Row]) -> pd.DataFrame:
     """The frame as the marts give it: Arrow's types, also without rows."""
     schema = pa.Table.from_pylist(list(ROWS[name])).schema
@@ -271,17 +323,18 @@ def a_frame(name: str, rows: Sequence[Row]) -> pd.DataFrame:
 def figures(
     operations: Operations = OPERATIONS,
     rings_found: RingFigures | None = RINGS,
+    alarms: Sequence[OpenAlarm] = ALARMS,
     **rows: Sequence[Row],
 ) -> ReportFigures:
     """Those of ROWS, but for the parts that a test names."""
     frames = {name: a_frame(name, rows.get(name, found)) for name, found in ROWS.items()}
-    return ReportFigures(DAY, operations, rings_found, **frames)
+    return ReportFigures(DAY, operations, rings_found, alarms, **frames)
 
 
 def quiet_figures() -> ReportFigures:
     """A closed day on which nothing needs a person."""
     balances = [{**ROWS["balances"][1]}]
-    return figures(NOTHING, None, **{**{name: [] for name in ROWS}, "balances": balances})
+    return figures(NOTHING, None, (), **{**{name: [] for name in ROWS}, "balances": balances})
 
 
 def page(report: ReportFigures, charts: Charts | None = None) -> str:

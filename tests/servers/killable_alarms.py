@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,12 @@ def alarms_of(url: str, *cases: str) -> DeadlineAlarms:
     )
 
 
-def die_at_steps(url: str, sent: Path, steps: Sequence[int]) -> list[int]:
-    """The signal or exit code with which each process ended; each has a case `at-<step>`."""
+def die_at_steps(
+    url: str, sent: Path, steps: Sequence[int], module: str = "killable_alarms"
+) -> list[int]:
+    """The signal or exit code with which each process ended; each has an alarm of `at-<step>`."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.servers.killable_alarms", url, str(sent), *map(str, steps)],
+        [sys.executable, "-m", f"tests.servers.{module}", url, str(sent), *map(str, steps)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -73,13 +75,21 @@ def die_at_steps(url: str, sent: Path, steps: Sequence[int]) -> list[int]:
 
 
 def main(url: str, sent: str, *steps: str) -> None:
-    for step in map(int, steps):
+    def raise_one(step: int) -> None:
+        notifier = FileNotifier(Path(sent), FakeClock())
+        die_before(step)
+        alarms_of(url, f"at-{step}").raise_due(notifier)
+
+    run_each_in_a_process(raise_one, map(int, steps))
+
+
+def run_each_in_a_process(raise_one: Callable[[int], None], steps: Iterable[int]) -> None:
+    """Print the signal or exit code with which each ended."""
+    for step in steps:
         # Nothing that starts threads was used yet, so that a forked process is a whole one.
         child = os.fork()
         if child == 0:
-            notifier = FileNotifier(Path(sent), FakeClock())
-            die_before(step)
-            alarms_of(url, f"at-{step}").raise_due(notifier)
+            raise_one(step)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - read by the test

@@ -327,5 +327,7 @@ QUERIES: Final = {
         select 'matches' as subject, max(as_of_on) as as_of from intermediate.int_match_dates
         union all by name
         select 'provisional' as subject, max(as_of_on) as as_of from fct_provisional_credits
+        union all by name
+        select 'monitoring' as subject, max(as_of_on) as as_of from fct_monitoring_programmes
     """,
 }

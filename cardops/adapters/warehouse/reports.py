@@ -12,6 +12,7 @@ from typing_extensions import override
 from cardops.adapters.file_locks import exclusive_lock
 from cardops.adapters.warehouse.dbt import build_report_marts
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from cardops.adapters.warehouse.monitoring_queries import MONITORING_QUERIES
 from cardops.adapters.warehouse.report_queries import QUERIES
 from cardops.ports import Lake, Reports
 from cardops.rules.reports import Edition, NothingBuiltError
@@ -55,7 +56,8 @@ class DuckDbReports(Reports):
 
         with self._marts_of(business_date) as session:
             frames = {
-                name: _frame(session, query, business_date) for name, query in QUERIES.items()
+                name: _frame(session, query, business_date)
+                for name, query in {**QUERIES, **MONITORING_QUERIES}.items()
             }
         failed = pa.table({"test": pa.array(self._warehouse.failed_tests(), pa.string())})
         return {**frames, "failed_tests": failed.to_pandas(types_mapper=pd.ArrowDtype)}

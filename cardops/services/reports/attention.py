@@ -16,6 +16,7 @@ from cardops.services.reports.figures import (
     records_of,
     totals_by_currency,
 )
+from cardops.services.reports.open_alarms import NOT_CONFIRMED
 
 _SOON: Final = ("0 to 1", "2 to 3", "4 to 7")
 
@@ -38,6 +39,8 @@ def needs_of(figures: ReportFigures) -> list[Need]:
         *_of_disputes(figures),
         *_of_deliveries(figures),
         *_of_files(figures),
+        *_of_monitoring(figures),
+        *_of_alarms(figures),
         *_of_rings(figures),
     ]
     return sorted(found, key=lambda need: not need.is_urgent)
@@ -231,6 +234,34 @@ def _of_files(figures: ReportFigures) -> Iterator[Need]:
             "waiting-rows",
             "quarantine.md",
         )
+
+
+def _of_monitoring(figures: ReportFigures) -> Iterator[Need]:
+    for row in records_of(figures.monitoring_levels):
+        is_reached = row["alarm_level"] == "reached"
+        words = {"reached": "reached", "forecast": "is forecast to reach", "near": "is near"}
+        several = {"reached": "reached", "forecast": "are forecast to reach", "near": "are near"}
+        verb = (words if row["merchants"] == 1 else several)[row["alarm_level"]]
+        yield Need(
+            f"{counted(row['merchants'], 'merchant')} of {row['program']} {verb} the line of "
+            f"{row['programme']} in this month.",
+            "monitoring",
+            "monitoring-programmes.md",
+            is_urgent=is_reached,
+        )
+
+
+def _of_alarms(figures: ReportFigures) -> Iterator[Need]:
+    """One need for each runbook and state."""
+    groups = Counter((alarm.runbook, alarm.state) for alarm in figures.alarms)
+    for (runbook, state), count in groups.items():
+        is_lost = state == NOT_CONFIRMED
+        words = (
+            "may not have been sent: the process ended before it said so"
+            if is_lost
+            else "still true"
+        )
+        yield Need(f"{counted(count, 'alarm')} {words}.", "alarms", runbook, is_urgent=is_lost)
 
 
 def _of_rings(figures: ReportFigures) -> Iterator[Need]:

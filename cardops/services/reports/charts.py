@@ -14,7 +14,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
 from cardops.rules.currencies import EXPONENTS
-from cardops.rules.reports import WATCHED_CHARGEBACK_RATE
 from cardops.services.fraud.picture import DrawnRing
 from cardops.services.reports.amounts import money
 from cardops.services.reports.figures import ReportFigures, records_of
@@ -40,6 +39,8 @@ _PAGE_COLORS: Final = {
 }
 _STAGES: Final = ((BLUE, ""), (VERMILLION, "///"), (GREEN, "..."), (PURPLE, "xxx"))
 MAX_BARS: Final = 12
+# A longer name would leave its bar no room; the table beside it has it whole.
+MAX_NAME: Final = 24
 MAX_PANELS: Final = 8
 MAX_TICKS: Final = 6
 _STYLE: Final = {
@@ -110,11 +111,8 @@ def draw_charts(figures: ReportFigures) -> dict[str, list[Chart]]:
         "reject-reasons": lambda: _reject_reasons(records_of(figures.reject_reasons)),
         "balances": lambda: _balance_history(records_of(figures.balance_history)),
         "failures": lambda: _rates("failures", records_of(figures.failure_rates)),
-        "chargebacks": lambda: _rates(
-            "chargebacks",
-            records_of(figures.chargeback_rates),
-            float(WATCHED_CHARGEBACK_RATE) * 100,
-        ),
+        "chargebacks": lambda: _rates("chargebacks", records_of(figures.chargeback_rates)),
+        "monitoring": lambda: _to_the_line(records_of(figures.monitoring)),
         "queue": lambda: _queue(records_of(figures.queue)),
         "rings": lambda: _rings(figures.rings.drawings if figures.rings else ()),
     }
@@ -200,8 +198,8 @@ def _reject_reasons(reasons: Records) -> Iterator[Chart]:
     yield _chart(figure, "reject-reasons-chart", "Rejects by reason", f"{described}.")
 
 
-def _rates(name: str, rates: Records, watched: float | None = None) -> Iterator[Chart]:
-    """A bar a method; `watched`: a rate in percent that has a line of its own."""
+def _rates(name: str, rates: Records) -> Iterator[Chart]:
+    """A bar a method."""
     known = [rate for rate in rates if rate["rate"] is not None]
     if not known:
         return
@@ -221,13 +219,40 @@ def _rates(name: str, rates: Records, watched: float | None = None) -> Iterator[
     described = ", ".join(
         f"{method} {value:.2f} %" for method, value in zip(names, percents, strict=True)
     )
-    if watched is not None:
-        (axes,) = figure.axes
-        axes.axvline(watched, color=VERMILLION, linestyle="--", linewidth=1.2)
-        axes.set_title(f"dashed: {watched:.2f} %", loc="left", fontsize=9)
-        described += f"; the dashed line is at {watched:.2f} %"
     title = {"failures": "Payment failure rate", "chargebacks": "Chargeback rate by count"}[name]
     yield _chart(figure, f"{name}-chart", f"{title} and payment method", f"{described}.")
+
+
+def _to_the_line(merchants: Records) -> Iterator[Chart]:
+    """A bar a merchant and programme: its cases, of those that reach the line at its sales."""
+    known = [record for record in merchants if record["needed_count"]][:MAX_BARS]
+    if not known:
+        return
+    names = [_monitored(record) for record in known]
+    shares = [100 * record["case_count"] / record["needed_count"] for record in known]
+    texts = [f"{value:.0f} %" for value in shares]
+    figure = _bars(names, shares, [""] * len(names), BLUE)
+    (axes,) = figure.axes
+    for place, (value, text) in enumerate(zip(shares, texts, strict=True)):
+        # Never over the dashed line.
+        end = max(value, 100)
+        axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center")
+    axes.axvline(100, color=VERMILLION, linestyle="--", linewidth=1.2)
+    axes.set_title("dashed: the line", loc="left", fontsize=9)
+    described = ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
+    yield _chart(
+        figure,
+        "monitoring-chart",
+        "Cases, as a share of those that reach the line",
+        f"{described}; the dashed line is at 100 %.",
+    )
+
+
+def _monitored(record: dict[str, Any]) -> str:
+    merchant = "all" if record["subject"] == "acquirer" else record["merchant_id"]
+    if len(merchant) > MAX_NAME:
+        merchant = f"{merchant[: MAX_NAME - 1]}…"
+    return f"{merchant}\n{record['programme']} {record['month']}"
 
 
 def _queue(queue: Records) -> Iterator[Chart]:

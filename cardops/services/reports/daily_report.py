@@ -15,6 +15,7 @@ from cardops.services.fraud.figures import ring_figures
 from cardops.services.reports.batch_files import batch_files_frame
 from cardops.services.reports.charts import Chart, draw_charts
 from cardops.services.reports.figures import ReportFigures
+from cardops.services.reports.open_alarms import AlarmSources
 from cardops.services.reports.operations import OperationSources
 from cardops.services.reports.page import content_digest, render_page
 
@@ -39,6 +40,7 @@ class ReportSources:
     waiting: WaitingDisputes
     operations: OperationSources
     ring_snapshots: RingSnapshots
+    alarms: AlarmSources
 
 
 def write_daily_report(business_date: date, sources: ReportSources, now: datetime) -> DailyReport:
@@ -54,7 +56,8 @@ def write_daily_report(business_date: date, sources: ReportSources, now: datetim
     )
     operations = sources.operations.read(business_date, now)
     rings = ring_figures(sources.ring_snapshots, business_date)
-    figures = ReportFigures(business_date, operations, rings, **frames, batch_files=files)
+    alarms = sources.alarms.read(now)
+    figures = ReportFigures(business_date, operations, rings, alarms, **frames, batch_files=files)
     charts = draw_charts(figures)
     digest, former = content_digest(figures, charts), sources.reports.newest_edition(business_date)
     edition = former.next(now, digest) if former else Edition(1, now, digest)

@@ -3,12 +3,13 @@
 Amounts are integers in minor units; cardops.services.reports.page makes decimals of them, once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from cardops.services.fraud.figures import RingFigures
+from cardops.services.reports.open_alarms import OpenAlarm
 from cardops.services.reports.operations import Operations
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class ReportFigures:
     business_date: date
     operations: Operations
     rings: RingFigures | None
+    alarms: Sequence[OpenAlarm]
     decisions: "pd.DataFrame"
     decisions_by_hour: "pd.DataFrame"
     reject_reasons: "pd.DataFrame"
@@ -36,6 +38,9 @@ class ReportFigures:
     failure_days: "pd.DataFrame"
     failure_codes: "pd.DataFrame"
     chargeback_rates: "pd.DataFrame"
+    monitoring: "pd.DataFrame"
+    monitoring_levels: "pd.DataFrame"
+    monitoring_gaps: "pd.DataFrame"
     disputes: "pd.DataFrame"
     queue: "pd.DataFrame"
     deadlines: "pd.DataFrame"

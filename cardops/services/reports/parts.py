@@ -11,7 +11,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from cardops.rules.reports import WATCHED_CHARGEBACK_RATE
 from cardops.services.reports.amounts import (
     each_priced,
     percent,
@@ -21,9 +20,12 @@ from cardops.services.reports.amounts import (
 )
 from cardops.services.reports.charts import Chart
 from cardops.services.reports.figures import ReportFigures, found_in, records_of
+from cardops.services.reports.monitoring_tables import monitoring_as_of, monitoring_tables
 from cardops.services.reports.ring_tables import rings_as_of, rings_table
 from cardops.services.reports.tables import Headings, Table, compared, table_of
 
+# Alarms that the page lists; it counts all.
+MAX_ALARMS: Final = 50
 Charts = Mapping[str, Sequence[Chart]]
 _BAND: Final[Headings] = {
     "before": "Day before", "change": "Change", "band_days": "Dates in band", "median": "Median",
@@ -56,8 +58,8 @@ _FAILURE_CODES: Final[Headings] = {
 }  # fmt: skip
 _CHARGEBACKS: Final[Headings] = {
     "payment_method": "Payment method", "program": "Program", "currency": "Currency",
-    "share": "Rate by count", "interval": "95 % interval", "watched": "Against 1.50 %",
-    "value_share": "Rate by value", "other_currency_dispute_count": "In another currency",
+    "share": "Rate by count", "interval": "95 % interval", "value_share": "Rate by value",
+    "other_currency_dispute_count": "In another currency",
 }  # fmt: skip
 _DISPUTES: Final[Headings] = {
     "network": "Network", "disputes": "Disputes", "disputes_of_the_day": "Of the day",
@@ -121,6 +123,9 @@ _MATCH_BREAKS: Final[Headings] = {
     "kind": "Break", "program": "Program", "age_band": "Age in days", "breaks": "Transactions",
     "oldest_days": "Oldest, days",
 }  # fmt: skip
+_ALARMS: Final[Headings] = {
+    "about": "Alarm", "state": "State", "program": "Program", "runbook": "Runbook",
+}  # fmt: skip
 _FRESHNESS: Final[Headings] = {
     "what": "What",
     "newest_day": "Newest business date",
@@ -135,8 +140,8 @@ _BAND_NOTE: Final = (
 
 _CHARGEBACK_NOTE: Final = (
     "Settled payments (completed or refunded) with a dispute that reached the chargeback stage, of all "
-    "settled ones; by value only what is disputed in the payment's own currency. 1.50 % by count is where "
-    "the programmes of Mastercard (ECM) and Visa (VAMP) begin, which count per merchant and month."
+    "settled ones; by value only what is disputed in the payment's own currency. The lines of card networks "
+    "are for merchants and months: see monitoring programmes."
 )
 
 
@@ -165,6 +170,8 @@ def parts_of(figures: ReportFigures, charts: Charts, made_at: datetime) -> list[
                       nothing="The date was not closed.")],
         ),
         ("rates", "Rates", _newest(figures, "payments"), _rates(figures)),
+        ("programmes", "Monitoring programmes", monitoring_as_of(figures),
+         monitoring_tables(figures)),
         ("work", "Disputes by stage and days left", disputes, _disputes(figures)),
         ("provisional-credits", "Disputed money", _newest(figures, "provisional"),
          [_provisional(figures)]),
@@ -175,6 +182,7 @@ def parts_of(figures: ReportFigures, charts: Charts, made_at: datetime) -> list[
         ("books", "Reconciliation", of_day, _books(figures)),
         ("matching", "Authorizations, settlements and disputes", _newest(figures, "matches"),
          _matching(figures)),
+        ("alarms-of-people", "Alarms", now, [_alarms(figures)]),
         ("fraud-rings", "Fraud rings", rings_as_of(figures), [rings_table(figures)]),
         ("freshness-of-data", "Freshness", "Of the marts when this page was made.",
          [table_of("freshness", "Newest data", _with_lag(figures), _FRESHNESS)]),
@@ -264,11 +272,10 @@ def _rates(figures: ReportFigures) -> list[Table]:
 
 
 def _chargeback_rate(record: dict[str, Any]) -> dict[str, Any]:
-    rate, lower, upper = (record[name] for name in ("rate", "lower_rate", "upper_rate"))
+    lower, upper = record["lower_rate"], record["upper_rate"]
     return record | {
         "share": share(record["disputed_transaction_count"], record["settled_transaction_count"]),
         "interval": "" if lower is None else f"{percent(lower)} to {percent(upper)}",
-        "watched": "" if rate is None else "above" if rate >= WATCHED_CHARGEBACK_RATE else "below",
         "value_share": share_of_money(
             int(record["dispute_value_minor"]),
             int(record["transaction_volume_minor"]),
@@ -338,6 +345,15 @@ def _books(figures: ReportFigures) -> list[Table]:
         table_of("failed-tests", "Tests of the marts that failed in the newest build",
                  records_of(figures.failed_tests), {"test": "Test"}),
     ]  # fmt: skip
+
+
+def _alarms(figures: ReportFigures) -> Table:
+    found, listed = figures.alarms, figures.alarms[:MAX_ALARMS]
+    more = len(found) - len(listed)
+    return table_of(
+        "alarms", "Alarms that may not have been sent, and those that still stand",
+        [asdict(alarm) for alarm in listed], _ALARMS, note=f"And {more:,} more." if more else "",
+    )  # fmt: skip
 
 
 def _matching(figures: ReportFigures) -> list[Table]:

@@ -73,6 +73,7 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
         ReportSources,
         write_daily_report,
     )
+    from cardops.services.reports.open_alarms import AlarmSources  # noqa: PLC0415
     from cardops.services.reports.operations import OperationSources  # noqa: PLC0415
 
     sources = ReportSources(
@@ -88,6 +89,7 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
             adapters.delivery_ledger,
         ),
         adapters.ring_snapshots,
+        AlarmSources(adapters.dispute_alarms, adapters.monitoring_alarms, adapters.breakers),
     )
     try:
         return write_daily_report(day, sources, adapters.clock.now())

@@ -1,8 +1,11 @@
 """Alarms of monitoring programmes: one for each merchant, programme, month and side of the line."""
 
+import json
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -20,6 +23,8 @@ from cardops.services.disputes.monitoring_alarms import CONFIRMED_AFTER, Monitor
 from tests.fakes.clock import FakeClock
 from tests.fakes.monitoring import FakeMonitoringAlarms, FakeMonitoringProgrammes
 from tests.fakes.notifier import FakeNotifier
+from tests.servers.killable_alarms import die_at_steps
+from tests.servers.killable_monitoring_alarms import watch_of
 
 FIGURES = ProgrammeFigures(
     case_count=1200,
@@ -136,6 +141,31 @@ def test_workers_at_once_send_each_monitoring_alarm_once(module_database_url: st
         raised = [alarm for found in pool.map(look, range(4)) for alarm in found]
 
     assert sorted(raised) == due
+
+
+@pytest.mark.database
+def test_monitoring_alarm_of_a_killed_process_is_sent_at_most_once_and_never_lost(
+    module_database_url: str, tmp_path: Path
+) -> None:
+    sent = tmp_path / "alarms.jsonl"
+    # Before the claim, before the alarm, before its confirmation, and after all.
+    steps = (1, 2, 3, 9)
+    ended = die_at_steps(module_database_url, sent, steps, "killable_monitoring_alarms")
+    assert ended == [-signal.SIGKILL] * 3 + [0]
+
+    merchants = [f"at-{step}" for step in steps]
+    notifier = FakeNotifier()
+    raised = watch_of(module_database_url, *merchants).raise_due(notifier).raised
+
+    told = [json.loads(line)["message"] for line in sent.read_text().splitlines()]
+    assert [name for name in merchants if any(name in text for text in told)] == ["at-3", "at-9"]
+    assert [alarm.merchant_id for alarm in raised] == ["at-1"]
+    assert len(notifier.alarms) == 1
+    # The report lists these until a person has seen to them.
+    unconfirmed = PostgresMonitoringAlarms(module_database_url).unconfirmed(
+        FakeClock().now() + LONG
+    )
+    assert [alarm.merchant_id for alarm in unconfirmed] == ["at-2", "at-3"]
 
 
 @pytest.mark.dagster

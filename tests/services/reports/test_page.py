@@ -10,7 +10,16 @@ from cardops.services.reports.charts import draw_charts
 from cardops.services.reports.figures import ReportFigures
 from cardops.services.reports.page import content_digest, render_page
 from cardops.services.reports.parts import Charts
-from tests.factories.daily_reports import DAY, MADE_AT, NOTHING, ROWS, figures, page, quiet_figures
+from tests.factories.daily_reports import (
+    ALARMS,
+    DAY,
+    MADE_AT,
+    NOTHING,
+    ROWS,
+    figures,
+    page,
+    quiet_figures,
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +112,20 @@ def test_page_shows_exact_amounts_and_escaped_texts(full: str, text: str) -> Non
         ("3 quarantined rows waiting too long", "", "waiting-rows", "quarantine.md"),
         ("1 account below zero", "-5 JPY", "balances", "negative-balance.md"),
         ("2 transactions do not match", "", "match-breaks", "match-breaks.md"),
+        (
+            "1 merchant of default reached the line of mastercard_ecm",
+            "",
+            "monitoring",
+            "monitoring-programmes.md",
+        ),
+        (
+            "2 merchants of default are forecast to reach the line of visa_vamp",
+            "",
+            "monitoring",
+            "monitoring-programmes.md",
+        ),
+        ("1 alarm may not have been sent", "", "alarms", "dispute-deadlines.md"),
+        ("1 alarm still true", "", "alarms", "chargeback-delivery.md"),
     ],
 )
 def test_page_begins_with_what_needs_a_person(
@@ -166,14 +189,57 @@ def test_band_of_few_dates_is_not_given() -> None:
     assert "10,000.00 USD" not in shown
 
 
-def test_chargeback_rates_stand_against_the_line_of_card_companies(full: str) -> None:
-    above, below, none = part(full, "chargebacks").partition("<tbody")[2].split("</tr>")[:3]
-
-    assert [">above<" in above, ">below<" in below] == [True, True]
-    assert not any(word in none for word in (">above<", ">below<"))
-    assert "0.80\N{NO-BREAK SPACE}% to 3.20\N{NO-BREAK SPACE}%" in above
+def test_rates_have_their_interval_or_band(full: str) -> None:
+    assert "0.80\N{NO-BREAK SPACE}% to 3.20\N{NO-BREAK SPACE}%" in part(full, "chargebacks")
     assert "1.25\N{NO-BREAK SPACE}% (5 of 400)" in part(full, "failure-days")
     assert "0.80\N{NO-BREAK SPACE}% to 1.20\N{NO-BREAK SPACE}%" in part(full, "failure-days")
+
+
+def test_merchants_stand_against_the_lines_of_monitoring_programmes(full: str) -> None:
+    shown = part(full, "monitoring").replace("\N{NO-BREAK SPACE}", " ")
+    reached, coming, acquirer, new = shown.partition("<tbody")[2].split("</tr>")[:4]
+
+    for row, texts in (
+        (reached, ("2.67 % (320 of 12,000)", "ecm: 1.50 % and 100", ">none<", ">in ecm<")),
+        (
+            coming,
+            ("1.50 % (1,200 of 80,000)", "excessive: 1.50 % and 1,501", ">301 more cases<",
+             "1.50 % (1,800 of 120,000): excessive", ">forecast to reach it<",
+             ">fraud reports, region<"),
+        ),
+        (acquirer, (">all (acquirer)<", "1,100 more cases", ">below<")),
+        (new, ("none (3 of 0)", ">sales<")),
+    ):  # fmt: skip
+        assert [text for text in texts if text not in row] == []
+    assert "1,036 more: cardops sql" in shown
+
+
+def test_what_monitoring_lacks_is_said_with_what_to_do(full: str) -> None:
+    reports, region, networks = (
+        part(full, "monitoring-gaps").partition("<tbody")[2].split("</tr>")[:3]
+    )
+
+    assert [name in row for name, row in (
+        ("cardops submit FILE --kind fraud_reports", reports), ("default region", region),
+        ("name no card network", networks), (">40<", networks),
+    )] == [True] * 4  # fmt: skip
+
+
+def test_merchant_that_is_below_as_far_as_known_is_not_called_safe() -> None:
+    record = {**ROWS["monitoring"][1], "alarm_level": None, "forecast_case_count": None,
+              "forecast_tier": None}  # fmt: skip
+
+    shown = part(page(figures(monitoring=[record])), "monitoring")
+
+    assert ">below, as far as known<" in shown
+    assert ">too early<" in shown
+
+
+def test_long_list_of_alarms_says_how_many_more_there_are() -> None:
+    shown = page(figures(alarms=[ALARMS[0]] * 60))
+
+    assert "And 10 more." in part(shown, "alarms")
+    assert "60 alarms may not have been sent" in needs(shown)
 
 
 def test_each_currency_has_a_chart_of_its_own(charts: Charts) -> None:
