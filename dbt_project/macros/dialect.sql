@@ -40,6 +40,12 @@
     {%- endif -%}
 {%- endmacro -%}
 
+{#- Months from one date's month to another's. -#}
+{%- macro months_between(first_day, last_day) -%}
+    (extract(year from {{ last_day }}) - extract(year from {{ first_day }})) * 12
+            + extract(month from {{ last_day }}) - extract(month from {{ first_day }})
+{%- endmacro -%}
+
 {#- The last day of a date's month. -#}
 {%- macro last_day_of(day) -%}
     last_day({{ day }})

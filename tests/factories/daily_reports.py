@@ -101,7 +101,8 @@ def _monitored(
         "tier_reached": None, "cases_to_line": needed and needed - cases, "needed_count": needed,
         "forecast_basis": "linear_by_days", "forecast_case_count": cases * 3 // 2,
         "forecast_sales_count": sales * 3 // 2, "forecast_tier": None, "alarm_level": None,
-        "missing_inputs": None, "is_lower_bound": False, "found": 1_040, **values,
+        "missing_inputs": None, "is_lower_bound": False, "is_in_programme": False,
+        "months_below_count": None, "exit_month_count": 3, "found": 1_040, **values,
     }  # fmt: skip
 
 
@@ -153,7 +154,8 @@ ROWS: Final[Mapping[str, Sequence[Row]]] = {
     ],
     "monitoring": [
         _monitored("m-reached", "mastercard_ecm", 320, 12_000, tier_reached="ecm",
-                   alarm_level="reached", line=(150, 100), line_tier="ecm"),
+                   alarm_level="reached", line=(150, 100), line_tier="ecm", is_in_programme=True,
+                   months_below_count=0),
         _monitored("a-merchant-with-a-long-name-of-its-acquirer", "visa_vamp", 1_200, 80_000,
                    alarm_level="forecast", missing_inputs="fraud_reports,region",
                    forecast_tier="excessive", is_lower_bound=True),

@@ -16,10 +16,11 @@ MONITORING_QUERIES: Final = {
             case_count, sales_count, line_tier, line_ratio_bps, line_case_count, tier_reached,
             cases_to_line, case_count + cases_to_line as needed_count,
             forecast_basis, forecast_case_count, forecast_sales_count, forecast_tier,
-            alarm_level, missing_inputs, is_lower_bound, count(*) over () as found
+            alarm_level, missing_inputs, is_lower_bound, is_in_programme, months_below_count,
+            exit_month_count, count(*) over () as found
         from fct_monitoring_programmes
-        where {_MONTHS} and case_count > 0
-        order by tier_reached is null, alarm_level is null, fct_monitoring_programmes.month desc,
+        where {_MONTHS} and (case_count > 0 or is_in_programme)
+        order by tier_reached is null, is_in_programme is not true, alarm_level is null, fct_monitoring_programmes.month desc,
             case_count / nullif(case_count + cases_to_line, 0) desc nulls last,
             program, programme, merchant_id
         limit {_LISTED}

@@ -121,6 +121,9 @@ def _stands(record: dict[str, Any]) -> str:
     at_least = " at least" if record["is_lower_bound"] else ""
     if tier:
         return f"in {tier}{at_least}"
+    if record["is_in_programme"]:
+        below, needed = record["months_below_count"], record["exit_month_count"]
+        return f"still in: {below} of {needed} months below"
     return _STANDS[level] if level else f"below{', as far as known' if at_least else ''}"
 
 

@@ -18,7 +18,8 @@ COLUMNS = {
     "line_ratio_bps": "integer", "line_case_count": "bigint", "tier_reached": "varchar",
     "cases_to_line": "bigint", "forecast_basis": "varchar", "forecast_case_count": "bigint",
     "forecast_sales_count": "bigint", "forecast_tier": "varchar", "alarm_level": "varchar",
-    "missing_inputs": "varchar", "is_lower_bound": "boolean",
+    "missing_inputs": "varchar", "is_lower_bound": "boolean", "is_in_programme": "boolean",
+    "months_below_count": "integer", "exit_month_count": "integer",
 }  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def a_row(merchant_id: str, cases: int, **values: object) -> Mapping[str, object
         "sales_count": 1_000, "line_tier": "ecm", "line_ratio_bps": 150, "line_case_count": 100,
         "cases_to_line": 100 - cases, "forecast_basis": "linear_by_days",
         "forecast_case_count": cases * 3 // 2, "forecast_sales_count": 1_000,
-        "is_lower_bound": False, **values,
+        "is_lower_bound": False, "is_in_programme": False, "exit_month_count": 3, **values,
     }  # fmt: skip
 
 
@@ -58,15 +59,16 @@ def test_merchants_at_a_line_come_first_then_alarms_then_by_nearness() -> None:
         a_row("older", 90, month=date(2026, 9, 1)),
         a_row("later", 90, month=date(2026, 12, 1)),
         a_row("no-sales", 5, sales_count=0, cases_to_line=None),
+        a_row("leaving", 0, is_in_programme=True, months_below_count=1),
     ]
 
     listed = found(*rows)["monitoring"]
 
     assert [row["merchant_id"] for row in listed] == [
-        "over", "coming", "near", "far", "no-sales", "last-month",
+        "over", "leaving", "coming", "near", "far", "no-sales", "last-month",
     ]  # fmt: skip
-    assert [row["needed_count"] for row in listed] == [100, 100, 100, 100, None, 100]
-    assert {row["found"] for row in listed} == {6}
+    assert [row["needed_count"] for row in listed] == [100, 100, 100, 100, 100, None, 100]
+    assert {row["found"] for row in listed} == {7}
     assert {row["month"] for row in listed} == {"2026-10", "2026-11"}
 
 

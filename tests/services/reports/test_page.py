@@ -232,6 +232,10 @@ def test_merchant_that_is_below_as_far_as_known_is_not_called_safe() -> None:
     shown = part(page(figures(monitoring=[record])), "monitoring")
 
     assert ">below, as far as known<" in shown
+    leaving = {**record, "is_in_programme": True, "months_below_count": 1}
+    assert ">still in: 1 of 3 months below<" in part(
+        page(figures(monitoring=[leaving])), "monitoring"
+    )
     assert ">too early<" in shown
 
 

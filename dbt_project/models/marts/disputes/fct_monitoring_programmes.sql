@@ -237,6 +237,7 @@ tiers as (
         tiers.tier_rank,
         tiers.ratio_bps,
         tiers.cases,
+        tiers.exit_months,
         greatest(
             tiers.cases,
             {{ whole_quotient('tiers.ratio_bps * forecast.sales_count + 9999', '10000') }}
@@ -278,6 +279,7 @@ lines as (
         max(case when place = 1 then ratio_bps end) as line_ratio_bps,
         max(case when place = 1 then cases end) as line_case_count,
         max(case when place = 1 then needed_count end) as needed_count,
+        max(case when place = 1 then exit_months end) as exit_month_count,
         max(case when place = 2 then tier end) as next_tier,
         max(case when place = 2 then ratio_bps end) as next_ratio_bps,
         max(case when place = 2 then cases end) as next_case_count,
@@ -303,6 +305,7 @@ named as (
         lines.next_ratio_bps,
         lines.next_case_count,
         lines.needed_count,
+        lines.exit_month_count,
         lines.tier_reached,
         lines.forecast_tier,
         case
@@ -336,6 +339,29 @@ named as (
         ) as missing_inputs
     from forecast
     left join lines using ({{ keys | join(', ') }})
+),
+
+followed as (
+    select
+        *,
+        max(case when tier_reached is not null then month end) over (
+            partition by program, merchant_id, programme
+            order by month
+            rows between unbounded preceding and current row
+        ) as reached_month
+    from named
+),
+
+-- A month counts as below the line once it is over; one without a row had no sale and no case.
+below as (
+    select
+        *,
+        greatest(
+            0,
+            {{ months_between('reached_month', 'month') }}
+            - case when elapsed_days < month_days then 1 else 0 end
+        ) as months_below_count
+    from followed
 ),
 
 final as (
@@ -390,8 +416,15 @@ final as (
         alarm_level,
         alarm_level is not null as is_alarm,
         missing_inputs,
-        counts_fraud_reports = 'yes' and not is_fed as is_lower_bound
-    from named
+        counts_fraud_reports = 'yes' and not is_fed as is_lower_bound,
+        exit_month_count,
+        case when reached_month is not null then cast(months_below_count as integer) end
+            as months_below_count,
+        case
+            when exit_month_count is not null
+                then reached_month is not null and months_below_count < exit_month_count
+        end as is_in_programme
+    from below
 )
 
 select * from final
