@@ -14,7 +14,7 @@ from typing import Final
 
 from cardops.settings import Settings
 from orchestration.local.home_lock import only_process_of
-from orchestration.local.ports import HOST
+from orchestration.local.ports import DEFAULTS, HOST
 from orchestration.local.services import services
 from orchestration.local.supervisor import Supervisor
 
@@ -55,7 +55,8 @@ def outside_processes(settings: Settings) -> Iterator[OutsideProcesses]:
         tempfile.TemporaryDirectory(prefix="cardops-demo-") as sockets,
         ThreadPoolExecutor(1) as starting,
     ):
-        ports = _free_ports("ui", *NEEDED)
+        # The list of services names every port, also of those that the demo does not start.
+        ports = _free_ports(*DEFAULTS)
         listed = services(settings.home, ports, Path(sockets))
         needed = [service for service in listed if service.name in NEEDED]
         supervisor = Supervisor(settings.home, {})
