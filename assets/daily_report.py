@@ -1,7 +1,8 @@
 """The daily report: one HTML file a business date, readable offline."""
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -22,6 +23,7 @@ from cardops.ports import (
     SourceControls,
     WaitingList,
 )
+from cardops.rules.reports import CloseIncompleteError
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 from cardops.services.reports.amounts import each_priced
 from cardops.services.reports.attention import needs_of
@@ -30,6 +32,7 @@ from cardops.services.reports.daily_report import (
     ReportSources,
     write_daily_report,
 )
+from cardops.services.reports.failed_parts import reasons_of
 from cardops.services.reports.figures import found_in
 from cardops.services.reports.open_alarms import AlarmSources
 from cardops.services.reports.operations import OperationSources
@@ -81,8 +84,11 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     breakers: dg.ResourceParam[Breakers],
     lake: dg.ResourceParam[Lake],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """What needs a person, and the date's money, decisions, rates, disputes, files and books."""
+) -> Iterator[Any]:
+    """What needs a person, and the date's money, decisions, rates, disputes, files and books.
+
+    Where a part of analytics failed, the report is made, says so, and then the run ends failed.
+    """
     day = date.fromisoformat(context.partition_key)
     waiting = WaitingDisputes(intake_ledger, lake)
     operations = OperationSources(
@@ -98,6 +104,12 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
         AlarmSources(dispute_alarms, raised_monitoring_alarms, breakers),
     )
     report = write_daily_report(day, sources, clock.now())
+    yield _materialized(report)
+    if reasons := reasons_of(report.figures):
+        raise CloseIncompleteError(reasons)
+
+
+def _materialized(report: DailyReport) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     return dg.MaterializeResult(
         metadata={
             "needs_a_person": dg.MetadataValue.md(_needs(report)),

@@ -5,38 +5,65 @@ In the daily close it is of the date that is closed, else of today.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
+import polars as pl
 
+from assets.failed_parts import is_reported, not_made
 from assets.tables import records_metadata
-from cardops.ports import Clock, RingSnapshots, RingSources
+from cardops.ports import Clock, Reports, RingSnapshots, RingSources
 from cardops.services.fraud.figures import ListedRing, RingFigures, figures_of
 from cardops.services.fraud.picture import LEGEND, DrawnRing, sheet_of
 from cardops.services.fraud.rings import FraudRings
 
 RUNBOOK: Final = "docs/runbooks/fraud-rings.md"
-# A sentence that is true where it passes.
+FAILURE_RUNBOOK: Final = "docs/runbooks/run-failure.md"
+# Sentences that are true where they pass.
+MADE: Final = "fraud_rings_are_of_the_date"
 NONE_OVERSIZED: Final = "no_fraud_ring_is_larger_than_its_limit"
 
 
 @dg.asset(
     group_name="analytics",
     deps=["transactions", "orders", "chargebacks"],
-    check_specs=[dg.AssetCheckSpec(NONE_OVERSIZED, asset="fraud_rings")],
+    check_specs=[
+        dg.AssetCheckSpec(MADE, asset="fraud_rings"),
+        dg.AssetCheckSpec(NONE_OVERSIZED, asset="fraud_rings"),
+    ],
     kinds={"polars", "parquet"},
 )
 def fraud_rings(
     context: dg.AssetExecutionContext,
     ring_sources: dg.ResourceParam[RingSources],
     ring_snapshots: dg.ResourceParam[RingSnapshots],
+    reports: dg.ResourceParam[Reports],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """Rings with their members, what links them, money disputed, and what merged or split since."""
+) -> Iterator[Any]:
+    """Rings with their members, what links them, money disputed, and what merged or split since.
+
+    Where they cannot be made, the former snapshot stays, and the report of the date says so.
+    """
     day = closed_date(context) or clock.now().date()
-    tables = FraudRings(ring_sources, ring_snapshots).snapshot(day)
+    try:
+        tables = FraudRings(ring_sources, ring_snapshots).snapshot(day)
+    except Exception as error:
+        # Whatever it is: marts and report need none of these rings.
+        reason = f"{type(error).__name__}: {error}"
+        reports.record_failure(day, "fraud_rings", reason)
+        if not is_reported(context):
+            raise
+        context.log.exception("Fraud rings could not be made; the close goes on without them.")
+        yield from _failed_checks(day, reason)
+        yield not_made("result")
+        return
+    reports.clear_failure(day, "fraud_rings")
+    yield _materialized(day, tables)
+
+
+def _materialized(day: date, tables: Mapping[str, pl.DataFrame]) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     figures = figures_of(tables, day)
     return dg.MaterializeResult(
         metadata={
@@ -54,7 +81,10 @@ def fraud_rings(
             "picture": dg.MetadataValue.md(picture_of(figures.drawings)),
             "runbook": RUNBOOK,
         },
-        check_results=[_size_check(figures)],
+        check_results=[
+            dg.AssetCheckResult(check_name=MADE, passed=True, metadata={"business_date": str(day)}),
+            _size_check(figures),
+        ],
     )
 
 
@@ -88,6 +118,21 @@ def _record(ring: ListedRing) -> dict[str, object]:
         "merged_from": ring.merged_from,
         "split_from": ring.split_from,
     }
+
+
+def _failed_checks(day: date, reason: str) -> Iterator[dg.AssetCheckResult]:
+    sentence = (
+        f"Fraud rings of {day} could not be made: {reason}. The snapshot before it stays, and the marts and "
+        "the daily report are made with it. Mend the cause and materialize fraud_rings again."
+    )
+    for name in (MADE, NONE_OVERSIZED):
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=False,
+            description=sentence if name == MADE else "No rings of the date were made.",
+            severity=dg.AssetCheckSeverity.ERROR if name == MADE else dg.AssetCheckSeverity.WARN,
+            metadata={"business_date": str(day), "runbook": FAILURE_RUNBOOK},
+        )
 
 
 def _size_check(figures: RingFigures) -> dg.AssetCheckResult:

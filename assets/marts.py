@@ -16,8 +16,10 @@ from typing_extensions import override
 
 from assets.dbt_results import described_events
 from assets.dbt_tests import sentence_of
+from assets.failed_parts import is_reported, not_made
 from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
+from cardops.rules.reports import BuildFailedError, BuildFailures
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliInvocation
@@ -28,7 +30,8 @@ GROUP: Final = "analytics"
 # Unit tests of the models have their own rows, so no night can make them fail: `make test` runs them.
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 # How dbt says in its results that a node is not as it should be.
-_FAILED: Final = frozenset({"error", "fail", "partial success", "skipped"})
+_SKIPPED: Final = "skipped"
+_FAILED: Final = frozenset({"error", "fail", "partial success", _SKIPPED})
 # The publication waits for the whole dbt build: these marts are the last it makes.
 MARTS: Final = (
     "dim_accounts",
@@ -126,27 +129,55 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
             build = dbt.cli(
                 BUILD, context=context, target_path=warehouse.target_path, raise_on_error=False
             )
-            yield from described_events(build, warehouse)
-            # A failed test is a failed check and keeps the marts from analysts, not from the report.
+            made = set[str]()
+            for event in described_events(build, warehouse):
+                if isinstance(event, dg.Output):
+                    made.add(event.output_name)
+                yield event
+            # What failed keeps the marts from analysts, and the report from nobody.
             if error := build.get_error():
-                failed = _failed_tests(build)
-                if not failed:
-                    raise error
-                warehouse.record_failed_tests(failed)
+                failures = _failures(build, error)
+                warehouse.record_failures(failures)
+                if failures.models and not is_reported(context):
+                    raise BuildFailedError(failures)
+                yield from map(not_made, _outputs_in_order(context, made))
 
     return [dbt_models, published_marts]
 
 
-def _failed_tests(build: "DbtCliInvocation") -> list[str]:
-    """Names of the tests that failed; none where anything else went wrong."""
+def _outputs_in_order(context: dg.AssetExecutionContext, made: set[str]) -> list[str]:
+    """Outputs of models that were not made, each after those that it reads, as Dagster demands."""
+    place = {
+        key: number
+        for number, key in enumerate(context.job_def.asset_layer.asset_graph.toposorted_asset_keys)
+    }
+    names = context.assets_def.keys_by_output_name
+    return sorted(names.keys() - made, key=lambda name: place[names[name]])
+
+
+def _failures(build: "DbtCliInvocation", error: Exception) -> BuildFailures:
+    """Tests and models that failed, and models that were not built for it; else dbt itself failed."""
     try:
         results = build.get_artifact("run_results.json")["results"]
     except FileNotFoundError:
-        return []
-    failed = [result for result in results if result["status"] in _FAILED]
-    if any(not result["unique_id"].startswith("test.") for result in failed):
-        return []
-    return [result["unique_id"].split(".")[2] for result in failed]
+        results = []
+    failed = [
+        (result["unique_id"].split("."), result["status"], result["message"] or result["status"])
+        for result in results
+        if result["status"] in _FAILED
+    ]
+    found = BuildFailures(
+        tests=sorted(
+            name[2] for name, status, _ in failed if name[0] == "test" and status != _SKIPPED
+        ),
+        models={
+            name[2]: why for name, status, why in failed if name[0] != "test" and status != _SKIPPED
+        },
+        skipped=sorted(
+            name[2] for name, status, _ in failed if name[0] != "test" and status == _SKIPPED
+        ),
+    )
+    return found or BuildFailures(models={"dbt": str(error)})
 
 
 @contextmanager

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cardops.ports.files import Lake
-    from cardops.rules.reports import BuiltTable, Edition, SourceTest
+    from cardops.rules.reports import BuildFailures, BuiltTable, Edition, SourceTest
 
 
 class Warehouse(Protocol):
@@ -26,8 +26,8 @@ class Warehouse(Protocol):
     def building(self, lake: Lake) -> AbstractContextManager[Mapping[str, str]]:
         """Exclusive until the block ends; the environment that tells dbt what to build."""
 
-    def record_failed_tests(self, names: Sequence[str]) -> None:
-        """Inside `building`: these tests of the build failed, so it is not to be published."""
+    def record_failures(self, failures: BuildFailures) -> None:
+        """Inside `building`: these tests and models failed, so the build is not to be published."""
 
     def built_tables(self) -> Mapping[str, BuiltTable]:
         """Inside `building`, once dbt is done: every table and view that there is, by name."""
@@ -41,7 +41,7 @@ class Warehouse(Protocol):
     def publish(self) -> Publication:
         """Every mart as Parquet, and the file of views swapped to it in one step.
 
-        Raises TestsFailedError where a test of the newest build failed.
+        Raises BuildFailedError where a test or a model of the newest build failed.
         """
 
 
@@ -68,6 +68,12 @@ class Reports(Protocol):
         ledgers fill, and `batches`: the batches that were claimed on the date. Raises
         NothingBuiltError where no marts were built.
         """
+
+    def record_failure(self, business_date: date, part: str, reason: str) -> None:
+        """A part that dbt does not build could not be made for the date; `figures` say so until cleared."""
+
+    def clear_failure(self, business_date: date, part: str) -> None:
+        """The part was made for the date after all."""
 
     def is_built(self, business_date: date) -> bool:
         """Whether the marts hold the date's closing balances."""

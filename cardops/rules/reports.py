@@ -1,7 +1,7 @@
 """What can go wrong with a report of the marts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cardops.rules.errors import ExplainedError
@@ -48,14 +48,45 @@ class NothingBuiltError(ExplainedError, RuntimeError):
     """No marts were built or published yet; the message says what to run."""
 
 
-class TestsFailedError(ExplainedError, RuntimeError):
-    """Tests of the newest build failed, so it was not published."""
+@dataclass(frozen=True, slots=True)
+class BuildFailures:
+    """What failed in a build of the marts: tests by name, and models (or dbt itself) with dbt's message.
 
-    __test__ = False  # no test of pytest's
+    `skipped`: models that were not built, because one that they read failed.
+    """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    tests: Sequence[str] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    skipped: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything failed."""
+        return bool(self.tests or self.models or self.skipped)
+
+
+class BuildFailedError(ExplainedError, RuntimeError):
+    """Tests or models of the newest build failed, so it was not published."""
+
+    def __init__(self, failures: BuildFailures) -> None:
+        causes = [
+            *(f"{model} could not be built: {why}" for model, why in failures.models.items()),
+            *(f"dbt test {test} failed" for test in failures.tests),
+        ]
         super().__init__(
-            f"The marts were not published, because dbt tests failed: {', '.join(names)}. Analysts keep "
-            "what was published before. The failed checks of this run say which rows; where the daily "
-            "report lists breaks, begin with docs/runbooks/reconciliation-breaks.md."
+            f"The marts were not published. {'; '.join(causes)}. Analysts keep what was published "
+            "before. The failed checks of this run say which rows, and the daily report which of its "
+            "parts are older; where it lists breaks, begin with docs/runbooks/reconciliation-breaks.md, "
+            "else with docs/runbooks/run-failure.md."
+        )
+
+
+class CloseIncompleteError(ExplainedError, RuntimeError):
+    """A part of analytics could not be made in this close; the report is made and says so."""
+
+    def __init__(self, parts: Mapping[str, str]) -> None:
+        causes = "; ".join(f"{part}: {why}" for part, why in parts.items())
+        super().__init__(
+            f"The report was made, but parts of this close failed, and its first section says which figures "
+            f"are older or left out. {causes}. Mend the cause and launch daily_close for the date anew, "
+            "with all its steps; see docs/runbooks/run-failure.md."
         )

@@ -1,14 +1,20 @@
 """Rings through Dagster: of the date that is closed, or of today; nothing personal in what it shows."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
+from typing_extensions import override
 
-from assets.fraud_rings import NONE_OVERSIZED, fraud_rings
+from assets.fraud_rings import MADE, NONE_OVERSIZED, fraud_rings
 from assets.partitions import business_dates
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
+from cardops.adapters.warehouse.reports import DuckDbReports
 from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from cardops.adapters.warehouse.ring_sources import LakeRingSources
+from cardops.ports import RingActivity, RingSources
 from tests.factories.lake_tables import DAY, rows_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.lake import FakeLake
@@ -36,7 +42,9 @@ def a_lake(users: int) -> FakeLake:
     return lake
 
 
-def run(lake: FakeLake, partition: str | None = None) -> dg.ExecuteInProcessResult:
+def run(
+    lake: FakeLake, home: Path, partition: str | None = None, sources: RingSources | None = None
+) -> dg.ExecuteInProcessResult:
     @dg.asset(partitions_def=business_dates, deps=[fraud_rings])
     def published() -> None:
         """Of a business date, as all others of the close."""
@@ -46,28 +54,33 @@ def run(lake: FakeLake, partition: str | None = None) -> dg.ExecuteInProcessResu
         [fraud_rings, *([published] if partition else [])],
         partition_key=partition,
         resources={
-            "ring_sources": LakeRingSources(lake),
+            "ring_sources": sources or LakeRingSources(lake),
             "ring_snapshots": LakeRingSnapshots(lake),
+            "reports": DuckDbReports(DuckDbWarehouse(home), home, lake),
             "clock": FakeClock(noon),
         },
+        raise_on_error=False,
     )
 
 
-def test_rings_of_a_close_are_those_of_its_date() -> None:
+def test_rings_of_a_close_are_those_of_its_date(tmp_path: Path) -> None:
     lake = a_lake(users=3)
 
-    result = run(lake, str(DAY))
+    result = run(lake, tmp_path, str(DAY))
 
     assert result.success
     assert list(LakeRingSnapshots(lake).dates()) == [DAY]
-    (check,) = result.get_asset_check_evaluations()
-    assert (check.check_name, check.passed) == (NONE_OVERSIZED, True)
+    checks = result.get_asset_check_evaluations()
+    assert {check.check_name: check.passed for check in checks} == {
+        MADE: True,
+        NONE_OVERSIZED: True,
+    }
 
 
-def test_rings_found_by_hand_are_those_of_today_and_show_nothing_personal() -> None:
+def test_rings_made_by_hand_are_those_of_today_and_show_nothing_personal(tmp_path: Path) -> None:
     lake = a_lake(users=3)
 
-    result = run(lake)
+    result = run(lake, tmp_path)
 
     assert list(LakeRingSnapshots(lake).dates()) == [TODAY]
     (materialization,) = result.asset_materializations_for_node("fraud_rings")
@@ -80,3 +93,19 @@ def test_rings_found_by_hand_are_those_of_today_and_show_nothing_personal() -> N
     shown = str(metadata)
     for value in (*PERSONAL.values(), "u-1"):
         assert value not in shown
+
+
+class FailingRingSources(LakeRingSources):
+    @override
+    def activity(self, as_of: date, links: pl.DataFrame) -> RingActivity:
+        raise OSError(28, "No space left on device")
+
+
+def test_rings_that_fail_in_a_run_without_a_report_fail_at_once(tmp_path: Path) -> None:
+    lake = a_lake(users=3)
+
+    result = run(lake, tmp_path, str(DAY), FailingRingSources(lake))
+
+    assert not result.success
+    assert not result.get_asset_materialization_events()
+    assert list(LakeRingSnapshots(lake).dates()) == []

@@ -242,6 +242,10 @@ ROWS: Final[Mapping[str, Sequence[Row]]] = {
          "oldest_days": 12},
     ],
     "failed_tests": [{"test": "assert_movements_add_up_to_latest_balances"}],
+    "failed_parts": [
+        {"part": "fct_three_way_match", "reason": "Binder Error", "frames": "matches", "is_missing": True},
+        {"part": "fct_match_breaks", "reason": "", "frames": "match_breaks", "is_missing": False},
+    ],
     "freshness": [
         {"what": "Disputes", "newest_day": None},
         {"what": "Closing balances", "newest_day": DAY - timedelta(days=1)},

@@ -586,8 +586,8 @@ GUARDS = [
         "if False:",
     ),
     Guard(
-        "failed-tests",
-        "tests/adapters/warehouse/test_failed_tests.py::test_build_with_failed_tests_is_not_published",
+        "failed-builds",
+        "tests/adapters/warehouse/test_failed_builds.py::test_build_with_failed_tests_is_not_published",
         "if False:",
     ),
     Guard("submitter", f"{APPROVALS}::test_submitter_cannot_approve", "if False:"),

@@ -3,6 +3,8 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,26 @@ def test_dagster_dbt_still_calls_the_overridden_methods() -> None:
 
     assert "self._cli_version" in source
     assert "self._initialize_dbt_core_adapter(args)" in source
+
+
+def test_output_of_what_was_not_made_lets_others_run_without_a_materialization() -> None:
+    import dagster as dg  # noqa: PLC0415 - costs seconds
+
+    from assets.failed_parts import not_made  # noqa: PLC0415 - as above
+
+    @dg.asset
+    def failed() -> Iterator[Any]:
+        yield not_made("result")
+
+    @dg.asset(deps=[failed])
+    def after() -> None:
+        """Downstream of it."""
+
+    run = dg.materialize([failed, after])
+
+    made = [event.asset_key for event in run.get_asset_materialization_events()]
+    assert made == [dg.AssetKey("after")]
+    assert not run.get_asset_observation_events()
 
 
 def test_dagster_dbt_loads_without_dbt_and_finds_every_node() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +17,30 @@ class Description:
 
 def described_models(manifest: Path) -> Mapping[str, Description]:
     """The description of each model by name; none where dbt wrote no manifest beside its build."""
-    try:
-        nodes = json.loads(manifest.read_text())["nodes"]
-    except FileNotFoundError:
-        return {}
     return {
         node["name"]: Description(
             _one_line(node["description"]),
             {name: _one_line(column["description"]) for name, column in node["columns"].items()},
         )
-        for node in nodes.values()
-        if node["resource_type"] == "model"
+        for node in _models(manifest)
     }
+
+
+def contract_columns(manifest: Path) -> Mapping[str, Mapping[str, str]]:
+    """Columns and their types, of each model whose contract dbt enforces."""
+    return {
+        node["name"]: {name: column["data_type"] for name, column in node["columns"].items()}
+        for node in _models(manifest)
+        if node["config"]["contract"]["enforced"]
+    }
+
+
+def _models(manifest: Path) -> list[dict[str, Any]]:
+    try:
+        nodes = json.loads(manifest.read_text())["nodes"]
+    except FileNotFoundError:
+        return []
+    return [node for node in nodes.values() if node["resource_type"] == "model"]
 
 
 def _one_line(text: str) -> str:

@@ -31,10 +31,11 @@ from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessi
 from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import Lake, Warehouse
 from cardops.rules.reports import (
+    BuildFailedError,
+    BuildFailures,
     BuiltTable,
     NothingBuiltError,
     SourceTest,
-    TestsFailedError,
 )
 
 # The folder of the file without rows; no row has this business date.
@@ -64,7 +65,7 @@ class DuckDbWarehouse(Warehouse):
     @property
     def _failures(self) -> Path:
         """Beside the file that dbt wrote, and of the same build."""
-        return self._folder / "failed_tests.json"
+        return self._folder / "failures.json"
 
     @property
     def _source_tests(self) -> Path:
@@ -87,13 +88,14 @@ class DuckDbWarehouse(Warehouse):
             yield self._start_build(lake)
 
     @override
-    def record_failed_tests(self, names: Sequence[str]) -> None:
-        self._failures.write_text(json.dumps(sorted(names)))
+    def record_failures(self, failures: BuildFailures) -> None:
+        self._failures.write_text(json.dumps(asdict(failures)))
 
-    def failed_tests(self) -> list[str]:
-        """Tests of the newest build that failed, by name."""
-        found: list[str] = json.loads(self._failures.read_text()) if self._failures.exists() else []
-        return found
+    def failures(self) -> BuildFailures:
+        """What failed in the newest build."""
+        if not self._failures.exists():
+            return BuildFailures()
+        return BuildFailures(**json.loads(self._failures.read_text()))
 
     @override
     def built_tables(self) -> Mapping[str, BuiltTable]:
@@ -140,8 +142,8 @@ class DuckDbWarehouse(Warehouse):
     def publish(self) -> Publication:
         # Under the build's lock to the end: of two publishers at once, the later one is swapped last.
         with self.reading() as session:
-            if failed := self.failed_tests():  # guard: failed-tests
-                raise TestsFailedError(failed)
+            if failures := self.failures():  # guard: failed-builds
+                raise BuildFailedError(failures)
             with self._publications.new() as folder:
                 row_counts = {name: _write_mart(session, name, folder) for name in _marts(session)}
                 write_views(folder, described_models(self.target_path / "manifest.json"))

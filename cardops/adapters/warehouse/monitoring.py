@@ -9,7 +9,9 @@ from typing_extensions import override
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.ports import MonitoringProgrammes
 from cardops.rules.chargebacks.monitoring import MonitoringAlarm, ProgrammeFigures
+from cardops.rules.reports import BuildFailedError
 
+_MART: Final = "fct_monitoring_programmes"
 _ALARMS: Final = """
 select
     program, merchant_id, programme, month, tier_reached is not null,
@@ -30,6 +32,9 @@ class DuckDbMonitoringProgrammes(MonitoringProgrammes):
     @override
     def alarms(self) -> Sequence[MonitoringAlarm]:
         with self._warehouse.reading() as session:
+            failures = self._warehouse.failures()
+            if _MART in failures.models or _MART in failures.skipped:
+                raise BuildFailedError(failures)
             rows = session.execute(_ALARMS).fetchall()
         return [
             replace(MonitoringAlarm(*row[:5]), figures=ProgrammeFigures(*row[5:])) for row in rows

@@ -1,7 +1,6 @@
 """Identifiers of whole columns, normalised as cardops.rules.fraud.identifiers has it for one value."""
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -10,6 +9,7 @@ import polars as pl
 from cardops.rules.fraud.identifiers import (
     COLUMNS,
     MAPPED_IPV4,
+    EmailProvider,
     IdentifierKind,
     email_providers,
     ignored_values,
@@ -33,11 +33,12 @@ def normalised_column(kind: IdentifierKind) -> pl.Expr:
 
 def _ipv4(addresses: pl.Series) -> pl.Series:
     """IPv4 addresses in IPv6 form, which are rare, as IPv4."""
-    is_mapped = addresses.str.starts_with(MAPPED_IPV4) & addresses.str.contains(".", literal=True)
-    if not is_mapped.fill_null(value=False).any():
+    is_mapped = addresses.str.starts_with(MAPPED_IPV4)
+    if not is_mapped.any():
         return addresses
+    is_mapped = (is_mapped & addresses.str.contains(".", literal=True)).fill_null(value=False)
     plain = addresses.str.strip_prefix(MAPPED_IPV4)
-    return plain.zip_with(is_mapped.fill_null(value=False), addresses)
+    return plain.zip_with(is_mapped, addresses)
 
 
 def _mailboxes(addresses: pl.Series) -> pl.Series:
@@ -46,7 +47,14 @@ def _mailboxes(addresses: pl.Series) -> pl.Series:
     if not is_known.any():
         return addresses
     known = addresses.filter(is_known)
-    return addresses.scatter(is_known.arg_true(), _delivered(known))
+    for domain, provider in email_providers().items():
+        is_here = known.str.ends_with(f"@{domain}")
+        if is_here.all():
+            known = _delivered(known, domain, provider)
+        elif is_here.any():
+            delivered = _delivered(known.filter(is_here), domain, provider)
+            known = known.scatter(is_here.arg_true(), delivered)
+    return addresses.scatter(is_known.arg_true(), known)
 
 
 @cache
@@ -54,29 +62,20 @@ def _endings() -> list[str]:
     return [f"@{domain}" for domain in email_providers()]
 
 
-def _delivered(addresses: pl.Series) -> pl.Series:
-    """Local part and domain are what is before and after the first `@`."""
-    providers = email_providers()
-    parts = (
-        addresses.str.splitn("@", 2)
-        .struct.unnest()
-        .rename({"field_0": "local", "field_1": "domain"})
-    )
-    local, domain = pl.col("local"), pl.col("domain")
+def _delivered(addresses: pl.Series, domain: str, provider: EmailProvider) -> pl.Series:
+    """Addresses that end with `@` and the domain, as the provider delivers them.
 
-    def belongs(names: Sequence[str]) -> pl.Expr:
-        return domain.is_in(names)
-
-    tagged = [name for name, provider in providers.items() if provider.ignores_tag]
-    dotted = [name for name, provider in providers.items() if provider.ignores_dots]
-    untagged = pl.when(belongs(tagged)).then(local.str.splitn("+", 2).struct[0]).otherwise(local)
-    plain = (
-        pl.when(belongs(dotted))
-        .then(untagged.str.replace_all(".", "", literal=True))
-        .otherwise(untagged)
-    )
-    boxes = {name: provider.mailbox_domain for name, provider in providers.items()}
-    return parts.select(pl.concat_str(plain, pl.lit("@"), domain.replace(boxes))).to_series()
+    The domain of an address is what follows its first `@`, so one with another `@` is not the provider's.
+    """
+    local = addresses.str.strip_suffix(f"@{domain}")
+    plain = local
+    if provider.ignores_tag and local.str.contains("+", literal=True).any():
+        plain = plain.str.splitn("+", 2).struct.field("field_0")
+    if provider.ignores_dots:
+        plain = plain.str.replace_all(".", "", literal=True)
+    delivered = plain + f"@{provider.mailbox_domain}"
+    is_other = local.str.contains("@", literal=True)
+    return addresses.zip_with(is_other, delivered) if is_other.any() else delivered
 
 
 def with_reason_to_ignore(identifiers: pl.DataFrame) -> pl.DataFrame:

@@ -44,9 +44,11 @@ def rows_until(lake: Lake, table: str, as_of: date) -> pl.LazyFrame | None:
 def _with_users(lake: Lake, as_of: date, sightings: pl.DataFrame) -> pl.DataFrame:
     """One row per user and identifier; a transaction without a user has its order's."""
     is_unnamed = pl.col("user_id").is_null()
+    if not sightings["user_id"].has_nulls():
+        return sightings.drop("order_id")
     named = sightings.filter(~is_unnamed).drop("order_id")
     unnamed = sightings.filter(is_unnamed).drop("user_id")
-    orders = None if unnamed.is_empty() else rows_until(lake, "orders", as_of)
+    orders = rows_until(lake, "orders", as_of)
     if orders is not None:
         users = (
             orders.join(
@@ -57,8 +59,8 @@ def _with_users(lake: Lake, as_of: date, sightings: pl.DataFrame) -> pl.DataFram
             .agg(pl.col("user_id").min())
             .collect()
         )
-        told = unnamed.join(users, on=["program", "order_id"]).select(named.columns)
-        named = pl.concat([named, told])
+        of_orders = unnamed.join(users, on=["program", "order_id"]).select(named.columns)
+        named = pl.concat([named, of_orders])
     return (
         named.drop_nulls("user_id")
         .group_by([*USER, "identifier_kind", "value"])

@@ -19,7 +19,7 @@ from cardops.rules.fraud.identifiers import COLUMNS, IdentifierKind
 
 ROWS_AT_ONCE: Final = 2_000_000
 # Places of a table for each row, so that few identifiers meet in one place; and the largest table.
-_PLACES_A_ROW: Final = 8
+_PLACES_A_ROW: Final = 4
 _MIN_BITS: Final = 12
 _MAX_BITS: Final = 25
 _HASH_BITS: Final = 64
@@ -30,7 +30,7 @@ _PROGRAM: Final = pl.col("program").hash(_SEED + 2)
 _KINDS: Final = tuple(IdentifierKind)
 KEY: Final = ["program", "user_id", "order_id", "identifier_kind", "value"]
 
-_TOLD: Final = ("program", "user_id", "order_id", "created_at")
+_ORIGIN: Final = ("program", "user_id", "order_id", "created_at")
 _SCHEMA: Final = pl.Schema(
     {**dict.fromkeys(KEY, TEXT), **dict.fromkeys(("first_seen_at", "last_seen_at"), INSTANT)}
 )
@@ -59,7 +59,7 @@ def sightings_of_shared(
     marks = _marked(chunks, bits)
     found: dict[IdentifierKind, list[pl.DataFrame]] = {kind: [] for kind in _KINDS}
     for number, chunk in enumerate(chunks):
-        rows = chunk.select(*_TOLD, *COLUMNS.values()).collect(engine="streaming")
+        rows = chunk.select(*_ORIGIN, *COLUMNS.values()).collect(engine="streaming")
         for kind in _KINDS:
             found[kind].append(_sightings(rows, kind, marks[kind], number))
     return pl.concat(_merged(kind, parts) for kind, parts in found.items())
@@ -155,9 +155,9 @@ def _sightings(
     # After a file of the lake was replaced, rows are no longer where the first pass saw them.
     is_like_before = rows.height == len(marked.rows[chunk])
     expected = rows.filter(pl.Series(marked.rows[chunk])) if is_like_before else rows
-    found = expected.select(*_TOLD, value)
+    found = expected.select(*_ORIGIN, value)
     if not (is_like_before and marked.has(_value_hashes(found)).all()):
-        every = rows.select(*_TOLD, value)
+        every = rows.select(*_ORIGIN, value)
         found = every.filter(marked.has(_value_hashes(every)))
     return found.filter(pl.col("value").str.len_bytes() > 0).with_columns(
         pl.when(pl.col("user_id").is_null()).then("order_id").alias("order_id")

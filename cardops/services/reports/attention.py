@@ -11,6 +11,7 @@ from typing import Final
 
 from cardops.rules.deliveries.acknowledgements import Verdict
 from cardops.rules.deliveries.records import DeliveryState
+from cardops.services.reports.failed_parts import failed_sentences
 from cardops.services.reports.figures import (
     ReportFigures,
     records_of,
@@ -35,6 +36,7 @@ class Need:
 def needs_of(figures: ReportFigures) -> list[Need]:
     """Everything that needs a person, what is urgent first; nothing where all is well."""
     found = [
+        *_of_failed_parts(figures),
         *_of_books(figures),
         *_of_disputes(figures),
         *_of_deliveries(figures),
@@ -49,6 +51,12 @@ def needs_of(figures: ReportFigures) -> list[Need]:
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """`1 file`, `2 files`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def _of_failed_parts(figures: ReportFigures) -> Iterator[Need]:
+    """First of all: what is below is not all of this close."""
+    for sentence in failed_sentences(figures):
+        yield Need(sentence, "failed-parts", "run-failure.md", is_urgent=True)
 
 
 def _of_books(figures: ReportFigures) -> Iterator[Need]:

@@ -56,6 +56,7 @@ class ReportFigures:
     matches: "pd.DataFrame"
     match_breaks: "pd.DataFrame"
     failed_tests: "pd.DataFrame"
+    failed_parts: "pd.DataFrame"
     freshness: "pd.DataFrame"
     state_dates: "pd.DataFrame"
 

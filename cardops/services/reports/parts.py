@@ -19,6 +19,7 @@ from cardops.services.reports.amounts import (
     share_of_money,
 )
 from cardops.services.reports.charts import Chart
+from cardops.services.reports.failed_parts import failed_rows
 from cardops.services.reports.figures import ReportFigures, found_in, records_of
 from cardops.services.reports.monitoring_tables import monitoring_as_of, monitoring_tables
 from cardops.services.reports.ring_tables import rings_as_of, rings_table
@@ -114,6 +115,9 @@ _BREAKS: Final[Headings] = {
 _SAFEGUARDING: Final[Headings] = {
     "account_id": "Account", "check_name": "Check", "program": "Program", "bank_minor": "At the bank",
     "owed_minor": "Owed", "difference_minor": "Difference", "is_break": "Break",
+}  # fmt: skip
+_FAILED_PARTS: Final[Headings] = {
+    "part": "What", "reason": "Why", "shown_in": "Shown in", "figures": "Its figures",
 }  # fmt: skip
 _MATCHES: Final[Headings] = {
     "program": "Program", "settled": "Settled", "awaited": "Settlement awaited", "held": "Held",
@@ -344,6 +348,8 @@ def _books(figures: ReportFigures) -> list[Table]:
                  nothing="No account is compared on this date."),
         table_of("failed-tests", "Tests of the marts that failed in the newest build",
                  records_of(figures.failed_tests), {"test": "Test"}),
+        table_of("failed-parts", "Parts of this report that could not be made",
+                 failed_rows(figures), _FAILED_PARTS),
     ]  # fmt: skip
 
 

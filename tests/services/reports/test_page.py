@@ -74,6 +74,15 @@ def test_page_shows_exact_amounts_and_escaped_texts(full: str, text: str) -> Non
         ("1 reconciliation break:", "0.01 USD", "breaks", "reconciliation-breaks.md"),
         ("1 test of the marts failed", "", "failed-tests", "run-failure.md"),
         (
+            (
+                "because fct_three_way_match failed (Binder Error): figures of Authorizations, "
+                "settlements and disputes are left out."
+            ),
+            "",
+            "failed-parts",
+            "run-failure.md",
+        ),
+        (
             "1 new fraud ring since the snapshot before, of 14 in all",
             "900 JPY, 480.00 USD",
             "rings",

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
-from cardops.rules.reports import TestsFailedError
+from cardops.rules.reports import BuildFailedError, BuildFailures
 from tests.fakes.lake import FakeLake
 
 
@@ -17,7 +17,7 @@ def build(warehouse: DuckDbWarehouse, figure: int, *failed: str) -> None:
             session.execute("create schema if not exists marts")
             session.execute(f"create or replace table marts.fct_day as select {figure} as figure")
         if failed:
-            warehouse.record_failed_tests(failed)
+            warehouse.record_failures(BuildFailures(tests=failed))
 
 
 def published_figure(home: Path) -> int:
@@ -33,12 +33,12 @@ def test_build_with_failed_tests_is_not_published(tmp_path: Path) -> None:
     warehouse.publish()
     build(warehouse, 2, "unique_key", "assert_sum")
 
-    with pytest.raises(TestsFailedError, match="assert_sum, unique_key"):
+    with pytest.raises(BuildFailedError, match=r"unique_key failed; dbt test assert_sum failed"):
         warehouse.publish()
 
     assert published_figure(tmp_path) == 1
     # Not even by another process that knows nothing of that build.
-    with pytest.raises(TestsFailedError):
+    with pytest.raises(BuildFailedError):
         DuckDbWarehouse(tmp_path).publish()
 
 
