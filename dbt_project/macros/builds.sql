@@ -87,18 +87,32 @@ false
 changed_in_build > (select max(build_number) from builds.built_models where model = '{{ this.identifier }}')
 {%- endmacro -%}
 
+{#- Read when a model runs: dbt would parse each model again whose text names another number. -#}
 {%- macro build_number() -%}
-cast({{ env_var('CARDOPS_BUILD_NUMBER', '0') }} as integer)
+cast({{ env_var('CARDOPS_BUILD_NUMBER', '0') if execute else 0 }} as integer)
 {%- endmacro -%}
 
 {#- After a model: what it was built from, in the same transaction. `lake_tables` is in its meta. -#}
 {%- macro remember_build() -%}
 {%- if target.type == 'duckdb' and config.get('materialized') == 'incremental' -%}
 {%- set tables = (config.get('meta') or {}).get('lake_tables', []) -%}
-delete from builds.built_dates where model = '{{ this.identifier }}';
+delete from builds.built_dates
+where
+    model = '{{ this.identifier }}'
+    {% if is_update() %}
+    and (table_name, business_date, content_hash) not in (
+        select (table_name, business_date, content_hash) from builds.lake_dates
+    )
+    {% endif %};
 insert into builds.built_dates
-select '{{ this.identifier }}', table_name, business_date, content_hash
-from builds.lake_dates where table_name in ('{{ tables | join("', '") }}');
+select '{{ this.identifier }}', table_name, business_date, content_hash, {{ build_number() }}
+from builds.lake_dates
+where
+    table_name in ('{{ tables | join("', '") }}')
+    and (table_name, business_date) not in (
+        select (table_name, business_date) from builds.built_dates
+        where model = '{{ this.identifier }}'
+    );
 delete from builds.built_models where model = '{{ this.identifier }}';
 insert into builds.built_models
 values (
@@ -124,4 +138,7 @@ delete from {{ arguments.target_relation }} where {{ arguments.unique_key }} in 
 );
 insert into {{ arguments.target_relation }} ({{ columns }})
 select {{ columns }} from {{ arguments.temp_relation }} where program is not null;
+insert into builds.changed_keys
+select '{{ this.identifier }}', {{ arguments.unique_key }}, {{ build_number() }}
+from {{ arguments.temp_relation }};
 {%- endmacro -%}

@@ -1,6 +1,6 @@
 -- Deposits, reinstatements, refunds and credits of disputes increase a ledger balance, captures,
 -- recalls and credits taken back reduce it, a void or an expiry changes only the hold.
-select * from {{ ref('stg_lake__log_entries') }}
+select * from {{ rows_to_test(ref('stg_lake__log_entries')) }}
 where
     (
         kind in ('deposit', 'reinstatement', 'refund', 'provisional_credit', 'credit_made_final')

@@ -1,3 +1,3 @@
 -- A permitted request never leaves a negative available balance.
-select * from {{ ref('fct_authorizations') }}
+select * from {{ rows_to_test(ref('fct_authorizations')) }}
 where status = 'PERMIT' and remaining_minor < 0

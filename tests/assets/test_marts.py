@@ -113,7 +113,7 @@ def test_every_mart_is_built_and_every_dbt_test_is_a_check(
     assert set(MARTS) <= built
     assert "assert_no_permit_overdraws" in checks
     assert MONEY_TEST in checks
-    assert "unique_fct_daily_balances_balance_key" in checks
+    assert "is_key_fct_daily_balances_balance_key" in checks
 
 
 def test_every_test_of_a_table_of_the_lake_is_a_check_of_its_asset(

@@ -95,3 +95,21 @@ def test_dbt_still_orders_models_after_tests_in_one_place() -> None:
 
     assert "linker.add_test_edges(manifest)" in inspect.getsource(Compiler.compile)
     assert list(inspect.signature(Linker.add_test_edges).parameters) == ["self", "manifest"]
+
+
+def test_dbt_still_writes_its_manifest_by_the_names_that_are_replaced() -> None:
+    from dbt.parser import manifest  # noqa: PLC0415 - costs a second
+    from dbt.task import runnable  # noqa: PLC0415 - as above
+
+    assert "write_manifest(manifest, runtime_config" in inspect.getsource(manifest.parse_manifest)
+    assert "write_manifest(self.manifest" in inspect.getsource(runnable.GraphRunnableTask.run)
+
+
+def test_dbt_still_asks_the_connection_whether_to_parse_again() -> None:
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials  # noqa: PLC0415 - costs a second
+    from dbt.parser.manifest import ManifestLoader  # noqa: PLC0415 - as above
+
+    source = inspect.getsource(ManifestLoader.build_manifest_state_check)
+
+    assert "config.credentials.connection_info()" in source
+    assert "path" in DuckDBCredentials._connection_keys(object())  # type: ignore[arg-type]

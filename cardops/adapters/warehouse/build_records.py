@@ -6,7 +6,7 @@ what is compared before dbt starts: the contents of the lake's files, and the pr
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -21,38 +21,52 @@ create table if not exists builds.lake_files (
 create table if not exists builds.lake_dates (
     table_name varchar, business_date date, content_hash varchar
 );
+alter table builds.lake_dates add column if not exists changed_in_build integer default 0;
 create table if not exists builds.built_dates (
     model varchar, table_name varchar, business_date date, content_hash varchar
 );
+alter table builds.built_dates add column if not exists changed_in_build integer default 0;
 create table if not exists builds.built_models (
     model varchar, project_hash varchar, build_number integer
+);
+create table if not exists builds.changed_keys (
+    model varchar, changed_key varchar, changed_in_build integer
+);
+create table if not exists builds.passed_tests (
+    test varchar, tests_hash varchar, build_number integer, whole_on date
 );
 """
 PARTITION: Final = "business_date="
 # Where what decides about rows is, from the project's folder: models, macros and the tables of the rules.
 _SUFFIXES: Final = (".sql", ".yml", ".csv")
 _PARTS: Final = ("models", "macros", "../cardops/rules/data")
+_PARTS_WITH_TESTS: Final = (*_PARTS, "tests")
 
 
 def start_build(build_file: Path, project: Path, tables: Mapping[str, Path]) -> dict[str, str]:
     """List the lake for the next build, and drop what no model makes any more.
 
     `tables` names the folder of each table. Answers the variables that dbt needs: the number of the
-    build, the hash of the project, and whether everything is to be built from the beginning, because
-    a part of it was built by another project.
+    build, the hash of the project and of its tests, the Sunday since which a test must have read every
+    row, and whether everything is to be built from the beginning, because a part of it was built by
+    another project.
     """
     project_hash = hash_of_project(project)
     with duckdb.connect(str(build_file)) as session:
         session.execute("set TimeZone = 'UTC'")
         session.execute(_TABLES)
         session.begin()
-        _list_lake(session, tables)
+        number = _next_build(session)
+        _list_lake(session, tables, number)
         _drop_orphans(session, model_names(project))
         session.commit()
-        number, is_whole = _next_build(session, project_hash)
+        is_whole = _is_of_another_project(session, project_hash)
+        newest = _newest_date(session)
     return {
         "CARDOPS_BUILD_NUMBER": str(number),
         "CARDOPS_PROJECT_HASH": project_hash,
+        "CARDOPS_TESTS_HASH": hash_of_project(project, _PARTS_WITH_TESTS),
+        "CARDOPS_TESTED_WHOLE_SINCE": sunday_before(newest).isoformat(),
         "DBT_FULL_REFRESH": str(is_whole).lower(),
     }
 
@@ -62,11 +76,16 @@ def model_names(project: Path) -> frozenset[str]:
     return frozenset(path.stem for path in (project / "models").rglob("*.sql"))
 
 
-def hash_of_project(project: Path) -> str:
+def sunday_before(day: date) -> date:
+    """The last Sunday until that date, itself included."""
+    return day - timedelta(days=day.isoweekday() % 7)
+
+
+def hash_of_project(project: Path, parts: Iterable[str] = _PARTS) -> str:
     """Another one where a model, a macro, its data or the database would build other rows."""
     digest = hashlib.sha256(metadata.version("duckdb").encode())
     files = [project / "dbt_project.yml"]
-    for part in _PARTS:
+    for part in parts:
         files += [path for path in (project / part).rglob("*.*") if path.suffix in _SUFFIXES]
     for path in sorted(files):
         digest.update(f"\n{path.name}\n".encode())
@@ -74,7 +93,7 @@ def hash_of_project(project: Path) -> str:
     return digest.hexdigest()
 
 
-def _list_lake(session: duckdb.DuckDBPyConnection, tables: Mapping[str, Path]) -> None:
+def _list_lake(session: duckdb.DuckDBPyConnection, tables: Mapping[str, Path], number: int) -> None:
     """Files whose stamp is known keep their hash: reading a year's files each night costs too much."""
     known = {
         (table, day, name): (stamp, content_hash)
@@ -94,6 +113,7 @@ def _list_lake(session: duckdb.DuckDBPyConnection, tables: Mapping[str, Path]) -
     rows = [[*key, *value] for key, value in found.items() if known.get(key) != value]
     gone = [list(key) for key in known if found.get(key) != known[key]]
     _replace_files(session, gone, rows)
+    _replace_dates(session, number)
 
 
 def _replace_files(
@@ -112,14 +132,27 @@ def _replace_files(
         " and lake_files.business_date = gone.business_date and lake_files.file_name = gone.file_name"
     )
     session.execute("insert into builds.lake_files select * from found")
-    session.execute("delete from builds.lake_dates")
-    session.execute(
-        "insert into builds.lake_dates select table_name, business_date,"
-        " sha256(string_agg(file_name || ' ' || content_hash, '\n' order by file_name))"
-        " from builds.lake_files group by table_name, business_date"
-    )
     session.unregister("gone")
     session.unregister("found")
+
+
+def _replace_dates(session: duckdb.DuckDBPyConnection, number: int) -> None:
+    """A date whose content is as before keeps the number of the build before which it changed."""
+    session.execute(
+        "create or replace temp table listed_dates as select table_name, business_date,"
+        " sha256(string_agg(file_name || ' ' || content_hash, '\n' order by file_name)) as content_hash"
+        " from builds.lake_files group by table_name, business_date"
+    )
+    session.execute(
+        "delete from builds.lake_dates where (table_name, business_date, content_hash)"
+        " not in (select (table_name, business_date, content_hash) from listed_dates)"
+    )
+    session.execute(
+        "insert into builds.lake_dates select *, ? from listed_dates"
+        " anti join builds.lake_dates as known using (table_name, business_date)",
+        [number],
+    )
+    session.execute("drop table listed_dates")
 
 
 def _files(folder: Path) -> Iterator[tuple[date, Path]]:
@@ -152,16 +185,33 @@ def _drop_orphans(session: duckdb.DuckDBPyConnection, names: Iterable[str]) -> N
         if name not in known:
             what = "view" if kind == "VIEW" else "table"
             session.execute(f'drop {what} "{schema}"."{name}"')
-    for table in ("built_dates", "built_models"):
+    for table in ("built_dates", "built_models", "changed_keys"):
         session.execute(
             f"delete from builds.{table} where not list_contains(?, model)",  # noqa: S608 - two names
             [sorted(known)],
         )
 
 
-def _next_build(session: duckdb.DuckDBPyConnection, project_hash: str) -> tuple[int, bool]:
-    (number, former_hashes), *_ = session.execute(
-        "select coalesce(max(build_number), 0) + 1, list(distinct project_hash)"
-        " from builds.built_models"
+def _next_build(session: duckdb.DuckDBPyConnection) -> int:
+    """A number higher than that of any build or test run before."""
+    ((number,),) = session.execute(
+        "select coalesce(max(build_number), 0) + 1 from ("
+        " select build_number from builds.built_models"
+        " union all select build_number from builds.passed_tests)"
     ).fetchall()
-    return int(number), former_hashes != [project_hash]
+    return int(number)
+
+
+def _is_of_another_project(session: duckdb.DuckDBPyConnection, project_hash: str) -> bool:
+    ((former_hashes,),) = session.execute(
+        "select list(distinct project_hash) from builds.built_models"
+    ).fetchall()
+    return bool(former_hashes != [project_hash])
+
+
+def _newest_date(session: duckdb.DuckDBPyConnection) -> date:
+    ((newest,),) = session.execute(
+        "select coalesce(max(business_date), date '1970-01-04') from builds.lake_dates"
+    ).fetchall()
+    assert isinstance(newest, date)  # noqa: S101 - what the column is
+    return newest

@@ -4,6 +4,7 @@ A DuckDB file admits one writer or many readers. So dbt builds in a file of its 
 get Parquet and a read-only file of views over it, which is swapped in one step (publications.py).
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,10 +22,13 @@ from cardops.adapters.warehouse.build_records import PARTITION, start_build
 from cardops.adapters.warehouse.built_tables import built_tables
 from cardops.adapters.warehouse.dbt import PROJECT_DIR
 from cardops.adapters.warehouse.dbt_descriptions import described_models
+from cardops.adapters.warehouse.dbt_process import PARSED_PROJECT, is_newer
 from cardops.adapters.warehouse.publications import (
     MARTS_SCHEMA,
+    MartContent,
     Publications,
     quoted,
+    write_contents,
     write_views,
 )
 from cardops.adapters.warehouse.sessions import DuckDbSessions, PlainDuckDbSessions
@@ -145,10 +149,25 @@ class DuckDbWarehouse(Warehouse):
             if failures := self.failures():  # guard: failed-builds
                 raise BuildFailedError(failures)
             with self._publications.new() as folder:
-                row_counts = {name: _write_mart(session, name, folder) for name in _marts(session)}
+                contents = {
+                    name: self._publish_mart(session, name, folder) for name in _marts(session)
+                }
+                write_contents(folder, contents)
                 write_views(folder, described_models(self.target_path / "manifest.json"))
             self._publications.swap_to(folder)
+        row_counts = {name: content.row_count for name, content in contents.items()}
         return Publication(self._publications.file, row_counts)
+
+    def _publish_mart(
+        self, session: duckdb.DuckDBPyConnection, name: str, folder: Path
+    ) -> MartContent:
+        fingerprint = _fingerprint(session, name)
+        linked = self._publications.link_unchanged(folder, name, fingerprint)
+        if linked is not None:
+            return linked
+        target = folder / f"{name}.parquet"
+        row_count = _write_mart(session, name, target)
+        return MartContent(fingerprint, row_count, target.stat().st_size)
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -161,6 +180,7 @@ class DuckDbWarehouse(Warehouse):
     def _start_build(self, lake: Lake) -> dict[str, str]:
         tables = self._link_sources(lake)
         self._failures.unlink(missing_ok=True)
+        self._take_parsed_project()
         return {
             **start_build(self.build_file, PROJECT_DIR, tables),
             "CARDOPS_SOURCES": str(self._folder / "sources"),
@@ -174,6 +194,13 @@ class DuckDbWarehouse(Warehouse):
     def _exclusively(self) -> AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         return exclusive_lock(self._folder / "build.lock")
+
+    def _take_parsed_project(self) -> None:
+        """What set-up parsed, where it is newer than what the last build parsed."""
+        parsed, own = (path / PARSED_PROJECT for path in (PROJECT_DIR / "target", self.target_path))
+        if parsed.exists() and not (own.exists() and is_newer(own, parsed)):
+            self.target_path.mkdir(exist_ok=True)
+            shutil.copy(parsed, own)
 
     def _link_sources(self, lake: Lake) -> dict[str, Path]:
         """One folder a table: the lake's files, and one file without rows that has every column."""
@@ -234,9 +261,24 @@ def _marts(session: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _write_mart(session: duckdb.DuckDBPyConnection, name: str, folder: Path) -> int:
-    target = quoted(str((folder / f"{name}.parquet").absolute()))
+def _fingerprint(session: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Another one where a mart has other columns or other rows; their order does not count."""
+    columns = session.execute(
+        "select column_name, data_type from information_schema.columns "
+        "where table_schema = ? and table_name = ? order by ordinal_position",
+        [MARTS_SCHEMA, name],
+    ).fetchall()
+    summed = session.execute(
+        "select count(*), coalesce(sum(hash(mart)), 0), coalesce(bit_xor(hash(mart)), 0) "  # noqa: S608 - dbt's own name
+        f'from {MARTS_SCHEMA}."{name}" as mart'
+    ).fetchone()
+    # A newer DuckDB may hash otherwise.
+    text = repr((duckdb.__version__, columns, summed))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_mart(session: duckdb.DuckDBPyConnection, name: str, target: Path) -> int:
     counted = session.execute(
-        f"copy {MARTS_SCHEMA}.{name} to {target} (format parquet, compression zstd)"
+        f"copy {MARTS_SCHEMA}.{name} to {quoted(str(target.absolute()))} (format parquet, compression zstd)"
     ).fetchone()
     return int(counted[0]) if counted else 0

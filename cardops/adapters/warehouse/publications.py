@@ -2,16 +2,20 @@
 
 `<n>/` holds each mart as Parquet and `cardops.duckdb`, a file of views over exactly that Parquet. The
 link `cardops.duckdb` beside the folders leads to the newest and is swapped in one step. So whoever
-opens it, for however long, sees one publication whole.
+opens it, for however long, sees one publication whole. A mart whose rows are those of the former
+publication is that publication's file under a second name (a hard link): each stays when the other
+is deleted.
 
 Belongs here: what a publication is made of on disk, and when an old one may be deleted. Which marts
 there are, dbt says.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +27,23 @@ from cardops.rules.errors import ExplainedError
 
 MARTS_SCHEMA: Final = "marts"
 PUBLISHED_FILE: Final = "cardops.duckdb"
+# In each publication: what its marts hold, so that the next one knows what changed.
+CONTENTS_FILE: Final = "contents.json"
 # Deleted after as many newer ones, unless somebody still has its file open.
 KEPT_PUBLICATIONS: Final = 3
 
 
 class PublicationFailedError(ExplainedError, RuntimeError):
     """The marts could not be written; analysts still read the former publication."""
+
+
+@dataclass(frozen=True, slots=True)
+class MartContent:
+    """What a published mart holds: its rows, whatever their order, and the size of its file."""
+
+    fingerprint: str
+    row_count: int
+    byte_count: int
 
 
 class Publications:
@@ -62,6 +77,23 @@ class Publications:
                 ) from error
             raise
 
+    def link_unchanged(self, folder: Path, name: str, fingerprint: str) -> MartContent | None:
+        """Give the new publication the newest one's file of this mart, where its rows are these.
+
+        Answers what the file holds; nothing where the mart is to be written.
+        """
+        former = self.file.resolve().parent
+        content = _contents(former).get(name)
+        source, target = (place / f"{name}.parquet" for place in (former, folder))
+        if content is None or content.fingerprint != fingerprint:
+            return None
+        # Not linked: a file that was cut short or is gone, or a disk without hard links.
+        with suppress(OSError):
+            if source.stat().st_size == content.byte_count:
+                target.hardlink_to(source)
+                return content
+        return None
+
     def swap_to(self, folder: Path) -> None:
         """Make this publication, which is whole, what analysts open; delete what is too old."""
         # Without this a machine that stops could come back with the link and without the files.
@@ -88,6 +120,20 @@ class Publications:
             file = folder / PUBLISHED_FILE
             if folder not in whole[-KEPT_PUBLICATIONS:] and not (file.exists() and is_locked(file)):
                 shutil.rmtree(folder)
+
+
+def write_contents(folder: Path, contents: Mapping[str, MartContent]) -> None:
+    """Keep in a publication what its marts hold."""
+    found = {name: asdict(content) for name, content in contents.items()}
+    (folder / CONTENTS_FILE).write_text(json.dumps(found, indent=1))
+
+
+def _contents(folder: Path) -> dict[str, MartContent]:
+    try:
+        found = json.loads((folder / CONTENTS_FILE).read_text())
+        return {name: MartContent(**content) for name, content in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # published by a version that kept nothing, or damaged: everything is written
 
 
 def write_views(folder: Path, descriptions: Mapping[str, Description]) -> None:

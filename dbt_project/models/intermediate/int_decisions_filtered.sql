@@ -1,3 +1,5 @@
+{{ config(meta={'lake_tables': ['transaction_log']}) }}
+
 with
 
 log_entries as (

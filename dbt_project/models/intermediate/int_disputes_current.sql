@@ -1,3 +1,5 @@
+{{ config(meta={'changes_with': 'int_dispute_states', 'key': 'dispute_key'}) }}
+
 with
 
 states as (

@@ -1,3 +1,5 @@
+{{ config(meta={'changes_with': 'int_transaction_histories', 'key': 'transaction_key'}) }}
+
 with
 
 histories as (

@@ -1,3 +1,5 @@
+{{ config(meta={'lake_tables': ['balances']}) }}
+
 with
 
 source as (

@@ -1,0 +1,89 @@
+"""A publication takes the files of the former one for marts whose rows did not change."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
+from tests.fakes.lake import FakeLake
+
+DAYS = "select * from (values (1, 'a'), (2, 'b')) as days (figure, name)"
+
+
+def publish(home: Path, **marts: str) -> Path:
+    """Build these marts, each from a query, and publish them; answers the publication's folder."""
+    warehouse = DuckDbWarehouse(home)
+    with warehouse.building(FakeLake()), duckdb.connect(str(warehouse.build_file)) as session:
+        session.execute("drop schema if exists marts cascade; create schema marts")
+        for name, query in marts.items():
+            session.execute(f"create table marts.{name} as {query}")
+    return warehouse.publish().path.resolve().parent
+
+
+def is_same_file(name: str, *folders: Path) -> bool:
+    first, second = (folder / f"{name}.parquet" for folder in folders)
+    return first.samefile(second)
+
+
+def published(home: Path, name: str) -> list[tuple[object, ...]]:
+    with open_published(home) as session:
+        return session.execute(f"select * from {name} order by all").fetchall()  # noqa: S608 - ours
+
+
+def test_mart_with_the_same_rows_is_the_former_file_whatever_their_order(tmp_path: Path) -> None:
+    first = publish(tmp_path, fct_days=DAYS, fct_new="select 1 as figure")
+    second = publish(
+        tmp_path, fct_days=f"{DAYS} order by figure desc", fct_new="select 2 as figure"
+    )
+
+    assert is_same_file("fct_days", first, second)
+    assert not is_same_file("fct_new", first, second)
+    assert published(tmp_path, "fct_new") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "select * from (values (1, 'b'), (2, 'a')) as days (figure, name)",
+        f"{DAYS} union all {DAYS} union all {DAYS}",
+        f"{DAYS} limit 0",
+        "select * from (values (1, 'a'), (2, null)) as days (figure, name)",
+        "select * from (values (1, 'a'), (2, 'b')) as days (number, name)",
+        "select * from (values (1::bigint, 'a'), (2, 'b')) as days (figure, name)",
+    ],
+    ids=["exchanged", "repeated", "empty", "null", "renamed", "other_type"],
+)
+def test_mart_with_other_rows_or_columns_is_written(tmp_path: Path, changed: str) -> None:
+    first = publish(tmp_path, fct_days=DAYS)
+    second = publish(tmp_path, fct_days=changed)
+
+    assert not is_same_file("fct_days", first, second)
+    with duckdb.connect() as session:
+        assert (
+            published(tmp_path, "fct_days")
+            == session.execute(f"from ({changed}) order by all").fetchall()
+        )
+
+
+def test_unchanged_mart_outlives_the_publication_that_wrote_it(tmp_path: Path) -> None:
+    first = publish(tmp_path, fct_days=DAYS)
+    publish(tmp_path, fct_days=DAYS)
+    shutil.rmtree(first)
+
+    assert published(tmp_path, "fct_days") == [(1, "a"), (2, "b")]
+    third = publish(tmp_path, fct_days=DAYS)
+    assert published(tmp_path, "fct_days") == [(1, "a"), (2, "b")]
+    assert (third / "fct_days.parquet").stat().st_nlink == 2
+
+
+@pytest.mark.parametrize("damaged", ["fct_days.parquet", "contents.json"])
+def test_file_that_was_cut_short_is_not_taken_over(tmp_path: Path, damaged: str) -> None:
+    first = publish(tmp_path, fct_days=DAYS)
+    with (first / damaged).open("r+b") as file:
+        file.truncate(10)
+
+    publish(tmp_path, fct_days=DAYS)
+
+    assert published(tmp_path, "fct_days") == [(1, "a"), (2, "b")]
