@@ -1,5 +1,6 @@
 """dbt's tests in words: what each says when it passes, and which are of the lake's tables alone."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,9 +9,36 @@ _COMMENT: Final = "--"
 _SENTENCES: Final = {
     "not_null": "No row lacks {column}.",
     "unique": "No two rows have the same {column}.",
+    "is_key": "Every row has a {column}, and no two rows the same.",
     "accepted_values": "Every {column} that is there is one of: {values}.",
     "relationships": "Every {column} that is there is in {to}.",
+    "is_of_the_newest_closed_date": "It has the newest date that was closed.",
 }
+# The same as a name: dbt's own repeats the model and lists all values, in up to 215 characters.
+_NAMES: Final = {
+    "not_null": "{column}_is_not_null",
+    "unique": "{column}_is_unique",
+    "accepted_values": "{column}_has_a_known_value",
+    "relationships": "{column}_is_in_{to}",
+}
+
+
+def with_short_names(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The manifest with names of tests that are short and unique within their model.
+
+    dagster_dbt names checks after them; dbt itself, and its results, know tests by their unique ids.
+    """
+    nodes = manifest["nodes"]
+    wanted = {
+        key: _short_name(node) for key, node in nodes.items() if node["resource_type"] == "test"
+    }
+    counts = Counter((nodes[key].get("attached_node"), name) for key, name in wanted.items())
+    short = {
+        key: {**nodes[key], "name": name}
+        for key, name in wanted.items()
+        if counts[nodes[key].get("attached_node"), name] == 1
+    }
+    return {**manifest, "nodes": {**nodes, **short}}
 
 
 def tests_a_source(node: Mapping[str, Any]) -> bool:
@@ -35,8 +63,22 @@ def sentence_of(test: Mapping[str, Any]) -> str:
     return sentence.format(
         column=test["column_name"],
         values=", ".join(map(str, arguments.get("values", ()))),
-        to=arguments.get("to", "").removeprefix("ref('").removesuffix("')"),
+        to=_other_model(arguments),
     )
+
+
+def _short_name(test: Mapping[str, Any]) -> str:
+    generic = test.get("test_metadata")
+    if not generic:
+        return str(test["name"])
+    if not test["column_name"]:
+        return str(generic["name"])
+    name = _NAMES.get(generic["name"], "{column}_" + generic["name"])
+    return name.format(column=test["column_name"], to=_other_model(generic["kwargs"]))
+
+
+def _other_model(arguments: Mapping[str, Any]) -> str:
+    return str(arguments.get("to", "")).removeprefix("ref('").removesuffix("')")
 
 
 def _first_comment(sql: str) -> str:

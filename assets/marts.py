@@ -4,6 +4,7 @@ dbt's manifest is made at set-up and passed in, so that importing this module co
 nor dagster_dbt: `marts_assets(manifest)` does.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ import dagster as dg
 from typing_extensions import override
 
 from assets.dbt_results import described_events
-from assets.dbt_tests import sentence_of
+from assets.dbt_tests import sentence_of, with_short_names
 from assets.failed_parts import is_reported, not_made
 from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
@@ -107,7 +108,7 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
     )
 
     @dbt_assets(
-        manifest=manifest,
+        manifest=with_short_names(json.loads(manifest.read_text())),
         name="dbt_models",
         partitions_def=business_dates,
         backfill_policy=one_date_a_run,

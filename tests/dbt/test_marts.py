@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -826,6 +826,75 @@ def test_sources_describe_the_columns_that_the_lake_has(manifest: dict[str, Any]
         assert set(source["columns"]) == expected, source["name"]
     columns = [column for source in sources for column in source["columns"].values()]
     assert [column["name"] for column in columns if not column["description"]] == []
+
+
+def test_source_has_a_deadline_or_says_that_it_has_none(manifest: dict[str, Any]) -> None:
+    for source in manifest["sources"].values():
+        has_deadline = bool(
+            source["config"]["freshness"] and source["config"]["freshness"]["warn_after"]["count"]
+        )
+        assert has_deadline != ("No deadline" in source["description"]), source["name"]
+
+
+def test_table_that_was_left_out_of_a_close_is_a_warning(
+    dbt: WarmDbt, home_with_marts: Path
+) -> None:
+    lake = a_small_lake()
+    lake.write(
+        "reconciliation_totals",
+        DAY + timedelta(days=1),
+        "snapshot",
+        rows_of("reconciliation_totals"),
+    )
+    lake.write("balances", DAY + timedelta(days=1), "snapshot", rows_of("balances"))
+
+    warehouse = build(
+        dbt.run, lake, home_with_marts, select="source:*,test_name:is_of_the_newest_closed_date"
+    )
+
+    results = json.loads((warehouse.target_path / "run_results.json").read_text())["results"]
+    # dbt's name of such a test ends in the table twice: once as the source, once as the argument.
+    texts = {
+        result["unique_id"].split(".")[2].split("_lake_")[1]: result["status"] for result in results
+    }
+    named = {text[: len(text) // 2]: status for text, status in texts.items()}
+    assert len(named) == 12
+    assert {table for table, status in named.items() if status == "pass"} == {
+        "balances",
+        "reconciliation_totals",
+    }
+    assert set(named.values()) == {"pass", "warn"}
+
+
+def test_freshness_of_sources_is_that_of_the_last_close(
+    dbt: WarmDbt, home_with_marts: Path
+) -> None:
+    closed = datetime.now(UTC).date() - timedelta(days=1)
+    lake = FakeLake()
+    lake.write("balances", closed, "snapshot", rows_of("balances"))
+    lake.write(
+        "transaction_log", closed - timedelta(days=2), "snapshot", rows_of("transaction_log")
+    )
+    warehouse = DuckDbWarehouse(home_with_marts)
+
+    with warehouse.building(lake) as environment:
+        dbt.run(
+            [
+                "source",
+                "freshness",
+                "--quiet",
+                "--select",
+                "source:lake.balances",
+                "source:lake.transaction_log",
+            ],
+            dict(environment),
+        )
+
+    results = json.loads((warehouse.target_path / "sources.json").read_text())["results"]
+    assert {result["unique_id"].split(".")[-1]: result["status"] for result in results} == {
+        "balances": "pass",
+        "transaction_log": "warn",
+    }
 
 
 def test_every_docs_block_describes_a_column(manifest: dict[str, Any]) -> None:

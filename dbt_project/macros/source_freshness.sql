@@ -1,0 +1,21 @@
+{#-
+    Every close writes a file of these tables for its date, also one without rows. A table whose newest
+    date is behind that of the others was left out of a close, so the marts show an older state of it.
+    Compared by files, as the build lists them (macros/builds.sql); Spark has no such list.
+-#}
+{%- test is_of_the_newest_closed_date(model, table) -%}
+{{ config(severity='warn') }}
+{%- if target.type == 'duckdb' %}
+select newest_on
+from (
+    select
+        max(business_date) as closed_on,
+        max(case when table_name = '{{ table }}' then business_date end) as newest_on
+    from builds.lake_dates
+    where table_name in ('balances', 'transaction_log', 'reconciliation_totals', '{{ table }}')
+) as dates
+where newest_on is null or newest_on < closed_on
+{%- else %}
+select 1 as nothing where 1 = 0
+{%- endif %}
+{%- endtest -%}
