@@ -912,4 +912,5 @@ def test_every_docs_block_describes_a_column(manifest: dict[str, Any]) -> None:
         for block in column["doc_blocks"]
     }
 
-    assert blocks == used
+    # The front page of dbt's docs describes no column.
+    assert blocks - {"doc.cardops.__overview__"} == used
