@@ -74,7 +74,7 @@ def _short_name(test: Mapping[str, Any]) -> str:
     if not test["column_name"]:
         return str(generic["name"])
     name = _NAMES.get(generic["name"], "{column}_" + generic["name"])
-    return name.format(column=test["column_name"], to=_other_model(generic["kwargs"]))
+    return str(name.format(column=test["column_name"], to=_other_model(generic["kwargs"])))
 
 
 def _other_model(arguments: Mapping[str, Any]) -> str:
