@@ -3,7 +3,7 @@
     date is behind that of the others was left out of a close, so the marts show an older state of it.
     Compared by files, as the build lists them (macros/builds.sql); Spark has no such list.
 -#}
-{%- test is_of_the_newest_closed_date(model, table) -%}
+{%- macro test_is_of_the_newest_closed_date(model, table) -%}
 {{ config(severity='warn') }}
 {%- if target.type == 'duckdb' %}
 select newest_on
@@ -18,4 +18,4 @@ where newest_on is null or newest_on < closed_on
 {%- else %}
 select 1 as nothing where 1 = 0
 {%- endif %}
-{%- endtest -%}
+{%- endmacro -%}

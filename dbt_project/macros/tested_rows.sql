@@ -56,7 +56,8 @@
     if compared else is_touched
 ) }}
 {%- elif settings.incremental_strategy == 'whole_keys' -%}
-{{ return(settings.unique_key ~ " in (select changed_key from builds.changed_keys where model = '" ~ node.name
+{#- Keys are kept as text, whatever their type. -#}
+{{ return('cast(' ~ settings.unique_key ~ " as varchar) in (select changed_key from builds.changed_keys where model = '" ~ node.name
     ~ "' and changed_in_build > " ~ passed ~ ')') }}
 {%- else -%}
 {{ return('changed_in_build > ' ~ passed) }}

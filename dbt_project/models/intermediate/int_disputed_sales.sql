@@ -7,6 +7,7 @@
     )
 }}
 -- noqa: disable=LT02,LT05,LT14,RF02,RF03,ST03,ST05
+-- An update alone reads it: depends_on: {{ ref('int_transaction_histories') }}
 with
 
 known as (
