@@ -22,7 +22,8 @@ from tests.factories.waiting import wait_until
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[3]
-# Two free cores need half of this; the tests share theirs with other tests.
+# Two free cores need half of this. Where more processes want to run than there are cores, as many times
+# longer.
 START_SECONDS = 45
 PATIENCE_SECONDS = 240.0
 
@@ -45,11 +46,12 @@ txn_up_2,50.00,USD,mastercard,case_up_2,2026-02-01,4837
 
 @dataclass
 class Up:
-    """A running `cardops up`, and the addresses that it printed."""
+    """A running `cardops up`, the addresses that it printed, and the machine's load when it did."""
 
     home: Path
     process: subprocess.Popen[str]
     addresses: dict[str, Any]
+    load: float
 
     def drop(self, kind: str, text: str) -> None:
         """As a transfer program does: under a temporary name, then renamed."""
@@ -145,7 +147,7 @@ def up() -> Iterator[Up]:
         try:
             line = process.stdout.readline()
             assert line, "it ended before it was ready"
-            yield Up(home, process, json.loads(line))
+            yield Up(home, process, json.loads(line), load=os.getloadavg()[0])
         finally:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
@@ -194,8 +196,9 @@ def test_up_becomes_ready_and_prints_its_addresses(first: Up) -> None:
     written = json.loads((first.home / "run" / "ports.json").read_text())
     assert written == first.addresses["ports"]
     assert first.addresses["ui"].endswith(f":{written['ui']}")
-    print(f"ready after {first.addresses['seconds']} s")  # noqa: T201 - a figure to watch
-    assert first.addresses["seconds"] < START_SECONDS
+    waiting_per_core = first.load / (os.cpu_count() or 1)
+    print(f"ready after {first.addresses['seconds']} s, load {first.load}")  # noqa: T201 - figures to watch
+    assert first.addresses["seconds"] < START_SECONDS * max(1.0, waiting_per_core)
 
 
 def test_page_of_dbt_docs_is_served_and_started_again_when_it_ends(first: Up) -> None:
