@@ -128,7 +128,7 @@ def test_keyboard_reaches_the_main_part_first_and_sees_where_it_is(
 
     assert skip == ["skip", True]
     assert shown.url.endswith("#main")
-    assert link == ["#breaks", "solid"]
+    assert link == ["#failed-parts", "solid"]
 
 
 def test_telephone_has_a_heading_beside_each_figure(
