@@ -1,6 +1,6 @@
 """What a dbt build says of itself, as Dagster shows it.
 
-Belongs here: the metadata of models, and which results are those of tests of the lake's tables. The build
+Belongs here: the results of nodes, the metadata of models, and which results are those of tests of the lake's tables. The build
 itself is in marts.py, the checks of the lake's tables in source_tests.py.
 """
 
@@ -55,11 +55,15 @@ def _described(event: dg.Output[Any], tables: Mapping[str, BuiltTable]) -> dg.Ou
     return event.with_metadata({**event.metadata, **metadata})
 
 
-def _source_tests(build: "DbtCliInvocation") -> list[SourceTest]:
+def results_of(build: "DbtCliInvocation") -> list[dict[str, Any]]:
+    """The result of each node that dbt ran or skipped; none where dbt ended before it wrote any."""
     try:
-        results = build.get_artifact("run_results.json")["results"]
+        return list(build.get_artifact("run_results.json")["results"])
     except FileNotFoundError:
         return []
+
+
+def _source_tests(build: "DbtCliInvocation") -> list[SourceTest]:
     nodes = build.manifest["nodes"]
     return [
         SourceTest(
@@ -69,7 +73,7 @@ def _source_tests(build: "DbtCliInvocation") -> list[SourceTest]:
             failed_rows=result["failures"],
             message=result["message"],
         )
-        for result in results
+        for result in results_of(build)
         if result["unique_id"] in nodes
         and tests_a_source(nodes[result["unique_id"]])
         and result["status"] != "skipped"

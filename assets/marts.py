@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from typing_extensions import override
 
-from assets.dbt_results import described_events
+from assets.dbt_results import described_events, results_of
 from assets.dbt_tests import sentence_of, with_short_names
 from assets.failed_parts import is_reported, not_made
 from assets.partitions import business_dates, one_date_a_run
@@ -158,13 +158,9 @@ def _outputs_in_order(context: dg.AssetExecutionContext, made: set[str]) -> list
 
 def _failures(build: "DbtCliInvocation", error: Exception) -> BuildFailures:
     """Tests and models that failed, and models that were not built for it; else dbt itself failed."""
-    try:
-        results = build.get_artifact("run_results.json")["results"]
-    except FileNotFoundError:
-        results = []
     failed = [
         (result["unique_id"].split("."), result["status"], result["message"] or result["status"])
-        for result in results
+        for result in results_of(build)
         if result["status"] in _FAILED
     ]
     found = BuildFailures(
