@@ -58,6 +58,9 @@ def waiting(
 
 def waits_of(adapters: Adapters, batch: str | None) -> list[SlotWait]:
     """What waits by batch and card company, of this batch or all."""
+    ledger = adapters.intake_ledger
+    if not ledger.open_batches() and not ledger.held_disputes():
+        return []  # mostly so, and found without the rows, whose packages take a second to load
     from cardops.services.chargebacks.waiting_disputes import (  # noqa: PLC0415 - loads polars
         WaitingDisputes,
     )

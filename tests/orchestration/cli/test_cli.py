@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,11 @@ import pytest
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
 from orchestration.cli.main import COMMANDS, sentence_of
 from orchestration.cli.output import CommandError
+from tests.servers.processor_time import multiples
 from tests.servers.warm_command import WarmProcess, command
 
 ROOT = Path(__file__).resolve().parents[3]
 LIGHT = ["version", "authorizer", "key", "program", "user", "callbacks", "doctor", "quarantine"]
-LIMIT_SECONDS = 1.5
 TIMEOUT_SECONDS = 240
 
 
@@ -50,26 +49,22 @@ def test_light_command_never_loads_dagster(arguments: list[str]) -> None:
     assert not loaded & {"dagster", "dagster_dbt", "pandera"}
 
 
-def test_help_is_fast_and_names_every_command() -> None:
-    rounds = [timed_help() for _ in range(3)]
+def test_help_names_every_command_and_is_fast() -> None:
+    """Faster than the packages of other commands are imported."""
+    text = help_text()
 
-    assert all(name in text for _, text in rounds for name in COMMANDS)
-    assert min(seconds for seconds, _ in rounds) < LIMIT_SECONDS
+    assert all(name in text for name in COMMANDS)
+    assert any(multiple < 1 for multiple in multiples(lambda _: help_text(), rounds=3))
 
 
-def timed_help() -> tuple[float, str]:
-    """CPU seconds: wall-clock time would depend on the machine's other work."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    text = subprocess.run(
+def help_text() -> str:
+    return subprocess.run(
         [sys.executable, "-m", "orchestration.cli.main", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return spent, text
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

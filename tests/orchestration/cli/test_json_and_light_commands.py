@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.factories.console import Console, a_home
+from tests.servers.processor_time import multiples
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 
-ROUNDS = 2
-LIMIT_SECONDS = 1.5
+ROUNDS = 3
+# Of what its packages take to import. Measured: 0.4 to 2.2 on a busy machine; with dagster_dbt about 7.
+LIMIT = 3.0
 LIGHT = [
     ["version"],
     ["--help"],
@@ -113,28 +114,24 @@ def test_doctor_prints_one_object_whatever_it_finds(console: Console) -> None:
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_light_command_is_fast(console: Console, arguments: list[str]) -> None:
     """Its best of some rounds: as soon as one is, no other can make it slower."""
-    seconds = (timed(console, arguments, number) for number in range(ROUNDS))
 
-    assert any(taken < LIMIT_SECONDS for taken in seconds)
+    def run(number: int) -> None:
+        done = console.run_anew(*(argument.format(round=number) for argument in arguments))
+        assert done.returncode == 0, done.stderr
 
-
-def timed(console: Console, arguments: list[str], number: int) -> float:
-    """CPU seconds, which do not depend on the other tests that run at the same time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = console.run_anew(*(argument.format(round=number) for argument in arguments))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 0, done.stderr
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert any(multiple < LIMIT for multiple in multiples(run, ROUNDS))
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
-def test_light_command_never_loads_dagster(console: Console, arguments: list[str]) -> None:
+def test_light_command_loads_no_heavy_package(console: Console, arguments: list[str]) -> None:
     loaded = modules_loaded(
         console.home, [argument.format(round="modules") for argument in arguments]
     )
 
     assert "orchestration.cli.main" in loaded
     assert not loaded & {"dagster", "dagster_dbt", "dbt", "pandera"}
+    if arguments[0] != "reconcile":  # which reads the lake
+        assert not loaded & {"polars", "pyarrow", "numpy"}
 
 
 def modules_loaded(home: Path, arguments: list[str]) -> set[str]:

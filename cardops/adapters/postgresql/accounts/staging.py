@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.copy import QueuedLibpqWriter
 
 from cardops.adapters.postgresql.accounts.row_origins import FileOrigin, GroupOrigin
+from cardops.adapters.postgresql.accounts.stage_tables import drop_stage, stage_table
 from cardops.rules.intake.files import IntakeFile, RowReason, StagingLostError
 from cardops.rules.intake.groups import FileGroup
 
@@ -73,7 +74,7 @@ class Stage:
         self.origin = FileOrigin(intake_file.intake_id) if group is None else GroupOrigin(group)
         self.intake_id = intake_id = intake_file.intake_id
         self.program = intake_file.arrival.program
-        self.table = _table(intake_id)
+        self.table = stage_table(intake_id)
         self.row_count = 0
         self.has_posted_rows = True
 
@@ -238,13 +239,3 @@ def _may_repeat(hashes: Hashes) -> bool:
     """Whether two ids may be equal: it costs a tenth of a look at them in the database."""
     hashes.sort()
     return bool((hashes[1:] == hashes[:-1]).any())
-
-
-def drop_stage(session: psycopg.Connection, intake_id: int) -> None:
-    """Drop a file's staged rows, whether or not there are any."""
-    session.execute(sql.SQL("drop table if exists {}").format(_table(intake_id)))
-    session.execute("delete from deposit_stagings where intake_id = %s", [intake_id])
-
-
-def _table(intake_id: int) -> sql.Identifier:
-    return sql.Identifier(f"deposit_stage_{intake_id}")

@@ -12,7 +12,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-from cardops.adapters.postgresql.accounts.staging import drop_stage
+from cardops.adapters.postgresql.accounts.stage_tables import drop_stage
 from cardops.adapters.postgresql.advisory_locks import advisory_lock
 from cardops.adapters.postgresql.chargebacks.destination_layouts import DestinationLayouts
 from cardops.adapters.postgresql.chargebacks.filed_batches import (
