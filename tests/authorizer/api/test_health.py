@@ -57,9 +57,13 @@ async def test_exhausted_session_pools_do_not_fail_readiness(database_url: str) 
             for _ in range(pool.get_max_size()):
                 await stack.enter_async_context(pool.acquire())
         assert pools.in_use() == DECISION_SESSIONS + ACTION_SESSIONS + SESSIONS
-        began = time.monotonic()
-        assert await pools.readiness.is_ready()
-        assert time.monotonic() - began < 0.5
+        seconds = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert await pools.readiness.is_ready()
+            seconds.append(time.monotonic() - began)
+        # To wait for a session would delay each of them, a busy machine only some.
+        assert min(seconds) < 0.5
 
 
 def test_captures_on_locked_accounts_take_no_sessions(database_url: str, tmp_path: Path) -> None:
@@ -75,14 +79,14 @@ def test_captures_on_locked_accounts_take_no_sessions(database_url: str, tmp_pat
             wait_until(lambda: metric(api, "cardops_actions_waiting") == len(names))
             time.sleep(0.3)  # longer than a batch waits for a lock
             in_use = [metric(api, "cardops_database_sessions_in_use") for _ in range(5)]
-            ready, seconds_taken = timed(lambda: get(api, "/readyz"))
+            looks = [timed(lambda: get(api, "/readyz")) for _ in range(3)]
             alive = get(api, "/livez")
             session.rollback()
         statuses = {action.result().status for action in actions}
         again = [api.call("POST", path.format(name)).status for name in names]
 
-        assert (ready.status, alive.status) == (200, 200)
-        assert seconds_taken < 0.5
+        assert {ready.status for ready, _ in looks} == {alive.status} == {200}
+        assert min(seconds for _, seconds in looks) < 0.5
         assert max(in_use) <= 2
         assert statuses <= {200, 503}
         assert set(again) == {200}

@@ -84,7 +84,7 @@ def request(number: int) -> dict[str, Any]:
 
 @pytest.mark.database
 def test_every_response_received_before_a_kill_is_stored(database_url: str, tmp_path: Path) -> None:
-    with AuthorizerProcess(database_url, tmp_path) as api:
+    with AuthorizerProcess(database_url, tmp_path, anew=True) as api:
         api.credit("user_1", 1_000_000)
         # The process imports its adapters before its first response.
         assert api.authorize(request(3000)).status == 200
@@ -112,7 +112,7 @@ def response(api: AuthorizerProcess, number: int) -> bytes | None:
 
 @pytest.mark.database
 def test_stop_signal_ends_the_process_cleanly(database_url: str, tmp_path: Path) -> None:
-    with AuthorizerProcess(database_url, tmp_path) as api:
+    with AuthorizerProcess(database_url, tmp_path, anew=True) as api:
         api.credit("user_1", 1_000_000)
         assert api.authorize(request(1)).status == 200
         api.process.send_signal(signal.SIGTERM)
