@@ -18,6 +18,7 @@ from simulation.population import World
 from simulation.purchases import Placement, Purchase
 from simulation.repeats import Spoiler, repeat_rows
 from simulation.rows import Cell, InputFile, Row, count_of
+from simulation.spellings import UNKNOWN
 
 _ROLES: Final = Roles(
     key="case_number",
@@ -110,11 +111,14 @@ class _RowWriter:
         is_known = step.is_dated or begun_on == dispute.opened_on
         row = Row(cells, dispute.amount_minor, currency, float(dispute.number), network)
         row.due = due(network, step.stage, begun_on if is_known else None, reply_by or named)
+        row.category = dispute.reason["category"]
         return row
 
     def poc_row(self, dispute: Dispute, step: Step) -> Row:
         row = self.step_row(dispute, step, has_reply_by=False)
         row.cells["card_number"] = last_four(dispute.purchase.user.card_number)
+        # Words, which are no code of the network's.
+        row.category = UNKNOWN
         return row
 
     def shop_row(self, dispute: Dispute, step: Step) -> Row:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cardops.rules.intake.files import Kind
 from simulation.dispute_clocks import PROCESSOR_DAYS
+from simulation.dispute_names import files_by_row, name_of
 from simulation.dispute_rows import ENDED, dispute_key, grouped, is_accepted, stage_of
-from simulation.rows import InputFile, Row
+from simulation.rows import InputFile
 
 Json = dict[str, Any]
 NOBODY = "nobody"
@@ -22,13 +22,10 @@ def deadlines_truth(files: Sequence[InputFile]) -> Json:
     A dispute is named `<network> <case number>`, else `<network> <transaction> <minor units>`. Its
     `reply_by` is a day; or it is `days_after_arrival` of the row that began its stage, which says no day.
     """
-    # A row of the truth does not know its file.
-    file_of = {
-        id(row): file for file in files if file.kind == Kind("chargebacks") for row in file.rows
-    }
+    file_of = files_by_row(files)
     last = [rows[-1] for rows in grouped(files, is_accepted, dispute_key)]
     disputes = {
-        _name(file_of[id(row)], row): {
+        name_of(file_of[id(row)], row): {
             "stage": stage_of(file_of[id(row)], row),
             "clock": row.due.clock,
             "reply_by": row.due.reply_by and row.due.reply_by.isoformat(),
@@ -42,16 +39,6 @@ def deadlines_truth(files: Sequence[InputFile]) -> Json:
         "networks": _by_network(disputes),
         "disputes": dict(sorted(disputes.items())),
     }
-
-
-def dispute_name(network: str, case_number: str | None, transaction_id: str, minor: int) -> str:
-    """The name of a dispute in the truth."""
-    return f"{network} {case_number or f'{transaction_id} {minor}'}"
-
-
-def _name(file: InputFile, row: Row) -> str:
-    case = str(row.cells["case_number"]) if "case_number" in file.columns else None
-    return dispute_name(row.network, case, str(row.cells["transaction_id"]), row.amount_minor)
 
 
 def _by_network(disputes: Json) -> dict[str, dict[str, int]]:

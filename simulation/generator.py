@@ -24,6 +24,7 @@ from simulation.file_formats import write_input_file
 from simulation.filed_truth import filed_truth
 from simulation.kpi_truth import kpis_truth
 from simulation.orders import make_order_files
+from simulation.outcome_truth import dispute_answers, dispute_ends
 from simulation.population import World, make_world
 from simulation.purchases import make_purchases, make_some_late
 from simulation.ring_truth import ring_figures_truth
@@ -108,6 +109,7 @@ def make_day(rows: int, seed: int, history_end: date) -> Day:
         "disputes": truth.disputes_truth(files),
         "deadlines": deadlines_truth(files),
         "kpis": kpis_truth(files),
+        "dispute_answers": dispute_answers(dispute_ends(files)),
         "fraud_rings": truth.rings_truth(world.rings),
         "fraud_ring_figures": ring_figures_truth(files, world.rings),
         "balances_after_deposits": after_deposits,

@@ -7,12 +7,21 @@ code of the platform: no table of names, no rule of steps, no SQL.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from datetime import date
 from typing import Any, Final
 
 from cardops.rules.intake.files import Kind
 from simulation.cards import NETWORKS
-from simulation.dispute_rows import dispute_key, grouped, is_accepted
+from simulation.dispute_rows import is_accepted
+from simulation.outcome_truth import (
+    DisputeEnd,
+    dispute_ends,
+    outcomes,
+    outcomes_by_month,
+    outcomes_by_reason,
+)
+from simulation.provider_health_truth import Attempts, provider_health_truth
+from simulation.rates import rate_text
 from simulation.rows import InputFile, Row
 from simulation.spellings import UNKNOWN, meant_method, meant_provider
 
@@ -41,19 +50,6 @@ class Payment:
     def is_settled(self) -> bool:
         """Whether it took money, be it refunded since."""
         return self.status in _SETTLED
-
-
-@dataclass(frozen=True, slots=True)
-class DisputeEnd:
-    """What is true of one dispute in the end."""
-
-    transaction_id: str
-    network: str
-    day: str
-    currency: str
-    amount_minor: int
-    is_chargeback: bool
-    outcome: str
 
 
 @dataclass(slots=True)
@@ -88,7 +84,7 @@ class Sides:
 def kpis_truth(files: Sequence[InputFile]) -> Json:
     """Every KPI of the marts: see docs/kpis.md."""
     payments = {payment.transaction_id: payment for payment in _payments(files)}
-    disputes = list(_disputes(files))
+    disputes = list(dispute_ends(files))
     counted = [
         (dispute, payments[dispute.transaction_id])
         for dispute in disputes
@@ -102,16 +98,11 @@ def kpis_truth(files: Sequence[InputFile]) -> Json:
         "disputes_outside_rates": dict(
             sorted(Counter(filter(None, (_why_outside(d, payments) for d in disputes))).items())
         ),
-        "dispute_outcomes": _outcomes(disputes),
+        "dispute_outcomes": outcomes(disputes),
+        "dispute_outcomes_by_reason": outcomes_by_reason(disputes),
+        "dispute_outcomes_monthly": outcomes_by_month(disputes),
+        "provider_health": provider_health_truth(_attempts_of(payments.values())),
     }
-
-
-def rate_text(part: int, whole: int) -> str | None:
-    """Part over whole with six digits, half rounded up; None where there is nothing to divide by."""
-    if not whole:
-        return None
-    millionths = int(Fraction(part, whole) * 1_000_000 + Fraction(1, 2))
-    return f"{millionths // 1_000_000}.{millionths % 1_000_000:06}"
 
 
 def _payments(files: Sequence[InputFile]) -> Iterator[Payment]:
@@ -149,23 +140,6 @@ def _payment(file: InputFile, row: Row) -> Payment:
         status=str(cells["status"]),
         error_code=str(cells["error_code"] or "none"),
     )
-
-
-def _disputes(files: Sequence[InputFile]) -> Iterator[DisputeEnd]:
-    """Each dispute by all its rows: the last one says how it stands."""
-    for rows in grouped(files, is_accepted, dispute_key):
-        stages = {str(row.cells["stage"]) for row in rows}
-        last = rows[-1]
-        status = str(last.cells["status"])
-        yield DisputeEnd(
-            transaction_id=str(last.cells["transaction_id"]),
-            network=last.network,
-            day=min(str(row.cells["dispute_date"])[:10] for row in rows),
-            currency=last.currency,
-            amount_minor=last.amount_minor,
-            is_chargeback=stages != {"inquiry"},
-            outcome=status if status in {"won", "lost"} else "open",
-        )
 
 
 def _why_outside(dispute: DisputeEnd, payments: Mapping[str, Payment]) -> str | None:
@@ -244,6 +218,13 @@ def _attempts(
     return Counter(map(name_of, tried)), Counter(map(name_of, failed))
 
 
+def _attempts_of(payments: Iterable[Payment]) -> Iterator[Attempts]:
+    for payment in payments:
+        if payment.is_settled or payment.status == "failed":
+            day, failed = date.fromisoformat(payment.day), int(not payment.is_settled)
+            yield Attempts(day, payment.provider, payment.method, 1, failed)
+
+
 def _failures(payments: Iterable[Payment]) -> Json:
     attempts, failed = _attempts(payments, lambda payment: payment.method)
     return {
@@ -262,16 +243,3 @@ def _failures_by_day(payments: Iterable[Payment]) -> Json:
         lambda payment: f"{payment.day} {payment.method} {payment.provider} {payment.error_code}",
     )
     return {name: {"attempts": attempts[name], "failed": failed[name]} for name in sorted(attempts)}
-
-
-def _outcomes(disputes: Iterable[DisputeEnd]) -> Json:
-    """By card company and currency: how chargebacks ended, and the money of the open ones."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for dispute in disputes:
-        if dispute.is_chargeback:
-            at_stake = dispute.amount_minor if dispute.outcome == "open" else 0
-            found[f"{dispute.network} {dispute.currency}"].update(
-                {"disputes": 1, dispute.outcome: 1, "at_stake": at_stake}
-            )
-    names = ("disputes", "open", "won", "lost", "at_stake")
-    return {key: {name: found[key][name] for name in names} for key in sorted(found)}

@@ -41,7 +41,7 @@ class Row:
     `position` orders rows in their file. `is_malformed` damages the line itself: too many cells, or
     cut short. `is_plain`: no other row was derived from it, so it may be repeated. `released_by` is
     the file whose arrival releases the row from quarantine. `due`: by when its dispute is to be answered
-    once this row is its last step.
+    once this row is its last step. `category`: of the reason that it names, of disputes.
     """
 
     cells: dict[str, Cell]
@@ -56,11 +56,14 @@ class Row:
     is_plain: bool = True
     released_by: str | None = None
     due: Due = NOBODY
+    category: str = ""
 
     def copy(self, position: float, **changes: Cell) -> "Row":
         """The same row further down, with some cells changed."""
         cells = {**self.cells, **changes}
-        return Row(cells, self.amount_minor, self.currency, position, self.network, due=self.due)
+        row = Row(cells, self.amount_minor, self.currency, position, self.network)
+        row.due, row.category = self.due, self.category
+        return row
 
     def quarantined(self, *reasons: RowReason) -> "Row":
         """This row, meant to be quarantined for exactly these reasons."""

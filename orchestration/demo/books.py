@@ -17,7 +17,7 @@ from cardops.bootstrap import Adapters
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
 from cardops.rules.intake.files import Kind
 from cardops.services.reconciliation.reconciling import recorded_breaks
-from orchestration.demo.kpis import read_kpis
+from orchestration.demo.kpis import FoundAnswers, read_answers, read_kpis
 from simulation.card_companies import CardCompanies
 from simulation.truth import SIMULATED_KINDS
 
@@ -73,6 +73,11 @@ class DemoBooks:
         """Every KPI as the marts have it."""
         with self.adapters.warehouse.reading() as session:
             return read_kpis(session, self.program)
+
+    def answers(self) -> FoundAnswers:
+        """Days to respond as the marts have them."""
+        with self.adapters.warehouse.reading() as session:
+            return read_answers(session, self.program)
 
     def disputes(self) -> dict[str, dict[str, int]]:
         """Disputes by card company as the mart has them: all, open ones, and how often one reopened."""

@@ -12,7 +12,7 @@ from cardops.bootstrap import Adapters
 from cardops.services.disputes.queue import QueueSelection
 from orchestration.cli.known_programs import administration
 from orchestration.composition import dispute_queue_of
-from simulation.deadline_truth import dispute_name
+from simulation.dispute_names import mart_name
 
 BY: Final = "demo"
 # The mart takes its day from the lake, the queue from the database's clock.
@@ -64,7 +64,7 @@ def found_deadlines(adapters: Adapters, program: str) -> FoundDeadlines:
         rows = session.execute(_MART, [program]).fetchall()
     as_of = rows[0][-1] if rows else None
     for *identity, stage, clock, reply_by, days_left, is_overdue, arrived, _ in rows:
-        name = _name(*identity)
+        name = mart_name(*identity)
         arrived_on[name] = arrived
         of_mart[name] = _entry(stage, clock, reply_by, days_left, is_overdue=is_overdue)
     of_queue: dict[str, Mapping[str, Any]] = {}
@@ -77,14 +77,8 @@ def found_deadlines(adapters: Adapters, program: str) -> FoundDeadlines:
             for *identity, stage, clock, reply_by, days_left in rows:
                 is_overdue = part == "overdue"
                 entry = _entry(stage, clock, reply_by, days_left, is_overdue=is_overdue)
-                of_queue[_name(*identity)] = entry
+                of_queue[mart_name(*identity)] = entry
     return FoundDeadlines(Deadlines(as_of, of_mart), Deadlines(queue.as_of, of_queue), arrived_on)
-
-
-def _name(network: str, case_number: str, transaction_id: str, minor: int) -> str:
-    """A dispute of a file without case numbers has one that the platform made."""
-    is_named = case_number.startswith("case-")
-    return dispute_name(network, case_number if is_named else None, transaction_id, minor)
 
 
 def _entry(

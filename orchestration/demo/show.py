@@ -86,6 +86,7 @@ def as_json(result: "DemoResult") -> dict[str, Any]:
         "accounts": result.accounts,
         "balances_equal_truth": not any("balance of" in text for text in result.differences),
         "disputed_money": result.disputed_money,
+        "monitoring": result.monitoring,
         "kpis": {name: result.kpis[name] for name in SHOWN_KPIS},
         "fraud_rings": result.rings,
         "report": str(result.report),
@@ -190,6 +191,7 @@ def _lines(result: "DemoResult") -> list[str]:
     shown += [
         _acknowledged(result.acknowledgements.values()),
         f"Disputed money under Regulation E, what users keep: {_given_back(result.disputed_money)}",
+        _monitored(result.monitoring),
         _rings(result.rings),
         f"Accounts: {result.accounts}; reconciliation breaks: {result.breaks}",
         f"Report: {result.report}",
@@ -229,6 +231,19 @@ def _acknowledged(answers: Iterable[Mapping[str, Any]]) -> str:
 def _rings(rings: Sequence[Mapping[str, Any]]) -> str:
     cycles, disputes = (sum(ring[name] for ring in rings) for name in ("cycles", "disputes"))
     return f"Fraud rings: {len(rings)}, with {disputes} disputes and {cycles} cycles"
+
+
+def _monitored(standings: Mapping[str, Mapping[str, Any]]) -> str:
+    """The merchant nearest to a line."""
+    merchants = {key: found for key, found in standings.items() if not key.startswith("*")}
+    if not merchants:
+        return "Monitoring programmes: no merchant has a case"
+    key, found = min(merchants.items(), key=lambda item: item[1]["cases_to_line"])
+    merchant, _, programme = key.partition("/")
+    return (
+        f"Monitoring programmes: {merchant} has {found['cases']:,} cases of {found['sales']:,} sales, "
+        f"{found['cases_to_line']:,} from the line of {programme}"
+    )
 
 
 def _given_back(credits_by_case: Mapping[str, Mapping[str, Any]]) -> str:

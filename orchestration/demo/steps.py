@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -25,15 +26,20 @@ from orchestration.demo.deadlines import found_deadlines, set_processor_clocks
 from orchestration.demo.disputed_money import DisputedMoney
 from orchestration.demo.filed_lines import FiledLines, filed_lines
 from orchestration.demo.intake import DemoIntake, IngestedDay
+from orchestration.demo.monitored_merchants import MonitoredMerchants
 from orchestration.demo.services import OutsideProcesses
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.instance import end_leftover_runs
 from simulation.disputed_money import filing_truth, money_truth
 from simulation.generator import DEFAULT_HISTORY_END, DEFAULT_SEED, REQUESTS_PATH, generate
+from simulation.monitored_merchant import Month, monitoring_truth
 from simulation.traffic import TrafficReport, run_traffic
 from simulation.truth import SIMULATED_KINDS
 
 KEY_NAME: Final = "demo traffic"
+# The last whole month of the day's history. A later one would change the day's monthly rates, which go
+# to the last month of which anything is known.
+WATCHED_MONTH: Final = Month.of(DEFAULT_HISTORY_END - timedelta(days=1))
 
 
 class Progress(Protocol):
@@ -70,6 +76,7 @@ class DemoResult:
     is_repeat: bool
     failed_checks: list[str]
     disputed_money: dict[str, dict[str, Any]] = field(default_factory=dict)
+    monitoring: dict[str, dict[str, Any]] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -115,9 +122,7 @@ class _Demo:
         end_leftover_runs(runs.instance)
         address = self.processes.wait_until_ready()
         ingested = self._ingest(runs)
-        self.progress.step("Giving disputed money back under Regulation E")
-        money = DisputedMoney(self.adapters, f"{self.program}-reg-e", DEFAULT_HISTORY_END)
-        ingested.failed_checks += money.give_back(self.day / "disputed-money", runs)
+        money, merchants = self._ingest_beside(runs, ingested)
         answers = self._read_answers(runs, books, ingested)
         traffic = self._authorize(address)
         self.processes.stop()
@@ -128,6 +133,13 @@ class _Demo:
         result.disputed_money = money.found()
         result.differences += demo_truth.money_differences(expected, result.disputed_money)
         result.differences += demo_truth.held_differences(filing_truth(), money.filed())
+        result.monitoring = merchants.found()
+        result.differences += demo_truth.monitoring_differences(
+            monitoring_truth(merchants.month, ingested.closed_on), result.monitoring
+        )
+        result.differences += demo_truth.health_differences(
+            merchants.expected_health(), merchants.health()
+        )
         return result
 
     def _ingest(self, runs: InProcessRuns) -> IngestedDay:
@@ -137,6 +149,18 @@ class _Demo:
             self.progress.step(f"Ingesting {files}")
 
         return intake.ingest_day(self.day, self.truth["submission_order"], on_group)
+
+    def _ingest_beside(
+        self, runs: InProcessRuns, ingested: IngestedDay
+    ) -> tuple[DisputedMoney, MonitoredMerchants]:
+        """Programs of their own: one whose users get disputed money back, one with watched merchants."""
+        self.progress.step("Giving disputed money back under Regulation E")
+        money = DisputedMoney(self.adapters, f"{self.program}-reg-e", DEFAULT_HISTORY_END)
+        ingested.failed_checks += money.give_back(self.day / "disputed-money", runs)
+        self.progress.step("Ingesting sales, disputes and fraud reports of a merchant near a line")
+        merchants = MonitoredMerchants(self.adapters, f"{self.program}-watched", WATCHED_MONTH)
+        ingested.failed_checks += merchants.ingest(self.day / "monitored-merchants", runs)
+        return money, merchants
 
     def _read_answers(
         self, runs: InProcessRuns, books: DemoBooks, ingested: IngestedDay
@@ -200,6 +224,7 @@ class _Demo:
             *demo_truth.acknowledgement_differences(truth, acknowledgements),
             *([] if known_files else demo_truth.late_differences(truth, answers.late)),
             *demo_truth.kpi_differences(truth, kpis),
+            *demo_truth.answer_differences(truth, books.answers()),
             *demo_truth.dispute_differences(truth, books.disputes()),
             *demo_truth.ring_differences(truth, rings),
             *([f"{breaks} reconciliation breaks were found"] if breaks else []),

@@ -6,6 +6,7 @@ Belongs here: comparing, and nothing else. The figures are passed in.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
@@ -13,6 +14,7 @@ from cardops.rules.intake.files import FileOutcome, IntakeFile, RowReason
 if TYPE_CHECKING:
     from orchestration.demo.deadlines import FoundDeadlines
     from orchestration.demo.filed_lines import FiledLines
+    from orchestration.demo.kpis import FoundAnswers
 
 Json = Mapping[str, Any]
 COUNTS: Final = ("read", "accepted", "duplicate", "quarantined")
@@ -146,6 +148,32 @@ def kpi_differences(truth: Json, kpis: Mapping[str, Json]) -> list[str]:
     ]
 
 
+def answer_differences(truth: Json, found: "FoundAnswers") -> list[str]:
+    """Days to respond, by card company, reason and currency."""
+    days: dict[str, list[int]] = {}
+    for name, answer in truth["dispute_answers"].items():
+        said = [answer["answered_on"]] if answer["answered_on"] else []
+        answers = [date.fromisoformat(text) for text in said]
+        if answer["is_answered_by_arrival"] and name in found.arrived_on:
+            answers.append(found.arrived_on[name])
+        opened_on = date.fromisoformat(answer["opened_on"])
+        if answers:
+            days.setdefault(answer["group"], []).append((min(answers) - opened_on).days)
+    expected = {
+        group: {
+            "answered": len(numbers),
+            "average_days": _hundredths(sum(numbers), len(numbers)),
+            "longest_days": max(numbers),
+        }
+        for group, numbers in days.items()
+    }
+    return list(_compare("days to respond of {}", expected, found.groups))
+
+
+def _hundredths(total: int, count: int) -> str:
+    return f"{(Decimal(total) / count).quantize(Decimal('0.01'), ROUND_HALF_UP):f}"
+
+
 def dispute_differences(truth: Json, disputes: Mapping[str, Json]) -> list[str]:
     """Disputes by their last steps, over all batches of the day."""
     return list(_compare("the disputes at {}", truth["disputes"]["networks"], disputes))
@@ -217,6 +245,16 @@ def money_differences(expected: Json, found: Json) -> list[str]:
 def held_differences(expected: Json, found: Json) -> list[str]:
     """Disputes of the program that holds some: what was sent, and what waits."""
     return list(_compare("disputed money's rows {}", expected, found))
+
+
+def monitoring_differences(expected: Json, found: Json) -> list[str]:
+    """Where merchants stand in monitoring programmes."""
+    return list(_compare("the monitoring of {}", expected, found))
+
+
+def health_differences(expected: Json, found: Json) -> list[str]:
+    """Each judged provider's days, of the program of which some are ill."""
+    return list(_compare("provider health of {}", expected, found))
 
 
 def response_differences(truth: Json, traffic: Json) -> list[str]:

@@ -63,6 +63,11 @@ class PlainDbt:
             if isinstance(settings, dict) and settings["+enabled"]
         }
 
+    def change(self, name: str, said: str, says: str) -> None:
+        """Put a fault into a model: it says this instead of that."""
+        assert said in self._models[name], f"{name} says {said} no more"
+        self._models[name] = self._models[name].replace(said, says)
+
     def run(self, variables: Mapping[str, str]) -> None:
         """A build as `dbt build` makes it with these variables."""
         with duckdb.connect(variables["CARDOPS_BUILD_FILE"]) as session:

@@ -15,8 +15,9 @@ from cardops.rules.chargebacks.files import FORMAT_VERSION, LineRule, SplitMode
 from cardops.rules.chargebacks.filing import CHECKED_FLAGS
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import Kind
-from simulation.deadline_truth import deadlines_truth, dispute_name
+from simulation.deadline_truth import deadlines_truth
 from simulation.dispute_clocks import PROCESSOR_DAYS
+from simulation.dispute_names import dispute_name
 from simulation.dispute_rows import ENDED, dispute_key, grouped, is_accepted
 from simulation.file_formats import write_input_file
 from simulation.filed_truth import filed_truth

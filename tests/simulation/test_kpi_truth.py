@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from simulation.generator import make_day
-from simulation.kpi_truth import rate_text
+from simulation.rates import rate_text
 from simulation.spellings import meant_method, spelled_method
 
 

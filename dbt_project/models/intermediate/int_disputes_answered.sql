@@ -1,12 +1,11 @@
 with
 
--- A step past the chargeback says that it was answered, at the latest when it arrived.
+-- A step past the chargeback says that it was answered, at the latest when it arrived. What
+-- `happened_at` says of a step without its own date is only the earliest time that it can have.
 answering_steps as (
     select
         dispute_key,
-        coalesce(
-            {{ utc_date('coalesce(happened_at, activity_date)') }}, business_date
-        ) as answered_on
+        coalesce({{ utc_date('activity_date') }}, business_date) as answered_on
     from {{ ref('stg_lake__chargebacks') }}
     where stage_rank between 3 and 5
 ),

@@ -9,7 +9,13 @@ import pytest
 
 from orchestration.demo.deadlines import Deadlines, FoundDeadlines
 from orchestration.demo.filed_lines import FiledLines
-from orchestration.demo.truth import deadline_differences, filed_differences, held_differences
+from orchestration.demo.kpis import FoundAnswers
+from orchestration.demo.truth import (
+    answer_differences,
+    deadline_differences,
+    filed_differences,
+    held_differences,
+)
 from simulation.disputed_money import filing_truth
 
 TODAY = date(2026, 11, 20)
@@ -187,3 +193,41 @@ def test_held_dispute_that_is_sent_or_does_not_wait_is_a_difference(
 
     assert held_differences(expected, filing_truth()) == []
     assert len(held_differences(expected, {**expected, **wrong})) == 1
+
+
+def answer(name_of_day: str | None, *, by_arrival: bool = False) -> dict[str, Any]:
+    return {
+        "group": "visa fraud USD",
+        "opened_on": "2026-11-01",
+        "answered_on": name_of_day,
+        "is_answered_by_arrival": by_arrival,
+    }
+
+
+ANSWERED = {
+    "dispute_answers": {
+        "visa case-1": answer("2026-11-05"),
+        "visa case-2": answer(None, by_arrival=True),
+        # The day that a row says is before the other row's arrival.
+        "visa case-3": answer("2026-11-03", by_arrival=True),
+    }
+}
+
+
+def test_days_to_respond_count_to_the_day_said_or_else_to_the_arrival() -> None:
+    arrived_on = dict.fromkeys(ANSWERED["dispute_answers"], ARRIVED)
+    # 4, 17 and 2 days: 23 / 3 = 7.67.
+    right = {"answered": 3, "average_days": "7.67", "longest_days": 17}
+
+    assert not answer_differences(ANSWERED, FoundAnswers({"visa fraud USD": right}, arrived_on))
+
+
+@pytest.mark.parametrize("wrong", [{"answered": 2}, {"average_days": "7.66"}, {"longest_days": 18}])
+def test_wrong_days_to_respond_are_named(wrong: dict[str, Any]) -> None:
+    arrived_on = dict.fromkeys(ANSWERED["dispute_answers"], ARRIVED)
+    shown = {"answered": 3, "average_days": "7.67", "longest_days": 17, **wrong}
+
+    (difference,) = answer_differences(
+        ANSWERED, FoundAnswers({"visa fraud USD": shown}, arrived_on)
+    )
+    assert difference.startswith("days to respond of visa fraud USD should be")
