@@ -1,10 +1,11 @@
 """What a dbt build says of itself, as Dagster shows it.
 
-Belongs here: the results of nodes, the metadata of models, and which results are those of tests of the lake's tables. The build
+Belongs here: the results of nodes, the metadata of models with the lineage of their columns, and which results are those of tests of the lake's tables. The build
 itself is in marts.py, the checks of the lake's tables in source_tests.py.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,7 +13,7 @@ import dagster as dg
 from assets.dbt_tests import tests_a_source
 from assets.source_tests import source_evaluations
 from cardops.ports import Warehouse
-from cardops.rules.reports import BuiltTable, SourceTest
+from cardops.rules.reports import BuiltTable, ColumnLineage, SourceTest
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliInvocation
@@ -27,11 +28,12 @@ def described_events(build: "DbtCliInvocation", warehouse: Warehouse) -> Iterato
     nodes = build.manifest["nodes"]
     events = [event for event in build.stream() if not _is_of_a_source(event, nodes)]
     tables = warehouse.built_tables()
+    lineage = _Lineage(build, warehouse.column_lineage(tables))
     found = _source_tests(build)
     warehouse.record_source_tests(found)
     yield from source_evaluations(build.manifest, found)
     for event in events:
-        yield _described(event, tables) if isinstance(event, dg.Output) else event
+        yield _described(event, tables, lineage) if isinstance(event, dg.Output) else event
 
 
 def _is_of_a_source(event: Any, nodes: Mapping[str, Any]) -> bool:
@@ -44,15 +46,43 @@ def _unique_id(event: dg.AssetObservation | dg.Output[Any]) -> str:
     return str(event.metadata["unique_id"].value)
 
 
-def _described(event: dg.Output[Any], tables: Mapping[str, BuiltTable]) -> dg.Output[Any]:
-    table = tables.get(_unique_id(event).split(".")[-1])
+def _described(
+    event: dg.Output[Any], tables: Mapping[str, BuiltTable], lineage: "_Lineage"
+) -> dg.Output[Any]:
+    name = _unique_id(event).split(".")[-1]
+    table = tables.get(name)
     if table is None:
         return event
     columns = [dg.TableColumn(name, kind) for name, kind in table.column_types.items()]
     metadata: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(columns=columns)}
     if table.row_count is not None:
         metadata["dagster/row_count"] = table.row_count
+    if name in lineage.of_models:
+        metadata["dagster/column_lineage"] = lineage.of(name)
     return event.with_metadata({**event.metadata, **metadata})
+
+
+@dataclass(frozen=True, slots=True)
+class _Lineage:
+    build: "DbtCliInvocation"
+    of_models: ColumnLineage
+
+    def of(self, model: str) -> dg.TableColumnLineage:
+        """The model's columns with those of assets that they are made from."""
+        return dg.TableColumnLineage(
+            {
+                column: [
+                    dg.TableColumnDep(self._asset_key(origin.node), origin.column)
+                    for origin in origins
+                ]
+                for column, origins in self.of_models[model].items()
+            }
+        )
+
+    def _asset_key(self, node: str) -> dg.AssetKey:
+        manifest = self.build.manifest
+        properties = manifest["sources"].get(node) or manifest["nodes"][node]
+        return self.build.dagster_dbt_translator.get_asset_key(properties)
 
 
 def results_of(build: "DbtCliInvocation") -> list[dict[str, Any]]:

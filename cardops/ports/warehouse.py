@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cardops.ports.files import Lake
-    from cardops.rules.reports import BuildFailures, BuiltTable, Edition, SourceTest
+    from cardops.rules.reports import BuildFailures, BuiltTable, ColumnLineage, Edition, SourceTest
 
 
 class Warehouse(Protocol):
@@ -31,6 +31,9 @@ class Warehouse(Protocol):
 
     def built_tables(self) -> Mapping[str, BuiltTable]:
         """Inside `building`, once dbt is done: every table and view that there is, by name."""
+
+    def column_lineage(self, tables: Mapping[str, BuiltTable]) -> ColumnLineage:
+        """Inside `building`, once dbt is done: from which columns those of each compiled model are made."""
 
     def record_source_tests(self, results: Sequence[SourceTest]) -> None:
         """Inside `building`: what the build found where it tested the lake's tables."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from cardops.rules.errors import ExplainedError
 
@@ -31,6 +32,17 @@ class BuiltTable:
 
     row_count: int | None
     column_types: Mapping[str, str]
+
+
+class ColumnOrigin(NamedTuple):
+    """A column that another one is made from; `node` is dbt's unique id of its model, seed or source."""
+
+    node: str
+    column: str
+
+
+# By name of the model and of its column.
+ColumnLineage = Mapping[str, Mapping[str, Sequence[ColumnOrigin]]]
 
 
 @dataclass(frozen=True, slots=True)

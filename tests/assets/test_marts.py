@@ -1,8 +1,10 @@
 """The marts through Dagster: one dbt build, its tests as checks, publication and the report."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -183,7 +185,7 @@ def test_checks_by_themselves_tell_what_the_newest_build_found(
     )
 
 
-def test_models_show_rows_types_and_duration(broken: dg.ExecuteInProcessResult) -> None:
+def test_models_show_rows_types_lineage_and_duration(broken: dg.ExecuteInProcessResult) -> None:
     materialized = [
         event.step_materialization_data.materialization
         for event in broken.get_asset_materialization_events()
@@ -202,10 +204,28 @@ def test_models_show_rows_types_and_duration(broken: dg.ExecuteInProcessResult) 
     assert balances_of_days["dagster/row_count"].value == 1
     assert (types["business_date"], types["ledger_minor"]) == ("DATE", "BIGINT")
     assert [name for name, shown in models.items() if "dagster/column_schema" not in shown] == []
+    assert [name for name, shown in models.items() if not _has_lineage_of_all_columns(shown)] == []
+    assert _origins(models["fct_daily_balances"], "ledger_minor") == {
+        ("stg_lake__balances", "ledger_minor")
+    }
+    assert _origins(models["stg_lake__balances"], "ledger_minor") == {("balances", "ledger_minor")}
     assert [name for name in MARTS if "dagster/row_count" not in models[name]] == []
     assert [name for name, shown in models.items() if "Execution Duration" not in shown] == []
     # A view has no rows of its own: to count them is to run its query.
     assert "dagster/row_count" not in models["stg_lake__balances"]
+
+
+def _has_lineage_of_all_columns(shown: Mapping[str, Any]) -> bool:
+    if shown["unique_id"].value.startswith("seed."):  # a file of the repository
+        return True
+    types, lineage = (shown[f"dagster/column_{part}"].value for part in ("schema", "lineage"))
+    names: set[str] = {column.name for column in types.columns}
+    return names == set(lineage.deps_by_column)
+
+
+def _origins(shown: Mapping[str, Any], column: str) -> set[tuple[str, str]]:
+    origins = shown["dagster/column_lineage"].value.deps_by_column[column]
+    return {(origin.asset_key.to_user_string(), origin.column_name) for origin in origins}
 
 
 def test_checks_and_models_say_what_they_mean() -> None:

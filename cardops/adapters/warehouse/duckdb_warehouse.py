@@ -20,6 +20,7 @@ from typing_extensions import override
 from cardops.adapters.file_locks import exclusive_lock
 from cardops.adapters.warehouse.build_records import PARTITION, start_build
 from cardops.adapters.warehouse.built_tables import built_tables
+from cardops.adapters.warehouse.column_lineage import column_lineage
 from cardops.adapters.warehouse.dbt import PROJECT_DIR
 from cardops.adapters.warehouse.dbt_descriptions import described_models
 from cardops.adapters.warehouse.dbt_process import PARSED_PROJECT, is_newer
@@ -38,6 +39,7 @@ from cardops.rules.reports import (
     BuildFailedError,
     BuildFailures,
     BuiltTable,
+    ColumnLineage,
     NothingBuiltError,
     SourceTest,
 )
@@ -105,6 +107,11 @@ class DuckDbWarehouse(Warehouse):
     def built_tables(self) -> Mapping[str, BuiltTable]:
         with closing(duckdb.connect(str(self.build_file), read_only=True)) as session:
             return built_tables(session)
+
+    @override
+    def column_lineage(self, tables: Mapping[str, BuiltTable]) -> ColumnLineage:
+        columns = {name: list(table.column_types) for name, table in tables.items()}
+        return column_lineage(self.target_path, columns)
 
     @override
     def record_source_tests(self, results: Sequence[SourceTest]) -> None:
