@@ -19,17 +19,26 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("authorizer", "cardops.adapters.postgresql", "cardops.adapters.callback_http")
+PACKAGES = ("authorizer", "cardops.adapters.callback_http")
+# What an authorizer imports once it has started; none of them imports polars, which has threads.
 MODULES = (
     "orchestration.cli.main",
     "orchestration.cli.commands.authorizer",
     "cardops.adapters.clock",
     "cardops.adapters.notifier",
+    "cardops.adapters.postgresql.authorizations.authorizations",
+    "cardops.adapters.postgresql.authorizations.expired_holds",
+    "cardops.adapters.postgresql.authorizer_pools",
+    "cardops.adapters.postgresql.callbacks.outbox",
+    "cardops.adapters.postgresql.migrate",
+    "cardops.adapters.postgresql.programs.caller_directory",
+    "cardops.adapters.postgresql.reads",
     "cardops.adapters.secrets",
     "uvloop",
 )
@@ -53,9 +62,9 @@ class WarmAuthorizer:
                 output=str(output),
                 errors=str(log),
             )
+        self._ended = os.pidfd_open(self.pid)
         os.set_blocking(reading, True)
         self.stdout = os.fdopen(reading, "rb")
-        self._ended = os.pidfd_open(self.pid)
         self._turn = threading.Lock()
 
     def poll(self) -> int | None:
@@ -84,7 +93,8 @@ class WarmAuthorizer:
         return self._code
 
     def __del__(self) -> None:
-        os.close(self._ended)
+        with suppress(AttributeError):  # it was never started
+            os.close(self._ended)
 
 
 class Forking:
@@ -127,6 +137,8 @@ def _import_all() -> None:
             importlib.import_module(found.name)
     for module in MODULES:
         importlib.import_module(module)
+    # Or no process could be forked safely.
+    assert len(list(Path("/proc/self/task").iterdir())) == 1, "a library started a thread"
     gc.collect()
     gc.freeze()  # or the first collection of every child would copy all of this memory
 

@@ -106,7 +106,7 @@ def full_rows(draw: st.DrawFn) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("examples", [12, pytest.param(1000, marks=pytest.mark.soak)])
 def test_slot_written_in_parts_has_the_bytes_and_counts_of_the_whole(examples: int) -> None:
     @settings(max_examples=examples, deadline=None)
     @given(
