@@ -17,6 +17,7 @@ from tests.fakes.lake import FakeLake
 from tests.servers.plain_dbt import PlainDbt
 
 File = tuple[str, date, str]
+DEPOSIT_KINDS = ("deposit", "recall", "reinstatement")
 # The marts that are built upon former rows, and those right below such models.
 UPDATED = (
     "fct_authorizations",
@@ -24,6 +25,7 @@ UPDATED = (
     "fct_chargeback_rate_snapshots",
     "fct_daily_balances",
     "fct_daily_movements",
+    "fct_deposits",
     "fct_dispute_snapshots",
     "fct_match_breaks",
     "fct_payment_failure_rate_per_payment_method",
@@ -93,10 +95,18 @@ def an_order(random: Random, _: str) -> dict[str, object]:
 
 def a_log_entry(random: Random, key: str) -> dict[str, object]:
     number = random.randrange(8)
-    kind = random.choice(["decision", "decision", "capture", "refund", "void"])
-    posted = {"decision": -1000, "capture": -500, "refund": 300, "void": 0}[kind]
+    kind = random.choice(["decision", "decision", "capture", "refund", "void", *DEPOSIT_KINDS])
+    posted = {"decision": -1000, "capture": -500, "refund": 300, "void": 0, "recall": -400}
+    if kind in DEPOSIT_KINDS:
+        # A deposit's later credits have a number each.
+        later = f"/{int(key.replace('-', '0'))}" if kind == "reinstatement" else ""
+        name = f"d-{number % 3}{later}"
+        return {
+            **a_posting("ana", posted.get(kind, 400), 1, kind=kind, event_key=name),
+            "status": None,
+        }
     return {
-        **a_posting("ana", posted, 1, kind=kind, event_key=key),
+        **a_posting("ana", posted[kind], 1, kind=kind, event_key=key),
         "transaction_id": f"t-{number}",
         "status": random.choice(["PERMIT", "REJECT"]) if kind == "decision" else None,
         "held_change_minor": random.choice([0, 0, 500, -500]),

@@ -1,5 +1,6 @@
 """A build file with two small marts, as dbt would leave it, each row of which names its build."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,3 +40,17 @@ def build_seen(session: duckdb.DuckDBPyConnection) -> int:
     expected = (build * ROWS, build, build, rows * (rows - 1) // 2)
     assert set(seen.values()) == {expected}, seen
     return build
+
+
+def by_month_of(home: Path, name: str, date_column: str) -> None:
+    """What dbt writes of a model that is published by month of this column."""
+    model = {
+        "resource_type": "model",
+        "name": name,
+        "description": "",
+        "columns": {},
+        "config": {"meta": {"published_by_month_of": date_column}},
+    }
+    target = DuckDbWarehouse(home).target_path
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "manifest.json").write_text(json.dumps({"nodes": {name: model}}))

@@ -9,10 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a model and its columns mean, in dbt's words, each on one line."""
+    """What a model and its columns mean, in dbt's words, each on one line; and how it is published."""
 
     text: str
     columns: Mapping[str, str]
+    # A date of its rows: they are published in one file for each of its months.
+    published_by_month_of: str | None = None
 
 
 def described_models(manifest: Path) -> Mapping[str, Description]:
@@ -21,6 +23,7 @@ def described_models(manifest: Path) -> Mapping[str, Description]:
         node["name"]: Description(
             _one_line(node["description"]),
             {name: _one_line(column["description"]) for name, column in node["columns"].items()},
+            node["config"]["meta"].get("published_by_month_of"),
         )
         for node in _models(manifest)
     }

@@ -63,16 +63,17 @@ def parse_once_for_all_build_files() -> None:
     """Let what set-up parsed serve a build whose file lies elsewhere.
 
     dbt parses everything again where the connection changed, for models whose text depends on it. No
-    model of ours names the file, whose name is `build` everywhere.
+    model of ours names the file, whose name is `build` everywhere, or a setting of its session.
     """
     from dbt.adapters.duckdb.credentials import DuckDBCredentials  # noqa: PLC0415 - see main
 
     connection_keys: Any = DuckDBCredentials._connection_keys  # noqa: SLF001 - dbt has no setting for it
 
-    def keys_but_the_path(credentials: Any) -> tuple[str, ...]:
-        return tuple(key for key in connection_keys(credentials) if key != "path")
+    def keys_of_every_file(credentials: Any) -> tuple[str, ...]:
+        found = connection_keys(credentials)
+        return tuple(key for key in found if key not in ("path", "settings"))
 
-    DuckDBCredentials._connection_keys = keys_but_the_path  # type: ignore[method-assign] # noqa: SLF001 - as above
+    DuckDBCredentials._connection_keys = keys_of_every_file  # type: ignore[method-assign] # noqa: SLF001 - as above
 
 
 def write_changed_manifests_alone() -> None:

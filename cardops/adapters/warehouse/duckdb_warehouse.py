@@ -26,7 +26,7 @@ from cardops.adapters.warehouse.dbt_descriptions import described_models
 from cardops.adapters.warehouse.dbt_process import PARSED_PROJECT, is_newer
 from cardops.adapters.warehouse.publications import (
     MARTS_SCHEMA,
-    MartContent,
+    FileContent,
     Publications,
     quoted,
     write_contents,
@@ -46,6 +46,8 @@ from cardops.rules.reports import (
 
 # The folder of the file without rows; no row has this business date.
 _SHAPE: Final = "shape/business_date=1970-01-01"
+# Of published rows without a date.
+NO_MONTH: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class DuckDbWarehouse(Warehouse):
     @property
     def _source_tests(self) -> Path:
         return self._folder / "source_tests.json"
+
+    @property
+    def _sources(self) -> Path:
+        """The lake's tables as dbt reads them."""
+        return self._folder / "sources"
 
     @property
     def build_file(self) -> Path:
@@ -155,26 +162,39 @@ class DuckDbWarehouse(Warehouse):
         with self.reading() as session:
             if failures := self.failures():  # guard: failed-builds
                 raise BuildFailedError(failures)
+            models = described_models(self.target_path / "manifest.json")
+            contents, row_counts = dict[str, FileContent](), dict[str, int]()
             with self._publications.new() as folder:
-                contents = {
-                    name: self._publish_mart(session, name, folder) for name in _marts(session)
-                }
+                for name in _marts(session):
+                    date_of = models[name].published_by_month_of if name in models else None
+                    files = self._publish_mart(session, name, date_of, folder)
+                    contents |= files
+                    row_counts[name] = sum(file.row_count for file in files.values())
                 write_contents(folder, contents)
-                write_views(folder, described_models(self.target_path / "manifest.json"))
+                write_views(folder, models)
             self._publications.swap_to(folder)
-        row_counts = {name: content.row_count for name, content in contents.items()}
         return Publication(self._publications.file, row_counts)
 
     def _publish_mart(
-        self, session: duckdb.DuckDBPyConnection, name: str, folder: Path
-    ) -> MartContent:
-        fingerprint = _fingerprint(session, name)
-        linked = self._publications.link_unchanged(folder, name, fingerprint)
-        if linked is not None:
-            return linked
-        target = folder / f"{name}.parquet"
-        row_count = _write_mart(session, name, target)
-        return MartContent(fingerprint, row_count, target.stat().st_size)
+        self,
+        session: duckdb.DuckDBPyConnection,
+        name: str,
+        date_of: str | None,
+        folder: Path,
+    ) -> dict[str, FileContent]:
+        """One file, or one for each month of the date; only those with other rows are written."""
+        contents = {}
+        for month, fingerprint in _fingerprints(session, name, date_of).items():
+            part = f"{month:%Y-%m}" if month else NO_MONTH
+            file = f"{name}.parquet" if date_of is None else f"{name}/{part}.parquet"
+            linked = self._publications.link_unchanged(folder, file, fingerprint)
+            if linked is None:
+                target = folder / file
+                target.parent.mkdir(exist_ok=True)
+                row_count = _write_rows(session, _rows_of(name, date_of, month), target)
+                linked = FileContent(fingerprint, row_count, target.stat().st_size)
+            contents[file] = linked
+        return contents
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -182,6 +202,8 @@ class DuckDbWarehouse(Warehouse):
         with self._sessions.read_only(self.build_file) as opened, closing(opened) as session:
             session.execute("set TimeZone = 'UTC'")
             session.execute(f"set search_path = '{MARTS_SCHEMA}'")
+            # Views of the lake name their files from here on.
+            session.execute(f"set file_search_path = {quoted(str(self._sources))}")
             yield session
 
     def _start_build(self, lake: Lake) -> dict[str, str]:
@@ -190,7 +212,7 @@ class DuckDbWarehouse(Warehouse):
         self._take_parsed_project()
         return {
             **start_build(self.build_file, PROJECT_DIR, tables),
-            "CARDOPS_SOURCES": str(self._folder / "sources"),
+            "CARDOPS_SOURCES": str(self._sources),
             "CARDOPS_BUILD_FILE": str(self.build_file),
             "DBT_TARGET_PATH": str(self.target_path),
             "DBT_LOG_PATH": str(self._folder / "logs"),
@@ -213,10 +235,10 @@ class DuckDbWarehouse(Warehouse):
         """One folder a table: the lake's files, and one file without rows that has every column."""
         tables = {}
         for table in lake_tables():
-            shape = self._folder / "sources" / table / _SHAPE
+            shape = self._sources / table / _SHAPE
             shape.mkdir(parents=True, exist_ok=True)
             empty_frame(table).write_parquet(shape / "shape.parquet")
-            link = self._folder / "sources" / table / "lake"
+            link = self._sources / table / "lake"
             tables[table] = lake.local_path(table).resolve()
             if self._until is not None:
                 tables[table] = _link_dates(tables[table], link, self._until)
@@ -268,24 +290,43 @@ def _marts(session: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _fingerprint(session: duckdb.DuckDBPyConnection, name: str) -> str:
-    """Another one where a mart has other columns or other rows; their order does not count."""
+def _fingerprints(
+    session: duckdb.DuckDBPyConnection, name: str, date_of: str | None
+) -> dict[date | None, str]:
+    """By first day of the date's month: another one where its rows or the mart's columns are others.
+
+    The order of rows does not count. A mart without a date, or without rows, has none.
+    """
     columns = session.execute(
         "select column_name, data_type from information_schema.columns "
         "where table_schema = ? and table_name = ? order by ordinal_position",
         [MARTS_SCHEMA, name],
     ).fetchall()
+    month = "null" if date_of is None else f"date_trunc('month', {date_of})"
     summed = session.execute(
-        "select count(*), coalesce(sum(hash(mart)), 0), coalesce(bit_xor(hash(mart)), 0) "  # noqa: S608 - dbt's own name
-        f'from {MARTS_SCHEMA}."{name}" as mart'
-    ).fetchone()
+        f"select {month}, count(*), sum(hash(mart)), bit_xor(hash(mart))"  # noqa: S608 - dbt's own names
+        f' from {MARTS_SCHEMA}."{name}" as mart group by all order by all'
+    ).fetchall()
     # A newer DuckDB may hash otherwise.
-    text = repr((duckdb.__version__, columns, summed))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return {
+        month: hashlib.sha256(repr((duckdb.__version__, columns, sums)).encode()).hexdigest()
+        for month, *sums in summed or [(None, 0)]
+    }
 
 
-def _write_mart(session: duckdb.DuckDBPyConnection, name: str, target: Path) -> int:
+def _write_rows(session: duckdb.DuckDBPyConnection, query: str, target: Path) -> int:
     counted = session.execute(
-        f"copy {MARTS_SCHEMA}.{name} to {quoted(str(target.absolute()))} (format parquet, compression zstd)"
+        f"copy ({query}) to {quoted(str(target.absolute()))} (format parquet, compression zstd)"
     ).fetchone()
     return int(counted[0]) if counted else 0
+
+
+def _rows_of(name: str, date_of: str | None, month: date | None) -> str:
+    rows = f'from {MARTS_SCHEMA}."{name}"'
+    if date_of is None:
+        return rows
+    if month is None:
+        return f"{rows} where {date_of} is null"
+    # As a range, which passes over the rows of other months unread where they stand in order.
+    first = f"date '{month}'"
+    return f"{rows} where {date_of} >= {first} and {date_of} < {first} + interval 1 month"

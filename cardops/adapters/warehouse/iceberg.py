@@ -24,7 +24,7 @@ from cardops.adapters.warehouse.iceberg_tables import (
     location_of,
     open_catalog,
 )
-from cardops.adapters.warehouse.publications import KEPT_PUBLICATIONS, Publications
+from cardops.adapters.warehouse.publications import KEPT_PUBLICATIONS, Publications, published_files
 from cardops.contracts.lake.tables import empty_frame, lake_tables
 from cardops.ports import IcebergCatalog, ObjectStore
 
@@ -70,17 +70,18 @@ class IcebergRegister(IcebergCatalog):
 
     def _mart_tables(self) -> Iterator[tuple[str, str, pa.Schema, list[ListedFile]]]:
         folder = self._publications.file.resolve().parent
-        for parquet in sorted(folder.glob("*.parquet")) if self._publications.file.exists() else []:
+        published = published_files(folder) if self._publications.file.exists() else {}
+        for name, files in published.items():
             # A published file is never rewritten, so its publication is its version.
-            yield MARTS, parquet.stem, pq.read_schema(parquet), [
-                ListedFile(self._reachable(parquet), folder.name)
+            yield MARTS, name, pq.read_schema(files[0]), [
+                ListedFile(self._reachable(folder, file), folder.name) for file in files
             ]  # fmt: skip
 
-    def _reachable(self, parquet: Path) -> str:
+    def _reachable(self, folder: Path, parquet: Path) -> str:
         """Where readers find a published file: in place, or copied beside remote tables."""
         if isinstance(self._store, DirectoryStore):
             return f"file://{parquet.absolute()}"
-        key = f"{_PUBLISHED}/{parquet.parent.name}/{parquet.name}"
+        key = f"{_PUBLISHED}/{folder.name}/{parquet.relative_to(folder)}"
         if key not in {stat.key for stat in self._store.list_objects(key)}:
             self._store.replace(key, parquet)
         return f"{location_of(self._store)}/{key}"

@@ -1,8 +1,9 @@
 """The folder of published marts: one numbered folder a publication, and a link to the newest.
 
-`<n>/` holds each mart as Parquet and `cardops.duckdb`, a file of views over exactly that Parquet. The
+`<n>/` holds each mart as Parquet and `cardops.duckdb`, a file of views over exactly that Parquet. A mart
+that grows with history is a folder with one file a month, any other one is one file. The
 link `cardops.duckdb` beside the folders leads to the newest and is swapped in one step. So whoever
-opens it, for however long, sees one publication whole. A mart whose rows are those of the former
+opens it, for however long, sees one publication whole. A file whose rows are those of the former
 publication is that publication's file under a second name (a hard link): each stays when the other
 is deleted.
 
@@ -27,7 +28,7 @@ from cardops.rules.errors import ExplainedError
 
 MARTS_SCHEMA: Final = "marts"
 PUBLISHED_FILE: Final = "cardops.duckdb"
-# In each publication: what its marts hold, so that the next one knows what changed.
+# In each publication: what its files hold, so that the next one knows what changed.
 CONTENTS_FILE: Final = "contents.json"
 # Deleted after as many newer ones, unless somebody still has its file open.
 KEPT_PUBLICATIONS: Final = 3
@@ -38,8 +39,8 @@ class PublicationFailedError(ExplainedError, RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class MartContent:
-    """What a published mart holds: its rows, whatever their order, and the size of its file."""
+class FileContent:
+    """What a published file holds: its rows, whatever their order, and its size."""
 
     fingerprint: str
     row_count: int
@@ -77,19 +78,20 @@ class Publications:
                 ) from error
             raise
 
-    def link_unchanged(self, folder: Path, name: str, fingerprint: str) -> MartContent | None:
-        """Give the new publication the newest one's file of this mart, where its rows are these.
+    def link_unchanged(self, folder: Path, file: str, fingerprint: str) -> FileContent | None:
+        """Give the new publication the newest one's file of this name, where its rows are these.
 
-        Answers what the file holds; nothing where the mart is to be written.
+        Answers what the file holds; nothing where it is to be written.
         """
         former = self.file.resolve().parent
-        content = _contents(former).get(name)
-        source, target = (place / f"{name}.parquet" for place in (former, folder))
+        content = _contents(former).get(file)
+        source, target = former / file, folder / file
         if content is None or content.fingerprint != fingerprint:
             return None
         # Not linked: a file that was cut short or is gone, or a disk without hard links.
         with suppress(OSError):
             if source.stat().st_size == content.byte_count:
+                target.parent.mkdir(exist_ok=True)
                 target.hardlink_to(source)
                 return content
         return None
@@ -97,7 +99,7 @@ class Publications:
     def swap_to(self, folder: Path) -> None:
         """Make this publication, which is whole, what analysts open; delete what is too old."""
         # Without this a machine that stops could come back with the link and without the files.
-        for path in [*folder.iterdir(), folder]:
+        for path in [*folder.rglob("*"), folder]:
             _flush(path)
         staged = self._folder / f".{PUBLISHED_FILE}.new"
         staged.unlink(missing_ok=True)
@@ -122,16 +124,24 @@ class Publications:
                 shutil.rmtree(folder)
 
 
-def write_contents(folder: Path, contents: Mapping[str, MartContent]) -> None:
-    """Keep in a publication what its marts hold."""
+def published_files(folder: Path) -> dict[str, list[Path]]:
+    """The Parquet of each mart of a publication: one file, or one a month."""
+    files = {path.stem: [path] for path in folder.glob("*.parquet")}
+    for path in sorted(folder.glob("*/*.parquet")):
+        files.setdefault(path.parent.name, []).append(path)
+    return dict(sorted(files.items()))
+
+
+def write_contents(folder: Path, contents: Mapping[str, FileContent]) -> None:
+    """Keep in a publication what its files hold, by their names in its folder."""
     found = {name: asdict(content) for name, content in contents.items()}
     (folder / CONTENTS_FILE).write_text(json.dumps(found, indent=1))
 
 
-def _contents(folder: Path) -> dict[str, MartContent]:
+def _contents(folder: Path) -> dict[str, FileContent]:
     try:
         found = json.loads((folder / CONTENTS_FILE).read_text())
-        return {name: MartContent(**content) for name, content in found.items()}
+        return {name: FileContent(**content) for name, content in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # published by a version that kept nothing, or damaged: everything is written
 
@@ -143,12 +153,15 @@ def write_views(folder: Path, descriptions: Mapping[str, Description]) -> None:
     """
     unfinished = folder / f"{PUBLISHED_FILE}.unfinished"
     with duckdb.connect(str(unfinished)) as session:
+        # One transaction: each of a thousand comments would be written to the log by itself.
+        session.begin()
         session.execute(f"create schema {MARTS_SCHEMA}")
-        for parquet in sorted(folder.glob("*.parquet")):
-            name, source = parquet.stem, quoted(str(parquet.absolute()))
+        for name, files in published_files(folder).items():
+            source = f"[{', '.join(quoted(str(file.absolute())) for file in files)}]"
             for view in (name, f"{MARTS_SCHEMA}.{name}"):
                 session.execute(f"create view {view} as select * from read_parquet({source})")  # noqa: S608 - names are dbt's own
-                _comment(session, view, descriptions.get(name))
+            _comment(session, name, descriptions.get(name))
+        session.commit()
     unfinished.chmod(0o444)
     # Closed, it is one file without a log; under its name it says that the publication is whole.
     unfinished.replace(folder / PUBLISHED_FILE)
@@ -160,15 +173,16 @@ def quoted(text: str) -> str:
 
 
 def _comment(
-    session: duckdb.DuckDBPyConnection, view: str, description: Description | None
+    session: duckdb.DuckDBPyConnection, name: str, description: Description | None
 ) -> None:
     if description is None:
         return
-    session.execute(f"comment on view {view} is {quoted(description.text)}")
-    rows = session.execute(f"select column_name from (describe {view})").fetchall()  # noqa: S608 - as above
-    for (column,) in rows:
-        if text := description.columns.get(column):
-            session.execute(f'comment on column {view}."{column}" is {quoted(text)}')
+    rows = session.execute(f"select column_name from (describe {name})").fetchall()  # noqa: S608 - as above
+    for view in (name, f"{MARTS_SCHEMA}.{name}"):
+        session.execute(f"comment on view {view} is {quoted(description.text)}")
+        for (column,) in rows:
+            if text := description.columns.get(column):
+                session.execute(f'comment on column {view}."{column}" is {quoted(text)}')
 
 
 def _flush(path: Path) -> None:

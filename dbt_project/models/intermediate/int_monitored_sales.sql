@@ -9,8 +9,8 @@ present as (
         transaction_id,
         lower(channel) not in ('ecommerce', 'online', 'web', 'app', 'moto', 'phone', 'mail')
             as is_card_present
-    from {{ ref('stg_lake__log_entries') }}
-    where kind = 'decision' and channel is not null
+    from {{ ref('fct_authorizations') }}
+    where channel is not null
 ),
 
 settled as (

@@ -23,7 +23,7 @@ from cardops.adapters.warehouse.iceberg import IcebergRegister
 from cardops.adapters.warehouse.iceberg_tables import KEPT_SNAPSHOTS
 from cardops.contracts.lake.tables import lake_tables
 from tests.factories.iceberg import Catalogued, a_frame
-from tests.factories.marts import ROWS, a_build
+from tests.factories.marts import ROWS, a_build, by_month_of
 from tests.servers.warm_command import warm_context
 
 pytestmark = pytest.mark.database
@@ -125,6 +125,21 @@ def test_mart_that_changed_its_columns_is_read_with_the_new_ones(catalogued: Cat
     assert catalogued.read("marts", "fct_days").rows(named=True) == [
         {"build": "7", "rate": Decimal("1.50")}
     ]
+
+
+def test_mart_that_is_published_by_month_is_one_table(catalogued: Catalogued) -> None:
+    by_month_of(catalogued.home, "fct_days", "date '2026-01-31' + number::integer")
+    warehouse = a_build(catalogued.home, 1)
+    for query in ("from range(3) numbers (number)", "from range(2) numbers (number)"):
+        with duckdb.connect(str(warehouse.build_file)) as session:
+            session.execute(f"create or replace table marts.fct_days as {query}")
+            days = session.sql(f"{query}").pl()
+        warehouse.publish()
+        catalogued.register()
+
+        assert_frame_equal(catalogued.read("marts", "fct_days"), days, check_row_order=False)
+    folder = (catalogued.home / "published/cardops.duckdb").resolve().parent
+    assert sorted(path.stem for path in (folder / "fct_days").iterdir()) == ["2026-01", "2026-02"]
 
 
 def register_and_die(url: str, home: Path, line: int) -> None:

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
+from tests.factories.marts import by_month_of
 from tests.fakes.lake import FakeLake
 
 DAYS = "select * from (values (1, 'a'), (2, 'b')) as days (figure, name)"
@@ -20,6 +21,16 @@ def publish(home: Path, **marts: str) -> Path:
         for name, query in marts.items():
             session.execute(f"create table marts.{name} as {query}")
     return warehouse.publish().path.resolve().parent
+
+
+def publish_by_month(home: Path, query: str) -> Path:
+    """The same for `fct_days` by month of its column `day`."""
+    by_month_of(home, "fct_days", "day")
+    return publish(home, fct_days=query)
+
+
+def files_of_days(folder: Path) -> dict[str, int]:
+    return {file.stem: file.stat().st_ino for file in (folder / "fct_days").iterdir()}
 
 
 def is_same_file(name: str, *folders: Path) -> bool:
@@ -87,3 +98,57 @@ def test_file_that_was_cut_short_is_not_taken_over(tmp_path: Path, damaged: str)
     publish(tmp_path, fct_days=DAYS)
 
     assert published(tmp_path, "fct_days") == [(1, "a"), (2, "b")]
+
+
+MONTHS = (
+    "select * from (values (date '2026-01-31', 1), (date '2026-02-01', 2), (date '2026-02-01', 2),"
+    " (null, 3)) as days (day, figure)"
+)
+
+
+def test_only_the_months_whose_rows_changed_are_written(tmp_path: Path) -> None:
+    first = files_of_days(publish_by_month(tmp_path, MONTHS))
+    # The same number of rows, another figure in an old month; a new month; the rest in another order.
+    changed = (
+        f"select * replace (case figure when 1 then 7 else figure end as figure) from ({MONTHS})"  # noqa: S608 - ours
+    )
+    added = f"{changed} union all select date '2026-03-01', 4 order by figure desc"
+    second = files_of_days(publish_by_month(tmp_path, added))
+
+    assert sorted(first) == ["2026-01", "2026-02", "none"]
+    assert sorted(second) == ["2026-01", "2026-02", "2026-03", "none"]
+    assert {month for month, file in second.items() if first.get(month) == file} == {
+        "2026-02",
+        "none",
+    }
+    with duckdb.connect() as session:
+        expected = session.execute(f"from ({added}) order by all").fetchall()
+    assert published(tmp_path, "fct_days") == expected
+
+
+def test_row_that_moves_to_another_month_leaves_its_former_one(tmp_path: Path) -> None:
+    publish_by_month(tmp_path, MONTHS)
+    moved = f"select * replace (day + 28 as day) from ({MONTHS}) where day is not null"  # noqa: S608 - ours
+    folder = publish_by_month(tmp_path, moved)
+
+    assert sorted(files_of_days(folder)) == ["2026-02", "2026-03"]
+    assert [figure for _, figure in published(tmp_path, "fct_days")] == [1, 2, 2]
+
+
+def test_mart_by_month_without_rows_has_its_columns(tmp_path: Path) -> None:
+    publish_by_month(tmp_path, MONTHS)
+    publish_by_month(tmp_path, f"{MONTHS} limit 0")
+
+    with open_published(tmp_path) as session:
+        described = session.execute("select column_name from (describe fct_days)").fetchall()
+        assert described == [("day",), ("figure",)]
+    assert published(tmp_path, "fct_days") == []
+
+
+def test_column_that_is_added_writes_every_month(tmp_path: Path) -> None:
+    first = files_of_days(publish_by_month(tmp_path, MONTHS))
+    widened = f"select *, null::date as more from ({MONTHS})"  # noqa: S608 - ours
+    second = files_of_days(publish_by_month(tmp_path, widened))
+
+    assert not set(first.values()) & set(second.values())
+    assert len(published(tmp_path, "fct_days")[0]) == 3

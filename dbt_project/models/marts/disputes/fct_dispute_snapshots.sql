@@ -1,4 +1,21 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='whole_keys',
+        unique_key='dispute_key',
+        on_schema_change='fail',
+        meta={'published_by_month_of': 'valid_from_on'},
+    )
+}}
+-- noqa: disable=LT02,LT05,LT14,RF02,RF03,ST03,ST05
 with
+
+changed as (
+    select * from {{ ref('int_dispute_states') }}
+    {% if is_update() %}
+        where {{ changed_since_built() }}
+    {% endif %}
+),
 
 -- A dispute of which nothing is left keeps a row without values.
 states as (
@@ -8,8 +25,10 @@ states as (
             partition by dispute_key
             order by known_on
         ) as next_known_on
-    from {{ ref('int_dispute_states') }}
-    where known_on is not null
+    from changed
+    {% if not is_update() %}
+        where known_on is not null
+    {% endif %}
 ),
 
 final as (

@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='whole_dates',
         on_schema_change='fail',
-        meta={'lake_tables': ['balances']},
+        meta={'lake_tables': ['balances'], 'published_by_month_of': 'business_date'},
     )
 }}
 {%- set touched = touched_dates('balances') %}

@@ -1,20 +1,7 @@
 with
 
 log_entries as (
-    select
-        program,
-        kind,
-        -- A deposit's credits are numbered: its first one has no number in the key.
-        split_part(event_key, '/', 1) as deposit_id,
-        cast(coalesce(nullif(split_part(event_key, '/', 2), ''), '1') as integer)
-            as credit_number,
-        user_id,
-        currency,
-        amount_minor,
-        ledger_seq,
-        occurred_at as posted_at
-    from {{ ref('stg_lake__log_entries') }}
-    where kind in ('deposit', 'recall', 'reinstatement')
+    select * from {{ ref('int_deposit_entries') }}
 ),
 
 deposits as (

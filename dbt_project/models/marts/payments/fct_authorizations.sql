@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='whole_dates',
         on_schema_change='fail',
-        meta={'lake_tables': ['transaction_log']},
+        meta={'lake_tables': ['transaction_log'], 'published_by_month_of': 'business_date'},
     )
 }}
 {%- set touched = touched_dates('transaction_log') %}

@@ -1,29 +1,20 @@
+{%- set groups = 'program, day, payment_method, provider, error_code' -%}
 with
 
-attempts as (
-    select
-        program,
-        {{ utc_date('created_at') }} as day,
-        payment_method,
-        provider,
-        coalesce(nullif(trim(error_code), ''), 'none') as error_code,
-        status
-    from {{ ref('int_transactions_latest') }}
-    where status in ('completed', 'refunded', 'failed')
+-- All that came to be known, on whichever date: a build reads them and not every transaction.
+changes as (
+    select * from {{ ref('int_attempt_changes') }}
 ),
 
 final as (
     select
-        concat_ws('/', program, day, payment_method, provider, error_code) as payment_failure_key,
-        program,
-        day,
-        payment_method,
-        provider,
-        error_code,
-        count(*) as attempt_count,
-        count(case when status = 'failed' then 1 end) as failed_count
-    from attempts
-    group by program, day, payment_method, provider, error_code
+        concat_ws('/', {{ groups }}) as payment_failure_key,
+        {{ groups }},
+        cast(sum(attempt_count) as bigint) as attempt_count,
+        cast(sum(failed_count) as bigint) as failed_count
+    from changes
+    group by {{ groups }}
+    having sum(attempt_count) > 0
 )
 
 select * from final

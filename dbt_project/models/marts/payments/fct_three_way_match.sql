@@ -4,6 +4,7 @@
         incremental_strategy='whole_keys',
         unique_key='match_key',
         on_schema_change='fail',
+        meta={'published_by_month_of': 'coalesce(authorized_on, paid_on, disputed_on)'},
     )
 }}
 {%- set is_in_log -%}
