@@ -1,7 +1,7 @@
 """The marts through Dagster: one dbt build, its tests as checks, publication and the report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,33 +17,25 @@ from assets.source_tests import source_evaluations, source_tests
 from assets.transaction_log import transaction_log
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
-from cardops.adapters.warehouse.reports import DuckDbReports
-from cardops.adapters.warehouse.ring_snapshots import LakeRingSnapshots
 from cardops.rules.reports import SourceTest
 from resources.dbt import dbt_resource
-from tests.factories.lake_tables import DAY, NOON, a_balance, a_posting, rows_of
-from tests.fakes.acknowledgements import FakeAcknowledgements
-from tests.fakes.breakers import FakeBreakers
-from tests.fakes.clock import FakeClock
-from tests.fakes.delivery_ledger import FakeDeliveryLedger
-from tests.fakes.disputes import FakeDisputeAlarms
-from tests.fakes.expected_files import FakeExpectedFiles
-from tests.fakes.intake_ledger import FakeIntakeLedger
+from tests.factories.closes import close_marts
+from tests.factories.lake_tables import DAY, a_balance, a_posting, rows_of
 from tests.fakes.lake import FakeLake
-from tests.fakes.monitoring import FakeMonitoringAlarms
-from tests.fakes.source_controls import FakeSourceControls
-from tests.fakes.waiting_list import FakeWaitingList
+from tests.servers.warm_dbt import every_dbt_is_warm
 
 pytestmark = [
     pytest.mark.dagster,
+    pytest.mark.timeout(900),
     # dagster-dbt itself calls it.
     pytest.mark.filterwarnings("ignore:AssetExecutionContext.op is:DeprecationWarning"),
 ]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with every_dbt_is_warm():
+        yield tmp_path_factory.mktemp("home")
 
 
 # What fails where the books do not close, before the models that are made of both sides.
@@ -71,35 +63,9 @@ def a_lake_with_a_break(balance_minor: int = 701) -> FakeLake:
     return lake
 
 
-def run(lake: FakeLake, home: Path) -> dg.ExecuteInProcessResult:
-    manifest = ensure_manifest()
-    return dg.materialize(
-        [*marts_assets(manifest), source_tests(manifest), daily_report, reconciliation],
-        partition_key=str(DAY),
-        resources={
-            "lake": lake,
-            "warehouse": DuckDbWarehouse(home),
-            "reports": DuckDbReports(DuckDbWarehouse(home), home / "reports", lake),
-            "dbt": dbt_resource(),
-            "delivery_ledger": FakeDeliveryLedger(),
-            "acknowledgement_ledger": FakeAcknowledgements(),
-            "intake_ledger": FakeIntakeLedger(),
-            "source_controls": FakeSourceControls(),
-            "expected_files": FakeExpectedFiles(),
-            "waiting_list": FakeWaitingList(),
-            "ring_snapshots": LakeRingSnapshots(lake),
-            "dispute_alarms": FakeDisputeAlarms(),
-            "raised_monitoring_alarms": FakeMonitoringAlarms(),
-            "breakers": FakeBreakers(),
-            "clock": FakeClock(NOON),
-        },
-        raise_on_error=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def broken(home: Path) -> dg.ExecuteInProcessResult:
-    return run(a_lake_with_a_break(), home)
+    return close_marts(a_lake_with_a_break(), home)
 
 
 def test_every_mart_is_built_and_every_dbt_test_is_a_check(
@@ -280,7 +246,7 @@ def test_reconciled_day_is_published_for_analysts(
     lake = a_lake_with_a_break(balance_minor=700)
     lake.write("reconciliation_breaks", DAY, "snapshot", rows_of("reconciliation_breaks"))
 
-    result = run(lake, home)
+    result = close_marts(lake, home)
 
     assert result.success
     with open_published(home) as session:

@@ -31,6 +31,8 @@ from tests.fakes.lake import FakeLake
 from tests.oracles.three_way_match import expected_breaks
 from tests.servers.warm_dbt import WarmDbt, warm_dbt
 
+# The first build, with every unit test, takes a minute of processor time.
+pytestmark = pytest.mark.timeout(900)
 DAY_BEFORE = date(2026, 11, 19)
 KINDS_OF_BREAK = 9
 

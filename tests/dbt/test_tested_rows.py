@@ -16,6 +16,7 @@ from tests.factories.lake_tables import a_balance, rows_of
 from tests.fakes.lake import FakeLake
 from tests.servers.warm_dbt import WarmDbt, warm_dbt
 
+pytestmark = pytest.mark.timeout(900)
 MONDAY = date(2026, 11, 16)
 SELECTED = "+fct_daily_balances"
 IDENTITY = "assert_ledger_balance_is_available_plus_held"

@@ -1,4 +1,8 @@
-"""The same day where every store is a bucket: raw, processed, failed, the lake and the Iceberg tables."""
+"""The same day where nothing is at its default place: a given database, and a bucket for every store.
+
+The database, given by its URL, also holds Dagster's tables. The buckets are raw, processed, failed, the lake
+and the Iceberg tables.
+"""
 
 import hashlib
 import json
@@ -8,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from assets.marts import BUILD
 from cardops.adapters.object_stores.opening import open_store
-from cardops.adapters.warehouse.dbt import run_dbt
+from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.warehouse.dbt import build_report_marts
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.rules.deliveries.records import DeliveryState
-from tests.factories.databases import new_home
+from tests.factories.databases import new_database, new_home
 from tests.factories.demo_days import DAY_TIMEOUT_SECONDS, Ending, Instance, companies_of, ending
 from tests.servers.s3 import bucket, moto_server
 from tests.servers.warm_command import WarmProcess, command
+from tests.servers.warm_dbt import every_dbt_is_warm
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(600)]
 
@@ -24,10 +29,16 @@ ROLES = ("raw", "processed", "failed", "lake", "iceberg")
 
 
 @pytest.fixture(scope="module")
-def s3_instance(day: Path) -> Iterator[Instance]:
-    """An instance whose day in buckets is over; its servers keep running."""
-    with moto_server() as server, bucket(server) as url, new_home() as home:
-        instance = Instance(home, {f"{role}_url": f"{url}/{role}" for role in ROLES})
+def s3_instance(day: Path, server_url: str) -> Iterator[Instance]:
+    """An instance whose day in buckets and on a given database is over; its servers keep running."""
+    with (
+        moto_server() as server,
+        bucket(server) as url,
+        new_home() as home,
+        new_database(server_url) as database_url,
+    ):
+        stores = {f"{role}_url": f"{url}/{role}" for role in ROLES}
+        instance = Instance(home, {"database_url": database_url, **stores})
         with companies_of(instance):
             assert instance.run(day) == 0
             yield instance
@@ -38,11 +49,28 @@ def s3_ending(s3_instance: Instance) -> Ending:
     return ending(s3_instance)
 
 
-def test_day_in_buckets_ends_as_day_in_directories(
+def test_day_in_buckets_and_given_database_ends_as_day_at_the_default_places(
     s3_instance: Instance, s3_ending: Ending, undisturbed: Ending
 ) -> None:
     assert s3_ending == undisturbed
-    assert not [role for role in ROLES if (s3_instance.home / role).exists()]
+    assert not [role for role in (*ROLES, "postgres") if (s3_instance.home / role).exists()]
+
+
+def test_given_database_has_a_schema_for_cardops_and_one_for_dagster(
+    s3_instance: Instance,
+) -> None:
+    with connect(s3_instance.overrides["database_url"]) as session:
+        schemas: dict[str, list[str]] = dict(
+            session.execute(
+                "select schemaname::text, array_agg(tablename::text) from pg_tables"
+                " where schemaname !~ '^(pg_|information_schema)' group by 1"
+            ).fetchall()
+        )
+
+    # `public` is empty.
+    assert set(schemas) == {"cardops", "dagster"}
+    assert {"runs", "event_logs", "alembic_version"} <= set(schemas["dagster"])
+    assert "runs" not in schemas["cardops"]
 
 
 def test_buckets_hold_delivered_files_and_quarantined_rows(
@@ -72,9 +100,9 @@ def test_marts_of_lake_in_bucket_hold_the_ledgers_balances(
     s3_instance: Instance, s3_ending: Ending
 ) -> None:
     warehouse = DuckDbWarehouse(s3_instance.home)
-    with warehouse.building(s3_instance.lake) as environment:
-        # Data tests cost more than the marts; a whole day passes them in the demo.
-        run_dbt([*BUILD, "--exclude-resource-type=test", "--quiet"], dict(environment))
+    # Data tests cost more than the marts; a whole day passes them in the demo.
+    with warehouse.building(s3_instance.lake) as environment, every_dbt_is_warm():
+        build_report_marts(environment)
     with warehouse.reading() as session:
         rows = session.execute(
             "select program, user_id, currency, available_minor, held_minor from fct_daily_balances"

@@ -1,10 +1,12 @@
 """The part of the daily close that makes marts, publication and report, with a real dbt, on fakes."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 import yaml
 
 from assets.daily_report import daily_report
@@ -12,6 +14,8 @@ from assets.fraud_rings import fraud_rings
 from assets.marts import marts_assets
 from assets.monitoring_alarms import monitoring_alarms
 from assets.reconciliation import reconciliation
+from assets.source_tests import source_tests
+from cardops.adapters.warehouse import duckdb_warehouse
 from cardops.adapters.warehouse.dbt import PROJECT_DIR, ensure_manifest
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.adapters.warehouse.monitoring import DuckDbMonitoringProgrammes
@@ -42,50 +46,83 @@ def close_marts(
     project: Path | None = None,
     ring_sources: RingSources | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """A run of that part; with `project` of another dbt project, with `ring_sources` of rings too."""
+    """A run of that part, with every test; with `project` of another dbt project, which has none.
+
+    With `ring_sources` it makes fraud rings, too.
+    """
     warehouse = DuckDbWarehouse(home)
     manifest = ensure_manifest(project) if project else ensure_manifest()
-    rings = [fraud_rings] if ring_sources else []
-    return dg.materialize(
-        [*marts_assets(manifest), *rings, daily_report, reconciliation, monitoring_alarms],
-        partition_key=str(DAY),
-        resources={
-            "lake": lake,
-            "warehouse": warehouse,
-            "reports": DuckDbReports(warehouse, home / "reports", lake),
-            "dbt": _dbt_of(project) if project else dbt_resource(),
-            "delivery_ledger": FakeDeliveryLedger(),
-            "acknowledgement_ledger": FakeAcknowledgements(),
-            "intake_ledger": FakeIntakeLedger(),
-            "source_controls": FakeSourceControls(),
-            "expected_files": FakeExpectedFiles(),
-            "waiting_list": FakeWaitingList(),
-            "ring_snapshots": LakeRingSnapshots(lake),
-            "ring_sources": ring_sources or object(),
-            "monitoring_programmes": DuckDbMonitoringProgrammes(warehouse),
-            "dispute_alarms": FakeDisputeAlarms(),
-            "breakers": FakeBreakers(),
-            "raised_monitoring_alarms": FakeMonitoringAlarms(),
-            "notifier": FakeNotifier(),
-            "clock": FakeClock(NOON),
-        },
-        raise_on_error=False,
-    )
+    more = [fraud_rings] if ring_sources else []
+    tests = [] if project else [source_tests(manifest)]
+    with pytest.MonkeyPatch.context() as patch:
+        # What was parsed of that project, not of the repository's, is what its builds begin with.
+        patch.setattr(duckdb_warehouse, "PROJECT_DIR", project or PROJECT_DIR)
+        return dg.materialize(
+            [
+                *marts_assets(manifest),
+                *more,
+                *tests,
+                daily_report,
+                reconciliation,
+                monitoring_alarms,
+            ],
+            partition_key=str(DAY),
+            resources={
+                "lake": lake,
+                "warehouse": warehouse,
+                "reports": DuckDbReports(warehouse, home / "reports", lake),
+                "dbt": _dbt_of(project) if project else dbt_resource(),
+                "delivery_ledger": FakeDeliveryLedger(),
+                "acknowledgement_ledger": FakeAcknowledgements(),
+                "intake_ledger": FakeIntakeLedger(),
+                "source_controls": FakeSourceControls(),
+                "expected_files": FakeExpectedFiles(),
+                "waiting_list": FakeWaitingList(),
+                "ring_snapshots": LakeRingSnapshots(lake),
+                "ring_sources": ring_sources or object(),
+                "monitoring_programmes": DuckDbMonitoringProgrammes(warehouse),
+                "dispute_alarms": FakeDisputeAlarms(),
+                "breakers": FakeBreakers(),
+                "raised_monitoring_alarms": FakeMonitoringAlarms(),
+                "notifier": FakeNotifier(),
+                "clock": FakeClock(NOON),
+            },
+            raise_on_error=False,
+        )
 
 
-def project_without_tests(folder: Path) -> Path:
-    """A copy of the dbt project whose builds take half the time: without any of its tests."""
+def project_of_the_report(folder: Path) -> Path:
+    """A copy of the dbt project whose builds take half the time: what the report reads, untested."""
     project = folder / PROJECT_DIR.name
-    left_out = shutil.ignore_patterns("target", "logs", "tests")
+    left_out = shutil.ignore_patterns("target", "logs", "tests", "metrics", "_exposures.yml")
     shutil.copytree(PROJECT_DIR, project, ignore=left_out)
     (project / "tests").mkdir()
-    for path in project.rglob("*.yml"):
-        path.write_text(
-            yaml.safe_dump(_without_tests(yaml.safe_load(path.read_text())), sort_keys=False)
-        )
+    read = _read_by_the_report()
+    not_read = {path.stem for path in (project / "models").rglob("*.sql")} - read
+    for path in list((project / "models").rglob("*.*")):
+        if path.stem in not_read:
+            path.unlink()
+        elif path.suffix == ".yml":
+            described = yaml.load(path.read_text(), yaml.CSafeLoader)
+            text = yaml.dump(_without_tests(described), Dumper=yaml.CSafeDumper, sort_keys=False)
+            path.write_text(text)
     # The seeds are beside the project, among the rules.
     (folder / "cardops").symlink_to(PROJECT_DIR.parent / "cardops")
     return project
+
+
+def marts_of(project: Path) -> set[str]:
+    return {path.stem for path in (project / "models" / "marts").rglob("*.sql")}
+
+
+def _read_by_the_report() -> set[str]:
+    """Names of the models that the report is made of."""
+    parents = json.loads(ensure_manifest().read_text())["parent_map"]
+    found, asked = set[str](), {"exposure.cardops.daily_report"}
+    while asked:
+        found |= asked
+        asked = {parent for node in asked for parent in parents.get(node, [])} - found
+    return {node.split(".")[2] for node in found if node.startswith("model.")}
 
 
 def plant_fault(project: Path, model: str) -> None:
