@@ -31,6 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "resource_type": "model",
         "description": "One row per\nkind of value.",
         "columns": {"rate": {"description": "Share of the volume."}},
+        "config": {"meta": {}},
     }
     manifest = {"nodes": {"model.fct_values": described}}
     (warehouse.target_path / "manifest.json").write_text(json.dumps(manifest))
