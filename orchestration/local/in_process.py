@@ -20,7 +20,7 @@ from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
-from orchestration.local.instance import PROCESS_TAG, keep_connections, open_instance, process_tag
+from orchestration.local.instance import PROCESS_TAG, open_instance, process_tag
 from sensors.delivery import delivery_tags
 from sensors.intake import BATCHES, partition_of, run_config
 
@@ -103,9 +103,7 @@ class InProcessRuns:
         """The home's instance."""
         # The storage logs every connection attempt to the root logger; only its last error matters.
         logging.getLogger().addFilter(lambda record: record.levelno >= logging.ERROR)
-        instance = open_instance(self._settings)
-        keep_connections(instance)
-        return instance
+        return open_instance(self._settings)
 
     @cached_property
     def _definitions(self) -> dg.RepositoryDefinition:

@@ -4,10 +4,9 @@ Belongs here: Dagster's configuration. Its tables have a database of their own o
 """
 
 import os
-import select
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cardops.bootstrap import Adapters, file_lock
 from cardops.settings import Settings
@@ -17,18 +16,18 @@ if TYPE_CHECKING:
 
 # dagster.yaml names these variables, so that no password is written to disk.
 URL_VARIABLE: Final = "CARDOPS_DAGSTER_URL"
-STATEMENT_TIMEOUT_MILLISECONDS: Final = 60_000
-POOL_RECYCLE_SECONDS: Final = 3600
-POOL_MAX_OVERFLOW: Final = 20
 PROCESS_TAG: Final = "cardops/process"  # host and process id of a run inside a command
 
 DAGSTER_YAML: Final = f"""\
 # Cardops writes this file whenever it starts; changes to it are lost.
 # The one for production is deploy/dagster.yaml.
 storage:
-  postgres:
-    postgres_url:
-      env: {URL_VARIABLE}
+  custom:
+    module: orchestration.local.pooled_storage
+    class: PooledPostgresStorage
+    config:
+      postgres_url:
+        env: {URL_VARIABLE}
 # Capturing the output of steps starts four processes a run; the event log has what matters.
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
@@ -92,47 +91,6 @@ def open_instance(settings: Settings) -> "dg.DagsterInstance":
 
     with file_lock(settings.home / "dagster" / "start.lock"):
         return dg.DagsterInstance.get()
-
-
-def keep_connections(instance: "dg.DagsterInstance") -> None:
-    """Let this process reuse its database connections instead of opening one for each statement.
-
-    Dagster opens about 980 for a daily close, each with a password check and a new server process.
-    Its webserver asks for a pool by the same method.
-    """
-    instance.optimize_for_webserver(
-        statement_timeout=STATEMENT_TIMEOUT_MILLISECONDS,
-        pool_recycle=POOL_RECYCLE_SECONDS,
-        max_overflow=POOL_MAX_OVERFLOW,
-    )
-    _replace_dead_connections()
-
-
-def _replace_dead_connections() -> None:
-    """Let pools of this process open a new connection where a pooled one has lost its server.
-
-    Dagster's pools do not: the first statement after the database was restarted would fail the run.
-    """
-    from sqlalchemy import event, pool  # noqa: PLC0415 - dagster imports it too, in seconds
-
-    if not event.contains(pool.Pool, "checkout", _require_connection):
-        event.listen(pool.Pool, "checkout", _require_connection)
-
-
-def _require_connection(session: Any, _record: object, _checked_out: object) -> None:
-    """Raises DisconnectionError, upon which the pool opens another connection.
-
-    Nothing is sent: an idle session has something to read only when the server has ended it.
-    Drivers without a socket of their own, such as SQLite's, lose no server.
-    """
-    from sqlalchemy.exc import DisconnectionError  # noqa: PLC0415 - as above
-
-    if not hasattr(session, "fileno"):
-        return
-    poll = select.poll()
-    poll.register(session.fileno(), select.POLLIN)
-    if poll.poll(0):
-        raise DisconnectionError
 
 
 def process_tag() -> str:

@@ -82,12 +82,14 @@ def test_dagster_still_has_a_compute_log_manager_that_captures_nothing() -> None
     assert NoOpComputeLogManager.from_config_value.__name__ == "from_config_value"
 
 
-def test_instance_still_pools_connections_for_its_webserver() -> None:
-    from dagster import DagsterInstance  # noqa: PLC0415 - costs seconds
+def test_storages_still_pool_connections_for_the_webserver() -> None:
+    from dagster._core.storage.base_storage import DagsterStorage  # noqa: PLC0415 - costs seconds
+    from dagster_postgres import PostgresRunStorage  # noqa: PLC0415 - as above
 
-    parameters = inspect.signature(DagsterInstance.optimize_for_webserver).parameters
+    parameters = inspect.signature(PostgresRunStorage.optimize_for_webserver).parameters
 
     assert set(parameters) == {"self", "statement_timeout", "pool_recycle", "max_overflow"}
+    assert {"run_storage", "event_log_storage", "schedule_storage"} <= set(dir(DagsterStorage))
 
 
 def test_dbt_still_orders_models_after_tests_in_one_place() -> None:

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from cardops.adapters.warehouse.duckdb_warehouse import open_published
+from cardops.adapters.warehouse.interrupts import interrupted_by_ctrl_c
 from cardops.rules.errors import ExplainedError
 
 BATCH_ROWS: Final = 10_000
@@ -119,34 +120,46 @@ class PublishedMarts:
 def published_marts(home: Path, timeout_seconds: float) -> Iterator[PublishedMarts]:
     """A session for queries, stopped after that time.
 
-    Raises NothingBuiltError, and MartsQueryError for what DuckDB refuses or fails in the block.
+    Raises NothingBuiltError, and MartsQueryError for what DuckDB refuses or fails in the block. A Ctrl-C
+    ends a query at once, as MartsQueryError.
     """
     with TemporaryDirectory(prefix="cardops-sql-") as spill, open_published(home, spill) as session:
-        has_timed_out = threading.Event()
-
-        def stop() -> None:
-            has_timed_out.set()
-            session.interrupt()
-
-        timer = threading.Timer(timeout_seconds, stop)
-        timer.daemon = True
-        timer.start()
+        pressed = threading.Event()
         try:
-            yield PublishedMarts(session)
-        except duckdb.Error as error:
-            if has_timed_out.is_set():
-                raise MartsQueryError(
-                    f"The query was stopped after {timeout_seconds:g} seconds; narrow it, or allow "
-                    "more with --timeout."
-                ) from None
-            raise MartsQueryError(_sentence(error, session)) from None
-        except RuntimeError as error:
-            # What DuckDB makes of a Ctrl-C.
-            if str(error) != "Query interrupted":
+            with (
+                interrupted_by_ctrl_c(session, pressed),
+                _explained(session, timeout_seconds),
+            ):
+                yield PublishedMarts(session)
+        except MartsQueryError:
+            if not pressed.is_set():
                 raise
             raise MartsQueryError("The query was interrupted; nothing is left of it.") from None
-        finally:
-            timer.cancel()
+
+
+@contextmanager
+def _explained(session: duckdb.DuckDBPyConnection, timeout_seconds: float) -> Iterator[None]:
+    """End the block after that time, and raise MartsQueryError for what DuckDB raises in it."""
+    has_timed_out = threading.Event()
+
+    def stop() -> None:
+        has_timed_out.set()
+        session.interrupt()
+
+    timer = threading.Timer(timeout_seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.Error as error:
+        if has_timed_out.is_set():
+            raise MartsQueryError(
+                f"The query was stopped after {timeout_seconds:g} seconds; narrow it, or allow "
+                "more with --timeout."
+            ) from None
+        raise MartsQueryError(_sentence(error, session)) from None
+    finally:
+        timer.cancel()
 
 
 def _sentence(error: duckdb.Error, session: duckdb.DuckDBPyConnection) -> str:

@@ -23,7 +23,9 @@ def assert_load_was_varied(calls: list[Call]) -> None:
     assert {(kind, 200) for kind in kinds} <= outcomes
     assert {("authorize", 422), ("capture", 409)} <= outcomes
     assert any(call.is_replayed for call in calls)
-    assert {call.status for call in calls} <= {200, 404, 409, 422}
+    # On a machine without a free processor a few wait too long, and are told to ask again.
+    assert {call.status for call in calls} <= {200, 404, 409, 422, 503}
+    assert sum(call.status == 503 for call in calls) < len(calls) / 100
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,9 @@ def test_tables_lists_marts_with_their_descriptions() -> None:
 
 
 def test_interrupted_query_ends_at_once() -> None:
+    handler = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
 
     assert "was interrupted" in refusal(FOREVER, "--timeout", "30")
+    assert (signal.getsignal(signal.SIGINT), signal.set_wakeup_fd(-1)) == (handler, -1)

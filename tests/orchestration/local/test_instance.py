@@ -21,7 +21,6 @@ from orchestration.local.instance import (
     URL_VARIABLE,
     end_leftover_runs,
     is_process_alive,
-    keep_connections,
     open_instance,
     prepare_instance,
     process_tag,
@@ -134,7 +133,6 @@ def test_pooled_connections_survive_a_restart_of_the_database(home: Path) -> Non
     watch = Adapters(settings).database_watch
     assert watch is not None
     with open_instance(settings) as instance:
-        keep_connections(instance)
         assert instance.get_runs() == []
         pid_file = home / "postgres" / "cluster" / "data" / "postmaster.pid"
         os.kill(int(pid_file.read_text().split("\n", 1)[0]), signal.SIGKILL)
@@ -149,7 +147,6 @@ def test_only_dagsters_commits_do_not_wait_for_the_disk(home: Path) -> None:
     settings = Settings(home=home)
     shown = "show synchronous_commit"
     with open_instance(settings) as instance:
-        keep_connections(instance)
         runs: Any = instance.run_storage
         events: Any = instance.event_log_storage
         for opened in (runs.connect(), events.index_connection()):
