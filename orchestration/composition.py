@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from cardops.bootstrap import Adapters
+    from cardops.rules.intake.files import Kind
     from cardops.services.bank.safeguarding import SafeguardingService
     from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
     from cardops.services.disputes.acceptances import Acceptances
@@ -38,6 +42,15 @@ def claims_of(adapters: Adapters) -> Claims:
         adapters.programs,
         adapters.database_clock,
     )
+
+
+def ingest_paths(adapters: Adapters, kind: Kind, program: str, paths: Sequence[Path]) -> None:
+    """Put the files into the raw store and ingest them as one batch, without Dagster."""
+    from cardops.services.intake.ingestion import ingest_files
+
+    claims = claims_of(adapters)
+    claimed = claims.claim(kind, claims.put(kind, program, paths))
+    ingest_files(claimed, [], intake_ports_of(adapters))
 
 
 def intake_ports_of(adapters: Adapters) -> IntakePorts:

@@ -5,7 +5,7 @@ of the platform.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,11 +82,7 @@ def outcomes(disputes: Iterable[DisputeEnd]) -> Json:
 def outcomes_by_reason(disputes: Iterable[DisputeEnd]) -> Json:
     """The same by reason category too, with the win rate, its interval, and the money won and lost."""
     names = ("disputes", "open", "won", "lost", "value", "at_stake", "won_value", "lost_value")
-    counted = _counted(disputes, lambda dispute: dispute.group)
-    return {
-        key: {**{name: sums[name] for name in names}, **_win_rate(sums)}
-        for key, sums in counted.items()
-    }
+    return _with_win_rates(_counted(disputes, lambda dispute: dispute.group), names)
 
 
 def outcomes_by_month(disputes: Iterable[DisputeEnd]) -> Json:
@@ -94,10 +90,7 @@ def outcomes_by_month(disputes: Iterable[DisputeEnd]) -> Json:
     names = ("disputes", "won", "lost", "value", "won_value", "lost_value")
     ended = (dispute for dispute in disputes if dispute.outcome != "open")
     counted = _counted(ended, lambda dispute: f"{dispute.ended_on[:7]} {dispute.group}")
-    return {
-        key: {**{name: sums[name] for name in names}, **_win_rate(sums)}
-        for key, sums in counted.items()
-    }
+    return _with_win_rates(counted, names)
 
 
 def dispute_answers(disputes: Iterable[DisputeEnd]) -> Json:
@@ -126,6 +119,13 @@ def _counted(
                 {"disputes": 1, dispute.outcome: 1, "value": minor, money: minor}
             )
     return dict(sorted(found.items()))
+
+
+def _with_win_rates(counted: Mapping[str, Counter[str]], names: Sequence[str]) -> Json:
+    return {
+        key: {**{name: sums[name] for name in names}, **_win_rate(sums)}
+        for key, sums in counted.items()
+    }
 
 
 def _win_rate(sums: Counter[str]) -> Json:

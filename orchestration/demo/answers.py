@@ -31,8 +31,7 @@ def read_answers(adapters: Adapters, books: DemoBooks, runs: InProcessRuns) -> A
     answers = Answers()
     runs.run(POLL)
     answers.late = _unanswered(adapters, books.records())
-    for batch_id in undelivered_batches(adapters, books):
-        answers.failed_checks += runs.deliver(batch_id).failed_checks
+    answers.failed_checks += deliver_undelivered(adapters, books, runs)
     runs.run(POLL)
     return answers
 
@@ -49,7 +48,16 @@ def _unanswered(adapters: Adapters, records: Sequence[ChargebackFileRecord]) -> 
     )
 
 
-def undelivered_batches(adapters: Adapters, books: DemoBooks) -> list[str]:
+def deliver_undelivered(adapters: Adapters, books: DemoBooks, runs: InProcessRuns) -> list[str]:
+    """Make and deliver the program's batches that are not; the checks that failed."""
+    return [
+        check
+        for batch_id in _undelivered_batches(adapters, books)
+        for check in runs.deliver(batch_id).failed_checks
+    ]
+
+
+def _undelivered_batches(adapters: Adapters, books: DemoBooks) -> list[str]:
     """The program's batches to make, and those of a demo that was interrupted while it delivered them."""
     waiting = WaitingDisputes(adapters.intake_ledger, adapters.lake)
     unmade = {batch.batch_id for batch in waiting.batches_to_make(books.program)}

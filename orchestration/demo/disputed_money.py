@@ -14,11 +14,10 @@ from cardops.rules.chargebacks.filing import DisputePolicy
 from cardops.rules.intake.files import Kind
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.rules.provisional.records import DecisionKind, NoticeKind
-from cardops.services.intake.ingestion import ingest_files
 from cardops.services.provisional.deciding import DecisionRequest, ProvisionalDecisions
 from orchestration.cli.known_programs import ensure_program
-from orchestration.composition import claims_of, intake_ports_of, provisional_credits_of
-from orchestration.demo.answers import undelivered_batches
+from orchestration.composition import ingest_paths, provisional_credits_of
+from orchestration.demo.answers import deliver_undelivered
 from orchestration.demo.books import DemoBooks
 from orchestration.demo.filed_lines import waiting_rows
 from orchestration.local.in_process import InProcessRuns
@@ -51,9 +50,8 @@ class DisputedMoney:
         for kind in ("deposits", "transactions"):
             self._ingest(Kind(kind), files[kind])
         self._ingest(Kind("chargebacks"), files["chargebacks"])
-        failed: list[str] = []
-        for batch_id in undelivered_batches(self.adapters, DemoBooks(self.adapters, self.program)):
-            failed += runs.deliver(batch_id).failed_checks
+        books = DemoBooks(self.adapters, self.program)
+        failed = deliver_undelivered(self.adapters, books, runs)
         credits_of = provisional_credits_of(self.adapters)
         list(credits_of.post_due(self.day, self.program))
         self._ingest(Kind("transactions"), files["refunds"])
@@ -91,9 +89,7 @@ class DisputedMoney:
         }
 
     def _ingest(self, kind: Kind, path: Path) -> None:
-        claims = claims_of(self.adapters)
-        files = claims.claim(kind, claims.put(kind, self.program, [path]))
-        ingest_files(files, [], intake_ports_of(self.adapters))
+        ingest_paths(self.adapters, kind, self.program, [path])
 
     def _tell(self, key: DisputeKey, *, is_taken_back: bool) -> None:
         today = self.adapters.database_clock.now().date()

@@ -10,10 +10,9 @@ from typing import Any
 
 from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import Kind
-from cardops.services.intake.ingestion import ingest_files
 from orchestration.cli.known_programs import ensure_program
-from orchestration.composition import claims_of, intake_ports_of
-from orchestration.demo.answers import undelivered_batches
+from orchestration.composition import ingest_paths
+from orchestration.demo.answers import deliver_undelivered
 from orchestration.demo.books import DemoBooks
 from orchestration.demo.kpis import read_kpi, read_monitoring
 from orchestration.local.in_process import InProcessRuns
@@ -37,15 +36,8 @@ class MonitoredMerchants:
         attempts = write_file(folder, self.month.last)
         for kind, path in files.items():
             paths = [path, attempts] if kind == "transactions" else [path]
-            claims = claims_of(self.adapters)
-            claimed = claims.claim(Kind(kind), claims.put(Kind(kind), self.program, paths))
-            ingest_files(claimed, [], intake_ports_of(self.adapters))
-        books = DemoBooks(self.adapters, self.program)
-        return [
-            check
-            for batch_id in undelivered_batches(self.adapters, books)
-            for check in runs.deliver(batch_id).failed_checks
-        ]
+            ingest_paths(self.adapters, Kind(kind), self.program, paths)
+        return deliver_undelivered(self.adapters, DemoBooks(self.adapters, self.program), runs)
 
     def found(self) -> dict[str, dict[str, Any]]:
         """`merchant/programme` -> its figures, nearest to the line first."""

@@ -30,7 +30,7 @@ from cardops.services.intake.ingestion import ingest_files
 from cardops.services.reconciliation.closing_balances import write_closing_balances
 from cardops.services.reconciliation.file_damages import PROGRAM
 from cardops.services.reconciliation.log_export import LogExport
-from orchestration.composition import claims_of, intake_ports_of
+from orchestration.composition import ingest_paths, intake_ports_of
 
 # As of every request by a partner; the copy needs no such key.
 KEY_ID: Final = "prove"
@@ -145,9 +145,7 @@ def _files(folder: Path) -> Sequence[Path]:
 
 def submit_deposits(adapters: Adapters, program: str, files: Sequence[Path]) -> None:
     """Put the files into the raw store and ingest them, without Dagster."""
-    claims = claims_of(adapters)
-    claimed = claims.claim(DEPOSITS, claims.put(DEPOSITS, program, files))
-    ingest_files(claimed, [], intake_ports_of(adapters))
+    ingest_paths(adapters, DEPOSITS, program, files)
 
 
 async def _authorize(adapters: Adapters) -> None:

@@ -85,6 +85,13 @@ def kept_sessions() -> Iterator[None]:
     kept.end()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sessions_are_kept() -> Iterator[None]:
+    """For a conftest.py to import, where operations open a session each."""
+    with kept_sessions():
+        yield
+
+
 def is_reset(session: pq.abc.PGconn) -> bool:
     """End its transaction and forget its settings, locks, tables and statements, if it still can."""
     if session.transaction_status in IN_TRANSACTION:

@@ -4,8 +4,18 @@ A limit then holds on a busy machine too: what counts is the time that the proce
 """
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
+
+
+class Process(Protocol):
+    """What is asked of a process."""
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class Starvation:
@@ -23,6 +33,14 @@ class Starvation:
             with suppress(OSError, IndexError):
                 self._last[place] = self._read(file)
         return sum(self._last) - sum(self._at_first)
+
+    def until_end_of(self, process: Process, seconds: float) -> int:
+        """Wait for one of the processes; its exit code. Raises subprocess.TimeoutExpired."""
+        end = time.monotonic() + seconds
+        while (code := process.poll()) is None and time.monotonic() < end:
+            self.seconds()
+            time.sleep(0.01)
+        return process.wait(0) if code is None else code
 
     @staticmethod
     def _read(file: Path) -> float:

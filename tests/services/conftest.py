@@ -1,18 +1,9 @@
 """What the tests of intake begin with."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.factories.intake_environment import IntakeWorld
-from tests.factories.kept_sessions import kept_sessions
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kept_sessions() -> Iterator[None]:
-    """Services open a session for each operation."""
-    with kept_sessions():
-        yield
+from tests.factories.kept_sessions import sessions_are_kept  # noqa: F401 - a fixture of these tests
 
 
 @pytest.fixture

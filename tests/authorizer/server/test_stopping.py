@@ -85,15 +85,6 @@ class Client:
         return head.encode() + body
 
 
-def code_of(api: AuthorizerProcess, waited: Starvation) -> int:
-    """The exit code, once the process has ended, whose waiting is looked at until then."""
-    end = time.monotonic() + 60
-    while (code := api.process.poll()) is None and time.monotonic() < end:
-        waited.seconds()
-        time.sleep(0.01)
-    return api.process.wait(0) if code is None else code
-
-
 async def test_shutdown_under_load_answers_requests_sent_before_it(api: AuthorizerProcess) -> None:
     recorder = Recorder([api.port], api.key, ["user_1"])
     load = asyncio.create_task(recorder.run(1_000_000, connections=16))
@@ -101,7 +92,7 @@ async def test_shutdown_under_load_answers_requests_sent_before_it(api: Authoriz
     waited = Starvation(api.process.pid)
     signalled_at = time.monotonic()
     api.process.send_signal(signal.SIGTERM)
-    code = await asyncio.to_thread(code_of, api, waited)
+    code = await asyncio.to_thread(waited.until_end_of, api.process, 60)
     shutdown_seconds = time.monotonic() - signalled_at
     recorder.stop()
     await load

@@ -20,6 +20,7 @@ import pytest
 from cardops.adapters.warehouse.dbt_docs import DbtDocs
 from tests.factories.databases import new_home
 from tests.factories.waiting import wait_until
+from tests.servers.processor_time import children_seconds
 
 pytestmark = [pytest.mark.database, pytest.mark.dagster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[3]
@@ -193,16 +194,13 @@ def processor_seconds(processes: Iterable[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def seconds_of_an_import() -> float:
-    """Processor time of a process that imports our definitions, as fast as the machine is now."""
-    before = os.times()
+def import_definitions() -> None:
+    """In a process of its own, as fast as the machine is now."""
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "import orchestration.definitions"],
         cwd=ROOT,
         check=True,
     )
-    after = os.times()
-    return sum(after[2:4]) - sum(before[2:4])
 
 
 def _description(process: Path) -> str:
@@ -235,7 +233,7 @@ def test_up_becomes_ready_and_prints_its_addresses(first: Up) -> None:
     written = json.loads((first.home / "run" / "ports.json").read_text())
     assert written == first.addresses["ports"]
     assert first.addresses["ui"].endswith(f":{written['ui']}")
-    imports = first.processor_seconds / seconds_of_an_import()
+    imports = first.processor_seconds / children_seconds(import_definitions)
     print(f"ready after {first.addresses['seconds']} s, {imports:.1f} imports")  # noqa: T201 - figures to watch
     assert 1 < imports < START_IMPORTS
 
