@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from cardops.rules.errors import ExplainedError
 from orchestration.cli.commands.sql import DEFAULT_LIMIT, app
+from tests.factories.waiting import wait_until
 
 ROWS = DEFAULT_LIMIT + 1
 FOREVER = "select sum(a.range * b.range) from range(1000000) a, range(1000000) b"
@@ -194,10 +196,18 @@ def test_tables_lists_marts_with_their_descriptions() -> None:
     assert "fct_many (10001 rows)" in sql("--tables").stdout
 
 
+def press_ctrl_c_once_it_is_awaited(before: object) -> None:
+    """However long the machine takes until then; half a second later the query runs, as a rule."""
+    wait_until(lambda: signal.getsignal(signal.SIGINT) is not before, "the command that awaits it")
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_interrupted_query_ends_at_once() -> None:
     handler = signal.getsignal(signal.SIGINT)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    pressing = threading.Thread(target=press_ctrl_c_once_it_is_awaited, args=(handler,))
+    pressing.start()
 
-    assert "was interrupted" in refusal(FOREVER, "--timeout", "30")
+    assert "was interrupted" in refusal(FOREVER, "--timeout", "250")
+    pressing.join()
     assert (signal.getsignal(signal.SIGINT), signal.set_wakeup_fd(-1)) == (handler, -1)
