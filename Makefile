@@ -53,18 +53,22 @@ test-fast: setup-dev ## Run the tests of rules, contracts, adapters and authoriz
 test-postgresql15: setup-dev ## Run the database tests against PostgreSQL 15
 	@tests/postgresql15.sh $(BIN)/python -m pytest -q -m "database and not soak and not dagster" -n $(WORKERS) --dist loadfile
 
+.PHONY: need-java
+need-java:
+	@command -v java >/dev/null || { echo "Spark needs Java 17, and there is no java on the PATH. Install one: apt-get install default-jre-headless" >&2; exit 2; }
+
 # Where PySpark is installed, pandas warns of it at every import: Spark has environments of its own, which
 # find everything else in $(VENV). PyPI has the JAR of Iceberg for Spark 3.5 alone, whole only in that one release.
 .venv-%/.setup: requirements-%.lock $(VENV)/.setup-dev
 	@echo "Installing PySpark into .venv-$* (400 MB)"
-	@$(BIN)/python -m venv .venv-$*
+	@$(BIN)/python -m venv --without-pip .venv-$*
 	@folder='import sysconfig; print(sysconfig.get_path("purelib"))'; \
 		echo "import site; site.addsitedir('$$($(BIN)/python -c "$$folder")')" \
 		> "$$(.venv-$*/bin/python -c "$$folder")/cardops_packages.pth"
-	@.venv-$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(BIN)/python deploy/install.py $< .venv-$*/bin/python
 	@touch $@
 
-test-spark: .venv-spark/.setup .venv-spark-iceberg/.setup ## Compare every mart and Iceberg table on Spark (needs Java 17)
+test-spark: need-java .venv-spark/.setup .venv-spark-iceberg/.setup ## Compare every mart and Iceberg table on Spark (needs Java 17)
 	@.venv-spark/bin/python -m pytest -q -m spark tests/spark/test_marts_on_spark.py
 	@.venv-spark-iceberg/bin/python -m pytest -q -m spark tests/spark/test_iceberg_on_spark.py
 

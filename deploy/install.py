@@ -6,7 +6,8 @@ it; where uv cannot be had, or fails, pip installs the same files. Hashes are re
 and nothing is resolved: the lock is complete. Standard library only: this runs before anything is
 installed.
 
-Usage: `.venv/bin/python deploy/install.py requirements.lock`
+Usage: `.venv/bin/python deploy/install.py requirements.lock`, or with the interpreter of another
+environment behind it, which gets the packages of the lock alone.
 """
 
 import compileall
@@ -37,35 +38,45 @@ NOT_COMPILED = re.compile(r"[/\\](tests|pip)[/\\]")
 
 def main() -> None:
     """Install the lock that the command line names, then Cardops, then compile to bytecode."""
-    lock = sys.argv[1]
-    if not _install_with_uv(lock):
+    lock, *others = sys.argv[1:]
+    python = others[0] if others else sys.executable
+    installs = _lock_alone(lock) if others else _lock_and_cardops(lock)
+    if not _install_with_uv(python, installs):
         sys.stderr.write(
             "uv is not available; installing with pip, which takes about two minutes\n"
         )
-        _install_with_pip(lock)
+        _install_with_pip(python, installs)
+    if others:
+        return
     # Without bytecode importing Dagster takes twice as long; all cores compile it.
     library = sysconfig.get_path("purelib")
     compileall.compile_dir(library, quiet=2, workers=0, rx=NOT_COMPILED)
 
 
-def _install_with_uv(lock: str) -> bool:
+def _lock_and_cardops(lock: str) -> list[list[str]]:
+    """What either installer is told, one command after the other."""
+    return [["--require-hashes", "-r", lock], ["--no-build-isolation", "-e", str(ROOT)]]
+
+
+def _lock_alone(lock: str) -> list[list[str]]:
+    """A package that is there as source is built with what is installed: nothing comes without a hash."""
+    return [["--require-hashes", "--no-build-isolation", "-r", lock]]
+
+
+def _install_with_uv(python: str, installs: list[list[str]]) -> bool:
     """False where there is no uv or it fails: then pip says what is wrong, in its own words."""
     uv = _uv_on_path() or _uv_from_pip()
     if uv is None:
         return False
-    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps"]
-    commands = [
-        [*install, "--require-hashes", "-r", lock],
-        [*install, "--no-build-isolation", "-e", str(ROOT)],
-    ]
+    install = [uv, "pip", "install", "--quiet", "--python", python, "--no-deps"]
     environment = {**uv_environment(), **os.environ}
-    return all(_succeeds(command, environment) for command in commands)
+    return all(_succeeds([*install, *arguments], environment) for arguments in installs)
 
 
-def _install_with_pip(lock: str) -> None:
-    install = [*PIP, "install", *QUIET, "--no-deps", "--no-compile"]
-    subprocess.run([*install, "--require-hashes", "-r", lock], check=True)  # noqa: S603 - our own command
-    subprocess.run([*install, "--no-build-isolation", "-e", str(ROOT)], check=True)  # noqa: S603 - as above
+def _install_with_pip(python: str, installs: list[list[str]]) -> None:
+    install = [python, "-m", "pip", "install", *QUIET, "--no-deps", "--no-compile"]
+    for arguments in installs:
+        subprocess.run([*install, *arguments], check=True)  # noqa: S603 - our own command
 
 
 def _uv_on_path() -> str | None:

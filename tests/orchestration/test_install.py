@@ -1,6 +1,7 @@
 """deploy/install.py: uv with pip's configuration, and pip where uv is missing or fails."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -40,16 +41,25 @@ def test_pips_configuration_is_handed_to_uv(
 
 
 @pytest.mark.parametrize("uv", [None, "/bin/false"])
+@pytest.mark.parametrize("other", [[], ["other/bin/python"]])
 def test_pip_installs_where_uv_is_missing_or_fails(
-    install: ModuleType, monkeypatch: pytest.MonkeyPatch, uv: str | None
+    install: ModuleType, monkeypatch: pytest.MonkeyPatch, uv: str | None, other: list[str]
 ) -> None:
-    called: list[str] = []
+    called: list[tuple[str, list[list[str]]]] = []
     monkeypatch.setattr(install, "_uv_on_path", lambda: uv)
     monkeypatch.setattr(install, "_uv_from_pip", lambda: None)
-    monkeypatch.setattr(install, "_install_with_pip", called.append)
+    monkeypatch.setattr(
+        install, "_install_with_pip", lambda python, told: called.append((python, told))
+    )
     monkeypatch.setattr(install.compileall, "compile_dir", lambda *_, **__: True)
-    monkeypatch.setattr("sys.argv", ["install.py", "requirements.lock"])
+    monkeypatch.setattr("sys.argv", ["install.py", "requirements.lock", *other])
 
     install.main()
 
-    assert called == ["requirements.lock"]
+    ((python, told),) = called
+    assert python == (other[0] if other else sys.executable)
+    # Cardops itself is installed beside its own packages alone.
+    assert any("-e" in arguments for arguments in told) == (not other)
+    assert all(
+        "--require-hashes" in arguments for arguments in told if "requirements.lock" in arguments
+    )

@@ -1,17 +1,23 @@
-"""A standalone Spark cluster of this machine: a master and two workers, each a process of its own."""
+"""A standalone Spark cluster of this machine: a master and two workers, each a process of its own.
+
+They listen on the loopback address alone. A worker starts another process, its executor, for each application.
+"""
 
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 START_TIMEOUT_SECONDS: Final = 120
+# The compiler and the collector of a Java process that runs for hours would cost more than it does here.
+JAVA_OPTIONS: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 _WORKERS: Final = 2
 _MASTER: Final = "org.apache.spark.deploy.master.Master"
 _WORKER: Final = "org.apache.spark.deploy.worker.Worker"
@@ -34,17 +40,33 @@ def spark_is_missing() -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class SparkCluster:
+    """A cluster that runs: where its master listens, and what each worker keeps of its executors."""
+
+    master: str
+    work_folders: Sequence[Path]
+
+    def executors_by_worker(self) -> list[set[str]]:
+        """Of each worker, the executors that it started, by Spark's names for them."""
+        return [{path.name for path in folder.glob("app-*/*")} for folder in self.work_folders]
+
+
 @contextmanager
-def spark_cluster(folder: Path) -> Iterator[str]:
-    """The master's address, once both workers have registered with it."""
+def spark_cluster(folder: Path) -> Iterator[SparkCluster]:
+    """A cluster whose workers have registered with its master. What it started ends with the block."""
+    work_folders = [folder / f"work-{number}" for number in range(_WORKERS)]
     with ExitStack() as processes:
         log = processes.enter_context(_process(folder, "master", _MASTER, *_LOCAL))
         master = _awaited(log, r"Starting Spark master at (spark://\S+)")
-        for number in range(_WORKERS):
-            work = ("--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"work-{number}"))
-            worker = _process(folder, f"worker-{number}", _WORKER, *_LOCAL, *work, master)
-            _awaited(processes.enter_context(worker), r"(Successfully registered) with master")
-        yield master
+        logs = []
+        for path in work_folders:
+            work = ("--cores", "1", "--memory", "1g", "--work-dir", str(path))
+            worker = _process(folder, path.name, _WORKER, *_LOCAL, *work, master)
+            logs.append(processes.enter_context(worker))
+        for log in logs:
+            _awaited(log, r"(Successfully registered) with master")
+        yield SparkCluster(master, work_folders)
 
 
 @contextmanager
@@ -58,6 +80,8 @@ def _process(folder: Path, name: str, java_class: str, *arguments: str) -> Itera
     settings = {
         "SPARK_HOME": str(home),
         "SPARK_DAEMON_MEMORY": "256m",
+        # Without the master's REST server: at a fixed port, it would start what anybody asks it to.
+        "SPARK_DAEMON_JAVA_OPTS": f"{JAVA_OPTIONS} -Dspark.master.rest.enabled=false",
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     with path.open("wb") as log:

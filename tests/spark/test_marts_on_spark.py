@@ -1,9 +1,11 @@
 """Every mart of the dbt project, built on a Spark cluster, has the rows that DuckDB builds."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from cardops.adapters.warehouse.dbt import PROJECT_DIR, project_environment, run
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse
 from tests.dbt.test_marts import a_small_lake
 from tests.factories.lake_of_every_mart import lake_of_every_mart
-from tests.servers.spark_cluster import spark_cluster, spark_is_missing
+from tests.servers.spark_cluster import JAVA_OPTIONS, spark_cluster, spark_is_missing
 
 pytestmark = [
     pytest.mark.spark,
@@ -25,17 +27,15 @@ pytestmark = [
 ]
 
 BUILD_TIMEOUT_SECONDS = 3000
-# Small queries: to compile each into classes and to plan it again as it runs would take longer, and so would
-# the compiler and the collector of a Java process that runs for hours.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Small queries: to compile each into classes and to plan it again as it runs would take longer.
 _SPARK_SETTINGS = f"""
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.sql.adaptive.enabled false
 spark.driver.memory 2g
-spark.driver.extraJavaOptions {_JAVA_OPTIONS}
+spark.driver.extraJavaOptions {JAVA_OPTIONS}
 spark.executor.memory 512m
-spark.executor.extraJavaOptions {_JAVA_OPTIONS}
+spark.executor.extraJavaOptions {JAVA_OPTIONS}
 spark.driver.host 127.0.0.1
 spark.driver.bindAddress 127.0.0.1
 spark.ui.showConsoleProgress false
@@ -49,6 +49,8 @@ class BothBuilds:
 
     warehouse: DuckDbWarehouse
     spark_marts: Path
+    tasks_by_executor: Mapping[str, int]
+    executors_by_worker: Sequence[set[str]]
 
     def differing(self) -> Mapping[str, tuple[int, int]]:
         """By mart: rows that only DuckDB has, and rows that only Spark has. Equal marts are not named."""
@@ -94,15 +96,26 @@ def both_builds(tmp_path_factory: pytest.TempPathFactory) -> BothBuilds:
     warehouse = DuckDbWarehouse(folder / "home")
     (folder / "spark-defaults.conf").write_text(_SPARK_SETTINGS)
     (folder / "log4j2.properties").write_text(_QUIET_LOG)
-    with warehouse.building(lake_of_every_mart(a_small_lake())) as environment:
-        for command in ("seed", "run"):
-            run_dbt([command, "--quiet"], dict(environment))
-        with spark_cluster(folder) as master:
-            _build_on_spark(folder, {**environment, "CARDOPS_SPARK_MASTER": master})
-    return BothBuilds(warehouse, folder / "warehouse" / "marts.db")
+    with (
+        warehouse.building(lake_of_every_mart(a_small_lake())) as environment,
+        ThreadPoolExecutor() as pool,
+        spark_cluster(folder) as cluster,
+    ):
+        # Both at once: each of them only reads the lake.
+        on_duckdb = pool.submit(_build_on_duckdb, environment)
+        tasks = _build_on_spark(folder, {**environment, "CARDOPS_SPARK_MASTER": cluster.master})
+        on_duckdb.result()
+        executors = cluster.executors_by_worker()
+    return BothBuilds(warehouse, folder / "warehouse" / "marts.db", tasks, executors)
 
 
-def _build_on_spark(folder: Path, environment: Mapping[str, str]) -> None:
+def _build_on_duckdb(environment: Mapping[str, str]) -> None:
+    without = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+    run_dbt(["build", "--quiet", *without], environment, timeout_seconds=BUILD_TIMEOUT_SECONDS)
+
+
+def _build_on_spark(folder: Path, environment: Mapping[str, str]) -> Mapping[str, int]:
+    """Every mart; returns how many tasks each of Spark's processes has done."""
     settings = {
         "CARDOPS_SPARK_CATALOG": "in-memory",
         "CARDOPS_SPARK_PARTITIONS": "2",
@@ -112,8 +125,9 @@ def _build_on_spark(folder: Path, environment: Mapping[str, str]) -> None:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYTHONPATH": str(PROJECT_DIR.parent),
     }
+    tasks = folder / "tasks.json"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.servers.dbt_on_spark"],
+        [sys.executable, "-m", "tests.servers.dbt_on_spark", str(tasks)],
         cwd=folder,
         env={**os.environ, **project_environment(), **environment, **settings},
         capture_output=True,
@@ -122,6 +136,7 @@ def _build_on_spark(folder: Path, environment: Mapping[str, str]) -> None:
         timeout=BUILD_TIMEOUT_SECONDS,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return dict(json.loads(tasks.read_text()))
 
 
 def test_the_lake_leaves_no_mart_without_rows(both_builds: BothBuilds) -> None:
@@ -140,3 +155,16 @@ def test_spark_builds_the_marts_that_duckdb_builds_and_no_other(both_builds: Bot
         marts = _marts(session)
 
     assert sorted(path.name for path in both_builds.spark_marts.iterdir()) == marts
+
+
+def test_both_workers_computed_and_the_driver_did_not(both_builds: BothBuilds) -> None:
+    tasks = both_builds.tasks_by_executor
+    of_workers = [
+        sum(tasks.get(executor, 0) for executor in executors)
+        for executors in both_builds.executors_by_worker
+    ]
+
+    assert len(of_workers) == 2
+    assert sum(of_workers) == sum(tasks.values()) > 1000
+    # Spark hands a task to any worker that is free: neither one has done far less than the other.
+    assert min(of_workers) * 4 > sum(of_workers)
