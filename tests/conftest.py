@@ -88,12 +88,31 @@ def _put_temporary_folders(config: pytest.Config, home: Path) -> None:
         config.option.basetemp = str(home / "t")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; the order within a file stays."""
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each worker begin elsewhere in a folder, and find what another one has compiled of a clean checkout."""
+    report = yield
+    worker = getattr(collector.config, "workerinput", None)
+    if isinstance(collector, pytest.Dir) and worker:
+        found = report.result
+        first = len(found) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        report.result = [*found[first:], *found[:first]]
+    return report
 
-    def rank(item: pytest.Item) -> int:
-        matches = (item.nodeid.startswith(prefix) for prefix in LONGEST_FIRST)
-        return next((place for place, matched in enumerate(matches) if matched), len(LONGEST_FIRST))
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within a file stays. All workers need the same order."""
+
+    def rank(item: pytest.Item) -> tuple[int, str]:
+        file = item.nodeid.partition("::")[0]
+        matches = (file.startswith(prefix) for prefix in LONGEST_FIRST)
+        place = next(
+            (place for place, matched in enumerate(matches) if matched), len(LONGEST_FIRST)
+        )
+        return place, file
 
     items.sort(key=rank)
 
@@ -110,7 +129,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def pytest_collection_finish() -> None:
     """Exempt what was imported during collection from garbage collection: it stays anyway."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
