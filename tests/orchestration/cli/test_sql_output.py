@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -196,15 +197,22 @@ def test_tables_lists_marts_with_their_descriptions() -> None:
     assert "fct_many (10001 rows)" in sql("--tables").stdout
 
 
-def press_ctrl_c_once_it_is_awaited(before: object) -> None:
+@pytest.fixture
+def handler() -> Iterator[Callable[..., object]]:
+    """Python's own handler of Ctrl-C, also where a script has started the tests in its background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, former)
+
+
+def press_ctrl_c_once_it_is_awaited(handler: object) -> None:
     """However long the machine takes until then; half a second later the query runs, as a rule."""
-    wait_until(lambda: signal.getsignal(signal.SIGINT) is not before, "the command that awaits it")
+    wait_until(lambda: signal.getsignal(signal.SIGINT) is not handler, "the command that awaits it")
     time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_interrupted_query_ends_at_once() -> None:
-    handler = signal.getsignal(signal.SIGINT)
+def test_interrupted_query_ends_at_once(handler: Callable[..., object]) -> None:
     pressing = threading.Thread(target=press_ctrl_c_once_it_is_awaited, args=(handler,))
     pressing.start()
 
