@@ -1,8 +1,9 @@
 """Fraud rings of a lake, against scipy's bare connected components of the same graph as integers.
 
 CPU time, in processes of their own. Ours begins with Parquet and text and ends with every link, its ring
-and the hubs; the limit begins with arrays of integers, in no order, of all edges. `CARDOPS_BENCH_EDGES`
-sets the edges between users and identifiers (10,000,000 unless given).
+and the hubs; the limit begins with arrays of integers, in no order, of all edges: it neither reads nor
+numbers anything. `CARDOPS_BENCH_EDGES` sets the edges between users and identifiers (10,000,000 unless
+given).
 
 Each user has four identifiers. One user in ten lives in a group of four who share some of them; one in
 twenty is behind one of sixteen addresses of a carrier; two e-mail addresses in five are at a provider

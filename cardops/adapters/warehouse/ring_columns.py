@@ -43,18 +43,19 @@ def _ipv4(addresses: pl.Series) -> pl.Series:
 
 def _mailboxes(addresses: pl.Series) -> pl.Series:
     """Addresses at providers that deliver several spellings to one mailbox, in one spelling."""
-    is_known = addresses.str.contains_any(_endings()).fill_null(value=False)
-    if not is_known.any():
-        return addresses
-    known = addresses.filter(is_known)
+    rows = addresses.str.contains_any(_endings()).arg_true()
+    mailboxes = addresses.clone()
     for domain, provider in email_providers().items():
-        is_here = known.str.ends_with(f"@{domain}")
-        if is_here.all():
-            known = _delivered(known, domain, provider)
-        elif is_here.any():
-            delivered = _delivered(known.filter(is_here), domain, provider)
-            known = known.scatter(is_here.arg_true(), delivered)
-    return addresses.scatter(is_known.arg_true(), known)
+        if rows.is_empty():
+            break
+        remaining = addresses.gather(rows)
+        is_here = remaining.str.ends_with(f"@{domain}")
+        if not is_here.any():
+            continue
+        delivered = _delivered(remaining.filter(is_here), domain, provider)
+        mailboxes = mailboxes.scatter(rows.filter(is_here), delivered)
+        rows = rows.filter(~is_here)
+    return mailboxes
 
 
 @cache
@@ -69,13 +70,15 @@ def _delivered(addresses: pl.Series, domain: str, provider: EmailProvider) -> pl
     """
     local = addresses.str.strip_suffix(f"@{domain}")
     plain = local
-    if provider.ignores_tag and local.str.contains("+", literal=True).any():
+    is_special = local.str.contains_any(["+", "@"]).any()
+    if provider.ignores_tag and is_special:
         plain = plain.str.splitn("+", 2).struct.field("field_0")
     if provider.ignores_dots:
         plain = plain.str.replace_all(".", "", literal=True)
     delivered = plain + f"@{provider.mailbox_domain}"
-    is_other = local.str.contains("@", literal=True)
-    return addresses.zip_with(is_other, delivered) if is_other.any() else delivered
+    if not is_special:
+        return delivered
+    return addresses.zip_with(local.str.contains("@", literal=True), delivered)
 
 
 def with_reason_to_ignore(identifiers: pl.DataFrame) -> pl.DataFrame:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from cardops.adapters.warehouse.ring_columns import with_reason_to_ignore
-from cardops.adapters.warehouse.ring_components import components
+from cardops.adapters.warehouse.ring_components import Codes, Marks, labelled, numbered
 from cardops.adapters.warehouse.shared_identifiers import sightings_of_shared
 from cardops.ports import Lake, RingGraph
 from cardops.rules.fraud.limits import RingLimits
@@ -70,16 +71,32 @@ def _with_users(lake: Lake, as_of: date, sightings: pl.DataFrame) -> pl.DataFram
 
 def _linked(sightings: pl.DataFrame, limits: RingLimits) -> FoundGraph:
     """Identifiers of several users either link them or are hubs."""
-    counts = sightings.group_by(IDENTIFIER).agg(pl.len().cast(pl.Int64).alias("user_count"))
-    shared = with_reason_to_ignore(counts.filter(pl.col("user_count") > 1))
+    identifiers = numbered(sightings, IDENTIFIER)
+    counts = pl.Series("user_count", np.bincount(identifiers.codes), pl.Int64)
+    different = sightings[identifiers.first_rows].select(IDENTIFIER).with_columns(counts)
+    shared = different.with_row_index("code").filter(pl.col("user_count") > 1)
+    shared = with_reason_to_ignore(shared)
     most = {kind.value: count for kind, count in limits.max_users.items()}
     max_users = pl.col("identifier_kind").replace_strict(most, return_dtype=pl.Int64)
     is_hub = (pl.col("user_count") > max_users) | pl.col("ignored").is_not_null()
-    hubs = shared.filter(is_hub)
-    joining = shared.filter(~is_hub).drop("ignored")
-    links = sightings.join(joining, on=IDENTIFIER)
-    ring = components(links, USER, IDENTIFIER).alias("ring")
-    return FoundGraph(links.with_columns(ring), hubs)
+    does_link = np.zeros(different.height, np.bool_)
+    does_link[shared.filter(~is_hub)["code"].to_numpy()] = True
+    links = _links(
+        sightings.with_columns(counts.gather(identifiers.codes)), identifiers.codes, does_link
+    )
+    return FoundGraph(links, shared.filter(is_hub).drop("code"))
+
+
+def _links(sightings: pl.DataFrame, codes: Codes, does_link: Marks) -> pl.DataFrame:
+    """The sightings whose identifier links, with the ring in which it does.
+
+    `codes`: each sighting's identifier; `does_link`: whether the identifier of a code does.
+    """
+    is_link = does_link[codes]
+    links = sightings.filter(pl.Series(is_link))
+    users = numbered(links, USER).codes
+    rings = labelled(users, codes[is_link])[users]
+    return links.with_columns(pl.Series("ring", rings, pl.Int32))
 
 
 _NO_SIGHTINGS: Final = pl.Schema(

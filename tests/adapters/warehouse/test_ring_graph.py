@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from cardops.adapters.warehouse import shared_identifiers
 from cardops.adapters.warehouse.ring_columns import normalised_column, with_reason_to_ignore
+from cardops.adapters.warehouse.ring_components import numbered
 from cardops.adapters.warehouse.ring_graph import find_graph
 from cardops.adapters.warehouse.shared_identifiers import KEY, sightings_of_shared
 from cardops.rules.fraud.identifiers import COLUMNS, IdentifierKind, normalised, reason_to_ignore
@@ -118,12 +120,10 @@ def compare_with_model(rows: list[Row], *, is_turned: bool) -> None:
     assert hubs == {node: len(users) for node, users in holders.items() if is_hub(node, users)}
 
 
-@pytest.mark.parametrize("bits", [1, 12])
+@pytest.mark.parametrize("rows_kept", [0, 14, 1000])
 @pytest.mark.parametrize("rows_at_once", [7, 1000])
-def test_small_tables_and_small_reads_miss_no_shared_identifier(
-    bits: int, rows_at_once: int
-) -> None:
-    rows = [
+def test_small_reads_miss_no_shared_identifier(rows_kept: int, rows_at_once: int) -> None:
+    rows: list[Row] = [
         {
             "program": "one",
             "user_id": f"u{number % 17}",
@@ -137,7 +137,7 @@ def test_small_tables_and_small_reads_miss_no_shared_identifier(
     ]
     transactions = rows_of("transactions", *rows)
 
-    found = sightings_of_shared(transactions.lazy(), rows_at_once=rows_at_once, bits=bits)
+    found = sightings_of_shared(transactions.lazy(), rows_at_once=rows_at_once, rows_kept=rows_kept)
 
     users: dict[str, set[object]] = defaultdict(set)
     for row in rows:
@@ -148,21 +148,53 @@ def test_small_tables_and_small_reads_miss_no_shared_identifier(
 
 
 @pytest.mark.parametrize("added", [0, 1])
-def test_rows_that_moved_between_the_passes_are_found_where_they_are(added: int) -> None:
+def test_rows_that_moved_after_they_were_hashed_are_found_where_they_are(added: int) -> None:
     rows = [
         {"user_id": f"u{number}", "device_id": f" D{number % 9}", "transaction_id": f"t-{number}"}
         for number in range(12)
     ]
     before = rows_of("transactions", *rows)
     moved = pl.concat([before.reverse(), before.head(added)])
-    kind, bits = IdentifierKind.DEVICE, 20
+    kind = IdentifierKind.DEVICE
 
-    marked = shared_identifiers._marked([before.lazy()], bits)[kind]
+    chunk = shared_identifiers._chunk(before.lazy(), is_kept=False)
+    (marks,) = shared_identifiers._shared(kind, [chunk.hashes])
 
     for frame in (before, moved):
-        found = shared_identifiers._sightings(frame, kind, marked, 0)
+        text = shared_identifiers._read(frame.lazy())
+        found = shared_identifiers._sightings(text, kind, chunk.hashes[kind], marks)
         assert set(found["value"]) == {"d0", "d1", "d2"}
         assert found["user_id"].n_unique() == 6
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12))
+def test_rows_whose_identifier_has_several_users_are_found(pairs: list[tuple[int, int]]) -> None:
+    # Far apart, as hashes are: the last bits are not compared.
+    identifiers = np.array([number << 60 for number, _ in pairs], np.uint64)
+    users = np.array([user for _, user in pairs], np.uint64)
+
+    found = shared_identifiers._rows_of_several(identifiers, users)
+
+    holders: dict[int, set[int]] = defaultdict(set)
+    for number, user in pairs:
+        holders[number].add(user)
+    expected = [row for row, (number, _) in enumerate(pairs) if len(holders[number]) > 1]
+    assert sorted(found.tolist()) == expected
+
+
+@pytest.mark.parametrize("has_one_hash", [False, True])
+def test_different_values_have_different_numbers_also_where_they_share_a_hash(
+    monkeypatch: pytest.MonkeyPatch, *, has_one_hash: bool
+) -> None:
+    rows = pl.DataFrame({"program": ["a", "a", "b", "a", "b"], "value": ["x", "y", "x", "x", "x"]})
+    if has_one_hash:
+        same = pl.Series([7] * rows.height, dtype=pl.UInt64)
+        monkeypatch.setattr(pl.DataFrame, "hash_rows", lambda _: same)
+
+    found = numbered(rows, ["program", "value"])
+
+    assert sorted(set(found.codes.tolist())) == [0, 1, 2]
+    assert rows[found.first_rows][found.codes].equals(rows)
 
 
 @settings(max_examples=12)
