@@ -5,17 +5,22 @@ cluster are. One session for all of it, because each takes ten seconds to start,
 In the file TASKS it leaves how many tasks each process of Spark has done.
 """
 
+import gc
 import json
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from dbt.cli.main import dbtRunner
+from cardops.adapters.warehouse.dbt_process import GARBAGE_THRESHOLDS, format_only_written_messages
 
 
 def main() -> int:
     """Exit code 0 when every seed and model was built."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)  # before the imports, as dbt_process does it
+    format_only_written_messages()
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - as above
+
     tasks, *arguments = sys.argv[1:]
     target = ["--quiet", "--target", "spark"]
     parsed = dbtRunner().invoke(["parse", *target])

@@ -27,11 +27,17 @@ pytestmark = [
 ]
 
 BUILD_TIMEOUT_SECONDS = 3000
-# Small queries: to compile each into classes and to plan it again as it runs would take longer.
+# Many small queries: to compile each into classes, to plan it again as it runs, to check the plan after every
+# rule of the optimizer and to write it down would all take longer than they do. A table of the lake is read by one
+# task; what comes after it is shared out to two.
 _SPARK_SETTINGS = f"""
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.sql.adaptive.enabled false
+spark.sql.lightweightPlanChangeValidation false
+spark.sql.ui.explainMode simple
+spark.sql.maxPlanStringLength 1000
+spark.sql.files.minPartitionNum 1
 spark.driver.memory 2g
 spark.driver.extraJavaOptions {JAVA_OPTIONS}
 spark.executor.memory 512m
@@ -165,6 +171,7 @@ def test_both_workers_computed_and_the_driver_did_not(both_builds: BothBuilds) -
     ]
 
     assert len(of_workers) == 2
-    assert sum(of_workers) == sum(tasks.values()) > 1000
+    # The driver is named in it, too; and there are tables enough for a hundred tasks.
+    assert sum(of_workers) == sum(tasks.values()) > 100
     # Spark hands a task to any worker that is free: neither one has done far less than the other.
     assert min(of_workers) * 4 > sum(of_workers)
