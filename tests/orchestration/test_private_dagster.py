@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,13 +61,48 @@ def test_dagster_dbt_loads_without_dbt_and_finds_every_node() -> None:
     assert loaded.returncode == 0, loaded.stderr
 
 
-def test_dbt_still_formats_messages_where_levels_are_checked() -> None:
-    from dbt_common.events import logger  # noqa: PLC0415 - costs a second
+def test_dbt_makes_only_messages_that_a_log_shows() -> None:
+    run_program("""
+        from cardops.adapters.warehouse.dbt_process import make_only_shown_messages
+        make_only_shown_messages()
+        from dbt.adapters.events.types import SQLQuery
+        from dbt_common.events.base_types import EventLevel
+        from dbt_common.events.event_manager import EventManager
+        from dbt_common.events.types import Note
+        manager, seen = EventManager(), []
+        manager.add_callback(lambda message: seen.append(message.data.msg))
 
-    source = inspect.getsource(logger._Logger.write_line)
+        query = SQLQuery(conn_name="c", sql="select 1")
+        manager.fire_event(query)
+        assert not seen and "pb_msg" not in vars(query), "made, and nobody shows it"
+        assert query.sql == "select 1", "made late, and not as it was said"
+        manager.fire_event(Note(msg="a note"))
+        assert not seen
+        manager.fire_event(Note(msg="a warning"), level=EventLevel.WARN)
+        assert seen == ["a warning"]
+    """)
 
-    assert "self.create_line(msg)" in source
-    assert "write_line" not in vars(logger._JsonLogger)
+
+def test_dbt_compiles_a_template_once() -> None:
+    run_program("""
+        from cardops.adapters.warehouse.dbt_process import compile_each_template_once
+        compile_each_template_once()
+        from dbt_common.clients.jinja import get_template
+        def code(text, native=False):
+            return get_template(text, {}, native=native).root_render_func.__code__
+        assert code("{{ 1 }}") is code("{{ 1 }}")
+        assert code("{{ 1 }}") is not code("{{ 2 }}")
+        assert code("{{ 1 }}") is not code("{{ 1 }}", native=True)
+    """)
+
+
+def run_program(text: str) -> None:
+    """In a process of its own, because what it replaces of dbt would stay replaced."""
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(text)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_code_server_still_starts_runs_from_its_multiprocessing_context() -> None:

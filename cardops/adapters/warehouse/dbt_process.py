@@ -2,7 +2,7 @@
 
 The same as the `dbt` command beside this interpreter, with changes that take half off a small build
 (docs/decisions/0027): garbage is collected rarely, because dbt's million objects live until its end; they
-are not taken apart one by one at that end; a message that a log leaves out is not formatted for it; one
+are not taken apart one by one at that end; a message that no log shows is not made; a template is compiled once; one
 parse of the project serves every build file; and a manifest that says nothing new is not written.
 And a failed test keeps no model from being built (docs/decisions/0071).
 
@@ -23,25 +23,73 @@ GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 PARSED_PROJECT: Final = "partial_parse.msgpack"
 
 
-def format_only_written_messages() -> None:
-    """Drop a message before it is turned into JSON where its log would leave it out.
+def make_only_shown_messages() -> None:
+    """Make no message that no log of this process shows.
 
-    dbt formats two thousand debug messages of a build for the console, which shows none of them.
-    tests/orchestration/test_private_dagster.py fails where a new version formats them elsewhere.
+    dbt makes thousands in a build, most of them of level debug, and formats each for its console.
+    tests/orchestration/test_private_dagster.py fails where a new version makes them elsewhere.
     """
     from dbt_common.events import logger as dbt_logging  # noqa: PLC0415 - see main
+    from dbt_common.events.base_types import BaseEvent, EventLevel  # noqa: PLC0415 - as above
+    from dbt_common.events.event_manager import EventManager  # noqa: PLC0415 - as above
 
-    write_line = dbt_logging._Logger.write_line  # noqa: SLF001 - dbt has no setting for it
-    levels = dbt_logging._log_level_map  # noqa: SLF001 - as above
+    python_levels = dbt_logging._log_level_map  # noqa: SLF001 - dbt has no setting for it
+    fire_event = EventManager.fire_event
+    fill = BaseEvent.__init__
 
-    def write_line_if_shown(logger: Any, message: Any) -> None:
+    def fire_if_shown(
+        manager: Any, event: Any, level: Any = None, node: Any = None, *others: Any, **more: Any
+    ) -> None:
+        fired_at = python_levels[level or event.level_tag()]
+        # Of warnings and errors dbt itself takes note.
+        if (
+            fired_at >= logging.WARNING
+            or type(event).__name__ in ("PrintEvent", "Formatting")
+            or any(shows(logger, fired_at) for logger in manager.loggers)
+        ):
+            fire_event(manager, event, level, node, *others, **more)
+
+    def shows(logger: Any, level: int) -> bool:
         log: logging.Logger | None = logger._python_logger  # noqa: SLF001 - as above
-        is_print = dbt_logging._is_print_event(message)  # noqa: SLF001 - as above
-        level = levels.get(message.info.level, logging.CRITICAL)
-        if log is None or is_print or log.isEnabledFor(level):
-            write_line(logger, message)
+        return log is None or log.isEnabledFor(level)
 
-    dbt_logging._Logger.write_line = write_line_if_shown  # type: ignore[method-assign,assignment] # noqa: SLF001 - as above
+    class FilledWhenRead:
+        """An event's message, made of its arguments as soon as somebody reads it."""
+
+        def __get__(self, event: Any, owner: Any) -> Any:
+            arguments = event.__dict__["arguments"]
+            fill(event, **arguments)  # writes the message over this
+            return event.__dict__["pb_msg"]
+
+    def keep_arguments(event: Any, *args: Any, **arguments: Any) -> None:
+        if args or event.level_tag() != EventLevel.DEBUG:
+            fill(event, *args, **arguments)
+        else:
+            event.__dict__["arguments"] = arguments
+
+    EventManager.fire_event = fire_if_shown  # type: ignore[method-assign,assignment] # as above
+    BaseEvent.pb_msg = FilledWhenRead()
+    BaseEvent.__init__ = keep_arguments  # type: ignore[method-assign,assignment] # as above
+
+
+def compile_each_template_once() -> None:
+    """Keep what Jinja compiled of a text: the tests of a model have most of theirs in common.
+
+    tests/orchestration/test_private_dagster.py fails where a new version compiles them elsewhere.
+    """
+    from dbt_common.clients.jinja import MacroFuzzEnvironment  # noqa: PLC0415 - see main
+
+    compile_template = MacroFuzzEnvironment.compile
+    compiled: dict[tuple[Any, ...], Any] = {}
+
+    def compile_once(environment: Any, source: Any, *arguments: Any, **more: Any) -> Any:
+        # What it names decides the code, and the kind of environment.
+        key = (type(environment), source, *arguments, *sorted(more.items()))
+        if key not in compiled:
+            compiled[key] = compile_template(environment, source, *arguments, **more)
+        return compiled[key]
+
+    MacroFuzzEnvironment.compile = compile_once  # type: ignore[method-assign,assignment] # dbt has no setting for it
 
 
 def build_models_whatever_tests_say() -> None:
@@ -104,7 +152,8 @@ def is_newer(path: Path, other: Path) -> bool:
 def main() -> NoReturn:
     """Run dbt's own command line, and end the process with its exit code."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)  # before the imports: they make most of the objects
-    format_only_written_messages()
+    make_only_shown_messages()
+    compile_each_template_once()
     build_models_whatever_tests_say()
     parse_once_for_all_build_files()
     write_changed_manifests_alone()

@@ -28,14 +28,16 @@ several as (
     where first_arrived_on < last_arrived_on
 ),
 
+-- A version is the state from its date on until a newer one arrives. Where that came first, it never was.
 versions as (
     select
         {{ columns }},
-        business_date,
-        row_number() over (
+        business_date as known_from_on,
+        min(business_date) over (
             partition by transaction_key
             order by changed_at, intake_id, row_number
-        ) as place
+            rows between 1 following and unbounded following
+        ) as replaced_on
     from {{ ref('stg_lake__transactions') }}
     where
         transaction_key in (select several.transaction_key from several)
@@ -44,27 +46,9 @@ versions as (
         {% endif %}
 ),
 
--- By all that had arrived on a date or before it; whatever came later counts from its own date.
-compared as (
-    select
-        *,
-        max(place) over (
-            partition by transaction_key
-            order by business_date
-        ) as newest_place
-    from versions
-),
-
 states as (
-    select
-        {{ columns }},
-        business_date as known_from_on,
-        lead(business_date) over (
-            partition by transaction_key
-            order by business_date
-        ) as replaced_on
-    from compared
-    where place = newest_place
+    select * from versions
+    where replaced_on is null or replaced_on > known_from_on
 ),
 
 final as (

@@ -10,7 +10,7 @@ disputes as (
 ),
 
 -- Each by its last state, and by what any version told last: a later one often says less.
-sales as (
+sales as {{ read_anew() }} (
     select
         transaction_key,
         program,
@@ -39,32 +39,38 @@ disputed as (
         on sales.transaction_key = disputes.program || '/' || disputes.transaction_id
 ),
 
--- Only sales to the cards of disputed ones at the same merchant count.
+-- Only sales to the cards of disputed ones at the same merchant count. Few columns are compared first.
+settled as {{ read_anew() }} (
+    select
+        transaction_key,
+        program,
+        told_merchant_id as merchant_id,
+        told_card_token as card_token,
+        told_card_bin as card_bin,
+        told_card_last4 as card_last4
+    from {{ ref('int_transaction_histories') }}
+    where status in ('completed', 'refunded')
+),
+
+same_cards as (
+    select settled.transaction_key
+    from settled
+    inner join (select distinct program, merchant_id, card_token from disputed) as cards
+        using (program, merchant_id, card_token)
+    union
+    select settled.transaction_key
+    from settled
+    inner join (select distinct program, merchant_id, card_bin, card_last4 from disputed) as cards
+        using (program, merchant_id, card_bin, card_last4)
+),
+
 priors as (
     select * from sales
     where
-        status in ('completed', 'refunded')
-        and (
-            (program, merchant_id, card_token) in (
-                select
-                    {{ compared_columns(
-                        'disputed.program, disputed.merchant_id, disputed.card_token'
-                    ) }}
-                from disputed
-            )
-            or (program, merchant_id, card_bin, card_last4) in (
-                select
-                    {{ compared_columns(
-                        'disputed.program, disputed.merchant_id, disputed.card_bin, disputed.card_last4'
-                    ) }}
-                from disputed
-            )
-        )
-        and not exists (
-            select 1 from {{ ref('fct_disputes') }} as others
-            where
-                others.program = sales.program
-                and others.transaction_id = sales.transaction_id
+        transaction_key in (select same_cards.transaction_key from same_cards)
+        and transaction_key not in (
+            select program || '/' || transaction_id from {{ ref('fct_disputes') }}
+            where transaction_id is not null
         )
 ),
 

@@ -10,19 +10,38 @@ sales_changes as (
     select * from {{ ref('int_sales_changes') }}
 ),
 
+-- Several disputes of a transaction are one disputed transaction. Few transactions have several.
+several as (
+    select
+        program,
+        transaction_id,
+        true as has_several_disputes
+    from {{ ref('int_disputed_sales') }}
+    group by program, transaction_id
+    having min(dispute_key) != max(dispute_key)
+),
+
+disputed_sales as (
+    select
+        disputed_sales.*,
+        coalesce(several.has_several_disputes, false) as has_several_disputes
+    from {{ ref('int_disputed_sales') }} as disputed_sales
+    left join several using (program, transaction_id)
+),
+
 -- A dispute comes to be known on one date, and goes from the rates on another one.
 dispute_changes as (
     select
         *,
         known_from_on as known_on,
         1 as sign
-    from {{ ref('int_disputed_sales') }}
+    from disputed_sales
     union all
     select
         *,
         replaced_on as known_on,
         -1 as sign
-    from {{ ref('int_disputed_sales') }}
+    from disputed_sales
     where replaced_on is not null
 ),
 
@@ -40,7 +59,6 @@ dispute_months as (
     from dispute_changes
 ),
 
--- Several disputes of a transaction are one disputed transaction.
 transaction_changes as (
     select
         {{ groups }},
@@ -52,6 +70,7 @@ transaction_changes as (
         cast({{ exact_sum('sign * coalesce(dispute_value_minor, 0)') }} as decimal(38, 0))
             as dispute_value_minor
     from dispute_months
+    where has_several_disputes
     group by {{ groups }}, transaction_id, known_on
 ),
 
@@ -66,6 +85,7 @@ counted as (
     from transaction_changes
 ),
 
+-- A transaction's only dispute is in the rates during spans of which none overlaps another.
 disputed as (
     select
         {{ groups }},
@@ -76,6 +96,16 @@ disputed as (
         case when known_disputes > 0 then 1 else 0 end
         - case when known_disputes - dispute_count > 0 then 1 else 0 end as disputed_transaction_count
     from counted
+    union all
+    select
+        {{ groups }},
+        known_on,
+        sign as dispute_count,
+        case when dispute_value_minor is null then sign else 0 end as other_currency_dispute_count,
+        sign * coalesce(dispute_value_minor, 0) as dispute_value_minor,
+        sign as disputed_transaction_count
+    from dispute_months
+    where not has_several_disputes
 ),
 
 -- Both sides on each date, for each way of setting disputes against sales.
