@@ -41,6 +41,9 @@ PARTITION: Final = "business_date="
 _SUFFIXES: Final = (".sql", ".yml", ".csv")
 _PARTS: Final = ("models", "macros", "../cardops/rules/data")
 _PARTS_WITH_TESTS: Final = (*_PARTS, "tests")
+# Up to so many bytes of Parquet, two models at a time are done sooner than one. Above, two large ones would
+# share the memory of a build and spill, and each keeps all processors busy by itself.
+_BYTES_FOR_TWO_MODELS: Final = 128 * 1024 * 1024
 
 
 def start_build(build_file: Path, project: Path, tables: Mapping[str, Path]) -> dict[str, str]:
@@ -48,8 +51,8 @@ def start_build(build_file: Path, project: Path, tables: Mapping[str, Path]) -> 
 
     `tables` names the folder of each table. Answers the variables that dbt needs: the number of the
     build, the hash of the project and of its tests, the Sunday since which a test must have read every
-    row, and whether everything is to be built from the beginning, because a part of it was built by
-    another project.
+    row, whether everything is to be built from the beginning, because a part of it was built by
+    another project, and the number of models to build at a time.
     """
     project_hash = hash_of_project(project)
     with duckdb.connect(str(build_file)) as session:
@@ -62,12 +65,14 @@ def start_build(build_file: Path, project: Path, tables: Mapping[str, Path]) -> 
         session.commit()
         is_whole = _is_of_another_project(session, project_hash)
         newest = _newest_date(session)
+        lake_bytes = _lake_bytes(session)
     return {
         "CARDOPS_BUILD_NUMBER": str(number),
         "CARDOPS_PROJECT_HASH": project_hash,
         "CARDOPS_TESTS_HASH": hash_of_project(project, _PARTS_WITH_TESTS),
         "CARDOPS_TESTED_WHOLE_SINCE": sunday_before(newest).isoformat(),
         "DBT_FULL_REFRESH": str(is_whole).lower(),
+        "CARDOPS_BUILD_THREADS": "2" if lake_bytes <= _BYTES_FOR_TWO_MODELS else "1",
     }
 
 
@@ -207,6 +212,14 @@ def _is_of_another_project(session: duckdb.DuckDBPyConnection, project_hash: str
         "select list(distinct project_hash) from builds.built_models"
     ).fetchall()
     return bool(former_hashes != [project_hash])
+
+
+def _lake_bytes(session: duckdb.DuckDBPyConnection) -> int:
+    """By the stamps of its files, which begin with their sizes."""
+    ((size,),) = session.execute(
+        "select coalesce(sum(cast(split_part(stamp, ' ', 1) as bigint)), 0) from builds.lake_files"
+    ).fetchall()
+    return int(size)
 
 
 def _newest_date(session: duckdb.DuckDBPyConnection) -> date:
