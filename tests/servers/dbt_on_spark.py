@@ -12,13 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cardops.adapters.warehouse.dbt_process import GARBAGE_THRESHOLDS, format_only_written_messages
+from cardops.adapters.warehouse.dbt_process import GARBAGE_THRESHOLDS, make_only_shown_messages
 
 
 def main() -> int:
     """Exit code 0 when every seed and model was built."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)  # before the imports, as dbt_process does it
-    format_only_written_messages()
+    make_only_shown_messages()
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - as above
 
     tasks, *arguments = sys.argv[1:]
