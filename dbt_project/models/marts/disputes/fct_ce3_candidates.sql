@@ -39,7 +39,7 @@ disputed as (
         on sales.transaction_key = disputes.program || '/' || disputes.transaction_id
 ),
 
--- Only sales to the cards of disputed ones at the same merchant count. Few columns are compared first.
+-- Only sales to the cards of disputed ones at the same merchant count: few columns find them.
 settled as {{ read_anew() }} (
     select
         transaction_key,
@@ -52,26 +52,44 @@ settled as {{ read_anew() }} (
     where status in ('completed', 'refunded')
 ),
 
+disputed_tokens as (
+    select distinct
+        program,
+        merchant_id,
+        card_token
+    from disputed
+),
+
+disputed_digits as (
+    select distinct
+        program,
+        merchant_id,
+        card_bin,
+        card_last4
+    from disputed
+),
+
 same_cards as (
     select settled.transaction_key
     from settled
-    inner join (select distinct program, merchant_id, card_token from disputed) as cards
-        using (program, merchant_id, card_token)
+    inner join disputed_tokens using (program, merchant_id, card_token)
     union
     select settled.transaction_key
     from settled
-    inner join (select distinct program, merchant_id, card_bin, card_last4 from disputed) as cards
-        using (program, merchant_id, card_bin, card_last4)
+    inner join disputed_digits using (program, merchant_id, card_bin, card_last4)
+),
+
+all_disputed as (
+    select program || '/' || transaction_id as transaction_key
+    from {{ ref('fct_disputes') }}
+    where transaction_id is not null
 ),
 
 priors as (
     select * from sales
     where
         transaction_key in (select same_cards.transaction_key from same_cards)
-        and transaction_key not in (
-            select program || '/' || transaction_id from {{ ref('fct_disputes') }}
-            where transaction_id is not null
-        )
+        and transaction_key not in (select all_disputed.transaction_key from all_disputed)
 ),
 
 -- The same card: by the processor's token where both have one, else by its digits.
