@@ -1,6 +1,6 @@
 """Identifiers that users may share: how values are compared, which link nobody, what people see of them.
 
-Belongs here: one value. Whole columns are normalised by cardops.adapters.warehouse.ring_links_sql, from
+Belongs here: one value. Whole columns are normalised by cardops.adapters.warehouse.ring_columns, from
 the same data tables; a property test compares the two.
 """
 
