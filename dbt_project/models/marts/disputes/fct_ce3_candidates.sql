@@ -41,14 +41,7 @@ disputed as (
 
 -- Only sales to the cards of disputed ones at the same merchant count: few columns find them.
 settled as {{ read_anew() }} (
-    select
-        transaction_key,
-        program,
-        told_merchant_id as merchant_id,
-        told_card_token as card_token,
-        told_card_bin as card_bin,
-        told_card_last4 as card_last4
-    from {{ ref('int_transaction_histories') }}
+    select * from sales
     where status in ('completed', 'refunded')
 ),
 
