@@ -4,6 +4,7 @@
 """
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     authorizer_port: Port | None = None
     sftp_port: Port | None = None
     dbt_docs_port: Port | None = None
+    first_business_date: date | None = None
     allow_loopback_callbacks: bool = False
     authorizer_sends_callbacks: bool = True
     callback_days: Annotated[int, Field(ge=1, le=3_650)] = 30

@@ -5,12 +5,16 @@ inside a command leave out dbt.
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from assets.partitions import FIRST_BUSINESS_DATE
 from assets.refused_files import file_refusal_job
+from cardops.settings import Settings
 from orchestration.asset_catalog import assets_of, checks, source_checks
+from orchestration.first_date import beginning_on
 from orchestration.freshness import with_deadlines
 from orchestration.jobs import jobs
 from orchestration.resource_bindings import resources
@@ -19,10 +23,13 @@ from orchestration.sensor_catalog import sensors
 
 
 def build_defs(
-    *, with_dbt: bool = True, resource_overrides: Mapping[str, Any] | None = None
+    *,
+    with_dbt: bool = True,
+    resource_overrides: Mapping[str, Any] | None = None,
+    first_date: date = FIRST_BUSINESS_DATE,
 ) -> dg.Definitions:
-    """The definitions; they load with an empty environment."""
-    assets = with_deadlines(assets_of(with_dbt=with_dbt))
+    """The definitions; they load with an empty environment. Partitions of dates begin on `first_date`."""
+    assets = beginning_on(first_date, with_deadlines(assets_of(with_dbt=with_dbt)))
     of_sources = source_checks(with_dbt=with_dbt)
     all_jobs = jobs(assets, of_sources)
     bound = {**resources(), **(resource_overrides or {})}
@@ -44,4 +51,4 @@ def build_defs(
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions that `dagster` and `dg` load."""
-    return build_defs()
+    return build_defs(first_date=Settings.load().first_business_date or FIRST_BUSINESS_DATE)

@@ -16,6 +16,10 @@ PROVE_AT: Final = "0 3 * * 0"
 POLL_AT: Final = "7,22,37,52 * * * *"
 
 
+# A home that was made after midnight has nothing of the day before.
+BEFORE_THE_FIRST: Final = "{business_date} is before the first business date; nothing is to close."
+
+
 def schedules() -> list[dg.ScheduleDefinition]:
     """All schedules; each runs unless an operator stops it."""
     return [daily_close_schedule, full_reconciliation_schedule, acknowledgement_poll_schedule]
@@ -27,9 +31,13 @@ def schedules() -> list[dg.ScheduleDefinition]:
     job_name="daily_close",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def daily_close_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def daily_close_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
     """Close the business date that has just ended."""
-    business_date = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+    business_date = _date_that_ended(context)
+    if not _is_one_of(context, "daily_close", business_date):
+        return dg.SkipReason(BEFORE_THE_FIRST.format(business_date=business_date))
     return dg.RunRequest(run_key=business_date, partition_key=business_date)
 
 
@@ -39,9 +47,13 @@ def daily_close_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     job_name="full_reconciliation",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def full_reconciliation_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def full_reconciliation_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
     """Compare everything once a week, as of the business date that has just ended."""
-    business_date = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+    business_date = _date_that_ended(context)
+    if not _is_one_of(context, "full_reconciliation", business_date):
+        return dg.SkipReason(BEFORE_THE_FIRST.format(business_date=business_date))
     return dg.RunRequest(
         run_key=business_date,
         partition_key=business_date,
@@ -64,3 +76,13 @@ def acknowledgement_poll_schedule(
     if not outbound_folders(delivery_ledger, destinations):
         return dg.SkipReason("No destination of a chargeback file has an outbound folder.")
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+def _date_that_ended(context: dg.ScheduleEvaluationContext) -> str:
+    return (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+
+
+def _is_one_of(context: dg.ScheduleEvaluationContext, job_name: str, business_date: str) -> bool:
+    """Whether the job has that date."""
+    dates = context.repository_def.get_job(job_name).partitions_def
+    return dates is not None and dates.has_partition_key(business_date)

@@ -113,6 +113,9 @@ class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         """Files of that kind and date, in claim order, whatever their status."""
 
+    def first_business_date(self) -> date:
+        """The date of the first file or of the first program, whichever is earlier; today before both. In UTC."""
+
     def daily_counts(self, kind: Kind, first: date, last: date) -> Sequence[DailyCounts]:
         """Counts of the kind's files by business date, oldest first; dates without files are absent."""
 

@@ -28,7 +28,7 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class BuiltTable:
-    """What a build made under one name: its columns with their types; the rows of a table, of a view none."""
+    """What a build made under one name: its rows, none where they cannot be read, and its columns with their types."""
 
     row_count: int | None
     column_types: Mapping[str, str]

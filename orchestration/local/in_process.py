@@ -20,7 +20,12 @@ from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
-from orchestration.local.instance import PROCESS_TAG, open_instance, process_tag
+from orchestration.local.instance import (
+    PROCESS_TAG,
+    first_business_date,
+    open_instance,
+    process_tag,
+)
 from sensors.delivery import delivery_tags
 from sensors.intake import BATCHES, partition_of, run_config
 
@@ -113,7 +118,8 @@ class InProcessRuns:
             warnings.simplefilter("ignore", category)
         from orchestration.definitions import build_defs  # noqa: PLC0415 - after the filter
 
-        return build_defs(with_dbt=self._with_dbt).get_repository_def()
+        first_date = first_business_date(self._settings)
+        return build_defs(with_dbt=self._with_dbt, first_date=first_date).get_repository_def()
 
 
 def _released(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Belongs here: Dagster's configuration. Its tables have a database of their own o
 import os
 import socket
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from cardops.bootstrap import Adapters, file_lock
@@ -77,6 +78,11 @@ def prepare_instance(settings: Settings) -> Mapping[str, str]:
         URL_VARIABLE: _for_dagster(Adapters(settings).database.dagster_url),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
+
+
+def first_business_date(settings: Settings) -> date:
+    """The date with which partitions begin: what is set, else what the database knows."""
+    return settings.first_business_date or Adapters(settings).intake_ledger.first_business_date()
 
 
 def _for_dagster(url: str) -> str:

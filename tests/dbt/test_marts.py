@@ -493,6 +493,22 @@ def test_provisional_credits_say_which_clock_runs_and_for_how_long(
     ]
 
 
+def test_rows_of_every_table_and_view_are_counted(built: DuckDbWarehouse) -> None:
+    shown = {name: table.row_count for name, table in built.built_tables().items()}
+    with built.reading() as session:
+        every = session.execute(
+            "select table_schema || '.' || table_name, table_name from information_schema.tables"
+            " where table_schema in ('seeds', 'staging', 'intermediate', 'marts')"
+        ).fetchall()
+        counted = {
+            name: session.table(relation).aggregate("count(*)").fetchall()[0][0]
+            for relation, name in every
+        }
+
+    assert shown == counted
+    assert shown["stg_lake__transactions"] == 7
+
+
 def test_daily_balances_are_exact_to_the_minor_unit(built: DuckDbWarehouse) -> None:
     found = rows(
         built,

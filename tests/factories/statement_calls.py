@@ -156,6 +156,7 @@ def call_intake(url: str) -> None:
     ledger.released_from(file)
     ledger.needing_attention()
     ledger.claimed_on(DEPOSITS, TODAY - timedelta(days=3))
+    ledger.first_business_date()
     ledger.daily_counts(DEPOSITS, TODAY - timedelta(days=13), TODAY)
     ledger.unfinished()
     ledger.unfinished(DEPOSITS)

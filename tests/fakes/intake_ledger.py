@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from threading import RLock
 
 from typing_extensions import override
@@ -149,6 +149,11 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
     def claimed_on(self, kind: Kind, business_date: date) -> Sequence[IntakeFile]:
         files = self.files.values()
         return [f for f in files if (f.arrival.kind, f.business_date) == (kind, business_date)]
+
+    @override
+    def first_business_date(self) -> date:
+        today = datetime.now(UTC).date()
+        return min((file.business_date for file in self.files.values()), default=today)
 
     @override
     def daily_counts(self, kind: Kind, first: date, last: date) -> Sequence[DailyCounts]:

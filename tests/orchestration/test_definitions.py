@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -115,3 +116,30 @@ def test_delivery_run_covers_the_four_networks_of_its_batch_only() -> None:
         )
 
     assert sorted(keys) == sorted(f"b-1|{network}" for network in networks.get_partition_keys())
+
+
+def test_partitions_begin_with_the_first_business_date_of_a_home() -> None:
+    first = date(2026, 11, 20)
+    graph = build_defs(with_dbt=False, first_date=first).get_repository_def().asset_graph
+    starts = {
+        node.partitions_def.start.date()
+        for node in graph.asset_nodes
+        if isinstance(node.partitions_def, dg.TimeWindowPartitionsDefinition)
+    }
+
+    assert starts == {first}
+    graph.validate_partitions()
+
+
+@pytest.mark.parametrize("schedule", ["daily_close_schedule", "full_reconciliation_schedule"])
+@pytest.mark.parametrize(("day", "requested"), [(20, []), (21, ["2026-11-20"])])
+def test_date_before_the_first_is_not_closed(schedule: str, day: int, requested: list[str]) -> None:
+    repository = build_defs(with_dbt=False, first_date=date(2026, 11, 20)).get_repository_def()
+    at = datetime(2026, 11, day, 0, 30, tzinfo=UTC)
+    with dg.build_schedule_context(
+        scheduled_execution_time=at, repository_def=repository
+    ) as context:
+        ticked = repository.get_schedule_def(schedule).evaluate_tick(context)
+
+    assert [request.partition_key for request in ticked.run_requests or []] == requested
+    assert bool(ticked.skip_message) is not bool(requested)

@@ -112,7 +112,7 @@ class DuckDbWarehouse(Warehouse):
 
     @override
     def built_tables(self) -> Mapping[str, BuiltTable]:
-        with closing(duckdb.connect(str(self.build_file), read_only=True)) as session:
+        with self._opened() as session:
             return built_tables(session)
 
     @override

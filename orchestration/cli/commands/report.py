@@ -43,18 +43,24 @@ def report(
 
 def close(settings: Settings, day: date) -> bool:
     """Run the daily close in this process; whether every step and blocking check passed."""
-    from assets.partitions import FIRST_BUSINESS_DATE, business_dates  # noqa: PLC0415 - Dagster
-    from orchestration.definitions import build_defs  # noqa: PLC0415 - Dagster costs seconds
-    from orchestration.local.instance import PROCESS_TAG, open_instance, process_tag  # noqa: PLC0415
+    from assets.partitions import dates_from  # noqa: PLC0415 - Dagster costs seconds
+    from orchestration.definitions import build_defs  # noqa: PLC0415 - as above
+    from orchestration.local.instance import (  # noqa: PLC0415 - as above
+        PROCESS_TAG,
+        first_business_date,
+        open_instance,
+        process_tag,
+    )
 
-    if not business_dates.has_partition_key(day.isoformat()):
+    first_date = first_business_date(settings)
+    if not dates_from(first_date).has_partition_key(day.isoformat()):
         raise CommandError(
             f"{day} cannot be closed, so there is no report of it: business dates go from "
-            f"{FIRST_BUSINESS_DATE} to today in UTC; give one of these with --date."
+            f"{first_date} to today in UTC; give one of these with --date."
         )
     with open_instance(settings) as instance:
         result = (
-            build_defs()
+            build_defs(first_date=first_date)
             .resolve_job_def("daily_close")
             .execute_in_process(
                 instance=instance,

@@ -15,7 +15,7 @@ from cardops.settings import Settings
 from orchestration.cli.known_programs import administration, ensure_program
 from orchestration.cli.output import JsonOption, print_json, say
 from orchestration.local.home_lock import only_process_of
-from orchestration.local.instance import prepare_instance
+from orchestration.local.instance import first_business_date, prepare_instance
 from orchestration.local.ports import HOST, choose_ports, write_ports
 from orchestration.local.services import services
 from orchestration.local.supervisor import StopRequest, Supervisor
@@ -38,6 +38,8 @@ def up(*, json_output: JsonOption = False) -> None:
         adapters = Adapters(settings)
         ensure_program(adapters, DEFAULT_PROGRAM)
         key = administration(adapters).demo_key(DEFAULT_PROGRAM)
+        # Before it nothing can be missing.
+        environment["CARDOPS_FIRST_BUSINESS_DATE"] = first_business_date(settings).isoformat()
         dbt_manifest()
         write_ports(settings.home, ports)
         stop_request = StopRequest()

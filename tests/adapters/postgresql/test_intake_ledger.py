@@ -1,7 +1,7 @@
 """IntakeLedger on the fake and on PostgreSQL."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 import psycopg
@@ -114,6 +114,18 @@ def test_counts_of_dates_are_those_of_their_files(ledger: IntakeLedger) -> None:
         DailyCounts(A_DAY, files=2, refused_files=1, read=3, quarantined=2),
         DailyCounts(later, files=2, refused_files=0, read=5, quarantined=0),
     ]
+
+
+def test_first_business_date_is_that_of_the_first_file_or_program(
+    ledger: IntakeLedger,
+) -> None:
+    today = datetime.now(UTC).date()
+    assert ledger.first_business_date() == today
+
+    ledger.claim(an_arrival("a"), A_DAY)
+    ledger.claim(an_arrival("b"), A_DAY + timedelta(days=1))
+
+    assert ledger.first_business_date() == A_DAY
 
 
 def test_file_goes_from_claimed_through_applying_to_applied(ledger: IntakeLedger) -> None:

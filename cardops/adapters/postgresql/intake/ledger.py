@@ -157,6 +157,17 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches, DestinationL
         where = "where kind = %s and business_date = %s order by intake_id"
         return self._files(where, kind, business_date)
 
+    def first_business_date(self) -> date:
+        """The date of the first file or of the first program, whichever is earlier; today before both. In UTC."""
+        ((first,),) = self._rows(
+            "select coalesce(least("
+            "(select business_date from intake_files order by intake_id limit 1),"
+            " (select min((created_at at time zone 'UTC')::date) from programs)),"
+            " (now() at time zone 'UTC')::date)"
+        )
+        assert isinstance(first, date)  # noqa: S101 - what the query yields
+        return first
+
     def daily_counts(self, kind: Kind, first: date, last: date) -> Sequence[DailyCounts]:
         """Counts of the kind's files by business date, oldest first; dates without files are absent."""
         rows = self._rows(
