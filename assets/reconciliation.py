@@ -1,10 +1,11 @@
 """Reconciliation of a business date: every figure against an independent source of it.
 
-Two assets. `reconciliation_breaks` finds the breaks and records them, so that the daily report can
-show them. `reconciliation` is the verdict: its checks block the publication of the marts, which a
-break would contaminate, and nothing else.
+Two assets, made together, so that nobody launches the verdict without the comparison. `reconciliation_breaks`
+are recorded, and the daily report shows them. `reconciliation` is the verdict: its checks block the publication of
+the marts, which a break would contaminate, and nothing else.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
@@ -41,14 +42,29 @@ class ReconciliationConfig(dg.Config):
     is_full: bool = False
 
 
-@dg.asset(
+@dg.multi_asset(
+    name="reconciling",
+    specs=[
+        dg.AssetSpec(
+            "reconciliation_breaks",
+            deps=["balances", "transaction_log", "deposits"],
+            description="Breaks of the date, one row each: of an account, an authorization, a file or a log.",
+            kinds={"duckdb", "parquet"},
+        ),
+        dg.AssetSpec(
+            "reconciliation",
+            deps=["reconciliation_breaks"],
+            description=(
+                "The verdict on the business date: one check for each comparison, passed where it found no break."
+            ),
+            kinds={"parquet"},
+        ),
+    ],
     partitions_def=business_dates,
     backfill_policy=one_date_a_run,
     group_name="control",
-    deps=["balances", "transaction_log", "deposits"],
-    kinds={"duckdb", "parquet"},
 )
-def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
+def reconciling(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     context: dg.AssetExecutionContext,
     books: dg.ResourceParam[Books],
     log_reader: dg.ResourceParam[TransactionLog],
@@ -58,8 +74,8 @@ def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     expected_files: dg.ResourceParam[ExpectedFiles],
     clock: dg.ResourceParam[Clock],
     config: ReconciliationConfig,
-) -> dg.MaterializeResult[None]:
-    """Breaks of the date, one row each: of an account, an authorization, a file or a log.
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Compare the books, and record the breaks.
 
     What changed since the last date without a break is compared; once a week, and with
     `cardops reconcile --full`, everything.
@@ -70,7 +86,8 @@ def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
         date.fromisoformat(context.partition_key),
         Extent.ALL if config.is_full else Extent.CHANGES,
     )
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
+        "reconciliation_breaks",
         metadata={
             "dagster/row_count": found.breaks.height,
             "accounts": found.account_count,
@@ -79,33 +96,28 @@ def reconciliation_breaks(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
             "totals_minor": dg.MetadataValue.json(found.totals.to_dicts()),
             "breaks": table_metadata(found.breaks.head(MAX_BREAKS_SHOWN).to_pandas()),
             "uri": dg.MetadataValue.path(uri),
-        }
+        },
+    )
+    yield dg.MaterializeResult(
+        "reconciliation",
+        metadata={"business_date": context.partition_key, "breaks": found.breaks.height},
     )
 
 
-@dg.asset(
-    partitions_def=business_dates,
-    backfill_policy=one_date_a_run,
-    group_name="control",
-    deps=[reconciliation_breaks],
-    check_specs=[
+@dg.multi_asset_check(
+    name="verdict_of_reconciliation",
+    specs=[
         dg.AssetCheckSpec(comparison.check, asset="reconciliation", blocking=True)
         for comparison in COMPARISONS
     ],
-    kinds={"parquet"},
 )
-def reconciliation(
-    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
-) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """The verdict on the business date: one check for each comparison, passed where it found no break."""
+def verdict(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
+) -> Iterator[dg.AssetCheckResult]:
+    """One check for each comparison, in a step of its own: a failed one stops what needs the verdict alone."""
     breaks = recorded_breaks(date.fromisoformat(context.partition_key), lake)
-    return dg.MaterializeResult(
-        metadata={"business_date": context.partition_key, "breaks": breaks.height},
-        check_results=[
-            _verdict(comparison, breaks_of(comparison, breaks), context.partition_key)
-            for comparison in COMPARISONS
-        ],
-    )
+    for comparison in COMPARISONS:
+        yield _verdict(comparison, breaks_of(comparison, breaks), context.partition_key)
 
 
 def _verdict(

@@ -57,7 +57,7 @@ def full_reconciliation_schedule(
     return dg.RunRequest(
         run_key=business_date,
         partition_key=business_date,
-        run_config={"ops": {"reconciliation_breaks": {"config": {"is_full": True}}}},
+        run_config={"ops": {"reconciling": {"config": {"is_full": True}}}},
     )
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from assets.balances import balances
-from assets.reconciliation import reconciliation, reconciliation_breaks
+from assets.reconciliation import reconciling, verdict
 from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.contracts.lake.tables import empty_frame
@@ -34,11 +34,11 @@ def a_log(*rows: Mapping[str, object]) -> FakeTransactionLog:
 def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.ExecuteInProcessResult:
     """The close of DAY without dbt; `published` stands for what a break must not reach."""
 
-    @dg.asset(deps=[reconciliation])
+    @dg.asset(deps=["reconciliation"])
     def published() -> None:
         """Downstream of the verdict."""
 
-    steps = [balances, transaction_log, reconciliation_breaks, reconciliation, published]
+    steps = [balances, transaction_log, reconciling, verdict, published]
     return dg.materialize(
         [*steps, each_event_is_in_the_transaction_log_once],
         partition_key=str(DAY),

@@ -13,7 +13,8 @@ from assets.daily_report import daily_report
 from assets.fraud_rings import fraud_rings
 from assets.marts import marts_assets
 from assets.monitoring_alarms import monitoring_alarms
-from assets.reconciliation import reconciliation
+from assets.partitions import business_dates, one_date_a_run
+from assets.reconciliation import verdict
 from assets.source_tests import source_tests
 from cardops.adapters.warehouse import duckdb_warehouse
 from cardops.adapters.warehouse.dbt import PROJECT_DIR, ensure_manifest
@@ -37,6 +38,11 @@ from tests.fakes.monitoring import FakeMonitoringAlarms
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.source_controls import FakeSourceControls
 from tests.fakes.waiting_list import FakeWaitingList
+
+
+@dg.asset(partitions_def=business_dates, backfill_policy=one_date_a_run)
+def reconciliation() -> None:
+    """Stands for the comparison of the books: its breaks are in the lake, where the verdict reads them."""
 
 
 def close_marts(
@@ -64,6 +70,7 @@ def close_marts(
                 *tests,
                 daily_report,
                 reconciliation,
+                verdict,
                 monitoring_alarms,
             ],
             partition_key=str(DAY),
