@@ -11,6 +11,7 @@ from cardops.ports import (
     Clock,
     DeliveryLedger,
     Destinations,
+    IntakeLedger,
     Notifier,
     ObjectStore,
 )
@@ -37,8 +38,12 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     breakers: dg.ResourceParam[Breakers],
     acknowledgement_ledger: dg.ResourceParam[Acknowledgements],
     clock: dg.ResourceParam[Clock],
+    intake_ledger: dg.ResourceParam[IntakeLedger],
 ) -> None:
-    """Each chargeback file delivered to its card company once; one company's failure delays no other."""
+    """Each chargeback file delivered to its card company once; one company's failure delays no other.
+
+    A network whose file is at its card company is materialized, also where the run fails for another.
+    """
     service = DeliveryService(
         processed_store,
         delivery_ledger,
@@ -48,21 +53,53 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
         clock,
         report=context.log.info,
     )
-    slots = [
-        (batch_id, network)
-        for batch_id, networks in slots_by_batch(context.partition_keys).items()
-        for network in networks
-    ]
-    found = [delivery_ledger.find(*slot) for slot in slots]
-    records = deliver_all(service, [record for record in found if record is not None])
+    by_batch = slots_by_batch(context.partition_keys)
+    for batch_id in by_batch:
+        intake_ledger.batch_mode(batch_id)  # there is such a batch
+    slots = [(batch_id, network) for batch_id, networks in by_batch.items() for network in networks]
+    former = {slot: found for slot in slots if (found := delivery_ledger.find(*slot))}
+    records = deliver_all(service, list(former.values()))
     by_slot = {(record.batch_id, record.network): record for record in records}
-    answers = standing(acknowledgement_ledger.of_batches([batch_id for batch_id, _ in slots]))
-    for slot in slots:
-        metadata = _metadata(by_slot.get(slot), answers.get(slot))
-        context.add_asset_metadata(metadata, partition_key=partition_key_of(*slot))
+    answers = standing(acknowledgement_ledger.of_batches(list(by_batch)))
     undelivered = [record for record in records if record.state is not DeliveryState.DELIVERED]
+    for slot in slots:
+        record = by_slot.get(slot)
+        if record in undelivered:
+            continue
+        metadata = _metadata(record, answers.get(slot)) | _what_was_done(former.get(slot), record)
+        _materialize(context, slot, metadata, ends_failed=bool(undelivered))
     if undelivered:
         raise dg.Failure(_failure_text(undelivered), allow_retries=False)
+
+
+def _materialize(
+    context: dg.AssetExecutionContext,
+    slot: tuple[str, str],
+    metadata: dict[str, dg.MetadataValue],
+    *,
+    ends_failed: bool,
+) -> None:
+    """Dagster materializes every partition of a run that succeeds, and none of one that fails."""
+    key = partition_key_of(*slot)
+    if ends_failed:
+        event = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+        context.log_event(event)
+    else:
+        context.add_asset_metadata(metadata, partition_key=key)
+
+
+def _what_was_done(
+    former: ChargebackFileRecord | None, record: ChargebackFileRecord | None
+) -> dict[str, dg.MetadataValue]:
+    """Whether this run sent the file: one that arrived before is not sent again."""
+    if former is None or record is None:
+        done = "nothing sent: the batch has no row of this card company"
+    elif former.state is DeliveryState.DELIVERED:
+        at = f" at {former.delivered_at:%Y-%m-%d %H:%M:%S} UTC" if former.delivered_at else ""
+        done = f"already delivered{at}, nothing sent"
+    else:
+        done = "delivered"
+    return {"this_run": dg.MetadataValue.text(done)}
 
 
 @dg.asset_check(asset=chargeback_deliveries, partitions_def=batch_networks)

@@ -71,7 +71,10 @@ def intake_asset(
         with heard_by(ProgressLines(context.log.info)):
             results = ingest_files(files, config.intake_ids, ports, kinds)
         seconds = time.monotonic() - begun
-        return dg.MaterializeResult(metadata=intake_metadata(results, profile, ports, seconds))
+        files = files_of_partition(profile, context.partition_key, ports.intake_ledger)
+        return dg.MaterializeResult(
+            metadata=intake_metadata(results, files, profile, ports, seconds)
+        )
 
     return ingested
 

@@ -15,8 +15,15 @@ from assets.refused_rows_chart import chart_of
 from assets.tables import records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.ports import Lake
-from cardops.rules.intake.files import FileOutcome, FileRecalledError, FileStatus, total_outcome
+from cardops.rules.intake.files import (
+    FileOutcome,
+    FileRecalledError,
+    FileStatus,
+    IntakeFile,
+    total_outcome,
+)
 from cardops.rules.money import format_amount
+from cardops.rules.personal_data import PERSONAL_COLUMNS, mask_personal_data
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import first_quarantined
 
@@ -28,22 +35,36 @@ COUNTS: Final = ("read", "accepted", "duplicate", "quarantined")
 
 
 def intake_metadata(
-    results: Sequence[IngestResult], profile: KindProfile, ports: IntakePorts, seconds: float
+    results: Sequence[IngestResult],
+    partition: Sequence[IntakeFile],
+    profile: KindProfile,
+    ports: IntakePorts,
+    seconds: float,
 ) -> dict[str, Any]:
-    """Counts, rate, money by currency, reasons, flags, previews, and where the quarantine is."""
+    """Counts, rate, money by currency, reasons, flags, previews, and where the quarantine is.
+
+    `partition` are all files of the partition as they are now: the counts are theirs, and this run's own stand
+    beside them, so that a later run of the partition hides nothing of an earlier one.
+    """
     outcomes = [result.outcome for result in results]
-    total = total_outcome(outcomes)
+    run, total = total_outcome(outcomes), _total(partition)
+    refused = sum(file.status is FileStatus.REFUSED for file in partition)
+    counts = {"files": len(partition), **_counts(total), "refused_files": refused}
+    own_refused = len(_errors(results, is_held=False))
+    own = {"files": len(results), **_counts(run), "refused_files": own_refused}
     return {
-        "files": len(results),
-        **{name: getattr(total, name) for name in COUNTS},
-        "refused_files": len(_errors(results, is_held=False)),
-        "rows_per_second": round(total.read / max(seconds, 0.001)),
+        **counts,
+        "this_run_and_all": records_metadata(
+            [
+                {"rows_of": "this run", **own},
+                {"rows_of": "all runs of this partition", **counts},
+            ],
+            "rows_of",
+        ),
+        "rows_per_second": round(run.read / max(seconds, 0.001)),
         "contract_version": profile.contract.version,
         "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
-        "money": {
-            currency: format_amount(minor, currency)
-            for currency, minor in total.totals_minor.items()
-        },
+        "money": records_metadata(_money(total), "currency"),
         "reasons": total.reasons,
         "reasons_table": records_metadata(_reasons(total), "reason"),
         "flags": total.flags,
@@ -63,6 +84,24 @@ def intake_metadata(
     }
 
 
+def _total(files: Sequence[IntakeFile]) -> FileOutcome:
+    """Of the files that count: what a recalled file brought was taken back."""
+    applied = (file for file in files if file.status is not FileStatus.RECALLED)
+    return total_outcome([file.outcome for file in applied if file.outcome])
+
+
+def _counts(total: FileOutcome) -> dict[str, int]:
+    return {name: getattr(total, name) for name in COUNTS}
+
+
+def _money(total: FileOutcome) -> list[dict[str, object]]:
+    """Accepted money by currency, in the currency's own digits."""
+    return [
+        {"currency": currency, "amount": format_amount(minor, currency)}
+        for currency, minor in sorted(total.totals_minor.items())
+    ]
+
+
 def _errors(results: Sequence[IngestResult], *, is_held: bool) -> dict[str, str]:
     """Why files were refused, or why they are held, by key."""
     return {
@@ -73,10 +112,9 @@ def _errors(results: Sequence[IngestResult], *, is_held: bool) -> dict[str, str]
 
 
 def _file_counts(result: IngestResult) -> dict[str, object]:
-    counts = {name: getattr(result.outcome, name) for name in COUNTS}
     return {
         "file": result.intake_file.arrival.key,
-        **counts,
+        **_counts(result.outcome),
         "contract_version": result.outcome.contract_version,
     }
 
@@ -91,13 +129,13 @@ def _reasons(total: FileOutcome) -> list[dict[str, object]]:
 
 
 def _refused_rows(results: Sequence[IngestResult], ports: IntakePorts) -> list[dict[str, object]]:
-    """The first quarantined rows of the run's files; card numbers in them are masked."""
+    """The first quarantined rows of the run's files; card numbers and personal data in them are masked."""
     rows: list[dict[str, object]] = []
     for result in results:
         if result.outcome.quarantined and len(rows) < PREVIEW_ROWS:
             wanted = PREVIEW_ROWS - len(rows)
             rows += first_quarantined(ports.failed_store, result.intake_file, wanted)
-    return [{**row, "raw": str(row["raw"])[:RAW_CHARACTERS]} for row in rows]
+    return [{**row, "raw": mask_personal_data(str(row["raw"]))[:RAW_CHARACTERS]} for row in rows]
 
 
 def _picture(profile: KindProfile, ports: IntakePorts) -> str:
@@ -113,7 +151,7 @@ def _picture(profile: KindProfile, ports: IntakePorts) -> str:
 
 
 def _preview(results: Sequence[IngestResult], lake: Lake) -> list[dict[str, object]]:
-    """The first accepted rows, without the columns that are the same for all of them."""
+    """The first accepted rows, without personal data and the columns that are the same for all of them."""
     files = [result.intake_file for result in results]
     dates = sorted({intake_file.business_date for intake_file in files})
     table = lake.scan(files[0].arrival.kind, dates) if files else None
@@ -121,4 +159,5 @@ def _preview(results: Sequence[IngestResult], lake: Lake) -> list[dict[str, obje
         return []
     is_ingested = pl.col("intake_id").is_in([intake_file.intake_id for intake_file in files])
     rows = table.filter(is_ingested).head(PREVIEW_ROWS).collect()
-    return rows.drop("program", "intake_id", "source_file", "business_date").to_dicts()
+    left_out = {"program", "intake_id", "source_file", "business_date"} | PERSONAL_COLUMNS
+    return rows.drop(left_out, strict=False).to_dicts()

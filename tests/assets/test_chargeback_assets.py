@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.deliveries.records import DeliveryState, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
 from cardops.rules.programs.programs import Program
+from cardops.services.deliveries.delivery import DeliveryService
 from tests.factories.batches import BUSINESS_DATE, a_sealed_batch
 from tests.factories.chargebacks import a_chargeback, lake_frame
 from tests.fakes.acknowledgements import FakeAcknowledgements
@@ -96,6 +97,16 @@ class House:
             **options,
         )
 
+    def retry(self, batch: ChargebackBatch, network: str) -> None:
+        DeliveryService(
+            self.processed_store,
+            self.delivery_ledger,
+            self.destinations,
+            self.notifier,
+            self.breakers,
+            self.clock,
+        ).retry(batch.batch_id, network, None)
+
 
 @pytest.fixture
 def house(database_url: str, tmp_path: Path) -> Iterator[House]:
@@ -141,6 +152,7 @@ def test_each_network_with_rows_gets_one_delivered_file(house: House) -> None:
             record.totals_minor,
         )
         assert (shown["state"], shown["acknowledged"]) == ("delivered", "not yet")
+        assert shown["this_run"] == "delivered"
 
 
 def metadata(result: dg.ExecuteInProcessResult, partition: str) -> dict[str, object]:
@@ -183,7 +195,12 @@ def test_second_run_changes_and_sends_nothing(house: House) -> None:
     for files in house.destinations.servers.values():
         files.clear()  # collected by the card companies
 
-    assert house.run(batch, "visa", "discover").success
+    result = house.run(batch, "visa", "discover")
+
+    assert result.success
+    shown = metadata(result, f"{batch.batch_id}|visa")
+    assert str(shown["this_run"]).startswith("already delivered at ")
+    assert str(shown["this_run"]).endswith(", nothing sent")
     assert house.delivery_ledger.files_of(batch.batch_id) == records
     assert house.processed_store.contents == made
     assert not any(house.destinations.servers.values())
@@ -254,6 +271,38 @@ def test_reversed_partition_range_fails(house: House) -> None:
 
     assert not house.run(batch, "discover", "visa").success
     assert not house.destinations.servers
+
+
+def test_network_whose_company_refuses_is_red_alone_and_becomes_green_by_its_own_run(
+    house: House,
+) -> None:
+    house.destinations.refusing.add("amex")
+    batch = house.seal(mixed_rows())
+    house.run(batch, "visa", "discover")
+
+    key = dg.AssetKey("chargeback_deliveries")
+    partitions = {network: f"{batch.batch_id}|{network}" for network in NETWORKS}
+    green = house.instance.get_materialized_partitions(key)
+    assert green == {partitions[network] for network in ("visa", "mastercard", "discover")}
+
+    house.destinations.refusing.clear()
+    house.retry(batch, "amex")  # on an operator's word
+    assert house.run(batch, "amex", "amex").success
+    assert house.instance.get_materialized_partitions(key) == set(partitions.values())
+
+
+@pytest.mark.parametrize("selection", [None, ["chargeback_deliveries"]])
+def test_batch_that_nobody_sealed_is_refused(house: House, selection: list[str] | None) -> None:
+    batch = house.seal(mixed_rows())
+    made_up = replace(batch, batch_id="default-2026-11-20-999")
+    house.instance.add_dynamic_partitions(batches.name or "", [made_up.batch_id])
+
+    result = house.run(made_up, "visa", "discover", selection=selection)
+
+    assert not result.success
+    failures = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    told = " ".join(str(error.cause or error) for error in failures if error)
+    assert "There is no chargeback batch default-2026-11-20-999." in told
 
 
 def test_refusing_company_does_not_delay_the_others(house: House) -> None:

@@ -46,7 +46,7 @@ def test_run_ingests_the_files_of_its_partition_and_reports(world: IntakeWorld) 
 
     metadata = result.asset_materializations_for_node("deposits")[0].metadata
     assert metadata["read"].value == 2
-    assert metadata["money"].value == {"USD": "25.00"}
+    assert records(metadata["money"]) == [{"currency": "USD", "amount": "25.00"}]
     assert metadata["reasons"].value == {"invalid_amount": 1}
     preview = metadata["preview"]
     assert isinstance(preview, dg.TableMetadataValue)
@@ -80,6 +80,57 @@ def test_recalled_file_is_reported_beside_the_others_of_its_partition(world: Int
     assert (metadata["files"].value, metadata["accepted"].value) == (2, 1)
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
     assert world.rows("deposits")["deposit_id"].to_list() == ["d2"]
+
+
+def records(shown: dg.MetadataValue[object]) -> list[object]:
+    assert isinstance(shown, dg.TableMetadataValue)
+    return [record.data for record in shown.records]
+
+
+def test_partition_shows_all_its_files_whichever_run_was_the_last(world: IntakeWorld) -> None:
+    first = dropped(world, "incoming/deposits/default/a.csv", csv_file(HEADER, *ROWS))
+    second = dropped(
+        world, "incoming/deposits/default/b.csv", csv_file(HEADER, ROWS[0].replace("d1", "d3"))
+    )
+    for intake_id in (first, second):
+        result = dg.materialize(
+            [deposits.deposits],
+            partition_key=DAY,
+            resources=resources(world),
+            run_config={"ops": {"deposits": {"config": {"intake_ids": [intake_id]}}}},
+        )
+
+    metadata = result.asset_materializations_for_node("deposits")[0].metadata
+    counts = {"duplicate": 0, "refused_files": 0}
+    own = {"files": 1, "read": 1, "accepted": 1, "quarantined": 0, **counts}
+    of_all = {"files": 2, "read": 3, "accepted": 2, "quarantined": 1, **counts}
+    assert records(metadata["this_run_and_all"]) == [
+        {"rows_of": "this run", **own},
+        {"rows_of": "all runs of this partition", **of_all},
+    ]
+    assert {name: metadata[name].value for name in of_all} == of_all
+    assert records(metadata["money"]) == [{"currency": "USD", "amount": "50.00"}]
+    assert metadata["reasons"].value == {"invalid_amount": 1}
+
+
+def test_previews_show_no_personal_data(world: IntakeWorld) -> None:
+    orders = "order_id,user_id,amount,currency,status,created_at"
+    world.submit("orders", csv_file(orders, "o1,u1,5.00,USD,paid,2026-11-20T10:00:00Z"))
+    header = "transaction_id,order_id,amount,currency,payment_method,status,created_at,email,ip_address,device_id"
+    good = "t1,o1,5,USD,card,completed,2026-11-20T10:00:00Z,ana@example.com,192.0.2.7,dev-1"
+    bad = "t2,o1,no,USD,card,completed,2026-11-20T10:00:00Z,bea@example.com,2001:db8::8:800:200c:417a,dev-2"
+    dropped(world, "incoming/transactions/default/a.csv", csv_file(header, good, bad))
+
+    handed = {k: v for k, v in resources(world).items() if k != "deposit_ledger"}
+    result = dg.materialize([transactions.transactions], partition_key=DAY, resources=handed)
+
+    metadata = result.asset_materializations_for_node("transactions")[0].metadata
+    assert metadata["read"].value == 2
+    assert len(records(metadata["preview"])) == len(records(metadata["refused_rows"])) == 1
+    shown = str(records(metadata["preview"])) + str(records(metadata["refused_rows"]))
+    personal = ("example.com", "192.0.2.7", "2001:db8", "dev-1")
+    assert [text for text in personal if text in shown] == []
+    assert "t1" in shown
 
 
 def test_run_config_limits_which_files_are_ingested(world: IntakeWorld) -> None:
