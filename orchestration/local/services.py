@@ -23,15 +23,17 @@ load_from:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process. `needs` names services that must be ready before it starts.
+    """One process. It starts when the services of `needs` and `after` are ready.
 
-    When an essential one ends by itself, all are stopped; another one is started again.
+    One that ends by itself is started again, and with it those that need it. An essential one that
+    keeps ending stops all.
     """
 
     name: str
     command: tuple[str, ...]
     is_ready: Callable[[], bool] = lambda: True
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     is_essential: bool = True
 
 
@@ -57,6 +59,7 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
                 *("--home", str(home), "--port", str(ports["sftp"]), "--introduce"),
             ),
             lambda: accepts_connections(ports["sftp"]),
+            is_essential=False,
         ),
         Service(
             "authorizer",
@@ -78,7 +81,7 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
             "dbt_docs",
             _python("orchestration.local.dbt_docs", "--port", str(ports["dbt_docs"])),
             # Last, and nobody waits for it: it takes the processor only when nothing else does.
-            needs=("code", "sftp", "authorizer", "ui", "daemon"),
+            after=("code", "sftp", "authorizer", "ui", "daemon"),
             is_essential=False,
         ),
     ]

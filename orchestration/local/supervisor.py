@@ -13,15 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from orchestration.cli.output import CommandError
+from orchestration.cli.output import CommandError, say
 from orchestration.local.services import Service
 
 POLL_SECONDS: Final = 0.1
 START_TIMEOUT_SECONDS: Final = 180
 STOP_TIMEOUT_SECONDS: Final = 15
 LOG_LINES_SHOWN: Final = 5
-# A service that is not essential is started again, at most so often.
+# The pause before a service is started again that ended soon after its last start.
 RESTART_SECONDS: Final = 10
+# One that ran so long begins anew; an essential one that ended so often without it will not do better.
+STEADY_SECONDS: Final = 60
+MAX_ENDS: Final = 5
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -50,20 +53,24 @@ class StopRequest:
 
 
 class Supervisor:
-    """The processes of one home, from start to stop."""
+    """The processes of one home, from start to stop. `warn` is told of each that ended by itself."""
 
     def __init__(
         self,
         home: Path,
         environment: Mapping[str, str],
         is_stopping: Callable[[], bool] = lambda: False,
+        warn: Callable[[str], None] = say,
     ) -> None:
         self._is_stopping = is_stopping
+        self._warn = warn
         self._logs = home / "run" / "logs"
         self._environment = {**os.environ, **environment}
+        self._services: list[Service] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._optional: dict[str, Service] = {}
         self._started_at: dict[str, float] = {}
+        self._due_at: dict[str, float] = {}
+        self._end_counts: dict[str, int] = {}
         self._ready: set[str] = set()
         self._pipe: int | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -75,71 +82,80 @@ class Supervisor:
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_guard()
-        waiting = list(services)
-        self._optional = {item.name: item for item in services if not item.is_essential}
+        self._services = list(services)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while waiting and not self._is_stopping():
-            for service in [item for item in waiting if self._ready.issuperset(item.needs)]:
-                if service.name not in self._running:
-                    self._running[service.name] = self._spawn(service.name, service.command)
-                if self._has_become_ready(service):
-                    self._ready.add(service.name)
-                    waiting.remove(service)
+        while (waiting := self._not_ready()) and not self._is_stopping():
+            self._advance()
             if time.monotonic() > deadline:
                 raise CommandError(self._failure(waiting[0].name, "was not ready within 3 minutes"))
             time.sleep(POLL_SECONDS)
 
     def wait(self) -> None:
-        """Watch the services until a stop is requested.
+        """Watch the services until a stop is requested; one that ends by itself is started again.
 
-        Raises CommandError when an essential one ends by itself; another one is started again.
+        Raises CommandError when an essential one keeps ending.
         """
         while not self._is_stopping():
-            self._check()
+            self._advance()
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
         """Stop the services in reverse order and wait until all have ended."""
-        for name in reversed(list(self._running)):
-            if self._running[name].poll() is None:
-                self._running[name].terminate()
-        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        for process in self._running.values():
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _stop(list(reversed(self._running.values())))
         self._end_guard()
 
-    def _has_become_ready(self, service: Service) -> bool:
+    def _advance(self) -> None:
+        """Start what is due, see what is ready, and take note of what ended."""
         self._check()
-        return service.is_ready()
+        for service in self._not_ready():
+            if not self._ready.issuperset((*service.needs, *service.after)):
+                continue
+            is_due = time.monotonic() >= self._due_at.get(service.name, 0)
+            if service.name not in self._running and is_due:
+                self._running[service.name] = self._spawn(service.name, service.command)
+            if service.name in self._running and service.is_ready():
+                self._ready.add(service.name)
+
+    def _not_ready(self) -> list[Service]:
+        return [service for service in self._services if service.name not in self._ready]
 
     def _check(self) -> None:
-        for name, process in self._running.items():
-            code = process.poll()
-            if code is not None and name in self._optional:
-                self._start_again(self._optional[name])
-            elif code is not None:
-                raise CommandError(self._failure(name, f"ended by itself (exit code {code})"))
+        for service in self._services:
+            process = self._running.get(service.name)
+            if process is not None and process.poll() is not None:
+                self._note_end(service, process.returncode)
         if self._guard is not None and self._guard.poll() is not None:
             raise CommandError(
                 "The guard process was killed, so all services are stopped; start Cardops again."
             )
 
-    def _start_again(self, service: Service) -> None:
-        if time.monotonic() - self._started_at[service.name] >= RESTART_SECONDS:
-            self._running[service.name] = self._spawn(service.name, service.command, mode="ab")
+    def _note_end(self, service: Service, code: int) -> None:
+        name = service.name
+        what = f"ended by itself (exit code {code})"
+        was_steady = time.monotonic() - self._started_at[name] >= STEADY_SECONDS
+        count = self._end_counts[name] = 1 if was_steady else self._end_counts.get(name, 0) + 1
+        has_begun = name in self._ready or count > 1
+        if service.is_essential and (not has_begun or count >= MAX_ENDS):
+            raise CommandError(self._failure(name, what))
+        stopped = [other.name for other in self._services if name in other.needs]
+        others = f" Stopped with it, because they need it: {', '.join(stopped)}." if stopped else ""
+        self._warn(f"{self._failure(name, f'{what}; it is started again.{others}')}")
+        for ended in (name, *stopped):
+            self._end(ended)
+        self._due_at[name] = time.monotonic() + (RESTART_SECONDS if count > 1 else 0)
+
+    def _end(self, name: str) -> None:
+        self._ready.discard(name)
+        if (process := self._running.pop(name, None)) is not None:
+            _stop([process])
 
     def _failure(self, name: str, what: str) -> str:
         log = self._logs / f"{name}.log"
         last = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
         return "\n".join([f"The {name} process {what}. Its log {log} ends:", *last])
 
-    def _spawn(
-        self, name: str, command: Sequence[str], mode: Literal["wb", "ab"] = "wb"
-    ) -> "subprocess.Popen[bytes]":
+    def _spawn(self, name: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        mode: Literal["wb", "ab"] = "ab" if name in self._started_at else "wb"
         self._started_at[name] = time.monotonic()
         with (self._logs / f"{name}.log").open(mode) as log:
             return subprocess.Popen(  # noqa: S603 - our own command lines
@@ -171,3 +187,17 @@ class Supervisor:
             self._pipe = None
         if self._guard is not None:
             self._guard.wait()
+
+
+def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """Ask them to end in this order, wait until they have, and kill those that do not."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from orchestration.cli.output import CommandError
 from orchestration.local.guard import others_in
 from orchestration.local.ports import choose_ports, is_free, write_ports
 from orchestration.local.services import Service, services
-from orchestration.local.supervisor import Supervisor
+from orchestration.local.supervisor import MAX_ENDS, Supervisor
 from tests.factories.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +47,8 @@ finally:
 """
 
 DEADLINE_SECONDS = 240
+# With a database URL the guard has no embedded server to stop.
+WITHOUT_SERVER = {"CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
 CHILD = "import time; time.sleep(600)"
 # It is killed only after the grace period, which is slow, so only one test uses it.
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
@@ -56,8 +59,7 @@ def supervised(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A running supervisor, and the process group of its services."""
-    # With a database URL the guard has no embedded server to stop.
-    environment = {**os.environ, "CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    environment = {**os.environ, **WITHOUT_SERVER}
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path), getattr(request, "param", CHILD)],
         cwd=ROOT,
@@ -92,40 +94,125 @@ def test_no_process_outlives_the_command(
     assert others_in(group) == [], "a service was started again"
 
 
-def test_service_that_ends_by_itself_stops_the_others_and_is_named(
-    supervised: tuple[subprocess.Popen[str], int],
+def test_service_that_ends_before_it_was_ready_stops_the_others_and_is_named(
+    tmp_path: Path,
 ) -> None:
-    process, group = supervised
-    members = [pid for pid in others_in(group) if pid != group]
+    never_ready = {"is_ready": lambda: False}
+    other = Service("other", (sys.executable, "-c", CHILD), **never_ready)
+    ending = Service("ending", (sys.executable, "-c", "print('why'); exit(3)"), **never_ready)
+    supervisor = Supervisor(tmp_path, WITHOUT_SERVER)
+    try:
+        with pytest.raises(CommandError, match=r"(?s)ending process ended.*exit code 3.*why"):
+            supervisor.start([other, ending])
+    finally:
+        supervisor.stop()
 
-    os.kill(min(members), signal.SIGKILL)
 
-    assert process.wait(timeout=DEADLINE_SECONDS) != 0
-    wait_until(lambda: others_in(group) == [], "their end", seconds=DEADLINE_SECONDS)
+class Starts:
+    """Services that write down each start, and how many there were when the watch ends."""
+
+    def __init__(self, folder: Path, **ends: str) -> None:
+        self.folder = folder
+        self.ends = ends
+
+    def service(self, name: str, **options: Any) -> Service:
+        file = str(self.folder / f"{name}.starts")
+        program = (
+            f"print('started', file=open({file!r}, 'a'), flush=True)\n{self.ends.get(name, CHILD)}"
+        )
+        return Service(
+            name, (sys.executable, "-c", program), lambda: self.is_ready(name), **options
+        )
+
+    def is_ready(self, name: str) -> bool:
+        is_started = self.count(name) > 0
+        if is_started:
+            (self.folder / f"{name}.ready").touch()
+        return is_started
+
+    def count(self, name: str) -> int:
+        file = self.folder / f"{name}.starts"
+        return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def test_service_that_nothing_needs_is_started_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orchestration.local.supervisor.RESTART_SECONDS", 0.5)
-    started = tmp_path / "started"
-    program = f"print('ended', file=open({str(started)!r}, 'a'))"
-    services = [
-        Service("needed", (sys.executable, "-c", CHILD)),
-        Service("page", (sys.executable, "-c", program), is_essential=False),
-    ]
-
-    def is_started_thrice() -> bool:
-        return started.exists() and len(started.read_text().splitlines()) == 3
-
-    # With a database URL the guard has no embedded server to stop.
-    environment = {"CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
-    supervisor = Supervisor(tmp_path, environment, is_stopping=is_started_thrice)
+def watch(supervisor: Supervisor, services: list[Service]) -> None:
     try:
         supervisor.start(services)
         supervisor.wait()
     finally:
         supervisor.stop()
+
+
+def test_service_that_ends_is_started_again_with_those_that_need_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.local.supervisor.RESTART_SECONDS", 0.2)
+    # The second one ends once, as soon as the one that needs it has started.
+    needing, ended = tmp_path / "needing.starts", tmp_path / "ended"
+    once = (
+        f"import os, pathlib, time; ended = pathlib.Path({str(ended)!r}); needing = pathlib.Path({str(needing)!r})\n"
+        "while ended.exists() or not needing.exists(): time.sleep(0.05)\n"
+        "ended.touch(); os._exit(7)"
+    )
+    starts = Starts(tmp_path, second=once)
+    warnings: list[str] = []
+    supervisor = Supervisor(
+        tmp_path,
+        WITHOUT_SERVER,
+        is_stopping=lambda: starts.count("needing") == 2,
+        warn=warnings.append,
+    )
+
+    watch(
+        supervisor,
+        [
+            starts.service("first"),
+            starts.service("second"),
+            starts.service("needing", needs=("second",)),
+            starts.service("later", after=("second",)),
+        ],
+    )
+
+    assert {name: starts.count(name) for name in ("first", "second", "later")} == {
+        "first": 1,
+        "second": 2,
+        "later": 1,
+    }
+    (warning,) = warnings
+    assert "second process ended by itself (exit code 7); it is started again" in warning
+    assert "because they need it: needing." in warning
+
+
+def test_service_that_is_not_essential_is_started_again_however_often_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.local.supervisor.RESTART_SECONDS", 0.05)
+    starts = Starts(tmp_path, page="pass")
+    supervisor = Supervisor(
+        tmp_path,
+        WITHOUT_SERVER,
+        is_stopping=lambda: starts.count("page") > MAX_ENDS + 1,
+        warn=lambda _: None,
+    )
+
+    watch(supervisor, [starts.service("steady"), starts.service("page", is_essential=False)])
+
+    assert starts.count("steady") == 1
+
+
+def test_essential_service_that_keeps_ending_stops_all_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.local.supervisor.RESTART_SECONDS", 0.05)
+    ready = str(tmp_path / "failing.ready")
+    once_ready = f"import os, time\nwhile not os.path.exists({ready!r}): time.sleep(0.05)\nexit(4)"
+    starts = Starts(tmp_path, failing=once_ready)
+    supervisor = Supervisor(tmp_path, WITHOUT_SERVER, warn=lambda _: None)
+
+    with pytest.raises(CommandError, match=r"failing process ended by itself \(exit code 4\)"):
+        watch(supervisor, [starts.service("steady"), starts.service("failing")])
+
+    assert starts.count("failing") == MAX_ENDS
 
 
 def occupied_port() -> socket.socket:
