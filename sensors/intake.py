@@ -34,6 +34,9 @@ from sensors.cursor import Cursor
 # second round would be skipped.
 POLL_INTERVAL_SECONDS: Final = 3
 BATCHES: Final = "chargeback_batch"
+# Money comes before whatever else waits in the queue, whose runs have priority 0.
+PRIORITY_TAG: Final = "dagster/priority"
+INTAKE_PRIORITY: Final = "10"
 UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -90,7 +93,7 @@ class Tick:
             run_key=f"{partition}/{','.join(map(_numbered, files))}/{attempt}{hour}",
             partition_key=partition,
             run_config=run_config(self.profile, files),
-            tags={INTAKE_TAG: intake_ids},
+            tags={INTAKE_TAG: intake_ids, PRIORITY_TAG: INTAKE_PRIORITY},
         )
 
     def _why_idle(self, waiting: Mapping[str, str]) -> str:

@@ -10,11 +10,12 @@ tests/orchestration/test_private_dagster.py fails where a new version no longer 
 
 import functools
 import multiprocessing
+import os
 from multiprocessing import forkserver
 from typing import Any, Final
 
 from cardops.settings import Settings
-from orchestration.local.instance import end_leftover_runs, open_instance
+from orchestration.local.instance import OWN_PROCESS_VARIABLE, end_leftover_runs, open_instance
 
 # Slow to import, and start no thread: only a single-threaded process can be forked safely. numpy,
 # polars, pyarrow and so our own definitions start threads; each run imports them itself.
@@ -58,6 +59,7 @@ def main() -> None:
     fail) and ends the runs that a crash left open.
     """
     end_leftover_runs(open_instance(Settings.load()))
+    os.environ[OWN_PROCESS_VARIABLE] = "1"
     start_runs_warm()
     from dagster._cli import main as dagster  # noqa: PLC0415 - as above
 

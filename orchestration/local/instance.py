@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # dagster.yaml names these variables, so that no password is written to disk.
 URL_VARIABLE: Final = "CARDOPS_DAGSTER_URL"
+OUTPUT_VARIABLE: Final = "CARDOPS_RUN_OUTPUT"
+# Set in processes that do nothing but one run. Elsewhere the output belongs to a terminal or to a service.
+OWN_PROCESS_VARIABLE: Final = "CARDOPS_RUN_HAS_ITS_OWN_PROCESS"
 PROCESS_TAG: Final = "cardops/process"  # host and process id of a run inside a command
 
 DAGSTER_YAML: Final = f"""\
@@ -29,13 +32,19 @@ storage:
     config:
       postgres_url:
         env: {URL_VARIABLE}
-# Capturing the output of steps starts four processes a run; the event log has what matters.
 compute_logs:
-  module: dagster._core.storage.noop_compute_log_manager
-  class: NoOpComputeLogManager
+  module: orchestration.local.captured_output
+  class: CapturedOutput
+  config:
+    base_dir:
+      env: {OUTPUT_VARIABLE}
 run_queue:
   max_concurrent_runs: 2
   dequeue_interval_seconds: 1
+  tag_concurrency_limits:
+    # A backfill of a year leaves one place for the day's work.
+    - key: dagster/backfill
+      limit: 1
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
@@ -76,6 +85,7 @@ def prepare_instance(settings: Settings) -> Mapping[str, str]:
     return {
         "DAGSTER_HOME": str(home),
         URL_VARIABLE: _for_dagster(Adapters(settings).database.dagster_url),
+        OUTPUT_VARIABLE: str(home / "output"),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
 

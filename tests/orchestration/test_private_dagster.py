@@ -112,10 +112,16 @@ def test_code_server_still_starts_runs_from_its_multiprocessing_context() -> Non
     assert "self._mp_ctx = " in inspect.getsource(DagsterApiServer.__init__)
 
 
-def test_dagster_still_has_a_compute_log_manager_that_captures_nothing() -> None:
-    from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager  # noqa: PLC0415 - costs seconds
+def test_dagster_still_captures_output_where_it_is_replaced() -> None:
+    from dagster._core.execution.compute_logs import redirect_to_file  # noqa: PLC0415 - costs seconds
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager  # noqa: PLC0415 - as above
 
-    assert NoOpComputeLogManager.from_config_value.__name__ == "from_config_value"
+    assert list(inspect.signature(redirect_to_file).parameters) == ["stream", "filepath"]
+    source = inspect.getsource(LocalComputeLogManager.capture_logs)
+    assert "mirror_stream_to_file(sys.stdout" in source
+    assert "complete_artifact_path(log_key)" in source
+    path = LocalComputeLogManager("/logs").complete_artifact_path(["run", "step"])
+    assert path == "/logs/run/step.complete"
 
 
 def test_storages_still_pool_connections_for_the_webserver() -> None:

@@ -49,6 +49,7 @@ def test_one_run_gets_all_files_of_a_tick_in_arrival_order(deposits: Desk) -> No
     assert request.partition_key == "2026-11-20"
     assert numbers_of(request) == [1, 2]
     assert request.tags[INTAKE_TAG] == "1,2"
+    assert int(request.tags["dagster/priority"]) > 0
     assert deposits.ledger.find(1).arrival.key == "incoming/deposits/a.csv"
 
 

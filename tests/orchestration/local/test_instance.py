@@ -17,6 +17,7 @@ from cardops.bootstrap import Adapters
 from cardops.settings import Settings
 from orchestration.local.instance import (
     DAGSTER_YAML,
+    OUTPUT_VARIABLE,
     PROCESS_TAG,
     URL_VARIABLE,
     end_leftover_runs,
@@ -101,12 +102,19 @@ def test_dagster_accepts_the_instances_settings(
 ) -> None:
     monkeypatch.setenv(URL_VARIABLE, "postgresql+psycopg2://user@localhost/cardops")
     monkeypatch.setenv("CARDOPS_COMPUTE_LOGS_BUCKET", "logs")
+    monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path))
 
-    settings: Mapping[str, Any] = loaded(tmp_path, text).settings
+    reference = loaded(tmp_path, text)
+    settings: Mapping[str, Any] = reference.settings
 
     assert settings["telemetry"] == {"enabled": False}
     assert settings["freshness"] == {"enabled": True}
     assert settings["run_monitoring"]["enabled"]
+    assert reference.run_coordinator_data is not None
+    queue = reference.run_coordinator_data.config_dict
+    limits = {limit["key"]: limit["limit"] for limit in queue["tag_concurrency_limits"]}
+    # A backfill never takes the last place.
+    assert 0 < limits["dagster/backfill"] < queue["max_concurrent_runs"]
 
 
 @pytest.mark.parametrize("text", ["run_queue: {nonsense: 1}", "sensors: {num_workers: many}"])

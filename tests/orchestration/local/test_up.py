@@ -97,9 +97,8 @@ def test_no_process_outlives_the_command(
 def test_service_that_ends_before_it_was_ready_stops_the_others_and_is_named(
     tmp_path: Path,
 ) -> None:
-    never_ready = {"is_ready": lambda: False}
-    other = Service("other", (sys.executable, "-c", CHILD), **never_ready)
-    ending = Service("ending", (sys.executable, "-c", "print('why'); exit(3)"), **never_ready)
+    other = Service("other", (sys.executable, "-c", CHILD), lambda: False)
+    ending = Service("ending", (sys.executable, "-c", "print('why'); exit(3)"), lambda: False)
     supervisor = Supervisor(tmp_path, WITHOUT_SERVER)
     try:
         with pytest.raises(CommandError, match=r"(?s)ending process ended.*exit code 3.*why"):
