@@ -5,6 +5,7 @@ import dagster as dg
 from assets.batch_partitions import partition_key_of, slots_by_batch
 from assets.chargeback_files import chargeback_files
 from assets.partitions import batch_networks
+from assets.tables import money_metadata
 from cardops.ports import (
     Acknowledgements,
     Breakers,
@@ -145,7 +146,7 @@ def _metadata(
         "dagster/row_count": dg.MetadataValue.int(record.row_count),
         "state": dg.MetadataValue.text(record.state.value),
         "sequence": dg.MetadataValue.int(record.sequence),
-        "totals_minor": dg.MetadataValue.json(dict(record.totals_minor)),
+        "money": money_metadata(record.totals_minor),
         "verified_sha256": dg.MetadataValue.text(record.content_sha256 if is_verified else ""),
         "acknowledged": dg.MetadataValue.text(counts_of(answer) if answer else "not yet"),
         "attempts": dg.MetadataValue.int(record.attempt_count),

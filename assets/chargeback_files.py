@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.batch_partitions import batch_of_network, partition_key_of, slots_by_batch
 from assets.partitions import batch_networks
+from assets.tables import money_metadata
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
 from cardops.rules.chargebacks.batch_totals import batch_breaks
 from cardops.rules.chargebacks.filing import WaitingDispute, slot_waits
@@ -86,7 +87,7 @@ def _metadata(
     uri = processed_store.uri(processed_key(record.batch_id, record.file_name))
     return {
         "dagster/row_count": dg.MetadataValue.int(record.row_count),
-        "totals_minor": dg.MetadataValue.json(dict(record.totals_minor)),
+        "money": money_metadata(record.totals_minor),
         "sequence": dg.MetadataValue.int(record.sequence),
         "sha256": dg.MetadataValue.text(record.content_sha256),
         "file": dg.MetadataValue.path(uri),

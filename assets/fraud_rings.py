@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 
 from assets.failed_parts import is_reported, not_made
-from assets.tables import records_metadata
+from assets.tables import money_metadata, records_metadata
 from cardops.ports import Clock, Reports, RingSnapshots, RingSources
 from cardops.services.fraud.figures import ListedRing, RingFigures, figures_of
 from cardops.services.fraud.picture import LEGEND, DrawnRing, sheet_of
@@ -76,7 +76,7 @@ def _materialized(day: date, tables: Mapping[str, pl.DataFrame]) -> dg.Materiali
             "ended_rings": figures.ended_ring_count,
             "rings_with_cycles": figures.rings_with_cycles,
             "hubs": figures.hub_count,
-            "disputed_minor": dg.MetadataValue.json(dict(figures.disputed_minor)),
+            "disputed": money_metadata(figures.disputed_minor),
             "largest": records_metadata([_record(ring) for ring in figures.rings], "ring_id"),
             "picture": dg.MetadataValue.md(picture_of(figures.drawings)),
             "runbook": RUNBOOK,

@@ -12,7 +12,7 @@ import dagster as dg
 import polars as pl
 
 from assets.refused_rows_chart import chart_of
-from assets.tables import records_metadata
+from assets.tables import money_metadata, records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.ports import Lake
 from cardops.rules.intake.files import (
@@ -22,7 +22,6 @@ from cardops.rules.intake.files import (
     IntakeFile,
     total_outcome,
 )
-from cardops.rules.money import format_amount
 from cardops.rules.personal_data import PERSONAL_COLUMNS, mask_personal_data
 from cardops.services.intake.ports import IngestResult, IntakePorts
 from cardops.services.intake.quarantine import first_quarantined
@@ -64,7 +63,7 @@ def intake_metadata(
         "rows_per_second": round(run.read / max(seconds, 0.001)),
         "contract_version": profile.contract.version,
         "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
-        "money": records_metadata(_money(total), "currency"),
+        "money": money_metadata(total.totals_minor),
         "reasons": total.reasons,
         "reasons_table": records_metadata(_reasons(total), "reason"),
         "flags": total.flags,
@@ -92,14 +91,6 @@ def _total(files: Sequence[IntakeFile]) -> FileOutcome:
 
 def _counts(total: FileOutcome) -> dict[str, int]:
     return {name: getattr(total, name) for name in COUNTS}
-
-
-def _money(total: FileOutcome) -> list[dict[str, object]]:
-    """Accepted money by currency, in the currency's own digits."""
-    return [
-        {"currency": currency, "amount": format_amount(minor, currency)}
-        for currency, minor in sorted(total.totals_minor.items())
-    ]
 
 
 def _errors(results: Sequence[IngestResult], *, is_held: bool) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Final
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
-from assets.tables import records_metadata
+from assets.tables import priced_metadata, records_metadata
 from cardops.ports import Clock, Lake, Notifier, ProvisionalLedger, ProvisionalPolicies
 from cardops.services.provisional.alarms import RUNBOOK, is_done, report, report_missed
 from cardops.services.provisional.crediting import Position, PostedStep, ProvisionalCredits
@@ -60,7 +60,7 @@ def provisional_credits(
             "dagster/row_count": len(snapshot),
             "for_a_person": sum(item.needs_person(today) for item in found),
             "posted_on": str(today),
-            "posted": dg.MetadataValue.json(_totals(posted)),
+            "posted": priced_metadata(_totals(posted)),
             "standing": sum(bool(item.record.credit and not item.record.end) for item in found),
             "waiting": dg.MetadataValue.json(dict(Counter(str(item.waiting) for item in waiting))),
             "first_waiting": _table(waiting),
@@ -95,14 +95,16 @@ def _is_untold(item: Position, today: date) -> bool:
     return any(notice.due_on < today for notice in item.notices)
 
 
-def _totals(posted: Sequence[PostedStep]) -> dict[str, dict[str, int]]:
-    """Kind -> currency -> minor units."""
-    found: dict[str, Counter[str]] = {}
+def _totals(posted: Sequence[PostedStep]) -> list[dict[str, object]]:
+    """Minor units by kind and currency."""
+    sums: Counter[tuple[str, str]] = Counter()
     for step in posted:
         if is_done(step):
-            sums = found.setdefault(step.posting.kind, Counter())
-            sums[step.posting.currency] += step.posting.amount_minor
-    return {kind: dict(sums) for kind, sums in found.items()}
+            sums[step.posting.kind, step.posting.currency] += step.posting.amount_minor
+    return [
+        {"kind": kind, "currency": currency, "amount_minor": minor}
+        for (kind, currency), minor in sorted(sums.items())
+    ]
 
 
 def _table(positions: Sequence[Position]) -> dg.TableMetadataValue:

@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 
 from assets.partitions import business_dates, one_date_a_run
-from assets.tables import table_metadata
+from assets.tables import priced_metadata, priced_record, records_metadata
 from cardops.ports import (
     Books,
     Clock,
@@ -23,7 +23,7 @@ from cardops.ports import (
     ObjectStore,
     TransactionLog,
 )
-from cardops.rules.reconciliation.comparisons import COMPARISONS, Comparison
+from cardops.rules.reconciliation.comparisons import COMPARISONS, Comparison, Unit
 from cardops.services.intake.expected_files import ExpectedFileService
 from cardops.services.reconciliation.reconciling import (
     Extent,
@@ -93,8 +93,8 @@ def reconciling(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
             "accounts": found.account_count,
             "compared_from": str(found.since) if found.since else "the beginning",
             "raw_files_recounted": found.recounted_files,
-            "totals_minor": dg.MetadataValue.json(found.totals.to_dicts()),
-            "breaks": table_metadata(found.breaks.head(MAX_BREAKS_SHOWN).to_pandas()),
+            "totals": priced_metadata(found.totals.to_dicts()),
+            "breaks": _first(found.breaks),
             "uri": dg.MetadataValue.path(uri),
         },
     )
@@ -129,7 +129,19 @@ def _verdict(
         metadata={
             "business_date": business_date,
             "breaks": breaks.height,
-            "first_breaks": table_metadata(breaks.head(MAX_BREAKS_SHOWN).to_pandas()),
+            "first_breaks": _first(breaks),
             "runbook": RUNBOOK,
         },
+    )
+
+
+def _first(breaks: pl.DataFrame) -> dg.TableMetadataValue:
+    """The first breaks: money in the currency's own digits, and counts as they are."""
+    return records_metadata(
+        [
+            {**priced_record(row, is_money=is_money), "unit": "money" if is_money else row["unit"]}
+            for row in breaks.head(MAX_BREAKS_SHOWN).to_dicts()
+            for is_money in [row["unit"] == Unit.MINOR]
+        ],
+        "user_id",
     )

@@ -5,14 +5,18 @@ left out personal data; card numbers in text are masked here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from cardops.rules.card_numbers import mask_card_numbers
+from cardops.rules.money import format_amount
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# How a column of minor units ends.
+_MINOR: Final = "_minor"
 
 
 def table_metadata(frame: "pd.DataFrame") -> dg.TableMetadataValue:
@@ -33,6 +37,30 @@ def records_metadata(
         records=[dg.TableRecord(_plain({name: row[name] for name in names})) for row in records],
         schema=dg.TableSchema([dg.TableColumn(name, _type_of(records, name)) for name in names]),
     )
+
+
+def money_metadata(totals_minor: Mapping[str, int]) -> dg.TableMetadataValue:
+    """Money by currency, in the currency's own digits."""
+    rows = [
+        {"currency": name, "amount_minor": minor} for name, minor in sorted(totals_minor.items())
+    ]
+    return priced_metadata(rows)
+
+
+def priced_metadata(records: Sequence[Mapping[str, object]]) -> dg.TableMetadataValue:
+    """Records with a `currency`: each amount in minor units becomes one in the currency's own digits."""
+    return records_metadata([priced_record(record) for record in records], "currency")
+
+
+def priced_record(record: Mapping[str, object], *, is_money: bool = True) -> dict[str, object]:
+    """One such record. Where its `_minor` columns are no money they only lose that ending."""
+
+    def shown(name: str, value: object) -> object:
+        if is_money and name.endswith(_MINOR) and isinstance(value, int):
+            return format_amount(value, str(record["currency"]))
+        return value
+
+    return {name.removesuffix(_MINOR): shown(name, value) for name, value in record.items()}
 
 
 def _type_of(records: Sequence[Mapping[str, object]], name: str) -> str:

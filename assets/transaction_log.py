@@ -6,6 +6,7 @@ from typing import Final
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
+from assets.tables import priced_metadata
 from cardops.contracts.lake.transaction_log import COLUMNS
 from cardops.ports import Books, Lake, TransactionLog
 from cardops.services.reconciliation.log_export import ExportedDate, LogExport, count_events
@@ -70,6 +71,6 @@ def _metadata(exported: ExportedDate) -> dict[str, dg.MetadataValue]:
         "dagster/column_schema": dg.MetadataValue.table_schema(_SCHEMA),
         "is_closed": dg.MetadataValue.bool(exported.export.is_closed),
         "content_sha256": dg.MetadataValue.text(exported.export.content_sha256),
-        "totals_minor": dg.MetadataValue.json(exported.totals.to_dicts()),
+        "totals": priced_metadata(exported.totals.to_dicts()),
         "uri": dg.MetadataValue.path(exported.uri),
     }

@@ -147,9 +147,12 @@ def test_each_network_with_rows_gets_one_delivered_file(house: House) -> None:
         assert read_control_totals(io.BytesIO(placed)).totals_minor == record.totals_minor
         shown = metadata(result, f"{batch.batch_id}|{record.network}")
         assert shown["verified_sha256"] == record.content_sha256
-        assert (shown["sequence"], shown["totals_minor"]) == (
+        assert (shown["sequence"], shown["money"]) == (
             record.sequence,
-            record.totals_minor,
+            [
+                {"currency": name, "amount": f"{minor / 100:.2f}"}
+                for name, minor in record.totals_minor.items()
+            ],
         )
         assert (shown["state"], shown["acknowledged"]) == ("delivered", "not yet")
         assert shown["this_run"] == "delivered"
@@ -162,7 +165,12 @@ def metadata(result: dg.ExecuteInProcessResult, partition: str) -> dict[str, obj
         for event in result.asset_materializations_for_node("chargeback_deliveries")
         if event.partition == partition
     ]
-    return {name: entry.value for name, entry in event.metadata.items()}
+    return {
+        name: [row.data for row in entry.records]
+        if isinstance(entry, dg.TableMetadataValue)
+        else entry.value
+        for name, entry in event.metadata.items()
+    }
 
 
 def test_held_row_is_said_with_its_reason_beside_the_file(house: House, database_url: str) -> None:

@@ -86,7 +86,9 @@ def test_rings_made_by_hand_are_those_of_today_and_show_nothing_personal(tmp_pat
     (materialization,) = result.asset_materializations_for_node("fraud_rings")
     metadata = materialization.metadata
     assert metadata["dagster/row_count"].value == 1
-    assert metadata["disputed_minor"].value == {"USD": 2500}
+    disputed = metadata["disputed"]
+    assert isinstance(disputed, dg.TableMetadataValue)
+    assert [row.data for row in disputed.records] == [{"currency": "USD", "amount": "25.00"}]
     picture = str(metadata["picture"].value)
     assert picture.startswith("![The largest rings](data:image/svg+xml;base64,")
     assert "3 users share 1 device, 1 e-mail address, 1 IP address" in picture

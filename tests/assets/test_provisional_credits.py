@@ -23,7 +23,7 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
     desk.told("c-1", "t-1", 40_00)
     desk.told("c-2", "t-9", 5_00)
     credited = materialize(desk, 20)
-    assert credited["posted"] == {"provisional_credit": {"USD": 40_00}}
+    assert credited["posted"] == [("provisional_credit", "USD", "40.00")]
     assert credited["waiting"] == {"transaction_unknown": 1}
     assert credited["failed"] == ["no_disputed_purchase_waits_beyond_its_clock"]
     assert [subject for subject, *_ in credited["alarms"]] == [
@@ -42,7 +42,7 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
     desk.spends("ana", "t-2", 90_00)
     taken_back = materialize(desk, 27)
 
-    assert taken_back["posted"] == {"credit_taken_back": {"USD": 40_00}}
+    assert taken_back["posted"] == [("credit_taken_back", "USD", "40.00")]
     assert taken_back["failed"] == [
         "no_balance_is_below_zero_after_taking_back",
         "no_disputed_purchase_waits_beyond_its_clock",
@@ -52,7 +52,7 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
         "1 dispute(s) missed a clock of their regulation",
     ]
     again = materialize(desk, 28)
-    assert (again["posted"], len(again["alarms"])) == ({}, 1)
+    assert (again["posted"], len(again["alarms"])) == ([], 1)
 
 
 def materialize(desk: DisputeDesk, days: int) -> dict[str, object]:
@@ -71,8 +71,11 @@ def materialize(desk: DisputeDesk, days: int) -> dict[str, object]:
         },
     )
     (materialization,) = done.asset_materializations_for_node("provisional_credits")
+    posted = materialization.metadata["posted"]
+    assert isinstance(posted, dg.TableMetadataValue)
     return {
         **{name: value.value for name, value in materialization.metadata.items()},
+        "posted": [tuple(row.data.values()) for row in posted.records],
         "failed": sorted(
             found.check_name
             for found in done.get_asset_check_evaluations()

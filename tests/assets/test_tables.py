@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from assets.tables import records_metadata, table_metadata
+from assets.tables import money_metadata, priced_metadata, records_metadata, table_metadata
 
 pytestmark = pytest.mark.dagster
 
@@ -43,3 +43,20 @@ def test_no_records_show_the_first_column() -> None:
     shown = records_metadata([], "row_number")
 
     assert [column.name for column in shown.schema.columns] == ["row_number"]
+
+
+def test_money_has_its_currencys_own_digits() -> None:
+    shown = money_metadata({"USD": 2500, "JPY": -500, "KWD": 1234})
+
+    assert [record.data for record in shown.records] == [
+        {"currency": "JPY", "amount": "-500"},
+        {"currency": "KWD", "amount": "1.234"},
+        {"currency": "USD", "amount": "25.00"},
+    ]
+
+
+def test_amounts_in_minor_units_are_priced_and_counts_stay() -> None:
+    shown = priced_metadata([{"currency": "USD", "rows": 3, "held_minor": 5, "paid_minor": None}])
+
+    (record,) = shown.records
+    assert record.data == {"currency": "USD", "rows": 3, "held": "0.05", "paid": None}
