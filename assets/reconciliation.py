@@ -20,11 +20,13 @@ from cardops.ports import (
     ExpectedFiles,
     Lake,
     LakeBooks,
+    Notifier,
     ObjectStore,
     TransactionLog,
 )
 from cardops.rules.reconciliation.comparisons import COMPARISONS, Comparison, Unit
 from cardops.services.intake.expected_files import ExpectedFileService
+from cardops.services.reconciliation.break_alarms import RUNBOOK, tell_of_breaks
 from cardops.services.reconciliation.reconciling import (
     Extent,
     ReconciliationService,
@@ -33,7 +35,6 @@ from cardops.services.reconciliation.reconciling import (
 )
 
 MAX_BREAKS_SHOWN: Final = 20
-RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
 
 class ReconciliationConfig(dg.Config):
@@ -112,10 +113,17 @@ def reconciling(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     ],
 )
 def verdict(
-    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
+    context: dg.AssetCheckExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    notifier: dg.ResourceParam[Notifier],
 ) -> Iterator[dg.AssetCheckResult]:
-    """One check for each comparison, in a step of its own: a failed one stops what needs the verdict alone."""
-    breaks = recorded_breaks(date.fromisoformat(context.partition_key), lake)
+    """One check for each comparison, in a step of its own: a failed one stops what needs the verdict alone.
+
+    Breaks are an alarm of their own: a failed run names no account.
+    """
+    business_date = date.fromisoformat(context.partition_key)
+    breaks = recorded_breaks(business_date, lake)
+    tell_of_breaks(business_date, breaks, notifier)
     for comparison in COMPARISONS:
         yield _verdict(comparison, breaks_of(comparison, breaks), context.partition_key)
 

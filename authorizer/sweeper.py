@@ -3,6 +3,7 @@
 Belongs here: the turns of the sweeper. Finding the holds is a port's, releasing them an action.
 """
 
+import asyncio
 import logging
 import os
 import secrets
@@ -14,6 +15,7 @@ from authorizer.decisions.batcher import Batcher
 from authorizer.decisions.queues import MAX_BATCH
 from authorizer.metrics import Metrics
 from cardops.ports import ExpiredHolds, Notifier
+from cardops.rules.alarms.incidents import Severity
 from cardops.rules.authorizations.actions import ActionResponse, ActionResult
 from cardops.rules.authorizations.records import OverdueHold
 
@@ -25,6 +27,7 @@ TURN_SECONDS: Final = 4.0
 LOCKED_SECONDS: Final = 60.0
 MAX_REMEMBERED: Final = 10_000
 RUNBOOK: Final = "docs/runbooks/sweeper-old.md"
+INCIDENT: Final = "expired-holds"
 
 # What keeps a hold from being released. Other results need no sweeper: someone else ended the hold.
 _STUCK: Final = {
@@ -63,7 +66,7 @@ class Sweeper:
         released_count = 0
         page = await self._expired_holds.overdue(None, PAGE)
         if not page:
-            self._report({})
+            await self._report({})
         elif await self._expired_holds.take_lease(self._holder):
             released_count = await self._release_from(page)
         self._metrics.record_sweep()
@@ -81,11 +84,14 @@ class Sweeper:
             if is_overloaded or len(page) < PAGE or time.monotonic() >= ends_at:
                 break
             page = await self._expired_holds.overdue(page[-1], PAGE)
-        self._report(stuck)
+        await self._report(stuck)
         return released_count
 
-    def _report(self, stuck: dict[OverdueHold, ActionResult]) -> None:
+    async def _report(self, stuck: dict[OverdueHold, ActionResult]) -> None:
         """Count the holds, and raise one alarm for those that were not reported before."""
+        if not stuck and self._reported and self._notifier is not None:
+            why = "Every expired hold was released."
+            await asyncio.to_thread(self._notifier.resolve, INCIDENT, why)
         now = time.monotonic()
         self._stuck = {hold: self._stuck.get(hold, now) for hold in [*stuck][:MAX_REMEMBERED]}
         self._reported &= stuck.keys()
@@ -107,7 +113,15 @@ class Sweeper:
         )
         logger.warning(message)
         if self._notifier is not None:
-            self._notifier.notify("Expired holds cannot be released", message, runbook=RUNBOOK)
+            # It may call over the network.
+            await asyncio.to_thread(
+                self._notifier.notify,
+                "Expired holds cannot be released",
+                message,
+                runbook=RUNBOOK,
+                incident=INCIDENT,
+                severity=Severity.CRITICAL,
+            )
 
 
 def _is_done(response: ActionResponse) -> bool:

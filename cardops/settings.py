@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     iceberg_url: str | None = None
     events_queue_url: str | None = None
     notify_topic_arn: str | None = None
+    alarm_escalation_minutes: Annotated[int, Field(ge=4, le=10_080)] = 60
     secrets: str | None = None
     default_currency: str = "USD"
     ui_port: Port | None = None

@@ -6,6 +6,7 @@ import dagster as dg
 
 from cardops.contracts.kinds.registry import KINDS
 from sensors.accepted_disputes import accepted_dispute_sensor
+from sensors.alarms import alarm_sensor
 from sensors.delivery import chargeback_delivery_sensor, refused_batch_delivery_sensor
 from sensors.dispute_deadlines import dispute_deadline_sensor
 from sensors.expected_files import expected_file_sensor
@@ -42,4 +43,5 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         refused_file_sensor(),
         waiting_rows_sensor(),
         run_failure_sensor(),
+        alarm_sensor(),
     ]

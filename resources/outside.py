@@ -16,7 +16,7 @@ class DestinationsResource(dg.ConfigurableResource[Destinations]):
 
 
 class NotifierResource(dg.ConfigurableResource[Notifier]):
-    """The log and alarms.jsonl; also SNS where CARDOPS_NOTIFY_TOPIC_ARN is set."""
+    """Incidents in the database, told in the log, alarms.jsonl and the configured channels."""
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> Notifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from cardops.adapters.postgresql.connection import DatabaseUrl
     from cardops.adapters.postgresql.inspection import DatabaseFacts
     from cardops.adapters.warehouse.sessions import DuckDbSessions
-    from cardops.ports import Clock, DatabaseWatch, Notifier, SecretStore
+    from cardops.ports import AlarmChannels, Clock, DatabaseWatch, Incidents, SecretStore
+    from cardops.services.alarms.notifying import IncidentNotifier
     from cardops.settings import Settings
 
 
@@ -67,11 +69,27 @@ class InstanceAdapters:
         return secret_store(self.settings, self._aws)
 
     @cached_property
-    def notifier(self) -> Notifier:
-        """The log and alarms.jsonl, and SNS where a topic is set."""
-        from cardops.adapters.notifier import open_notifier
+    def notifier(self) -> IncidentNotifier:
+        """What records incidents and tells operators of them. It opens the database when it needs it."""
+        from cardops.services.alarms.notifying import IncidentNotifier
 
-        return open_notifier(self.settings, self.clock, self._aws)
+        return IncidentNotifier(lambda: self.incidents, self.alarm_channels, self.clock)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """Alarms as incidents, each with its state."""
+        from cardops.adapters.postgresql.incidents import PostgresIncidents
+        from cardops.rules.alarms.incidents import AlarmPolicy
+
+        after = timedelta(minutes=self.settings.alarm_escalation_minutes)
+        return PostgresIncidents(self.database.url, AlarmPolicy(after))
+
+    @cached_property
+    def alarm_channels(self) -> AlarmChannels:
+        """The log and alarms.jsonl, SNS where a topic is set, and what `alarm-channels` names."""
+        from cardops.adapters.alarm_channels import ConfiguredChannels
+
+        return ConfiguredChannels(self.settings, self.secrets, self._aws)
 
     def database_facts(self) -> DatabaseFacts:
         """What `cardops doctor` reports about the database."""

@@ -9,6 +9,7 @@ importing this package is cheap.
 
 from cardops.ports.accounts import DepositLedger, SpendingLimits
 from cardops.ports.acknowledgements import Acknowledgements
+from cardops.ports.alarms import AlarmChannel, AlarmChannels, Incidents
 from cardops.ports.authorizations import Authorizations, CallerDirectory, ExpiredHolds, Tracing
 from cardops.ports.bank import SafeguardingAccounts
 from cardops.ports.callbacks import (
@@ -58,6 +59,8 @@ from cardops.ports.warehouse import IcebergCatalog, Publication, Reports, Wareho
 
 __all__ = [
     "Acknowledgements",
+    "AlarmChannel",
+    "AlarmChannels",
     "Arrivals",
     "Authorizations",
     "Books",
@@ -86,6 +89,7 @@ __all__ = [
     "FileDelivery",
     "FileMappings",
     "IcebergCatalog",
+    "Incidents",
     "IntakeLedger",
     "JudgingTurn",
     "KnownRows",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from cardops.rules.alarms.incidents import Severity
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
 
@@ -49,7 +51,29 @@ class SecretStore(Protocol):
 
 
 class Notifier(Protocol):
-    """Raises alarms for operators; never raises an exception into the work it reports on."""
+    """Raises alarms for operators; never raises an exception into the work it reports on.
 
-    def notify(self, subject: str, message: str, *, runbook: str | None = None) -> None:
-        """Send one alarm, with the runbook that says what to do."""
+    An alarm is an incident with a key. Whoever sees it again says so with the same key: operators are
+    told when it opens, becomes worse or another, escalates and ends, not each time it is seen.
+    """
+
+    def notify(
+        self,
+        subject: str,
+        message: str,
+        *,
+        runbook: str | None = None,
+        incident: str | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        """Say that an incident is there, with the runbook that says what to do.
+
+        `incident` is its key, such as `delivery:visa`; by default the subject. Another subject under
+        the same key is told as a change, so it holds no figure that changes by itself.
+        """
+
+    def resolve(self, incident: str, why: str) -> None:
+        """Say that the cause of the incident is gone; nothing where no such incident is open."""
+
+    def resolve_except(self, prefix: str, still: Collection[str], why: str) -> None:
+        """Resolve the open incidents whose keys begin with `prefix`, except those of `still`."""

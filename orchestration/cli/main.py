@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "destinations": "Set up card companies' servers, try them, list them.",
     "deliveries": "List chargeback files and their delivery, retry a delivery.",
     "provisional": "List and post what disputes give back to users; record notices.",
+    "alarms": "List alarms, one an incident; acknowledge and resolve them.",
     "reconcile": "Compare the books of a business date with independent sources.",
     "report": "Build the daily report of a business date.",
     "sql": "Run a read-only query on the marts or the live database.",
@@ -49,6 +50,7 @@ COMMANDS: Final = {
 # Commands that have subcommands.
 GROUPS: Final = {
     "program",
+    "alarms",
     "key",
     "user",
     "deposits",

@@ -328,5 +328,5 @@ def test_refusing_company_does_not_delay_the_others(house: House) -> None:
         "visa": DeliveryState.DELIVERED,
     }
     assert [alarm[0] for alarm in house.notifier.alarms] == [
-        "Chargeback file CB_amex_default_2026-11-20_000001_v2.csv is failed"
+        "Chargeback file CB_amex_default_2026-11-20_000001_v2.csv cannot be delivered to amex"
     ]

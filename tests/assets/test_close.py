@@ -11,12 +11,15 @@ from assets.reconciliation import reconciling, verdict
 from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.contracts.lake.tables import empty_frame
+from cardops.rules.alarms.incidents import Severity
 from cardops.rules.reconciliation.comparisons import COMPARISONS
+from sensors.run_failure import run_failure_sensor
 from tests.factories.lake_tables import DAY, NOON, a_posting, rows_of
 from tests.fakes.books import FakeBooks, a_deposit_file, an_account
 from tests.fakes.clock import FakeClock
 from tests.fakes.expected_files import FakeExpectedFiles
 from tests.fakes.lake import FakeLake
+from tests.fakes.notifier import FakeNotifier
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.transaction_log import FakeTransactionLog
 
@@ -31,7 +34,13 @@ def a_log(*rows: Mapping[str, object]) -> FakeTransactionLog:
     return FakeTransactionLog(rows_of("transaction_log", *rows).to_dicts())
 
 
-def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.ExecuteInProcessResult:
+def close(
+    books: FakeBooks,
+    log: FakeTransactionLog,
+    lake: FakeLake,
+    notifier: FakeNotifier | None = None,
+    instance: dg.DagsterInstance | None = None,
+) -> dg.ExecuteInProcessResult:
     """The close of DAY without dbt; `published` stands for what a break must not reach."""
 
     @dg.asset(deps=["reconciliation"])
@@ -50,7 +59,9 @@ def close(books: FakeBooks, log: FakeTransactionLog, lake: FakeLake) -> dg.Execu
             "raw_store": FakeObjectStore(),
             "expected_files": FakeExpectedFiles(),
             "clock": FakeClock(),
+            "notifier": notifier or FakeNotifier(),
         },
+        instance=instance,
         raise_on_error=False,
     )
 
@@ -104,6 +115,68 @@ def test_break_fails_its_own_check_and_blocks_publication(
     assert check in failed_checks(result)
     assert not was_published(result)
     assert lake.frames["reconciliation_breaks", DAY, "snapshot"].height >= 1
+
+
+def test_break_is_an_alarm_of_its_own_until_the_books_agree() -> None:
+    notifier, lake = FakeNotifier(), FakeLake()
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            result = close(
+                FakeBooks([{**ANA, "deposits_minor": 999}]), a_log(*LOG), lake, notifier, instance
+            )
+            tell_of_failure(result, instance, notifier)
+
+        ((subject, message, runbook), *again) = notifier.alarms
+        assert subject == "The books of 2026-11-20 disagree: 1 break"
+        assert message.startswith(
+            "Money is at risk. ana of default: balances has 7.00 USD but postings has 6.99 USD "
+            "(ledger_balance_equals_sum_of_postings)."
+        )
+        assert runbook == "docs/runbooks/reconciliation-breaks.md"
+        assert [alarm[0] for alarm in again] == [subject], (
+            "no second alarm says that the run failed"
+        )
+        assert notifier.severities == {"books:2026-11-20": Severity.CRITICAL}
+
+        close(FakeBooks([ANA]), a_log(*LOG), lake, notifier, instance)
+
+    assert notifier.open == {}
+    assert "agree" in notifier.resolved[0][1]
+
+
+def test_check_that_could_not_be_evaluated_says_why() -> None:
+    log = a_log({**LOG[0], "occurred_at": NOON.replace(day=19)}, LOG[1])
+    notifier = FakeNotifier()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = close(FakeBooks([ANA]), log, FakeLake(), notifier, instance)
+        tell_of_failure(result, instance, notifier)
+
+        (subject,) = [alarm[0] for alarm in notifier.alarms]
+        key = dg.AssetCheckKey(dg.AssetKey("reconciliation"), COMPARISONS[0].check)
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+
+    assert "failed for 2026-11-20" in subject
+    assert record.event is not None
+    assert record.event.dagster_event is not None
+    told = record.event.dagster_event.asset_check_evaluation_data
+    assert not told.passed
+    assert "could not be evaluated" in str(told.description)
+    assert "2026-11-19" in str(told.description), "which date's log is missing"
+    assert result.run_id in str(told.description)
+
+
+def tell_of_failure(
+    result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance, notifier: FakeNotifier
+) -> None:
+    """What the run-failure sensor does with it."""
+    context = dg.build_run_status_sensor_context(
+        sensor_name="run_failure_sensor",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+        resources={"notifier": notifier},
+    ).for_run_failure()
+    run_failure_sensor()(context)
 
 
 def test_deposits_missing_in_the_lake_are_a_break_of_the_program() -> None:

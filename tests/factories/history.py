@@ -75,6 +75,21 @@ from generate_series(1, %(rows)s / 4) as n;
 insert into monitoring_alarms (program, merchant_id, programme, month_on, is_reached, sent_at)
 select 'default', 'merchant-' || n, 'visa_vamp', current_date, false, now()
 from generate_series(1, %(rows)s / 8) as n;
+insert into alarm_incidents (
+    incident_key, subject, message, severity, state, first_seen_at, opened_at, last_seen_at,
+    seen_count, opened_count, resolved_at
+)
+select 'run:' || n, 'subject', 'message', 'error', case when n > 50 then 'resolved' else 'open' end,
+    now(), now(), now() - n * interval '1 minute', 1, 1, case when n > 50 then now() end
+from generate_series(1, %(rows)s / 8) as n;
+insert into alarm_events (incident_id, at, event, note)
+select incident_id, now(), 'opened', '' from alarm_incidents;
+insert into alarm_messages (
+    incident_id, channel, event, severity, subject, message, told_at, due_at, attempt_count, sent_at
+)
+select incident_id, 'mail', 'opened', 'error', 's', 'm', now(),
+    case when incident_id < 50 then now() end, 1, case when incident_id >= 50 then now() end
+from alarm_incidents;
 insert into dispute_evidence (
     program, network, case_number, change_number, is_removed, item, content_sha256, file_name,
     media_type, size_bytes, changed_by, why

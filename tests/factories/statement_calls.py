@@ -28,6 +28,7 @@ from cardops.adapters.postgresql.chargebacks.dispute_evidence import PostgresDis
 from cardops.adapters.postgresql.chargebacks.dispute_records import PostgresDisputeRecords
 from cardops.adapters.postgresql.chargebacks.monitoring_alarms import PostgresMonitoringAlarms
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger
+from cardops.adapters.postgresql.incidents import PostgresIncidents
 from cardops.adapters.postgresql.inspection import first_response, inspect_database
 from cardops.adapters.postgresql.intake.expected_files import PostgresExpectedFiles
 from cardops.adapters.postgresql.intake.known_rows import PostgresKnownRows
@@ -44,6 +45,7 @@ from cardops.adapters.postgresql.reconciliation.books import PostgresBooks
 from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresTransactionLog
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
+from cardops.rules.alarms.incidents import IncidentState, Notice
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from cardops.rules.authorizations.records import OverdueHold
 from cardops.rules.bank.safeguarding import SafeguardingAccount
@@ -100,6 +102,7 @@ from tests.factories.authorizations import a_request
 from tests.factories.deliveries import a_made_file
 from tests.factories.expected_files import an_expected_file
 from tests.factories.intake import Deposit, an_arrival, an_intake_file, staged
+from tests.fakes.alarm_channels import FakeChannel
 from tests.fakes.lake import FakeLake
 from tests.fakes.object_store import FakeObjectStore
 
@@ -469,6 +472,7 @@ def call_deliveries(url: str) -> None:
         ledger.record(record)
     ledger.all(["failed", "sending"])
     ledger.miss_cut_off(record, TODAY)
+    _call_incidents(url)
     breakers = PostgresBreakers(url)
     breakers.find("visa")
     breakers.change("visa", lambda breaker: replace(breaker, failure_count=1))
@@ -591,3 +595,24 @@ async def call_directory(url: str, pool: Pool) -> None:
     await callers.find_caller("key7")
     assert await callers.is_ready()
     readiness.terminate()
+
+
+def _call_incidents(url: str) -> None:
+    incidents = PostgresIncidents(url)
+    routes = [FakeChannel("file")]
+    (message,) = incidents.report(
+        Notice("delivery:visa", "Delivery to visa fails", "refused"), routes
+    )
+    incidents.report(Notice("delivery:visa", "Delivery to visa fails", "refused"), routes)
+    incidents.acknowledge(message.incident_id, "ann", None)
+    incidents.find(message.incident_id)
+    incidents.all(set(IncidentState), 100)
+    incidents.open_keys("delivery:")
+    incidents.glance()
+    incidents.resolve("delivery:visa", "It works again.", routes)
+    incidents.tend(routes)
+    incidents.failing_channels()
+    incidents.failed(message.message_id, "refused")
+    incidents.postpone([message.message_id])
+    incidents.due_messages(10)
+    incidents.sent(message.message_id)

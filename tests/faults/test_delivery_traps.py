@@ -190,7 +190,7 @@ def test_operator_sees_what_happened_and_what_to_do(servers: Servers, trap: Trap
     assert subject == (
         "Deliveries to visa are paused"
         if is_paused
-        else f"Chargeback file {record.file_name} is failed"
+        else f"Chargeback file {record.file_name} cannot be delivered to {record.destination}"
     )
     assert trap.error in message
     assert trap.advice in message
@@ -405,4 +405,4 @@ def test_expired_openpgp_certificate_sends_nothing_to_a_real_server(
     assert "Ask the card company for its current OpenPGP certificate" in str(record.last_error)
     assert not list(server.inbox.iterdir())
     ((subject, _, _),) = sender.notifier.alarms
-    assert subject.endswith("is failed")
+    assert "cannot be delivered to" in subject

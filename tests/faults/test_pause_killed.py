@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from cardops.adapters.notifier import FileNotifier
+
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.breakers import PostgresBreakers
 from cardops.adapters.postgresql.deliveries import PostgresDeliveryLedger

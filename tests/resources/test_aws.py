@@ -5,11 +5,11 @@ from pathlib import Path
 
 import boto3
 import pytest
+from cardops.adapters.notifier import open_notifier
 from moto import mock_aws
 
 from cardops.adapters.aws.clients import AwsClients, BotoClients
 from cardops.adapters.aws.s3_listing import S3Listing
-from cardops.adapters.notifier import open_notifier
 from cardops.adapters.object_stores.opening import open_listing, open_store
 from cardops.adapters.secrets import AwsSecretStore
 from cardops.rules.intake.objects import ObjectStoreError

@@ -87,7 +87,7 @@ def test_failed_run_raises_an_alarm_with_innermost_error_and_runbook(
     run_failure_sensor()(context)
 
     ((subject, message, runbook),) = notifier.alarms
-    assert subject == "Run of deposit_intake failed"
+    assert subject == "Run of deposit_intake failed for 2026-11-20"
     assert failed.run_id in message
     assert "2026-11-20" in message
     assert "disk full" in message

@@ -15,7 +15,6 @@ from typing import Any
 
 import polars as pl
 
-from cardops.adapters.notifier import FileNotifier
 from cardops.adapters.postgresql.chargebacks.dispute_alarms import PostgresDisputeAlarms
 from cardops.adapters.postgresql.transactions import TransactionRunner
 from cardops.contracts.lake.disputes import OPEN_DISPUTES
@@ -24,6 +23,7 @@ from cardops.rules.chargebacks.queue import DisputeStep
 from cardops.services.disputes.alarms import DeadlineAlarms
 from tests.fakes.clock import FakeClock
 from tests.fakes.disputes import FakeDisputeRecords
+from tests.servers.file_notifier import FileNotifier
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,12 +8,12 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from cardops.adapters.notifier import FileNotifier
 from cardops.adapters.postgresql.chargebacks.monitoring_alarms import PostgresMonitoringAlarms
 from cardops.rules.chargebacks.monitoring import MonitoringAlarm
 from cardops.services.disputes.monitoring_alarms import MonitoringWatch
 from tests.fakes.clock import FakeClock
 from tests.fakes.monitoring import FakeMonitoringProgrammes
+from tests.servers.file_notifier import FileNotifier
 from tests.servers.killable_alarms import die_before, run_each_in_a_process
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cardops.adapters.notifier import FileNotifier
 from tests.fakes.clock import FakeClock
+from tests.servers.file_notifier import FileNotifier
 from tests.servers.killable_delivery import KillableProxy, StepCounter, service
 
 

@@ -31,15 +31,17 @@ MODULES = (
     "orchestration.cli.main",
     "orchestration.cli.commands.authorizer",
     "cardops.adapters.clock",
-    "cardops.adapters.notifier",
+    "cardops.adapters.alarm_channels",
     "cardops.adapters.postgresql.authorizations.authorizations",
     "cardops.adapters.postgresql.authorizations.expired_holds",
     "cardops.adapters.postgresql.authorizer_pools",
     "cardops.adapters.postgresql.callbacks.outbox",
+    "cardops.adapters.postgresql.incidents",
     "cardops.adapters.postgresql.migrate",
     "cardops.adapters.postgresql.programs.caller_directory",
     "cardops.adapters.postgresql.reads",
     "cardops.adapters.secrets",
+    "cardops.services.alarms.notifying",
     "uvloop",
 )
 

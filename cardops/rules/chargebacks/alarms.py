@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
+from cardops.rules.alarms.incidents import Severity
 from cardops.rules.chargebacks.queue import Opening
 
 # Cases that an alarm names, nearest first; it says how many more there are and how to see them.
@@ -32,6 +33,13 @@ _LEVELS: Final = {
     3: AlarmLevel.DUE_IN_3,
     7: AlarmLevel.DUE_IN_7,
 }
+_SEVERITIES: Final = {
+    AlarmLevel.DUE_IN_7: Severity.WARNING,
+    # Whoever does not answer today or tomorrow loses the money.
+    AlarmLevel.DUE_IN_1: Severity.CRITICAL,
+}
+# An incident's key before program and level.
+DEADLINE: Final = "dispute-deadline:"
 FIRST_ALARM_DAYS: Final = max(_LEVELS)
 
 
@@ -49,12 +57,19 @@ class DeadlineAlarm:
     level: AlarmLevel
 
 
+def incident_of(alarm: DeadlineAlarm) -> str:
+    """One incident a program and level."""
+    return f"{DEADLINE}{alarm.opening.dispute.program}/{alarm.level}"
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmText:
     """What an operator reads of all alarms of a program at one level."""
 
     subject: str
     message: str
+    incident: str = ""
+    severity: Severity = Severity.ERROR
 
 
 def alarm_texts(alarms: Sequence[DeadlineAlarm]) -> list[AlarmText]:
@@ -95,7 +110,9 @@ def _text(level: AlarmLevel, program: str, alarms: Sequence[DeadlineAlarm]) -> A
     ]
     more = f", and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
     return AlarmText(
-        subject,
-        f"{subject}: {', '.join(named)}{more}. `cardops disputes list --program {program} {option}` "
+        incident=incident_of(alarms[0]),
+        severity=_SEVERITIES.get(level, Severity.ERROR),
+        subject=subject,
+        message=f"{subject}: {', '.join(named)}{more}. `cardops disputes list --program {program} {option}` "
         "lists them with their owners; answer, accept or close each.",
     )

@@ -10,10 +10,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cardops.ports import Notifier
+from cardops.rules.alarms.incidents import Severity
 from cardops.rules.chargebacks.filing import BatchAccount, WaitingDispute, WaitReason
 from cardops.services.chargebacks.waiting_disputes import WaitingDisputes
 
 RUNBOOK: Final = "docs/runbooks/waiting-disputes.md"
+STUCK: Final = "disputes-in-no-file"
+# An incident's key before the batch.
+UNBALANCED: Final = "batch-rows:"
 # Files are made within minutes of their batch; whatever takes longer failed.
 MAX_WAIT: Final = timedelta(hours=12)
 # Older batches were added up on so many nights.
@@ -51,7 +55,10 @@ def sweep(waiting: WaitingDisputes, notifier: Notifier, now: datetime) -> SweptD
             f"{stuck[0].since:%Y-%m-%d %H:%M} UTC. Their deadlines run: see which with "
             "`cardops deliveries waiting`.",
             runbook=RUNBOOK,
+            incident=STUCK,
         )
+    else:
+        notifier.resolve(STUCK, "No dispute waits too long now.")
     for account in found.missing:
         notifier.notify(
             f"The rows of chargeback batch {account.batch_id} do not add up",
@@ -59,7 +66,11 @@ def sweep(waiting: WaitingDisputes, notifier: Notifier, now: datetime) -> SweptD
             f"files account for {account.made}, and {account.waiting} wait: {account.missing} are "
             "missing (fewer than none: sent twice).",
             runbook=RUNBOOK,
+            incident=f"{UNBALANCED}{account.batch_id}",
+            severity=Severity.CRITICAL,
         )
+    still = {f"{UNBALANCED}{account.batch_id}" for account in found.missing}
+    notifier.resolve_except(UNBALANCED, still, "The rows of the batch add up now.")
     return found
 
 

@@ -20,6 +20,7 @@ from cardops.ports import (
     Notifier,
     ObjectStore,
 )
+from cardops.rules.alarms.incidents import Severity
 from cardops.rules.deliveries.acknowledgements import (
     RUNBOOK,
     Acknowledgement,
@@ -50,6 +51,8 @@ from cardops.services.openpgp_messages import decrypted
 MAX_BYTES: Final = 256 * 1024 * 1024
 # Others follow in the next poll, those that were never read first.
 MAX_FILES_A_POLL: Final = 1000
+# An incident's key before the name of the chargeback file.
+MISSING: Final = "acknowledgement-missing:"
 Outcome = AcknowledgementOutcome
 
 
@@ -95,7 +98,11 @@ class AcknowledgementService:
             except DeliveryError as error:
                 self._fail(result, error)
             else:
-                self.acknowledgements.polled(names[0], None)
+                before = self.acknowledgements.polled(names[0], None)
+                if before is not None:
+                    self.notifier.resolve(
+                        f"acknowledgement-folder:{names[0]}", "It can be read again."
+                    )
                 result.missing = self._missing(names, settings)
             self._alarm(names[0])
         return result
@@ -115,7 +122,8 @@ class AcknowledgementService:
         before = self.acknowledgements.polled(result.destination, result.error)
         if not isinstance(error, TransientDeliveryError) and before != result.error:
             subject = f"Acknowledgements of {result.destination} cannot be read"
-            self.notifier.notify(subject, result.error, runbook=RUNBOOK)
+            key = f"acknowledgement-folder:{result.destination}"
+            self.notifier.notify(subject, result.error, runbook=RUNBOOK, incident=key)
 
     def _missing(self, names: Sequence[str], settings: Destination) -> list[str]:
         found = []
@@ -123,7 +131,9 @@ class AcknowledgementService:
             record = self.ledger.find(*key)
             if record is not None:
                 subject, message = missing_alarm(record, settings.acknowledge_within)
-                self.notifier.notify(subject, message, runbook=RUNBOOK)
+                self.notifier.notify(
+                    subject, message, runbook=RUNBOOK, incident=f"{MISSING}{record.file_name}"
+                )
                 found.append(record.file_name)
             self.acknowledgements.missing_alarmed(key)
         return found
@@ -132,7 +142,10 @@ class AcknowledgementService:
         """Alarms of what was recorded, also of what was recorded by a process that ended since."""
         for stored in self.acknowledgements.unalarmed(destination):
             subject, message = alarm_of(stored)
-            self.notifier.notify(subject, message, runbook=RUNBOOK)
+            key = f"acknowledgement:{destination}/{stored.file.file_name}"
+            is_only_late = stored.is_late and not stored.rejected_count
+            severity = Severity.WARNING if is_only_late else Severity.ERROR
+            self.notifier.notify(subject, message, runbook=RUNBOOK, incident=key, severity=severity)
             self.acknowledgements.alarmed(stored.file)
 
 
@@ -204,6 +217,7 @@ class _Folder:
                 return add(
                     file, Outcome.INCONSISTENT, problem, acknowledgement=acknowledgement, key=key
                 )
+            self.service.notifier.resolve(f"{MISSING}{record.file_name}", f"{file.file_name} came.")
             return self.service.acknowledgements.record(
                 file, acknowledgement, key, rows, within=self.settings.acknowledge_within
             )

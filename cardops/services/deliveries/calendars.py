@@ -73,6 +73,7 @@ class CutOffService:
             f"is {record.state.value} ({record.last_error or 'no error is on record'}). The card "
             "company counts it for its next business day; see the reply-by dates in the file.",
             runbook=RUNBOOK,
+            incident=f"missed-cut-off:{record.file_name}",
         )
         self.ledger.miss_cut_off(record, day)
         return True

@@ -31,10 +31,19 @@ from cardops.rules.deliveries.records import (
     state_for_retry,
 )
 from cardops.rules.deliveries.troubles import OF_ALL_FILES, REFUSED_SESSIONS, RUNBOOK
-from cardops.services.deliveries.paused_alarms import PausedAlarms, failures
+from cardops.services.deliveries.paused_alarms import (
+    PausedAlarms,
+    failures,
+    incident_of_destination,
+    incident_of_file,
+)
 from cardops.services.deliveries.session import DeliverySession, Report, SessionPorts
 
 _RANDOM: Final = SystemRandom()
+_SUBJECTS: Final = {
+    DeliveryState.FAILED: "Chargeback file {file} cannot be delivered to {name}",
+    DeliveryState.DELIVERED_UNCONFIRMED: "It is not sure that {name} has chargeback file {file}",
+}
 
 
 def _say_nothing(_: str) -> None:
@@ -86,10 +95,17 @@ class DeliveryService:
                 current = self._store(replace(record, state=state, last_error=None))
             return self._deliver_with_retries(current) if state in UNDELIVERED else current
 
-    def alarm(self, record: ChargebackFileRecord, error: str) -> ChargebackFileRecord:
-        """Store the error with the record, and raise an alarm."""
+    def alarm(
+        self, record: ChargebackFileRecord, error: str, incident: str | None = None
+    ) -> ChargebackFileRecord:
+        """Store the error with the record, and raise an alarm: of the file, or of the incident named."""
         self.notifier.notify(
-            f"Chargeback file {record.file_name} is {record.state.value}", error, runbook=RUNBOOK
+            _SUBJECTS.get(record.state, "Chargeback file {file} is not delivered to {name}").format(
+                file=record.file_name, name=record.destination
+            ),
+            error,
+            runbook=RUNBOOK,
+            incident=incident or incident_of_file(record),
         )
         return self._store(replace(record, last_error=error))
 
@@ -146,7 +162,7 @@ class DeliveryService:
         except TransientDeliveryError as error:
             explained = error.explained(record.destination)
             return self._store(replace(session.record, last_error=explained)), explained
-        self._succeed(record.destination)
+        self._succeed(session.record)
         if session.record.state is DeliveryState.DELIVERED_UNCONFIRMED:
             return self.alarm(session.record, str(session.record.last_error)), None
         return session.record, None
@@ -176,17 +192,22 @@ class DeliveryService:
 
         _, after = self.breakers.change(record.destination, refuse)
         self.report(_paused(record.destination, after))
-        failed = self.alarm(record, error)
+        failed = self.alarm(record, error, incident_of_destination(record.destination))
         self._alarms().raised(record.destination, after)
         return failed
 
     def _alarms(self) -> PausedAlarms:
         return PausedAlarms(self.breakers, self.notifier)
 
-    def _succeed(self, destination: str) -> None:
+    def _succeed(self, record: ChargebackFileRecord) -> None:
+        destination = record.destination
         if self.breakers.find(destination).failure_count:
             now = self.clock.now()
             self.breakers.change(destination, lambda breaker: breaker.after_success(now))
+        delivered = f"Chargeback file {record.file_name} was delivered to {destination}."
+        self.notifier.resolve(incident_of_destination(destination), delivered)
+        if record.state is DeliveryState.DELIVERED:
+            self.notifier.resolve(incident_of_file(record), delivered)
 
     def _store(self, record: ChargebackFileRecord) -> ChargebackFileRecord:
         self.ledger.record(record)

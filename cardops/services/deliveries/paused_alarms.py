@@ -9,6 +9,7 @@ from datetime import datetime
 
 from cardops.ports import Breakers, Notifier
 from cardops.rules.deliveries.breakers import Breaker
+from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.deliveries.troubles import RUNBOOK
 
 
@@ -44,12 +45,23 @@ class PausedAlarms:
             f"Deliveries to {destination} are paused",
             f"{why}: {breaker.last_error} {then}; other card companies are not affected.",
             runbook=RUNBOOK,
+            incident=incident_of_destination(destination),
         )
         self.raised(destination, breaker)
 
     def raised(self, destination: str, breaker: Breaker) -> None:
         """Record that operators know that it is paused."""
         self.breakers.change(destination, lambda found: found.alarmed(breaker.opened_at))
+
+
+def incident_of_destination(destination: str) -> str:
+    """One incident a card company, whatever keeps its files from being delivered."""
+    return f"delivery:{destination}"
+
+
+def incident_of_file(record: ChargebackFileRecord) -> str:
+    """The incident of a file that cannot be delivered while others can."""
+    return f"chargeback-file:{record.file_name}"
 
 
 def failures(breaker: Breaker) -> str:

@@ -20,7 +20,7 @@ from cardops.rules.deliveries.retries import (
     RetryCount,
 )
 from cardops.rules.deliveries.troubles import RUNBOOK
-from cardops.services.deliveries.paused_alarms import PausedAlarms
+from cardops.services.deliveries.paused_alarms import PausedAlarms, incident_of_file
 
 # Batch and network of a file.
 FileKey = tuple[str, str]
@@ -89,6 +89,7 @@ class RetryService:
             f"({record.last_error or 'no error is on record'}); once the cause is fixed, "
             f"`cardops deliveries retry {record.batch_id} {record.network}` delivers it.",
             runbook=RUNBOOK,
+            incident=incident_of_file(record),
         )
 
 

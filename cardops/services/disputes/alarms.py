@@ -9,10 +9,12 @@ import polars as pl
 
 from cardops.ports import Clock, DisputeAlarms, DisputeRecords, Disputes, Notifier
 from cardops.rules.chargebacks.alarms import (
+    DEADLINE,
     FIRST_ALARM_DAYS,
     DeadlineAlarm,
     alarm_level,
     alarm_texts,
+    incident_of,
 )
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.queue import Opening
@@ -57,7 +59,17 @@ class DeadlineAlarms:
         wanted = [alarm for row in rows if (alarm := _alarm(row)) is not None]
         raised = self.alarms.claim(wanted)  # guard: recorded-before-sent
         for text in alarm_texts(raised):
-            notifier.notify(text.subject, text.message, runbook=RUNBOOK)
+            notifier.notify(
+                text.subject,
+                text.message,
+                runbook=RUNBOOK,
+                incident=text.incident,
+                severity=text.severity,
+            )
+        still = {incident_of(alarm) for alarm in wanted}
+        notifier.resolve_except(
+            DEADLINE, still, "No unanswered dispute is so near its last day now."
+        )
         self.alarms.confirm(raised)
         return RaisedAlarms(raised, self.alarms.unconfirmed(now - CONFIRMED_AFTER))
 

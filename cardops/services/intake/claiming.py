@@ -33,6 +33,8 @@ from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.quarantine import quarantine_refusal
 
 RUNBOOK: Final = "docs/runbooks/quarantine.md"
+# An incident's key before the file's own.
+REFUSED_FILE: Final = "refused-file:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +192,9 @@ class Claims:
         self.intake_ledger.refuse(arrival, self.clock.now().date(), outcome)
         if self.notifier is not None:
             key = arrival.key
-            self.notifier.notify(f"{key} was refused", f"{key}: {sentence}", runbook=RUNBOOK)
+            self.notifier.notify(
+                f"{key} was refused",
+                f"{key}: {sentence}",
+                runbook=RUNBOOK,
+                incident=f"{REFUSED_FILE}{key}",
+            )

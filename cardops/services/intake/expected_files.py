@@ -31,6 +31,7 @@ from cardops.rules.intake.files import Kind
 from cardops.services.intake.holiday_dates import holiday_dates
 
 RUNBOOK: Final = "docs/runbooks/late-file.md"
+LATE_FILE: Final = "late-file:"
 # A file that was not late yet when its due time was looked at: no grace is longer.
 LONGEST_GRACE: Final = timedelta(days=7)
 
@@ -131,6 +132,9 @@ class ExpectedFileService:
                 if not judged.record.is_reported:
                     _tell_missing(judged, notifier)
                     self.expected_files.report(judged.due)
+        # What was waived is not missing any more either.
+        still = {_incident(judged.due) for judged in missing}
+        notifier.resolve_except(LATE_FILE, still, "The file is not awaited any more.")
         self.expected_files.record_reported_until(now)
         return missing
 
@@ -190,15 +194,24 @@ def _midnight(day: date) -> datetime:
 def _tell_missing(judged: JudgedDueFile, notifier: Notifier) -> None:
     name = judged.due.expected.name
     how = "arrived empty" if judged.state is DueState.EMPTY else "is late"
-    notifier.notify(f"File {name} {how}", absent_sentence(judged), runbook=RUNBOOK)
+    notifier.notify(
+        f"File {name} {how}",
+        absent_sentence(judged),
+        runbook=RUNBOOK,
+        incident=_incident(judged.due),
+    )
 
 
 def _tell_arrived(judged: JudgedDueFile, arrived: ArrivedFile, notifier: Notifier) -> None:
     due = judged.due
-    notifier.notify(
-        f"File {due.expected.name} has arrived",
+    notifier.resolve(
+        _incident(due),
         f"The {due.expected.kind} file {due.expected.name} of program {due.expected.program}, due "
         f"on {due.due_on} and reported as late, arrived at {arrived.claimed_at:%Y-%m-%d %H:%M} UTC "
         f"as {arrived.key} (intake file {arrived.intake_id}). Nothing is to be done.",
-        runbook=RUNBOOK,
     )
+
+
+def _incident(due: DueFile) -> str:
+    """One incident a due file."""
+    return f"{LATE_FILE}{due.expected.program}/{due.expected.name}/{due.due_at:%Y-%m-%dT%H:%MZ}"

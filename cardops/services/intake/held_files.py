@@ -27,6 +27,8 @@ from cardops.services.intake.quarantine import quarantine_refusal
 from cardops.services.intake.recalled_files import origin_of
 
 RUNBOOK: Final = "docs/runbooks/held-file.md"
+# An incident's key before the file's id.
+HELD_FILE: Final = "held-file:"
 # Held files whose control file is looked for in one poll; each costs a read of the store.
 POLLED_FILES: Final = 200
 
@@ -134,8 +136,11 @@ class HeldFiles:
                         "an approval" if hold.reason is HoldReason.APPROVAL else "its control file"
                     )
                     subject = f"Intake file {intake_file.intake_id} waits for {what}"
-                    notifier.notify(subject, hold.sentence, runbook=RUNBOOK)
+                    key = f"{HELD_FILE}{intake_file.intake_id}"
+                    notifier.notify(subject, hold.sentence, runbook=RUNBOOK, incident=key)
                     self.source_controls.mark_reported(intake_file.intake_id)
+        still = {f"{HELD_FILE}{intake_file.intake_id}" for intake_file in overdue}
+        notifier.resolve_except(HELD_FILE, still, "The file is not held any more.")
         return overdue
 
     def _submitters(self, intake_file: IntakeFile) -> set[str]:

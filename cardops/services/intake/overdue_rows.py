@@ -30,6 +30,7 @@ class OverdueRowsService:
                 "deadline: see which ids with `cardops quarantine waiting`, and ask the sender for "
                 "the transactions or for rows that name network and currency.",
                 runbook=RUNBOOK,
+                incident=f"waiting-rows:{overdue.intake_id}",
             )
             self.waiting_list.reported(overdue, now)
         return found

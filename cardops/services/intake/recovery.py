@@ -15,6 +15,8 @@ from cardops.rules.intake.files import FileStatus, IntakeFile, IntakeFileMissing
 from cardops.rules.intake.retries import MAX_TRIES, Tries
 
 RUNBOOK: Final = "docs/runbooks/intake-file-dead.md"
+# An incident's key before the file's id.
+DEAD_FILE: Final = "dead-file:"
 # More unfinished files than this wait for a later tick.
 MAX_UNFINISHED: Final = 200
 
@@ -77,4 +79,5 @@ class Recovery:
             "again. Read the failed runs, fix the cause, then run "
             f"`cardops quarantine release {intake_file.intake_id}`.",
             runbook=RUNBOOK,
+            incident=f"{DEAD_FILE}{intake_file.intake_id}",
         )

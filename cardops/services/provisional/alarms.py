@@ -14,6 +14,11 @@ from cardops.services.provisional.crediting import Position, PostedStep
 
 RUNBOOK: Final = "docs/runbooks/disputed-money.md"
 MAX_NAMED: Final = 50
+# The incidents: one each, however many users.
+DEBT: Final = "disputed-money:below-zero"
+REFUSED: Final = "disputed-money:not-posted"
+LATE: Final = "disputed-money:late"
+MISSED: Final = "disputed-money:missed-clock"
 
 
 def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
@@ -24,6 +29,7 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
             f"{len(debts)} balance(s) below zero after a credit was taken back",
             "; ".join(debt_sentence(step) for step in debts),
             runbook=RUNBOOK,
+            incident=DEBT,
         )
     refused = [step for step in posted if not is_done(step)]
     if refused:
@@ -31,6 +37,7 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
             f"{len(refused)} posting(s) of disputes were not possible",
             "; ".join(refusal_sentence(step) for step in refused),
             runbook=RUNBOOK,
+            incident=REFUSED,
         )
     late = [step for step in posted if step.is_late and step.outcome is PostingOutcome.POSTED]
     if late:
@@ -38,6 +45,7 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
             f"{len(late)} credit(s) of disputes were given after the last day for it",
             "; ".join(late_sentence(step) for step in late),
             runbook=RUNBOOK,
+            incident=LATE,
         )
 
 
@@ -57,7 +65,10 @@ def report_missed(positions: Sequence[Position], today: date, notifier: Notifier
             f"{len(sentences)} dispute(s) missed a clock of their regulation",
             "; ".join(sentences[:MAX_NAMED]) + rest,
             runbook=RUNBOOK,
+            incident=MISSED,
         )
+    else:
+        notifier.resolve(MISSED, "No clock of a dispute's regulation is missed now.")
 
 
 def is_done(step: PostedStep) -> bool:

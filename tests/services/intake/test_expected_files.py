@@ -39,7 +39,13 @@ class Desk:
     def told(self) -> list[str]:
         self.service.report(self.notifier)
         found = [subject for subject, _, _ in self.notifier.alarms]
+        found += [
+            f"File {key.split('/')[1]} has arrived"
+            for key, why in self.notifier.resolved
+            if "arrived at" in why
+        ]
         self.notifier.alarms.clear()
+        self.notifier.resolved.clear()
         return found
 
 

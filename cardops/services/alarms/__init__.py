@@ -1,0 +1,1 @@
+"""Tell operators of incidents."""
