@@ -104,17 +104,17 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
         AlarmSources(dispute_alarms, raised_monitoring_alarms, breakers),
     )
     report = write_daily_report(day, sources, clock.now())
-    yield _materialized(report)
+    yield _materialized(report, reports.page_url(day))
     if reasons := reasons_of(report.figures):
         raise CloseIncompleteError(reasons)
 
 
-def _materialized(report: DailyReport) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
+def _materialized(report: DailyReport, url: str) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     return dg.MaterializeResult(
         metadata={
             "needs_a_person": dg.MetadataValue.md(_needs(report)),
             "path": dg.MetadataValue.path(str(report.path)),
-            "url": dg.MetadataValue.url(report.path.as_uri()),
+            "url": dg.MetadataValue.url(url),
             "edition": report.edition.number,
             "breaks": report.figures.break_count,
             "decisions": report.figures.decision_count,

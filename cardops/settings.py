@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     authorizer_port: Port | None = None
     sftp_port: Port | None = None
     dbt_docs_port: Port | None = None
+    pages_port: Port | None = None
+    pages_url: str | None = None
     first_business_date: date | None = None
     allow_loopback_callbacks: bool = False
     authorizer_sends_callbacks: bool = True

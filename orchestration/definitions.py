@@ -14,6 +14,7 @@ from assets.partitions import FIRST_BUSINESS_DATE
 from assets.refused_files import file_refusal_job
 from cardops.settings import Settings
 from orchestration.asset_catalog import assets_of, checks, source_checks
+from orchestration.asset_labels import labelled
 from orchestration.first_date import beginning_on
 from orchestration.freshness import with_deadlines
 from orchestration.jobs import jobs
@@ -27,9 +28,14 @@ def build_defs(
     with_dbt: bool = True,
     resource_overrides: Mapping[str, Any] | None = None,
     first_date: date = FIRST_BUSINESS_DATE,
+    pages_url: str | None = None,
 ) -> dg.Definitions:
-    """The definitions; they load with an empty environment. Partitions of dates begin on `first_date`."""
-    assets = beginning_on(first_date, with_deadlines(assets_of(with_dbt=with_dbt)))
+    """The definitions; they load with an empty environment.
+
+    Partitions of dates begin on `first_date`; `pages_url` is where a browser finds runbooks and reports.
+    """
+    assets = with_deadlines(labelled(assets_of(with_dbt=with_dbt), pages_url))
+    assets = beginning_on(first_date, assets)
     of_sources = source_checks(with_dbt=with_dbt)
     all_jobs = jobs(assets, of_sources)
     bound = {**resources(), **(resource_overrides or {})}
@@ -51,4 +57,8 @@ def build_defs(
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions that `dagster` and `dg` load."""
-    return build_defs(first_date=Settings.load().first_business_date or FIRST_BUSINESS_DATE)
+    settings = Settings.load()
+    return build_defs(
+        first_date=settings.first_business_date or FIRST_BUSINESS_DATE,
+        pages_url=settings.pages_url,
+    )

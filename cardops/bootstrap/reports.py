@@ -39,7 +39,12 @@ class ReportAdapters(FileAdapters):
         """Figures and pages of daily reports."""
         from cardops.adapters.warehouse.reports import DuckDbReports
 
-        return DuckDbReports(self.warehouse, self.settings.home / "reports", self.lake)
+        return DuckDbReports(
+            self.warehouse,
+            self.settings.home / "reports",
+            self.lake,
+            pages_url=self.settings.pages_url,
+        )
 
     @cached_property
     def iceberg_catalog(self) -> IcebergCatalog:

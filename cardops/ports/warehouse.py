@@ -87,6 +87,9 @@ class Reports(Protocol):
     def newest_edition(self, business_date: date) -> Edition | None:
         """Which edition the date's page is; None where there is no page."""
 
+    def page_url(self, business_date: date) -> str:
+        """Where a browser finds the date's page."""
+
     def page_path(self, business_date: date, edition: Edition | None = None) -> Path:
         """Where the date's page is, or where an edition is kept that is not the newest any more."""
 

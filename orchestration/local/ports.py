@@ -15,6 +15,7 @@ DEFAULTS: Final[Mapping[str, int]] = {
     "authorizer": 8000,
     "sftp": 2222,
     "dbt_docs": 8080,
+    "pages": 8090,
 }
 PORTS_TRIED: Final = 200
 

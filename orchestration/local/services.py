@@ -78,6 +78,13 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
             needs=("code",),
         ),
         Service(
+            "pages",
+            _python("orchestration.local.pages", "--port", str(ports["pages"])),
+            lambda: responds(f"http://{HOST}:{ports['pages']}/"),
+            after=("ui", "authorizer"),
+            is_essential=False,
+        ),
+        Service(
             "dbt_docs",
             _python("orchestration.local.dbt_docs", "--port", str(ports["dbt_docs"])),
             # Last, and nobody waits for it: it takes the processor only when nothing else does.

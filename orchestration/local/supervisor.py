@@ -138,8 +138,8 @@ class Supervisor:
         if service.is_essential and (not has_begun or count >= MAX_ENDS):
             raise CommandError(self._failure(name, what))
         stopped = [other.name for other in self._services if name in other.needs]
-        others = f" Stopped with it, because they need it: {', '.join(stopped)}." if stopped else ""
-        self._warn(f"{self._failure(name, f'{what}; it is started again.{others}')}")
+        others = f", with those that need it ({', '.join(stopped)})" if stopped else ""
+        self._warn(self._failure(name, f"{what}; it is started again{others}"))
         for ended in (name, *stopped):
             self._end(ended)
         self._due_at[name] = time.monotonic() + (RESTART_SECONDS if count > 1 else 0)

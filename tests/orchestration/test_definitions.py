@@ -143,3 +143,28 @@ def test_date_before_the_first_is_not_closed(schedule: str, day: int, requested:
 
     assert [request.partition_key for request in ticked.run_requests or []] == requested
     assert bool(ticked.skip_message) is not bool(requested)
+
+
+def test_every_asset_has_an_owner_a_subject_a_description_and_a_runbook_that_exists() -> None:
+    pages = "http://127.0.0.1:8090"
+    repository = build_defs(pages_url=pages).get_repository_def()
+    nodes = [node for node in repository.asset_graph.asset_nodes if node.is_materializable]
+    assert len(nodes) > 100
+
+    for node in nodes:
+        name = node.key.to_user_string()
+        assert node.owners, name
+        assert any(tag.startswith("cardops/") for tag in node.tags), name
+        assert node.description, name
+        link = str(node.metadata["runbook"].value)
+        assert (ROOT / link.removeprefix(f"{pages}/")).is_file(), name
+
+
+def test_a_search_for_disputes_finds_the_assets_of_disputes(lean: dg.RepositoryDefinition) -> None:
+    found = {
+        node.key.to_user_string()
+        for node in lean.asset_graph.asset_nodes
+        if any("dispute" in tag for tag in node.tags)
+    }
+
+    assert {"chargebacks", "chargeback_files", "chargeback_deliveries"} <= found

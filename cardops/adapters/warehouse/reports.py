@@ -51,9 +51,12 @@ class DuckDbReports(Reports):
         folder: Path,
         lake: Lake,
         build: Callable[[Mapping[str, str]], None] = build_report_marts,
+        pages_url: str | None = None,
     ) -> None:
+        """`pages_url`: where a browser finds the pages; unset, the files."""
         self._warehouse = warehouse
         self._folder = folder
+        self._pages_url = pages_url
         self._lake = lake
         self._build = build
 
@@ -136,6 +139,12 @@ class DuckDbReports(Reports):
             return Edition(number=1, made_at=made_at, content_sha256="")
         number, stamp, digest = found.groups()
         return Edition(int(number), datetime.fromisoformat(stamp), digest)
+
+    @override
+    def page_url(self, business_date: date) -> str:
+        if self._pages_url is None:
+            return self.page_path(business_date).absolute().as_uri()
+        return f"{self._pages_url}/reports/{business_date}"
 
     @override
     def page_path(self, business_date: date, edition: Edition | None = None) -> Path:

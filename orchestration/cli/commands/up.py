@@ -39,6 +39,7 @@ def up(*, json_output: JsonOption = False) -> None:
         ensure_program(adapters, DEFAULT_PROGRAM)
         key = administration(adapters).demo_key(DEFAULT_PROGRAM)
         # Before it nothing can be missing.
+        environment["CARDOPS_PAGES_URL"] = f"http://{HOST}:{ports['pages']}"
         environment["CARDOPS_FIRST_BUSINESS_DATE"] = first_business_date(settings).isoformat()
         dbt_manifest()
         write_ports(settings.home, ports)
@@ -64,6 +65,7 @@ def addresses(home: Path, ports: Mapping[str, int], key: str, seconds: float) ->
         "authorizer": f"http://{HOST}:{ports['authorizer']}",
         "sftp": f"sftp://{HOST}:{ports['sftp']}",
         "dbt_docs": f"http://{HOST}:{ports['dbt_docs']}",
+        "pages": f"http://{HOST}:{ports['pages']}",
         "incoming": str(home / "raw" / "incoming"),
         "key": key,
         "ports": dict(ports),
@@ -84,6 +86,7 @@ Cardops is running (started in {ready["seconds"]} s).
   Dagster UI  {ready["ui"]}
   Authorizer  {ready["authorizer"]}/docs
   SFTP        {ready["sftp"]}
+  Pages       {ready["pages"]} (daily reports, quarantine, runbooks)
   dbt docs    {ready["dbt_docs"]} (the marts for analysts; built in the background)
   Demo key    {ready["key"]}
 

@@ -83,7 +83,7 @@ def test_card_number_in_free_text_reaches_neither_lake_nor_preview(world: Intake
     kept = world.rows("chargebacks").row(0, named=True)
     assert kept["merchant_name"] == "Shop 510510******5100"
     assert TYPED not in str(kept)
-    metadata = str(intake_metadata([taken], CHARGEBACKS, world.ports, 1.0))
+    metadata = str(intake_metadata([taken], [taken.intake_file], CHARGEBACKS, world.ports, 1.0))
     assert "510510******5100" in metadata
     assert TYPED not in metadata
 
