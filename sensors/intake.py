@@ -29,6 +29,7 @@ from cardops.services.intake.claiming import Claims
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.recovery import Recovery
 from sensors.cursor import Cursor
+from sensors.processes import end_killed_runs
 
 # The daemon goes round every 5 seconds and skips sensors evaluated less than this ago: with 5 every
 # second round would be skipped.
@@ -132,9 +133,10 @@ def run_config(profile: KindProfile, files: Sequence[IntakeFile]) -> dict[str, o
 
 
 def busy_ids(profile: KindProfile, instance: dg.DagsterInstance) -> set[int]:
-    """Files that an unfinished run works on."""
+    """Files that an unfinished run works on; runs whose process was killed are failed here."""
     runs = instance.get_runs(dg.RunsFilter(job_name=profile.job_name, statuses=UNDER_WAY))
-    tags = (run.tags.get(INTAKE_TAG, "") for run in runs)
+    killed = end_killed_runs(instance, runs)
+    tags = (run.tags.get(INTAKE_TAG, "") for run in runs if run.run_id not in killed)
     return {int(intake_id) for tag in tags for intake_id in tag.split(",") if intake_id}
 
 

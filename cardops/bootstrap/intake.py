@@ -11,6 +11,7 @@ from cardops.bootstrap.files import FileAdapters
 if TYPE_CHECKING:
     from cardops.ports import (
         Arrivals,
+        ArrivalWatch,
         ExpectedFiles,
         FileMappings,
         IntakeLedger,
@@ -31,6 +32,24 @@ class IntakeAdapters(FileAdapters):
 
         listing = open_listing(self.settings.store_url("raw"), self._aws)
         return ListedArrivals(listing, self.intake_ledger)
+
+    @cached_property
+    def prompt_arrivals(self) -> Arrivals:
+        """The same for a process that looks when something arrives, at many files at once."""
+        from cardops.adapters.object_stores.listing import MAX_PROMPT_FILES, ListedArrivals
+        from cardops.adapters.object_stores.opening import open_listing
+
+        listing = open_listing(self.settings.store_url("raw"), self._aws)
+        return ListedArrivals(
+            listing, self.intake_ledger, is_certain=True, max_files=MAX_PROMPT_FILES
+        )
+
+    @cached_property
+    def arrival_watch(self) -> ArrivalWatch:
+        """What tells that something may have arrived."""
+        from cardops.adapters.object_stores.opening import open_watch
+
+        return open_watch(self.settings.store_url("raw"))
 
     @cached_property
     def intake_ledger(self) -> IntakeLedger:

@@ -38,7 +38,7 @@ from cardops.ports.evidence import DisputeEvidence
 from cardops.ports.expected_files import ExpectedFiles
 from cardops.ports.files import Lake, ObjectListing, ObjectStore
 from cardops.ports.fraud import RingActivity, RingGraph, RingSnapshots, RingSources
-from cardops.ports.intake import Arrivals, IntakeLedger
+from cardops.ports.intake import Arrivals, ArrivalWatch, IntakeLedger
 from cardops.ports.known_rows import EarlierRows, JudgingTurn, KnownRows
 from cardops.ports.mappings import FileMappings
 from cardops.ports.monitoring import MonitoringAlarms, MonitoringProgrammes
@@ -61,6 +61,7 @@ __all__ = [
     "Acknowledgements",
     "AlarmChannel",
     "AlarmChannels",
+    "ArrivalWatch",
     "Arrivals",
     "Authorizations",
     "Books",

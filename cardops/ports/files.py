@@ -23,6 +23,13 @@ class ObjectListing(Protocol):
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         """Every object whose key begins with the prefix, in key order."""
 
+    def find(self, key: str) -> ObjectStat | None:
+        """The object under this key, or None where there is none."""
+
+    def has_writer(self, key: str) -> bool | None:
+        """Whether a program has the object open for writing; None where nobody can tell."""
+        return False
+
 
 class ObjectStore(ObjectListing, Protocol):
     """One bucket or directory, addressed by keys with `/`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cardops.ports.chargebacks import FiledBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import date
 
@@ -30,11 +30,32 @@ MAX_LISTED_FILES: Final = 1_000
 class Arrivals(Protocol):
     """New files under `incoming/`, found by listing or by events."""
 
-    def poll(self, kind: Kind, seen_before: Mapping[str, str]) -> ArrivalPoll:
-        """Files of the kind that are complete and not claimed yet, a bounded number."""
+    def poll(
+        self, kind: Kind, seen_before: Mapping[str, str], keys: Collection[str] | None = None
+    ) -> ArrivalPoll:
+        """Files of the kind that are complete and not claimed yet, a bounded number.
+
+        With `keys`, only these are looked at: those of which an ArrivalWatch told.
+        """
 
     def acknowledge(self, poll: ArrivalPoll) -> None:
         """Everything in `ready` is claimed: its events are acknowledged."""
+
+
+class ArrivalWatch(Protocol):
+    """Tells sooner than a poll that something may have arrived.
+
+    It may miss an arrival and tell of one twice: a listing finds the former, the ledger knows the latter.
+    """
+
+    def wait(self, seconds: float) -> Collection[str] | None:
+        """Keys that may be new, as soon as there are any; none when so much time has passed.
+
+        None: whatever lies under `incoming/` may be new. Raises ObjectStoreError, ArrivalQueueError.
+        """
+
+    def close(self) -> None:
+        """End a `wait` of another thread, and what runs in the background."""
 
 
 class GroupedFiles(Protocol):

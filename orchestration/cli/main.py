@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "importers": "Show which processor's report a file is, and what would become of it.",
     "mapping": "Say once how a sender's files differ from the contract; try it on a file.",
     "authorizer": "Run the authorizer alone.",
+    "intake": "Ingest files as they arrive, until Ctrl-C.",
     "program": "Create card programs, rotate callback secrets, set limits.",
     "key": "Create, list and revoke API keys.",
     "user": "Block or unblock a user, set spending limits.",
@@ -66,7 +67,7 @@ GROUPS: Final = {
     "destinations",
 }
 # Commands that run for weeks keep Python's own garbage collection.
-SERVICES: Final = {"up", "authorizer", "callbacks"}
+SERVICES: Final = {"up", "authorizer", "callbacks", "intake"}
 # What database drivers raise when the server is gone, full or busy. A driver that was never imported
 # cannot have raised.
 DATABASE_ERRORS: Final = {

@@ -20,14 +20,10 @@ from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
-from orchestration.local.instance import (
-    PROCESS_TAG,
-    first_business_date,
-    open_instance,
-    process_tag,
-)
+from orchestration.local.instance import first_business_date, open_instance
 from sensors.delivery import delivery_tags
 from sensors.intake import BATCHES, partition_of, run_config
+from sensors.processes import PROCESS_TAG, process_tag
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -51,9 +47,16 @@ class RunFailedError(CommandError):
 class InProcessRuns:
     """The definitions, loaded once a command, and runs of their jobs."""
 
-    def __init__(self, settings: Settings, *, with_dbt: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        with_dbt: bool = False,
+        resource_overrides: Mapping[str, Any] | None = None,
+    ) -> None:
         self._settings = settings
         self._with_dbt = with_dbt
+        self._resource_overrides = resource_overrides
 
     def load(self) -> None:
         """Open the instance and load the definitions now, not at the first run."""
@@ -118,8 +121,11 @@ class InProcessRuns:
             warnings.simplefilter("ignore", category)
         from orchestration.definitions import build_defs  # noqa: PLC0415 - after the filter
 
-        first_date = first_business_date(self._settings)
-        return build_defs(with_dbt=self._with_dbt, first_date=first_date).get_repository_def()
+        return build_defs(
+            with_dbt=self._with_dbt,
+            first_date=first_business_date(self._settings),
+            resource_overrides=self._resource_overrides,
+        ).get_repository_def()
 
 
 def _released(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Belongs here: Dagster's configuration. Its tables have a database of their own o
 """
 
 import os
-import socket
 from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Final
@@ -20,7 +19,6 @@ URL_VARIABLE: Final = "CARDOPS_DAGSTER_URL"
 OUTPUT_VARIABLE: Final = "CARDOPS_RUN_OUTPUT"
 # Set in processes that do nothing but one run. Elsewhere the output belongs to a terminal or to a service.
 OWN_PROCESS_VARIABLE: Final = "CARDOPS_RUN_HAS_ITS_OWN_PROCESS"
-PROCESS_TAG: Final = "cardops/process"  # host and process id of a run inside a command
 
 DAGSTER_YAML: Final = f"""\
 # Cardops writes this file whenever it starts; changes to it are lost.
@@ -109,17 +107,14 @@ def open_instance(settings: Settings) -> "dg.DagsterInstance":
         return dg.DagsterInstance.get()
 
 
-def process_tag() -> str:
-    """Host and process id, by which other processes of this machine find this one."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def end_leftover_runs(instance: "dg.DagsterInstance") -> int:
     """Fail runs whose process is gone, so that their files are ingested again; returns how many.
 
     Call it only where no other server of this home runs.
     """
     import dagster as dg  # noqa: PLC0415 - as above
+
+    from sensors.processes import PROCESS_TAG, end_run, is_process_alive  # noqa: PLC0415 - as above
 
     started = [
         dg.DagsterRunStatus.STARTING,
@@ -132,25 +127,5 @@ def end_leftover_runs(instance: "dg.DagsterInstance") -> int:
         if not is_process_alive(run.tags.get(PROCESS_TAG))
     ]
     for run in leftover:
-        instance.report_run_failed(
-            run, "The process of this run is gone; the run can be started again."
-        )
+        end_run(instance, run)
     return len(leftover)
-
-
-def is_process_alive(tag: str | None) -> bool:
-    """Whether the process of a tag still runs; assumed for a process of another machine."""
-    if tag is None:
-        return False
-    host, _, pid = tag.rpartition(":")
-    return host != socket.gethostname() or _exists(int(pid))
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

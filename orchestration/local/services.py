@@ -78,6 +78,13 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
             needs=("code",),
         ),
         Service(
+            "intake",
+            _python("orchestration.cli.main", "intake"),
+            # Without it the sensors ingest what arrives, some seconds later.
+            after=("code",),
+            is_essential=False,
+        ),
+        Service(
             "pages",
             _python("orchestration.local.pages", "--port", str(ports["pages"])),
             lambda: responds(f"http://{HOST}:{ports['pages']}/"),

@@ -26,11 +26,21 @@ class FakeObjectStore(ObjectStore):
     contents: dict[str, bytes] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)  # keys still being written
+    open_for_writing: set[str] = field(default_factory=set)
+    written_elsewhere: set[str] = field(default_factory=set)  # nobody can tell who writes them
     reads: list[str] = field(default_factory=list)
 
     @override
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         return [self._stat(key) for key in sorted(self.contents) if key.startswith(prefix)]
+
+    @override
+    def find(self, key: str) -> ObjectStat | None:
+        return self._stat(key) if key in self.contents else None
+
+    @override
+    def has_writer(self, key: str) -> bool | None:
+        return None if key in self.written_elsewhere else key in self.open_for_writing
 
     @override
     def open(self, key: str) -> BinaryIO:

@@ -4,8 +4,8 @@ Belongs here: listing for arrivals, where assets and sensors hand in the client 
 Reading and writing objects is in cardops.adapters.object_stores.s3.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +13,8 @@ from typing_extensions import override
 
 from cardops.ports import ObjectListing
 from cardops.rules.intake.objects import ObjectStat, ObjectStoreError
+
+MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 class S3Listing(ObjectListing):
@@ -35,13 +37,29 @@ class S3Listing(ObjectListing):
         except (BotoCoreError, ClientError) as error:
             raise ObjectStoreError(f"{self.url}/{prefix} cannot be listed: {error}") from None
         return [
-            ObjectStat(
-                key=item["Key"].removeprefix(self._root),
-                size_bytes=item["Size"],
-                version=item["ETag"].strip('"'),
-                modified_at=item["LastModified"],
-            )
+            _stat(item["Key"].removeprefix(self._root), item["Size"], item)
             for item in sorted(found, key=lambda item: str(item["Key"]))
             # The S3 console marks an empty folder by an object of this name.
             if not item["Key"].endswith("/")
         ]
+
+    @override
+    def find(self, key: str) -> ObjectStat | None:
+        try:
+            item = self._client.head_object(Bucket=self._bucket, Key=f"{self._root}{key}")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in MISSING:
+                return None
+            raise ObjectStoreError(f"{self.url}/{key} cannot be read: {error}") from None
+        except BotoCoreError as error:
+            raise ObjectStoreError(f"{self.url}/{key} cannot be read: {error}") from None
+        return _stat(key, item["ContentLength"], item)
+
+
+def _stat(key: str, size_bytes: int, item: Mapping[str, Any]) -> ObjectStat:
+    return ObjectStat(
+        key=key,
+        size_bytes=size_bytes,
+        version=item["ETag"].strip('"'),
+        modified_at=item["LastModified"],
+    )

@@ -4,9 +4,12 @@ Written with the operating system's own calls: obstore's local store neither syn
 lists names with `#` digits, and gives no real file to read from.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
+import signal
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,8 +44,43 @@ class DirectoryStore(ObjectStore):
         with self._plain_errors(prefix):
             found = list(_walk(self.root / folder, f"{folder}/" if folder else ""))
         return sorted(
-            (stat for stat in found if stat.key.startswith(prefix)), key=lambda stat: stat.key
+            (item for item in found if item.key.startswith(prefix)), key=lambda item: item.key
         )
+
+    @override
+    def find(self, key: str) -> ObjectStat | None:
+        path = self._path(key)
+        with self._plain_errors(key):
+            try:
+                found = path.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        is_listed = stat.S_ISREG(found.st_mode) and not path.name.startswith(UNFINISHED_PREFIX)
+        return _object_stat(key, found) if is_listed else None
+
+    @override
+    def has_writer(self, key: str) -> bool | None:
+        """Known for processes of this machine, by a lease that the kernel grants only without writers.
+
+        None for a file of another user, or on a file system without leases (NFS).
+        """
+        try:
+            handle = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        try:
+            # A writer that opens the file just now waits for the lease's end, of which the kernel tells
+            # by a signal: by default one that would end this process.
+            fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
+        return False
 
     @override
     def open(self, key: str) -> BinaryIO:
@@ -116,18 +154,16 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectStat]:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
         elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(UNFINISHED_PREFIX):
-            stat = _stat(entry, prefix)
-            if stat:
-                yield stat
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            yield _object_stat(f"{prefix}{entry.name}", found)
 
 
-def _stat(entry: "os.DirEntry[str]", prefix: str) -> ObjectStat | None:
-    try:
-        found = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return None
+def _object_stat(key: str, found: os.stat_result) -> ObjectStat:
     return ObjectStat(
-        key=f"{prefix}{entry.name}",
+        key=key,
         size_bytes=found.st_size,
         version=f"{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ino:x}",
         modified_at=datetime.fromtimestamp(found.st_mtime_ns / 1e9, UTC),

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from cardops.adapters.aws.clients import AwsClients, BotoClients
 from cardops.adapters.aws.environment import aws_region
 from cardops.adapters.object_stores.directory import DirectoryStore
-from cardops.ports import ObjectListing, ObjectStore
+from cardops.ports import ArrivalWatch, ObjectListing, ObjectStore
 from cardops.rules.intake.objects import ObjectStoreError
 
 
@@ -37,3 +37,16 @@ def open_listing(url: str, aws: AwsClients | None = None) -> ObjectListing:
     from cardops.adapters.aws.s3_listing import S3Listing  # noqa: PLC0415 - botocore loads slowly
 
     return S3Listing(url, (aws or BotoClients()).s3(aws_region()))
+
+
+def open_watch(url: str) -> ArrivalWatch:
+    """What tells of arrivals in the store at that URL: the kernel for a directory, else the clock."""
+    from cardops.adapters.object_stores.watching import (  # noqa: PLC0415 - only one process watches
+        DirectoryWatch,
+        TimedWatch,
+    )
+
+    if url.startswith("s3:"):
+        return TimedWatch()
+    store = open_store(url)
+    return DirectoryWatch(store.root) if isinstance(store, DirectoryStore) else TimedWatch()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
 from obstore.auth.boto3 import Boto3CredentialProvider
@@ -22,6 +22,9 @@ from cardops.rules.intake.objects import (
     ObjectStoreError,
     check_key,
 )
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta  # a stub's name only
 
 READ_AHEAD_BYTES: Final = 8 * 1024 * 1024
 
@@ -43,18 +46,17 @@ class S3ObjectStore(ObjectStore):
             pages = self._store.list(folder or None)
             found = [item for page in pages for item in page]
         return sorted(
-            (
-                ObjectStat(
-                    key=item["path"],
-                    size_bytes=item["size"],
-                    version=(item["e_tag"] or "").strip('"'),
-                    modified_at=item["last_modified"],
-                )
-                for item in found
-                if item["path"].startswith(prefix)
-            ),
+            (_stat(item["path"], item) for item in found if item["path"].startswith(prefix)),
             key=lambda stat: stat.key,
         )
+
+    @override
+    def find(self, key: str) -> ObjectStat | None:
+        try:
+            with self._plain_errors(key):
+                return _stat(key, self._store.head(check_key(key)))
+        except ObjectMissingError:
+            return None
 
     @override
     def open(self, key: str) -> BinaryIO:
@@ -126,6 +128,15 @@ class S3ObjectStore(ObjectStore):
             raise ObjectStoreError(
                 f"{self.uri(key)} cannot be reached: {str(error).splitlines()[0]}"
             ) from error
+
+
+def _stat(key: str, item: "ObjectMeta") -> ObjectStat:
+    return ObjectStat(
+        key=key,
+        size_bytes=item["size"],
+        version=(item["e_tag"] or "").strip('"'),
+        modified_at=item["last_modified"],
+    )
 
 
 class _Ranges(io.RawIOBase):

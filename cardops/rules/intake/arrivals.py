@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from cardops.rules.intake.control_files import SUFFIX, is_nearly_control
+from cardops.rules.intake.control_files import SUFFIX, is_control, is_nearly_control
 from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, IntakeFile, Kind
 from cardops.rules.intake.objects import ObjectStat
 
@@ -31,10 +31,12 @@ class ArrivalPoll:
     """What one poll found: complete files in order of arrival, and files to poll again.
 
     `waiting` is key -> version of files that may still be being written; hand it to the next poll.
+    `has_more`: there are more complete files than one poll returns.
     """
 
     ready: tuple[ObjectStat, ...]
     waiting: Mapping[str, str]
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ def place_of(key: str, kind: Kind, programs: set[str], formats: Sequence[str] = 
 def is_temporary(key: str) -> bool:
     """Whether the name says that a file transfer is still writing it."""
     return bool(_TEMPORARY.search(key.rpartition("/")[2]))
+
+
+def is_arrival(key: str, kind: Kind) -> bool:
+    """Whether the key is that of an input file of the kind: no control file, and not being transferred."""
+    return key.startswith(prefix_of(kind)) and not is_temporary(key) and not is_control(key)
 
 
 def is_settled(stat: ObjectStat, seen_before: Mapping[str, str]) -> bool:

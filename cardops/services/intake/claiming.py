@@ -4,6 +4,7 @@ Belongs here: from an object to an entry of the ledger. Sensors, `cardops submit
 claim through this. Which run follows is decided elsewhere.
 """
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,12 @@ from cardops.rules.intake.files import (
     IntakeFileMissingError,
     Kind,
 )
-from cardops.rules.intake.objects import ObjectMissingError, ObjectStat
+from cardops.rules.intake.objects import ObjectMissingError, ObjectStat, ObjectStoreError
 from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.quarantine import quarantine_refusal
 
 RUNBOOK: Final = "docs/runbooks/quarantine.md"
+_log = logging.getLogger(__name__)
 # An incident's key before the file's own.
 REFUSED_FILE: Final = "refused-file:"
 
@@ -89,16 +91,22 @@ class Claims:
         new = [stat for stat in stats if (stat.key, stat.version) not in known]
         return self.claim(kind, new) if new else []
 
-    def claim(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[IntakeFile]:
-        """Files that are new, refused ones left out; in batches where the kind has them."""
+    def claim(
+        self, kind: Kind, stats: Sequence[ObjectStat], unread: list[ObjectStat] | None = None
+    ) -> list[IntakeFile]:
+        """Files that are new, refused ones left out; in batches where the kind has them.
+
+        With `unread`, an object that cannot be read is added to it and holds up no other; without, it
+        raises ObjectStoreError.
+        """
         with self.intake_ledger.one_session():
             if self.kinds[kind].has_batches:
-                batches = self.claim_batches(kind, stats)
+                batches = self.claim_batches(kind, stats, unread)
                 return [intake_file for batch in batches for intake_file in batch.files]
             today = self.clock.now().date()
             claims = [
                 self.intake_ledger.claim(arrival, today)
-                for arrival in self._acceptable(kind, stats)
+                for arrival in self._acceptable(kind, stats, unread)
             ]
             return [intake_file for intake_file, is_new in claims if is_new]
 
@@ -115,10 +123,12 @@ class Claims:
         entry, _ = self.intake_ledger.claim(arrival, self.clock.now().date())
         return entry
 
-    def claim_batches(self, kind: Kind, stats: Sequence[ObjectStat]) -> list[ChargebackBatch]:
+    def claim_batches(
+        self, kind: Kind, stats: Sequence[ObjectStat], unread: list[ObjectStat] | None = None
+    ) -> list[ChargebackBatch]:
         """One batch of all new files of a program; released files keep the mode of their origin."""
         groups: dict[tuple[str, str], list[Arrival]] = {}
-        for arrival in self._acceptable(kind, stats):
+        for arrival in self._acceptable(kind, stats, unread):
             mode = self._mode_of_origin(arrival) or ""
             groups.setdefault((arrival.program, mode), []).append(arrival)
         batches = [
@@ -169,12 +179,21 @@ class Claims:
             return None  # a file that somebody gave such a name
         return None if batch_id is None else self.intake_ledger.batch_mode(batch_id)
 
-    def _acceptable(self, kind: Kind, stats: Sequence[ObjectStat]) -> Iterator[Arrival]:
+    def _acceptable(
+        self, kind: Kind, stats: Sequence[ObjectStat], unread: list[ObjectStat] | None = None
+    ) -> Iterator[Arrival]:
         """Arrivals of registered programs; the others are refused, each with its sentence."""
         registered = self._registered()
         for stat in stats:
             place = self._place(stat.key, kind, registered)
-            arrival = self._arrival(place, stat)
+            try:
+                arrival = self._arrival(place, stat)
+            except ObjectStoreError as error:
+                if unread is None:
+                    raise
+                _log.warning("%s is not claimed yet: %s", stat.key, error)
+                unread.append(stat)
+                continue
             if arrival and place.error:
                 self._refuse(arrival, place.error)
             elif arrival:

@@ -46,11 +46,10 @@ def close(settings: Settings, day: date) -> bool:
     from assets.partitions import dates_from  # noqa: PLC0415 - Dagster costs seconds
     from orchestration.definitions import build_defs  # noqa: PLC0415 - as above
     from orchestration.local.instance import (  # noqa: PLC0415 - as above
-        PROCESS_TAG,
         first_business_date,
         open_instance,
-        process_tag,
     )
+    from sensors.processes import PROCESS_TAG, process_tag  # noqa: PLC0415 - as above
 
     first_date = first_business_date(settings)
     if not dates_from(first_date).has_partition_key(day.isoformat()):

@@ -180,3 +180,67 @@ def test_missing_credentials_are_reported(
 
     with pytest.raises(ObjectStoreError, match="needs AWS credentials"):
         open_store(s3_url).get("a")
+
+
+def test_object_is_found_as_it_is_listed(store: ObjectStore) -> None:
+    store.create("incoming/deposits/a b,=#1%20ü.csv", b"one\n")
+    (listed,) = store.list_objects("incoming/")
+
+    assert store.find(listed.key) == listed
+    assert store.find("incoming/deposits/missing.csv") is None
+    assert store.find("incoming/deposits") is None
+
+
+def test_object_without_a_writer_has_none(store: ObjectStore) -> None:
+    store.create("a.csv", b"one\n")
+
+    assert store.has_writer("a.csv") is False
+
+
+def test_directory_tells_whether_a_program_has_a_file_open_for_writing(
+    directory: ObjectStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w") as first, path.open("a") as second:
+        assert directory.has_writer("a.csv") is True
+        first.close()
+        assert directory.has_writer("a.csv") is True
+        second.close()
+    with path.open() as reader:
+        assert directory.has_writer("a.csv") is False, "a reader is no writer"
+        assert reader.read() == ""
+    assert directory.has_writer("missing.csv") is None
+
+
+def test_writers_that_open_a_file_while_it_is_looked_at_are_not_disturbed(
+    directory: ObjectStore, tmp_path: Path
+) -> None:
+    """The kernel tells the holder of a lease by a signal, which by default ends the process."""
+    path = tmp_path / "a.csv"
+    path.write_text("")
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with path.open("a") as file:
+                file.write("x")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = {directory.has_writer("a.csv") for _ in range(20_000)}
+    stop.set()
+    writer.join()
+
+    assert None not in found
+    assert False in found
+
+
+def test_directory_finds_neither_links_nor_unfinished_files(
+    directory: ObjectStore, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("a")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "a.csv")
+    (tmp_path / ".cardops-unfinished-1").write_text("a")
+
+    assert directory.find("link.csv") is None
+    assert directory.find(".cardops-unfinished-1") is None

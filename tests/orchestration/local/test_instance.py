@@ -18,14 +18,12 @@ from cardops.settings import Settings
 from orchestration.local.instance import (
     DAGSTER_YAML,
     OUTPUT_VARIABLE,
-    PROCESS_TAG,
     URL_VARIABLE,
     end_leftover_runs,
-    is_process_alive,
     open_instance,
     prepare_instance,
-    process_tag,
 )
+from sensors.processes import PROCESS_TAG, is_process_alive, process_tag
 from tests.factories.databases import new_home
 from tests.factories.waiting import wait_until
 

@@ -259,10 +259,13 @@ def test_one_process_creates_dagsters_tables_before_others_open_them(
 
     without_dagster = {"code", "sftp", "authorizer", "pages", "dbt_docs"}
     assert {
-        service.name: service.needs for service in listed if service.name not in without_dagster
+        service.name: (*service.needs, *service.after)
+        for service in listed
+        if service.name not in without_dagster
     } == {
         "ui": ("code",),
         "daemon": ("code",),
+        "intake": ("code",),
     }
 
 

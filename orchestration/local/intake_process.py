@@ -1,0 +1,67 @@
+"""The process of the intake worker: its adapters, its definitions, and its end by a signal.
+
+Belongs here: what the worker is made of. What it does is in `intake_worker`.
+"""
+
+import logging
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from cardops.bootstrap import Adapters
+from cardops.services.intake.claiming import Claims
+from cardops.settings import Settings
+from orchestration.local.in_process import InProcessRuns
+from orchestration.local.intake_worker import IntakeWorker, Sources
+from orchestration.local.supervisor import STOP_SIGNALS
+from resources.aws import DagsterAwsClients
+from resources.duckdb_sessions import DagsterDuckDbSessions
+
+_log = logging.getLogger("cardops.intake")
+
+
+def run_worker(settings: Settings) -> None:
+    """Ingest what arrives until a signal to stop; the run in hand ends first."""
+    worker = make_worker(settings)
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda _number, _frame: worker.stop())
+    _log.info("Files under %s/incoming are ingested as they arrive.", settings.store_url("raw"))
+    worker.run()
+
+
+def make_worker(settings: Settings) -> IntakeWorker:
+    """The worker of an instance, with its definitions loaded."""
+    adapters = Adapters(settings, aws=DagsterAwsClients(), duckdb=DagsterDuckDbSessions())
+    runs = InProcessRuns(settings, resource_overrides=_resources(adapters))
+    runs.load()
+    return IntakeWorker(_sources(adapters), _claims(adapters), runs, adapters.notifier)
+
+
+def _sources(adapters: Adapters) -> Sources:
+    return Sources(adapters.arrival_watch, adapters.prompt_arrivals, adapters.prompt_arrivals)
+
+
+def _claims(adapters: Adapters) -> Claims:
+    return Claims(
+        adapters.raw_store,
+        adapters.failed_store,
+        adapters.intake_ledger,
+        adapters.programs,
+        adapters.database_clock,
+        notifier=adapters.notifier,
+    )
+
+
+def _resources(adapters: Adapters) -> Mapping[str, Any]:
+    """The ports of the intake assets, built once: for each run they cost a tenth of it."""
+    return {
+        "raw_store": adapters.raw_store,
+        "failed_store": adapters.failed_store,
+        "lake": adapters.lake,
+        "intake_ledger": adapters.intake_ledger,
+        "known_rows": adapters.known_rows,
+        "programs": adapters.programs,
+        "source_controls": adapters.source_controls,
+        "clock": adapters.database_clock,
+        "deposit_ledger": adapters.deposit_ledger,
+    }

@@ -1,0 +1,288 @@
+"""The intake worker: a warm process that ingests files within a second or two of their arrival.
+
+It claims through the same services as the arrival sensors and runs the same jobs in this process, on the
+instance that the UI shows. What it does counts once because of the intake ledger; what a killed worker
+left is found by the sensors, or by the next worker. docs/arrival.md.
+
+Belongs here: which thread does what, and when. How a file is claimed is in cardops.services.intake.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import dagster as dg
+
+from cardops.contracts.kinds.registry import KINDS
+from cardops.ports import Arrivals, ArrivalWatch, Notifier
+from cardops.rules.errors import ExplainedError
+from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
+from cardops.services.intake.claiming import Claims
+from cardops.services.intake.looks import Looks
+from orchestration.local.in_process import RunFailedError, RunResult
+from sensors.intake import busy_ids, files_by_partition
+
+# Each thread ingests the files of its kinds one after the other: a deposit never waits for a long
+# chargeback batch.
+KINDS_OF_THREADS: Final = (
+    (Kind("deposits"),),
+    tuple(kind for kind in KINDS if kind != Kind("deposits")),
+)
+# Everything is listed this often, for events that were lost.
+SWEEP_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 20.0
+# Files of one run; more go into the next.
+MAX_FILES_A_RUN: Final = 500
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+INCIDENT: Final = "arrivals:events"
+RUNBOOK: Final = "docs/runbooks/arrivals.md"
+
+_log = logging.getLogger("cardops.intake")
+
+
+@dataclass
+class Noticed:
+    """What a kind is to look at: keys, or everything."""
+
+    keys: set[str] = field(default_factory=set)
+    is_everything: bool = False
+
+    def add(self, keys: Collection[str] | None) -> None:
+        """None: everything."""
+        if keys is None:
+            self.is_everything = True
+        else:
+            self.keys |= set(keys)
+
+    def __bool__(self) -> bool:
+        return self.is_everything or bool(self.keys)
+
+
+class Backoff:
+    """Pauses after failures in a row, each twice as long as the one before."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def next_pause(self) -> float:
+        """Seconds to wait after one more failure."""
+        self.failures += 1
+        return float(min(FIRST_PAUSE_SECONDS * 2 ** (self.failures - 1), LONGEST_PAUSE_SECONDS))
+
+
+class Runs(Protocol):
+    """Runs of the intake jobs in this process; InProcessRuns is one."""
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        """Where runs are recorded."""
+
+    def ingest_file(self, kind: Kind, files: Sequence[IntakeFile]) -> RunResult:
+        """Ingest claimed files of one partition. Raises RunFailedError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where arrivals are found: `arrivals` by keys of which the watch told, `sweep` by listing."""
+
+    watch: ArrivalWatch
+    arrivals: Arrivals
+    sweep: Arrivals
+
+
+class IntakeThread:
+    """Kinds whose files one thread claims and ingests, one run after the other."""
+
+    def __init__(self, kinds: Sequence[Kind], sources: Sources, claims: Claims, runs: Runs) -> None:
+        self._sources = sources
+        self._claims = claims
+        self._runs = runs
+        self._looks = {kind: Looks(kind, claims) for kind in kinds}
+        self._noticed = {kind: Noticed() for kind in kinds}
+        self._changed = threading.Condition()
+        self._is_stopping = False
+        self._backoff = Backoff()
+
+    def notice(self, keys: Collection[str] | None) -> None:
+        """These keys may be new; None: everything."""
+        with self._changed:
+            for kind, noticed in self._noticed.items():
+                if keys is None:
+                    noticed.add(None)
+                else:
+                    noticed.add({key for key in keys if key.startswith(f"incoming/{kind}/")})
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End `serve` after the run in hand."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def serve(self) -> None:
+        """Claim and ingest until stopped. A failure is logged; what it left undone goes on later."""
+        for kind in list(self._looks):
+            self._guarded(self._take_over, kind)
+        while (next_kind := self._next_kind()) is not None:
+            self._guarded(self._serve, next_kind)
+
+    def _guarded(self, work: Callable[[Kind], None], kind: Kind) -> None:
+        try:
+            work(kind)
+        except Exception as error:  # noqa: BLE001 - the thread goes on, whatever became of one kind
+            pause = self._backoff.next_pause()
+            sentence = str(error) if isinstance(error, ExplainedError) else repr(error)
+            _log.warning("%s: %s; tried again in %.0f s", kind, sentence, pause)
+            self.notice(None)
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_stopping, pause)
+        else:
+            self._backoff.failures = 0
+
+    def _next_kind(self) -> Kind | None:
+        """The next kind that has something to look at; None when it is to stop."""
+        with self._changed:
+            while not self._is_stopping:
+                for kind, looks in self._looks.items():
+                    self._noticed[kind].add(looks.due())
+                    if self._noticed[kind]:
+                        self._move_to_the_end(kind)
+                        return kind
+                waits = [looks.seconds_to_next() for looks in self._looks.values()]
+                self._changed.wait(min((wait for wait in waits if wait is not None), default=None))
+            return None
+
+    def _move_to_the_end(self, kind: Kind) -> None:
+        """The kinds of a thread take turns."""
+        self._looks[kind] = self._looks.pop(kind)
+
+    def _serve(self, kind: Kind) -> None:
+        with self._changed:
+            noticed, self._noticed[kind] = self._noticed[kind], Noticed()
+        if noticed.keys:
+            self._ingest(kind, self._sources.arrivals, noticed.keys)
+        if noticed.is_everything:
+            self._ingest(kind, self._sources.sweep, None)
+
+    def _ingest(self, kind: Kind, arrivals: Arrivals, keys: Collection[str] | None) -> None:
+        has_more = True
+        while has_more and not self._is_stopping:
+            # A session costs more than what is asked in it: claim and run share one.
+            with self._claims.intake_ledger.one_session():
+                files, has_more = self._looks[kind].look(arrivals, keys)
+                self._run(kind, files)
+
+    def _take_over(self, kind: Kind) -> None:
+        """Ingest what another worker claimed and never began."""
+        self._run(kind, self._not_begun(kind))
+
+    def _run(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
+        for number, group in enumerate(files_by_partition(files)):
+            # Meanwhile a sensor may have requested a run of what waited for the groups before it.
+            left = self._left_of(kind, group) if number else group
+            for start in range(0, len(left), MAX_FILES_A_RUN):
+                self._run_group(kind, left[start : start + MAX_FILES_A_RUN])
+
+    def _run_group(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
+        begun = time.monotonic()
+        try:
+            result = self._runs.ingest_file(kind, files)
+        except RunFailedError as error:
+            _log.warning("%s", error)  # the sensor requests another run of what is unfinished
+        else:
+            seconds = time.monotonic() - begun
+            _log.info("%s: %d files in %.2f s, run %s", kind, len(files), seconds, result.run_id)
+
+    def _left_of(self, kind: Kind, group: Sequence[IntakeFile]) -> list[IntakeFile]:
+        ids = {file.intake_id for file in group}
+        return [file for file in self._not_begun(kind) if file.intake_id in ids]
+
+    def _not_begun(self, kind: Kind) -> list[IntakeFile]:
+        busy = busy_ids(KINDS[kind], self._runs.instance)
+        return [
+            file
+            for file in self._claims.intake_ledger.unfinished(kind)
+            if file.status is FileStatus.CLAIMED and file.intake_id not in busy
+        ]
+
+
+class IntakeWorker:
+    """Watches for arrivals in the calling thread, and has a thread for deposits and one for the other kinds."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        claims: Claims,
+        runs: Runs,
+        notifier: Notifier,
+        threads: Sequence[Sequence[Kind]] = KINDS_OF_THREADS,
+    ) -> None:
+        self._sources = sources
+        self._notifier = notifier
+        self._intakes = [IntakeThread(kinds, sources, claims, runs) for kinds in threads]
+        self._stopping = threading.Event()
+        self._backoff = Backoff()
+
+    def stop(self) -> None:
+        """End `run` once the runs in hand have ended."""
+        self._stopping.set()
+        self._sources.watch.close()
+
+    def run(self) -> None:
+        """Ingest what arrives until stopped."""
+        running = [
+            threading.Thread(target=intake.serve, name=f"intake-{number}")
+            for number, intake in enumerate(self._intakes)
+        ]
+        for thread in running:
+            thread.start()
+        try:
+            self._notice(None)
+            self._watch()
+        finally:
+            for intake in self._intakes:
+                intake.stop()
+            for thread in running:
+                thread.join()
+            self._sources.watch.close()
+
+    def _watch(self) -> None:
+        swept_at = time.monotonic()
+        while not self._stopping.is_set():
+            keys = self._waited()
+            if time.monotonic() - swept_at >= SWEEP_SECONDS:
+                keys = None
+            if keys is None:
+                swept_at = time.monotonic()
+            if keys is None or keys:
+                self._notice(keys)
+
+    def _waited(self) -> Collection[str] | None:
+        """What the watch tells; everything where it fails, after a pause."""
+        try:
+            keys = self._sources.watch.wait(WAIT_SECONDS)
+        except ExplainedError as error:
+            pause = self._backoff.next_pause()
+            _log.warning("%s Listed instead; tried again in %.0f s.", error, pause)
+            if self._backoff.failures == 1:
+                self._notifier.notify(
+                    "Events of arrivals cannot be read",
+                    str(error),
+                    runbook=RUNBOOK,
+                    incident=INCIDENT,
+                )
+            self._stopping.wait(pause)
+            return None
+        if self._backoff.failures:
+            _log.warning("Events of arrivals are read again.")
+            self._notifier.resolve(INCIDENT, "Events of arrivals are read again.")
+            self._backoff.failures = 0
+        return keys
+
+    def _notice(self, keys: Collection[str] | None) -> None:
+        for intake in self._intakes:
+            intake.notice(keys)
