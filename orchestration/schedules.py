@@ -7,6 +7,7 @@ import dagster as dg
 
 from cardops.ports import DeliveryLedger, Destinations
 from cardops.services.deliveries.settings import outbound_folders
+from sensors.intake import PRIORITY_TAG, UNDER_WAY
 
 # Late enough after midnight UTC for the transactions open at the day's end to have ended.
 CLOSE_AT: Final = "30 0 * * *"
@@ -16,8 +17,13 @@ PROVE_AT: Final = "0 3 * * 0"
 POLL_AT: Final = "7,22,37,52 * * * *"
 
 
+# So many missed dates are closed in one night; the next night takes more.
+MAX_MISSED_DATES: Final = 7
 # A home that was made after midnight has nothing of the day before.
 BEFORE_THE_FIRST: Final = "{business_date} is before the first business date; nothing is to close."
+
+# Made whatever a close finds, so that a date with breaks is not closed again every night.
+REPORT: Final = dg.AssetKey("daily_report")
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
@@ -33,12 +39,24 @@ def schedules() -> list[dg.ScheduleDefinition]:
 )
 def daily_close_schedule(
     context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """Close the business date that has just ended."""
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Close the business date that has just ended, and first the dates before it that were missed.
+
+    A date was missed where no report of it was made, as when nothing ran that night.
+    """
     business_date = _date_that_ended(context)
     if not _is_one_of(context, "daily_close", business_date):
         return dg.SkipReason(BEFORE_THE_FIRST.format(business_date=business_date))
-    return dg.RunRequest(run_key=business_date, partition_key=business_date)
+    due = [*_missed_dates(context, business_date), business_date]
+    return [
+        dg.RunRequest(
+            run_key=day,
+            partition_key=day,
+            # The queue takes the higher one first: a date begins with what the date before it left.
+            tags={PRIORITY_TAG: str(len(due) - place)},
+        )
+        for place, day in enumerate(due)
+    ]
 
 
 @dg.schedule(
@@ -86,3 +104,15 @@ def _is_one_of(context: dg.ScheduleEvaluationContext, job_name: str, business_da
     """Whether the job has that date."""
     dates = context.repository_def.get_job(job_name).partitions_def
     return dates is not None and dates.has_partition_key(business_date)
+
+
+def _missed_dates(context: dg.ScheduleEvaluationContext, business_date: str) -> list[str]:
+    """Dates before this one without a report, oldest first, but for those that a run is closing."""
+    dates = context.repository_def.get_job("daily_close").partitions_def
+    known = dates.get_partition_keys() if dates is not None else []
+    made = context.instance.get_materialized_partitions(REPORT)
+    runs = context.instance.get_runs(dg.RunsFilter(job_name="daily_close", statuses=UNDER_WAY))
+    closing = {run.tags.get("dagster/partition") for run in runs}
+    # ISO dates sort as dates do.
+    missed = [day for day in known if day < business_date and day not in made | closing]
+    return missed[:MAX_MISSED_DATES]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -131,18 +132,55 @@ def test_partitions_begin_with_the_first_business_date_of_a_home() -> None:
     graph.validate_partitions()
 
 
-@pytest.mark.parametrize("schedule", ["daily_close_schedule", "full_reconciliation_schedule"])
-@pytest.mark.parametrize(("day", "requested"), [(20, []), (21, ["2026-11-20"])])
-def test_date_before_the_first_is_not_closed(schedule: str, day: int, requested: list[str]) -> None:
+def requested_on(day: int, schedule: str, instance: dg.DagsterInstance) -> list[str]:
+    """The dates that a schedule requests at half past midnight of that day, where dates begin on the 20th."""
     repository = build_defs(with_dbt=False, first_date=date(2026, 11, 20)).get_repository_def()
-    at = datetime(2026, 11, day, 0, 30, tzinfo=UTC)
     with dg.build_schedule_context(
-        scheduled_execution_time=at, repository_def=repository
+        instance=instance,
+        scheduled_execution_time=datetime(2026, 11, day, 0, 30, tzinfo=UTC),
+        repository_def=repository,
     ) as context:
         ticked = repository.get_schedule_def(schedule).evaluate_tick(context)
+    requests = ticked.run_requests or []
+    assert bool(ticked.skip_message) is not bool(requests)
+    by_priority = sorted(
+        requests, key=lambda request: -int(request.tags.get("dagster/priority", "0"))
+    )
+    return [request.partition_key or "" for request in by_priority]
 
-    assert [request.partition_key for request in ticked.run_requests or []] == requested
-    assert bool(ticked.skip_message) is not bool(requested)
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("schedule", ["daily_close_schedule", "full_reconciliation_schedule"])
+@pytest.mark.parametrize(("day", "requested"), [(20, []), (21, ["2026-11-20"])])
+def test_date_before_the_first_is_not_closed(
+    schedule: str, day: int, requested: list[str], instance: dg.DagsterInstance
+) -> None:
+    assert requested_on(day, schedule, instance) == requested
+
+
+def test_missed_dates_are_closed_before_the_one_that_ended(instance: dg.DagsterInstance) -> None:
+    for day in ("2026-11-20", "2026-11-22"):
+        made = dg.AssetMaterialization("daily_report", partition=day)
+        instance.report_runless_asset_event(made)
+    # One is being closed already.
+    instance.create_run_for_job(
+        build_defs(with_dbt=False).resolve_job_def("daily_close"),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": "2026-11-23"},
+    )
+
+    assert requested_on(25, "daily_close_schedule", instance) == ["2026-11-21", "2026-11-24"]
+
+
+def test_many_missed_dates_are_closed_night_by_night(instance: dg.DagsterInstance) -> None:
+    dates = requested_on(30, "daily_close_schedule", instance)
+
+    assert dates == [f"2026-11-{day}" for day in (*range(20, 27), 29)]
 
 
 def test_every_asset_has_an_owner_a_subject_a_description_and_a_runbook_that_exists() -> None:
