@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME…]`: run the named benchmarks, or all, and print the table.
 
-`python -m benchmarks growth [DECISIONS]` measures what decisions leave behind instead.
+`python -m benchmarks growth [DECISIONS]` measures what decisions leave behind instead, and
+`python -m benchmarks idle [HOME [SECONDS]]` what a running `cardops up` costs.
 """
 
 import sys
@@ -16,6 +17,7 @@ from benchmarks import (
     chargeback_files,
     credit_whole_file,
     growth,
+    idle,
     ingest,
     judging_history,
     list_endpoints,
@@ -54,6 +56,9 @@ def main() -> None:
     """Exits with a message if a name is unknown."""
     if sys.argv[1:2] == ["growth"]:
         growth.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["idle"]:
+        idle.main(sys.argv[2:])
         return
     names = set(sys.argv[1:])
     unknown = names - {benchmark.name for benchmark in ALL}

@@ -16,10 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import hypothesis
+import psycopg
 import pytest
 
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
-from cardops.adapters.postgresql.connection import SCHEMA, connect, with_search_path
+from cardops.adapters.postgresql.connection import SCHEMA, with_search_path
+from cardops.adapters.postgresql.kept_sessions import keep_sessions, stop_keeping_sessions
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.settings import Settings
 from tests.factories.databases import TEST_HOME, new_database, stop_flushing
@@ -145,6 +147,14 @@ def _silence_leak_reports() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sessions_are_kept() -> Iterator[None]:
+    """As in Dagster's processes: tests open a hundred thousand sessions, each dearer than most operations."""
+    keep_sessions()
+    yield
+    stop_keeping_sessions()
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A database server, for tests that make their own databases on it."""
@@ -163,7 +173,8 @@ def server_url() -> Iterator[str]:
 def template_database(server_url: str) -> Iterator[str]:
     """Name of a migrated database without sessions: the template of all others."""
     with new_database(server_url) as url:
-        with connect(with_search_path(url, SCHEMA)) as session:
+        # A session that were kept would forbid copies.
+        with psycopg.connect(with_search_path(url, SCHEMA), autocommit=True) as session:
             migrate(session)
         yield urlsplit(url).path.removeprefix("/")
 

@@ -19,7 +19,7 @@ from cardops.bootstrap.callbacks import CALLBACK_SESSIONS, CallbackAdapters, Cal
 from cardops.bootstrap.deliveries import DeliveryAdapters
 from cardops.bootstrap.disputes import DisputeAdapters
 from cardops.bootstrap.fraud import FraudAdapters
-from cardops.bootstrap.instance import file_lock, stop_unused_server
+from cardops.bootstrap.instance import file_lock, keep_sessions, stop_unused_server
 from cardops.bootstrap.intake import IntakeAdapters
 from cardops.bootstrap.programs import ProgramAdapters
 from cardops.bootstrap.reconciliation import (
@@ -41,6 +41,7 @@ __all__ = [
     "file_lock",
     "is_tracing_configured",
     "keep_one_program",
+    "keep_sessions",
     "stop_unused_server",
     "store_damages",
     "trace_collector",

@@ -120,6 +120,13 @@ def file_lock(path: Path, *, wait: bool = True) -> AbstractContextManager[None]:
     return exclusive_lock(path, wait=wait)
 
 
+def keep_sessions() -> None:
+    """From now on, the adapters of this process keep their sessions at the database for the next ones."""
+    from cardops.adapters.postgresql.kept_sessions import keep_sessions
+
+    keep_sessions()
+
+
 def stop_unused_server(settings: Settings) -> None:
     """Stop the embedded PostgreSQL that killed processes left running, unless others use it."""
     if settings.database_url is None:

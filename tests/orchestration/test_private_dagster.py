@@ -124,12 +124,21 @@ def test_dagster_still_captures_output_where_it_is_replaced() -> None:
     assert path == "/logs/run/step.complete"
 
 
-def test_storages_still_pool_connections_for_the_webserver() -> None:
+def test_storages_still_open_connections_by_the_engine_that_is_replaced() -> None:
     from dagster._core.storage.base_storage import DagsterStorage  # noqa: PLC0415 - costs seconds
-    from dagster_postgres import PostgresRunStorage  # noqa: PLC0415 - as above
+    from dagster_postgres import (  # noqa: PLC0415 - as above
+        PostgresEventLogStorage,
+        PostgresRunStorage,
+        PostgresScheduleStorage,
+    )
 
+    for connect in (
+        PostgresRunStorage.connect,
+        PostgresEventLogStorage._connect,
+        PostgresScheduleStorage.connect,
+    ):
+        assert "create_pg_connection(self._engine)" in inspect.getsource(connect)
     parameters = inspect.signature(PostgresRunStorage.optimize_for_webserver).parameters
-
     assert set(parameters) == {"self", "statement_timeout", "pool_recycle", "max_overflow"}
     assert {"run_storage", "event_log_storage", "schedule_storage"} <= set(dir(DagsterStorage))
 

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.factories.intake_environment import IntakeWorld
-from tests.factories.kept_sessions import sessions_are_kept  # noqa: F401 - a fixture of these tests
 
 
 @pytest.fixture

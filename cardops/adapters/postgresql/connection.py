@@ -16,6 +16,7 @@ import psycopg
 
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.errors import DatabaseUnavailableError
+from cardops.adapters.postgresql.kept_sessions import open_session
 from cardops.adapters.postgresql.migrate import migrate
 from cardops.ports import DatabaseWatch
 from cardops.rules.intake.files import DEFAULT_PROGRAM
@@ -80,7 +81,7 @@ def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
     """A session. Raises DatabaseUnavailableError, whose message never contains the password."""
     check_url(url)
     try:
-        return psycopg.connect(url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_SECONDS)
+        return open_session(url, autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_SECONDS)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
             f"The database {redacted(url)} cannot be reached: {_reason(error)}; check that it runs "

@@ -1,13 +1,23 @@
 """Operations of one thread share a session where they are told to."""
 
+from collections.abc import Iterator
 from threading import Thread
 
 import psycopg
 import pytest
 
+from cardops.adapters.postgresql.kept_sessions import keep_sessions, stop_keeping_sessions
 from cardops.adapters.postgresql.transactions import one_session, run_in_transaction
 
 pytestmark = pytest.mark.database
+
+
+@pytest.fixture(autouse=True)
+def sessions_end() -> Iterator[None]:
+    """As in a process that keeps none: what is opened next is another session."""
+    stop_keeping_sessions()
+    yield
+    keep_sessions()
 
 
 def backend(session: psycopg.Connection) -> int:

@@ -10,7 +10,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.scheduler.instigation import TickData, TickStatus
+from sqlalchemy import event
 
 from cardops.adapters.postgresql import connection
 from cardops.bootstrap import Adapters
@@ -146,6 +149,82 @@ def test_pooled_connections_survive_a_restart_of_the_database(home: Path) -> Non
 
         # The first statement on a pooled connection that has lost its server.
         assert instance.get_runs() == []
+
+
+def server_process(storage: Any) -> Any:
+    """Process id of the server behind the storage's next connection."""
+    connect = getattr(storage, "connect", None) or storage.index_connection
+    with connect() as session:
+        return session.exec_driver_sql("select pg_backend_pid()").scalar()
+
+
+@pytest.mark.database
+def test_instances_of_a_process_share_connections_also_in_the_webserver(home: Path) -> None:
+    with open_instance(Settings(home=home)) as first:
+        assert first.get_runs() == []
+        used = server_process(first.run_storage)
+        # As the code server makes an instance for each tick of a sensor.
+        with dg.DagsterInstance.from_ref(first.get_ref()) as second:
+            second.optimize_for_webserver(statement_timeout=1, pool_recycle=1, max_overflow=1)
+            parts: list[Any] = [
+                second.run_storage, second.event_log_storage, second.schedule_storage
+            ]  # fmt: skip
+            assert [server_process(part) for part in parts] == [used, used, used]
+            events: Any = second.event_log_storage
+            assert events._instance is second
+        assert server_process(first.run_storage) == used
+
+
+@pytest.mark.database
+def test_schedule_storage_looks_for_tables_and_indexes_once(home: Path) -> None:
+    with open_instance(Settings(home=home)) as instance:
+        schedules: Any = instance.schedule_storage
+        assert schedules.supports_batch_queries
+        statements = list[str]()
+        engine = schedules._engine
+        event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+
+        assert schedules.supports_batch_queries
+        assert schedules.get_instigator_state("none", "none") is None
+
+        assert len(statements) == 1
+        assert not schedules.has_built_index("of a later version")
+        assert len(statements) > 1
+
+
+def a_tick(instance: dg.DagsterInstance, sensor: str, timestamp: float) -> None:
+    data = TickData(
+        sensor, sensor, InstigatorType.SENSOR, TickStatus.SKIPPED, timestamp, selector_id=sensor
+    )
+    instance.create_tick(data)
+
+
+@pytest.mark.database
+def test_old_ticks_of_each_sensor_are_deleted_once_an_hour(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(sensor: str) -> int:
+        return len(instance.get_ticks(sensor, sensor))
+
+    def purge() -> None:
+        for sensor in ("first", "second"):
+            instance.purge_ticks(sensor, sensor, before=50.0, tick_statuses=[TickStatus.SKIPPED])
+
+    seconds = [1_000.0]
+    with open_instance(Settings(home=home)) as instance:
+        monkeypatch.setattr(instance.schedule_storage, "_clock", lambda: seconds[0])
+        for timestamp in (1.0, 100.0):
+            a_tick(instance, "first", timestamp)
+            a_tick(instance, "second", timestamp)
+        purge()
+        assert (left("first"), left("second")) == (1, 1)
+        a_tick(instance, "first", 2.0)
+        seconds[0] += 3_599
+        purge()
+        assert left("first") == 2
+        seconds[0] += 1
+        purge()
+        assert left("first") == 1
 
 
 @pytest.mark.database
