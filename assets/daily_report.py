@@ -15,6 +15,7 @@ from cardops.ports import (
     DeliveryLedger,
     DisputeAlarms,
     ExpectedFiles,
+    Incidents,
     IntakeLedger,
     Lake,
     MonitoringAlarms,
@@ -82,6 +83,7 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     dispute_alarms: dg.ResourceParam[DisputeAlarms],
     raised_monitoring_alarms: dg.ResourceParam[MonitoringAlarms],
     breakers: dg.ResourceParam[Breakers],
+    incidents: dg.ResourceParam[Incidents],
     lake: dg.ResourceParam[Lake],
     clock: dg.ResourceParam[Clock],
 ) -> Iterator[Any]:
@@ -101,7 +103,7 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
         waiting,
         operations,
         ring_snapshots,
-        AlarmSources(dispute_alarms, raised_monitoring_alarms, breakers),
+        AlarmSources(dispute_alarms, raised_monitoring_alarms, breakers, incidents),
     )
     report = write_daily_report(day, sources, clock.now())
     yield _materialized(report, reports.page_url(day))

@@ -8,6 +8,7 @@ import dagster as dg
 from assets import (
     acknowledged_files,
     acknowledgements,
+    alarms,
     balances,
     bank_statements,
     callback_archive,
@@ -58,6 +59,7 @@ MODULES: tuple[ModuleType, ...] = (
     file_deliveries,
     quarantined_rows,
     fraud_rings,
+    alarms,
 )
 
 

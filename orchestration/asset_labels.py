@@ -49,6 +49,7 @@ BY_ASSET: Final[Mapping[str, Labels]] = {
     "fraud_reports": Labels("team:risk", ("files", "fraud"), "quarantine.md"),
     "monitoring_alarms": Labels("team:risk", ("disputes", "fraud"), "monitoring-programmes.md"),
     "daily_report": Labels("team:operations", ("report",), "run-failure.md"),
+    "alarms": Labels("team:operations", ("alarms",), "alarms-not-sent.md"),
 }
 
 

@@ -14,6 +14,7 @@ from cardops.ports import (
     DisputeEvidence,
     DisputeRecords,
     ExpectedFiles,
+    Incidents,
     IntakeLedger,
     KnownRows,
     MonitoringAlarms,
@@ -34,6 +35,14 @@ class IntakeLedgerResource(dg.ConfigurableResource[IntakeLedger]):
     @override
     def create_resource(self, context: dg.InitResourceContext) -> IntakeLedger:
         return adapters().intake_ledger
+
+
+class IncidentsResource(dg.ConfigurableResource[Incidents]):
+    """Alarms as incidents, each with its state."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> Incidents:
+        return adapters().incidents
 
 
 class WaitingListResource(dg.ConfigurableResource[WaitingList]):

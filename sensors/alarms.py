@@ -4,14 +4,17 @@ Belongs here: incidents whose end nobody reports, because it is seen in Dagster'
 ledger. Others are ended by the service that finds their cause gone.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
 
+from assets.alarms import check_of, metadata_of, unresolved
 from assets.refused_files import INTAKE_TAG
 from cardops.contracts.kinds.registry import KINDS
-from cardops.ports import IntakeLedger
+from cardops.ports import Incidents, IntakeLedger
+from cardops.rules.alarms.records import IncidentRecord
 from cardops.rules.intake.files import FileStatus, IntakeFileMissingError, Kind
 from cardops.services.alarms.notifying import IncidentNotifier
 from cardops.services.intake.recovery import DEAD_FILE
@@ -51,16 +54,42 @@ def alarm_sensor() -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext,
         notifier: dg.ResourceParam[IncidentNotifier],
         intake_ledger: dg.ResourceParam[IntakeLedger],
-    ) -> dg.SkipReason:
+        incidents: dg.ResourceParam[Incidents],
+    ) -> dg.SensorResult:
         is_due, keys = notifier.glance()
         for key, why in ended(keys, context.instance, intake_ledger).items():
             notifier.resolve(key, why)
-        if not is_due:
-            return dg.SkipReason(f"{len(keys)} alarms are open; nothing is to be sent.")
-        turn = notifier.turn()
-        return dg.SkipReason(f"{turn.sent} alarms were sent, {turn.failed} could not be sent.")
+        said = f"{len(keys)} alarms are open; nothing is to be sent."
+        if is_due:
+            turn = notifier.turn()
+            said = f"{turn.sent} alarms were sent, {turn.failed} could not be sent."
+        # Without an open alarm there is nothing to look up: a tick is one query.
+        records = unresolved(incidents) if keys else []
+        shown = _digest(records)
+        return dg.SensorResult(
+            skip_reason=said,
+            cursor=shown,
+            asset_events=_events(records, incidents) if shown != context.cursor else [],
+        )
 
     return sensor
+
+
+def _events(
+    records: Sequence[IncidentRecord], incidents: Incidents
+) -> list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]:
+    """The table in the UI as it is now, with its check."""
+    metadata = metadata_of(records, incidents.now())
+    return [dg.AssetMaterialization("alarms", metadata=metadata), check_of(records)]
+
+
+def _digest(records: Sequence[IncidentRecord]) -> str:
+    """Differs when an alarm opens, ends, gets worse, or changes its state; not when it is seen again."""
+    shown = [
+        f"{record.incident.incident_id}/{record.incident.state}/{record.incident.severity}"
+        for record in records
+    ]
+    return hashlib.sha256("\n".join(sorted(shown)).encode()).hexdigest()
 
 
 def ended(

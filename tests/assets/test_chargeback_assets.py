@@ -27,6 +27,7 @@ from cardops.rules.deliveries.records import DeliveryState, FrozenFileError
 from cardops.rules.intake.files import ChargebackBatch
 from cardops.rules.programs.programs import Program
 from cardops.services.deliveries.delivery import DeliveryService
+from sensors.run_failure import run_failure_sensor
 from tests.factories.batches import BUSINESS_DATE, a_sealed_batch
 from tests.factories.chargebacks import a_chargeback, lake_frame
 from tests.fakes.acknowledgements import FakeAcknowledgements
@@ -327,6 +328,15 @@ def test_refusing_company_does_not_delay_the_others(house: House) -> None:
         "discover": DeliveryState.DELIVERED,
         "visa": DeliveryState.DELIVERED,
     }
+    context = dg.build_run_status_sensor_context(
+        sensor_name="run_failure_sensor",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=house.instance,
+        dagster_run=result.dagster_run,
+        resources={"notifier": house.notifier},
+    ).for_run_failure()
+    run_failure_sensor()(context)
+    # The delivery has said it; that its run failed is no second alarm.
     assert [alarm[0] for alarm in house.notifier.alarms] == [
         "Chargeback file CB_amex_default_2026-11-20_000001_v2.csv cannot be delivered to amex"
     ]

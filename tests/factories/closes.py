@@ -32,6 +32,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.disputes import FakeDisputeAlarms
 from tests.fakes.expected_files import FakeExpectedFiles
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.lake import FakeLake
 from tests.fakes.monitoring import FakeMonitoringAlarms
@@ -90,6 +91,7 @@ def close_marts(
                 "monitoring_programmes": DuckDbMonitoringProgrammes(warehouse),
                 "dispute_alarms": FakeDisputeAlarms(),
                 "breakers": FakeBreakers(),
+                "incidents": FakeIncidents(),
                 "raised_monitoring_alarms": FakeMonitoringAlarms(),
                 "notifier": FakeNotifier(),
                 "clock": FakeClock(NOON),

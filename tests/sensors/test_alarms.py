@@ -1,11 +1,12 @@
 """The alarm sensor ends what is over by itself, and sends what is due."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import dagster as dg
 import pytest
 
+from assets.alarms import alarms
 from cardops.adapters.postgresql.incidents import PostgresIncidents
 from cardops.rules.alarms.incidents import AlarmPolicy, IncidentState
 from cardops.rules.intake.files import FileStatus
@@ -38,6 +39,8 @@ class Night:
         )
         self.instance = instance
         self.intake_ledger = FakeIntakeLedger()
+        self.cursor: str | None = None
+        self.events: Sequence[object] = ()
 
     def tick(self) -> str:
         sensor = alarm_sensor()
@@ -45,9 +48,16 @@ class Night:
             instance=self.instance,
             definitions=dg.Definitions(sensors=[sensor]),
             sensor_name=sensor.name,
-            resources={"notifier": self.notifier, "intake_ledger": self.intake_ledger},
+            resources={
+                "notifier": self.notifier,
+                "intake_ledger": self.intake_ledger,
+                "incidents": self.incidents,
+            },
+            cursor=self.cursor,
         )
-        return str(sensor.evaluate_tick(context).skip_message)
+        data = sensor.evaluate_tick(context)
+        self.cursor, self.events = data.cursor, data.asset_events
+        return str(data.skip_message)
 
     def run(self, *, fails: bool, day: str = "2026-11-20") -> dg.ExecuteInProcessResult:
         @dg.op
@@ -120,3 +130,39 @@ def test_tick_escalates_and_says_what_it_did(night: Night) -> None:
 
     assert night.tick() == "1 alarms were sent, 0 could not be sent."
     assert night.mail.subjects == ["a", "Nobody has acknowledged: a"]
+
+
+def test_table_is_shown_anew_when_an_alarm_changes_and_not_when_it_is_seen_again(
+    night: Night,
+) -> None:
+    night.tick()
+    night.notifier.notify("Deliveries to visa are paused", "refused", incident="delivery:visa")
+    night.tick()
+    shown, check = night.events
+    assert isinstance(shown, dg.AssetMaterialization)
+    assert isinstance(check, dg.AssetCheckEvaluation)
+    table = shown.metadata["alarms"].value
+    assert [record.data["alarm"] for record in table.records] == ["Deliveries to visa are paused"]  # type: ignore[union-attr]
+    assert (check.passed, check.description) == (False, "Deliveries to visa are paused")
+
+    night.notifier.notify("Deliveries to visa are paused", "refused", incident="delivery:visa")
+    night.tick()
+    assert night.events == []
+    (record,) = night.incidents.all(set(IncidentState), 10)
+    night.incidents.acknowledge(record.incident.incident_id, "ann", None)
+    night.tick()
+
+    _, check = night.events
+    assert isinstance(check, dg.AssetCheckEvaluation)
+    assert check.passed
+
+
+def test_materialized_by_hand_the_table_shows_what_is_open(night: Night) -> None:
+    night.notifier.notify("Deliveries to visa are paused", "refused", incident="delivery:visa")
+
+    result = dg.materialize([alarms], resources={"incidents": night.incidents})
+
+    (shown,) = result.asset_materializations_for_node("alarms")
+    assert shown.metadata["dagster/row_count"].value == 1
+    (check,) = result.get_asset_check_evaluations()
+    assert not check.passed

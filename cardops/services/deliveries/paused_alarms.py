@@ -6,11 +6,15 @@ recording it makes the next one raise it again: an alarm twice is better than no
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cardops.ports import Breakers, Notifier
 from cardops.rules.deliveries.breakers import Breaker
 from cardops.rules.deliveries.records import ChargebackFileRecord
 from cardops.rules.deliveries.troubles import RUNBOOK
+
+# An incident's key before the destination.
+DELIVERY: Final = "delivery:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class PausedAlarms:
 
 def incident_of_destination(destination: str) -> str:
     """One incident a card company, whatever keeps its files from being delivered."""
-    return f"delivery:{destination}"
+    return f"{DELIVERY}{destination}"
 
 
 def incident_of_file(record: ChargebackFileRecord) -> str:

@@ -10,17 +10,21 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Final
 
-from cardops.ports import Breakers, DisputeAlarms, MonitoringAlarms
+from cardops.ports import Breakers, DisputeAlarms, Incidents, MonitoringAlarms
+from cardops.rules.alarms.incidents import Incident, IncidentState
 from cardops.rules.card_numbers import mask_card_numbers
 from cardops.rules.chargebacks.alarms import DeadlineAlarm
 from cardops.rules.chargebacks.monitoring import MonitoringAlarm
 from cardops.rules.deliveries import troubles
-from cardops.services.deliveries.paused_alarms import paused_sentence
+from cardops.services.deliveries.paused_alarms import DELIVERY, paused_sentence
 from cardops.services.disputes import alarms as deadline_alarms
 from cardops.services.disputes import monitoring_alarms
 
 NOT_CONFIRMED: Final = "may not have been sent"
 STILL_TRUE: Final = "still true"
+UNRESOLVED: Final = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
+MAX_LISTED: Final = 100
+NO_RUNBOOK: Final = "docs/runbooks/README.md"
 # An alarm that nobody got is listed until so long after the date of which it warned. By then the lists
 # of overdue disputes and of monitoring programmes have what it would have said.
 LISTED_FOR: Final = timedelta(days=7)
@@ -43,10 +47,12 @@ class AlarmSources:
     dispute_alarms: DisputeAlarms
     monitoring_alarms: MonitoringAlarms
     breakers: Breakers
+    incidents: Incidents | None = None
 
     def read(self, now: datetime) -> Sequence[OpenAlarm]:
         """As things stand now, those that may not have been sent first."""
         return [
+            *self._incidents(),
             *self._deadlines(now),
             *self._monitoring(now),
             *(
@@ -56,6 +62,20 @@ class AlarmSources:
                 if breaker.opened_at
             ),
         ]  # fmt: skip
+
+    def _incidents(self) -> list[OpenAlarm]:
+        """Those that are not resolved; a paused card company is listed with its next try below."""
+        records = self.incidents.all(UNRESOLVED, MAX_LISTED) if self.incidents else []
+        return [
+            OpenAlarm(
+                _incident_sentence(record.incident),
+                STILL_TRUE,
+                "",
+                _name(record.incident.runbook or NO_RUNBOOK),
+            )
+            for record in records
+            if not record.incident.key.startswith(DELIVERY)
+        ]
 
     def _deadlines(self, now: datetime) -> list[OpenAlarm]:
         found = self.dispute_alarms.unconfirmed(now - deadline_alarms.CONFIRMED_AFTER)
@@ -85,6 +105,16 @@ class AlarmSources:
             )
             for alarm in listed
         ]
+
+
+def _incident_sentence(incident: Incident) -> str:
+    since = f"since {incident.opened_at:%Y-%m-%d %H:%M} UTC"
+    who = (
+        f"{incident.acknowledged_by} sees to it"
+        if incident.acknowledged_by
+        else f"nobody has acknowledged it: `cardops alarms ack {incident.incident_id}`"
+    )
+    return f"{incident.subject}, {since}; {who}"
 
 
 def _deadline_sentence(alarm: DeadlineAlarm) -> str:

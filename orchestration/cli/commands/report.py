@@ -94,7 +94,12 @@ def _write(adapters: Adapters, day: date) -> "DailyReport":
             adapters.delivery_ledger,
         ),
         adapters.ring_snapshots,
-        AlarmSources(adapters.dispute_alarms, adapters.monitoring_alarms, adapters.breakers),
+        AlarmSources(
+            adapters.dispute_alarms,
+            adapters.monitoring_alarms,
+            adapters.breakers,
+            adapters.incidents,
+        ),
     )
     try:
         return write_daily_report(day, sources, adapters.clock.now())

@@ -70,6 +70,26 @@ def test_success_closes_the_breaker(world: World) -> None:
     assert world.breakers.find("visa").recovered_at == world.clock.now()
 
 
+def test_card_company_that_is_down_is_one_incident_until_a_file_is_delivered(world: World) -> None:
+    for number in range(3):
+        world.make_file(f"b-{number}")
+    world.be_down("visa")
+    for _ in range(3):
+        for number in range(3):
+            world.service().deliver(f"b-{number}", "visa")
+        world.clock.advance(minutes=30)
+    assert world.notifier.open == {"delivery:visa": "Deliveries to visa are paused"}
+
+    world.be_down()
+    world.clock.advance(hours=1)
+    world.service().deliver("b-0", "visa")
+
+    assert world.notifier.open == {}
+    ((incident, why),) = world.notifier.resolved
+    assert incident == "delivery:visa"
+    assert "was delivered to visa" in why
+
+
 def test_operators_retry_asks_no_breaker(world: World) -> None:
     world.make_file("b-1")
     world.be_down("visa")

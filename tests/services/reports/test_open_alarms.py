@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from cardops.rules.alarms.incidents import Notice
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.monitoring import MonitoringAlarm
@@ -16,6 +17,7 @@ from cardops.services.reports.open_alarms import (
 from tests.fakes.breakers import FakeBreakers
 from tests.fakes.clock import FakeClock
 from tests.fakes.disputes import FakeDisputeAlarms
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.monitoring import FakeMonitoringAlarms
 
 
@@ -93,3 +95,28 @@ def test_paused_card_company_is_still_true_until_it_answers() -> None:
 
     ledgers.breakers.change("amex", lambda found: found.after_success(now))
     assert ledgers.read() == []
+
+
+def test_incidents_are_listed_until_they_are_resolved() -> None:
+    ledgers, incidents = Ledgers(), FakeIncidents()
+    for key, subject in (
+        ("books:2026-11-20", "The books of 2026-11-20 disagree: 1 break"),
+        ("refused-file:a.csv", "a.csv was refused"),
+        ("delivery:visa", "Deliveries to visa are paused"),
+        ("run:x:-", "over"),
+    ):
+        incidents.report(Notice(key, subject, "", "docs/runbooks/quarantine.md"), [])
+    incidents.acknowledge(2, "ann", None)
+    incidents.resolve("run:x:-", "a run succeeded", [])
+
+    sources = AlarmSources(ledgers.disputes, ledgers.monitoring, ledgers.breakers, incidents)
+    found = sources.read(ledgers.clock.now())
+
+    assert sorted(alarm.about for alarm in found) == [
+        (
+            "The books of 2026-11-20 disagree: 1 break, since 2026-11-20 12:00 UTC; nobody has "
+            "acknowledged it: `cardops alarms ack 1`"
+        ),
+        "a.csv was refused, since 2026-11-20 12:00 UTC; ann sees to it",
+    ]
+    assert {(alarm.state, alarm.runbook) for alarm in found} == {(STILL_TRUE, "quarantine.md")}
