@@ -52,11 +52,17 @@ def services(home: Path, found: Mapping[int, Process]) -> Mapping[str, int]:
     command = webservers[0].parent
     server = (home / "postgres/cluster/data/postmaster.pid").read_text().split("\n", 1)[0]
     children = {
-        process.command[2].rpartition(".")[2]: process.pid
+        _name(process.command): process.pid
         for process in found.values()
         if process.parent == command and process.command[1:2] == ("-m",)
     }
     return {"up": command, **children, "postgresql": int(server)}
+
+
+def _name(command: tuple[str, ...]) -> str:
+    """The module of `python -m MODULE …`; of `cardops COMMAND` the command."""
+    module = command[2].rpartition(".")[2]
+    return command[3] if module == "main" else module
 
 
 def cpu_seconds(roots: Mapping[str, int]) -> Mapping[str, float]:

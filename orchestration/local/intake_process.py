@@ -8,7 +8,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from cardops.bootstrap import Adapters
+from cardops.bootstrap import Adapters, keep_sessions
 from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
 from orchestration.local.in_process import InProcessRuns
@@ -31,6 +31,7 @@ def run_worker(settings: Settings) -> None:
 
 def make_worker(settings: Settings) -> IntakeWorker:
     """The worker of an instance, with its definitions loaded."""
+    keep_sessions()
     adapters = Adapters(settings, aws=DagsterAwsClients(), duckdb=DagsterDuckDbSessions())
     runs = InProcessRuns(settings, resource_overrides=_resources(adapters))
     runs.load()
