@@ -13,6 +13,7 @@ from sensors.expected_files import expected_file_sensor
 from sensors.held_files import held_file_sensor
 from sensors.intake import arrival_sensor
 from sensors.jobs import AssetJob
+from sensors.late_close import late_close_sensor
 from sensors.refused_files import refused_file_sensor
 from sensors.run_failure import run_failure_sensor
 from sensors.undelivered import undelivered_sensor
@@ -44,4 +45,5 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         waiting_rows_sensor(),
         run_failure_sensor(),
         alarm_sensor(),
+        late_close_sensor(),
     ]

@@ -1,0 +1,73 @@
+"""A close that did not happen is an alarm of its date until its report is made."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from sensors.late_close import late_close_sensor
+from tests.fakes.clock import FakeClock
+from tests.fakes.notifier import FakeNotifier
+
+DATES = dg.DailyPartitionsDefinition("2026-11-17")
+
+
+@dg.asset(partitions_def=DATES)
+def daily_report() -> None:
+    """Stands for the whole close."""
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+def tick(instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime) -> str:
+    sensor = late_close_sensor()
+    job = dg.define_asset_job("daily_close", selection=[daily_report])
+    context = dg.build_sensor_context(
+        instance=instance,
+        definitions=dg.Definitions(assets=[daily_report], jobs=[job], sensors=[sensor]),
+        sensor_name=sensor.name,
+        resources={"notifier": notifier, "clock": FakeClock(at)},
+    )
+    return str(sensor.evaluate_tick(context).skip_message)
+
+
+def close(instance: dg.DagsterInstance, day: str) -> None:
+    dg.materialize([daily_report], partition_key=day, instance=instance)
+
+
+def test_date_is_late_from_six_o_clock_of_the_next_day(instance: dg.DagsterInstance) -> None:
+    notifier = FakeNotifier()
+    close(instance, "2026-11-17")
+    close(instance, "2026-11-18")
+
+    assert (
+        tick(instance, notifier, datetime(2026, 11, 20, 5, 59, tzinfo=UTC)) == "No close is late."
+    )
+    assert notifier.alarms == []
+    assert tick(instance, notifier, datetime(2026, 11, 20, 6, tzinfo=UTC)) == "Late: 2026-11-19."
+    tick(instance, notifier, datetime(2026, 11, 20, 7, tzinfo=UTC))
+
+    assert notifier.open == {"late-close:2026-11-19": "The close of 2026-11-19 is late"}
+
+
+def test_report_ends_the_alarm_of_its_date_alone(instance: dg.DagsterInstance) -> None:
+    notifier, noon = FakeNotifier(), datetime(2026, 11, 20, 12, tzinfo=UTC)
+    close(instance, "2026-11-17")
+    assert tick(instance, notifier, noon) == "Late: 2026-11-18, 2026-11-19."
+
+    close(instance, "2026-11-18")
+    tick(instance, notifier, noon)
+
+    assert list(notifier.open) == ["late-close:2026-11-19"]
+    assert notifier.resolved == [("late-close:2026-11-18", "The report of the date was made.")]
+
+
+def test_home_without_an_earlier_date_is_not_late(instance: dg.DagsterInstance) -> None:
+    notifier = FakeNotifier()
+
+    assert tick(instance, notifier, datetime(2026, 11, 17, 12, tzinfo=UTC)) == "No close is late."
