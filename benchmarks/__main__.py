@@ -7,6 +7,7 @@
 import sys
 
 from benchmarks import (
+    arrival,
     authorizer_actions,
     authorizer_credit,
     authorizer_http,
@@ -49,6 +50,7 @@ ALL = [
     *chargeback_files.BENCHMARKS,
     *sftp_delivery.BENCHMARKS,
     *rings.BENCHMARKS,
+    *arrival.BENCHMARKS,
 ]
 
 

@@ -1,4 +1,4 @@
-"""AWS clients from `dagster_aws`: S3 for listing arrivals, Secrets Manager, SNS for alarms.
+"""AWS clients from `dagster_aws`: S3 for listing arrivals, Secrets Manager, SNS for alarms, SQS for events.
 
 A resource of `dagster_aws` is made when its client is first needed: importing `dagster_aws.s3`
 costs a second, and an instance whose files and secrets are on disk never needs it. Credentials and
@@ -28,3 +28,9 @@ class DagsterAwsClients:
         import boto3  # noqa: PLC0415 - see above
 
         return boto3.client("sns", region_name=region)
+
+    def sqs(self, region: str | None) -> Any:
+        """For events of arrivals. `dagster_aws` has no resource for SQS either."""
+        import boto3  # noqa: PLC0415 - see above
+
+        return boto3.client("sqs", region_name=region)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.files import FileAdapters
 
 if TYPE_CHECKING:
+    from cardops.adapters.aws.arrival_queue import QueuedArrivals
     from cardops.ports import (
         Arrivals,
         ArrivalWatch,
@@ -49,7 +50,16 @@ class IntakeAdapters(FileAdapters):
         """What tells that something may have arrived."""
         from cardops.adapters.object_stores.opening import open_watch
 
-        return open_watch(self.settings.store_url("raw"))
+        return self.queued_arrivals or open_watch(self.settings.store_url("raw"))
+
+    @cached_property
+    def queued_arrivals(self) -> QueuedArrivals | None:
+        """New files told by events on the queue that is set; None without one. Raises SettingsError."""
+        from cardops.adapters.aws.arrival_queue import open_queue
+
+        if self.settings.events_queue_url is None:
+            return None
+        return open_queue(self.settings, self._aws, self.intake_ledger, self.notifier)
 
     @cached_property
     def intake_ledger(self) -> IntakeLedger:

@@ -43,6 +43,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         ("disk", _disk),
         ("database", _database),
         *((f"{role} store", _store(role)) for role in STORES),
+        ("events of arrivals", _events),
         ("secrets", _secrets),
         ("card companies", _card_companies),
         ("deliveries", _deliveries),
@@ -101,6 +102,13 @@ def _store(role: str) -> Callable[[Adapters], str]:
         return f"{store.url} is writable."
 
     return check
+
+
+def _events(adapters: Adapters) -> str:
+    queue = adapters.queued_arrivals
+    if queue is None:
+        return "No queue is set, so the raw store itself is watched or listed."
+    return queue.check()
 
 
 def _secrets(adapters: Adapters) -> str:

@@ -39,7 +39,8 @@ def make_worker(settings: Settings) -> IntakeWorker:
 
 
 def _sources(adapters: Adapters) -> Sources:
-    return Sources(adapters.arrival_watch, adapters.prompt_arrivals, adapters.prompt_arrivals)
+    arrivals = adapters.queued_arrivals or adapters.prompt_arrivals
+    return Sources(adapters.arrival_watch, arrivals, adapters.prompt_arrivals)
 
 
 def _claims(adapters: Adapters) -> Claims:

@@ -21,6 +21,9 @@ class AwsClients(Protocol):
     def sns(self, region: str | None) -> Any:
         """For alarms."""
 
+    def sqs(self, region: str | None) -> Any:
+        """For events of arrivals."""
+
 
 class BotoClients(AwsClients):
     """Clients with boto3's own credentials: environment, profile, role."""
@@ -42,3 +45,9 @@ class BotoClients(AwsClients):
         import boto3  # noqa: PLC0415 - see above
 
         return boto3.client("sns", region_name=region)
+
+    @override
+    def sqs(self, region: str | None) -> Any:
+        import boto3  # noqa: PLC0415 - see above
+
+        return boto3.client("sqs", region_name=region)

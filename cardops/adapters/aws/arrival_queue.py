@@ -1,0 +1,391 @@
+"""Arrivals told by events of a bucket on an SQS queue.
+
+A message is deleted once the ledger knows all of its objects, and not before: whoever reads it and dies
+leaves it to the next reader. Until then it is kept from other readers by extending its visibility. A
+message that cannot be read is left as it is: the queue's redrive policy moves it to the dead-letter queue.
+
+Belongs here: the protocol of the queue. What a message says is in cardops.rules.intake.object_events.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from typing_extensions import override
+
+from cardops.adapters.aws.clients import AwsClients, BotoClients
+from cardops.adapters.aws.environment import aws_region
+from cardops.adapters.aws.queue_errors import ArrivalQueueError, UnfitQueueError
+from cardops.adapters.aws.s3_listing import S3Listing
+from cardops.contracts.kinds.registry import KINDS
+from cardops.ports import Arrivals, ArrivalWatch, IntakeLedger, Notifier, ObjectListing
+from cardops.rules.intake.arrivals import ArrivalPoll, is_arrival
+from cardops.rules.intake.files import Kind
+from cardops.rules.intake.object_events import (
+    CreatedObject,
+    UnreadableEventError,
+    created_objects,
+)
+from cardops.rules.intake.objects import ObjectStat
+from cardops.settings import Settings, SettingsError
+
+# A batch of SQS has at most so many messages.
+BATCH: Final = 10
+# A reader that dies gives its messages back after so long; one that lives extends them.
+VISIBILITY_SECONDS: Final = 60
+EXTENSIONS_A_VISIBILITY: Final = 3
+# More messages than this are not read while their objects are not claimed: the queue holds the rest.
+MAX_HELD: Final = 1_000
+# So long a wait of the queue is not ended by a stop of this process.
+LONG_POLL_SECONDS: Final = 5.0
+# Objects handed out in one poll; the worker ingests them in one run.
+MAX_FILES_A_POLL: Final = 500
+# Rounds of ten messages that one wait reads before it tells what it has: many files make few runs.
+MAX_ROUNDS: Final = 50
+# An object that could not be claimed is handed out again after so long, and so often; then its message
+# goes back to the queue.
+RETRY_SECONDS: Final = 30.0
+MAX_TRIES: Final = 6
+ALARMED_MESSAGES: Final = 1_000
+RUNBOOK: Final = "docs/runbooks/arrivals.md"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class HeldMessage:
+    """A message that is read and not deleted yet. `pending`: its objects that are not claimed."""
+
+    message_id: str
+    receipt: str
+    pending: set[str]
+    extended_at: float
+
+
+@dataclass
+class HeldObject:
+    """An object that messages tell of."""
+
+    stat: ObjectStat
+    message_ids: set[str] = field(default_factory=set)
+    tries: int = 0
+    next_at: float = 0.0
+
+
+class QueuedArrivals(Arrivals, ArrivalWatch):
+    """Events of one bucket. One thread waits; others poll and acknowledge, each for its kinds.
+
+    `client`: a boto3 client of SQS. `notifier` is told of each message that cannot be read.
+    """
+
+    def __init__(  # noqa: PLR0913 - one parameter a port
+        self,
+        queue_url: str,
+        client: Any,
+        listing: ObjectListing,
+        ledger: IntakeLedger,
+        notifier: Notifier,
+        *,
+        kinds: Collection[Kind],
+        visibility_seconds: int = VISIBILITY_SECONDS,
+    ) -> None:
+        self._kinds = kinds
+        self._url = queue_url
+        self._client = client
+        self._listing = listing
+        self._ledger = ledger
+        self._notifier = notifier
+        self._visibility = visibility_seconds
+        parts = urlsplit(listing.url)
+        self._bucket = parts.netloc
+        self._root = f"{parts.path.strip('/')}/".lstrip("/")
+        self._messages: dict[str, HeldMessage] = {}
+        self._objects: dict[str, HeldObject] = {}
+        self._alarmed: set[str] = set()
+        self._lock = threading.Condition()
+        self._closed = threading.Event()
+        self._extender = threading.Thread(target=self._extend, name="visibility", daemon=True)
+
+    @override
+    def wait(self, seconds: float) -> Collection[str] | None:
+        if not self._extender.is_alive() and not self._closed.is_set():
+            self._extender.start()
+        told: set[str] = set()
+        for round_number in range(MAX_ROUNDS):
+            # Only the first round waits: the others take what is there already.
+            patience = 0 if round_number else min(seconds, LONG_POLL_SECONDS)
+            if not self._has_room(patience) or self._closed.is_set():
+                break
+            try:
+                messages = self._receive(int(patience))
+            except ArrivalQueueError:
+                if told:
+                    break  # the next wait says it; what was read is told first
+                raise
+            told.update(*map(self._held, messages))
+            if not messages:
+                break
+        return told | self._due_again()
+
+    @override
+    def close(self) -> None:
+        self._closed.set()
+        with self._lock:
+            self._lock.notify_all()
+
+    @override
+    def poll(
+        self, kind: Kind, seen_before: Mapping[str, str], keys: Collection[str] | None = None
+    ) -> ArrivalPoll:
+        with self._lock:
+            ready = sorted(
+                (held for held in self._objects.values() if self._is_ready(held, kind)),
+                key=lambda held: (held.stat.modified_at, held.stat.key),
+            )
+            taken = ready[:MAX_FILES_A_POLL]
+            for held in taken:
+                held.tries += 1
+                held.next_at = time.monotonic() + RETRY_SECONDS * held.tries
+        stats = self._unknown(taken)
+        return ArrivalPoll(tuple(stats), {}, has_more=len(ready) > len(taken))
+
+    @override
+    def acknowledge(self, poll: ArrivalPoll) -> None:
+        self._done(poll.ready)
+
+    def check(self) -> str:
+        """How the queue stands, in a sentence. Raises ArrivalQueueError."""
+        with self._errors():
+            found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])[
+                "Attributes"
+            ]
+        waiting = found.get("ApproximateNumberOfMessages", "?")
+        if "RedrivePolicy" not in found:
+            raise UnfitQueueError(
+                f"{self._url} has no dead-letter queue, so a message that cannot be read comes again "
+                "until it is too old; give the queue a redrive policy."
+            )
+        return f"{self._url} can be read; about {waiting} messages wait."
+
+    def _is_ready(self, held: HeldObject, kind: Kind) -> bool:
+        return is_arrival(held.stat.key, kind) and held.next_at <= time.monotonic()
+
+    def _unknown(self, held: Sequence[HeldObject]) -> list[ObjectStat]:
+        """Those that the ledger does not know; events of the others were told before."""
+        told = [item.stat for item in held]
+        known = self._ledger.known_versions(self._listing.url, [stat.key for stat in told])
+        self._done([stat for stat in told if (stat.key, stat.version) in known])
+        return [stat for stat in told if (stat.key, stat.version) not in known]
+
+    def _as_stored(self, stat: ObjectStat) -> ObjectStat:
+        """With the version by which it is listed: some stores tell no ETag."""
+        found = None if stat.version else self._listing.find(stat.key)
+        return replace(stat, version=found.version) if found else stat
+
+    def _has_room(self, seconds: float) -> bool:
+        """Whether another batch may be read, after waiting so long for claims."""
+        with self._lock:
+            return self._lock.wait_for(
+                lambda: self._closed.is_set() or len(self._messages) <= MAX_HELD - BATCH,
+                max(0.0, seconds),
+            )
+
+    def _receive(self, seconds: int) -> Sequence[Mapping[str, Any]]:
+        with self._errors():
+            response = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=seconds,
+                VisibilityTimeout=self._visibility,
+            )
+        messages: Sequence[Mapping[str, Any]] = response.get("Messages", ())
+        return messages
+
+    def _held(self, message: Mapping[str, Any]) -> set[str]:
+        """Keep the message and its objects of ours; their keys. Without any it is deleted."""
+        message_id = message["MessageId"]
+        try:
+            created = created_objects(message["Body"])
+        except UnreadableEventError as error:
+            self._tell_of_unreadable(message_id, str(error))
+            return set()
+        stats = {
+            stat.key: self._as_stored(stat)
+            for stat in map(self._ours, created)
+            if stat and self._is_of_a_kind(stat.key)
+        }
+        with self._lock:
+            held = HeldMessage(message_id, message["ReceiptHandle"], set(stats), time.monotonic())
+            self._messages[message_id] = held
+            for key, stat in stats.items():
+                known = self._objects.setdefault(key, HeldObject(stat))
+                known.message_ids.add(message_id)
+                if stat.modified_at > known.stat.modified_at:
+                    known.stat = stat  # told out of order, or overwritten since
+        if not stats:
+            self._delete([held])
+        return set(stats)
+
+    def _ours(self, created: CreatedObject) -> ObjectStat | None:
+        if created.bucket != self._bucket or not created.key.startswith(self._root):
+            _log.warning(
+                "An event of s3://%s/%s is not about %s and was passed over; narrow the events of "
+                "the bucket to that prefix.",
+                *(created.bucket, created.key, self._listing.url),
+            )
+            return None
+        key = created.key.removeprefix(self._root)
+        return ObjectStat(key, created.size_bytes, created.etag, created.at)
+
+    def _is_of_a_kind(self, key: str) -> bool:
+        """Whether it is an input file; what else lies under `incoming/` is told of by its listing."""
+        return any(is_arrival(key, kind) for kind in self._kinds)
+
+    def _tell_of_unreadable(self, message_id: str, why: str) -> None:
+        """Once a message: it comes again until the queue's redrive policy takes it away."""
+        if message_id in self._alarmed:
+            return
+        if len(self._alarmed) >= ALARMED_MESSAGES:
+            self._alarmed.clear()
+        self._alarmed.add(message_id)
+        sentence = (
+            f"Message {message_id} of {self._url} is no event of a bucket: {why}. It is left for the "
+            "dead-letter queue; if a file belongs to it, the next listing finds it."
+        )
+        _log.error("%s", sentence)
+        self._notifier.notify(
+            "A message about arrivals cannot be read",
+            sentence,
+            runbook=RUNBOOK,
+            incident=f"arrivals:message:{message_id}",
+        )
+
+    def _due_again(self) -> set[str]:
+        """Objects whose claim failed some time ago; after many tries their messages go back."""
+        with self._lock:
+            now = time.monotonic()
+            due = {key for key, held in self._objects.items() if held.tries and held.next_at <= now}
+            given_up = {key for key in due if self._objects[key].tries >= MAX_TRIES}
+            for key in given_up:
+                for message_id in self._objects.pop(key).message_ids:
+                    self._messages.pop(message_id, None)
+            return due - given_up
+
+    def _done(self, stats: Sequence[ObjectStat]) -> None:
+        """These versions are claimed, known or gone; messages without any other object are deleted."""
+        finished: list[HeldMessage] = []
+        with self._lock:
+            for stat in stats:
+                held = self._objects.get(stat.key)
+                if held is None:
+                    continue
+                if held.stat.version != stat.version:
+                    held.next_at = (
+                        0.0  # overwritten since: its event came while this one was claimed
+                    )
+                    continue
+                del self._objects[stat.key]
+                finished += self._without(stat.key, held.message_ids)
+        self._delete(finished)
+
+    def _without(self, key: str, message_ids: Collection[str]) -> Iterator[HeldMessage]:
+        """Those of the messages that tell of no object but this one."""
+        for message_id in message_ids:
+            message = self._messages.get(message_id)
+            if message is not None:
+                message.pending.discard(key)
+                if not message.pending:
+                    yield message
+
+    def _delete(self, messages: Sequence[HeldMessage]) -> None:
+        """Delete messages; one that cannot be deleted comes again, and its objects are known then."""
+        for batch in _batches(messages):
+            try:
+                with self._errors():
+                    response = self._client.delete_message_batch(
+                        QueueUrl=self._url,
+                        Entries=[
+                            {"Id": str(number), "ReceiptHandle": message.receipt}
+                            for number, message in enumerate(batch)
+                        ],
+                    )
+                for failure in response.get("Failed", ()):
+                    _log.warning("A message was not deleted: %s", failure.get("Message", failure))
+            except ArrivalQueueError as error:
+                _log.warning("%s", error)
+        with self._lock:
+            for message in messages:
+                self._messages.pop(message.message_id, None)
+            self._lock.notify_all()
+
+    def _extend(self) -> None:
+        """Keep held messages from other readers, until they are deleted or given up."""
+        pause = self._visibility / EXTENSIONS_A_VISIBILITY
+        while not self._closed.wait(pause / 2):
+            with self._lock:
+                before = time.monotonic() - pause
+                old = [held for held in self._messages.values() if held.extended_at <= before]
+            for batch in _batches(old):
+                self._extend_batch(batch)
+
+    def _extend_batch(self, batch: Sequence[HeldMessage]) -> None:
+        entries = [
+            {
+                "Id": str(number),
+                "ReceiptHandle": message.receipt,
+                "VisibilityTimeout": self._visibility,
+            }
+            for number, message in enumerate(batch)
+        ]
+        try:
+            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        except (BotoCoreError, ClientError) as error:
+            # Another reader may get them too: what they tell counts once.
+            _log.warning("Messages were not kept from other readers: %s", error)
+            return
+        for message in batch:
+            message.extended_at = time.monotonic()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise ArrivalQueueError(self._url, error) from None
+
+
+def _batches(messages: Sequence[HeldMessage]) -> Iterator[Sequence[HeldMessage]]:
+    for start in range(0, len(messages), BATCH):
+        yield messages[start : start + BATCH]
+
+
+def open_queue(
+    settings: Settings,
+    aws: AwsClients | None,
+    ledger: IntakeLedger,
+    notifier: Notifier,
+) -> QueuedArrivals:
+    """The queue that the settings name. Raises SettingsError where files arrive in no bucket."""
+    raw_url, queue_url = settings.store_url("raw"), str(settings.events_queue_url)
+    if not raw_url.startswith("s3://"):
+        raise SettingsError(
+            "CARDOPS_EVENTS_QUEUE_URL is set, but files arrive in a directory, of which no queue tells; "
+            "set CARDOPS_RAW_URL to the bucket's s3://bucket/prefix, or unset the queue."
+        )
+    clients = aws or BotoClients()
+    listing = S3Listing(raw_url, clients.s3(aws_region()))
+    client = clients.sqs(_region_of(queue_url) or aws_region())
+    return QueuedArrivals(queue_url, client, listing, ledger, notifier, kinds=KINDS)
+
+
+def _region_of(queue_url: str) -> str | None:
+    """Of a queue of AWS: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME."""
+    found = re.fullmatch(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?", urlsplit(queue_url).netloc)
+    return found and found[1]

@@ -1,0 +1,42 @@
+"""Why a queue cannot be read, and what an operator does about it."""
+
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from cardops.rules.errors import ExplainedError
+
+_ADVICE: Final = {
+    "AccessDenied": "allow sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and "
+    "sqs:GetQueueAttributes on it to the role of Cardops",
+    "QueueDoesNotExist": "create the queue, or correct CARDOPS_EVENTS_QUEUE_URL and the region",
+    "KmsAccessDenied": "allow kms:Decrypt on the queue's key to the role of Cardops",
+    "RequestThrottled": "nothing, if it ends by itself; else ask AWS for a higher limit",
+}
+_SAME: Final = {
+    "AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist",
+    "AccessDeniedException": "AccessDenied",
+    "KMS.AccessDeniedException": "KmsAccessDenied",
+    "InvalidClientTokenId": "AccessDenied",
+    "Throttling": "RequestThrottled",
+    "ThrottlingException": "RequestThrottled",
+    "KmsThrottled": "RequestThrottled",
+}
+
+
+class ArrivalQueueError(ExplainedError):
+    """The queue cannot be read; the message says why, and what to do."""
+
+    def __init__(self, queue_url: str, error: Exception) -> None:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        advice = _ADVICE.get(
+            _SAME.get(code, code), "check the network, the endpoint and the region"
+        )
+        super().__init__(
+            f"The queue of arrivals {queue_url} cannot be read ({code or error}), so new files are "
+            f"found by listing, later than usual: {advice}."
+        )
+
+
+class UnfitQueueError(ExplainedError):
+    """The queue can be read, but is not set up as it should be."""
