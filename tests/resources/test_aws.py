@@ -5,17 +5,20 @@ from pathlib import Path
 
 import boto3
 import pytest
-from cardops.adapters.notifier import open_notifier
 from moto import mock_aws
 
+from cardops.adapters.alarm_channels import ConfiguredChannels
 from cardops.adapters.aws.clients import AwsClients, BotoClients
 from cardops.adapters.aws.s3_listing import S3Listing
 from cardops.adapters.object_stores.opening import open_listing, open_store
 from cardops.adapters.secrets import AwsSecretStore
+from cardops.rules.alarms.incidents import IncidentEvent, Severity
+from cardops.rules.alarms.messages import TOPIC_CHANNEL, AlarmMessage
 from cardops.rules.intake.objects import ObjectStoreError
 from cardops.settings import Settings
 from resources.aws import DagsterAwsClients
 from tests.fakes.clock import FakeClock
+from tests.fakes.secrets import FakeSecretStore
 from tests.servers.s3 import bucket, moto_server
 
 pytestmark = pytest.mark.dagster
@@ -94,7 +97,20 @@ def test_alarm_is_published_in_the_region_of_its_topic(clients: AwsClients, tmp_
     )
 
     settings = Settings(home=tmp_path, notify_topic_arn=topic)
-    open_notifier(settings, FakeClock(), clients).notify("A subject", "b")
+    message = AlarmMessage(
+        message_id=1,
+        incident_id=1,
+        incident="delivery:visa",
+        channel=TOPIC_CHANNEL,
+        event=IncidentEvent.OPENED,
+        severity=Severity.ERROR,
+        subject="A subject",
+        message="b",
+        runbook=None,
+        told_at=FakeClock().now(),
+    )
+    for channel in ConfiguredChannels(settings, FakeSecretStore(), clients).all():
+        channel.send(message)
 
     received = boto3.client("sqs", region_name=REGION).receive_message(QueueUrl=queue)
     assert "A subject" in received["Messages"][0]["Body"]
