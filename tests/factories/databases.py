@@ -71,20 +71,23 @@ def new_database(server_url: str, *, template: str = "template0") -> Iterator[st
     with connect(server_url) as session:
         # Copied as files, which takes half of what copying by way of the log and the buffers does.
         statement = sql.SQL("create database {} template {} strategy file_copy")
-        session.execute(statement.format(made, pattern))
+        _once_vacuumed(session, statement.format(made, pattern))
     try:
         yield with_database(server_url, name)
     finally:
         with connect(server_url) as session:
-            _drop(session, sql.SQL("drop database {} with (force)").format(made))
+            _once_vacuumed(session, sql.SQL("drop database {} with (force)").format(made))
 
 
-def _drop(session: psycopg.Connection, statement: sql.Composed) -> None:
-    """Retry while an autovacuum runs there: only a superuser may end it, and it is soon over."""
+def _once_vacuumed(session: psycopg.Connection, statement: sql.Composed) -> None:
+    """Retry while an autovacuum runs there: only a superuser may end it, and it is soon over.
+
+    A copy waits for it five seconds by itself, which a busy machine exceeds.
+    """
     for _ in range(100):
         try:
             session.execute(statement)
-        except psycopg.errors.InsufficientPrivilege:
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
             time.sleep(0.1)
         else:
             return
