@@ -147,18 +147,21 @@ class IntakeThread:
         """The next kind that has something to look at; None when it is to stop."""
         with self._changed:
             while not self._is_stopping:
-                for kind, looks in self._looks.items():
-                    self._noticed[kind].add(looks.due())
-                    if self._noticed[kind]:
-                        self._move_to_the_end(kind)
-                        return kind
+                kind = self._kind_in_turn()
+                if kind is not None:
+                    return kind
                 waits = [looks.seconds_to_next() for looks in self._looks.values()]
                 self._changed.wait(min((wait for wait in waits if wait is not None), default=None))
             return None
 
-    def _move_to_the_end(self, kind: Kind) -> None:
-        """The kinds of a thread take turns."""
-        self._looks[kind] = self._looks.pop(kind)
+    def _kind_in_turn(self) -> Kind | None:
+        """A kind with something to look at; it comes last the next time."""
+        for kind, looks in self._looks.items():
+            self._noticed[kind].add(looks.due())
+            if self._noticed[kind]:
+                self._looks[kind] = self._looks.pop(kind)
+                return kind
+        return None
 
     def _serve(self, kind: Kind) -> None:
         with self._changed:
