@@ -1,11 +1,13 @@
 """Chargeback deliveries: files delivered whole to their card companies, and verified there."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from assets.batch_partitions import partition_key_of, slots_by_batch
 from assets.chargeback_files import chargeback_files
 from assets.partitions import batch_networks
-from assets.tables import money_metadata
+from assets.tables import money_metadata, records_metadata
 from cardops.ports import (
     Acknowledgements,
     Breakers,
@@ -17,7 +19,7 @@ from cardops.ports import (
     ObjectStore,
 )
 from cardops.rules.deliveries.acknowledgements import StoredAcknowledgement, counts_of, standing
-from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState
+from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState, GivenWord
 from cardops.rules.deliveries.troubles import RUNBOOK
 from cardops.services.deliveries.concurrent import deliver_all
 from cardops.services.deliveries.delivery import DeliveryService
@@ -67,7 +69,11 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
         record = by_slot.get(slot)
         if record in undelivered:
             continue
-        metadata = _metadata(record, answers.get(slot)) | _what_was_done(former.get(slot), record)
+        metadata = (
+            _metadata(record, answers.get(slot))
+            | _what_was_done(former.get(slot), record)
+            | _words(delivery_ledger.words_of(*slot))
+        )
         _materialize(context, slot, metadata, ends_failed=bool(undelivered))
     if undelivered:
         raise dg.Failure(_failure_text(undelivered), allow_retries=False)
@@ -87,6 +93,15 @@ def _materialize(
         context.log_event(event)
     else:
         context.add_asset_metadata(metadata, partition_key=key)
+
+
+def _words(given: Sequence[GivenWord]) -> dict[str, dg.MetadataValue]:
+    """Who had the file delivered once more, and on which word."""
+    rows = [
+        {"word": word.word, "by": word.said_by, "at": f"{word.said_at:%Y-%m-%d %H:%M:%S} UTC"}
+        for word in given
+    ]
+    return {"delivered_on_the_word_of": records_metadata(rows, "word")} if rows else {}
 
 
 def _what_was_done(

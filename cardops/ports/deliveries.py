@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
     from cardops.rules.deliveries.breakers import Breaker
     from cardops.rules.deliveries.destinations import Destination
-    from cardops.rules.deliveries.records import ChargebackFileRecord, RemoteEntry, RemoteStat
+    from cardops.rules.deliveries.records import (
+        ChargebackFileRecord,
+        GivenWord,
+        OperatorWord,
+        RemoteEntry,
+        RemoteStat,
+    )
 
 
 class DeliveryLedger(Protocol):
@@ -37,6 +43,14 @@ class DeliveryLedger(Protocol):
 
     def miss_cut_off(self, record: ChargebackFileRecord, cut_off_on: date) -> None:
         """Record that it was not there by that day's cut-off."""
+
+    def record_word(
+        self, batch_id: str, network: str, word: OperatorWord | None, said_by: str
+    ) -> None:
+        """Record for good that this person had the file delivered once more."""
+
+    def words_of(self, batch_id: str, network: str) -> Sequence[GivenWord]:
+        """Every such word about the file, in order."""
 
     def exclusively(
         self, batch_id: str, network: str

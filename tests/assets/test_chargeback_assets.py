@@ -106,7 +106,7 @@ class House:
             self.notifier,
             self.breakers,
             self.clock,
-        ).retry(batch.batch_id, network, None)
+        ).retry(batch.batch_id, network, None, "ann")
 
 
 @pytest.fixture
@@ -296,7 +296,10 @@ def test_network_whose_company_refuses_is_red_alone_and_becomes_green_by_its_own
 
     house.destinations.refusing.clear()
     house.retry(batch, "amex")  # on an operator's word
-    assert house.run(batch, "amex", "amex").success
+    result = house.run(batch, "amex", "amex")
+    assert result.success
+    told = str(metadata(result, partitions["amex"])["delivered_on_the_word_of"])
+    assert "'word': 'retry', 'by': 'ann'" in told
     assert house.instance.get_materialized_partitions(key) == set(partitions.values())
 
 

@@ -75,6 +75,8 @@ from generate_series(1, %(rows)s / 4) as n;
 insert into monitoring_alarms (program, merchant_id, programme, month_on, is_reached, sent_at)
 select 'default', 'merchant-' || n, 'visa_vamp', current_date, false, now()
 from generate_series(1, %(rows)s / 8) as n;
+insert into delivery_words (batch_id, network, word, said_by)
+select 'batch-' || n, 'visa', 'retry', 'ann' from generate_series(1, %(rows)s / 8) as n;
 insert into alarm_incidents (
     incident_key, subject, message, severity, state, first_seen_at, opened_at, last_seen_at,
     seen_count, opened_count, resolved_at

@@ -472,6 +472,8 @@ def call_deliveries(url: str) -> None:
         ledger.record(record)
     ledger.all(["failed", "sending"])
     ledger.miss_cut_off(record, TODAY)
+    ledger.record_word(record.batch_id, record.network, None, "ann")
+    ledger.words_of(record.batch_id, record.network)
     _call_incidents(url)
     breakers = PostgresBreakers(url)
     breakers.find("visa")

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from threading import RLock
 
 from typing_extensions import override
@@ -15,6 +15,8 @@ from cardops.rules.deliveries.records import (
     DeliveryState,
     FileNotMadeError,
     FrozenFileError,
+    GivenWord,
+    OperatorWord,
 )
 
 
@@ -24,6 +26,7 @@ class FakeDeliveryLedger(DeliveryLedger):
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], ChargebackFileRecord] = {}
         self.sequences: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.words: dict[tuple[str, str], list[GivenWord]] = defaultdict(list)
         self._locks: dict[tuple[str, str], RLock] = defaultdict(RLock)
 
     @override
@@ -75,6 +78,17 @@ class FakeDeliveryLedger(DeliveryLedger):
     def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
         newest_first = reversed(self.records.values())
         return [record for record in newest_first if states is None or record.state in states]
+
+    @override
+    def record_word(
+        self, batch_id: str, network: str, word: OperatorWord | None, said_by: str
+    ) -> None:
+        given = GivenWord(word.value if word else "retry", said_by, datetime.now(UTC))
+        self.words[batch_id, network].append(given)
+
+    @override
+    def words_of(self, batch_id: str, network: str) -> Sequence[GivenWord]:
+        return self.words[batch_id, network]
 
     @override
     @contextmanager

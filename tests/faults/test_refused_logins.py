@@ -97,7 +97,7 @@ def test_rejected_credentials_are_tried_once_for_all_files(kind: str, tmp_path: 
         # The operator has given the right ones, and delivers the file that failed.
         secrets.put("destinations/visa", server.secret)
         failed = next(record for record in records if record.state is FAILED)
-        assert service.retry(failed.batch_id, "visa", None)
+        assert service.retry(failed.batch_id, "visa", None, "ann")
         records = deliver_all(service, world.ledger.all())
         assert {record.state for record in records} == {DELIVERED}
         assert world.breakers.find("visa").is_closed

@@ -15,6 +15,8 @@ from cardops.rules.deliveries.records import (
     DeliveryState,
     FileNotMadeError,
     FrozenFileError,
+    GivenWord,
+    OperatorWord,
 )
 
 _SELECT: LiteralString = (
@@ -67,6 +69,14 @@ _UPDATE: LiteralString = (
 _MISS_CUT_OFF: LiteralString = (
     "update deliveries set missed_cut_off_on = %(cut_off)s"
     " where batch_id = %(batch_id)s and network = %(network)s"
+)
+
+_ADD_WORD: LiteralString = (
+    "insert into delivery_words (batch_id, network, word, said_by) values (%s, %s, %s, %s)"
+)
+_WORDS: LiteralString = (
+    "select word, said_by, said_at from delivery_words where batch_id = %s and network = %s"
+    " order by word_id"
 )
 
 
@@ -131,6 +141,20 @@ class PostgresDeliveryLedger:
             "cut_off": cut_off_on,
         }
         run_in_transaction(self._url, lambda session: session.execute(_MISS_CUT_OFF, values))
+
+    def record_word(
+        self, batch_id: str, network: str, word: OperatorWord | None, said_by: str
+    ) -> None:
+        """Record for good that this person had the file delivered once more."""
+        values = [batch_id, network, word.value if word else "retry", said_by]
+        run_in_transaction(self._url, lambda session: session.execute(_ADD_WORD, values))
+
+    def words_of(self, batch_id: str, network: str) -> Sequence[GivenWord]:
+        """Every such word about the file, in order."""
+        rows = run_in_transaction(
+            self._url, lambda session: session.execute(_WORDS, [batch_id, network]).fetchall()
+        )
+        return [GivenWord(*row) for row in rows]
 
     @contextmanager
     def exclusively(self, batch_id: str, network: str) -> Iterator[ChargebackFileRecord | None]:

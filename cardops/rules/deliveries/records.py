@@ -165,6 +165,15 @@ class OperatorWord(StrEnum):
     SEND_AGAIN = "send_again"
 
 
+@dataclass(frozen=True, slots=True)
+class GivenWord:
+    """A delivery that a person asked for: `word` is an OperatorWord, or `retry` without one."""
+
+    word: str
+    said_by: str
+    said_at: datetime
+
+
 class OperatorWordNeededError(ValueError):
     """A delivery is unconfirmed, and the operator did not say what became of it."""
 

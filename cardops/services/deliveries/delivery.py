@@ -79,10 +79,11 @@ class DeliveryService:
             return self._deliver_with_retries(record)
 
     def retry(
-        self, batch_id: str, network: str, word: OperatorWord | None
+        self, batch_id: str, network: str, word: OperatorWord | None, said_by: str
     ) -> ChargebackFileRecord | None:
         """Deliver once more on an operator's word, also to a card company that is left alone.
 
+        Who gave the word is recorded before anything is sent.
         None where there is no such file. Raises OperatorWordNeededError where only a person can say
         what became of it.
         """
@@ -90,6 +91,7 @@ class DeliveryService:
             if record is None:
                 return None
             state = state_for_retry(record.state, word)
+            self.ledger.record_word(batch_id, network, word, said_by)
             current = record
             if state is not record.state:
                 current = self._store(replace(record, state=state, last_error=None))

@@ -18,6 +18,8 @@ from cardops.rules.money import format_amount
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
 from orchestration.cli import acknowledgements, file_layouts, waiting_disputes
+from orchestration.cli.dispute_options import ByOption
+from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -78,15 +80,18 @@ def retry(
     send_again: Annotated[
         bool, typer.Option("--send-again", help="The card company does not have it: send it.")
     ] = False,
+    by: ByOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Deliver a file that failed or was interrupted.
+    """Deliver a file that failed or was interrupted. Who asked for it is kept.
 
     A file that may have been collected is not sent without --received or --send-again.
     """
     if network not in NETWORKS:
         raise CommandError(f"NETWORK must be one of {', '.join(NETWORKS)}.")
-    record = _retried(batch, network, _word(received=received, send_again=send_again))
+    record = _retried(
+        batch, network, _word(received=received, send_again=send_again), by or whoami()
+    )
     if json_output:
         print_json(described(record))
     else:
@@ -158,7 +163,9 @@ def _word(*, received: bool, send_again: bool) -> OperatorWord | None:
     return OperatorWord.SEND_AGAIN if send_again else None
 
 
-def _retried(batch: str, network: str, word: OperatorWord | None) -> ChargebackFileRecord:
+def _retried(
+    batch: str, network: str, word: OperatorWord | None, said_by: str
+) -> ChargebackFileRecord:
     adapters = Adapters(Settings.load())
     service = DeliveryService(
         processed_store=adapters.processed_store,
@@ -170,7 +177,7 @@ def _retried(batch: str, network: str, word: OperatorWord | None) -> ChargebackF
         report=say,
     )
     try:
-        record = service.retry(batch, network, word)
+        record = service.retry(batch, network, word, said_by)
     except OperatorWordNeededError as error:
         raise CommandError(str(error)) from None
     if record is None:

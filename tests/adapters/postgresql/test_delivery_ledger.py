@@ -16,6 +16,7 @@ from cardops.rules.deliveries.records import (
     DeliveryState,
     FileNotMadeError,
     FrozenFileError,
+    OperatorWord,
 )
 from tests.fakes.delivery_ledger import FakeDeliveryLedger
 
@@ -59,6 +60,22 @@ def test_recorded_file_is_found(ledger: DeliveryLedger) -> None:
     assert ledger.find(A_FILE.batch_id, "visa") == A_FILE
     assert ledger.find(A_FILE.batch_id, "amex") is None
     assert ledger.files_of(A_FILE.batch_id) == [A_FILE]
+
+
+def test_words_about_a_file_are_kept_in_order_with_who_gave_them(ledger: DeliveryLedger) -> None:
+    ledger.record_made(A_FILE)
+    ledger.record_word(A_FILE.batch_id, "visa", None, "ann")
+    ledger.record_word(A_FILE.batch_id, "visa", OperatorWord.SEND_AGAIN, "bea")
+    ledger.record_word(A_FILE.batch_id, "amex", OperatorWord.RECEIVED, "cid")
+
+    words = ledger.words_of(A_FILE.batch_id, "visa")
+
+    assert [(word.word, word.said_by) for word in words] == [
+        ("retry", "ann"),
+        ("send_again", "bea"),
+    ]
+    assert words[0].said_at <= words[1].said_at
+    assert words[0].said_at.tzinfo is not None
 
 
 def test_recording_the_same_file_again_keeps_its_state(ledger: DeliveryLedger) -> None:

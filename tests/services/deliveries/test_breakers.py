@@ -96,7 +96,7 @@ def test_operators_retry_asks_no_breaker(world: World) -> None:
     service = world.service()
     service.deliver("b-1", "visa")
     world.be_down()
-    record = service.retry("b-1", "visa", None)
+    record = service.retry("b-1", "visa", None, "ann")
 
     assert record is not None
     assert record.state is DeliveryState.DELIVERED
@@ -215,7 +215,7 @@ def test_what_no_file_gets_past_is_one_alarm(world: World, trouble: Trouble) -> 
 
     world.destinations.before_connect = lambda _: None
     for number in range(3):
-        service.retry(f"b-{number}", "visa", None)
+        service.retry(f"b-{number}", "visa", None, "ann")
     assert {record.state for record in world.ledger.all()} == {DeliveryState.DELIVERED}
 
 
