@@ -256,7 +256,7 @@ def test_reconciled_day_is_published_for_analysts(
 def test_daily_close_is_one_dbt_build() -> None:
     steps = [balances, transaction_log, reconciling, daily_report]
     needed = (
-        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "dispute_alarms", "raised_monitoring_alarms", "breakers", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files",
+        "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "dispute_alarms", "raised_monitoring_alarms", "breakers", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files", "incidents",
     )  # fmt: skip
     manifest = ensure_manifest()
     definitions = dg.Definitions(

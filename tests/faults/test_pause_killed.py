@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from cardops.adapters.notifier import FileNotifier
 
 from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.breakers import PostgresBreakers
@@ -12,6 +11,7 @@ from cardops.rules.deliveries.breakers import Breaker
 from cardops.services.deliveries.retrying import RetryService
 from tests.factories.deliveries import a_made_file
 from tests.fakes.clock import FakeClock
+from tests.servers.file_notifier import FileNotifier
 from tests.servers.file_servers import card_companies_here
 from tests.servers.killable_pause import deliver_and_die_pausing
 from tests.servers.warm_command import warm_context

@@ -97,7 +97,9 @@ def test_another_kind_has_an_asset_with_checks_and_a_sensor(acknowledgements: In
     )
 
     metadata = result.asset_materializations_for_node("acknowledgements")[0].metadata
-    assert metadata["money"].value == {"USD": "25.00"}
+    money = metadata["money"]
+    assert isinstance(money, dg.TableMetadataValue)
+    assert [row.data for row in money.records] == [{"currency": "USD", "amount": "25.00"}]
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
         "every_row_is_accounted_for",
         "every_accepted_acknowledgement_is_in_the_lake",
