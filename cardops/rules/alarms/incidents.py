@@ -193,9 +193,11 @@ def due_event(incident: Incident, now: datetime, policy: AlarmPolicy) -> Inciden
 
 
 def told(incident: Incident, event: IncidentEvent, now: datetime) -> Incident:
-    """The incident after that was told."""
+    """The incident after that was told. One that is told late escalates from then on, not at once."""
+    is_news = event in {IncidentEvent.OPENED, IncidentEvent.REOPENED}
     return replace(
         incident,
+        opened_at=now if is_news else incident.opened_at,
         told_event=event,
         told_at=now,
         told_severity=incident.severity,

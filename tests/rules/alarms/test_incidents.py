@@ -124,6 +124,18 @@ def test_incident_that_comes_and_goes_is_told_twice_in_ten_minutes() -> None:
     assert events == [IncidentEvent.RESOLVED]
 
 
+def test_incident_that_came_back_and_is_told_late_escalates_from_then_on() -> None:
+    over = told(resolved(opened(), None, "over", after(1)), IncidentEvent.RESOLVED, after(1))
+    back = sighted(over, DOWN, after(2))  # within the quiet time: nobody is told yet
+    assert due_event(back, after(2), POLICY) is None
+
+    assert due_event(back, after(65), POLICY) is IncidentEvent.REOPENED
+    late = told(back, IncidentEvent.REOPENED, after(65))
+
+    assert due_event(late, after(65), POLICY) is None
+    assert look_at(late, POLICY) == after(125)
+
+
 def test_card_number_and_line_break_are_not_told() -> None:
     notice = notice_of(
         "File of\n4111111111111111", "card 4111111111111111\x00", runbook=None, incident=None,
