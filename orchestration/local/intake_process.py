@@ -6,11 +6,13 @@ Belongs here: what the worker is made of. What it does is in `intake_worker`.
 import logging
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cardops.bootstrap import Adapters, keep_sessions
 from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
+from orchestration.composition import claims_of
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.intake_worker import IntakeWorker, Sources
 from orchestration.local.supervisor import STOP_SIGNALS
@@ -44,14 +46,7 @@ def _sources(adapters: Adapters) -> Sources:
 
 
 def _claims(adapters: Adapters) -> Claims:
-    return Claims(
-        adapters.raw_store,
-        adapters.failed_store,
-        adapters.intake_ledger,
-        adapters.programs,
-        adapters.database_clock,
-        notifier=adapters.notifier,
-    )
+    return replace(claims_of(adapters), notifier=adapters.notifier)
 
 
 def _resources(adapters: Adapters) -> Mapping[str, Any]:
