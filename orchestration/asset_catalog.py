@@ -28,6 +28,7 @@ from assets import (
     reconciliation,
     safeguarding,
     transactions,
+    unclaimed_files,
     waiting_disputes,
 )
 from assets import daily_report as report
@@ -59,6 +60,7 @@ MODULES: tuple[ModuleType, ...] = (
     file_deliveries,
     quarantined_rows,
     fraud_rings,
+    unclaimed_files,
     alarms,
 )
 

@@ -44,6 +44,7 @@ BY_ASSET: Final[Mapping[str, Labels]] = {
     "acknowledged_files": Labels("team:disputes", ("deliveries",), "acknowledgement-alarms.md"),
     "acknowledgements": Labels("team:disputes", ("deliveries",), "acknowledgement-alarms.md"),
     "quarantined_rows": Labels("team:operations", ("files", "quarantine"), "quarantine.md"),
+    "unclaimed_files": Labels("team:operations", ("files",), "unclaimed-files.md"),
     "callback_archive": Labels("team:operations", ("callbacks",), "callbacks.md"),
     "fraud_rings": Labels("team:risk", ("fraud",), "fraud-rings.md"),
     "fraud_reports": Labels("team:risk", ("files", "fraud"), "quarantine.md"),

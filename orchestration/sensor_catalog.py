@@ -16,6 +16,7 @@ from sensors.jobs import AssetJob
 from sensors.late_close import late_close_sensor
 from sensors.refused_files import refused_file_sensor
 from sensors.run_failure import run_failure_sensor
+from sensors.unclaimed_files import unclaimed_file_sensors
 from sensors.undelivered import undelivered_sensor
 from sensors.unmade_batches import unmade_batch_sensor
 from sensors.waiting_rows import waiting_rows_sensor
@@ -46,4 +47,5 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         run_failure_sensor(),
         alarm_sensor(),
         late_close_sensor(),
+        *unclaimed_file_sensors(),
     ]

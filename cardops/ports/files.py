@@ -34,6 +34,12 @@ class ObjectListing(Protocol):
 class ObjectStore(ObjectListing, Protocol):
     """One bucket or directory, addressed by keys with `/`."""
 
+    def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
+        """Objects that lie in a folder itself, and the names of its folders, both in key order.
+
+        A folder's name ends with `/`; that of the root is empty.
+        """
+
     def open(self, key: str) -> BinaryIO:
         """A readable, seekable stream. Raises ObjectMissingError."""
 

@@ -35,6 +35,13 @@ class FakeObjectStore(ObjectStore):
         return [self._stat(key) for key in sorted(self.contents) if key.startswith(prefix)]
 
     @override
+    def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
+        below = {key.removeprefix(folder): key for key in self.contents if key.startswith(folder)}
+        folders = {f"{folder}{rest.partition('/')[0]}/" for rest in below if "/" in rest}
+        objects = [self._stat(key) for rest, key in sorted(below.items()) if "/" not in rest]
+        return objects, sorted(folders)
+
+    @override
     def find(self, key: str) -> ObjectStat | None:
         return self._stat(key) if key in self.contents else None
 

@@ -48,6 +48,17 @@ class DirectoryStore(ObjectStore):
         )
 
     @override
+    def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
+        with self._plain_errors(folder):
+            entries = _entries(self.root / folder)
+            folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            objects = list(_objects(entries, folder))
+        return (
+            sorted(objects, key=lambda item: item.key),
+            sorted(f"{folder}{entry.name}/" for entry in folders),
+        )
+
+    @override
     def find(self, key: str) -> ObjectStat | None:
         path = self._path(key)
         with self._plain_errors(key):
@@ -146,14 +157,24 @@ class DirectoryStore(ObjectStore):
 
 def _walk(folder: Path, prefix: str) -> Iterator[ObjectStat]:
     """Regular files below the folder, in no order; nothing where there is no folder."""
-    try:
-        entries = list(os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return
+    entries = _entries(folder)
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(UNFINISHED_PREFIX):
+    yield from _objects(entries, prefix)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _objects(entries: Sequence[os.DirEntry[str]], prefix: str) -> Iterator[ObjectStat]:
+    """Regular files among the entries of one folder, but for those that are being written."""
+    for entry in entries:
+        if entry.is_file(follow_symlinks=False) and not entry.name.startswith(UNFINISHED_PREFIX):
             try:
                 found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:

@@ -51,6 +51,16 @@ class S3ObjectStore(ObjectStore):
         )
 
     @override
+    def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
+        with self._plain_errors(folder):
+            found = self._store.list_with_delimiter(folder or None)
+        stats = [_stat(item["path"], item) for item in found["objects"]]
+        return (
+            sorted(stats, key=lambda stat: stat.key),
+            sorted(f"{name.rstrip('/')}/" for name in found["common_prefixes"]),
+        )
+
+    @override
     def find(self, key: str) -> ObjectStat | None:
         try:
             with self._plain_errors(key):

@@ -107,6 +107,11 @@ def control_keys(key: str) -> tuple[str, ...]:
     return tuple(f"{key}{suffix}" for suffix in SUFFIXES)
 
 
+def file_of_control(key: str) -> str | None:
+    """The key of the file that a control file describes; None where the key is not a control file's."""
+    return key[: -len(SUFFIX)] if is_control(key) else None
+
+
 def parse_control(content: bytes) -> ControlFile:
     """Raises UnreadableControlFileError. Fields that are not of the form are ignored."""
     if len(content) > MAX_CONTROL_BYTES:

@@ -75,6 +75,18 @@ def test_listing_is_in_key_order_and_covers_nested_folders(store: ObjectStore) -
     assert store.list_objects("nowhere/") == []
 
 
+def test_folder_is_listed_without_what_its_folders_hold(store: ObjectStore) -> None:
+    for key in ("top.csv", "in/b.csv", "in/a.csv", "in/deep/er/c.csv", "inner/d.csv"):
+        store.create(key, b"x")
+
+    root, folders = store.list_folder("")
+    assert ([stat.key for stat in root], folders) == (["top.csv"], ["in/", "inner/"])
+    objects, below = store.list_folder("in/")
+    assert ([stat.key for stat in objects], below) == (["in/a.csv", "in/b.csv"], ["in/deep/"])
+    assert list(objects) == [stat for stat in store.list_objects("in/") if "deep" not in stat.key]
+    assert store.list_folder("nowhere/") == ([], [])
+
+
 def test_creating_an_existing_object_is_refused(store: ObjectStore) -> None:
     store.create("a", b"first")
 
