@@ -20,6 +20,7 @@ from sensors.unclaimed_files import unclaimed_file_sensors
 from sensors.undelivered import undelivered_sensor
 from sensors.unmade_batches import unmade_batch_sensor
 from sensors.waiting_rows import waiting_rows_sensor
+from sensors.watermark_age import watermark_age_sensor
 
 
 def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
@@ -47,5 +48,6 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         run_failure_sensor(),
         alarm_sensor(),
         late_close_sensor(),
+        watermark_age_sensor(),
         *unclaimed_file_sensors(),
     ]
