@@ -4,6 +4,7 @@ from collections import Counter
 
 import dagster as dg
 
+from assets.delivery_board_chart import board_markdown
 from cardops.ports import (
     Acknowledgements,
     Breakers,
@@ -19,6 +20,7 @@ from cardops.rules.deliveries.acknowledgements import RUNBOOK
 from cardops.services.chargebacks.batch_files import ChargebackFileBuilder
 from cardops.services.deliveries.acknowledged_lines import FileLines
 from cardops.services.deliveries.acknowledgements import AcknowledgementService
+from cardops.services.deliveries.board import DeliveryBoard
 from cardops.services.deliveries.guarded_logins import GuardedDestinations
 
 
@@ -55,6 +57,7 @@ def acknowledgements(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
         context.log.info,
     )
     results = service.poll_all()
+    board = DeliveryBoard(delivery_ledger, acknowledgement_ledger, intake_ledger).rows(clock.now())
     read = [stored for result in results for stored in result.read]
     return dg.MaterializeResult(
         metadata={
@@ -62,6 +65,7 @@ def acknowledgements(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
             "outcomes": dg.MetadataValue.json(
                 dict(Counter(stored.outcome.value for stored in read))
             ),
+            "batches_and_networks": dg.MetadataValue.md(board_markdown(board)),
             "rejected_rows": sum(stored.rejected_count or 0 for stored in read),
             "missing": dg.MetadataValue.json(
                 [name for result in results for name in result.missing]

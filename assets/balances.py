@@ -6,7 +6,7 @@ from typing import Final
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
-from assets.tables import priced_metadata
+from assets.tables import priced_metadata, totals_metadata
 from cardops.ports import Books, Lake
 from cardops.services.reconciliation.closing_balances import write_closing_balances
 
@@ -31,7 +31,7 @@ def balances(
         metadata={
             "dagster/row_count": closed.balances.height,
             "accounts_below_zero": closed.below_zero,
-            "totals": priced_metadata(closed.totals.to_dicts()),
+            **totals_metadata(closed.totals.to_dicts()),
             "preview": priced_metadata(closed.balances.head(PREVIEW_ROWS).to_dicts()),
             "uri": dg.MetadataValue.path(closed.uri),
         }

@@ -6,8 +6,9 @@ import dagster as dg
 
 from assets.batch_partitions import partition_key_of, slots_by_batch
 from assets.chargeback_files import chargeback_files
+from assets.delivery_board_chart import board_markdown
 from assets.partitions import batch_networks
-from assets.tables import money_metadata, records_metadata
+from assets.tables import money_metadata, plotted_money, records_metadata
 from cardops.ports import (
     Acknowledgements,
     Breakers,
@@ -21,6 +22,7 @@ from cardops.ports import (
 from cardops.rules.deliveries.acknowledgements import StoredAcknowledgement, counts_of, standing
 from cardops.rules.deliveries.records import ChargebackFileRecord, DeliveryState, GivenWord
 from cardops.rules.deliveries.troubles import RUNBOOK
+from cardops.services.deliveries.board import DeliveryBoard
 from cardops.services.deliveries.concurrent import deliver_all
 from cardops.services.deliveries.delivery import DeliveryService
 
@@ -65,6 +67,7 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
     by_slot = {(record.batch_id, record.network): record for record in records}
     answers = standing(acknowledgement_ledger.of_batches(list(by_batch)))
     undelivered = [record for record in records if record.state is not DeliveryState.DELIVERED]
+    board = _board(delivery_ledger, acknowledgement_ledger, intake_ledger, clock)
     for slot in slots:
         record = by_slot.get(slot)
         if record in undelivered:
@@ -73,10 +76,19 @@ def chargeback_deliveries(  # noqa: PLR0913, PLR0917 - Dagster binds each by its
             _metadata(record, answers.get(slot))
             | _what_was_done(former.get(slot), record)
             | _words(delivery_ledger.words_of(*slot))
+            | board
         )
         _materialize(context, slot, metadata, ends_failed=bool(undelivered))
     if undelivered:
         raise dg.Failure(_failure_text(undelivered), allow_retries=False)
+
+
+def _board(
+    ledger: DeliveryLedger, answers: Acknowledgements, intake_ledger: IntakeLedger, clock: Clock
+) -> dict[str, dg.MetadataValue]:
+    """Where the newest batches stand at every card company, as of this run."""
+    rows = DeliveryBoard(ledger, answers, intake_ledger).rows(clock.now())
+    return {"batches_and_networks": dg.MetadataValue.md(board_markdown(rows))}
 
 
 def _materialize(
@@ -162,6 +174,7 @@ def _metadata(
         "state": dg.MetadataValue.text(record.state.value),
         "sequence": dg.MetadataValue.int(record.sequence),
         "money": money_metadata(record.totals_minor),
+        **plotted_money(record.totals_minor, "disputed"),
         "verified_sha256": dg.MetadataValue.text(record.content_sha256 if is_verified else ""),
         "acknowledged": dg.MetadataValue.text(counts_of(answer) if answer else "not yet"),
         "attempts": dg.MetadataValue.int(record.attempt_count),

@@ -6,8 +6,9 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.batch_partitions import batch_of_network, partition_key_of, slots_by_batch
+from assets.column_lineage import lineage_of_files
 from assets.partitions import batch_networks
-from assets.tables import money_metadata
+from assets.tables import money_metadata, plotted_money
 from cardops.ports import DeliveryLedger, Destinations, IntakeLedger, Lake, ObjectStore
 from cardops.rules.chargebacks.batch_totals import batch_breaks
 from cardops.rules.chargebacks.filing import WaitingDispute, slot_waits
@@ -42,7 +43,7 @@ def chargeback_files(
                 for row in intake_ledger.held_disputes(intake_ledger.batch(batch_id).program)
                 if (row.batch_id, row.network) == (batch_id, slot)
             ]
-            metadata = _metadata(record, processed_store) | _waits(held)
+            metadata = _metadata(record, processed_store) | _waits(held) | lineage_of_files()
             context.add_asset_metadata(metadata, partition_key=partition_key_of(batch_id, slot))
 
 
@@ -88,6 +89,7 @@ def _metadata(
     return {
         "dagster/row_count": dg.MetadataValue.int(record.row_count),
         "money": money_metadata(record.totals_minor),
+        **plotted_money(record.totals_minor, "disputed"),
         "sequence": dg.MetadataValue.int(record.sequence),
         "sha256": dg.MetadataValue.text(record.content_sha256),
         "file": dg.MetadataValue.path(uri),

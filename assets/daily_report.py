@@ -7,7 +7,7 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
-from assets.tables import table_metadata
+from assets.tables import rate_metadata, table_metadata
 from cardops.ports import (
     Acknowledgements,
     Breakers,
@@ -34,7 +34,7 @@ from cardops.services.reports.daily_report import (
     write_daily_report,
 )
 from cardops.services.reports.failed_parts import reasons_of
-from cardops.services.reports.figures import found_in
+from cardops.services.reports.figures import ReportFigures, found_in
 from cardops.services.reports.open_alarms import AlarmSources
 from cardops.services.reports.operations import OperationSources
 
@@ -120,6 +120,8 @@ def _materialized(report: DailyReport, url: str) -> dg.MaterializeResult:  # typ
             "edition": report.edition.number,
             "breaks": report.figures.break_count,
             "decisions": report.figures.decision_count,
+            "permits": report.figures.permit_count,
+            **rates_of(report.figures),
             "overdue_disputes": found_in(report.figures.overdue),
             "disputes_to_answer_in_7_days": found_in(report.figures.deadlines),
             "disputed_money_for_a_person": found_in(report.figures.provisional),
@@ -133,6 +135,22 @@ def _materialized(report: DailyReport, url: str) -> dg.MaterializeResult:  # typ
         },
         check_results=[_match_check(report)],
     )
+
+
+def rates_of(figures: ReportFigures) -> dict[str, dg.MetadataValue]:
+    """Permits of decisions, disputes of settled transactions, failures of attempts: of every program."""
+    settled, disputed = (
+        figures.total("chargeback_rates", name)
+        for name in ("settled_transaction_count", "disputed_transaction_count")
+    )
+    attempts, failed = (
+        figures.total("failure_rates", name) for name in ("attempt_count", "failed_count")
+    )
+    return {
+        **rate_metadata("permit_rate", figures.permit_count, figures.decision_count),
+        **rate_metadata("dispute_rate", disputed, settled),
+        **rate_metadata("payment_failure_rate", failed, attempts),
+    }
 
 
 def _match_check(report: DailyReport) -> dg.AssetCheckResult:

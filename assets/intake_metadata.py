@@ -12,7 +12,7 @@ import dagster as dg
 import polars as pl
 
 from assets.refused_rows_chart import chart_of
-from assets.tables import money_metadata, records_metadata
+from assets.tables import money_metadata, plotted_money, rate_metadata, records_metadata
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.ports import Lake
 from cardops.rules.intake.files import (
@@ -60,10 +60,13 @@ def intake_metadata(
             ],
             "rows_of",
         ),
+        "seconds": round(seconds, 3),
         "rows_per_second": round(run.read / max(seconds, 0.001)),
         "contract_version": profile.contract.version,
         "counts_by_file": records_metadata([_file_counts(result) for result in results], "file"),
+        **rate_metadata("quarantined", total.quarantined, total.read),
         "money": money_metadata(total.totals_minor),
+        **plotted_money(total.totals_minor, "accepted"),
         "reasons": total.reasons,
         "reasons_table": records_metadata(_reasons(total), "reason"),
         "flags": total.flags,

@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 
 from assets.partitions import business_dates, one_date_a_run
-from assets.tables import priced_metadata, priced_record, records_metadata
+from assets.tables import priced_record, records_metadata, totals_metadata
 from cardops.ports import (
     Books,
     Clock,
@@ -94,7 +94,7 @@ def reconciling(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
             "accounts": found.account_count,
             "compared_from": str(found.since) if found.since else "the beginning",
             "raw_files_recounted": found.recounted_files,
-            "totals": priced_metadata(found.totals.to_dicts()),
+            **totals_metadata(found.totals.to_dicts()),
             "breaks": _first(found.breaks),
             "uri": dg.MetadataValue.path(uri),
         },

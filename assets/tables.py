@@ -52,6 +52,39 @@ def priced_metadata(records: Sequence[Mapping[str, object]]) -> dg.TableMetadata
     return records_metadata([priced_record(record) for record in records], "currency")
 
 
+def totals_metadata(totals: Sequence[Mapping[str, object]]) -> dict[str, dg.MetadataValue]:
+    """Totals in minor units by currency: as a table, and each as a number that the UI draws over time."""
+    rows = [
+        {name if name == "currency" else f"{name}{_MINOR}": value for name, value in row.items()}
+        for row in totals
+    ]
+    plots: dict[str, dg.MetadataValue] = {}
+    for row in totals:
+        currency = str(row["currency"])
+        amounts = {name: value for name, value in row.items() if isinstance(value, int)}
+        for name, minor in amounts.items():
+            plots |= plotted_money({currency: minor}, name)
+    return {"totals": priced_metadata(rows), **plots}
+
+
+def plotted_money(totals_minor: Mapping[str, int], name: str) -> dict[str, dg.MetadataValue]:
+    """Money by currency as numbers, `<name>_<currency>`: the UI draws them over time.
+
+    Only to look at: exact figures are in the tables beside them.
+    """
+    return {
+        f"{name}_{currency}": dg.MetadataValue.float(float(format_amount(minor, currency)))
+        for currency, minor in sorted(totals_minor.items())
+    }
+
+
+def rate_metadata(name: str, part: int, whole: int) -> dict[str, dg.MetadataValue]:
+    """A share in percent, which the UI draws over time; nothing where there is no whole."""
+    if not whole:
+        return {}
+    return {f"{name}_percent": dg.MetadataValue.float(round(100 * part / whole, 3))}
+
+
 def priced_record(record: Mapping[str, object], *, is_money: bool = True) -> dict[str, object]:
     """One such record. Where its `_minor` columns are no money they only lose that ending."""
 

@@ -1,19 +1,13 @@
 """The transaction log of a business date, whole, from the store into the lake."""
 
 from datetime import date
-from typing import Final
 
 import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import priced_metadata
-from cardops.contracts.lake.transaction_log import COLUMNS
 from cardops.ports import Books, Lake, TransactionLog
 from cardops.services.reconciliation.log_export import ExportedDate, LogExport, count_events
-
-_SCHEMA: Final = dg.TableSchema(
-    columns=[dg.TableColumn(name, type=str(kind)) for name, kind in COLUMNS.items()]
-)
 
 
 @dg.asset(
@@ -68,7 +62,6 @@ def each_event_is_in_the_transaction_log_once(
 def _metadata(exported: ExportedDate) -> dict[str, dg.MetadataValue]:
     return {
         "dagster/row_count": dg.MetadataValue.int(exported.export.row_count),
-        "dagster/column_schema": dg.MetadataValue.table_schema(_SCHEMA),
         "is_closed": dg.MetadataValue.bool(exported.export.is_closed),
         "content_sha256": dg.MetadataValue.text(exported.export.content_sha256),
         "totals": priced_metadata(exported.totals.to_dicts()),

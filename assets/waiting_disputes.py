@@ -9,6 +9,7 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
+from assets.column_lineage import lineage_of_rows
 from assets.partitions import business_dates, one_date_a_run
 from assets.tables import table_metadata
 from cardops.contracts.lake.tables import SNAPSHOT, WAITING_DISPUTES
@@ -50,6 +51,7 @@ def waiting_disputes(
         metadata={
             "dagster/row_count": rows.height,
             "reasons": dg.MetadataValue.json(dict(reasons)),
+            **lineage_of_rows("waiting_disputes"),
             "longest": table_metadata(rows.head(MAX_SHOWN).to_pandas()),
         },
         check_results=[

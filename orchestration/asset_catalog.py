@@ -15,6 +15,7 @@ from assets import (
     chargeback_deliveries,
     chargeback_files,
     chargebacks,
+    daily_closes,
     deposits,
     dispute_records,
     file_deliveries,
@@ -62,6 +63,7 @@ MODULES: tuple[ModuleType, ...] = (
     fraud_rings,
     unclaimed_files,
     alarms,
+    daily_closes,
 )
 
 
@@ -79,6 +81,15 @@ def assets_of(*, with_dbt: bool) -> list[dg.AssetsDefinition]:
         *watched,
         iceberg_tables.iceberg_tables,
     ]
+
+
+def described(assets: list[dg.AssetsDefinition], *, with_dbt: bool) -> list[dg.AssetsDefinition]:
+    """The assets with the columns of their tables, which dbt declares; without dbt, as they are."""
+    if not with_dbt:
+        return assets
+    from orchestration.asset_columns import with_columns  # noqa: PLC0415 - only a UI shows them
+
+    return with_columns(assets, dbt_manifest())
 
 
 def checks() -> list[dg.AssetChecksDefinition]:

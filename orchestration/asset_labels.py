@@ -49,15 +49,22 @@ BY_ASSET: Final[Mapping[str, Labels]] = {
     "fraud_rings": Labels("team:risk", ("fraud",), "fraud-rings.md"),
     "fraud_reports": Labels("team:risk", ("files", "fraud"), "quarantine.md"),
     "monitoring_alarms": Labels("team:risk", ("disputes", "fraud"), "monitoring-programmes.md"),
+    "daily_closes": Labels("team:operations", ("report", "books"), "late-close.md"),
     "daily_report": Labels("team:operations", ("report",), "run-failure.md"),
     "alarms": Labels("team:operations", ("alarms",), "alarms-not-sent.md"),
+}
+# Pages that show what an asset is about as it is now, and not as of its newest run.
+PAGES_BY_GROUP: Final[Mapping[str, Mapping[str, str]]] = {
+    "intake": {"quarantine_now": "quarantine"},
+    "chargebacks": {"batches_and_networks_now": "deliveries", "quarantine_now": "quarantine"},
+    "delivery": {"batches_and_networks_now": "deliveries"},
 }
 
 
 def labelled(
     assets: Sequence[dg.AssetsDefinition], pages_url: str | None = None
 ) -> list[dg.AssetsDefinition]:
-    """The same assets with owner, tags and a link to the runbook; to its path where no pages are served."""
+    """The same assets with owner, tags and links to runbook and pages; to a path where none are served."""
 
     def with_labels(spec: dg.AssetSpec) -> dg.AssetSpec:
         labels = BY_ASSET.get(spec.key.to_user_string()) or BY_GROUP.get(spec.group_name or "")
@@ -72,7 +79,17 @@ def labelled(
         return spec.merge_attributes(
             owners=[labels.owner],
             tags={f"cardops/{subject}": "" for subject in labels.subjects},
-            metadata={"runbook": shown},
+            metadata={"runbook": shown, **_pages(spec.group_name, pages_url)},
         )
 
     return [asset.map_asset_specs(with_labels) for asset in assets]
+
+
+def _pages(group: str | None, pages_url: str | None) -> dict[str, dg.MetadataValue]:
+    """Links to what changes without a run; where no pages are served there is nothing to link to."""
+    if pages_url is None:
+        return {}
+    return {
+        name: dg.MetadataValue.url(f"{pages_url}/{page}")
+        for name, page in PAGES_BY_GROUP.get(group or "", {}).items()
+    }

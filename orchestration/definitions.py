@@ -13,7 +13,7 @@ import dagster as dg
 from assets.partitions import FIRST_BUSINESS_DATE
 from assets.refused_files import file_refusal_job
 from cardops.settings import Settings
-from orchestration.asset_catalog import assets_of, checks, source_checks
+from orchestration.asset_catalog import assets_of, checks, described, source_checks
 from orchestration.asset_labels import labelled
 from orchestration.first_date import beginning_on
 from orchestration.freshness import with_deadlines
@@ -34,7 +34,8 @@ def build_defs(
 
     Partitions of dates begin on `first_date`; `pages_url` is where a browser finds runbooks and reports.
     """
-    assets = with_deadlines(labelled(assets_of(with_dbt=with_dbt), pages_url))
+    found = described(assets_of(with_dbt=with_dbt), with_dbt=with_dbt)
+    assets = with_deadlines(labelled(found, pages_url))
     assets = beginning_on(first_date, assets)
     of_sources = source_checks(with_dbt=with_dbt)
     all_jobs = jobs(assets, of_sources)

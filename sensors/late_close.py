@@ -1,22 +1,31 @@
-"""An alarm of each business date that should have been closed by now and has no report."""
+"""An alarm of each business date that should have been closed by now and has no report; and their picture."""
 
-from datetime import datetime, time, timedelta
+import hashlib
+from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 import dagster as dg
 
+from assets.daily_closes import (
+    CLOSE_JOB,
+    CLOSED_BY,
+    NAME,
+    RUNBOOK,
+    Close,
+    CloseState,
+    check_of,
+    closes_of,
+    due_dates,
+    metadata_of,
+)
 from cardops.ports import Clock, Notifier
 
 MINIMUM_INTERVAL_SECONDS: Final = 900
-RUNBOOK: Final = "docs/runbooks/late-close.md"
-# The close starts at 00:30 UTC; books and report are read from six o'clock on.
-CLOSED_BY: Final = time(6)
 # An incident's key before the date.
 LATE_CLOSE: Final = "late-close:"
 # Older dates are in the report of the newest, and the nightly close makes them up.
 MAX_DATES: Final = 7
-CLOSE_JOB: Final = "daily_close"
-REPORT: Final = dg.AssetKey("daily_report")
 
 
 def late_close_sensor() -> dg.SensorDefinition:
@@ -26,14 +35,20 @@ def late_close_sensor() -> dg.SensorDefinition:
         name="late_close_sensor",
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=MINIMUM_INTERVAL_SECONDS,
-        description="Raises an alarm of each business date that has no report by 06:00 UTC of the next day.",
+        description=(
+            "Raises an alarm of each business date that has no report by 06:00 UTC of the next day, and "
+            "shows how the newest dates were closed."
+        ),
     )
     def sensor(
         context: dg.SensorEvaluationContext,
         notifier: dg.ResourceParam[Notifier],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.SkipReason:
-        late = late_dates(context, clock.now())
+    ) -> dg.SensorResult:
+        now = clock.now()
+        first = first_date(context.repository_def)
+        closes = closes_of(context.instance, due_dates(first, now) if first else [])
+        late = late_dates(closes)
         for day in late:
             notifier.notify(
                 f"The close of {day} is late",
@@ -45,21 +60,41 @@ def late_close_sensor() -> dg.SensorDefinition:
             )
         still = {f"{LATE_CLOSE}{day}" for day in late}
         notifier.resolve_except(LATE_CLOSE, still, "The report of the date was made.")
-        return dg.SkipReason(f"Late: {', '.join(late)}." if late else "No close is late.")
+        shown = _digest(closes)
+        picture = dg.AssetMaterialization(NAME, metadata=metadata_of(closes, now))
+        return dg.SensorResult(
+            skip_reason=f"Late: {', '.join(late)}." if late else "No close is late.",
+            cursor=shown,
+            asset_events=[picture, check_of(closes)] if shown != context.cursor else [],
+        )
 
     return sensor
 
 
-def late_dates(context: dg.SensorEvaluationContext, now: datetime) -> list[str]:
-    """The newest dates that are due and have no report, oldest first."""
-    repository = context.repository_def
+def first_date(repository: dg.RepositoryDefinition | None) -> date | None:
+    """The first date that the close has; None where no close is loaded."""
     if repository is None or not repository.has_job(CLOSE_JOB):
-        return []
+        return None
     dates = repository.get_job(CLOSE_JOB).partitions_def
-    newest = now.date() - timedelta(days=1 if now.time() >= CLOSED_BY else 2)
-    known = dates.get_partition_keys(current_time=now) if dates is not None else []
-    due = [day for day in known if day <= newest.isoformat()][-MAX_DATES:]
-    if not due:
-        return []
-    made = context.instance.get_materialized_partitions(REPORT)
-    return [day for day in due if day not in made]
+    return dates.start.date() if isinstance(dates, dg.TimeWindowPartitionsDefinition) else None
+
+
+def late_dates(closes: Sequence[Close]) -> list[str]:
+    """The newest dates that are due and have no report, oldest first; one that is being closed, too."""
+    reported = {close.business_date for close in closes if _is_reported(close)}
+    newest = [close.business_date for close in closes[:MAX_DATES]]
+    return [day for day in reversed(newest) if day not in reported]
+
+
+def _is_reported(close: Close) -> bool:
+    return any(step.name == "report" for step in close.steps)
+
+
+def _digest(closes: Sequence[Close]) -> str:
+    """Differs when a date comes, is closed again or changes its state."""
+    shown = [
+        f"{close.business_date}/{close.state}/{close.steps[-1].at if close.steps else ''}"
+        for close in closes
+        if close.state is not CloseState.RUNNING
+    ]
+    return hashlib.sha256("\n".join(shown).encode()).hexdigest()

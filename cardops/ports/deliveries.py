@@ -38,8 +38,10 @@ class DeliveryLedger(Protocol):
     def record(self, record: ChargebackFileRecord) -> None:
         """Store its state, remote path, attempts, last error and what was encrypted for it."""
 
-    def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
-        """Records of every batch, newest first."""
+    def all(
+        self, states: Sequence[str] | None = None, newest: int | None = None
+    ) -> Sequence[ChargebackFileRecord]:
+        """Records of every batch, newest first; at most so many."""
 
     def miss_cut_off(self, record: ChargebackFileRecord, cut_off_on: date) -> None:
         """Record that it was not there by that day's cut-off."""

@@ -1,4 +1,4 @@
-"""Pages of `cardops up` for a browser, to this machine alone: reports, runbooks and what is in quarantine.
+"""Pages of `cardops up` for a browser, to this machine alone: reports, runbooks, quarantine, deliveries.
 
 Belongs here: the server of these pages. A browser opens no `file://` link of the Dagster UI, so whatever
 the UI links to is served here. Nothing is written, and nothing else of the home is shown.
@@ -22,13 +22,19 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from cardops.bootstrap import Adapters
-from cardops.ports import IntakeLedger, ObjectStore
+from cardops.ports import Clock, IntakeLedger, ObjectStore
+from cardops.rules.chargebacks.routing import NETWORKS
+from cardops.rules.deliveries.progress import NEEDS_PERSON, FileProgress, Progress
 from cardops.rules.intake.files import IntakeFile, IntakeFileMissingError
+from cardops.services.deliveries.board import BoardRow, DeliveryBoard
 from cardops.settings import Settings
 from orchestration.local.ports import HOST
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 MAX_ROWS: Final = 500
+MAX_BATCHES: Final = 50
+_DONE: Final = frozenset({Progress.DELIVERED, Progress.ACKNOWLEDGED})
+_NOTHING: Final = frozenset({Progress.NO_FILE, Progress.NOT_MADE})
 # Nothing is asked of anybody; a report brings its own style and pictures.
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; font-src data:; "
@@ -46,19 +52,23 @@ pre {{ background: #f3f4f6; padding: .75rem; white-space: pre-wrap; }} code {{ f
 table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
 th, td {{ border: 1px solid #c4c9d0; padding: .25rem .5rem; text-align: left; vertical-align: top; min-width: 6rem; }}
 img {{ max-width: 100%; }}
+td.done {{ background: #d7f0e2; }} td.way {{ background: #dceafb; }} td.todo {{ background: #fbdcd2; }}
+td small {{ display: block; color: #3d4a57; }}
 </style></head><body>
-<nav><a href="/">Overview</a><a href="/docs/runbooks/README.md">Runbooks</a><a href="/quarantine">Quarantine</a></nav>
+<nav><a href="/">Overview</a><a href="/docs/runbooks/README.md">Runbooks</a><a href="/quarantine">Quarantine</a><a href="/deliveries">Deliveries</a></nav>
 <main>{body}</main></body></html>
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The pages over a folder of reports, the files that were taken in, and the documentation."""
+    """The pages over a folder of reports, files that were taken in or delivered, and the documentation."""
 
     reports: Path
     ledger: IntakeLedger
     failed: ObjectStore
+    board: DeliveryBoard
+    clock: Clock
     docs: Path = DOCS
 
     def overview(self, _: Request) -> Response:
@@ -79,6 +89,10 @@ class Pages:
     def quarantine(self, _: Request) -> Response:
         """Files that need attention."""
         return _page("Quarantine", _quarantine(self.ledger))
+
+    def deliveries(self, _: Request) -> Response:
+        """Which batch went to which card company, as it is now."""
+        return _page("Deliveries", _deliveries(self.board.rows(self.clock.now(), MAX_BATCHES)))
 
     def quarantined(self, request: Request) -> Response:
         """The refused rows of one file, or why it was refused whole."""
@@ -102,6 +116,7 @@ def app(pages: Pages) -> Starlette:
             Route("/docs/{path:path}", pages.documentation),
             Route("/quarantine", pages.quarantine),
             Route("/quarantine/{intake_id:int}", pages.quarantined),
+            Route("/deliveries", pages.deliveries),
         ],
         # Another site's name that leads here gets nothing.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
@@ -179,6 +194,42 @@ def _quarantined(intake_file: IntakeFile, rows: Sequence[Mapping[str, object]]) 
     return body
 
 
+def _deliveries(rows: Sequence[BoardRow]) -> str:
+    needed = sum(found.progress in NEEDS_PERSON for row in rows for found in row.files.values())
+    files = "1 file needs" if needed == 1 else f"{needed} files need"
+    told = (
+        f"<p><strong>{files} a person</strong>: see the runbooks of "
+        '<a href="/docs/runbooks/chargeback-delivery.md">deliveries</a> and '
+        '<a href="/docs/runbooks/acknowledgement-alarms.md">acknowledgements</a>.</p>'
+        if needed
+        else "<p>No file needs a person.</p>"
+    )
+    head = "".join(f"<th scope='col'>{network}</th>" for network in NETWORKS)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(row.batch_id)}</th>"
+        + "".join(_progress(row.files[network]) for network in NETWORKS)
+        + "</tr>"
+        for row in rows
+    )
+    table = f"<table><thead><tr><th scope='col'>batch</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    none = "<p>No chargeback file was made yet.</p>"
+    return f"<h1>Batches and card companies</h1>{told if rows else ''}{table if rows else none}"
+
+
+def _progress(found: FileProgress) -> str:
+    """A cell whose colour says what its word says."""
+    colour = "way"
+    if found.progress in NEEDS_PERSON:
+        colour = "todo"
+    elif found.progress in _DONE:
+        colour = "done"
+    elif found.progress in _NOTHING:
+        colour = "none"
+    return (
+        f'<td class="{colour}">{escape(found.progress)}<small>{escape(found.detail)}</small></td>'
+    )
+
+
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; empty without rows."""
     if not rows:
@@ -196,7 +247,12 @@ def main() -> None:
     arguments = parser.parse_args()
     adapters = Adapters(Settings.load())
     reports = adapters.settings.home / "reports"
-    pages = Pages(reports, adapters.intake_ledger, adapters.failed_store)
+    board = DeliveryBoard(
+        adapters.delivery_ledger, adapters.acknowledgements, adapters.intake_ledger
+    )
+    pages = Pages(
+        reports, adapters.intake_ledger, adapters.failed_store, board, adapters.database_clock
+    )
     uvicorn.run(app(pages), host=HOST, port=arguments.port, log_level="warning", access_log=False)
 
 

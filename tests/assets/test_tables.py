@@ -2,10 +2,19 @@
 
 from datetime import date
 
+import dagster as dg
 import polars as pl
 import pytest
 
-from assets.tables import money_metadata, priced_metadata, records_metadata, table_metadata
+from assets.tables import (
+    money_metadata,
+    plotted_money,
+    priced_metadata,
+    rate_metadata,
+    records_metadata,
+    table_metadata,
+    totals_metadata,
+)
 
 pytestmark = pytest.mark.dagster
 
@@ -60,3 +69,36 @@ def test_amounts_in_minor_units_are_priced_and_counts_stay() -> None:
 
     (record,) = shown.records
     assert record.data == {"currency": "USD", "rows": 3, "held": "0.05", "paid": None}
+
+
+def test_totals_are_a_table_of_money_and_numbers_to_plot() -> None:
+    shown = totals_metadata(
+        [
+            {"currency": "USD", "deposits": 2550, "balances": -1},
+            {"currency": "JPY", "deposits": 7, "balances": 0},
+        ]
+    )
+
+    table = shown.pop("totals")
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data for record in table.records] == [
+        {"currency": "USD", "deposits": "25.50", "balances": "-0.01"},
+        {"currency": "JPY", "deposits": "7", "balances": "0"},
+    ]
+    assert {name: value.value for name, value in shown.items()} == {
+        "deposits_USD": 25.5,
+        "balances_USD": -0.01,
+        "deposits_JPY": 7.0,
+        "balances_JPY": 0.0,
+    }
+
+
+def test_money_and_rates_are_plotted_as_numbers() -> None:
+    money = plotted_money({"KWD": 1234, "USD": 2500}, "accepted")
+
+    assert {name: value.value for name, value in money.items()} == {
+        "accepted_KWD": 1.234,
+        "accepted_USD": 25.0,
+    }
+    assert rate_metadata("permit_rate", 2, 3)["permit_rate_percent"].value == 66.667
+    assert rate_metadata("permit_rate", 0, 0) == {}

@@ -75,9 +75,12 @@ class FakeDeliveryLedger(DeliveryLedger):
         self.records[key] = replace(self.records[key], missed_cut_off_on=cut_off_on)
 
     @override
-    def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
+    def all(
+        self, states: Sequence[str] | None = None, newest: int | None = None
+    ) -> Sequence[ChargebackFileRecord]:
         newest_first = reversed(self.records.values())
-        return [record for record in newest_first if states is None or record.state in states]
+        found = [record for record in newest_first if states is None or record.state in states]
+        return found[:newest]
 
     @override
     def record_word(

@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -206,3 +207,40 @@ def test_a_search_for_disputes_finds_the_assets_of_disputes(lean: dg.RepositoryD
     }
 
     assert {"chargebacks", "chargeback_files", "chargeback_deliveries"} <= found
+
+
+def test_every_table_of_ours_shows_its_columns_with_types_and_meanings() -> None:
+    graph = build_defs().get_repository_def().asset_graph
+    named = {node.key.to_user_string(): node.metadata for node in graph.asset_nodes}
+    shown = {name: schema_of(named[name]) for name in (*KINDS, "balances", "transaction_log")}
+    without = [
+        f"{name}.{column.name}"
+        for name, columns in shown.items()
+        for column in columns.values()
+        if not column.description
+    ]
+
+    assert without == []
+    assert shown["deposits"]["amount_minor"].type == "BIGINT"
+    assert shown["deposits"]["flags"].type == "VARCHAR[]"
+    assert "columns_of_fraud_ring_members" in named["fraud_rings"]
+    # A file has decimals where the lake has minor units.
+    amount = schema_of(named["chargeback_files"])["dispute_amount"]
+    assert "the digits of dispute_currency" in str(amount.description)
+
+
+def schema_of(metadata: Mapping[str, Any]) -> dict[str, dg.TableColumn]:
+    found = metadata["dagster/column_schema"]
+    schema = found if isinstance(found, dg.TableSchema) else found.value
+    return {column.name: column for column in schema.columns}
+
+
+def test_pages_that_show_the_present_are_linked() -> None:
+    pages = "http://127.0.0.1:8090"
+    graph = build_defs(with_dbt=False, pages_url=pages).get_repository_def().asset_graph
+
+    deliveries = graph.get(dg.AssetKey("chargeback_deliveries")).metadata
+    deposits = graph.get(dg.AssetKey("deposits")).metadata
+
+    assert deliveries["batches_and_networks_now"].value == f"{pages}/deliveries"
+    assert deposits["quarantine_now"].value == f"{pages}/quarantine"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from sensors.late_close import late_close_sensor
 from tests.fakes.clock import FakeClock
@@ -25,6 +26,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def tick(instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime) -> str:
+    return str(evaluated(instance, notifier, at).skip_message)
+
+
+def evaluated(
+    instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime, cursor: str | None = None
+) -> SensorExecutionData:
     sensor = late_close_sensor()
     job = dg.define_asset_job("daily_close", selection=[daily_report])
     context = dg.build_sensor_context(
@@ -32,8 +39,9 @@ def tick(instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime) -> 
         definitions=dg.Definitions(assets=[daily_report], jobs=[job], sensors=[sensor]),
         sensor_name=sensor.name,
         resources={"notifier": notifier, "clock": FakeClock(at)},
+        cursor=cursor,
     )
-    return str(sensor.evaluate_tick(context).skip_message)
+    return sensor.evaluate_tick(context)
 
 
 def close(instance: dg.DagsterInstance, day: str) -> None:
@@ -71,3 +79,20 @@ def test_home_without_an_earlier_date_is_not_late(instance: dg.DagsterInstance) 
     notifier = FakeNotifier()
 
     assert tick(instance, notifier, datetime(2026, 11, 17, 12, tzinfo=UTC)) == "No close is late."
+
+
+def test_picture_of_closes_is_shown_anew_only_when_a_date_changes(
+    instance: dg.DagsterInstance,
+) -> None:
+    notifier, noon = FakeNotifier(), datetime(2026, 11, 20, 12, tzinfo=UTC)
+    first = evaluated(instance, notifier, noon)
+    again = evaluated(instance, notifier, noon, first.cursor)
+    close(instance, "2026-11-18")
+    changed = evaluated(instance, notifier, noon, first.cursor)
+
+    picture, check = changed.asset_events
+    assert [len(tick.asset_events) for tick in (first, again)] == [2, 0]
+    assert isinstance(picture, dg.AssetMaterialization)
+    assert picture.metadata["dates_that_need_a_person"].value == 3
+    assert isinstance(check, dg.AssetCheckEvaluation)
+    assert check.description == "2026-11-19 missed; 2026-11-17 missed"

@@ -125,12 +125,15 @@ class PostgresDeliveryLedger:
         ):
             raise FileNotMadeError(record.batch_id, record.network)
 
-    def all(self, states: Sequence[str] | None = None) -> Sequence[ChargebackFileRecord]:
-        """Records of every batch, newest first."""
+    def all(
+        self, states: Sequence[str] | None = None, newest: int | None = None
+    ) -> Sequence[ChargebackFileRecord]:
+        """Records of every batch, newest first; at most so many."""
         return self._records(
             "where %s::text[] is null or state = any(%s::text[])"
-            " order by made_at desc, batch_id desc, network",
+            " order by made_at desc, batch_id desc, network limit %s",
             *(None if states is None else list(states),) * 2,
+            newest,
         )
 
     def miss_cut_off(self, record: ChargebackFileRecord, cut_off_on: date) -> None:

@@ -3,7 +3,7 @@
 Belongs here: how a value is written. Which rows a file has and their order are in chargeback_csv.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Final
 
@@ -36,6 +36,8 @@ ALL_EXPONENTS: Final = frozenset(EXPONENTS.values())
 # What the line of a dispute asks for with whose row evidence goes; absent where none goes with any.
 EVIDENCE_ACTION: Final = "evidence_action"
 _DEADLINE: Final = "reply_by_date"
+# A column that a batch adds -> columns of the lake from which it follows.
+_BEHIND: Final[Mapping[str, tuple[str, ...]]] = {"outcome": ("stage", "status")}
 # Day 0 of a date's number.
 _FIRST_DAY: Final = date(1970, 1, 1)
 FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
@@ -44,6 +46,19 @@ FORMULA: Final = f"^[{''.join(FORMULA_STARTS).replace('-', '')}-]"
 def plain_cells(version: int) -> list[pl.Expr]:
     """The cells of our own layout, formulas unchanged."""
     return [cell(name, version, neutralise=False).alias(name) for name in columns_of(version)]
+
+
+def origins_of(name: str, version: int, known: Collection[str]) -> list[str]:
+    """Those of the known columns from which a column of the file is written, sorted.
+
+    Read off the cell's expression; a column that a batch adds to its rows stands for those behind it.
+    """
+    roots = cell(name, version, neutralise=False).meta.root_names()
+    behind = {origin for root in roots for origin in _BEHIND.get(root, (root,))}
+    if name == _DEADLINE:
+        # An expression does not name what it selects where it is there.
+        behind |= {"reply_by_on", _DEADLINE}
+    return sorted(behind.intersection(known))
 
 
 def cells_of(

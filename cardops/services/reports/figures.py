@@ -81,6 +81,11 @@ class ReportFigures:
         """Reconciliation breaks of the date, also those that the page does not list."""
         return int(self.break_totals["breaks"].sum())
 
+    def total(self, part: str, column: str) -> int:
+        """The sum of a column of counts of that part."""
+        frame: pd.DataFrame = getattr(self, part)
+        return int(frame[column].sum())
+
     @property
     def match_breaks_by_kind(self) -> dict[str, int]:
         """Breaks between authorizations, settlements and disputes; they do not open the books."""

@@ -1,17 +1,25 @@
 """Pages for a browser: reports, runbooks and quarantine, to this machine alone, and nothing else of the home."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
+from cardops.ports import Acknowledgements
+from cardops.rules.deliveries.records import DeliveryState
 from cardops.rules.intake.files import FileOutcome
+from cardops.services.deliveries.board import DeliveryBoard
 from cardops.services.intake.quarantine import folder_of
 from orchestration.local.pages import POLICY, Pages, app
 from orchestration.local.ports import HOST
+from tests.factories.deliveries import a_made_file
 from tests.factories.intake import A_DAY, an_arrival
+from tests.fakes.acknowledgements import FakeAcknowledgements
+from tests.fakes.clock import FakeClock
+from tests.fakes.delivery_ledger import FakeDeliveryLedger
 from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.object_store import FakeObjectStore
 
@@ -25,9 +33,13 @@ class Home:
     folder: Path
     ledger: FakeIntakeLedger = field(default_factory=FakeIntakeLedger)
     failed: FakeObjectStore = field(default_factory=FakeObjectStore)
+    deliveries: FakeDeliveryLedger = field(default_factory=FakeDeliveryLedger)
 
     def get(self, path: str, origin: str = ORIGIN) -> httpx.Response:
-        pages = Pages(self.folder / "reports", self.ledger, self.failed)
+        board = DeliveryBoard(
+            self.deliveries, cast("Acknowledgements", FakeAcknowledgements()), self.ledger
+        )
+        pages = Pages(self.folder / "reports", self.ledger, self.failed, board, FakeClock())
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=app(pages))
@@ -95,6 +107,24 @@ def test_file_refused_whole_says_why(home: Home) -> None:
     refused = home.ledger.refuse(an_arrival(), A_DAY, FileOutcome(error="It is <empty>."))
 
     assert "It is &lt;empty&gt;." in home.get(f"/quarantine/{refused.intake_id}").text
+
+
+def test_deliveries_show_each_batch_with_its_networks_and_what_needs_a_person(home: Home) -> None:
+    visa = a_made_file(home.deliveries, FakeObjectStore(), "default-1", network="visa")
+    home.deliveries.record(replace(visa, state=DeliveryState.DELIVERED))
+    amex = a_made_file(home.deliveries, FakeObjectStore(), "default-1", network="amex")
+    home.deliveries.record(replace(amex, state=DeliveryState.FAILED, last_error="amex: <refused>."))
+
+    shown = home.get("/deliveries").text
+
+    assert "1 file needs a person" in shown
+    assert '<td class="done">delivered<small>3 rows' in shown
+    assert '<td class="todo">failed<small>amex: &lt;refused&gt;.</small></td>' in shown
+    assert shown.count('<td class="none">no file') == 2
+
+
+def test_deliveries_say_where_no_file_was_made_yet(home: Home) -> None:
+    assert "No chargeback file was made yet." in home.get("/deliveries").text
 
 
 @pytest.mark.parametrize(
