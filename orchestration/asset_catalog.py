@@ -27,6 +27,7 @@ from assets import (
     provisional_credits,
     quarantined_rows,
     reconciliation,
+    recovery_drill,
     safeguarding,
     transactions,
     unclaimed_files,
@@ -62,6 +63,7 @@ MODULES: tuple[ModuleType, ...] = (
     quarantined_rows,
     fraud_rings,
     unclaimed_files,
+    recovery_drill,
     alarms,
     daily_closes,
 )

@@ -15,12 +15,14 @@ JOBS: Final[Mapping[str, tuple[str, ...]]] = {
     "chargeback_delivery": ("chargeback_files", "chargeback_deliveries"),
     "acknowledgement_poll": ("acknowledgements",),
     "full_reconciliation": ("reconciliation_breaks", "reconciliation"),
+    "monthly_drill": ("recovery_drill",),
 }
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     **{profile.job_name: profile.job_description for profile in KINDS.values()},
     "chargeback_delivery": "Make a batch's chargeback files and deliver them to the card companies.",
     "acknowledgement_poll": "Read what the card companies answered about chargeback files.",
     "full_reconciliation": "Compare all books from the beginning, and so prove the balances carried forward.",
+    "monthly_drill": "Dump the store, restore it elsewhere, and prove the checks of the books on what was restored.",
     "daily_close": "Close a business date: balances, transaction log, reconciliation, marts, report.",
 }
 

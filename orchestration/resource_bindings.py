@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from typing_extensions import override
 
+from cardops.ports import RecoveryDrill
+from cardops.settings import Settings
 from resources.analytics import (
     DisputesResource,
     IcebergCatalogResource,
@@ -45,6 +48,17 @@ from resources.outside import (
     DestinationsResource,
     NotifierResource,
 )
+
+
+class RecoveryDrillResource(dg.ConfigurableResource[RecoveryDrill]):
+    """Drills of the instance that the settings name."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> RecoveryDrill:
+        # It loads the intake, which ticks of sensors do not need.
+        from orchestration.proving.drill import SettingsDrill  # noqa: PLC0415
+
+        return SettingsDrill(Settings.load())
 
 
 def resources() -> Mapping[str, dg.ResourceDefinition]:
@@ -93,6 +107,7 @@ def _configured() -> Mapping[str, dg.ConfigurableResource[Any]]:
         "books": BooksResource(),
         "archive": CallbackArchiveResource(),
         "lake_books": LakeBooksResource(),
+        "drill": RecoveryDrillResource(),
         "warehouse": WarehouseResource(),
         "reports": ReportsResource(),
         "iceberg_catalog": IcebergCatalogResource(),

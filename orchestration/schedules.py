@@ -13,6 +13,8 @@ from sensors.intake import PRIORITY_TAG, UNDER_WAY
 CLOSE_AT: Final = "30 0 * * *"
 # Sunday, when the date that ended is closed and reconciled, and traffic is low.
 PROVE_AT: Final = "0 3 * * 0"
+# The first of the month, after the close of the date that ended and a full comparison on a Sunday.
+DRILL_AT: Final = "0 5 1 * *"
 # A partner answers within hours, and a rejected row's deadline is days away.
 POLL_AT: Final = "7,22,37,52 * * * *"
 
@@ -28,7 +30,12 @@ REPORT: Final = dg.AssetKey("daily_report")
 
 def schedules() -> list[dg.ScheduleDefinition]:
     """All schedules; each runs unless an operator stops it."""
-    return [daily_close_schedule, full_reconciliation_schedule, acknowledgement_poll_schedule]
+    return [
+        daily_close_schedule,
+        full_reconciliation_schedule,
+        monthly_drill_schedule,
+        acknowledgement_poll_schedule,
+    ]
 
 
 @dg.schedule(
@@ -77,6 +84,17 @@ def full_reconciliation_schedule(
         partition_key=business_date,
         run_config={"ops": {"reconciling": {"config": {"is_full": True}}}},
     )
+
+
+@dg.schedule(
+    cron_schedule=DRILL_AT,
+    execution_timezone="UTC",
+    job_name="monthly_drill",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def monthly_drill_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Restore a dump of the store once a month, and prove the checks of the books on it."""
+    return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m}")
 
 
 @dg.schedule(

@@ -26,6 +26,7 @@ from cardops.bootstrap.reconciliation import (
     ReconciliationAdapters,
     copied_database,
     keep_one_program,
+    restored_store,
     store_damages,
 )
 from cardops.bootstrap.reports import ReportAdapters, dbt_manifest, dbt_program
@@ -42,6 +43,7 @@ __all__ = [
     "is_tracing_configured",
     "keep_one_program",
     "keep_sessions",
+    "restored_store",
     "stop_unused_server",
     "store_damages",
     "trace_collector",

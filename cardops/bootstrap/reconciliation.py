@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from cardops.bootstrap.files import FileAdapters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from cardops.adapters.postgresql.reconciliation.damages import PostgresDamages
     from cardops.ports import Books, LakeBooks, SafeguardingAccounts, TransactionLog
+    from cardops.rules.reconciliation.drills import Restore
+    from cardops.settings import Settings
 
 
 class ReconciliationAdapters(FileAdapters):
@@ -53,6 +56,19 @@ def copied_database(url: str) -> AbstractContextManager[str]:
     from cardops.adapters.postgresql.database_copy import copied_database
 
     return copied_database(url)
+
+
+def restored_store(
+    settings: Settings, say: Callable[[str], None]
+) -> AbstractContextManager[tuple[str, Restore]]:
+    """URL of the store, dumped and restored into a server of its own; removed when the block ends.
+
+    Raises DrillFailedError.
+    """
+    from cardops.adapters.embedded_postgresql.restored import restored_store
+    from cardops.adapters.postgresql.connection import connect_info
+
+    return restored_store(connect_info(settings).url, settings.postgres_bin, say)
 
 
 def keep_one_program(url: str, program: str) -> None:

@@ -51,6 +51,7 @@ from cardops.ports.reconciliation import (
     ExportedDay,
     LakeBooks,
     ReconciledDay,
+    RecoveryDrill,
     TransactionLog,
 )
 from cardops.ports.source_controls import SourceControls
@@ -108,6 +109,7 @@ __all__ = [
     "Readable",
     "Reads",
     "ReconciledDay",
+    "RecoveryDrill",
     "Reports",
     "RingActivity",
     "RingGraph",

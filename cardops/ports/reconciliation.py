@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
     from datetime import date, datetime
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from cardops.rules.reconciliation.drills import Drill
     from cardops.rules.reconciliation.raw_files import CountedFile
 
 
@@ -174,3 +175,13 @@ class LakeBooks(Protocol):
 
     def log_file(self, business_date: date) -> Path:
         """The date's transaction log on this machine's disk, whether it is there or not."""
+
+
+class RecoveryDrill(Protocol):
+    """Dumps the store, restores it elsewhere, and proves the checks of the books on what was restored."""
+
+    def run(self, say: Callable[[str], None]) -> Drill:
+        """One drill; `say` is told what it does. Store and lake are only read.
+
+        Raises DrillFailedError, DatabaseUnavailableError.
+        """

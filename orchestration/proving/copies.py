@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -27,14 +27,27 @@ LAKE_TABLES: Final = ("deposits", "balances", "transaction_log")
 
 @contextmanager
 def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]:
-    """Ready to plant damages in copies of what these settings name. Raises CopyRefusedError.
+    """Ready to plant damages in copies of what these settings name. Raises CopyRefusedError."""
+    say("Copying the store.")
+    with (
+        copied_database(Adapters(settings).database.url) as url,
+        proving_in(url, settings, say) as ready,
+    ):
+        yield ready
 
-    The whole copy is compared once, without a damage. Then everything but the specimen is removed
+
+@contextmanager
+def proving_in(
+    url: str, settings: Settings, say: Callable[[str], None], *, as_of: date | None = None
+) -> Iterator[Proving]:
+    """The same in a copy of the store that is there already, and that this changes.
+
+    The whole copy is compared once, without a damage, as of today or an earlier date: the lake of today
+    may have more than a copy that is some minutes old. Then everything but the specimen is removed
     from it, so that a damage takes as long on a large store as on a small one.
     """
     original = Adapters(settings)
-    say("Copying the store.")
-    with copied_database(original.database.url) as url, TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         whole = Adapters(Settings(home=Path(folder) / "whole", database_url=url))
         specimen = Adapters(Settings(home=Path(folder) / "specimen", database_url=url))
         say("Adding a small program that has one of everything.")
@@ -42,7 +55,7 @@ def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]
         say("Closing the books of the copy.")
         for adapters in (original, specimen):
             _link_tables(adapters.lake, Path(folder) / "whole" / "lake")
-        close_books(whole, business_date)
+        close_books(whole, as_of or business_date)
         say("Comparing the copy without any damage.")
         undamaged = ReconciliationService(
             whole.books,
@@ -51,7 +64,7 @@ def proving(settings: Settings, say: Callable[[str], None]) -> Iterator[Proving]
             whole.transaction_log,
             specimen.raw_store,
             expected_files_of(whole),
-        ).reconcile(business_date)
+        ).reconcile(as_of or business_date)
         say("Removing all other programs from the copy.")
         keep_one_program(url, PROGRAM)
         carry_balances(specimen, business_date - timedelta(days=1))
