@@ -45,7 +45,9 @@ def services(home: Path, found: Mapping[int, Process]) -> Mapping[str, int]:
     """Process id of each service, by its name. Exits where there are none."""
     workspace = str(home / "run" / "workspace.yaml")
     webservers = [
-        process for process in found.values() if {workspace, "-h"}.issubset(process.command)
+        process
+        for process in found.values()
+        if {workspace, "orchestration.ui.webserver"}.issubset(process.command)
     ]
     if not webservers:
         raise SystemExit(f"No cardops up of {home} runs; start it, and wait until it is ready.")

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     dbt_docs_port: Port | None = None
     pages_port: Port | None = None
     pages_url: str | None = None
+    analyst_ui_port: Port | None = None
+    ui_user_header: Annotated[str | None, Field(pattern="^[A-Za-z][A-Za-z0-9-]{0,63}$")] = None
     first_business_date: date | None = None
     allow_loopback_callbacks: bool = False
     authorizer_sends_callbacks: bool = True

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from cardops.adapters.postgresql.connection import DatabaseUrl
     from cardops.adapters.postgresql.inspection import DatabaseFacts
     from cardops.adapters.warehouse.sessions import DuckDbSessions
-    from cardops.ports import AlarmChannels, Clock, DatabaseWatch, Incidents, SecretStore
+    from cardops.ports import (
+        AlarmChannels,
+        AuditTrail,
+        Clock,
+        DatabaseWatch,
+        Incidents,
+        SecretStore,
+    )
     from cardops.services.alarms.notifying import IncidentNotifier
     from cardops.settings import Settings
 
@@ -83,6 +90,13 @@ class InstanceAdapters:
 
         after = timedelta(minutes=self.settings.alarm_escalation_minutes)
         return PostgresIncidents(self.database.url, AlarmPolicy(after))
+
+    @cached_property
+    def audit_trail(self) -> AuditTrail:
+        """Who changed what."""
+        from cardops.adapters.postgresql.audit_trail import PostgresAuditTrail
+
+        return PostgresAuditTrail(self.database.url)
 
     @cached_property
     def alarm_channels(self) -> AlarmChannels:

@@ -10,6 +10,7 @@ importing this package is cheap.
 from cardops.ports.accounts import DepositLedger, SpendingLimits
 from cardops.ports.acknowledgements import Acknowledgements
 from cardops.ports.alarms import AlarmChannel, AlarmChannels, Incidents
+from cardops.ports.audit import AuditTrail
 from cardops.ports.authorizations import Authorizations, CallerDirectory, ExpiredHolds, Tracing
 from cardops.ports.bank import SafeguardingAccounts
 from cardops.ports.callbacks import (
@@ -64,6 +65,7 @@ __all__ = [
     "AlarmChannels",
     "ArrivalWatch",
     "Arrivals",
+    "AuditTrail",
     "Authorizations",
     "Books",
     "Breakers",

@@ -16,7 +16,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from cardops.ports import AuditTrail
 from cardops.rules.errors import ExplainedError
+from orchestration.cli.audited import audit
 from orchestration.cli.garbage import collect_seldom
 from orchestration.cli.output import NOT_POSSIBLE, say
 
@@ -42,6 +44,7 @@ COMMANDS: Final = {
     "deliveries": "List chargeback files and their delivery, retry a delivery.",
     "provisional": "List and post what disputes give back to users; record notices.",
     "alarms": "List alarms, one an incident; acknowledge and resolve them.",
+    "audit": "List who changed what, in the UI and by commands.",
     "reconcile": "Compare the books of a business date with independent sources.",
     "report": "Build the daily report of a business date.",
     "sql": "Run a read-only query on the marts or the live database.",
@@ -51,6 +54,7 @@ COMMANDS: Final = {
 # Commands that have subcommands.
 GROUPS: Final = {
     "program",
+    "audit",
     "alarms",
     "key",
     "user",
@@ -131,7 +135,16 @@ def _load(name: str) -> Any:
     command.params = [
         option for option in command.params if not str(option.name).endswith("_completion")
     ]
+    audit(command, name, _audit_trail)
     return command
+
+
+def _audit_trail() -> AuditTrail:
+    # Loads the database driver, which `--help` does without.
+    from cardops.bootstrap import Adapters  # noqa: PLC0415
+    from cardops.settings import Settings  # noqa: PLC0415
+
+    return Adapters(Settings.load()).audit_trail
 
 
 def main() -> None:

@@ -21,11 +21,13 @@ PORTS_TRIED: Final = 200
 
 
 def choose_ports(settings: Settings) -> dict[str, int]:
-    """For each service the port in its setting, else the next free one.
+    """For each service the port in its setting, else the next free one; none for a UI of analysts.
 
     Raises CommandError where the port of a setting is taken.
     """
     chosen: dict[str, int] = {}
+    if settings.analyst_ui_port:
+        chosen["analyst_ui"] = _require("analyst_ui", settings.analyst_ui_port)
     for service, default in DEFAULTS.items():
         configured: int | None = getattr(settings, f"{service}_port")
         chosen[service] = (

@@ -68,10 +68,11 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
         ),
         Service(
             "ui",
-            _python("dagster_webserver", "-h", HOST, "-p", str(ports["ui"]), "-w", str(workspace)),
+            _ui(ports["ui"], workspace),
             lambda: responds(f"http://{HOST}:{ports['ui']}/server_info"),
             needs=("code",),
         ),
+        *_analyst_ui(ports, workspace),
         Service(
             "daemon",
             _python("dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"),
@@ -98,6 +99,29 @@ def services(home: Path, ports: Mapping[str, int], sockets: Path) -> list[Servic
             after=("code", "sftp", "authorizer", "ui", "daemon"),
             is_essential=False,
         ),
+    ]
+
+
+def _ui(port: int, workspace: Path, *arguments: str) -> tuple[str, ...]:
+    return _python(
+        "orchestration.ui.webserver",
+        *("--port", str(port), "--workspace", str(workspace), *arguments),
+    )
+
+
+def _analyst_ui(ports: Mapping[str, int], workspace: Path) -> list[Service]:
+    """The UI in which nothing can be launched, where it was asked for."""
+    if "analyst_ui" not in ports:
+        return []
+    return [
+        Service(
+            "analyst_ui",
+            _ui(ports["analyst_ui"], workspace, "--read-only"),
+            lambda: responds(f"http://{HOST}:{ports['analyst_ui']}/analysts/server_info"),
+            needs=("code",),
+            after=("ui", "authorizer"),
+            is_essential=False,
+        )
     ]
 
 

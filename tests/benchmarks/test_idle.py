@@ -19,7 +19,7 @@ def test_each_service_has_a_name_of_its_own(tmp_path: Path) -> None:
     workspace = str(tmp_path / "run" / "workspace.yaml")
     found = [
         a_process(1, 0, "cardops", "up"),
-        a_process(2, 1, "python", "-m", "dagster_webserver", "-h", "127.0.0.1", "-w", workspace),
+        a_process(2, 1, "python", "-m", "orchestration.ui.webserver", "--workspace", workspace),
         a_process(3, 1, "python", "-m", "dagster._daemon", "run", "-w", workspace),
         a_process(4, 1, "python", "-m", "orchestration.cli.main", "authorizer"),
         a_process(5, 1, "python", "-m", "orchestration.cli.main", "intake"),
@@ -31,7 +31,7 @@ def test_each_service_has_a_name_of_its_own(tmp_path: Path) -> None:
 
     assert named == {
         "up": 1,
-        "dagster_webserver": 2,
+        "webserver": 2,
         "_daemon": 3,
         "authorizer": 4,
         "intake": 5,

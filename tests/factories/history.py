@@ -77,6 +77,10 @@ select 'default', 'merchant-' || n, 'visa_vamp', current_date, false, now()
 from generate_series(1, %(rows)s / 8) as n;
 insert into delivery_words (batch_id, network, word, said_by)
 select 'batch-' || n, 'visa', 'retry', 'ann' from generate_series(1, %(rows)s / 8) as n;
+insert into audit_entries (at, origin, actor, via, action, subject)
+select now() - n * interval '1 minute', 'command', 'ann-' || n %% 50, 'root@host', 'block user', 'user_' || n
+from generate_series(1, %(rows)s / 4) as n;
+insert into audit_results (entry_id, result, detail) select entry_id, 'done', '' from audit_entries;
 insert into alarm_incidents (
     incident_key, subject, message, severity, state, first_seen_at, opened_at, last_seen_at,
     seen_count, opened_count, resolved_at

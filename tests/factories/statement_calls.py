@@ -13,6 +13,7 @@ from unittest.mock import patch
 from cardops.adapters.postgresql.accounts import chunked_posting
 from cardops.adapters.postgresql.accounts.deposits import PostgresDepositLedger
 from cardops.adapters.postgresql.accounts.spending_limits import PostgresSpendingLimits
+from cardops.adapters.postgresql.audit_trail import PostgresAuditTrail
 from cardops.adapters.postgresql.authorizations.actions import OPTIMISTIC_ATTEMPTS
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.authorizations.expired_holds import PostgresExpiredHolds
@@ -46,6 +47,7 @@ from cardops.adapters.postgresql.reconciliation.transaction_log import PostgresT
 from cardops.adapters.postgresql.sessions import Pool, open_pool
 from cardops.rules.accounts.spending_limits import LimitKind, SpendingLimit
 from cardops.rules.alarms.incidents import IncidentState, Notice
+from cardops.rules.audit import AuditEntry, AuditResult, Origin
 from cardops.rules.authorizations.actions import ActionKind, AuthorizationAction
 from cardops.rules.authorizations.records import OverdueHold
 from cardops.rules.bank.safeguarding import SafeguardingAccount
@@ -127,6 +129,7 @@ async def call_everything(url: str) -> None:
     call_evidence(url)
     call_safeguarding(url)
     call_source_controls(url)
+    call_audit_trail(url)
     call_deposits(url)
     call_programs(url)
     call_provisional(url)
@@ -298,6 +301,15 @@ def call_safeguarding(url: str) -> None:
     accounts.add(SafeguardingAccount("default", "bank-1", TODAY, None, "somebody"))
     accounts.all()
     accounts.remove("default", "bank-1", TODAY, "somebody")
+
+
+def call_audit_trail(url: str) -> None:
+    trail = PostgresAuditTrail(url)
+    entry_id = trail.begin(AuditEntry(Origin.UI, "ann", "proxy", "launch run", "deposits"))
+    trail.finish(entry_id, AuditResult.DONE)
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    trail.latest(long_ago, 50)
+    trail.latest(long_ago, 50, "ann-3")
 
 
 def call_expected_files(url: str) -> None:

@@ -60,8 +60,14 @@ def up(*, json_output: JsonOption = False) -> None:
 
 def addresses(home: Path, ports: Mapping[str, int], key: str, seconds: float) -> dict[str, Any]:
     """Addresses, demo key and the folder for input files."""
+    read_only = (
+        {"analyst_ui": f"http://{HOST}:{ports['analyst_ui']}/analysts"}
+        if "analyst_ui" in ports
+        else {}
+    )
     return {
         "ui": f"http://{HOST}:{ports['ui']}",
+        **read_only,
         "authorizer": f"http://{HOST}:{ports['authorizer']}",
         "sftp": f"sftp://{HOST}:{ports['sftp']}",
         "dbt_docs": f"http://{HOST}:{ports['dbt_docs']}",
@@ -79,11 +85,14 @@ def _show(ready: Mapping[str, Any], *, json_output: bool) -> None:
         sys.stdout.flush()
         return
     deposits = Path(ready["incoming"]) / "deposits"
+    read_only = (
+        f"\n  Analysts    {ready['analyst_ui']} (read-only)" if "analyst_ui" in ready else ""
+    )
     request = '{"transaction_id": "txn_1", "user_id": "user_1", "amount": "5.00"}'
     say(
         f"""
 Cardops is running (started in {ready["seconds"]} s).
-  Dagster UI  {ready["ui"]}
+  Dagster UI  {ready["ui"]}{read_only}
   Authorizer  {ready["authorizer"]}/docs
   SFTP        {ready["sftp"]}
   Pages       {ready["pages"]} (daily reports, quarantine, runbooks)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cardops.settings import Settings
+from orchestration.cli.commands.up import addresses
 from orchestration.cli.output import CommandError
 from orchestration.local.guard import others_in
 from orchestration.local.ports import choose_ports, is_free, write_ports
@@ -272,6 +273,24 @@ def test_one_process_creates_dagsters_tables_before_others_open_them(
         "daemon": ("code",),
         "intake": ("code",),
     }
+
+
+def test_ui_of_analysts_starts_where_a_port_is_set_for_it_and_is_read_only(tmp_path: Path) -> None:
+    with occupied_port() as listener:
+        taken = listener.getsockname()[1]
+        with pytest.raises(CommandError, match="CARDOPS_ANALYST_UI_PORT"):
+            choose_ports(Settings(analyst_ui_port=taken))
+    (tmp_path / "run").mkdir()
+    unset, chosen = choose_ports(Settings()), choose_ports(Settings(analyst_ui_port=taken))
+
+    names = {service.name for service in services(tmp_path, unset, tmp_path)}
+    commands = {service.name: service.command for service in services(tmp_path, chosen, tmp_path)}
+
+    assert set(commands) - names == {"analyst_ui"}
+    assert commands["analyst_ui"][-1] == "--read-only"
+    assert "--read-only" not in commands["ui"]
+    assert addresses(tmp_path, chosen, "key", 1)["analyst_ui"].endswith(f":{taken}/analysts")
+    assert "analyst_ui" not in addresses(tmp_path, unset, "key", 1)
 
 
 def test_stop_request_ends_the_wait_for_services_that_never_get_ready(tmp_path: Path) -> None:

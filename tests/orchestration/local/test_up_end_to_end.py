@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped] # it has no types
 import pytest
 
 from cardops.adapters.warehouse.dbt_docs import DbtDocs
@@ -236,6 +237,20 @@ def test_up_becomes_ready_and_prints_its_addresses(first: Up) -> None:
     imports = first.processor_seconds / children_seconds(import_definitions)
     print(f"ready after {first.addresses['seconds']} s, {imports:.1f} imports")  # noqa: T201 - figures to watch
     assert 1 < imports < START_IMPORTS
+
+
+def test_every_service_listens_on_loopback_alone(first: Up) -> None:
+    listening = [
+        connection.laddr
+        for pid in of_home(first.home)
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    assert {first.addresses["ports"][name] for name in ("ui", "authorizer", "sftp", "pages")} <= {
+        address.port for address in listening
+    }
 
 
 def test_page_of_dbt_docs_is_served_and_started_again_when_it_ends(first: Up) -> None:

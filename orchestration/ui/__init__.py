@@ -1,0 +1,1 @@
+"""The Dagster UI as Cardops serves it."""

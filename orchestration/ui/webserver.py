@@ -1,0 +1,350 @@
+"""The Dagster UI with a record of who changed what, and a read-only one for analysts.
+
+Every mutation passes through one place, the fields of the schema's mutation type: it is refused where
+this server is read-only or another site sent it, and is recorded in the audit trail before it is made.
+Nothing is recorded of what is only looked at, so the UI stays readable while the database of the trail
+is down. tests/orchestration/ui compares what is overridden here with Dagster's own.
+"""
+
+import argparse
+import inspect
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import dagster as dg
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_graphql.schema import create_schema
+from dagster_webserver.version import __version__
+from dagster_webserver.webserver import DagsterWebserver
+from graphql import GraphQLError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket
+from typing_extensions import override
+
+from cardops.bootstrap import Adapters
+from cardops.ports import AuditTrail
+from cardops.rules.audit import UNKNOWN_PERSON, AuditEntry, AuditResult, Origin
+from cardops.rules.errors import ExplainedError
+from cardops.settings import Settings
+from orchestration.local.ports import HOST
+from orchestration.ui.changes import UNRECORDED, action_of, subject_of
+
+# On every run that a person launched, and on those of a backfill.
+LAUNCHED_BY: Final = "cardops/launched_by"
+# Below it the read-only UI is served, so that a proxy tells it from the other by the path alone.
+ANALYSTS: Final = "/analysts"
+LIVE_DATA_MILLISECONDS: Final = 2_000
+STATEMENT_MILLISECONDS: Final = 15_000
+CONNECTION_SECONDS: Final = 3_600
+MAX_OVERFLOW: Final = 20
+_LOGGER: Final = logging.getLogger("dagster-webserver")
+_LAUNCHES: Final = ("launch",)
+
+
+class RefusedError(GraphQLError):
+    """The mutation was not made; the message is for the person who asked for it."""
+
+
+class Visitors:
+    """Who sends a request: the person named in the proxy's header, believed from this machine alone."""
+
+    def __init__(self, header: str | None) -> None:
+        self._header = header
+
+    def person(self, connection: HTTPConnection) -> str:
+        """The person, or that nobody said who it is."""
+        name = ""
+        if self._header and _is_loopback(connection):
+            # Sent twice, it was not the proxy alone that set it.
+            names = connection.headers.getlist(self._header)
+            name = names[0].strip() if len(names) == 1 else ""
+        return name or UNKNOWN_PERSON
+
+    def via(self, connection: HTTPConnection) -> str:
+        """The proxy, or the address that the request came from without one."""
+        is_named = self.person(connection) != UNKNOWN_PERSON
+        address = connection.client.host if connection.client else "nowhere"
+        return "proxy" if is_named else f"{address} without a proxy"
+
+
+class PersonalContext(WorkspaceRequestContext):
+    """A request's context that tags what it launches with the person."""
+
+    person = UNKNOWN_PERSON
+
+    @override
+    def get_viewer_tags(self) -> dict[str, str]:
+        return {LAUNCHED_BY: self.person}
+
+
+class PersonalProcess(WorkspaceProcessContext):
+    """The workspace, with a context of its own for each request."""
+
+    def __init__(self, *arguments: Any, visitors: Visitors, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._visitors = visitors
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be launched or changed."""
+        return self._read_only
+
+    @override
+    def create_request_context(self, source: object | None = None) -> PersonalContext:
+        context = PersonalContext(
+            instance=self._instance,
+            current_workspace=self.get_current_workspace(),
+            process_context=self,
+            version=self.version,
+            source=source,
+            read_only=self._read_only,
+        )
+        if isinstance(source, HTTPConnection):
+            context.person = self._visitors.person(source)
+        return context
+
+
+class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
+    """Dagster's own server; `trail` is where changes are recorded, `visitors` says who makes them."""
+
+    def __init__(
+        self,
+        process: PersonalProcess,
+        trail: Callable[[], AuditTrail],
+        visitors: Visitors,
+        path_prefix: str = "",
+    ) -> None:
+        self._trail = trail
+        self._visitors = visitors
+        super().__init__(process, path_prefix, LIVE_DATA_MILLISECONDS)
+
+    @override
+    def build_graphql_schema(self) -> Any:
+        schema = create_schema()
+        mutations = schema.graphql_schema.mutation_type
+        assert mutations is not None  # noqa: S101 - Dagster's schema has one
+        for name, mutation in mutations.fields.items():
+            mutation.resolve = self._guarded(name, mutation.resolve)
+        return schema
+
+    @override
+    def build_middleware(self) -> list[Middleware]:
+        # Another site's name that leads here gets nothing.
+        trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+        return [trusted, *super().build_middleware()]
+
+    @override
+    async def graphql_ws_endpoint(self, websocket: WebSocket) -> None:
+        if _is_from_another_site(websocket):
+            await websocket.close()
+            return
+        await super().graphql_ws_endpoint(websocket)
+
+    @override
+    async def report_asset_materialization_endpoint(self, request: Request) -> JSONResponse:
+        return await self._reported(request, super().report_asset_materialization_endpoint)
+
+    @override
+    async def report_asset_check_endpoint(self, request: Request) -> JSONResponse:
+        return await self._reported(request, super().report_asset_check_endpoint)
+
+    @override
+    async def report_asset_observation_endpoint(self, request: Request) -> JSONResponse:
+        return await self._reported(request, super().report_asset_observation_endpoint)
+
+    @override
+    def _determine_status_code(
+        self, resolver_errors: list[GraphQLError] | None, captured_errors: list[Exception]
+    ) -> int:
+        if any(isinstance(error.original_error, RefusedError) for error in resolver_errors or ()):
+            return 403
+        return super()._determine_status_code(resolver_errors, captured_errors)
+
+    def _guarded(self, name: str, resolve: Callable[..., Any]) -> Callable[..., Any]:
+        def call(root: Any, info: Any, **arguments: Any) -> Any:
+            if name in UNRECORDED:
+                return resolve(root, info, **arguments)
+            connection: HTTPConnection = info.context.source
+            self._check(connection)
+            entry_id = self._begin(connection, action_of(name), subject_of(arguments))
+            try:
+                returned = resolve(root, info, **arguments)
+            except BaseException as error:
+                self._finish(entry_id, AuditResult.FAILED, type(error).__name__)
+                raise
+            if inspect.isawaitable(returned):
+                return self._awaited(info.context, entry_id, name, returned)
+            return self._ended(info.context, entry_id, name, returned)
+
+        return call
+
+    async def _awaited(
+        self, context: PersonalContext, entry_id: int, name: str, returned: Awaitable[Any]
+    ) -> Any:
+        try:
+            result = await returned
+        except BaseException as error:
+            self._finish(entry_id, AuditResult.FAILED, type(error).__name__)
+            raise
+        return self._ended(context, entry_id, name, result)
+
+    def _ended(self, context: PersonalContext, entry_id: int, name: str, result: Any) -> Any:
+        outcome, detail = became(result)
+        if outcome is AuditResult.DONE and name.startswith(_LAUNCHES):
+            for run_id in run_ids(result):
+                context.instance.add_run_tags(run_id, {LAUNCHED_BY: context.person})
+        self._finish(entry_id, outcome, detail)
+        return result
+
+    async def _reported(
+        self, request: Request, endpoint: Callable[[Request], Awaitable[JSONResponse]]
+    ) -> JSONResponse:
+        """What a program reports of an asset by an address of its own, recorded as a mutation is."""
+        try:
+            self._check(request)
+            entry_id = await run_in_threadpool(
+                self._begin, request, "report asset", f"asset {request.path_params['asset_key']}"
+            )
+        except RefusedError as error:
+            return JSONResponse({"error": error.message}, 403)
+        response = await endpoint(request)
+        is_done = response.status_code < 400  # noqa: PLR2004 - client errors begin
+        result = AuditResult.DONE if is_done else AuditResult.REFUSED
+        await run_in_threadpool(self._finish, entry_id, result, f"HTTP {response.status_code}")
+        return response
+
+    def _check(self, connection: HTTPConnection) -> None:
+        """Raises RefusedError for a change that must not be made here."""
+        if self._process_context.is_read_only:
+            raise RefusedError(
+                "This UI is read-only: nothing was launched or changed. Ask an operator, or open the operators' UI "
+                "if you are one."
+            )
+        if connection.scope.get("method") != "POST" or _is_from_another_site(connection):
+            raise RefusedError(
+                "Nothing was changed: the request came from another site, or by a link. Changes are made in the UI "
+                "itself, or by a POST to /graphql."
+            )
+
+    def _begin(self, connection: HTTPConnection, action: str, subject: str) -> int:
+        """Record what is about to be done. Raises RefusedError where that is not possible."""
+        person, via = self._visitors.person(connection), self._visitors.via(connection)
+        try:
+            return self._trail().begin(AuditEntry(Origin.UI, person, via, action, subject))
+        except ExplainedError as error:
+            raise RefusedError(str(error)) from error
+
+    def _finish(self, entry_id: int, result: AuditResult, detail: str) -> None:
+        """What was done stays done: an entry without result says that it is not known what became of it."""
+        try:
+            self._trail().finish(entry_id, result, detail)
+        except Exception:
+            _LOGGER.exception("It was not recorded what became of audit entry %s.", entry_id)
+
+
+def became(result: Any) -> tuple[AuditResult, str]:
+    """What a mutation's answer says, with what it made."""
+    kind = type(result).__name__.removeprefix("Graphene")
+    runs = [f"run {run_id}" for run_id in run_ids(result)]
+    parts = getattr(result, "launchMultipleRunsResult", None) or [result]
+    errors = [
+        type(part).__name__.removeprefix("Graphene")
+        for part in parts
+        if type(part).__name__.endswith(("Error", "NotFound", "Failure", "Invalid", "Unauthorized"))
+    ]
+    if errors:
+        message = getattr(parts[0], "message", None)
+        told = f": {message}" if isinstance(message, str) else ""
+        return AuditResult.REFUSED, ", ".join([*dict.fromkeys(errors), *runs]) + told
+    backfill = getattr(result, "backfill_id", None)
+    made = [*runs, *([f"backfill {backfill}"] if backfill else []), *_instigator(result)]
+    return AuditResult.DONE, ", ".join(made) or kind
+
+
+def run_ids(result: Any) -> Sequence[str]:
+    """Runs that were launched or ended."""
+    parts = getattr(result, "launchMultipleRunsResult", None) or [result]
+    runs = [getattr(getattr(part, "run", None), "dagster_run", None) for part in parts]
+    return [run.run_id for run in runs if run is not None]
+
+
+def _instigator(result: Any) -> Sequence[str]:
+    """The sensor or schedule: a mutation that stops it has no name among its arguments."""
+    shown = getattr(result, "scheduleState", None)
+    state = getattr(shown or result, "_instigator_state", None)
+    return [state.instigator_name] if state is not None else []
+
+
+def _is_from_another_site(connection: HTTPConnection) -> bool:
+    """Whether a browser sent it for a page that is not this UI, which a proxy may show under its own name."""
+    headers: Mapping[str, str] = connection.headers
+    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return True
+    origin = headers.get("origin")
+    own = {headers.get("host"), headers.get("x-forwarded-host")}
+    return origin is not None and urlsplit(origin).netloc not in own
+
+
+def _is_loopback(connection: HTTPConnection) -> bool:
+    try:
+        return (
+            connection.client is not None
+            and ipaddress.ip_address(connection.client.host).is_loopback
+        )
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def _lifespan(_: Starlette) -> AsyncIterator[None]:
+    yield
+
+
+def app(process: PersonalProcess, trail: Callable[[], AuditTrail], visitors: Visitors) -> Starlette:
+    """The whole UI, or below /analysts the read-only one."""
+    prefix = ANALYSTS if process.is_read_only else ""
+    return AuditedWebserver(process, trail, visitors, prefix).create_asgi_app(lifespan=_lifespan)
+
+
+def main() -> None:
+    """`python -m orchestration.ui.webserver --port N --workspace FILE [--read-only]`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--read-only", action="store_true")
+    given = parser.parse_args()
+    settings = Settings.load()
+    adapters, visitors = Adapters(settings), Visitors(settings.ui_user_header)
+    with dg.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(STATEMENT_MILLISECONDS, CONNECTION_SECONDS, MAX_OVERFLOW)
+        with PersonalProcess(
+            instance,
+            WorkspaceFileTarget(paths=[str(given.workspace)]),
+            version=__version__,
+            read_only=given.read_only,
+            visitors=visitors,
+        ) as process:
+            # The address of the peer is needed as it is: that of a header would be whose it says.
+            uvicorn.run(
+                app(process, lambda: adapters.audit_trail, visitors),
+                host=HOST,
+                port=given.port,
+                log_level="warning",
+                proxy_headers=False,
+            )
+
+
+if __name__ == "__main__":
+    main()
