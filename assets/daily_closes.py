@@ -24,7 +24,8 @@ RUNBOOK: Final = "docs/runbooks/late-close.md"
 # Metadata of the asset itself, which has no partitions: the first date that a home has.
 FIRST_DATE: Final = "first_business_date"
 EVERY_DATE: Final = "every_business_date_is_closed"
-# The close starts at 00:30 UTC; books and report are read from six o'clock on.
+# Of the close, in UTC; books and report are read from six o'clock on.
+CLOSE_STARTS: Final = time(0, 30)
 CLOSED_BY: Final = time(6)
 # What a close does, in its order -> the asset with which that is done.
 STEPS: Final[Mapping[str, str]] = {

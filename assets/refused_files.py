@@ -14,6 +14,7 @@ import dagster as dg
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.ports import IntakeLedger
 from cardops.rules.intake.files import FileStatus, IntakeFile
+from cardops.services.intake.claiming import RUNBOOK
 
 # The intake ids that a run works on: by it a crashed run's files are found.
 INTAKE_TAG: Final = "cardops/intake_ids"
@@ -65,7 +66,7 @@ def every_file_read(files: Sequence[IntakeFile]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not refused,
         description=" ".join(refused.values()) or None,
-        metadata={"files": len(files), "refused": refused},
+        metadata={"files": len(files), "refused": refused, "runbook": RUNBOOK},
     )
 
 

@@ -1,14 +1,19 @@
-"""An alarm of each business date that should have been closed by now and has no report; and their picture."""
+"""Alarms of dates that should have been closed by now, and of assets that missed their deadline; their picture.
+
+Belongs here: deadlines of the close. Dagster's freshness policies (orchestration.freshness) show them in the UI,
+computed when somebody looks; nothing of Dagster tells anybody of one that was missed.
+"""
 
 import hashlib
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
 from assets.daily_closes import (
     CLOSE_JOB,
+    CLOSE_STARTS,
     CLOSED_BY,
     NAME,
     RUNBOOK,
@@ -24,6 +29,8 @@ from cardops.ports import Clock, Notifier
 MINIMUM_INTERVAL_SECONDS: Final = 900
 # An incident's key before the date.
 LATE_CLOSE: Final = "late-close:"
+STALE: Final = "stale-close"
+MAX_NAMED: Final = 10
 # Older dates are in the report of the newest, and the nightly close makes them up.
 MAX_DATES: Final = 7
 
@@ -58,6 +65,8 @@ def late_close_sensor() -> dg.SensorDefinition:
                 runbook=RUNBOOK,
                 incident=f"{LATE_CLOSE}{day}",
             )
+        stale = [] if late else stale_assets(context, now)
+        _tell_of_stale(stale, notifier)
         still = {f"{LATE_CLOSE}{day}" for day in late}
         notifier.resolve_except(LATE_CLOSE, still, "The report of the date was made.")
         shown = _digest(closes)
@@ -69,6 +78,42 @@ def late_close_sensor() -> dg.SensorDefinition:
         )
 
     return sensor
+
+
+def stale_assets(context: dg.SensorEvaluationContext, now: datetime) -> list[str]:
+    """Assets of the close that were not made for the newest deadline, as their freshness policies demand.
+
+    One that was never made is no news here: its date has no report either.
+    """
+    if context.repository_def is None or not context.repository_def.has_job(CLOSE_JOB):
+        return []
+    asset_layer = context.repository_def.get_job(CLOSE_JOB).asset_layer
+    deadline = datetime.combine(now.date(), CLOSED_BY, UTC)
+    newest = deadline if now >= deadline else deadline - timedelta(days=1)
+    since = datetime.combine(newest.date(), CLOSE_STARTS, UTC).timestamp()
+    records = context.instance.get_asset_records(sorted(asset_layer.executable_asset_keys))
+    made = {
+        record.asset_entry.asset_key.to_user_string(): event.timestamp
+        for record in records
+        if (event := record.asset_entry.last_materialization) is not None
+    }
+    return sorted(name for name, at in made.items() if at < since)
+
+
+def _tell_of_stale(stale: Sequence[str], notifier: Notifier) -> None:
+    """One alarm of all of them; it ends with them."""
+    if not stale:
+        notifier.resolve(STALE, "Every asset of the close was made for the newest date.")
+        return
+    named = ", ".join(stale[:MAX_NAMED])
+    more = f" and {len(stale) - MAX_NAMED} more" if len(stale) > MAX_NAMED else ""
+    notifier.notify(
+        "Assets of the daily close are stale",
+        f"The newest date has its report, but these assets were not made since its close began: {named}"
+        f"{more}. Whoever reads them sees an older date. Launch `daily_close` for the newest date in the UI.",
+        runbook=RUNBOOK,
+        incident=STALE,
+    )
 
 
 def first_date(repository: dg.RepositoryDefinition | None) -> date | None:

@@ -5,9 +5,9 @@ from typing import Final
 
 import dagster as dg
 
+from assets.daily_closes import CLOSE_JOB
 from cardops.ports import Books, Clock, Notifier
 from cardops.services.reconciliation.watermark_age import WatermarkAge
-from sensors.late_close import CLOSE_JOB
 
 MINIMUM_INTERVAL_SECONDS: Final = 900
 

@@ -10,12 +10,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.daily_closes import CLOSE_STARTS, CLOSED_BY
 from assets.partitions import batch_networks, networks
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind
 from orchestration.definitions import build_defs
+from orchestration.freshness import DEADLINE, NOT_BEFORE
 from orchestration.jobs import JOBS
+from orchestration.schedules import CLOSE_AT
 from sensors.delivery import delivery_tags
+from tests.factories.intake import A_DAY
 
 pytestmark = pytest.mark.dagster
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,3 +248,17 @@ def test_pages_that_show_the_present_are_linked() -> None:
 
     assert deliveries["batches_and_networks_now"].value == f"{pages}/deliveries"
     assert deposits["quarantine_now"].value == f"{pages}/quarantine"
+
+
+def test_every_asset_of_the_close_has_the_deadline_that_is_watched() -> None:
+    """`late_close_sensor` raises the alarm; the policy shows the same in the UI."""
+    repository = build_defs().get_repository_def()
+    closing = repository.get_job("daily_close").asset_layer.executable_asset_keys
+    with_policy = {node.key for node in repository.asset_graph.asset_nodes if node.freshness_policy}
+    begins = datetime.combine(A_DAY, CLOSED_BY) - NOT_BEFORE
+
+    assert len(set(closing)) > 100
+    assert with_policy == set(closing)
+    assert f"{CLOSED_BY.minute} {CLOSED_BY.hour} * * *" == DEADLINE
+    assert begins.time() == CLOSE_STARTS
+    assert f"{CLOSE_STARTS.minute} {CLOSE_STARTS.hour} * * *" == CLOSE_AT

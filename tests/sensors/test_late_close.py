@@ -1,7 +1,7 @@
 """A close that did not happen is an alarm of its date until its report is made."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 import pytest
@@ -25,6 +25,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
+@dg.asset(partitions_def=DATES)
+def balances() -> None:
+    """Another asset of the close."""
+
+
 def tick(instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime) -> str:
     return str(evaluated(instance, notifier, at).skip_message)
 
@@ -33,10 +38,10 @@ def evaluated(
     instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime, cursor: str | None = None
 ) -> SensorExecutionData:
     sensor = late_close_sensor()
-    job = dg.define_asset_job("daily_close", selection=[daily_report])
+    job = dg.define_asset_job("daily_close", selection=[daily_report, balances])
     context = dg.build_sensor_context(
         instance=instance,
-        definitions=dg.Definitions(assets=[daily_report], jobs=[job], sensors=[sensor]),
+        definitions=dg.Definitions(assets=[daily_report, balances], jobs=[job], sensors=[sensor]),
         sensor_name=sensor.name,
         resources={"notifier": notifier, "clock": FakeClock(at)},
         cursor=cursor,
@@ -45,7 +50,7 @@ def evaluated(
 
 
 def close(instance: dg.DagsterInstance, day: str) -> None:
-    dg.materialize([daily_report], partition_key=day, instance=instance)
+    dg.materialize([daily_report, balances], partition_key=day, instance=instance)
 
 
 def test_date_is_late_from_six_o_clock_of_the_next_day(instance: dg.DagsterInstance) -> None:
@@ -96,3 +101,25 @@ def test_picture_of_closes_is_shown_anew_only_when_a_date_changes(
     assert picture.metadata["dates_that_need_a_person"].value == 3
     assert isinstance(check, dg.AssetCheckEvaluation)
     assert check.description == "2026-11-19 missed; 2026-11-17 missed"
+
+
+def test_asset_that_missed_its_deadline_is_an_alarm_until_it_is_made(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Its policy is violated though the report of the newest date is there."""
+    notifier, today = FakeNotifier(), datetime.now(UTC).date()
+    nights_on = datetime.combine(today + timedelta(days=2), time(7), UTC)
+    for day in ("2026-11-17", "2026-11-18", "2026-11-19"):
+        close(instance, day)
+    days = [day for day in DATES.get_partition_keys(current_time=nights_on) if day > "2026-11-19"]
+    for day in days:
+        instance.report_runless_asset_event(dg.AssetMaterialization("daily_report", partition=day))
+
+    # Whatever was made today is before the close of the day after tomorrow began.
+    assert tick(instance, notifier, nights_on) == "No close is late."
+    assert list(notifier.open) == ["stale-close"]
+    assert "balances" in notifier.alarms[-1][1]
+
+    tick(instance, notifier, datetime.combine(today, time(0, 1), UTC))
+
+    assert notifier.open == {}
