@@ -28,6 +28,7 @@ from assets import (
     quarantined_rows,
     reconciliation,
     recovery_drill,
+    run_history,
     safeguarding,
     transactions,
     unclaimed_files,
@@ -64,6 +65,7 @@ MODULES: tuple[ModuleType, ...] = (
     fraud_rings,
     unclaimed_files,
     recovery_drill,
+    run_history,
     alarms,
     daily_closes,
 )

@@ -52,6 +52,7 @@ BY_ASSET: Final[Mapping[str, Labels]] = {
     "daily_closes": Labels("team:operations", ("report", "books"), "late-close.md"),
     "daily_report": Labels("team:operations", ("report",), "run-failure.md"),
     "recovery_drill": Labels("team:operations", ("books", "recovery"), "recovery-drill.md"),
+    "run_history": Labels("team:operations", ("control",), "run-failure.md"),
     "alarms": Labels("team:operations", ("alarms",), "alarms-not-sent.md"),
 }
 # Pages that show what an asset is about as it is now, and not as of its newest run.

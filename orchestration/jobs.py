@@ -16,6 +16,7 @@ JOBS: Final[Mapping[str, tuple[str, ...]]] = {
     "acknowledgement_poll": ("acknowledgements",),
     "full_reconciliation": ("reconciliation_breaks", "reconciliation"),
     "monthly_drill": ("recovery_drill",),
+    "history_pruning": ("run_history",),
 }
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     **{profile.job_name: profile.job_description for profile in KINDS.values()},
@@ -23,6 +24,7 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "acknowledgement_poll": "Read what the card companies answered about chargeback files.",
     "full_reconciliation": "Compare all books from the beginning, and so prove the balances carried forward.",
     "monthly_drill": "Dump the store, restore it elsewhere, and prove the checks of the books on what was restored.",
+    "history_pruning": "Remove what Dagster remembers of runs that ended long ago.",
     "daily_close": "Close a business date: balances, transaction log, reconciliation, marts, report.",
 }
 

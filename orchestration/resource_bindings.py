@@ -7,8 +7,10 @@ from typing import Any
 import dagster as dg
 from typing_extensions import override
 
+from assets.run_history import RunHistory
 from cardops.ports import RecoveryDrill
 from cardops.settings import Settings
+from resources.adapters import adapters
 from resources.analytics import (
     DisputesResource,
     IcebergCatalogResource,
@@ -61,6 +63,16 @@ class RecoveryDrillResource(dg.ConfigurableResource[RecoveryDrill]):
         return SettingsDrill(Settings.load())
 
 
+class RunHistoryResource(dg.ConfigurableResource[RunHistory]):
+    """Dagster's own history of this instance."""
+
+    @override
+    def create_resource(self, context: dg.InitResourceContext) -> RunHistory:
+        from orchestration.local.history import SettingsHistory  # noqa: PLC0415 - as above
+
+        return SettingsHistory(Settings.load(), adapters().clock)
+
+
 def resources() -> Mapping[str, dg.ResourceDefinition]:
     """Every resource. The settings decide which adapter each builds, when a run or a tick starts."""
     return {name: _made_plainly(resource) for name, resource in _configured().items()}
@@ -108,6 +120,7 @@ def _configured() -> Mapping[str, dg.ConfigurableResource[Any]]:
         "archive": CallbackArchiveResource(),
         "lake_books": LakeBooksResource(),
         "drill": RecoveryDrillResource(),
+        "history": RunHistoryResource(),
         "warehouse": WarehouseResource(),
         "reports": ReportsResource(),
         "iceberg_catalog": IcebergCatalogResource(),

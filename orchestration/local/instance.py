@@ -62,6 +62,8 @@ retention:
     purge_after_days: {{skipped: 1, success: 30, failure: 30}}
   schedule:
     purge_after_days: {{skipped: 7, success: 90, failure: 90}}
+  auto_materialize:
+    purge_after_days: {{skipped: 1, success: 30, failure: 30}}
 freshness:
   enabled: true
 telemetry:
