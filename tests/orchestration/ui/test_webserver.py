@@ -4,16 +4,13 @@ import asyncio
 import inspect
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import httpx
 import pytest
-from dagster._core.workspace.load_target import PythonFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.applications import Starlette
 
@@ -28,6 +25,7 @@ from orchestration.ui.webserver import (
 )
 from tests.factories import ui_requests
 from tests.fakes.audit_trail import FakeAuditTrail
+from tests.servers.dagster_ui import HEADER, ui_processes
 
 pytestmark = [
     pytest.mark.dagster,
@@ -35,8 +33,6 @@ pytestmark = [
     # Dagster's own backfills ask for it.
     pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is:DeprecationWarning"),
 ]
-DEFINITIONS = Path(__file__).resolve().parents[2] / "servers" / "small_definitions.py"
-HEADER = "X-Cardops-User"
 ORIGIN = "http://127.0.0.1"
 DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
 
@@ -100,19 +96,8 @@ class Ui:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[dict[str, PersonalProcess]]:
-    """The full UI's and the read-only one's, over one instance whose runs stay in the queue."""
-    queue = {"module": "dagster", "class": "QueuedRunCoordinator"}
-    with ExitStack() as stack:
-        instance = stack.enter_context(dg.instance_for_test(overrides={"run_coordinator": queue}))
-        target = PythonFileTarget(str(DEFINITIONS), None, None, ui_requests.LOCATION)
-        yield {
-            name: stack.enter_context(
-                PersonalProcess(
-                    instance, target, read_only=name == "analysts", visitors=Visitors(HEADER)
-                )
-            )
-            for name in ("operators", "analysts")
-        }
+    with ui_processes() as found:
+        yield dict(found)
 
 
 def a_ui(processes: dict[str, PersonalProcess], name: str) -> Ui:
