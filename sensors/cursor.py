@@ -9,10 +9,14 @@ from cardops.rules.intake.retries import Tries
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`waiting`: key -> version of files perhaps being written. `tries`: by intake id."""
+    """`waiting`: key -> version of files perhaps being written. `tries`: by intake id.
+
+    `position`: how far listing a bucket in parts has come.
+    """
 
     waiting: Mapping[str, str] = field(default_factory=dict)
     tries: Mapping[int, Tries] = field(default_factory=dict)
+    position: str = ""
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
@@ -20,7 +24,7 @@ class Cursor:
         try:
             stored = json.loads(text or "{}")
             tries = {int(key): Tries(**value) for key, value in stored.get("tries", {}).items()}
-            return cls(dict(stored.get("waiting", {})), tries)
+            return cls(dict(stored.get("waiting", {})), tries, str(stored.get("position", "")))
         except (ValueError, TypeError, AttributeError):
             # The ledger holds the truth; a lost cursor costs one poll or one pause.
             return cls()

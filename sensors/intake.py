@@ -60,7 +60,7 @@ class Tick:
     def result(self, cursor: Cursor, instance: dg.DagsterInstance) -> dg.SensorResult:
         """Claim what is complete; request runs of it and of unfinished files that are due."""
         kind = self.profile.kind
-        poll = self.arrivals.poll(kind, cursor.waiting)
+        poll = self.arrivals.poll(kind, cursor.waiting, position=cursor.position)
         claimed = self.claims.claim(kind, poll.ready)
         self.arrivals.acknowledge(poll)
         busy = {file.intake_id for file in claimed} | busy_ids(self.profile, instance)
@@ -77,7 +77,7 @@ class Tick:
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=_new_batches(files),
-            cursor=Cursor(poll.waiting, plan.tries).text(),
+            cursor=Cursor(poll.waiting, plan.tries, poll.position).text(),
             skip_reason=None if requests else dg.SkipReason(self._why_idle(poll.waiting)),
         )
 

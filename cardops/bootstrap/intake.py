@@ -28,21 +28,17 @@ class IntakeAdapters(FileAdapters):
     @cached_property
     def arrivals(self) -> Arrivals:
         """New files under `incoming/`, found by listing the raw store."""
-        from cardops.adapters.object_stores.listing import ListedArrivals
-        from cardops.adapters.object_stores.opening import open_listing
+        from cardops.adapters.object_stores.opening import open_arrivals
 
-        listing = open_listing(self.settings.store_url("raw"), self._aws)
-        return ListedArrivals(listing, self.intake_ledger)
+        return open_arrivals(self.settings.store_url("raw"), self.intake_ledger, self._aws)
 
     @cached_property
     def prompt_arrivals(self) -> Arrivals:
         """The same for a process that looks when something arrives, at many files at once."""
-        from cardops.adapters.object_stores.listing import MAX_PROMPT_FILES, ListedArrivals
-        from cardops.adapters.object_stores.opening import open_listing
+        from cardops.adapters.object_stores.opening import open_arrivals
 
-        listing = open_listing(self.settings.store_url("raw"), self._aws)
-        return ListedArrivals(
-            listing, self.intake_ledger, is_certain=True, max_files=MAX_PROMPT_FILES
+        return open_arrivals(
+            self.settings.store_url("raw"), self.intake_ledger, self._aws, is_prompt=True
         )
 
     @cached_property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from cardops.rules.intake.objects import ObjectPage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -22,6 +24,12 @@ class ObjectListing(Protocol):
 
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         """Every object whose key begins with the prefix, in key order."""
+
+    def list_page(self, prefix: str, after: str, limit: int) -> ObjectPage:
+        """At most `limit` of them, of those whose keys come after this one: one request of a bucket."""
+        later = [stat for stat in self.list_objects(prefix) if stat.key > after]
+        page = tuple(later[:limit])
+        return ObjectPage(page, page[-1].key if len(later) > limit else None)
 
     def find(self, key: str) -> ObjectStat | None:
         """The object under this key, or None where there is none."""

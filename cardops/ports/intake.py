@@ -31,11 +31,17 @@ class Arrivals(Protocol):
     """New files under `incoming/`, found by listing or by events."""
 
     def poll(
-        self, kind: Kind, seen_before: Mapping[str, str], keys: Collection[str] | None = None
+        self,
+        kind: Kind,
+        seen_before: Mapping[str, str],
+        keys: Collection[str] | None = None,
+        *,
+        position: str = "",
     ) -> ArrivalPoll:
         """Files of the kind that are complete and not claimed yet, a bounded number.
 
-        With `keys`, only these are looked at: those of which an ArrivalWatch told.
+        `seen_before` and `position` are those of the poll before. With `keys`, only these are looked at:
+        those of which an ArrivalWatch told.
         """
 
     def acknowledge(self, poll: ArrivalPoll) -> None:
@@ -92,6 +98,9 @@ class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
 
     def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
         """The file's entry, and whether this call made it. A known file keeps its first date."""
+
+    def claim_all(self, arrivals: Sequence[Arrival], business_date: date) -> Sequence[IntakeFile]:
+        """`claim` each of them in one commit; the entries that this call made, in the given order."""
 
     def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
         """Claim a file and refuse it in one commit, so that no run ever takes it up."""

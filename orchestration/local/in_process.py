@@ -111,7 +111,11 @@ class InProcessRuns:
         """The home's instance."""
         # The storage logs every connection attempt to the root logger; only its last error matters.
         logging.getLogger().addFilter(lambda record: record.levelno >= logging.ERROR)
-        return open_instance(self._settings)
+        instance = open_instance(self._settings)
+        # Dagster would configure Python's logging anew for each run, although no handlers are configured,
+        # and close those of runs in other threads: while one of them logs, that is a deadlock.
+        instance.get_yaml_python_handlers = _no_handlers  # type: ignore[method-assign]
+        return instance
 
     @cached_property
     def _definitions(self) -> dg.RepositoryDefinition:
@@ -126,6 +130,10 @@ class InProcessRuns:
             first_date=first_business_date(self._settings),
             resource_overrides=self._resource_overrides,
         ).get_repository_def()
+
+
+def _no_handlers() -> Sequence[logging.Handler]:
+    return []
 
 
 def _released(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:

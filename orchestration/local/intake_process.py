@@ -35,7 +35,7 @@ def make_worker(settings: Settings) -> IntakeWorker:
     """The worker of an instance, with its definitions loaded."""
     keep_sessions()
     adapters = Adapters(settings, aws=DagsterAwsClients(), duckdb=DagsterDuckDbSessions())
-    runs = InProcessRuns(settings, resource_overrides=_resources(adapters))
+    runs = InProcessRuns(settings, resource_overrides=intake_resources(adapters))
     runs.load()
     return IntakeWorker(_sources(adapters), _claims(adapters), runs, adapters.notifier)
 
@@ -49,7 +49,7 @@ def _claims(adapters: Adapters) -> Claims:
     return replace(claims_of(adapters), notifier=adapters.notifier)
 
 
-def _resources(adapters: Adapters) -> Mapping[str, Any]:
+def intake_resources(adapters: Adapters) -> Mapping[str, Any]:
     """The ports of the intake assets, built once: for each run they cost a tenth of it."""
     return {
         "raw_store": adapters.raw_store,

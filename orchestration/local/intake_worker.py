@@ -10,8 +10,10 @@ Belongs here: which thread does what, and when. How a file is claimed is in card
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import dagster as dg
@@ -23,11 +25,11 @@ from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.looks import Looks
 from orchestration.local.in_process import RunFailedError, RunResult
-from sensors.intake import busy_ids, files_by_partition
+from sensors.intake import busy_ids, partition_of
 
-# Each thread ingests the files of its kinds one after the other: a deposit never waits for a long
+# Each lane ingests the files of its kinds one run after the other: a deposit never waits for a long
 # chargeback batch.
-KINDS_OF_THREADS: Final = (
+KINDS_OF_LANES: Final = (
     (Kind("deposits"),),
     tuple(kind for kind in KINDS if kind != Kind("deposits")),
 )
@@ -36,6 +38,10 @@ SWEEP_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 20.0
 # Files of one run; more go into the next.
 MAX_FILES_A_RUN: Final = 500
+# Files of one lane that are claimed and wait for a run; more are claimed when some have been ingested.
+MAX_CLAIMED_AHEAD: Final = 10_000
+# A file that waited longer than this may meanwhile be another's: its state is looked up before its run.
+FRESH_SECONDS: Final = 2.0
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 INCIDENT: Final = "arrivals:events"
@@ -94,8 +100,41 @@ class Sources:
     sweep: Arrivals
 
 
-class IntakeThread:
-    """Kinds whose files one thread claims and ingests, one run after the other."""
+class Backlog:
+    """Files of some kinds that are claimed and wait for a run, in groups of one kind and partition each.
+
+    Not safe for threads: the lane's condition guards it.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[Kind, str], deque[tuple[IntakeFile, float]]] = {}
+        self.count = 0
+
+    def add(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
+        """These files were claimed just now."""
+        now = time.monotonic()
+        for file in files:
+            group = self._groups.setdefault((kind, partition_of(file)), deque())
+            group.append((file, now))
+        self.count += len(files)
+
+    def take(self) -> tuple[Kind, list[IntakeFile], float]:
+        """The files of the next run, and for how many seconds the first has waited; groups take turns."""
+        key = next(iter(self._groups))
+        group = self._groups.pop(key)
+        taken = [group.popleft() for _ in range(min(len(group), MAX_FILES_A_RUN))]
+        if group:
+            self._groups[key] = group  # it comes last the next time
+        self.count -= len(taken)
+        return key[0], [file for file, _ in taken], time.monotonic() - taken[0][1]
+
+
+class IntakeLane:
+    """Kinds whose files one thread claims, and another ingests, one run after the other.
+
+    Claims do not wait for a run: a storm of files is in the ledger, and off the queue of events, long before
+    it is credited.
+    """
 
     def __init__(self, kinds: Sequence[Kind], sources: Sources, claims: Claims, runs: Runs) -> None:
         self._sources = sources
@@ -103,9 +142,9 @@ class IntakeThread:
         self._runs = runs
         self._looks = {kind: Looks(kind, claims) for kind in kinds}
         self._noticed = {kind: Noticed() for kind in kinds}
+        self._backlog = Backlog()
         self._changed = threading.Condition()
         self._is_stopping = False
-        self._backoff = Backoff()
 
     def notice(self, keys: Collection[str] | None) -> None:
         """These keys may be new; None: everything."""
@@ -118,30 +157,38 @@ class IntakeThread:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End `serve` after the run in hand."""
+        """End `claim`, and `ingest` after the run in hand; what is claimed is taken over by the next worker."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
 
-    def serve(self) -> None:
-        """Claim and ingest until stopped. A failure is logged; what it left undone goes on later."""
+    def claim(self) -> None:
+        """Claim until stopped. A failure is logged; what it left undone goes on later."""
+        backoff = Backoff()
         for kind in list(self._looks):
-            self._guarded(self._take_over, kind)
+            self._guarded(backoff, kind, self._take_over)
         while (next_kind := self._next_kind()) is not None:
-            self._guarded(self._serve, next_kind)
+            self._guarded(backoff, next_kind, self._claim_noticed)
 
-    def _guarded(self, work: Callable[[Kind], None], kind: Kind) -> None:
+    def ingest(self) -> None:
+        """Run what is claimed until stopped. Files of a run that failed are left to the sensors."""
+        backoff = Backoff()
+        while (taken := self._next_files()) is not None:
+            kind, files, waited_seconds = taken
+            self._guarded(backoff, kind, partial(self._ingest, files, waited_seconds))
+
+    def _guarded(self, backoff: Backoff, kind: Kind, work: Callable[[Kind], None]) -> None:
         try:
             work(kind)
         except Exception as error:  # noqa: BLE001 - the thread goes on, whatever became of one kind
-            pause = self._backoff.next_pause()
+            pause = backoff.next_pause()
             sentence = str(error) if isinstance(error, ExplainedError) else repr(error)
             _log.warning("%s: %s; tried again in %.0f s", kind, sentence, pause)
             self.notice(None)
             with self._changed:
                 self._changed.wait_for(lambda: self._is_stopping, pause)
         else:
-            self._backoff.failures = 0
+            backoff.failures = 0
 
     def _next_kind(self) -> Kind | None:
         """The next kind that has something to look at; None when it is to stop."""
@@ -163,34 +210,58 @@ class IntakeThread:
                 return kind
         return None
 
-    def _serve(self, kind: Kind) -> None:
+    def _claim_noticed(self, kind: Kind) -> None:
         with self._changed:
             noticed, self._noticed[kind] = self._noticed[kind], Noticed()
         if noticed.keys:
-            self._ingest(kind, self._sources.arrivals, noticed.keys)
+            self._claim_all(kind, self._sources.arrivals, noticed.keys)
         if noticed.is_everything:
-            self._ingest(kind, self._sources.sweep, None)
+            self._claim_all(kind, self._sources.sweep, None)
 
-    def _ingest(self, kind: Kind, arrivals: Arrivals, keys: Collection[str] | None) -> None:
+    def _claim_all(self, kind: Kind, arrivals: Arrivals, keys: Collection[str] | None) -> None:
         has_more = True
-        while has_more and not self._is_stopping:
-            # A session costs more than what is asked in it: claim and run share one.
+        while has_more and self._has_room():
+            # A session costs more than what is asked in it.
             with self._claims.intake_ledger.one_session():
                 files, has_more = self._looks[kind].look(arrivals, keys)
-                self._run(kind, files)
+            self._hand_over(kind, files)
+
+    def _has_room(self) -> bool:
+        """Whether more may be claimed, after waiting for runs; False when it is to stop."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_stopping or self._backlog.count < MAX_CLAIMED_AHEAD
+            )
+            return not self._is_stopping
 
     def _take_over(self, kind: Kind) -> None:
         """Ingest what another worker claimed and never began."""
-        self._run(kind, self._not_begun(kind))
+        self._hand_over(kind, self._not_begun(kind))
+
+    def _hand_over(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
+        with self._changed:
+            self._backlog.add(kind, files)
+            self._changed.notify_all()
+
+    def _next_files(self) -> tuple[Kind, list[IntakeFile], float] | None:
+        """The files of the next run; None when it is to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._backlog.count)
+            if self._is_stopping:
+                return None
+            taken = self._backlog.take()
+            self._changed.notify_all()
+            return taken
+
+    def _ingest(self, files: Sequence[IntakeFile], waited_seconds: float, kind: Kind) -> None:
+        # A session costs more than what is asked in it.
+        with self._claims.intake_ledger.one_session():
+            # Meanwhile a sensor may have requested a run of what waited.
+            left = self._left_of(kind, files) if waited_seconds > FRESH_SECONDS else files
+            if left:
+                self._run(kind, left)
 
     def _run(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
-        for number, group in enumerate(files_by_partition(files)):
-            # Meanwhile a sensor may have requested a run of what waited for the groups before it.
-            left = self._left_of(kind, group) if number else group
-            for start in range(0, len(left), MAX_FILES_A_RUN):
-                self._run_group(kind, left[start : start + MAX_FILES_A_RUN])
-
-    def _run_group(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
         begun = time.monotonic()
         try:
             result = self._runs.ingest_file(kind, files)
@@ -214,7 +285,7 @@ class IntakeThread:
 
 
 class IntakeWorker:
-    """Watches for arrivals in the calling thread, and has a thread for deposits and one for the other kinds."""
+    """Watches for arrivals in the calling thread, and has a lane for deposits and one for the other kinds."""
 
     def __init__(
         self,
@@ -222,11 +293,11 @@ class IntakeWorker:
         claims: Claims,
         runs: Runs,
         notifier: Notifier,
-        threads: Sequence[Sequence[Kind]] = KINDS_OF_THREADS,
+        lanes: Sequence[Sequence[Kind]] = KINDS_OF_LANES,
     ) -> None:
         self._sources = sources
         self._notifier = notifier
-        self._intakes = [IntakeThread(kinds, sources, claims, runs) for kinds in threads]
+        self._lanes = [IntakeLane(kinds, sources, claims, runs) for kinds in lanes]
         self._stopping = threading.Event()
         self._backoff = Backoff()
 
@@ -238,8 +309,9 @@ class IntakeWorker:
     def run(self) -> None:
         """Ingest what arrives until stopped."""
         running = [
-            threading.Thread(target=intake.serve, name=f"intake-{number}")
-            for number, intake in enumerate(self._intakes)
+            threading.Thread(target=work, name=f"{work.__name__}-{number}")
+            for number, lane in enumerate(self._lanes)
+            for work in (lane.claim, lane.ingest)
         ]
         for thread in running:
             thread.start()
@@ -247,8 +319,8 @@ class IntakeWorker:
             self._notice(None)
             self._watch()
         finally:
-            for intake in self._intakes:
-                intake.stop()
+            for lane in self._lanes:
+                lane.stop()
             for thread in running:
                 thread.join()
             self._sources.watch.close()
@@ -287,5 +359,5 @@ class IntakeWorker:
         return keys
 
     def _notice(self, keys: Collection[str] | None) -> None:
-        for intake in self._intakes:
-            intake.notice(keys)
+        for lane in self._lanes:
+            lane.notice(keys)

@@ -182,7 +182,9 @@ def call_intake(url: str) -> None:
 
 def call_grouped_files(url: str) -> None:
     ledger = PostgresIntakeLedger(url)
-    small = [ledger.claim(an_arrival(f"incoming/{n}.csv"), TODAY)[0].intake_id for n in range(3)]
+    arrivals = [an_arrival(f"incoming/{n}.csv") for n in range(3)]
+    small = [file.intake_id for file in ledger.claim_all(arrivals, TODAY)]
+    ledger.claim_all([an_arrival("incoming/0.csv", version="v2")], TODAY)
     with ledger.together(small) as files:
         ledger.begin_all([file.intake_id for file in files])
     ledger.withdraw(small[2:])

@@ -64,6 +64,11 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         return self.put(self._new(arrival, business_date, None)), True
 
     @override
+    def claim_all(self, arrivals: Sequence[Arrival], business_date: date) -> Sequence[IntakeFile]:
+        claims = [self.claim(arrival, business_date) for arrival in arrivals]
+        return [file for file, is_new in claims if is_new]
+
+    @override
     def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
         entry, _ = self.claim(arrival, business_date)
         if entry.status in {FileStatus.CLAIMED, FileStatus.REFUSED}:

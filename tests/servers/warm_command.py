@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,6 +37,15 @@ class WarmProcess:
     environment: Mapping[str, str]
     folder: Path
     timeout_seconds: float
+
+    def start(self, target: Callable[..., None], *values: Any) -> ForkServerProcess:
+        """Start the target in a process of its own, whose output is not kept; the caller ends it."""
+        nowhere = Path(os.devnull)
+        process = warm_context().Process(
+            target=_call, args=(self, nowhere, nowhere, target, values)
+        )
+        process.start()
+        return process
 
     def run(self, target: Callable[..., None], *values: Any) -> "subprocess.CompletedProcess[str]":
         """Call the target in a process of its own. Raises subprocess.TimeoutExpired."""

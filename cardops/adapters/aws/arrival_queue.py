@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -47,8 +48,10 @@ MAX_HELD: Final = 1_000
 LONG_POLL_SECONDS: Final = 5.0
 # Objects handed out in one poll; the worker ingests them in one run.
 MAX_FILES_A_POLL: Final = 500
-# Rounds of ten messages that one wait reads before it tells what it has: many files make few runs.
+# Batches that one wait reads before it tells what it has: many files make few runs.
 MAX_ROUNDS: Final = 50
+# So many batches are read or deleted at a time: the queue answers each after some milliseconds.
+BATCHES_AT_A_TIME: Final = 5
 # An object that could not be claimed is handed out again after so long, and so often; then its message
 # goes back to the queue.
 RETRY_SECONDS: Final = 30.0
@@ -111,28 +114,32 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
         self._alarmed: set[str] = set()
         self._lock = threading.Condition()
         self._closed = threading.Event()
+        self._pool = ThreadPoolExecutor(BATCHES_AT_A_TIME, thread_name_prefix="queue")
         self._extender = threading.Thread(target=self._extend, name="visibility", daemon=True)
 
     @override
     def wait(self, seconds: float) -> Collection[str] | None:
         if not self._extender.is_alive() and not self._closed.is_set():
             self._extender.start()
+        patience = min(seconds, LONG_POLL_SECONDS)
         told: set[str] = set()
-        for round_number in range(MAX_ROUNDS):
-            # Only the first round waits: the others take what is there already.
-            patience = 0 if round_number else min(seconds, LONG_POLL_SECONDS)
-            if not self._has_room(patience) or self._closed.is_set():
-                break
-            try:
-                messages = self._receive(int(patience))
-            except ArrivalQueueError:
-                if told:
-                    break  # the next wait says it; what was read is told first
-                raise
+        if self._has_room(patience):
+            messages = self._receive(int(patience))
             told.update(*map(self._held, messages))
-            if not messages:
-                break
+            if len(messages) == BATCH:
+                self._tell_more(told)
         return told | self._due_again()
+
+    def _tell_more(self, told: set[str]) -> None:
+        """Add what else is in the queue, up to a limit, without waiting for more to come."""
+        rounds_left = MAX_ROUNDS
+        while batches := min(self._room(), BATCHES_AT_A_TIME, rounds_left):
+            rounds_left -= batches
+            reading = [self._pool.submit(self._receive, 0) for _ in range(batches)]
+            found = [message for batch in reading for message in _read_or_none(batch)]
+            told.update(*map(self._held, found))
+            if not found:
+                return
 
     @override
     def close(self) -> None:
@@ -142,7 +149,12 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
 
     @override
     def poll(
-        self, kind: Kind, seen_before: Mapping[str, str], keys: Collection[str] | None = None
+        self,
+        kind: Kind,
+        seen_before: Mapping[str, str],
+        keys: Collection[str] | None = None,
+        *,
+        position: str = "",
     ) -> ArrivalPoll:
         with self._lock:
             ready = sorted(
@@ -192,10 +204,12 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
     def _has_room(self, seconds: float) -> bool:
         """Whether another batch may be read, after waiting so long for claims."""
         with self._lock:
-            return self._lock.wait_for(
-                lambda: self._closed.is_set() or len(self._messages) <= MAX_HELD - BATCH,
-                max(0.0, seconds),
-            )
+            self._lock.wait_for(lambda: self._closed.is_set() or self._room(), max(0.0, seconds))
+            return bool(self._room())
+
+    def _room(self) -> int:
+        """How many more batches may be read; none once closed."""
+        return 0 if self._closed.is_set() else max(0, MAX_HELD - len(self._messages)) // BATCH
 
     def _receive(self, seconds: int) -> Sequence[Mapping[str, Any]]:
         with self._errors():
@@ -306,24 +320,30 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
 
     def _delete(self, messages: Sequence[HeldMessage]) -> None:
         """Delete messages; one that cannot be deleted comes again, and its objects are known then."""
-        for batch in _batches(messages):
-            try:
-                with self._errors():
-                    response = self._client.delete_message_batch(
-                        QueueUrl=self._url,
-                        Entries=[
-                            {"Id": str(number), "ReceiptHandle": message.receipt}
-                            for number, message in enumerate(batch)
-                        ],
-                    )
-                for failure in response.get("Failed", ()):
-                    _log.warning("A message was not deleted: %s", failure.get("Message", failure))
-            except ArrivalQueueError as error:
-                _log.warning("%s", error)
+        batches = list(_batches(messages))
+        if len(batches) == 1 or self._closed.is_set():
+            for batch in batches:
+                self._delete_batch(batch)
+        else:
+            list(self._pool.map(self._delete_batch, batches))
         with self._lock:
             for message in messages:
                 self._messages.pop(message.message_id, None)
             self._lock.notify_all()
+
+    def _delete_batch(self, messages: Sequence[HeldMessage]) -> None:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": message.receipt}
+            for number, message in enumerate(messages)
+        ]
+        try:
+            with self._errors():
+                response = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        except ArrivalQueueError as error:
+            _log.warning("%s", error)
+            return
+        for failure in response.get("Failed", ()):
+            _log.warning("A message was not deleted: %s", failure.get("Message", failure))
 
     def _extend(self) -> None:
         """Keep held messages from other readers, until they are deleted or given up."""
@@ -359,6 +379,15 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
             yield
         except (BotoCoreError, ClientError) as error:
             raise ArrivalQueueError(self._url, error) from None
+
+
+def _read_or_none(
+    reading: Future[Sequence[Mapping[str, Any]]],
+) -> Sequence[Mapping[str, Any]]:
+    try:
+        return reading.result()
+    except ArrivalQueueError:
+        return ()  # the next wait says it; what was read is told first
 
 
 def _batches(messages: Sequence[HeldMessage]) -> Iterator[Sequence[HeldMessage]]:

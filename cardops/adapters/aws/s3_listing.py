@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
 from cardops.ports import ObjectListing
-from cardops.rules.intake.objects import ObjectStat, ObjectStoreError
+from cardops.rules.intake.objects import ObjectPage, ObjectStat, ObjectStoreError
 
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
@@ -42,6 +42,25 @@ class S3Listing(ObjectListing):
             # The S3 console marks an empty folder by an object of this name.
             if not item["Key"].endswith("/")
         ]
+
+    @override
+    def list_page(self, prefix: str, after: str, limit: int) -> ObjectPage:
+        try:
+            page = self._client.list_objects_v2(
+                Bucket=self._bucket,
+                Prefix=f"{self._root}{prefix}",
+                StartAfter=f"{self._root}{after}" if after else "",
+                MaxKeys=limit,
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise ObjectStoreError(f"{self.url}/{prefix} cannot be listed: {error}") from None
+        found = page.get("Contents", [])
+        stats = (_stat(item["Key"].removeprefix(self._root), item["Size"], item) for item in found)
+        has_more = page.get("IsTruncated", False) and found
+        return ObjectPage(
+            tuple(stat for stat in stats if not stat.key.endswith("/")),
+            found[-1]["Key"].removeprefix(self._root) if has_more else None,
+        )
 
     @override
     def find(self, key: str) -> ObjectStat | None:

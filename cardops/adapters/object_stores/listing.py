@@ -1,6 +1,8 @@
 """Arrivals found by listing a directory or bucket: the default, and the backstop of events."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Final
 
 from typing_extensions import override
@@ -9,6 +11,7 @@ from cardops.ports import Arrivals, IntakeLedger, ObjectListing
 from cardops.rules.intake.arrivals import ArrivalPoll, is_arrival, is_settled, prefix_of
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.objects import ObjectStat
+from cardops.rules.intake.sweeps import Stem, Sweep
 
 MAX_FILES_A_POLL: Final = 100
 # The same for the intake worker, which ingests them in one run.
@@ -16,6 +19,8 @@ MAX_PROMPT_FILES: Final = 500
 # Files that may still be being written; more of them wait for a later poll.
 MAX_WAITING: Final = 500
 KEYS_A_QUERY: Final = 5_000
+# The most that a bucket lists in one request.
+PAGE_SIZE: Final = 1_000
 
 
 class ListedArrivals(Arrivals):
@@ -40,11 +45,23 @@ class ListedArrivals(Arrivals):
 
     @override
     def poll(
-        self, kind: Kind, seen_before: Mapping[str, str], keys: Collection[str] | None = None
+        self,
+        kind: Kind,
+        seen_before: Mapping[str, str],
+        keys: Collection[str] | None = None,
+        *,
+        position: str = "",
     ) -> ArrivalPoll:
+        return self._polled(self._listed(kind, keys), seen_before)
+
+    @override
+    def acknowledge(self, poll: ArrivalPoll) -> None:
+        """Nothing to do: the ledger knows claimed files, and the next listing leaves them out."""
+
+    def _polled(self, listed: Iterable[ObjectStat], seen_before: Mapping[str, str]) -> ArrivalPoll:
         ready: list[ObjectStat] = []
         waiting: dict[str, str] = {}
-        for stat in self._unknown(list(self._listed(kind, keys))):
+        for stat in self._unknown(list(listed)):
             if is_settled(stat, seen_before) and self._is_closed(stat):
                 ready.append(stat)
             elif len(waiting) < MAX_WAITING:
@@ -54,10 +71,6 @@ class ListedArrivals(Arrivals):
         later = {stat.key: stat.version for stat in ready[self._max_files :][:MAX_WAITING]}
         has_more = len(ready) > self._max_files
         return ArrivalPoll(tuple(ready[: self._max_files]), waiting | later, has_more)
-
-    @override
-    def acknowledge(self, poll: ArrivalPoll) -> None:
-        """Nothing to do: the ledger knows claimed files, and the next listing leaves them out."""
 
     def _listed(self, kind: Kind, keys: Collection[str] | None) -> Iterator[ObjectStat]:
         found = self._store.list_objects(prefix_of(kind)) if keys is None else self._found(keys)
@@ -81,3 +94,76 @@ class ListedArrivals(Arrivals):
             page = listed[start : start + KEYS_A_QUERY]
             known = self._ledger.known_versions(self._store.url, [stat.key for stat in page])
             yield from (stat for stat in page if (stat.key, stat.version) not in known)
+
+
+class SweptArrivals(ListedArrivals):
+    """A bucket, looked at in parts: what one poll costs depends on what is new, not on what was ever put.
+
+    Each poll lists a page of the whole, where the poll before ended, and a page of the recent dates of each
+    stem of names that it knows (cardops.rules.intake.sweeps). A bucket of one page is listed whole each time.
+    """
+
+    def __init__(
+        self,
+        store: ObjectListing,
+        ledger: IntakeLedger,
+        *,
+        max_files: int = MAX_FILES_A_POLL,
+        page_size: int = PAGE_SIZE,
+        pages_a_poll: int = 1,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
+        super().__init__(store, ledger, max_files=max_files)
+        self._page_size = page_size
+        self._pages_a_poll = pages_a_poll
+        self._today = today
+
+    @override
+    def poll(
+        self,
+        kind: Kind,
+        seen_before: Mapping[str, str],
+        keys: Collection[str] | None = None,
+        *,
+        position: str = "",
+    ) -> ArrivalPoll:
+        if keys is not None:
+            return replace(super().poll(kind, seen_before, keys), position=position)
+        before = Sweep.parse(position)
+        swept, after = self._swept(kind, before.after)
+        is_whole = not before.after and not after
+        recent, stems = ([], before.stems) if is_whole else self._recent(before.stems)
+        listed = {stat.key: stat for stat in (*swept, *recent)}
+        poll = self._polled(
+            (stat for stat in listed.values() if is_arrival(stat.key, kind)), seen_before
+        )
+        if poll.has_more:
+            # What was listed and not returned is listed again: nothing may be passed over.
+            sweep = before.learned(listed)
+        else:
+            sweep = replace(before, after=after, stems=stems).learned(listed)
+        return replace(poll, position=sweep.text())
+
+    def _swept(self, kind: Kind, after: str) -> tuple[list[ObjectStat], str]:
+        """The next pages of everything, and where they end; empty at the end of everything."""
+        found: list[ObjectStat] = []
+        for _ in range(self._pages_a_poll):
+            page = self._store.list_page(prefix_of(kind), after, self._page_size)
+            found += page.stats
+            after = page.last_key or ""
+            if not after:
+                break
+        return found, after
+
+    def _recent(self, stems: Sequence[Stem]) -> tuple[list[ObjectStat], tuple[Stem, ...]]:
+        """A page of the recent names of each stem, and the stems with where it ends."""
+        found: list[ObjectStat] = []
+        looked_at: list[Stem] = []
+        today = self._today()
+        for stem in stems:
+            end = stem.end_name(today)
+            page = self._store.list_page(stem.prefix, stem.start_name(today), self._page_size)
+            found += (stat for stat in page.stats if stat.key < end)
+            is_over = page.last_key is None or page.last_key >= end
+            looked_at.append(replace(stem, after="" if is_over else page.last_key or ""))
+        return found, tuple(looked_at)

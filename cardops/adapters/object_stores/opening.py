@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from cardops.adapters.aws.clients import AwsClients, BotoClients
 from cardops.adapters.aws.environment import aws_region
 from cardops.adapters.object_stores.directory import DirectoryStore
-from cardops.ports import ArrivalWatch, ObjectListing, ObjectStore
+from cardops.ports import Arrivals, ArrivalWatch, IntakeLedger, ObjectListing, ObjectStore
 from cardops.rules.intake.objects import ObjectStoreError
 
 
@@ -37,6 +37,27 @@ def open_listing(url: str, aws: AwsClients | None = None) -> ObjectListing:
     from cardops.adapters.aws.s3_listing import S3Listing  # noqa: PLC0415 - botocore loads slowly
 
     return S3Listing(url, (aws or BotoClients()).s3(aws_region()))
+
+
+def open_arrivals(
+    url: str, ledger: IntakeLedger, aws: AwsClients | None = None, *, is_prompt: bool = False
+) -> Arrivals:
+    """New files in the store at that URL, found by listing it: a bucket in parts.
+
+    `is_prompt`: for a process that looks when something arrives, at many files at once.
+    """
+    from cardops.adapters.object_stores.listing import (  # noqa: PLC0415 - only who listens for arrivals
+        MAX_FILES_A_POLL,
+        MAX_PROMPT_FILES,
+        ListedArrivals,
+        SweptArrivals,
+    )
+
+    max_files = MAX_PROMPT_FILES if is_prompt else MAX_FILES_A_POLL
+    listing = open_listing(url, aws)
+    if url.startswith("s3:"):
+        return SweptArrivals(listing, ledger, max_files=max_files)
+    return ListedArrivals(listing, ledger, is_certain=is_prompt, max_files=max_files)
 
 
 def open_watch(url: str) -> ArrivalWatch:

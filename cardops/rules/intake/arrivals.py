@@ -31,12 +31,14 @@ class ArrivalPoll:
     """What one poll found: complete files in order of arrival, and files to poll again.
 
     `waiting` is key -> version of files that may still be being written; hand it to the next poll.
-    `has_more`: there are more complete files than one poll returns.
+    `has_more`: there are more complete files than one poll returns. `position`: how far a listing in
+    parts has come; hand it to the next poll, too.
     """
 
     ready: tuple[ObjectStat, ...]
     waiting: Mapping[str, str]
     has_more: bool = False
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,14 @@ class ObjectStat:
     is_whole: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """Some objects in key order. `last_key`: after it the next page begins; None where there is none."""
+
+    stats: tuple[ObjectStat, ...]
+    last_key: str | None
+
+
 class ObjectStoreError(ExplainedError):
     """A store failed; the message is one sentence for the operator."""
 

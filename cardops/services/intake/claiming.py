@@ -7,6 +7,7 @@ claim through this. Which run follows is decided elsewhere.
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,9 @@ from cardops.services.intake.contents import content_sha256
 from cardops.services.intake.quarantine import quarantine_refusal
 
 RUNBOOK: Final = "docs/runbooks/quarantine.md"
+# So many files of one claim are read at a time: a bucket answers each after some milliseconds.
+READERS: Final = 8
+MANY_FILES: Final = 4
 _log = logging.getLogger(__name__)
 # An incident's key before the file's own.
 REFUSED_FILE: Final = "refused-file:"
@@ -103,12 +107,8 @@ class Claims:
             if self.kinds[kind].has_batches:
                 batches = self.claim_batches(kind, stats, unread)
                 return [intake_file for batch in batches for intake_file in batch.files]
-            today = self.clock.now().date()
-            claims = [
-                self.intake_ledger.claim(arrival, today)
-                for arrival in self._acceptable(kind, stats, unread)
-            ]
-            return [intake_file for intake_file, is_new in claims if is_new]
+            arrivals = list(self._acceptable(kind, stats, unread))
+            return list(self.intake_ledger.claim_all(arrivals, self.clock.now().date()))
 
     def enter(self, kind: Kind, stat: ObjectStat, *, mode: str | None = None) -> IntakeFile:
         """The entry of one file, new or known, claimed or refused. Raises ObjectMissingError."""
@@ -184,20 +184,34 @@ class Claims:
     ) -> Iterator[Arrival]:
         """Arrivals of registered programs; the others are refused, each with its sentence."""
         registered = self._registered()
-        for stat in stats:
-            place = self._place(stat.key, kind, registered)
-            try:
-                arrival = self._arrival(place, stat)
-            except ObjectStoreError as error:
+        places = [self._place(stat.key, kind, registered) for stat in stats]
+        for place, stat, arrival in zip(places, stats, self._read(places, stats), strict=True):
+            if isinstance(arrival, ObjectStoreError):
                 if unread is None:
-                    raise
-                _log.warning("%s is not claimed yet: %s", stat.key, error)
+                    raise arrival
+                _log.warning("%s is not claimed yet: %s", stat.key, arrival)
                 unread.append(stat)
-                continue
-            if arrival and place.error:
+            elif arrival and place.error:
                 self._refuse(arrival, place.error)
             elif arrival:
                 yield arrival
+
+    def _read(
+        self, places: Sequence[Place], stats: Sequence[ObjectStat]
+    ) -> Iterator[Arrival | ObjectStoreError | None]:
+        """Each file as the ledger knows it, or why it cannot be read; several are read at a time."""
+
+        def read(place: Place, stat: ObjectStat) -> Arrival | ObjectStoreError | None:
+            try:
+                return self._arrival(place, stat)
+            except ObjectStoreError as error:
+                return error
+
+        if len(stats) < MANY_FILES:
+            yield from map(read, places, stats)
+            return
+        with ThreadPoolExecutor(READERS, thread_name_prefix="claim") as readers:
+            yield from readers.map(read, places, stats)
 
     def _place(self, key: str, kind: Kind, registered: set[str]) -> Place:
         return place_of(key, kind, registered, self.kinds[kind].contract.formats)

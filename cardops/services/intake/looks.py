@@ -22,19 +22,25 @@ STILL_SECONDS: Final = 1.0
 
 @dataclass
 class Looks:
-    """One kind. `seen`: key -> version of a file that may be being written, and since when it has that."""
+    """One kind. `seen`: key -> version of a file that may be being written, and since when it has that.
+
+    `position`: how far listing everything in parts has come.
+    """
 
     kind: Kind
     claims: Claims
     now: Callable[[], float] = time.monotonic
     seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+    position: str = ""
 
     def look(
         self, arrivals: Arrivals, keys: Collection[str] | None = None
     ) -> tuple[list[IntakeFile], bool]:
         """Claim what is new and complete; also whether to look again at once, as there is more."""
         now = self.now()
-        poll = arrivals.poll(self.kind, self._settled(now), keys)
+        poll = arrivals.poll(self.kind, self._settled(now), keys, position=self.position)
+        if keys is None:
+            self.position = poll.position
         unread: list[ObjectStat] = []
         claimed = self.claims.claim(self.kind, poll.ready, unread)
         read = tuple(stat for stat in poll.ready if stat not in unread)

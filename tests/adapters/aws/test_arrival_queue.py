@@ -1,7 +1,6 @@
 """Events over SQS: a message goes only when its objects are claimed, and nothing is lost or taken twice."""
 
 import json
-import random
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -448,51 +447,3 @@ def test_queue_of_a_directory_is_refused() -> None:
 
     with pytest.raises(SettingsError, match="CARDOPS_RAW_URL"):
         open_queue(settings, None, FakeIntakeLedger(), FakeNotifier())
-
-
-def storm(desk: Desk, objects: int, kills: int) -> tuple[int, int]:
-    """Objects told in random order, a tenth twice, while readers are killed; looks that claimed, and kills."""
-    records = []
-    for number in range(objects):
-        kind = ORDERS if number % 4 == 0 else DEPOSITS
-        records.append(desk.put(f"incoming/{kind}/{number:05}.csv", str(number)))
-    told = records + records[: objects // 10]
-    random.Random(5).shuffle(told)  # noqa: S311 - a test's order
-    desk.send_text(*(json.dumps({"Records": [record]}) for record in told))
-    reader, runs, killed = desk.reader(visibility_seconds=5), 0, 0
-
-    def round_of_work() -> bool:
-        nonlocal reader, runs, killed
-        reader.wait(0.0)
-        for kind in (DEPOSITS, ORDERS):
-            poll = reader.poll(kind, {})
-            if poll.ready and killed < kills:
-                # Killed when half is claimed and nothing is deleted.
-                desk.claims.claim(kind, poll.ready[: len(poll.ready) // 2 + 1])
-                reader.close()
-                killed += 1
-                reader = desk.reader(visibility_seconds=5)
-                break
-            runs += bool(desk.claims.claim(kind, poll.ready))
-            reader.acknowledge(poll)
-        return desk.left() == 0
-
-    wait_until(round_of_work, "an empty queue", seconds=280.0, pause_seconds=0.05)
-    reader.close()
-    return runs, killed
-
-
-@pytest.mark.parametrize(
-    "objects", [60, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
-)
-def test_storm_of_events_with_killed_readers_is_claimed_exactly_once(
-    desk: Desk, objects: int
-) -> None:
-    runs, killed = storm(desk, objects, kills=3)
-
-    assert killed == 3
-    assert len(desk.claimed()) == len(set(desk.claimed())) == objects
-    assert runs <= 10 + objects // 100
-    assert desk.left() == 0
-    assert desk.left(desk.dead) == 0
-    assert not desk.notifier.alarms

@@ -70,6 +70,20 @@ def test_other_content_or_another_key_is_another_file(ledger: IntakeLedger) -> N
     assert len({file.intake_id for file, _ in files}) == 3
 
 
+def test_many_files_are_claimed_at_once_and_only_new_ones_returned(ledger: IntakeLedger) -> None:
+    known, _ = ledger.claim(an_arrival("b", version="v1"), A_DAY)
+    arrivals = [an_arrival("c"), an_arrival("b", version="v2"), an_arrival("a"), an_arrival("c")]
+
+    claimed = ledger.claim_all(arrivals, A_DAY + timedelta(days=1))
+
+    assert [file.arrival.key for file in claimed] == ["c", "a"]
+    assert claimed == [ledger.find(file.intake_id) for file in claimed]
+    assert {file.business_date for file in claimed} == {A_DAY + timedelta(days=1)}
+    assert ledger.find(known.intake_id).business_date == A_DAY
+    assert ledger.known_versions(an_arrival("b").bucket, ["b"]) == {("b", "v2")}
+    assert ledger.claim_all([], A_DAY) == ledger.claim_all(arrivals, A_DAY) == []
+
+
 def test_only_claimed_versions_are_known(ledger: IntakeLedger) -> None:
     ledger.claim(an_arrival("a", version="v1"), A_DAY)
     ledger.claim(an_arrival("b", version="v1"), A_DAY)

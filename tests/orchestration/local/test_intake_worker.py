@@ -1,6 +1,7 @@
 """The intake worker: who waits for whom, how many runs there are, and what a failure leaves."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from cardops.services.intake.claiming import Claims
 from orchestration.local import intake_worker
 from orchestration.local.in_process import RunFailedError, RunResult
 from orchestration.local.intake_worker import (
-    KINDS_OF_THREADS,
+    KINDS_OF_LANES,
     MAX_FILES_A_RUN,
     IntakeWorker,
     Sources,
@@ -132,8 +133,8 @@ def desk() -> Iterator[Desk]:
         yield Desk(instance)
 
 
-def test_every_kind_has_one_thread() -> None:
-    assert sorted(kind for kinds in KINDS_OF_THREADS for kind in kinds) == sorted(KINDS)
+def test_every_kind_has_one_lane() -> None:
+    assert sorted(kind for kinds in KINDS_OF_LANES for kind in kinds) == sorted(KINDS)
 
 
 def test_deposit_does_not_wait_for_a_long_chargeback_batch(desk: Desk) -> None:
@@ -160,6 +161,60 @@ def test_many_files_make_few_runs(desk: Desk) -> None:
 
     assert len(desk.runs.ended) == 3
     assert len(desk.ledger.files) == len(names)
+
+
+def test_claims_do_not_wait_for_the_run_in_hand(desk: Desk) -> None:
+    is_claimed = threading.Event()
+    desk.runs.may_go_on = lambda _kind: is_claimed.is_set()
+
+    with desk.running():
+        desk.arrive(DEPOSITS, "first.csv")
+        wait_until(lambda: desk.runs.begun)
+        desk.arrive(DEPOSITS, "a.csv")
+        desk.arrive(DEPOSITS, "b.csv")
+        wait_until(lambda: len(desk.ledger.files) == 3)
+        is_claimed.set()
+        wait_until(lambda: len(desk.runs.ended) == 2)
+
+    assert desk.runs.ended == [(DEPOSITS, 1), (DEPOSITS, 2)]
+
+
+def test_claims_wait_when_too_many_files_wait_for_a_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_worker, "MAX_CLAIMED_AHEAD", 2)
+    may_go_on = threading.Event()
+    desk.runs.may_go_on = lambda _kind: may_go_on.is_set()
+
+    with desk.running():
+        desk.arrive(DEPOSITS, "first.csv")
+        wait_until(lambda: desk.runs.begun)
+        desk.arrive(DEPOSITS, "a.csv", "b.csv")
+        wait_until(lambda: len(desk.ledger.files) == 3)
+        desk.arrive(DEPOSITS, "late.csv")
+        time.sleep(0.3)
+        assert len(desk.ledger.files) == 3
+        may_go_on.set()
+        wait_until(lambda: sum(count for _, count in desk.runs.ended) == 4)
+
+
+def test_file_that_a_sensor_took_while_it_waited_is_not_run_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_worker, "FRESH_SECONDS", 0.0)
+    may_go_on = threading.Event()
+    desk.runs.may_go_on = lambda _kind: may_go_on.is_set()
+
+    with desk.running():
+        desk.arrive(DEPOSITS, "first.csv")
+        wait_until(lambda: desk.runs.begun)
+        desk.arrive(DEPOSITS, "a.csv", "b.csv")
+        wait_until(lambda: len(desk.ledger.files) == 3)
+        desk.ledger.begin(2)  # as the run that a sensor requested does
+        may_go_on.set()
+        wait_until(lambda: len(desk.runs.ended) == 2)
+
+    assert desk.runs.ended == [(DEPOSITS, 1), (DEPOSITS, 1)]
 
 
 def test_event_told_again_makes_no_other_run(desk: Desk) -> None:
@@ -221,14 +276,14 @@ def test_failed_claim_is_tried_again(
 ) -> None:
     monkeypatch.setattr(intake_worker, "FIRST_PAUSE_SECONDS", 0.01)
     errors = [ObjectStoreError("the bucket cannot be read"), ConnectionError("no database")]
-    real = desk.ledger.claim
+    real = desk.ledger.claim_all
 
     def failing(*arguments: object) -> object:
         if errors:
             raise errors.pop(0)
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(desk.ledger, "claim", failing)
+    monkeypatch.setattr(desk.ledger, "claim_all", failing)
     with desk.running():
         desk.arrive(DEPOSITS, "a.csv")
         wait_until(lambda: desk.runs.ended)

@@ -24,6 +24,7 @@ from cardops.adapters.postgresql.intake.rows import (
     SELECT,
     claim_batch,
     claim_file,
+    claim_files,
     file_of,
     find_batch,
     find_batch_mode,
@@ -78,6 +79,12 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches, DestinationL
     def claim(self, arrival: Arrival, business_date: date) -> tuple[IntakeFile, bool]:
         """The file's entry, and whether this call made it. A known file keeps its first date."""
         return run_in_transaction(self.url, lambda session: _claim(session, arrival, business_date))
+
+    def claim_all(self, arrivals: Sequence[Arrival], business_date: date) -> list[IntakeFile]:
+        """`claim` each of them in one commit; the entries that this call made, in the given order."""
+        return run_in_transaction(
+            self.url, lambda session: claim_files(session, arrivals, business_date)
+        )
 
     def refuse(self, arrival: Arrival, business_date: date, outcome: FileOutcome) -> IntakeFile:
         """Claim a file and refuse it in one commit, so that no run ever takes it up."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -52,6 +52,34 @@ CLAIM: Final = (
     " on conflict (bucket, key, content_sha256) do nothing returning intake_id"
 )
 
+# Whoever claims many files at once waits for another who does: they may meet the same ones in another order.
+_CLAIM_IN_TURN: Final = "select pg_advisory_xact_lock(hashtextextended('claims', 0))"
+# The same as CLAIM for many files.
+_CLAIM_ALL: LiteralString = (
+    "insert into intake_files"
+    " (kind, program, bucket, key, version, content_sha256, size_bytes, business_date,"
+    " mapping_version)"
+    " select a.kind, a.program, a.bucket, a.key, a.version, a.content_sha256, a.size_bytes, %s,"
+    " case when origin.intake_id is not null then origin.mapping_version else ("
+    " select max(m.version) from file_mappings as m"
+    " where m.program = a.program and m.kind = a.kind"
+    " ) end"
+    " from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+    " %s::bigint[], %s::bigint[]) with ordinality"
+    " as a (kind, program, bucket, key, version, content_sha256, size_bytes, origin_id, number)"
+    " left join intake_files as origin on origin.intake_id = a.origin_id"
+    " and origin.program = a.program and origin.kind = a.kind"
+    " order by a.number"
+    " on conflict (bucket, key, content_sha256) do nothing returning intake_id"
+)
+_SEEN_AGAIN: Final = (
+    "update intake_files as f set version = a.version"
+    " from unnest(%s::text[], %s::text[], %s::text[], %s::text[])"
+    " as a (bucket, key, content_sha256, version)"
+    " where f.bucket = a.bucket and f.key = a.key and f.content_sha256 = a.content_sha256"
+    " and f.version <> a.version"
+)
+
 
 def file_of(row: tuple[Any, ...]) -> IntakeFile:
     """The entry in a row of SELECT."""
@@ -83,6 +111,31 @@ def claim_file(
         "origin_id": released_from(arrival.key),
     }
     return session.execute(CLAIM, values).fetchone() is not None
+
+
+def claim_files(
+    session: psycopg.Connection, arrivals: Sequence[Arrival], business_date: date
+) -> list[IntakeFile]:
+    """Insert those of the files that are new, in the given order; their entries."""
+    if not arrivals:
+        return []
+    session.execute(_CLAIM_IN_TURN)
+    columns = (
+        [str(arrival.kind) for arrival in arrivals],
+        *(
+            [getattr(arrival, name) for arrival in arrivals]
+            for name in ("program", "bucket", "key", "version", "content_sha256", "size_bytes")
+        ),
+        [released_from(arrival.key) for arrival in arrivals],
+    )
+    claimed = session.execute(_CLAIM_ALL, [business_date, *columns]).fetchall()
+    if len(claimed) < len(arrivals):
+        # The same content was put there again: record its version, so that it is not read again.
+        _, _, bucket, key, version, content_sha256, *_ = columns
+        session.execute(_SEEN_AGAIN, [bucket, key, content_sha256, version])
+    ids = [intake_id for (intake_id,) in claimed]
+    rows = session.execute(SELECT + "where intake_id = any(%s) order by intake_id", [ids])
+    return [file_of(row) for row in rows.fetchall()]
 
 
 def claim_batch(
