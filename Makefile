@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help setup setup-dev demo up test test-fast test-postgresql15 test-spark soak check format bench lock clean clean-data
+.PHONY: help setup setup-dev demo up test test-fast test-postgresql15 test-spark soak screenshots check format bench lock clean clean-data
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -74,6 +74,9 @@ test-spark: need-java .venv-spark/.setup .venv-spark-iceberg/.setup ## Compare e
 
 soak: setup-dev ## Run the long tests: kills, histories, scale
 	@$(BIN)/python -m pytest -m soak --timeout 3600
+
+screenshots: setup-dev ## Make the pictures of docs/control-room.md again (needs Chromium)
+	@SCREENSHOTS_TO=docs/images $(BIN)/python -m pytest -q -m browser tests/browser/test_control_room.py
 
 check: setup-dev ## Check format, lint, types, import contracts, SQL and definitions
 	@$(MAKE) --no-print-directory --jobs 2 $(TOGETHER) $(CHECKS)

@@ -46,7 +46,6 @@ def acknowledged_files(
         metadata={
             "dagster/row_count": frame.height,
             "rows": dg.MetadataValue.json(_row_counts(frame)),
-            "runbook": RUNBOOK,
         },
         check_results=[
             _verdict(ADDS_UP, _differing(answered, delivery_ledger)),

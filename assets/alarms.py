@@ -76,7 +76,6 @@ def metadata_of(records: Sequence[IncidentRecord], now: datetime) -> dict[str, d
             [dg.TableRecord(row) for row in rows],
             dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS]),
         ),
-        "runbook": dg.MetadataValue.text(RUNBOOK),
     }
 
 

@@ -202,7 +202,6 @@ def metadata_of(closes: Sequence[Close], now: datetime) -> dict[str, dg.Metadata
         "dates_that_need_a_person": dg.MetadataValue.int(
             sum(close.state in NEEDS_PERSON for close in closes)
         ),
-        "runbook": dg.MetadataValue.text(RUNBOOK),
     }
 
 

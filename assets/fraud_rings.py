@@ -79,7 +79,6 @@ def _materialized(day: date, tables: Mapping[str, pl.DataFrame]) -> dg.Materiali
             "disputed": money_metadata(figures.disputed_minor),
             "largest": records_metadata([_record(ring) for ring in figures.rings], "ring_id"),
             "picture": dg.MetadataValue.md(picture_of(figures.drawings)),
-            "runbook": RUNBOOK,
         },
         check_results=[
             dg.AssetCheckResult(check_name=MADE, passed=True, metadata={"business_date": str(day)}),

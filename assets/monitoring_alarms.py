@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.partitions import business_dates, one_date_a_run
 from cardops.ports import Clock, MonitoringAlarms, MonitoringProgrammes, Notifier
-from cardops.services.disputes.monitoring_alarms import RUNBOOK, MonitoringWatch
+from cardops.services.disputes.monitoring_alarms import MonitoringWatch
 
 
 @dg.asset(
@@ -29,6 +29,5 @@ def monitoring_alarms(
             "raised": len(found.raised),
             # Their process ended before it could say that it sent them.
             "may_not_have_been_sent": len(found.unconfirmed),
-            "runbook": RUNBOOK,
         }
     )

@@ -64,7 +64,6 @@ def provisional_credits(
             "standing": sum(bool(item.record.credit and not item.record.end) for item in found),
             "waiting": dg.MetadataValue.json(dict(Counter(str(item.waiting) for item in waiting))),
             "first_waiting": _table(waiting),
-            "runbook": RUNBOOK,
         },
         check_results=[
             _verdict(POSTED, [item for item in found if item.is_due(today)], posted),

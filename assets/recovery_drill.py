@@ -64,7 +64,6 @@ def _metadata(drill: Drill) -> dict[str, dg.MetadataValue]:
         "restore_seconds": dg.MetadataValue.float(round(restore.restore_seconds, 3)),
         "damages_planted": dg.MetadataValue.int(len(drill.damages)),
         "tables": records_metadata(tables, "table"),
-        "runbook": dg.MetadataValue.text(RUNBOOK),
     }
 
 

@@ -115,7 +115,6 @@ def metadata_of(
             dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS]),
         ),
         "as_of": dg.MetadataValue.timestamp(now),
-        "runbook": dg.MetadataValue.text(RUNBOOK),
     }
 
 

@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 
 from cardops.contracts.lake.callback_archive import COLUMNS as CALLBACK_TABLES
+from cardops.contracts.lake.chargeback_cells import origins_of
 from cardops.contracts.lake.tables import lake_tables
 from cardops.rules.chargebacks.files import FORMAT_VERSION, columns_of
 
@@ -76,10 +77,16 @@ def file_schema(meanings: Mapping[str, str]) -> dg.TableSchema:
     )
 
 
-def _meaning_in_file(column: str, meanings: Mapping[str, str]) -> str | None:
-    """What the column of chargebacks behind it means; an amount is written in its currency's own digits."""
+def _meaning_in_file(column: str, meanings: Mapping[str, str]) -> str:
+    """What the column of chargebacks behind it means, and from which columns it is written.
+
+    An amount is written in its currency's own digits. Dagster's UI shows lineage of assets, not of columns.
+    """
     meaning = meanings.get(_WRITTEN_FROM.get(column, column)) or meanings.get(f"{column}_minor")
-    return meaning and meaning.replace(" minor units of ", " the digits of ")
+    said = (meaning or "").replace(" minor units of ", " the digits of ")
+    origins = origins_of(column, FORMAT_VERSION, lake_tables()[CHARGEBACKS])
+    made = f"Made from {', '.join(origins)} of {CHARGEBACKS}." if origins else ""
+    return " ".join(filter(None, (said, made)))
 
 
 def _schema(columns: Mapping[str, pl.DataType], meanings: Mapping[str, str]) -> dg.TableSchema:

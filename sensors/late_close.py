@@ -5,7 +5,7 @@ computed when somebody looks; nothing of Dagster tells anybody of one that was m
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -30,6 +30,7 @@ MINIMUM_INTERVAL_SECONDS: Final = 900
 # An incident's key before the date.
 LATE_CLOSE: Final = "late-close:"
 STALE: Final = "stale-close"
+OVERDUE: Final = "overdue:"
 MAX_NAMED: Final = 10
 # Older dates are in the report of the newest, and the nightly close makes them up.
 MAX_DATES: Final = 7
@@ -67,6 +68,7 @@ def late_close_sensor() -> dg.SensorDefinition:
             )
         stale = [] if late else stale_assets(context, now)
         _tell_of_stale(stale, notifier)
+        _tell_of_overdue(overdue_assets(context, now), notifier)
         still = {f"{LATE_CLOSE}{day}" for day in late}
         notifier.resolve_except(LATE_CLOSE, still, "The report of the date was made.")
         shown = _digest(closes)
@@ -114,6 +116,38 @@ def _tell_of_stale(stale: Sequence[str], notifier: Notifier) -> None:
         runbook=RUNBOOK,
         incident=STALE,
     )
+
+
+def overdue_assets(context: dg.SensorEvaluationContext, now: datetime) -> dict[str, str]:
+    """Assets that are older than their freshness policies allow -> their runbooks, where policies name an age."""
+    if context.repository_def is None:
+        return {}
+    graph = context.repository_def.asset_graph
+    policies = {node.key: node.freshness_policy for node in graph.asset_nodes}
+    # One that names a time of day has no window.
+    windows = {key: getattr(policy, "fail_window", None) for key, policy in policies.items()}
+    aged = {key: window.to_timedelta() for key, window in windows.items() if window}
+    found = {}
+    for record in context.instance.get_asset_records(sorted(aged)) if aged else ():
+        key, event = record.asset_entry.asset_key, record.asset_entry.last_materialization
+        if event is not None and now.timestamp() - event.timestamp >= aged[key].total_seconds():
+            link = str(getattr(graph.get(key).metadata.get("runbook"), "value", RUNBOOK))
+            found[key.to_user_string()] = f"docs/{link.partition('docs/')[2]}"
+    return found
+
+
+def _tell_of_overdue(overdue: Mapping[str, str], notifier: Notifier) -> None:
+    """One alarm an asset; it ends when the asset is made again."""
+    for name, runbook in overdue.items():
+        notifier.notify(
+            f"{name} is overdue",
+            f"{name} was last made longer ago than its freshness policy allows: what it proves or shows "
+            "is not known to be so any more. Materialize it in the UI, and see why its schedule did not.",
+            runbook=runbook,
+            incident=f"{OVERDUE}{name}",
+        )
+    still = {f"{OVERDUE}{name}" for name in overdue}
+    notifier.resolve_except(OVERDUE, still, "The asset was made again.")
 
 
 def first_date(repository: dg.RepositoryDefinition | None) -> date | None:

@@ -30,6 +30,14 @@ def balances() -> None:
     """Another asset of the close."""
 
 
+@dg.asset(
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=35)),
+    metadata={"runbook": dg.MetadataValue.url("http://127.0.0.1:1/docs/runbooks/drill.md")},
+)
+def recovery_drill() -> None:
+    """What has an age, not a time of day."""
+
+
 def tick(instance: dg.DagsterInstance, notifier: FakeNotifier, at: datetime) -> str:
     return str(evaluated(instance, notifier, at).skip_message)
 
@@ -41,7 +49,9 @@ def evaluated(
     job = dg.define_asset_job("daily_close", selection=[daily_report, balances])
     context = dg.build_sensor_context(
         instance=instance,
-        definitions=dg.Definitions(assets=[daily_report, balances], jobs=[job], sensors=[sensor]),
+        definitions=dg.Definitions(
+            assets=[daily_report, balances, recovery_drill], jobs=[job], sensors=[sensor]
+        ),
         sensor_name=sensor.name,
         resources={"notifier": notifier, "clock": FakeClock(at)},
         cursor=cursor,
@@ -123,3 +133,19 @@ def test_asset_that_missed_its_deadline_is_an_alarm_until_it_is_made(
     tick(instance, notifier, datetime.combine(today, time(0, 1), UTC))
 
     assert notifier.open == {}
+
+
+def test_asset_that_is_older_than_its_policy_allows_is_an_alarm_with_its_runbook(
+    instance: dg.DagsterInstance,
+) -> None:
+    notifier, now = FakeNotifier(), datetime.now(UTC)
+    dg.materialize([recovery_drill], instance=instance)
+
+    tick(instance, notifier, now + timedelta(days=34))
+    assert "overdue:recovery_drill" not in notifier.open
+    tick(instance, notifier, now + timedelta(days=36))
+
+    assert notifier.open["overdue:recovery_drill"] == "recovery_drill is overdue"
+    assert "docs/runbooks/drill.md" in {runbook for _, _, runbook in notifier.alarms}
+    tick(instance, notifier, now)
+    assert "overdue:recovery_drill" not in notifier.open
