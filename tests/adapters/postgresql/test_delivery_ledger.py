@@ -129,6 +129,8 @@ def test_records_are_filtered_by_state_newest_first(ledger: DeliveryLedger) -> N
     assert [record.batch_id for record in ledger.all()] == [newer.batch_id, A_FILE.batch_id]
     assert [record.batch_id for record in ledger.all(["failed"])] == [newer.batch_id]
     assert ledger.all([]) == []
+    assert [record.batch_id for record in ledger.all(newest=1)] == [newer.batch_id]
+    assert ledger.all(["made"], newest=1) == [A_FILE]
 
 
 def test_file_lock_has_one_holder_at_a_time(ledger: DeliveryLedger) -> None:
