@@ -1,7 +1,8 @@
 """`python -m benchmarks [NAME…]`: run the named benchmarks, or all, and print the table.
 
 `python -m benchmarks growth [DECISIONS]` measures what decisions leave behind instead, and
-`python -m benchmarks idle [HOME [SECONDS]]` what a running `cardops up` costs.
+`python -m benchmarks idle [HOME [SECONDS]]` what a running `cardops up` costs; `python -m benchmarks
+simulated_year HOME [DAYS]` how quick the control room is after a year.
 """
 
 import sys
@@ -26,6 +27,7 @@ from benchmarks import (
     marts,
     rings,
     sftp_delivery,
+    simulated_year,
     small_files,
     sweeper,
 )
@@ -56,6 +58,9 @@ ALL = [
 
 def main() -> None:
     """Exits with a message if a name is unknown."""
+    if sys.argv[1:2] == ["simulated_year"]:
+        simulated_year.main(sys.argv[2:])
+        return
     if sys.argv[1:2] == ["growth"]:
         growth.main(sys.argv[2:])
         return

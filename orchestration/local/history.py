@@ -162,11 +162,6 @@ class History:
         self._prune_output()
         return self.pruned
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of Dagster's largest tables, with their indexes."""
-        with self.instance.run_storage.connect() as session:  # type: ignore[attr-defined] # checked by `prune`
-            return {str(name): int(size) for name, size in session.execute(_SIZES)}
-
     def _old_runs(self, session: Connection) -> Iterator[list[str]]:
         after = ""
         while True:
@@ -219,6 +214,12 @@ def _count(session: Connection, statement: object, **values: object) -> int:
     return int(session.execute(statement, values).scalar_one())  # type: ignore[call-overload]
 
 
+def sizes(instance: dg.DagsterInstance) -> Mapping[str, int]:
+    """Bytes of Dagster's largest tables in PostgreSQL, with their indexes."""
+    with instance.run_storage.connect() as session:  # type: ignore[attr-defined] # of PostgreSQL
+        return {str(name): int(size) for name, size in session.execute(_SIZES)}
+
+
 def _naive(instant: datetime) -> datetime:
     """As Dagster's columns have it: UTC, without a zone."""
     return instant.astimezone(UTC).replace(tzinfo=None)
@@ -240,4 +241,4 @@ class SettingsHistory(RunHistory):
             batches_before=now - timedelta(days=self.settings.batch_history_days),
             output=Path(output) if output else None,
         )
-        return history.prune().counts(), history.sizes()
+        return history.prune().counts(), sizes(instance)

@@ -60,7 +60,7 @@ class InProcessRuns:
 
     def load(self) -> None:
         """Open the instance and load the definitions now, not at the first run."""
-        _ = self.instance, self._definitions
+        _ = self.instance, self.definitions
 
     def ingest_file(self, kind: Kind, files: Sequence[IntakeFile]) -> RunResult:
         """Ingest claimed files of one partition. Raises RunFailedError."""
@@ -89,7 +89,7 @@ class InProcessRuns:
         tags: Mapping[str, str] | None = None,
     ) -> RunResult:
         """Run a job to its end in this process. Raises RunFailedError."""
-        result = self._definitions.get_job(job_name).execute_in_process(
+        result = self.definitions.get_job(job_name).execute_in_process(
             instance=self.instance,
             partition_key=partition_key,
             run_config={**QUIET, **(run_config or {})},
@@ -118,7 +118,8 @@ class InProcessRuns:
         return instance
 
     @cached_property
-    def _definitions(self) -> dg.RepositoryDefinition:
+    def definitions(self) -> dg.RepositoryDefinition:
+        """Those of the code location."""
         # Assets read the settings of this process. The beta features in use were chosen on purpose.
         os.environ["CARDOPS_HOME"] = str(self._settings.home)
         for category in (dg.BetaWarning, dg.PreviewWarning):
