@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     failed_url: str | None = None
     lake_url: str | None = None
     iceberg_url: str | None = None
+    kms_key: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9:/_-]{1,256}$")] = None
     events_queue_url: str | None = None
     notify_topic_arn: str | None = None
     alarm_escalation_minutes: Annotated[int, Field(ge=4, le=10_080)] = 60

@@ -38,6 +38,11 @@ BATCHES: Final = "chargeback_batch"
 # Money comes before whatever else waits in the queue, whose runs have priority 0.
 PRIORITY_TAG: Final = "dagster/priority"
 INTAKE_PRIORITY: Final = "10"
+# Back-pressure: while so many runs of a kind wait for a place, no more files of it are claimed, and what
+# was left undone is not requested again.
+MAX_WAITING_RUNS: Final = 5
+# Runs inside a process, which a kill may leave open, are never queued.
+WAITING: Final = [dg.DagsterRunStatus.QUEUED]
 UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -60,6 +65,13 @@ class Tick:
     def result(self, cursor: Cursor, instance: dg.DagsterInstance) -> dg.SensorResult:
         """Claim what is complete; request runs of it and of unfinished files that are due."""
         kind = self.profile.kind
+        waiting_runs = instance.get_runs_count(
+            dg.RunsFilter(job_name=self.profile.job_name, statuses=WAITING)
+        )
+        if waiting_runs >= MAX_WAITING_RUNS:
+            return dg.SensorResult(
+                cursor=cursor.text(), skip_reason=dg.SkipReason(self._why_later(waiting_runs))
+            )
         poll = self.arrivals.poll(kind, cursor.waiting, position=cursor.position)
         claimed = self.claims.claim(kind, poll.ready)
         self.arrivals.acknowledge(poll)
@@ -95,6 +107,13 @@ class Tick:
             partition_key=partition,
             run_config=run_config(self.profile, files),
             tags={INTAKE_TAG: intake_ids, PRIORITY_TAG: INTAKE_PRIORITY},
+        )
+
+    def _why_later(self, waiting_runs: int) -> str:
+        return (
+            f"{waiting_runs} runs of {self.profile.job_name} wait for a place, so no new "
+            f"{self.profile.kind} files are claimed until fewer than {MAX_WAITING_RUNS} do. They lie "
+            "safe where they are. If this lasts, see which runs are in progress on the page Runs."
         )
 
     def _why_idle(self, waiting: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ class FileAdapters(InstanceAdapters):
         """The object store of a role: raw, processed, failed or lake."""
         from cardops.adapters.object_stores.opening import open_store
 
-        return open_store(self.settings.store_url(role))
+        return open_store(self.settings.store_url(role), self.settings.kms_key)
 
     @cached_property
     def raw_store(self) -> ObjectStore:

@@ -51,7 +51,7 @@ class IntakeAdapters(FileAdapters):
     @cached_property
     def queued_arrivals(self) -> QueuedArrivals | None:
         """New files told by events on the queue that is set; None without one. Raises SettingsError."""
-        from cardops.adapters.aws.arrival_queue import open_queue
+        from cardops.adapters.aws.queue_opening import open_queue
 
         if self.settings.events_queue_url is None:
             return None

@@ -27,9 +27,9 @@ from cardops.services.intake.looks import Looks
 from orchestration.local.in_process import RunFailedError, RunResult
 from sensors.intake import busy_ids, partition_of
 
-# Each lane ingests the files of its kinds one run after the other: a deposit never waits for a long
+# Each track ingests the files of its kinds one run after the other: a deposit never waits for a long
 # chargeback batch.
-KINDS_OF_LANES: Final = (
+KINDS_OF_TRACKS: Final = (
     (Kind("deposits"),),
     tuple(kind for kind in KINDS if kind != Kind("deposits")),
 )
@@ -38,7 +38,7 @@ SWEEP_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 20.0
 # Files of one run; more go into the next.
 MAX_FILES_A_RUN: Final = 500
-# Files of one lane that are claimed and wait for a run; more are claimed when some have been ingested.
+# Files of one track that are claimed and wait for a run; more are claimed when some have been ingested.
 MAX_CLAIMED_AHEAD: Final = 10_000
 # A file that waited longer than this may meanwhile be another's: its state is looked up before its run.
 FRESH_SECONDS: Final = 2.0
@@ -101,35 +101,39 @@ class Sources:
 
 
 class Backlog:
-    """Files of some kinds that are claimed and wait for a run, in groups of one kind and partition each.
+    """Files of some kinds that are claimed and wait for a run: kinds take turns, each in claim order.
 
-    Not safe for threads: the lane's condition guards it.
+    Not safe for threads: the track's condition guards it.
     """
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[Kind, str], deque[tuple[IntakeFile, float]]] = {}
+        self._files: dict[Kind, deque[tuple[IntakeFile, float]]] = {}
         self.count = 0
 
     def add(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
         """These files were claimed just now."""
         now = time.monotonic()
-        for file in files:
-            group = self._groups.setdefault((kind, partition_of(file)), deque())
-            group.append((file, now))
+        self._files.setdefault(kind, deque()).extend((file, now) for file in files)
         self.count += len(files)
 
     def take(self) -> tuple[Kind, list[IntakeFile], float]:
-        """The files of the next run, and for how many seconds the first has waited; groups take turns."""
-        key = next(iter(self._groups))
-        group = self._groups.pop(key)
-        taken = [group.popleft() for _ in range(min(len(group), MAX_FILES_A_RUN))]
-        if group:
-            self._groups[key] = group  # it comes last the next time
+        """The files of the next run, all of one partition, and for how many seconds the first has waited."""
+        kind = next(kind for kind, files in self._files.items() if files)
+        waiting = self._files.pop(kind)
+        self._files[kind] = waiting  # it comes last the next time
+        first, since = waiting[0]
+        taken: list[IntakeFile] = []
+        while (
+            waiting
+            and len(taken) < MAX_FILES_A_RUN
+            and partition_of(waiting[0][0]) == partition_of(first)
+        ):
+            taken.append(waiting.popleft()[0])
         self.count -= len(taken)
-        return key[0], [file for file, _ in taken], time.monotonic() - taken[0][1]
+        return kind, taken, time.monotonic() - since
 
 
-class IntakeLane:
+class IntakeTrack:
     """Kinds whose files one thread claims, and another ingests, one run after the other.
 
     Claims do not wait for a run: a storm of files is in the ledger, and off the queue of events, long before
@@ -285,7 +289,7 @@ class IntakeLane:
 
 
 class IntakeWorker:
-    """Watches for arrivals in the calling thread, and has a lane for deposits and one for the other kinds."""
+    """Watches for arrivals in the calling thread, and has a track for deposits and one for the other kinds."""
 
     def __init__(
         self,
@@ -293,11 +297,11 @@ class IntakeWorker:
         claims: Claims,
         runs: Runs,
         notifier: Notifier,
-        lanes: Sequence[Sequence[Kind]] = KINDS_OF_LANES,
+        tracks: Sequence[Sequence[Kind]] = KINDS_OF_TRACKS,
     ) -> None:
         self._sources = sources
         self._notifier = notifier
-        self._lanes = [IntakeLane(kinds, sources, claims, runs) for kinds in lanes]
+        self._tracks = [IntakeTrack(kinds, sources, claims, runs) for kinds in tracks]
         self._stopping = threading.Event()
         self._backoff = Backoff()
 
@@ -310,8 +314,8 @@ class IntakeWorker:
         """Ingest what arrives until stopped."""
         running = [
             threading.Thread(target=work, name=f"{work.__name__}-{number}")
-            for number, lane in enumerate(self._lanes)
-            for work in (lane.claim, lane.ingest)
+            for number, track in enumerate(self._tracks)
+            for work in (track.claim, track.ingest)
         ]
         for thread in running:
             thread.start()
@@ -319,8 +323,8 @@ class IntakeWorker:
             self._notice(None)
             self._watch()
         finally:
-            for lane in self._lanes:
-                lane.stop()
+            for track in self._tracks:
+                track.stop()
             for thread in running:
                 thread.join()
             self._sources.watch.close()
@@ -359,5 +363,5 @@ class IntakeWorker:
         return keys
 
     def _notice(self, keys: Collection[str] | None) -> None:
-        for lane in self._lanes:
-            lane.notice(keys)
+        for track in self._tracks:
+            track.notice(keys)

@@ -87,6 +87,23 @@ def test_secrets_are_stored_and_read_in_the_region_of_the_environment(
     )
 
 
+def test_secrets_and_alarms_go_to_the_endpoint_that_is_set(
+    clients: AwsClients, tmp_path: Path
+) -> None:
+    with moto_server() as server, bucket(server):  # sets AWS_ENDPOINT_URL
+        AwsSecretStore("cardops", clients).put("destinations/visa", {"host": "h"})
+        assert AwsSecretStore("cardops", clients).get("destinations/visa") == {"host": "h"}
+        direct = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=server)
+        assert direct.get_secret_value(SecretId="cardops/destinations/visa")["SecretString"]
+        topic = boto3.client("sns", region_name="us-east-1", endpoint_url=server).create_topic(
+            Name="alarms"
+        )["TopicArn"]
+
+        answer = clients.sns("us-east-1").publish(TopicArn=topic, Message="an alarm")
+
+        assert answer["MessageId"]
+
+
 @mock_aws
 def test_alarm_is_published_in_the_region_of_its_topic(clients: AwsClients, tmp_path: Path) -> None:
     topic = boto3.client("sns", region_name=REGION).create_topic(Name="alarms")["TopicArn"]

@@ -43,6 +43,7 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     cursor: str | None = None
+    skip_message: str | None = None
     source_controls: FakeSourceControls = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +76,7 @@ class Desk:
         )
         data = self.sensor.evaluate_tick(context)
         self.cursor = data.cursor
+        self.skip_message = data.skip_message
         for request in data.dynamic_partitions_requests or []:
             self.instance.add_dynamic_partitions(
                 request.partitions_def_name, request.partition_keys

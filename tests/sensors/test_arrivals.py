@@ -6,6 +6,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
@@ -13,7 +20,7 @@ from cardops.rules.intake.retries import MAX_TRIES
 from cardops.rules.programs.programs import Program
 from cardops.services.intake.claiming import Claims
 from sensors.cursor import Cursor
-from sensors.intake import INTAKE_TAG
+from sensors.intake import INTAKE_TAG, MAX_WAITING_RUNS
 from tests.sensors.conftest import Desk
 
 pytestmark = pytest.mark.dagster
@@ -34,6 +41,21 @@ def under_way(administration: Desk, request: dg.RunRequest) -> str:
     ).with_status(dg.DagsterRunStatus.STARTED)
     administration.instance.add_run(run)
     return run.run_id
+
+
+def queued(job_name: str, run_id: str) -> dg.DagsterRun:
+    """A run that waits for the daemon to start it."""
+    location = RegisteredCodeLocationOrigin("cardops")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "repository"), job_name)
+    return dg.DagsterRun(
+        job_name=job_name,
+        run_id=run_id,
+        status=dg.DagsterRunStatus.QUEUED,
+        remote_job_origin=origin,
+        job_code_origin=JobPythonOrigin(
+            job_name, RepositoryPythonOrigin("python", ModuleCodePointer("m", "f"))
+        ),
+    )
 
 
 def dg_run_id(administration: Desk) -> str:
@@ -61,6 +83,26 @@ def test_second_tick_requests_and_reads_nothing(deposits: Desk) -> None:
 
     assert deposits.tick() == []
     assert deposits.raw_store.reads == []
+
+
+def test_nothing_is_claimed_while_many_runs_wait_for_a_place(deposits: Desk) -> None:
+    deposits.put("first.csv")
+    deposits.tick()
+    cursor = deposits.cursor
+    job_name = KINDS[deposits.kind].job_name
+    for number in range(MAX_WAITING_RUNS):
+        deposits.instance.add_run(queued(job_name, f"{number:032x}"))
+    deposits.put("late.csv")
+
+    assert deposits.tick() == []
+    assert len(deposits.ledger.files) == 1
+    assert deposits.cursor == cursor
+    assert f"{MAX_WAITING_RUNS} runs of {job_name} wait" in (deposits.skip_message or "")
+
+    deposits.instance.delete_run("0" * 32)
+    (request,) = deposits.tick()
+    assert "late.csv" in deposits.ledger.find(2).arrival.key
+    assert 2 in numbers_of(request)
 
 
 def test_lost_cursor_causes_no_second_claim(deposits: Desk) -> None:

@@ -15,7 +15,7 @@ from tests.servers.killable_day import die_when
 
 # The file is claimed; its run was not begun.
 def die_before_the_run() -> None:
-    die_when(intake_worker.IntakeLane, "_run", lambda *_: True, after=False)
+    die_when(intake_worker.IntakeTrack, "_run", lambda *_: True, after=False)
 
 
 # In the open transaction of the first deposits.

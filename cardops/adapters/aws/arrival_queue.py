@@ -8,7 +8,6 @@ Belongs here: the protocol of the queue. What a message says is in cardops.rules
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,11 +20,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
-from cardops.adapters.aws.clients import AwsClients, BotoClients
-from cardops.adapters.aws.environment import aws_region
 from cardops.adapters.aws.queue_errors import ArrivalQueueError, UnfitQueueError
-from cardops.adapters.aws.s3_listing import S3Listing
-from cardops.contracts.kinds.registry import KINDS
 from cardops.ports import Arrivals, ArrivalWatch, IntakeLedger, Notifier, ObjectListing
 from cardops.rules.intake.arrivals import ArrivalPoll, is_arrival
 from cardops.rules.intake.files import Kind
@@ -35,7 +30,6 @@ from cardops.rules.intake.object_events import (
     created_objects,
 )
 from cardops.rules.intake.objects import ObjectStat
-from cardops.settings import Settings, SettingsError
 
 # A batch of SQS has at most so many messages.
 BATCH: Final = 10
@@ -393,28 +387,3 @@ def _read_or_none(
 def _batches(messages: Sequence[HeldMessage]) -> Iterator[Sequence[HeldMessage]]:
     for start in range(0, len(messages), BATCH):
         yield messages[start : start + BATCH]
-
-
-def open_queue(
-    settings: Settings,
-    aws: AwsClients | None,
-    ledger: IntakeLedger,
-    notifier: Notifier,
-) -> QueuedArrivals:
-    """The queue that the settings name. Raises SettingsError where files arrive in no bucket."""
-    raw_url, queue_url = settings.store_url("raw"), str(settings.events_queue_url)
-    if not raw_url.startswith("s3://"):
-        raise SettingsError(
-            "CARDOPS_EVENTS_QUEUE_URL is set, but files arrive in a directory, of which no queue tells; "
-            "set CARDOPS_RAW_URL to the bucket's s3://bucket/prefix, or unset the queue."
-        )
-    clients = aws or BotoClients()
-    listing = S3Listing(raw_url, clients.s3(aws_region()))
-    client = clients.sqs(_region_of(queue_url) or aws_region())
-    return QueuedArrivals(queue_url, client, listing, ledger, notifier, kinds=KINDS)
-
-
-def _region_of(queue_url: str) -> str | None:
-    """Of a queue of AWS: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME."""
-    found = re.fullmatch(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?", urlsplit(queue_url).netloc)
-    return found and found[1]

@@ -13,13 +13,16 @@ from cardops.ports import Arrivals, ArrivalWatch, IntakeLedger, ObjectListing, O
 from cardops.rules.intake.objects import ObjectStoreError
 
 
-def open_store(url: str) -> ObjectStore:
-    """The store at `file:///path`, a bare path, or `s3://bucket/prefix`. Raises ObjectStoreError."""
+def open_store(url: str, kms_key: str | None = None) -> ObjectStore:
+    """The store at `file:///path`, a bare path, or `s3://bucket/prefix`. Raises ObjectStoreError.
+
+    `kms_key` encrypts what is put into a bucket; None leaves it to the bucket's default.
+    """
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:
         from cardops.adapters.object_stores.s3 import S3ObjectStore  # noqa: PLC0415 - obstore loads slowly
 
-        return S3ObjectStore(url)
+        return S3ObjectStore(url, kms_key)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
         return DirectoryStore(Path(unquote(parts.path)))
     if not parts.scheme:

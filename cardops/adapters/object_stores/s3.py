@@ -25,14 +25,19 @@ from cardops.rules.intake.objects import (
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # a stub's name only
+    from obstore.store import S3Config
 
 READ_AHEAD_BYTES: Final = 8 * 1024 * 1024
 
 
 class S3ObjectStore(ObjectStore):
-    """One prefix of one bucket. Credentials are boto3's: environment, profile, role."""
+    """One prefix of one bucket. Credentials are boto3's: environment, profile, role.
 
-    def __init__(self, url: str) -> None:
+    With `kms_key`, objects are put with headers that ask for encryption by this key (SSE-KMS).
+    """
+
+    def __init__(self, url: str, kms_key: str | None = None) -> None:
+        self._kms_key = kms_key
         parts = urlsplit(url)
         self._bucket = parts.netloc
         self._prefix = parts.path.strip("/")
@@ -122,8 +127,17 @@ class S3ObjectStore(ObjectStore):
             region=aws_region(),
             credential_provider=credentials,
             client_options={"allow_http": bool(endpoint and endpoint.startswith("http:"))},
-            config={"endpoint": endpoint} if endpoint else {},
+            config=self._config(endpoint),
         )
+
+    def _config(self, endpoint: str | None) -> "S3Config":
+        config: S3Config = {"endpoint": endpoint} if endpoint else {}
+        if self._kms_key:
+            config["server_side_encryption"] = "aws:kms"
+            config["sse_kms_key_id"] = self._kms_key
+            # One request of a key serves many objects of a bucket.
+            config["sse_bucket_key_enabled"] = True
+        return config
 
     @contextmanager
     def _plain_errors(self, key: str) -> Iterator[None]:

@@ -11,11 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cardops.adapters.aws import arrival_queue
-from cardops.adapters.aws.arrival_queue import (
-    QueuedArrivals,
-    open_queue,
-)
+from cardops.adapters.aws.arrival_queue import QueuedArrivals
 from cardops.adapters.aws.queue_errors import ArrivalQueueError, UnfitQueueError
+from cardops.adapters.aws.queue_opening import open_queue
 from cardops.adapters.aws.s3_listing import S3Listing
 from cardops.adapters.object_stores.opening import open_store
 from cardops.ports import ObjectStore

@@ -35,7 +35,7 @@ def listing(server: str) -> Iterator[S3Listing]:
 
 def fill(listing: S3Listing, count: int) -> None:
     """Objects of a year, put into moto's memory: 20,000 requests would take minutes."""
-    from moto.core import DEFAULT_ACCOUNT_ID  # noqa: PLC0415 - loads slowly
+    from moto.core.models import DEFAULT_ACCOUNT_ID  # noqa: PLC0415 - loads slowly
     from moto.s3.models import s3_backends  # noqa: PLC0415 - loads slowly
 
     backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]

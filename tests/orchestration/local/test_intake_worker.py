@@ -21,7 +21,7 @@ from cardops.services.intake.claiming import Claims
 from orchestration.local import intake_worker
 from orchestration.local.in_process import RunFailedError, RunResult
 from orchestration.local.intake_worker import (
-    KINDS_OF_LANES,
+    KINDS_OF_TRACKS,
     MAX_FILES_A_RUN,
     IntakeWorker,
     Sources,
@@ -133,8 +133,8 @@ def desk() -> Iterator[Desk]:
         yield Desk(instance)
 
 
-def test_every_kind_has_one_lane() -> None:
-    assert sorted(kind for kinds in KINDS_OF_LANES for kind in kinds) == sorted(KINDS)
+def test_every_kind_has_one_track() -> None:
+    assert sorted(kind for kinds in KINDS_OF_TRACKS for kind in kinds) == sorted(KINDS)
 
 
 def test_deposit_does_not_wait_for_a_long_chargeback_batch(desk: Desk) -> None:
