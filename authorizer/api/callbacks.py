@@ -78,7 +78,7 @@ async def replay_callback(
 ) -> Response:
     """Makes the callback pending again, due now."""
     is_known = is_id(callback_id) and await in_time(
-        dependencies, dependencies.outbox.replay(caller.program, callback_id)
+        dependencies, dependencies.outbox.replay(caller.program, callback_id, caller.key_id)
     )
     if not is_known:
         raise not_found("callback", hint=ARCHIVED)

@@ -64,10 +64,12 @@ class CallbackOutbox(Protocol):
     ) -> tuple[list[Callback], str | None]:
         """A page, newest first, and the next cursor."""
 
-    async def replay(self, program: str | None, callback_id: str) -> bool:
+    async def replay(
+        self, program: str | None, callback_id: str, by_key: str | None = None
+    ) -> bool:
         """Make it pending and due now; False when unknown or of another program.
 
-        It is tried once even if its endpoint is disabled.
+        It is tried once even if its endpoint is disabled. By a key's request, the audit trail names the key.
         """
 
 

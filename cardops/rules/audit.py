@@ -21,6 +21,7 @@ class Origin(StrEnum):
 
     UI = "ui"
     COMMAND = "command"
+    API = "api"
 
 
 class AuditResult(StrEnum):

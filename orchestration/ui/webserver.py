@@ -40,6 +40,7 @@ from cardops.rules.errors import ExplainedError
 from cardops.settings import Settings
 from orchestration.local.ports import HOST
 from orchestration.ui.changes import UNRECORDED, action_of, subject_of
+from orchestration.ui.partitions import partition_problem
 
 # On every run that a person launched, and on those of a backfill.
 LAUNCHED_BY: Final = "cardops/launched_by"
@@ -51,6 +52,9 @@ CONNECTION_SECONDS: Final = 3_600
 MAX_OVERFLOW: Final = 20
 _LOGGER: Final = logging.getLogger("dagster-webserver")
 _LAUNCHES: Final = ("launch",)
+_OF_PARTITIONS: Final = frozenset(
+    {"launchRun", "launchPipelineExecution", "launchMultipleRuns", "launchPartitionBackfill"}
+)
 
 
 class RefusedError(GraphQLError):
@@ -178,6 +182,8 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
                 return resolve(root, info, **arguments)
             connection: HTTPConnection = info.context.source
             self._check(connection)
+            if name in _OF_PARTITIONS:
+                _check_partitions(info.context, arguments)
             entry_id = self._begin(connection, action_of(name), subject_of(arguments))
             try:
                 returned = resolve(root, info, **arguments)
@@ -252,6 +258,17 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
             self._trail().finish(entry_id, result, detail)
         except Exception:
             _LOGGER.exception("It was not recorded what became of audit entry %s.", entry_id)
+
+
+def _check_partitions(context: PersonalContext, arguments: Mapping[str, Any]) -> None:
+    """Raises RefusedError where a range is reversed or empty, or a partition is not known."""
+    graph = context.asset_graph
+    definitions = {
+        key.to_user_string(): graph.get(key).partitions_def for key in graph.get_all_asset_keys()
+    }
+    problem = partition_problem(arguments, definitions, context.instance)
+    if problem is not None:
+        raise RefusedError(f"Nothing was launched: {problem}, and launch it again.")
 
 
 def became(result: Any) -> tuple[AuditResult, str]:

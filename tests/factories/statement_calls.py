@@ -594,6 +594,7 @@ async def call_callbacks(pool: Pool) -> None:
     await outbox.prune(now - timedelta(days=39), 100)
     one = leased[0].callback_id
     await outbox.replay("default", one)
+    await outbox.replay("default", one, "key_1")
     await administration.find(one)
     await administration.attempts([one])
     for program in (None, "default"):

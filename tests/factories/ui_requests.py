@@ -58,8 +58,22 @@ def launch(asset: str = "whole", **tags: str) -> dict[str, Any]:
 
 def backfill(*partitions: str) -> dict[str, Any]:
     """Days of the daily asset."""
-    params = {"assetSelection": [{"path": ["daily"]}], "partitionNames": list(partitions)}
+    return backfill_of("daily", *partitions)
+
+
+def backfill_of(asset: str, *partitions: str) -> dict[str, Any]:
+    """Partitions of an asset, in this order."""
+    params = {"assetSelection": [{"path": [asset]}], "partitionNames": list(partitions)}
     return body(BACKFILL, backfillParams=params)
+
+
+def backfill_from(start: str, end: str) -> dict[str, Any]:
+    """A range of the daily asset."""
+    chosen = {
+        "assetKey": {"path": ["daily"]},
+        "partitions": {"range": {"start": start, "end": end}},
+    }
+    return body(BACKFILL, backfillParams={"partitionsByAssets": [chosen]})
 
 
 def report(asset: str = "whole") -> dict[str, Any]:

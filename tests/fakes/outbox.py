@@ -178,7 +178,9 @@ class FakeCallbackOutbox(CallbackOutbox, CallbackAdministration):
         return found[:limit], found[limit - 1].callback_id if len(found) > limit else None
 
     @override
-    async def replay(self, program: str | None, callback_id: str) -> bool:
+    async def replay(
+        self, program: str | None, callback_id: str, by_key: str | None = None
+    ) -> bool:
         stored = self.callbacks.get(callback_id)
         if stored is None or program not in {None, stored.program}:
             return False

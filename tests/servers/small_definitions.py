@@ -10,6 +10,16 @@ def daily() -> None:
     """One partition a day."""
 
 
+batches = dg.DynamicPartitionsDefinition(name="batch")
+networks = dg.StaticPartitionsDefinition(["visa", "amex"])
+batch_networks = dg.MultiPartitionsDefinition({"batch": batches, "network": networks})
+
+
+@dg.asset(partitions_def=batch_networks, backfill_policy=dg.BackfillPolicy.single_run())
+def delivered() -> None:
+    """One partition a batch and network."""
+
+
 @dg.asset
 def whole() -> None:
     """Without partitions."""
@@ -21,4 +31,4 @@ def whole_sensor() -> dg.SkipReason:
     return dg.SkipReason("nothing to do")
 
 
-defs = dg.Definitions([daily, whole], sensors=[whole_sensor])
+defs = dg.Definitions([daily, delivered, whole], sensors=[whole_sensor])

@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import pytest
 
 from cardops.adapters.warehouse.dbt_docs import DbtDocs
 from tests.factories.databases import new_home
+from tests.factories.real_days import today as real_today
 from tests.factories.waiting import wait_until
 from tests.servers.processor_time import children_seconds
 
@@ -46,6 +49,36 @@ transaction_id,chargeback_amount,currency,card_network,case_number,dispute_date,
 txn_up_1,40.00,USD,visa,case_up_1,2026-02-01,10.4
 txn_up_2,50.00,USD,mastercard,case_up_2,2026-02-01,4837
 """
+# A year of business dates.
+DAYS = 365
+BACKFILL = """
+mutation Backfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PartitionKeysNotFoundError { message }
+    ... on PythonError { message }
+  }
+}"""
+CANCEL = "mutation Cancel($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }"
+BACKFILL_STATUS = """
+query Status($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
+}"""
+RUNS = """
+query Runs($filter: RunsFilter!) {
+  runsOrError(filter: $filter) { ... on Runs { results { runId status tags { key value } } } }
+}"""
+PARTITIONS = """
+query Partitions($asset: AssetKeyInput!) {
+  assetOrError(assetKey: $asset) {
+    ... on Asset {
+      assetMaterializations {
+        partition timestamp metadataEntries { label ... on TextMetadataEntry { text } }
+      }
+    }
+  }
+}"""
 
 
 @dataclass
@@ -93,6 +126,71 @@ class Up:
                 raise
             return []
 
+    def graphql(self, query: str, **variables: object) -> dict[str, Any]:
+        """The only field of what the UI's own address answers."""
+        request = urllib.request.Request(  # noqa: S310 - our own address
+            self.addresses["ui"] + "/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - as above
+            (found,) = json.load(response)["data"].values()
+        return dict(found)
+
+    def backfill(self, partitions: list[str], *assets: str) -> str:
+        """The number of a backfill as the UI requests it."""
+        params = {
+            "assetSelection": [{"path": [asset]} for asset in assets],
+            "partitionNames": partitions,
+        }
+        answer = self.graphql(BACKFILL, params=params)
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return str(answer["backfillId"])
+
+    def status_of(self, backfill_id: str) -> str:
+        return str(self.graphql(BACKFILL_STATUS, id=backfill_id)["status"])
+
+    def ended_runs(self, backfill_id: str) -> dict[str, str]:
+        """State of each run of the backfill that ended, by its partition."""
+        runs = self.graphql(
+            RUNS, filter={"tags": [{"key": "dagster/backfill", "value": backfill_id}]}
+        )
+        tags = [{tag["key"]: tag["value"] for tag in run["tags"]} for run in runs["results"]]
+        return {
+            found.get("dagster/partition", run["runId"]): run["status"]
+            for run, found in zip(runs["results"], tags, strict=True)
+            if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"}
+        }
+
+    def has_completed(self, backfill_id: str) -> bool:
+        return self.status_of(backfill_id).startswith("COMPLETED")
+
+    def partitions(self, asset: str) -> list[str]:
+        found = self.graphql(PARTITIONS, asset={"path": [asset]})
+        return [str(event["partition"]) for event in found["assetMaterializations"]]
+
+    def said_of(self, asset: str, partition: str) -> str:
+        """What the newest materialization says that its run did."""
+        found = self.graphql(PARTITIONS, asset={"path": [asset]})
+        events = [
+            event for event in found["assetMaterializations"] if event["partition"] == partition
+        ]
+        newest = max(events, key=lambda event: float(event["timestamp"]))
+        return next(
+            str(entry["text"])
+            for entry in newest["metadataEntries"]
+            if entry["label"] == "this_run"
+        )
+
+    def received(self) -> dict[str, list[tuple[str, int]]]:
+        """Files at each card company, with the time of their last change."""
+        return {
+            inbox.parent.name: sorted(
+                (path.name, path.stat().st_mtime_ns) for path in inbox.iterdir()
+            )
+            for inbox in (self.home / "card_companies").glob("*/inbox")
+        }
+
     def has_docs(self) -> bool:
         """Whether the page of dbt's docs is served."""
         try:
@@ -138,7 +236,8 @@ def start(home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
         cwd=ROOT,
-        env=environment(home),
+        # A home that has been there for a year, so that a year can be backfilled.
+        env=environment(home, CARDOPS_FIRST_BUSINESS_DATE=str(real_today() - timedelta(days=DAYS))),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -309,6 +408,77 @@ def test_dropped_chargebacks_are_delivered_to_the_card_companies(first: Up) -> N
     print(f"delivered after {seconds:.1f} s")  # noqa: T201 - a figure to watch
 
     assert first.delivered() == {"visa", "mastercard"}
+
+
+# Days are enough to see the order; a year is proved by the long tests.
+@pytest.mark.parametrize("count", [30, pytest.param(DAYS, marks=pytest.mark.soak)])
+def test_backfill_leaves_intake_running(first: Up, count: int) -> None:
+    """A file that arrives meanwhile does not wait for the rest."""
+    days = [str(real_today() - timedelta(days=ago)) for ago in range(count)]
+    before = first.credit("user_up")
+    backfill_id = first.backfill(days, "deposits")
+    wait_until(lambda: first.ended_runs(backfill_id), "the first run", seconds=PATIENCE_SECONDS)
+    first.drop(
+        "deposits", DEPOSITS.replace("user_up", f"user_{count}").replace("dep_up", f"dep_{count}")
+    )
+    wait_until(lambda: first.credit(f"user_{count}"), "the credit", seconds=PATIENCE_SECONDS)
+    ended = first.ended_runs(backfill_id)
+    status = first.status_of(backfill_id)
+    first.graphql(CANCEL, id=backfill_id)
+    wait_until(
+        lambda: first.status_of(backfill_id) in {"CANCELED", "FAILED"},
+        "the end of the backfill",
+        seconds=PATIENCE_SECONDS,
+        pause_seconds=0.5,
+    )
+
+    assert status == "REQUESTED"
+    assert 0 < len(ended) < count
+    assert set(ended.values()) == {"SUCCESS"}
+    assert first.credit("user_up") == before
+    assert [credit["ledger_balance"] for credit in first.credit(f"user_{count}")] == [25.0]
+
+
+def test_backfills_credit_and_send_nothing_again_and_say_so(first: Up) -> None:
+    """Newest date first and one twice, over a date whose files were credited; networks twice, too."""
+    inboxes, before = first.received(), first.credit("user_up")
+    days = [str(real_today() - timedelta(days=ago)) for ago in (0, 1, 0)]
+    deposits_id = first.backfill(days, "deposits")
+    (batch,) = {key.partition("|")[0] for key in first.partitions("chargeback_deliveries")}
+    keys = [f"{batch}|{network}" for network in ("visa", "mastercard", "visa", "amex")]
+    backfill_id = first.backfill(keys, "chargeback_files", "chargeback_deliveries")
+    for running in (deposits_id, backfill_id):
+        wait_until(
+            partial(first.has_completed, running),
+            "the end of the backfill",
+            seconds=PATIENCE_SECONDS,
+            pause_seconds=0.5,
+        )
+
+    assert set(first.ended_runs(backfill_id).values()) == {"SUCCESS"}
+    assert first.ended_runs(deposits_id) == dict.fromkeys(days, "SUCCESS")
+    assert first.credit("user_up") == before
+    assert first.received() == inboxes
+    said = first.said_of("chargeback_deliveries", keys[0])
+    assert said.startswith("already delivered at ")
+    assert said.endswith(" UTC, nothing sent")
+
+
+def test_changes_by_the_ui_are_in_the_audit_trail(first: Up) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli.main", "audit", "list", "--json"],
+        cwd=ROOT,
+        env=environment(first.home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    entries = json.loads(done.stdout)["data"]
+    assert {(entry["origin"], entry["actor"]) for entry in entries} == {
+        ("ui", "unknown (no proxy)")
+    }
+    assert {"backfill", "cancel backfill"} == {entry["action"] for entry in entries}
 
 
 def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) -> None:

@@ -165,6 +165,73 @@ def test_what_dagster_refuses_is_recorded_as_refused(ui: Ui) -> None:
     assert record.result in {AuditResult.REFUSED, AuditResult.FAILED}
 
 
+RANGE = {
+    "dagster__asset_partition_range_start": "2026-01-05",
+    "dagster__asset_partition_range_end": "2026-01-02",
+}
+
+
+@pytest.mark.parametrize(
+    ("request_body", "words"),
+    [
+        (ui_requests.backfill_from("2026-01-05", "2026-01-02"), "before it begins at 2026-01-05"),
+        (ui_requests.launch("daily", **RANGE), "ends at 2026-01-02, before it begins"),
+        (ui_requests.backfill(), "it names no partition"),
+        (ui_requests.backfill("2026-01-02", "1999-01-01"), "daily has no partition 1999-01-01"),
+        (ui_requests.backfill("no date"), "daily has no partition no date"),
+        (
+            ui_requests.launch("daily", dagster__partition="1999-01-01"),
+            "daily has no partition 1999-01-01",
+        ),
+        (
+            ui_requests.backfill_of("delivered", "default-2026-01-01-999|visa"),
+            "delivered has no partition default-2026-01-01-999|visa",
+        ),
+        (
+            ui_requests.launch("delivered", dagster__partition="default-2026-01-01-999|visa"),
+            "delivered has no partition default-2026-01-01-999|visa",
+        ),
+    ],
+)
+def test_launch_of_no_known_partition_is_refused_at_once(
+    ui: Ui, request_body: dict[str, Any], words: str
+) -> None:
+    before = ui.run_count()
+
+    refused = ui.post(request_body)
+
+    message = refused.json()["errors"][0]["message"]
+    assert refused.status_code == 403
+    assert message.startswith("Nothing was launched: ")
+    assert words in message
+    assert ui.run_count() == before
+
+
+def test_known_partitions_are_launched_in_any_order_and_once_each(ui: Ui) -> None:
+    ui.instance.add_dynamic_partitions("batch", ["default-2026-01-01-001"])
+    key = "default-2026-01-01-001|visa"
+    requests = [
+        ui_requests.backfill("2026-01-03", "2026-01-02", "2026-01-03"),
+        ui_requests.backfill_from("2026-01-02", "2026-01-03"),
+        ui_requests.backfill_of("delivered", key, key),
+    ]
+
+    answers = [ui_requests.answer(ui.post(request).json()) for request in requests]
+
+    assert {answer["__typename"] for answer in answers} == {"LaunchBackfillSuccess"}
+    found = [ui.instance.get_backfill(answer["backfillId"]) for answer in answers]
+    subsets = [
+        backfill.asset_backfill_data.target_subset
+        for backfill in found
+        if backfill and backfill.asset_backfill_data
+    ]
+    partitions = [
+        sorted(partition.partition_key or "" for partition in subset.iterate_asset_partitions())
+        for subset in subsets
+    ]
+    assert partitions == [["2026-01-02", "2026-01-03"]] * 2 + [[key]]
+
+
 def test_two_mutations_of_one_request_are_two_entries(ui: Ui) -> None:
     query = (
         "mutation Two($p: ReportRunlessAssetEventsParams!) {"

@@ -118,10 +118,13 @@ class PostgresCallbackOutbox:
         page = [callback_from(row) for row in rows[:limit]]
         return page, page[-1].callback_id if len(rows) > limit else None
 
-    async def replay(self, program: str | None, callback_id: str) -> bool:
+    async def replay(
+        self, program: str | None, callback_id: str, by_key: str | None = None
+    ) -> bool:
         """Make it pending and due now, with no attempt counted."""
         with store_errors_translated():
-            return bool(await self._pool.execute(sql.REPLAY, program, callback_id) == "UPDATE 1")
+            replayed = await self._pool.fetchval(sql.REPLAY, program, callback_id, by_key)
+        return replayed is not None
 
     async def _count_failures(
         self, failures: Mapping[tuple[str, str], list[CallbackResult]]

@@ -267,10 +267,24 @@ limit $3
 _LIST_PARTS: Final = {"programs": PROGRAMS.format(program="$1"), "columns": COLUMNS}
 LIST: Final = _LIST.format(**_LIST_PARTS, before="")
 LIST_BEFORE: Final = _LIST.format(**_LIST_PARTS, before=' and l.callback_id < $4 collate "C"')
+# With a key, its entry in the audit trail is one commit with the change.
 REPLAY: Final = """
-update callbacks
-set
-    state = 'pending', attempt_count = 0, next_attempt_at = now(), ended_at = null,
-    is_probe = true
-where callback_id = $2 and ($1::text is null or program = $1)
+with replayed as (
+    update callbacks
+    set
+        state = 'pending', attempt_count = 0, next_attempt_at = now(), ended_at = null,
+        is_probe = true
+    where callback_id = $2 and ($1::text is null or program = $1)
+    returning callback_id, program
+), recorded as (
+    insert into audit_entries (origin, actor, via, action, subject)
+    select 'api', $3::text, 'key', 'replay callbacks', 'callback_id ' || callback_id || ', program ' || program
+    from replayed
+    where $3::text is not null
+    returning entry_id
+), ended as (
+    insert into audit_results (entry_id, result, detail)
+    select entry_id, 'done', '' from recorded
+)
+select callback_id from replayed
 """

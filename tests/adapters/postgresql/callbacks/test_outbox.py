@@ -1,14 +1,16 @@
 """The callback outbox on the fake and on PostgreSQL: leases, results, replays, pages."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cardops.adapters.postgresql.audit_trail import PostgresAuditTrail
 from cardops.adapters.postgresql.authorizations.authorizations import PostgresAuthorizations
 from cardops.adapters.postgresql.callbacks.outbox import PostgresCallbackOutbox
 from cardops.adapters.postgresql.sessions import open_pool
 from cardops.ports import CallbackOutbox
+from cardops.rules.audit import AuditResult, Origin
 from cardops.rules.callbacks.callbacks import CallbackResponse, CallbackState, attempt_result
 from tests.factories.authorizations import NOON, a_request
 from tests.factories.database_clock import DatabaseClock
@@ -98,3 +100,21 @@ async def test_oldest_due_callback_excludes_leased_ones(
     after_expiry = await outbox.oldest_due_at(LATER)
 
     assert (due, while_leased, after_expiry) == (NOON, None, leased[0].next_attempt_at)
+
+
+@pytest.mark.database
+async def test_replay_by_a_key_is_in_the_audit_trail(database_url: str) -> None:
+    pool = await open_pool(database_url)
+    await PostgresAuthorizations(pool).decide([a_request("t1", callback_url="https://h.example/1")])
+    outbox = PostgresCallbackOutbox(pool)
+    ((callback,), _) = await outbox.list_callbacks(None, None, None, 10)
+
+    assert await outbox.replay("default", callback.callback_id, "key_1")
+    assert not await outbox.replay("other", callback.callback_id, "key_2")
+    assert await outbox.replay(None, callback.callback_id)
+    pool.terminate()
+
+    (record,) = PostgresAuditTrail(database_url).latest(datetime(2020, 1, 1, tzinfo=UTC), 10)
+    assert (record.entry.origin, record.entry.actor) == (Origin.API, "key_1")
+    assert record.entry.subject == f"callback_id {callback.callback_id}, program default"
+    assert record.result is AuditResult.DONE
