@@ -36,8 +36,9 @@ KINDS_OF_TRACKS: Final = (
 # Everything is listed this often, for events that were lost.
 SWEEP_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 20.0
-# Files of one run; more go into the next.
-MAX_FILES_A_RUN: Final = 500
+# Files of one run; more go into the next. Their ids are a tag of the run, which PostgreSQL indexes for Dagster
+# only up to 2,700 bytes: ids of nine digits fit.
+MAX_FILES_A_RUN: Final = 250
 # Files of one track that are claimed and wait for a run; more are claimed when some have been ingested.
 MAX_CLAIMED_AHEAD: Final = 10_000
 # A file that waited longer than this may meanwhile be another's: its state is looked up before its run.

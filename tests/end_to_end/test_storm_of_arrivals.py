@@ -171,7 +171,8 @@ def finish_interrupted(instance: Instance, adapters: Adapters) -> InProcessRuns:
         left = adapters.intake_ledger.unfinished(kind)
         begun = [file for file in left if file.status is FileStatus.APPLYING]
         for files in files_by_partition(begun):
-            runs.ingest_file(kind, files)
+            for start in range(0, len(files), MAX_FILES_A_RUN):
+                runs.ingest_file(kind, files[start : start + MAX_FILES_A_RUN])
     return runs
 
 

@@ -163,6 +163,12 @@ def test_many_files_make_few_runs(desk: Desk) -> None:
     assert len(desk.ledger.files) == len(names)
 
 
+def test_ids_of_a_run_fit_into_the_index_of_its_tags() -> None:
+    longest = ",".join(["999999999"] * MAX_FILES_A_RUN)
+
+    assert len(longest) <= 2_600  # PostgreSQL: at most 2,704 bytes, the tag's name included
+
+
 def test_claims_do_not_wait_for_the_run_in_hand(desk: Desk) -> None:
     is_claimed = threading.Event()
     desk.runs.may_go_on = lambda _kind: is_claimed.is_set()
