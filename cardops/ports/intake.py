@@ -131,8 +131,16 @@ class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
     ) -> Sequence[IntakeFile]:
         """Files of the kind with this id, key or content, oldest first, of the program if given."""
 
-    def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
-        """Files with quarantined rows, refused or dead, newest first, at most MAX_LISTED_FILES."""
+    def needing_attention(
+        self, program: str | None = None, *, with_released: bool = False
+    ) -> Sequence[IntakeFile]:
+        """Files with rows that wait in quarantine, refused or dead, newest first, at most MAX_LISTED_FILES.
+
+        With `with_released` also files whose quarantined rows were all released.
+        """
+
+    def release_counts(self, intake_ids: Sequence[int]) -> Mapping[int, int]:
+        """Of each file how many quarantined rows were released, by a person or because their reference came."""
 
     def released_from(self, origin: IntakeFile) -> Sequence[IntakeFile]:
         """Files made of released rows of this one, oldest first."""
@@ -214,6 +222,9 @@ class IntakeLedger(GroupedFiles, FiledBatches, Protocol):
 
     def released(self, rows: Mapping[int, Sequence[int]], released_to: int) -> None:
         """Record that these rows were released because of the file `released_to`."""
+
+    def released_by_hand(self, intake_id: int, row_numbers: Sequence[int]) -> None:
+        """Record that a person released these quarantined rows. Repeating it changes nothing."""
 
     def released_rows(self, intake_id: int) -> frozenset[int]:
         """Numbers of the file's rows that waited and were released into another file."""

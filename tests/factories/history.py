@@ -36,6 +36,8 @@ from generate_series(1, %(rows)s / 8) as n,
 insert into waiting_rows (intake_id, row_number, kind, program, reference_id, released_to)
 select n, 1, 'chargebacks', 'default', 'txn_' || n, case when n %% 50 <> 0 then n end
 from generate_series(1, %(rows)s / 8) as n;
+insert into quarantine_releases (intake_id, row_number)
+select n, 1 from generate_series(1, %(rows)s / 8, 3) as n;
 insert into source_policies (program, control_policy, wait_minutes, caps, changed_by)
 select 'default', 'none', 60, '{}', 'somebody' from generate_series(1, 300);
 insert into sender_keys (program, key_id, public_key, added_by)

@@ -118,6 +118,7 @@ DELIVERED = CallbackResponse(status_code=200)
 async def call_everything(url: str) -> None:
     """Call each adapter; synchronous ones first, on sessions as nightly runs have them."""
     call_intake(url)
+    call_quarantine_releases(url)
     call_grouped_files(url)
     call_filed_batches(url)
     call_acknowledgements(url)
@@ -178,6 +179,13 @@ def call_intake(url: str) -> None:
     rows = ledger.waiting(CHARGEBACKS, "default", ["txn_50", "txn_100", "txn_a"])
     ledger.released(rows, file.intake_id)
     ledger.released_rows(file.intake_id)
+
+
+def call_quarantine_releases(url: str) -> None:
+    ledger = PostgresIntakeLedger(url)
+    ledger.needing_attention("default", with_released=True)
+    ledger.release_counts([5, 6])
+    ledger.released_by_hand(5, [1, 2])
 
 
 def call_grouped_files(url: str) -> None:

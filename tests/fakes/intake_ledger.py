@@ -46,6 +46,7 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         self.mappings = FakeFileMappings()
         self.lake_files_written: set[int] = set()
         self.releases: dict[tuple[int, int], int] = {}
+        self.by_hand: set[tuple[int, int]] = set()
         self._locks: dict[int, RLock] = defaultdict(RLock)
         self._places: dict[str, RLock] = defaultdict(RLock)
 
@@ -130,15 +131,30 @@ class FakeIntakeLedger(FakeFiledBatches, IntakeLedger):
         ]
 
     @override
-    def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
+    def needing_attention(
+        self, program: str | None = None, *, with_released: bool = False
+    ) -> Sequence[IntakeFile]:
         unusable = {FileStatus.REFUSED, FileStatus.DEAD}
+
+        def waits(file: IntakeFile) -> bool:
+            released = 0 if with_released else self.release_counts([file.intake_id])[file.intake_id]
+            return file.outcome is not None and file.outcome.quarantined > released
+
         files = [
             file
             for file in reversed(self.files.values())
-            if program in {None, file.arrival.program}
-            and (file.status in unusable or (file.outcome and file.outcome.quarantined))
+            if program in {None, file.arrival.program} and (file.status in unusable or waits(file))
         ]
         return files[:MAX_LISTED_FILES]
+
+    @override
+    def release_counts(self, intake_ids: Sequence[int]) -> Mapping[int, int]:
+        rows = self.by_hand | set(self.releases)
+        return {number: sum(file == number for file, _ in rows) for number in intake_ids}
+
+    @override
+    def released_by_hand(self, intake_id: int, row_numbers: Sequence[int]) -> None:
+        self.by_hand |= {(intake_id, row) for row in row_numbers}
 
     @override
     def released_from(self, origin: IntakeFile) -> Sequence[IntakeFile]:

@@ -148,9 +148,11 @@ class Submissions:
             # Refused where the file was recalled since it was read.
             self.claims.intake_ledger.restart(entry.intake_id)
             return self.ingest(submission, self.claims.intake_ledger.find(entry.intake_id))
+        quarantined = self._quarantined_numbers(entry)
+        named_rows = [row for row in quarantined if row in set(row_numbers or quarantined)]
         key = release_rows(
             entry,
-            row_numbers or self._quarantined_numbers(entry),
+            named_rows,
             raw_store=self.claims.raw_store,
             failed_store=self.claims.failed_store,
             announce=partial(self.source_controls.release, self.claims.raw_store.url),
@@ -165,6 +167,7 @@ class Submissions:
                 f"Intake file {entry.intake_id} has no {named}, so nothing was released; "
                 "`cardops quarantine list` shows where its rows are."
             )
+        self.claims.intake_ledger.released_by_hand(entry.intake_id, named_rows)
         return self.ingest(submission, self._enter_released(key, submission.kind))
 
     def resume(self, submission: Submission, entry: IntakeFile) -> dict[str, Any]:

@@ -23,19 +23,29 @@ app = typer.Typer(no_args_is_help=True)
 def list_files(
     *,
     program: Annotated[str | None, typer.Option(help="Only this program's.")] = None,
+    with_released: Annotated[
+        bool, typer.Option("--all", help="Also files whose quarantined rows were all released.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """List files with quarantined rows, refused files and dead ones, newest first."""
-    files = Adapters(Settings.load()).intake_ledger.needing_attention(program)
+    """List files with rows that wait in quarantine, refused files and dead ones, newest first."""
+    ledger = Adapters(Settings.load()).intake_ledger
+    files = ledger.needing_attention(program, with_released=with_released)
+    released = ledger.release_counts([intake_file.intake_id for intake_file in files])
     if json_output:
-        print_json({"data": [describe(intake_file) for intake_file in files]})
+        data = [
+            {**describe(intake_file), "released": released[intake_file.intake_id]}
+            for intake_file in files
+        ]
+        print_json({"data": data})
         return
     for intake_file in files[:MAX_PRINTED_FILES]:
         described = describe(intake_file)
         reasons = (f"{rows} {code}" for code, rows in described["reasons"].items())
         why = described["error"] or ", ".join(reasons)
-        key = intake_file.arrival.key
-        typer.echo(f"{intake_file.intake_id}  {described['status']}  {key}  {why}")
+        key, count = intake_file.arrival.key, released[intake_file.intake_id]
+        of_these = f" ({count} released)" if count else ""
+        typer.echo(f"{intake_file.intake_id}  {described['status']}  {key}  {why}{of_these}")
     if not files:
         typer.echo("Nothing is in quarantine.")
 

@@ -345,6 +345,27 @@ def test_files_need_attention_when_quarantined_refused_or_dead(ledger: IntakeLed
     assert ledger.needing_attention("acme") == []
 
 
+def test_file_waits_until_all_its_quarantined_rows_were_released(ledger: IntakeLedger) -> None:
+    """By hand, or because what a row waited for came; a row that was released both ways counts once."""
+    file, other = (ledger.claim(an_arrival(key), A_DAY)[0] for key in "ab")
+    ledger.finish(file.intake_id, FileOutcome(read=3, quarantined=3))
+    ledger.wait_for(file, {1: "t1", 2: "t2"})
+
+    ledger.released({file.intake_id: [1]}, other.intake_id)
+    ledger.released_by_hand(file.intake_id, [1, 3])
+    ledger.released_by_hand(file.intake_id, [3])
+    assert ledger.release_counts([file.intake_id, other.intake_id]) == {
+        file.intake_id: 2,
+        other.intake_id: 0,
+    }
+    assert [found.intake_id for found in ledger.needing_attention()] == [file.intake_id]
+
+    ledger.released_by_hand(file.intake_id, [2])
+    assert ledger.needing_attention() == []
+    on_demand = ledger.needing_attention(with_released=True)
+    assert [found.intake_id for found in on_demand] == [file.intake_id]
+
+
 def claimed(ledger: IntakeLedger, count: int) -> list[int]:
     arrivals = [an_arrival(f"incoming/{n}.csv", content=f"{n}") for n in range(count)]
     return [ledger.claim(arrival, A_DAY)[0].intake_id for arrival in arrivals]

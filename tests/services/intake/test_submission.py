@@ -130,6 +130,20 @@ def test_released_rows_are_judged_as_a_new_file(person: Person) -> None:
     assert (released["read"], released["quarantined"]) == (1, 1)
 
 
+def test_file_whose_rows_were_released_waits_no_more(person: Person) -> None:
+    bad = ("u1,x,d2,2026-11-20T10:00:00Z", "u1,y,d3,2026-11-20T10:00:00Z")
+    person.submit("deposits", csv_file(HEADER, GOOD, *bad))
+    ledger = person.world.intake_ledger
+
+    # A number that is not in quarantine releases nothing, and hides nothing.
+    person.submissions.release(ledger.find(1), [2, 999])
+    assert [file.intake_id for file in ledger.needing_attention()] == [2, 1]
+
+    person.submissions.release(ledger.find(1), [])
+    assert 1 not in [file.intake_id for file in ledger.needing_attention()]
+    assert ledger.release_counts([1]) == {1: 2}
+
+
 def test_file_without_quarantined_rows_has_nothing_to_release(person: Person) -> None:
     person.submit("deposits", csv_file(HEADER, GOOD))
 

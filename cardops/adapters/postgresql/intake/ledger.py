@@ -4,7 +4,7 @@ Belongs here: entries of files. Rows that wait for a reference are in `waiting`,
 ingested together in `grouped`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import partial
@@ -21,7 +21,9 @@ from cardops.adapters.postgresql.chargebacks.filed_batches import (
 )
 from cardops.adapters.postgresql.intake.grouped import GroupedFiles
 from cardops.adapters.postgresql.intake.rows import (
+    RELEASED,
     SELECT,
+    SELECT_RELEASED,
     claim_batch,
     claim_file,
     claim_files,
@@ -132,13 +134,33 @@ class PostgresIntakeLedger(WaitingRows, GroupedFiles, FiledBatches, DestinationL
         )
         return self._files(where, kind, intake_id, key, content_sha256, program)
 
-    def needing_attention(self, program: str | None = None) -> Sequence[IntakeFile]:
-        """Files with quarantined rows, refused or dead, newest first, at most MAX_LISTED_FILES."""
+    def needing_attention(
+        self, program: str | None = None, *, with_released: bool = False
+    ) -> Sequence[IntakeFile]:
+        """Files with rows that wait in quarantine, refused or dead, newest first, at most MAX_LISTED_FILES."""
         where = (
+            # The first condition is that of the index.
             "where (status in ('refused', 'dead') or (outcome ->> 'quarantined')::bigint > 0)"
+            " and (%s or status in ('refused', 'dead')"
+            " or (outcome ->> 'quarantined')::bigint > " + RELEASED + ")"
             " and program = coalesce(%s, program) order by intake_id desc limit %s"
         )
-        return self._files(where, program, MAX_LISTED_FILES)
+        return self._files(where, with_released, program, MAX_LISTED_FILES)
+
+    def release_counts(self, intake_ids: Sequence[int]) -> Mapping[int, int]:
+        """Of each file how many quarantined rows were released."""
+        return dict(self._rows(SELECT_RELEASED, list(intake_ids)))
+
+    def released_by_hand(self, intake_id: int, row_numbers: Sequence[int]) -> None:
+        """Record that a person released these quarantined rows."""
+        run_in_transaction(
+            self.url,
+            lambda session: session.execute(
+                "insert into quarantine_releases (intake_id, row_number)"
+                " select %s, unnest(%s::bigint[]) on conflict do nothing",
+                [intake_id, list(row_numbers)],
+            ),
+        )
 
     def released_from(self, origin: IntakeFile) -> Sequence[IntakeFile]:
         """Files made of released rows of this one, oldest first."""

@@ -30,6 +30,16 @@ SELECT: Final = (
     " is_filed"
     " from intake_files "
 )
+# Of a row of intake_files: its quarantined rows that were released. A row may have waited, and be released by hand.
+RELEASED: Final = (
+    "(select count(*) from ("
+    " select r.row_number from quarantine_releases as r where r.intake_id = intake_files.intake_id"
+    " union"
+    " select w.row_number from waiting_rows as w"
+    " where w.intake_id = intake_files.intake_id and w.released_to is not null) as released)"
+)
+_OF_FILES: Final = " from intake_files where intake_id = any(%s)"
+SELECT_RELEASED: Final = "select intake_id, " + RELEASED + _OF_FILES
 # The order in which batch_of expects a row's columns.
 SELECT_BATCH: Final = (
     "select batch_id, program, business_date, mode, line_rule, filed_at, made_slots,"
