@@ -6,6 +6,7 @@ Belongs here: making and dropping it. The store itself is only read, in one snap
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -22,14 +23,22 @@ _SIZE: Final = """
 select coalesce(sum(pg_total_relation_size(format('%%I.%%I', schemaname, tablename)::regclass)), 0)
 from pg_tables where schemaname = %s
 """
-# Programs come first: other tables refer to them.
 _TABLES: Final = """
 select table_name, string_agg(quote_ident(column_name), ', ' order by ordinal_position)
 from information_schema.columns
 inner join information_schema.tables using (table_schema, table_name)
 where table_schema = %s and table_type = 'BASE TABLE' and table_name <> 'schema_migrations'
 group by table_name
-order by table_name <> 'programs', table_name
+order by table_name
+"""
+_REFERENCES: Final = """
+select referring.relname, referred.relname
+from pg_constraint
+inner join pg_class as referring on referring.oid = pg_constraint.conrelid
+inner join pg_class as referred on referred.oid = pg_constraint.confrelid
+where pg_constraint.contype = 'f'
+    and pg_constraint.connamespace = %s::regnamespace
+    and pg_constraint.conrelid <> pg_constraint.confrelid
 """
 _TABLES_OF_PROGRAMS: Final = """
 select table_name
@@ -120,10 +129,19 @@ def _fill(url: str, copy_url: str) -> None:
         migrate(copy)
         source.isolation_level = IsolationLevel.REPEATABLE_READ
         source.read_only = True
-        for table, columns in copy.execute(_TABLES, [SCHEMA]).fetchall():
+        for table, columns in _tables(copy):
             _copy_table(source, copy, table, columns)
         copy.execute(_NEXT_FILE)
         copy.execute("analyze")
+
+
+def _tables(copy: psycopg.Connection) -> list[tuple[str, str]]:
+    """Each table with its columns, after those that it refers to."""
+    columns: dict[str, str] = dict(copy.execute(_TABLES, [SCHEMA]).fetchall())
+    referred: dict[str, set[str]] = {table: set() for table in columns}
+    for table, other in copy.execute(_REFERENCES, [SCHEMA]).fetchall():
+        referred[table].add(other)
+    return [(table, columns[table]) for table in TopologicalSorter(referred).static_order()]
 
 
 def _copy_table(

@@ -12,6 +12,18 @@ MAPPINGS = """
 insert into file_mappings (program, kind, version, definition, set_by, why)
 select program, 'deposits', 1, '{}', 'ops', 'a test' from programs
 """
+ALARM = """
+with incident as (
+    insert into alarm_incidents (
+        incident_key, subject, message, severity, state,
+        first_seen_at, opened_at, last_seen_at, seen_count, opened_count
+    )
+    values ('k', 'a file was refused', 'm', 'error', 'open', now(), now(), now(), 1, 1)
+    returning incident_id
+)
+insert into alarm_events (incident_id, at, event, note)
+select incident_id, now(), 'opened', 'm' from incident
+"""
 
 
 def test_copy_keeps_rows_that_refer_to_one_program(database_url: str) -> None:
@@ -27,3 +39,14 @@ def test_copy_keeps_rows_that_refer_to_one_program(database_url: str) -> None:
 
     assert copied == rows(database_url, "select program from programs order by program")
     assert kept == [("other",)]
+
+
+def test_copy_has_the_alarms_with_their_history(database_url: str) -> None:
+    """The name of the table of events sorts before that of the incidents they belong to."""
+    with connect(database_url) as session:
+        session.execute(ALARM)
+    history = "select subject, event from alarm_events join alarm_incidents using (incident_id)"
+    with copied_database(database_url) as copy_url:
+        copied = rows(copy_url, history)
+
+    assert copied == [("a file was refused", "opened")]
