@@ -98,7 +98,7 @@ def show(number: NumberArgument, *, json_output: JsonOption = False) -> None:
     typer.echo(f"Severity: {incident.severity}")
     typer.echo(f"State: {_state_words(record)}")
     typer.echo(
-        f"Seen: {incident.seen_count} times, first {_minute(incident.first_seen_at)}, last "
+        f"Seen: {_times(incident.seen_count)}, first {_minute(incident.first_seen_at)}, last "
         f"{_minute(incident.last_seen_at)} ({age(now - incident.last_seen_at)} ago)"
     )
     for entry in record.history:
@@ -277,6 +277,10 @@ def _row(record: IncidentRecord, now: datetime) -> tuple[str, ...]:
         runbook,
         incident.subject + (f" [not sent to {', '.join(unsent)}]" if unsent else ""),
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _state_words(record: IncidentRecord) -> str:
