@@ -18,12 +18,13 @@ import psycopg
 from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from cardops.adapters.embedded_postgresql.binaries import choose_binaries, major_of
+from cardops.adapters.embedded_postgresql.binaries import DEFAULT_MAJOR, choose_binaries, major_of
 from cardops.adapters.embedded_postgresql.places import prepare_places
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from cardops.adapters.postgresql.connection import SCHEMA, connect
 from cardops.rules.reconciliation.drills import DrillFailedError, Restore, TableDigest
 
+DEBIAN: Final = Path("/usr/lib/postgresql")
 # A row's digest does not depend on the server's settings of how values are written.
 _WRITTEN_ALIKE: Final = """
 select set_config(name, value, false)
@@ -54,13 +55,13 @@ def restored_store(
     with TemporaryDirectory(prefix="cardops-drill-") as folder:
         home, dump = Path(folder) / "home", Path(folder) / "store.dump"
         home.mkdir()
-        programs = choose_binaries(home / "postgres" / "none", postgres_bin)
+        programs = postgres_bin or _programs_of(_major_of_server(url), home)
         say("Dumping the store.")
         began = time.monotonic()
         original = _dump(url, programs, dump)
         dumped = time.monotonic()
         say("Restoring the dump into a server of its own.")
-        with _scratch_server(home, postgres_bin) as server:
+        with _scratch_server(home, programs) as server:
             restored_url = server.url("cardops")
             _call([programs / "pg_restore", "--exit-on-error", "--no-owner", dump], restored_url)
             restored = time.monotonic()
@@ -79,12 +80,29 @@ def restored_store(
             )
 
 
+def _major_of_server(url: str) -> int:
+    with connect(url) as session:
+        return _major(session)
+
+
+def _major(session: psycopg.Connection) -> int:
+    return session.info.server_version // 10_000
+
+
+def _programs_of(major: int, home: Path) -> Path:
+    """Programs of the server's own version where there are some: a dump may have what another does not know."""
+    debian = DEBIAN / str(major) / "bin"
+    if major != DEFAULT_MAJOR and (debian / "pg_dump").exists():
+        return debian
+    return choose_binaries(home / "postgres" / "none", None)
+
+
 def _dump(url: str, programs: Path, dump: Path) -> Mapping[str, TableDigest]:
     """Write the dump; the digests of all tables in the same snapshot."""
     with connect(url, autocommit=False) as session:
         session.isolation_level = IsolationLevel.REPEATABLE_READ
         session.read_only = True
-        server, installed = session.info.server_version // 10_000, major_of(programs)
+        server, installed = _major(session), major_of(programs)
         if server > installed:
             raise DrillFailedError(
                 f"The store's server is PostgreSQL {server}, and pg_dump in {programs} is of version "
