@@ -10,6 +10,7 @@ from typing import Final
 
 import dagster as dg
 
+from assets.check_results import result_of
 from cardops.ports import Incidents
 from cardops.rules.alarms.incidents import IncidentState
 from cardops.rules.alarms.records import IncidentRecord
@@ -46,18 +47,9 @@ _COLUMNS: Final = (
 def alarms(incidents: dg.ResourceParam[Incidents]) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     """Alarms that are not resolved, one an incident, the worst first. `cardops alarms ack` acknowledges one."""
     records = unresolved(incidents)
-    check = check_of(records)
     return dg.MaterializeResult(
         metadata=metadata_of(records, incidents.now()),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=ACKNOWLEDGED,
-                passed=check.passed,
-                severity=check.severity,
-                description=check.description,
-                metadata=check.metadata,
-            )
-        ],
+        check_results=[result_of(check_of(records))],
     )
 
 

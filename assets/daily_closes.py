@@ -12,6 +12,7 @@ from typing import Final
 
 import dagster as dg
 
+from assets.check_results import result_of
 from assets.close_chart import ClosedStep, DrawnClose, close_markdown
 from assets.partitions import FIRST_BUSINESS_DATE
 from assets.tables import records_metadata
@@ -84,18 +85,9 @@ def daily_closes(
     own = context.assets_def.metadata_by_key[context.asset_key]
     first = date.fromisoformat(own.get(FIRST_DATE, FIRST_BUSINESS_DATE.isoformat()))
     closes = closes_of(context.instance, due_dates(first, now))
-    check = check_of(closes)
     return dg.MaterializeResult(
         metadata=metadata_of(closes, now),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name=EVERY_DATE,
-                passed=check.passed,
-                severity=check.severity,
-                description=check.description,
-                metadata=check.metadata,
-            )
-        ],
+        check_results=[result_of(check_of(closes))],
     )
 
 

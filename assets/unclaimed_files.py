@@ -7,10 +7,11 @@ the asset looks at everything.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 
+from assets.check_results import result_of
 from cardops.ports import Clock, ObjectStore
 from cardops.rules.intake.unclaimed import UnclaimedFile
 from cardops.services.intake.unclaimed_files import (
@@ -76,22 +77,7 @@ def unclaimed_files(
     }
     return dg.MaterializeResult(
         metadata=metadata,
-        check_results=[
-            dg.AssetCheckResult(check_name=look.check_name, **_verdict(files))
-            for look, files in found.items()
-        ],
-    )
-
-
-def observed(
-    look: Look, files: Sequence[UnclaimedFile], now: datetime
-) -> tuple[dg.AssetObservation, dg.AssetCheckEvaluation]:
-    """What one look found, for the asset's page."""
-    return (
-        dg.AssetObservation(ASSET, metadata=metadata_of(look, files, now)),
-        dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(ASSET), check_name=look.check_name, **_verdict(files)
-        ),
+        check_results=[result_of(check_of(look, files)) for look, files in found.items()],
     )
 
 
@@ -118,13 +104,15 @@ def metadata_of(
     }
 
 
-def _verdict(files: Sequence[UnclaimedFile]) -> dict[str, Any]:
-    """Whether there is none, as arguments of a check's result."""
+def check_of(look: Look, files: Sequence[UnclaimedFile]) -> dg.AssetCheckEvaluation:
+    """Whether there is none."""
     named = [f"{file.key}: {file.why}" for file in files[:NAMED_IN_CHECK]]
     more = len(files) - len(named)
-    return {
-        "passed": not files,
-        "severity": dg.AssetCheckSeverity.WARN,
-        "description": " ".join([*named, *([f"And {more} more."] if more else [])]) or None,
-        "metadata": {"files": len(files), "runbook": RUNBOOK},
-    }
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(ASSET),
+        check_name=look.check_name,
+        passed=not files,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join([*named, *([f"And {more} more."] if more else [])]) or None,
+        metadata={"files": len(files), "runbook": RUNBOOK},
+    )

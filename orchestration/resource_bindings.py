@@ -9,7 +9,6 @@ from typing_extensions import override
 
 from assets.run_history import RunHistory
 from cardops.ports import RecoveryDrill
-from cardops.settings import Settings
 from resources.adapters import adapters
 from resources.analytics import (
     DisputesResource,
@@ -60,7 +59,7 @@ class RecoveryDrillResource(dg.ConfigurableResource[RecoveryDrill]):
         # It loads the intake, which ticks of sensors do not need.
         from orchestration.proving.drill import SettingsDrill  # noqa: PLC0415
 
-        return SettingsDrill(Settings.load())
+        return SettingsDrill(adapters().settings)
 
 
 class RunHistoryResource(dg.ConfigurableResource[RunHistory]):
@@ -70,7 +69,8 @@ class RunHistoryResource(dg.ConfigurableResource[RunHistory]):
     def create_resource(self, context: dg.InitResourceContext) -> RunHistory:
         from orchestration.local.history import SettingsHistory  # noqa: PLC0415 - as above
 
-        return SettingsHistory(Settings.load(), adapters().clock)
+        ours = adapters()
+        return SettingsHistory(ours.settings, ours.clock)
 
 
 def resources() -> Mapping[str, dg.ResourceDefinition]:

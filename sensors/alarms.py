@@ -4,7 +4,6 @@ Belongs here: incidents whose end nobody reports, because it is seen in Dagster'
 ledger. Others are ended by the service that finds their cause gone.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -19,6 +18,7 @@ from cardops.rules.intake.files import FileStatus, IntakeFileMissingError, Kind
 from cardops.services.alarms.notifying import IncidentNotifier
 from cardops.services.intake.recovery import DEAD_FILE
 from sensors.delivery import RANGE_START
+from sensors.digests import digest
 
 MINIMUM_INTERVAL_SECONDS: Final = 30
 FAILED_RUN: Final = "run:"
@@ -89,7 +89,7 @@ def _digest(records: Sequence[IncidentRecord]) -> str:
         f"{record.incident.incident_id}/{record.incident.state}/{record.incident.severity}"
         for record in records
     ]
-    return hashlib.sha256("\n".join(sorted(shown)).encode()).hexdigest()
+    return digest(sorted(shown))
 
 
 def ended(

@@ -4,7 +4,6 @@ Belongs here: deadlines of the close. Dagster's freshness policies (orchestratio
 computed when somebody looks; nothing of Dagster tells anybody of one that was missed.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -25,6 +24,7 @@ from assets.daily_closes import (
     metadata_of,
 )
 from cardops.ports import Clock, Notifier
+from sensors.digests import digest
 
 MINIMUM_INTERVAL_SECONDS: Final = 900
 # An incident's key before the date.
@@ -176,4 +176,4 @@ def _digest(closes: Sequence[Close]) -> str:
         for close in closes
         if close.state is not CloseState.RUNNING
     ]
-    return hashlib.sha256("\n".join(shown).encode()).hexdigest()
+    return digest(shown)

@@ -1,13 +1,20 @@
 """Files that lie where nobody claims them: shown on their asset, and alarms of their folders."""
 
-import hashlib
 from typing import Final
 
 import dagster as dg
 
-from assets.unclaimed_files import MISPLACED_FILES, UNFINISHED_FILES, Look, observed
+from assets.unclaimed_files import (
+    ASSET,
+    MISPLACED_FILES,
+    UNFINISHED_FILES,
+    Look,
+    check_of,
+    metadata_of,
+)
 from cardops.ports import Clock, Notifier, ObjectStore
 from cardops.services.intake.unclaimed_files import UnclaimedFiles, raise_alarms
+from sensors.digests import digest
 
 MISPLACED_INTERVAL_SECONDS: Final = 60
 # It lists all that ever arrived.
@@ -45,12 +52,12 @@ def _sensor(look: Look, interval: int, description: str) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         files = look.find(UnclaimedFiles(raw_store, clock))
         raise_alarms(look.incidents, files, notifier)
-        listed = "\n".join(f"{file.key} {file.modified_at}" for file in files)
-        shown = hashlib.sha256(listed.encode()).hexdigest()
+        shown, now = digest(f"{file.key} {file.modified_at}" for file in files), clock.now()
+        seen = dg.AssetObservation(ASSET, metadata=metadata_of(look, files, now))
         return dg.SensorResult(
             skip_reason=f"{len(files)} files are {look.name}." if files else "None was found.",
             cursor=shown,
-            asset_events=observed(look, files, clock.now()) if shown != context.cursor else [],
+            asset_events=[seen, check_of(look, files)] if shown != context.cursor else [],
         )
 
     return sensor

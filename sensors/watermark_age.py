@@ -1,13 +1,12 @@
 """An alarm when no business date has become final for two nights."""
 
-from datetime import date
 from typing import Final
 
 import dagster as dg
 
-from assets.daily_closes import CLOSE_JOB
 from cardops.ports import Books, Clock, Notifier
 from cardops.services.reconciliation.watermark_age import WatermarkAge
+from sensors.late_close import first_date
 
 MINIMUM_INTERVAL_SECONDS: Final = 900
 
@@ -27,7 +26,7 @@ def watermark_age_sensor() -> dg.SensorDefinition:
         clock: dg.ResourceParam[Clock],
         notifier: dg.ResourceParam[Notifier],
     ) -> dg.SkipReason:
-        first = _first_date(context)
+        first = first_date(context.repository_def)
         if first is None:
             return dg.SkipReason("No date is over yet.")
         watermark = WatermarkAge(books, clock, first).report(notifier)
@@ -39,12 +38,3 @@ def watermark_age_sensor() -> dg.SensorDefinition:
         )
 
     return sensor
-
-
-def _first_date(context: dg.SensorEvaluationContext) -> date | None:
-    repository = context.repository_def
-    if repository is None or not repository.has_job(CLOSE_JOB):
-        return None
-    dates = repository.get_job(CLOSE_JOB).partitions_def
-    first = dates.get_first_partition_key() if dates is not None else None
-    return date.fromisoformat(first) if first is not None else None
