@@ -1,7 +1,8 @@
 """Pages of `cardops up` for a browser, to this machine alone: reports, runbooks, quarantine, deliveries.
 
 Belongs here: the server of these pages. A browser opens no `file://` link of the Dagster UI, so whatever
-the UI links to is served here. Nothing is written, and nothing else of the home is shown.
+the UI links to is served here. Nothing is written, and nothing else of the home is shown. Each page is served
+below /pages as well, where a proxy in front of the UI finds it, and links to its like by the same way.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from cardops.bootstrap import Adapters
 from cardops.ports import Clock, IntakeLedger, ObjectStore
@@ -31,6 +32,8 @@ from cardops.settings import Settings
 from orchestration.local.ports import HOST
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+# Below it everything is served a second time.
+BEHIND_PROXY: Final = "/pages"
 MAX_ROWS: Final = 500
 MAX_BATCHES: Final = 50
 _DONE: Final = frozenset({Progress.DELIVERED, Progress.ACKNOWLEDGED})
@@ -55,7 +58,7 @@ img {{ max-width: 100%; }}
 td.done {{ background: #d7f0e2; }} td.way {{ background: #dceafb; }} td.todo {{ background: #fbdcd2; }}
 td small {{ display: block; color: #3d4a57; }}
 </style></head><body>
-<nav><a href="/">Overview</a><a href="/docs/runbooks/README.md">Runbooks</a><a href="/quarantine">Quarantine</a><a href="/deliveries">Deliveries</a></nav>
+<nav><a href="{root}/">Overview</a><a href="{root}/docs/runbooks/README.md">Runbooks</a><a href="{root}/quarantine">Quarantine</a><a href="{root}/deliveries">Deliveries</a></nav>
 <main>{body}</main></body></html>
 """
 
@@ -71,9 +74,9 @@ class Pages:
     clock: Clock
     docs: Path = DOCS
 
-    def overview(self, _: Request) -> Response:
+    def overview(self, request: Request) -> Response:
         """Every daily report, newest first."""
-        return _page("Overview", _overview(self.reports))
+        return _page(request, "Overview", _overview(self.reports, _root(request)))
 
     def report(self, request: Request) -> Response:
         """The report of a date, as it was written."""
@@ -84,15 +87,16 @@ class Pages:
         page = self.docs / request.path_params["path"]
         if page.suffix != ".md":
             return _file(page, self.docs)
-        return _page(page.stem, _markdown().render(_inside(page, self.docs).read_text()))
+        return _page(request, page.stem, _markdown().render(_inside(page, self.docs).read_text()))
 
-    def quarantine(self, _: Request) -> Response:
+    def quarantine(self, request: Request) -> Response:
         """Files that need attention."""
-        return _page("Quarantine", _quarantine(self.ledger))
+        return _page(request, "Quarantine", _quarantine(self.ledger, _root(request)))
 
-    def deliveries(self, _: Request) -> Response:
+    def deliveries(self, request: Request) -> Response:
         """Which batch went to which card company, as it is now."""
-        return _page("Deliveries", _deliveries(self.board.rows(self.clock.now(), MAX_BATCHES)))
+        rows = self.board.rows(self.clock.now(), MAX_BATCHES)
+        return _page(request, "Deliveries", _deliveries(rows, _root(request)))
 
     def quarantined(self, request: Request) -> Response:
         """The refused rows of one file, or why it was refused whole."""
@@ -104,33 +108,40 @@ class Pages:
         except IntakeFileMissingError as error:
             raise HTTPException(404, str(error)) from None
         rows = first_quarantined(self.failed, intake_file, MAX_ROWS)
-        return _page(intake_file.arrival.key, _quarantined(intake_file, rows))
+        return _page(request, intake_file.arrival.key, _quarantined(intake_file, rows))
 
 
 def app(pages: Pages) -> Starlette:
     """Serves them by GET, and a page that says so for everything else."""
+    routes = [
+        Route("/", pages.overview),
+        Route("/reports/{day}", pages.report),
+        Route("/docs/{path:path}", pages.documentation),
+        Route("/quarantine", pages.quarantine),
+        Route("/quarantine/{intake_id:int}", pages.quarantined),
+        Route("/deliveries", pages.deliveries),
+    ]
     return Starlette(
-        routes=[
-            Route("/", pages.overview),
-            Route("/reports/{day}", pages.report),
-            Route("/docs/{path:path}", pages.documentation),
-            Route("/quarantine", pages.quarantine),
-            Route("/quarantine/{intake_id:int}", pages.quarantined),
-            Route("/deliveries", pages.deliveries),
-        ],
+        routes=[*routes, Mount(BEHIND_PROXY, routes=routes)],
         # Another site's name that leads here gets nothing.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
         exception_handlers={HTTPException: _problem},
     )
 
 
-def _problem(_: Request, error: Exception) -> Response:
+def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-    return _page("Not found", f"<h1>Not found</h1><p>{escape(error.detail)}</p>", error.status_code)
+    body = f"<h1>Not found</h1><p>{escape(error.detail)}</p>"
+    return _page(request, "Not found", body, error.status_code)
 
 
-def _page(title: str, body: str, status: int = 200) -> HTMLResponse:
-    page = _PAGE.format(title=escape(title), body=body)
+def _root(request: Request) -> str:
+    """What stands before the address of a page by the way that this one was asked for."""
+    return BEHIND_PROXY if request.url.path.startswith(f"{BEHIND_PROXY}/") else ""
+
+
+def _page(request: Request, title: str, body: str, status: int = 200) -> HTMLResponse:
+    page = _PAGE.format(title=escape(title), body=body, root=_root(request))
     return HTMLResponse(page, status, headers={"Content-Security-Policy": POLICY})
 
 
@@ -152,28 +163,29 @@ def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
-def _overview(reports: Path) -> str:
+def _overview(reports: Path, root: str) -> str:
     days = [path.stem.removeprefix(_REPORT) for path in reports.glob(f"{_REPORT}????-??-??.html")]
     listed = "".join(
-        f'<li><a href="/reports/{day}">{day}</a></li>' for day in sorted(days, reverse=True)
+        f'<li><a href="{root}/reports/{day}">{day}</a></li>' for day in sorted(days, reverse=True)
     )
     return (
         f"<h1>Cardops</h1><h2>Daily reports</h2><ul>{listed or '<li>None was made yet.</li>'}</ul>"
     )
 
 
-def _quarantine(ledger: IntakeLedger) -> str:
-    rows = [_summary(intake_file) for intake_file in ledger.needing_attention()]
+def _quarantine(ledger: IntakeLedger, root: str) -> str:
+    rows = [_summary(intake_file, root) for intake_file in ledger.needing_attention()]
     found = _table(("file", "date", "status", "rows", "why"), rows)
     told = "<p>Files with refused rows, and files that were refused whole, newest first.</p>"
     return f"<h1>Quarantine</h1>{told}{found or '<p>Nothing is in quarantine.</p>'}"
 
 
-def _summary(intake_file: IntakeFile) -> tuple[str, ...]:
+def _summary(intake_file: IntakeFile, root: str) -> tuple[str, ...]:
     outcome = intake_file.outcome
     reasons = outcome.reasons.items() if outcome else ()
     why = (outcome and outcome.error) or ", ".join(f"{rows} {code}" for code, rows in reasons)
-    link = f'<a href="/quarantine/{intake_file.intake_id}">{escape(intake_file.arrival.key)}</a>'
+    address = f"{root}/quarantine/{intake_file.intake_id}"
+    link = f'<a href="{address}">{escape(intake_file.arrival.key)}</a>'
     counted = str(outcome.quarantined) if outcome else ""
     plain = (str(intake_file.business_date), intake_file.status.value, counted, why)
     return (link, *map(escape, plain))
@@ -194,13 +206,13 @@ def _quarantined(intake_file: IntakeFile, rows: Sequence[Mapping[str, object]]) 
     return body
 
 
-def _deliveries(rows: Sequence[BoardRow]) -> str:
+def _deliveries(rows: Sequence[BoardRow], root: str) -> str:
     needed = sum(found.progress in NEEDS_PERSON for row in rows for found in row.files.values())
     files = "1 file needs" if needed == 1 else f"{needed} files need"
     told = (
         f"<p><strong>{files} a person</strong>: see the runbooks of "
-        '<a href="/docs/runbooks/chargeback-delivery.md">deliveries</a> and '
-        '<a href="/docs/runbooks/acknowledgement-alarms.md">acknowledgements</a>.</p>'
+        f'<a href="{root}/docs/runbooks/chargeback-delivery.md">deliveries</a> and '
+        f'<a href="{root}/docs/runbooks/acknowledgement-alarms.md">acknowledgements</a>.</p>'
         if needed
         else "<p>No file needs a person.</p>"
     )

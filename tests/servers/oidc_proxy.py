@@ -43,6 +43,7 @@ Define CARDOPS_OPERATORS {operators}
 Define CARDOPS_ANALYSTS {analysts}
 Define CARDOPS_UI_PORT {ui}
 Define CARDOPS_ANALYST_UI_PORT {analyst_ui}
+Define CARDOPS_PAGES_PORT {pages}
 Include "{shipped}"
 """
 
@@ -71,8 +72,8 @@ def provider() -> Iterator[str]:
 
 
 @contextmanager
-def apache(folder: Path, provider_url: str, ui: int, analyst_ui: int) -> Iterator[str]:
-    """The proxy's address, in front of the two UIs."""
+def apache(folder: Path, provider_url: str, ui: int, analyst_ui: int, pages: int) -> Iterator[str]:
+    """The proxy's address, in front of the two UIs and the pages."""
     port = free_port()
     loaded = (f'LoadModule {name}_module "{MODULES}/mod_{name}.so"' for name in NEEDED)
     configuration = folder / "apache2.conf"
@@ -84,6 +85,7 @@ def apache(folder: Path, provider_url: str, ui: int, analyst_ui: int) -> Iterato
             provider=provider_url,
             ui=ui,
             analyst_ui=analyst_ui,
+            pages=pages,
             shipped=SHIPPED,
             operators=OPERATORS,
             analysts=ANALYSTS,

@@ -39,7 +39,7 @@ def up(*, json_output: JsonOption = False) -> None:
         ensure_program(adapters, DEFAULT_PROGRAM)
         key = administration(adapters).demo_key(DEFAULT_PROGRAM)
         # Before it nothing can be missing.
-        environment["CARDOPS_PAGES_URL"] = f"http://{HOST}:{ports['pages']}"
+        environment["CARDOPS_PAGES_URL"] = settings.pages_url or f"http://{HOST}:{ports['pages']}"
         environment["CARDOPS_FIRST_BUSINESS_DATE"] = first_business_date(settings).isoformat()
         dbt_manifest()
         write_ports(settings.home, ports)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import websockets
 from cardops.rules.audit import AuditResult
 from orchestration.ui.webserver import LAUNCHED_BY, Visitors, app
 from tests.factories import ui_requests
+from tests.factories.pages_home import PagesHome
 from tests.fakes.audit_trail import FakeAuditTrail
 from tests.servers.dagster_ui import HEADER, serving, ui_processes
 from tests.servers.oidc_proxy import apache, is_installed, provider, sign_in
@@ -27,6 +29,10 @@ pytestmark = [
         not is_installed(), reason="apt-get install apache2 libapache2-mod-auth-openidc"
     ),
 ]
+
+
+DAY, REPORT = "2026-11-20", "<p>The report of a day.</p>"
+RECORD = "user_1,nothing"
 
 
 @dataclass
@@ -45,6 +51,9 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("apache")
+    home = PagesHome(tmp_path_factory.mktemp("home"))
+    home.quarantine(RECORD)
+    home.report(DAY, REPORT)
     trail = FakeAuditTrail()
     with ExitStack() as stack:
         processes = stack.enter_context(ui_processes())
@@ -52,6 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             stack.enter_context(serving(app(process, lambda: trail, Visitors(HEADER))))
             for process in processes.values()
         ]
+        ports.append(stack.enter_context(serving(home.app())))
         provider_url = stack.enter_context(provider())
         url = stack.enter_context(apache(folder, provider_url, *ports))
         yield Site(url, provider_url, trail, processes["operators"].instance)
@@ -125,10 +135,58 @@ def test_analyst_looks_at_everything_and_launches_nothing(
     assert (site.instance.get_runs_count(), len(site.trail.records)) == before
 
 
+def test_operator_reads_every_page_and_stays_behind_the_proxy(
+    site: Site, visitor: Callable[[str], httpx.Client]
+) -> None:
+    ann = visitor("ann")
+
+    overview = ann.get("/pages")
+    quarantine = ann.get("/pages/quarantine/")
+    (address,) = re.findall('href="(/pages/quarantine/[0-9]+)"', quarantine.text)
+
+    assert str(overview.url) == f"{site.url}/pages/"
+    assert f'href="/pages/reports/{DAY}"' in overview.text
+    assert ann.get(f"/pages/reports/{DAY}").text == REPORT
+    assert RECORD in ann.get(address).text
+    assert ann.get("/pages/deliveries").status_code == 200
+    assert "<h1>Runbooks</h1>" in ann.get("/pages/docs/runbooks/README.md").text
+
+
+def test_analyst_reads_reports_and_documentation_but_no_record_of_a_customer(
+    visitor: Callable[[str], httpx.Client],
+) -> None:
+    bob = visitor("bob")
+    open_to_bob = ("/pages", "/pages/", f"/pages/reports/{DAY}", "/pages/docs/alarms.md")
+    closed = (
+        *("/pages/quarantine", "/pages/quarantine/1", "/pages/deliveries", "/pages//quarantine"),
+        *(
+            "/pages/reports/%2e%2e/quarantine",
+            "/pages/docs/..%2fquarantine",
+            "/pages/./quarantine/1",
+        ),
+        *("/pages/docs/..;/quarantine", "/pages%2fquarantine", "/pages/docs/%252e%252e/quarantine"),
+    )
+
+    assert [bob.get(path).status_code for path in open_to_bob] == [200] * len(open_to_bob)
+    answers = [bob.get(path) for path in closed]
+    assert {answer.status_code for answer in answers} <= {403, 404}
+    assert not any(RECORD in answer.text or "Quarantine</h1>" in answer.text for answer in answers)
+
+
 def test_other_groups_get_nothing(visitor: Callable[[str], httpx.Client]) -> None:
     eve = visitor("eve")
 
-    pages = [eve.get(path) for path in ("/", "/runs", "/analysts/runs", "/server_info")]
+    pages = [
+        eve.get(path)
+        for path in (
+            "/",
+            "/runs",
+            "/analysts/runs",
+            "/server_info",
+            "/pages/",
+            f"/pages/reports/{DAY}",
+        )
+    ]
 
     assert {page.status_code for page in pages} == {403}
 
