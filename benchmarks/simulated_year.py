@@ -1,7 +1,7 @@
 """A year in the control room: `python -m benchmarks simulated_year HOME [DAYS]`.
 
 Each day has one small file of each kind, taken in by the intake jobs, the close of its date, and the pruning of old
-runs: real runs in this process, on the instance of HOME. The store's clock cannot be set, so what Dagster wrote of
+runs, each week a comparison of everything: real runs in this process, on the instance of HOME. The store's clock cannot be set, so what Dagster wrote of
 a day is dated back afterwards. The close is that without dbt; the events of a build of the marts are written in its
 place, as many and as large as a real one's (`MODELS`, `CHECKS`): 365 builds would take hours.
 
@@ -45,6 +45,9 @@ MODELS: Final = 87
 CHECKS: Final = 184
 MODEL_BYTES: Final = 6_000
 ROUNDS: Final = 3
+# Of the week; without a comparison of everything, each night would compare everything.
+PROVED_ON: Final = 6
+PROOF: Final = {"ops": {"reconciling": {"config": {"is_full": True}}}}
 # With this the ticks that would claim or request something have nothing to do.
 QUIET_KINDS: Final = ("deposits", "transactions", "orders", "chargebacks")
 
@@ -126,6 +129,8 @@ class Year:
                 self._runs.ingest_file(profile.kind, self._claims.claim(profile.kind, stats))
         closed = self._runs.run("daily_close", partition_key=day.isoformat())
         self._build_marts(closed.run_id or "", day)
+        if day.weekday() == PROVED_ON:
+            self._runs.run("full_reconciliation", partition_key=day.isoformat(), run_config=PROOF)
         self._runs.run("history_pruning")
         self._date_back(last, day)
 

@@ -8,13 +8,11 @@ is down. tests/orchestration/ui compares what is overridden here with Dagster's 
 
 import argparse
 import inspect
-import ipaddress
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import dagster as dg
 import uvicorn
@@ -40,7 +38,9 @@ from cardops.rules.errors import ExplainedError
 from cardops.settings import Settings
 from orchestration.local.ports import HOST
 from orchestration.ui.changes import UNRECORDED, action_of, subject_of
+from orchestration.ui.outcomes import became, run_ids
 from orchestration.ui.partitions import partition_problem
+from orchestration.ui.visitors import Visitors, is_from_another_site
 
 # On every run that a person launched, and on those of a backfill.
 LAUNCHED_BY: Final = "cardops/launched_by"
@@ -59,28 +59,6 @@ _OF_PARTITIONS: Final = frozenset(
 
 class RefusedError(GraphQLError):
     """The mutation was not made; the message is for the person who asked for it."""
-
-
-class Visitors:
-    """Who sends a request: the person named in the proxy's header, believed from this machine alone."""
-
-    def __init__(self, header: str | None) -> None:
-        self._header = header
-
-    def person(self, connection: HTTPConnection) -> str:
-        """The person, or that nobody said who it is."""
-        name = ""
-        if self._header and _is_loopback(connection):
-            # Sent twice, it was not the proxy alone that set it.
-            names = connection.headers.getlist(self._header)
-            name = names[0].strip() if len(names) == 1 else ""
-        return name or UNKNOWN_PERSON
-
-    def via(self, connection: HTTPConnection) -> str:
-        """The proxy, or the address that the request came from without one."""
-        is_named = self.person(connection) != UNKNOWN_PERSON
-        address = connection.client.host if connection.client else "nowhere"
-        return "proxy" if is_named else f"{address} without a proxy"
 
 
 class PersonalContext(WorkspaceRequestContext):
@@ -151,7 +129,7 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
 
     @override
     async def graphql_ws_endpoint(self, websocket: WebSocket) -> None:
-        if _is_from_another_site(websocket):
+        if is_from_another_site(websocket):
             await websocket.close()
             return
         await super().graphql_ws_endpoint(websocket)
@@ -238,7 +216,7 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
                 "This UI is read-only: nothing was launched or changed. Ask an operator, or open the operators' UI "
                 "if you are one."
             )
-        if connection.scope.get("method") != "POST" or _is_from_another_site(connection):
+        if connection.scope.get("method") != "POST" or is_from_another_site(connection):
             raise RefusedError(
                 "Nothing was changed: the request came from another site, or by a link. Changes are made in the UI "
                 "itself, or by a POST to /graphql."
@@ -269,59 +247,6 @@ def _check_partitions(context: PersonalContext, arguments: Mapping[str, Any]) ->
     problem = partition_problem(arguments, definitions, context.instance)
     if problem is not None:
         raise RefusedError(f"Nothing was launched: {problem}, and launch it again.")
-
-
-def became(result: Any) -> tuple[AuditResult, str]:
-    """What a mutation's answer says, with what it made."""
-    kind = type(result).__name__.removeprefix("Graphene")
-    runs = [f"run {run_id}" for run_id in run_ids(result)]
-    parts = getattr(result, "launchMultipleRunsResult", None) or [result]
-    errors = [
-        type(part).__name__.removeprefix("Graphene")
-        for part in parts
-        if type(part).__name__.endswith(("Error", "NotFound", "Failure", "Invalid", "Unauthorized"))
-    ]
-    if errors:
-        message = getattr(parts[0], "message", None)
-        told = f": {message}" if isinstance(message, str) else ""
-        return AuditResult.REFUSED, ", ".join([*dict.fromkeys(errors), *runs]) + told
-    backfill = getattr(result, "backfill_id", None)
-    made = [*runs, *([f"backfill {backfill}"] if backfill else []), *_instigator(result)]
-    return AuditResult.DONE, ", ".join(made) or kind
-
-
-def run_ids(result: Any) -> Sequence[str]:
-    """Runs that were launched or ended."""
-    parts = getattr(result, "launchMultipleRunsResult", None) or [result]
-    runs = [getattr(getattr(part, "run", None), "dagster_run", None) for part in parts]
-    return [run.run_id for run in runs if run is not None]
-
-
-def _instigator(result: Any) -> Sequence[str]:
-    """The sensor or schedule: a mutation that stops it has no name among its arguments."""
-    shown = getattr(result, "scheduleState", None)
-    state = getattr(shown or result, "_instigator_state", None)
-    return [state.instigator_name] if state is not None else []
-
-
-def _is_from_another_site(connection: HTTPConnection) -> bool:
-    """Whether a browser sent it for a page that is not this UI, which a proxy may show under its own name."""
-    headers: Mapping[str, str] = connection.headers
-    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return True
-    origin = headers.get("origin")
-    own = {headers.get("host"), headers.get("x-forwarded-host")}
-    return origin is not None and urlsplit(origin).netloc not in own
-
-
-def _is_loopback(connection: HTTPConnection) -> bool:
-    try:
-        return (
-            connection.client is not None
-            and ipaddress.ip_address(connection.client.host).is_loopback
-        )
-    except ValueError:
-        return False
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ import dagster as dg
 import uvicorn
 from dagster._core.workspace.load_target import PythonFileTarget
 
-from orchestration.ui.webserver import PersonalProcess, Visitors
+from orchestration.ui.visitors import Visitors
+from orchestration.ui.webserver import PersonalProcess
 from tests.factories.ui_requests import LOCATION
 from tests.factories.waiting import wait_until
 

@@ -15,7 +15,8 @@ import pytest
 import websockets
 
 from cardops.rules.audit import AuditResult
-from orchestration.ui.webserver import LAUNCHED_BY, Visitors, app
+from orchestration.ui.visitors import Visitors
+from orchestration.ui.webserver import LAUNCHED_BY, app
 from tests.factories import ui_requests
 from tests.factories.pages_home import PagesHome
 from tests.fakes.audit_trail import FakeAuditTrail

@@ -16,13 +16,8 @@ from starlette.applications import Starlette
 
 from cardops.rules.audit import UNKNOWN_PERSON, AuditResult, Origin
 from orchestration.ui.changes import ACTIONS, UNRECORDED
-from orchestration.ui.webserver import (
-    LAUNCHED_BY,
-    AuditedWebserver,
-    PersonalProcess,
-    Visitors,
-    app,
-)
+from orchestration.ui.visitors import Visitors
+from orchestration.ui.webserver import LAUNCHED_BY, AuditedWebserver, PersonalProcess, app
 from tests.factories import ui_requests
 from tests.fakes.audit_trail import FakeAuditTrail
 from tests.servers.dagster_ui import HEADER, ui_processes

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import adbc_driver_postgresql
 import polars as pl
 import psycopg
 import pytest
@@ -275,6 +276,25 @@ def test_rows_and_oldest_transaction_are_of_one_snapshot(
     monkeypatch.setattr(log_file, "arrow_session", interrupted)
 
     assert log.export(DAY, tmp_path / "day.parquet").row_count == 0
+
+
+def test_types_of_a_database_are_asked_once_for_many_exports(
+    log: PostgresTransactionLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full proof exports each date again: asking for each session took longer than exporting."""
+    asked = list[str]()
+    opened = adbc_driver_postgresql.connect
+
+    def connected(url: str) -> object:
+        asked.append(url)
+        return opened(url)
+
+    monkeypatch.setattr(adbc_driver_postgresql, "connect", connected)
+
+    counts = [log.export(DAY, tmp_path / f"{number}.parquet").row_count for number in range(3)]
+
+    assert counts == [0, 0, 0]
+    assert len(asked) == 1
 
 
 def test_connection_lost_in_an_export_is_explained_without_the_password(tmp_path: Path) -> None:
