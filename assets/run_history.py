@@ -10,7 +10,7 @@ import dagster as dg
 
 
 class RunHistory(Protocol):
-    """Runs, events and output that are kept for as long as the settings say."""
+    """Runs, events, output and alarms that are kept for as long as the settings say."""
 
     def prune(self, instance: dg.DagsterInstance) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Remove what is older: how many of what were removed, and the bytes of the tables that remain."""
@@ -23,7 +23,8 @@ def run_history(
     """Runs that ended over `CARDOPS_RUN_HISTORY_DAYS` ago are removed each night, with their events and output.
 
     The newest materialization of each partition, the newest evaluation of each check, and the runs of both
-    stay. Money, files and deliveries are not touched: they are in Cardops' own tables.
+    stay. Alarms that were resolved over `CARDOPS_ALARM_HISTORY_DAYS` ago go with their own history. Money, files,
+    deliveries and the audit are not touched.
     """
     removed, sizes = history.prune(context.instance)
     return dg.MaterializeResult(

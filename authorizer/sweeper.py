@@ -57,6 +57,8 @@ class Sweeper:
         # Holds that could not be released, with the time of the first failure.
         self._stuck: dict[OverdueHold, float] = {}
         self._reported: set[OverdueHold] = set()
+        # This process or another one, which may have ended, told of holds that were stuck.
+        self._may_be_open = True
 
     async def turn(self) -> int:
         """Release expired holds for a bounded time; returns how many.
@@ -69,6 +71,8 @@ class Sweeper:
             await self._report({})
         elif await self._expired_holds.take_lease(self._holder):
             released_count = await self._release_from(page)
+        else:
+            self._may_be_open = True
         self._metrics.record_sweep()
         return released_count
 
@@ -89,7 +93,8 @@ class Sweeper:
 
     async def _report(self, stuck: dict[OverdueHold, ActionResult]) -> None:
         """Count the holds, and raise one alarm for those that were not reported before."""
-        if not stuck and self._reported and self._notifier is not None:
+        if not stuck and self._may_be_open and self._notifier is not None:
+            self._may_be_open = False
             why = "Every expired hold was released."
             await asyncio.to_thread(self._notifier.resolve, INCIDENT, why)
         now = time.monotonic()
@@ -105,6 +110,7 @@ class Sweeper:
         if not new:
             return
         self._reported.update(new)
+        self._may_be_open = True
         hold = new[0]
         message = (
             f"{len(new)} expired holds cannot be released; their funds stay reserved and all other "

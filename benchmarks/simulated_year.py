@@ -100,7 +100,9 @@ class Year:
         self._claims = replace(claims_of(self._adapters), clock=self._clock)
         self._runs = InProcessRuns(
             self._settings,
-            resource_overrides={"history": SettingsHistory(self._settings, self._clock)},
+            resource_overrides={
+                "history": SettingsHistory(self._settings, self._clock, self._adapters.incidents)
+            },
         )
         self._instance = open_instance(self._settings)
 

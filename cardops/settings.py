@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     callback_log_days: Annotated[int, Field(ge=1, le=3_650)] = 30
     run_history_days: Annotated[int, Field(ge=30, le=3_650)] = 90
     batch_history_days: Annotated[int, Field(ge=90, le=3_650)] = 400
+    alarm_history_days: Annotated[int, Field(ge=30, le=3_650)] = 400
     waiting_days: Annotated[int, Field(ge=1, le=365)] = 7
     hold_seconds: Annotated[int, Field(ge=1, le=LONGEST_HOLD_SECONDS)] = 604_800
     key_requests_per_second: Annotated[float, Field(ge=0.01, le=1_000_000)] = 20_000

@@ -63,14 +63,14 @@ class RecoveryDrillResource(dg.ConfigurableResource[RecoveryDrill]):
 
 
 class RunHistoryResource(dg.ConfigurableResource[RunHistory]):
-    """Dagster's own history of this instance."""
+    """What this instance remembers of runs and alarms."""
 
     @override
     def create_resource(self, context: dg.InitResourceContext) -> RunHistory:
         from orchestration.local.history import SettingsHistory  # noqa: PLC0415 - as above
 
         ours = adapters()
-        return SettingsHistory(ours.settings, ours.clock)
+        return SettingsHistory(ours.settings, ours.clock, ours.incidents)
 
 
 def resources() -> Mapping[str, dg.ResourceDefinition]:

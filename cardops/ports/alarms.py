@@ -62,6 +62,12 @@ class Incidents(Protocol):
     def all(self, states: Collection[IncidentState], limit: int) -> Sequence[IncidentRecord]:
         """Incidents in these states, the worst and newest first, without their history."""
 
+    def forget(self, before: datetime) -> int:
+        """Remove what ended before that instant, with its history and messages; returns how many.
+
+        What is not resolved stays, and so does what a channel still has to be told of.
+        """
+
     def now(self) -> datetime:
         """The clock by which incidents are dated."""
 

@@ -48,3 +48,6 @@ class Programs(Protocol):
         self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
     ) -> None:
         """Block or unblock a user's spending; audited with `changed_by`."""
+
+    def has_account(self, program: str, user_id: str) -> bool:
+        """Whether anything was ever deposited for the user."""

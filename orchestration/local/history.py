@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from typing_extensions import override
 
 from assets.run_history import RunHistory
-from cardops.ports import Clock
+from cardops.ports import Clock, Incidents
 from cardops.settings import Settings
 from orchestration.local.instance import OUTPUT_VARIABLE
 from sensors.intake import BATCHES
@@ -227,10 +227,11 @@ def _naive(instant: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class SettingsHistory(RunHistory):
-    """The history of this process's instance, kept for as long as the settings say."""
+    """The history of this process's instance and its alarms, kept for as long as the settings say."""
 
     settings: Settings
     clock: Clock
+    incidents: Incidents
 
     @override
     def prune(self, instance: dg.DagsterInstance) -> tuple[Mapping[str, int], Mapping[str, int]]:
@@ -241,4 +242,5 @@ class SettingsHistory(RunHistory):
             batches_before=now - timedelta(days=self.settings.batch_history_days),
             output=Path(output) if output else None,
         )
-        return history.prune().counts(), sizes(instance)
+        alarms = self.incidents.forget(now - timedelta(days=self.settings.alarm_history_days))
+        return {**history.prune().counts(), "alarms": alarms}, sizes(instance)

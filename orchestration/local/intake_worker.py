@@ -305,6 +305,8 @@ class IntakeWorker:
         self._tracks = [IntakeTrack(kinds, sources, claims, runs) for kinds in tracks]
         self._stopping = threading.Event()
         self._backoff = Backoff()
+        # An earlier process may have ended after it told that events cannot be read.
+        self._may_be_open = True
 
     def stop(self) -> None:
         """End `run` once the runs in hand have ended."""
@@ -359,8 +361,9 @@ class IntakeWorker:
             return None
         if self._backoff.failures:
             _log.warning("Events of arrivals are read again.")
+        if self._backoff.failures or self._may_be_open:
             self._notifier.resolve(INCIDENT, "Events of arrivals are read again.")
-            self._backoff.failures = 0
+            self._backoff.failures, self._may_be_open = 0, False
         return keys
 
     def _notice(self, keys: Collection[str] | None) -> None:

@@ -27,8 +27,8 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
     assert credited["waiting"] == {"transaction_unknown": 1}
     assert credited["failed"] == ["no_disputed_purchase_waits_beyond_its_clock"]
     assert [subject for subject, *_ in credited["alarms"]] == [
-        "1 credit(s) of disputes were given after the last day for it",
-        "1 dispute(s) missed a clock of their regulation",
+        "1 credit(s) of disputes were given after the last day for it: visa/c-1 of default",
+        "1 dispute(s) missed a clock of their regulation: visa/c-2 of default",
     ]
     snapshot = desk.lake.scan("provisional_credits").sort("case_number").collect()
     assert snapshot.select("state", "waiting_reason", "needs_person", "missed_clock").rows() == [
@@ -48,8 +48,8 @@ def test_night_posts_what_is_due_and_tells_of_debts(module_database_url: str) ->
         "no_disputed_purchase_waits_beyond_its_clock",
     ]
     assert [subject for subject, *_ in taken_back["alarms"]] == [
-        "1 balance(s) below zero after a credit was taken back",
-        "1 dispute(s) missed a clock of their regulation",
+        "1 balance(s) below zero after a credit was taken back: visa/c-1 of default",
+        "1 dispute(s) missed a clock of their regulation: visa/c-2 of default",
     ]
     again = materialize(desk, 28)
     assert (again["posted"], len(again["alarms"])) == ([], 1)

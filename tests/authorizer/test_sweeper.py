@@ -105,6 +105,25 @@ async def test_stuck_holds_keep_no_other_and_are_reported_once(
     assert b"cardops_stuck_holds 1.0" in swept._metrics.text()
 
 
+async def test_alarm_of_a_process_that_ended_is_ended_by_the_next(
+    pool: Pool, database_url: str
+) -> None:
+    """A restart is what the runbook asks for."""
+    notifier = FakeNotifier()
+    notifier.notify("Expired holds cannot be released", "told before", incident="expired-holds")
+    first, second = a_sweeper(pool, notifier), a_sweeper(pool, notifier)
+
+    await first.turn()
+    assert notifier.resolved == [("expired-holds", "Every expired hold was released.")]
+
+    notifier.notify(
+        "Expired holds cannot be released", "told by the first", incident="expired-holds"
+    )
+    first._may_be_open = False
+    await second.turn()
+    assert notifier.open == {}
+
+
 async def test_one_process_at_a_time_releases_holds(pool: Pool, database_url: str) -> None:
     await hold(pool, 40)
     first, second = a_sweeper(pool), a_sweeper(pool)

@@ -433,6 +433,7 @@ def call_programs(url: str) -> None:
     programs.keys("fresh")
     programs.revoke_key(key.key_id)
     programs.set_blocked("default", "user_7", is_blocked=False)
+    programs.has_account("default", "user_7")
     limit = SpendingLimit(LimitKind.MONTH, max_amount_minor=10**9)
     limits.change("default", "user_7", "USD", [limit], changed_by="somebody")
     limits.own("default", "user_7")
@@ -641,3 +642,4 @@ def _call_incidents(url: str) -> None:
     incidents.postpone([message.message_id])
     incidents.due_messages(10)
     incidents.sent(message.message_id)
+    incidents.forget(datetime.now(UTC) - timedelta(days=400))

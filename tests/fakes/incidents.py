@@ -1,6 +1,6 @@
-"""Incidents in memory; messages are handed out once, as if each were sent."""
+"""Incidents in memory, with their history and messages, as PostgreSQL keeps them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,17 +11,40 @@ from cardops.ports.alarms import Route
 from cardops.rules.alarms.incidents import (
     AlarmPolicy,
     Incident,
+    IncidentEvent,
     IncidentState,
     Notice,
     acknowledged,
     due_event,
+    look_at,
     resolved,
     sighted,
     told,
 )
-from cardops.rules.alarms.messages import AlarmMessage, subject_of, text_of
-from cardops.rules.alarms.records import IncidentRecord
+from cardops.rules.alarms.messages import (
+    CLAIMED_FOR,
+    AlarmMessage,
+    entry_of,
+    pause_after,
+    subject_of,
+    text_of,
+)
+from cardops.rules.alarms.records import IncidentEntry, IncidentRecord, UnsentMessage
 from tests.fakes.clock import FakeClock
+
+
+@dataclass
+class KeptMessage:
+    """A message and how far it came. `due_at`: None once it was sent or given up."""
+
+    message: AlarmMessage
+    due_at: datetime | None
+    is_sent: bool = False
+    last_error: str | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        return not self.is_sent and (self.message.attempt_count > 0 or self.due_at is None)
 
 
 @dataclass
@@ -31,13 +54,19 @@ class FakeIncidents(Incidents):
     clock: FakeClock = field(default_factory=FakeClock)
     policy: AlarmPolicy = field(default_factory=AlarmPolicy)
     by_key: dict[str, Incident] = field(default_factory=dict)
+    entries: dict[int, list[IncidentEntry]] = field(default_factory=dict)
+    messages: dict[int, KeptMessage] = field(default_factory=dict)
+    _numbers: int = 0
+    _message_numbers: int = 0
 
     @override
     def report(self, notice: Notice, routes: Sequence[Route]) -> Sequence[AlarmMessage]:
         before = self.by_key.get(notice.key)
         after = sighted(before, notice, self.now())
-        number = before.incident_id if before else len(self.by_key) + 1
-        return self._tell(replace(after, incident_id=number), routes)
+        if before is None:
+            self._numbers += 1
+            after = replace(after, incident_id=self._numbers)
+        return self._tell(after, routes)
 
     @override
     def resolve(
@@ -55,39 +84,61 @@ class FakeIncidents(Incidents):
             return record.incident if record else None
         after = acknowledged(record.incident, by, note, self.now())
         self.by_key[after.key] = after
+        self._enter(incident_id, "acknowledged", by, note or "")
         return after
 
     @override
     def tend(self, routes: Sequence[Route]) -> Sequence[AlarmMessage]:
         return [
-            message
-            for incident in list(self.by_key.values())
-            for message in self._tell(incident, routes)
+            message for incident in self._to_look_at() for message in self._tell(incident, routes)
         ]
 
     @override
     def due_messages(self, limit: int) -> Sequence[AlarmMessage]:
-        return []
+        due = sorted(
+            (kept.due_at, number)
+            for number, kept in self.messages.items()
+            if kept.due_at is not None and kept.due_at <= self.now()
+        )
+        claimed = sorted(number for _, number in due[:limit])
+        for number in claimed:
+            self.messages[number].due_at = self.now() + CLAIMED_FOR
+        return [self.messages[number].message for number in claimed]
 
     @override
     def failing_channels(self) -> Collection[str]:
-        return ()
+        return {
+            kept.message.channel
+            for kept in self.messages.values()
+            if kept.due_at is not None and kept.message.attempt_count > 0
+        }
 
     @override
     def sent(self, message_id: int) -> None:
-        pass
+        kept = self._tried(message_id)
+        if kept is not None:
+            kept.due_at, kept.last_error, kept.is_sent = None, None, True
 
     @override
     def failed(self, message_id: int, error: str) -> None:
-        pass
+        kept = self._tried(message_id)
+        if kept is not None:
+            pause = pause_after(kept.message.attempt_count)
+            kept.due_at, kept.last_error = self.now() + pause if pause else None, error
 
     @override
     def postpone(self, message_ids: Sequence[int]) -> None:
-        pass
+        for message_id in message_ids:
+            kept = self.messages.get(message_id)
+            if kept is not None and not kept.is_sent:
+                kept.due_at = self.now()
 
     @override
     def glance(self) -> tuple[bool, Sequence[str]]:
-        return False, self.open_keys("")
+        is_due = any(
+            kept.due_at is not None and kept.due_at <= self.now() for kept in self.messages.values()
+        )
+        return is_due or bool(self._to_look_at()), self.open_keys("")
 
     @override
     def open_keys(self, prefix: str) -> Sequence[str]:
@@ -99,36 +150,108 @@ class FakeIncidents(Incidents):
 
     @override
     def find(self, incident_id: int) -> IncidentRecord | None:
-        found = [item for item in self.by_key.values() if item.incident_id == incident_id]
-        return IncidentRecord(found[0]) if found else None
+        for incident in self.by_key.values():
+            if incident.incident_id == incident_id:
+                return replace(self._record(incident), history=list(self.entries[incident_id]))
+        return None
 
     @override
     def all(self, states: Collection[IncidentState], limit: int) -> Sequence[IncidentRecord]:
-        found = [item for item in self.by_key.values() if item.state in states]
-        found.sort(key=lambda item: (-item.severity.rank, -item.last_seen_at.timestamp()))
-        return [IncidentRecord(item) for item in found[:limit]]
+        found = [incident for incident in self.by_key.values() if incident.state in states]
+        found.sort(key=_rank)
+        return [self._record(incident) for incident in found[:limit]]
+
+    @override
+    def forget(self, before: datetime) -> int:
+        waiting = {
+            kept.message.incident_id for kept in self.messages.values() if kept.due_at is not None
+        }
+        gone = [
+            incident
+            for incident in self.by_key.values()
+            if incident.resolved_at is not None
+            and incident.resolved_at < before
+            and incident.incident_id not in waiting
+        ]
+        numbers = {incident.incident_id for incident in gone}
+        for incident in gone:
+            del self.by_key[incident.key], self.entries[incident.incident_id]
+        self.messages = {
+            number: kept
+            for number, kept in self.messages.items()
+            if kept.message.incident_id not in numbers
+        }
+        return len(gone)
 
     @override
     def now(self) -> datetime:
         return self.clock.now()
 
-    def _tell(self, incident: Incident, routes: Sequence[Route]) -> list[AlarmMessage]:
+    def _to_look_at(self) -> list[Incident]:
+        looks = ((look_at(item, self.policy), item) for item in list(self.by_key.values()))
+        return [item for at, item in looks if at is not None and at <= self.now()]
+
+    def _record(self, incident: Incident) -> IncidentRecord:
+        unsent = [
+            UnsentMessage(
+                kept.message.channel,
+                kept.message.event,
+                kept.message.attempt_count,
+                kept.last_error,
+            )
+            for kept in self.messages.values()
+            if kept.message.incident_id == incident.incident_id and kept.has_failed
+        ]
+        return IncidentRecord(incident, unsent=unsent)
+
+    def _tried(self, message_id: int) -> KeptMessage | None:
+        kept = self.messages.get(message_id)
+        if kept is not None:
+            count = kept.message.attempt_count + 1
+            kept.message = replace(kept.message, attempt_count=count)
+        return kept
+
+    def _enter(self, incident_id: int, event: str, actor: str | None, text: str) -> None:
+        entry = IncidentEntry(self.now(), event, actor, text)
+        self.entries.setdefault(incident_id, []).append(entry)
+
+    def _tell(self, incident: Incident, routes: Iterable[Route]) -> list[AlarmMessage]:
         event = due_event(incident, self.now(), self.policy)
+        had_escalated = incident.escalated_at is not None
         after = told(incident, event, self.now()) if event else incident
         self.by_key[after.key] = after
+        self.entries.setdefault(after.incident_id, [])
+        if event is None:
+            return []
+        actor = after.resolved_by if event is IncidentEvent.RESOLVED else None
+        self._enter(after.incident_id, event, actor, entry_of(after, event))
+        is_loud = event is IncidentEvent.ESCALATED or had_escalated
         return [
-            AlarmMessage(
-                message_id=0,
-                incident_id=after.incident_id,
-                incident=after.key,
-                channel=route.name,
-                event=event,
-                severity=after.severity,
-                subject=subject_of(after, event),
-                message=text_of(after, event),
-                runbook=after.runbook,
-                told_at=self.now(),
-            )
+            self._add_message(after, event, route.name)
             for route in routes
-            if event
+            if is_loud or not route.is_for_escalations
         ]
+
+    def _add_message(self, incident: Incident, event: IncidentEvent, channel: str) -> AlarmMessage:
+        self._message_numbers += 1
+        message = AlarmMessage(
+            message_id=self._message_numbers,
+            incident_id=incident.incident_id,
+            incident=incident.key,
+            channel=channel,
+            event=event,
+            severity=incident.severity,
+            subject=subject_of(incident, event),
+            message=text_of(incident, event),
+            runbook=incident.runbook,
+            told_at=self.now(),
+        )
+        self.messages[message.message_id] = KeptMessage(message, self.now() + CLAIMED_FOR)
+        return message
+
+
+def _rank(incident: Incident) -> tuple[bool, int, float, int]:
+    """Unresolved before resolved; of the first the worst; then the newest."""
+    is_over = incident.state is IncidentState.RESOLVED
+    severity = 0 if is_over else -incident.severity.rank
+    return is_over, severity, -incident.last_seen_at.timestamp(), -incident.incident_id

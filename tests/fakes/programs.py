@@ -27,6 +27,7 @@ class FakePrograms(Programs, CallerDirectory):
         self.by_id: dict[str, ApiKey] = {}
         self.hashes: dict[str, bytes] = {}
         self.blocked: set[tuple[str, str]] = set()
+        self.accounts: set[tuple[str, str]] = set()
 
     @override
     def create(self, program: Program) -> bool:
@@ -86,6 +87,10 @@ class FakePrograms(Programs, CallerDirectory):
         self, program: str, user_id: str, *, is_blocked: bool, changed_by: str = "unnamed"
     ) -> None:
         (self.blocked.add if is_blocked else self.blocked.discard)((program, user_id))
+
+    @override
+    def has_account(self, program: str, user_id: str) -> bool:
+        return (program, user_id) in self.accounts
 
     @override
     async def find_caller(self, key_id: str) -> Caller | None:

@@ -84,7 +84,59 @@ ACKNOWLEDGEMENTS = "tests/services/deliveries/test_acknowledgements.py"
 PROVISIONAL = f"{STORE}/provisional/test_provisional_ledger.py"
 DECIDING = "tests/services/provisional/test_deciding.py"
 
+INCIDENTS = f"{STORE}/test_incidents.py"
+NOTIFYING = "tests/services/alarms/test_notifying.py"
+
 GUARDS = [
+    Guard(
+        "one-process-an-incident",
+        f"{NOTIFYING}::test_racing_processes_make_one_incident_and_tell_it_once",
+        'LOCK: Final = ""',
+    ),
+    Guard(
+        "alarm-known-as-told",
+        f"{NOTIFYING}::test_incident_seen_a_hundred_times_is_told_once",
+        "after = incident",
+    ),
+    Guard(
+        "alarm-claimed-by-its-maker",
+        f"{INCIDENTS}::test_message_is_its_senders_for_two_minutes_then_anybodys[postgresql]",
+        "due_at = at",
+    ),
+    Guard(
+        "alarm-claimed-by-its-sender",
+        f"{INCIDENTS}::test_message_is_its_senders_for_two_minutes_then_anybodys[postgresql]",
+        "until = now",
+    ),
+    Guard(
+        "alarm-message-of-one-sender",
+        f"{NOTIFYING}::test_racing_turns_send_each_message_once",
+        '""',
+    ),
+    Guard(
+        "resolved-not-acknowledged",
+        f"{INCIDENTS}::test_resolved_or_missing_incident_is_not_acknowledged[postgresql]",
+        "if False:",
+    ),
+    Guard(
+        "untold-alarm-kept",
+        f"{INCIDENTS}::test_what_nobody_could_be_told_of_is_not_forgotten[postgresql]",
+    ),
+    Guard(
+        "unrecorded-alarm-told",
+        f"{NOTIFYING}::test_alarm_is_told_while_the_database_is_down",
+        "pass",
+    ),
+    Guard(
+        "sent-alarm-recorded",
+        f"{NOTIFYING}::test_failing_channel_stops_neither_work_nor_others_and_is_tried_again",
+        "pass",
+    ),
+    Guard(
+        "failed-alarm-recorded",
+        f"{NOTIFYING}::test_failing_channel_stops_neither_work_nor_others_and_is_tried_again",
+        "pass",
+    ),
     Guard(
         "steps-of-a-slot-compared",
         "tests/contracts/lake/test_chargeback_csv.py"

@@ -7,6 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
+from cardops.adapters.postgresql import incident_statements as sql
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports.alarms import Route
 from cardops.rules.alarms.incidents import (
@@ -26,102 +27,18 @@ from cardops.rules.alarms.incidents import (
 from cardops.rules.alarms.messages import (
     CLAIMED_FOR,
     AlarmMessage,
+    entry_of,
     pause_after,
     subject_of,
     text_of,
 )
 from cardops.rules.alarms.records import IncidentEntry, IncidentRecord, UnsentMessage
 
+# Incidents of one transaction that removes old ones.
+FORGOTTEN_AT_ONCE: Final = 500
 # What is due by the clock alone; the others follow in the next look.
 MAX_TENDED: Final = 200
 MAX_ERROR_CHARACTERS: Final = 500
-_CHANGED: Final = (
-    *("subject", "message", "runbook", "severity", "state", "opened_at", "last_seen_at"),
-    *("seen_count", "opened_count", "acknowledged_by", "acknowledged_at", "note", "escalated_at"),
-    *("resolved_by", "resolved_at", "resolution", "told_event", "told_at", "told_severity"),
-    "told_subject",
-)
-_NAMES: Final = ", ".join(_CHANGED)
-_COLUMNS: Final = f"incident_id, incident_key, first_seen_at, {_NAMES}"
-_NOW: Final = "select clock_timestamp()"
-# Two processes at once: the second waits for the first's commit and finds its row.
-_ADD: Final = (
-    "insert into alarm_incidents (incident_key, subject, message, runbook, severity, state,"
-    " first_seen_at, opened_at, last_seen_at, seen_count, opened_count)"
-    " values (%s, %s, %s, %s, %s, 'open', %s, %s, %s, 1, 1)"
-    " on conflict (incident_key) do nothing returning incident_id"
-)
-_OF_KEY: Final = f"select {_COLUMNS} from alarm_incidents where incident_key = %s for update"  # noqa: S608 - only our own names
-_OF_ID: Final = f"select {_COLUMNS} from alarm_incidents where incident_id = %s for update"  # noqa: S608 - only our own names
-_VALUES: Final = ", ".join(["%s"] * len(_CHANGED))
-_CHANGE: Final = (
-    f"update alarm_incidents set ({_NAMES}, look_at) = ({_VALUES}, %s) where incident_id = %s"  # noqa: S608 - only our own names
-)
-_EVENT: Final = (
-    "insert into alarm_events (incident_id, at, event, actor, note) values (%s, %s, %s, %s, %s)"
-)
-_MESSAGE: Final = (
-    "insert into alarm_messages (incident_id, channel, event, severity, subject, message, told_at,"
-    " due_at) values (%s, %s, %s, %s, %s, %s, %s, %s) returning message_id"
-)
-_LOOK: Final = (
-    "select incident_id from alarm_incidents where look_at <= %s order by look_at limit %s"
-)
-_DUE: Final = (
-    "select message_id from alarm_messages where due_at <= %s order by due_at limit %s"
-    " for update skip locked"
-)
-_CLAIM: Final = (
-    "update alarm_messages set due_at = %s from alarm_incidents"
-    " where message_id = any(%s) and alarm_incidents.incident_id = alarm_messages.incident_id"
-    " returning message_id, alarm_messages.incident_id, incident_key, channel, event,"
-    " alarm_messages.severity, alarm_messages.subject, alarm_messages.message, runbook,"
-    " alarm_messages.told_at, attempt_count"
-)
-_FAILING: Final = (
-    "select distinct channel from alarm_messages where due_at is not null and attempt_count > 0"
-)
-_SENT: Final = (
-    "update alarm_messages set sent_at = clock_timestamp(), due_at = null, last_error = null,"
-    " attempt_count = attempt_count + 1 where message_id = %s"
-)
-_ATTEMPTS: Final = (
-    "update alarm_messages set attempt_count = attempt_count + 1, last_error = %s"
-    " where message_id = %s returning attempt_count"
-)
-_DUE_AGAIN: Final = "update alarm_messages set due_at = %s where message_id = %s"
-_POSTPONE: Final = (
-    "update alarm_messages set due_at = %s where message_id = any(%s) and sent_at is null"
-)
-_OPEN_KEYS: Final = (
-    "select incident_key from alarm_incidents where state <> 'resolved'"
-    " and incident_key >= %s and starts_with(incident_key, %s) order by incident_key"
-)
-_GLANCE: Final = (
-    "select exists (select from alarm_incidents where look_at <= %s)"
-    " or exists (select from alarm_messages where due_at <= %s),"
-    " array(select incident_key from alarm_incidents where state <> 'resolved' order by incident_key)"
-)
-_FIND: Final = f"select {_COLUMNS} from alarm_incidents where incident_id = %s"  # noqa: S608 - only our own names
-_UNRESOLVED: Final = (
-    f"select {_COLUMNS} from alarm_incidents where state <> 'resolved' and state = any(%s)"  # noqa: S608 - only our own names
-    " order by array_position(array['critical', 'error', 'warning'], severity),"
-    " last_seen_at desc, incident_id desc limit %s"
-)
-_RESOLVED: Final = (
-    f"select {_COLUMNS} from alarm_incidents where state = 'resolved'"  # noqa: S608 - only our own names
-    " order by last_seen_at desc limit %s"
-)
-_HISTORY: Final = (
-    "select at, event, actor, note from alarm_events where incident_id = %s order by event_id"
-)
-_UNSENT: Final = (
-    "select incident_id, channel, event, attempt_count, last_error from alarm_messages"
-    " where incident_id = any(%s) and sent_at is null and (attempt_count > 0 or due_at is null)"
-    " order by message_id"
-)
-
-_Change = Callable[[Incident, datetime], Incident]
 
 
 class PostgresIncidents:
@@ -146,10 +63,10 @@ class PostgresIncidents:
         def store(session: psycopg.Connection) -> list[AlarmMessage]:
             now = self._now(session)
             fields = (notice.subject, notice.message, notice.runbook, notice.severity)
-            added = session.execute(_ADD, [notice.key, *fields, now, now, now]).fetchone()
-            incident = _locked(session, _OF_KEY, notice.key)
-            if incident is None:
-                raise LookupError(notice.key)
+            incident = None
+            while incident is None:  # An old one may be removed between the two.
+                added = session.execute(sql.ADD, [notice.key, *fields, now, now, now]).fetchone()
+                incident = _locked(session, sql.OF_KEY, notice.key)
             after = incident if added else sighted(incident, notice, now)
             return self._tell(session, after, now, routes)
 
@@ -162,7 +79,7 @@ class PostgresIncidents:
 
         def store(session: psycopg.Connection) -> list[AlarmMessage]:
             now = self._now(session)
-            incident = _locked(session, _OF_KEY, key)
+            incident = _locked(session, sql.OF_KEY, key)
             if incident is None or incident.state is IncidentState.RESOLVED:
                 return []
             return self._tell(session, resolved(incident, by, why, now), now, routes)
@@ -174,12 +91,14 @@ class PostgresIncidents:
 
         def store(session: psycopg.Connection) -> Incident | None:
             now = self._now(session)
-            incident = _locked(session, _OF_ID, incident_id)
-            if incident is None or incident.state is IncidentState.RESOLVED:
+            incident = _locked(session, sql.OF_ID, incident_id)
+            if incident is None:
+                return None
+            if incident.state is IncidentState.RESOLVED:  # guard: resolved-not-acknowledged
                 return incident
             after = acknowledged(incident, by, note, now)
             self._store(session, after)
-            session.execute(_EVENT, [incident_id, now, "acknowledged", by, note or ""])
+            session.execute(sql.EVENT, [incident_id, now, "acknowledged", by, note or ""])
             return after
 
         return run_in_transaction(self._url, store)
@@ -188,12 +107,12 @@ class PostgresIncidents:
         """Tell what time alone has made due: escalations, and what was kept back for a pause."""
 
         def due(session: psycopg.Connection) -> list[int]:
-            rows = session.execute(_LOOK, [self._now(session), MAX_TENDED])
+            rows = session.execute(sql.LOOK, [self._now(session), MAX_TENDED])
             return [incident_id for (incident_id,) in rows]
 
         def look(incident_id: int) -> Sequence[AlarmMessage]:
             def store(session: psycopg.Connection) -> list[AlarmMessage]:
-                incident = _locked(session, _OF_ID, incident_id)
+                incident = _locked(session, sql.OF_ID, incident_id)
                 now = self._now(session)
                 return self._tell(session, incident, now, routes) if incident else []
 
@@ -208,31 +127,36 @@ class PostgresIncidents:
 
         def claim(session: psycopg.Connection) -> list[AlarmMessage]:
             now = self._now(session)
-            ids = [message_id for (message_id,) in session.execute(_DUE, [now, limit])]
+            ids = [message_id for (message_id,) in session.execute(sql.DUE, [now, limit])]
             if not ids:
                 return []
-            rows = session.execute(_CLAIM, [now + CLAIMED_FOR, ids]).fetchall()
+            until = now + CLAIMED_FOR  # guard: alarm-claimed-by-its-sender
+            rows = session.execute(sql.CLAIM, [until, ids]).fetchall()
             return sorted(map(_message, rows), key=lambda message: message.message_id)
 
         return run_in_transaction(self._url, claim)
 
     def failing_channels(self) -> Collection[str]:
         """Channels whose last messages failed: trying them again is left to `due_messages`."""
-        rows = run_in_transaction(self._url, lambda session: session.execute(_FAILING).fetchall())
+        rows = run_in_transaction(
+            self._url, lambda session: session.execute(sql.FAILING).fetchall()
+        )
         return {channel for (channel,) in rows}
 
     def sent(self, message_id: int) -> None:
         """Record that the channel took it."""
-        run_in_transaction(self._url, lambda session: session.execute(_SENT, [message_id]))
+        run_in_transaction(self._url, lambda session: session.execute(sql.SENT, [message_id]))
 
     def failed(self, message_id: int, error: str) -> None:
         """Record why it did not; it is due again later."""
 
         def store(session: psycopg.Connection) -> None:
             now = self._now(session)
-            row = session.execute(_ATTEMPTS, [error[:MAX_ERROR_CHARACTERS], message_id]).fetchone()
+            row = session.execute(
+                sql.ATTEMPTS, [error[:MAX_ERROR_CHARACTERS], message_id]
+            ).fetchone()
             pause = pause_after(row[0]) if row else None
-            session.execute(_DUE_AGAIN, [now + pause if pause else None, message_id])
+            session.execute(sql.DUE_AGAIN, [now + pause if pause else None, message_id])
 
         run_in_transaction(self._url, store)
 
@@ -242,7 +166,7 @@ class PostgresIncidents:
             return
 
         def store(session: psycopg.Connection) -> None:
-            session.execute(_POSTPONE, [self._now(session), list(message_ids)])
+            session.execute(sql.POSTPONE, [self._now(session), list(message_ids)])
 
         run_in_transaction(self._url, store)
 
@@ -251,7 +175,7 @@ class PostgresIncidents:
 
         def read(session: psycopg.Connection) -> tuple[bool, Sequence[str]]:
             now = self._now(session)
-            row = session.execute(_GLANCE, [now, now]).fetchone()
+            row = session.execute(sql.GLANCE, [now, now]).fetchone()
             return (row[0], row[1]) if row else (False, [])
 
         return run_in_transaction(self._url, read)
@@ -259,7 +183,7 @@ class PostgresIncidents:
     def open_keys(self, prefix: str) -> Sequence[str]:
         """Keys of unresolved incidents that begin with it, in order."""
         rows = run_in_transaction(
-            self._url, lambda session: session.execute(_OPEN_KEYS, [prefix, prefix]).fetchall()
+            self._url, lambda session: session.execute(sql.OPEN_KEYS, [prefix, prefix]).fetchall()
         )
         return [key for (key,) in rows]
 
@@ -267,11 +191,12 @@ class PostgresIncidents:
         """One incident with its history."""
 
         def read(session: psycopg.Connection) -> IncidentRecord | None:
-            found = _incidents(session, _FIND, [incident_id])
+            found = _incidents(session, sql.FIND, [incident_id])
             if not found:
                 return None
             history = [
-                IncidentEntry(*row) for row in session.execute(_HISTORY, [incident_id]).fetchall()
+                IncidentEntry(*row)
+                for row in session.execute(sql.HISTORY, [incident_id]).fetchall()
             ]
             return IncidentRecord(found[0], history, _unsent(session, found)[incident_id])
 
@@ -281,15 +206,27 @@ class PostgresIncidents:
         """Incidents in these states, the worst and newest first, without their history."""
 
         def read(session: psycopg.Connection) -> list[IncidentRecord]:
-            found = _incidents(session, _UNRESOLVED, [sorted(states), limit])
+            found = _incidents(session, sql.UNRESOLVED, [sorted(states), limit])
             if IncidentState.RESOLVED in states and len(found) < limit:
-                found += _incidents(session, _RESOLVED, [limit - len(found)])
+                found += _incidents(session, sql.RESOLVED, [limit - len(found)])
             unsent = _unsent(session, found)
             return [
                 IncidentRecord(incident, unsent=unsent[incident.incident_id]) for incident in found
             ]
 
         return run_in_transaction(self._url, read)
+
+    def forget(self, before: datetime) -> int:
+        """Remove what ended before that instant, some at a time; may be repeated at any time."""
+        values = {"before": before, "limit": FORGOTTEN_AT_ONCE}
+
+        def remove(session: psycopg.Connection) -> int:
+            return session.execute(sql.FORGET, values).rowcount
+
+        count = 0
+        while removed := run_in_transaction(self._url, remove):
+            count += removed
+        return count
 
     def now(self) -> datetime:
         """The clock by which incidents are dated."""
@@ -298,9 +235,9 @@ class PostgresIncidents:
     def _now(self, session: psycopg.Connection) -> datetime:
         if self._clock is not None:
             return self._clock()
-        row = session.execute(_NOW).fetchone()
+        row = session.execute(sql.NOW).fetchone()
         if row is None:
-            raise LookupError(_NOW)
+            raise LookupError(sql.NOW)
         now: datetime = row[0]
         return now
 
@@ -314,13 +251,13 @@ class PostgresIncidents:
         """Store the incident, and with it the messages that are due of it now."""
         event = due_event(incident, now, self._policy)
         had_escalated = incident.escalated_at is not None
-        after = told(incident, event, now) if event else incident
+        after = told(incident, event, now) if event else incident  # guard: alarm-known-as-told
         self._store(session, after)
         if event is None:
             return []
         text = text_of(after, event)
         actor = after.resolved_by if event is IncidentEvent.RESOLVED else None
-        session.execute(_EVENT, [after.incident_id, now, event, actor, text])
+        session.execute(sql.EVENT, [after.incident_id, now, event, actor, entry_of(after, event)])
         is_loud = event is IncidentEvent.ESCALATED or had_escalated
         return [
             _add_message(session, after, event, route.name, text)
@@ -329,9 +266,9 @@ class PostgresIncidents:
         ]
 
     def _store(self, session: psycopg.Connection, incident: Incident) -> None:
-        values = [getattr(incident, name) for name in _CHANGED]
+        values = [getattr(incident, name) for name in sql.CHANGED]
         look = look_at(incident, self._policy)
-        session.execute(_CHANGE, [*values, look, incident.incident_id])
+        session.execute(sql.CHANGE, [*values, look, incident.incident_id])
 
 
 def _add_message(
@@ -340,7 +277,8 @@ def _add_message(
     at = incident.told_at or incident.last_seen_at
     subject = subject_of(incident, event)
     values = [incident.incident_id, channel, event, incident.severity, subject, text, at]
-    row = session.execute(_MESSAGE, [*values, at + CLAIMED_FOR]).fetchone()
+    due_at = at + CLAIMED_FOR  # guard: alarm-claimed-by-its-maker
+    row = session.execute(sql.MESSAGE, [*values, due_at]).fetchone()
     return AlarmMessage(
         message_id=row[0] if row else 0,
         incident_id=incident.incident_id,
@@ -391,6 +329,6 @@ def _unsent(
     session: psycopg.Connection, incidents: Sequence[Incident]
 ) -> dict[int, list[UnsentMessage]]:
     found: dict[int, list[UnsentMessage]] = {incident.incident_id: [] for incident in incidents}
-    for incident_id, *rest in session.execute(_UNSENT, [list(found)]):
+    for incident_id, *rest in session.execute(sql.UNSENT, [list(found)]):
         found[incident_id].append(UnsentMessage(*rest))
     return found

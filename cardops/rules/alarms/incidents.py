@@ -5,6 +5,8 @@ is part of the incident, so whoever looks at it later tells what has changed sin
 ended between the two, or a pause, delays a message and never loses it.
 """
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +17,7 @@ from cardops.rules.card_numbers import mask_card_numbers
 MAX_SUBJECT_CHARACTERS: Final = 200
 MAX_MESSAGE_CHARACTERS: Final = 4_000
 MAX_KEY_CHARACTERS: Final = 300
+KEY_HASH_CHARACTERS: Final = 16
 # An incident that comes and goes is told at most once up and once down in this time.
 QUIET: Final = timedelta(minutes=10)
 REMIND_EVERY: Final = timedelta(hours=24)
@@ -70,9 +73,29 @@ def notice_of(
 ) -> Notice:
     """A notice of bounded length, on one line where that is due, without card numbers."""
     title = mask_card_numbers(" ".join(subject.split()))[:MAX_SUBJECT_CHARACTERS]
-    key = mask_card_numbers(" ".join((incident or subject).split()))[:MAX_KEY_CHARACTERS]
     text = mask_card_numbers(message.strip().replace("\x00", ""))[:MAX_MESSAGE_CHARACTERS]
-    return Notice(key, title, text, runbook, severity)
+    return Notice(key_of(incident or subject), title, text, runbook, severity)
+
+
+def key_of(name: str) -> str:
+    """The key of the incident of that name: one line of bounded length, without card numbers.
+
+    Whoever ends an incident names it as whoever saw it. Two long names differ in their keys, too.
+    """
+    key = mask_card_numbers(" ".join(name.split()))
+    if len(key) <= MAX_KEY_CHARACTERS:
+        return key
+    end = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_HASH_CHARACTERS]
+    return f"{key[: MAX_KEY_CHARACTERS - len(end) - 1]}#{end}"
+
+
+def named(names: Sequence[str]) -> str:
+    """The first, and how many more: for a subject that differs where others are meant.
+
+    A subject with a number alone is the same for one dispute today and another one tomorrow, and who was
+    told of the first would not be told of the second.
+    """
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)

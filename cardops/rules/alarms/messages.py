@@ -69,10 +69,15 @@ def subject_of(incident: Incident, event: IncidentEvent) -> str:
 
 
 def text_of(incident: Incident, event: IncidentEvent) -> str:
-    """What happened; of an incident that was seen more than once, since when and how often."""
+    """What a message says: what its entry says, and who ended it."""
+    by = incident.resolved_by if event is IncidentEvent.RESOLVED else None
+    return entry_of(incident, event) + (f" ({by})" if by else "")
+
+
+def entry_of(incident: Incident, event: IncidentEvent) -> str:
+    """What the history says beside who did it; of an incident that was seen more than once, since when and how often."""
     if event is IncidentEvent.RESOLVED:
-        who = f" ({incident.resolved_by})" if incident.resolved_by else ""
-        return f"{incident.resolution}{who}"
+        return str(incident.resolution)
     if incident.seen_count == 1:
         return incident.message
     return (

@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
-from cardops.rules.alarms.incidents import Severity
+from cardops.rules.alarms.incidents import Severity, named
 from cardops.rules.chargebacks.queue import Opening
 
 # Cases that an alarm names, nearest first; it says how many more there are and how to see them.
@@ -97,13 +97,13 @@ def _text(level: AlarmLevel, program: str, alarms: Sequence[DeadlineAlarm]) -> A
     disputes = f"1 dispute of {program}" if one else f"{count} disputes of {program}"
     verb = "is" if one else "are"
     if level is AlarmLevel.MISSED:
-        subject, option = f"{disputes} {verb} overdue", "--overdue"
+        what, option = f"{disputes} {verb} overdue", "--overdue"
     else:
         days = level.rpartition("_")[2]
         noun = "day" if days == "1" else "days"
-        subject = f"{disputes} {verb} to be answered within {days} {noun}"
+        what = f"{disputes} {verb} to be answered within {days} {noun}"
         option = f"--due-within {days}"
-    named = [
+    cases = [
         f"{alarm.opening.dispute.case_number} ({alarm.opening.dispute.network}, "
         f"{alarm.opening.stage}) by {alarm.reply_by_on}"
         for alarm in alarms[:MAX_NAMED]
@@ -112,7 +112,7 @@ def _text(level: AlarmLevel, program: str, alarms: Sequence[DeadlineAlarm]) -> A
     return AlarmText(
         incident=incident_of(alarms[0]),
         severity=_SEVERITIES.get(level, Severity.ERROR),
-        subject=subject,
-        message=f"{subject}: {', '.join(named)}{more}. `cardops disputes list --program {program} {option}` "
+        subject=f"{what}: {named([alarm.opening.dispute.case_number for alarm in alarms])}",
+        message=f"{', '.join(cases)}{more}. `cardops disputes list --program {program} {option}` "
         "lists them with their owners; answer, accept or close each.",
     )

@@ -10,6 +10,8 @@ from datetime import date
 from itertools import groupby
 from typing import Final
 
+from cardops.rules.alarms.incidents import named
+
 # Merchants that an alarm names; it says how many more there are and how to see them.
 MAX_NAMED: Final = 20
 
@@ -64,12 +66,12 @@ def _text(alarms: Sequence[MonitoringAlarm]) -> MonitoringText:
     first, count = alarms[0], len(alarms)
     merchants = "1 merchant" if count == 1 else f"{count} merchants"
     state = "reached the line" if first.is_reached else "may reach the line"
-    subject = f"{merchants} of {first.program} {state} of {first.programme} in {first.month:%Y-%m}"
-    named = "; ".join(_sentence(alarm) for alarm in alarms[:MAX_NAMED])
+    what = f"{merchants} of {first.program} {state} of {first.programme} in {first.month:%Y-%m}"
+    sentences = "; ".join(_sentence(alarm) for alarm in alarms[:MAX_NAMED])
     more = f"; and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
     return MonitoringText(
-        subject,
-        f"{subject}: {named}{more}. The mart fct_monitoring_programmes has the figures: refund or "
+        f"{what}: {named([alarm.merchant_id for alarm in alarms])}",
+        f"{what}: {sentences}{more}. The mart fct_monitoring_programmes has the figures: refund or "
         "resolve alerts before they are disputes, and look for one cause of many.",
     )
 

@@ -13,7 +13,14 @@ from typing import Final
 from typing_extensions import override
 
 from cardops.ports import AlarmChannel, AlarmChannels, Clock, Incidents, Notifier
-from cardops.rules.alarms.incidents import QUIET, IncidentEvent, Notice, Severity, notice_of
+from cardops.rules.alarms.incidents import (
+    QUIET,
+    IncidentEvent,
+    Notice,
+    Severity,
+    key_of,
+    notice_of,
+)
 from cardops.rules.alarms.messages import FILE_CHANNEL, AlarmMessage
 from cardops.rules.alarms.records import ChannelError
 
@@ -57,7 +64,7 @@ class IncidentNotifier(Notifier):
             ledger = self.ledger()
             messages = ledger.report(notice, self.channels.all())
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being recorded, it is told
-            self._tell_unrecorded(notice, error)
+            self._tell_unrecorded(notice, error)  # guard: unrecorded-alarm-told
         else:
             self._send_new(ledger, messages)
 
@@ -67,10 +74,11 @@ class IncidentNotifier(Notifier):
 
     def resolve_by(self, incident: str, why: str, by: str | None) -> None:
         """The same, on a person's word."""
-        self._told.pop(incident, None)
+        key = key_of(incident)
+        self._told.pop(key, None)
         try:
             ledger = self.ledger()
-            messages = ledger.resolve(incident, why, self.channels.all(), by=by)
+            messages = ledger.resolve(key, why, self.channels.all(), by=by)
         except Exception as error:  # noqa: BLE001 - it stays open, which harms nobody
             _log.warning("the end of the incident %s was not recorded: %s", incident, error)
         else:
@@ -78,8 +86,9 @@ class IncidentNotifier(Notifier):
 
     @override
     def resolve_except(self, prefix: str, still: Collection[str], why: str) -> None:
+        kept = {key_of(name) for name in still}
         try:
-            ended = [key for key in self.ledger().open_keys(prefix) if key not in still]
+            ended = [key for key in self.ledger().open_keys(prefix) if key not in kept]
         except Exception as error:  # noqa: BLE001 - they stay open, which harms nobody
             _log.warning("the end of incidents %s… was not recorded: %s", prefix, error)
             return
@@ -129,9 +138,9 @@ class IncidentNotifier(Notifier):
         error = _error_of(channel, message)
         try:
             if error is None:
-                ledger.sent(message.message_id)
+                ledger.sent(message.message_id)  # guard: sent-alarm-recorded
             else:
-                ledger.failed(message.message_id, error)
+                ledger.failed(message.message_id, error)  # guard: failed-alarm-recorded
         except Exception as problem:  # noqa: BLE001 - it is sent again, which is better than never
             _log.warning("whether alarm message %s was sent is not recorded: %s",
                          message.message_id, problem)  # fmt: skip

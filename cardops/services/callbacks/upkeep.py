@@ -10,6 +10,8 @@ from cardops.services.callbacks.callback_ports import CallbackPorts
 
 MAX_PRUNED: Final = 1_000
 RUNBOOK: Final = "docs/runbooks/callbacks.md"
+# An incident's key before program and endpoint.
+DISABLED: Final = "callback-endpoint:"
 
 
 class CallbackUpkeep:
@@ -30,7 +32,11 @@ class CallbackUpkeep:
                 message = disabled_message(endpoint)
                 # A notifier may call over the network.
                 await asyncio.to_thread(
-                    self._ports.notifier.notify, subject, message, runbook=RUNBOOK
+                    self._ports.notifier.notify,
+                    subject,
+                    message,
+                    runbook=RUNBOOK,
+                    incident=incident_of_endpoint(endpoint.program, endpoint.endpoint),
                 )
         return len(endpoints)
 
@@ -42,6 +48,11 @@ class CallbackUpkeep:
         return await self._ports.outbox.prune(
             self._ports.clock.now() - self._log_period, MAX_PRUNED
         )
+
+
+def incident_of_endpoint(program: str, endpoint: str) -> str:
+    """One incident an endpoint of a program; it ends when the endpoint is enabled again."""
+    return f"{DISABLED}{program}/{endpoint}"
 
 
 def disabled_message(endpoint: Endpoint) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from cardops.ports import Notifier
+from cardops.rules.alarms.incidents import named
 from cardops.rules.money import format_amount
 from cardops.rules.provisional.postings import PostingOutcome
 from cardops.services.provisional.crediting import Position, PostedStep
@@ -26,7 +27,7 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
     debts = [step for step in posted if step.is_below_zero]
     if debts:
         notifier.notify(
-            f"{len(debts)} balance(s) below zero after a credit was taken back",
+            f"{len(debts)} balance(s) below zero after a credit was taken back: {_disputes(debts)}",
             "; ".join(debt_sentence(step) for step in debts),
             runbook=RUNBOOK,
             incident=DEBT,
@@ -34,7 +35,7 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
     refused = [step for step in posted if not is_done(step)]
     if refused:
         notifier.notify(
-            f"{len(refused)} posting(s) of disputes were not possible",
+            f"{len(refused)} posting(s) of disputes were not possible: {_disputes(refused)}",
             "; ".join(refusal_sentence(step) for step in refused),
             runbook=RUNBOOK,
             incident=REFUSED,
@@ -42,7 +43,7 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
     late = [step for step in posted if step.is_late and step.outcome is PostingOutcome.POSTED]
     if late:
         notifier.notify(
-            f"{len(late)} credit(s) of disputes were given after the last day for it",
+            f"{len(late)} credit(s) of disputes were given after the last day for it: {_disputes(late)}",
             "; ".join(late_sentence(step) for step in late),
             runbook=RUNBOOK,
             incident=LATE,
@@ -51,18 +52,21 @@ def report(posted: Sequence[PostedStep], notifier: Notifier) -> None:
 
 def report_missed(positions: Sequence[Position], today: date, notifier: Notifier) -> None:
     """One alarm a night for all of the regulation's clocks that were missed, until each is met."""
-    sentences = [
-        f"{key.network}/{key.case_number} of {key.program}: {', '.join(missed)}"
-        for key, missed in (
-            (item.dispute.key, list(item.missed_clocks(today))) for item in positions
-        )
-        if missed
-    ]
-    if sentences:
+    missed = {
+        item.dispute.key: clocks
+        for item in positions
+        if (clocks := list(item.missed_clocks(today)))
+    }
+    disputes = [f"{key.network}/{key.case_number} of {key.program}" for key in missed]
+    if missed:
+        sentences = [
+            f"{dispute}: {', '.join(clocks)}"
+            for dispute, clocks in zip(disputes, missed.values(), strict=True)
+        ]
         more = len(sentences) - MAX_NAMED
         rest = f"; and {more} more in `cardops provisional list`" if more > 0 else ""
         notifier.notify(
-            f"{len(sentences)} dispute(s) missed a clock of their regulation",
+            f"{len(missed)} dispute(s) missed a clock of their regulation: {named(disputes)}",
             "; ".join(sentences[:MAX_NAMED]) + rest,
             runbook=RUNBOOK,
             incident=MISSED,
@@ -74,6 +78,11 @@ def report_missed(positions: Sequence[Position], today: date, notifier: Notifier
 def is_done(step: PostedStep) -> bool:
     """Whether the posting is in the ledger."""
     return step.outcome in {PostingOutcome.POSTED, PostingOutcome.POSTED_BEFORE}
+
+
+def _disputes(steps: Sequence[PostedStep]) -> str:
+    keys = [step.posting.key for step in steps]
+    return named([f"{key.network}/{key.case_number} of {key.program}" for key in keys])
 
 
 def debt_sentence(step: PostedStep) -> str:

@@ -150,6 +150,10 @@ def list_due(
             typer.echo(_due_line(file))
         for file in late:
             typer.echo(absent_sentence(file))
+        if not judged:
+            typer.echo(
+                "No file is due on that date; `cardops calendar list` shows what is expected."
+            )
     raise typer.Exit(DONE_WITH_FINDINGS if late else DONE)
 
 

@@ -16,6 +16,7 @@ from cardops.rules.callbacks.callbacks import (
     CallbackState,
 )
 from cardops.rules.callbacks.endpoints import endpoint_of
+from cardops.services.callbacks.upkeep import incident_of_endpoint
 from cardops.settings import Settings
 from orchestration.cli.callback_views import (
     archived_view,
@@ -26,6 +27,7 @@ from orchestration.cli.callback_views import (
     endpoint_view,
 )
 from orchestration.cli.known_programs import administration
+from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,
@@ -221,6 +223,7 @@ def enable(
             f"No endpoint {endpoint} is failing or disabled; list them with "
             "`cardops callbacks endpoints --failing`."
         )
+    end_alarms(program, endpoint_of(endpoint))
     if json_output:
         print_json({"endpoint": endpoint_of(endpoint), "programs": count})
     else:
@@ -297,6 +300,18 @@ def with_callbacks(work: Callable[[CallbackAdapters], Awaitable[Result]]) -> Res
             return await work(adapters)
 
     return asyncio.run(run_work())
+
+
+def end_alarms(program: str | None, endpoint: str) -> None:
+    """The endpoint is enabled in this program, or in all of them."""
+    adapters = Adapters(Settings.load())
+    programs = (
+        [found.program for found in adapters.programs.all()] if program is None else [program]
+    )
+    for name in programs:
+        adapters.notifier.resolve_by(
+            incident_of_endpoint(name, endpoint), "The endpoint was enabled again.", whoami()
+        )
 
 
 def show(callbacks: list[Callback], log: list[CallbackAttempt]) -> None:

@@ -82,11 +82,24 @@ def set_blocked(program: str, user_id: str, *, is_blocked: bool, json_output: bo
     """Raises CommandError for an invalid user id, ProgramMissingError for a missing program."""
     adapters, _ = checked(program, user_id)
     adapters.programs.set_blocked(program, user_id, is_blocked=is_blocked, changed_by=whoami())
+    has_account = adapters.programs.has_account(program, user_id)
     if json_output:
-        print_json({"program": program, "user_id": user_id, "is_blocked": is_blocked})
+        print_json(
+            {
+                "program": program,
+                "user_id": user_id,
+                "is_blocked": is_blocked,
+                "has_account": has_account,
+            }
+        )
     else:
         say(
             f"User {user_id} of program {program} is now {'blocked' if is_blocked else 'unblocked'}."
+        )
+    if not has_account:
+        say(
+            f"Program {program} has no account of {user_id}: nothing was ever deposited for that id. "
+            "It holds for a user who comes later; check the spelling, upper and lower case, and --program."
         )
 
 

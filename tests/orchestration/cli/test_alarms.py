@@ -95,6 +95,8 @@ def test_resolved_alarm_is_told_and_leaves_the_list(adapters: Adapters) -> None:
     assert [line["event"] for line in lines] == ["opened", "opened", "resolved"]
     assert lines[-1]["message"] == "restored the row (ben)"
     assert "is resolved" in run("ack", str(row["id"]))
+    shown = run("show", str(row["id"]))
+    assert shown.splitlines()[-1].endswith("resolved by ben: restored the row")
 
 
 def test_what_cannot_be_done_is_said(adapters: Adapters) -> None:

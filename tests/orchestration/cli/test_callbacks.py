@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 from typing_extensions import override
 
 from cardops.adapters.postgresql.connection import connect
+from cardops.adapters.postgresql.incidents import PostgresIncidents
 from cardops.adapters.secrets import FileSecretStore
 from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from cardops.settings import Settings
@@ -107,6 +108,10 @@ class World:
     def states(self) -> dict[str, int]:
         return dict(self.query("select state, count(*) from callbacks group by state"))
 
+    def alarms(self) -> Sequence[str]:
+        """Keys of those that are open."""
+        return PostgresIncidents(self.url).open_keys("")
+
     def command(self, *arguments: str, code: int = 0) -> Any:
         done = self.run(*arguments, "--json")
         assert done.returncode == code, done.stderr
@@ -191,6 +196,21 @@ def test_callbacks_of_a_killed_worker_are_due_when_their_leases_expire(
     assert leases == [(True,)] * 3
     assert world.states() == {"delivered": 3}
     assert sorted(Counter(sink.ids).values()) == [2, 2, 2]
+
+
+def test_alarm_of_a_disabled_endpoint_ends_when_it_is_enabled(world: World, sink: Sink) -> None:
+    sink.status = 410
+    world.add_pending(sink.url)
+    world.add_pending(f"{sink.url}/other")
+    world.command("run", "--once")
+    world.command("run", "--once")
+    keys = [f"callback-endpoint:default/{url}" for url in (sink.url, f"{sink.url}/other")]
+    assert world.alarms() == keys, "each is told of"
+
+    world.command("enable", f"{sink.url}?two=2")
+    assert world.alarms() == keys[1:]
+    world.command("enable", f"{sink.url}/other", "--program", "default")
+    assert world.alarms() == []
 
 
 def test_disabled_endpoint_is_listed_enabled_and_its_callbacks_replayed(

@@ -62,3 +62,11 @@ def test_invalid_limit_is_one_sentence_and_changes_nothing(
     assert done.returncode == 2
     assert done.stderr.strip()
     assert "Traceback" not in done.stderr
+
+
+def test_block_of_an_id_without_account_says_so(console: Console) -> None:
+    done = console.run("user", "block", "nobody-yet")
+
+    assert done.returncode == 0
+    assert "User nobody-yet of program default is now blocked." in done.stderr
+    assert "Program default has no account of nobody-yet" in done.stderr

@@ -15,12 +15,14 @@ import pytest
 from sqlalchemy import text
 
 from assets.run_history import run_history
+from cardops.rules.alarms.incidents import Notice
 from cardops.settings import Settings
 from orchestration.local.history import History, SettingsHistory
 from orchestration.local.instance import OUTPUT_VARIABLE, URL_VARIABLE, open_instance
 from sensors.intake import BATCHES
 from tests.factories.databases import new_database
 from tests.fakes.clock import FakeClock
+from tests.fakes.incidents import FakeIncidents
 
 pytestmark = [pytest.mark.dagster, pytest.mark.database]
 
@@ -228,12 +230,18 @@ def test_asset_shows_what_was_removed_and_how_large_the_tables_are(
     run(instance, "2026-01-01")
     run(instance, "2026-01-01")
     make_older(instance)
-    resource = SettingsHistory(Settings(home=tmp_path), FakeClock(NOW))
+    incidents = FakeIncidents(FakeClock(NOW - timedelta(days=401)))
+    for name in ("over", "open"):
+        incidents.report(Notice(name, "Late", "late"), [])
+    incidents.resolve("over", "It came.", [])
+    resource = SettingsHistory(Settings(home=tmp_path), FakeClock(NOW), incidents)
 
     result = dg.materialize([run_history], resources={"history": resource}, instance=instance)
 
     (made,) = result.asset_materializations_for_node("run_history")
     assert made.metadata["runs_removed"].value == 1
+    assert made.metadata["alarms_removed"].value == 1
+    assert [*incidents.by_key] == ["open"]
     sizes = [
         value.value
         for name, value in made.metadata.items()

@@ -309,6 +309,16 @@ def test_failing_events_are_one_alarm_and_everything_is_listed(
         wait_until(lambda: desk.runs.ended)
         desk.arrive(ORDERS, "b.csv")
         wait_until(lambda: len(desk.runs.ended) == 2)
+        wait_until(lambda: not desk.notifier.open)
 
     assert len(desk.notifier.alarms) == 1
     assert desk.runs.ended == [(DEPOSITS, 1), (ORDERS, 1)]
+
+
+def test_alarm_of_a_worker_that_was_restarted_is_ended_by_the_next(desk: Desk) -> None:
+    desk.notifier.notify(
+        "Events of arrivals cannot be read", "no queue", incident="arrivals:events"
+    )
+    with desk.running():
+        desk.arrive(DEPOSITS, "a.csv")
+        wait_until(lambda: not desk.notifier.open)

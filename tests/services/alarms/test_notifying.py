@@ -179,6 +179,25 @@ def test_incidents_that_are_not_named_any_more_are_resolved(world: World) -> Non
     assert world.ledger.open_keys("") == ["late-file:b", "late-files", "run:a"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["my  folder/", "4111111111111111/", "x" * 400, "é" * 299 + "/", "a\tb\nc/"],
+    ids=["spaces", "card-number", "long", "accents", "control"],
+)
+def test_incident_of_any_name_stays_open_and_ends(world: World, name: str) -> None:
+    """Folders and files are named by their senders."""
+    key, other = f"misplaced-files:{name}", f"misplaced-files:{name}2"
+    for incident in (key, other):
+        world.notifier.notify("Files are not taken", "x", incident=incident)
+
+    world.notifier.resolve_except("misplaced-files:", {key, other}, "The files are gone.")
+    assert len(world.ledger.open_keys("misplaced-files:")) == 2
+    world.notifier.resolve_except("misplaced-files:", {other}, "The files are gone.")
+    assert len(world.ledger.open_keys("misplaced-files:")) == 1
+    world.notifier.resolve(other, "The files are gone.")
+    assert world.ledger.open_keys("") == []
+
+
 def test_worse_incident_is_told_at_once(world: World) -> None:
     world.fail()
     world.fail(severity=Severity.CRITICAL)

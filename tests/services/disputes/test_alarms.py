@@ -16,9 +16,13 @@ from cardops.ports import DisputeAlarms
 from cardops.rules.chargebacks.alarms import AlarmLevel, DeadlineAlarm, alarm_level, alarm_texts
 from cardops.rules.chargebacks.disputes import DisputeKey
 from cardops.rules.chargebacks.queue import Opening, RecordKind
+from cardops.services.alarms.notifying import IncidentNotifier
+from cardops.services.disputes.alarms import DeadlineAlarms
 from tests.factories.dispute_queues import QueueWorld, a_step
+from tests.fakes.alarm_channels import FakeChannel, FakeChannels
 from tests.fakes.clock import FakeClock
 from tests.fakes.disputes import FakeDisputeAlarms
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.notifier import FakeNotifier
 from tests.servers.killable_alarms import alarms_of, die_at_steps
 
@@ -48,10 +52,10 @@ def test_each_alarm_is_raised_once_as_the_deadline_comes_near(world: QueueWorld)
         map(AlarmLevel, ("due_in_7", "due_in_3", "due_in_1", "missed"))
     )
     assert [subject for subject, _, _ in world.notifier.alarms] == [
-        "1 dispute of default is to be answered within 7 days",
-        "1 dispute of default is to be answered within 3 days",
-        "1 dispute of default is to be answered within 1 day",
-        "1 dispute of default is overdue",
+        "1 dispute of default is to be answered within 7 days: c1",
+        "1 dispute of default is to be answered within 3 days: c1",
+        "1 dispute of default is to be answered within 1 day: c1",
+        "1 dispute of default is overdue: c1",
     ]
     assert {runbook for _, _, runbook in world.notifier.alarms} == {
         "docs/runbooks/dispute-deadlines.md"
@@ -82,6 +86,26 @@ def test_reopened_dispute_and_moved_deadline_start_anew(world: QueueWorld) -> No
     world.tell(a_step("c1", reply_by="2026-11-24"))
     assert levels(world) == [AlarmLevel.DUE_IN_3]
     assert [alarm.opening.number for alarm in world.alarms.raised] == [1, 2, 2]
+
+
+def test_as_many_disputes_of_another_day_are_told_as_news(world: QueueWorld) -> None:
+    """Of an incident that is open, operators are told what its subject has that it had not before."""
+    world.put("c1", reply_by_on=DUE, clock="feed")
+    world.put("c2", reply_by_on=DUE + timedelta(days=1), clock="feed")
+    ledger, channel = FakeIncidents(world.intake.clock), FakeChannel("mail")
+    notifier = IncidentNotifier(lambda: ledger, FakeChannels([channel]), world.intake.clock)
+
+    world.intake.clock.advance(days=3)
+    for _ in range(2):
+        DeadlineAlarms(world.disputes, world.records, world.alarms, world.intake.clock).raise_due(
+            notifier
+        )
+        world.intake.clock.advance(days=1)
+
+    assert [message.subject for message in channel.sent] == [
+        "1 dispute of default is to be answered within 7 days: c1",
+        "Changed: 1 dispute of default is to be answered within 7 days: c2",
+    ]
 
 
 @dataclass
@@ -176,9 +200,11 @@ def test_many_alarms_are_one_text_with_the_nearest_first() -> None:
 
     first, second = alarm_texts([*reversed(many), *missed])
 
-    assert first.subject == "2 disputes of default are overdue"
+    assert first.subject == "2 disputes of default are overdue: new and 1 more"
     assert first.message.index("new (visa") < first.message.index("old (visa")
-    assert second.subject == "25 disputes of default are to be answered within 3 days"
+    assert (
+        second.subject == "25 disputes of default are to be answered within 3 days: c00 and 24 more"
+    )
     assert "c00 (visa, chargeback) by 2026-11-30, c01" in second.message
     assert "c19" in second.message
     assert "c20" not in second.message

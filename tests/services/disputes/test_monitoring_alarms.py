@@ -57,7 +57,7 @@ class FailingNotifier(FakeNotifier):
 def test_alarm_says_how_far_the_line_is_and_what_is_missing() -> None:
     (text,) = monitoring_texts([an_alarm()])
 
-    assert text.subject == "1 merchant of default may reach the line of visa_vamp in 2026-11"
+    assert text.subject == "1 merchant of default may reach the line of visa_vamp in 2026-11: m1"
     assert (
         "m1 has 1200 cases against 80000 sales, excessive begins at 1501 cases and 1.50 %, 301 more "
         "reach it, 1640 are forecast for the month, no fraud reports were received, so there may be "
@@ -70,7 +70,7 @@ def test_reached_lines_are_told_first_and_many_merchants_together() -> None:
 
     first, second = monitoring_texts([*many, an_alarm("over", is_reached=True)])
 
-    assert first.subject == "1 merchant of default reached the line of visa_vamp in 2026-11"
+    assert first.subject == "1 merchant of default reached the line of visa_vamp in 2026-11: over"
     assert "more reach it" not in first.message
     assert second.subject.startswith("25 merchants of default may reach")
     assert "m19 has" in second.message

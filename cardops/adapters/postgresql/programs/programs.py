@@ -64,6 +64,7 @@ from (
 ) as change
 left join users as u on u.program = change.program and u.user_id = change.user_id
 """
+_HAS_ACCOUNT: Final = "select exists (select from accounts where program = %s and user_id = %s)"
 _ADD_ROUTE: Final = """
 insert into network_route_changes (program, scheme, change_number, network, set_by)
 select
@@ -194,6 +195,12 @@ class PostgresPrograms:
             )
 
         change_user(self._url, program, user_id, block)
+
+    def has_account(self, program: str, user_id: str) -> bool:
+        """Whether anything was ever deposited for the user."""
+        with self._session() as session:
+            row = session.execute(_HAS_ACCOUNT, [program, user_id]).fetchone()
+        return bool(row and row[0])
 
     def _programs(self, program: str | None) -> list[Program]:
         with self._session() as session, session.cursor(row_factory=dict_row) as cursor:
