@@ -41,6 +41,7 @@ spark.sql.files.minPartitionNum 1
 spark.driver.memory 2g
 spark.driver.extraJavaOptions {JAVA_OPTIONS}
 spark.executor.memory 512m
+spark.network.timeout 600s
 spark.executor.extraJavaOptions {JAVA_OPTIONS}
 spark.driver.host 127.0.0.1
 spark.driver.bindAddress 127.0.0.1
