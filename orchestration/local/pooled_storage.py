@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from dagster import AssetKey, DagsterRun
 from dagster._core.scheduler.instigation import TickStatus
 from dagster_postgres import (
     DagsterPostgresStorage,
@@ -31,6 +32,8 @@ from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DisconnectionError
 from typing_extensions import override
+
+from orchestration.local.shell_changes import recorded, run_subject
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
@@ -63,11 +66,28 @@ class _Part:
 
 
 class PooledRuns(_Part, PostgresRunStorage):
-    """Runs."""
+    """Runs. What a command of Dagster adds or removes is in the audit trail."""
+
+    @override
+    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
+        assets = [key.to_user_string() for key in dagster_run.asset_selection or ()]
+        subject = run_subject(dagster_run.job_name, assets, dagster_run.tags)
+        with recorded("launch run", subject, f"run {dagster_run.run_id}"):
+            return super().add_run(dagster_run)
+
+    @override
+    def delete_run(self, run_id: str) -> None:
+        with recorded("delete run", f"run {run_id}"):
+            super().delete_run(run_id)
 
 
 class PooledEvents(_Part, PostgresEventLogStorage):
-    """Events."""
+    """Events. What a command of Dagster wipes is in the audit trail."""
+
+    @override
+    def wipe_asset(self, asset_key: AssetKey) -> None:
+        with recorded("wipe asset", f"asset {asset_key.to_user_string()}"):
+            super().wipe_asset(asset_key)
 
 
 class PooledSchedules(_Part, PostgresScheduleStorage):
