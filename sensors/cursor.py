@@ -5,18 +5,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from cardops.rules.intake.retries import Tries
+from cardops.rules.intake.sweeps import Sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """`waiting`: key -> version of files perhaps being written. `tries`: by intake id.
 
-    `position`: how far listing a bucket in parts has come.
+    `position`: how far listing a bucket in parts has come. `looked_at`: when the sensor last looked, in
+    seconds since 1970.
     """
 
     waiting: Mapping[str, str] = field(default_factory=dict)
     tries: Mapping[int, Tries] = field(default_factory=dict)
     position: str = ""
+    looked_at: float = 0.0
+
+    def has_nothing_in_doubt(self) -> bool:
+        """Whether the next look goes on with nothing: no file is perhaps written, none is tried again."""
+        return not (self.waiting or self.tries or Sweep.parse(self.position).after)
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
@@ -24,7 +31,12 @@ class Cursor:
         try:
             stored = json.loads(text or "{}")
             tries = {int(key): Tries(**value) for key, value in stored.get("tries", {}).items()}
-            return cls(dict(stored.get("waiting", {})), tries, str(stored.get("position", "")))
+            return cls(
+                dict(stored.get("waiting", {})),
+                tries,
+                str(stored.get("position", "")),
+                float(stored.get("looked_at", 0)),
+            )
         except (ValueError, TypeError, AttributeError):
             # The ledger holds the truth; a lost cursor costs one poll or one pause.
             return cls()

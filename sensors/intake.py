@@ -4,10 +4,12 @@ A tick may die anywhere and be repeated: claims in the ledger make its effect ex
 that were claimed without a run are found unfinished by a later tick.
 """
 
+import hashlib
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -23,17 +25,20 @@ from cardops.ports import (
     Programs,
     SourceControls,
 )
-from cardops.rules.intake.files import FileStatus, IntakeFile
+from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
 from cardops.rules.intake.retries import Tries
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.held_files import HeldFiles
 from cardops.services.intake.recovery import Recovery
 from sensors.cursor import Cursor
+from sensors.intake_presence import told
 from sensors.processes import end_killed_runs
 
 # The daemon goes round every 5 seconds and skips sensors evaluated less than this ago: with 5 every
 # second round would be skipped.
 POLL_INTERVAL_SECONDS: Final = 3
+# A sensor is a safety net where the intake worker lives, and looks so often.
+REST_SECONDS: Final = 60.0
 BATCHES: Final = "chargeback_batch"
 # Money comes before whatever else waits in the queue, whose runs have priority 0.
 PRIORITY_TAG: Final = "dagster/priority"
@@ -41,6 +46,15 @@ INTAKE_PRIORITY: Final = "10"
 # Back-pressure: while so many runs of a kind wait for a place, no more files of it are claimed, and what
 # was left undone is not requested again.
 MAX_WAITING_RUNS: Final = 5
+# Files of one run; more go into the next. Their ids are a tag of the run, which PostgreSQL indexes for Dagster
+# only up to 2,704 bytes with the tag's name: ids of ten digits fit.
+MAX_FILES_A_RUN: Final = 240
+# The key of a run names so many files; of more it has a digest, for it is a tag as well.
+MAX_FILES_IN_A_KEY: Final = 50
+WHY_AT_REST: Final = (
+    "The intake worker takes what arrives as it arrives (cardops intake); this sensor looks once a minute beside it, and "
+    "every few seconds when the worker is gone or a file is left undone."
+)
 # Runs inside a process, which a kill may leave open, are never queued.
 WAITING: Final = [dg.DagsterRunStatus.QUEUED]
 UNDER_WAY: Final = [
@@ -50,6 +64,23 @@ UNDER_WAY: Final = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """What a tick that looks needs; each is a resource of its field's name."""
+
+    arrivals: Arrivals
+    raw_store: ObjectStore
+    failed_store: ObjectStore
+    intake_ledger: IntakeLedger
+    programs: Programs
+    clock: Clock
+    notifier: Notifier
+    source_controls: SourceControls
+
+
+_PORTS: Final = {port.name for port in fields(_Ports)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +95,7 @@ class Tick:
 
     def result(self, cursor: Cursor, instance: dg.DagsterInstance) -> dg.SensorResult:
         """Claim what is complete; request runs of it and of unfinished files that are due."""
-        kind = self.profile.kind
+        kind, looked_at = self.profile.kind, time.time()
         waiting_runs = instance.get_runs_count(
             dg.RunsFilter(job_name=self.profile.job_name, statuses=WAITING)
         )
@@ -89,7 +120,7 @@ class Tick:
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=_new_batches(files),
-            cursor=Cursor(poll.waiting, plan.tries, poll.position).text(),
+            cursor=Cursor(poll.waiting, plan.tries, poll.position, looked_at).text(),
             skip_reason=None if requests else dg.SkipReason(self._why_idle(poll.waiting)),
         )
 
@@ -103,7 +134,7 @@ class Tick:
         is_resumed = any(file.status is FileStatus.HELD for file in files)
         hour = f"/{self.claims.clock.now():%Y%m%dT%H}" if is_resumed else ""
         return dg.RunRequest(
-            run_key=f"{partition}/{','.join(map(_numbered, files))}/{attempt}{hour}",
+            run_key=f"{partition}/{_all_numbered(files)}/{attempt}{hour}",
             partition_key=partition,
             run_config=run_config(self.profile, files),
             tags={INTAKE_TAG: intake_ids, PRIORITY_TAG: INTAKE_PRIORITY},
@@ -120,6 +151,15 @@ class Tick:
         if waiting:
             return f"{len(waiting)} files may still be being written; the next poll decides."
         return f"No new {self.profile.kind} files."
+
+
+def _all_numbered(files: Sequence[IntakeFile]) -> str:
+    """The files of a run in its key."""
+    numbers = ",".join(map(_numbered, files))
+    if len(files) <= MAX_FILES_IN_A_KEY:
+        return numbers
+    digest = hashlib.sha256(numbers.encode()).hexdigest()
+    return f"{_numbered(files[0])},{len(files) - 1} more,{digest}"
 
 
 def _numbered(intake_file: IntakeFile) -> str:
@@ -139,10 +179,12 @@ def partition_of(intake_file: IntakeFile) -> str:
 
 
 def files_by_partition(files: Iterable[IntakeFile]) -> Iterator[list[IntakeFile]]:
-    """The files in groups of one partition each, in claim order."""
+    """The files of one run each: of one partition, in claim order, and no more than fit into its tags."""
     ordered = sorted(files, key=lambda file: (partition_of(file), file.intake_id))
     for _, group in groupby(ordered, key=partition_of):
-        yield list(group)
+        of_partition = list(group)
+        for start in range(0, len(of_partition), MAX_FILES_A_RUN):
+            yield of_partition[start : start + MAX_FILES_A_RUN]
 
 
 def run_config(profile: KindProfile, files: Sequence[IntakeFile]) -> dict[str, object]:
@@ -160,7 +202,10 @@ def busy_ids(profile: KindProfile, instance: dg.DagsterInstance) -> set[int]:
 
 
 def arrival_sensor(profile: KindProfile, *, kinds: Kinds = KINDS) -> dg.SensorDefinition:
-    """The sensor of a kind."""
+    """The sensor of a kind.
+
+    It asks for its ports only where it looks: they cost most of a tick.
+    """
 
     @dg.sensor(
         name=profile.sensor_name,
@@ -168,21 +213,43 @@ def arrival_sensor(profile: KindProfile, *, kinds: Kinds = KINDS) -> dg.SensorDe
         minimum_interval_seconds=POLL_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Claims new files under incoming/{profile.kind}/ once and ingests them.",
+        required_resource_keys=_PORTS,
     )
-    def sensor(  # noqa: PLR0913, PLR0917 - one parameter a port
-        context: dg.SensorEvaluationContext,
-        arrivals: dg.ResourceParam[Arrivals],
-        raw_store: dg.ResourceParam[ObjectStore],
-        failed_store: dg.ResourceParam[ObjectStore],
-        intake_ledger: dg.ResourceParam[IntakeLedger],
-        programs: dg.ResourceParam[Programs],
-        clock: dg.ResourceParam[Clock],
-        notifier: dg.ResourceParam[Notifier],
-        source_controls: dg.ResourceParam[SourceControls],
-    ) -> dg.SensorResult:
-        claims = Claims(raw_store, failed_store, intake_ledger, programs, clock, kinds, notifier)
-        held = HeldFiles(source_controls, intake_ledger, raw_store, failed_store, clock)
-        tick = Tick(profile, arrivals, claims, Recovery(intake_ledger, notifier), held)
-        return tick.result(Cursor.parse(context.cursor), context.instance)
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        cursor = Cursor.parse(context.cursor)
+        if is_at_rest(cursor, profile.kind, context.instance):
+            return dg.SkipReason(WHY_AT_REST)
+        return _tick(profile, context.resources, kinds).result(cursor, context.instance)
 
     return sensor
+
+
+def is_at_rest(cursor: Cursor, kind: Kind, instance: dg.DagsterInstance) -> bool:
+    """Whether the intake worker takes what arrives, and this sensor looked a short while ago."""
+    is_recent = 0 <= time.time() - cursor.looked_at < REST_SECONDS
+    if not (is_recent and cursor.has_nothing_in_doubt()):
+        return False
+    worker = told(instance)
+    return worker is not None and worker.minds(kind)
+
+
+def _tick(profile: KindProfile, resources: Any, kinds: Kinds) -> Tick:
+    ports = _Ports(**{name: getattr(resources, name) for name in _PORTS})
+    claims = Claims(
+        ports.raw_store,
+        ports.failed_store,
+        ports.intake_ledger,
+        ports.programs,
+        ports.clock,
+        kinds,
+        ports.notifier,
+    )
+    held = HeldFiles(
+        ports.source_controls,
+        ports.intake_ledger,
+        ports.raw_store,
+        ports.failed_store,
+        ports.clock,
+    )
+    recovery = Recovery(ports.intake_ledger, ports.notifier)
+    return Tick(profile, ports.arrivals, claims, recovery, held)

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from cardops.bootstrap import Adapters, keep_sessions
+from cardops.rules.intake.files import Kind
+from cardops.rules.intake.source_controls import DEPOSITS, HoldReason
 from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
 from orchestration.composition import claims_of
@@ -37,7 +39,22 @@ def make_worker(settings: Settings) -> IntakeWorker:
     adapters = Adapters(settings, aws=DagsterAwsClients(), duckdb=DagsterDuckDbSessions())
     runs = InProcessRuns(settings, resource_overrides=intake_resources(adapters))
     runs.load()
-    return IntakeWorker(_sources(adapters), _claims(adapters), runs, adapters.notifier)
+    return IntakeWorker(
+        _sources(adapters),
+        _claims(adapters),
+        runs,
+        adapters.notifier,
+        kinds_of_sensors=lambda: _waiting_for_control(adapters),
+    )
+
+
+def _waiting_for_control(adapters: Adapters) -> set[Kind]:
+    """Kinds with a held file whose control file the sensors look for."""
+    return {
+        file.arrival.kind
+        for file, hold in adapters.source_controls.held(DEPOSITS)
+        if hold.reason is HoldReason.CONTROL_FILE
+    }
 
 
 def _sources(adapters: Adapters) -> Sources:

@@ -10,7 +10,6 @@ Belongs here: which thread does what, and when. How a file is claimed is in card
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +24,9 @@ from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.looks import Looks
 from orchestration.local.in_process import RunFailedError, RunResult
-from sensors.intake import busy_ids, partition_of
+from orchestration.local.intake_backlog import Backlog
+from sensors.intake import busy_ids
+from sensors.intake_presence import tell
 
 # Each track ingests the files of its kinds one run after the other: a deposit never waits for a long
 # chargeback batch.
@@ -35,10 +36,9 @@ KINDS_OF_TRACKS: Final = (
 )
 # Everything is listed this often, for events that were lost.
 SWEEP_SECONDS: Final = 60.0
-WAIT_SECONDS: Final = 20.0
-# Files of one run; more go into the next. Their ids are a tag of the run, which PostgreSQL indexes for Dagster
-# only up to 2,700 bytes: ids of nine digits fit.
-MAX_FILES_A_RUN: Final = 250
+WAIT_SECONDS: Final = 15.0
+# The sensors are told at most this often that the worker lives, and at least after each wait.
+TELL_SECONDS: Final = 5.0
 # Files of one track that are claimed and wait for a run; more are claimed when some have been ingested.
 MAX_CLAIMED_AHEAD: Final = 10_000
 # A file that waited longer than this may meanwhile be another's: its state is looked up before its run.
@@ -101,39 +101,6 @@ class Sources:
     sweep: Arrivals
 
 
-class Backlog:
-    """Files of some kinds that are claimed and wait for a run: kinds take turns, each in claim order.
-
-    Not safe for threads: the track's condition guards it.
-    """
-
-    def __init__(self) -> None:
-        self._files: dict[Kind, deque[tuple[IntakeFile, float]]] = {}
-        self.count = 0
-
-    def add(self, kind: Kind, files: Sequence[IntakeFile]) -> None:
-        """These files were claimed just now."""
-        now = time.monotonic()
-        self._files.setdefault(kind, deque()).extend((file, now) for file in files)
-        self.count += len(files)
-
-    def take(self) -> tuple[Kind, list[IntakeFile], float]:
-        """The files of the next run, all of one partition, and for how many seconds the first has waited."""
-        kind = next(kind for kind, files in self._files.items() if files)
-        waiting = self._files.pop(kind)
-        self._files[kind] = waiting  # it comes last the next time
-        first, since = waiting[0]
-        taken: list[IntakeFile] = []
-        while (
-            waiting
-            and len(taken) < MAX_FILES_A_RUN
-            and partition_of(waiting[0][0]) == partition_of(first)
-        ):
-            taken.append(waiting.popleft()[0])
-        self.count -= len(taken)
-        return kind, taken, time.monotonic() - since
-
-
 class IntakeTrack:
     """Kinds whose files one thread claims, and another ingests, one run after the other.
 
@@ -148,8 +115,17 @@ class IntakeTrack:
         self._looks = {kind: Looks(kind, claims) for kind in kinds}
         self._noticed = {kind: Noticed() for kind in kinds}
         self._backlog = Backlog()
+        self._in_hand: list[IntakeFile] = []
+        self._failing: set[Kind] = set()
         self._changed = threading.Condition()
         self._is_stopping = False
+
+    def kinds_done(self, unfinished: Collection[IntakeFile]) -> set[Kind]:
+        """Kinds of this track of which each unfinished file waits here or is in hand, and whose looks succeed."""
+        with self._changed:
+            own = self._backlog.ids() | {file.intake_id for file in self._in_hand}
+            left = {file.arrival.kind for file in unfinished if file.intake_id not in own}
+            return set(self._looks) - self._failing - left
 
     def notice(self, keys: Collection[str] | None) -> None:
         """These keys may be new; None: everything."""
@@ -181,12 +157,15 @@ class IntakeTrack:
         while (taken := self._next_files()) is not None:
             kind, files, waited_seconds = taken
             self._guarded(backoff, kind, partial(self._ingest, files, waited_seconds))
+            self._in_hand = []
 
     def _guarded(self, backoff: Backoff, kind: Kind, work: Callable[[Kind], None]) -> None:
         try:
             work(kind)
+            self._failing.discard(kind)
         except Exception as error:  # noqa: BLE001 - the thread goes on, whatever became of one kind
             pause = backoff.next_pause()
+            self._failing.add(kind)
             sentence = str(error) if isinstance(error, ExplainedError) else repr(error)
             _log.warning("%s: %s; tried again in %.0f s", kind, sentence, pause)
             self.notice(None)
@@ -255,6 +234,7 @@ class IntakeTrack:
             if self._is_stopping:
                 return None
             taken = self._backlog.take()
+            self._in_hand = taken[1]
             self._changed.notify_all()
             return taken
 
@@ -299,7 +279,17 @@ class IntakeWorker:
         runs: Runs,
         notifier: Notifier,
         tracks: Sequence[Sequence[Kind]] = KINDS_OF_TRACKS,
+        kinds_of_sensors: Callable[[], Collection[Kind]] = tuple,
     ) -> None:
+        """Arrival sensors look rarely at kinds of which it says that it does all there is to do.
+
+        `kinds_of_sensors`: of these it does not, whatever is unfinished.
+        """
+        self._claims = claims
+        self._kinds_of_sensors = kinds_of_sensors
+        self._instance = runs.instance
+        self._told_at: float | None = None
+        self._is_ended = False
         self._sources = sources
         self._notifier = notifier
         self._tracks = [IntakeTrack(kinds, sources, claims, runs) for kinds in tracks]
@@ -330,11 +320,14 @@ class IntakeWorker:
                 track.stop()
             for thread in running:
                 thread.join()
+            self._is_ended = True
+            self._tell(is_changed=True)
             self._sources.watch.close()
 
     def _watch(self) -> None:
         swept_at = time.monotonic()
         while not self._stopping.is_set():
+            self._tell()
             keys = self._waited()
             if time.monotonic() - swept_at >= SWEEP_SECONDS:
                 keys = None
@@ -343,6 +336,28 @@ class IntakeWorker:
             if keys is None or keys:
                 self._notice(keys)
 
+    def _tell(self, *, is_changed: bool = False) -> None:
+        """Say now and then that it lives, and at once that it does no more."""
+        is_due = self._told_at is None or time.monotonic() - self._told_at >= TELL_SECONDS
+        if not (is_due or is_changed):
+            return
+        self._told_at = time.monotonic()
+        try:
+            tell(self._instance, self._kinds_done())
+        except Exception as error:  # noqa: BLE001 - sensors then look as often as if there were no worker
+            _log.warning("The sensors could not be told that the worker lives: %r", error)
+
+    def _kinds_done(self) -> set[Kind]:
+        """Of which nothing is left to the sensors: no run to repeat, nothing that only they look for."""
+        if self._backoff.failures or self._is_ended:
+            return set()
+        with self._claims.intake_ledger.one_session():
+            unfinished = self._claims.intake_ledger.unfinished()
+        done: set[Kind] = set()
+        for track in self._tracks:
+            done |= track.kinds_done(unfinished)
+        return done - set(self._kinds_of_sensors())
+
     def _waited(self) -> Collection[str] | None:
         """What the watch tells; everything where it fails, after a pause."""
         try:
@@ -350,6 +365,7 @@ class IntakeWorker:
         except ExplainedError as error:
             pause = self._backoff.next_pause()
             _log.warning("%s Listed instead; tried again in %.0f s.", error, pause)
+            self._tell(is_changed=True)
             if self._backoff.failures == 1:
                 self._notifier.notify(
                     "Events of arrivals cannot be read",

@@ -6,9 +6,9 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from assets.balances import balances
+from assets.balances import exporting
 from assets.reconciliation import reconciling, verdict
-from assets.transaction_log import each_event_is_in_the_transaction_log_once, transaction_log
+from assets.transaction_log import each_event_is_in_the_transaction_log_once
 from cardops.adapters.warehouse.lake_books import DuckDbLakeBooks
 from cardops.contracts.lake.tables import empty_frame
 from cardops.rules.alarms.incidents import Severity
@@ -47,7 +47,7 @@ def close(
     def published() -> None:
         """Downstream of the verdict."""
 
-    steps = [balances, transaction_log, reconciling, verdict, published]
+    steps = [exporting, reconciling, verdict, published]
     return dg.materialize(
         [*steps, each_event_is_in_the_transaction_log_once],
         partition_key=str(DAY),

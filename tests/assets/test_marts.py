@@ -9,12 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.balances import balances
+from assets.balances import exporting
 from assets.daily_report import daily_report
 from assets.marts import MARTS, marts_assets
 from assets.reconciliation import reconciling
 from assets.source_tests import source_evaluations, source_tests
-from assets.transaction_log import transaction_log
 from cardops.adapters.warehouse.dbt import ensure_manifest
 from cardops.adapters.warehouse.duckdb_warehouse import DuckDbWarehouse, open_published
 from cardops.rules.reports import SourceTest
@@ -254,7 +253,7 @@ def test_reconciled_day_is_published_for_analysts(
 
 
 def test_daily_close_is_one_dbt_build() -> None:
-    steps = [balances, transaction_log, reconciling, daily_report]
+    steps = [exporting, reconciling, daily_report]
     needed = (
         "lake", "warehouse", "reports", "delivery_ledger", "acknowledgement_ledger", "intake_ledger", "source_controls", "waiting_list", "ring_snapshots", "dispute_alarms", "raised_monitoring_alarms", "breakers", "clock", "books", "log_reader", "lake_books", "raw_store", "expected_files", "incidents",
     )  # fmt: skip

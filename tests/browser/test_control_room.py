@@ -202,6 +202,7 @@ def test_operator_runs_an_asset(room: ControlRoom) -> None:
 
 
 def test_operator_backfills_a_range_of_dates(room: ControlRoom) -> None:
+    """Balances are asked for; their log is made with them."""
     shown = room.open("/assets/balances?view=partitions")
 
     shown.get_by_role("button", name="Materialize").first.click()
@@ -214,7 +215,9 @@ def test_operator_backfills_a_range_of_dates(room: ControlRoom) -> None:
     made = room.wait_for("balances", DAYS)
     dates = [(FIRST + timedelta(days=number)).isoformat() for number in range(DAYS)]
     assert sorted(event["partition"] for event in made) == dates
-    assert len({event["runId"] for event in made}) == DAYS
+    runs = {event["runId"] for event in made}
+    assert len(runs) == DAYS
+    assert {event["runId"] for event in room.wait_for("transaction_log", DAYS)} == runs
 
 
 def test_failed_check_says_what_happened_and_names_its_runbook(room: ControlRoom) -> None:

@@ -21,8 +21,7 @@ from cardops.rules.intake.files import FileStatus, Kind
 from cardops.rules.programs.programs import Program
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.intake_process import intake_resources
-from orchestration.local.intake_worker import MAX_FILES_A_RUN
-from sensors.intake import files_by_partition
+from sensors.intake import MAX_FILES_A_RUN, files_by_partition
 from tests.factories.demo_days import ROOT, Instance
 from tests.factories.waiting import wait_until
 from tests.servers.queue_server import Queue, queue_server
@@ -171,8 +170,7 @@ def finish_interrupted(instance: Instance, adapters: Adapters) -> InProcessRuns:
         left = adapters.intake_ledger.unfinished(kind)
         begun = [file for file in left if file.status is FileStatus.APPLYING]
         for files in files_by_partition(begun):
-            for start in range(0, len(files), MAX_FILES_A_RUN):
-                runs.ingest_file(kind, files[start : start + MAX_FILES_A_RUN])
+            runs.ingest_file(kind, files)
     return runs
 
 

@@ -68,7 +68,7 @@ def test_no_job_makes_the_checks_that_a_build_yields_itself() -> None:
     named = [repository.get_job(name) for name in (*JOBS, "daily_close")]
     nodes = {node.name for job in named for node in job.nodes}
 
-    assert {"deposits", "balances", "dbt_models"} <= nodes
+    assert {"deposits", "exporting", "dbt_models"} <= nodes
     assert "source_tests" not in nodes
 
 
@@ -93,6 +93,16 @@ def test_daily_close_finds_fraud_rings_though_they_have_no_partitions(
 
     assert dg.AssetKey("fraud_rings") in made
     assert partitions == lean.asset_graph.get(dg.AssetKey("balances")).partitions_def
+
+
+@pytest.mark.parametrize("asked", ["balances", "transaction_log"])
+def test_balances_and_their_log_are_made_together(
+    lean: dg.RepositoryDefinition, asked: str
+) -> None:
+    """The UI adds the other to whichever is launched: postings that the log lacks keep marts from being published."""
+    made = lean.asset_graph.get(dg.AssetKey(asked)).execution_set_entity_keys
+
+    assert made == {dg.AssetKey("balances"), dg.AssetKey("transaction_log")}
 
 
 def test_every_asset_is_in_a_known_group(lean: dg.RepositoryDefinition) -> None:

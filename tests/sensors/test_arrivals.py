@@ -1,6 +1,10 @@
 """What arrives is claimed once and run once, however often a tick is made or dies."""
 
 import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,13 +18,24 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
+from cardops.adapters.postgresql.connection import connect
 from cardops.contracts.kinds.registry import KINDS
-from cardops.rules.intake.files import FileOutcome, FileStatus, Kind
-from cardops.rules.intake.retries import MAX_TRIES
+from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile, Kind
+from cardops.rules.intake.retries import MAX_TRIES, Tries
+from cardops.rules.intake.sweeps import Sweep
 from cardops.rules.programs.programs import Program
+from cardops.services.intake import recovery
 from cardops.services.intake.claiming import Claims
 from sensors.cursor import Cursor
-from sensors.intake import INTAKE_TAG, MAX_WAITING_RUNS
+from sensors.intake import (
+    INTAKE_TAG,
+    MAX_FILES_A_RUN,
+    MAX_WAITING_RUNS,
+    REST_SECONDS,
+    WHY_AT_REST,
+)
+from sensors.intake_presence import KEY, VALID_SECONDS, tell
+from sensors.processes import process_tag
 from tests.sensors.conftest import Desk
 
 pytestmark = pytest.mark.dagster
@@ -278,6 +293,54 @@ def test_many_files_are_claimed_in_portions_with_a_bounded_cursor(deposits: Desk
     assert len(taken) == len(set(taken)) == 700
 
 
+@pytest.mark.database
+def test_tags_of_runs_of_many_files_fit_into_dagsters_index(
+    deposits: Desk, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids of ten digits that cannot be compressed, released again and again; new and held files come beside them."""
+    monkeypatch.setattr(recovery, "MAX_UNFINISHED", 10_000)
+    count = MAX_FILES_A_RUN + 60
+    deposits.ledger.files = {
+        number: replace(claimed, intake_id=number, attempt_series=12)
+        for number, claimed in zip(
+            random.Random(0).sample(range(10**9, 10**10), count),  # noqa: S311 - any will do
+            claimed_before(deposits, count),
+            strict=True,
+        )
+    }
+    deposits.tick()
+    deposits.clock.advance(seconds=31)
+
+    requests = deposits.tick()
+
+    assert [len(numbers_of(request)) for request in requests] == [MAX_FILES_A_RUN, 60]
+    taken = [number for request in requests for number in numbers_of(request)]
+    assert sorted(taken) == sorted(deposits.ledger.files)
+    assert len({request.run_key for request in requests}) == len(requests)
+    with connect(empty_database_url) as session:
+        session.execute("create temp table run_tags (key text, value text)")
+        session.execute("create index on run_tags (key, value)")  # as Dagster makes it
+        for request in requests:
+            tags = {**request.tags, "dagster/run_key": request.run_key}
+            for tag in tags.items():
+                assert len("".join(map(str, tag))) <= 2_680, "with it, the index adds some bytes"
+                session.execute("insert into run_tags values (%s, %s)", tag)
+
+
+def claimed_before(deposits: Desk, count: int) -> list[IntakeFile]:
+    """Files that a tick claimed whose result was lost."""
+    for number in range(count):
+        deposits.put(f"{number:04}.csv", str(number))
+    claims = Claims(
+        deposits.raw_store,
+        deposits.failed_store,
+        deposits.ledger,
+        deposits.programs,
+        deposits.clock,
+    )
+    return claims.claim(deposits.kind, deposits.raw_store.list_objects(""))
+
+
 def test_unreadable_cursor_starts_empty() -> None:
     for text in (None, "", "nonsense", "[]", '{"tries": {"1": {"count": 1}}}', "{}"):
         assert Cursor.parse(text) == Cursor()
@@ -356,3 +419,85 @@ def test_business_date_stays_the_day_of_the_claim(deposits: Desk) -> None:
 
     assert deposits.ledger.find(1).business_date == date(2026, 11, 20)
     assert request.partition_key == "2026-11-20"
+
+
+def worker_process(*, ends: bool) -> subprocess.Popen[bytes]:
+    """Stands for the process of an intake worker."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "" if ends else "import time; time.sleep(600)"]
+    )
+    if ends:
+        process.wait()
+    return process
+
+
+def say_of(instance: dg.DagsterInstance, process: subprocess.Popen[bytes], *kinds: Kind) -> None:
+    """As a worker in that process does it."""
+    host = process_tag().rpartition(":")[0]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sensors.intake_presence.process_tag", lambda: f"{host}:{process.pid}")
+        tell(instance, kinds)
+
+
+def test_sensor_rests_while_the_worker_lives_and_looks_at_once_when_it_is_killed(
+    deposits: Desk,
+) -> None:
+    worker = worker_process(ends=False)
+    try:
+        deposits.tick()
+        looked = deposits.cursor
+        say_of(deposits.instance, worker, deposits.kind)
+        deposits.put("a.csv")
+
+        assert deposits.tick() == []
+        assert deposits.skip_message == WHY_AT_REST
+        assert deposits.cursor == looked
+    finally:
+        worker.kill()
+        worker.wait()
+
+    assert len(deposits.tick()) == 1
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "other kinds",
+        "too long ago",
+        "looked long ago",
+        "perhaps being written",
+        "tried again",
+        "a part",
+        "no worker",
+    ],
+)
+def test_sensor_does_not_rest_where_something_may_be_left_to_it(deposits: Desk, why: str) -> None:
+    deposits.tick()
+    cursor = Cursor.parse(deposits.cursor)
+    left = {
+        "looked long ago": {"looked_at": cursor.looked_at - REST_SECONDS},
+        "perhaps being written": {"waiting": {"incoming/deposits/b.csv": "1"}},
+        "tried again": {"tries": {7: Tries(1, deposits.clock.now().isoformat())}},
+        "a part": {"position": Sweep(after="incoming/deposits/a").text()},
+    }
+    deposits.cursor = replace(cursor, **left.get(why, {})).text()
+    worker = worker_process(ends=why == "no worker")
+    try:
+        kind = Kind("orders") if why == "other kinds" else deposits.kind
+        say_of(deposits.instance, worker, kind)
+        if why == "too long ago":
+            make_older(deposits.instance)
+        deposits.put("a.csv")
+
+        assert len(deposits.tick()) == 1
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def make_older(instance: dg.DagsterInstance) -> None:
+    """What a worker said a minute ago."""
+    storage = instance.daemon_cursor_storage
+    said = json.loads(storage.get_cursor_values({KEY})[KEY])
+    said["told_at"] -= VALID_SECONDS
+    storage.set_cursor_values({KEY: json.dumps(said)})

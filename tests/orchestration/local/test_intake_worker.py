@@ -22,10 +22,10 @@ from orchestration.local import intake_worker
 from orchestration.local.in_process import RunFailedError, RunResult
 from orchestration.local.intake_worker import (
     KINDS_OF_TRACKS,
-    MAX_FILES_A_RUN,
     IntakeWorker,
     Sources,
 )
+from sensors.intake import MAX_FILES_A_RUN
 from sensors.processes import PROCESS_TAG, process_tag
 from tests.factories.waiting import wait_until
 from tests.fakes.clock import FakeClock
@@ -100,6 +100,7 @@ class Desk:
         )
         self.watch = ToldWatch()
         self.runs = RecordedRuns(instance, self.ledger)
+        self.kinds_of_sensors: set[Kind] = set()
         self.claims = Claims(
             self.store, FakeObjectStore(), self.ledger, FakePrograms(), FakeClock(), notifier=None
         )
@@ -117,7 +118,13 @@ class Desk:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        worker = IntakeWorker(self.sources, self.claims, self.runs, self.notifier)
+        worker = IntakeWorker(
+            self.sources,
+            self.claims,
+            self.runs,
+            self.notifier,
+            kinds_of_sensors=lambda: self.kinds_of_sensors,
+        )
         thread = threading.Thread(target=worker.run)
         thread.start()
         try:
@@ -161,12 +168,6 @@ def test_many_files_make_few_runs(desk: Desk) -> None:
 
     assert len(desk.runs.ended) == 3
     assert len(desk.ledger.files) == len(names)
-
-
-def test_ids_of_a_run_fit_into_the_index_of_its_tags() -> None:
-    longest = ",".join(["999999999"] * MAX_FILES_A_RUN)
-
-    assert len(longest) <= 2_600  # PostgreSQL: at most 2,704 bytes, the tag's name included
 
 
 def test_claims_do_not_wait_for_the_run_in_hand(desk: Desk) -> None:
@@ -313,6 +314,52 @@ def test_failing_events_are_one_alarm_and_everything_is_listed(
 
     assert len(desk.notifier.alarms) == 1
     assert desk.runs.ended == [(DEPOSITS, 1), (ORDERS, 1)]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[set[Kind]]:
+    """What a worker tells again and again: the kinds at which sensors need not look often."""
+    found: list[set[Kind]] = []
+    monkeypatch.setattr(intake_worker, "WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(intake_worker, "TELL_SECONDS", 0.0)
+    # Not through the instance: one in memory is for one thread at a time.
+    monkeypatch.setattr(intake_worker, "tell", lambda _instance, kinds: found.append(set(kinds)))
+    return found
+
+
+def test_sensors_are_told_while_the_worker_lives(desk: Desk, told: list[set[Kind]]) -> None:
+    may_go_on = threading.Event()
+    desk.runs.may_go_on = lambda _kind: may_go_on.is_set()
+
+    with desk.running():
+        wait_until(lambda: told[-1:] == [set(KINDS)])
+        desk.arrive(DEPOSITS, "in_hand.csv")
+        wait_until(lambda: desk.runs.begun)
+        desk.arrive(DEPOSITS, "waiting.csv")
+        wait_until(lambda: len(desk.ledger.files) == 2)
+        before = len(told)
+        wait_until(lambda: len(told) > before + 2)
+        assert told[-1] == set(KINDS), "both are the worker's own"
+        may_go_on.set()
+
+    assert told[-1] == set()
+
+
+def test_sensors_are_told_of_kinds_that_are_left_to_them(desk: Desk, told: list[set[Kind]]) -> None:
+    desk.runs.errors.append(RunFailedError("deposit_intake", "1", "the lake's disk is full"))
+    desk.kinds_of_sensors = {ORDERS}
+
+    with desk.running():
+        wait_until(lambda: told[-1:] == [set(KINDS) - {ORDERS}])
+        desk.arrive(DEPOSITS, "a.csv")
+        wait_until(lambda: told[-1:] == [set(KINDS) - {ORDERS, DEPOSITS}])
+
+
+def test_sensors_look_often_while_events_cannot_be_read(desk: Desk, told: list[set[Kind]]) -> None:
+    with desk.running():
+        wait_until(lambda: told[-1:] == [set(KINDS)])
+        desk.watch.tell(ObjectStoreError("The queue of arrivals does not exist."))
+        wait_until(lambda: told[-1:] == [set()])
 
 
 def test_alarm_of_a_worker_that_was_restarted_is_ended_by_the_next(desk: Desk) -> None:
