@@ -4,6 +4,7 @@ Belongs here: listing what waits and releasing what a policy holds. Files and th
 orchestration.cli.commands.deliveries.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ import typer
 from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.filing import SlotWait, WaitingDispute, slot_waits
 from cardops.rules.chargebacks.routing import NETWORKS
-from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
 from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
@@ -48,7 +48,7 @@ def waiting(
     else:
         for row in rows:
             typer.echo(
-                f"{row.network}  {row.case_number}  {row.stage}  {row.reason}  since "
+                f"{row.program}  {row.network}  {row.case_number}  {row.stage}  {row.reason}  since "
                 f"{_minute(row.since)}  batch {row.batch_id}"
             )
         if not rows:
@@ -74,7 +74,9 @@ def release(
     *,
     why: Annotated[str, typer.Option(help="Why it is sent now; recorded.")],
     network: Annotated[str | None, typer.Option(help="Only this card company's case.")] = None,
-    program: Annotated[str, typer.Option(help="Card program of the dispute.")] = DEFAULT_PROGRAM,
+    program: Annotated[
+        str | None, typer.Option(help="Card program of the dispute; needed where several hold it.")
+    ] = None,
     by: Annotated[str | None, typer.Option(help="Who requested it; by default you.")] = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -83,17 +85,11 @@ def release(
         raise CommandError(f"--network must be one of {', '.join(NETWORKS)}.")
     adapters = Adapters(Settings.load())
     ledger = adapters.intake_ledger
-    keys = [
-        row.key
-        for row in ledger.held_disputes(program)
-        if row.case_number == case and network in {None, row.network}
-    ]
-    batch = ledger.release_disputes(program, keys, by=by or whoami(), why=why) if keys else None
+    held = held_by_one(ledger.held_disputes(program), case, network, program)
+    keys = [row.key for row in held]
+    batch = ledger.release_disputes(held[0].program, keys, by=by or whoami(), why=why)
     if batch is None:
-        raise CommandError(
-            f"{program} holds no dispute {case}, so nothing was released; `cardops deliveries "
-            "waiting` lists what waits and why."
-        )
+        raise CommandError(_not_held(case, program))
     files = delivered(adapters, batch.batch_id)
     if json_output:
         print_json({"batch": batch.batch_id, "rows": len(keys), "files": files})
@@ -101,6 +97,28 @@ def release(
         say(f"{len(keys)} rows of {case} were released into batch {batch.batch_id}.")
     if not files or not all(file["delivered"] for file in files):
         raise typer.Exit(DONE_WITH_FINDINGS)
+
+
+def held_by_one(
+    rows: Sequence[WaitingDispute], case: str, network: str | None, program: str | None
+) -> Sequence[WaitingDispute]:
+    """The case's rows among those that are held. Raises CommandError where no program holds it, or several do."""
+    held = [row for row in rows if row.case_number == case and network in {None, row.network}]
+    programs = sorted({row.program for row in held})
+    if not programs:
+        raise CommandError(_not_held(case, program))
+    if len(programs) > 1:
+        raise CommandError(
+            f"{case} is held in {' and '.join(programs)}, so nothing was released; name one with --program."
+        )
+    return held
+
+
+def _not_held(case: str, program: str | None) -> str:
+    return (
+        f"{program or 'No program'} holds {'no' if program else 'a'} dispute {case}, so nothing was "
+        "released; `cardops deliveries waiting` lists what waits and why."
+    )
 
 
 def delivered(adapters: Adapters, batch_id: str) -> list[dict[str, Any]]:

@@ -110,7 +110,7 @@ GUARDS = [
     ),
     Guard(
         "alarm-message-of-one-sender",
-        f"{NOTIFYING}::test_racing_turns_send_each_message_once",
+        f"{INCIDENTS}::test_message_that_another_process_is_claiming_is_not_handed_out",
         '""',
     ),
     Guard(

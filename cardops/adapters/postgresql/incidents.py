@@ -63,7 +63,7 @@ class PostgresIncidents:
         def store(session: psycopg.Connection) -> list[AlarmMessage]:
             now = self._now(session)
             fields = (notice.subject, notice.message, notice.runbook, notice.severity)
-            incident = None
+            incident, added = None, None
             while incident is None:  # An old one may be removed between the two.
                 added = session.execute(sql.ADD, [notice.key, *fields, now, now, now]).fetchone()
                 incident = _locked(session, sql.OF_KEY, notice.key)

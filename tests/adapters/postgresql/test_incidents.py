@@ -360,6 +360,22 @@ def waiting_for_a_lock(url: str) -> list[object]:
 
 
 @pytest.mark.database
+def test_message_that_another_process_is_claiming_is_not_handed_out(database_url: str) -> None:
+    clock = FakeClock()
+    incidents = PostgresIncidents(database_url, clock=clock.now)
+    incidents.report(DOWN, ROUTES)
+    clock.advance(minutes=3)
+    with connect(database_url) as claiming, ThreadPoolExecutor(1) as others:
+        claiming.execute("begin")
+        claiming.execute("select message_id from alarm_messages for update")
+        claimed = others.submit(incidents.due_messages, 10)
+        wait_until(lambda: claimed.done() or bool(waiting_for_a_lock(database_url)))
+        claiming.execute("commit")
+
+        assert claimed.result(30) == []
+
+
+@pytest.mark.database
 def test_incident_that_is_seen_again_at_that_moment_is_not_forgotten(database_url: str) -> None:
     clock = FakeClock()
     incidents = PostgresIncidents(database_url, clock=clock.now)

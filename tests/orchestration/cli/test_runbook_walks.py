@@ -154,8 +154,8 @@ def test_recall_leaves_a_debt_whose_posting_is_found(night: Night) -> None:
     balance = "select available_minor from accounts where user_id = 'mia'"
     assert rows(night.desk.url, balance) == [(5_00,)]
 
-    blocked = night.run(
-        *words("negative-balance.md", "user block", {}), "mia", "--program", "default"
+    blocked = night.do(
+        "negative-balance.md", "user block", {"USER": "mia", "--program P": "--program default"}
     )
     assert blocked == "User mia of program default is now blocked.\n"
 

@@ -12,9 +12,12 @@ from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.adapters.postgresql.intake.ledger import PostgresIntakeLedger
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
 from cardops.adapters.warehouse.lake import ParquetLake
+from cardops.rules.chargebacks.filing import WaitingDispute
 from cardops.rules.programs.programs import Program
 from orchestration.cli.commands import deliveries, program
 from orchestration.cli.output import CommandError
+from orchestration.cli.waiting_disputes import held_by_one
+from tests.factories.authorizations import NOON
 from tests.factories.batches import a_sealed_batch
 from tests.factories.chargebacks import a_chargeback
 
@@ -44,7 +47,7 @@ def test_waiting_rows_policies_and_layouts_are_shown_and_set(
     (row,) = waiting["data"]
     shown = (row["case_number"], row["reason"], row["dispute_amount"], row["reply_by"])
     assert (code, shown) == (1, ("CB-1", "files_not_made", 2500, "2026-12-20"))
-    with pytest.raises(CommandError, match="holds no dispute CB-1"):
+    with pytest.raises(CommandError, match="No program holds a dispute CB-1"):
         cardops(deliveries.app, "release", "CB-1", "--why", "seen")
 
     _, checks = cardops(program.app, "dispute-checks", "default", "--check", "failed_payment=hold")
@@ -63,3 +66,21 @@ def test_waiting_rows_policies_and_layouts_are_shown_and_set(
     _, layouts = cardops(deliveries.app, "layout", "show", "visa")
     assert stored == {"program": "default", "destination": "visa", "version": 1}
     assert [(layout["version"], layout["why"]) for layout in layouts["data"]] == [(1, "agreed")]
+
+
+def held(program: str, network: str = "visa") -> WaitingDispute:
+    return WaitingDispute(
+        (1, 1), program, "batch", network, "CB-1", "chargeback", "failed_payment", NOON
+    )
+
+
+def test_case_is_released_in_the_program_that_holds_it() -> None:
+    """The list names the case, and whoever releases it at night does not know the program by heart."""
+    one, other = held("acme"), held("beta", "amex")
+
+    assert held_by_one([one], "CB-1", None, None) == [one]
+    assert held_by_one([one, other], "CB-1", "amex", None) == [other]
+    with pytest.raises(CommandError, match="CB-1 is held in acme and beta"):
+        held_by_one([one, other], "CB-1", None, None)
+    with pytest.raises(CommandError, match="acme holds no dispute CB-2"):
+        held_by_one([one], "CB-2", None, "acme")
