@@ -1,5 +1,6 @@
 """Alarms reach the file, the topic, e-mail and webhooks, and no secret reaches a log."""
 
+import ast
 import json
 import logging
 from collections.abc import Iterator
@@ -281,3 +282,28 @@ def test_unreadable_secret_leaves_the_file(tmp_path: Path) -> None:
 
     assert [channel.name for channel in found] == ["file"]
     assert channel_of("file", "json://x") is None
+
+
+def test_apprise_is_imported_where_a_message_is_sent_alone() -> None:
+    """Its import and its plugins cost more than most commands (decision 0080)."""
+    root = Path(__file__).resolve().parents[2]
+    folders = ("cardops", "authorizer", "orchestration", "sensors", "assets", "resources")
+    paths = [path for folder in folders for path in (root / folder).rglob("*.py")]
+    imports = {path.name: imports_of(path.read_text(), "apprise") for path in paths}
+    used = {name: columns for name, columns in imports.items() if columns}
+
+    assert {*used} == {"alarm_channels.py"}
+    assert min(used["alarm_channels.py"]) > 0, "at the top of the module"
+
+
+def imports_of(source: str, package: str) -> list[int]:
+    """Columns of the statements that import it: 0 at the top of a module."""
+    if package not in source:
+        return []
+    nodes = ast.walk(ast.parse(source))
+    return [
+        node.col_offset
+        for node in nodes
+        if (isinstance(node, ast.Import) and any(name.name == package for name in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package))
+    ]

@@ -52,3 +52,19 @@ def test_every_runbook_that_code_or_an_alert_names_exists() -> None:
     named |= set(re.findall(r"runbooks/([\w-]+\.md)", alerts))
 
     assert named - {page.name for page in RUNBOOKS} == {"README.md"}
+
+
+def test_every_metric_that_a_runbook_names_is_measured() -> None:
+    measured = {
+        f"cardops_{name}"
+        for source in (ROOT / "authorizer").rglob("*.py")
+        for name in re.findall(r'"(?:cardops_)?([a-z_]+)"', source.read_text())
+    }
+    named = {
+        name for page in RUNBOOKS for name in re.findall(r"`(cardops_[a-z_]+)`", page.read_text())
+    }
+
+    assert len(named) > 10
+    assert {name.removesuffix("_total") for name in named} - {
+        name.removesuffix("_total") for name in measured
+    } == set()

@@ -70,7 +70,8 @@ def list_alarms(
         print_json({"data": [described(record) for record in found]})
         return
     if not found:
-        typer.echo("No alarm is open." if state is None else "There is no such alarm.")
+        is_whole = state is None and severity is None and about is None
+        typer.echo("No alarm is open." if is_whole else "There is no such alarm.")
         return
     now = ledger.now()
     rows: list[tuple[str, ...]] = [("ID", "SEVERITY", "STATE", "AGE", "SEEN", "RUNBOOK", "ALARM")]

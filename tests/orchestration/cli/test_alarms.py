@@ -61,6 +61,7 @@ def test_list_has_one_line_an_incident_the_worst_first(adapters: Adapters) -> No
         "delivery:visa"
     ]
     assert [row["count"] for row in data("list", "--about", "books:")["data"]] == [1]
+    assert run("list", "--about", "run:").strip() == "There is no such alarm."
 
 
 def test_acknowledged_alarm_says_by_whom_and_is_audited(adapters: Adapters) -> None:

@@ -15,7 +15,10 @@ from tests.servers.processor_time import multiples
 from tests.servers.warm_command import WarmProcess, command
 
 ROOT = Path(__file__).resolve().parents[3]
-LIGHT = ["version", "authorizer", "key", "program", "user", "callbacks", "doctor", "quarantine"]
+LIGHT = [
+    *("version", "authorizer", "key", "program", "user", "callbacks", "doctor", "quarantine"),
+    "alarms",
+]
 TIMEOUT_SECONDS = 240
 
 
@@ -46,7 +49,7 @@ def test_light_command_never_loads_dagster(arguments: list[str]) -> None:
     loaded = modules_of(*arguments)
 
     assert "orchestration.cli.main" in loaded
-    assert not loaded & {"dagster", "dagster_dbt", "pandera"}
+    assert not loaded & {"dagster", "dagster_dbt", "pandera", "apprise"}
 
 
 def test_help_names_every_command_and_is_fast() -> None:
