@@ -119,7 +119,7 @@ class DuckDbReports(Reports):
 
     @override
     def is_built(self, business_date: date) -> bool:
-        query = "select exists (select from fct_daily_balances where business_date = ?)"
+        query = "select exists (select 1 from fct_daily_balances where business_date = ?)"
         try:
             with self._warehouse.reading() as session:
                 row = session.execute(query, [business_date]).fetchone()

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
+import duckdb
 import pytest
 import yaml
 
@@ -128,3 +129,21 @@ def test_page_that_does_not_say_its_edition_is_the_first(tmp_path: Path) -> None
     assert found is not None
     assert found.number == 1
     assert found.next(MADE_AT, "aa") == Edition(2, MADE_AT, "aa")
+
+
+def test_date_is_built_when_its_balances_are(tmp_path: Path) -> None:
+    """Where it is not, `cardops report` closes it first."""
+    warehouse = DuckDbWarehouse(tmp_path)
+    reports = DuckDbReports(warehouse, tmp_path / "reports", FakeLake())
+    assert not reports.is_built(DAY), "nothing was built yet"
+
+    warehouse.build_file.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(warehouse.build_file)) as session:
+        session.execute("create schema marts")
+        session.execute(
+            "create table marts.fct_daily_balances as select cast(? as date) as business_date",
+            [DAY],
+        )
+
+    assert reports.is_built(DAY)
+    assert not reports.is_built(DAY - timedelta(days=1))
