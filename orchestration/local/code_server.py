@@ -1,7 +1,7 @@
 """The code server of `cardops up`: Dagster's own, with runs that start from a warm process.
 
 Dagster starts each run in a new interpreter, which imports for five CPU seconds before its first
-step. Here a run is forked from a process that has already imported the slow modules. Everything
+step. Here a run is forked from a process that has already imported the slow modules (warm_runs). Everything
 else (scheduling, termination, noticing a dead run) stays Dagster's.
 
 Belongs here: the one private attribute of Dagster's server that is replaced.
@@ -12,26 +12,10 @@ import functools
 import multiprocessing
 import os
 from multiprocessing import forkserver
-from typing import Any, Final
+from typing import Any
 
 from cardops.settings import Settings
 from orchestration.local.instance import OWN_PROCESS_VARIABLE, end_leftover_runs, open_instance
-
-# Slow to import, and start no thread: only a single-threaded process can be forked safely. numpy,
-# polars, pyarrow and so our own definitions start threads; each run imports them itself.
-WARM: Final = (
-    "dagster",
-    "dagster._cli",
-    "dagster._grpc.server",
-    "dagster_postgres",
-    "resources.dagster_dbt_names",
-    "boto3",
-    "asyncssh",
-    "duckdb",
-    "obstore",
-    "paramiko",
-    "psycopg",
-)
 
 
 def start_runs_warm() -> None:
@@ -39,7 +23,7 @@ def start_runs_warm() -> None:
     from dagster._grpc.server import DagsterApiServer  # noqa: PLC0415 - costs a second
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(WARM))
+    context.set_forkserver_preload(["orchestration.local.warm_runs"])
     original = DagsterApiServer.__init__
 
     @functools.wraps(original)

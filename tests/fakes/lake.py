@@ -1,9 +1,13 @@
-"""A lake in memory; `local_path` writes it to disk for readers of files."""
+"""A lake in memory; `local_path` writes it to disk for readers of files, until the process ends."""
 
+import atexit
+import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -61,7 +65,7 @@ class FakeLake(Lake):
 
     @override
     def local_path(self, table: str) -> Path:
-        root = Path(tempfile.mkdtemp(prefix="fake-lake-"))
+        root = Path(tempfile.mkdtemp(dir=_folder_of(os.getpid())))
         (root / table).mkdir()
         for (name, day, file_name), frame in self.frames.items():
             if name == table:
@@ -103,6 +107,20 @@ class FailingLake(FakeLake):
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
         self.scanned.append(table)
         return super().scan(table, business_dates)
+
+
+@cache
+def _folder_of(process: int) -> Path:
+    """One for all fakes of a process: views of a build read their files after the fake is forgotten."""
+    folder = Path(tempfile.mkdtemp(prefix="fake-lakes-"))
+    atexit.register(_delete, folder, process)
+    return folder
+
+
+def _delete(folder: Path, process: int) -> None:
+    """Not at the end of a process that was forked from that one."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _path(table: str, business_date: date, name: str) -> str:

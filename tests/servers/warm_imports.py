@@ -22,12 +22,11 @@ import dagster as dg
 
 import cardops.adapters
 from orchestration.cli.main import COMMANDS
-from orchestration.local.code_server import WARM
 
 for category in (dg.BetaWarning, dg.PreviewWarning):
     warnings.simplefilter("ignore", category)
 for module in (
-    *WARM,
+    "orchestration.local.warm_runs",
     "matplotlib.figure",
     "orchestration.definitions",
     *(f"orchestration.cli.commands.{name}" for name in COMMANDS),

@@ -352,6 +352,20 @@ def test_every_service_listens_on_loopback_alone(first: Up) -> None:
     }
 
 
+def test_runs_are_forked_from_a_process_that_has_the_slow_modules_and_one_thread(first: Up) -> None:
+    """No other process can be forked safely."""
+    (pid,) = (pid for pid, text in of_home(first.home).items() if ".forkserver import main" in text)
+    maps = Path(f"/proc/{pid}/maps")
+    wait_until(
+        lambda: all(name in maps.read_text() for name in ("/_duckdb", "/numpy/", "/pyarrow/")),
+        "the modules",
+        seconds=PATIENCE_SECONDS,
+        pause_seconds=0.2,
+    )
+
+    assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+
+
 def test_page_of_dbt_docs_is_served_and_started_again_when_it_ends(first: Up) -> None:
     wait_until(first.has_docs, "the page", seconds=PATIENCE_SECONDS)
     (pid,) = first.docs_servers()
