@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from resources.dagster_dbt_names import DagsterDbtTranslator
 
 GROUP: Final = "analytics"
+# One run at a time builds or publishes marts; the next waits in Dagster's queue, not in a place for runs.
+POOL: Final = "marts"
 # Unit tests of the models have their own rows, so no night can make them fail: `make test` runs them.
 BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 # How dbt says in its results that a node is not as it should be.
@@ -84,6 +86,7 @@ MARTS: Final = (
     # After a break the former publication stays in place; the report is made nevertheless.
     deps=[*MARTS, "reconciliation"],
     kinds={"duckdb", "parquet"},
+    pool=POOL,
 )
 def published_marts(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
@@ -113,6 +116,7 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         partitions_def=business_dates,
         backfill_policy=one_date_a_run,
         dagster_dbt_translator=_translator(),
+        pool=POOL,
     )
     def dbt_models(
         context: dg.AssetExecutionContext,

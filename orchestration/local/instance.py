@@ -4,6 +4,8 @@ Belongs here: Dagster's configuration. Its tables have a database of their own o
 """
 
 import os
+import shlex
+import sys
 from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Final
@@ -37,12 +39,18 @@ compute_logs:
     base_dir:
       env: {OUTPUT_VARIABLE}
 run_queue:
-  max_concurrent_runs: 2
   dequeue_interval_seconds: 1
-  tag_concurrency_limits:
-    # A backfill of a year leaves one place for the day's work.
-    - key: dagster/backfill
-      limit: 1
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+    tag_concurrency_limits:
+      # A backfill of a year leaves one place for the day's work.
+      - key: dagster/backfill
+        limit: 1
+  pools:
+    # Runs that build marts: the second waits in the queue, where it takes no place that intake may need.
+    granularity: run
+    default_limit: 1
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
@@ -131,3 +139,13 @@ def end_leftover_runs(instance: "dg.DagsterInstance") -> int:
     for run in leftover:
         end_run(instance, run)
     return len(leftover)
+
+
+def main() -> None:
+    """`eval "$(python -m orchestration.local.instance)"`: the environment of Dagster's own commands."""
+    for name, value in prepare_instance(Settings.load()).items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
+if __name__ == "__main__":
+    main()

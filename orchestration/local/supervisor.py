@@ -100,9 +100,15 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop the services in reverse order and wait until all have ended."""
-        _stop(list(reversed(self._running.values())))
+        """Stop the services in reverse order and wait until all have ended; says which had to be killed."""
+        killed = _stop(dict(reversed(self._running.items())))
         self._end_guard()
+        if killed:
+            self._warn(
+                f"Still at work after {STOP_TIMEOUT_SECONDS} seconds, and so ended by force: {', '.join(killed)}. Nothing is "
+                "lost or done twice: the next start fails the runs that were in hand, and takes up their files again within "
+                "two minutes."
+            )
 
     def _advance(self) -> None:
         """Start what is due, see what is ready, and take note of what ended."""
@@ -147,7 +153,7 @@ class Supervisor:
     def _end(self, name: str) -> None:
         self._ready.discard(name)
         if (process := self._running.pop(name, None)) is not None:
-            _stop([process])
+            _stop({name: process})
 
     def _failure(self, name: str, what: str) -> str:
         log = self._logs / f"{name}.log"
@@ -189,15 +195,18 @@ class Supervisor:
             self._guard.wait()
 
 
-def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
-    """Ask them to end in this order, wait until they have, and kill those that do not."""
-    for process in processes:
+def _stop(processes: "Mapping[str, subprocess.Popen[bytes]]") -> list[str]:
+    """Ask them to end in this order, wait until they have, and kill those that do not; names of these."""
+    killed = []
+    for process in processes.values():
         if process.poll() is None:
             process.terminate()
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-    for process in processes:
+    for name, process in processes.items():
         try:
             process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            killed.append(name)
+    return killed

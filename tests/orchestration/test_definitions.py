@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from assets.daily_closes import CLOSE_STARTS, CLOSED_BY
+from assets.marts import POOL
 from assets.partitions import batch_networks, networks
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind
@@ -70,6 +71,29 @@ def test_no_job_makes_the_checks_that_a_build_yields_itself() -> None:
 
     assert {"deposits", "exporting", "dbt_models"} <= nodes
     assert "source_tests" not in nodes
+
+
+def test_runs_that_build_or_publish_marts_are_in_one_pool_and_no_others() -> None:
+    """The second waits in Dagster's queue: intake, deliveries and balances never wait for marts in it."""
+    repository = build_defs().get_repository_def()
+    every = repository.get_implicit_global_asset_job_def()
+    jobs = [repository.get_job(name) for name in (*JOBS, "daily_close")]
+    marts = [
+        every.get_subset(asset_selection={dg.AssetKey(name)})
+        for name in ("dim_dates", "published_marts")
+    ]
+    with dg.DagsterInstance.ephemeral() as instance:
+        pools = {job.name: pools_of(instance, job) for job in jobs}
+        of_marts = [pools_of(instance, job) for job in marts]
+
+    assert pools == {**{name: set() for name in JOBS}, "daily_close": {POOL}}
+    assert of_marts == [{POOL}, {POOL}]
+
+
+def pools_of(instance: dg.DagsterInstance, job: dg.JobDefinition) -> set[str]:
+    """The pools in which a run of the job must have a place before it leaves the queue."""
+    found = instance.create_run_for_job(job).run_op_concurrency
+    return set(found.all_pools or ()) if found else set()
 
 
 def test_every_kind_has_a_job_and_a_sensor(lean: dg.RepositoryDefinition) -> None:

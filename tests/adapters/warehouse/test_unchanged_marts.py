@@ -1,6 +1,7 @@
 """A publication takes the files of the former one for marts whose rows did not change."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import duckdb
@@ -152,3 +153,26 @@ def test_column_that_is_added_writes_every_month(tmp_path: Path) -> None:
 
     assert not set(first.values()) & set(second.values())
     assert len(published(tmp_path, "fct_days")[0]) == 3
+
+
+def test_second_build_waits_for_the_first_and_each_publishes_a_whole_one(tmp_path: Path) -> None:
+    first, has_begun, order = DuckDbWarehouse(tmp_path), threading.Event(), list[str]()
+
+    def build_second() -> None:
+        has_begun.set()
+        publish(tmp_path, fct_days=DAYS, fct_more=DAYS)
+        order.append("second")
+
+    second = threading.Thread(target=build_second)
+    with first.building(FakeLake()), duckdb.connect(str(first.build_file)) as session:
+        session.execute("create schema marts")
+        second.start()
+        has_begun.wait()
+        second.join(0.3)
+        session.execute(f"create table marts.fct_days as {DAYS}")
+        order.append("first")
+    second.join()
+
+    assert order == ["first", "second"]
+    with open_published(tmp_path) as published:
+        assert published.execute("select count(*) from fct_more").fetchall() == [(2,)]

@@ -112,10 +112,12 @@ def test_dagster_accepts_the_instances_settings(
     assert settings["freshness"] == {"enabled": True}
     assert settings["run_monitoring"]["enabled"]
     assert reference.run_coordinator_data is not None
-    queue = reference.run_coordinator_data.config_dict
-    limits = {limit["key"]: limit["limit"] for limit in queue["tag_concurrency_limits"]}
+    places = settings["concurrency"]["runs"]
+    limits = {limit["key"]: limit["limit"] for limit in places["tag_concurrency_limits"]}
     # A backfill never takes the last place.
-    assert 0 < limits["dagster/backfill"] < queue["max_concurrent_runs"]
+    assert 0 < limits["dagster/backfill"] < places["max_concurrent_runs"]
+    # Nor does a run that waits for another's marts.
+    assert settings["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
 
 
 @pytest.mark.parametrize("text", ["run_queue: {nonsense: 1}", "sensors: {num_workers: many}"])

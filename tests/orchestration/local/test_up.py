@@ -304,3 +304,24 @@ def test_stop_request_ends_the_wait_for_services_that_never_get_ready(tmp_path: 
         supervisor.stop()
 
     assert next(checks, None) is None
+
+
+def test_service_that_is_still_at_work_is_ended_by_force_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.local.supervisor.STOP_TIMEOUT_SECONDS", 0.5)
+    deaf = tmp_path / "deaf"
+    ignoring = f"import pathlib, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path({str(deaf)!r}).touch()"
+    starts = Starts(tmp_path, crediting=f"{ignoring}\n{CHILD}")
+    warnings: list[str] = []
+    supervisor = Supervisor(
+        tmp_path,
+        WITHOUT_SERVER,
+        is_stopping=lambda: deaf.exists() and starts.count("other") > 0,
+        warn=warnings.append,
+    )
+
+    watch(supervisor, [starts.service(name) for name in ("crediting", "other")])
+
+    (warning,) = warnings
+    assert "ended by force: crediting. Nothing is lost or done twice" in warning
