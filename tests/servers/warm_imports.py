@@ -34,7 +34,9 @@ for module in (
     "orchestration.local.in_process",
     "dagster._core.execution.execute_in_process",
     "psycopg2.extras",
-    "upath",
+    "orchestration.local.captured_output",
+    "orchestration.local.pooled_storage",
+    "upath.implementations.local",
     *(
         found.name
         for found in pkgutil.walk_packages(cardops.adapters.__path__, "cardops.adapters.")
