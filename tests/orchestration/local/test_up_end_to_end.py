@@ -18,9 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped] # it has no types
+import psycopg
 import pytest
 
+from cardops.adapters.postgresql.connection import connect, database
+from cardops.adapters.postgresql.migrate import known_migrations
 from cardops.adapters.warehouse.dbt_docs import DbtDocs
+from cardops.settings import Settings
+from sensors.intake import WHY_AT_REST
 from tests.factories.databases import new_home
 from tests.factories.real_days import today as real_today
 from tests.factories.waiting import wait_until
@@ -32,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # It takes about half of that.
 START_IMPORTS = 20
 PATIENCE_SECONDS = 240.0
+TOLD = "told.txt"
 DOCS_PAGE = b"<p>every model</p>"
 
 DEPOSITS = """\
@@ -49,6 +55,19 @@ transaction_id,chargeback_amount,currency,card_network,case_number,dispute_date,
 txn_up_1,40.00,USD,visa,case_up_1,2026-02-01,10.4
 txn_up_2,50.00,USD,mastercard,case_up_2,2026-02-01,4837
 """
+# What an installation has of ours.
+PARTS = (
+    "assets",
+    "authorizer",
+    "cardops",
+    "dbt_project",
+    "docs",
+    "orchestration",
+    "resources",
+    "sensors",
+    "simulation",
+)
+NEWER_FIGURE = "accounts_overdrawn"
 # A year of business dates.
 DAYS = 365
 BACKFILL = """
@@ -68,6 +87,10 @@ query Status($id: String!) {
 RUNS = """
 query Runs($filter: RunsFilter!) {
   runsOrError(filter: $filter) { ... on Runs { results { runId status tags { key value } } } }
+}"""
+TICKS = """
+query Ticks($sensor: SensorSelector!) {
+  sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { ticks(limit: 5) { skipReason } } } }
 }"""
 PARTITIONS = """
 query Partitions($asset: AssetKeyInput!) {
@@ -165,9 +188,40 @@ class Up:
     def has_completed(self, backfill_id: str) -> bool:
         return self.status_of(backfill_id).startswith("COMPLETED")
 
+    def runs(self, *statuses: str, **tags: str) -> list[str]:
+        """Ids of the runs in one of these states, with these tags."""
+        found = self.graphql(
+            RUNS,
+            filter={
+                "statuses": list(statuses),
+                "tags": [
+                    {"key": key.replace("__", "/"), "value": value} for key, value in tags.items()
+                ],
+            },
+        )
+        return [str(run["runId"]) for run in found["results"]]
+
+    def skip_reasons(self, sensor: str) -> list[str | None]:
+        """What the newest ticks of the sensor say."""
+        selector = {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": "cardops",
+            "sensorName": sensor,
+        }
+        found = self.graphql(TICKS, sensor=selector)
+        return [tick["skipReason"] for tick in found["sensorState"]["ticks"]]
+
     def partitions(self, asset: str) -> list[str]:
         found = self.graphql(PARTITIONS, asset={"path": [asset]})
         return [str(event["partition"]) for event in found["assetMaterializations"]]
+
+    def shown(self, asset: str) -> list[set[str]]:
+        """What each materialization has metadata of."""
+        found = self.graphql(PARTITIONS, asset={"path": [asset]})
+        return [
+            {str(entry["label"]) for entry in event["metadataEntries"]}
+            for event in found["assetMaterializations"]
+        ]
 
     def said_of(self, asset: str, partition: str) -> str:
         """What the newest materialization says that its run did."""
@@ -203,6 +257,16 @@ class Up:
         command = f"--port {self.addresses['ports']['dbt_docs']}"
         return {pid for pid, text in of_home(self.home).items() if command in text}
 
+    def database_url(self) -> str:
+        """For sessions of a test, which is no user of the server that it would wait for."""
+        with database(Settings(home=self.home)) as addresses:
+            return addresses.url
+
+    @property
+    def told(self) -> str:
+        """What the command says to its operator."""
+        return (self.home / TOLD).read_text()
+
     def database_pid(self) -> int:
         file = self.home / "postgres" / "cluster" / "data" / "postmaster.pid"
         pid = int(file.read_text().split("\n", 1)[0])
@@ -232,16 +296,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**inherited, "CARDOPS_HOME": str(home), **more}
 
 
-def start(home: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
-        cwd=ROOT,
-        # A home that has been there for a year, so that a year can be backfilled.
-        env=environment(home, CARDOPS_FIRST_BUSINESS_DATE=str(real_today() - timedelta(days=DAYS))),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def start(home: Path, version: Path = ROOT) -> subprocess.Popen[str]:
+    with (home / TOLD).open("w") as told:
+        return subprocess.Popen(
+            [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
+            cwd=version,
+            # A home that has been there for a year, so that a year can be backfilled.
+            env=environment(
+                home, CARDOPS_FIRST_BUSINESS_DATE=str(real_today() - timedelta(days=DAYS))
+            ),
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        )
 
 
 @contextmanager
@@ -258,18 +325,23 @@ def a_home() -> Iterator[Path]:
 
 @contextmanager
 def up() -> Iterator[Up]:
-    with a_home() as home:
-        process = start(home)
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            assert line, "it ended before it was ready"
-            yield Up(home, process, json.loads(line), processor_seconds(of_home(home)))
-        finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            process.wait(timeout=240)
-            process.stdout.close()
+    with a_home() as home, started(home) as running:
+        yield running
+
+
+@contextmanager
+def started(home: Path, version: Path = ROOT) -> Iterator[Up]:
+    process = start(home, version)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, "it ended before it was ready"
+        yield Up(home, process, json.loads(line), processor_seconds(of_home(home)))
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        process.wait(timeout=240)
+        process.stdout.close()
 
 
 def of_home(home: Path) -> dict[int, str]:
@@ -395,6 +467,15 @@ def test_dropped_file_is_credited_and_spent_with_the_printed_key(first: Up) -> N
 
     assert (early["status"], early["reason_code"]) == ("REJECT", "unknown_user")
     assert (late["status"], late["remaining_credit"]) == ("PERMIT", 20.0)
+
+
+def test_arrival_sensors_rest_while_the_intake_worker_lives(first: Up) -> None:
+    wait_until(
+        lambda: WHY_AT_REST in first.skip_reasons("deposit_arrival_sensor"),
+        "a tick that says so",
+        seconds=PATIENCE_SECONDS,
+        pause_seconds=0.5,
+    )
 
 
 def test_killed_database_is_back_without_another_command(first: Up) -> None:
@@ -533,15 +614,90 @@ def test_up_with_an_occupied_port_is_one_sentence(first: Up) -> None:
         assert of_home(home) == {}
 
 
-def test_ctrl_c_stops_every_process(first: Up) -> None:
-    """The last test of this module: it stops what the others use."""
-    started = of_home(first.home)
-    first.process.send_signal(signal.SIGINT)
+def test_ctrl_c_and_an_upgrade_while_files_are_credited_credit_each_once(
+    first: Up, tmp_path: Path
+) -> None:
+    """The last test of this module: it stops what the others use, and starts a newer version in its home.
 
-    assert first.process.wait(timeout=240) == 0
-    wait_until_ended(first.home)
-    assert not [pid for pid in started if Path(f"/proc/{pid}/root").exists() and _is_ours(pid)]
-    assert not (first.home / "run" / "ports.json").exists()
+    One run is in the intake worker, one in a process of its own, and two wait for a place.
+    """
+    today, url = str(real_today()), first.database_url()
+    dates = [str(real_today() - timedelta(days=ago)) for ago in (40, 41)]
+    # The database, too, is stopped while the lock is held.
+    with suppress(psycopg.OperationalError), connect(url) as session, session.transaction():
+        session.execute("lock table cardops.deposit_events in share mode")
+        first.drop("deposits", DEPOSITS.replace("user_up", "user_1st").replace("dep_up", "1st"))
+        wait_until(lambda: first.runs("STARTED"), "the worker's run", seconds=PATIENCE_SECONDS)
+        first.copy("deposits", DEPOSITS.replace("user_up", "user_2nd").replace("dep_up", "2nd"))
+        own = first.backfill([today], "deposits")
+        wait_until(
+            lambda: first.runs("STARTED", dagster__backfill=own),
+            "the run of the daemon",
+            seconds=PATIENCE_SECONDS,
+        )
+        waiting = first.backfill(dates, "balances", "transaction_log")
+        wait_until(
+            lambda: len(first.runs("QUEUED", dagster__backfill=waiting)) == len(dates),
+            "the runs that wait",
+            seconds=PATIENCE_SECONDS,
+        )
+        in_hand = first.runs("STARTED")
+        assert [first.credit(user) for user in ("user_1st", "user_2nd")] == [[], []]
+        ctrl_c(first)
+
+    assert len(in_hand) == 2
+    assert "ended by force: intake" in first.told
+    with started(first.home, newer_version(tmp_path)) as newer:
+        assert set(newer.runs("FAILURE", "CANCELED")) >= set(in_hand)
+        wait_until(
+            lambda: newer.credit("user_1st") and newer.credit("user_2nd"),
+            "the credits",
+            seconds=PATIENCE_SECONDS,
+            pause_seconds=1,
+        )
+        wait_until(partial(newer.has_completed, waiting), "what waited", seconds=PATIENCE_SECONDS)
+        assert list(newer.ended_runs(waiting).values()) == ["SUCCESS"] * len(dates)
+        assert sorted(newer.partitions("balances")) == sorted(dates)
+        assert [NEWER_FIGURE in shown for shown in newer.shown("balances")] == [True, True]
+        credited = credits_of("^(1st|2nd)", url)
+        ctrl_c(newer)
+        assert "by force" not in newer.told
+
+    assert credited == [("1st_1", 1, 2500), ("2nd_1", 1, 2500)]
+
+
+def credits_of(deposits: str, url: str) -> list[tuple[Any, ...]]:
+    """Of deposits with such ids: how often each was credited, and how much; from a migrated database."""
+    with connect(url) as session:
+        session.execute("select from cardops.newer_version")
+        return session.execute(
+            "select deposit_id, count(*), sum(amount_minor) from cardops.deposit_events"
+            " where deposit_id ~ %s group by deposit_id order by 1",
+            (deposits,),
+        ).fetchall()
+
+
+def ctrl_c(running: Up) -> None:
+    """It ends every process."""
+    of_start = of_home(running.home)
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.process.wait(timeout=240) == 0
+    wait_until_ended(running.home)
+    assert not [pid for pid in of_start if Path(f"/proc/{pid}/root").exists() and _is_ours(pid)]
+    assert not (running.home / "run" / "ports.json").exists()
+
+
+def newer_version(folder: Path) -> Path:
+    """A copy of the program with a migration more, whose balances show a figure of another name."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, folder / part)
+    balances = folder / "assets" / "balances.py"
+    balances.write_text(balances.read_text().replace('"accounts_below_zero"', f'"{NEWER_FIGURE}"'))
+    number = known_migrations()[-1].version + 1
+    migration = folder / "cardops/adapters/postgresql/migrations" / f"{number:04}_newer_version.sql"
+    migration.write_text("create table newer_version (id bigint primary key);\n")
+    return folder
 
 
 def _is_ours(pid: int) -> bool:
