@@ -2,7 +2,8 @@
 
 `python -m benchmarks growth [DECISIONS]` measures what decisions leave behind instead, and
 `python -m benchmarks idle [HOME [SECONDS]]` what a running `cardops up` costs; `python -m benchmarks
-simulated_year HOME [DAYS]` how quick the control room is after a year.
+simulated_year HOME [DAYS]` what a year leaves behind, `python -m benchmarks room_pages YOUNG OLD` how quick the pages of two
+such homes are.
 """
 
 import sys
@@ -60,6 +61,12 @@ def main() -> None:
     """Exits with a message if a name is unknown."""
     if sys.argv[1:2] == ["simulated_year"]:
         simulated_year.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["room_pages"]:
+        # Needs the test tools.
+        from benchmarks import room_pages  # noqa: PLC0415
+
+        room_pages.main(sys.argv[2:])
         return
     if sys.argv[1:2] == ["growth"]:
         growth.main(sys.argv[2:])

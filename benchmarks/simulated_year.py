@@ -1,7 +1,7 @@
 """A year in the control room: `python -m benchmarks simulated_year HOME [DAYS]`.
 
-Each day has one small file of each kind, taken in by the intake jobs, the close of its date, and the pruning of old
-runs, each week a comparison of everything: real runs in this process, on the instance of HOME. The store's clock cannot be set, so what Dagster wrote of
+Each day has one small file of each kind, taken in by the intake jobs, the chargeback files of its batch, the close of
+its date, and the pruning of old runs, each week a comparison of everything: real runs in this process, on the instance of HOME. The store's clock cannot be set, so what Dagster wrote of
 a day is dated back afterwards. The close is that without dbt; the events of a build of the marts are written in its
 place, as many and as large as a real one's (`MODELS`, `CHECKS`): 365 builds would take hours.
 
@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
@@ -33,7 +34,7 @@ from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
 from orchestration.composition import claims_of
 from orchestration.local.history import SettingsHistory, sizes
-from orchestration.local.in_process import InProcessRuns
+from orchestration.local.in_process import InProcessRuns, RunFailedError
 from orchestration.local.instance import open_instance
 from orchestration.resource_bindings import resources
 from simulation.generator import generate
@@ -128,7 +129,12 @@ class Year:
                 (path,) = [path for path in Path(folder, kind).iterdir() if "-1." in path.name]
                 profile = KINDS[next(known for known in KINDS if known == kind)]
                 stats = self._claims.put(profile.kind, DEFAULT_PROGRAM, [path])
-                self._runs.ingest_file(profile.kind, self._claims.claim(profile.kind, stats))
+                claimed = self._claims.claim(profile.kind, stats)
+                self._runs.ingest_file(profile.kind, claimed)
+                for batch_id in {file.batch_id for file in claimed if file.batch_id}:
+                    # The files are made; no card company is set up to send them to.
+                    with suppress(RunFailedError):
+                        self._runs.deliver(batch_id)
         closed = self._runs.run("daily_close", partition_key=day.isoformat())
         self._build_marts(closed.run_id or "", day)
         if day.weekday() == PROVED_ON:
