@@ -23,13 +23,15 @@ FILE = "user_id,amount,deposit_id,timestamp\n{},25.00,{},2026-01-01T00:00:00Z\n"
 
 
 @pytest.fixture
-def instance(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+def instance(server_url: str) -> Iterator[Instance]:
     """An instance whose raw files are in a bucket that tells a queue of them."""
     with (
         moto_server() as server,
         bucket(server) as url,
         new_home() as home,
         new_database(server_url) as database_url,
+        # Undone before the bucket's own variables: else these would come back after them, and stay.
+        pytest.MonkeyPatch.context() as environment,
     ):
         name = url.removeprefix("s3://")
         sqs: Any = boto3.client("sqs", region_name=REGION)
@@ -49,7 +51,7 @@ def instance(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Insta
         stores = {"raw_url": f"{url}/raw", "failed_url": f"{url}/failed"}
         made = Instance(home, {"database_url": database_url, "events_queue_url": queue, **stores})
         for variable, value in made.environment.items():
-            monkeypatch.setenv(variable, value)
+            environment.setenv(variable, value)
         Adapters(made.settings).programs.create(Program("default", currency="USD"))
         yield made
 
