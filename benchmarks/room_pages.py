@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -112,12 +113,11 @@ def _pages(rooms: Mapping[str, Room]) -> Mapping[str, Mapping[str, float]]:
     seconds: dict[str, dict[str, list[float]]] = {
         page: {name: [] for name in rooms} for page in PAGES
     }
-    for number in range(ROUNDS + 1):
-        for page, (path, text) in PAGES.items():
-            for name, room in rooms.items():
-                taken = room.page_seconds(path, text)
-                if number:
-                    seconds[page][name].append(taken)
+    opened = [(page, name) for page in PAGES for name in rooms]
+    for number, (page, name) in product(range(ROUNDS + 1), opened):
+        taken = rooms[name].page_seconds(*PAGES[page])
+        if number:
+            seconds[page][name].append(taken)
     return {
         page: {name: median(found) for name, found in by_room.items()}
         for page, by_room in seconds.items()

@@ -30,7 +30,7 @@ from typing_extensions import override
 from cardops.bootstrap import Adapters
 from cardops.contracts.kinds.registry import KINDS
 from cardops.ports import Clock
-from cardops.rules.intake.files import DEFAULT_PROGRAM
+from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
 from cardops.settings import Settings
 from orchestration.composition import claims_of
 from orchestration.local.history import SettingsHistory, sizes
@@ -128,19 +128,21 @@ class Year:
             for kind in QUIET_KINDS:
                 (path,) = [path for path in Path(folder, kind).iterdir() if "-1." in path.name]
                 profile = KINDS[next(known for known in KINDS if known == kind)]
-                stats = self._claims.put(profile.kind, DEFAULT_PROGRAM, [path])
-                claimed = self._claims.claim(profile.kind, stats)
-                self._runs.ingest_file(profile.kind, claimed)
-                for batch_id in {file.batch_id for file in claimed if file.batch_id}:
-                    # The files are made; no card company is set up to send them to.
-                    with suppress(RunFailedError):
-                        self._runs.deliver(batch_id)
+                self._ingest(profile.kind, path)
         closed = self._runs.run("daily_close", partition_key=day.isoformat())
         self._build_marts(closed.run_id or "", day)
         if day.weekday() == PROVED_ON:
             self._runs.run("full_reconciliation", partition_key=day.isoformat(), run_config=PROOF)
         self._runs.run("history_pruning")
         self._date_back(last, day)
+
+    def _ingest(self, kind: Kind, path: Path) -> None:
+        """Ingest the file, and make the chargeback files of its batch: no card company is set up to send them to."""
+        claimed = self._claims.claim(kind, self._claims.put(kind, DEFAULT_PROGRAM, [path]))
+        self._runs.ingest_file(kind, claimed)
+        for batch_id in {file.batch_id for file in claimed if file.batch_id}:
+            with suppress(RunFailedError):
+                self._runs.deliver(batch_id)
 
     def _build_marts(self, run_id: str, day: date) -> None:
         """The events of a build and of the report after it: materializations, and evaluations of checks."""
