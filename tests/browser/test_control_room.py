@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
 from cardops.adapters.warehouse.dbt_docs import DbtDocs
-from tests.factories.browsers import chromium
+from tests.factories.browsers import chromium, new_profile
 from tests.factories.databases import new_home
 from tests.factories.waiting import wait_until
 
@@ -40,8 +40,6 @@ PATIENCE_MILLISECONDS = 120_000
 DAYS = 3
 TODAY = datetime.now(UTC).date()
 FIRST = TODAY - timedelta(days=DAYS - 1)
-# What a new profile is asked first lies over the page: it counts as answered.
-ANSWERED = "localStorage.setItem('communityNux', '1')"
 
 DEPOSITS = """\
 user_id,amount,deposit_id,timestamp
@@ -155,9 +153,7 @@ def room() -> Iterator[ControlRoom]:
         try:
             line = process.stdout.readline()
             assert line, "it ended before it was ready"
-            context = browser.new_context()
-            context.set_default_timeout(PATIENCE_MILLISECONDS)
-            context.add_init_script(ANSWERED)
+            context = new_profile(browser, PATIENCE_MILLISECONDS)
             expect.set_options(timeout=PATIENCE_MILLISECONDS)
             running = ControlRoom(home, json.loads(line), context)
             running.drop("deposits", "monday.csv", DEPOSITS)
@@ -202,19 +198,24 @@ def test_operator_runs_an_asset(room: ControlRoom) -> None:
 
 
 def test_operator_backfills_a_range_of_dates(room: ControlRoom) -> None:
-    shown = room.open("/assets/quarantined_rows?view=partitions")
+    """Balances are asked for; the UI says that their log is made with them, and asks once."""
+    shown = room.open("/assets/balances?view=partitions")
 
     shown.get_by_role("button", name="Materialize").first.click()
     dialog = shown.get_by_role("dialog")
+    expect(dialog.get_by_text("transaction_log")).to_be_visible()
+    dialog.get_by_role("button", name="Confirm").click()
     dialog.get_by_role("button", name="All", exact=True).click()
     expect(dialog.get_by_text(f"{DAYS} partitions").first).to_be_visible()
     photograph(shown, "backfill")
     dialog.get_by_role("button", name="Launch backfill").click()
 
-    made = room.wait_for("quarantined_rows", DAYS)
+    made = room.wait_for("balances", DAYS)
     dates = [(FIRST + timedelta(days=number)).isoformat() for number in range(DAYS)]
     assert sorted(event["partition"] for event in made) == dates
-    assert len({event["runId"] for event in made}) == DAYS
+    runs = {event["runId"] for event in made}
+    assert len(runs) == DAYS
+    assert {event["runId"] for event in room.wait_for("transaction_log", DAYS)} == runs
 
 
 def test_failed_check_says_what_happened_and_names_its_runbook(room: ControlRoom) -> None:

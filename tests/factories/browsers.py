@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
+# What the Dagster UI asks a new profile first lies over the page: it counts as answered.
+ANSWERED = "localStorage.setItem('communityNux', '1')"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -24,3 +26,11 @@ def chromium() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
         launched.close()
+
+
+def new_profile(browser: Browser, patience_milliseconds: float) -> BrowserContext:
+    """A profile in which pages of the Dagster UI are seen at once; steps wait so long for what they need."""
+    context = browser.new_context()
+    context.set_default_timeout(patience_milliseconds)
+    context.add_init_script(ANSWERED)
+    return context
