@@ -6,10 +6,6 @@ that they must stand still for a second). The limit is what issue 13 asks for, 3
 
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -21,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.harness import Benchmark, Sides
+from benchmarks.servers import control_room
 
 LIMIT_SECONDS: Final = 3.0
 PATIENCE_SECONDS: Final = 120.0
@@ -32,32 +29,20 @@ REST_SECONDS: Final = 2.0
 @contextmanager
 def upload_to_credit() -> Iterator[Sides]:
     """`cardops up` in a home of its own, once its intake worker is warm."""
-    with tempfile.TemporaryDirectory() as folder, _up(Path(folder)) as addresses:
+    with tempfile.TemporaryDirectory() as folder, _warm(Path(folder)) as addresses:
         numbers = itertools.count()
         _seconds_to_credit(addresses, next(numbers))  # the first run builds what later ones find
         yield Sides(lambda: _seconds_to_credit(addresses, next(numbers)), lambda: LIMIT_SECONDS)
 
 
 @contextmanager
-def _up(home: Path) -> Iterator[dict[str, Any]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
-        env={**os.environ, "CARDOPS_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    try:
-        addresses = json.loads(process.stdout.readline())
+def _warm(home: Path) -> Iterator[dict[str, Any]]:
+    with control_room(home) as addresses:
         log = home / "run" / "logs" / "intake.log"
         deadline = time.monotonic() + PATIENCE_SECONDS
         while "as they arrive" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(PAUSE_SECONDS)
         yield addresses
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
 
 
 def _seconds_to_credit(addresses: dict[str, Any], number: int) -> float:

@@ -10,12 +10,11 @@ Printed: medians of both in seconds, and old ÷ young. Needs Chromium and the te
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -26,13 +25,12 @@ from typing import Final
 from playwright.sync_api import BrowserContext
 
 from benchmarks.idle import processes, services
-from tests.factories.browsers import chromium
+from benchmarks.servers import control_room
+from tests.factories.browsers import chromium, new_profile
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 ROUNDS: Final = 3
+NAMES: Final = ("young", "old")
 PATIENCE_MILLISECONDS: Final = 120_000
-# What a new profile is asked first lies over the page: it counts as answered.
-ANSWERED: Final = "localStorage.setItem('communityNux', '1')"
 AT_REST: Final = frozenset({"_daemon", "intake"})
 YESTERDAY: Final = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 # Stands for the newest date of which balances were made.
@@ -76,19 +74,18 @@ class Room:
 
 def main(arguments: list[str]) -> None:
     """Exits with a message where the two homes are not there."""
-    homes = dict(zip(("young", "old"), (Path(name).absolute() for name in arguments), strict=False))
-    if [home for home in homes.values() if (home / "postgres").is_dir()] != [*homes.values()][:2]:
+    paths = [Path(name).absolute() for name in arguments]
+    if len(paths) != len(NAMES) or not all((path / "postgres").is_dir() for path in paths):
         raise SystemExit(
             "Name two homes of `python -m benchmarks simulated_year`, the young first."
         )
+    homes = dict(zip(NAMES, paths, strict=True))
     with ExitStack() as stack:
         browser = stack.enter_context(chromium())
         rooms = {}
         for name, home in homes.items():
-            context = browser.new_context()
-            context.set_default_timeout(PATIENCE_MILLISECONDS)
-            context.add_init_script(ANSWERED)
-            url = stack.enter_context(_up(home))
+            url = stack.enter_context(_at_rest(home))
+            context = new_profile(browser, PATIENCE_MILLISECONDS)
             rooms[name] = Room(url, context, _newest_date(url))
         found = _pages(rooms)
     for name, seconds in found.items():
@@ -125,30 +122,14 @@ def _pages(rooms: Mapping[str, Room]) -> Mapping[str, Mapping[str, float]]:
 
 
 @contextmanager
-def _up(home: Path) -> Iterator[str]:
-    """The address of the UI of a `cardops up`."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith("CARDOPS_")
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
-        cwd=ROOT,
-        env={**inherited, "CARDOPS_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+def _at_rest(home: Path) -> Iterator[str]:
+    """The address of the UI of a `cardops up` whose daemon and intake worker stand still."""
+    with control_room(home) as addresses:
+        pids = [pid for name, pid in services(home, processes()).items() if name in AT_REST]
         try:
-            line = process.stdout.readline()
-            if not line:
-                raise SystemExit(f"cardops up of {home} ended before it was ready.")
-            at_rest = [pid for name, pid in services(home, processes()).items() if name in AT_REST]
-            for pid in at_rest:
+            for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
-            yield json.loads(line)["ui"]
-            for pid in at_rest:
-                os.kill(pid, signal.SIGCONT)
+            yield addresses["ui"]
         finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)

@@ -1,15 +1,16 @@
-"""Processes beside a benchmark: the authorizer, the no-op server, the peer, a load."""
+"""Processes beside a benchmark: the authorizer, the no-op server, the peer, a load, `cardops up`."""
 
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 from benchmarks.bench_database import BenchDatabase
 from cardops.adapters.postgresql.programs.programs import PostgresPrograms
@@ -46,6 +47,25 @@ def authorizer(bench: BenchDatabase) -> Iterator[tuple[int, str]]:
         command = ["orchestration.cli.main", "authorizer", "--port", "0", "--json"]
         with _served(command, environment, Path(home) / "log") as line:
             yield json.loads(line)["port"], key
+
+
+@contextmanager
+def control_room(home: Path) -> Iterator[dict[str, Any]]:
+    """The addresses of a `cardops up` of the home, once it is ready. It ends with the block, as by Ctrl-C."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestration.cli.main", "up", "--json"],
+        env={**os.environ, "CARDOPS_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            line = cast("IO[str]", process.stdout).readline()
+            if not line:
+                raise SystemExit(f"cardops up of {home} ended before it was ready.")
+            yield json.loads(line)
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 @contextmanager
