@@ -14,6 +14,7 @@ import typer
 from cardops.ports import AuditTrail
 from cardops.rules.audit import AuditEntry, AuditResult, Origin
 from cardops.rules.errors import ExplainedError
+from orchestration.account import whoami
 from orchestration.cli.output import DONE, DONE_WITH_FINDINGS, say
 
 
@@ -128,9 +129,6 @@ def entry_of(change: Change, given: Mapping[str, Any]) -> AuditEntry | None:
     """The entry of a command called so; None where it changes nothing."""
     if change.only_with and not any(given.get(name) for name in change.only_with):
         return None
-    # Loads the rules of limits, which `--help` does without.
-    from orchestration.cli.limit_options import whoami  # noqa: PLC0415
-
     # `--by` says who asked for it; who typed it is said as well.
     actor = str(given.get("by") or "").strip() or whoami()
     words = [f"{name} {_word(given[name])}" for name in change.subject if given.get(name)]

@@ -11,13 +11,13 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.evidence_files import MAX_FILE_BYTES, RecordedChange
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.dispute_options import ByOption, Case, NetworkOption, ProgramOption
 from orchestration.cli.evidence_views import (
     described_evidence,
     described_package,
     evidence_lines,
 )
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

@@ -10,8 +10,8 @@ import typer
 from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.filing import CHECKED_FLAGS, DisputePolicy, policy_problem
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import CommandError, JsonOption, print_json
 
 

@@ -19,8 +19,8 @@ from cardops.rules.chargebacks.layouts import (
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
 from orchestration.composition import chargeback_files_of
 

@@ -13,8 +13,8 @@ from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import DEFAULT_PROGRAM, IntakeFile, Kind
 from cardops.rules.intake.source_controls import DEPOSITS, FileHold
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.deposit_files import FileArgument, ProgramOption, file_key
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

@@ -3,9 +3,7 @@
 Belongs here: what `cardops user limits` and `cardops program limits` have in common.
 """
 
-import getpass
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from cardops.rules.accounts.spending_limits import (
 from cardops.rules.authorizations.actions import amount_problem_text
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
+from orchestration.account import whoami
 from orchestration.cli.output import CommandError, print_json
 
 Currency = Annotated[
@@ -64,11 +63,6 @@ class LimitChange:
     window_amount: str | None = None
     window_count: int | None = None
     remove: Sequence[str] = ()
-
-
-def whoami() -> str:
-    """The user and machine that are recorded as having made a change."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def apply_change(

@@ -20,8 +20,8 @@ from cardops.services.provisional.deciding import (
     ProvisionalDecisions,
 )
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import DONE, DONE_WITH_FINDINGS, CommandError, JsonOption, print_json
 from orchestration.composition import provisional_credits_of
 

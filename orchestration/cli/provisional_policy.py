@@ -15,8 +15,8 @@ from cardops.rules.data_tables import is_valid_on, read_table
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import CommandError, JsonOption, print_json
 
 Name = Annotated[str, typer.Argument(help="Name of the program.")]

@@ -19,8 +19,8 @@ from cardops.rules.intake.control_files import ControlPolicy, SignatureAlgorithm
 from cardops.rules.intake.source_controls import ANY_SIGNATURE, SenderKey, SourcePolicy
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
 
 MAX_WAIT_MINUTES = 7 * 24 * 60

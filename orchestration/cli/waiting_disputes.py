@@ -14,7 +14,7 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.filing import SlotWait, WaitingDispute, slot_waits
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.settings import Settings
-from orchestration.cli.limit_options import whoami
+from orchestration.account import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

@@ -13,6 +13,7 @@ from typing import Final
 
 from cardops.ports import AuditTrail
 from cardops.rules.audit import AuditEntry, AuditResult, Origin
+from orchestration.account import whoami
 
 PROGRAMS: Final = frozenset({"dagster", "dg"})
 # Dagster starts these itself: code servers, runs of the queue, and what `dagster dev` begins.
@@ -50,7 +51,7 @@ def recorded(action: str, subject: str, detail: str = "") -> Iterator[None]:
     if command is None:
         yield
         return
-    trail, account = _trail_and_account()
+    trail, account = _trail(), whoami()
     entry_id = trail.begin(AuditEntry(Origin.COMMAND, account, account, action, subject))
     try:
         yield
@@ -60,10 +61,9 @@ def recorded(action: str, subject: str, detail: str = "") -> Iterator[None]:
     trail.finish(entry_id, AuditResult.DONE, f"{command}: {detail}" if detail else command)
 
 
-def _trail_and_account() -> tuple[AuditTrail, str]:
+def _trail() -> AuditTrail:
     # Loads what no other process with this storage needs.
     from cardops.bootstrap import Adapters  # noqa: PLC0415
     from cardops.settings import Settings  # noqa: PLC0415
-    from orchestration.cli.limit_options import whoami  # noqa: PLC0415
 
-    return Adapters(Settings.load()).audit_trail, whoami()
+    return Adapters(Settings.load()).audit_trail

@@ -15,7 +15,7 @@ from cardops.rules.alarms.incidents import IncidentEvent, IncidentState, Severit
 from cardops.rules.alarms.messages import CHANNELS_SECRET, ESCALATED, RESERVED, AlarmMessage
 from cardops.rules.alarms.records import ChannelError, IncidentRecord
 from cardops.settings import Settings
-from orchestration.cli.limit_options import whoami
+from orchestration.account import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

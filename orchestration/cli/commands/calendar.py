@@ -17,8 +17,8 @@ from cardops.rules.intake.expected_files import (
 )
 from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.commands.submit import KIND_OPTION
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

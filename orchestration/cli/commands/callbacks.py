@@ -18,6 +18,7 @@ from cardops.rules.callbacks.callbacks import (
 from cardops.rules.callbacks.endpoints import endpoint_of
 from cardops.services.callbacks.upkeep import incident_of_endpoint
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.callback_views import (
     archived_view,
     attempt_line,
@@ -27,7 +28,6 @@ from orchestration.cli.callback_views import (
     endpoint_view,
 )
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,

@@ -17,9 +17,9 @@ from cardops.rules.deliveries.records import (
 from cardops.rules.money import format_amount
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli import acknowledgements, file_layouts, waiting_disputes
 from orchestration.cli.dispute_options import ByOption
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,

@@ -9,9 +9,9 @@ from cardops.bootstrap import Adapters
 from cardops.rules.money import format_amount
 from cardops.services.accounts.recalls import Recall, RecallService
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli import held_deposits
 from orchestration.cli.deposit_files import FileArgument, ProgramOption, file_key
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

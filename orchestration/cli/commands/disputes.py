@@ -14,6 +14,7 @@ from cardops.services.disputes.history import DisputeHistory
 from cardops.services.disputes.queue import QueueSelection
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli import dispute_evidence
 from orchestration.cli.dispute_options import ByOption, Case, NetworkOption, ProgramOption
 from orchestration.cli.dispute_views import (
@@ -24,7 +25,6 @@ from orchestration.cli.dispute_views import (
     part_lines,
     record_line,
 )
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

@@ -20,8 +20,8 @@ from cardops.rules.mappings.mapping import (
 from cardops.rules.mappings.versions import MappingMissingError, StoredMapping
 from cardops.rules.programs.programs import Program
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.commands.submit import KIND_OPTION, parse_kind
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

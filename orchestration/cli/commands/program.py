@@ -15,6 +15,7 @@ from cardops.rules.programs.programs import Program
 from cardops.services.intake.holiday_dates import holiday_dates
 from cardops.services.programs.administration import CHARGEBACK_MODES
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli import dispute_policies, provisional_policy, source_controls
 from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import (
@@ -30,7 +31,6 @@ from orchestration.cli.limit_options import (
     WindowAmount,
     WindowCount,
     apply_change,
-    whoami,
 )
 from orchestration.cli.limit_options import (
     show as show_limits,

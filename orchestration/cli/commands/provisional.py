@@ -13,8 +13,8 @@ from cardops.rules.provisional.records import NoticeKind
 from cardops.services.provisional.alarms import debt_sentence, is_done, refusal_sentence, report
 from cardops.services.provisional.crediting import Position, PostedStep
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
-from orchestration.cli.limit_options import whoami
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
     CommandError,

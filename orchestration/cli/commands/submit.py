@@ -9,7 +9,7 @@ import typer
 
 from cardops.contracts.kinds import KIND_NAMES
 from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
-from orchestration.cli.limit_options import whoami
+from orchestration.account import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,

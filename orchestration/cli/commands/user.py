@@ -8,6 +8,7 @@ import typer
 from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import DEFAULT_PROGRAM, ID_PATTERN
 from cardops.settings import Settings
+from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import (
     Currency,
@@ -24,7 +25,6 @@ from orchestration.cli.limit_options import (
     apply_change,
     show,
     today,
-    whoami,
 )
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
 

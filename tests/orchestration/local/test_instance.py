@@ -24,10 +24,9 @@ from orchestration.local.instance import (
     URL_VARIABLE,
     end_leftover_runs,
     open_instance,
-    prepare_instance,
 )
 from sensors.processes import PROCESS_TAG, is_process_alive, process_tag
-from tests.factories.databases import new_home
+from tests.factories.own_homes import own_home
 from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.dagster
@@ -127,15 +126,10 @@ def test_dagster_refuses_unknown_settings(text: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """A home with an embedded server, which this process uses until the test ends."""
-    monkeypatch.setenv("CARDOPS_DATABASE_URL", "")
-    with new_home() as path:
-        settings = Settings(home=path)
-        for name, value in prepare_instance(settings).items():
-            monkeypatch.setenv(name, value)
-        yield path
-        connection._leave(connection._key(settings))
+    with own_home() as settings:
+        yield settings.home
 
 
 @pytest.mark.database

@@ -8,16 +8,15 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from cardops.adapters.postgresql import connection
 from cardops.bootstrap import Adapters
 from cardops.ports import AuditTrail
 from cardops.rules.audit import AuditResult, AuditUnavailableError
 from cardops.settings import Settings
-from orchestration.cli.limit_options import whoami
+from orchestration.account import whoami
 from orchestration.local import shell_changes
-from orchestration.local.instance import open_instance, prepare_instance
+from orchestration.local.instance import open_instance
 from orchestration.local.shell_changes import command_of
-from tests.factories.databases import new_home
+from tests.factories.own_homes import own_home
 from tests.fakes.audit_trail import FakeAuditTrail
 
 pytestmark = pytest.mark.dagster
@@ -48,14 +47,8 @@ def test_commands_are_told_from_the_processes_that_dagster_starts(
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
     """A home with an embedded server, which this process uses until the tests end."""
-    with pytest.MonkeyPatch.context() as patched, new_home() as path:
-        found = Settings(home=path)
-        patched.setenv("CARDOPS_DATABASE_URL", "")
-        patched.setenv("CARDOPS_HOME", str(path))
-        for name, value in prepare_instance(found).items():
-            patched.setenv(name, value)
+    with own_home() as found:
         yield found
-        connection._leave(connection._key(found))
 
 
 @pytest.fixture
@@ -98,7 +91,7 @@ def test_launch_and_wipe_by_a_command_are_recorded(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trail = FakeAuditTrail()
-    monkeypatch.setattr(shell_changes, "_trail_and_account", lambda: (trail, "ann@desk"))
+    monkeypatch.setattr(shell_changes, "_trail", lambda: trail)
     monkeypatch.setattr(sys, "argv", ["/venv/bin/dg", "launch", "--assets", "balances"])
 
     run_id = a_run(instance)
@@ -115,7 +108,7 @@ def test_command_whose_entry_cannot_be_stored_changes_nothing(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trail = FakeAuditTrail(is_down=True)
-    monkeypatch.setattr(shell_changes, "_trail_and_account", lambda: (trail, "ann@desk"))
+    monkeypatch.setattr(shell_changes, "_trail", lambda: trail)
     monkeypatch.setattr(sys, "argv", ["/venv/bin/dagster", "job", "launch"])
     before = instance.get_runs_count()
 
