@@ -12,7 +12,7 @@ from typing import Final
 import dagster as dg
 
 from assets.check_results import result_of
-from cardops.ports import Clock, ObjectStore
+from cardops.ports import Clock, IntakeLedger, ObjectStore
 from cardops.rules.intake.unclaimed import UnclaimedFile
 from cardops.services.intake.unclaimed_files import (
     MISPLACED,
@@ -49,7 +49,7 @@ UNFINISHED_FILES: Final = Look(
     "unfinished",
     UnclaimedFiles.unfinished,
     "every_transfer_was_finished",
-    "No file kept a temporary name, and no control file lacks its file, for over an hour.",
+    "No file kept a temporary name, could not be read, or was a control file alone for over an hour.",
     UNFINISHED,
 )
 LOOKS: Final = (MISPLACED_FILES, UNFINISHED_FILES)
@@ -65,10 +65,12 @@ LOOKS: Final = (MISPLACED_FILES, UNFINISHED_FILES)
     kinds={"s3"},
 )
 def unclaimed_files(
-    raw_store: dg.ResourceParam[ObjectStore], clock: dg.ResourceParam[Clock]
+    raw_store: dg.ResourceParam[ObjectStore],
+    clock: dg.ResourceParam[Clock],
+    intake_ledger: dg.ResourceParam[IntakeLedger],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
-    """Files outside the folders of kinds, under temporary names, and control files alone, each with what to do."""
-    service, now = UnclaimedFiles(raw_store, clock), clock.now()
+    """Files that nobody takes, each with what to do: misplaced, unfinished, unreadable, links, control files alone."""
+    service, now = UnclaimedFiles(raw_store, clock, intake_ledger), clock.now()
     found = {look: look.find(service) for look in LOOKS}
     metadata = {
         name: value

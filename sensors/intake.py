@@ -7,7 +7,7 @@ that were claimed without a run are found unfinished by a later tick.
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from cardops.ports import (
     SourceControls,
 )
 from cardops.rules.intake.files import FileStatus, IntakeFile, Kind
+from cardops.rules.intake.objects import ObjectStat
 from cardops.rules.intake.retries import Tries
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.held_files import HeldFiles
@@ -104,8 +105,10 @@ class Tick:
                 cursor=cursor.text(), skip_reason=dg.SkipReason(self._why_later(waiting_runs))
             )
         poll = self.arrivals.poll(kind, cursor.waiting, position=cursor.position)
-        claimed = self.claims.claim(kind, poll.ready)
-        self.arrivals.acknowledge(poll)
+        unread: list[ObjectStat] = []
+        claimed = self.claims.claim(kind, poll.ready, unread)
+        read = tuple(stat for stat in poll.ready if stat not in unread)
+        self.arrivals.acknowledge(replace(poll, ready=read))
         busy = {file.intake_id for file in claimed} | busy_ids(self.profile, instance)
         plan = self.recovery.plan(
             self.claims.intake_ledger.unfinished(kind),
@@ -121,7 +124,7 @@ class Tick:
             run_requests=requests,
             dynamic_partitions_requests=_new_batches(files),
             cursor=Cursor(poll.waiting, plan.tries, poll.position, looked_at).text(),
-            skip_reason=None if requests else dg.SkipReason(self._why_idle(poll.waiting)),
+            skip_reason=None if requests else dg.SkipReason(self._why_idle(poll.waiting, unread)),
         )
 
     def _request(self, files: Sequence[IntakeFile], tries: Mapping[int, Tries]) -> dg.RunRequest:
@@ -147,7 +150,12 @@ class Tick:
             "safe where they are. If this lasts, see which runs are in progress on the page Runs."
         )
 
-    def _why_idle(self, waiting: Mapping[str, str]) -> str:
+    def _why_idle(self, waiting: Mapping[str, str], unread: Sequence[ObjectStat]) -> str:
+        if unread:
+            return (
+                f"{len(unread)} files cannot be read, {unread[0].key} for one; the next poll tries again, and the asset "
+                "unclaimed_files shows why within an hour."
+            )
         if waiting:
             return f"{len(waiting)} files may still be being written; the next poll decides."
         return f"No new {self.profile.kind} files."

@@ -12,7 +12,7 @@ from assets.unclaimed_files import (
     check_of,
     metadata_of,
 )
-from cardops.ports import Clock, Notifier, ObjectStore
+from cardops.ports import Clock, IntakeLedger, Notifier, ObjectStore
 from cardops.services.intake.unclaimed_files import UnclaimedFiles, raise_alarms
 from sensors.digests import digest
 
@@ -32,7 +32,7 @@ def unclaimed_file_sensors() -> list[dg.SensorDefinition]:
         _sensor(
             UNFINISHED_FILES,
             UNFINISHED_INTERVAL_SECONDS,
-            "Lists files that kept a temporary name and control files without their file.",
+            "Lists files that kept a temporary name, cannot be read, or are control files without their file.",
         ),
     ]
 
@@ -49,8 +49,9 @@ def _sensor(look: Look, interval: int, description: str) -> dg.SensorDefinition:
         raw_store: dg.ResourceParam[ObjectStore],
         clock: dg.ResourceParam[Clock],
         notifier: dg.ResourceParam[Notifier],
+        intake_ledger: dg.ResourceParam[IntakeLedger],
     ) -> dg.SensorResult:
-        files = look.find(UnclaimedFiles(raw_store, clock))
+        files = look.find(UnclaimedFiles(raw_store, clock, intake_ledger))
         raise_alarms(look.incidents, files, notifier)
         shown, now = digest(f"{file.key} {file.modified_at}" for file in files), clock.now()
         seen = dg.AssetObservation(ASSET, metadata=metadata_of(look, files, now))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from cardops.rules.intake.objects import ObjectStat
+    from cardops.rules.intake.objects import LeftOut, ObjectStat
 
 
 class ObjectListing(Protocol):
@@ -24,6 +24,10 @@ class ObjectListing(Protocol):
 
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         """Every object whose key begins with the prefix, in key order."""
+
+    def list_readable(self, prefix: str) -> tuple[Sequence[ObjectStat], Sequence[LeftOut]]:
+        """The same, but for what cannot be looked into; and what else lies there that is no object."""
+        return self.list_objects(prefix), ()
 
     def list_page(self, prefix: str, after: str, limit: int) -> ObjectPage:
         """At most `limit` of them, of those whose keys come after this one: one request of a bucket."""
@@ -47,6 +51,10 @@ class ObjectStore(ObjectListing, Protocol):
 
         A folder's name ends with `/`; that of the root is empty.
         """
+
+    def left_out(self, folder: str) -> Sequence[LeftOut]:
+        """What lies in a folder itself and is neither an object nor a folder."""
+        return ()
 
     def open(self, key: str) -> BinaryIO:
         """A readable, seekable stream. Raises ObjectMissingError."""

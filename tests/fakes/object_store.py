@@ -14,6 +14,7 @@ from cardops.rules.intake.objects import (
     ObjectExistsError,
     ObjectMissingError,
     ObjectStat,
+    ObjectStoreError,
     check_key,
 )
 
@@ -28,6 +29,7 @@ class FakeObjectStore(ObjectStore):
     unfinished: set[str] = field(default_factory=set)  # keys still being written
     open_for_writing: set[str] = field(default_factory=set)
     written_elsewhere: set[str] = field(default_factory=set)  # nobody can tell who writes them
+    unreadable: set[str] = field(default_factory=set)  # keys that nobody may open
     reads: list[str] = field(default_factory=list)
 
     @override
@@ -56,6 +58,8 @@ class FakeObjectStore(ObjectStore):
     @override
     def get(self, key: str) -> bytes:
         self.reads.append(check_key(key))
+        if key in self.unreadable:
+            raise ObjectStoreError(f"{key} cannot be read: Permission denied.")
         if key not in self.contents:
             raise ObjectMissingError(self.uri(key))
         return self.contents[key]

@@ -501,3 +501,31 @@ def make_older(instance: dg.DagsterInstance) -> None:
     said = json.loads(storage.get_cursor_values({KEY})[KEY])
     said["told_at"] -= VALID_SECONDS
     storage.set_cursor_values({KEY: json.dumps(said)})
+
+
+def test_file_that_cannot_be_read_holds_up_no_other(deposits: Desk) -> None:
+    unreadable = deposits.put("closed.csv", "b")
+    deposits.put("open.csv")
+    deposits.raw_store.unreadable.add(unreadable)
+
+    (request,) = deposits.tick()
+
+    assert numbers_of(request) == [1]
+    assert not deposits.tick()
+    assert unreadable in str(deposits.skip_message)
+    deposits.raw_store.unreadable.clear()
+    assert [numbers_of(request) for request in deposits.tick()] == [[2]]
+
+
+@pytest.mark.parametrize("name", ["bad\udcff.csv", "new\nline.csv", "/empty.csv", "../up.csv"])
+def test_name_that_is_no_key_holds_up_no_other(deposits: Desk, name: str) -> None:
+    key = f"incoming/deposits/{name}"
+    deposits.raw_store.contents[key], deposits.raw_store.versions[key] = b"a", 1
+    deposits.put("open.csv", "b")
+
+    (request,) = deposits.tick()
+
+    assert numbers_of(request) == [1]
+    assert [file.arrival.key for file in deposits.ledger.files.values()] == [
+        "incoming/deposits/open.csv"
+    ]

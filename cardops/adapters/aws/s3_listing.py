@@ -43,6 +43,26 @@ class S3Listing(ObjectListing):
             if not item["Key"].endswith("/")
         ]
 
+    def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
+        """Objects that lie in a folder itself, and the names of its folders, as an ObjectStore has them."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{self._root}{folder}", Delimiter="/"
+        )
+        try:
+            found = list(pages)
+        except (BotoCoreError, ClientError) as error:
+            raise ObjectStoreError(f"{self.url}/{folder} cannot be listed: {error}") from None
+        stats = [
+            _stat(item["Key"].removeprefix(self._root), item["Size"], item)
+            for page in found
+            for item in page.get("Contents", [])
+        ]
+        names = (item["Prefix"] for page in found for item in page.get("CommonPrefixes", []))
+        return (
+            [stat for stat in stats if not stat.key.endswith("/")],
+            sorted(name.removeprefix(self._root) for name in names),
+        )
+
     @override
     def list_page(self, prefix: str, after: str, limit: int) -> ObjectPage:
         try:

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from cardops.ports import ObjectStore
 from cardops.rules.intake.objects import (
+    LeftOut,
     ObjectExistsError,
     ObjectMissingError,
     ObjectStat,
@@ -46,6 +47,27 @@ class DirectoryStore(ObjectStore):
         return sorted(
             (item for item in found if item.key.startswith(prefix)), key=lambda item: item.key
         )
+
+    @override
+    def list_readable(self, prefix: str) -> tuple[Sequence[ObjectStat], Sequence[LeftOut]]:
+        folder, _, _ = prefix.rpartition("/")
+        left_out: list[LeftOut] = []
+        found = list(_walk(self.root / folder, f"{folder}/" if folder else "", left_out))
+        return (
+            sorted(
+                (item for item in found if item.key.startswith(prefix)), key=lambda item: item.key
+            ),
+            sorted(
+                (item for item in left_out if item.key.startswith(prefix)),
+                key=lambda item: item.key,
+            ),
+        )
+
+    @override
+    def left_out(self, folder: str) -> Sequence[LeftOut]:
+        with self._plain_errors(folder):
+            found = list(_left_out(_entries(self.root / folder), folder))
+        return sorted(found, key=lambda item: item.key)
 
     @override
     def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
@@ -155,13 +177,49 @@ class DirectoryStore(ObjectStore):
             ) from error
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[ObjectStat]:
-    """Regular files below the folder, in no order; nothing where there is no folder."""
-    entries = _entries(folder)
+def _walk(folder: Path, prefix: str, left_out: list[LeftOut] | None = None) -> Iterator[ObjectStat]:
+    """Regular files below the folder, in no order; nothing where there is no folder.
+
+    With `left_out`, what is none is added to it, as a folder that cannot be read, which else raises an OSError.
+    """
+    try:
+        entries = _entries(folder)
+    except OSError as error:
+        if left_out is None:
+            raise
+        left_out.append(_unreadable_folder(folder, prefix, error))
+        return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", left_out)
+    if left_out is not None:
+        left_out += _left_out(entries, prefix)
     yield from _objects(entries, prefix)
+
+
+def _unreadable_folder(folder: Path, prefix: str, error: OSError) -> LeftOut:
+    try:
+        changed = folder.lstat().st_mtime
+    except OSError:
+        changed = 0.0
+    why = f"This folder cannot be looked into ({error.strerror}), so nothing of it is taken. Allow it to be read."
+    return LeftOut(prefix, datetime.fromtimestamp(changed, UTC), why)
+
+
+def _left_out(entries: Sequence[os.DirEntry[str]], prefix: str) -> Iterator[LeftOut]:
+    """Links and devices among the entries of one folder: they are not followed, and not opened."""
+    for entry in entries:
+        if entry.is_symlink():
+            why = "It is a link, and links are not followed. Put the file itself there, or the folder with its files."
+        elif not entry.is_dir(follow_symlinks=False) and not entry.is_file(follow_symlinks=False):
+            why = "It is a pipe, a socket or a device. Put a file there."
+        else:
+            continue
+        try:
+            changed = entry.stat(follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            continue
+        yield LeftOut(f"{prefix}{entry.name}", datetime.fromtimestamp(changed, UTC), why)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

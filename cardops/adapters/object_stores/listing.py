@@ -73,10 +73,15 @@ class ListedArrivals(Arrivals):
         return ArrivalPoll(tuple(ready[: self._max_files]), waiting | later, has_more)
 
     def _listed(self, kind: Kind, keys: Collection[str] | None) -> Iterator[ObjectStat]:
-        found = self._store.list_objects(prefix_of(kind)) if keys is None else self._found(keys)
+        found = self._everything(kind) if keys is None else self._found(keys)
         for stat in found:
             if is_arrival(stat.key, kind):
                 yield stat
+
+    def _everything(self, kind: Kind) -> Sequence[ObjectStat]:
+        """All but what cannot be looked into, which must hold up nothing else and is told elsewhere."""
+        stats, _ = self._store.list_readable(prefix_of(kind))
+        return stats
 
     def _found(self, keys: Collection[str]) -> Iterator[ObjectStat]:
         stats = (self._store.find(key) for key in sorted(keys))

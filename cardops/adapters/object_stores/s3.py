@@ -13,7 +13,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 from typing_extensions import Buffer, override
 
+from cardops.adapters.aws.clients import BotoClients
 from cardops.adapters.aws.environment import aws_endpoint, aws_region
+from cardops.adapters.aws.s3_listing import S3Listing
 from cardops.ports import ObjectStore
 from cardops.rules.intake.objects import (
     ObjectExistsError,
@@ -28,6 +30,18 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 READ_AHEAD_BYTES: Final = 8 * 1024 * 1024
+# What obstore says of a name that it takes for no path.
+_INVALID: Final = ("Error parsing Path", "contained empty path segment")
+
+
+class UnlistableNameError(ObjectStoreError):
+    """A bucket has an object whose name obstore refuses, and so lists none beside it."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(
+            f"{uri} has a name that is no path, or below it is one: with an empty part, `.` or `..`, or a control "
+            "character. Give that object another name."
+        )
 
 
 class S3ObjectStore(ObjectStore):
@@ -47,9 +61,12 @@ class S3ObjectStore(ObjectStore):
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
         # obstore lists whole path segments; a prefix may end inside one.
         folder, _, _ = prefix.rpartition("/")
-        with self._plain_errors(prefix):
-            pages = self._store.list(folder or None)
-            found = [item for page in pages for item in page]
+        try:
+            with self._plain_errors(prefix):
+                pages = self._store.list(folder or None)
+                found = [item for page in pages for item in page]
+        except UnlistableNameError:
+            return self._listing.list_objects(prefix)
         return sorted(
             (_stat(item["path"], item) for item in found if item["path"].startswith(prefix)),
             key=lambda stat: stat.key,
@@ -57,8 +74,11 @@ class S3ObjectStore(ObjectStore):
 
     @override
     def list_folder(self, folder: str) -> tuple[Sequence[ObjectStat], Sequence[str]]:
-        with self._plain_errors(folder):
-            found = self._store.list_with_delimiter(folder or None)
+        try:
+            with self._plain_errors(folder):
+                found = self._store.list_with_delimiter(folder or None)
+        except UnlistableNameError:
+            return self._listing.list_folder(folder)
         stats = [_stat(item["path"], item) for item in found["objects"]]
         return (
             sorted(stats, key=lambda stat: stat.key),
@@ -112,6 +132,11 @@ class S3ObjectStore(ObjectStore):
         return f"{self.url}/{key}"
 
     @cached_property
+    def _listing(self) -> S3Listing:
+        """Slower than obstore, and refuses no name."""
+        return S3Listing(self.url, BotoClients().s3(aws_region()))
+
+    @cached_property
     def _store(self) -> S3Store:
         endpoint = aws_endpoint()
         try:
@@ -149,6 +174,8 @@ class S3ObjectStore(ObjectStore):
         except FileNotFoundError:
             raise ObjectMissingError(self.uri(key)) from None
         except BaseError as error:
+            if any(words in str(error) for words in _INVALID):
+                raise UnlistableNameError(self.uri(key)) from None
             raise ObjectStoreError(
                 f"{self.uri(key)} cannot be reached: {str(error).splitlines()[0]}"
             ) from error

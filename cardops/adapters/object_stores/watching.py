@@ -21,6 +21,8 @@ DEBOUNCE_MILLISECONDS: Final = 200
 STEP_MILLISECONDS: Final = 50
 # How often the watch itself is looked after while nothing arrives.
 ROUND_MILLISECONDS: Final = 1_000
+# After a change of which the kernel's events cannot be read.
+PAUSE_SECONDS: Final = 1.0
 # Without events of its own, a store is listed this often.
 LISTING_SECONDS: Final = 3.0
 
@@ -68,7 +70,7 @@ class DirectoryWatch(ArrivalWatch):
         while not self._closed.is_set():
             if self._is_new():
                 return None  # what came before the watch began
-            changed = self._keys(next(self._rounds, set()))
+            changed = self._next_keys()
             if changed is None or changed or time.monotonic() >= deadline:
                 return changed
         return ()
@@ -108,6 +110,20 @@ class DirectoryWatch(ArrivalWatch):
             )
             self._instead = TimedWatch()
         return True
+
+    def _next_keys(self) -> Collection[str] | None:
+        """What the next round tells; everything where it cannot say what it saw, as of a name that is no text."""
+        try:
+            return self._keys(next(self._rounds, set()))
+        except (OSError, RuntimeError) as error:
+            _log.warning(
+                "A change below %s cannot be told, so everything is listed: %s",
+                self._incoming,
+                error,
+            )
+            self._inode = None  # the watch has ended, and begins again
+            self._closed.wait(PAUSE_SECONDS)
+            return None
 
     def _keys(self, changes: set[tuple[Change, str]]) -> Collection[str] | None:
         """Keys of files that were made or changed; None where a folder was."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from cardops.rules.intake.control_files import SUFFIX, is_control, is_nearly_control
 from cardops.rules.intake.files import DEFAULT_PROGRAM, PROGRAM_PATTERN, IntakeFile, Kind
-from cardops.rules.intake.objects import ObjectStat
+from cardops.rules.intake.objects import ObjectStat, is_key
 
 INCOMING: Final = "incoming"
 SUFFIXES: Final = ("csv", "json", "ndjson", "parquet", "xlsx")
@@ -21,6 +21,7 @@ _TEMPORARY: Final = re.compile(
 )
 # Each format may come compressed, which a second ending says.
 COMPRESSIONS: Final = (".gz", ".zst")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
@@ -70,9 +71,29 @@ def is_temporary(key: str) -> bool:
     return bool(_TEMPORARY.search(key.rpartition("/")[2]))
 
 
+def name_problem(key: str) -> str | None:
+    """Why no file of that name can be taken in; None where it can.
+
+    The name may come from a file system or a bucket that allows more than text in UTF-8 without line breaks.
+    """
+    if not is_key(key):
+        return "Its name has an empty part, or one that is `.` or `..`, as between two `/`"
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return "Its name is not text in UTF-8"
+    return (
+        "Its name has a line break or another control character" if _CONTROL.search(key) else None
+    )
+
+
 def is_arrival(key: str, kind: Kind) -> bool:
-    """Whether the key is that of an input file of the kind: no control file, and not being transferred."""
-    return key.startswith(prefix_of(kind)) and not is_temporary(key) and not is_control(key)
+    """Whether the key is that of an input file of the kind: no control file, and not being transferred.
+
+    A file whose name is no key is none: it would hold up all others, each time they are listed.
+    """
+    is_input = key.startswith(prefix_of(kind)) and not is_temporary(key) and not is_control(key)
+    return is_input and name_problem(key) is None
 
 
 def is_settled(stat: ObjectStat, seen_before: Mapping[str, str]) -> bool:

@@ -58,8 +58,22 @@ class InvalidKeyError(ObjectStoreError):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What lies in a store and is no object that can be listed, such as a link; `why` says what it is."""
+
+    key: str
+    modified_at: datetime
+    why: str
+
+
+def is_key(key: str) -> bool:
+    """Whether it leads to an object inside a store."""
+    return "\0" not in key and all(part not in {"", ".", ".."} for part in key.split("/"))
+
+
 def check_key(key: str) -> str:
     """The key itself. Raises InvalidKeyError."""
-    if "\0" in key or any(part in {"", ".", ".."} for part in key.split("/")):
+    if not is_key(key):
         raise InvalidKeyError(key)
     return key

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
-from cardops.rules.intake.arrivals import INCOMING, is_temporary, prefix_of
+from cardops.rules.intake.arrivals import INCOMING, is_temporary, name_problem, prefix_of
 from cardops.rules.intake.control_files import file_of_control
 from cardops.rules.intake.files import Kind
-from cardops.rules.intake.objects import ObjectStat
+from cardops.rules.intake.objects import LeftOut, ObjectStat
 
 # A program that puts a file and moves it on, such as a check of the store, is not reported.
 MISPLACED_AFTER: Final = timedelta(minutes=1)
@@ -58,8 +58,33 @@ def unfinished(stats: Collection[ObjectStat], now: datetime) -> list[UnclaimedFi
     return [_unclaimed(stat, why) for stat in due if (why := _why_unfinished(stat.key, keys))]
 
 
+def no_objects(left_out: Collection[LeftOut]) -> list[UnclaimedFile]:
+    """Links, pipes and folders that cannot be read: nothing of them is ever taken."""
+    return [UnclaimedFile(_printable(item.key), 0, item.modified_at, item.why) for item in left_out]
+
+
+def unread(stat: ObjectStat, error: str | None) -> UnclaimedFile:
+    """A file that should have been claimed long ago. `error`: why it cannot be read, or None."""
+    return _unclaimed(
+        stat,
+        f"It is not taken, because it cannot be read: {error}"
+        if error
+        else "It can be read, and nobody claimed it for an hour. See whether the sensors of arrivals are on and their "
+        "ticks succeed, whether `cardops intake` runs, and whether a program still has it open.",
+    )
+
+
 def _unclaimed(stat: ObjectStat, why: str) -> UnclaimedFile:
-    return UnclaimedFile(stat.key, stat.size_bytes, stat.modified_at, why)
+    return UnclaimedFile(_printable(stat.key), stat.size_bytes, stat.modified_at, why)
+
+
+def _printable(key: str) -> str:
+    """The key as text on one line, which neither a database nor a terminal takes for anything else."""
+    if name_problem(key) is None:
+        return key
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in key
+    )
 
 
 def _why_misplaced(key: str, kinds: Collection[Kind]) -> str | None:
@@ -79,6 +104,12 @@ def _why_misplaced(key: str, kinds: Collection[Kind]) -> str | None:
 
 
 def _why_unfinished(key: str, keys: Collection[str]) -> str | None:
+    # Some tools mark an empty folder by an object with its name.
+    problem = None if key.endswith("/") else name_problem(key)
+    if problem is not None:
+        return (
+            f"{problem}, so it is not taken. Rename it, or have it sent again under another name."
+        )
     if is_temporary(key):
         return (
             "Its name is that of a file that is still being transferred, and it did not change for an "

@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 
 from cardops.adapters.object_stores.opening import open_store
@@ -175,6 +176,55 @@ def test_links_are_not_followed(directory: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "folder").symlink_to("/etc")
 
     assert directory.list_objects("") == []
+
+
+def test_what_is_no_object_is_told_and_hides_nothing(
+    directory: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("in/open", "in/closed"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.csv").write_text("a")
+    (tmp_path / "in" / "link.csv").symlink_to(tmp_path / "in" / "open" / "a.csv")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "in" / "open")
+    os.mkfifo(tmp_path / "in" / "pipe.csv")
+    scandir = os.scandir
+
+    def scan(path: Path) -> object:
+        # Permissions do not bind who runs the tests as root.
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    stats, left_out = directory.list_readable("in/")
+
+    assert [stat.key for stat in stats] == ["in/open/a.csv"]
+    told = {item.key: item.why for item in left_out}
+    assert list(told) == ["in/closed/", "in/link.csv", "in/linked", "in/pipe.csv"]
+    assert "Permission denied" in told["in/closed/"]
+    assert "link" in told["in/link.csv"]
+    assert [item.key for item in directory.left_out("in/")] == [
+        "in/link.csv",
+        "in/linked",
+        "in/pipe.csv",
+    ]
+    with pytest.raises(ObjectStoreError, match="Permission denied"):
+        directory.list_objects("in/")
+
+
+def test_name_that_is_no_path_hides_no_other(s3_url: str) -> None:
+    bucket, _, prefix = s3_url.removeprefix("s3://").partition("/")
+    root = f"{prefix}/" if prefix else ""
+    client = boto3.client("s3")
+    for name in ("in/a.csv", "in//b.csv", "in/../c.csv", "in/d\t.csv", "in//deep/e.csv"):
+        client.put_object(Bucket=bucket, Key=f"{root}{name}", Body=b"x")
+    store = open_store(s3_url)
+
+    keys = ["in/../c.csv", "in//b.csv", "in//deep/e.csv", "in/a.csv", "in/d\t.csv"]
+    assert [stat.key for stat in store.list_objects("in/")] == keys
+    stats, folders = store.list_folder("in/")
+    assert [stat.key for stat in stats] == ["in/a.csv", "in/d\t.csv"]
+    assert folders == ["in/../", "in//"]
 
 
 def test_unsupported_store_url_is_refused_with_a_reason() -> None:

@@ -1,5 +1,6 @@
 """The watch of a directory: it tells of files that are written, renamed and moved in, without a poll."""
 
+import os
 import shutil
 import threading
 import time
@@ -123,3 +124,12 @@ def test_bucket_without_events_is_listed_as_time_passes() -> None:
     assert watch.wait(600.0) == ()
 
     assert TimedWatch(0.01).wait(600.0) is None
+
+
+def test_name_that_is_no_text_ends_no_watch(watch: DirectoryWatch, tmp_path: Path) -> None:
+    incoming = os.fsencode(tmp_path / "incoming")
+    Path(os.fsdecode(incoming + b"/bad\xff\xfe.csv")).write_text("a")
+    assert told(watch, "anything"), "what it cannot name is among everything"
+
+    (tmp_path / "incoming" / "good.csv").write_text("a")
+    assert told(watch, "incoming/good.csv")
