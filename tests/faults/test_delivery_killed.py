@@ -25,6 +25,9 @@ SERVERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "ftps": ftps,
 }
 KILLED = -9
+# A delivery has some thirty steps. Here one test has the odd ones and one the even ones; `make soak` has all for both.
+SOME, ALL = 2, 1
+SOAK = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -96,11 +99,11 @@ def expected_files(record: ChargebackFileRecord) -> dict[str, str]:
     return dict(zip(record.names, record.hashes, strict=True))
 
 
-def kill_at_every_step(
-    killable: KillableDelivery, name: str
+def kill_at_steps(
+    killable: KillableDelivery, name: str, steps: range
 ) -> Iterator[tuple[str, ChargebackFileRecord]]:
     """One batch for each step, its delivery killed at that step, until a delivery survives."""
-    for dies_at in range(1, 100):
+    for dies_at in steps:
         record = killable.make_file(f"{name}-{killable.server.port}-{dies_at}")
         code = killable.deliver(record.batch_id, dies_at)
         assert code in {0, KILLED}
@@ -111,10 +114,12 @@ def kill_at_every_step(
         yield record.batch_id, record
 
 
+@pytest.mark.parametrize("every", [SOME, pytest.param(ALL, marks=SOAK)])
 def test_killed_delivery_leaves_no_partial_file_and_a_rerun_finishes(
-    killable: KillableDelivery,
+    killable: KillableDelivery, every: int
 ) -> None:
-    for batch_id, record in kill_at_every_step(killable, "again"):
+    steps = range(1, 100, every)
+    for batch_id, record in kill_at_steps(killable, f"again-{every}", steps):
         found = killable.finals()
         assert found.items() <= expected_files(record).items(), "a final name has other content"
         assert f"{record.file_name}.ctl" not in found or record.file_name in found
@@ -125,10 +130,12 @@ def test_killed_delivery_leaves_no_partial_file_and_a_rerun_finishes(
         killable.collect()
 
 
+@pytest.mark.parametrize("every", [SOME, pytest.param(ALL, marks=SOAK)])
 def test_files_collected_between_kill_and_rerun_are_not_sent_again(
-    killable: KillableDelivery,
+    killable: KillableDelivery, every: int
 ) -> None:
-    for batch_id, record in kill_at_every_step(killable, "collected"):
+    steps = range(min(2, every), 100, every)
+    for batch_id, record in kill_at_steps(killable, f"collected-{every}", steps):
         collected = killable.collect()
         assert killable.deliver(batch_id) == 0
         received = collected + killable.collect()

@@ -4,9 +4,11 @@ Belongs here: versions of limits in the clients' time, and whether each permit a
 right under a limit that can have been in force. Pure; uses nothing of cardops.rules.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from tests.oracles.histories import NEVER, Event
 from tests.oracles.limit_model import Kind, Most, counts
@@ -73,7 +75,7 @@ def overruns(events: Sequence[Event], changes: Sequence[Change], user_id: str) -
         if event.is_effective:
             exceeded = [kind for kind, verdicts in over.items() if all(verdicts)]
             errors += [f"{event.name} passed the limit of {kind}" for kind in exceeded]
-            permitted.append((event.spent.at, event.spent.amount_minor))
+            insort(permitted, (event.spent.at, event.spent.amount_minor))
         elif not any(True in verdicts for verdicts in over.values()):
             errors.append(f"{event.name} was rejected and exceeds no limit")
     return errors
@@ -85,11 +87,18 @@ def _verdicts(
     candidates: Sequence[Version],
     permitted: Sequence[tuple[datetime, int]],
 ) -> set[bool]:
-    """Whether the event exceeds the limit, by each version that can have been in force."""
+    """Whether the event exceeds the limit, by each version that can have been in force.
+
+    `permitted` is in the order of time: where a permit counts, every later one does.
+    """
     spent = event.spent
     assert spent is not None
-    counted = [amount for when, amount in permitted if counts(kind, when=when, at=spent.at)]
-    before = spent.held_already_minor if kind[0] == "authorization" else sum(counted)
+    first = bisect_left(
+        permitted, x=True, key=lambda permit: counts(kind, when=permit[0], at=spent.at)
+    )
+    counted = permitted[first:]
+    used = sum(map(itemgetter(1), counted))
+    before = spent.held_already_minor if kind[0] == "authorization" else used
     in_force = [
         version.most
         for version in candidates
