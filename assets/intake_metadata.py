@@ -72,6 +72,7 @@ def intake_metadata(
         "flags": total.flags,
         "refused": _errors(results, is_held=False),
         "held": _errors(results, is_held=True),
+        "kept": {result.intake_file.arrival.key: result.kept for result in results if result.kept},
         "recalled": {
             result.intake_file.arrival.key: str(FileRecalledError(result.intake_file))
             for result in results

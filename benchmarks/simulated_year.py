@@ -1,9 +1,10 @@
 """A year in the control room: `python -m benchmarks simulated_year HOME [DAYS]`.
 
 Each day has one small file of each kind, taken in by the intake jobs, the chargeback files of its batch, the close of
-its date, and the pruning of old runs, each week a comparison of everything: real runs in this process, on the instance of HOME. The store's clock cannot be set, so what Dagster wrote of
-a day is dated back afterwards. The close is that without dbt; the events of a build of the marts are written in its
-place, as many and as large as a real one's (`MODELS`, `CHECKS`): 365 builds would take hours.
+its date, and the pruning of old runs; each week everything is compared: real runs in this process, on the instance of
+HOME. The store's clock cannot be set, so what Dagster wrote of a day is dated back afterwards. The close is that
+without dbt; the events of a build of the marts are written in its place, as many and as large as a real one's
+(`MODELS`, `CHECKS`): 365 builds would take hours.
 
 Printed each month, and as JSON at the end: bytes of Dagster's tables, seconds of one tick of every sensor, and seconds
 of the queries by which the UI shows an asset's partitions, the runs and the checks. The first home of some days is

@@ -7,6 +7,7 @@ import dagster as dg
 
 from cardops.contracts.kinds.registry import KINDS
 from orchestration.freshness import closing_keys
+from sensors.intake import PRIORITY_TAG
 from sensors.jobs import AssetJob
 
 # Job -> the assets it makes, together with their checks.
@@ -27,6 +28,9 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "history_pruning": "Remove what Dagster remembers of runs that ended long ago.",
     "daily_close": "Close a business date: balances, transaction log, reconciliation, marts, report.",
 }
+# Whoever launches a close does not wait for each date of a backfill of marts, which has priority 0.
+CLOSE_PRIORITY: Final = 1
+TAGS: Final[Mapping[str, Mapping[str, str]]] = {"daily_close": {PRIORITY_TAG: str(CLOSE_PRIORITY)}}
 
 
 def jobs(
@@ -45,6 +49,7 @@ def jobs(
             name,
             selection=dg.AssetSelection.assets(*keys) - left_out,
             description=DESCRIPTIONS[name],
+            tags=TAGS.get(name),
         )
         for name, keys in selections.items()
     }

@@ -7,6 +7,7 @@ import dagster as dg
 
 from cardops.ports import DeliveryLedger, Destinations
 from cardops.services.deliveries.settings import outbound_folders
+from orchestration.jobs import CLOSE_PRIORITY
 from sensors.intake import PRIORITY_TAG, UNDER_WAY
 
 # Late enough after midnight UTC for the transactions open at the day's end to have ended.
@@ -62,8 +63,9 @@ def daily_close_schedule(
         dg.RunRequest(
             run_key=day,
             partition_key=day,
-            # The queue takes the higher one first: a date begins with what the date before it left.
-            tags={PRIORITY_TAG: str(len(due) - place)},
+            # The queue takes the higher one first: a date begins with what the date before it left. Any comes
+            # before a close that somebody launched, and before a backfill of closes.
+            tags={PRIORITY_TAG: str(CLOSE_PRIORITY + len(due) - place)},
         )
         for place, day in enumerate(due)
     ]

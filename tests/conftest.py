@@ -38,7 +38,7 @@ MEMORY_BYTES = 8 * 2**30
 LONGEST_FIRST = (
     "tests/end_to_end/test_killed_day.py",
     "tests/end_to_end/test_submitted_samples.py",
-    "tests/orchestration/local/test_up_end_to_end.py",
+    "tests/orchestration/local/test_up_",
     "tests/end_to_end/",
     "tests/dbt/",
     "tests/assets/",

@@ -21,6 +21,7 @@ from cardops.rules.intake.files import IntakeFile, Kind
 from cardops.settings import Settings
 from orchestration.cli.output import CommandError
 from orchestration.local.instance import first_business_date, open_instance
+from orchestration.local.run_origins import give_runs_their_origin
 from sensors.delivery import delivery_tags
 from sensors.intake import BATCHES, partition_of, run_config
 from sensors.processes import PROCESS_TAG, process_tag
@@ -53,8 +54,11 @@ class InProcessRuns:
         *,
         with_dbt: bool = False,
         resource_overrides: Mapping[str, Any] | None = None,
+        is_service: bool = False,
     ) -> None:
+        """Sensors follow the runs of a service; what became of a command's run, the command tells."""
         self._settings = settings
+        self._is_service = is_service
         self._with_dbt = with_dbt
         self._resource_overrides = resource_overrides
 
@@ -115,6 +119,8 @@ class InProcessRuns:
         # Dagster would configure Python's logging anew for each run, although no handlers are configured,
         # and close those of runs in other threads: while one of them logs, that is a deadlock.
         instance.get_yaml_python_handlers = _no_handlers  # type: ignore[method-assign]
+        if self._is_service:
+            give_runs_their_origin(instance)
         return instance
 
     @cached_property

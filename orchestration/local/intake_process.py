@@ -5,8 +5,10 @@ Belongs here: what the worker is made of. What it does is in `intake_worker`.
 
 import logging
 import signal
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 from cardops.bootstrap import Adapters, keep_sessions
@@ -15,6 +17,7 @@ from cardops.rules.intake.source_controls import DEPOSITS, HoldReason
 from cardops.services.intake.claiming import Claims
 from cardops.settings import Settings
 from orchestration.composition import claims_of
+from orchestration.local.first_ticks import wait_for_first_ticks
 from orchestration.local.in_process import InProcessRuns
 from orchestration.local.intake_worker import IntakeWorker, Sources
 from orchestration.local.supervisor import STOP_SIGNALS
@@ -26,19 +29,40 @@ _log = logging.getLogger("cardops.intake")
 
 def run_worker(settings: Settings) -> None:
     """Ingest what arrives until a signal to stop; the run in hand ends first."""
-    worker = make_worker(settings)
+    adapters = _adapters(settings)
+    runs = _runs(settings, adapters)
+    worker = _worker(adapters, runs)
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        worker.stop()
+
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda _number, _frame: worker.stop())
+        signal.signal(number, stop)
+    wait_for_first_ticks(runs.instance, runs.definitions.sensor_defs, stopping)
     _log.info("Files under %s/incoming are ingested as they arrive.", settings.store_url("raw"))
     worker.run()
 
 
 def make_worker(settings: Settings) -> IntakeWorker:
     """The worker of an instance, with its definitions loaded."""
+    adapters = _adapters(settings)
+    return _worker(adapters, _runs(settings, adapters))
+
+
+def _adapters(settings: Settings) -> Adapters:
     keep_sessions()
-    adapters = Adapters(settings, aws=DagsterAwsClients(), duckdb=DagsterDuckDbSessions())
-    runs = InProcessRuns(settings, resource_overrides=intake_resources(adapters))
+    return Adapters(settings, aws=DagsterAwsClients(), duckdb=DagsterDuckDbSessions())
+
+
+def _runs(settings: Settings, adapters: Adapters) -> InProcessRuns:
+    runs = InProcessRuns(settings, resource_overrides=intake_resources(adapters), is_service=True)
     runs.load()
+    return runs
+
+
+def _worker(adapters: Adapters, runs: InProcessRuns) -> IntakeWorker:
     return IntakeWorker(
         _sources(adapters),
         _claims(adapters),

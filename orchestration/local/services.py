@@ -13,6 +13,7 @@ from typing import Final
 
 from orchestration.local.ports import HOST, accepts_connections
 
+# The name of the location is that of run_origins, which loads Dagster.
 WORKSPACE: Final = """\
 load_from:
   - grpc_server:

@@ -76,7 +76,7 @@ class DepositDesk:
         self.recalls = RecallService(self.intake_ledger, self.deposit_ledger, self.lake)
 
     def ingest_file(self, kind: Kind, files: Sequence[IntakeFile]) -> Run:
-        ingest_files(files, (), self.ports)
+        ingest_files(files, [file.intake_id for file in files], self.ports)
         return Run()
 
     def deliver(self, batch_id: str) -> None:

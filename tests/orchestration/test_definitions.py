@@ -20,6 +20,7 @@ from orchestration.freshness import DEADLINE, NOT_BEFORE
 from orchestration.jobs import JOBS
 from orchestration.schedules import CLOSE_AT
 from sensors.delivery import delivery_tags
+from sensors.intake import INTAKE_PRIORITY, PRIORITY_TAG
 from tests.factories.intake import A_DAY
 
 pytestmark = pytest.mark.dagster
@@ -171,8 +172,11 @@ def test_partitions_begin_with_the_first_business_date_of_a_home() -> None:
     graph.validate_partitions()
 
 
-def requested_on(day: int, schedule: str, instance: dg.DagsterInstance) -> list[str]:
-    """The dates that a schedule requests at half past midnight of that day, where dates begin on the 20th."""
+def requested_on(day: int, schedule: str, instance: dg.DagsterInstance) -> dict[str, int]:
+    """The dates that a schedule requests at half past midnight of that day, where dates begin on the 20th.
+
+    Each with its priority, in the order in which the queue takes them.
+    """
     repository = build_defs(with_dbt=False, first_date=date(2026, 11, 20)).get_repository_def()
     with dg.build_schedule_context(
         instance=instance,
@@ -182,10 +186,11 @@ def requested_on(day: int, schedule: str, instance: dg.DagsterInstance) -> list[
         ticked = repository.get_schedule_def(schedule).evaluate_tick(context)
     requests = ticked.run_requests or []
     assert bool(ticked.skip_message) is not bool(requests)
-    by_priority = sorted(
-        requests, key=lambda request: -int(request.tags.get("dagster/priority", "0"))
-    )
-    return [request.partition_key or "" for request in by_priority]
+    found = {
+        request.partition_key or "": int(request.tags.get(PRIORITY_TAG, "0"))
+        for request in requests
+    }
+    return dict(sorted(found.items(), key=lambda dated: -dated[1]))
 
 
 @pytest.fixture
@@ -199,7 +204,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 def test_date_before_the_first_is_not_closed(
     schedule: str, day: int, requested: list[str], instance: dg.DagsterInstance
 ) -> None:
-    assert requested_on(day, schedule, instance) == requested
+    assert list(requested_on(day, schedule, instance)) == requested
 
 
 def test_missed_dates_are_closed_before_the_one_that_ended(instance: dg.DagsterInstance) -> None:
@@ -213,13 +218,23 @@ def test_missed_dates_are_closed_before_the_one_that_ended(instance: dg.DagsterI
         tags={"dagster/partition": "2026-11-23"},
     )
 
-    assert requested_on(25, "daily_close_schedule", instance) == ["2026-11-21", "2026-11-24"]
+    assert list(requested_on(25, "daily_close_schedule", instance)) == ["2026-11-21", "2026-11-24"]
 
 
 def test_many_missed_dates_are_closed_night_by_night(instance: dg.DagsterInstance) -> None:
     dates = requested_on(30, "daily_close_schedule", instance)
 
-    assert dates == [f"2026-11-{day}" for day in (*range(20, 27), 29)]
+    assert list(dates) == [f"2026-11-{day}" for day in (*range(20, 27), 29)]
+
+
+def test_a_close_comes_before_a_backfill_of_marts_and_after_intake(
+    instance: dg.DagsterInstance, lean: dg.RepositoryDefinition
+) -> None:
+    """A backfill has priority 0; with that, a close would wait for each of its dates."""
+    launched = int(lean.get_job("daily_close").tags[PRIORITY_TAG])
+    scheduled = requested_on(30, "daily_close_schedule", instance).values()
+
+    assert 0 < launched < min(scheduled) < max(scheduled) < int(INTAKE_PRIORITY)
 
 
 def test_every_asset_has_an_owner_a_subject_a_description_and_a_runbook_that_exists() -> None:

@@ -21,6 +21,7 @@ from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.contracts.reading.rows import InputRows
 from cardops.contracts.reading.source import FileRefusedError
 from cardops.rules.intake.files import FileOutcome, FileStatus, IntakeFile
+from cardops.rules.intake.objects import ObjectMissingError
 from cardops.rules.intake.source_controls import FileHeldError
 from cardops.services.intake.circumstances import circumstances_of
 from cardops.services.intake.contents import (
@@ -48,6 +49,9 @@ from cardops.services.intake.waiting_rows import record_waiting, release_waiting
 MAX_ATTEMPTS: Final = 5
 # After so many the cause is no single file's, such as a database that is down: the rest is not tried.
 MAX_FAILED_IN_A_ROW: Final = 5
+KEPT: Final = (
+    "Its content is no longer there, so it was not read again; what it brought before stays."
+)
 UNFINISHED: Final = frozenset({FileStatus.CLAIMED, FileStatus.APPLYING})
 
 
@@ -83,10 +87,11 @@ def ingest_files(
     """Ingest the files with these ids, or all given ones where no id is named, in claim order.
 
     Small files are ingested in groups. A file that fails holds up no other; its error is raised after
-    the last file was tried.
+    the last file was tried. Where no id is named, as in a backfill, one that was ingested and can be read no
+    more is kept as it is.
     """
     wanted = set(intake_ids) or {intake_file.intake_id for intake_file in files}
-    ingestion = Ingestion(ports, kinds)
+    ingestion = Ingestion(ports, kinds, keeps_unreadable=not intake_ids)
     with ports.intake_ledger.one_session():
         small = [intake_file for intake_file in files if intake_file.intake_id in wanted]
         grouped = ingest_groups(small, ports, kinds, ingestion.earlier, ingestion.finish_recorded)
@@ -115,6 +120,7 @@ class Ingestion:
 
     ports: IntakePorts
     kinds: Kinds
+    keeps_unreadable: bool = False
     failures: dict[int, Exception] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,9 +149,8 @@ class Ingestion:
             if is_recalled(intake_file, ledger):  # guard: recalled-ingest
                 return result_of_recalled(intake_file, self.ports.lake, ledger)
             is_unfinished = intake_file.status in UNFINISHED
-            if not is_unfinished:
-                # A repeat that cannot be done leaves the file as it is.
-                require_claimed_content(self.ports.raw_store, intake_file)
+            if not is_unfinished and (kept := self._kept(intake_file)):
+                return kept
             attempt = ledger.begin(intake_id)
             if attempt > MAX_ATTEMPTS and is_unfinished:
                 ledger.mark(intake_id, FileStatus.DEAD)
@@ -159,6 +164,19 @@ class Ingestion:
                 raise
             ledger.finish(intake_id, result.outcome)
             return result
+
+    def _kept(self, intake_file: IntakeFile) -> IngestResult | None:
+        """The result of a file that cannot be read again, which leaves it as it is; None where it can.
+
+        Raises ContentReplacedError, ObjectMissingError where somebody asked for this one.
+        """
+        try:
+            require_claimed_content(self.ports.raw_store, intake_file)
+        except (ContentReplacedError, ObjectMissingError):
+            if not self.keeps_unreadable or intake_file.outcome is None:
+                raise
+            return IngestResult(intake_file, intake_file.outcome, kept=KEPT)
+        return None
 
     def _in_its_batch(self, intake_file: IntakeFile) -> IntakeFile:
         """The file as it was begun: its batch may have been filed without it, and it is in a later one."""

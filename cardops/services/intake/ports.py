@@ -85,8 +85,12 @@ class IntakePorts:
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """A file, what became of it, and the keys of files made of rows that waited for its rows."""
+    """A file, what became of it, and the keys of files made of rows that waited for its rows.
+
+    `kept`: why it was not read again; the outcome is that of the run that read it.
+    """
 
     intake_file: IntakeFile
     outcome: FileOutcome
     released: tuple[str, ...] = ()
+    kept: str | None = None

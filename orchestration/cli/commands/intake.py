@@ -1,5 +1,7 @@
 """`cardops intake`: ingest files as they arrive, until Ctrl-C."""
 
+import logging
+
 import typer
 
 from cardops.settings import Settings
@@ -14,4 +16,6 @@ def intake() -> None:
     from orchestration.local.intake_process import run_worker  # noqa: PLC0415 - loads Dagster
 
     set_up_logs()
+    # Which plugins the migrations of Dagster's tables have is nobody's question here.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     run_worker(Settings.load())

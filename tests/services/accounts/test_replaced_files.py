@@ -10,6 +10,7 @@ from cardops.services.accounts.deposit_files import DEPOSITS, DepositFileKey
 from cardops.services.accounts.recalls import RecallRefusedError
 from cardops.services.accounts.reinstatements import ReinstatementRefusedError, ReinstatementService
 from cardops.services.intake.contents import ContentReplacedError
+from cardops.services.intake.ingestion import KEPT
 from cardops.services.intake.waiting_rows import release_rows
 from tests.factories.deposit_desk import DepositDesk, a_line
 from tests.oracles.ledger_totals import rows
@@ -90,6 +91,25 @@ def test_repeat_of_a_replaced_file_fails_and_changes_nothing(both_days: DepositD
 
     assert both_days.intake_ledger.find(1) == before
     assert both_days.balances() == {"u1": 3600, "u2": 3700}
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_backfill_keeps_what_a_replaced_or_removed_file_brought(
+    both_days: DepositDesk, *, is_removed: bool
+) -> None:
+    """A sender that uses one name for every day, or a bucket that forgets old objects, stops no backfill."""
+    before = [both_days.intake_ledger.find(number) for number in (1, 2)]
+    if is_removed:
+        (both_days.folder / "raw" / KEY).unlink()
+    # A full proof says that the raw file is another.
+    breaks = both_days.file_breaks()
+
+    first, second = both_days.materialize()
+
+    assert (first.outcome, first.outcome.accepted, first.kept) == (before[0].outcome, 2, KEPT)
+    assert (second.outcome.accepted, second.kept) == (2, KEPT if is_removed else None)
+    assert both_days.intake_ledger.find(1) == before[0]
+    assert (both_days.balances(), both_days.file_breaks()) == ({"u1": 3600, "u2": 3700}, breaks)
 
 
 def test_half_applied_replaced_file_is_not_called_refused(desk: DepositDesk) -> None:
