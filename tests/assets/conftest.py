@@ -1,6 +1,6 @@
 """Assets are tried with the same ports in memory as the services they call."""
 
-from tests.factories.memory_events import quick_event_logs
+from tests.factories.quick_instances import quick_instances
 from tests.services.conftest import world
 
-__all__ = ["quick_event_logs", "world"]
+__all__ = ["quick_instances", "world"]

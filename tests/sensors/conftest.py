@@ -11,7 +11,7 @@ from cardops.adapters.object_stores.listing import ListedArrivals
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import Kind
 from sensors.intake import arrival_sensor
-from tests.factories.memory_events import quick_event_logs
+from tests.factories.quick_instances import quick_instances
 from tests.fakes.clock import FakeClock
 from tests.fakes.intake_ledger import FakeIntakeLedger
 from tests.fakes.notifier import FakeNotifier
@@ -19,7 +19,7 @@ from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.programs import FakePrograms
 from tests.fakes.source_controls import FakeSourceControls
 
-__all__ = ["quick_event_logs"]
+__all__ = ["quick_instances"]
 
 
 def repository_of(kind: Kind, sensor: dg.SensorDefinition) -> dg.RepositoryDefinition:

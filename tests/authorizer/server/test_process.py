@@ -22,6 +22,7 @@ from cardops.rules.callbacks.secrets import secret_name, with_new_secret
 from tests.factories.authorizations import NOON
 from tests.factories.waiting import wait_until
 from tests.servers.authorizer_process import CLI, AuthorizerProcess, environment
+from tests.servers.warm_authorizer import WarmAuthorizer
 
 
 @pytest.mark.parametrize(
@@ -50,17 +51,15 @@ def test_authorizer_imports_neither_dagster_nor_contracts(module: str) -> None:
 def test_invalid_setting_at_start_is_one_sentence(
     tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", CLI, "authorizer", "--port", "0"],
-        capture_output=True,
-        check=False,
-        text=True,
-        env=environment("postgresql://127.0.0.1:1/none", tmp_path, settings),
-    )
+    log = tmp_path / "errors"
+    variables = environment("postgresql://127.0.0.1:1/none", tmp_path, settings)
 
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    process = WarmAuthorizer(["authorizer", "--port", "0"], variables, log)
+
+    with process.stdout:
+        assert process.wait(timeout=240) == 2
+    assert message in log.read_text()
+    assert len(log.read_text().strip().splitlines()) == 1
 
 
 @pytest.mark.database
