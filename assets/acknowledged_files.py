@@ -1,13 +1,13 @@
 """Chargeback files whose acknowledgements were read on a business date, or are missing, for the marts."""
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import records_metadata
 from cardops.contracts.lake.tables import ACKNOWLEDGED_FILES, SNAPSHOT
 from cardops.ports import Acknowledgements, DeliveryLedger, Lake
@@ -35,7 +35,7 @@ def acknowledged_files(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     """Rows accepted, rejected by reason, and of files without an acknowledgement, by chargeback file."""
-    day = date.fromisoformat(context.partition_key)
+    day = business_date_of(context)
     first = datetime.combine(day, time(), UTC)
     rows = acknowledgement_ledger.verdicts(first, first + timedelta(days=1))
     frame = pl.DataFrame([asdict(row) for row in rows], schema=ACKNOWLEDGED_FILES)

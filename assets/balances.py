@@ -5,12 +5,11 @@ makes one of a date without the other.
 """
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Final
 
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import priced_metadata, totals_metadata
 from cardops.ports import Books, Lake, TransactionLog
 from cardops.services.reconciliation.closing_balances import ClosedAccounts, write_closing_balances
@@ -51,7 +50,7 @@ def exporting(
     lake: dg.ResourceParam[Lake],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The balances, then the log, so that every row a balance contains is in the log."""
-    business_date = date.fromisoformat(context.partition_key)
+    business_date = business_date_of(context)
     closed = write_closing_balances(business_date, books, lake)
     yield dg.MaterializeResult(BALANCES, metadata=_metadata_of_balances(closed))
     metadata: dict[str, dg.MetadataValue] = {}

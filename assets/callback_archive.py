@@ -1,11 +1,10 @@
 """Old callbacks: from the store to the lake once their retention has ended."""
 
 from collections import Counter
-from datetime import date
 
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from cardops.ports import CallbackArchive, Lake
 from cardops.services.callbacks.archiving import CallbackArchiving
 
@@ -24,7 +23,7 @@ def callback_archive(
     """Delivered callbacks and attempts that are older than their retention; dead ones stay."""
     rows: Counter[str] = Counter()
     parts = 0
-    business_date = date.fromisoformat(context.partition_key)
+    business_date = business_date_of(context)
     for part in CallbackArchiving(archive, lake).archive_until(business_date):
         parts += 1
         rows[part.table] += part.row_count

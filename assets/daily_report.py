@@ -1,12 +1,11 @@
 """The daily report: one HTML file a business date, readable offline."""
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any, Final
 
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import rate_metadata, table_metadata
 from cardops.ports import (
     Acknowledgements,
@@ -91,7 +90,7 @@ def daily_report(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
 
     Where a part of analytics failed, the report is made, says so, and then the run ends failed.
     """
-    day = date.fromisoformat(context.partition_key)
+    day = business_date_of(context)
     waiting = WaitingDisputes(intake_ledger, lake)
     operations = OperationSources(
         intake_ledger, source_controls, expected_files, waiting_list, delivery_ledger

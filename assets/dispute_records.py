@@ -1,10 +1,8 @@
 """Who works on which dispute, and what was decided, as the marts need it."""
 
-from datetime import date
-
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from cardops.ports import DisputeRecords, Lake
 from cardops.services.disputes.standing_records import snapshot_records
 
@@ -22,7 +20,7 @@ def dispute_record_snapshots(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult[None]:
     """The owner of each dispute and what was decided about it, by the end of the close."""
-    day = date.fromisoformat(context.partition_key)
+    day = business_date_of(context)
     frame = snapshot_records(dispute_records, lake, day)
     return dg.MaterializeResult(
         metadata={

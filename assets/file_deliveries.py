@@ -1,10 +1,8 @@
 """Chargeback files as they stand at the close of a business date, for the marts."""
 
-from datetime import date
-
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from cardops.ports import Acknowledgements, DeliveryLedger, Lake
 from cardops.services.deliveries.delivery_snapshots import snapshot_deliveries
 
@@ -27,7 +25,7 @@ def file_deliveries(
     lake: dg.ResourceParam[Lake],
 ) -> dg.MaterializeResult[None]:
     """Each chargeback file: its state, number and hash, and what its card company answered."""
-    day = date.fromisoformat(context.partition_key)
+    day = business_date_of(context)
     frame = snapshot_deliveries(delivery_ledger, acknowledgement_ledger, lake, day)
     return dg.MaterializeResult(
         metadata={

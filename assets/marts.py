@@ -18,7 +18,7 @@ from typing_extensions import override
 from assets.dbt_results import described_events, results_of
 from assets.dbt_tests import sentence_of, with_short_names
 from assets.failed_parts import is_reported, not_made
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from cardops.ports import Lake, Warehouse
 from cardops.rules.reports import BuildFailedError, BuildFailures
 
@@ -125,6 +125,7 @@ def marts_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         lake: dg.ResourceParam[Lake],
     ) -> Iterator[Any]:
         """Staging, intermediate and marts; the incremental ones for the dates that changed in the lake."""
+        business_date_of(context)
         with (
             warehouse.building(lake) as environment,
             _environment_variables(environment),

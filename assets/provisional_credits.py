@@ -11,7 +11,7 @@ from typing import Final
 
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import priced_metadata, records_metadata
 from cardops.ports import Clock, Lake, Notifier, ProvisionalLedger, ProvisionalPolicies
 from cardops.services.provisional.alarms import RUNBOOK, is_done, report, report_missed
@@ -53,7 +53,7 @@ def provisional_credits(
     found = list(service.positions())
     report_missed(found, today, notifier)
     waiting = [item for item in found if item.waiting]
-    day = date.fromisoformat(context.partition_key)
+    day = business_date_of(context)
     snapshot = snapshot_positions(found, lake, day, today)
     return dg.MaterializeResult(
         metadata={

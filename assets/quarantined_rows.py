@@ -1,10 +1,8 @@
 """Quarantined rows with their reasons, without their records, for the marts."""
 
-from datetime import date
-
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from cardops.contracts.kinds.registry import KINDS
 from cardops.ports import IntakeLedger, Lake, ObjectStore
 from cardops.services.intake.quarantine_snapshots import QuarantineSnapshots
@@ -27,7 +25,7 @@ def quarantine_snapshots(
 ) -> dg.MaterializeResult[None]:
     """The date's quarantined rows, and older ones that were released since the close before."""
     service = QuarantineSnapshots(intake_ledger, failed_store, lake)
-    frame = service.write(date.fromisoformat(context.partition_key))
+    frame = service.write(business_date_of(context))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": frame.height,

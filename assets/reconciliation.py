@@ -12,7 +12,7 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import priced_record, records_metadata, totals_metadata
 from cardops.ports import (
     Books,
@@ -84,7 +84,7 @@ def reconciling(  # noqa: PLR0913, PLR0917 - Dagster binds each by its type
     due_files = ExpectedFileService(expected_files, clock)
     service = ReconciliationService(books, lake, lake_books, log_reader, raw_store, due_files)
     found, uri = service.reconcile_closed(
-        date.fromisoformat(context.partition_key),
+        business_date_of(context),
         Extent.ALL if config.is_full else Extent.CHANGES,
     )
     yield dg.MaterializeResult(

@@ -50,9 +50,14 @@ def files_of_partition(
     return list(intake_ledger.claimed_on(profile.kind, date.fromisoformat(partition_key)))
 
 
+def ids_of_tags(tags: Mapping[str, str]) -> set[int]:
+    """The intake ids that a run's tag names. A person may launch a run with any text there: it names none."""
+    return {int(number) for number in tags.get(INTAKE_TAG, "").split(",") if number.isdecimal()}
+
+
 def files_of_run(files: Sequence[IntakeFile], tags: Mapping[str, str]) -> list[IntakeFile]:
     """Those of the partition's files that the run's tag names; all where it names none."""
-    ids = {int(number) for number in tags.get(INTAKE_TAG, "").split(",") if number}
+    ids = ids_of_tags(tags)
     return [file for file in files if not ids or file.intake_id in ids]
 
 

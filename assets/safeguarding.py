@@ -4,12 +4,12 @@ A bank sends a date's statement on the next date, so the close of a business dat
 before it.
 """
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import table_metadata
 from cardops.ports import Clock, Lake, SafeguardingAccounts
 from cardops.rules.bank.safeguarding import SafeguardingCheck
@@ -36,7 +36,7 @@ def safeguarding(
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks Dagster takes no generic
     """Closing balances of safeguarding accounts against users' balances, by program and currency."""
-    compared_on = date.fromisoformat(context.partition_key) - STATEMENT_DELAY
+    compared_on = business_date_of(context) - STATEMENT_DELAY
     service = SafeguardingService(safeguarding_accounts, lake)
     figures = service.record(compared_on, clock.now().date())
     return dg.MaterializeResult(

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
 from assets.column_lineage import lineage_of_rows
-from assets.partitions import business_dates, one_date_a_run
+from assets.partitions import business_date_of, business_dates, one_date_a_run
 from assets.tables import table_metadata
 from cardops.contracts.lake.tables import SNAPSHOT, WAITING_DISPUTES
 from cardops.ports import Clock, IntakeLedger, Lake, Notifier
@@ -45,7 +44,7 @@ def waiting_disputes(
     """Accepted rows of disputes that are in no chargeback file yet, with the reason and since when."""
     found = sweep(WaitingDisputes(intake_ledger, lake), notifier, clock.now())
     rows = waiting_frame(found.waiting)
-    lake.write("waiting_disputes", date.fromisoformat(context.partition_key), SNAPSHOT, rows)
+    lake.write("waiting_disputes", business_date_of(context), SNAPSHOT, rows)
     reasons = Counter(str(row.reason) for row in found.waiting)
     return dg.MaterializeResult(
         metadata={

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     pages_url: str | None = None
     analyst_ui_port: Port | None = None
     ui_user_header: Annotated[str | None, Field(pattern="^[A-Za-z][A-Za-z0-9-]{0,63}$")] = None
-    first_business_date: date | None = None
+    first_business_date: Annotated[date | None, Field(ge=date(2000, 1, 1))] = None
     allow_loopback_callbacks: bool = False
     authorizer_sends_callbacks: bool = True
     callback_days: Annotated[int, Field(ge=1, le=3_650)] = 30

@@ -7,6 +7,7 @@ import dagster as dg
 from cardops.contracts.kinds.registry import KINDS
 from sensors.accepted_disputes import accepted_dispute_sensor
 from sensors.alarms import alarm_sensor
+from sensors.automation import automation_sensor
 from sensors.delivery import chargeback_delivery_sensor, refused_batch_delivery_sensor
 from sensors.dispute_deadlines import dispute_deadline_sensor
 from sensors.expected_files import expected_file_sensor
@@ -47,6 +48,7 @@ def sensors(jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
         waiting_rows_sensor(),
         run_failure_sensor(),
         alarm_sensor(),
+        automation_sensor(),
         late_close_sensor(),
         watermark_age_sensor(),
         *unclaimed_file_sensors(),

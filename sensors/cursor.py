@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from cardops.rules.intake.retries import Tries
 from cardops.rules.intake.sweeps import Sweep
@@ -30,7 +31,7 @@ class Cursor:
         """The stored cursor; an empty one where there is none or it is unreadable."""
         try:
             stored = json.loads(text or "{}")
-            tries = {int(key): Tries(**value) for key, value in stored.get("tries", {}).items()}
+            tries = {int(key): _tries(**value) for key, value in stored.get("tries", {}).items()}
             return cls(
                 dict(stored.get("waiting", {})),
                 tries,
@@ -44,3 +45,10 @@ class Cursor:
     def text(self) -> str:
         """As it is stored."""
         return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def _tries(count: int, last_at: str, series: int = 0) -> Tries:
+    """Of a cursor that a person may have set by hand. Raises ValueError, TypeError."""
+    if datetime.fromisoformat(last_at).tzinfo is None:
+        raise ValueError("the instant has no offset")
+    return Tries(int(count), last_at, int(series))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from assets.refused_files import INTAKE_TAG
+from assets.refused_files import INTAKE_TAG, ids_of_tags
 from cardops.contracts.kinds.profile import KindProfile
 from cardops.contracts.kinds.registry import KINDS, Kinds
 from cardops.ports import (
@@ -205,8 +205,8 @@ def busy_ids(profile: KindProfile, instance: dg.DagsterInstance) -> set[int]:
     """Files that an unfinished run works on; runs whose process was killed are failed here."""
     runs = instance.get_runs(dg.RunsFilter(job_name=profile.job_name, statuses=UNDER_WAY))
     killed = end_killed_runs(instance, runs)
-    tags = (run.tags.get(INTAKE_TAG, "") for run in runs if run.run_id not in killed)
-    return {int(intake_id) for tag in tags for intake_id in tag.split(",") if intake_id}
+    at_work = (run for run in runs if run.run_id not in killed)
+    return {intake_id for run in at_work for intake_id in ids_of_tags(run.tags)}
 
 
 def arrival_sensor(profile: KindProfile, *, kinds: Kinds = KINDS) -> dg.SensorDefinition:

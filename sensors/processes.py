@@ -24,7 +24,7 @@ def is_process_alive(tag: str | None) -> bool:
     if tag is None:
         return False
     host, _, pid = tag.rpartition(":")
-    return host != socket.gethostname() or _exists(int(pid))
+    return host != socket.gethostname() or (pid.isdecimal() and _exists(int(pid)))
 
 
 def end_killed_runs(instance: dg.DagsterInstance, runs: Iterable[dg.DagsterRun]) -> set[str]:

@@ -6,7 +6,6 @@ files are due is decided in cardops.services.deliveries.retrying.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 import dagster as dg
@@ -17,7 +16,7 @@ from cardops.rules.deliveries.retries import RetryCount
 from cardops.services.deliveries.calendars import CutOffService
 from cardops.services.deliveries.retrying import FileKey, RetryService
 from sensors.delivery import RANGE_START, range_tags
-from sensors.intake import UNDER_WAY
+from sensors.intake import BATCHES, UNDER_WAY
 from sensors.jobs import Job
 
 MINIMUM_INTERVAL_SECONDS: Final = 30
@@ -50,9 +49,14 @@ def undelivered_sensor(delivery_job: Job) -> dg.SensorDefinition:
             counts=parse_cursor(context.cursor),
             busy_batches=busy_batches(context.instance),
         )
+        # A person may have deleted the partition of a batch; without it no run of it can be made.
+        batches = sorted({batch_id for batch_id, _ in plan.to_deliver})
         nothing = f"{plan.undelivered} chargeback files are undelivered; none is due for a retry."
         return dg.SensorResult(
             run_requests=[_request(key, plan.counts[key]) for key in plan.to_deliver],
+            dynamic_partitions_requests=(
+                [dg.AddDynamicPartitionsRequest(BATCHES, batches)] if batches else []
+            ),
             cursor=cursor_text(plan.counts),
             skip_reason=None if plan.to_deliver else dg.SkipReason(nothing),
         )
@@ -80,9 +84,7 @@ def parse_cursor(cursor: str | None) -> dict[FileKey, RetryCount]:
     """What was remembered; nothing where it cannot be read, which only delays a retry."""
     try:
         return {
-            batch_and_network(key): RetryCount(
-                int(stored["count"]), datetime.fromisoformat(stored["last_at"])
-            )
+            batch_and_network(key): RetryCount.parse(stored["count"], stored["last_at"])
             for key, stored in json.loads(cursor or "{}").items()
         }
     except (ValueError, TypeError, AttributeError, KeyError):

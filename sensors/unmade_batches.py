@@ -6,7 +6,6 @@ other files brought; which batches can be made is asked of the intake ledger.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 import dagster as dg
@@ -74,7 +73,7 @@ def parse_cursor(cursor: str | None) -> dict[str, RetryCount]:
     """What was remembered; nothing where it cannot be read, which only delays a run."""
     try:
         return {
-            name: RetryCount(int(count), datetime.fromisoformat(last_at))
+            name: RetryCount.parse(count, last_at)
             for name, (count, last_at) in json.loads(cursor or "{}").items()
         }
     except (ValueError, TypeError, AttributeError):

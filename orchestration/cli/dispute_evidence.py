@@ -11,7 +11,6 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.evidence_files import MAX_FILE_BYTES, RecordedChange
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.dispute_options import ByOption, Case, NetworkOption, ProgramOption
 from orchestration.cli.evidence_views import (
     described_evidence,
@@ -26,6 +25,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 from orchestration.cli.waiting_disputes import delivered
 from orchestration.composition import evidence_sending_of, evidence_service_of
 
@@ -91,7 +91,7 @@ def add(  # noqa: PLR0913 - one parameter an option
         # One byte more than is allowed tells that it is too large.
         added = AddedFile(item, file.name, content.read(MAX_FILE_BYTES + 1))
     service = evidence_service_of(Adapters(Settings.load()))
-    recorded, is_new = service.add(CaseName(case, program, network), added, by=by or whoami())
+    recorded, is_new = service.add(CaseName(case, program, network), added, by=person_of(by))
     _tell(recorded, is_new=is_new, json_output=json_output)
 
 
@@ -110,7 +110,7 @@ def remove(  # noqa: PLR0913 - one parameter an option
     """Take a file out of what is sent from now on; what was sent, and the record of it, stay."""
     service = evidence_service_of(Adapters(Settings.load()))
     recorded, is_new = service.remove(
-        CaseName(case, program, network), sha256, item=item, by=by or whoami(), why=why
+        CaseName(case, program, network), sha256, item=item, by=person_of(by), why=why
     )
     _tell(recorded, is_new=is_new, json_output=json_output)
 
@@ -131,7 +131,7 @@ def send(  # noqa: PLR0913 - one parameter an option
     """Send the evidence of disputes in a batch of its own, beside its CSV. Exit code 1: not delivered."""
     adapters = Adapters(Settings.load())
     names = [CaseName(case, program, network) for case in cases]
-    sent = evidence_sending_of(adapters).send(names, by=by or whoami(), why=why, is_again=again)
+    sent = evidence_sending_of(adapters).send(names, by=person_of(by), why=why, is_again=again)
     batches = dict.fromkeys(package.batch_id for package, _ in sent)
     files = [file for batch_id in batches for file in delivered(adapters, batch_id)]
     if json_output:

@@ -10,9 +10,9 @@ import typer
 from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.filing import CHECKED_FLAGS, DisputePolicy, policy_problem
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.output import CommandError, JsonOption, print_json
+from orchestration.cli.people import person_of
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def dispute_checks(
     if found:
         raise CommandError(" ".join(found))
     for flag, policy in changes.items():
-        adapters.intake_ledger.set_dispute_policy(name, flag, policy, set_by=by or whoami())
+        adapters.intake_ledger.set_dispute_policy(name, flag, policy, set_by=person_of(by))
     stored = adapters.intake_ledger.dispute_policies(name)
     policies = {str(flag): stored.get(flag, str(DisputePolicy.SEND)) for flag in CHECKED_FLAGS}
     if json_output:

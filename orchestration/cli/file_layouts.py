@@ -19,9 +19,9 @@ from cardops.rules.chargebacks.layouts import (
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
+from orchestration.cli.people import person_of
 from orchestration.composition import chargeback_files_of
 
 MAX_LINES = 1_000
@@ -53,7 +53,7 @@ def set_layout(
     if definition is not None:
         parse_layout(definition)
     version = adapters.intake_ledger.add_layout(
-        program, destination, definition, set_by=by or whoami(), why=why
+        program, destination, definition, set_by=person_of(by), why=why
     )
     if json_output:
         print_json({"program": program, "destination": destination, "version": version})

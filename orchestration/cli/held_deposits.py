@@ -13,7 +13,6 @@ from cardops.bootstrap import Adapters
 from cardops.rules.intake.files import DEFAULT_PROGRAM, IntakeFile, Kind
 from cardops.rules.intake.source_controls import DEPOSITS, FileHold
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.deposit_files import FileArgument, ProgramOption, file_key
 from orchestration.cli.output import (
     DONE,
@@ -23,6 +22,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 from orchestration.composition import held_files_of
 
 WhyOption = Annotated[str, typer.Option(help="Why; it is recorded.")]
@@ -56,7 +56,7 @@ def approve(
     from orchestration.cli.commands.submit import exit_code, show  # noqa: PLC0415
     from orchestration.cli.submitting import open_submissions  # noqa: PLC0415 - loads Dagster
 
-    settings, decided_by = Settings.load(), by or whoami()
+    settings, decided_by = Settings.load(), person_of(by)
     _require_reason(why)
     adapters = Adapters(settings)
     held = held_files_of(adapters)
@@ -84,7 +84,7 @@ def reject(
     from cardops.services.accounts.deposit_files import named_files  # noqa: PLC0415 - polars
 
     _require_reason(why)
-    adapters, decided_by = Adapters(Settings.load()), by or whoami()
+    adapters, decided_by = Adapters(Settings.load()), person_of(by)
     held = held_files_of(adapters)
     named = named_files(adapters.intake_ledger, file_key(file, program))
     entry = held.reject(held.meant(named, file).intake_id, decided_by, why.strip())

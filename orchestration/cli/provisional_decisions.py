@@ -20,9 +20,9 @@ from cardops.services.provisional.deciding import (
     ProvisionalDecisions,
 )
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.output import DONE, DONE_WITH_FINDINGS, CommandError, JsonOption, print_json
+from orchestration.cli.people import person_of
 from orchestration.composition import provisional_credits_of
 
 CaseArgument = Annotated[str, typer.Argument(help="Case number of the dispute.")]
@@ -120,7 +120,7 @@ def _decide(  # noqa: PLR0913 - what the three commands have in common
     currency = position.purchase.currency if position and position.purchase else "USD"
     amount_minor = None if amount is None else _minor(amount, currency)
     request = DecisionRequest(
-        key, kind, by or whoami(), why.strip(), amount_minor, until_on, replaces
+        key, kind, person_of(by), why.strip(), amount_minor, until_on, replaces
     )
     today = adapters.database_clock.now().date()
     result = ProvisionalDecisions(service).decide(request, today)

@@ -15,9 +15,9 @@ from cardops.rules.data_tables import is_valid_on, read_table
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
 from cardops.rules.provisional.policies import PolicyName, ProvisionalPolicy, completed
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.output import CommandError, JsonOption, print_json
+from orchestration.cli.people import person_of
 
 Name = Annotated[str, typer.Argument(help="Name of the program.")]
 
@@ -67,7 +67,7 @@ def provisional(  # noqa: PLR0913 - one parameter an option
         adapters.provisional_policies.set(
             completed(
                 ProvisionalPolicy(
-                    name, policy, since_on, by or whoami(), credit_days, notice_days, withheld
+                    name, policy, since_on, person_of(by), credit_days, notice_days, withheld
                 )
             )
         )

@@ -19,9 +19,9 @@ from cardops.rules.intake.control_files import ControlPolicy, SignatureAlgorithm
 from cardops.rules.intake.source_controls import ANY_SIGNATURE, SenderKey, SourcePolicy
 from cardops.rules.money import AmountProblem, format_amount, parse_amount
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
+from orchestration.cli.people import person_of
 
 MAX_WAIT_MINUTES = 7 * 24 * 60
 
@@ -105,7 +105,7 @@ def controls(  # noqa: PLR0913 - one parameter an option
         signatures=policy.signatures if signature is None else _SIGNATURES[signature],
     )
     if changed != policy:
-        adapters.source_controls.set_policy(name, changed, by or whoami())
+        adapters.source_controls.set_policy(name, changed, person_of(by))
     changes = adapters.source_controls.policy_changes(name)
     if json_output:
         current = described(changes[-1] if changes else policy)
@@ -150,7 +150,7 @@ def add_sender_key(  # noqa: PLR0913 - one parameter an option
     administration(adapters).find(name)
     algorithm, content = key_of(public_key.read_bytes(), adapters.database_clock.now())
     key = SenderKey(
-        name, key_id, content, by or whoami(),
+        name, key_id, content, person_of(by),
         algorithm=algorithm, valid_from=begins, valid_until=ends,
     )  # fmt: skip
     if not adapters.source_controls.add_key(key):
@@ -163,7 +163,7 @@ def revoke_sender_key(
 ) -> None:
     """Revoke a sender's key: files that it signed are refused from now on."""
     source_controls = Adapters(Settings.load()).source_controls
-    if not source_controls.revoke_key(name, key_id, by or whoami()):
+    if not source_controls.revoke_key(name, key_id, person_of(by)):
         raise CommandError(
             f"Program {name} has no key {key_id}; `cardops program sender-keys {name}` lists them."
         )

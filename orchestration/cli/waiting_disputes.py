@@ -14,7 +14,6 @@ from cardops.bootstrap import Adapters
 from cardops.rules.chargebacks.filing import SlotWait, WaitingDispute, slot_waits
 from cardops.rules.chargebacks.routing import NETWORKS
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,
@@ -23,6 +22,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +87,7 @@ def release(
     ledger = adapters.intake_ledger
     held = held_by_one(ledger.held_disputes(program), case, network, program)
     keys = [row.key for row in held]
-    batch = ledger.release_disputes(held[0].program, keys, by=by or whoami(), why=why)
+    batch = ledger.release_disputes(held[0].program, keys, by=person_of(by), why=why)
     if batch is None:
         raise CommandError(_not_held(case, program))
     files = delivered(adapters, batch.batch_id)

@@ -45,6 +45,12 @@ class RunFailedError(CommandError):
         super().__init__(f"{error} (run {run_id} of {job_name})")
 
 
+def ignore_beta_warnings() -> None:
+    """Dagster warns of each use of a feature that is new in it; those in use were chosen on purpose."""
+    for category in (dg.BetaWarning, dg.PreviewWarning):
+        warnings.simplefilter("ignore", category)
+
+
 class InProcessRuns:
     """The definitions, loaded once a command, and runs of their jobs."""
 
@@ -128,8 +134,7 @@ class InProcessRuns:
         """Those of the code location."""
         # Assets read the settings of this process. The beta features in use were chosen on purpose.
         os.environ["CARDOPS_HOME"] = str(self._settings.home)
-        for category in (dg.BetaWarning, dg.PreviewWarning):
-            warnings.simplefilter("ignore", category)
+        ignore_beta_warnings()
         from orchestration.definitions import build_defs  # noqa: PLC0415 - after the filter
 
         return build_defs(

@@ -35,6 +35,7 @@ DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 # Below it everything is served a second time.
 BEHIND_PROXY: Final = "/pages"
 MAX_ROWS: Final = 500
+MAX_NAME: Final = 100
 MAX_BATCHES: Final = 50
 _DONE: Final = frozenset({Progress.DELIVERED, Progress.ACKNOWLEDGED})
 _NOTHING: Final = frozenset({Progress.NO_FILE, Progress.NOT_MADE})
@@ -152,9 +153,13 @@ def _file(path: Path, root: Path) -> FileResponse:
 
 def _inside(path: Path, root: Path) -> Path:
     """The file, where it is one below the root. Raises HTTPException."""
-    found = path.resolve()
-    if not found.is_relative_to(root.resolve()) or not found.is_file():
-        raise HTTPException(404, f"There is no page {path.name}.")
+    try:
+        found = path.resolve()
+        is_there = found.is_relative_to(root.resolve()) and found.is_file()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL
+        is_there = False
+    if not is_there:
+        raise HTTPException(404, f"There is no page {path.name[:MAX_NAME]}.")
     return found
 
 

@@ -18,6 +18,7 @@ DEFAULTS: Final[Mapping[str, int]] = {
     "pages": 8090,
 }
 PORTS_TRIED: Final = 200
+FIRST_UNPRIVILEGED: Final = 1_024
 
 
 def choose_ports(settings: Settings) -> dict[str, int]:
@@ -26,15 +27,15 @@ def choose_ports(settings: Settings) -> dict[str, int]:
     Raises CommandError where the port of a setting is taken.
     """
     chosen: dict[str, int] = {}
-    if settings.analyst_ui_port:
-        chosen["analyst_ui"] = _require("analyst_ui", settings.analyst_ui_port)
-    for service, default in DEFAULTS.items():
+    for service in ("analyst_ui", *DEFAULTS):
         configured: int | None = getattr(settings, f"{service}_port")
-        chosen[service] = (
-            _require(service, configured)
-            if configured
-            else _next_free(default, set(chosen.values()))
-        )
+        if configured:
+            _require_another(service, configured, chosen)
+            chosen[service] = _require(service, configured)
+    # After all settings: none of these may take a port that one of them names.
+    for service, default in DEFAULTS.items():
+        if service not in chosen:
+            chosen[service] = _next_free(default, set(chosen.values()))
     return chosen
 
 
@@ -76,9 +77,24 @@ def accepts_connections(port: int) -> bool:
     return True
 
 
+def _require_another(service: str, port: int, chosen: Mapping[str, int]) -> None:
+    """Raises CommandError where two settings name one port."""
+    for other, taken in chosen.items():
+        if taken == port:
+            raise CommandError(
+                f"CARDOPS_{other.upper()}_PORT and CARDOPS_{service.upper()}_PORT are both {port}, and one port serves one "
+                "of them; give one another port, or unset it to use the next free one."
+            )
+
+
 def _require(service: str, port: int) -> int:
     if is_free(port):
         return port
+    if port < FIRST_UNPRIVILEGED and not accepts_connections(port):
+        raise CommandError(
+            f"Port {port} cannot be used: ports below {FIRST_UNPRIVILEGED} are mostly for the administrator, or another "
+            f"program has it; set CARDOPS_{service.upper()}_PORT to a higher one, or unset it to use the next free one."
+        )
     raise CommandError(
         f"Port {port} is taken by another program; stop it, set CARDOPS_{service.upper()}_PORT to "
         "another port, or unset it to use the next free one."

@@ -17,7 +17,9 @@ from orchestration.cli.output import CommandError, say
 from orchestration.local.services import Service
 
 POLL_SECONDS: Final = 0.1
-START_TIMEOUT_SECONDS: Final = 180
+# A machine that is busy takes minutes where an idle one takes half of one; whoever cannot wait has Ctrl-C.
+START_TIMEOUT_SECONDS: Final = 900
+TOLD_EVERY_SECONDS: Final = 60
 STOP_TIMEOUT_SECONDS: Final = 15
 LOG_LINES_SHOWN: Final = 5
 # The pause before a service is started again that ended soon after its last start.
@@ -83,11 +85,21 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._start_guard()
         self._services = list(services)
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        began = told_at = time.monotonic()
         while (waiting := self._not_ready()) and not self._is_stopping():
             self._advance()
-            if time.monotonic() > deadline:
-                raise CommandError(self._failure(waiting[0].name, "was not ready within 3 minutes"))
+            now = time.monotonic()
+            if now - began > START_TIMEOUT_SECONDS:
+                what = f"was not ready within {START_TIMEOUT_SECONDS // 60} minutes, so all were stopped; see whether the "
+                raise CommandError(
+                    self._failure(
+                        waiting[0].name, f"{what}machine is busy, and start Cardops again"
+                    )
+                )
+            if now - told_at > TOLD_EVERY_SECONDS:
+                told_at = now
+                names = ", ".join(service.name for service in waiting)
+                self._warn(f"Still starting after {(now - began) / 60:.0f} min: {names} …")
             time.sleep(POLL_SECONDS)
 
     def wait(self) -> None:

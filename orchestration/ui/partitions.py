@@ -4,7 +4,7 @@ Dagster takes a range that ends before it begins, or a partition that nobody kno
 saying which. Belongs here: the sentence that refuses it at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
@@ -15,11 +15,15 @@ _PARTITION_TAG: Final = "dagster/partition"
 
 
 def partition_problem(
-    arguments: Mapping[str, Any], definitions_of: Mapping[str, Any], store: Any
+    arguments: Mapping[str, Any],
+    definitions_of: Mapping[str, Any],
+    store: Any,
+    assets_of_job: Callable[[str], Sequence[str]] = lambda _name: (),
 ) -> str | None:
     """What is wrong with the partitions of these arguments; None where nothing is.
 
-    `definitions_of` has the partitions of each asset by its name, `store` those that are added at run time.
+    `definitions_of` has the partitions of each asset by its name, `store` those that are added at run time. A job
+    that is launched as a whole names no asset: `assets_of_job` does.
     """
     inputs = list(_inputs(arguments))
     names = [name for found in inputs for name in found.get("partitionNames") or ()]
@@ -36,8 +40,14 @@ def partition_problem(
             )
     names += [tags[_PARTITION_TAG]] if tags.get(_PARTITION_TAG) else []
     assets = ["/".join(found["path"]) for found in inputs if "path" in found]
+    jobs = [str(found["pipelineName"]) for found in inputs if found.get("pipelineName")]
+    told = assets or jobs
+    assets = assets or [asset for job in jobs for asset in assets_of_job(job)]
     found = [definitions_of[name] for name in assets if definitions_of.get(name) is not None]
-    return _unknown(names, found, assets, store) if found else None
+    if found and jobs and not names and not ranges:
+        return f"{', '.join(told)} has partitions, and it names none. Choose one"
+    names += [end for both in ranges for end in both]
+    return _unknown(names, found, told, store) if found else None
 
 
 def _is_empty(found: Mapping[str, Any]) -> bool:

@@ -5,11 +5,15 @@ Belongs here: what can be known from the request. What is then refused or record
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from cardops.rules.audit import UNKNOWN_PERSON
+
+# It is a tag of runs, which PostgreSQL indexes only up to a length.
+MAX_NAME: Final = 320
 
 
 class Visitors:
@@ -24,7 +28,7 @@ class Visitors:
         if self._header and _is_loopback(connection):
             # Sent twice, it was not the proxy alone that set it.
             names = connection.headers.getlist(self._header)
-            name = names[0].strip() if len(names) == 1 else ""
+            name = names[0].strip()[:MAX_NAME] if len(names) == 1 else ""
         return name or UNKNOWN_PERSON
 
     def via(self, connection: HTTPConnection) -> str:

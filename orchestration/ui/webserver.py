@@ -11,6 +11,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -244,9 +245,21 @@ def _check_partitions(context: PersonalContext, arguments: Mapping[str, Any]) ->
     definitions = {
         key.to_user_string(): graph.get(key).partitions_def for key in graph.get_all_asset_keys()
     }
-    problem = partition_problem(arguments, definitions, context.instance)
+    problem = partition_problem(
+        arguments, definitions, context.instance, partial(_assets_of_job, context)
+    )
     if problem is not None:
         raise RefusedError(f"Nothing was launched: {problem}, and launch it again.")
+
+
+def _assets_of_job(context: PersonalContext, job_name: str) -> list[str]:
+    """What a job makes; nothing where there is no such job, which Dagster says itself."""
+    return [
+        snap.asset_key.to_user_string()
+        for location in context.code_locations
+        for repository in location.get_repositories().values()
+        for snap in repository.get_asset_node_snaps(job_name)
+    ]
 
 
 @asynccontextmanager

@@ -42,7 +42,16 @@ mutation LogTelemetry($action: String!, $time: String!, $metadata: String!) {
 
 def launch(asset: str = "whole", **tags: str) -> dict[str, Any]:
     """One asset by its own page."""
-    selector = {**REPOSITORY, "pipelineName": "__ASSET_JOB", "assetSelection": [{"path": [asset]}]}
+    return _launch({"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": [asset]}]}, tags)
+
+
+def launch_job(name: str, **tags: str) -> dict[str, Any]:
+    """A job as a whole."""
+    return _launch({"pipelineName": name}, tags)
+
+
+def _launch(selected: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    selector = {**REPOSITORY, **selected}
     params = {
         "mode": "default",
         "runConfigData": "{}",

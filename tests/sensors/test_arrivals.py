@@ -35,7 +35,7 @@ from sensors.intake import (
     WHY_AT_REST,
 )
 from sensors.intake_presence import KEY, VALID_SECONDS, tell
-from sensors.processes import process_tag
+from sensors.processes import PROCESS_TAG, process_tag
 from tests.sensors.conftest import Desk
 
 pytestmark = pytest.mark.dagster
@@ -342,8 +342,19 @@ def claimed_before(deposits: Desk, count: int) -> list[IntakeFile]:
 
 
 def test_unreadable_cursor_starts_empty() -> None:
-    for text in (None, "", "nonsense", "[]", '{"tries": {"1": {"count": 1}}}', "{}"):
+    naive = '{"tries": {"1": {"count": 1, "last_at": "2026-11-20T00:00:00"}}}'
+    words = '{"tries": {"1": {"count": "many", "last_at": "2026-11-20T00:00:00Z"}}}'
+    for text in (None, "", "nonsense", "[]", '{"tries": {"1": {"count": 1}}}', "{}", naive, words):
         assert Cursor.parse(text) == Cursor()
+
+
+def test_run_that_a_person_gave_any_tag_holds_up_no_file(deposits: Desk) -> None:
+    for number, tags in enumerate(({INTAKE_TAG: "all, please"}, {PROCESS_TAG: "mine"})):
+        run = dg.DagsterRun(job_name="deposit_intake", run_id=f"{number:032x}", tags=tags)
+        deposits.instance.add_run(run.with_status(dg.DagsterRunStatus.STARTED))
+    deposits.put("a.csv")
+
+    assert [numbers_of(request) for request in deposits.tick()] == [[1]]
 
 
 def test_cursor_round_trips_through_text(deposits: Desk) -> None:

@@ -22,6 +22,9 @@ from tests.fakes.object_store import FakeObjectStore
 
 pytestmark = pytest.mark.dagster
 
+# As a person may set it: without an offset, which cannot be compared with now.
+NAIVE = '{"a|visa": {"count": 1, "last_at": "2026-11-20T00:00:00"}}'
+
 
 @dataclass
 class Daemon:
@@ -68,6 +71,8 @@ class Daemon:
         )
         data = self.sensor.evaluate_tick(context)
         self.cursor = data.cursor
+        for added in data.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(added.partitions_def_name, added.partition_keys)
         return data.run_requests or []
 
     def tick_after(self, **pause: float) -> Sequence[dg.RunRequest]:
@@ -104,6 +109,15 @@ def test_decided_or_delivered_files_are_never_retried(daemon: Daemon, state: Del
 
     assert [request for _ in range(30) for request in daemon.tick_after(hours=5)] == []
     assert daemon.notifier.alarms == []
+
+
+def test_batch_whose_partition_was_deleted_has_it_again(daemon: Daemon) -> None:
+    daemon.file("default-2026-11-20-001")
+    daemon.tick()
+    daemon.instance.delete_dynamic_partition("chargeback_batch", "default-2026-11-20-001")
+
+    assert len(daemon.tick_after(minutes=3)) == 1
+    assert daemon.instance.get_dynamic_partitions("chargeback_batch") == ["default-2026-11-20-001"]
 
 
 def test_batch_with_a_run_under_way_is_not_retried(daemon: Daemon) -> None:
@@ -171,6 +185,6 @@ def test_delivered_file_leaves_the_cursor(daemon: Daemon) -> None:
     assert parse_cursor(daemon.cursor) == {}
 
 
-@pytest.mark.parametrize("text", [None, "", "nonsense", "[]", '{"a|visa": {"count": 1}}'])
+@pytest.mark.parametrize("text", [None, "", "nonsense", "[]", '{"a|visa": {"count": 1}}', NAIVE])
 def test_unreadable_cursor_starts_empty(text: str | None) -> None:
     assert parse_cursor(text) == {}

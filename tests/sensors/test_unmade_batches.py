@@ -66,4 +66,5 @@ def test_unmade_batch_gets_runs_at_growing_intervals_until_it_is_made() -> None:
 
     assert runs == []
     assert parse_cursor(cursor) == {}
-    assert parse_cursor("nonsense") == {}
+    for text in ("nonsense", "[]", '{"a": 1}', '{"a": [1, "2026-11-20T00:00:00"]}'):
+        assert parse_cursor(text) == {}

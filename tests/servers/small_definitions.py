@@ -31,4 +31,5 @@ def whole_sensor() -> dg.SkipReason:
     return dg.SkipReason("nothing to do")
 
 
-defs = dg.Definitions([daily, delivered, whole], sensors=[whole_sensor])
+daily_job = dg.define_asset_job("daily_job", selection=[daily, whole])
+defs = dg.Definitions([daily, delivered, whole], jobs=[daily_job], sensors=[whole_sensor])

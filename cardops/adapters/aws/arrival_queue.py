@@ -223,23 +223,34 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
             created = created_objects(message["Body"])
         except UnreadableEventError as error:
             self._tell_of_unreadable(message_id, str(error))
-            return set()
-        stats = {
+            # Its other records are taken all the same. It is not kept, and so never deleted.
+            told = self._stats(error.readable)
+            with self._lock:
+                self._keep(told, message_id)
+            return set(told)
+        stats = self._stats(created)
+        with self._lock:
+            held = HeldMessage(message_id, message["ReceiptHandle"], set(stats), time.monotonic())
+            self._messages[message_id] = held
+            self._keep(stats, message_id)
+        if not stats:
+            self._delete([held])
+        return set(stats)
+
+    def _stats(self, created: Sequence[CreatedObject]) -> dict[str, ObjectStat]:
+        """Those of them that are input files of ours, by key."""
+        return {
             stat.key: self._as_stored(stat)
             for stat in map(self._ours, created)
             if stat and self._is_of_a_kind(stat.key)
         }
-        with self._lock:
-            held = HeldMessage(message_id, message["ReceiptHandle"], set(stats), time.monotonic())
-            self._messages[message_id] = held
-            for key, stat in stats.items():
-                known = self._objects.setdefault(key, HeldObject(stat))
-                known.message_ids.add(message_id)
-                if stat.modified_at > known.stat.modified_at:
-                    known.stat = stat  # told out of order, or overwritten since
-        if not stats:
-            self._delete([held])
-        return set(stats)
+
+    def _keep(self, stats: Mapping[str, ObjectStat], message_id: str) -> None:
+        for key, stat in stats.items():
+            known = self._objects.setdefault(key, HeldObject(stat))
+            known.message_ids.add(message_id)
+            if stat.modified_at > known.stat.modified_at:
+                known.stat = stat  # told out of order, or overwritten since
 
     def _ours(self, created: CreatedObject) -> ObjectStat | None:
         if created.bucket != self._bucket or not created.key.startswith(self._root):

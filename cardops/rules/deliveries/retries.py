@@ -24,6 +24,14 @@ class RetryCount:
     count: int
     last_at: datetime
 
+    @classmethod
+    def parse(cls, count: object, last_at: str) -> "RetryCount":
+        """As a cursor keeps it, which a person may have set by hand. Raises ValueError, TypeError."""
+        at = datetime.fromisoformat(last_at)
+        if at.tzinfo is None:
+            raise ValueError("the instant has no offset")
+        return cls(int(str(count)), at)
+
     @property
     def is_exhausted(self) -> bool:
         """Whether the file had all its retries."""

@@ -25,6 +25,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
+# As in S3; a directory's may be longer than PostgreSQL can index.
+MAX_KEY_BYTES: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def name_problem(key: str) -> str | None:
     if not is_key(key):
         return "Its name has an empty part, or one that is `.` or `..`, as between two `/`"
     try:
-        key.encode()
+        if len(key.encode()) > MAX_KEY_BYTES:
+            return f"Its name with its folders is longer than {MAX_KEY_BYTES} bytes"
     except UnicodeEncodeError:
         return "Its name is not text in UTF-8"
     return (

@@ -6,6 +6,7 @@ elsewhere. Shapes: AWS, "Event message structure" (S3) and "Amazon S3 events" (E
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,7 +17,14 @@ MAX_WRAPPINGS: Final = 3
 
 
 class UnreadableEventError(ValueError):
-    """The body is no event of a bucket; the message says why."""
+    """The body is no event of a bucket, or one of its records is not; the message says why.
+
+    `readable`: what its other records say.
+    """
+
+    def __init__(self, why: str, readable: tuple["CreatedObject", ...] = ()) -> None:
+        super().__init__(why)
+        self.readable = readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +50,11 @@ def created_objects(body: str) -> tuple[CreatedObject, ...]:
         message = _object(message.get("Message"))
     if message.get("Event") == "s3:TestEvent":
         return ()
-    try:
-        if "Records" in message:
-            return tuple(_of_records(message["Records"]))
-        if message.get("source") == "aws.s3" and "detail-type" in message:
+    if "Records" in message:
+        return _of_records(message["Records"])
+    if message.get("source") == "aws.s3" and "detail-type" in message:
+        with _said_plainly():
             return tuple(_of_event_bridge(message))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnreadableEventError(f"it lacks what an event of S3 has ({error!r})") from None
     if message.get("Type") == "SubscriptionConfirmation":
         raise UnreadableEventError(
             "it asks to confirm a subscription of an SNS topic; confirm it in the console of AWS"
@@ -59,29 +65,57 @@ def created_objects(body: str) -> tuple[CreatedObject, ...]:
 def _object(body: object) -> Mapping[str, Any]:
     try:
         found = json.loads(body) if isinstance(body, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise UnreadableEventError("it is not a JSON object")
     return found
 
 
-def _of_records(records: list[Mapping[str, Any]]) -> Iterator[CreatedObject]:
-    """S3's own notifications, whose keys are encoded as in a form."""
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Whatever is not as in an event of S3, as an UnreadableEventError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        if isinstance(error, UnreadableEventError):
+            raise
+        raise UnreadableEventError(f"it lacks what an event of S3 has ({error!r})") from None
+
+
+def _of_records(records: object) -> tuple[CreatedObject, ...]:
+    """What all records say. Raises UnreadableEventError with those of the others, where one is none."""
+    if not isinstance(records, list):
+        raise UnreadableEventError("it lacks what an event of S3 has (its Records are no list)")
+    found: list[CreatedObject] = []
+    problems: list[str] = []
     for record in records:
-        name = str(record["eventName"])
-        if record.get("eventSource") not in {"aws:s3", "minio:s3"}:
-            raise UnreadableEventError(f"its source {record.get('eventSource')!r} is not S3")
-        if not name.removeprefix("s3:").startswith("ObjectCreated:"):
-            continue
-        stored = record["s3"]["object"]
-        yield CreatedObject(
-            bucket=record["s3"]["bucket"]["name"],
-            key=unquote_plus(stored["key"]),
-            etag=str(stored.get("eTag") or "").strip('"'),
-            size_bytes=int(stored.get("size") or 0),
-            at=_instant(record["eventTime"]),
-        )
+        try:
+            with _said_plainly():
+                found += _of_record(record)
+        except UnreadableEventError as error:
+            problems.append(str(error))
+    if problems:
+        of_these = f" (so are {len(problems)} of its {len(records)} records)" if found else ""
+        raise UnreadableEventError(f"{problems[0]}{of_these}", tuple(found))
+    return tuple(found)
+
+
+def _of_record(record: Mapping[str, Any]) -> Iterator[CreatedObject]:
+    """S3's own notification, whose key is encoded as in a form."""
+    name = str(record["eventName"])
+    if record.get("eventSource") not in {"aws:s3", "minio:s3"}:
+        raise UnreadableEventError(f"its source {record.get('eventSource')!r} is not S3")
+    if not name.removeprefix("s3:").startswith("ObjectCreated:"):
+        return
+    stored = record["s3"]["object"]
+    yield CreatedObject(
+        bucket=_text(record["s3"]["bucket"]["name"]),
+        key=unquote_plus(_text(stored["key"])),
+        etag=str(stored.get("eTag") or "").strip('"'),
+        size_bytes=int(stored.get("size") or 0),
+        at=_instant(record["eventTime"]),
+    )
 
 
 def _of_event_bridge(event: Mapping[str, Any]) -> Iterator[CreatedObject]:
@@ -90,12 +124,18 @@ def _of_event_bridge(event: Mapping[str, Any]) -> Iterator[CreatedObject]:
         return
     detail = event["detail"]
     yield CreatedObject(
-        bucket=detail["bucket"]["name"],
-        key=detail["object"]["key"],
+        bucket=_text(detail["bucket"]["name"]),
+        key=_text(detail["object"]["key"]),
         etag=str(detail["object"].get("etag") or "").strip('"'),
         size_bytes=int(detail["object"].get("size") or 0),
         at=_instant(event["time"]),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
 
 
 def _instant(text: str) -> datetime:

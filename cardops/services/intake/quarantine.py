@@ -25,6 +25,7 @@ from cardops.services.intake.ports import IntakePorts
 
 _STORED: Final = ("rows.parquet", "rows.csv", "source.json", "error.json")
 # So much of a quarantine is read for its first rows.
+MAX_NAME_BYTES: Final = 200
 PREVIEW_BYTES: Final = 1024 * 1024
 
 
@@ -39,6 +40,8 @@ class SourceFormat:
 def folder_of(arrival: Arrival) -> str:
     """`<kind>/<name>-<first 12 of sha256>`: the same content has one folder."""
     name = arrival.key.rsplit("/", 1)[-1]
+    # A folder's name has at most 255 bytes; longer ones would keep the file from ever being ingested.
+    name = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
     return f"{arrival.kind}/{name}-{arrival.content_sha256[:12]}"
 
 

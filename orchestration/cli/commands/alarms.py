@@ -24,6 +24,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 
 app = typer.Typer(no_args_is_help=True)
 MAX_LISTED: Final = 1_000
@@ -122,7 +123,7 @@ def ack(
 ) -> None:
     """Say that you see to an alarm: it does not escalate, unless it becomes worse or comes back."""
     adapters = Adapters(Settings.load())
-    who = _person(by)
+    who = person_of(by)
     for number in numbers:
         record = _found(adapters, number)
         if record.incident.state is IncidentState.RESOLVED:
@@ -146,7 +147,7 @@ def resolve(
     if not why.strip():
         raise CommandError("--why is empty; say how you know that it is over.")
     adapters = Adapters(Settings.load())
-    record, who = _found(adapters, number), _person(by)
+    record, who = _found(adapters, number), person_of(by)
     adapters.notifier.resolve_by(record.incident.key, why.strip(), who)
     if _found(adapters, number).incident.state is not IncidentState.RESOLVED:
         raise CommandError(
@@ -312,13 +313,6 @@ def _found(adapters: Adapters, number: int) -> IncidentRecord:
             f"There is no alarm {number}; `cardops alarms list --state all` lists them."
         )
     return record
-
-
-def _person(by: str | None) -> str:
-    who = whoami() if by is None else by.strip()
-    if not who:
-        raise CommandError("--by is empty; name who says so.")
-    return who
 
 
 def _print_changed(adapters: Adapters, numbers: list[int], what: str, *, json_output: bool) -> None:

@@ -17,7 +17,6 @@ from cardops.rules.intake.expected_files import (
 )
 from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.commands.submit import KIND_OPTION
 from orchestration.cli.output import (
     DONE,
@@ -27,6 +26,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 from orchestration.composition import expected_files_of
 
 app = typer.Typer(no_args_is_help=True)
@@ -88,7 +88,7 @@ def add(  # noqa: PLR0913 - one parameter an option
         days=found_days,
         holidays=holidays,
         grace_minutes=grace,
-        created_by=by or whoami(),
+        created_by=person_of(by),
         may_be_empty=may_be_empty,
     )
     adapters = Adapters(Settings.load())
@@ -110,7 +110,7 @@ def remove(
     json_output: JsonOption = False,
 ) -> None:
     """Expect a file no longer; what was due before stays due."""
-    expected_files_of(Adapters(Settings.load())).remove(program, name, by or whoami())
+    expected_files_of(Adapters(Settings.load())).remove(program, name, person_of(by))
     if json_output:
         print_json({"program": program, "name": name, "removed": True})
     else:
@@ -185,7 +185,7 @@ def waive(
     """Say that one due file is not to come, so that its date is complete without it."""
     if not why.strip():
         raise CommandError("--why is empty; say why the file is not to come.")
-    waived_by, due_on = by or whoami(), _date(on)
+    waived_by, due_on = person_of(by), _date(on)
     service = expected_files_of(Adapters(Settings.load()))
     service.waive(program, name, due_on, waived_by, why.strip())
     if json_output:

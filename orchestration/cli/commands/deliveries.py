@@ -17,7 +17,6 @@ from cardops.rules.deliveries.records import (
 from cardops.rules.money import format_amount
 from cardops.services.deliveries.delivery import DeliveryService
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli import acknowledgements, file_layouts, waiting_disputes
 from orchestration.cli.dispute_options import ByOption
 from orchestration.cli.output import (
@@ -27,6 +26,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 
 app = typer.Typer(no_args_is_help=True)
 waiting_disputes.register(app)
@@ -90,7 +90,7 @@ def retry(
     if network not in NETWORKS:
         raise CommandError(f"NETWORK must be one of {', '.join(NETWORKS)}.")
     record = _retried(
-        batch, network, _word(received=received, send_again=send_again), by or whoami()
+        batch, network, _word(received=received, send_again=send_again), person_of(by)
     )
     if json_output:
         print_json(described(record))

@@ -9,7 +9,6 @@ from cardops.bootstrap import Adapters
 from cardops.rules.money import format_amount
 from cardops.services.accounts.recalls import Recall, RecallService
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli import held_deposits
 from orchestration.cli.deposit_files import FileArgument, ProgramOption, file_key
 from orchestration.cli.output import (
@@ -20,6 +19,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 
 COUNTS = ("read", "accepted", "duplicate", "quarantined")
 
@@ -50,7 +50,7 @@ def recall(
     """
     adapters = Adapters(Settings.load())
     service = RecallService(adapters.intake_ledger, adapters.deposit_ledger, adapters.lake)
-    recalled_by = by or whoami()
+    recalled_by = person_of(by)
     result = _recalled(
         file, service.recall(file, file_key(file, program), recalled_by), recalled_by
     )
@@ -83,7 +83,7 @@ def reinstate(
     )
     from orchestration.cli.submitting import open_submissions  # noqa: PLC0415 - loads Dagster
 
-    settings, requested_by = Settings.load(), by or whoami()
+    settings, requested_by = Settings.load(), person_of(by)
     service = ReinstatementService(open_submissions(settings), Adapters(settings).deposit_ledger)
     done = service.reinstate(file, file_key(file, program), requested_by, why)
     result = {

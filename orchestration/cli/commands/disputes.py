@@ -14,7 +14,6 @@ from cardops.services.disputes.history import DisputeHistory
 from cardops.services.disputes.queue import QueueSelection
 from cardops.services.disputes.recording import CaseName
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli import dispute_evidence
 from orchestration.cli.dispute_options import ByOption, Case, NetworkOption, ProgramOption
 from orchestration.cli.dispute_views import (
@@ -33,6 +32,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 from orchestration.cli.waiting_disputes import delivered
 from orchestration.composition import (
     acceptances_of,
@@ -329,7 +329,7 @@ def _record(
     owner: str | None = None,
 ) -> None:
     recording = dispute_recording_of(Adapters(Settings.load()))
-    record, is_new = recording.record(case, kind, by=by or whoami(), text=text.strip(), owner=owner)
+    record, is_new = recording.record(case, kind, by=person_of(by), text=text.strip(), owner=owner)
     if json_output:
         key = record.request.opening.dispute
         print_json(

@@ -20,7 +20,6 @@ from cardops.rules.mappings.mapping import (
 from cardops.rules.mappings.versions import MappingMissingError, StoredMapping
 from cardops.rules.programs.programs import Program
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.commands.submit import KIND_OPTION, parse_kind
 from orchestration.cli.output import (
     DONE,
@@ -31,6 +30,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 
 if TYPE_CHECKING:
     from cardops.contracts.kinds.profile import KindProfile
@@ -124,7 +124,7 @@ def set_mapping(
             f"`cardops program create {program}`."
         )
     stored = adapters.file_mappings.add(
-        program, Kind(kind), found, set_by=by or whoami(), why=why.strip()
+        program, Kind(kind), found, set_by=person_of(by), why=why.strip()
     )
     if json_output:
         print_json(described(stored))

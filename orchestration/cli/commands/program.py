@@ -15,7 +15,6 @@ from cardops.rules.programs.programs import Program
 from cardops.services.intake.holiday_dates import holiday_dates
 from cardops.services.programs.administration import CHARGEBACK_MODES
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli import dispute_policies, provisional_policy, source_controls
 from orchestration.cli.known_programs import administration
 from orchestration.cli.limit_options import (
@@ -36,6 +35,7 @@ from orchestration.cli.limit_options import (
     show as show_limits,
 )
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
+from orchestration.cli.people import person_of
 
 app = typer.Typer(no_args_is_help=True)
 source_controls.register(app)
@@ -119,7 +119,7 @@ def routes(
         if not separator:
             raise CommandError(f"{text!r} is no route; write it as scheme=network.")
         changes[scheme.strip().lower()] = network.strip().lower() or None
-    programs.set_network_routes(name, changes, by or whoami())
+    programs.set_network_routes(name, changes, person_of(by))
     found = programs.find(name).network_routes
     if json_output:
         print_json({"program": name, "routes": dict(sorted(found.items()))})
@@ -155,7 +155,7 @@ def clocks(
         if not separator or (days.strip() and not re.fullmatch("[0-9]{1,4}", days.strip())):
             raise CommandError(f"{text!r} is no clock; write it as network/stage=days.")
         changes[key.strip().lower()] = int(days) if days.strip() else None
-    programs.set_response_days(name, changes, by or whoami())
+    programs.set_response_days(name, changes, person_of(by))
     found = programs.find(name).response_days
     if json_output:
         print_json({"program": name, "clocks": dict(sorted(found.items()))})
@@ -222,7 +222,7 @@ def safeguarding(  # noqa: PLR0913 - each is an option of the command
     adapters = Adapters(Settings.load())
     administration(adapters).find(name)
     day = on.date() if on else adapters.database_clock.now().date()
-    requester = by or whoami()
+    requester = person_of(by)
     holiday_dates(holidays, (day.year,))
     for account_id in add or ():
         if not re.fullmatch(ID_PATTERN, account_id):

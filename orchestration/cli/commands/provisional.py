@@ -13,7 +13,6 @@ from cardops.rules.provisional.records import NoticeKind
 from cardops.services.provisional.alarms import debt_sentence, is_done, refusal_sentence, report
 from cardops.services.provisional.crediting import Position, PostedStep
 from cardops.settings import Settings
-from orchestration.account import whoami
 from orchestration.cli.known_programs import administration
 from orchestration.cli.output import (
     DONE_WITH_FINDINGS,
@@ -22,6 +21,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 from orchestration.cli.provisional_decisions import decision_row, register
 from orchestration.composition import provisional_credits_of
 
@@ -121,7 +121,7 @@ def notice(  # noqa: PLR0913 - each is an option of the command
             f"{program} has no dispute {network}/{case} under a policy; `cardops provisional list` "
             "shows those it has."
         )
-    adapters.provisional_ledger.record_notice(key, kind, day, by or whoami())
+    adapters.provisional_ledger.record_notice(key, kind, day, person_of(by))
     result = {**_key(key), "kind": kind, "sent_on": day}
     if json_output:
         print_json(result)

@@ -43,7 +43,12 @@ def report(
 
 def close(settings: Settings, day: date) -> bool:
     """Run the daily close in this process; whether every step and blocking check passed."""
-    from assets.partitions import dates_from  # noqa: PLC0415 - Dagster costs seconds
+    from orchestration.local.in_process import (  # noqa: PLC0415 - Dagster costs seconds
+        ignore_beta_warnings,
+    )
+
+    ignore_beta_warnings()  # before the modules that would warn are imported
+    from assets.partitions import dates_from  # noqa: PLC0415 - as above
     from orchestration.definitions import build_defs  # noqa: PLC0415 - as above
     from orchestration.local.instance import (  # noqa: PLC0415 - as above
         first_business_date,

@@ -9,7 +9,6 @@ import typer
 
 from cardops.contracts.kinds import KIND_NAMES
 from cardops.rules.intake.files import DEFAULT_PROGRAM, Kind
-from orchestration.account import whoami
 from orchestration.cli.output import (
     DONE,
     DONE_WITH_FINDINGS,
@@ -19,6 +18,7 @@ from orchestration.cli.output import (
     print_json,
     say,
 )
+from orchestration.cli.people import person_of
 from orchestration.cli.progress import shown_progress
 
 app = typer.Typer()
@@ -78,7 +78,7 @@ def submit(
         raise CommandError("--mode is for chargebacks only; leave it out for other kinds.")
     from orchestration.cli.submitting import open_submissions  # noqa: PLC0415 - loads Dagster
 
-    submission = Submission(file, Kind(kind), program, mode and mode.value, by or whoami())
+    submission = Submission(file, Kind(kind), program, mode and mode.value, person_of(by))
     try:
         with shown_progress():
             response = open_submissions(Settings.load()).submit(submission)

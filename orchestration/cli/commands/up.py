@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cardops.bootstrap import Adapters, dbt_manifest
 from cardops.rules.intake.files import DEFAULT_PROGRAM
 from cardops.settings import Settings
 from orchestration.cli.known_programs import administration, ensure_program
-from orchestration.cli.output import JsonOption, print_json, say
+from orchestration.cli.output import CommandError, JsonOption, print_json, say
 from orchestration.local.home_lock import only_process_of
 from orchestration.local.instance import first_business_date, prepare_instance
 from orchestration.local.ports import HOST, choose_ports, write_ports
@@ -40,7 +41,9 @@ def up(*, json_output: JsonOption = False) -> None:
         key = administration(adapters).demo_key(DEFAULT_PROGRAM)
         # Before it nothing can be missing.
         environment["CARDOPS_PAGES_URL"] = settings.pages_url or f"http://{HOST}:{ports['pages']}"
-        environment["CARDOPS_FIRST_BUSINESS_DATE"] = first_business_date(settings).isoformat()
+        first = first_business_date(settings)
+        require_begun(first, adapters.database_clock.now().date())
+        environment["CARDOPS_FIRST_BUSINESS_DATE"] = first.isoformat()
         dbt_manifest()
         write_ports(settings.home, ports)
         stop_request = StopRequest()
@@ -56,6 +59,15 @@ def up(*, json_output: JsonOption = False) -> None:
         finally:
             supervisor.stop()
             (settings.home / "run" / "ports.json").unlink(missing_ok=True)
+
+
+def require_begun(first: date, today: date) -> None:
+    """Raises CommandError where the first business date is still to come."""
+    if first > today:
+        raise CommandError(
+            f"CARDOPS_FIRST_BUSINESS_DATE is {first}, and today is {today} (UTC): until then no date could be closed or "
+            "shown. Set it to a date that has begun, or unset it."
+        )
 
 
 def addresses(home: Path, ports: Mapping[str, int], key: str, seconds: float) -> dict[str, Any]:

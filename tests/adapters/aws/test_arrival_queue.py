@@ -334,6 +334,21 @@ def test_unreadable_message_is_one_alarm_and_goes_to_the_dead_letter_queue(desk:
     reader.close()
 
 
+def test_broken_record_of_a_message_delays_none_of_its_others(desk: Desk) -> None:
+    good = [desk.put(f"incoming/deposits/{number}.csv", str(number)) for number in range(3)]
+    broken = desk.record("incoming/deposits/broken.csv", "e")
+    del broken["s3"]["object"]["key"]
+    desk.send(good[0], broken, *good[1:])
+    reader = desk.reader(visibility_seconds=1)
+
+    claim_all(desk, reader)
+
+    assert desk.claimed() == [f"incoming/deposits/{number}.csv" for number in range(3)]
+    assert desk.left() == 1, "it is left for the dead-letter queue, and told of"
+    assert len(desk.notifier.alarms) == 1
+    reader.close()
+
+
 def test_object_that_cannot_be_read_holds_up_no_other(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

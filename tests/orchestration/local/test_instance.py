@@ -85,6 +85,7 @@ def test_process_is_alive_until_it_has_ended() -> None:
     host = process_tag().rpartition(":")[0]
 
     assert is_process_alive(f"{host}:{os.getpid()}")
+    assert not is_process_alive(f"{host}:mine")
     assert not is_process_alive(f"{host}:{ended_process()}")
 
 

@@ -149,3 +149,9 @@ def test_pages_link_to_pages_by_the_way_they_were_asked_for(
     for link in links:
         assert link.startswith(f"{root}/")
         assert get(link).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00.md", "a" * 5_000, "a" * 5_000 + ".md"])
+def test_name_that_no_file_can_have_is_not_found(get: Get, name: str) -> None:
+    for path in (f"/docs/{name}", f"/reports/{name}"):
+        assert get(path).status_code == 404

@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from cardops.settings import Settings
-from orchestration.cli.commands.up import addresses
+from orchestration.cli.commands.up import addresses, require_begun
 from orchestration.cli.output import CommandError
 from orchestration.local.guard import others_in
 from orchestration.local.ports import choose_ports, is_free, write_ports
@@ -238,6 +240,34 @@ def test_occupied_port_of_a_setting_is_refused() -> None:
             choose_ports(Settings(ui_port=port))
 
 
+def test_first_business_date_has_begun() -> None:
+    today = date(2026, 11, 30)
+
+    require_begun(today, today)
+    with pytest.raises(CommandError, match="CARDOPS_FIRST_BUSINESS_DATE is 2026-12-01"):
+        require_begun(date(2026, 12, 1), today)
+    with pytest.raises(ValidationError):
+        Settings(first_business_date=date(1, 1, 1))
+
+
+def test_port_of_a_setting_is_given_to_its_service_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.local.ports.is_free", lambda _port: True)
+
+    chosen = choose_ports(Settings(pages_port=3000))
+
+    assert (chosen["pages"], chosen["ui"]) == (3000, 3001)
+    with pytest.raises(CommandError, match="CARDOPS_UI_PORT and CARDOPS_PAGES_PORT are both 4000"):
+        choose_ports(Settings(ui_port=4000, pages_port=4000))
+
+
+def test_port_of_the_administrator_is_not_said_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.local.ports.is_free", lambda _port: False)
+    monkeypatch.setattr("orchestration.local.ports.accepts_connections", lambda _port: False)
+
+    with pytest.raises(CommandError, match="below 1024"):
+        choose_ports(Settings(ui_port=80))
+
+
 def test_unset_port_is_the_next_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with occupied_port() as listener:
         port = listener.getsockname()[1]
@@ -304,6 +334,25 @@ def test_stop_request_ends_the_wait_for_services_that_never_get_ready(tmp_path: 
         supervisor.stop()
 
     assert next(checks, None) is None
+
+
+def test_slow_start_says_what_it_waits_for_and_in_the_end_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.local.supervisor.TOLD_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr("orchestration.local.supervisor.START_TIMEOUT_SECONDS", 1.0)
+    never_ready = Service("slow", (sys.executable, "-c", CHILD), is_ready=lambda: False)
+    told: list[str] = []
+    supervisor = Supervisor(tmp_path, os.environ, warn=told.append)
+    try:
+        with pytest.raises(
+            CommandError, match=r"slow process was not ready .* start Cardops again"
+        ):
+            supervisor.start([never_ready])
+    finally:
+        supervisor.stop()
+
+    assert told[0] == "Still starting after 0 min: slow …"
 
 
 def test_service_that_is_still_at_work_is_ended_by_force_and_named(

@@ -178,6 +178,16 @@ RANGE = {
             ui_requests.launch("daily", dagster__partition="1999-01-01"),
             "daily has no partition 1999-01-01",
         ),
+        (ui_requests.launch("daily"), "daily has partitions, and it names none"),
+        (ui_requests.launch_job("daily_job"), "daily_job has partitions, and it names none"),
+        (
+            ui_requests.launch_job("daily_job", dagster__partition="2031-01-01"),
+            "daily_job has no partition 2031-01-01",
+        ),
+        (
+            ui_requests.backfill_from("1999-01-01", "2026-01-02"),
+            "daily has no partition 1999-01-01",
+        ),
         (
             ui_requests.backfill_of("delivered", "default-2026-01-01-999|visa"),
             "delivered has no partition default-2026-01-01-999|visa",

@@ -117,3 +117,35 @@ def test_messages_that_tell_of_no_new_object_are_understood(message: object) -> 
 def test_unreadable_message_says_why(body: str, why: str) -> None:
     with pytest.raises(UnreadableEventError, match=why):
         created_objects(body)
+
+
+def test_broken_record_hides_no_other() -> None:
+    good = [s3_event(f"incoming/deposits/{number}.csv") for number in range(9)]
+    broken = s3_event("incoming/deposits/broken.csv", size="many")
+
+    with pytest.raises(UnreadableEventError, match="1 of its 10 records") as found:
+        created_objects(json.dumps({"Records": [*good[:4], broken, *good[4:]]}))
+
+    keys_read = [created.key for created in found.value.readable]
+    assert keys_read == [f"incoming/deposits/{number}.csv" for number in range(9)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"Records": [s3_event("a") | {"s3": {"bucket": {"name": 5}, "object": {"key": "a"}}}]},
+        {"Records": [s3_event("a", size=1e400)]},
+        {"Records": ["text", 5, None]},
+        {"Records": {"a": "b"}},
+        bridge_event("a") | {"detail": {"bucket": {"name": "cards"}, "object": {"key": 5}}},
+        bridge_event("a") | {"detail": {"bucket": {"name": None}, "object": {"key": "a"}}},
+    ],
+)
+def test_values_of_another_type_are_unreadable_and_nothing_worse(message: object) -> None:
+    with pytest.raises(UnreadableEventError):
+        created_objects(json.dumps(message))
+
+
+def test_body_nested_without_end_is_unreadable_and_nothing_worse() -> None:
+    with pytest.raises(UnreadableEventError):
+        created_objects("[" * 100_000)

@@ -1,9 +1,11 @@
 """Files with the same name and content have one folder under FAILED, each with rows of its own."""
 
+from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
+from cardops.adapters.object_stores.directory import DirectoryStore
 from cardops.contracts.kinds.registry import KINDS
 from cardops.rules.intake.files import DEFAULT_PROGRAM, FileStatus, Kind
 from cardops.services.intake.claiming import Claims
@@ -82,3 +84,19 @@ def test_repeat_of_a_file_that_no_claim_accepts_is_refused_as_before(
     assert refused.outcome is not None
     assert again.error == refused.outcome.error
     assert not world.deposit_ledger.events
+
+
+@pytest.mark.parametrize("stem", ["n" * 251, "ä" * 125])
+def test_file_with_the_longest_name_of_a_directory_is_quarantined(
+    tmp_path: Path, stem: str
+) -> None:
+    world = IntakeWorld(failed_store=DirectoryStore(tmp_path))
+    key = f"incoming/deposits/{DEFAULT_PROGRAM}/{stem}.csv"
+    world.raw_store.replace(key, CONTENT.encode())
+
+    intake_id = world.claim(key)
+    ingest_file(intake_id, world.ports)
+
+    rows = quarantined_rows(world.failed_store, world.intake_ledger.find(intake_id))
+    assert rows is not None
+    assert rows["source_file"].to_list() == [key]
