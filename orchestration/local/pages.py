@@ -155,12 +155,11 @@ def _inside(path: Path, root: Path) -> Path:
     """The file, where it is one below the root. Raises HTTPException."""
     try:
         found = path.resolve()
-        is_there = found.is_relative_to(root.resolve()) and found.is_file()
-    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL
-        is_there = False
-    if not is_there:
-        raise HTTPException(404, f"There is no page {path.name[:MAX_NAME]}.")
-    return found
+        if found.is_relative_to(root.resolve()) and found.is_file():
+            return found
+    except (OSError, ValueError):
+        pass  # a name that no file can have: too long, or with a NUL
+    raise HTTPException(404, f"There is no page {path.name[:MAX_NAME]}.")
 
 
 def _markdown() -> MarkdownIt:

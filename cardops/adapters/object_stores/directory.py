@@ -4,6 +4,7 @@ Written with the operating system's own calls: obstore's local store neither syn
 lists names with `#` digits, and gives no real file to read from.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -30,6 +31,7 @@ from cardops.rules.intake.objects import (
 
 # Files that are being written; they are never listed, and harmless when a crash leaves one.
 UNFINISHED_PREFIX: Final = ".cardops-unfinished-"
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 class DirectoryStore(ObjectStore):
@@ -86,8 +88,10 @@ class DirectoryStore(ObjectStore):
         with self._plain_errors(key):
             try:
                 found = path.lstat()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    return None
+                raise
         is_listed = stat.S_ISREG(found.st_mode) and not path.name.startswith(UNFINISHED_PREFIX)
         return _object_stat(key, found) if is_listed else None
 
@@ -117,12 +121,12 @@ class DirectoryStore(ObjectStore):
 
     @override
     def open(self, key: str) -> BinaryIO:
-        with self._plain_errors(key):
+        with self._plain_errors(key), _absent_if_too_long():
             return self._path(key).open("rb")
 
     @override
     def get(self, key: str) -> bytes:
-        with self._plain_errors(key):
+        with self._plain_errors(key), _absent_if_too_long():
             return self._path(key).read_bytes()
 
     @override
@@ -175,6 +179,17 @@ class DirectoryStore(ObjectStore):
                 f"{self.root / key} cannot be read or written: {error.strerror}; fix that (free "
                 "space, permissions) and try again."
             ) from error
+
+
+@contextmanager
+def _absent_if_too_long() -> Iterator[None]:
+    """No file has a name that is too long for one, as that of the control file of a long name may be."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise FileNotFoundError(error.errno, error.strerror) from None
+        raise
 
 
 def _walk(folder: Path, prefix: str, left_out: list[LeftOut] | None = None) -> Iterator[ObjectStat]:

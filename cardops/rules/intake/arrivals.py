@@ -25,8 +25,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _RELEASED: Final = re.compile(r"/released/([0-9]{12})-[0-9a-f]{12}\.(?:csv|ndjson)$")
 MAX_STEM_CHARACTERS: Final = 80
-# As in S3; a directory's may be longer than PostgreSQL can index.
-MAX_KEY_BYTES: Final = 1_024
+# A name in S3 has at most 1,024 bytes, that of a control file included, and PostgreSQL indexes not many more.
+MAX_KEY_BYTES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,6 +297,17 @@ def test_writers_that_open_a_file_while_it_is_looked_at_are_not_disturbed(
     assert False in found
 
 
+def test_name_that_is_too_long_for_a_file_is_absent(directory: ObjectStore) -> None:
+    key = "n" * 300
+
+    assert directory.find(key) is None
+    for read in (directory.get, directory.open):
+        with pytest.raises(ObjectMissingError):
+            read(key)
+    with pytest.raises(ObjectStoreError, match="too long"):
+        directory.create(key, b"x")
+
+
 def test_directory_finds_neither_links_nor_unfinished_files(
     directory: ObjectStore, tmp_path: Path
 ) -> None:
