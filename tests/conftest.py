@@ -37,10 +37,13 @@ MEMORY_BYTES = 8 * 2**30
 # while the other is idle; xdist's default order is by number of tests.
 LONGEST_FIRST = (
     "tests/end_to_end/test_killed_day.py",
+    # A `cardops up` keeps two cores busy until it is ready: never two of them at once.
+    "tests/orchestration/local/test_up_backfills.py",
     "tests/end_to_end/test_submitted_samples.py",
-    "tests/orchestration/local/test_up_",
     "tests/end_to_end/",
+    "tests/orchestration/local/test_up_upgrade.py",
     "tests/dbt/",
+    "tests/orchestration/local/test_up_end_to_end.py",
     "tests/assets/",
     "tests/orchestration/",
     "tests/faults/",
