@@ -1,5 +1,6 @@
 """`cardops up`: everything of one home, until Ctrl-C."""
 
+import shlex
 import sys
 import tempfile
 import time
@@ -96,7 +97,8 @@ def _show(ready: Mapping[str, Any], *, json_output: bool) -> None:
         print_json(ready)
         sys.stdout.flush()
         return
-    deposits = Path(ready["incoming"]) / "deposits"
+    # A home may have spaces in its path, and the line is to be copied.
+    deposits = shlex.quote(str(Path(ready["incoming"]) / "deposits"))
     read_only = (
         f"\n  Analysts    {ready['analyst_ui']} (read-only)" if "analyst_ui" in ready else ""
     )

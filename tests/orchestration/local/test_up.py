@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from cardops.settings import Settings
-from orchestration.cli.commands.up import addresses, require_begun
+from orchestration.cli.commands.up import _show, addresses, require_begun
 from orchestration.cli.output import CommandError
 from orchestration.local.guard import others_in
 from orchestration.local.ports import choose_ports, is_free, write_ports
@@ -238,6 +239,21 @@ def test_occupied_port_of_a_setting_is_refused() -> None:
         assert not is_free(port)
         with pytest.raises(CommandError, match="CARDOPS_UI_PORT"):
             choose_ports(Settings(ui_port=port))
+
+
+def test_line_to_try_can_be_copied_where_the_home_has_spaces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports = dict.fromkeys(("ui", "authorizer", "sftp", "dbt_docs", "pages"), 1)
+    home = tmp_path / "a home"
+
+    _show(addresses(home, ports, "key", 1), json_output=False)
+
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "mkdir" in line]
+    folder = str(home / "raw" / "incoming" / "deposits")
+    words = shlex.split(line)
+    assert words[2] == f"{folder};"
+    assert words[-1] == f"{folder}/first.csv"
 
 
 def test_first_business_date_has_begun() -> None:
