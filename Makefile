@@ -6,9 +6,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 ROWS ?= 5000
-# Processes of a test run: two for each of two cores, because tests wait for servers and children half of the
-# time. With three, a run of 34 minutes of processor time took 24 minutes: a third of both cores was idle.
-WORKERS ?= 4
+# Processes of a test run: one more than two cores, because tests often wait for servers and children.
+WORKERS ?= 3
 # The first supported interpreter that runs: a version manager's shim may exist and not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \

@@ -66,7 +66,7 @@ def test_running_holder_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monkey
     with process_with(HOLD, path) as holder:
         assert holder.stdin is not None
         began = time.monotonic()
-        subprocess.Popen(["/bin/sh", "-c", f"sleep 0.2; kill {holder.pid}"]).wait()
+        subprocess.Popen(["/bin/sh", "-c", f"sleep 0.2; kill -9 {holder.pid}"]).wait()
         with recorded_lock(path):
             assert time.monotonic() - began >= 0.2
 

@@ -53,9 +53,13 @@ finally:
 DEADLINE_SECONDS = 240
 # With a database URL the guard has no embedded server to stop.
 WITHOUT_SERVER = {"CARDOPS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
-CHILD = "import time; time.sleep(600)"
+# Whatever the process that runs the tests does with signals, which a child inherits.
+CHILD = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_DFL);"
+    " signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM]); time.sleep(600)"
+)
 # It is killed only after the grace period, which is slow, so only one test uses it.
-STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 
 
 @pytest.fixture
@@ -374,10 +378,10 @@ def test_slow_start_says_what_it_waits_for_and_in_the_end_what_to_do(
 def test_service_that_is_still_at_work_is_ended_by_force_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.local.supervisor.STOP_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("orchestration.local.supervisor.STOP_TIMEOUT_SECONDS", 2.0)
     deaf = tmp_path / "deaf"
     ignoring = f"import pathlib, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path({str(deaf)!r}).touch()"
-    starts = Starts(tmp_path, crediting=f"{ignoring}\n{CHILD}")
+    starts = Starts(tmp_path, crediting=f"{ignoring}\nimport time; time.sleep(600)")
     warnings: list[str] = []
     supervisor = Supervisor(
         tmp_path,
