@@ -13,6 +13,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick,
 
 from cardops.ports import Notifier
 from cardops.rules.alarms.incidents import Severity
+from sensors.errors import innermost
 
 MINIMUM_INTERVAL_SECONDS: Final = 300
 RUNBOOK: Final = "docs/runbooks/automation.md"
@@ -31,6 +32,11 @@ class Trouble:
     subject: str
     message: str
     severity: Severity
+
+    @property
+    def incident(self) -> str:
+        """The key of its alarm."""
+        return f"{AUTOMATION}{self.name}"
 
 
 def automation_sensor() -> dg.SensorDefinition:
@@ -51,10 +57,10 @@ def automation_sensor() -> dg.SensorDefinition:
                 trouble.subject,
                 trouble.message,
                 runbook=RUNBOOK,
-                incident=f"{AUTOMATION}{trouble.name}",
+                incident=trouble.incident,
                 severity=trouble.severity,
             )
-        still = {f"{AUTOMATION}{trouble.name}" for trouble in found}
+        still = {trouble.incident for trouble in found}
         notifier.resolve_except(AUTOMATION, still, "It is on, and its newest tick did not fail.")
         named = ", ".join(trouble.name for trouble in found)
         return dg.SkipReason(f"Not at work: {named}." if found else "All are at work.")
@@ -93,9 +99,7 @@ def _switched_off(state: InstigatorState, what: str) -> Trouble:
 
 
 def _failing(state: InstigatorState, what: str, newest: InstigatorTick) -> Trouble:
-    error = newest.error
-    while error is not None and error.cause is not None:
-        error = error.cause
+    error = innermost(newest.error)
     said = error.message.strip()[:MAX_ERROR_CHARACTERS] if error else "no error is recorded"
     return Trouble(
         state.name,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
 from assets.refused_files import file_refusal_job
 from cardops.ports import Notifier
@@ -17,6 +16,7 @@ from cardops.rules.alarms.incidents import Severity
 from cardops.services.intake.claiming import REFUSED_FILE
 from cardops.services.intake.claiming import RUNBOOK as REFUSED_RUNBOOK
 from sensors.alarms import incident_of_run, partition_of
+from sensors.errors import innermost
 from sensors.failed_checks import explain_unevaluated, failed_evaluations
 
 RUNBOOK: Final = "docs/runbooks/run-failure.md"
@@ -69,20 +69,13 @@ def _explain_checks(context: dg.RunFailureSensorContext) -> None:
     """Say at each check that was not evaluated what failed before it."""
     steps = list(context.get_step_failure_events())
     if steps:
-        error = _innermost(steps[0].step_failure_data.error)
+        error = innermost(steps[0].step_failure_data.error)
         explain_unevaluated(
             context.instance,
             context.dagster_run.run_id,
             str(steps[0].step_key),
             (error.message.strip() if error else "")[:MAX_MESSAGE_CHARACTERS],
         )
-
-
-def _innermost(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
-    """The cause of causes: it says which file, where, and why."""
-    while error and error.cause:
-        error = error.cause
-    return error
 
 
 def alarms_of(context: dg.RunFailureSensorContext) -> Iterator[Alarm]:
@@ -139,7 +132,7 @@ def _step_errors(context: dg.RunFailureSensorContext) -> Iterator[str | None]:
         error = data.error
         is_of_check = error is not None and error.cls_name == _CHECK_FAILED
         is_told = event.step_key == DELIVERY_STEP and data.user_failure_data is not None
-        cause = _innermost(error)
+        cause = innermost(error)
         yield None if cause is None or is_of_check or is_told else cause.message
 
 

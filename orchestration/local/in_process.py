@@ -23,6 +23,7 @@ from orchestration.cli.output import CommandError
 from orchestration.local.instance import first_business_date, open_instance
 from orchestration.local.run_origins import give_runs_their_origin
 from sensors.delivery import delivery_tags
+from sensors.errors import innermost
 from sensors.intake import BATCHES, partition_of, run_config
 from sensors.processes import PROCESS_TAG, process_tag
 
@@ -160,11 +161,8 @@ def _listed(value: object) -> list[str]:
 
 def _first_error(result: dg.ExecuteInProcessResult) -> str:
     failures = (event.step_failure_data.error for event in result.get_step_failure_events())
-    for error in failures:
-        innermost = error
-        while innermost and innermost.cause:
-            innermost = innermost.cause
-        if innermost:
+    for error in map(innermost, failures):
+        if error:
             # Dagster prefixes the message with the exception's class.
-            return re.sub(r"^[\w.]+: ", "", innermost.message.strip().splitlines()[0])
+            return re.sub(r"^[\w.]+: ", "", error.message.strip().splitlines()[0])
     return "The run failed before its first step; `cardops doctor` checks every part."
