@@ -16,19 +16,12 @@ from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
 from sqlalchemy import Connection
 
 
-@contextmanager
-def quick_instances_here() -> Iterator[None]:
-    """In the block."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(InMemoryEventLogStorage, "_connect", _held_connection())
-        patch.setattr(ScriptDirectory, "from_config", _read_once())
-        yield
-
-
 @pytest.fixture(scope="session", autouse=True)
 def quick_instances() -> Iterator[None]:
     """For the tests of a folder whose conftest imports it."""
-    with quick_instances_here():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InMemoryEventLogStorage, "_connect", _held_connection())
+        patch.setattr(ScriptDirectory, "from_config", _read_once())
         yield
 
 
