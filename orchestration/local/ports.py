@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,22 +22,26 @@ PORTS_TRIED: Final = 200
 FIRST_UNPRIVILEGED: Final = 1_024
 
 
-def choose_ports(settings: Settings) -> dict[str, int]:
+@contextmanager
+def claimed_ports(settings: Settings) -> Iterator[dict[str, int]]:
     """For each service the port in its setting, else the next free one; none for a UI of analysts.
 
-    Raises CommandError where the port of a setting is taken.
+    While the block runs no other home chooses them, though no service may listen yet. Raises CommandError where the
+    port of a setting is taken.
     """
     chosen: dict[str, int] = {}
-    for service in ("analyst_ui", *DEFAULTS):
-        configured: int | None = getattr(settings, f"{service}_port")
-        if configured:
-            _require_another(service, configured, chosen)
-            chosen[service] = _require(service, configured)
-    # After all settings: none of these may take a port that one of them names.
-    for service, default in DEFAULTS.items():
-        if service not in chosen:
-            chosen[service] = _next_free(default, set(chosen.values()))
-    return chosen
+    with ExitStack() as claims:
+        for service in ("analyst_ui", *DEFAULTS):
+            configured: int | None = getattr(settings, f"{service}_port")
+            if configured:
+                _require_another(service, configured, chosen)
+                chosen[service] = _require(service, configured)
+                _claim(configured, claims)
+        # After all settings: none of these may take a port that one of them names.
+        for service, default in DEFAULTS.items():
+            if service not in chosen:
+                chosen[service] = _next_free(default, set(chosen.values()), claims)
+        yield chosen
 
 
 def write_ports(home: Path, ports: Mapping[str, int]) -> None:
@@ -101,10 +106,20 @@ def _require(service: str, port: int) -> int:
     )
 
 
-def _next_free(first: int, taken: set[int]) -> int:
+def _next_free(first: int, taken: set[int], claims: ExitStack) -> int:
     for port in range(first, first + PORTS_TRIED):
-        if port not in taken and is_free(port):
+        if port not in taken and is_free(port) and _claim(port, claims):
             return port
     raise CommandError(
         f"No port from {first} to {first + PORTS_TRIED - 1} is free; stop a program that uses one."
     )
+
+
+def _claim(port: int, claims: ExitStack) -> bool:
+    """Hold the UDP port of that number, which no service uses: the system lets one process have it, until it ends."""
+    claim = claims.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        return False
+    return True

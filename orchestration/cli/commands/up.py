@@ -18,7 +18,7 @@ from orchestration.cli.known_programs import administration, ensure_program
 from orchestration.cli.output import CommandError, JsonOption, print_json, say
 from orchestration.local.home_lock import only_process_of
 from orchestration.local.instance import first_business_date, prepare_instance
-from orchestration.local.ports import HOST, choose_ports, write_ports
+from orchestration.local.ports import HOST, claimed_ports, write_ports
 from orchestration.local.services import services
 from orchestration.local.supervisor import StopRequest, Supervisor
 
@@ -32,9 +32,9 @@ def up(*, json_output: JsonOption = False) -> None:
     with (
         only_process_of(settings.home, "Cardops is already running, or a demo is,"),
         tempfile.TemporaryDirectory(prefix="cardops-") as sockets,
+        claimed_ports(settings) as ports,
     ):
         started = time.monotonic()
-        ports = choose_ports(settings)
         say("Starting PostgreSQL, the Dagster UI, the authorizer and the SFTP server …")
         environment = dict(prepare_instance(settings))
         adapters = Adapters(settings)

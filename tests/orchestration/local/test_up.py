@@ -19,7 +19,7 @@ from cardops.settings import Settings
 from orchestration.cli.commands.up import _show, addresses, require_begun
 from orchestration.cli.output import CommandError
 from orchestration.local.guard import others_in
-from orchestration.local.ports import choose_ports, is_free, write_ports
+from orchestration.local.ports import claimed_ports, is_free, write_ports
 from orchestration.local.services import Service, services
 from orchestration.local.supervisor import MAX_ENDS, Supervisor
 from tests.factories.waiting import wait_until
@@ -236,6 +236,11 @@ def occupied_port() -> socket.socket:
     return listener
 
 
+def choose_ports(settings: Settings) -> dict[str, int]:
+    with claimed_ports(settings) as ports:
+        return ports
+
+
 def test_occupied_port_of_a_setting_is_refused() -> None:
     with occupied_port() as listener:
         port = listener.getsockname()[1]
@@ -273,6 +278,8 @@ def test_first_business_date_has_begun() -> None:
 def test_port_of_a_setting_is_given_to_its_service_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestration.local.ports.is_free", lambda _port: True)
 
+    monkeypatch.setattr("orchestration.local.ports._claim", lambda _port, _claims: True)
+
     chosen = choose_ports(Settings(pages_port=3000))
 
     assert (chosen["pages"], chosen["ui"]) == (3000, 3001)
@@ -296,6 +303,22 @@ def test_unset_port_is_the_next_free_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert port not in chosen.values()
     assert len(set(chosen.values())) == 2
+
+
+def test_two_homes_that_start_at_once_choose_other_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any service of the first listens."""
+    with occupied_port() as listener:
+        first_tried = listener.getsockname()[1]
+    monkeypatch.setattr("orchestration.local.ports.DEFAULTS", {"ui": first_tried})
+
+    with claimed_ports(Settings()) as one:
+        with claimed_ports(Settings()) as other:
+            assert other["ui"] > one["ui"]
+        assert is_free(one["ui"]), "a service could not listen on the port claimed for it"
+        with claimed_ports(Settings()) as later:
+            assert later == other
+    with claimed_ports(Settings()) as after:
+        assert after == one
 
 
 def test_ports_are_written_for_other_programs(tmp_path: Path) -> None:

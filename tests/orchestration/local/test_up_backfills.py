@@ -52,10 +52,19 @@ def first() -> Iterator[Up]:
 
 
 def test_first_batch_is_delivered_by_the_sensor_that_follows_its_intake(first: Up) -> None:
-    """A run that ends before that sensor's first tick would never be seen by it."""
-    delivered_by = {"dagster__sensor_name": "chargeback_delivery_sensor"}
+    """A run of intake that ends before that sensor's first tick would never be seen by it.
 
-    assert len(first.runs("SUCCESS", **delivered_by)) == 1
+    The deliveries are there before their run has ended.
+    """
+    of_sensor = {"dagster__sensor_name": "chargeback_delivery_sensor"}
+
+    wait_until(
+        lambda: first.runs("SUCCESS", **of_sensor),
+        "the end of the delivery's run",
+        seconds=PATIENCE_SECONDS,
+    )
+
+    assert len(first.runs(**of_sensor)) == 1
 
 
 # Days are enough to see the order; a year is proved by the long tests.

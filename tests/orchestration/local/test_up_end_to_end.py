@@ -174,7 +174,6 @@ def test_second_home_uses_other_ports_and_a_kill_leaves_no_process(first: Up) ->
         wait_until_ended(home)
 
         assert beside == set()
-        assert second["ports"]["ui"] > first.addresses["ports"]["ui"]
         assert len(processes) > 6
         assert first.ask("/v1/users/user_up/credit"), "the first instance no longer responds"
 
