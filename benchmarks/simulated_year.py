@@ -74,6 +74,7 @@ class Look:
     tables: Mapping[str, int]
     runs: int
     events: int
+    first_tick_seconds: float
     tick_seconds: float
     page_seconds: Mapping[str, float]
 
@@ -198,14 +199,19 @@ class Year:
             tables,
             int(self._value("select count(*) from runs")),
             int(self._value("select count(*) from event_logs")),
-            median(self._tick_seconds() for _ in range(ROUNDS)),
+            *self._tick_seconds(),
             self._page_seconds(),
         )
 
-    def _tick_seconds(self) -> float:
-        """One tick of every sensor, with nothing to do but what was found the tick before."""
-        repository = self._runs.definitions
+    def _tick_seconds(self) -> tuple[float, float]:
+        """A first tick of every sensor, and the median of those that follow: each goes on from the cursor before."""
         resource_defs = dict(resources())
+        cursors: dict[str, str | None] = {}
+        first, *later = (self._ticked(cursors, resource_defs) for _ in range(1 + ROUNDS))
+        return first, median(later)
+
+    def _ticked(self, cursors: dict[str, str | None], resource_defs: dict[str, Any]) -> float:
+        repository = self._runs.definitions
         began = time.monotonic()
         for sensor in repository.sensor_defs:
             if isinstance(sensor, dg.RunStatusSensorDefinition):
@@ -214,9 +220,10 @@ class Year:
                 instance=self._instance,
                 repository_def=repository,
                 sensor_name=sensor.name,
+                cursor=cursors.get(sensor.name),
                 resources=resource_defs,
             ) as context:
-                sensor.evaluate_tick(context)
+                cursors[sensor.name] = sensor.evaluate_tick(context).cursor
         return time.monotonic() - began
 
     def _page_seconds(self) -> Mapping[str, float]:

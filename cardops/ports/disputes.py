@@ -24,6 +24,9 @@ class Disputes(Protocol):
         See cardops.contracts.lake.disputes.
         """
 
+    def version(self) -> str:
+        """Another text whenever steps were added, changed or taken away; found without reading them."""
+
     def steps(self, case_number: str) -> Sequence[DisputeStep]:
         """Every step of the disputes with this case number, dispute by dispute, as they happened."""
 

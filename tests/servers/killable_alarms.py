@@ -49,6 +49,9 @@ class OneOpenDispute(Disputes):
         ]
         return pl.DataFrame(rows, schema=OPEN_DISPUTES)
 
+    def version(self) -> str:
+        return " ".join(self._cases)
+
     def steps(self, case_number: str) -> Sequence[DisputeStep]:
         raise NotImplementedError(case_number)
 

@@ -11,11 +11,11 @@ import secrets
 import shutil
 import signal
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from typing_extensions import override
 
@@ -33,6 +33,8 @@ from cardops.rules.intake.objects import (
 UNFINISHED_PREFIX: Final = ".cardops-unfinished-"
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
+_Found = TypeVar("_Found", ObjectStat, LeftOut)
+
 
 class DirectoryStore(ObjectStore):
     """Keys are paths below the root, which need not exist yet. Links are not followed."""
@@ -43,27 +45,14 @@ class DirectoryStore(ObjectStore):
 
     @override
     def list_objects(self, prefix: str) -> Sequence[ObjectStat]:
-        folder, _, _ = prefix.rpartition("/")
         with self._plain_errors(prefix):
-            found = list(_walk(self.root / folder, f"{folder}/" if folder else ""))
-        return sorted(
-            (item for item in found if item.key.startswith(prefix)), key=lambda item: item.key
-        )
+            return _in_order(self._below(prefix), prefix)
 
     @override
     def list_readable(self, prefix: str) -> tuple[Sequence[ObjectStat], Sequence[LeftOut]]:
-        folder, _, _ = prefix.rpartition("/")
         left_out: list[LeftOut] = []
-        found = list(_walk(self.root / folder, f"{folder}/" if folder else "", left_out))
-        return (
-            sorted(
-                (item for item in found if item.key.startswith(prefix)), key=lambda item: item.key
-            ),
-            sorted(
-                (item for item in left_out if item.key.startswith(prefix)),
-                key=lambda item: item.key,
-            ),
-        )
+        found = _in_order(self._below(prefix, left_out), prefix)
+        return found, _in_order(left_out, prefix)
 
     @override
     def left_out(self, folder: str) -> Sequence[LeftOut]:
@@ -148,6 +137,10 @@ class DirectoryStore(ObjectStore):
     def uri(self, key: str) -> str:
         return str(self._path(key))
 
+    def _below(self, prefix: str, left_out: list[LeftOut] | None = None) -> Iterator[ObjectStat]:
+        folder, _, _ = prefix.rpartition("/")
+        return _walk(self.root / folder, f"{folder}/" if folder else "", left_out)
+
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 
@@ -190,6 +183,12 @@ def _absent_if_too_long() -> Iterator[None]:
         if error.errno == errno.ENAMETOOLONG:
             raise FileNotFoundError(error.errno, error.strerror) from None
         raise
+
+
+def _in_order(found: Iterable[_Found], prefix: str) -> list[_Found]:
+    return sorted(
+        (item for item in found if item.key.startswith(prefix)), key=lambda item: item.key
+    )
 
 
 def _walk(folder: Path, prefix: str, left_out: list[LeftOut] | None = None) -> Iterator[ObjectStat]:

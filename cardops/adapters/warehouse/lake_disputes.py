@@ -4,8 +4,9 @@ Belongs here: the order of a dispute's steps and its openings, as dbt's int_disp
 Does not belong here: who works on a dispute, and the order of the queue (cardops.services.disputes).
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -225,37 +226,49 @@ class DuckDbDisputes(Disputes):
 
     @override
     def open_disputes(self) -> pl.DataFrame:
-        with self._session() as session:
+        with self._session("steps") as session:
             found = session.sql(_OPEN, params={"case": None}).to_arrow_table()
         frame = pl.DataFrame(found)
         return frame.select(pl.col(name).cast(kind) for name, kind in OPEN_DISPUTES.items())
 
     @override
+    def version(self) -> str:
+        found = hashlib.sha256()
+        for path in self._files(_VIEWS["steps"]):
+            with suppress(FileNotFoundError):
+                stat = path.stat()
+                found.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        return found.hexdigest()
+
+    @override
     def steps(self, case_number: str) -> Sequence[DisputeStep]:
-        with self._session() as session:
+        with self._session("steps", "supplements") as session:
             rows = session.execute(_STEPS, {"case": case_number}).fetchall()
         return [_step(row) for row in rows]
 
     @contextmanager
-    def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A session with the views, whose rows have every column."""
+    def _session(self, *views: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session with these views, whose rows have every column. Each opens all files of its table."""
         with TemporaryDirectory() as spill, self._sessions.in_memory() as session:
             session.execute(f"set memory_limit = '{self._memory_limit}'")
             session.execute(f"set temp_directory = '{spill}'")
             session.execute("set TimeZone = 'UTC'")
             session.execute("set preserve_insertion_order = false")
-            for view, table in _VIEWS.items():
+            for view in views:
+                table = _VIEWS[view]
                 # A file without rows that has every column: the lake may have no file, or only old ones.
                 shape = Path(spill) / f"{table}.parquet"
                 empty_frame(table).write_parquet(shape)
-                folder = self._lake.local_path(table)
-                paths = [str(shape), *map(str, sorted(folder.glob("*/*.parquet")))]
+                paths = [str(shape), *map(str, self._files(table))]
                 listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
                 session.execute(
                     f"create view {view} as select * from read_parquet("  # noqa: S608 - paths alone
                     f"[{listed}], union_by_name = true, hive_partitioning = false)"
                 )
             yield session
+
+    def _files(self, table: str) -> list[Path]:
+        return sorted(self._lake.local_path(table).glob("*/*.parquet"))
 
 
 def _step(row: tuple[Any, ...]) -> DisputeStep:

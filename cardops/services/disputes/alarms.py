@@ -1,5 +1,6 @@
 """Alarms of disputes that are to be answered soon, or were not answered in time."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,6 +46,12 @@ class DeadlineAlarms:
     alarms: DisputeAlarms
     clock: Clock
 
+    def state(self) -> str:
+        """What the due alarms follow from, as a short text: while it stays the same, none becomes due."""
+        standing = sorted(map(repr, self.records.standing()))
+        lines = (self.clock.now().date().isoformat(), self.disputes.version(), *standing)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
     def raise_due(self, notifier: Notifier) -> RaisedAlarms:
         """Raise the alarms that are due as of the clock's date, in UTC.
 
@@ -71,7 +78,11 @@ class DeadlineAlarms:
             DEADLINE, still, "No unanswered dispute is so near its last day now."
         )
         self.alarms.confirm(raised)
-        return RaisedAlarms(raised, self.alarms.unconfirmed(now - CONFIRMED_AFTER))
+        return RaisedAlarms(raised, self.unconfirmed())
+
+    def unconfirmed(self) -> Sequence[DeadlineAlarm]:
+        """Earlier alarms that may not have been sent."""
+        return self.alarms.unconfirmed(self.clock.now() - CONFIRMED_AFTER)
 
 
 def _alarm(row: tuple) -> DeadlineAlarm | None:  # type: ignore[type-arg] # polars gives a plain tuple
