@@ -41,6 +41,7 @@ from orchestration.local.ports import HOST
 from orchestration.ui.changes import UNRECORDED, action_of, subject_of
 from orchestration.ui.outcomes import became, run_ids
 from orchestration.ui.partitions import partition_problem
+from orchestration.ui.queries import query_problem
 from orchestration.ui.visitors import Visitors, is_from_another_site
 
 # On every run that a person launched, and on those of a backfill.
@@ -134,6 +135,31 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
             await websocket.close()
             return
         await super().graphql_ws_endpoint(websocket)
+
+    @override
+    async def execute_graphql_request(
+        self, request: Request, query: str, variables: Any, operation_name: str | None
+    ) -> JSONResponse:
+        problem = query_problem(query)
+        if problem is not None:
+            return JSONResponse({"data": None, "errors": [{"message": problem}]}, 400)
+        return await super().execute_graphql_request(request, query, variables, operation_name)
+
+    @override
+    async def execute_graphql_subscription(
+        self,
+        websocket: WebSocket,
+        operation_id: str,
+        query: str,
+        variables: Any,
+        operation_name: str | None,
+    ) -> Any:
+        problem = query_problem(query)
+        if problem is not None:
+            return None, {"message": problem}
+        return await super().execute_graphql_subscription(
+            websocket, operation_id, query, variables, operation_name
+        )
 
     @override
     async def report_asset_materialization_endpoint(self, request: Request) -> JSONResponse:

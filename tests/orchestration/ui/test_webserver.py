@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from cardops.rules.audit import UNKNOWN_PERSON, AuditResult, Origin
 from orchestration.ui.changes import ACTIONS, UNRECORDED
+from orchestration.ui.queries import MAX_CHARACTERS
 from orchestration.ui.visitors import Visitors
 from orchestration.ui.webserver import LAUNCHED_BY, AuditedWebserver, PersonalProcess, app
 from tests.factories import ui_requests
@@ -409,6 +410,31 @@ def test_socket_of_the_ui_changes_nothing_and_is_closed_to_other_sites(ui: Ui) -
     assert [message["type"] for message in other] == ["websocket.close"]
     assert ui.run_count() == before
     assert ui.trail.records == []
+
+
+def of_length(characters: int) -> str:
+    """A query of as many fields as so many characters have room for, with names of their own."""
+    fields = " ".join(f"v{number}: version" for number in range(characters // 16))
+    return f"{{ {fields} }}".ljust(characters)
+
+
+def test_query_that_would_hold_up_everybody_is_refused_unread(read_only: Ui) -> None:
+    longest = read_only.post({"query": of_length(MAX_CHARACTERS)})
+    longer = read_only.post({"query": of_length(MAX_CHARACTERS + 1)})
+    no_text = read_only.post({"query": 5})
+
+    assert (longest.status_code, longer.status_code, no_text.status_code) == (200, 400, 400)
+    assert len(longest.json()["data"]) == MAX_CHARACTERS // 16
+    assert f"has {MAX_CHARACTERS + 1:,} characters" in longer.json()["errors"][0]["message"]
+    assert "Send it as a string" in no_text.json()["errors"][0]["message"]
+
+
+def test_socket_refuses_it_too(ui: Ui) -> None:
+    start = {"type": "start", "id": "1", "payload": {"query": of_length(MAX_CHARACTERS + 1)}}
+
+    *_, last = ui.over_socket({"type": "connection_init"}, start)
+
+    assert "are read at most" in json.loads(last["text"])["payload"]["message"]
 
 
 def test_dagster_still_has_what_is_overridden() -> None:
