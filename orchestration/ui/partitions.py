@@ -4,11 +4,13 @@ Dagster takes a range that ends before it begins, or a partition that nobody kno
 saying which. Belongs here: the sentence that refuses it at once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
+
+from orchestration.ui.selections import inputs_of, selected_assets
 
 _RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _PARTITION_TAG: Final = "dagster/partition"
@@ -25,7 +27,7 @@ def partition_problem(
     `definitions_of` has the partitions of each asset by its name, `store` those that are added at run time. A job
     that is launched as a whole names no asset: `assets_of_job` does.
     """
-    inputs = list(_inputs(arguments))
+    inputs = list(inputs_of(arguments))
     names = [name for found in inputs for name in found.get("partitionNames") or ()]
     if any(_is_empty(found) for found in inputs):
         return "it names no partition. Choose at least one"
@@ -39,7 +41,7 @@ def partition_problem(
                 f"its range ends at {end}, before it begins at {start}. Name the earlier one first"
             )
     names += [tags[_PARTITION_TAG]] if tags.get(_PARTITION_TAG) else []
-    assets = ["/".join(found["path"]) for found in inputs if "path" in found]
+    assets = selected_assets(arguments)
     jobs = [str(found["pipelineName"]) for found in inputs if found.get("pipelineName")]
     told = assets or jobs
     assets = assets or [asset for job in jobs for asset in assets_of_job(job)]
@@ -72,14 +74,3 @@ def _has(definition: Any, name: str, store: Any) -> bool:
             return bool(definition.has_partition_key(name))
     except (dg.DagsterError, ValueError):
         return False  # not even the form of one
-
-
-def _inputs(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every input object among the arguments."""
-    if isinstance(value, Mapping):
-        yield value
-        for inner in value.values():
-            yield from _inputs(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _inputs(inner)

@@ -42,6 +42,7 @@ from orchestration.ui.changes import UNRECORDED, action_of, subject_of
 from orchestration.ui.outcomes import became, run_ids
 from orchestration.ui.partitions import partition_problem
 from orchestration.ui.queries import query_problem
+from orchestration.ui.selections import selection_problem
 from orchestration.ui.visitors import Visitors, is_from_another_site
 
 # On every run that a person launched, and on those of a backfill.
@@ -54,7 +55,7 @@ CONNECTION_SECONDS: Final = 3_600
 MAX_OVERFLOW: Final = 20
 _LOGGER: Final = logging.getLogger("dagster-webserver")
 _LAUNCHES: Final = ("launch",)
-_OF_PARTITIONS: Final = frozenset(
+_LAUNCHED: Final = frozenset(
     {"launchRun", "launchPipelineExecution", "launchMultipleRuns", "launchPartitionBackfill"}
 )
 
@@ -187,8 +188,8 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
                 return resolve(root, info, **arguments)
             connection: HTTPConnection = info.context.source
             self._check(connection)
-            if name in _OF_PARTITIONS:
-                _check_partitions(info.context, arguments)
+            if name in _LAUNCHED:
+                _check_launch(info.context, arguments)
             entry_id = self._begin(connection, action_of(name), subject_of(arguments))
             try:
                 returned = resolve(root, info, **arguments)
@@ -265,13 +266,16 @@ class AuditedWebserver(DagsterWebserver[PersonalProcess, PersonalContext]):
             _LOGGER.exception("It was not recorded what became of audit entry %s.", entry_id)
 
 
-def _check_partitions(context: PersonalContext, arguments: Mapping[str, Any]) -> None:
-    """Raises RefusedError where a range is reversed or empty, or a partition is not known."""
+def _check_launch(context: PersonalContext, arguments: Mapping[str, Any]) -> None:
+    """Raises RefusedError where a range is reversed or empty, or a partition or an asset of a step is missing."""
     graph = context.asset_graph
-    definitions = {
-        key.to_user_string(): graph.get(key).partitions_def for key in graph.get_all_asset_keys()
+    nodes = {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+    together = {
+        name: [key.to_user_string() for key in node.execution_set_asset_keys]
+        for name, node in nodes.items()
     }
-    problem = partition_problem(
+    definitions = {name: node.partitions_def for name, node in nodes.items()}
+    problem = selection_problem(arguments, together) or partition_problem(
         arguments, definitions, context.instance, partial(_assets_of_job, context)
     )
     if problem is not None:

@@ -40,9 +40,10 @@ mutation LogTelemetry($action: String!, $time: String!, $metadata: String!) {
 }"""
 
 
-def launch(asset: str = "whole", **tags: str) -> dict[str, Any]:
-    """One asset by its own page."""
-    return _launch({"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": [asset]}]}, tags)
+def launch(*assets: str, **tags: str) -> dict[str, Any]:
+    """Assets by their own page."""
+    selection = [{"path": [asset]} for asset in assets or ("whole",)]
+    return _launch({"pipelineName": "__ASSET_JOB", "assetSelection": selection}, tags)
 
 
 def launch_job(name: str, **tags: str) -> dict[str, Any]:

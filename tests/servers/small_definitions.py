@@ -20,6 +20,12 @@ def delivered() -> None:
     """One partition a batch and network."""
 
 
+@dg.multi_asset(specs=[dg.AssetSpec("one_half"), dg.AssetSpec("other_half")])
+def halves() -> tuple[None, None]:
+    """Both at once."""
+    return None, None
+
+
 @dg.asset
 def whole() -> None:
     """Without partitions."""
@@ -32,4 +38,4 @@ def whole_sensor() -> dg.SkipReason:
 
 
 daily_job = dg.define_asset_job("daily_job", selection=[daily, whole])
-defs = dg.Definitions([daily, delivered, whole], jobs=[daily_job], sensors=[whole_sensor])
+defs = dg.Definitions([daily, delivered, halves, whole], jobs=[daily_job], sensors=[whole_sensor])

@@ -197,9 +197,11 @@ RANGE = {
             ui_requests.launch("delivered", dagster__partition="default-2026-01-01-999|visa"),
             "delivered has no partition default-2026-01-01-999|visa",
         ),
+        (ui_requests.launch("one_half"), "makes one_half together with other_half. Select all"),
+        (ui_requests.backfill_of("other_half"), "makes other_half together with one_half"),
     ],
 )
-def test_launch_of_no_known_partition_is_refused_at_once(
+def test_launch_that_cannot_be_made_is_refused_at_once(
     ui: Ui, request_body: dict[str, Any], words: str
 ) -> None:
     before = ui.run_count()
@@ -211,6 +213,12 @@ def test_launch_of_no_known_partition_is_refused_at_once(
     assert message.startswith("Nothing was launched: ")
     assert words in message
     assert ui.run_count() == before
+
+
+def test_assets_of_one_step_are_launched_together(ui: Ui) -> None:
+    answer = ui_requests.answer(ui.post(ui_requests.launch("other_half", "one_half")).json())
+
+    assert answer["__typename"] == "LaunchRunSuccess"
 
 
 def test_known_partitions_are_launched_in_any_order_and_once_each(ui: Ui) -> None:
