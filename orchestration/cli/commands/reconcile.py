@@ -77,6 +77,11 @@ def reconcile(
     result = _result(found)
     figures = safeguarding_of(adapters).check(chosen, today)
     result |= _safeguarding(figures)
+    if not any(amount for name in TOTALS for amount in result[name].values()):
+        say(
+            f"Nothing was posted up to {found.business_date}, so there was nothing to compare; if another date was "
+            "meant, name it with --date."
+        )
     if json_output:
         print_json(result)
     else:

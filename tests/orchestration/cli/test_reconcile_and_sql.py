@@ -50,6 +50,7 @@ def test_agreeing_books_are_printed_by_currency_and_exit_0(books: str, tmp_path:
     assert (found["accounts"], found["breaks"]) == (3, 0)
     assert found["deposits"] == found["balances"] == {"JPY": 500, "USD": 525}
     assert found["spends"] == {"JPY": 0, "USD": 0}
+    assert "nothing to compare" not in done.stderr
 
 
 @pytest.mark.database
@@ -74,6 +75,7 @@ def test_day_before_any_event_has_zero_totals(books: str, tmp_path: Path) -> Non
 
     assert done.returncode == 0
     assert json.loads(done.stdout)["balances"] == {"JPY": 0, "USD": 0}
+    assert "Nothing was posted up to 2020-01-01, so there was nothing to compare" in done.stderr
 
 
 def test_reconcile_and_sql_load_no_dagster() -> None:
