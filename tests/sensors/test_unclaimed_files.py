@@ -1,11 +1,13 @@
 """Files that nobody claims are seen in the UI and told of, once, until they are gone."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from typing_extensions import override
 
 from assets.unclaimed_files import unclaimed_files
 from cardops.adapters.object_stores.directory import DirectoryStore
@@ -137,6 +139,26 @@ def test_file_that_nobody_can_take_is_told_with_the_reason() -> None:
     assert "Permission denied" in told["incoming/deposits/closed.csv"]
     assert "sensors of arrivals" in told["incoming/deposits/left.csv"]
     assert list(desk.notifier.open) == ["unfinished-files:incoming/deposits/"]
+
+
+class CountingClock(FakeClock):
+    asked = 0
+
+    @override
+    def now(self) -> datetime:
+        self.asked += 1
+        return super().now()
+
+
+def test_clock_of_the_database_is_not_asked_for_each_file() -> None:
+    desk, counts = Desk(), []
+    for number in range(20):
+        desk.store.create(f"incoming/deposits/{number}.csv", b"x")
+        desk.clock = CountingClock()
+        desk.tick("unfinished_file_sensor")
+        counts.append(desk.clock.asked)
+
+    assert len(set(counts)) == 1, counts
 
 
 def test_link_in_place_of_a_folder_of_a_kind_is_told(tmp_path: Path) -> None:

@@ -126,10 +126,10 @@ class HeldFiles:
 
     def report(self, notifier: Notifier) -> list[IntakeFile]:
         """Alarm once of each hold that needs a person: approvals at once, control files late."""
-        overdue = []
+        overdue, now = [], self.clock.now()
         for intake_file, hold in self.source_controls.held(DEPOSITS):
             policy = self.source_controls.policy(intake_file.arrival.program)
-            if hold.is_overdue(policy, self.clock.now()):
+            if hold.is_overdue(policy, now):
                 overdue.append(intake_file)
                 if not hold.is_reported:
                     what = (

@@ -66,17 +66,19 @@ class UnclaimedFiles:
 
     def unfinished(self) -> list[UnclaimedFile]:
         """Files in folders of kinds that nobody finished or can take, in key order: lists all that ever arrived."""
+        # The database is asked for it, so once for all files.
+        now = self.clock.now()
         found: list[UnclaimedFile] = []
         for kind in self.kinds:
             stats, left_out = self.raw_store.list_readable(prefix_of(kind))
-            found += unfinished(stats, self.clock.now())
+            due = [stat for stat in stats if stat.modified_at <= now - UNFINISHED_AFTER]
+            found += unfinished(stats, now)
             found += no_objects(left_out)
-            found += self._unread([stat for stat in stats if is_arrival(stat.key, kind)])
+            found += self._unread([stat for stat in due if is_arrival(stat.key, kind)])
         return sorted(found, key=lambda file: file.key)
 
-    def _unread(self, arrivals: Sequence[ObjectStat]) -> Iterator[UnclaimedFile]:
-        """Input files that the ledger should know by now; of the first of them with what keeps them from it."""
-        due = [stat for stat in arrivals if stat.modified_at <= self.clock.now() - UNFINISHED_AFTER]
+    def _unread(self, due: Sequence[ObjectStat]) -> Iterator[UnclaimedFile]:
+        """Those that the ledger does not know, though it should by now; of the first with what keeps them from it."""
         tried = 0
         for start in range(0, len(due), KEYS_A_QUERY):
             page = due[start : start + KEYS_A_QUERY]
