@@ -2,8 +2,8 @@
 
 `python -m benchmarks growth [DECISIONS]` measures what decisions leave behind instead, and
 `python -m benchmarks idle [HOME [SECONDS]]` what a running `cardops up` costs; `python -m benchmarks
-simulated_year HOME [DAYS]` what a year leaves behind, `python -m benchmarks room_pages YOUNG OLD` how quick the pages of two
-such homes are.
+simulated_year HOME [DAYS]` what a year leaves behind, `python -m benchmarks room_pages YOUNG OLD` and
+`python -m benchmarks sensor_ticks YOUNG OLD` how quick the pages and the sensors of two such homes are.
 """
 
 import importlib
@@ -34,7 +34,7 @@ from benchmarks import (
 from benchmarks.harness import run_all, show
 
 # These take arguments of their own, and print what they measured themselves.
-ALONE: Final = ("growth", "idle", "room_pages", "simulated_year")
+ALONE: Final = ("growth", "idle", "room_pages", "sensor_ticks", "simulated_year")
 ALL = [
     *authorizer_store.BENCHMARKS,
     *authorizer_http.BENCHMARKS,

@@ -28,6 +28,7 @@ import dagster as dg
 from sqlalchemy import text
 from typing_extensions import override
 
+from benchmarks.sensor_ticks import seconds_of_ticks
 from cardops.bootstrap import Adapters
 from cardops.contracts.kinds.registry import KINDS
 from cardops.ports import Clock
@@ -37,7 +38,6 @@ from orchestration.composition import claims_of
 from orchestration.local.history import SettingsHistory, sizes
 from orchestration.local.in_process import InProcessRuns, RunFailedError
 from orchestration.local.instance import open_instance
-from orchestration.resource_bindings import resources
 from simulation.generator import generate
 
 DAYS: Final = 365
@@ -199,32 +199,9 @@ class Year:
             tables,
             int(self._value("select count(*) from runs")),
             int(self._value("select count(*) from event_logs")),
-            *self._tick_seconds(),
+            *seconds_of_ticks(self._instance, self._runs.definitions),
             self._page_seconds(),
         )
-
-    def _tick_seconds(self) -> tuple[float, float]:
-        """A first tick of every sensor, and the median of those that follow: each goes on from the cursor before."""
-        resource_defs = dict(resources())
-        cursors: dict[str, str | None] = {}
-        first, *later = (self._ticked(cursors, resource_defs) for _ in range(1 + ROUNDS))
-        return first, median(later)
-
-    def _ticked(self, cursors: dict[str, str | None], resource_defs: dict[str, Any]) -> float:
-        repository = self._runs.definitions
-        began = time.monotonic()
-        for sensor in repository.sensor_defs:
-            if isinstance(sensor, dg.RunStatusSensorDefinition):
-                continue
-            with dg.build_sensor_context(
-                instance=self._instance,
-                repository_def=repository,
-                sensor_name=sensor.name,
-                cursor=cursors.get(sensor.name),
-                resources=resource_defs,
-            ) as context:
-                cursors[sensor.name] = sensor.evaluate_tick(context).cursor
-        return time.monotonic() - began
 
     def _page_seconds(self) -> Mapping[str, float]:
         """Of what the pages ask the storage."""
