@@ -10,7 +10,7 @@ from typing import Any, Final
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from orchestration.ui.selections import inputs_of, selected_assets
+from orchestration.ui.selections import inputs_of, named_assets
 
 _RANGE_TAGS: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _PARTITION_TAG: Final = "dagster/partition"
@@ -41,7 +41,7 @@ def partition_problem(
                 f"its range ends at {end}, before it begins at {start}. Name the earlier one first"
             )
     names += [tags[_PARTITION_TAG]] if tags.get(_PARTITION_TAG) else []
-    assets = selected_assets(arguments)
+    assets = named_assets(arguments)
     jobs = [str(found["pipelineName"]) for found in inputs if found.get("pipelineName")]
     told = assets or jobs
     assets = assets or [asset for job in jobs for asset in assets_of_job(job)]

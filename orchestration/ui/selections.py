@@ -15,7 +15,7 @@ def selection_problem(
 
     `together` has, for each asset by its name, those that one step makes with it, and itself.
     """
-    selected = selected_assets(arguments)
+    selected = list(_selected(arguments))
     for name in selected:
         missing = sorted(set(together.get(name, ())) - set(selected))
         if missing:
@@ -23,9 +23,9 @@ def selection_problem(
     return None
 
 
-def selected_assets(arguments: Mapping[str, Any]) -> list[str]:
-    """The names of the assets among the arguments, in their order."""
-    return ["/".join(found["path"]) for found in inputs_of(arguments) if "path" in found]
+def named_assets(arguments: Mapping[str, Any]) -> list[str]:
+    """The names of the assets among the arguments, in their order; also those of which only checks are selected."""
+    return [_name(found) for found in inputs_of(arguments) if "path" in found]
 
 
 def inputs_of(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -37,3 +37,13 @@ def inputs_of(value: Any) -> Iterator[Mapping[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from inputs_of(inner)
+
+
+def _selected(arguments: Mapping[str, Any]) -> Iterator[str]:
+    for found in inputs_of(arguments):
+        yield from map(_name, found.get("assetSelection") or ())
+        yield from (_name(entry["assetKey"]) for entry in found.get("partitionsByAssets") or ())
+
+
+def _name(key: Mapping[str, Any]) -> str:
+    return "/".join(key["path"])

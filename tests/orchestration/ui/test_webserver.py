@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from cardops.rules.audit import UNKNOWN_PERSON, AuditResult, Origin
 from orchestration.ui.changes import ACTIONS, UNRECORDED
 from orchestration.ui.queries import MAX_CHARACTERS
+from orchestration.ui.selections import selection_problem
 from orchestration.ui.visitors import Visitors
 from orchestration.ui.webserver import LAUNCHED_BY, AuditedWebserver, PersonalProcess, app
 from tests.factories import ui_requests
@@ -213,6 +214,26 @@ def test_launch_that_cannot_be_made_is_refused_at_once(
     assert message.startswith("Nothing was launched: ")
     assert words in message
     assert ui.run_count() == before
+
+
+@pytest.mark.parametrize(
+    ("selected", "missing"),
+    [
+        ({"assetSelection": [{"path": ["a"]}]}, "b"),
+        ({"partitionsByAssets": [{"assetKey": {"path": ["b"]}}]}, "a"),
+        ({"assetSelection": [{"path": ["a"]}, {"path": ["b"]}]}, None),
+        ({"assetSelection": [{"path": ["c"]}], "partitionsByAssets": None}, None),
+        # Of a check its own step runs, whatever makes the asset.
+        ({"assetCheckSelection": [{"assetKey": {"path": ["a"]}, "name": "is_whole"}]}, None),
+    ],
+)
+def test_selection_lacks_what_its_step_makes_too(
+    selected: dict[str, Any], missing: str | None
+) -> None:
+    problem = selection_problem({"params": selected}, {"a": ["a", "b"], "b": ["a", "b"]})
+
+    assert (problem is None) == (missing is None)
+    assert problem is None or f"together with {missing}." in problem
 
 
 def test_assets_of_one_step_are_launched_together(ui: Ui) -> None:
