@@ -6,6 +6,7 @@ import dagster as dg
 
 from cardops.ports import Clock, DisputeAlarms, DisputeRecords, Disputes, Notifier
 from cardops.services.disputes.alarms import DeadlineAlarms, RaisedAlarms
+from sensors.digests import digest
 
 MINIMUM_INTERVAL_SECONDS: Final = 3_600
 
@@ -29,7 +30,7 @@ def dispute_deadline_sensor() -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         service = DeadlineAlarms(disputes, dispute_records, dispute_alarms, clock)
         # Before the look: what comes meanwhile is looked at again.
-        state = service.state()
+        state = digest(service.state())
         if state == context.cursor:
             found = RaisedAlarms((), service.unconfirmed())
         else:

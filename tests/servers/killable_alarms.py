@@ -53,7 +53,8 @@ class OneOpenDispute(Disputes):
         return " ".join(self._cases)
 
     def steps(self, case_number: str) -> Sequence[DisputeStep]:
-        raise NotImplementedError(case_number)
+        """None was reported: they are just open."""
+        return []
 
 
 def alarms_of(url: str, *cases: str) -> DeadlineAlarms:

@@ -1,6 +1,5 @@
 """Alarms of disputes that are to be answered soon, or were not answered in time."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,11 +45,10 @@ class DeadlineAlarms:
     alarms: DisputeAlarms
     clock: Clock
 
-    def state(self) -> str:
-        """What the due alarms follow from, as a short text: while it stays the same, none becomes due."""
+    def state(self) -> list[str]:
+        """What the due alarms follow from: while it stays the same, none becomes due."""
         standing = sorted(map(repr, self.records.standing()))
-        lines = (self.clock.now().date().isoformat(), self.disputes.version(), *standing)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return [self.clock.now().date().isoformat(), self.disputes.version(), *standing]
 
     def raise_due(self, notifier: Notifier) -> RaisedAlarms:
         """Raise the alarms that are due as of the clock's date, in UTC.
