@@ -8,6 +8,7 @@ import atexit
 import importlib
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -72,6 +73,8 @@ GROUPS: Final = {
 }
 # Commands that run for weeks keep Python's own garbage collection.
 SERVICES: Final = {"up", "authorizer", "callbacks", "intake"}
+# With less room than this PostgreSQL cannot add to its log of changes.
+FULL_DISK_BYTES: Final = 16 * 1024 * 1024
 # What database drivers raise when the server is gone, full or busy. A driver that was never imported
 # cannot have raised.
 DATABASE_ERRORS: Final = {
@@ -157,7 +160,9 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except Exception as error:
-        sentence = usage_sentence(error) or sentence_of(error)
+        sentence = usage_sentence(error)
+        if sentence is None and (sentence := sentence_of(error)):
+            sentence += _full_disk(sentence)
         if sentence is None:
             raise
         say(sentence)
@@ -205,6 +210,25 @@ def sentence_of(error: BaseException) -> str | None:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}; fix that and run the command again."
     return None
+
+
+def _full_disk(sentence: str) -> str:
+    """A second sentence where the home's disk is full and the first does not say so.
+
+    An embedded database without room ends, and its sessions only see that it is gone.
+    """
+    from cardops.settings import Settings  # noqa: PLC0415
+
+    try:
+        home = Settings.load().home
+    except ExplainedError:  # the sentence is about the settings
+        return ""
+    if "No space left" in sentence or not home.is_dir():
+        return ""
+    free = shutil.disk_usage(home).free
+    if free >= FULL_DISK_BYTES:
+        return ""
+    return f" The disk of {home} has {free // 1024} KiB left (No space left on device); free some."
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:

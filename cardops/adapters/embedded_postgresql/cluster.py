@@ -23,6 +23,7 @@ ORPHANS_TIMEOUT_SECONDS: Final = 60
 # one. That recovery has removed it for the next.
 _PASSING: Final = ("still in use", "File exists")
 FIRST_WITH_SCRAM_ITERATIONS: Final = 16  # major version of PostgreSQL
+WAL_SEGMENT_BYTES: Final = 16 * 1024 * 1024
 SERVER_SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -35,6 +36,9 @@ SERVER_SETTINGS: Final = {
     # Otherwise a commit waits while a new 16 MB segment of the log is filled with zeros.
     "wal_init_zero": "off",
     "log_min_messages": "warning",
+    # On a full disk recovery crashes, and PostgreSQL would begin it again without end: `pg_ctl`
+    # waits and nobody is told. Once it ends, ServerWatch tells why and starts it, with pauses.
+    "restart_after_crash": "off",
     # After a crash all files must be on disk before recovery: flushing the file system once takes a
     # tenth of the time that opening and flushing each of a thousand files takes.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
@@ -173,6 +177,8 @@ class Cluster:
             raise DatabaseUnavailableError(self._why_not(output))
 
     def _log_since(self, position: int) -> str:
+        if not self.places.log.exists():  # a full disk has no room for it
+            return ""
         with self.places.log.open("rb") as log:
             log.seek(position)
             return log.read().decode(errors="replace")
@@ -181,12 +187,19 @@ class Cluster:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         telling = [line for line in lines if "FATAL" in line or "error:" in line] or lines[-1:]
         reason = telling[0] if telling else "it gave no reason"
-        # A write that was cut short is how PostgreSQL notices a full disk first, unnamed.
-        if "wrote only" in output and "No space left" not in output:
+        # A full disk may cut short the very lines of the log that would name it.
+        is_full = (
+            "No space left" in output or "wrote only" in output or is_disk_full(self.places.cluster)
+        )
+        if is_full and "No space left" not in reason:
             reason += " (No space left on device)"
-        is_full = "No space left" in reason or "No space left" in output
         hint = "free some disk space" if is_full else f"see {self.places.log}"
         return f"The embedded database cannot be started: {reason}; {hint}."
+
+
+def is_disk_full(place: Path) -> bool:
+    """Whether a server there has no room for the next piece of its log of changes."""
+    return shutil.disk_usage(place).free < WAL_SEGMENT_BYTES
 
 
 def write_private(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ the user it runs as in user, the calls of its programs in cluster, starting it a
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -58,7 +58,9 @@ class EmbeddedServer:
                 try:
                     self._ensure_running(self._cluster)
                 except BaseException:
-                    membership.release()
+                    if membership.release():
+                        with suppress(DatabaseUnavailableError):  # why it cannot be used matters
+                            self._cluster.stop()
                     raise
                 self._membership, self._joined_by = membership, os.getpid()
             self._watch = ServerWatch(

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from cardops.adapters.embedded_postgresql.cluster import Cluster
+from cardops.adapters.embedded_postgresql.places import prepare_places
 from cardops.adapters.embedded_postgresql.server import EmbeddedServer
 from tests.factories.console import CARDOPS, Console, a_home
 from tests.factories.samples import poc_rows, write
@@ -257,6 +259,30 @@ def test_disk_too_small_for_the_database_is_one_sentence() -> None:
         done = Console(disk / "home").run("key", "list")
 
         assert_one_sentence(done, "No space left on device")
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can mount a small disk")
+def test_full_disk_stops_a_recovery_and_is_named_also_where_the_log_is_cut_short() -> None:
+    with small_disk("400m") as disk:
+        console = Console(disk / "home")
+        cluster = Cluster(prepare_places(console.home), None)
+        assert console.run("key", "list").returncode == 0
+        refused = 0
+        for left in (0, 4096, 8192, 16384):  # its log takes a part of each
+            cluster.start()
+            cluster.kill()
+            wait_until(lambda: not cluster.is_alive())
+            fill(disk, but=left)
+
+            done = console.run("key", "list")
+
+            if done.returncode:  # a little room may be enough
+                assert_one_sentence(done, "No space left on device")
+                refused += 1
+            assert not cluster.is_alive()
+            (disk / "filler").unlink()
+        assert refused
+        assert console.run("key", "list").returncode == 0
 
 
 @pytest.mark.dagster
