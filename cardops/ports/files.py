@@ -95,6 +95,9 @@ class Lake(Protocol):
     def delete(self, table: str, business_date: date, name: str) -> None:
         """Remove that one file; a missing one is no error."""
 
+    def names(self, table: str, business_date: date) -> Sequence[str]:
+        """Of the table's files of that date, also of those without rows."""
+
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
         """All rows of the table (with `business_date`), or None where it has no file yet."""
 

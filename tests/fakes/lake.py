@@ -47,6 +47,10 @@ class FakeLake(Lake):
         self.frames.pop((table, business_date, name), None)
 
     @override
+    def names(self, table: str, business_date: date) -> Sequence[str]:
+        return [name for kept, day, name in self.frames if (kept, day) == (table, business_date)]
+
+    @override
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:
         parts = [
             frame.with_columns(business_date=pl.lit(day))

@@ -75,8 +75,9 @@ def stored(folder: Path) -> dict[str, bytes]:
     return {os.path.relpath(path, folder): path.read_bytes() for path in files}
 
 
-# In the middle of the tables, and between the row that makes the new snapshot current and the deletes.
-@pytest.mark.parametrize("steps", [(8, 27), pytest.param(ALL_STEPS, marks=SOAK)])
+# In the middle of the tables, between the row that makes the new snapshot current and the deletes, and
+# before the delete of a file without rows.
+@pytest.mark.parametrize("steps", [(8, 27, 32), pytest.param(ALL_STEPS, marks=SOAK)])
 def test_killed_rings_leave_a_whole_snapshot_and_a_repeat_mends_all(
     before: Path, never_killed: Path, tmp_path: Path, steps: "range | tuple[int, ...]"
 ) -> None:

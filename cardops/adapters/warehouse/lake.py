@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import polars as pl
@@ -75,6 +75,13 @@ class ParquetLake(Lake):
     @override
     def delete(self, table: str, business_date: date, name: str) -> None:
         self._store.delete(f"{_folder(table, business_date)}{name}.parquet")
+
+    @override
+    def names(self, table: str, business_date: date) -> Sequence[str]:
+        return [
+            PurePosixPath(stat.key).name.removesuffix(".parquet")
+            for stat in self._files(table, [business_date])
+        ]
 
     @override
     def scan(self, table: str, business_dates: Sequence[date] | None = None) -> pl.LazyFrame | None:

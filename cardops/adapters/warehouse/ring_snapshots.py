@@ -29,16 +29,16 @@ class LakeRingSnapshots(RingSnapshots):
     @override
     def write(self, business_date: date, tables: Mapping[str, pl.DataFrame]) -> str:
         snapshot_id = _id_of(tables)
-        former_id = self._current_id(business_date)
         for table in RING_TABLES:
             frame = _complete(table, tables[table], snapshot_id)
             self._lake.write(table, business_date, snapshot_id, frame)
         row = _complete(SNAPSHOTS, tables[SNAPSHOTS], snapshot_id)
         # Only now do readers see any of it.
         self._lake.write(SNAPSHOTS, business_date, SNAPSHOT, row)
-        for replaced in ({former_id} | self._stored_ids(business_date)) - {None, snapshot_id}:
-            for table in RING_TABLES:
-                self._lake.delete(table, business_date, str(replaced))
+        for table in RING_TABLES:
+            # Also those of writers that ended before they could delete anything.
+            for replaced in set(self._lake.names(table, business_date)) - {snapshot_id}:
+                self._lake.delete(table, business_date, replaced)
         return snapshot_id
 
     @override
@@ -58,12 +58,6 @@ class LakeRingSnapshots(RingSnapshots):
             return None
         (snapshot_id,) = rows.select("snapshot_id").collect()["snapshot_id"]
         return str(snapshot_id)
-
-    def _stored_ids(self, business_date: date) -> set[str | None]:
-        """Of every row of the date, also of writers that ended before they could delete anything."""
-        scans = (self._lake.scan(table, [business_date]) for table in RING_TABLES)
-        ids = [rows.select("snapshot_id").unique() for rows in scans if rows is not None]
-        return set(pl.concat(pl.collect_all(ids))["snapshot_id"]) if ids else set()
 
     def _rows(self, table: str, business_date: date, snapshot_id: str) -> pl.DataFrame:
         rows = self._lake.scan(table, [business_date])

@@ -188,9 +188,9 @@ class DeliveryService:
         now = self.clock.now()
 
         def refuse(breaker: Breaker) -> Breaker:
-            return breaker.after_refusal(
-                now, error, is_of_session=is_of_session
-            )  # guard: one-refused-login
+            # guard-begin: one-refused-login
+            return breaker.after_refusal(now, error, is_of_session=is_of_session)
+            # guard-end: one-refused-login
 
         _, after = self.breakers.change(record.destination, refuse)
         self.report(_paused(record.destination, after))

@@ -40,9 +40,7 @@ def _shares_recall(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> bool
     origin = origin_of(intake_file, intake_ledger)
     if origin is None:
         return False
-    if origin.status is FileStatus.RECALLED:  # guard: recalled-origin
-        return True
-    return _shares_recall(origin, intake_ledger)
+    return _shares_recall(origin, intake_ledger)  # guard: recalled-origin
 
 
 def origin_of(intake_file: IntakeFile, intake_ledger: IntakeLedger) -> IntakeFile | None:
