@@ -58,9 +58,7 @@ class EmbeddedServer:
                 try:
                     self._ensure_running(self._cluster)
                 except BaseException:
-                    if membership.release():
-                        with suppress(DatabaseUnavailableError):  # why it cannot be used matters
-                            self._cluster.stop()
+                    _give_up(self._cluster, membership)
                     raise
                 self._membership, self._joined_by = membership, os.getpid()
             self._watch = ServerWatch(
@@ -156,6 +154,13 @@ class EmbeddedServer:
             rows = connection.execute("select datname from pg_database").fetchall()
             for database in set(DATABASES) - {name for (name,) in rows}:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+
+
+def _give_up(cluster: Cluster, membership: SharedLock) -> None:
+    """Stop a server that nobody can use; why it cannot be used is what the caller reports."""
+    if membership.release():
+        with suppress(DatabaseUnavailableError):
+            cluster.stop()
 
 
 def _stopped(error: HolderStoppedError) -> str:
