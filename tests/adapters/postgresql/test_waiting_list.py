@@ -56,6 +56,24 @@ def test_waiting_rows_are_listed_with_what_they_wait_for(database_url: str) -> N
     assert len(waiting.rows()) == 4
 
 
+def test_row_that_a_person_released_waits_in_the_file_that_has_it_now(database_url: str) -> None:
+    file = waiting_file(database_url)
+    ledger = PostgresIntakeLedger(database_url)
+    released, _ = ledger.claim(an_arrival("incoming/c.csv", kind=CHARGEBACKS), A_DAY)
+
+    ledger.released_by_hand(file.intake_id, [1])
+    ledger.wait_for(released, {1: "t1"})
+
+    waiting = PostgresWaitingList(database_url, WEEK)
+    listed = [(row.intake_id, row.row_number) for row in waiting.rows()]
+    assert listed == [(file.intake_id, 3), (released.intake_id, 1)]
+    late = waiting.overdue(datetime.now(UTC) + 2 * WEEK)
+    assert [(rows.intake_id, rows.row_count) for rows in late] == [
+        (file.intake_id, 1),
+        (released.intake_id, 1),
+    ]
+
+
 def test_released_rows_do_not_wait(database_url: str) -> None:
     file = waiting_file(database_url)
     PostgresIntakeLedger(database_url).released({file.intake_id: [1]}, 99)

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 from cardops.adapters.postgresql.transactions import run_in_transaction
 from cardops.ports.waiting_rows import MAX_LISTED_ROWS
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.waiting import OverdueRows, WaitingRow
+
+# A row that a person released waits in the file that it was released into.
+UNRELEASED: Final[LiteralString] = (
+    "w.released_to is null and not exists (select from quarantine_releases as r"
+    " where r.intake_id = w.intake_id and r.row_number = w.row_number)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,8 @@ class PostgresWaitingList:
         found = self._rows(
             "select w.intake_id, w.row_number, w.kind, w.program,"
             " (select f.key from intake_files as f where f.intake_id = w.intake_id),"
-            " w.reference_id, w.waiting_since from waiting_rows as w where w.released_to is null and w.program = coalesce(%s, w.program)"
+            " w.reference_id, w.waiting_since from waiting_rows as w"
+            " where " + UNRELEASED + " and w.program = coalesce(%s, w.program)"
             " order by w.waiting_since, w.intake_id, w.row_number limit %s",
             program,
             MAX_LISTED_ROWS,
@@ -35,7 +42,7 @@ class PostgresWaitingList:
         found = self._rows(
             "select w.intake_id, f.key, count(*), min(w.waiting_since) from waiting_rows as w"
             " inner join intake_files as f on f.intake_id = w.intake_id"
-            " where w.released_to is null and w.alarmed_at is null and w.waiting_since < %s"
+            " where " + UNRELEASED + " and w.alarmed_at is null and w.waiting_since < %s"
             " group by w.intake_id, f.key order by w.intake_id",
             now - self.deadline,
         )
