@@ -104,6 +104,20 @@ def test_killed_server_is_started_again_by_its_user(
     assert "runs again after" in caplog.messages[1]
 
 
+def test_server_with_a_killed_session_ends_whole_and_is_started_again(
+    server: EmbeddedServer, home: Path
+) -> None:
+    before = pid_of(home)
+    with psycopg.connect(server.url("cardops")) as session:
+        os.kill(session.info.backend_pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("select 1")
+    until(lambda: server.watch and server.watch.outage_count)
+    until(lambda: serves(server))
+
+    assert pid_of(home) != before
+
+
 def test_racing_users_start_the_server_once(
     server: EmbeddedServer, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
