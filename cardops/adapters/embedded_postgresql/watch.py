@@ -21,7 +21,7 @@ POLL_SECONDS: Final = 0.25
 # A server that ran for less is dying again and again: each further start waits longer.
 STABLE_SECONDS: Final = 5.0
 FIRST_PAUSE_SECONDS: Final = 0.5
-LONGEST_PAUSE_SECONDS: Final = 60.0
+LONGEST_PAUSE_SECONDS: Final = 15.0
 BY_ANOTHER: Final = " (another process started it)"
 
 
