@@ -91,6 +91,18 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_sentences(error)) from None
 
+    def of_copy(self, home: Path, database_url: str) -> Self:
+        """The same rules for a copy of this instance; every place is the copy's own.
+
+        The environment is not read again: a store, a queue or a topic that it names is the original's.
+        """
+        # A setting that is None by default names a place.
+        rules = {
+            name for name, field in type(self).model_fields.items() if field.default is not None
+        }
+        kept = self.model_dump(include=rules | {"first_business_date"})
+        return type(self).model_construct(**kept | {"home": home, "database_url": database_url})
+
     def store_url(self, role: str) -> str:
         """URL of the store `raw`, `processed`, `failed`, `lake` or `iceberg`: its setting, else under the home."""
         return getattr(self, f"{role}_url") or (self.home / role).as_uri()

@@ -48,8 +48,8 @@ def proving_in(
     """
     original = Adapters(settings)
     with TemporaryDirectory() as folder:
-        whole = Adapters(Settings(home=Path(folder) / "whole", database_url=url))
-        specimen = Adapters(Settings(home=Path(folder) / "specimen", database_url=url))
+        whole = Adapters(settings.of_copy(Path(folder) / "whole", url))
+        specimen = Adapters(settings.of_copy(Path(folder) / "specimen", url))
         say("Adding a small program that has one of everything.")
         business_date = make_specimen(specimen)
         say("Closing the books of the copy.")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +64,38 @@ def test_damage_is_found_by_its_check(proved: dict[str, Any], damage: Damage) ->
     found_by = {proof["kind"]: proof["found_by"] for proof in proved["damages"]}
 
     assert damage.check in found_by[damage.kind]
+
+
+def test_stores_that_the_environment_names_are_only_read(
+    store: Adapters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a store in a bucket is named: the copy would have written into it."""
+    home = tmp_path / "home"
+    shutil.copytree(store.settings.home, home)
+    for role in ("raw", "processed", "failed", "lake", "iceberg"):
+        (home / role).mkdir(exist_ok=True)
+        monkeypatch.setenv(
+            f"CARDOPS_{role.upper()}_URL", str((home / role).rename(tmp_path / role))
+        )
+    monkeypatch.setenv("CARDOPS_HOME", str(home))
+    monkeypatch.setenv("CARDOPS_DATABASE_URL", str(store.settings.database_url))
+    damage = next(damage for damage in DAMAGES if damage.kind == "carried_balances_lost")
+    monkeypatch.setattr("cardops.services.reconciliation.proving.DAMAGES", [damage])
+    before = files_below(tmp_path)
+
+    done = CliRunner().invoke(doctor.app, ["--prove"])
+
+    assert done.exit_code == 0, done.output
+    assert files_below(tmp_path) == before
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """What the files have, without the locks of the home."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
 
 
 def test_missed_damage_is_printed_and_exits_1(
