@@ -6,7 +6,8 @@
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
+from urllib.parse import unquote
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +16,7 @@ from cardops.rules.authorizations.records import LONGEST_HOLD_SECONDS
 from cardops.rules.currencies import EXPONENTS
 from cardops.rules.errors import ExplainedError
 
+NOT_IN_HOME: Final = re.compile(r"""[$"`,]""")
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -81,7 +83,18 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        home = value.expanduser().absolute()
+        # PostgreSQL's programs hand the path to a shell, DuckDB splits a list of paths at a comma.
+        if found := NOT_IN_HOME.search(str(home)):
+            raise ValueError(f"the path {home} has {found[0]!r}, with which no database opens")
+        return home
+
+    @field_validator("home", "lake_url")
+    @classmethod
+    def _without_columns(cls, value: Path | str | None) -> Path | str | None:
+        if "=" in unquote(str(value)):
+            raise ValueError("the path has '=', which names a column of a Parquet file")
+        return value
 
     @classmethod
     def load(cls) -> Self:
