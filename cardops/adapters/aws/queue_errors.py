@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from cardops.rules.errors import ExplainedError
 
@@ -11,13 +11,18 @@ _ADVICE: Final = {
     "sqs:GetQueueAttributes on it to the role of Cardops",
     "QueueDoesNotExist": "create the queue, or correct CARDOPS_EVENTS_QUEUE_URL and the region",
     "KmsAccessDenied": "allow kms:Decrypt on the queue's key to the role of Cardops",
+    "ExpiredToken": "renew the credentials of Cardops, which AWS does not know (any more)",
     "RequestThrottled": "nothing, if it ends by itself; else ask AWS for a higher limit",
 }
 _SAME: Final = {
     "AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist",
     "AccessDeniedException": "AccessDenied",
     "KMS.AccessDeniedException": "KmsAccessDenied",
-    "InvalidClientTokenId": "AccessDenied",
+    "ExpiredTokenException": "ExpiredToken",
+    "InvalidClientTokenId": "ExpiredToken",
+    "InvalidSignatureException": "ExpiredToken",
+    "SignatureDoesNotMatch": "ExpiredToken",
+    "UnrecognizedClientException": "ExpiredToken",
     "Throttling": "RequestThrottled",
     "ThrottlingException": "RequestThrottled",
     "KmsThrottled": "RequestThrottled",
@@ -29,9 +34,8 @@ class ArrivalQueueError(ExplainedError):
 
     def __init__(self, queue_url: str, error: Exception) -> None:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-        advice = _ADVICE.get(
-            _SAME.get(code, code), "check the network, the endpoint and the region"
-        )
+        cause = "ExpiredToken" if isinstance(error, NoCredentialsError) else _SAME.get(code, code)
+        advice = _ADVICE.get(cause, "check the network, the endpoint and the region")
         super().__init__(
             f"The queue of arrivals {queue_url} cannot be read ({code or error}), so new files are "
             f"found by listing, later than usual: {advice}."

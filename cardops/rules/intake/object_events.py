@@ -5,6 +5,7 @@ elsewhere. Shapes: AWS, "Event message structure" (S3) and "Amazon S3 events" (E
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from urllib.parse import unquote_plus
 
 # An SNS notification may be forwarded to another topic, and so wrapped again.
 MAX_WRAPPINGS: Final = 3
+# More than S3 stores in one object: 2 to the 53rd, the largest whole number that JSON has for sure.
+MAX_SIZE_BYTES: Final = 2**53
+# Characters of a value in a sentence.
+MAX_SHOWN: Final = 200
+# Printable ASCII without space; S3's own have 32 hexadecimal digits, and a number of parts.
+_ETAG: Final = re.compile(r"[!-~]{0,200}")
 
 
 class UnreadableEventError(ValueError):
@@ -80,7 +87,9 @@ def _said_plainly() -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, UnreadableEventError):
             raise
-        raise UnreadableEventError(f"it lacks what an event of S3 has ({error!r})") from None
+        raise UnreadableEventError(
+            f"it lacks what an event of S3 has ({_shortened(repr(error))})"
+        ) from None
 
 
 def _of_records(records: object) -> tuple[CreatedObject, ...]:
@@ -105,15 +114,16 @@ def _of_record(record: Mapping[str, Any]) -> Iterator[CreatedObject]:
     """S3's own notification, whose key is encoded as in a form."""
     name = str(record["eventName"])
     if record.get("eventSource") not in {"aws:s3", "minio:s3"}:
-        raise UnreadableEventError(f"its source {record.get('eventSource')!r} is not S3")
+        source = _shortened(repr(record.get("eventSource")))
+        raise UnreadableEventError(f"its source {source} is not S3")
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):
         return
     stored = record["s3"]["object"]
     yield CreatedObject(
         bucket=_text(record["s3"]["bucket"]["name"]),
         key=unquote_plus(_text(stored["key"])),
-        etag=str(stored.get("eTag") or "").strip('"'),
-        size_bytes=int(stored.get("size") or 0),
+        etag=_etag(stored.get("eTag")),
+        size_bytes=_size(stored.get("size")),
         at=_instant(record["eventTime"]),
     )
 
@@ -126,8 +136,8 @@ def _of_event_bridge(event: Mapping[str, Any]) -> Iterator[CreatedObject]:
     yield CreatedObject(
         bucket=_text(detail["bucket"]["name"]),
         key=_text(detail["object"]["key"]),
-        etag=str(detail["object"].get("etag") or "").strip('"'),
-        size_bytes=int(detail["object"].get("size") or 0),
+        etag=_etag(detail["object"].get("etag")),
+        size_bytes=_size(detail["object"].get("size")),
         at=_instant(event["time"]),
     )
 
@@ -136,6 +146,24 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no name")
     return value
+
+
+def _etag(value: object) -> str:
+    etag = str(value or "").strip('"')
+    if not _ETAG.fullmatch(etag):
+        raise ValueError(f"{etag!r} is no eTag")
+    return etag
+
+
+def _size(value: Any) -> int:
+    size_bytes = int(value or 0)
+    if not 0 <= size_bytes <= MAX_SIZE_BYTES:
+        raise ValueError(f"an object has no {size_bytes} bytes")
+    return size_bytes
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _instant(text: str) -> datetime:

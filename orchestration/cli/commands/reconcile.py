@@ -1,6 +1,6 @@
 """`cardops reconcile`: compare the books of a business date. Loads no Dagster."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TOTALS: Final = ("deposits", "spends", "reversals", "balances")
 MAX_BREAKS_SHOWN: Final = 20
+FIRST_DATE: Final = date(2000, 1, 1)  # as CARDOPS_FIRST_BUSINESS_DATE
 SAFEGUARDING_RUNBOOK: Final = "docs/runbooks/safeguarding.md"
 RUNBOOK: Final = "docs/runbooks/reconciliation-breaks.md"
 
@@ -56,11 +57,7 @@ def reconcile(
     service = reconciliation_of(adapters)
     extent = Extent.ALL if full else Extent.STORE
     today = adapters.database_clock.now().date()
-    chosen = business_date.date() if business_date else today
-    if chosen > today:
-        raise CommandError(
-            f"{chosen} has not begun, so there is nothing to compare; it is {today}."
-        )
+    chosen = _possible(business_date.date() if business_date else today, today)
     found = service.reconcile(chosen, extent)
     if not found.includes_lake:
         say(
@@ -88,6 +85,17 @@ def reconcile(
         typer.echo(_summary(result))
     if result["breaks"] or figures["is_break"].any():
         raise typer.Exit(DONE_WITH_FINDINGS)
+
+
+def _possible(business_date: date, today: date) -> date:
+    """The same. Raises CommandError where nothing can have been posted up to it."""
+    if business_date < FIRST_DATE:
+        raise CommandError(f"{business_date} is before all business dates; it is {today}.")
+    if business_date > today:
+        raise CommandError(
+            f"{business_date} has not begun, so there is nothing to compare; it is {today}."
+        )
+    return business_date
 
 
 def _result(found: Reconciliation) -> dict[str, Any]:

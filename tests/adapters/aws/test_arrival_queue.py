@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from cardops.adapters.aws import arrival_queue
 from cardops.adapters.aws.arrival_queue import QueuedArrivals
@@ -416,6 +416,8 @@ def test_full_reader_leaves_the_rest_in_the_queue(
             "create the queue, or correct CARDOPS_EVENTS_QUEUE_URL",
         ),
         ("AccessDenied", "allow sqs:ReceiveMessage"),
+        ("ExpiredToken", "renew the credentials"),
+        ("UnrecognizedClientException", "renew the credentials"),
         ("KMS.AccessDeniedException", "kms:Decrypt"),
         ("ThrottlingException", "higher limit"),
         ("InternalError", "check the network"),
@@ -433,6 +435,18 @@ def test_queue_that_cannot_be_read_says_what_to_do(
     with pytest.raises(ArrivalQueueError, match=advice) as raised:
         reader.wait(0.0)
     assert "found by listing" in str(raised.value)
+    reader.close()
+
+
+def test_missing_credentials_say_what_to_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: Any) -> None:
+        raise NoCredentialsError
+
+    reader = desk.reader()
+    monkeypatch.setattr(desk.sqs, "receive_message", refused)
+
+    with pytest.raises(ArrivalQueueError, match="renew the credentials"):
+        reader.wait(0.0)
     reader.close()
 
 

@@ -73,6 +73,8 @@ CASES: list[tuple[list[str], dict[str, str], str]] = [
     (["generate", "--rows", "many", "--out", "x"], {}, "'--rows'"),
     (["report", "--date", "yesterday"], {}, "'--date'"),
     (["reconcile", "--date", "2130-01-01"], {}, "2130-01-01 has not begun"),
+    (["reconcile", "--date", "0001-01-01"], {}, "0001-01-01 is before all business dates"),
+    (["key", "list"], {"CARDOPS_HOME": "/srv/price$5"}, "with which no database opens"),
     (["nonsense"], {}, "No such command 'nonsense'"),
     (["key", "list", "--nonsense"], {}, "No such option: --nonsense"),
 ]

@@ -135,6 +135,11 @@ def test_broken_record_hides_no_other() -> None:
     [
         {"Records": [s3_event("a") | {"s3": {"bucket": {"name": 5}, "object": {"key": "a"}}}]},
         {"Records": [s3_event("a", size=1e400)]},
+        {"Records": [s3_event("a", size=2**70)]},
+        {"Records": [s3_event("a", size=-1)]},
+        {"Records": [s3_event("a", eTag="a\0b")]},
+        {"Records": [s3_event("a", eTag="e" * 12_000)]},
+        {"Records": [s3_event("a") | {"eventSource": "x" * 200_000}]},
         {"Records": ["text", 5, None]},
         {"Records": {"a": "b"}},
         bridge_event("a") | {"detail": {"bucket": {"name": "cards"}, "object": {"key": 5}}},
@@ -142,8 +147,10 @@ def test_broken_record_hides_no_other() -> None:
     ],
 )
 def test_values_of_another_type_are_unreadable_and_nothing_worse(message: object) -> None:
-    with pytest.raises(UnreadableEventError):
+    with pytest.raises(UnreadableEventError) as error:
         created_objects(json.dumps(message))
+
+    assert len(str(error.value)) < 300
 
 
 def test_body_nested_without_end_is_unreadable_and_nothing_worse() -> None:
