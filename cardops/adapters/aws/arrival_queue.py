@@ -20,7 +20,11 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import override
 
-from cardops.adapters.aws.queue_errors import ArrivalQueueError, UnfitQueueError
+from cardops.adapters.aws.queue_errors import (
+    ArrivalQueueError,
+    UnfitQueueError,
+    unreadable_message,
+)
 from cardops.ports import Arrivals, ArrivalWatch, IntakeLedger, Notifier, ObjectListing
 from cardops.rules.intake.arrivals import ArrivalPoll, is_arrival
 from cardops.rules.intake.files import Kind
@@ -29,7 +33,7 @@ from cardops.rules.intake.object_events import (
     UnreadableEventError,
     created_objects,
 )
-from cardops.rules.intake.objects import ObjectStat
+from cardops.rules.intake.objects import ObjectStat, ObjectStoreError
 
 # A batch of SQS has at most so many messages.
 BATCH: Final = 10
@@ -119,7 +123,7 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
         told: set[str] = set()
         if self._has_room(patience):
             messages = self._receive(int(patience))
-            told.update(*map(self._held, messages))
+            told.update(*map(self._taken, messages))
             if len(messages) == BATCH:
                 self._tell_more(told)
         return told | self._due_again()
@@ -131,7 +135,7 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
             rounds_left -= batches
             reading = [self._pool.submit(self._receive, 0) for _ in range(batches)]
             found = [message for batch in reading for message in _read_or_none(batch)]
-            told.update(*map(self._held, found))
+            told.update(*map(self._taken, found))
             if not found:
                 return
 
@@ -174,10 +178,7 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
             ]
         waiting = found.get("ApproximateNumberOfMessages", "?")
         if "RedrivePolicy" not in found:
-            raise UnfitQueueError(
-                f"{self._url} has no dead-letter queue, so a message that cannot be read comes again "
-                "until it is too old; give the queue a redrive policy."
-            )
+            raise UnfitQueueError(self._url)
         return f"{self._url} can be read; about {waiting} messages wait."
 
     def _is_ready(self, held: HeldObject, kind: Kind) -> bool:
@@ -213,8 +214,15 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
                 WaitTimeSeconds=seconds,
                 VisibilityTimeout=self._visibility,
             )
-        messages: Sequence[Mapping[str, Any]] = response.get("Messages", ())
-        return messages
+        return tuple(response.get("Messages", ()))
+
+    def _taken(self, message: Mapping[str, Any]) -> set[str]:
+        """Keys of ours in the message. Where an object cannot be looked at it is left, and comes again."""
+        try:
+            return self._held(message)
+        except ObjectStoreError as error:
+            _log.warning("%s The message about it comes again.", error)
+            return set()
 
     def _held(self, message: Mapping[str, Any]) -> set[str]:
         """Keep the message and its objects of ours; their keys. Without any it is deleted."""
@@ -238,11 +246,11 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
         return set(stats)
 
     def _stats(self, created: Sequence[CreatedObject]) -> dict[str, ObjectStat]:
-        """Those of them that are input files of ours, by key."""
+        """Input files of ours among them, by key; what else is below `incoming/` the listing tells."""
         return {
             stat.key: self._as_stored(stat)
             for stat in map(self._ours, created)
-            if stat and self._is_of_a_kind(stat.key)
+            if stat and any(is_arrival(stat.key, kind) for kind in self._kinds)
         }
 
     def _keep(self, stats: Mapping[str, ObjectStat], message_id: str) -> None:
@@ -263,10 +271,6 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
         key = created.key.removeprefix(self._root)
         return ObjectStat(key, created.size_bytes, created.etag, created.at)
 
-    def _is_of_a_kind(self, key: str) -> bool:
-        """Whether it is an input file; what else lies under `incoming/` is told of by its listing."""
-        return any(is_arrival(key, kind) for kind in self._kinds)
-
     def _tell_of_unreadable(self, message_id: str, why: str) -> None:
         """Once a message: it comes again until the queue's redrive policy takes it away."""
         if message_id in self._alarmed:
@@ -274,10 +278,7 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
         if len(self._alarmed) >= ALARMED_MESSAGES:
             self._alarmed.clear()
         self._alarmed.add(message_id)
-        sentence = (
-            f"Message {message_id} of {self._url} is no event of a bucket: {why}. It is left for the "
-            "dead-letter queue; if a file belongs to it, the next listing finds it."
-        )
+        sentence = unreadable_message(message_id, self._url, why)
         _log.error("%s", sentence)
         self._notifier.notify(
             "A message about arrivals cannot be read",
@@ -306,9 +307,8 @@ class QueuedArrivals(Arrivals, ArrivalWatch):
                 if held is None:
                     continue
                 if held.stat.version != stat.version:
-                    held.next_at = (
-                        0.0  # overwritten since: its event came while this one was claimed
-                    )
+                    # Overwritten since: its event came while this one was claimed.
+                    held.next_at = 0.0
                     continue
                 del self._objects[stat.key]
                 finished += self._without(stat.key, held.message_ids)

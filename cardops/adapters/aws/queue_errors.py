@@ -44,3 +44,17 @@ class ArrivalQueueError(ExplainedError):
 
 class UnfitQueueError(ExplainedError):
     """The queue can be read, but is not set up as it should be."""
+
+    def __init__(self, queue_url: str) -> None:
+        super().__init__(
+            f"{queue_url} has no dead-letter queue, so a message that cannot be read comes again "
+            "until it is too old; give the queue a redrive policy."
+        )
+
+
+def unreadable_message(message_id: str, queue_url: str, why: str) -> str:
+    """What an alarm says of it."""
+    return (
+        f"Message {message_id} of {queue_url} is no event of a bucket: {why}. It is left for the "
+        "dead-letter queue; if a file belongs to it, the next listing finds it."
+    )

@@ -18,7 +18,7 @@ from cardops.adapters.aws.s3_listing import S3Listing
 from cardops.adapters.object_stores.opening import open_store
 from cardops.ports import ObjectStore
 from cardops.rules.intake.files import Kind
-from cardops.rules.intake.objects import ObjectStoreError
+from cardops.rules.intake.objects import ObjectStat, ObjectStoreError
 from cardops.services.intake.claiming import Claims
 from cardops.services.intake.looks import Looks
 from cardops.settings import Settings, SettingsError
@@ -285,6 +285,31 @@ def test_removed_object_and_one_without_an_etag_are_no_obstacle(desk: Desk) -> N
 
     assert desk.claimed() == ["incoming/deposits/bare.csv"]
     assert desk.left() == 0
+    reader.close()
+
+
+def test_object_that_cannot_be_looked_at_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = desk.put("incoming/deposits/bare.csv")
+    del bare["s3"]["object"]["eTag"]
+    others = [f"incoming/deposits/{name}.csv" for name in "abcdefghi"]
+    for record in (bare, *(desk.put(key, key) for key in others)):
+        desk.send(record)
+    find = S3Listing.find
+
+    def refused(listing: S3Listing, key: str) -> ObjectStat | None:
+        if key.endswith("bare.csv"):
+            raise ObjectStoreError(f"{key} cannot be read (403).")
+        return find(listing, key)
+
+    reader = desk.reader()
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Listing, "find", refused)
+        claim_all(desk, reader)
+
+    assert desk.claimed() == others
+    assert desk.left() == 1
     reader.close()
 
 
