@@ -114,6 +114,11 @@ def closes_of(instance: dg.DagsterInstance, dates: Sequence[str]) -> list[Close]
     return found
 
 
+def reported_dates(instance: dg.DagsterInstance, dates: Sequence[str]) -> set[str]:
+    """Those of the dates, at most DAYS_SHOWN, whose report was made after they had ended."""
+    return set(_newest(instance, STEPS["report"], dates)) if dates else set()
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     at: float
@@ -122,10 +127,12 @@ class _Made:
 
 
 def _newest(instance: dg.DagsterInstance, asset: str, dates: Sequence[str]) -> dict[str, _Made]:
-    """By date, the newest materialization of the asset."""
+    """By date, the newest materialization of the asset. One of a date that had not ended closes nothing."""
     wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=list(dates))
     found: dict[str, _Made] = {}
     for record in instance.fetch_materializations(wanted, limit=_MAX_RECORDS).records:
+        if record.timestamp < _end_of(str(record.partition_key)):
+            continue
         shown = record.asset_materialization
         breaks = shown.metadata.get("breaks") if shown else None
         made = _Made(
@@ -135,6 +142,12 @@ def _newest(instance: dg.DagsterInstance, asset: str, dates: Sequence[str]) -> d
         )
         found.setdefault(str(record.partition_key), made)
     return found
+
+
+def _end_of(business_date: str) -> float:
+    """As seconds since 1970: midnight UTC."""
+    end = datetime.fromisoformat(business_date) + timedelta(days=1)
+    return end.replace(tzinfo=UTC).timestamp()
 
 
 def _runs(instance: dg.DagsterInstance) -> dict[str, dg.DagsterRunStatus]:

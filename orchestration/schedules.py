@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from assets.daily_closes import DAYS_SHOWN, reported_dates
 from cardops.ports import DeliveryLedger, Destinations
 from cardops.services.deliveries.settings import outbound_folders
 from orchestration.jobs import CLOSE_PRIORITY
@@ -141,10 +142,15 @@ def _is_one_of(context: dg.ScheduleEvaluationContext, job_name: str, business_da
 
 
 def _missed_dates(context: dg.ScheduleEvaluationContext, business_date: str) -> list[str]:
-    """Dates before this one without a report, oldest first, but for those that a run is closing."""
+    """Dates before this one without a report, oldest first, but for those that a run is closing.
+
+    A recent one whose report was made before the date had ended has none.
+    """
     dates = context.repository_def.get_job("daily_close").partitions_def
     known = dates.get_partition_keys() if dates is not None else []
-    made = context.instance.get_materialized_partitions(REPORT)
+    recent = [day for day in known if day < business_date][-DAYS_SHOWN:]
+    made = context.instance.get_materialized_partitions(REPORT) - set(recent)
+    made |= reported_dates(context.instance, recent)
     runs = context.instance.get_runs(dg.RunsFilter(job_name="daily_close", statuses=UNDER_WAY))
     closing = {run.tags.get("dagster/partition") for run in runs}
     # ISO dates sort as dates do.

@@ -16,8 +16,10 @@ from assets.daily_closes import (
     daily_closes,
     due_dates,
     metadata_of,
+    reported_dates,
 )
 from orchestration.first_date import beginning_on
+from tests.factories.real_days import today, yesterday
 from tests.fakes.clock import FakeClock
 
 pytestmark = pytest.mark.dagster
@@ -98,6 +100,21 @@ def test_date_that_is_being_closed_is_not_missed(instance: dg.DagsterInstance) -
     )
 
     assert states(instance)["2026-11-20"] is CloseState.RUNNING
+
+
+def test_close_of_a_date_that_had_not_ended_counts_for_nothing(
+    instance: dg.DagsterInstance,
+) -> None:
+    dates = [str(today()), str(yesterday())]
+    for name in ENOUGH:
+        for day in dates:
+            made = dg.AssetMaterialization(name, partition=day)
+            instance.report_runless_asset_event(made)
+
+    found = {close.business_date: close.state for close in closes_of(instance, dates)}
+
+    assert found == dict(zip(dates, [CloseState.MISSED, CloseState.CLOSED], strict=True))
+    assert reported_dates(instance, dates) == {str(yesterday())}
 
 
 def test_date_without_its_publication_is_not_complete(instance: dg.DagsterInstance) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+import assets.daily_closes
 from assets.daily_closes import CLOSE_STARTS, CLOSED_BY
 from assets.marts import POOL
 from assets.partitions import batch_networks, networks
@@ -219,6 +220,19 @@ def test_missed_dates_are_closed_before_the_one_that_ended(instance: dg.DagsterI
     )
 
     assert list(requested_on(25, "daily_close_schedule", instance)) == ["2026-11-21", "2026-11-24"]
+
+
+def test_date_that_was_closed_before_it_ended_is_closed_again(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As somebody may launch it. The clock of materializations is real, so the date's end is moved."""
+    ends = {"2026-11-21": datetime.now(UTC).timestamp() + 3_600}
+    monkeypatch.setattr(assets.daily_closes, "_end_of", lambda day: ends.get(day, 0.0))
+    for day in ("2026-11-20", "2026-11-21"):
+        made = dg.AssetMaterialization("daily_report", partition=day)
+        instance.report_runless_asset_event(made)
+
+    assert list(requested_on(23, "daily_close_schedule", instance)) == ["2026-11-21", "2026-11-22"]
 
 
 def test_many_missed_dates_are_closed_night_by_night(instance: dg.DagsterInstance) -> None:

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+import assets.daily_closes
 from sensors.late_close import late_close_sensor
 from tests.fakes.clock import FakeClock
 from tests.fakes.notifier import FakeNotifier
@@ -114,9 +115,11 @@ def test_picture_of_closes_is_shown_anew_only_when_a_date_changes(
 
 
 def test_asset_that_missed_its_deadline_is_an_alarm_until_it_is_made(
-    instance: dg.DagsterInstance,
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its policy is violated though the report of the newest date is there."""
+    # The clock of materializations is real: reports of dates to come would count for nothing.
+    monkeypatch.setattr(assets.daily_closes, "_end_of", lambda _: 0.0)
     notifier, today = FakeNotifier(), datetime.now(UTC).date()
     nights_on = datetime.combine(today + timedelta(days=2), time(7), UTC)
     for day in ("2026-11-17", "2026-11-18", "2026-11-19"):
