@@ -10,10 +10,11 @@ from cardops.ports.waiting_rows import MAX_LISTED_ROWS
 from cardops.rules.intake.files import Kind
 from cardops.rules.intake.waiting import OverdueRows, WaitingRow
 
-# A row that a person released waits in the file that it was released into.
+# A row that a person released waits in the file that it was released into. Counted, so that each row is
+# looked up in the index: `not exists` would read all releases that ever were.
 UNRELEASED: Final[LiteralString] = (
-    "w.released_to is null and not exists (select from quarantine_releases as r"
-    " where r.intake_id = w.intake_id and r.row_number = w.row_number)"
+    "w.released_to is null and (select count(*) from quarantine_releases as r"
+    " where r.intake_id = w.intake_id and r.row_number = w.row_number) = 0"
 )
 
 
