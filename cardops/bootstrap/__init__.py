@@ -19,7 +19,12 @@ from cardops.bootstrap.callbacks import CALLBACK_SESSIONS, CallbackAdapters, Cal
 from cardops.bootstrap.deliveries import DeliveryAdapters
 from cardops.bootstrap.disputes import DisputeAdapters
 from cardops.bootstrap.fraud import FraudAdapters
-from cardops.bootstrap.instance import file_lock, keep_sessions, stop_unused_server
+from cardops.bootstrap.instance import (
+    file_lock,
+    is_disk_full,
+    keep_sessions,
+    stop_unused_server,
+)
 from cardops.bootstrap.intake import IntakeAdapters
 from cardops.bootstrap.programs import ProgramAdapters
 from cardops.bootstrap.reconciliation import (
@@ -40,6 +45,7 @@ __all__ = [
     "dbt_manifest",
     "dbt_program",
     "file_lock",
+    "is_disk_full",
     "is_tracing_configured",
     "keep_one_program",
     "keep_sessions",

@@ -134,6 +134,13 @@ def file_lock(path: Path, *, wait: bool = True) -> AbstractContextManager[None]:
     return exclusive_lock(path, wait=wait)
 
 
+def is_disk_full(place: Path) -> bool:
+    """Whether an embedded database there has no room to go on."""
+    from cardops.adapters.embedded_postgresql.cluster import is_disk_full
+
+    return is_disk_full(place)
+
+
 def keep_sessions() -> None:
     """From now on, the adapters of this process keep their sessions at the database for the next ones."""
     from cardops.adapters.postgresql.kept_sessions import keep_sessions

@@ -73,8 +73,6 @@ GROUPS: Final = {
 }
 # Commands that run for weeks keep Python's own garbage collection.
 SERVICES: Final = {"up", "authorizer", "callbacks", "intake"}
-# With less room than this PostgreSQL cannot add to its log of changes.
-FULL_DISK_BYTES: Final = 16 * 1024 * 1024
 # What database drivers raise when the server is gone, full or busy. A driver that was never imported
 # cannot have raised.
 DATABASE_ERRORS: Final = {
@@ -217,17 +215,16 @@ def _full_disk(sentence: str) -> str:
 
     An embedded database without room ends, and its sessions only see that it is gone.
     """
+    from cardops.bootstrap import is_disk_full  # noqa: PLC0415
     from cardops.settings import Settings  # noqa: PLC0415
 
     try:
         home = Settings.load().home
     except ExplainedError:  # the sentence is about the settings
         return ""
-    if "No space left" in sentence or not home.is_dir():
+    if "No space left" in sentence or not home.is_dir() or not is_disk_full(home):
         return ""
     free = shutil.disk_usage(home).free
-    if free >= FULL_DISK_BYTES:
-        return ""
     return f" The disk of {home} has {free // 1024} KiB left (No space left on device); free some."
 
 
