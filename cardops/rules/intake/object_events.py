@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
+from cardops.rules.audit import cut
+
 # An SNS notification may be forwarded to another topic, and so wrapped again.
 MAX_WRAPPINGS: Final = 3
 # More than S3 stores in one object: 2 to the 53rd, the largest whole number that JSON has for sure.
@@ -88,7 +90,7 @@ def _said_plainly() -> Iterator[None]:
         if isinstance(error, UnreadableEventError):
             raise
         raise UnreadableEventError(
-            f"it lacks what an event of S3 has ({_shortened(repr(error))})"
+            f"it lacks what an event of S3 has ({cut(repr(error), MAX_SHOWN)})"
         ) from None
 
 
@@ -114,7 +116,7 @@ def _of_record(record: Mapping[str, Any]) -> Iterator[CreatedObject]:
     """S3's own notification, whose key is encoded as in a form."""
     name = str(record["eventName"])
     if record.get("eventSource") not in {"aws:s3", "minio:s3"}:
-        source = _shortened(repr(record.get("eventSource")))
+        source = cut(repr(record.get("eventSource")), MAX_SHOWN)
         raise UnreadableEventError(f"its source {source} is not S3")
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):
         return
@@ -160,10 +162,6 @@ def _size(value: Any) -> int:
     if not 0 <= size_bytes <= MAX_SIZE_BYTES:
         raise ValueError(f"an object has no {size_bytes} bytes")
     return size_bytes
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _instant(text: str) -> datetime:
